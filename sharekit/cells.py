@@ -1,0 +1,176 @@
+"""One cell at a time: the grammar of every value, and the repairs that are beyond doubt.
+
+A repair is made only where the result is a legal value and no other reading is possible; each one
+is recorded. Direction marks that change what a person sees are never taken out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from . import spec
+from .rules import FORMAT_RULE, RULES
+from .spreadsheets import Inventory
+
+_BLANKS = r"[\s\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]"
+_INVISIBLE = r"[\x{ad}\x{200b}-\x{200e}\x{2060}\x{feff}]"
+_DASHES = r"[\x{2010}-\x{2015}\x{2212}\x{fe63}\x{ff0d}]"
+_QUOTES = r"^(urn:uuid:|[{(\[<\"'`\x{201c}\x{2018}])+|[})\]>\"'`\x{201d}\x{2019}]+$"
+_SCIENTIFIC = r"[+-]?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"
+_UNDASHED = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
+
+Keys = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One rule's hits: the rows' keys, the field, and the value where it says more."""
+
+    rule: str
+    keys: Keys
+    field: str = ""
+    value: pd.Series | None = None
+    note: str = ""
+    source: int = -1
+
+
+def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found]]:
+    """Return every row with its values as the API wants them, and what was found on the way.
+
+    The frame has the inventory's index; columns ``source``, ``row`` and the fields of
+    :data:`sharekit.spec.FIELDS` (str). A value that is wrong stays as it is.
+    """
+    raw = inventory.rows
+    rows = raw[["source", "row"]].copy()
+    found = _marked(inventory)
+    spoiled = {
+        field: set(np.concatenate([f.keys for f in found if f.field == field and _bad(f)] or [[]]))
+        for field in spec.FIELDS
+    }
+    for field in spec.FIELDS:
+        before = raw[field]
+        if field in spec.ID_FIELDS:
+            rows[field], more = _ids(before, field)
+        elif field in ("status", "whole_image"):
+            rows[field], more = _words(before, field)
+        else:
+            rows[field], more = before.str.strip(), []
+        if field in spec.MANDATORY:
+            more.append(Found("missing", _keys(rows[field] == ""), field))
+        found += [_without(f, spoiled[field]) for f in more]
+    return rows, [f for f in found if len(f.keys) or f.source >= 0]
+
+
+def matches(values: pd.Series, pattern: str) -> pd.Series:
+    """Say of each value whether the whole of it has the pattern (a line feed at the end counts).
+
+    >>> matches(pd.Series(["ab", "ab\\n"], dtype="str"), "[a-z]+").tolist()
+    [True, False]
+    """
+    return values.str.contains(rf"\A(?:{pattern})\z", regex=True)
+
+
+def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
+    grammar = spec.GRAMMAR[field]
+    odd = raw[~matches(raw, grammar) & (raw != "")]
+    if odd.empty:
+        return raw, []
+    steps = _steps(odd, field)
+    fixed = steps[-1][1]
+    legal = matches(fixed, grammar)
+    shaped = ~legal & matches(fixed, spec.VAULT_SHAPE) if field == "vault_id" else ~(legal | True)
+    usable, found, before = legal | shaped, [], odd
+    for rule, after in steps:
+        found.append(Found(rule, _keys((after != before) & usable), field, odd))
+        before = after
+    damaged = ~usable & matches(odd, _SCIENTIFIC)
+    blank = ~usable & (fixed == "")
+    found.append(Found("scientific-number", _keys(damaged), field, odd))
+    found.append(Found(FORMAT_RULE[field], _keys(~usable & ~damaged & ~blank), field, odd))
+    found.append(Found("vault-id-not-hex", _keys(shaped), field, odd))
+    result = raw.copy()
+    result.loc[odd.index] = fixed.where(usable, odd).where(~blank, "")
+    return result, found
+
+
+def _steps(odd: pd.Series, field: str) -> list[tuple[str, pd.Series]]:
+    seen = odd.str.replace(_INVISIBLE, "", regex=True)
+    tight = seen.str.replace(_BLANKS, "", regex=True)
+    bare = tight.str.replace(_QUOTES, "", regex=True)
+    lower = bare.str.lower()
+    dashed = lower.str.replace(_DASHES, "-", regex=True)
+    if field == "project_id":
+        whole = matches(dashed, spec.UUID)
+        dashed = dashed.where(~whole, dashed.str.replace("-", "", regex=False))
+    else:
+        whole = matches(dashed, _UNDASHED)
+        dashed = dashed.where(
+            ~whole, dashed.str.replace(rf"^{_UNDASHED}$", r"\1-\2-\3-\4-\5", regex=True)
+        )
+    names = ("invisible", "blanks", "braces", "case", "dashes")
+    return [
+        (f"repaired-{name}", step)
+        for name, step in zip(names, (seen, tight, bare, lower, dashed), strict=True)
+    ]
+
+
+def _words(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
+    codes, seen = pd.factorize(raw)
+    words = pd.Series(seen, dtype="str")
+    plain = words.str.replace(_INVISIBLE, "", regex=True)
+    plain = plain.str.replace(rf"^{_BLANKS}+|{_BLANKS}+$", "", regex=True).str.lower()
+    if field == "whole_image":
+        yes, no = plain.isin(spec.TRUE_WORDS), plain.isin(spec.FALSE_WORDS)
+        result = pd.Series("", index=words.index, dtype="str")
+        result = result.where(~yes, "true").where(~(no & (plain != "")), "false")
+        hits = {"whole-image-unclear": ~(yes | no)}
+    else:
+        meant = plain.map(spec.STATUS_WORDS).fillna(plain).astype("str")
+        legal = meant.isin(spec.STATUSES)
+        result = meant.where(legal, words.where(plain != "", ""))
+        hits = {
+            "repaired-status": legal & (meant != plain),
+            "repaired-case": legal & (meant == plain) & (words.str.lower() == plain)
+            & (words != plain),
+            "repaired-blanks": legal & (words.str.lower() != plain),
+            "status-unknown": ~legal & (plain != ""),
+        }  # fmt: skip
+    found = [
+        Found(rule, raw.index.to_numpy()[hit.to_numpy()[codes]], field, raw)
+        for rule, hit in hits.items()
+        if hit.any()
+    ]
+    taken = result.to_numpy()[codes] if len(words) else raw.to_numpy()
+    return pd.Series(taken, index=raw.index, dtype="str"), found
+
+
+def _marked(inventory: Inventory) -> list[Found]:
+    found = []
+    marks = inventory.marks
+    for (rule, field, source), group in marks.groupby(["rule", "field", "source"], observed=True):
+        values = group.set_index("row_key")["value"]
+        if group["row_key"].iloc[0] < 0:
+            note = ", ".join(filter(None, values))
+            found.append(Found(rule, np.array([], "int64"), field, None, note, int(source)))
+        else:
+            found.append(Found(rule, values.index.to_numpy(), field, values))
+    return found
+
+
+def _bad(found: Found) -> bool:
+    return RULES[found.rule].severity == "error"
+
+
+def _without(found: Found, spoiled: set[int]) -> Found:
+    if not spoiled:
+        return found
+    keys = found.keys[~np.isin(found.keys, list(spoiled))]
+    return Found(found.rule, keys, found.field, found.value, found.note, found.source)
+
+
+def _keys(mask: pd.Series) -> Keys:
+    return mask.index.to_numpy()[mask.to_numpy(dtype=bool)].astype("int64")

@@ -1,0 +1,222 @@
+"""Every row checked against every rule at once: the inventory in, findings out.
+
+Nothing here stops at the first problem, guesses an ID, or asks a person; bad data is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from . import shares, snapshot, spec
+from .cells import Found, Keys, normalise
+from .clouds import Clouds
+from .display import table
+from .rules import RULES, severity
+from .snapshot import Progress, Snapshot
+from .spreadsheets import Inventory
+
+#: The columns of a finding, for people and for scripts.
+COLUMNS = (
+    "rule",
+    "severity",
+    "file",
+    "sheet",
+    "row",
+    "column",
+    "cell",
+    "value",
+    "message",
+    "suggestion",
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Findings:
+    """What the checks found, and every row as it would be sent.
+
+    Attributes
+    ----------
+    inventory : Inventory
+        What was checked.
+    rows : DataFrame
+        Indexed by ``row_key``: ``source, row``, the fields of :data:`sharekit.spec.FIELDS` with
+        repairs done (str), ``before`` (the cloud's state, ``""`` unknown), ``disposition``
+        (``planned``, ``already``, ``blocked``, ``duplicate`` or ``skipped``) and ``carried_by``
+        (Int64: the row that carries a duplicate).
+    frame : DataFrame
+        One line per finding: :data:`COLUMNS`, with ``row_key`` (-1: a whole sheet) and ``field``.
+    snapshot : Snapshot or None
+        What the clouds showed, if there were any to ask.
+    strict : bool
+        Whether warnings count as errors.
+    """
+
+    inventory: Inventory
+    rows: pd.DataFrame
+    frame: pd.DataFrame
+    snapshot: Snapshot | None = None
+    strict: bool = False
+
+    def count(self, *severities: str) -> int:
+        """How many findings there are of some severities."""
+        return int(self.frame["severity"].isin(severities).sum())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows and findings: ``rows, errors, warnings, repairs``."""
+        return {
+            "rows": len(self.rows),
+            "errors": self.count("error"),
+            "warnings": self.count("warning"),
+            "repairs": self.count("repair"),
+        }
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{number:,} {name}" for name, number in self.counts.items())
+        return f"<Findings: {numbers}>"
+
+    def _repr_html_(self) -> str:
+        return table(self.frame[list(COLUMNS)], title=repr(self)[1:-1])
+
+
+def check(
+    inventory: Inventory,
+    clouds: Clouds | None = None,
+    *,
+    strict: bool = False,
+    seen: Snapshot | None = None,
+    decisions: pd.DataFrame | None = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """Check every row against every rule.
+
+    Parameters
+    ----------
+    inventory : Inventory
+        From :func:`sharekit.read_inventory`.
+    clouds : Clouds, optional
+        From :func:`sharekit.connect`; then each share is compared with what its cloud shows.
+    strict : bool
+        Let warnings count as errors, which block a row.
+    seen : Snapshot, optional
+        Compare with this state instead of asking the clouds again.
+    decisions : DataFrame, optional
+        A reviewer's word, indexed by ``row_key``: ``decision`` (accept, reject or skip).
+    progress : callable, optional
+        Called as ``progress(what, done, total)``.
+
+    Returns
+    -------
+    Findings
+
+    Raises
+    ------
+    CloudError
+        If a cloud cannot be read.
+
+    Examples
+    --------
+    >>> import sharekit
+    >>> findings = sharekit.check(sharekit.read_inventory("shares.xlsx"))  # doctest: +SKIP
+    """
+    rows, found = normalise(inventory)
+    skipped = _decide(rows, decisions)
+    if decisions is not None:
+        # The reviewer's word stands in place of whatever the status cell held.
+        found = [_spare(f, decisions.index.to_numpy()) if f.field == "status" else f for f in found]
+    found += shares.vault_rules(rows)
+    rows["before"] = ""
+    if seen is None and clouds is not None:
+        seen = snapshot.take(clouds, _identified(rows), progress)
+    if seen is not None:
+        found += shares.cloud_rules(rows, seen)
+    found = [_spare(f, skipped) if RULES[f.rule].phase != "cell" else f for f in found]
+    blocked = _blocked(rows, found, strict=strict)
+    twice, carried = shares.twice(rows, blocked, skipped)
+    found += twice
+    blocked |= _blocked(rows, twice, strict=strict)
+    already = np.concatenate([f.keys for f in found if f.rule == "already"] or [[]])
+    rows["carried_by"] = carried.where(~blocked).astype("Int64")
+    rows["disposition"] = np.select(
+        [rows.index.isin(skipped), blocked, rows["carried_by"].notna(), rows.index.isin(already)],
+        ["skipped", "blocked", "duplicate", "already"],
+        "planned",
+    )
+    rows["disposition"] = rows["disposition"].astype("str")
+    return Findings(inventory, rows, _frame(inventory, found, strict=strict), seen, strict)
+
+
+def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> Keys:
+    if decisions is None:
+        return np.array([], dtype="int64")
+    status = decisions["decision"].map({"accept": "accepted", "reject": "rejected"}).dropna()
+    rows.loc[status.index, "status"] = status.astype("str")
+    return decisions.index[decisions["decision"] == "skip"].to_numpy(dtype="int64")
+
+
+def _spare(found: Found, keys: Keys) -> Found:
+    kept = found.keys[~np.isin(found.keys, keys)]
+    return Found(found.rule, kept, found.field, found.value, found.note, found.source)
+
+
+def _identified(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[shares.identified(rows)]
+
+
+def _blocked(rows: pd.DataFrame, found: Iterable[Found], *, strict: bool) -> pd.Series:
+    keys = [f.keys for f in found if severity(f.rule, strict=strict) == "error"]
+    hit = np.zeros(len(rows), dtype=bool)
+    if keys:
+        hit[np.concatenate(keys)] = True  # row keys count from 0, so they are positions
+    return pd.Series(hit, index=rows.index)
+
+
+def _frame(inventory: Inventory, found: list[Found], *, strict: bool) -> pd.DataFrame:
+    pieces = [_piece(inventory, f, strict=strict) for f in found if len(f.keys) or f.source >= 0]
+    columns = ["row_key", "field", *COLUMNS]
+    if not pieces:
+        empty = pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
+        return empty.astype({"row_key": "int64", "row": "int64"})
+    frame = pd.concat(pieces, ignore_index=True)
+    order = frame["rule"].map({name: i for i, name in enumerate(RULES)})
+    frame = frame.assign(order=order).sort_values(["row_key", "order", "field"], kind="stable")
+    return frame[columns].reset_index(drop=True)
+
+
+def _piece(inventory: Inventory, found: Found, *, strict: bool) -> pd.DataFrame:
+    rule = RULES[found.rule]
+    if found.source >= 0:
+        source = inventory.sources[found.source]
+        rows = pd.DataFrame({"row": [0], "source": [found.source]}, index=[-1])
+        files = {"file": source.file, "sheet": source.sheet}
+        column, cell, value = source.columns.get(found.field, ""), "", found.note
+    else:
+        rows = inventory.rows.loc[found.keys]
+        files = {name: rows[name].astype("str") for name in ("file", "sheet")}
+        column = inventory.column_headers(rows, found.field) if found.field else ""
+        cell = inventory.cell_addresses(rows, found.field) if found.field else ""
+        if found.value is not None:
+            value = found.value.loc[found.keys]
+        else:
+            value = rows[found.field] if found.field in spec.FIELDS else ""
+    message = rule.message.format(field=found.field)
+    return pd.DataFrame(
+        {
+            "row_key": rows.index.to_numpy(dtype="int64"),
+            "field": found.field,
+            "rule": rule.name,
+            "severity": severity(rule.name, strict=strict),
+            **{name: np.asarray(v) if isinstance(v, pd.Series) else v for name, v in files.items()},
+            "row": rows["row"].to_numpy(dtype="int64"),
+            **{
+                name: np.asarray(v) if isinstance(v, pd.Series) else v
+                for name, v in (("column", column), ("cell", cell), ("value", value))
+            },
+            "message": f"{message} ({found.note})" if found.note and found.source < 0 else message,
+            "suggestion": rule.suggestion,
+        }
+    ).astype(dict.fromkeys((c for c in COLUMNS if c != "row"), "str"))

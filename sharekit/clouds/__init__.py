@@ -1,0 +1,11 @@
+"""Interchangeable ways to a cloud: sign-in, the batch call, the native call, jobs, vaults.
+
+Nothing outside this package speaks HTTP, and nothing inside it knows DataFrames.
+"""
+
+from __future__ import annotations
+
+from .cloud import Answer, Cloud, Clouds, ImageShare, JobState, Vault
+from .session import connect
+
+__all__ = ["Answer", "Cloud", "Clouds", "ImageShare", "JobState", "Vault", "connect"]

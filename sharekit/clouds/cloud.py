@@ -1,0 +1,320 @@
+"""One project on one cloud: what it shows, and what it can be told.
+
+The batch call (``PUT /v1/cloudimages/members``) is used where the cloud has it, the native call
+(``PUT /v2/images/{image}/members/{project}``) elsewhere; the rest of sharekit does not care which.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin
+
+from .. import spec
+from ..errors import CloudError, Refused, UsageError
+from .transport import Reply, Transport, error_of
+
+APIS = ("auto", "batch", "native")
+JOB_APIS = ("auto", "results", "progress")
+
+
+@dataclass(frozen=True)
+class ImageShare:
+    """An image as a project sees it; ``size`` in GB (0 unknown), ``whole_image`` = full-ECS."""
+
+    image_id: str
+    state: str
+    owner: str = ""
+    name: str = ""
+    whole_image: bool | None = None
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Vault:
+    """A backup vault; ``free`` is the room left in GB."""
+
+    vault_id: str
+    name: str
+    object_type: str
+    protect_type: str
+    status: str
+    free: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A changing call was answered: ``job_id`` (batch), or the new ``state`` (native)."""
+
+    http: int
+    request_id: str
+    job_id: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job when it was looked at: ``done``, ``failed``, or neither while it runs.
+
+    ``results`` maps image IDs to True (done) or False (failed); empty where the cloud names none.
+    """
+
+    done: bool
+    failed: bool
+    status: str
+    code: str = ""
+    reason: str = ""
+    results: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass
+class Cloud:
+    """One project's way to its cloud; safe to use from several threads."""
+
+    name: str
+    project_id: str
+    region: str
+    ims: str
+    image: str
+    cbr: str
+    transport: Transport = field(repr=False)
+    api: str = "auto"
+    job_api: str = "auto"
+    account: str = ""
+    _known: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.api not in APIS or self.job_api not in JOB_APIS:
+            raise UsageError(
+                f"{self.name}: api must be one of {', '.join(APIS)} and job_api one of "
+                f"{', '.join(JOB_APIS)}; clouds.yaml says {self.api!r} and {self.job_api!r}."
+            )
+
+    # -- what the project sees -----------------------------------------------------------------
+    def shares(self, state: str) -> Iterator[ImageShare]:
+        """List every image shared with this project that is in a state, page by page.
+
+        Images the project owns itself are listed too (both APIs show them under ``pending``);
+        the caller tells them by ``owner``.
+        """
+        if self.resolve_api() == "batch":
+            url = f"{self.ims}/v2/cloudimages"
+            extra: dict[str, object] = {"__imagetype": "shared"}
+        else:
+            url, extra = f"{self.image}/v2/images", {}
+        params = {
+            "member_status": state,
+            "visibility": "shared",
+            "limit": spec.PAGE_SIZE,
+            **extra,
+        }
+        for page in self._pages(url, params):
+            for image in page:
+                yield _share(image, state)
+
+    def _pages(self, url: str, params: dict[str, object]) -> Iterator[list[Mapping[str, Any]]]:
+        seen: set[str] = set()
+        while True:
+            body = self.transport.read(url, **params).body
+            page = [image for image in body.get("images", []) if image.get("id") not in seen]
+            yield page
+            if not page:
+                return
+            seen.update(str(image["id"]) for image in page)
+            if following := body.get("next"):
+                # `next` is relative, and carries the parameters itself.
+                url, params = urljoin(f"{self._base(url)}/", str(following).lstrip("/")), {}
+            elif params and len(body["images"]) >= spec.PAGE_SIZE:
+                params = {**params, "marker": page[-1]["id"]}
+            else:
+                return
+
+    def _base(self, url: str) -> str:
+        return self.ims if url.startswith(f"{self.ims}/v2/cloudimages") else self.image
+
+    def share(self, image_id: str) -> ImageShare:
+        """Look one image up: its member state, or ``absent``, and its owner where visible."""
+        try:
+            member = self.transport.read(
+                f"{self.image}/v2/images/{image_id}/members/{self.project_id}"
+            ).body
+            state = str(member.get("status", spec.ABSENT))
+        except Refused as refusal:
+            if refusal.http not in (403, 404):
+                raise
+            state = spec.ABSENT
+        try:
+            image = self.transport.read(f"{self.image}/v2/images/{image_id}").body
+        except Refused as refusal:
+            if refusal.http not in (403, 404):
+                raise
+            return ImageShare(image_id, state)
+        return _share({**image, "id": image_id}, state)
+
+    def vaults(self) -> list[Vault] | None:
+        """List the project's backup vaults (CBR-vaults); None where there is no such service."""
+        if not self.cbr:
+            return None
+        found: list[Vault] = []
+        while True:
+            body = self.transport.read(
+                f"{self.cbr}/vaults", limit=spec.VAULT_PAGE, offset=len(found)
+            ).body
+            page = body.get("vaults", [])
+            found += [_vault(vault) for vault in page]
+            if len(page) < spec.VAULT_PAGE:
+                return found
+
+    # -- what it can be told -------------------------------------------------------------------
+    def resolve_api(self) -> str:
+        """Return ``batch`` or ``native``; with ``auto``, ask the cloud once."""
+        with self._known:
+            if self.api == "auto":
+                try:
+                    self.transport.read(f"{self.ims}/v2/cloudimages", limit=1)
+                    self.api = "batch"
+                except Refused as refusal:
+                    if refusal.http != 404:
+                        raise
+                    self.api = "native"
+            return self.api
+
+    def without_batch(self) -> None:
+        """Remember that the batch call does not exist here, so that every image goes alone."""
+        with self._known:
+            self.api = "native"
+
+    def batch_request(self, chunk: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+        """Return method, URL and body of the batch call for a chunk (IMS-members)."""
+        return batch_request(chunk, self.ims)
+
+    def native_request(
+        self, image_id: str, chunk: Mapping[str, Any]
+    ) -> tuple[str, str, dict[str, Any]]:
+        """Return method, URL and body of the native call for one image (Glance)."""
+        return native_request(image_id, chunk, self.image)
+
+    def change(self, request: tuple[str, str, dict[str, Any]]) -> Answer:
+        """Send one changing request, once; errors as :meth:`Transport.call`."""
+        method, url, body = request
+        reply: Reply = self.transport.call(method, url, json=body)
+        if "error" in reply.body or "error_code" in reply.body:
+            code, message = error_of(reply.body)
+            raise Refused(message, http=400, code=code or "HTTP200", request_id=reply.request_id)
+        return Answer(
+            reply.http,
+            reply.request_id,
+            str(reply.body.get("job_id", "")),
+            str(reply.body.get("status", "")),
+        )
+
+    def job(self, job_id: str) -> JobState:
+        """Look at a job once, by the endpoint this cloud has (IMS-job)."""
+        with_results = f"{self.ims}/v1/{self.project_id}/jobs/{job_id}"
+        progress = f"{self.ims}/v1/cloudimages/job/{job_id}"
+        if self.job_api == "results":
+            return _job(self.transport.signed_in(lambda: self.transport.call("GET", with_results)))
+        if self.job_api == "progress":
+            return _job(self.transport.signed_in(lambda: self.transport.call("GET", progress)))
+        try:
+            return _job(self.transport.signed_in(lambda: self.transport.call("GET", with_results)))
+        except Refused as refusal:
+            if refusal.http != 404:
+                raise
+        state = _job(self.transport.signed_in(lambda: self.transport.call("GET", progress)))
+        self.job_api = "progress"
+        return state
+
+
+class Clouds(Mapping[str, Cloud]):
+    """The clouds of a run, by project ID: ``clouds[project_id]``."""
+
+    def __init__(self, clouds: Mapping[str, Cloud]) -> None:
+        self._clouds = dict(clouds)
+
+    def __getitem__(self, project_id: str) -> Cloud:
+        return self._clouds[project_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._clouds)
+
+    def __len__(self) -> int:
+        return len(self._clouds)
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{c.name} ({c.project_id})" for c in self._clouds.values())
+        return f"Clouds({names})"
+
+
+def batch_request(chunk: Mapping[str, Any], base: str) -> tuple[str, str, dict[str, Any]]:
+    """Return the one batch request for a chunk (IMS-members: all images share the rest).
+
+    >>> batch_request({"images": ["a"], "project_id": "p", "status": "rejected", "vault_id": ""},
+    ...               "https://ims.example")
+    ('PUT', 'https://ims.example/v1/cloudimages/members', {'images': ['a'], 'project_id': 'p', \
+'status': 'rejected'})
+    """
+    body = {"images": list(chunk["images"]), **_decision(chunk)}
+    return "PUT", f"{base}/v1/cloudimages/members", {"project_id": chunk["project_id"]} | body
+
+
+def native_request(
+    image_id: str, chunk: Mapping[str, Any], base: str
+) -> tuple[str, str, dict[str, Any]]:
+    """Return the native request for one image of a chunk (Glance)."""
+    url = f"{base}/v2/images/{image_id}/members/{chunk['project_id']}"
+    return "PUT", url, _decision(chunk)
+
+
+def _decision(chunk: Mapping[str, Any]) -> dict[str, Any]:
+    vault = {"vault_id": chunk["vault_id"]} if chunk["vault_id"] else {}
+    return {"status": chunk["status"], **vault}
+
+
+def _share(image: Mapping[str, Any], state: str) -> ImageShare:
+    whole = image.get("__whole_image")
+    return ImageShare(
+        image_id=str(image["id"]),
+        state=state,
+        owner=str(image.get("owner") or ""),
+        name=str(image.get("name") or ""),
+        whole_image=None if whole is None else str(whole).lower() == "true",
+        size=int(image.get("min_disk") or 0),
+    )
+
+
+def _vault(vault: Mapping[str, Any]) -> Vault:
+    billing = vault.get("billing", {})
+    return Vault(
+        vault_id=str(vault["id"]),
+        name=str(vault.get("name", "")),
+        object_type=str(billing.get("object_type", "")),
+        protect_type=str(billing.get("protect_type", "")),
+        status=str(billing.get("status", "")),
+        free=float(billing.get("size") or 0) - float(billing.get("used") or 0) / 1024,
+    )
+
+
+def _job(reply: Reply) -> JobState:
+    body = reply.body
+    status = str(body.get("status", ""))
+    entities = body.get("entities") or {}
+    results = {
+        str(r["image_id"]): str(r.get("status", "")).lower() not in spec.JOB_FAILED
+        for r in entities.get("results") or []
+        if "image_id" in r
+    }
+    code = body.get("error_code") or entities.get("error_code") or ""
+    reason = body.get("fail_reason") or entities.get("addition_error_msg") or ""
+    if not status:
+        raise CloudError("The cloud's answer about a job has no status.")
+    return JobState(
+        done=status.lower() in spec.JOB_DONE,
+        failed=status.lower() in spec.JOB_FAILED,
+        status=status,
+        code=str(code),
+        reason=str(reason),
+        results=results,
+    )

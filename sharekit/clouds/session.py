@@ -1,0 +1,151 @@
+"""Signing in as people have it: by the names in ``clouds.yaml``, by openstacksdk's own rules."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from keystoneauth1 import exceptions as ksa
+from keystoneauth1.session import Session
+from openstack import exceptions as sdk
+from openstack.config.loader import OpenStackConfig
+
+from .. import __version__
+from ..errors import CloudError, SignInError, UsageError
+from .cloud import Cloud, Clouds
+from .transport import Transport
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clouds:
+    """Sign in to one or more clouds, each giving access to one project.
+
+    Parameters
+    ----------
+    *names
+        Names of entries in ``clouds.yaml``; without any, what the ``OS_*`` variables say.
+    config_file
+        A ``clouds.yaml`` to use instead of the ones found by openstacksdk's rules
+        (``$OS_CLIENT_CONFIG_FILE``, the working directory, ``~/.config/openstack``,
+        ``/etc/openstack``).
+
+    Returns
+    -------
+    Clouds
+        A mapping from project ID to :class:`Cloud`.
+
+    Raises
+    ------
+    UsageError
+        A name is not in ``clouds.yaml``, or two names lead to one project.
+    SignInError
+        The cloud refuses the credentials.
+    CloudError
+        The sign-in service does not answer, or the catalog lacks the image service.
+
+    Examples
+    --------
+    >>> clouds = connect("otc-payments", "otc-web")  # doctest: +SKIP
+    """
+    config = _config(config_file)
+    clouds: dict[str, Cloud] = {}
+    for name in names or ("envvars",):
+        cloud = _cloud(config, name)
+        if cloud.project_id in clouds:
+            other = clouds[cloud.project_id].name
+            raise UsageError(f"{other} and {name} lead to the same project: name only one.")
+        clouds[cloud.project_id] = cloud
+    return Clouds(clouds)
+
+
+def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
+    if config_file is not None and not Path(config_file).is_file():
+        raise UsageError(f"{config_file}: there is no such file.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            files = None if config_file is None else [str(config_file)]
+            return OpenStackConfig(config_files=files, app_name="sharekit", app_version=__version__)
+    except Exception as error:  # noqa: BLE001 - openstacksdk lets YAML errors through as they are
+        raise UsageError(f"clouds.yaml cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _cloud(config: OpenStackConfig, name: str) -> Cloud:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            region = config.get_one(cloud=name)
+            session = region.get_session()
+    except sdk.ConfigException as error:
+        known = sorted(set(config.get_cloud_names()) - {"defaults"})
+        if name in known:
+            raise UsageError(f"Cloud {name}: {error}. Correct its entry in clouds.yaml.") from None
+        raise UsageError(
+            f"There is no cloud {name!r} in clouds.yaml; it has: {', '.join(known) or 'none'}."
+        ) from None
+    except ksa.ClientException as error:
+        raise UsageError(f"Cloud {name}: {error}. Correct its entry in clouds.yaml.") from None
+    settings: Mapping[str, Any] = region.config
+    ours = settings.get("sharekit") or {}
+    transport = Transport(session, name, read_attempts=int(ours.get("read_attempts", 6)))
+    transport.token()
+    return Cloud(
+        name=name,
+        project_id=_project(session, name),
+        region=region.region_name or "",
+        transport=transport,
+        api=str(ours.get("api", "auto")),
+        job_api=str(ours.get("job_api", "auto")),
+        account=str(settings.get("auth", {}).get("username", "")),
+        **_endpoints(session, settings, name, region.region_name or None),
+    )
+
+
+def _endpoints(
+    session: Session, settings: Mapping[str, Any], name: str, region: str | None
+) -> dict[str, str]:
+    found = {
+        service: str(
+            settings.get(f"{service}_endpoint_override") or _listed(session, service, region) or ""
+        )
+        for service in ("image", "ims", "cbr")
+    }
+    image = _without_version(found["image"] or found["ims"])
+    ims = _without_version(found["ims"] or found["image"])
+    if not image:
+        raise CloudError(
+            f"{name}: the cloud's catalog has no image service. Set image_endpoint_override or "
+            "ims_endpoint_override for it in clouds.yaml."
+        )
+    for url in filter(None, (image, ims, found["cbr"])):
+        parts = urlsplit(url)
+        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+            raise CloudError(f"{name}: {url} is not https, so no token is sent there.")
+    return {"image": image, "ims": ims, "cbr": found["cbr"].rstrip("/")}
+
+
+def _listed(session: Session, service: str, region: str | None) -> str | None:
+    try:
+        access = session.auth.get_access(session)  # type: ignore[union-attr]
+        return access.service_catalog.url_for(service_type=service, region_name=region)
+    except (ksa.CatalogException, ksa.EndpointNotFound):
+        return None
+
+
+def _without_version(url: str) -> str:
+    return url.rstrip("/").removesuffix("/v2").removesuffix("/v1").rstrip("/")
+
+
+def _project(session: Session, name: str) -> str:
+    project = session.get_project_id()
+    if not project:
+        raise SignInError(
+            f"{name}: these credentials are not for a project. Add project_id to its entry in "
+            "clouds.yaml."
+        )
+    return str(project)

@@ -1,0 +1,241 @@
+"""One HTTP call at a time, with every way it can end told apart.
+
+An answer below 400 is returned; anything else the cloud says is :class:`~sharekit.errors.Refused`;
+no answer is :class:`~sharekit.errors.NoAnswer`, which knows whether the request can have left.
+Nothing is repeated here unless the caller asks (reading calls may, changing calls never).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from html import unescape
+from re import sub
+from time import time
+from typing import Any
+
+import requests
+import tenacity
+from keystoneauth1 import exceptions as ksa
+from keystoneauth1.session import Session
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from .. import spec
+from ..errors import CloudError, NoAnswer, Refused, SignInError
+
+_NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: HTTP status, JSON body, the provider's request id."""
+
+    http: int
+    body: Mapping[str, Any]
+    request_id: str
+
+
+@dataclass
+class Transport:
+    """Calls for one project over one signed-in session; safe to use from several threads."""
+
+    session: Session
+    name: str
+    timeout: tuple[float, float] = (10.0, 60.0)
+    read_attempts: int = 6
+    sleep: Callable[[float], None] = tenacity.nap.sleep
+    _signing_in: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def call(self, method: str, url: str, *, json: object = None, **params: object) -> Reply:
+        """Make one request, once.
+
+        Raises
+        ------
+        Refused
+            The cloud answered with an error.
+        NoAnswer
+            No answer came; ``sent`` is False if the request surely never left.
+        SignInError
+            No token could be had.
+        """
+        token = self._token()
+        try:
+            response = self.session.request(
+                url,
+                method,
+                json=json,
+                params={k: v for k, v in params.items() if v is not None} or None,
+                headers={"Accept": "application/json", "X-Auth-Token": token},
+                authenticated=False,
+                raise_exc=False,
+                redirect=False,
+                timeout=self.timeout,
+            )
+        except ksa.SSLError as error:
+            raise NoAnswer(f"{self.name}: TLS failed for {url}: {error}", sent=False) from None
+        except ksa.ConnectFailure as error:
+            raise NoAnswer(f"{self.name}: {_short(error)}", sent=_can_have_left(error)) from None
+        except (ksa.ClientException, requests.RequestException) as error:
+            raise NoAnswer(f"{self.name}: {_short(error)}") from None
+        return self._judge(response)
+
+    def read(self, url: str, **params: object) -> Reply:
+        """GET, repeated with backoff while the fault is a passing one, signing in anew once."""
+
+        def passing(error: BaseException) -> bool:
+            if isinstance(error, NoAnswer):
+                return True
+            if not isinstance(error, Refused):
+                return False
+            return spec.remedy(error.code, error.http) in (spec.Remedy.RETRY, spec.Remedy.WAIT)
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(passing),
+            stop=tenacity.stop_after_attempt(self.read_attempts),
+            wait=_wait,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        return retrying(self.signed_in, lambda: self.call("GET", url, **params))
+
+    def signed_in(self, call: Callable[[], Reply]) -> Reply:
+        """Run a call; if the token is refused, sign in anew and run it once more."""
+        before = self._token()
+        try:
+            return call()
+        except Refused as refusal:
+            if spec.remedy(refusal.code, refusal.http) is not spec.Remedy.SIGN_IN:
+                raise
+        self.renew(before)
+        try:
+            return call()
+        except Refused as refusal:
+            if spec.remedy(refusal.code, refusal.http) is spec.Remedy.SIGN_IN:
+                raise SignInError(
+                    f"{self.name}: the cloud refuses the token right after signing in: {refusal}"
+                ) from None
+            raise
+
+    def renew(self, stale: str | None = None) -> None:
+        """Forget a stale token, unless another thread has replaced it already."""
+        with self._signing_in:
+            if stale is None or self._token() == stale:
+                self.session.invalidate()
+
+    def token(self) -> str:
+        """Return the token in use (never print or store it)."""
+        return self._token()
+
+    def _token(self) -> str:
+        try:
+            token = self.session.get_token()
+        except (ksa.Unauthorized, ksa.Forbidden, ksa.NotFound):
+            raise SignInError(
+                f"{self.name}: sign-in was refused. Check user, password and project of this "
+                "cloud in clouds.yaml."
+            ) from None
+        except ksa.ClientException as error:
+            raise CloudError(
+                f"{self.name}: the sign-in service does not answer: {_short(error)} Check auth_url "
+                "and the network, then run this again."
+            ) from None
+        if not token:
+            raise SignInError(f"{self.name}: these credentials give no token.")
+        return str(token)
+
+    def _judge(self, response: requests.Response) -> Reply:
+        request_id = next(
+            (
+                response.headers[name]
+                for name in ("X-Request-Id", "X-Openstack-Request-Id")
+                if name in response.headers
+            ),
+            "",
+        )
+        body = _json(response)
+        if 300 <= response.status_code < 400:
+            raise CloudError(
+                f"{self.name}: {response.url} redirects elsewhere, which is never followed with a "
+                "token. Correct the endpoint."
+            )
+        if response.status_code < 400 and body is not None:
+            return Reply(response.status_code, body, request_id)
+        if response.status_code < 400:
+            raise NoAnswer(f"{self.name}: {response.url} answered something that is not JSON.")
+        code, message = error_of(body or {})
+        raise Refused(
+            message or _text(response),
+            http=response.status_code,
+            code=code if code.startswith("IMG.") else f"HTTP{response.status_code}",
+            request_id=request_id,
+            retry_after=_retry_after(response.headers.get("Retry-After")),
+        )
+
+
+def error_of(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return code and message of an error body, in any of the forms these clouds use.
+
+    >>> error_of({"error": {"code": "IMG.0060", "message": "flow control"}})
+    ('IMG.0060', 'flow control')
+    >>> error_of({"error_code": "IMG.0027", "error_msg": "no such image"})
+    ('IMG.0027', 'no such image')
+    """
+    inner = body.get("error")
+    if isinstance(inner, Mapping):
+        return error_of(inner)
+    code = next((body[k] for k in ("error_code", "errorCode", "code") if body.get(k)), "")
+    text = next((body[k] for k in ("error_msg", "errorMsg", "message", "title") if body.get(k)), "")
+    return str(code), " ".join(sub(r"<[^>]*>", " ", unescape(str(text))).split())
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    outcome = state.outcome.exception() if state.outcome else None
+    asked = outcome.retry_after if isinstance(outcome, Refused) else None
+    backoff = tenacity.wait_random_exponential(multiplier=0.2, max=10)(state)
+    return max(asked or 0.0, backoff)
+
+
+def _json(response: requests.Response) -> Mapping[str, Any] | None:
+    if not response.content:
+        return {}
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        return None
+    return body if isinstance(body, Mapping) else None
+
+
+def _text(response: requests.Response) -> str:
+    words = " ".join(sub(r"<[^>]*>", " ", response.text[:2000]).split())
+    return words[:200] or str(response.reason)
+
+
+def _retry_after(value: str | None) -> float | None:
+    if not value:
+        return None
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except ValueError:
+        return None
+
+
+def _can_have_left(error: Exception) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        reason = getattr(cause, "reason", None)
+        inner = cause.args[0] if cause.args else None
+        if any(isinstance(x, _NEVER_LEFT) for x in (cause, reason, inner)):
+            return False
+        if any(isinstance(getattr(x, "reason", None), _NEVER_LEFT) for x in (inner,)):
+            return False
+        cause = cause.__cause__ or cause.__context__
+    return True
+
+
+def _short(error: Exception) -> str:
+    text = str(error).split("HTTPConnectionPool")[0].split("HTTPSConnectionPool")[0]
+    return text.strip().rstrip(":") or type(error).__name__

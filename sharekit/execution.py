@@ -1,0 +1,320 @@
+"""An approved plan carried out: look, send, follow, read back, settle – and take up again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from time import monotonic
+
+import pandas as pd
+
+from . import approval, frames, spec
+from .clouds import Clouds
+from .environment import environment
+from .errors import Refused, SharekitError, UsageError
+from .history import ENDED, History, children
+from .ledger import Ledger
+from .planning import Plan, load_from, members, record_snapshot
+from .rules import RULES, severity
+from .run import KEY, Run, finished, load_run, observed_states
+from .sending import Sender, Settings
+from .shares import cloud_rules
+from .snapshot import Snapshot, look, take
+
+_PAUSE = 0.05
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: counts are images, times are seconds (``left`` None while unknown)."""
+
+    phase: str
+    total: int
+    done: int
+    failed: int
+    in_flight: int
+    elapsed: float
+    left: float | None
+
+
+def submit(
+    plan: Plan | str | PathLike[str],
+    clouds: Clouds,
+    *,
+    settings: Settings | None = None,
+    concurrency: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Run:
+    """Send what was approved, follow it to its end, and read back what the cloud then shows.
+
+    The same call takes up a run that was interrupted: nothing is sent twice without having been
+    read back.
+
+    Parameters
+    ----------
+    plan : Plan or path
+        The plan, or the ledger that holds it.
+    clouds : Clouds
+        Access to every project of the plan.
+    settings : Settings, optional
+        Patience, limits and waits; see :class:`sharekit.Settings`.
+    concurrency : int, optional
+        Requests under way at once (8).
+    progress : callable, optional
+        Called with a :class:`Progress` about ten times a second, in the calling thread.
+    stop : threading.Event, optional
+        Set it to end cleanly; the rest stays ``pending``.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ApprovalError
+        Nobody approved this very plan; nothing was sent.
+    UsageError
+        A project of the plan has no cloud; nothing was sent.
+    CloudError
+        A cloud cannot be read or refuses the sign-in; what was sent is in the ledger.
+    LedgerError
+        The ledger is in use, damaged, or cannot be written.
+
+    Examples
+    --------
+    >>> submit("run.ledger", connect("otc")).counts["confirmed"]  # doctest: +SKIP
+    412
+    """
+    settings = settings or Settings()
+    if concurrency is not None:
+        settings = Settings(**{**asdict(settings), "concurrency": concurrency})
+    if settings.concurrency < 1:
+        raise UsageError("At least one request must be allowed at once.")
+    path = plan.path if isinstance(plan, Plan) else Path(plan)
+    with Ledger.open(path, write=True) as book:
+        current = load_from(book)
+        yes = approval.require(book, current.fingerprint)
+        _covered(current, clouds)
+        _Submission(book, current, clouds, settings, progress, stop).carry_out(yes)
+        return load_run(book)
+
+
+class _Submission:
+    """One call of :func:`submit`, from its first look to its last."""
+
+    def __init__(
+        self, book: Ledger, plan: Plan, clouds: Clouds, settings: Settings,
+        progress: Callable[[Progress], None] | None, stop: threading.Event | None,
+    ) -> None:  # fmt: skip
+        self.book, self.plan, self.clouds, self.settings = book, plan, clouds, settings
+        self.history = History(members(plan.rows), book.events())
+        images = sum(len(p.images) for p in self.history.leaves())
+        self.sender = Sender(book, self.history, clouds, settings, budget=images)
+        self.total, self.began = images, monotonic()
+        self.progress, self.stop = progress, stop
+        self.phase = "looking at the cloud"
+        self.observed = observed_states(book)
+        self.unreadable: set[str] = set()
+
+    def carry_out(self, yes: approval.Approval) -> None:
+        if finished(self.book):
+            return
+        self._begin(yes)
+        try:
+            self._take_up()
+            self._look()
+            for _ in range(self.settings.rounds):
+                self._send()
+                self._read_back()
+                if self._stopping() or not self._send_lost_anew():
+                    break
+        except KeyboardInterrupt:
+            self._end("interrupted")
+            raise
+        except (SharekitError, OSError) as error:
+            self._end(str(error))
+            raise
+        self._end(str(self.sender.stopped_because or ("stopped" if self._stopping() else "")))
+
+    def _begin(self, yes: approval.Approval) -> None:
+        clouds = [
+            {"cloud": c.name, "project_id": c.project_id, "region": c.region, "ims": c.ims,
+             "image": c.image, "account": c.account}
+            for c in self.clouds.values()
+        ]  # fmt: skip
+        body = {"clouds": clouds, "settings": asdict(self.settings), "reviewer": yes.reviewer}
+        self.book.append("submitting", body | {"environment": environment()})
+
+    def _take_up(self) -> None:
+        """What an earlier call left open: a lost answer stays lost, a known job is followed."""
+        for piece in self.history.in_state("sent"):
+            reason = "the program ended before the answer came"
+            self.sender.note("lost", piece, code="no-answer", reason=reason)
+        for piece in self.history.in_state("unknown"):
+            if piece.job_id:
+                self.sender.note("resumed", piece)
+
+    def _look(self) -> None:
+        """See what has changed since the plan; leave out what needs nothing or must not go."""
+        self._tick()
+        waiting = {
+            (piece.project_id, image)
+            for piece in self.history.in_state("planned")
+            for image in piece.images
+        }
+        rows = self.plan.rows
+        planned = rows[rows["disposition"] == "planned"]
+        planned = planned[pd.MultiIndex.from_frame(planned[KEY]).isin(waiting)]
+        if planned.empty:
+            return
+        seen = take(self.clouds, planned)
+        record_snapshot(self.book, seen, "seen")
+        looks = _looks(planned, seen, strict=self.plan.findings.strict)
+        blob = self.book.put(frames.to_bytes(looks), frames.MEDIA_TYPE)
+        counts = {str(k): int(v) for k, v in looks["outcome"].value_counts().items() if k}
+        counts["moved"] = int((looks["moved"] != "").sum())
+        self.book.append("looked", {"blob": blob, "counts": counts})
+        out = looks[looks["outcome"] != ""]
+        self._leave_out(set(zip(out["project_id"], out["image_id"], strict=True)))
+
+    def _leave_out(self, shares: set[tuple[str, str]]) -> None:
+        for piece in self.history.in_state("planned"):
+            kept = tuple(i for i in piece.images if (piece.project_id, i) not in shares)
+            if kept:
+                piece.images = kept
+            else:
+                del self.history.pieces[piece.chunk]
+
+    def _send(self) -> None:
+        self.phase = "sending"
+        self.sender.run(self._tick)
+        self._count()
+
+    def _count(self) -> None:
+        if self.sender.counted:
+            numbers = {"submit": 0, "poll": 0, "read": 0, "retried": 0, **self.sender.counted}
+            self.history.apply(self.book.append("counted", {"requests": numbers}))
+            self.sender.counted.clear()
+
+    def _read_back(self) -> None:
+        """Read the cloud until it shows what was claimed, a few times at the most."""
+        self.phase = "reading back"
+        for attempt in range(self.settings.looks):
+            todo = self._unproven()
+            if not todo or (attempt and self._stopping()):
+                break
+            self._rest(self.settings.settle * attempt)
+            lines: list[tuple[str, str, str]] = []
+            for project, images in todo.items():
+                lines += self._seen(project, images)
+                self._tick()
+            observed = pd.DataFrame(lines, columns=[*KEY, "state"], dtype="str")
+            blob = self.book.put(frames.to_bytes(observed), frames.MEDIA_TYPE)
+            self.book.append("observed", {"blob": blob, "images": len(observed)})
+            self.observed.update({(project, image): state for project, image, state in lines})
+        self._count()
+
+    def _seen(self, project: str, images: set[str]) -> list[tuple[str, str, str]]:
+        self.sender.counted["read"] += 1
+        try:
+            return [(project, s.image_id, s.state) for s in look(self.clouds[project], images)]
+        except Refused as refusal:
+            if refusal.http not in (401, 403, 404):
+                raise
+            body = {"project_id": project, "code": refusal.code, "reason": str(refusal)}
+            self.book.append("unreadable", body)
+            self.unreadable.add(project)
+            return []
+
+    def _unproven(self) -> dict[str, set[str]]:
+        """Images that were sent and are not yet known to be as they should, by project."""
+        todo: dict[str, set[str]] = {}
+        for piece in self.history.leaves():
+            if not piece.attempts or piece.state not in ENDED or piece.project_id in self.unreadable:
+                continue
+            for image in piece.images:
+                seen = self.observed.get((piece.project_id, image))
+                if seen is None or (seen != piece.wanted and piece.claim(image) != "failed"):
+                    todo.setdefault(piece.project_id, set()).add(image)
+        return todo
+
+    def _send_lost_anew(self) -> bool:
+        """After reading back: what a lost request did not bring about goes into a new one."""
+        again = False
+        for piece in self.history.in_state("unknown"):
+            keys = {image: (piece.project_id, image) for image in piece.images}
+            missing = [i for i, key in keys.items() if self.observed.get(key) != piece.wanted]
+            if piece.job_id or not missing or piece.project_id in self.unreadable:
+                continue  # while a job may still run, only the job or the cloud can tell
+            kept = [image for image in piece.images if image not in set(missing)]
+            why = "the answer was lost, and reading back shows these not changed"
+            into = children(piece, missing, 1)
+            self.sender.note("split", piece, into=into, kept=kept, why=why)
+            for image in missing:
+                self.observed.pop(keys[image], None)
+            again = True
+        return again
+
+    def _rest(self, seconds: float) -> None:
+        until = monotonic() + seconds
+        while monotonic() < until and not self._stopping():
+            threading.Event().wait(min(_PAUSE, max(0.0, until - monotonic())))
+            self._tick()
+
+    def _stopping(self) -> bool:
+        asked = self.stop is not None and self.stop.is_set()
+        return asked or self.sender.stopped_because is not None
+
+    def _tick(self) -> None:
+        if self.stop is not None and self.stop.is_set():
+            self.sender.scheduler.stop()
+        if self.progress is None:
+            return
+        done, elapsed = self.history.ended_images, monotonic() - self.began
+        left = elapsed / done * (self.total - done) if done else None
+        flying = self.sender.scheduler.in_flight
+        self.progress(
+            Progress(self.phase, self.total, done, self.sender.failed, flying, elapsed, left)
+        )
+
+    def _end(self, why: str) -> None:
+        """Write every row's outcome; the run is finished if nothing can change any more."""
+        self._count()
+        if why:
+            self.book.append("stopped", {"why": why})
+        run = load_run(self.book)
+        lines = run.outcome_lines()
+        with self.book.transaction():
+            digest = self.book.write_outcomes(lines)
+            self.book.append("settled", {"counts": run.counts, "digest": digest})
+            if not why and not any(run.counts[name] for name in spec.OPEN):
+                self.book.append("finished", {"rows": len(lines), "counts": run.counts})
+
+
+def _looks(planned: pd.DataFrame, seen: Snapshot, *, strict: bool) -> pd.DataFrame:
+    """What a fresh look says of planned rows: where they stand, and whether they go."""
+    fresh = planned.copy()
+    found = [f for f in cloud_rules(fresh, seen) if severity(f.rule, strict=strict) == "error"]
+    looks = planned[KEY].assign(before=fresh["before"], outcome="", code="", reason="", moved="")
+    already = fresh["before"] == planned["status"]
+    looks["outcome"] = looks["outcome"].where(~already, "already")
+    for f in reversed(found):  # the first rule of the table has the last word
+        looks.loc[f.keys, "outcome"] = "blocked"
+        looks.loc[f.keys, "code"] = f.rule
+        looks.loc[f.keys, "reason"] = RULES[f.rule].message
+    moved = (planned["before"] != "") & (planned["before"] != fresh["before"])
+    looks["moved"] = planned["before"].where(moved, "")
+    return looks.astype("str")
+
+
+def _covered(plan: Plan, clouds: Clouds) -> None:
+    missing = sorted(set(plan.chunks["project_id"]) - set(clouds))
+    if missing:
+        raise UsageError(
+            f"No cloud gives access to project {', '.join(missing)}: name the entry for it in "
+            "clouds.yaml too. Nothing was sent."
+        )

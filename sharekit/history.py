@@ -1,0 +1,167 @@
+"""What the ledger's events say about every request: the state machine of a chunk.
+
+A *piece* is what one request carries: a planned chunk, or what came of splitting one. Its states::
+
+    planned ──intent──► sent ──answer──► running ──job──► done
+       ▲                 │ │ │              │  └───job──► refused ──split──► split
+       └──again──────────┘ │ └──refused──► refused ──split──► split
+                           └──lost──► unknown ◄──late──┘
+                                         └──split──► split   (the part that did not arrive goes anew)
+
+The table :data:`MOVES` is that picture; an event it does not know is damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import LedgerError
+from .ledger import Event
+
+#: (state, event) -> state. Events not named here do not concern a piece.
+MOVES = {
+    ("planned", "intent"): "sent",
+    ("planned", "dropped"): "refused",
+    ("planned", "split"): "split",
+    ("sent", "answer"): "running",
+    ("sent", "again"): "planned",
+    ("sent", "refused"): "refused",
+    ("sent", "lost"): "unknown",
+    ("running", "job-done"): "done",
+    ("running", "job-failed"): "refused",
+    ("running", "again"): "planned",
+    ("running", "late"): "unknown",
+    ("unknown", "resumed"): "running",
+    ("unknown", "split"): "split",
+    ("refused", "split"): "split",
+}
+KINDS = tuple(dict.fromkeys(kind for _, kind in MOVES))
+#: States in which nothing more happens by itself.
+ENDED = frozenset({"done", "refused", "split", "unknown"})
+
+
+@dataclass
+class Piece:
+    """One request's worth of images, and how far it has come."""
+
+    chunk: str
+    common: Mapping[str, Any]
+    images: tuple[str, ...]
+    state: str = "planned"
+    attempts: int = 0
+    api: str = ""
+    http: int = 0
+    code: str = ""
+    reason: str = ""
+    job_id: str = ""
+    request_id: str = ""
+    first_sent: str = ""
+    ended: str = ""
+    results: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def project_id(self) -> str:
+        """The project that accepts or rejects."""
+        return str(self.common["project_id"])
+
+    @property
+    def wanted(self) -> str:
+        """The state that every image of the piece is to have."""
+        return str(self.common["status"])
+
+    def request(self) -> dict[str, Any]:
+        """What the clouds make a request of."""
+        return {**self.common, "images": list(self.images)}
+
+    def claim(self, image: str) -> str:
+        """What the cloud said of an image: ``success``, ``failed``, or ``""`` for nothing."""
+        if self.state == "done":
+            return "success" if self.results.get(image, True) else "failed"
+        if self.state == "refused" and self.attempts:
+            return "success" if self.results.get(image, False) else "failed"
+        return ""
+
+
+class History:
+    """All pieces of a run, kept up with its events."""
+
+    def __init__(self, chunks: Iterable[Mapping[str, Any]], events: Iterable[Event] = ()) -> None:
+        self.pieces: dict[str, Piece] = {}
+        self.requests = {"submit": 0, "poll": 0, "read": 0, "retried": 0}
+        self.ended_images = 0
+        for chunk in chunks:
+            common = {k: v for k, v in chunk.items() if k not in ("chunk", "images")}
+            name = str(chunk["chunk"])
+            self.pieces[name] = Piece(name, common, tuple(chunk["images"]))
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        """Follow one event.
+
+        Raises
+        ------
+        LedgerError
+            If the event cannot follow on what was before.
+        """
+        body = event.body
+        if event.kind == "counted":
+            for name, number in body["requests"].items():
+                self.requests[name] += number
+        if event.kind not in KINDS:
+            return
+        piece = self.pieces.get(str(body.get("chunk")))
+        state = None if piece is None else MOVES.get((piece.state, event.kind))
+        if piece is None or state is None:
+            raise LedgerError(
+                f"The ledger is damaged at event {event.seq}: {event.kind!r} cannot follow there."
+            )
+        self._count(piece, -1)
+        piece.state = state
+        for name in ("api", "http", "code", "reason", "job_id", "request_id"):
+            if name in body:
+                setattr(piece, name, body[name])
+        piece.results.update(body.get("results", {}))
+        if event.kind == "intent":
+            piece.attempts += 1
+            piece.first_sent = piece.first_sent or event.at
+            piece.images = tuple(body["images"])
+            self.requests["submit"] += 1
+            self.requests["retried"] += piece.attempts > 1
+        elif event.kind == "split":
+            self._split(piece, body)
+        if state in ENDED:
+            piece.ended = event.at
+        self._count(piece, 1)
+
+    def _split(self, piece: Piece, body: Mapping[str, Any]) -> None:
+        for name, images in body["into"]:
+            self.pieces[name] = Piece(name, piece.common, tuple(images))
+        if body.get("kept"):
+            # These were found changed on reading back, so their lost request did arrive.
+            piece.images, piece.state = tuple(body["kept"]), "unknown"
+
+    def _count(self, piece: Piece, sign: int) -> None:
+        if piece.state in ("done", "refused"):
+            self.ended_images += sign * len(piece.images)
+
+    def in_state(self, *states: str) -> list[Piece]:
+        """Every piece in one of some states."""
+        return [piece for piece in self.pieces.values() if piece.state in states]
+
+    def leaves(self) -> list[Piece]:
+        """The pieces that carry images now: all but the ones that were split."""
+        return [piece for piece in self.pieces.values() if piece.state != "split"]
+
+
+def children(piece: Piece, images: Sequence[str], parts: int = 2) -> list[tuple[str, list[str]]]:
+    """Name the parts a piece is split into: ``7`` becomes ``7.1``, ``7.2``.
+
+    >>> children(Piece("7", {}, ("a", "b", "c")), ["a", "b", "c"])
+    [('7.1', ['a', 'b']), ('7.2', ['c'])]
+    """
+    size = -(-len(images) // parts)
+    cuts = [list(images[start : start + size]) for start in range(0, len(images), size)]
+    return [(f"{piece.chunk}.{number}", cut) for number, cut in enumerate(cuts, 1)]

@@ -1,0 +1,439 @@
+"""The run's one file: what was asked, decided, sent, answered and observed.
+
+A ledger is an SQLite database with three tables:
+
+- ``events``  append-only. Each event holds the SHA-256 of the one before, so that a change, a gap
+  or another order shows. What happens is written here *before* it happens where that matters: an
+  intent before its request, a job's ID before it is polled.
+- ``blobs``   whole frames (the inventory, the findings, the cloud's state), each named by the
+  SHA-256 of its bytes; an event names every blob that counts.
+- ``rows``    one line per input row, with its place in the plan and exactly one outcome. The
+  schema forbids a second outcome, an unknown one, a lost row, and a run that is called finished
+  while a row is still pending.
+
+The hash of an event is the SHA-256 of ``seq``, ``at``, ``kind``, ``body`` and ``prev``, joined by
+line feeds, in UTF-8. Nothing here knows DataFrames or HTTP.
+
+Examples
+--------
+>>> import tempfile, pathlib
+>>> path = pathlib.Path(tempfile.mkdtemp()) / "run.ledger"
+>>> with Ledger.create(path) as ledger:
+...     ledger.append("created", {"by": "an example"}).seq
+1
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy.pool import StaticPool
+
+from . import spec
+from .errors import LedgerError
+
+#: Written into the file's header, so that a foreign database is told from a ledger.
+APPLICATION_ID = 0x53484B54  # "SHKT"
+FORMAT = 1
+GENESIS = "0" * 64
+DISPOSITIONS = ("planned", "already", "blocked", "duplicate", "skipped")
+#: A row's place in the plan (the rest of what is known of it stands in the plan's blob); the
+#: ``planned`` event holds the digest.
+PLAN_COLUMNS = ("row_key", "image_id", "disposition", "carried_by", "chunk")
+#: What becomes of a row; the ``settled`` event holds its digest.
+OUTCOME_COLUMNS = (
+    "row_key",
+    "outcome",
+    "code",
+    "reason",
+    "before",
+    "claimed",
+    "observed",
+    "last_chunk",
+    "job_id",
+    "request_id",
+)
+
+_META = sa.MetaData()
+EVENTS = sa.Table(
+    "events",
+    _META,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("prev", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),
+)
+BLOBS = sa.Table(
+    "blobs",
+    _META,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
+
+def _one_of(column: str, names: Iterable[str]) -> sa.CheckConstraint:
+    return sa.CheckConstraint(f"{column} IN ({', '.join(repr(name) for name in names)})")
+
+
+ROWS = sa.Table(
+    "rows",
+    _META,
+    sa.Column("row_key", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("image_id", sa.Text, nullable=False),
+    sa.Column("disposition", sa.Text, nullable=False),
+    sa.Column("carried_by", sa.Integer, sa.ForeignKey("rows.row_key")),
+    sa.Column("chunk", sa.Integer),
+    sa.Column("outcome", sa.Text, nullable=False, server_default="pending"),
+    *(sa.Column(name, sa.Text) for name in OUTCOME_COLUMNS[2:]),
+    _one_of("disposition", DISPOSITIONS),
+    _one_of("outcome", spec.OUTCOMES),
+    sa.CheckConstraint("(disposition = 'duplicate') = (carried_by IS NOT NULL)"),
+    sa.CheckConstraint("(disposition = 'planned') = (chunk IS NOT NULL)"),
+)
+#: Rules that outlive any bug of ours: the database itself refuses.
+_TRIGGERS = (
+    "CREATE TRIGGER events_stay BEFORE UPDATE ON events "
+    "BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END",
+    "CREATE TRIGGER events_remain BEFORE DELETE ON events "
+    "BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END",
+    "CREATE TRIGGER blobs_stay BEFORE UPDATE ON blobs "
+    "BEGIN SELECT RAISE(ABORT, 'a blob is never changed'); END",
+    "CREATE TRIGGER rows_remain BEFORE DELETE ON rows "
+    "BEGIN SELECT RAISE(ABORT, 'a row is never deleted'); END",
+    f"CREATE TRIGGER plan_stays BEFORE UPDATE OF {', '.join(PLAN_COLUMNS)} ON rows "
+    "WHEN EXISTS (SELECT 1 FROM events WHERE kind = 'intent') "
+    "BEGIN SELECT RAISE(ABORT, 'the plan is fixed once a request was sent'); END",
+    "CREATE TRIGGER all_settled BEFORE INSERT ON events WHEN NEW.kind = 'finished' "
+    "AND (EXISTS (SELECT 1 FROM rows WHERE outcome IN ('pending', 'unknown')) "
+    "OR (SELECT count(*) FROM rows) <> json_extract(NEW.body, '$.rows')) "
+    "BEGIN SELECT RAISE(ABORT, 'a run is finished when every row has its outcome'); END",
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the ledger: ``seq`` from 1, ``at`` in UTC (ISO 8601), ``body`` as a dict."""
+
+    seq: int
+    at: str
+    kind: str
+    body: dict[str, Any]
+    prev: str
+    hash: str
+
+
+def canonical(value: object) -> str:
+    """JSON in one spelling only: sorted keys, no blanks, UTF-8 as it is.
+
+    >>> canonical({"b": 1, "a": "é"})
+    '{"a":"é","b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def event_hash(seq: int, at: str, kind: str, body: str, prev: str) -> str:
+    """Return the hash that chains one event to the one before."""
+    return hashlib.sha256("\n".join((str(seq), at, kind, body, prev)).encode()).hexdigest()
+
+
+def digest(lines: Iterable[Sequence[object]]) -> str:
+    """SHA-256 over rows of values, each as one canonical JSON line."""
+    sha = hashlib.sha256()
+    encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+    for line in lines:
+        sha.update(encode(list(line)).encode("utf-8", "surrogatepass"))
+        sha.update(b"\n")
+    return sha.hexdigest()
+
+
+def now() -> str:
+    """Return the time in UTC, to the microsecond, in a form that sorts."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Ledger:
+    """An open ledger. Safe to use from several threads; one process writes at a time.
+
+    Use :meth:`create` or :meth:`open`, both as context managers. ``append`` returns only when the
+    event is on disk.
+    """
+
+    def __init__(self, path: Path, connection: sa.Connection, lock: FileLock | None) -> None:
+        self.path = path
+        self._connection = connection
+        self._file_lock = lock
+        self._mutex = threading.RLock()
+        self._depth = 0
+        last = connection.execute(
+            sa.select(EVENTS.c.seq, EVENTS.c.hash).order_by(EVENTS.c.seq.desc()).limit(1)
+        ).first()
+        self._seq, self._head = (last.seq, last.hash) if last else (0, GENESIS)
+        connection.rollback()
+
+    # -- opening and closing -------------------------------------------------------------------
+    @classmethod
+    def create(cls, path: str | Path) -> Ledger:
+        """Make a new ledger; an existing file is never overwritten.
+
+        Raises
+        ------
+        LedgerError
+            If the file exists, or its folder does not.
+        """
+        path = Path(path)
+        if path.exists():
+            raise LedgerError(f"{path} exists already: choose another name for the new run.")
+        lock = _locked(path)
+        try:
+            connection = _connect(path, create=True)
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
+            _META.create_all(connection)
+            for trigger in _TRIGGERS:
+                connection.exec_driver_sql(trigger)
+            connection.commit()
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            lock.release()
+            raise LedgerError(f"{path} cannot be written: {_why(error)}.") from None
+        return cls(path, connection, lock)
+
+    @classmethod
+    def open(cls, path: str | Path, *, write: bool = False) -> Ledger:
+        """Open an existing ledger, to read, or to write (one process at a time).
+
+        Raises
+        ------
+        LedgerError
+            If there is no such file, it is no ledger, or another process is writing to it.
+        """
+        path = Path(path)
+        _must_be_ledger(path)
+        lock = _locked(path) if write else None
+        try:
+            connection = _connect(path, write=write)
+        except sa.exc.SQLAlchemyError as error:
+            if lock:
+                lock.release()
+            raise LedgerError(f"{path} cannot be opened: {_why(error)}.") from None
+        return cls(path, connection, lock)
+
+    def close(self) -> None:
+        """Close the file; after writing it is one file again, without side files."""
+        if self._file_lock is not None:
+            self._connection.rollback()
+            # One file is what people copy, so the write-ahead log is folded in.
+            self._connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
+        self._connection.close()
+        self._connection.engine.dispose()
+        if self._file_lock is not None:
+            self._file_lock.release()
+            Path(self._file_lock.lock_file).unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- events -------------------------------------------------------------------------------
+    @property
+    def head(self) -> str:
+        """The hash of the last event (64 zeros in an empty ledger)."""
+        return self._head
+
+    def append(self, kind: str, body: dict[str, Any]) -> Event:
+        """Write one event and return it once it is on disk."""
+        with self.transaction():
+            seq, at, text = self._seq + 1, now(), canonical(body)
+            link = event_hash(seq, at, kind, text, self._head)
+            self._connection.exec_driver_sql(
+                "INSERT INTO events (seq, at, kind, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?)",
+                (seq, at, kind, text, self._head, link),
+            )
+            event = Event(seq, at, kind, body, self._head, link)
+            self._seq, self._head = seq, link
+            return event
+
+    def events(self, *kinds: str) -> list[Event]:
+        """Every event in order, or only those of some kinds."""
+        query = sa.select(EVENTS).order_by(EVENTS.c.seq)
+        if kinds:
+            query = query.where(EVENTS.c.kind.in_(kinds))
+        with self._reading() as connection:
+            return [
+                Event(r.seq, r.at, r.kind, json.loads(r.body), r.prev, r.hash)
+                for r in connection.execute(query)
+            ]
+
+    def last(self, kind: str) -> Event | None:
+        """Return the latest event of a kind."""
+        query = sa.select(EVENTS).where(EVENTS.c.kind == kind).order_by(EVENTS.c.seq.desc())
+        with self._reading() as connection:
+            r = connection.execute(query.limit(1)).first()
+        return Event(r.seq, r.at, r.kind, json.loads(r.body), r.prev, r.hash) if r else None
+
+    # -- blobs ---------------------------------------------------------------------------------
+    def put(self, content: bytes, media_type: str) -> str:
+        """Store bytes under their SHA-256 and return it; the same bytes are stored once."""
+        name = hashlib.sha256(content).hexdigest()
+        with self.transaction():
+            self._connection.exec_driver_sql(
+                "INSERT OR IGNORE INTO blobs VALUES (?, ?, ?)", (name, media_type, content)
+            )
+        return name
+
+    def get(self, name: str) -> bytes:
+        """Return the bytes stored under a SHA-256.
+
+        Raises
+        ------
+        LedgerError
+            If they are missing or no longer have that hash.
+        """
+        query = sa.select(BLOBS.c.content).where(BLOBS.c.sha256 == name)
+        with self._reading() as connection:
+            content = connection.execute(query).scalar()
+        if content is None or hashlib.sha256(content).hexdigest() != name:
+            raise LedgerError(f"{self.path} is damaged: blob {name[:12]}… is missing or changed.")
+        return bytes(content)
+
+    # -- rows -----------------------------------------------------------------------------------
+    def write_plan(self, rows: Iterable[Sequence[object]]) -> str:
+        """Write every row's place in the plan (``PLAN_COLUMNS``) and return their digest."""
+        rows = list(rows)
+        if self.count("rows"):
+            self._update(PLAN_COLUMNS, rows)
+        else:
+            names, marks = ", ".join(PLAN_COLUMNS), ", ".join("?" * len(PLAN_COLUMNS))
+            self._write(f"INSERT INTO rows ({names}) VALUES ({marks})", rows)
+        return digest(rows)
+
+    def write_outcomes(self, rows: Iterable[Sequence[object]]) -> str:
+        """Write every row's outcome (``OUTCOME_COLUMNS``) and return their digest."""
+        rows = list(rows)
+        self._update(OUTCOME_COLUMNS, rows)
+        return digest(rows)
+
+    def count(self, table: str) -> int:
+        """Return how many lines a table has."""
+        with self._reading() as connection:
+            query = sa.select(sa.func.count()).select_from(_META.tables[table])
+            return int(connection.execute(query).scalar_one())
+
+    def read_rows(self, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return these columns of every row, in the input's order."""
+        query = sa.select(*(ROWS.c[name] for name in columns)).order_by(ROWS.c.row_key)
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+    def _update(self, columns: Sequence[str], rows: list[Sequence[object]]) -> None:
+        changes = ", ".join(f"{name} = ?{i}" for i, name in enumerate(columns[1:], 2))
+        self._write(f"UPDATE rows SET {changes} WHERE {columns[0]} = ?1", rows)
+
+    def _write(self, statement: str, rows: list[Sequence[object]]) -> None:
+        with self.transaction():
+            if rows:
+                self._connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+
+    # -- transactions ---------------------------------------------------------------------------
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is written together or not at all."""
+        with self._mutex:
+            if self._file_lock is None:
+                raise LedgerError(f"{self.path} was opened to be read only.")
+            before = (self._seq, self._head)
+            self._depth += 1
+            try:
+                yield
+                if self._depth == 1:
+                    self._connection.commit()
+            except BaseException as error:
+                if self._depth == 1:
+                    self._connection.rollback()
+                    self._seq, self._head = before
+                if isinstance(error, sa.exc.SQLAlchemyError):
+                    raise LedgerError(f"{self.path} refused a change: {_why(error)}.") from None
+                raise
+            finally:
+                self._depth -= 1
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._mutex:
+            try:
+                yield self._connection
+            except sa.exc.SQLAlchemyError as error:
+                raise LedgerError(f"{self.path} is damaged: {_why(error)}.") from None
+            finally:
+                if self._depth == 0:
+                    self._connection.rollback()
+
+
+def _connect(path: Path, *, create: bool = False, write: bool = False) -> sa.Connection:
+    mode = "rwc" if create else "rw" if write else "ro"
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=30),
+        poolclass=StaticPool,
+    )
+    connection = engine.connect()
+    if create or write:
+        # Write-ahead log with full sync: a committed event survives a power cut.
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.exec_driver_sql(f"PRAGMA {pragma}")
+        path.chmod(0o600)
+    connection.rollback()
+    return connection
+
+
+def _must_be_ledger(path: Path) -> None:
+    if not path.is_file():
+        raise LedgerError(f"{path}: there is no such ledger. `sharekit plan` makes one.")
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be read: {error.strerror}.") from None
+    if header[:15] != b"SQLite format 3" or header[68:72] != APPLICATION_ID.to_bytes(4, "big"):
+        raise LedgerError(f"{path} is not a sharekit ledger. `sharekit plan` makes one.")
+
+
+def _locked(path: Path) -> FileLock:
+    if not path.parent.is_dir():
+        raise LedgerError(f"{path}: the folder {path.parent} does not exist.")
+    lock = FileLock(f"{path}.lock", mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LedgerError(
+            f"{path} is in use by another process: wait until it has ended, then run this again."
+        ) from None
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be written: {error.strerror}.") from None
+    return lock
+
+
+def _why(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).rstrip(".")

@@ -1,0 +1,324 @@
+"""From checked rows to exactly the requests that will be sent, with a fingerprint.
+
+The fingerprint covers the requests alone (what is sent, for which project), so the same inventory
+in another order of rows gives the same one, and any change of what would be sent another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from . import frames, spec
+from .checks import Findings, check
+from .clouds.cloud import batch_request, native_request
+from .display import table
+from .environment import environment
+from .errors import LedgerError, PlanError
+from .ledger import Ledger, canonical
+from .snapshot import Snapshot
+from .spreadsheets import Inventory
+from .spreadsheets.inventory import Source
+
+#: What all images of a chunk have in common (IMS-members: one of each per call).
+COMMON = ("region", "project_id", "status", "vault_id", "whole_image")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Plan:
+    """Exactly what would be sent.
+
+    Attributes
+    ----------
+    path : Path
+        The ledger that holds the plan.
+    rows : DataFrame
+        As :attr:`Findings.rows`, with ``chunk`` (Int64, from 1; missing where nothing is sent).
+    chunks : DataFrame
+        Indexed by ``chunk``: :data:`COMMON`, ``images`` (int64) and ``to`` (the endpoint, ``""`` without a cloud).
+    fingerprint : str
+        SHA-256 over all chunks.
+    findings : Findings
+        What the checks said.
+    """
+
+    path: Path
+    rows: pd.DataFrame
+    chunks: pd.DataFrame
+    fingerprint: str
+    findings: Findings
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """``rows, planned, blocked, already, duplicates, skipped, chunks, fingerprint``."""
+        by = self.rows["disposition"].value_counts()
+        return {
+            "rows": len(self.rows),
+            "planned": int(by.get("planned", 0)),
+            "blocked": int(by.get("blocked", 0)),
+            "already": int(by.get("already", 0)),
+            "duplicates": int(by.get("duplicate", 0)),
+            "skipped": int(by.get("skipped", 0)),
+            "chunks": len(self.chunks),
+            "fingerprint": self.fingerprint,
+        }
+
+    def requests(self) -> Iterator[dict[str, Any]]:
+        """Every request in order: ``chunk, method, url, body``.
+
+        Without a cloud, the URL begins with ``{ims}`` in place of the endpoint.
+        """
+        places = {} if self.findings.snapshot is None else _places(self.findings.snapshot)
+        for chunk in members(self.rows):
+            api, ims, image = places.get(chunk["project_id"], ("batch", "{ims}", "{image}"))
+            if api == "native":
+                made = [native_request(i, chunk, image) for i in chunk["images"]]
+            else:
+                made = [batch_request(chunk, ims)]
+            for method, url, body in made:
+                yield {"chunk": chunk["chunk"], "method": method, "url": url, "body": body}
+
+    def preview(self, limit: int | None = None) -> str:
+        """Method, URL and body of each request, as text; ``limit`` requests at the most."""
+        lines = [
+            f"# chunk {r['chunk']}\n{r['method']} {r['url']}\n{json.dumps(r['body'], indent=2)}"
+            for r in islice(self.requests(), limit)
+        ]
+        return "\n\n".join(lines) or "Nothing would be sent."
+
+    def __repr__(self) -> str:
+        numbers = self.counts | {"fingerprint": self.fingerprint[:12]}
+        return f"<Plan: {', '.join(f'{name} {number}' for name, number in numbers.items())}>"
+
+    def _repr_html_(self) -> str:
+        return table(self.chunks.reset_index(), title=repr(self)[1:-1])
+
+
+def plan(
+    findings: Findings,
+    ledger: str | PathLike[str],
+    *,
+    chunk_size: int = spec.CHUNK_SIZE,
+    max_images: int | None = None,
+) -> Plan:
+    """Put the accepted rows into chunks, and everything known so far into a new ledger.
+
+    Parameters
+    ----------
+    findings : Findings
+        From :func:`sharekit.check`.
+    ledger : path
+        The run's file, which must not exist yet.
+    chunk_size : int
+        Images in one request at the most.
+    max_images : int, optional
+        Refuse a plan that would change more images than this.
+
+    Raises
+    ------
+    PlanError
+        The plan is larger than ``max_images``, or ``chunk_size`` makes no sense.
+    LedgerError
+        The file exists or cannot be written.
+
+    Examples
+    --------
+    >>> plan(findings, "run.ledger", max_images=500).fingerprint[:12]  # doctest: +SKIP
+    'f3b0c44298fc'
+    """
+    path = Path(ledger)
+    made = _make(path, findings, chunk_size, max_images)
+    with Ledger.create(path) as book:
+        try:
+            with book.transaction():
+                book.append("created", environment())
+                _record_inputs(book, findings)
+                record(book, made, chunk_size, max_images)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    return made
+
+
+def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
+    """Make the plan anew with a reviewer's decisions; the approval of the old one is void."""
+    settings = _last(book, "planned")["settings"]
+    findings = check(
+        load_inventory(book),
+        strict=bool(settings["strict"]),
+        seen=load_snapshot(book),
+        decisions=decisions,
+    )
+    made = _make(book.path, findings, settings["chunk_size"], settings["max_images"])
+    record(book, made, settings["chunk_size"], settings["max_images"])
+    return made
+
+
+def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Each chunk in order as a plain dict: ``chunk``, :data:`COMMON`, ``images`` (sorted)."""
+    sent = rows[rows["disposition"] == "planned"].sort_values(["chunk", "image_id"])
+    numbers, images = sent["chunk"].to_numpy(dtype="int64"), sent["image_id"].tolist()
+    firsts = sent.drop_duplicates("chunk")
+    starts = numbers.searchsorted(firsts["chunk"].to_numpy(dtype="int64")).tolist()
+    common = firsts[["chunk", *COMMON]].to_dict("records")
+    for line, start, end in zip(common, starts, [*starts[1:], len(images)], strict=True):
+        yield {
+            "chunk": int(line["chunk"]),
+            **{name: line[name] for name in COMMON},
+            "images": images[start:end],
+        }
+
+
+def fingerprint(rows: pd.DataFrame) -> str:
+    """SHA-256 over the chunks, each as one canonical JSON line."""
+    sha = hashlib.sha256()
+    for chunk in members(rows):
+        sha.update(canonical(chunk).encode())
+        sha.update(b"\n")
+    return sha.hexdigest()
+
+
+def load(path: str | PathLike[str]) -> Plan:
+    """Read the plan that a ledger holds.
+
+    Raises
+    ------
+    LedgerError
+        If it is no ledger, is damaged, or its plan is not the one that was recorded.
+    """
+    with Ledger.open(Path(path)) as book:
+        return load_from(book)
+
+
+def load_from(book: Ledger) -> Plan:
+    """As :func:`load`, from an open ledger."""
+    said = _last(book, "planned")
+    rows = frames.from_bytes(book.get(said["rows_blob"]))
+    frame = frames.from_bytes(book.get(said["findings_blob"]))
+    if fingerprint(rows) != said["fingerprint"]:
+        raise LedgerError(f"{book.path} is damaged: the plan is not the one that was recorded.")
+    seen = load_snapshot(book)
+    strict = bool(said["settings"]["strict"])
+    findings = Findings(load_inventory(book), rows, frame, seen, strict)
+    return Plan(book.path, rows, _chunks(rows, seen), said["fingerprint"], findings)
+
+
+def load_inventory(book: Ledger) -> Inventory:
+    """Read back the inventory that a ledger was made from."""
+    said = _last(book, "inventory")
+    return Inventory(
+        rows=frames.from_bytes(book.get(said["rows_blob"])),
+        sources=tuple(Source(**source) for source in said["sources"]),
+        marks=frames.from_bytes(book.get(said["marks_blob"])),
+    )
+
+
+def load_snapshot(book: Ledger) -> Snapshot | None:
+    """Read back the latest state of the clouds that the plan was made from."""
+    event = book.last("snapshot")
+    if event is None:
+        return None
+    blobs = {n: frames.from_bytes(book.get(event.body[n])) for n in ("members", "vaults", "projects")}
+    return Snapshot(event.body["taken_at"], **blobs)
+
+
+def record_snapshot(book: Ledger, seen: Snapshot, kind: str = "snapshot") -> None:
+    """Write a state of the clouds into the ledger."""
+    blobs = {
+        name: book.put(frames.to_bytes(frame), frames.MEDIA_TYPE)
+        for name, frame in (
+            ("members", seen.members), ("vaults", seen.vaults), ("projects", seen.projects)
+        )
+    }  # fmt: skip
+    states = {str(k): int(v) for k, v in seen.members["state"].value_counts().items()}
+    book.append(kind, {"taken_at": seen.taken_at, "states": states, **blobs})
+
+
+def record(book: Ledger, made: Plan, chunk_size: int, max_images: int | None) -> None:
+    """Write a plan into the ledger: every row's place, the findings, the fingerprint."""
+    findings = made.findings
+    numbers = made.rows[["image_id", "disposition", "carried_by", "chunk"]].astype("object")
+    numbers = numbers.where(numbers.notna(), None)
+    lines = list(zip(made.rows.index.tolist(), *(numbers[c].tolist() for c in numbers), strict=True))
+    with book.transaction():
+        body = {
+            **made.counts,
+            "rows_digest": book.write_plan(lines),
+            "rows_blob": book.put(frames.to_bytes(made.rows), frames.MEDIA_TYPE),
+            "findings_blob": book.put(frames.to_bytes(findings.frame), frames.MEDIA_TYPE),
+            "findings": findings.counts,
+            "settings": {
+                "chunk_size": chunk_size, "max_images": max_images, "strict": findings.strict
+            },
+        }  # fmt: skip
+        book.append("planned", body)
+
+
+def _record_inputs(book: Ledger, findings: Findings) -> None:
+    inventory = findings.inventory
+    book.append(
+        "inventory",
+        {
+            "rows": len(inventory),
+            "sources": [asdict(source) for source in inventory.sources],
+            "rows_blob": book.put(frames.to_bytes(inventory.rows), frames.MEDIA_TYPE),
+            "marks_blob": book.put(frames.to_bytes(inventory.marks), frames.MEDIA_TYPE),
+        },
+    )
+    if findings.snapshot is not None:
+        record_snapshot(book, findings.snapshot)
+
+
+def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
+    if chunk_size < 1:
+        raise PlanError(f"A chunk needs at least one image; {chunk_size} was asked for.")
+    rows = findings.rows.assign(chunk=_numbered(findings.rows, chunk_size))
+    images = int(rows["chunk"].notna().sum())
+    if max_images is not None and images > max_images:
+        raise PlanError(
+            f"The plan would change {images:,} images, more than the limit of {max_images:,}. "
+            "Check the inventory, or raise the limit."
+        )
+    chunks = _chunks(rows, findings.snapshot)
+    return Plan(path, rows, chunks, fingerprint(rows), findings)
+
+
+def _numbered(rows: pd.DataFrame, size: int) -> pd.Series:
+    sent = rows.loc[rows["disposition"] == "planned", [*COMMON, "image_id"]]
+    sent = sent.sort_values([*COMMON, "image_id"])
+    group = sent.groupby(list(COMMON), sort=True)
+    part = group.cumcount() // size
+    number = (part == part.shift()) & (group.ngroup() == group.ngroup().shift())
+    return (~number).cumsum().reindex(rows.index).astype("Int64")
+
+
+def _chunks(rows: pd.DataFrame, seen: Snapshot | None) -> pd.DataFrame:
+    sent = rows[rows["chunk"].notna()]
+    chunks = sent.groupby("chunk")[list(COMMON)].first()
+    chunks["images"] = sent.groupby("chunk").size().astype("int64")
+    chunks.index = chunks.index.astype("int64")
+    places = {} if seen is None else {p: ims for p, (_, ims, _) in _places(seen).items()}
+    return chunks.assign(to=chunks["project_id"].map(places).fillna("").astype("str"))
+
+
+def _places(seen: Snapshot) -> dict[str, tuple[str, str, str]]:
+    lines = seen.projects[["project_id", "api", "ims", "image"]].to_dict("list")
+    places = zip(lines["api"], lines["ims"], lines["image"], strict=True)
+    return dict(zip(lines["project_id"], places, strict=True))
+
+
+def _last(book: Ledger, kind: str) -> dict[str, Any]:
+    event = book.last(kind)
+    if event is None:
+        raise LedgerError(f"{book.path} is incomplete: it has no {kind!r} event.")
+    return event.body
+
+

@@ -1,0 +1,104 @@
+"""Every rule a row is checked by, in one table: name, severity, what is wrong, what to do.
+
+Names are stable: scripts, reports and old ledgers use them. A rule's ``phase`` says what it needs:
+the ``cell`` alone, the ``rows`` of the plan together, or the ``cloud``'s word.
+
+Examples
+--------
+>>> RULES["not-shared"].severity
+'error'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SEVERITIES = ("error", "warning", "repair", "info")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: ``message`` says what is wrong, ``suggestion`` what to do about it."""
+
+    name: str
+    severity: str
+    phase: str
+    message: str
+    suggestion: str
+
+
+_TABLE = (
+    # cells
+    ("missing", "error", "cell", "{field} is empty", "Fill the cell, or give a default for a column that is missing as a whole."),
+    ("image-id-format", "error", "cell", "not an image ID: 8-4-4-4-12 hexadecimal digits", "Copy the ID anew from the cloud; it is never guessed."),
+    ("project-id-format", "error", "cell", "not a project ID: 32 hexadecimal digits", "Copy the ID anew from the cloud; it is never guessed."),
+    ("vault-id-format", "error", "cell", "not a vault ID: 8-4-4-4-12 hexadecimal digits", "Copy the ID anew from the backup service."),
+    ("vault-id-not-hex", "warning", "cell", "has the shape of a vault ID, but is not hexadecimal", "Compare it with the ID that the backup service shows."),
+    ("status-unknown", "error", "cell", "not a decision: accepted or rejected", "Write accepted or rejected."),
+    ("number-cell", "error", "cell", "the cell holds a number, so digits of the ID may be lost", "Format the column as text and paste the ID anew."),
+    ("scientific-number", "error", "cell", "a number in scientific notation: Excel has damaged the ID", "Format the column as text and paste the ID anew."),
+    ("date-cell", "error", "cell", "the cell holds a date", "Format the column as text and enter the value anew."),
+    ("boolean-cell", "error", "cell", "the cell holds TRUE or FALSE", "Format the column as text and enter the value anew."),
+    ("error-cell", "error", "cell", "the cell holds a spreadsheet error", "Repair the formula, or paste the value as text."),
+    ("formula-without-value", "error", "cell", "a formula whose result was never saved", "Open the workbook, let it calculate, save it."),
+    ("whole-image-unclear", "warning", "cell", "neither yes nor no, so read as unknown", "Write true or false."),
+    ("repaired-blanks", "repair", "cell", "blanks removed", ""),
+    ("repaired-invisible", "repair", "cell", "invisible characters removed", ""),
+    ("repaired-braces", "repair", "cell", "braces or quotation marks removed", ""),
+    ("repaired-case", "repair", "cell", "written in lower case", ""),
+    ("repaired-dashes", "repair", "cell", "dashes set as the API wants them", ""),
+    ("repaired-status", "repair", "cell", "read as the decision it means", ""),
+    ("hidden-row", "warning", "cell", "the row is hidden in the sheet, and counts", "Show the row and decide whether it belongs here."),
+    ("hidden-sheet", "warning", "cell", "the sheet is hidden, and its rows count", "Show the sheet, or name the sheets to read."),
+    ("merged-cell", "warning", "cell", "merged cells: only the top left one holds the value", "Unmerge the cells and fill each row."),
+    ("state-column", "info", "cell", "the column tells the image's state, not a decision", "Add a column with accepted or rejected."),
+    ("default-used", "info", "cell", "the column is missing; the given default stands for it", ""),
+    ("sheet-without-header", "info", "cell", "no header row was found, so the sheet was not read", "Name the columns with a mapping if it holds shares."),
+    # rows together
+    ("duplicate", "warning", "rows", "the same share with the same decision as another row, which carries it", "Delete one of the rows."),
+    ("conflict", "error", "rows", "the same share with another decision elsewhere", "Keep the row that is right."),
+    ("vault-missing", "error", "rows", "accepting a full-ECS image needs a vault", "Fill in the ID of a server backup vault of the project."),
+    ("vault-for-rejection", "warning", "rows", "a rejection takes no vault, so none is sent", "Empty the cell."),
+    # with a cloud
+    ("no-credentials", "error", "cloud", "no cloud was named that gives access to this project", "Name the project's entry in clouds.yaml too."),
+    ("not-shared", "error", "cloud", "unknown to the cloud, or not shared with this project", "Ask the owner whether the image still exists and is shared."),
+    ("own-image", "error", "cloud", "the project owns the image itself", "Remove the row: only other projects' images are accepted or rejected."),
+    ("region-differs", "error", "cloud", "the cloud is in another region", "Name the cloud of that region; shares stay within one."),
+    ("already", "info", "cloud", "the share is in the wanted state already; nothing will be sent", ""),
+    ("owner-differs", "warning", "cloud", "the cloud names another owner", "Make sure that this is the image that was meant."),
+    ("full-ecs-differs", "warning", "cloud", "the cloud says otherwise about full-ECS, and is believed", "Correct the cell."),
+    ("vault-unknown", "error", "cloud", "the project has no such vault", "Choose one of the project's server backup vaults."),
+    ("vault-wrong-type", "error", "cloud", "not a server backup vault", "Choose one of the project's server backup vaults."),
+    ("vault-unavailable", "error", "cloud", "the vault is not available", "Wait until it is, or choose another one."),
+    ("moved", "warning", "cloud", "the share's state has changed since the plan was made", "Make sure that the decision still holds."),
+)  # fmt: skip
+#: name -> rule, in the order of the table.
+RULES: dict[str, Rule] = {line[0]: Rule(*line) for line in _TABLE}
+#: field -> the rule that says its value has the wrong form.
+FORMAT_RULE = {
+    "image_id": "image-id-format",
+    "project_id": "project-id-format",
+    "vault_id": "vault-id-format",
+    "status": "status-unknown",
+}
+
+
+def severity(name: str, *, strict: bool = False) -> str:
+    """Return a rule's severity; in strict mode a warning is an error.
+
+    >>> severity("duplicate"), severity("duplicate", strict=True)
+    ('warning', 'error')
+    """
+    plain = RULES[name].severity
+    return "error" if strict and plain == "warning" else plain
+
+
+def markdown() -> str:
+    """Return the table of all rules for the documentation."""
+    lines = ["| rule | severity | what is wrong | what to do |", "|---|---|---|---|"]
+    lines += [
+        f"| `{r.name}` | {r.severity} | {r.message.replace('{field}', 'a mandatory value')} "
+        f"| {r.suggestion or '–'} |"
+        for r in RULES.values()
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,168 @@
+"""Where a run stands: every row with its outcome, computed from the ledger's events alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from . import frames, spec
+from .display import table
+from .history import History
+from .ledger import OUTCOME_COLUMNS, Ledger
+from .outcomes import settle, totals
+from .planning import Plan, load_from, members
+
+KEY = ["project_id", "image_id"]
+_LOOKS = [*KEY, "before", "outcome", "code", "reason", "moved"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """A run as its ledger tells it.
+
+    Attributes
+    ----------
+    path : Path
+        The ledger.
+    plan : Plan
+        What was planned.
+    rows : DataFrame
+        Indexed by ``row_key``: ``outcome, code, reason, before, claimed, observed, last_chunk,
+        job_id, request_id`` (str), one line per input row.
+    counts : dict
+        Outcome to number of rows; every name of :data:`sharekit.spec.OUTCOMES`.
+    requests : dict
+        ``submit, poll, read, retried`` to how many there were.
+    finished : bool
+        Whether no row can change by submitting again.
+    stopped : str
+        Why the last call ended early, if it did.
+    moved : DataFrame
+        Rows whose state changed between plan and submission: ``before``, ``moved`` (the state at
+        planning), indexed by ``row_key``.
+    history : History
+        Every request.
+    """
+
+    path: Path
+    plan: Plan
+    rows: pd.DataFrame
+    counts: dict[str, int]
+    requests: dict[str, int]
+    finished: bool
+    stopped: str
+    moved: pd.DataFrame
+    history: History
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """``rows, outcomes, chunks, requests, fingerprint, finished``, for scripts."""
+        return {
+            "rows": len(self.rows),
+            "outcomes": self.counts,
+            "chunks": len(self.plan.chunks),
+            "requests": self.requests,
+            "fingerprint": self.plan.fingerprint,
+            "finished": self.finished,
+        }
+
+    @property
+    def good(self) -> bool:
+        """Whether every planned row ended ``confirmed`` or ``already``."""
+        planned = self.plan.rows["disposition"] == "planned"
+        return bool(self.rows.loc[planned, "outcome"].isin(["confirmed", "already"]).all())
+
+    def outcome_lines(self) -> list[tuple[Any, ...]]:
+        """Every row as the ledger stores it."""
+        columns = (self.rows[name].tolist() for name in OUTCOME_COLUMNS[1:])
+        return list(zip(self.rows.index.tolist(), *columns, strict=True))
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{n:,} {name}" for name, n in self.counts.items() if n)
+        return f"<Run: {numbers}{'' if self.finished else '; unfinished'}>"
+
+    def _repr_html_(self) -> str:
+        bad = self.rows[~self.rows["outcome"].isin(spec.GOOD)]
+        return table(bad.reset_index(), title=repr(self)[1:-1])
+
+
+def status(ledger: Plan | str | PathLike[str]) -> Run:
+    """Tell where a run stands, also while another process is submitting it.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such ledger, or it is damaged.
+
+    Examples
+    --------
+    >>> status("run.ledger").counts  # doctest: +SKIP
+    """
+    path = ledger.path if isinstance(ledger, Plan) else Path(ledger)
+    with Ledger.open(path) as book:
+        return load_run(book)
+
+
+def load_run(book: Ledger) -> Run:
+    """As :func:`status`, from an open ledger."""
+    plan = load_from(book)
+    history = History(members(plan.rows), book.events())
+    looks = _looks(book)
+    rows = settle(plan.rows, _blockers(plan), history, looks.drop(columns="moved"), _observed(book))
+    stopped = [e for e in book.events("submitting", "stopped")][-1:]
+    return Run(
+        path=book.path,
+        plan=plan,
+        rows=rows,
+        counts=totals(rows["outcome"], spec.OUTCOMES),
+        requests=history.requests,
+        finished=finished(book),
+        stopped=str(stopped[0].body["why"]) if stopped and stopped[0].kind == "stopped" else "",
+        moved=_moved(plan.rows, looks),
+        history=history,
+    )
+
+
+def finished(book: Ledger) -> bool:
+    """Whether nothing is left to do: the ledger itself says so."""
+    return book.last("finished") is not None
+
+
+def observed_states(book: Ledger) -> dict[tuple[str, str], str]:
+    """The last state that reading back showed, by project and image."""
+    frame = _observed(book)
+    keys = zip(frame["project_id"], frame["image_id"], strict=True)
+    return dict(zip(keys, frame["state"], strict=True))
+
+
+def _observed(book: Ledger) -> pd.DataFrame:
+    return _gathered(book, "observed", [*KEY, "state"])
+
+
+def _looks(book: Ledger) -> pd.DataFrame:
+    return _gathered(book, "looked", _LOOKS)
+
+
+def _gathered(book: Ledger, kind: str, columns: list[str]) -> pd.DataFrame:
+    """What several events tell of shares; the last word on each counts."""
+    parts = [frames.from_bytes(book.get(event.body["blob"])) for event in book.events(kind)]
+    if not parts:
+        return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
+    both = pd.concat(parts, ignore_index=True)[columns]
+    return both.drop_duplicates(KEY, keep="last", ignore_index=True)
+
+
+def _blockers(plan: Plan) -> pd.DataFrame:
+    found = plan.findings.frame
+    errors = found[(found["severity"] == "error") & (found["row_key"] >= 0)]
+    return errors.drop_duplicates("row_key").set_index("row_key")[["rule", "message"]]
+
+
+def _moved(rows: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
+    moved = looks[looks["moved"] != ""]
+    planned = rows[rows["disposition"] == "planned"].reset_index()[["row_key", *KEY]]
+    return planned.merge(moved, on=KEY).set_index("row_key")[["before", "moved"]]

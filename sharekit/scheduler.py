@@ -1,0 +1,101 @@
+"""A few threads that do steps when they are due; a chunk that waits for its job holds none."""
+
+from __future__ import annotations
+
+import contextvars
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+Step = Callable[[], None]
+
+
+class Scheduler:
+    """Runs steps on ``workers`` threads, each not before its time.
+
+    A step may :meth:`add` further steps. After :meth:`stop`, steps under way are ended, the rest
+    is dropped. The first exception in a step stops everything and comes out of :meth:`run`.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.in_flight = 0
+        self.stopped = threading.Event()
+        self._changed = threading.Condition()
+        self._queue: list[tuple[float, int, Step]] = []
+        self._order = itertools.count()
+        self._error: BaseException | None = None
+
+    def add(self, step: Step, delay: float = 0.0) -> None:
+        """Do a step in ``delay`` seconds."""
+        with self._changed:
+            heapq.heappush(self._queue, (monotonic() + delay, next(self._order), step))
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.stopped.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def run(self, tick: Callable[[], None], every: float = 0.1) -> None:
+        """Work until nothing is left, calling ``tick`` in this thread about ten times a second."""
+        context = contextvars.copy_context()
+        threads = [
+            threading.Thread(target=context.copy().run, args=(self._work,), daemon=True)
+            for _ in range(self.workers)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._watch(tick, every)
+        except KeyboardInterrupt:
+            # What is under way is brought to its end and written down, then we go.
+            self.stop()
+            self._watch(tick, every)
+            raise
+        finally:
+            self.stop()
+            for thread in threads:
+                thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _watch(self, tick: Callable[[], None], every: float) -> None:
+        while True:
+            with self._changed:
+                if not self._busy():
+                    break
+                self._changed.wait(every)
+            tick()
+        tick()
+
+    def _busy(self) -> bool:
+        return self.in_flight > 0 or (bool(self._queue) and not self.stopped.is_set())
+
+    def _work(self) -> None:
+        while (step := self._next()) is not None:
+            try:
+                step()
+            except BaseException as error:  # noqa: BLE001 - it is raised again in run()
+                self._error = self._error or error
+                self.stopped.set()
+            finally:
+                with self._changed:
+                    self.in_flight -= 1
+                    self._changed.notify_all()
+
+    def _next(self) -> Step | None:
+        with self._changed:
+            while not self.stopped.is_set():
+                wait = self._queue[0][0] - monotonic() if self._queue else None
+                if wait is not None and wait <= 0:
+                    self.in_flight += 1
+                    return heapq.heappop(self._queue)[2]
+                if wait is None and self.in_flight == 0:
+                    self._changed.notify_all()
+                    return None
+                self._changed.wait(wait)
+            return None

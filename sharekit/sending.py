@@ -1,0 +1,301 @@
+"""One piece after another to the cloud: intent, request, job, and what to do about a no.
+
+Every step is written down before the next: an intent before its request leaves, a job's ID before
+the job is polled. A request that got no answer is left ``unknown``: only reading the cloud back
+tells what became of it, so it is never sent again from here.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from . import spec
+from .clouds import Answer, Cloud, Clouds, JobState
+from .errors import NoAnswer, Refused, SignInError
+from .history import History, Piece, children
+from .ledger import Ledger
+from .scheduler import Scheduler
+from .spec import Remedy
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run behaves; seconds where it is a time.
+
+    Attributes
+    ----------
+    concurrency : int
+        Requests under way at once.
+    attempts : int
+        How often one request is tried at passing faults.
+    patience : float
+        How long flow control (IMG.0060) may hold one request back.
+    job_timeout : float
+        After this a job that has not ended leaves its images ``unknown``.
+    backoff, longest_wait : float
+        The first and the longest wait between two tries.
+    settle, looks : float, int
+        A state that is not yet as it should be is read again so often, after so long.
+    rounds : int
+        How often images whose request was lost are sent anew after reading back.
+    failure_limit, failure_floor : float, int
+        Stop when this share of the images has failed, but not before this many have.
+    """
+
+    concurrency: int = 8
+    attempts: int = 8
+    patience: float = 1800.0
+    job_timeout: float = 900.0
+    first_poll: float = spec.FIRST_POLL_SECONDS
+    last_poll: float = spec.LAST_POLL_SECONDS
+    backoff: float = 0.5
+    longest_wait: float = 30.0
+    settle: float = 1.0
+    looks: int = 3
+    rounds: int = 5
+    failure_limit: float = 0.5
+    failure_floor: int = 100
+
+
+class Sender:
+    """Sends pieces; all state that matters is in the ledger and its history."""
+
+    def __init__(
+        self, book: Ledger, history: History, clouds: Clouds, settings: Settings, budget: int
+    ) -> None:
+        self.book, self.history, self.clouds, self.settings = book, history, clouds, settings
+        self.scheduler = Scheduler(settings.concurrency)
+        self.counted: Counter[str] = Counter()
+        self.budget = budget
+        self.failed = 0
+        self.stopped_because: Exception | str | None = None
+        self._images = max(1, sum(len(p.images) for p in history.leaves()))
+        self._dead_projects: dict[str, Refused] = {}
+        self._dead_vaults: dict[tuple[str, str], Refused] = {}
+        self._lock = threading.RLock()
+
+    def run(self, tick: Callable[[], None]) -> None:
+        """Send every planned piece and follow every running job to its end."""
+        self.scheduler = Scheduler(self.settings.concurrency)
+        for piece in self.history.in_state("planned"):
+            self.scheduler.add(self._step(self._send, piece))
+        for piece in self.history.in_state("running"):
+            self.scheduler.add(self._step(self._poll, piece, 0, monotonic()))
+        self.scheduler.run(tick)
+
+    def note(self, kind: str, piece: Piece, **body: Any) -> None:
+        """Write an event about a piece, then follow it."""
+        with self._lock:
+            self.history.apply(self.book.append(kind, {"chunk": piece.chunk, **body}))
+
+    # -- sending --------------------------------------------------------------------------------
+    def _send(self, piece: Piece, tries: int, since: float, signed_in: bool) -> None:
+        if self._dropped(piece):
+            return
+        cloud = self.clouds[piece.project_id]
+        native = cloud.resolve_api() == "native"
+        if native and len(piece.images) > 1:
+            self._split(piece, list(piece.images), len(piece.images), "one call for each image")
+            return
+        token = cloud.transport.token()
+        request = (
+            cloud.native_request(piece.images[0], piece.request())
+            if native
+            else cloud.batch_request(piece.request())
+        )
+        self.note(
+            "intent", piece, images=list(piece.images), attempt=piece.attempts + 1,
+            api="native" if native else "batch",
+            method=request[0], url=request[1], body=request[2],
+        )  # fmt: skip
+        try:
+            answer = cloud.change(request)
+        except NoAnswer as silence:
+            self._unanswered(piece, silence, tries, since)
+        except Refused as refusal:
+            if self._renewed(piece, cloud, refusal, token, signed_in):
+                self._send(piece, tries, since, True)
+            else:
+                self._refused(piece, cloud, refusal, tries, since)
+        else:
+            self._answered(piece, answer)
+
+    def _answered(self, piece: Piece, answer: Answer) -> None:
+        self.note(
+            "answer", piece, http=answer.http, job_id=answer.job_id, request_id=answer.request_id,
+            code="", reason="",
+        )  # fmt: skip
+        if answer.job_id:
+            later = self._step(self._poll, piece, 0, monotonic())
+            self.scheduler.add(later, self.settings.first_poll)
+        else:
+            self.note("job-done", piece, status=answer.state or "answered at once")
+
+    def _unanswered(self, piece: Piece, silence: NoAnswer, tries: int, since: float) -> None:
+        if silence.sent:
+            self.note("lost", piece, code="no-answer", reason=str(silence))
+            return
+        self.note("again", piece, code="not-sent", reason=str(silence))
+        if tries + 1 >= self.settings.attempts:
+            self._stop(silence)
+        else:
+            self._later(piece, tries + 1, since)
+
+    def _renewed(
+        self, piece: Piece, cloud: Cloud, refusal: Refused, token: str, signed_in: bool
+    ) -> bool:
+        if spec.remedy(refusal.code, refusal.http) is not Remedy.SIGN_IN:
+            return False
+        self.note("again", piece, **_facts(refusal))
+        if signed_in:
+            raise SignInError(
+                f"{cloud.name}: the cloud refuses the token right after signing in: {refusal}"
+            )
+        cloud.transport.renew(token)
+        return True
+
+    def _refused(
+        self, piece: Piece, cloud: Cloud, refusal: Refused, tries: int, since: float
+    ) -> None:
+        action = spec.remedy(refusal.code, refusal.http)
+        if action is Remedy.NATIVE and piece.api == "batch":
+            cloud.without_batch()
+            self.note("again", piece, **_facts(refusal))
+            self.scheduler.add(self._step(self._send, piece))
+            return
+        waiting = action is Remedy.WAIT and monotonic() - since < self.settings.patience
+        retrying = action is Remedy.RETRY and tries + 1 < self.settings.attempts
+        if waiting or retrying:
+            self.note("again", piece, **_facts(refusal))
+            self._later(piece, tries + 1, since, refusal.retry_after)
+            return
+        self.note("refused", piece, **_facts(refusal))
+        self._after_no(piece, refusal, action)
+
+    def _later(
+        self, piece: Piece, tries: int, since: float, asked: float | None = None
+    ) -> None:
+        wait = min(self.settings.longest_wait, self.settings.backoff * 2 ** (tries - 1))
+        wait = max(asked or 0.0, wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        self.scheduler.add(self._step(self._send, piece, tries, since), wait)
+
+    # -- following the job ---------------------------------------------------------------------
+    def _poll(self, piece: Piece, polls: int, since: float) -> None:
+        cloud = self.clouds[piece.project_id]
+        self.counted["poll"] += 1
+        try:
+            job = cloud.job(piece.job_id)
+        except NoAnswer as silence:
+            job, told = None, str(silence)
+        except Refused as refusal:
+            job, told = None, str(refusal)
+        else:
+            told = job.status
+        if job is not None and job.done:
+            bad = {image: ok for image, ok in job.results.items() if not ok}
+            self.note("job-done", piece, status=job.status, results=bad, **_spoken(job, bool(bad)))
+            self._count_failed(len(bad))
+        elif job is not None and job.failed:
+            self._job_failed(piece, job)
+        elif monotonic() - since > self.settings.job_timeout:
+            reason = f"the job had not ended after {self.settings.job_timeout:g} s: {told}"
+            self.note("late", piece, code="job-late", reason=reason)
+        else:
+            wait = min(self.settings.last_poll, self.settings.first_poll * 1.5**polls)
+            self.scheduler.add(self._step(self._poll, piece, polls + 1, since), wait)
+
+    def _job_failed(self, piece: Piece, job: JobState) -> None:
+        reason = job.reason or "the job failed and the cloud gave no reason"
+        refusal = Refused(
+            reason, http=0, code=job.code or "JOB_FAILED", request_id=piece.request_id
+        )
+        action = spec.remedy(refusal.code, 400)
+        if action in (Remedy.WAIT, Remedy.RETRY) and piece.attempts < self.settings.attempts:
+            self.note("again", piece, code=refusal.code, reason=reason)
+            self._later(piece, piece.attempts, monotonic())
+            return
+        good = {image: True for image, ok in job.results.items() if ok}
+        self.note(
+            "job-failed", piece, status=job.status, results=good, code=refusal.code, reason=reason
+        )
+        if good:
+            # The job names the images it failed for, so none of them has spoiled the others.
+            self._count_failed(len(piece.images) - len(good))
+        else:
+            self._after_no(piece, refusal, action)
+
+    # -- what follows a no ---------------------------------------------------------------------
+    def _after_no(self, piece: Piece, refusal: Refused, action: Remedy) -> None:
+        vault = (piece.project_id, str(piece.common["vault_id"]))
+        with self._lock:
+            if action is Remedy.STOP_PROJECT:
+                self._dead_projects.setdefault(piece.project_id, refusal)
+            elif action is Remedy.FAIL_VAULT and vault[1]:
+                self._dead_vaults.setdefault(vault, refusal)
+            elif action is Remedy.SPLIT and len(piece.images) > 1 and self.budget >= 2:
+                self.budget -= 2
+                self._split(piece, list(piece.images), 2, f"{refusal.code}: one image may be bad")
+                return
+        self._count_failed(len(piece.images))
+
+    def _split(self, piece: Piece, images: list[str], parts: int, why: str) -> None:
+        into = children(piece, images, parts)
+        self.note("split", piece, into=into, why=why)
+        for name, _ in into:
+            self.scheduler.add(self._step(self._send, self.history.pieces[name]))
+
+    def _dropped(self, piece: Piece) -> bool:
+        vault = (piece.project_id, str(piece.common["vault_id"]))
+        refusal = self._dead_projects.get(piece.project_id) or self._dead_vaults.get(vault)
+        if refusal is None:
+            return False
+        reason = f"not sent, because the cloud refused another request with {refusal.code}: "
+        self.note("dropped", piece, code=refusal.code, reason=f"{reason}{refusal}")
+        self._count_failed(len(piece.images))
+        return True
+
+    def _count_failed(self, images: int) -> None:
+        with self._lock:
+            self.failed += images
+            limit = max(self.settings.failure_limit * self._images, self.settings.failure_floor)
+            if self.failed > limit and self.stopped_because is None:
+                self._stop(
+                    f"{self.failed:,} of {self._images:,} images have failed, more than the limit "
+                    f"of {self.settings.failure_limit:.0%}"
+                )
+
+    def _stop(self, why: Exception | str) -> None:
+        self.stopped_because = self.stopped_because or why
+        self.scheduler.stop()
+
+    def _step(self, action: Callable[..., None], piece: Piece, *args: Any) -> Callable[[], None]:
+        if action == self._send:
+            tries, since = args or (0, monotonic())
+            return lambda: self._send(piece, tries, since, False)
+        return lambda: action(piece, *args)
+
+
+def _facts(refusal: Refused) -> dict[str, Any]:
+    return {
+        "http": refusal.http,
+        "code": refusal.code,
+        "reason": _plain(refusal),
+        "request_id": refusal.request_id,
+    }
+
+
+def _plain(refusal: Refused) -> str:
+    meaning = spec.MEANINGS.get(refusal.code)
+    return f"{meaning} ({refusal})" if meaning else str(refusal)
+
+
+def _spoken(job: JobState, failures: bool) -> dict[str, str]:
+    if not failures:
+        return {}
+    return {"code": job.code or "JOB_PARTIAL", "reason": job.reason or "failed within its job"}

@@ -1,0 +1,153 @@
+"""Rows seen together, and against the cloud: vaults, duplicates, conflicts, what the cloud shows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from . import spec
+from .cells import Found, Keys, matches
+from .snapshot import Snapshot
+
+
+def identified(rows: pd.DataFrame) -> pd.Series:
+    """Which rows name an image and a project in legal form."""
+    return _legal(rows["image_id"], spec.UUID) & _legal(rows["project_id"], spec.PROJECT)
+
+
+def _legal(values: pd.Series, pattern: str) -> pd.Series:
+    codes, seen = pd.factorize(values)
+    return pd.Series(
+        matches(pd.Series(seen, dtype="str"), pattern).to_numpy(dtype=bool)[codes],
+        index=values.index,
+    )
+
+
+def vault_rules(rows: pd.DataFrame) -> list[Found]:
+    """Vaults by the inventory's own word; a vault for a rejection is dropped from the row."""
+    accepted, vault = rows["status"] == "accepted", rows["vault_id"] != ""
+    found = [
+        _found("vault-missing", accepted & ~vault & (rows["whole_image"] == "true"), "vault_id"),
+    ]
+    needless = (rows["status"] == "rejected") & vault
+    if needless.any():
+        found.append(
+            Found("vault-for-rejection", _keys(needless), "vault_id", rows["vault_id"].copy())
+        )
+        rows.loc[needless, "vault_id"] = ""
+    return found
+
+
+def cloud_rules(rows: pd.DataFrame, seen: Snapshot) -> list[Found]:
+    """Compare rows with what the clouds show; fills ``before`` and believes the cloud on full-ECS."""
+    known = rows[identified(rows)]
+    projects = seen.projects.set_index("project_id")
+    has_cloud = known["project_id"].isin(projects.index)
+    found = [_found("no-credentials", ~has_cloud, "project_id")]
+    known = known[has_cloud]
+    state = _looked_up(known, seen)
+    rows.loc[known.index, "before"] = state["state"]
+    own = state["owner"] == known["project_id"]
+    gone = (state["state"] == spec.ABSENT) & ~own
+    wanted = state["state"] == known["status"]
+    regions = known["project_id"].map(projects["region"]).fillna("").astype("str")
+    elsewhere = (known["region"] != "") & (regions != "") & (known["region"] != regions)
+    owner = (known["owner"] != "") & (state["owner"] != "") & (known["owner"] != state["owner"])
+    owner &= matches(known["owner"], spec.PROJECT)
+    found += [
+        _found("own-image", own, "image_id"),
+        _found("not-shared", gone, "image_id"),
+        _found("region-differs", elsewhere, "region"),
+        _found("already", wanted & ~own, "status"),
+        _found("owner-differs", owner & ~own, "owner"),
+    ]
+    live = ~own & ~gone
+    return found + _full_ecs(rows, known[live], state[live]) + _vaults(rows, known[live], seen)
+
+
+def _looked_up(known: pd.DataFrame, seen: Snapshot) -> pd.DataFrame:
+    state = known[["project_id", "image_id"]].merge(
+        seen.members, on=["project_id", "image_id"], how="left"
+    )
+    state.index = known.index
+    return state.fillna({"state": spec.ABSENT, "owner": "", "whole_image": ""})
+
+
+def _full_ecs(rows: pd.DataFrame, known: pd.DataFrame, state: pd.DataFrame) -> list[Found]:
+    said, truth = known["whole_image"], state["whole_image"]
+    differs = (said != "") & (truth != "") & (said != truth)
+    told = truth[truth != ""]
+    found = [_found("full-ecs-differs", differs, "whole_image")]
+    rows.loc[told.index, "whole_image"] = told
+    # Where the sheet says so too, the row has its finding already.
+    missing = (truth == "true") & (said != "true")
+    missing &= (known["status"] == "accepted") & (known["vault_id"] == "")
+    missing &= state["state"] != known["status"]
+    return [*found, Found("vault-missing", _keys(missing), "vault_id", None, "the cloud says so")]
+
+
+def _vaults(rows: pd.DataFrame, known: pd.DataFrame, seen: Snapshot) -> list[Found]:
+    readable = seen.projects.loc[seen.projects["vaults"] == "read", "project_id"]
+    asked = known[(known["vault_id"] != "") & (known["status"] == "accepted")]
+    asked = asked[asked["project_id"].isin(readable)]
+    if asked.empty:
+        return []
+    vaults = seen.vaults.drop_duplicates(["project_id", "vault_id"])
+    there = asked[["project_id", "vault_id"]].merge(
+        vaults, on=["project_id", "vault_id"], how="left", indicator=True
+    )
+    there.index = asked.index
+    unknown = there["_merge"] == "left_only"
+    wrong = ~unknown & (
+        (there["object_type"] != spec.VAULT_OBJECT_TYPE)
+        | (there["protect_type"] != spec.VAULT_PROTECT_TYPE)
+    )
+    closed = ~unknown & ~wrong & (there["status"] != spec.VAULT_STATUS)
+    return [
+        _found("vault-unknown", unknown, "vault_id"),
+        _found("vault-wrong-type", wrong, "vault_id"),
+        _found("vault-unavailable", closed, "vault_id"),
+    ]
+
+
+def twice(
+    rows: pd.DataFrame, blocked: pd.Series, skipped: Keys
+) -> tuple[list[Found], pd.Series]:
+    """Find duplicates and conflicts; returns them and, for each duplicate, the row carrying it.
+
+    A share is (image, project); its decision is (status, vault). The first row that nothing
+    blocks carries the others.
+    """
+    carried = pd.Series(np.nan, index=rows.index, dtype="float64")
+    valid = identified(rows) & rows["status"].isin(spec.STATUSES) & ~rows.index.isin(skipped)
+    live = rows[valid]
+    images, _ = pd.factorize(live["image_id"])
+    projects, names = pd.factorize(live["project_id"])
+    share = pd.Series(images.astype("int64") * (len(names) + 1) + projects, index=live.index)
+    share = share[share.duplicated(keep=False)]
+    if share.empty:
+        return [], carried
+    several = live.loc[share.index]
+    decision, _ = pd.factorize(several["status"] + "|" + several["vault_id"])
+    decided = pd.Series(decision, index=share.index)
+    conflict = decided.groupby(share).transform("nunique") > 1
+    free = share[~conflict & ~blocked[share.index]]
+    carriers = free.drop_duplicates()
+    first = free.map(pd.Series(carriers.index, index=carriers.to_numpy()))
+    doubles = first[first != first.index]
+    carried[doubles.index] = doubles
+    places = rows.loc[doubles, "row"].astype("str").to_numpy()
+    value = pd.Series("carried by row " + pd.Series(places, dtype="str"), dtype="str")
+    value.index = doubles.index
+    return [
+        _found("conflict", conflict, "status"),
+        Found("duplicate", doubles.index.to_numpy(dtype="int64"), "image_id", value),
+    ], carried
+
+
+def _found(rule: str, mask: pd.Series, field: str) -> Found:
+    return Found(rule, _keys(mask), field)
+
+
+def _keys(mask: pd.Series) -> Keys:
+    return mask.index.to_numpy()[mask.to_numpy(dtype=bool)].astype("int64")
