@@ -1,3 +1,96 @@
-"""Accept or reject shared machine images by the hundred, and prove what happened."""
+"""Accept or reject shared machine images by the hundred, and prove what happened.
+
+>>> import sharekit
+>>> inventory = sharekit.read_inventory("shares.xlsx")              # doctest: +SKIP
+>>> clouds = sharekit.connect("otc")                                # doctest: +SKIP
+>>> findings = sharekit.check(inventory, clouds)                    # doctest: +SKIP
+>>> plan = sharekit.plan(findings, "run.ledger")                    # doctest: +SKIP
+>>> print(plan.preview(1))                                          # doctest: +SKIP
+>>> sharekit.approve(plan, reviewer="Ada", fingerprint="1f3c5a7b")  # doctest: +SKIP
+>>> run = sharekit.submit(plan, clouds)                             # doctest: +SKIP
+>>> sharekit.report(run, "audit.xlsx", "audit.html")                # doctest: +SKIP
+>>> sharekit.verify("run.ledger", "audit.xlsx").intact              # doctest: +SKIP
+True
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .approval import Approval, approve
+    from .checks import Findings, check
+    from .clouds import Clouds, connect
+    from .errors import SharekitError
+    from .execution import submit
+    from .planning import Plan, plan
+    from .recording import report
+    from .reviewing import review
+    from .run import Run, status
+    from .sending import Settings
+    from .spreadsheets import Inventory, read_inventory
+    from .spreadsheets import write_template as template
+    from .verification import Verdict, verify
+
+__all__ = [
+    "Approval",
+    "Clouds",
+    "Findings",
+    "Inventory",
+    "Plan",
+    "Run",
+    "Settings",
+    "SharekitError",
+    "Verdict",
+    "approve",
+    "check",
+    "connect",
+    "plan",
+    "read_inventory",
+    "report",
+    "review",
+    "status",
+    "submit",
+    "template",
+    "verify",
+]
+#: Public name -> the module it lives in. Loaded when first used, so that `import sharekit`, the
+#: help of the shell and the simulator do not wait for pandas and the cloud libraries.
+_HOMES = {
+    "Approval": "approval",
+    "Clouds": "clouds",
+    "Findings": "checks",
+    "Inventory": "spreadsheets",
+    "Plan": "planning",
+    "Run": "run",
+    "Settings": "sending",
+    "SharekitError": "errors",
+    "Verdict": "verification",
+    "approve": "approval",
+    "check": "checks",
+    "connect": "clouds",
+    "plan": "planning",
+    "read_inventory": "spreadsheets",
+    "report": "recording",
+    "review": "reviewing",
+    "status": "run",
+    "submit": "execution",
+    "template": "spreadsheets",
+    "verify": "verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    source = import_module(f".{_HOMES[name]}", __name__)
+    value = getattr(source, "write_template" if name == "template" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

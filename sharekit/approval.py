@@ -74,17 +74,13 @@ def approve(
             )
         if current.chunks.empty:
             raise ApprovalError(f"{path}: the plan sends nothing, so there is nothing to approve.")
-        body = {
-            "reviewer": name,
-            "fingerprint": current.fingerprint,
-            "images": int(current.chunks["images"].sum()),
-            "note": note,
-        }
-        return Approval(**body, at=book.append("approved", body).at)
+        images = int(current.chunks["images"].sum())
+        yes = {"reviewer": name, "fingerprint": current.fingerprint, "images": images, "note": note}
+        return Approval(name, current.fingerprint, images, book.append("approved", yes).at, note)
 
 
 def approval_of(book: Ledger, fingerprint: str) -> Approval | None:
-    """Return the approval that is valid for a fingerprint: the last one, made after the last plan."""
+    """Return the approval that is valid for a fingerprint: the last one, after the last plan."""
     events = book.events("planned", "approved")
     if not events or events[-1].kind != "approved" or events[-1].body["fingerprint"] != fingerprint:
         return None
@@ -112,3 +108,9 @@ def require(book: Ledger, fingerprint: str) -> Approval:
         f"{book.path}: the plan is not approved, so nothing is sent. Approve it by its "
         f"fingerprint {fingerprint[:12]}."
     )
+
+
+def ensure(path: str | PathLike[str]) -> Approval:
+    """As :func:`require`, for a ledger's file, before anything else is done."""
+    with Ledger.open(Path(path)) as book:
+        return require(book, load_from(book).fingerprint)

@@ -48,7 +48,7 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found]]:
     rows = raw[["source", "row"]].copy()
     found = _marked(inventory)
     spoiled = {
-        field: set(np.concatenate([f.keys for f in found if f.field == field and _bad(f)] or [[]]))
+        field: {int(key) for f in found if f.field == field and _bad(f) for key in f.keys}
         for field in spec.FIELDS
     }
     for field in spec.FIELDS:
@@ -60,15 +60,15 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found]]:
         else:
             rows[field], more = before.str.strip(), []
         if field in spec.MANDATORY:
-            more.append(Found("missing", _keys(rows[field] == ""), field))
+            more.append(Found("missing", keys_of(rows[field] == ""), field))
         found += [_without(f, spoiled[field]) for f in more]
     return rows, [f for f in found if len(f.keys) or f.source >= 0]
 
 
 def matches(values: pd.Series, pattern: str) -> pd.Series:
-    """Say of each value whether the whole of it has the pattern (a line feed at the end counts).
+    r"""Say of each value whether the whole of it has the pattern (a line feed at the end counts).
 
-    >>> matches(pd.Series(["ab", "ab\\n"], dtype="str"), "[a-z]+").tolist()
+    >>> matches(pd.Series(["ab", "ab\n"], dtype="str"), "[a-z]+").tolist()
     [True, False]
     """
     return values.str.contains(rf"\A(?:{pattern})\z", regex=True)
@@ -85,13 +85,13 @@ def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     shaped = ~legal & matches(fixed, spec.VAULT_SHAPE) if field == "vault_id" else ~(legal | True)
     usable, found, before = legal | shaped, [], odd
     for rule, after in steps:
-        found.append(Found(rule, _keys((after != before) & usable), field, odd))
+        found.append(Found(rule, keys_of((after != before) & usable), field, odd))
         before = after
     damaged = ~usable & matches(odd, _SCIENTIFIC)
     blank = ~usable & (fixed == "")
-    found.append(Found("scientific-number", _keys(damaged), field, odd))
-    found.append(Found(FORMAT_RULE[field], _keys(~usable & ~damaged & ~blank), field, odd))
-    found.append(Found("vault-id-not-hex", _keys(shaped), field, odd))
+    found.append(Found("scientific-number", keys_of(damaged), field, odd))
+    found.append(Found(FORMAT_RULE[field], keys_of(~usable & ~damaged & ~blank), field, odd))
+    found.append(Found("vault-id-not-hex", keys_of(shaped), field, odd))
     result = raw.copy()
     result.loc[odd.index] = fixed.where(usable, odd).where(~blank, "")
     return result, found
@@ -153,11 +153,13 @@ def _marked(inventory: Inventory) -> list[Found]:
     marks = inventory.marks
     for (rule, field, source), group in marks.groupby(["rule", "field", "source"], observed=True):
         values = group.set_index("row_key")["value"]
+        name, column = str(rule), str(field)
         if group["row_key"].iloc[0] < 0:
             note = ", ".join(filter(None, values))
-            found.append(Found(rule, np.array([], "int64"), field, None, note, int(source)))
+            none = np.array([], dtype="int64")
+            found.append(Found(name, none, column, None, note, int(str(source))))
         else:
-            found.append(Found(rule, values.index.to_numpy(), field, values))
+            found.append(Found(name, group["row_key"].to_numpy("int64"), column, values))
     return found
 
 
@@ -172,5 +174,7 @@ def _without(found: Found, spoiled: set[int]) -> Found:
     return Found(found.rule, keys, found.field, found.value, found.note, found.source)
 
 
-def _keys(mask: pd.Series) -> Keys:
-    return mask.index.to_numpy()[mask.to_numpy(dtype=bool)].astype("int64")
+def keys_of(mask: pd.Series) -> Keys:
+    """The keys of the rows for which a mask holds."""
+    keys: Keys = mask.index.to_numpy(dtype="int64")[mask.to_numpy(dtype=bool)]
+    return keys

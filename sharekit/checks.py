@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from . import shares, snapshot, spec
+from . import shares, snapshot
 from .cells import Found, Keys, normalise
 from .clouds import Clouds
 from .display import table
@@ -74,6 +74,11 @@ class Findings:
             "warnings": self.count("warning"),
             "repairs": self.count("repair"),
         }
+
+    @property
+    def summary(self) -> dict[str, object]:
+        """:attr:`counts` with every finding as a dict, for scripts."""
+        return self.counts | {"findings": self.frame[list(COLUMNS)].to_dict("records")}
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{number:,} {name}" for name, number in self.counts.items())
@@ -139,10 +144,15 @@ def check(
     twice, carried = shares.twice(rows, blocked, skipped)
     found += twice
     blocked |= _blocked(rows, twice, strict=strict)
-    already = np.concatenate([f.keys for f in found if f.rule == "already"] or [[]])
+    already = {int(key) for f in found if f.rule == "already" for key in f.keys}
     rows["carried_by"] = carried.where(~blocked).astype("Int64")
     rows["disposition"] = np.select(
-        [rows.index.isin(skipped), blocked, rows["carried_by"].notna(), rows.index.isin(already)],
+        [
+            rows.index.isin(skipped),
+            blocked,
+            rows["carried_by"].notna(),
+            rows.index.isin(list(already)),
+        ],
         ["skipped", "blocked", "duplicate", "already"],
         "planned",
     )
@@ -188,35 +198,40 @@ def _frame(inventory: Inventory, found: list[Found], *, strict: bool) -> pd.Data
 
 
 def _piece(inventory: Inventory, found: Found, *, strict: bool) -> pd.DataFrame:
+    """One rule's hits as lines of the findings."""
+    lines = _sheet_line(inventory, found) if found.source >= 0 else _cell_lines(inventory, found)
     rule = RULES[found.rule]
-    if found.source >= 0:
-        source = inventory.sources[found.source]
-        rows = pd.DataFrame({"row": [0], "source": [found.source]}, index=[-1])
-        files = {"file": source.file, "sheet": source.sheet}
-        column, cell, value = source.columns.get(found.field, ""), "", found.note
-    else:
-        rows = inventory.rows.loc[found.keys]
-        files = {name: rows[name].astype("str") for name in ("file", "sheet")}
-        column = inventory.column_headers(rows, found.field) if found.field else ""
-        cell = inventory.cell_addresses(rows, found.field) if found.field else ""
-        if found.value is not None:
-            value = found.value.loc[found.keys]
-        else:
-            value = rows[found.field] if found.field in spec.FIELDS else ""
     message = rule.message.format(field=found.field)
+    if found.note and found.source < 0:
+        message = f"{message} ({found.note})"
+    lines = lines.assign(
+        field=found.field,
+        rule=rule.name,
+        severity=severity(rule.name, strict=strict),
+        message=message,
+        suggestion=rule.suggestion,
+    )
+    return lines.reset_index(drop=True).astype(dict.fromkeys(_TEXT, "str"))
+
+
+_TEXT = ("field", *(name for name in COLUMNS if name != "row"))
+
+
+def _sheet_line(inventory: Inventory, found: Found) -> pd.DataFrame:
+    source = inventory.sources[found.source]
+    column = source.columns.get(found.field, "")
     return pd.DataFrame(
-        {
-            "row_key": rows.index.to_numpy(dtype="int64"),
-            "field": found.field,
-            "rule": rule.name,
-            "severity": severity(rule.name, strict=strict),
-            **{name: np.asarray(v) if isinstance(v, pd.Series) else v for name, v in files.items()},
-            "row": rows["row"].to_numpy(dtype="int64"),
-            **{
-                name: np.asarray(v) if isinstance(v, pd.Series) else v
-                for name, v in (("column", column), ("cell", cell), ("value", value))
-            },
-            "message": f"{message} ({found.note})" if found.note and found.source < 0 else message,
-            "suggestion": rule.suggestion,
-        }
-    ).astype(dict.fromkeys((c for c in COLUMNS if c != "row"), "str"))
+        {"row_key": [-1], "file": source.file, "sheet": source.sheet, "row": 0, "column": column,
+         "cell": "", "value": found.note}
+    )  # fmt: skip
+
+
+def _cell_lines(inventory: Inventory, found: Found) -> pd.DataFrame:
+    rows = inventory.rows.loc[found.keys.tolist(), ["file", "sheet", "row", "source"]]
+    lines = rows[["file", "sheet", "row"]].assign(row_key=found.keys, column="", cell="", value="")
+    if found.field:
+        lines["column"] = inventory.column_headers(rows, found.field)
+        lines["cell"] = inventory.cell_addresses(rows, found.field)
+        raw = inventory.rows[found.field] if found.value is None else found.value
+        lines["value"] = raw.loc[found.keys.tolist()].astype("str")
+    return pd.DataFrame(lines)

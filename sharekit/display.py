@@ -10,13 +10,22 @@ import pandas as pd
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
-def visible(text: object) -> str:
-    """Escape markup and spell out characters that cannot be seen or that reorder text.
+def plain(text: object) -> str:
+    r"""Spell out characters that cannot be seen, that reorder text, or that steer a terminal.
 
-    >>> visible("<b>\\u202e")
+    >>> plain("a\u202e\x1b")
+    'a[U+202E][U+001B]'
+    """
+    return _ODD.sub(lambda c: f"[U+{ord(c[0]):04X}]", str(text))
+
+
+def visible(text: object) -> str:
+    r"""As :func:`plain`, and markup escaped.
+
+    >>> visible("<b>\u202e")
     '&lt;b&gt;[U+202E]'
     """
-    return html.escape(_ODD.sub(lambda c: f"[U+{ord(c[0]):04X}]", str(text)))
+    return html.escape(plain(text))
 
 
 def table(frame: pd.DataFrame, *, title: str, limit: int = 20) -> str:

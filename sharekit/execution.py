@@ -234,7 +234,11 @@ class _Submission:
         """Images that were sent and are not yet known to be as they should, by project."""
         todo: dict[str, set[str]] = {}
         for piece in self.history.leaves():
-            if not piece.attempts or piece.state not in ENDED or piece.project_id in self.unreadable:
+            if (
+                not piece.attempts
+                or piece.state not in ENDED
+                or piece.project_id in self.unreadable
+            ):
                 continue
             for image in piece.images:
                 seen = self.observed.get((piece.project_id, image))

@@ -25,4 +25,5 @@ def to_bytes(frame: pd.DataFrame) -> bytes:
 
 def from_bytes(content: bytes) -> pd.DataFrame:
     """Return the frame that :func:`to_bytes` stored."""
-    return pq.read_table(io.BytesIO(content)).to_pandas()
+    frame: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas()
+    return frame

@@ -6,7 +6,7 @@ A *piece* is what one request carries: a planned chunk, or what came of splittin
        ▲                 │ │ │              │  └───job──► refused ──split──► split
        └──again──────────┘ │ └──refused──► refused ──split──► split
                            └──lost──► unknown ◄──late──┘
-                                         └──split──► split   (the part that did not arrive goes anew)
+                                         └──split──► split   (what did not arrive goes anew)
 
 The table :data:`MOVES` is that picture; an event it does not know is damage.
 """

@@ -33,6 +33,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,87 +42,21 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy.pool import StaticPool
 
-from . import spec
 from .errors import LedgerError
-
-#: Written into the file's header, so that a foreign database is told from a ledger.
-APPLICATION_ID = 0x53484B54  # "SHKT"
-FORMAT = 1
-GENESIS = "0" * 64
-DISPOSITIONS = ("planned", "already", "blocked", "duplicate", "skipped")
-#: A row's place in the plan (the rest of what is known of it stands in the plan's blob); the
-#: ``planned`` event holds the digest.
-PLAN_COLUMNS = ("row_key", "image_id", "disposition", "carried_by", "chunk")
-#: What becomes of a row; the ``settled`` event holds its digest.
-OUTCOME_COLUMNS = (
-    "row_key",
-    "outcome",
-    "code",
-    "reason",
-    "before",
-    "claimed",
-    "observed",
-    "last_chunk",
-    "job_id",
-    "request_id",
-)
-
-_META = sa.MetaData()
-EVENTS = sa.Table(
-    "events",
-    _META,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("prev", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False, unique=True),
-)
-BLOBS = sa.Table(
-    "blobs",
-    _META,
-    sa.Column("sha256", sa.Text, primary_key=True),
-    sa.Column("media_type", sa.Text, nullable=False),
-    sa.Column("content", sa.LargeBinary, nullable=False),
-)
-
-
-def _one_of(column: str, names: Iterable[str]) -> sa.CheckConstraint:
-    return sa.CheckConstraint(f"{column} IN ({', '.join(repr(name) for name in names)})")
-
-
-ROWS = sa.Table(
-    "rows",
-    _META,
-    sa.Column("row_key", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("image_id", sa.Text, nullable=False),
-    sa.Column("disposition", sa.Text, nullable=False),
-    sa.Column("carried_by", sa.Integer, sa.ForeignKey("rows.row_key")),
-    sa.Column("chunk", sa.Integer),
-    sa.Column("outcome", sa.Text, nullable=False, server_default="pending"),
-    *(sa.Column(name, sa.Text) for name in OUTCOME_COLUMNS[2:]),
-    _one_of("disposition", DISPOSITIONS),
-    _one_of("outcome", spec.OUTCOMES),
-    sa.CheckConstraint("(disposition = 'duplicate') = (carried_by IS NOT NULL)"),
-    sa.CheckConstraint("(disposition = 'planned') = (chunk IS NOT NULL)"),
-)
-#: Rules that outlive any bug of ours: the database itself refuses.
-_TRIGGERS = (
-    "CREATE TRIGGER events_stay BEFORE UPDATE ON events "
-    "BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END",
-    "CREATE TRIGGER events_remain BEFORE DELETE ON events "
-    "BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END",
-    "CREATE TRIGGER blobs_stay BEFORE UPDATE ON blobs "
-    "BEGIN SELECT RAISE(ABORT, 'a blob is never changed'); END",
-    "CREATE TRIGGER rows_remain BEFORE DELETE ON rows "
-    "BEGIN SELECT RAISE(ABORT, 'a row is never deleted'); END",
-    f"CREATE TRIGGER plan_stays BEFORE UPDATE OF {', '.join(PLAN_COLUMNS)} ON rows "
-    "WHEN EXISTS (SELECT 1 FROM events WHERE kind = 'intent') "
-    "BEGIN SELECT RAISE(ABORT, 'the plan is fixed once a request was sent'); END",
-    "CREATE TRIGGER all_settled BEFORE INSERT ON events WHEN NEW.kind = 'finished' "
-    "AND (EXISTS (SELECT 1 FROM rows WHERE outcome IN ('pending', 'unknown')) "
-    "OR (SELECT count(*) FROM rows) <> json_extract(NEW.body, '$.rows')) "
-    "BEGIN SELECT RAISE(ABORT, 'a run is finished when every row has its outcome'); END",
+from .schema import (
+    APPLICATION_ID,
+    BLOBS,
+    EVENTS,
+    FORMAT,
+    GENESIS,
+    META,
+    OUTCOME_COLUMNS,
+    PLAN_COLUMNS,
+    ROWS,
+    TRIGGERS,
+    canonical,
+    digest,
+    event_hash,
 )
 
 
@@ -135,30 +70,6 @@ class Event:
     body: dict[str, Any]
     prev: str
     hash: str
-
-
-def canonical(value: object) -> str:
-    """JSON in one spelling only: sorted keys, no blanks, UTF-8 as it is.
-
-    >>> canonical({"b": 1, "a": "é"})
-    '{"a":"é","b":1}'
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def event_hash(seq: int, at: str, kind: str, body: str, prev: str) -> str:
-    """Return the hash that chains one event to the one before."""
-    return hashlib.sha256("\n".join((str(seq), at, kind, body, prev)).encode()).hexdigest()
-
-
-def digest(lines: Iterable[Sequence[object]]) -> str:
-    """SHA-256 over rows of values, each as one canonical JSON line."""
-    sha = hashlib.sha256()
-    encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-    for line in lines:
-        sha.update(encode(list(line)).encode("utf-8", "surrogatepass"))
-        sha.update(b"\n")
-    return sha.hexdigest()
 
 
 def now() -> str:
@@ -182,12 +93,13 @@ class Ledger:
         last = connection.execute(
             sa.select(EVENTS.c.seq, EVENTS.c.hash).order_by(EVENTS.c.seq.desc()).limit(1)
         ).first()
-        self._seq, self._head = (last.seq, last.hash) if last else (0, GENESIS)
+        self._seq: int = last.seq if last else 0
+        self._head: str = last.hash if last else GENESIS
         connection.rollback()
 
     # -- opening and closing -------------------------------------------------------------------
     @classmethod
-    def create(cls, path: str | Path) -> Ledger:
+    def create(cls, path: str | PathLike[str]) -> Ledger:
         """Make a new ledger; an existing file is never overwritten.
 
         Raises
@@ -200,20 +112,21 @@ class Ledger:
             raise LedgerError(f"{path} exists already: choose another name for the new run.")
         lock = _locked(path)
         try:
-            connection = _connect(path, create=True)
+            connection = _connect(path, "rwc")
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
-            _META.create_all(connection)
-            for trigger in _TRIGGERS:
+            META.create_all(connection)
+            for trigger in TRIGGERS:
                 connection.exec_driver_sql(trigger)
             connection.commit()
+            _make_durable(connection, path)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             lock.release()
             raise LedgerError(f"{path} cannot be written: {_why(error)}.") from None
         return cls(path, connection, lock)
 
     @classmethod
-    def open(cls, path: str | Path, *, write: bool = False) -> Ledger:
+    def open(cls, path: str | PathLike[str], *, write: bool = False) -> Ledger:
         """Open an existing ledger, to read, or to write (one process at a time).
 
         Raises
@@ -225,7 +138,9 @@ class Ledger:
         _must_be_ledger(path)
         lock = _locked(path) if write else None
         try:
-            connection = _connect(path, write=write)
+            connection = _connect(path, "rw" if write else "ro")
+            if write:
+                _make_durable(connection, path)
         except sa.exc.SQLAlchemyError as error:
             if lock:
                 lock.release()
@@ -261,6 +176,11 @@ class Ledger:
         """The hash of the last event (64 zeros in an empty ledger)."""
         return self._head
 
+    @property
+    def length(self) -> int:
+        """How many events there are."""
+        return self._seq
+
     def append(self, kind: str, body: dict[str, Any]) -> Event:
         """Write one event and return it once it is on disk."""
         with self.transaction():
@@ -284,6 +204,16 @@ class Ledger:
                 Event(r.seq, r.at, r.kind, json.loads(r.body), r.prev, r.hash)
                 for r in connection.execute(query)
             ]
+
+    def raw_events(self) -> list[tuple[int, str, str, str, str, str]]:
+        """Every event just as it is stored: seq, at, kind, body, prev, hash."""
+        with self._reading() as connection:
+            return [tuple(r) for r in connection.execute(sa.select(EVENTS).order_by(EVENTS.c.seq))]
+
+    def blob_names(self) -> set[str]:
+        """Return the SHA-256 names of all stored blobs."""
+        with self._reading() as connection:
+            return set(connection.execute(sa.select(BLOBS.c.sha256)).scalars())
 
     def last(self, kind: str) -> Event | None:
         """Return the latest event of a kind."""
@@ -337,7 +267,7 @@ class Ledger:
     def count(self, table: str) -> int:
         """Return how many lines a table has."""
         with self._reading() as connection:
-            query = sa.select(sa.func.count()).select_from(_META.tables[table])
+            query = sa.select(sa.func.count()).select_from(META.tables[table])
             return int(connection.execute(query).scalar_one())
 
     def read_rows(self, columns: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -390,22 +320,22 @@ class Ledger:
                     self._connection.rollback()
 
 
-def _connect(path: Path, *, create: bool = False, write: bool = False) -> sa.Connection:
-    mode = "rwc" if create else "rw" if write else "ro"
+def _connect(path: Path, mode: str) -> sa.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     engine = sa.create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=30),
         poolclass=StaticPool,
     )
-    connection = engine.connect()
-    if create or write:
-        # Write-ahead log with full sync: a committed event survives a power cut.
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            connection.exec_driver_sql(f"PRAGMA {pragma}")
-        path.chmod(0o600)
+    return engine.connect()
+
+
+def _make_durable(connection: sa.Connection, path: Path) -> None:
+    # Write-ahead log with full sync: a committed event survives a power cut.
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.exec_driver_sql(f"PRAGMA {pragma}")
     connection.rollback()
-    return connection
+    path.chmod(0o600)
 
 
 def _must_be_ledger(path: Path) -> None:

@@ -23,7 +23,8 @@ from .clouds.cloud import batch_request, native_request
 from .display import table
 from .environment import environment
 from .errors import LedgerError, PlanError
-from .ledger import Ledger, canonical
+from .ledger import Ledger
+from .schema import canonical
 from .snapshot import Snapshot
 from .spreadsheets import Inventory
 from .spreadsheets.inventory import Source
@@ -43,7 +44,8 @@ class Plan:
     rows : DataFrame
         As :attr:`Findings.rows`, with ``chunk`` (Int64, from 1; missing where nothing is sent).
     chunks : DataFrame
-        Indexed by ``chunk``: :data:`COMMON`, ``images`` (int64) and ``to`` (the endpoint, ``""`` without a cloud).
+        Indexed by ``chunk``: :data:`COMMON`, ``images`` (int64) and ``to`` (the endpoint, ``""``
+        without a cloud).
     fingerprint : str
         SHA-256 over all chunks.
     findings : Findings
@@ -165,10 +167,11 @@ def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
 def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Each chunk in order as a plain dict: ``chunk``, :data:`COMMON`, ``images`` (sorted)."""
     sent = rows[rows["disposition"] == "planned"].sort_values(["chunk", "image_id"])
-    numbers, images = sent["chunk"].to_numpy(dtype="int64"), sent["image_id"].tolist()
-    firsts = sent.drop_duplicates("chunk")
-    starts = numbers.searchsorted(firsts["chunk"].to_numpy(dtype="int64")).tolist()
-    common = firsts[["chunk", *COMMON]].to_dict("records")
+    images, facts = sent["image_id"].tolist(), sent[["chunk", *COMMON]]
+    # A new request begins with every change, so that no row of a chunk can differ unseen.
+    begins = (facts != facts.shift()).any(axis="columns").to_numpy(dtype=bool)
+    starts = begins.nonzero()[0].tolist()
+    common = facts[begins].to_dict("records")
     for line, start, end in zip(common, starts, [*starts[1:], len(images)], strict=True):
         yield {
             "chunk": int(line["chunk"]),
@@ -226,7 +229,9 @@ def load_snapshot(book: Ledger) -> Snapshot | None:
     event = book.last("snapshot")
     if event is None:
         return None
-    blobs = {n: frames.from_bytes(book.get(event.body[n])) for n in ("members", "vaults", "projects")}
+    blobs = {
+        n: frames.from_bytes(book.get(event.body[n])) for n in ("members", "vaults", "projects")
+    }
     return Snapshot(event.body["taken_at"], **blobs)
 
 
@@ -247,7 +252,9 @@ def record(book: Ledger, made: Plan, chunk_size: int, max_images: int | None) ->
     findings = made.findings
     numbers = made.rows[["image_id", "disposition", "carried_by", "chunk"]].astype("object")
     numbers = numbers.where(numbers.notna(), None)
-    lines = list(zip(made.rows.index.tolist(), *(numbers[c].tolist() for c in numbers), strict=True))
+    lines = list(
+        zip(made.rows.index.tolist(), *(numbers[c].tolist() for c in numbers), strict=True)
+    )
     with book.transaction():
         body = {
             **made.counts,
@@ -306,7 +313,8 @@ def _chunks(rows: pd.DataFrame, seen: Snapshot | None) -> pd.DataFrame:
     chunks["images"] = sent.groupby("chunk").size().astype("int64")
     chunks.index = chunks.index.astype("int64")
     places = {} if seen is None else {p: ims for p, (_, ims, _) in _places(seen).items()}
-    return chunks.assign(to=chunks["project_id"].map(places).fillna("").astype("str"))
+    to = [places.get(project, "") for project in chunks["project_id"]]
+    return chunks.assign(to=pd.Series(to, index=chunks.index, dtype="str"))
 
 
 def _places(seen: Snapshot) -> dict[str, tuple[str, str, str]]:
@@ -320,5 +328,3 @@ def _last(book: Ledger, kind: str) -> dict[str, Any]:
     if event is None:
         raise LedgerError(f"{book.path} is incomplete: it has no {kind!r} event.")
     return event.body
-
-

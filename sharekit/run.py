@@ -12,9 +12,10 @@ import pandas as pd
 from . import frames, spec
 from .display import table
 from .history import History
-from .ledger import OUTCOME_COLUMNS, Ledger
+from .ledger import Ledger
 from .outcomes import settle, totals
-from .planning import Plan, load_from, members
+from .planning import Plan, load, load_from, members
+from .schema import OUTCOME_COLUMNS
 
 KEY = ["project_id", "image_id"]
 _LOOKS = [*KEY, "before", "outcome", "code", "reason", "moved"]
@@ -105,6 +106,12 @@ def status(ledger: Plan | str | PathLike[str]) -> Run:
     path = ledger.path if isinstance(ledger, Plan) else Path(ledger)
     with Ledger.open(path) as book:
         return load_run(book)
+
+
+def clouds_of(path: str | PathLike[str]) -> list[str]:
+    """The names of the clouds that the plan was made with, as clouds.yaml calls them."""
+    seen = load(path).findings.snapshot
+    return [] if seen is None else [str(name) for name in seen.projects["cloud"]]
 
 
 def load_run(book: Ledger) -> Run:

@@ -178,9 +178,7 @@ class Sender:
         self.note("refused", piece, **_facts(refusal))
         self._after_no(piece, refusal, action)
 
-    def _later(
-        self, piece: Piece, tries: int, since: float, asked: float | None = None
-    ) -> None:
+    def _later(self, piece: Piece, tries: int, since: float, asked: float | None = None) -> None:
         wait = min(self.settings.longest_wait, self.settings.backoff * 2 ** (tries - 1))
         wait = max(asked or 0.0, wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
         self.scheduler.add(self._step(self._send, piece, tries, since), wait)
@@ -189,17 +187,17 @@ class Sender:
     def _poll(self, piece: Piece, polls: int, since: float) -> None:
         cloud = self.clouds[piece.project_id]
         self.counted["poll"] += 1
+        job: JobState | None = None
         try:
             job = cloud.job(piece.job_id)
-        except NoAnswer as silence:
-            job, told = None, str(silence)
-        except Refused as refusal:
-            job, told = None, str(refusal)
-        else:
             told = job.status
+        except (NoAnswer, Refused) as error:
+            told = str(error)
         if job is not None and job.done:
             bad = {image: ok for image, ok in job.results.items() if not ok}
-            self.note("job-done", piece, status=job.status, results=bad, **_spoken(job, bool(bad)))
+            self.note(
+                "job-done", piece, status=job.status, results=bad, **(_spoken(job) if bad else {})
+            )
             self._count_failed(len(bad))
         elif job is not None and job.failed:
             self._job_failed(piece, job)
@@ -295,7 +293,5 @@ def _plain(refusal: Refused) -> str:
     return f"{meaning} ({refusal})" if meaning else str(refusal)
 
 
-def _spoken(job: JobState, failures: bool) -> dict[str, str]:
-    if not failures:
-        return {}
+def _spoken(job: JobState) -> dict[str, str]:
     return {"code": job.code or "JOB_PARTIAL", "reason": job.reason or "failed within its job"}

@@ -1,4 +1,4 @@
-"""Rows seen together, and against the cloud: vaults, duplicates, conflicts, what the cloud shows."""
+"""Rows seen together, and against the cloud: vaults, duplicates, conflicts, states."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from . import spec
-from .cells import Found, Keys, matches
+from .cells import Found, Keys, keys_of, matches
 from .snapshot import Snapshot
 
 
@@ -32,14 +32,14 @@ def vault_rules(rows: pd.DataFrame) -> list[Found]:
     needless = (rows["status"] == "rejected") & vault
     if needless.any():
         found.append(
-            Found("vault-for-rejection", _keys(needless), "vault_id", rows["vault_id"].copy())
+            Found("vault-for-rejection", keys_of(needless), "vault_id", rows["vault_id"].copy())
         )
         rows.loc[needless, "vault_id"] = ""
     return found
 
 
 def cloud_rules(rows: pd.DataFrame, seen: Snapshot) -> list[Found]:
-    """Compare rows with what the clouds show; fills ``before`` and believes the cloud on full-ECS."""
+    """Compare rows with the clouds; fills ``before``, and believes the cloud on full-ECS."""
     known = rows[identified(rows)]
     projects = seen.projects.set_index("project_id")
     has_cloud = known["project_id"].isin(projects.index)
@@ -83,7 +83,7 @@ def _full_ecs(rows: pd.DataFrame, known: pd.DataFrame, state: pd.DataFrame) -> l
     missing = (truth == "true") & (said != "true")
     missing &= (known["status"] == "accepted") & (known["vault_id"] == "")
     missing &= state["state"] != known["status"]
-    return [*found, Found("vault-missing", _keys(missing), "vault_id", None, "the cloud says so")]
+    return [*found, Found("vault-missing", keys_of(missing), "vault_id", None, "the cloud says so")]
 
 
 def _vaults(rows: pd.DataFrame, known: pd.DataFrame, seen: Snapshot) -> list[Found]:
@@ -110,9 +110,7 @@ def _vaults(rows: pd.DataFrame, known: pd.DataFrame, seen: Snapshot) -> list[Fou
     ]
 
 
-def twice(
-    rows: pd.DataFrame, blocked: pd.Series, skipped: Keys
-) -> tuple[list[Found], pd.Series]:
+def twice(rows: pd.DataFrame, blocked: pd.Series, skipped: Keys) -> tuple[list[Found], pd.Series]:
     """Find duplicates and conflicts; returns them and, for each duplicate, the row carrying it.
 
     A share is (image, project); its decision is (status, vault). The first row that nothing
@@ -146,8 +144,4 @@ def twice(
 
 
 def _found(rule: str, mask: pd.Series, field: str) -> Found:
-    return Found(rule, _keys(mask), field)
-
-
-def _keys(mask: pd.Series) -> Keys:
-    return mask.index.to_numpy()[mask.to_numpy(dtype=bool)].astype("int64")
+    return Found(rule, keys_of(mask), field)

@@ -61,7 +61,7 @@ def take(
     at = now()
     asked = shares[["project_id", "image_id"]].drop_duplicates()
     wanted = {
-        project: set(group)
+        str(project): set(group)
         for project, group in asked.groupby("project_id")["image_id"]
         if project in clouds
     }

@@ -256,8 +256,8 @@ def batch_request(chunk: Mapping[str, Any], base: str) -> tuple[str, str, dict[s
     ('PUT', 'https://ims.example/v1/cloudimages/members', {'images': ['a'], 'project_id': 'p', \
 'status': 'rejected'})
     """
-    body = {"images": list(chunk["images"]), **_decision(chunk)}
-    return "PUT", f"{base}/v1/cloudimages/members", {"project_id": chunk["project_id"]} | body
+    images = {"images": list(chunk["images"]), "project_id": chunk["project_id"]}
+    return "PUT", f"{base}/v1/cloudimages/members", images | _decision(chunk)
 
 
 def native_request(

@@ -94,6 +94,7 @@ def _cloud(config: OpenStackConfig, name: str) -> Cloud:
     ours = settings.get("sharekit") or {}
     transport = Transport(session, name, read_attempts=int(ours.get("read_attempts", 6)))
     transport.token()
+    image, ims, cbr = _endpoints(session, settings, name, region.region_name or None)
     return Cloud(
         name=name,
         project_id=_project(session, name),
@@ -102,13 +103,15 @@ def _cloud(config: OpenStackConfig, name: str) -> Cloud:
         api=str(ours.get("api", "auto")),
         job_api=str(ours.get("job_api", "auto")),
         account=str(settings.get("auth", {}).get("username", "")),
-        **_endpoints(session, settings, name, region.region_name or None),
+        ims=ims,
+        image=image,
+        cbr=cbr,
     )
 
 
 def _endpoints(
     session: Session, settings: Mapping[str, Any], name: str, region: str | None
-) -> dict[str, str]:
+) -> tuple[str, str, str]:
     found = {
         service: str(
             settings.get(f"{service}_endpoint_override") or _listed(session, service, region) or ""
@@ -126,15 +129,16 @@ def _endpoints(
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
             raise CloudError(f"{name}: {url} is not https, so no token is sent there.")
-    return {"image": image, "ims": ims, "cbr": found["cbr"].rstrip("/")}
+    return image, ims, found["cbr"].rstrip("/")
 
 
 def _listed(session: Session, service: str, region: str | None) -> str | None:
     try:
         access = session.auth.get_access(session)  # type: ignore[union-attr]
-        return access.service_catalog.url_for(service_type=service, region_name=region)
+        found: str = access.service_catalog.url_for(service_type=service, region_name=region)
     except (ksa.CatalogException, ksa.EndpointNotFound):
         return None
+    return found
 
 
 def _without_version(url: str) -> str:

@@ -8,13 +8,14 @@ Nothing is repeated here unless the caller asks (reading calls may, changing cal
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from html import unescape
 from re import sub
 from time import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import tenacity
@@ -24,8 +25,6 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from .. import spec
 from ..errors import CloudError, NoAnswer, Refused, SignInError
-
-_NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,9 @@ class Transport:
                 redirect=False,
                 timeout=self.timeout,
             )
-        except ksa.SSLError as error:
-            raise NoAnswer(f"{self.name}: TLS failed for {url}: {error}", sent=False) from None
-        except ksa.ConnectFailure as error:
-            raise NoAnswer(f"{self.name}: {_short(error)}", sent=_can_have_left(error)) from None
         except (ksa.ClientException, requests.RequestException) as error:
-            raise NoAnswer(f"{self.name}: {_short(error)}") from None
+            why, left = _fate(error)
+            raise NoAnswer(f"{self.name}: {_host(url)} {why}", sent=left) from None
         return self._judge(response)
 
     def read(self, url: str, **params: object) -> Reply:
@@ -137,9 +133,10 @@ class Transport:
                 "cloud in clouds.yaml."
             ) from None
         except ksa.ClientException as error:
+            where = getattr(self.session.auth, "auth_url", None) or "the sign-in service"
             raise CloudError(
-                f"{self.name}: the sign-in service does not answer: {_short(error)} Check auth_url "
-                "and the network, then run this again."
+                f"{self.name}: {where} {_fate(error)[0]}, so nobody can sign in. Check auth_url in "
+                "clouds.yaml and the network, then run this again."
             ) from None
         if not token:
             raise SignInError(f"{self.name}: these credentials give no token.")
@@ -223,19 +220,32 @@ def _retry_after(value: str | None) -> float | None:
         return None
 
 
-def _can_have_left(error: Exception) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        reason = getattr(cause, "reason", None)
-        inner = cause.args[0] if cause.args else None
-        if any(isinstance(x, _NEVER_LEFT) for x in (cause, reason, inner)):
-            return False
-        if any(isinstance(getattr(x, "reason", None), _NEVER_LEFT) for x in (inner,)):
-            return False
-        cause = cause.__cause__ or cause.__context__
-    return True
+def _fate(error: BaseException) -> tuple[str, bool]:
+    """Why there is no answer, and whether the request can have left all the same."""
+    chain = list(_causes(error))
+    for kind, why, left in _FATES:
+        if any(isinstance(cause, kind) for cause in chain):
+            return why, left
+    return f"gave no usable answer ({type(error).__name__})", True
 
 
-def _short(error: Exception) -> str:
-    text = str(error).split("HTTPConnectionPool")[0].split("HTTPSConnectionPool")[0]
-    return text.strip().rstrip(":") or type(error).__name__
+def _causes(error: BaseException | None) -> Iterator[object]:
+    while error is not None:
+        # urllib3's own error hides in `reason` of the first argument of requests' error.
+        inner = error.args[0] if error.args else None
+        yield from (error, inner, getattr(inner, "reason", None))
+        error = error.__cause__ or error.__context__
+
+
+_FATES: tuple[tuple[type | tuple[type, ...], str, bool], ...] = (
+    (NameResolutionError, "cannot be found: its name does not resolve", False),
+    (ConnectTimeoutError, "does not answer: no connection in time", False),
+    (NewConnectionError, "cannot be reached: it refuses connections", False),
+    ((ksa.SSLError, requests.exceptions.SSLError), "failed the TLS check", False),
+    ((ksa.ConnectTimeout, requests.Timeout), "did not answer in time", True),
+    ((ksa.ConnectFailure, requests.ConnectionError), "cut the connection", True),
+)
+
+
+def _host(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url))

@@ -1,0 +1,174 @@
+"""What the shell shows: short summaries on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from . import spec
+from .checks import Findings
+from .display import plain
+from .execution import Progress
+from .planning import Plan
+from .rules import RULES
+from .run import Run
+
+_EVERY = 5.0
+_STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}
+_GOOD, _BAD, _OPEN = "green", "red", "yellow"
+
+
+def out() -> Console:
+    """The console on stdout; wide enough that no ID is cut when it is not a terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
+def say(text: str) -> None:
+    """A message on stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text))
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Show on stderr that something takes its time (a terminal only)."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(escape(what)):
+        yield
+
+
+class RunBar:
+    """A run's progress on stderr: a bar in a terminal, else a line every few seconds."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._said = monotonic()
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[failed]} failed, {task.fields[flying]} in flight"),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("looking", total=None, failed=0, flying=0)
+
+    def __enter__(self) -> RunBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, now: Progress) -> None:
+        """Show where the run is."""
+        self._bar.update(
+            self._task, description=now.phase, total=now.total, completed=now.done,
+            failed=now.failed, flying=now.in_flight,
+        )  # fmt: skip
+        if self._bar.disable and monotonic() - self._said > _EVERY:
+            self._said = monotonic()
+            left = "" if now.left is None else f", about {now.left:.0f} s left"
+            say(
+                f"{now.phase}: {now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
+                f"{now.in_flight} requests in flight{left}"
+            )
+
+
+def show_findings(findings: Findings, limit: int = 20) -> None:
+    """Print what the checks found: by rule, then the first ones that block a row."""
+    console, frame = out(), findings.frame
+    counts = findings.counts
+    console.print(
+        f"[b]{counts['rows']:,}[/b] rows: [red]{counts['errors']:,} errors[/red], "
+        f"[yellow]{counts['warnings']:,} warnings[/yellow], {counts['repairs']:,} repairs"
+    )
+    if frame.empty:
+        return
+    by = frame.groupby(["rule", "severity"], sort=False).size().sort_values(ascending=False)
+    rules = Table(box=None, pad_edge=False)
+    for name in ("severity", "rule", "cells", "what"):
+        rules.add_column(
+            name, justify="right" if name == "cells" else "left", no_wrap=name != "what"
+        )
+    for rule, severity, number in by.reset_index().to_numpy().tolist():
+        what = RULES[rule].message.format(field="a mandatory value")
+        rules.add_row(_styled(severity, _STYLE[severity]), rule, f"{number:,}", escape(what))
+    console.print(rules)
+    errors = frame[frame["severity"] == "error"]
+    for line in errors.head(limit).astype("str").to_dict("records"):
+        where = f"{line['file']} {line['sheet']} {line['cell'] or 'row ' + line['row']}"
+        value = f" {plain(line['value'])[:60]!r}" if line["value"] else ""
+        console.print(
+            f"[red]{escape(plain(where))}[/red]{escape(value)}: {escape(line['message'])}. "
+            f"{escape(line['suggestion'])}"
+        )
+    if len(errors) > limit:
+        console.print(f"… and {len(errors) - limit:,} more errors; `-o FILE` writes all of them.")
+
+
+def show_plan(plan: Plan) -> None:
+    """Print a plan's numbers, what it would do to which project, and its fingerprint."""
+    console, counts = out(), plan.counts
+    console.print(
+        f"[b]{counts['rows']:,}[/b] rows: [b]{counts['planned']:,} planned[/b] in "
+        f"{counts['chunks']:,} requests, {counts['already']:,} already so, "
+        f"{counts['duplicates']:,} duplicates, {counts['skipped']:,} skipped, "
+        f"[red]{counts['blocked']:,} blocked[/red]"
+    )
+    if not plan.chunks.empty:
+        by = plan.chunks.groupby(["project_id", "status"])["images"].agg(["sum", "count"])
+        table = Table(box=None, pad_edge=False)
+        for name in ("project", "decision", "images", "requests"):
+            table.add_column(name, justify="right" if name in ("images", "requests") else "left")
+        for project, status, images, requests in by.reset_index().to_numpy().tolist():
+            table.add_row(project, status, f"{images:,}", f"{requests:,}")
+        console.print(table)
+    console.print(f"fingerprint [b]{plan.fingerprint}[/b]")
+
+
+def show_run(run: Run) -> None:
+    """Print a run's outcomes, and why rows failed."""
+    console = out()
+    table = Table(box=None, pad_edge=False)
+    for name in ("outcome", "rows", "meaning"):
+        table.add_column(name, justify="right" if name == "rows" else "left")
+    for name, number in run.counts.items():
+        if number:
+            style = _GOOD if name in spec.GOOD else _OPEN if name in spec.OPEN else _BAD
+            table.add_row(_styled(name, style), f"{number:,}", spec.OUTCOMES[name])
+    console.print(table)
+    bad = run.rows[run.rows["outcome"].isin(["failed", "contradicted", "unknown"])]
+    reasons = bad["reason"].value_counts().head(5)
+    for reason, number in zip(reasons.index, reasons.tolist(), strict=True):
+        console.print(f"  {number:,} × {escape(plain(reason) or 'no reason given')}")
+    _show_moved(console, run.moved)
+    if run.stopped:
+        console.print(f"[yellow]Stopped: {escape(plain(run.stopped))}[/yellow]")
+    if not run.finished:
+        console.print("[yellow]Unfinished: run the same `sharekit submit` again.[/yellow]")
+
+
+def _show_moved(console: Console, moved: pd.DataFrame) -> None:
+    if moved.empty:
+        return
+    ways = (moved["moved"] + " → " + moved["before"]).value_counts()
+    for way, number in ways.items():
+        console.print(f"  {number:,} × changed in the cloud since the plan was made: {way}")
+
+
+def _styled(text: str, style: str) -> str:
+    return f"[{style}]{escape(text)}[/{style}]"

@@ -1,0 +1,142 @@
+"""The whole road on the embedded simulator, through the same functions that a user calls."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import click
+import yaml
+
+import sharekit
+
+from . import console
+from .errors import UsageError
+from .simulator.faults import Faults
+from .simulator.process import clouds_yaml, start
+from .simulator.sample import build_sample, write_workbook
+from .simulator.seed import Seed
+from .simulator.seeding import seed_from_workbook
+from .simulator.server import make
+
+_FILES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
+_REVIEWER = "Ada Reviewer"
+
+
+def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, Any]:
+    """Write a sample workbook, start a simulated cloud, and go the whole road.
+
+    Returns the run's summary and the files made, as ``sharekit demo --json`` prints them.
+
+    Raises
+    ------
+    UsageError
+        If the directory holds a run already.
+    """
+    began = monotonic()
+    ledger = directory / "run.ledger"
+    if ledger.exists():
+        raise UsageError(f"{ledger} exists already: remove {directory} or name another directory.")
+    directory.mkdir(parents=True, exist_ok=True)
+    sample = build_sample(rows)
+    shares = write_workbook(sample, directory / "shares.xlsx")
+    step = _Steps(quiet=quiet)
+    with start(sample.seed) as cloud:
+        config = cloud.write_clouds_yaml(directory / "clouds.yaml")
+        step(f"A cloud of its own is running at {cloud.url}; {shares} lists {rows} shares.")
+        inventory = sharekit.read_inventory(shares)
+        clouds = sharekit.connect(*_names(config), config_file=config)
+        step("check", f"sharekit check {shares} --cloud NAME …")
+        findings = sharekit.check(inventory, clouds)
+        step.show(lambda: console.show_findings(findings, limit=3))
+        step("plan", f"sharekit plan {shares} {ledger} --cloud NAME …")
+        plan = sharekit.plan(findings, ledger)
+        step.show(lambda: console.show_plan(plan))
+        step.show(lambda: click.echo(_short(plan.preview(1))))
+        step("approve", f"sharekit approve {ledger} --reviewer … --fingerprint …")
+        sharekit.approve(plan, reviewer=_REVIEWER, fingerprint=plan.fingerprint[:12])
+        step.say(f"{_REVIEWER} approves fingerprint {plan.fingerprint[:12]}")
+        step("submit", f"sharekit submit {ledger}")
+        with console.RunBar() as bar:
+            run = sharekit.submit(plan, clouds, progress=bar)
+        step.show(lambda: console.show_run(run))
+    step("report and verify", f"sharekit report {ledger} … && sharekit verify {ledger} …")
+    reports = sharekit.report(run, *(directory / name for name in _FILES))
+    verdict = sharekit.verify(ledger, *reports)
+    step.say("intact" if verdict.intact else "TAMPERED")
+    files = [shares, config, ledger, *reports]
+    seconds = monotonic() - began
+    step.show(lambda: _files(files, seconds))
+    return run.summary | {"intact": verdict.intact, "files": [str(file) for file in files]}
+
+
+def run_simulator(
+    port: int, shares: Path | None, faults: str, config: Path | None, *, as_json: bool
+) -> None:
+    """Serve a simulated cloud until interrupted; prints how to reach it."""
+    if shares is None:
+        seed = build_sample().seed
+    else:
+        seed = Seed.from_file(shares) if shares.suffix == ".json" else seed_from_workbook(shares)
+    server = make(seed, Faults.parse(faults), port=port)
+    url = f"http://127.0.0.1:{server.port}"
+    text = clouds_yaml(seed, url)
+    if config is not None:
+        config.write_text(text, encoding="utf-8")
+    names = list(yaml.safe_load(text)["clouds"])
+    click.echo(json.dumps({"url": url, "clouds": names, "clouds_yaml": text}) if as_json else text)
+    sys.stdout.flush()
+    console.say(f"A simulated cloud is running at {url}; Ctrl-C ends it.")
+    try:
+        server.serve_forever(poll_interval=0.05)
+    except KeyboardInterrupt:
+        console.say("The simulated cloud has ended.")
+    finally:
+        server.server_close()
+
+
+class _Steps:
+    """Prints where the demo is, or nothing."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet, self._number = quiet, 0
+
+    def __call__(self, title: str, command: str = "") -> None:
+        if self._quiet:
+            return
+        if not command:
+            click.echo(title)
+            return
+        self._number += 1
+        click.echo()
+        click.secho(f"{self._number}. {title}", bold=True, nl=False)
+        click.secho(f"    {command}", dim=True)
+
+    def show(self, print_it: Any) -> None:
+        if not self._quiet:
+            print_it()
+
+    def say(self, text: str) -> None:
+        self.show(lambda: click.echo(text))
+
+
+def _names(config: Path) -> list[str]:
+    return list(yaml.safe_load(config.read_text(encoding="utf-8"))["clouds"])
+
+
+def _short(preview: str) -> str:
+    lines = preview.splitlines()
+    return "\n".join([*lines[:8], "    …", *lines[-4:]]) if len(lines) > 14 else preview
+
+
+def _files(files: list[Path], seconds: float) -> None:
+    click.echo()
+    click.secho(f"Done in {seconds:.1f} s. Look at:", bold=True)
+    meant = ("the input", "sign-in of the simulated cloud", "the run: everything, hash-chained",
+             "for the auditor, in Excel", "for the auditor, to read or print",
+             "every input row with its outcome", "the same, for programs")  # fmt: skip
+    for file, meaning in zip(files, meant, strict=True):
+        click.echo(f"  {file!s:28} {meaning}")

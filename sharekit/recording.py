@@ -1,0 +1,275 @@
+"""From a ledger to the plain frames that every report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from . import frames, reporting
+from .approval import approval_of
+from .checks import COLUMNS
+from .history import Piece
+from .ledger import Event, Ledger
+from .planning import Plan
+from .record import INPUT, ROW_COLUMNS, Record
+from .rules import RULES
+from .run import Run, load_run
+from .spreadsheets import Source
+
+_TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "created": lambda b: f"sharekit {b.get('sharekit', '')}",
+    "inventory": lambda b: f"{b['rows']} rows from {len(b['sources'])} sheets",
+    "snapshot": lambda b: f"the cloud before the plan: {_counted(b['states'])}",
+    "seen": lambda b: f"the cloud before sending: {_counted(b['states'])}",
+    "planned": lambda b: f"{b['planned']} images in {b['chunks']} chunks, {b['blocked']} blocked",
+    "reviewed": lambda b: f"{b['decisions']} decisions taken from {b['file']}",
+    "approved": lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}",
+    "submitting": lambda b: f"with {len(b['clouds'])} sign-ins",
+    "looked": lambda b: f"last look before sending: {_counted(b['counts']) or 'nothing changed'}",
+    "intent": lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
+    "answer": lambda b: f"HTTP {b['http']}" + (f", job {b['job_id']}" if b["job_id"] else ""),
+    "job-done": lambda b: f"{b['status']}",
+    "split": lambda b: f"into {len(b['into'])}: {b['why']}",
+    "observed": lambda b: f"{b['images']} images read back",
+    "unreadable": lambda b: f"project {b['project_id']} cannot be read back: {b['reason']}",
+    "settled": lambda b: _counted(b["counts"]),
+    "finished": lambda b: f"all {b['rows']} rows have their outcome",
+    "stopped": lambda b: str(b["why"]),
+}
+
+
+def report(run: Run | Plan | str | PathLike[str], *paths: str | PathLike[str]) -> list[Path]:
+    """Make reports of a run, from its ledger alone: the same ledger gives the same report.
+
+    Parameters
+    ----------
+    run : Run, Plan or path
+        The run, or its ledger.
+    *paths : path
+        What to write, by suffix: ``.xlsx``, ``.html``, ``.csv``, ``.json``.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    UsageError
+        A suffix that is none of the four.
+    LedgerError
+        If there is no such ledger, or it is damaged.
+
+    Examples
+    --------
+    >>> report("run.ledger", "audit.xlsx", "audit.html")  # doctest: +SKIP
+    """
+    ledger = run.path if isinstance(run, Run | Plan) else run
+    return reporting.write(load_record(ledger), *paths)
+
+
+def load_record(path: str | PathLike[str]) -> Record:
+    """Read everything that a report tells from a ledger.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such ledger, or it is damaged.
+    """
+    with Ledger.open(Path(path)) as book:
+        return record_of(book)
+
+
+def record_of(book: Ledger) -> Record:
+    """As :func:`load_record`, from an open ledger."""
+    run, events = load_run(book), book.events()
+    return Record(
+        rows=_rows(run),
+        findings=_findings(run),
+        chunks=pd.DataFrame([_chunk(p) for p in run.history.pieces.values()], columns=_CHUNK)
+        .astype(_types(_CHUNK, _CHUNK_TYPES)),
+        sources=pd.DataFrame([_source(s) for s in run.plan.findings.inventory.sources],
+                             columns=_SOURCE).astype(_types(_SOURCE, _SOURCE_TYPES)),
+        approvals=_approvals(book, run.plan.fingerprint),
+        reviews=_reviews(book, run),
+        timeline=_timeline(events),
+        environment=_environment(events),
+        counts=run.counts,
+        requests=run.requests,
+        fingerprint=run.plan.fingerprint,
+        head=book.head,
+        events=len(events),
+        finished=run.finished,
+        created=events[0].at,
+        ended=events[-1].at,
+    )  # fmt: skip
+
+
+def _rows(run: Run) -> pd.DataFrame:
+    inventory, planned, outcomes = run.plan.findings.inventory.rows, run.plan.rows, run.rows
+    rows = planned[["row", "image_id", "project_id", "status", "vault_id"]].join(
+        outcomes.drop(columns="last_chunk")
+    )
+    for name in ("file", "sheet"):
+        rows[name] = inventory[name].astype("str")
+    number = planned["chunk"].astype("str").fillna("")
+    rows["chunk"] = outcomes["last_chunk"].where(outcomes["last_chunk"] != "", number)
+    sent = outcomes["outcome"].isin(["blocked", "already"])
+    rows["chunk"] = rows["chunk"].where(~sent, "")
+    place = _places(rows)
+    rows["carried_by"] = planned["carried_by"].map(place).fillna("").astype("str")
+    originals = inventory[[c for c in inventory.columns if c.startswith(INPUT)]]
+    return pd.concat([rows[list(ROW_COLUMNS)], originals], axis="columns")  # fmt: skip
+
+
+def _places(rows: pd.DataFrame) -> pd.Series:
+    """Where a row stands, as a person would say it."""
+    sheet = (", " + rows["sheet"]).where(rows["sheet"] != "", "")
+    return rows["file"] + sheet + ", row " + rows["row"].astype("str")
+
+
+def _findings(run: Run) -> pd.DataFrame:
+    found = run.plan.findings.frame[list(COLUMNS)]
+    if run.moved.empty:
+        return found
+    inventory, rule = run.plan.findings.inventory.rows.loc[run.moved.index], RULES["moved"]
+    moved = pd.DataFrame({name: inventory[name] for name in ("file", "sheet", "row")})
+    moved = moved.assign(
+        rule=rule.name, severity=rule.severity, column="", cell="",
+        value=run.moved["moved"] + " → " + run.moved["before"],
+        message=rule.message, suggestion=rule.suggestion,
+    ).astype({"file": "str", "sheet": "str"})  # fmt: skip
+    return pd.concat([found, moved[list(COLUMNS)]], ignore_index=True)
+
+
+_CHUNK = (
+    "chunk", "region", "project_id", "status", "vault_id", "whole_image", "images", "api",
+    "attempts", "state", "http", "code", "reason", "job_id", "request_id", "first_sent", "ended",
+)  # fmt: skip
+_TIME = "datetime64[us, UTC]"
+_CHUNK_TYPES = {
+    "whole_image": "bool", "images": "int64", "attempts": "int64", "http": "int64",
+    "first_sent": _TIME, "ended": _TIME,
+}  # fmt: skip
+_SOURCE = (
+    "file", "sheet", "sha256", "size", "format", "header_row", "rows", "blank_rows", "hidden",
+    "columns",
+)  # fmt: skip
+_SOURCE_TYPES = {
+    "size": "int64", "header_row": "int64", "rows": "int64", "blank_rows": "int64",
+    "hidden": "bool",
+}  # fmt: skip
+
+
+def _types(columns: tuple[str, ...], special: Mapping[str, str]) -> dict[str, str]:
+    return {name: special.get(name, "str") for name in columns}
+
+
+def _chunk(piece: Piece) -> dict[str, Any]:
+    facts = {
+        name: getattr(piece, name)
+        for name in ("chunk", "api", "attempts", "state", "http", "code", "reason", "job_id")
+    }
+    return {
+        **piece.common,
+        **facts,
+        "whole_image": piece.common["whole_image"] == "true",
+        "images": len(piece.images),
+        "request_id": piece.request_id,
+        "first_sent": pd.Timestamp(piece.first_sent) if piece.first_sent else pd.NaT,
+        "ended": pd.Timestamp(piece.ended) if piece.ended else pd.NaT,
+    }
+
+
+def _source(source: Source) -> dict[str, Any]:
+    found = ", ".join(
+        f"{field} ← {header} ({source.letters.get(field, '')})"
+        for field, header in source.columns.items()
+    )
+    return {name: getattr(source, name) for name in _SOURCE[:-1]} | {"columns": found}
+
+
+def _approvals(book: Ledger, fingerprint: str) -> pd.DataFrame:
+    valid = approval_of(book, fingerprint)
+    lines = [{**e.body, "at": e.at} for e in book.events("approved")]
+    columns = ["at", "reviewer", "fingerprint", "images", "note"]
+    frame = pd.DataFrame(lines, columns=columns).astype({"images": "int64"})
+    frame["valid"] = [valid is not None and at == valid.at for at in frame["at"]]
+    return frame.astype({c: "str" for c in columns if c != "images"} | {"valid": "bool"})
+
+
+def _reviews(book: Ledger, run: Run) -> pd.DataFrame:
+    inventory = run.plan.findings.inventory.rows
+    parts = []
+    for event in book.events("reviewed"):
+        taken = frames.from_bytes(book.get(event.body["blob"]))
+        facts = inventory.loc[taken.index, ["file", "sheet", "row"]].astype(
+            {"file": "str", "sheet": "str"}
+        )
+        ids = run.plan.rows.loc[taken.index, ["image_id", "project_id"]]
+        parts.append(
+            facts.join(ids).assign(
+                planned=inventory.loc[taken.index, "status"],
+                decided=taken["decision"],
+                reason=taken["reason"],
+                reviewer=event.body["reviewer"],
+                at=event.at,
+            )
+        )
+    columns = [
+        "row_key", "file", "sheet", "row", "image_id", "project_id", "planned", "decided",
+        "reason", "reviewer", "at",
+    ]  # fmt: skip
+    if not parts:
+        return pd.DataFrame(columns=columns).astype(
+            {c: "int64" if c in ("row_key", "row") else "str" for c in columns}
+        )
+    return pd.concat(parts).rename_axis("row_key").reset_index()[columns]
+
+
+def _timeline(events: list[Event]) -> pd.DataFrame:
+    lines = [
+        (
+            pd.Timestamp(event.at),
+            event.kind,
+            str(event.body.get("chunk", "")),
+            _images(event),
+            _TEXTS.get(event.kind, _reason)(event.body),
+        )
+        for event in events
+    ]
+    frame = pd.DataFrame(lines, columns=["at", "event", "chunk", "images", "what"])
+    return frame.astype(
+        {"at": _TIME, "event": "str", "chunk": "str", "images": "int64", "what": "str"}
+    )
+
+
+def _images(event: Event) -> int:
+    images = event.body.get("images", 0)
+    return images if isinstance(images, int) else len(images)
+
+
+def _reason(body: Mapping[str, Any]) -> str:
+    return ": ".join(filter(None, (str(body.get("code", "")), str(body.get("reason", "")))))
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+
+
+def _environment(events: list[Event]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    for event in events:
+        if event.kind == "created":
+            facts |= {str(k): str(v) for k, v in event.body.items()}
+        elif event.kind == "submitting":
+            for cloud in event.body["clouds"]:
+                facts[f"cloud {cloud['cloud']}"] = (
+                    f"project {cloud['project_id']}, region {cloud['region'] or 'not named'}, "
+                    f"{cloud['ims']}, account {cloud['account'] or 'not named'}"
+                )
+            facts |= {f"setting {k}": str(v) for k, v in event.body["settings"].items()}
+    return facts

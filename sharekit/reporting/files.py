@@ -1,0 +1,109 @@
+"""Reports as files: the form follows the suffix, and a file is there in full or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import pandas as pd
+
+from ..errors import InputError, UsageError
+from ..record import Record
+from . import html, plain, xlsx
+
+#: Suffix -> what writes it.
+FORMATS: Final[dict[str, Callable[[Record, Path], None]]] = {
+    ".xlsx": xlsx.write,
+    ".html": html.write,
+    ".csv": plain.write_csv,
+    ".json": plain.write_json,
+}
+
+
+#: The same for a plain frame of findings.
+_TABLES: Final[dict[str, Callable[[pd.DataFrame, Path], None]]] = {
+    ".xlsx": partial(xlsx.table, "Findings"),
+    ".csv": plain.csv_table,
+    ".json": plain.json_table,
+}
+
+
+def form(path: Path, forms: Iterable[str] = FORMATS) -> str:
+    """Return the suffix that says which form a report has.
+
+    Raises
+    ------
+    UsageError
+        If it says none of ``forms``.
+
+    Examples
+    --------
+    >>> form(Path("audit.XLSX"))
+    '.xlsx'
+    """
+    suffix = path.suffix.lower()
+    if suffix not in forms:
+        raise UsageError(f"{path}: the suffix says no known form; use one of {', '.join(forms)}.")
+    return suffix
+
+
+def write(record: Record, *paths: str | PathLike[str]) -> list[Path]:
+    """Write one report for each path; the suffix says which.
+
+    Nothing is written before every path is known to be usable. Each file is made beside its place
+    and moved there when it is complete, so a reader sees the old one or the new one.
+
+    Raises
+    ------
+    UsageError
+        If a suffix is unknown.
+    InputError
+        If a directory does not exist, or a file cannot be written.
+    """
+    targets = [Path(path) for path in paths]
+    for target in targets:
+        form(target)
+        _usable(target)
+    for target in targets:
+        _replace(target, partial(FORMATS[form(target)], record))
+    return targets
+
+
+def write_findings(findings: pd.DataFrame, path: str | PathLike[str]) -> Path:
+    """Write findings as a table of their own: ``.xlsx``, ``.csv`` or ``.json``.
+
+    Raises
+    ------
+    UsageError, InputError
+        As :func:`write` does.
+    """
+    target = Path(path)
+    writer = _TABLES[form(target, _TABLES)]
+    _usable(target)
+    _replace(target, partial(writer, findings))
+    return target
+
+
+def _usable(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: there is no directory {target.parent}; make it first.")
+    if target.is_dir():
+        raise InputError(f"{target} is a directory; name a file in it.")
+
+
+def _replace(target: Path, writer: Callable[[Path], None]) -> None:
+    try:
+        # A directory, not a file: what is made in it gets the usual permissions.
+        with TemporaryDirectory(prefix=".sharekit-", dir=target.parent) as scratch:
+            made = Path(scratch) / target.name
+            writer(made)
+            made.replace(target)
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written ({error.strerror or error}); free the file, its "
+            "directory or the disk, then make the report again."
+        ) from error

@@ -1,0 +1,112 @@
+"""``outcomes.csv`` and ``outcomes.json``: every row of the input with what became of it.
+
+Both have the columns of ``Record.rows``, in that order, one line per row. JSON holds raw values;
+CSV is read by spreadsheets, so cells that a spreadsheet would calculate are made harmless.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final, TextIO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from ..record import Record
+
+#: What makes a spreadsheet calculate a cell, or run a program (DDE), after any quotes before it.
+_ACTIVE: Final = r"[=+\-@|\t\r\n＝＋－＠]"
+_BOM: Final = "\ufeff".encode()
+#: Rows turned to JSON at once: bounds the memory, not the speed.
+_BATCH: Final = 50_000
+
+
+def escape(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Put one ``'`` before every text that a spreadsheet would take for a formula.
+
+    A text that already begins with quotes before such a character gets one more, so that
+    :func:`unescape` gives back exactly what was there.
+
+    >>> escape(pa.chunked_array([["=1+1", "'=1", "a=b", "-5", ""]])).to_pylist()
+    ["'=1+1", "''=1", 'a=b', "'-5", '']
+    """
+    return pc.replace_substring_regex(column, rf"\A('*{_ACTIVE})", r"'\1")
+
+
+def unescape(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Undo :func:`escape`.
+
+    >>> unescape(pa.chunked_array([["'=1+1", "''=1", "'quoted'"]])).to_pylist()
+    ['=1+1', "'=1", "'quoted'"]
+    """
+    return pc.replace_substring_regex(column, rf"\A'('*{_ACTIVE})", r"\1")
+
+
+def write_csv(record: Record, path: Path) -> None:
+    """Write the rows as :func:`csv_table` does."""
+    csv_table(record.rows, path)
+
+
+def csv_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as CSV: UTF-8, commas, text quoted, empty for none, lines ended by LF.
+
+    The file begins with a byte order mark: without it Excel takes UTF-8 for the local code page
+    and shows ``Ã¤`` for ``ä``; pandas, R's readr and LibreOffice drop it (Python's own ``csv``
+    wants ``encoding="utf-8-sig"``). Text is escaped by :func:`escape`.
+    """
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    columns = [
+        column if pa.types.is_integer(column.type) else _cells(column) for column in table.columns
+    ]
+    with path.open("wb") as file:
+        file.write(_BOM)
+        pyarrow.csv.write_csv(pa.table(columns, names=table.column_names), file)
+
+
+def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    text = escape(column.cast(pa.large_string()))
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.large_string()), text)
+
+
+def write_json(record: Record, path: Path) -> None:
+    """Write one JSON object: the run's ``sharekit, fingerprint, head, finished, counts, rows``.
+
+    ``rows`` is an array of objects, one a line, so that a difference is found by its line.
+    """
+    head = {
+        "sharekit": record.environment.get("sharekit", ""),
+        "fingerprint": record.fingerprint,
+        "head": record.head,
+        "finished": record.finished,
+        "counts": record.counts,
+    }
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("{\n" + ",\n".join(lines) + ',\n"rows": ')
+        json_array(record.rows, file)
+        file.write("\n}\n")
+
+
+def json_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as a JSON array of objects, one a line."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        json_array(frame, file)
+        file.write("\n")
+
+
+def json_array(frame: pd.DataFrame, file: TextIO) -> None:
+    """Write a frame as a JSON array of objects, one a line, values as they are."""
+    file.write("[")
+    for start in range(0, len(frame), _BATCH):
+        file.write(",\n" if start else "\n")
+        file.write(_objects(frame.iloc[start : start + _BATCH]))
+    file.write("\n]")
+
+
+def _objects(rows: pd.DataFrame) -> str:
+    text = rows.to_json(orient="records", lines=True, force_ascii=False)
+    # Line feeds inside values are escaped, so each one left stands between two rows.
+    return text.rstrip("\n").replace("\n", ",\n").replace("\\/", "/")

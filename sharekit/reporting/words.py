@@ -1,0 +1,248 @@
+"""What reports say in words, and how they write numbers and times: one wording for every form."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from .. import spec
+from ..record import Record
+
+TITLE: Final = "Image share audit"
+#: Outcome -> colour, from a palette that colour-blind people can tell apart (Okabe and Ito).
+#: The word always stands beside it.
+SHADES: Final = {
+    "confirmed": "#009e73",
+    "already": "#56b4e9",
+    "claimed": "#d4b400",
+    "contradicted": "#cc79a7",
+    "failed": "#d55e00",
+    "blocked": "#e69f00",
+    "skipped": "#9aa5b1",
+    "duplicate": "#b8c0c8",
+    "unknown": "#616e7c",
+    "pending": "#0072b2",
+}
+#: Outcomes that come first in a report, the worst first.
+PROBLEMS: Final = ("failed", "contradicted", "unknown", "blocked")
+
+#: Column of a report -> what stands in it.
+COLUMNS: Final = {
+    "file": "the spreadsheet the row was read from",
+    "sheet": "its sheet; empty where the format has none",
+    "row": "the row's number in that sheet, as Excel shows it; the first row is 1",
+    "image_id": "the shared image, as it was sent",
+    "project_id": "the project that accepts or rejects it",
+    "status": "the decision after review: accepted or rejected",
+    "vault_id": "the backup vault; needed to accept a full-ECS image made from a CBR backup",
+    "outcome": "what became of the row, in one word",
+    "code": "the cloud's error code, the HTTP status as HTTP404, or the rule that blocked the row",
+    "reason": "why, in the words of the cloud or of the check",
+    "before": "what the cloud showed before anything was sent: pending, accepted, rejected, absent",
+    "claimed": "what the cloud's job said about this image",
+    "observed": "what the cloud showed when it was read back afterwards",
+    "chunk": "the request that carried the row; 7.1 is the first half of chunk 7, which was split",
+    "job_id": "the cloud's job for that request",
+    "request_id": "what the provider's support asks for",
+    "carried_by": "the row of the same image and project that was sent in place of this one",
+    "input.…": "every original column, unchanged, under its own header",
+}
+#: Decision or state -> what it means (IMS-members, Glance).
+STATES: Final = {
+    "accepted": "the image is in the project's image list, and servers can be created from it",
+    "rejected": "the image is not in the project's image list; servers can still be created from "
+    "it by its ID. Rejecting does not take the access away: only the owner can withdraw a share",
+    "pending": "the share was offered and not yet decided; the image is not in the list",
+    "absent": "the cloud showed no share of this image with this project",
+}
+#: Word -> what it stands for.
+TERMS: Final = {
+    "chunk": "one request: images of one project, decision and vault that are sent together",
+    "job": "the cloud's own record of a request, which it works on after answering",
+    "fingerprint": "SHA-256 of the plan; an approval names it, and one changed byte voids it",
+    "ledger": "the run's one file: every event, each holding the SHA-256 of the one before",
+    "head": "SHA-256 of the ledger's last event, and through it of all of them",
+    "full-ECS image": "an image of a whole server with its data disks",
+}
+#: The glossary of a report: title -> its words and their meanings.
+GLOSSARY: Final = {
+    "Outcomes: what became of a row": tuple(spec.OUTCOMES.items()),
+    "Decisions, and the states of a share": tuple(STATES.items()),
+    "Columns of Rows, outcomes.csv and outcomes.json": tuple(COLUMNS.items()),
+    "Terms": tuple(TERMS.items()),
+}
+#: Kind of request -> what it is.
+REQUESTS: Final = {
+    "submit": "decisions sent",
+    "poll": "questions after a job",
+    "read": "readings of the cloud's state",
+    "retried": "of these were sent again after a passing fault",
+}
+
+
+#: Everything that cannot be seen, or that changes how its neighbours look.
+_ODD: Final = re.compile(
+    "["
+    + "".join(
+        f"\\U{code:08x}"
+        for code in (*range(0x3000), 0xFEFF, *range(0xFFF0, 0x10000), *range(0xE0000, 0xE0200))
+        if unicodedata.category(chr(code)) in {"Cc", "Cf", "Zl", "Zp"}
+    )
+    + "\\xa0\\ud800-\\udfff\\ufffe\\uffff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Spell out characters that cannot be seen, or that reorder or break the text around them.
+
+    Control characters become their pictures; what directs the writing, joins or breaks without a
+    shape of its own becomes its number.
+
+    >>> visible("a\x00b\n\u202ec")
+    'a␀b␊[U+202E]c'
+    """
+    return _ODD.sub(_spelled, text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code == 0x7F:
+        return "␡"
+    return chr(0x2400 + code) if code < 0x20 else f"[U+{code:04X}]"
+
+
+def number(value: int) -> str:
+    """Return a whole number with thousands separators.
+
+    >>> number(1234567)
+    '1,234,567'
+    """
+    return f"{value:,}"
+
+
+def counted(value: int, thing: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "row"), counted(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{number(value)} {thing}{'' if value == 1 else 's'}"
+
+
+def utc(times: pd.Series) -> pd.Series:
+    """Return times as ISO 8601 text in UTC, ``""`` for ``NaT``; text comes back as it is.
+
+    >>> utc(pd.Series(pd.to_datetime(["2026-07-01T10:00:00.25Z", None]))).tolist()
+    ['2026-07-01T10:00:00.250000Z', '']
+    """
+    if not isinstance(times.dtype, pd.DatetimeTZDtype):
+        return times
+    plain = times.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
+    text = np.where(np.isnat(plain), "", np.char.add(np.datetime_as_string(plain), "Z"))
+    return pd.Series(text, index=times.index, dtype="str")
+
+
+def texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with its times as text and its truths as ``yes`` or ``""``.
+
+    >>> texts(pd.DataFrame({"hidden": [True, False]}))["hidden"].tolist()
+    ['yes', '']
+    """
+    times = frame.select_dtypes("datetimetz").columns
+    truths = frame.select_dtypes("bool").columns
+    return frame.assign(
+        **{name: utc(frame[name]) for name in times},
+        **{name: frame[name].map({True: "yes", False: ""}).astype("str") for name in truths},
+    )
+
+
+def headline(record: Record) -> str:
+    """Return what became of the run, in one or two sentences.
+
+    A row is settled when its outcome asks for nothing more (``spec.GOOD``).
+    """
+    total = sum(record.counts.values())
+    settled = {name: n for name, n in record.counts.items() if n and name in spec.GOOD}
+    troubled = {name: n for name, n in record.counts.items() if n and name not in spec.GOOD}
+    if not total:
+        return "The input has no rows."
+    if not troubled:
+        return f"{_all(total)} settled: {_listed(settled)}."
+    rest = total - sum(troubled.values())
+    attention = counted(sum(troubled.values()), "row") + f" of {number(total)} "
+    attention += "needs attention: " if sum(troubled.values()) == 1 else "need attention: "
+    sentence = attention + _listed(troubled) + "."
+    sentence += f" Settled: {_listed(settled)}." if rest else ""
+    unfinished = " The run is not finished; submitting it again goes on where it stopped."
+    return sentence + ("" if record.finished else unfinished)
+
+
+def _all(total: int) -> str:
+    return "The only row is" if total == 1 else f"All {number(total)} rows are"
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number(count)} {name}" for name, count in counts.items())
+
+
+def approval(record: Record) -> str:
+    """Return who approved the plan and when; of several valid approvals the last."""
+    valid = record.approvals[record.approvals["valid"].astype(bool)]
+    if valid.empty:
+        return "No valid approval: nothing may be sent."
+    last = valid.assign(at=utc(valid["at"])).iloc[-1]
+    return f"{last['reviewer']}, {last['at']}, {counted(int(last['images']), 'image')}"
+
+
+def facts(record: Record) -> dict[str, str]:
+    """Return what identifies the run: name to value, in the order people ask for it."""
+    named = {"user": "Run by", "host": "On machine", "sharekit": "Version of sharekit"}
+    known = {
+        named.get(key, key.replace("cloud ", "Cloud ", 1)): value
+        for key, value in record.environment.items()
+        if value and (key in named or key.startswith("cloud "))
+    }
+    return {
+        "Begun": record.created,
+        "Last event": record.ended,
+        "Finished": "yes" if record.finished else "no",
+        "Approved by": approval(record),
+        **known,
+        "Fingerprint of the plan": record.fingerprint,
+        "Head of the ledger": f"{record.head} ({counted(record.events, 'event')})",
+    }
+
+
+def problems_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with :data:`PROBLEMS` first, otherwise in the order they have.
+
+    >>> rows = pd.DataFrame({"outcome": ["confirmed", "blocked", "already", "failed"]})
+    >>> problems_first(rows)["outcome"].tolist()
+    ['failed', 'blocked', 'confirmed', 'already']
+    """
+    rank = rows["outcome"].map({name: rank for rank, name in enumerate(PROBLEMS)})
+    order = np.argsort(rank.fillna(len(PROBLEMS)).to_numpy(), kind="stable")
+    return rows.iloc[order]
+
+
+def reasons(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return why rows did not end well, the most frequent first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``outcome, code, reason`` (text) and ``rows`` (``int64``), for :data:`PROBLEMS` only.
+        The reason is that of the code in plain words where it is known, else the first of the
+        rows with this outcome and code.
+    """
+    bad = rows.loc[rows["outcome"].isin(PROBLEMS), ["outcome", "code", "reason"]]
+    groups = bad.groupby(["outcome", "code"], sort=True)["reason"].agg(["first", "size"])
+    table = groups.reset_index().rename(columns={"first": "reason", "size": "rows"})
+    known = table["code"].map(spec.MEANINGS)
+    table["reason"] = known.fillna(table["reason"]).astype("str")
+    order = np.argsort(-table["rows"].to_numpy(), kind="stable")
+    return table.iloc[order].reset_index(drop=True).astype({"rows": "int64"})

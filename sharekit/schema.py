@@ -1,0 +1,115 @@
+"""The ledger's tables, what the database itself forbids, and how an event is hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from . import spec
+
+#: Written into the file's header, so that a foreign database is told from a ledger.
+APPLICATION_ID = 0x53484B54  # "SHKT"
+FORMAT = 1
+GENESIS = "0" * 64
+DISPOSITIONS = ("planned", "already", "blocked", "duplicate", "skipped")
+#: A row's place in the plan (the rest of what is known of it stands in the plan's blob); the
+#: ``planned`` event holds the digest.
+PLAN_COLUMNS = ("row_key", "image_id", "disposition", "carried_by", "chunk")
+#: What becomes of a row; the ``settled`` event holds its digest.
+OUTCOME_COLUMNS = (
+    "row_key",
+    "outcome",
+    "code",
+    "reason",
+    "before",
+    "claimed",
+    "observed",
+    "last_chunk",
+    "job_id",
+    "request_id",
+)
+
+META = sa.MetaData()
+EVENTS = sa.Table(
+    "events",
+    META,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("prev", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),
+)
+BLOBS = sa.Table(
+    "blobs",
+    META,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
+
+def _one_of(column: str, names: Iterable[str]) -> sa.CheckConstraint:
+    return sa.CheckConstraint(f"{column} IN ({', '.join(repr(name) for name in names)})")
+
+
+ROWS = sa.Table(
+    "rows",
+    META,
+    sa.Column("row_key", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("image_id", sa.Text, nullable=False),
+    sa.Column("disposition", sa.Text, nullable=False),
+    sa.Column("carried_by", sa.Integer, sa.ForeignKey("rows.row_key")),
+    sa.Column("chunk", sa.Integer),
+    sa.Column("outcome", sa.Text, nullable=False, server_default="pending"),
+    *(sa.Column(name, sa.Text) for name in OUTCOME_COLUMNS[2:]),
+    _one_of("disposition", DISPOSITIONS),
+    _one_of("outcome", spec.OUTCOMES),
+    sa.CheckConstraint("(disposition = 'duplicate') = (carried_by IS NOT NULL)"),
+    sa.CheckConstraint("(disposition = 'planned') = (chunk IS NOT NULL)"),
+)
+#: Rules that outlive any bug of ours: the database itself refuses.
+TRIGGERS = (
+    "CREATE TRIGGER events_stay BEFORE UPDATE ON events "
+    "BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END",
+    "CREATE TRIGGER events_remain BEFORE DELETE ON events "
+    "BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END",
+    "CREATE TRIGGER blobs_stay BEFORE UPDATE ON blobs "
+    "BEGIN SELECT RAISE(ABORT, 'a blob is never changed'); END",
+    "CREATE TRIGGER rows_remain BEFORE DELETE ON rows "
+    "BEGIN SELECT RAISE(ABORT, 'a row is never deleted'); END",
+    f"CREATE TRIGGER plan_stays BEFORE UPDATE OF {', '.join(PLAN_COLUMNS)} ON rows "
+    "WHEN EXISTS (SELECT 1 FROM events WHERE kind = 'intent') "
+    "BEGIN SELECT RAISE(ABORT, 'the plan is fixed once a request was sent'); END",
+    "CREATE TRIGGER all_settled BEFORE INSERT ON events WHEN NEW.kind = 'finished' "
+    "AND (EXISTS (SELECT 1 FROM rows WHERE outcome IN ('pending', 'unknown')) "
+    "OR (SELECT count(*) FROM rows) <> json_extract(NEW.body, '$.rows')) "
+    "BEGIN SELECT RAISE(ABORT, 'a run is finished when every row has its outcome'); END",
+)
+
+
+def canonical(value: object) -> str:
+    """JSON in one spelling only: sorted keys, no blanks, UTF-8 as it is.
+
+    >>> canonical({"b": 1, "a": "é"})
+    '{"a":"é","b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def event_hash(seq: int, at: str, kind: str, body: str, prev: str) -> str:
+    """Return the hash that chains one event to the one before."""
+    return hashlib.sha256("\n".join((str(seq), at, kind, body, prev)).encode()).hexdigest()
+
+
+def digest(lines: Iterable[Sequence[object]]) -> str:
+    """SHA-256 over rows of values, each as one canonical JSON line."""
+    sha = hashlib.sha256()
+    encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+    for line in lines:
+        sha.update(encode(list(line)).encode("utf-8", "surrogatepass"))
+        sha.update(b"\n")
+    return sha.hexdigest()

@@ -1,0 +1,161 @@
+"""The IMS extension: many images in one call (IMS-members), with the rules for each refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from sharekit import spec
+from sharekit.simulator.answers import Answer, AnswerError, ims_error, ok
+from sharekit.simulator.calls import Call
+from sharekit.simulator.seed import Image
+from sharekit.simulator.world import Job, LogEntry, World
+
+#: CBR-vaults: how many resources one vault can protect.
+VAULT_RESOURCES = 256
+_UPDATE, _ADD, _REMOVE = (f"ims{verb}ImageMembersJob" for verb in ("Update", "Add", "Delete"))
+_BACKUP = (spec.VAULT_OBJECT_TYPE, spec.VAULT_PROTECT_TYPE)
+Fault = tuple[str, str]
+
+
+def decide(call: Call) -> Answer:
+    """``PUT /v1/cloudimages/members``: accept or reject images shared with the caller's project.
+
+    Answers ``{"job_id": …}``. A request with one bad image is refused as a whole, and the message
+    does not say which image it is; with the setting ``refuse_in_job`` the job fails instead.
+    """
+    body = _body(call, ("project_id", "status"))
+    project_id, status = body["project_id"], body["status"]
+    if not isinstance(status, str) or status not in spec.STATUSES:
+        raise ims_error(400, "IMG.0001", "The status must be accepted or rejected.")
+    if project_id != call.caller.project_id:
+        raise ims_error(400, "IMG.0108", "The project_id is not that of the token.")
+    if call.chaos.strikes("flow"):
+        raise ims_error(400, "IMG.0060", "Too many tasks are running; try again later.")
+    images: list[str] = body["images"]
+    fault = next(filter(None, (_image_fault(call, image, project_id) for image in images)), None)
+    if fault is None and status == spec.ACCEPTED:
+        fault = _vault_fault(call, images, str(body.get("vault_id") or ""))
+    return _start(call, _UPDATE, images, [project_id], status, fault)
+
+
+def share(call: Call) -> Answer:
+    """``POST /v1/cloudimages/members``: the owner shares images with projects."""
+    return _as_owner(call, _ADD, spec.PENDING)
+
+
+def withdraw(call: Call) -> Answer:
+    """``DELETE /v1/cloudimages/members``: the owner takes shares back."""
+    return _as_owner(call, _REMOVE, spec.ABSENT)
+
+
+def _as_owner(call: Call, kind: str, status: str) -> Answer:
+    body = _body(call, ("projects",))
+    projects = body["projects"]
+    if not _texts(projects) or not set(projects) <= call.world.projects.keys():
+        raise ims_error(400, "IMG.0030", "The project does not exist.")
+    fault = next(filter(None, (_owner_fault(call, image) for image in body["images"])), None)
+    return _start(call, kind, body["images"], projects, status, fault)
+
+
+def _body(call: Call, needed: tuple[str, ...]) -> dict[str, Any]:
+    if not call.caller.may_write:
+        raise ims_error(403, "IMG.0026", "You do not have the right to perform this operation.")
+    if not call.body:
+        raise ims_error(400, "IMG.0007", "The request body is empty.")
+    body = call.json
+    if not isinstance(body, dict) or not _texts(body.get("images")) or set(needed) - body.keys():
+        fields = ", ".join(("images", *needed))
+        raise ims_error(400, "IMG.0001", f"The request needs {fields} in a JSON object.")
+    return body
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+
+
+def _image_fault(call: Call, image_id: str, project_id: str) -> Fault | None:
+    image = call.world.images.get(image_id)
+    if image is None:
+        return "IMG.0027", "The image does not exist."
+    if image.owner == project_id:
+        return "IMG.0047", "The owner cannot decide on a share of its own image."
+    if image.visibility == "public":
+        return "IMG.0089", "A public image has no members."
+    if call.world.share(image_id, project_id) is None:
+        return "IMG.0144", "The image cannot be found."
+    return None
+
+
+def _owner_fault(call: Call, image_id: str) -> Fault | None:
+    image = call.world.images.get(image_id)
+    if image is None:
+        return "IMG.0027", "The image does not exist."
+    if image.owner != call.caller.project_id:
+        return "IMG.0047", "Only the owner can share an image."
+    return None if image.visibility == "shared" else ("IMG.0076", "The image cannot be shared.")
+
+
+def _vault_fault(call: Call, images: list[str], vault_id: str) -> Fault | None:
+    found = (call.world.images.get(image_id) for image_id in images)
+    whole: list[Image] = [image for image in found if image is not None and image.whole_image]
+    if not whole:
+        return None
+    room = sum(image.min_disk for image in whole)
+    return vault_fault(call.world, vault_id, call.caller.project_id, room)
+
+
+def vault_fault(world: World, vault_id: str, project_id: str, room: int) -> Fault | None:
+    """Return why a vault cannot take full-ECS images of ``room`` GB in all: code and message."""
+    if not vault_id:
+        return "IMG.0135", "A full-ECS image can only be accepted with a vault."
+    vaults = (v for v in world.vaults if v.id == vault_id and v.project_id == project_id)
+    vault = next(vaults, None)
+    if vault is None:
+        return "IMG.0184", "The vault does not exist."
+    kind = (vault.object_type, vault.protect_type)
+    checks = (
+        (kind != _BACKUP, "IMG.0193", "The vault is not one for server backups."),
+        (vault.status != spec.VAULT_STATUS, "IMG.0188", "The vault is not available."),
+        (vault.resources >= VAULT_RESOURCES, "IMG.0185", "The vault protects too many resources."),
+        (vault.used + room * 1024 > vault.size * 1024, "IMG.0182", "The vault is too small."),
+    )
+    return next(((code, message) for bad, code, message in checks if bad), None)
+
+
+def _start(
+    call: Call, kind: str, images: list[str], projects: list[str], status: str, fault: Fault | None
+) -> Answer:
+    settings = call.world.settings
+    if fault is not None and not settings.refuse_in_job:
+        raise _refused(fault)
+    path = call.request.path
+    entry = LogEntry(call.request_id, call.request.method, path, images, projects, status)
+    job = Job(
+        id=uuid4().hex,
+        kind=kind,
+        owner=call.caller.project_id,
+        images=images,
+        projects=projects,
+        status=status,
+        seconds=settings.job_seconds,
+        entry=call.world.record(entry),
+        doomed=_doom(call, images, fault),
+        hang=call.chaos.strikes("job_hang"),
+        lie=call.chaos.strikes("lie"),
+        results_hidden=call.chaos.strikes("no_results"),
+    )
+    call.world.start_job(job)
+    return ok({"job_id": job.id})
+
+
+def _refused(fault: Fault) -> AnswerError:
+    return ims_error(400, *fault)
+
+
+def _doom(call: Call, images: list[str], fault: Fault | None) -> dict[str, str]:
+    if fault is not None:
+        return dict.fromkeys(images, fault[0])
+    if call.chaos.strikes("job_fail"):
+        return dict.fromkeys(images, "IMG.0046")
+    return {image: "IMG.0046" for image in images if call.chaos.strikes("job_partial")}

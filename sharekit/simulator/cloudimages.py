@@ -1,0 +1,77 @@
+"""``GET /v2/cloudimages``: the listing of the IMS extension."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sharekit import spec
+from sharekit.simulator.answers import Answer, ims_error, ok
+from sharekit.simulator.calls import Call
+from sharekit.simulator.images import document
+from sharekit.simulator.seed import Image
+
+PAGE_MAX = 1000
+_TYPES = ("gold", "private", "shared", "market")
+_EXACT = ("id", "owner", "name", "status")
+
+
+def listing(call: Call) -> Answer:
+    """Return a page of images, newest first; the listing has no link to the next page.
+
+    ``member_status`` needs ``visibility=shared``. Without it, shares appear once accepted.
+    """
+    text = call.args.get("limit", str(spec.PAGE_SIZE))
+    if not text.isdecimal():
+        raise ims_error(400, "IMG.0001", "The limit must be an integer.")
+    marker = call.args.get("marker", "")
+    wanted = _filter(call)
+    limit = min(int(text), PAGE_MAX)
+    try:
+        page = call.world.listing(call.caller.project_id, wanted, marker, limit)
+    except KeyError:
+        raise ims_error(400, "IMG.0027", "The marker is no image.") from None
+    return ok({"images": [_document(call, image) for image in page]})
+
+
+def _filter(call: Call) -> Callable[[Image], bool]:
+    args, me = call.args, call.caller.project_id
+    member_status, visibility = args.get("member_status"), args.get("visibility")
+    if member_status is not None and visibility != "shared":
+        raise ims_error(400, "IMG.0001", "member_status needs visibility=shared.")
+    if member_status not in (None, "all", *spec.MEMBER_STATES):
+        raise ims_error(400, "IMG.0001", "The member_status is invalid.")
+    kind = args.get("__imagetype")
+    if kind not in (None, *_TYPES):
+        raise ims_error(400, "IMG.0024", "The imagetype is invalid.")
+    exact = [(name, args[name]) for name in _EXACT if name in args]
+    whole = args.get("__whole_image")
+    status = member_status or spec.ACCEPTED
+
+    def wanted(image: Image) -> bool:
+        share = None if image.owner == me else call.world.share(image.id, me)
+        return (
+            not image.hidden
+            and visibility in (None, image.visibility)
+            and (share is None or status in ("all", share.status))
+            and kind in (None, _kind(image, me))
+            and whole in (None, str(image.whole_image).lower())
+            and all(getattr(image, name) == value for name, value in exact)
+        )
+
+    return wanted
+
+
+def _kind(image: Image, me: str) -> str:
+    if image.visibility == "public":
+        return "gold"
+    return "private" if image.owner == me else "shared"
+
+
+def _document(call: Call, image: Image) -> dict[str, object]:
+    return document(call, image) | {
+        "__imagetype": _kind(image, call.caller.project_id),
+        "__image_size": str(image.size),
+        "__os_type": "Linux",
+        "__isregistered": "true",
+        "virtual_env_type": "FusionCompute",
+    }

@@ -1,0 +1,127 @@
+"""Faults on demand: how often the simulated cloud misbehaves, and the dice it rolls."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass, fields
+
+from sharekit.errors import InputError
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What goes wrong, and how often; nothing by default.
+
+    Rates are probabilities from 0 to 1 for each request, job or image; times are seconds.
+    Sign-in suffers only ``latency``, unless ``identity`` is 1.
+
+    Attributes
+    ----------
+    latency, slow_read
+        Seconds before every answer, and further seconds before every answer to a GET.
+    p503, p500, p429
+        Refused before any work; ``retry_after`` > 0 adds that header to 503 and 429.
+    flow
+        The batch PUT answers 400 IMG.0060: too many tasks.
+    cut_before, cut_after
+        The connection closes without an answer, before or after the work was done.
+    garbage
+        The work is done, and the answer is a proxy's HTML page with status 200.
+    token_kill
+        Tokens die this many seconds after issue although they declare a later end; 0: never.
+    job_fail
+        The whole job fails and changes nothing.
+    job_partial
+        Each image of a job fails with this probability; the others succeed.
+    job_hang
+        The job stays RUNNING for ever and changes nothing.
+    no_results
+        The job's ``entities`` come without ``results``.
+    lie
+        The job says SUCCESS and changes nothing.
+    identity
+        1: the faults of requests befall sign-in, too.
+    seed
+        Start of the random numbers.
+
+    Examples
+    --------
+    >>> Faults.parse("latency=0.05, p503=0.1").p503
+    0.1
+    >>> str(Faults(p503=0.1, flow=0.2))
+    'p503=0.1,flow=0.2'
+    """
+
+    latency: float = 0.0
+    slow_read: float = 0.0
+    p503: float = 0.0
+    p500: float = 0.0
+    p429: float = 0.0
+    retry_after: float = 0.0
+    flow: float = 0.0
+    cut_before: float = 0.0
+    cut_after: float = 0.0
+    garbage: float = 0.0
+    token_kill: float = 0.0
+    job_fail: float = 0.0
+    job_partial: float = 0.0
+    job_hang: float = 0.0
+    no_results: float = 0.0
+    lie: float = 0.0
+    identity: float = 0.0
+    seed: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            ceiling = float("inf") if name in _UNBOUNDED else 1.0
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise InputError(f"The fault {name} needs a number, not {value!r}.")
+            if not 0.0 <= value <= ceiling:
+                allowed = "0 or more" if name in _UNBOUNDED else "from 0 to 1"
+                raise InputError(
+                    f"The fault {name}={value:g} is out of range; it must be {allowed}."
+                )
+
+    def __str__(self) -> str:
+        return ",".join(f"{k}={v:g}" for k, v in vars(self).items() if v)
+
+    @classmethod
+    def parse(cls, text: str) -> Faults:
+        """Read ``key=value,key=value``; raises InputError naming the part that is wrong."""
+        values: dict[str, float] = {}
+        for part in filter(None, (p.strip() for p in text.split(","))):
+            name, _, number = (p.strip() for p in part.partition("="))
+            if name not in _NAMES:
+                raise InputError(f"There is no fault {name!r}; known are {', '.join(_NAMES)}.")
+            try:
+                values[name] = float(number)
+            except ValueError:
+                raise InputError(f"The fault {part!r} needs a number, as in {name}=0.1.") from None
+        return cls(**values)
+
+
+_UNBOUNDED = frozenset({"latency", "slow_read", "retry_after", "token_kill", "seed"})
+_NAMES = tuple(f.name for f in fields(Faults))
+
+
+class Chaos:
+    """The present faults with their dice; safe to use from every thread."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._lock = threading.Lock()
+        self.replace(faults)
+
+    def replace(self, faults: Faults) -> None:
+        """Change the faults from now on and start the dice anew."""
+        with self._lock:
+            self.faults = faults
+            self._dice = random.Random(faults.seed)  # noqa: S311 - repeatable, not secret
+
+    def strikes(self, name: str) -> bool:
+        """Roll the dice for one fault."""
+        rate: float = getattr(self.faults, name)
+        if rate <= 0.0:
+            return False
+        with self._lock:
+            return self._dice.random() < rate

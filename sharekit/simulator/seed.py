@@ -1,0 +1,267 @@
+"""What a simulated cloud starts with: frozen records, read from and written to JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from sharekit import spec
+from sharekit.errors import InputError
+
+VISIBILITIES = ("shared", "private", "public")
+ROLES = ("member", "reader")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project (tenant); ``id`` is 32 hexadecimal digits."""
+
+    id: str
+    name: str
+    domain: str = "Default"
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who signs in by password; ``projects`` empty means every project of the seed.
+
+    ``role`` is ``member`` (may change shares) or ``reader`` (may only look).
+    """
+
+    id: str
+    name: str
+    password: str
+    domain: str = "Default"
+    role: str = "member"
+    projects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Key:
+    """An access key of a user; with a ``security_token`` it is a temporary one."""
+
+    access: str
+    secret: str
+    user_id: str
+    security_token: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image and its owner; sizes are ``size`` in bytes and ``min_disk`` in GiB."""
+
+    id: str
+    owner: str
+    name: str = ""
+    visibility: str = "shared"
+    whole_image: bool = False
+    hidden: bool = False
+    status: str = "active"
+    size: int = 1_073_741_824
+    min_disk: int = 40
+    created_at: str = "2025-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Share:
+    """One image shared with one project; ``status`` is pending, accepted or rejected."""
+
+    image_id: str
+    project_id: str
+    status: str = spec.PENDING
+
+
+@dataclass(frozen=True)
+class Vault:
+    """A backup vault; ``size`` is in GB, ``used`` in MB, ``resources`` how many it protects."""
+
+    id: str
+    project_id: str
+    name: str = ""
+    object_type: str = spec.VAULT_OBJECT_TYPE
+    protect_type: str = spec.VAULT_PROTECT_TYPE
+    status: str = spec.VAULT_STATUS
+    size: int = 10_000
+    used: int = 0
+    resources: int = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this cloud behaves when nothing is wrong with it.
+
+    Attributes
+    ----------
+    token_lifetime : float
+        Seconds between a token's ``issued_at`` and its declared ``expires_at``.
+    job_seconds : float
+        How long a job takes.
+    native_only : bool
+        A plain OpenStack: no ``cloudimages`` calls, no vaults.
+    refuse_in_job : bool
+        A bad image or vault makes the job fail, not the request.
+    results_api, progress_api : bool
+        Whether ``/v1/{project_id}/jobs/{id}`` and ``/v1/cloudimages/job/{id}`` exist.
+    region : str
+        The region named in the service catalog.
+    """
+
+    token_lifetime: float = 86_400.0
+    job_seconds: float = 0.3
+    native_only: bool = False
+    refuse_in_job: bool = False
+    results_api: bool = True
+    progress_api: bool = True
+    region: str = "sim-1"
+
+
+class _Record(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+_R = TypeVar("_R", bound=_Record)
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "tuple[str, ...]": (list, tuple),
+}
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The whole cloud at the start; checked on construction.
+
+    Raises
+    ------
+    InputError
+        If records contradict each other, for example a share of an image that does not exist.
+
+    Examples
+    --------
+    >>> seed = Seed(projects=(Project("a" * 32, "one"),))
+    >>> Seed.from_json(seed.to_json()) == seed
+    True
+    """
+
+    projects: tuple[Project, ...] = ()
+    users: tuple[User, ...] = ()
+    keys: tuple[Key, ...] = ()
+    images: tuple[Image, ...] = ()
+    shares: tuple[Share, ...] = ()
+    vaults: tuple[Vault, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        projects = _unique("projects", (p.id for p in self.projects))
+        _unique("project names", (f"{p.domain}/{p.name}" for p in self.projects))
+        users = _unique("users", (u.id for u in self.users))
+        _unique("user names", (f"{u.domain}/{u.name}" for u in self.users))
+        images = _unique("images", (i.id for i in self.images))
+        _unique("keys", (k.access for k in self.keys))
+        _unique("vaults", (v.id for v in self.vaults))
+        _unique("shares", ((s.image_id, s.project_id) for s in self.shares))
+        _known("users.projects", projects, (p for u in self.users for p in u.projects))
+        _known("keys.user_id", users, (k.user_id for k in self.keys))
+        _known("shares.image_id", images, (s.image_id for s in self.shares))
+        _known("shares.project_id", projects, (s.project_id for s in self.shares))
+        _known("vaults.project_id", projects, (v.project_id for v in self.vaults))
+        _known("shares.status", set(spec.MEMBER_STATES), (s.status for s in self.shares))
+        _known("images.visibility", set(VISIBILITIES), (i.visibility for i in self.images))
+        _known("users.role", set(ROLES), (u.role for u in self.users))
+
+    def with_settings(self, **changes: Any) -> Seed:
+        """Return the same seed with some settings changed; an unknown one is an InputError."""
+        merged = {**vars(self.settings), **changes}
+        return replace(self, settings=_record(Settings, merged, "settings"))
+
+    def to_json(self) -> str:
+        """Return the seed as one JSON object on a single line."""
+        tables = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}
+        content: dict[str, Any] = {name: [vars(r) for r in rows] for name, rows in tables.items()}
+        return json.dumps({**content, "settings": vars(self.settings)})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Seed:
+        """Read a seed; raises InputError naming the record and the field that is wrong."""
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"The seed is not valid JSON ({error}); correct it.") from error
+        if not isinstance(content, dict) or (unknown := content.keys() - _TABLES.keys()):
+            what = (
+                f"has unknown keys {sorted(unknown)}" if isinstance(content, dict) else "is a list"
+            )
+            raise InputError(f"The seed {what}; it must be an object of {', '.join(_TABLES)}.")
+        return cls(**{name: _table(name, value) for name, value in content.items()})
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Seed:
+        """Read a seed file; raises InputError when it is missing, unreadable or wrong."""
+        try:
+            text = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"The seed {path} cannot be read ({error.strerror}); name an existing JSON file."
+            ) from error
+        return cls.from_json(text)
+
+
+_TABLES: Mapping[str, Any] = {
+    "projects": Project,
+    "users": User,
+    "keys": Key,
+    "images": Image,
+    "shares": Share,
+    "vaults": Vault,
+    "settings": Settings,
+}
+
+
+def _table(name: str, value: Any) -> Any:
+    if name == "settings":
+        return _record(Settings, value, name)
+    if not isinstance(value, list):
+        raise InputError(f"“{name}” of the seed must be a list of objects; correct the seed.")
+    kind = _TABLES[name]
+    return tuple(_record(kind, item, f"{name}[{i}]") for i, item in enumerate(value))
+
+
+def _record(kind: type[_R], value: Any, where: str) -> _R:
+    known = kind.__dataclass_fields__
+    if not isinstance(value, dict):
+        raise InputError(f"{where} of the seed must be an object; correct the seed.")
+    if unknown := value.keys() - known.keys():
+        raise InputError(
+            f"{where} has an unknown field {min(unknown)!r}; known: {', '.join(known)}."
+        )
+    for name, about in known.items():
+        if name not in value:
+            if about.default is MISSING:
+                raise InputError(f"{where} of the seed lacks {name!r}; add it.")
+        elif not _fits(value[name], str(about.type)):
+            raise InputError(f"{where}.{name} must be of type {about.type}; correct the seed.")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+
+
+def _fits(value: object, annotation: str) -> bool:
+    numeric = annotation in ("int", "float")
+    return isinstance(value, _TYPES[annotation]) and not (numeric and isinstance(value, bool))
+
+
+def _unique(what: str, values: Iterable[Any]) -> set[Any]:
+    seen: set[Any] = set()
+    for value in values:
+        if value in seen:
+            raise InputError(f"The seed has {value!r} twice among its {what}; remove one.")
+        seen.add(value)
+    return seen
+
+
+def _known(what: str, known: set[Any], values: Iterable[Any]) -> None:
+    if missing := set(values) - known:
+        raise InputError(f"{what} of the seed names {min(missing)!r}, which does not exist there.")

@@ -1,0 +1,106 @@
+"""A cloud made up around somebody's own workbook, so that they can rehearse with it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sharekit import spec
+from sharekit.simulator.seed import Image, Key, Project, Seed, Share, User, Vault
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+_AROUND = "{} \u00a0\u200b\ufeff"
+_UNDASHED = r"^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$"
+
+
+def invented_id(*parts: object) -> str:
+    """Return 32 hexadecimal digits that depend on ``parts`` alone.
+
+    Examples
+    --------
+    >>> invented_id("project", 1) == invented_id("project", 1)
+    True
+    """
+    return sha256("/".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+def operators() -> tuple[tuple[User, ...], tuple[Key, ...]]:
+    """Return the users every invented cloud has, ``operator`` and ``reader``, and their keys."""
+    users = (
+        User(invented_id("user", "operator"), "operator", "rehearsal"),
+        User(invented_id("user", "reader"), "reader", "rehearsal", role="reader"),
+    )
+    keys = tuple(Key(f"SIM{u.name.upper()}", invented_id("secret", u.name), u.id) for u in users)
+    return users, keys
+
+
+def seed_from_workbook(path: str | Path) -> Seed:
+    """Return a cloud in which every legal row of a workbook is a pending share.
+
+    Owners that the workbook does not name are invented; every vault it names is a server backup
+    vault with room. Rows whose IDs are beyond repair are left out, so they are unknown there, too.
+
+    Raises
+    ------
+    InputError
+        If the workbook cannot be read.
+    """
+    from sharekit.spreadsheets import read_inventory  # noqa: PLC0415 - the simulator runs without it
+
+    return seed_from_rows(read_inventory(path).rows)
+
+
+def seed_from_rows(rows: pd.DataFrame) -> Seed:
+    """Return the cloud for rows with the columns of ``spec.FIELDS``, all text, "" where blank."""
+    fields = [f for f in spec.FIELDS if f in rows.columns]
+    table = rows[fields].astype("str").fillna("").apply(lambda column: column.str.strip())
+    # A mistyped ID means an image that exists, so the rehearsal has it under its right spelling.
+    for name in spec.ID_FIELDS:
+        if name in fields:
+            table[name] = table[name].str.strip(_AROUND).str.lower()
+    table["image_id"] = table["image_id"].str.replace(_UNDASHED, r"\1-\2-\3-\4-\5", regex=True)
+    legal = table["image_id"].str.fullmatch(spec.UUID)
+    legal &= table["project_id"].str.fullmatch(spec.PROJECT)
+    table = table[legal]
+    table = table.assign(**{f: "" for f in spec.FIELDS if f not in fields})
+    images = table.drop_duplicates("image_id")
+    whole = table["whole_image"].str.lower().isin(spec.TRUE_WORDS) & (table["whole_image"] != "")
+    whole_ids = set(table.loc[whole | (table["vault_id"] != ""), "image_id"])
+    consumers = table["project_id"].unique()
+    stranger = invented_id("owner")
+    receivers = table.groupby("image_id")["project_id"].agg(set).to_dict()
+    owners = images["owner"].where(images["owner"].str.fullmatch(spec.PROJECT), stranger)
+    made = tuple(
+        Image(
+            id=image_id,
+            # A project that receives an image cannot be its owner.
+            owner=stranger if owner in receivers[image_id] else owner,
+            name=name,
+            whole_image=image_id in whole_ids,
+        )
+        for image_id, owner, name in zip(images["image_id"], owners, images["name"], strict=True)
+    )
+    pairs = table.drop_duplicates(["image_id", "project_id"])
+    users, keys = operators()
+    return Seed(
+        projects=_projects([*consumers, *sorted({i.owner for i in made} - set(consumers))]),
+        users=users,
+        keys=keys,
+        images=made,
+        shares=tuple(map(Share, pairs["image_id"], pairs["project_id"])),
+        vaults=_vaults(table),
+    )
+
+
+def _projects(ids: list[str]) -> tuple[Project, ...]:
+    return tuple(Project(p, f"project-{p[:8]}-{n}") for n, p in enumerate(ids, start=1))
+
+
+def _vaults(table: pd.DataFrame) -> tuple[Vault, ...]:
+    legal = table[table["vault_id"].str.fullmatch(spec.UUID)].drop_duplicates("vault_id")
+    pairs = zip(legal["vault_id"], legal["project_id"], strict=True)
+    return tuple(Vault(v, p, f"vault-{v[:8]}", size=10_000_000) for v, p in pairs)

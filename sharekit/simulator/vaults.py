@@ -1,0 +1,58 @@
+"""``GET /v3/{project_id}/vaults``: the vaults of a project (CBR-vaults)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sharekit import spec
+from sharekit.simulator.answers import Answer, AnswerError, ok
+from sharekit.simulator.calls import Call
+from sharekit.simulator.seed import Vault
+
+
+def listing(call: Call, project_id: str) -> Answer:
+    """Return a page of vaults with the ``count`` of all; ``limit`` is at most 1000."""
+    if project_id != call.caller.project_id:
+        raise _refused(403, "BackupService.0403", "The project is not that of the token.")
+    limit, offset = _number(call, "limit", spec.VAULT_PAGE), _number(call, "offset", 0)
+    if not 1 <= limit <= spec.VAULT_PAGE:
+        raise _refused(400, "BackupService.6202", "The limit must be from 1 to 1000.")
+    vaults = [v for v in call.world.vaults if v.project_id == project_id]
+    page = [_document(v) for v in vaults[offset : offset + limit]]
+    return ok({"vaults": page, "count": len(vaults)})
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.args.get(name, str(default))
+    if not text.isdecimal():
+        raise _refused(400, "BackupService.6202", f"The {name} must be an integer.")
+    return int(text)
+
+
+def _refused(status: int, code: str, message: str) -> AnswerError:
+    return AnswerError(ok({"error_code": code, "error_msg": message}, status))
+
+
+def _document(vault: Vault) -> dict[str, Any]:
+    return {
+        "id": vault.id,
+        "name": vault.name,
+        "project_id": vault.project_id,
+        "description": "",
+        "provider_id": "0daac4c5-6707-4851-97ba-169e36266b66",
+        "resources": [],
+        "tags": [],
+        "auto_bind": False,
+        "created_at": "2025-01-01T00:00:00.000000",
+        "billing": {
+            "object_type": vault.object_type,
+            "protect_type": vault.protect_type,
+            "status": vault.status,
+            "size": vault.size,
+            "used": vault.used,
+            "allocated": 0,
+            "charging_mode": "post_paid",
+            "cloud_type": "public",
+            "consistent_level": "crash_consistent",
+        },
+    }

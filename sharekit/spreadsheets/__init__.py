@@ -1,0 +1,15 @@
+"""Spreadsheets in and out: the inventory, an empty template, and the review sheet."""
+
+from .inventory import Inventory, Source
+from .reading import read_inventory
+from .review_sheet import read_review, write_review
+from .template import write_template
+
+__all__ = [
+    "Inventory",
+    "Source",
+    "read_inventory",
+    "read_review",
+    "write_review",
+    "write_template",
+]

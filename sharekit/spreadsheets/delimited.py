@@ -1,0 +1,157 @@
+"""csv and tsv: encoding and delimiter found out, records parsed by the standard library.
+
+Rows are numbered by record, as a spreadsheet program numbers them when it opens the file; a first
+line ``sep=;`` (Excel's own hint) is no row.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, TextIO
+
+import charset_normalizer
+import pyarrow as pa
+
+from ..errors import SpreadsheetError
+from .grid import TEXT, Blob, Grid, constant
+from .headers import SEARCHED_ROWS, find_header
+
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_HINT: Final = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE | re.DOTALL)
+_BOMS: Final = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+#: What spreadsheets and scripts save if not Unicode; guessing among all encodings guesses wrong.
+_LEGACY: Final = ["cp1252", "cp1250", "cp1251", "cp1253", "cp932", "gb18030", "big5", "cp949"]
+_BATCH: Final = 1 << 16
+_SAMPLE: Final = 1 << 16
+
+
+def read_delimited(blob: Blob, columns: Mapping[str, str]) -> list[Grid]:
+    """Read a csv or tsv as one sheet; ``columns`` helps to tell the delimiter.
+
+    Raises
+    ------
+    SpreadsheetError
+        It is no text, or a quotation mark is not closed.
+    """
+    encoding = _encoding(blob)
+    try:
+        with _open(blob, encoding) as text:
+            delimiter = _hinted(text) or _delimiter(text, columns)
+        with _open(blob, encoding) as text:
+            _hinted(text)
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            cells = _columns(_records(reader, blob.file))
+    except UnicodeDecodeError as error:
+        raise _not_text(blob.file) from error
+    return [_grid(cells, delimiter, encoding)]
+
+
+def _grid(cells: tuple[pa.ChunkedArray, ...], delimiter: str, encoding: str) -> Grid:
+    kind = "tsv" if delimiter == "\t" else "csv"
+    return Grid(sheet="", format=kind, cells=cells, encoding=encoding)
+
+
+def _open(blob: Blob, encoding: str) -> TextIO:
+    return io.TextIOWrapper(io.BytesIO(blob.data), encoding=encoding, newline="")
+
+
+def _hinted(text: TextIO) -> str:
+    """Take the hint off the front if there is one; otherwise stand at the start again."""
+    found = _HINT.fullmatch(text.readline())
+    if not found:
+        text.seek(0)
+    return found[1] if found else ""
+
+
+def _delimiter(text: TextIO, columns: Mapping[str, str]) -> str:
+    """Choose the delimiter under which a header names the most fields, else makes most columns."""
+    sample = text.read(_SAMPLE)
+
+    def score(delimiter: str) -> tuple[int, int]:
+        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+        cells = _columns(itertools.islice(reader, SEARCHED_ROWS))
+        header = find_header(Grid("", "csv", cells), columns)
+        return len(header.fields) if header else 0, len(cells)
+
+    return max(_DELIMITERS, key=score)
+
+
+def _records(reader: Iterator[list[str]], file: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        line = getattr(reader, "line_num", 0)
+        raise SpreadsheetError(
+            f"{file} cannot be read beyond line {line} ({error}); a quotation mark that is not "
+            "closed or not doubled is the usual cause, so correct the lines before it."
+        ) from error
+
+
+def _columns(records: Iterable[list[str]]) -> tuple[pa.ChunkedArray, ...]:
+    """Turn records of any lengths into columns, a batch at a time."""
+    columns: list[list[pa.Array]] = []
+    height = 0
+    source = iter(records)
+    while batch := list(itertools.islice(source, _BATCH)):
+        arrays = [pa.array(c, TEXT) for c in itertools.zip_longest(*batch, fillvalue="")]
+        columns += [[constant("", height)] for _ in range(len(arrays) - len(columns))]
+        for index, chunks in enumerate(columns):
+            chunks.append(arrays[index] if index < len(arrays) else constant("", len(batch)))
+        height += len(batch)
+    return tuple(pa.chunked_array(chunks) for chunks in columns)
+
+
+def _encoding(blob: Blob) -> str:
+    data = blob.data
+    marked = next((name for mark, name in _BOMS if data.startswith(mark)), "")
+    if marked:
+        return marked
+    if b"\x00" in data[:_SAMPLE]:
+        return _utf16(blob)
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _legacy(data)
+    return "utf-8"
+
+
+def _utf16(blob: Blob) -> str:
+    """UTF-16 without a mark has a zero in nearly every second byte of Latin text."""
+    sample = blob.data[:_SAMPLE]
+    share = len(sample) // 4
+    if sample[1::2].count(0) > share:
+        return "utf-16-le"
+    if sample[0::2].count(0) > share:
+        return "utf-16-be"
+    raise _not_text(blob.file)
+
+
+def _legacy(data: bytes) -> str:
+    telling = b"\n".join(line for line in data.splitlines() if not line.isascii())[:_SAMPLE]
+    guess = charset_normalizer.from_bytes(telling, cp_isolation=_LEGACY).best()
+    # Most texts of Western Europe read the same in several; then it was Excel's own.
+    same = [guess.encoding, *guess.could_be_from_charset] if guess else ["cp1252"]
+    encoding = "cp1252" if "cp1252" in same else same[0]
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        # Every byte means something in Latin-1, so nothing is lost; IDs are ASCII in any case.
+        return "latin-1"
+    return encoding
+
+
+def _not_text(file: str) -> SpreadsheetError:
+    return SpreadsheetError(
+        f"{file} is neither a spreadsheet nor text; give an xlsx, xlsm, xlsb, xls, ods, csv, tsv "
+        "or parquet file."
+    )

@@ -1,0 +1,112 @@
+"""One sheet as plain text, whatever program wrote it: what all format readers hand over."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+TEXT: Final = pa.large_string()
+#: ``(top, left, bottom, right)``, 0-based and inclusive.
+Area = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file's bytes and the path as it was given."""
+
+    file: str
+    data: bytes = field(repr=False)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Digest of the very bytes that are read."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class FinePrint:
+    """What a sheet says besides its values; rows and columns 0-based from the sheet's corner."""
+
+    hidden_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    merged: tuple[Area, ...] = ()
+    unvalued: tuple[tuple[int, int], ...] = ()
+    errors: tuple[tuple[int, int, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A sheet before anybody has looked for its header.
+
+    Attributes
+    ----------
+    cells : tuple of pyarrow.ChunkedArray
+        One per column, of :data:`TEXT` without nulls; element *i* stands in row *i* + 1.
+    first_column : int
+        0-based position of ``cells[0]`` in the sheet.
+    typed : callable or None
+        Sorted 0-based rows -> for each, its cells as Python values, aligned with ``cells``. None
+        where the format has text only.
+    siblings : tuple of str
+        The names of all sheets of the workbook.
+    """
+
+    sheet: str
+    format: str
+    cells: tuple[pa.ChunkedArray, ...]
+    first_column: int = 0
+    hidden: bool = False
+    fine_print: FinePrint = FinePrint()
+    typed: Callable[[NDArray[np.int64]], Iterable[Sequence[object]]] | None = None
+    siblings: tuple[str, ...] = ()
+    encoding: str = ""
+
+    @property
+    def height(self) -> int:
+        """Number of rows, counted from the sheet's first."""
+        return len(self.cells[0]) if self.cells else 0
+
+    def head(self, rows: int) -> Iterator[tuple[str, ...]]:
+        """Yield the first rows as tuples of text."""
+        return zip(*(column.slice(0, rows).to_pylist() for column in self.cells), strict=True)
+
+
+def text_column(values: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
+    """Make a column of :data:`TEXT` without nulls, sharing memory where it can."""
+    filled = pc.fill_null(values, "") if values.null_count else values
+    cast = filled.cast(TEXT)
+    return cast if isinstance(cast, pa.ChunkedArray) else pa.chunked_array([cast])
+
+
+def constant(value: str, length: int) -> pa.Array:
+    """Return an array with the same text everywhere."""
+    return pa.repeat(pa.scalar(value, TEXT), length)
+
+
+def padded(column: pa.ChunkedArray, length: int) -> pa.ChunkedArray:
+    """Lengthen a column with blanks at its end."""
+    missing = length - len(column)
+    return column if missing <= 0 else pa.chunked_array([*column.chunks, constant("", missing)])
+
+
+def column_letter(index: int) -> str:
+    """Name a 0-based column as spreadsheets do.
+
+    Examples
+    --------
+    >>> column_letter(0), column_letter(25), column_letter(26), column_letter(16383)
+    ('A', 'Z', 'AA', 'XFD')
+    """
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters

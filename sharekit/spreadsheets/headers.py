@@ -1,0 +1,184 @@
+"""Finding the header row, and which column means what.
+
+The synonyms cover what people type and what ``openstack image list -f csv`` and
+``openstack image member list -f csv`` print (python-openstackclient, *image* commands).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .. import spec
+from .grid import Grid, column_letter
+
+#: A header is looked for in this many rows, below titles and blank rows.
+SEARCHED_ROWS: Final = 50
+#: Field -> what its header may read, the most specific first; only letters and digits count.
+SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "image_id": ("image id", "image uuid", "shared image id", "uuid", "id", "image"),
+    "project_id": (
+        "project id",
+        "member id",
+        "member project id",
+        "target project id",
+        "project uuid",
+        "tenant id",
+        "member",
+        "project",
+        "tenant",
+    ),
+    # "Status" may be the present state beside a column that holds the decision.
+    "status": (
+        "decision",
+        "new status",
+        "target status",
+        "wanted status",
+        "status",
+        "member status",
+        "verdict",
+        "accept or reject",
+        "action",
+    ),
+    "vault_id": (
+        "vault id",
+        "cbr vault id",
+        "vault uuid",
+        "backup vault id",
+        "cbr vault",
+        "backup vault",
+        "vault",
+    ),
+    "whole_image": (
+        "whole image",
+        "full ecs image",
+        "full ecs",
+        "is whole image",
+        "is full ecs image",
+        "full server image",
+    ),
+    "region": ("region", "region id", "region name"),
+    "name": ("image name", "name"),
+    "owner": (
+        "owner id",
+        "owner project id",
+        "source project id",
+        "owner",
+        "owner project",
+        "source project",
+        "shared by",
+    ),
+}
+#: ``openstack image list --long`` heads the *owner's* project with "Project".
+_IMAGE_LISTING: Final = {"containerformat", "diskformat", "visibility"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header row: its 0-based place, a unique name per column, and field -> column."""
+
+    row: int
+    names: tuple[str, ...]
+    fields: Mapping[str, int]
+
+
+def normal(text: str) -> str:
+    """Reduce a header to what counts: letters and digits, case folded.
+
+    Examples
+    --------
+    >>> normal(" Image_ID*: ") == normal("image-id") == "imageid"
+    True
+    """
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text)).casefold()
+
+
+_RANKS: Final = {
+    field: {name: rank for rank, name in enumerate(dict.fromkeys(map(normal, words)))}
+    for field, words in SYNONYMS.items()
+}
+
+
+def find_header(grid: Grid, columns: Mapping[str, str]) -> Header | None:
+    """Find the row that names the most fields, an image ID among them; the first of equals."""
+    best: Header | None = None
+    for number, row in enumerate(grid.head(SEARCHED_ROWS)):
+        names = unique_names(row, grid.first_column)
+        fields = match(names, columns)
+        if "image_id" in fields and (best is None or len(fields) > len(best.fields)):
+            best = Header(number, names, fields)
+    return best
+
+
+def match(
+    names: Sequence[str], columns: Mapping[str, str], ignored: Collection[int] = ()
+) -> dict[str, int]:
+    """Match headers to fields, in the order of :data:`sharekit.spec.FIELDS`.
+
+    ``columns`` says outright which header means a field (``""``: none does) and is obeyed first;
+    synonyms find the rest, the more specific before the leftmost. No header serves two fields
+    unless ``columns`` says so; those at the places ``ignored`` serve none.
+
+    Examples
+    --------
+    >>> match(["ID", "Image ID", "Status"], {})
+    {'image_id': 1, 'status': 2}
+    >>> match(["ID", "Image ID", "Status"], {"image_id": "ID", "status": ""})
+    {'image_id': 0}
+    """
+    keys = [normal(name) for name in names]
+    given = {field: _place(names, keys, header) for field, header in columns.items()}
+    taken = {*given.values(), *ignored}
+    listing = len(_IMAGE_LISTING.intersection(keys)) > 1
+    found: dict[str, int] = {}
+    for field in spec.FIELDS:
+        if field in given:
+            place = given[field]
+        else:
+            ranks = _ranks(field, listing=listing)
+            free = [
+                (ranks[key], i) for i, key in enumerate(keys) if key in ranks and i not in taken
+            ]
+            place = min(free)[1] if free else None
+        if place is not None:
+            found[field] = place
+    return found
+
+
+def _ranks(field: str, *, listing: bool) -> Mapping[str, int]:
+    if listing and field == "project_id":
+        return {name: rank for name, rank in _RANKS[field].items() if name != "project"}
+    if listing and field == "owner":
+        return _RANKS[field] | {"project": len(_RANKS[field])}
+    return _RANKS[field]
+
+
+def _place(names: Sequence[str], keys: Sequence[str], header: str) -> int | None:
+    wanted = header.strip()
+    exact = [place for place, name in enumerate(names) if name.strip() == wanted != ""]
+    if exact:
+        return exact[0]
+    key = normal(header)
+    return keys.index(key) if key and key in keys else None
+
+
+def unique_names(texts: Sequence[str], first_column: int = 0) -> tuple[str, ...]:
+    """Name every column: its header, or its letter; a repeated header gets a number.
+
+    Examples
+    --------
+    >>> unique_names(["ID", "", "ID"])
+    ('ID', '(column B)', 'ID (2)')
+    """
+    names: dict[str, None] = {}
+    for place, text in enumerate(texts):
+        base = text if text.strip() else f"(column {column_letter(first_column + place)})"
+        name, count = base, 1
+        while name in names:
+            count += 1
+            name = f"{base} ({count})"
+        names[name] = None
+    return tuple(names)

@@ -1,0 +1,112 @@
+"""xls (Excel 97-2003), read by ``xlrd``, which knows types, errors, hidden rows and merges exactly.
+
+Excel stores a result with every formula in this format, so none can be without one.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import xlrd
+from numpy.typing import NDArray
+
+from ..errors import SpreadsheetError
+from .excel import Choice, password_error
+from .grid import TEXT, Blob, FinePrint, Grid
+from .values import as_text
+
+_DAMAGE: Final = (
+    xlrd.XLRDError,
+    xlrd.compdoc.CompDocError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    struct.error,
+)
+_ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
+
+
+def read_xls(blob: Blob, choose: Choice) -> list[Grid]:
+    """Read the chosen sheets of an xls.
+
+    Raises
+    ------
+    SpreadsheetError
+        The bytes are damaged, encrypted (a password-protected xlsx has this envelope as well), or
+        another program's document.
+    """
+    if _ENCRYPTED in blob.data:
+        raise password_error(blob.file)
+    try:
+        # xlrd prints what it tolerates; it must not reach the shell.
+        book = xlrd.open_workbook(
+            file_contents=blob.data, formatting_info=True, logfile=io.StringIO()
+        )
+        names = book.sheet_names()
+        return [_read_sheet(book.sheet_by_index(i), book, names) for i in choose(names)]
+    except SpreadsheetError:
+        raise
+    except _DAMAGE as error:
+        if "encrypted" in str(error):
+            raise password_error(blob.file) from error
+        raise SpreadsheetError(
+            f"{blob.file} cannot be read as an Excel 97-2003 workbook ({str(error) or 'it is damaged'}); "
+            "open it in a spreadsheet program, save it as .xlsx, and use the new file."
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Typed:
+    sheet: Any
+    datemode: int
+
+    def column(self, index: int) -> list[object]:
+        pairs = zip(self.sheet.col_types(index), self.sheet.col_values(index), strict=True)
+        return [self.value(kind, value) for kind, value in pairs]
+
+    def value(self, kind: int, value: Any) -> object:
+        if kind in (xlrd.XL_CELL_TEXT, xlrd.XL_CELL_NUMBER):
+            return value
+        if kind == xlrd.XL_CELL_BOOLEAN:
+            return bool(value)
+        if kind == xlrd.XL_CELL_ERROR:
+            return xlrd.error_text_from_code.get(value, "#ERROR!")
+        if kind == xlrd.XL_CELL_DATE:
+            return self.date(value)
+        return ""
+
+    def date(self, value: float) -> object:
+        try:
+            return xlrd.xldate_as_datetime(value, self.datemode)
+        except (xlrd.xldate.XLDateError, OverflowError, ValueError):
+            return value
+
+    def __call__(self, rows: NDArray[np.int64]) -> Iterator[list[object]]:
+        for row in rows.tolist():
+            pairs = zip(self.sheet.row_types(row), self.sheet.row_values(row), strict=True)
+            yield [self.value(kind, value) for kind, value in pairs]
+
+
+def _read_sheet(sheet: Any, book: Any, names: list[str]) -> Grid:
+    typed = _Typed(sheet, book.datemode)
+    columns = [[as_text(v) for v in typed.column(index)] for index in range(sheet.ncols)]
+    hidden = sorted(row for row, info in sheet.rowinfo_map.items() if info.hidden)
+    merged = tuple((top, left, end - 1, to - 1) for top, end, left, to in sheet.merged_cells)
+    return Grid(
+        sheet=sheet.name,
+        format="xls",
+        cells=tuple(pa.chunked_array([pa.array(column, TEXT)]) for column in columns),
+        hidden=sheet.visibility != 0,
+        fine_print=FinePrint(np.array(hidden, np.int64), merged),
+        typed=typed,
+        siblings=tuple(names),
+    )

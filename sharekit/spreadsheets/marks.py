@@ -1,0 +1,148 @@
+"""What only the reader saw of a sheet, as rows of :attr:`.Inventory.marks`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from .. import spec
+from .part import Part
+from .values import as_text, type_rule
+
+#: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
+_TEXT_FIELDS: Final = (*spec.ID_FIELDS, "status")
+#: What a number, a date, a time, a duration or a truth value prints as. No hex ID but one made of
+#: digits (and one e) does, so the typed reading is rarely needed; numbers have no leading zero.
+_TYPED: Final = (
+    r"\A(?:-?(?:0|[1-9][0-9]*)?(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|(?i:true|false)"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T].*)?|[0-9]{1,3}:[0-9]{2}.*|-?P[0-9T].*)\z"
+)
+_ERROR: Final = (
+    r"\A#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!|FIELD!|BLOCKED!"
+    r"|CONNECT!|UNKNOWN!|BUSY!|ERROR!)\z"
+)
+
+
+@dataclass(frozen=True)
+class _Mark:
+    rule: str
+    positions: NDArray[np.int64]
+    field: str
+    values: list[str]
+
+
+def marks_of(part: Part, source: int, first_key: int) -> pd.DataFrame:
+    """Everything the reader saw in one sheet; ``first_key`` is the ``row_key`` of its first row."""
+    frames = [
+        _frame(mark.rule, mark.positions + first_key, source, mark.field, mark.values)
+        for mark in _row_marks(part)
+        if mark.positions.size
+    ]
+    frames += [
+        _frame(rule, np.array([-1]), source, field, [value])
+        for rule, field, value in _sheet_marks(part)
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else _frame("", np.empty(0), 0, "", [])
+
+
+def _frame(
+    rule: str, keys: NDArray[np.generic], source: int, field: str, values: list[str]
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "rule": pd.Series(rule, index=range(len(keys)), dtype="str"),
+            "row_key": keys.astype(np.int64),
+            "source": np.full(len(keys), source, np.int32),
+            "field": pd.Series(field, index=range(len(keys)), dtype="str"),
+            "value": pd.Series(values, index=range(len(keys)), dtype="str"),
+        }
+    )
+
+
+def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
+    if not part.source.header_row:
+        yield "sheet-without-header", "", part.source.sheet
+        return
+    if part.source.hidden:
+        yield "hidden-sheet", "", part.source.sheet
+    for header in part.state_columns:
+        yield "state-column", "status", header
+    for field, value in part.defaults.items():
+        yield "default-used", field, value
+
+
+def _row_marks(part: Part) -> Iterator[_Mark]:
+    yield from _types(part)
+    for field, column in part.fields.items():
+        cells = part.cells[column]
+        positions = np.flatnonzero(_matches(cells, _ERROR))
+        yield _Mark("error-cell", positions, field, cells.take(pa.array(positions)).to_pylist())
+    yield from _unvalued(part)
+    yield from _merged(part)
+    hidden = np.flatnonzero(np.isin(part.rows, part.grid.fine_print.hidden_rows))
+    yield _Mark("hidden-row", hidden, "", [""] * hidden.size)
+
+
+def _types(part: Part) -> Iterator[_Mark]:
+    """Look at the type of every cell whose text could be a number, a date or a truth value."""
+    if part.grid.typed is None:
+        return
+    fields = {field: part.fields[field] for field in _TEXT_FIELDS if field in part.fields}
+    doubtful = {f: _matches(part.cells[c], _TYPED) for f, c in fields.items()}
+    places = np.flatnonzero(np.logical_or.reduce([*doubtful.values()]))
+    if not places.size:
+        return
+    typed = list(part.grid.typed(part.rows[places]))
+    for field, column in fields.items():
+        found = defaultdict(list)
+        for place in np.flatnonzero(doubtful[field][places]).tolist():
+            value = typed[place][column] if column < len(typed[place]) else ""
+            found[type_rule(value)].append((int(places[place]), as_text(value)))
+        for rule, hits in found.items():
+            if rule:
+                yield _Mark(rule, np.array([p for p, _ in hits]), field, [v for _, v in hits])
+
+
+def _matches(column: pa.ChunkedArray, pattern: str) -> NDArray[np.bool_]:
+    hits = pc.match_substring_regex(column, pattern)
+    return np.asarray(pc.and_(hits, pc.not_equal(column, "")), dtype=bool)
+
+
+def _unvalued(part: Part) -> Iterator[_Mark]:
+    spots = np.array(part.grid.fine_print.unvalued, np.int64).reshape(-1, 2)
+    for field, column in part.fields.items():
+        rows = spots[spots[:, 1] == column + part.grid.first_column, 0]
+        positions = _positions(part, rows)
+        yield _Mark("formula-without-value", positions, field, [""] * positions.size)
+
+
+def _merged(part: Part) -> Iterator[_Mark]:
+    """Mark the cells that a merge leaves without a value of their own."""
+    shift = part.grid.first_column
+    for field, column in part.fields.items():
+        place = column + shift
+        for top, left, bottom, right in part.grid.fine_print.merged:
+            if not left <= place <= right:
+                continue
+            rows = np.arange(top + (place == left), bottom + 1)
+            positions = _positions(part, rows)
+            text = _text_at(part, top, left - shift)
+            yield _Mark("merged-cell", positions, field, [text] * positions.size)
+
+
+def _text_at(part: Part, row: int, column: int) -> str:
+    inside = 0 <= column < len(part.grid.cells) and row < part.grid.height
+    return part.grid.cells[column][row].as_py() if inside else ""
+
+
+def _positions(part: Part, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places, among the rows kept, of rows of the sheet."""
+    return np.flatnonzero(np.isin(part.rows, rows))

@@ -1,0 +1,178 @@
+"""An empty workbook for shares, in which a spreadsheet program cannot damage an ID."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from openpyxl import Workbook
+from openpyxl.comments import Comment
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
+from .. import spec
+from .saving import save_new
+
+HEADER_FONT: Final = Font(bold=True, color="FFFFFF")
+HEADER_FILL: Final = PatternFill("solid", fgColor="1F4E79")
+LAST_ROW: Final = 1_048_576
+
+
+class _Column(NamedTuple):
+    field: str
+    width: int
+    must: str
+    meaning: str
+    grammar: str
+    example: str
+    choices: tuple[str, ...] = ()
+
+
+_COLUMNS: Final = (
+    _Column(
+        "image_id",
+        40,
+        "always",
+        "The shared image.",
+        "A UUID: 8-4-4-4-12 hexadecimal digits, lower case.",
+        "9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10",
+    ),
+    _Column(
+        "project_id",
+        36,
+        "always",
+        "The project that accepts or rejects, so your own.",
+        "32 hexadecimal digits, no dashes.",
+        "edc89b490d7d4392898e19b2deb34797",
+    ),
+    _Column(
+        "status",
+        12,
+        "always",
+        "The decision.",
+        "accepted or rejected.",
+        "accepted",
+        spec.STATUSES,
+    ),
+    _Column(
+        "vault_id",
+        40,
+        "to accept a full-ECS image",
+        "The backup vault that takes the image.",
+        "A UUID, as the backup service shows it.",
+        "0d7f9c52-3b1e-4f86-9d55-8a2f4c6e1b03",
+    ),
+    _Column(
+        "whole_image",
+        14,
+        "no",
+        "Whether it is a full-ECS image; the cloud's own word is looked up where it can be.",
+        "true or false.",
+        "true",
+        ("true", "false"),
+    ),
+    _Column("region", 12, "no", "The region, if the list spans several.", "Text.", "eu-de"),
+    _Column("name", 32, "no", "The image's name, for those who read the list.", "Text.", "build-7"),
+    _Column(
+        "owner",
+        36,
+        "no",
+        "The project that shares the image.",
+        "32 hexadecimal digits, no dashes.",
+        "5a1f0e2bd3c84c7e9f60718293a4b5c6",
+    ),
+)
+
+
+def write_template(path: str | os.PathLike[str]) -> Path:
+    """Write an empty workbook for shares: columns, notes, drop-downs, a page of explanations.
+
+    Parameters
+    ----------
+    path : path
+        Where to, usually ending in ``.xlsx``; nothing may be there yet.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        The path is taken or cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_template(Path(folder, "shares.xlsx")).name
+    'shares.xlsx'
+    """
+    book = Workbook()
+    _fill_shares(book.worksheets[0])
+    _fill_notes(book.create_sheet("Read me"))
+    return save_new(book, path)
+
+
+def style_header(sheet: Worksheet, row: int = 1) -> None:
+    """Make a row look like a header."""
+    for cell in sheet[row]:
+        cell.font, cell.fill = HEADER_FONT, HEADER_FILL
+        cell.alignment = Alignment(vertical="top", wrap_text=True)
+
+
+def add_choices(sheet: Worksheet, column: str, choices: tuple[str, ...], last_row: int) -> None:
+    """Give the cells of a column below the header a drop-down that admits nothing else."""
+    rule = DataValidation(
+        type="list",
+        formula1=f'"{",".join(choices)}"',
+        allow_blank=True,
+        showErrorMessage=True,
+        errorTitle="Please choose",
+        error=f"Choose one of: {', '.join(choices)}.",
+    )
+    rule.add(f"{column}2:{column}{last_row}")
+    sheet.add_data_validation(rule)
+
+
+def _fill_shares(sheet: Worksheet) -> None:
+    sheet.title = "Shares"
+    sheet.append([column.field for column in _COLUMNS])
+    style_header(sheet)
+    sheet.freeze_panes = "A2"
+    for index, column in enumerate(_COLUMNS, start=1):
+        letter = get_column_letter(index)
+        note = f"{column.meaning}\n{column.grammar}\nNeeded: {column.must}."
+        sheet[f"{letter}1"].comment = Comment(note, "sharekit", height=110, width=300)
+        # The column's own format covers every cell that is still to come.
+        sheet.column_dimensions[letter].number_format = "@"
+        sheet.column_dimensions[letter].width = column.width
+        if column.choices:
+            add_choices(sheet, letter, column.choices, LAST_ROW)
+
+
+def _fill_notes(sheet: Worksheet) -> None:
+    # Nothing here may look like a header row, or the example would be taken for a share.
+    sheet.append(["Where", "What it is", "How it is written", "Needed", "Example"])
+    for index, column in enumerate(_COLUMNS, start=1):
+        where = f"Column {get_column_letter(index)} ({column.field})"
+        sheet.append([where, column.meaning, column.grammar, column.must, column.example])
+    sheet.append([])
+    for line in (
+        "One row is one share: one image for one project. Blank rows do no harm.",
+        "The columns are formatted as text: otherwise IDs made of digits would lose some of them.",
+        "Paste values only (Ctrl+Shift+V), so that the text format stays.",
+        "Rejected images leave the image list; servers can still be created from them.",
+        "Further columns of your own are welcome and are kept in every report.",
+    ):
+        sheet.append([line])
+    style_header(sheet)
+    for letter, width in zip("ABCDE", (26, 48, 40, 24, 40), strict=True):
+        sheet.column_dimensions[letter].width = width
+    for row in sheet.iter_rows(min_row=2, max_row=len(_COLUMNS) + 1):
+        for cell in row:
+            cell.number_format, cell.alignment = "@", Alignment(vertical="top", wrap_text=True)

@@ -1,0 +1,105 @@
+"""What every test may use: a running simulated cloud, a sample, and honest skips."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+import sharekit
+from sharekit.simulator.faults import Faults
+from sharekit.simulator.process import Simulator, start
+from sharekit.simulator.sample import Sample, build_sample, write_workbook
+
+#: Waits of a cloud next door instead of one across a network.
+FAST = sharekit.Settings(
+    first_poll=0.05, last_poll=0.2, backoff=0.02, longest_wait=0.2, settle=0.1, job_timeout=30
+)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A missing tool is a skip with its reason – and a failure where everything must be there."""
+    for mark in item.iter_markers("needs"):
+        for tool in mark.args:
+            if shutil.which(tool) is None:
+                reason = f"{tool} is not installed"
+                if os.environ.get("CI") == "true":
+                    pytest.fail(f"{reason}, and with CI=true it must be")
+                pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _no_openstack_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the clouds of the person who runs it."""
+    for name in [n for n in os.environ if n.startswith("OS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@dataclass
+class World:
+    """A sample workbook, the simulated cloud it belongs to, and how to sign in."""
+
+    sample: Sample
+    cloud: Simulator
+    shares: Path
+    config: Path
+    folder: Path
+
+    @property
+    def names(self) -> list[str]:
+        """The clouds of the projects."""
+        return list(yaml.safe_load(self.config.read_text())["clouds"])
+
+    def connect(self) -> sharekit.Clouds:
+        """Sign in to all of them."""
+        return sharekit.connect(*self.names, config_file=self.config)
+
+    def plan(self, **options: int) -> sharekit.Plan:
+        """Load, check with the cloud, and plan into a ledger of its own."""
+        findings = sharekit.check(sharekit.read_inventory(self.shares), self.connect())
+        return sharekit.plan(findings, self.folder / "run.ledger", **options)
+
+    def approved(self, **options: int) -> sharekit.Plan:
+        """A plan that is approved."""
+        plan = self.plan(**options)
+        sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+        return plan
+
+    def shown(self) -> dict[tuple[str, str], str]:
+        """What the cloud itself says: (image, project) to status."""
+        return {
+            (m["image_id"], m["project_id"]): m["status"] for m in self.cloud.state()["members"]
+        }
+
+    def changed(self) -> dict[tuple[str, str], int]:
+        """How often each share's state was changed."""
+        return {
+            (m["image_id"], m["project_id"]): m["changes"] for m in self.cloud.state()["members"]
+        }
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Make a :class:`World`: ``world(rows=60, faulty=0.1, faults="p503=0.1", job_seconds=0.05)``."""
+    started: list[Simulator] = []
+
+    def make(rows: int = 60, faulty: float = 0.0, faults: str = "", **settings: object) -> World:
+        sample = build_sample(rows, faulty=faulty)
+        shares = write_workbook(sample, tmp_path / "shares.xlsx")
+        cloud = start(
+            sample.seed, faults=Faults.parse(faults), **({"job_seconds": 0.02} | settings)
+        )
+        started.append(cloud)
+        config = cloud.write_clouds_yaml(tmp_path / "clouds.yaml")
+        return World(sample, cloud, shares, config, tmp_path)
+
+    yield make
+    for cloud in started:
+        cloud.stop()

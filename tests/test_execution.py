@@ -1,0 +1,317 @@
+"""An approved plan is carried out whatever the cloud does, and every row ends in one outcome."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+import sharekit
+from sharekit.errors import ApprovalError, LedgerError, UsageError
+from sharekit.ledger import Ledger
+from sharekit.simulator.faults import Faults
+from tests.conftest import FAST, World
+
+Make = Callable[..., World]
+
+
+def joined(run: sharekit.Run) -> pd.DataFrame:
+    """Rows with what was asked and what came of it."""
+    return pd.concat([run.plan.rows.drop(columns="before"), run.rows], axis="columns")
+
+
+def assert_true_to(world: World, run: sharekit.Run) -> None:
+    """What the report calls confirmed is what the cloud itself says, and nothing changed twice."""
+    shown, rows = world.shown(), joined(run)
+    good = rows[rows["outcome"].isin(["confirmed", "already"])]
+    for image, project, status in zip(
+        good["image_id"], good["project_id"], good["status"], strict=True
+    ):
+        assert shown[image, project] == status
+    assert max(world.changed().values(), default=0) <= 1
+    confirmed = rows[rows["outcome"] == "confirmed"]
+    changed = {share for share, times in world.changed().items() if times}
+    assert set(zip(confirmed["image_id"], confirmed["project_id"], strict=True)) == changed
+    assert sum(run.counts.values()) == len(world.sample.sheet)
+
+
+def test_road(world: Make) -> None:
+    """Every kind of row of the sample ends in the outcome that its maker expects of it."""
+    w = world(rows=300, faulty=0.3)
+    plan = w.approved(chunk_size=20)
+    run = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert run.finished
+    assert run.rows["outcome"].tolist() == w.sample.expected["outcome"].tolist()
+    assert_true_to(w, run)
+
+
+def test_nothing_is_sent_without_approval(world: Make) -> None:
+    """Submitting a plan that nobody approved is refused, and the cloud sees no change."""
+    w = world(rows=10)
+    plan = w.plan()
+    with pytest.raises(ApprovalError, match="not approved"):
+        sharekit.submit(plan, w.connect(), settings=FAST)
+    assert w.cloud.state()["log"] == []
+
+
+def test_intent_comes_first(world: Make) -> None:
+    """Each request that the cloud saw has an intent before it, with exactly its images."""
+    w = world(rows=40)
+    run = sharekit.submit(w.approved(chunk_size=7), w.connect(), settings=FAST)
+    with Ledger.open(run.path) as book:
+        intents = [e.body["images"] for e in book.events("intent")]
+    assert sorted(intents) == sorted(line["images"] for line in w.cloud.state()["log"])
+
+
+def test_sent_as_previewed(world: Make) -> None:
+    """The preview shows the very requests that the cloud then receives."""
+    w = world(rows=40)
+    plan = w.approved(chunk_size=7)
+    shown = [r["body"]["images"] for r in plan.requests()]
+    sharekit.submit(plan, w.connect(), settings=FAST)
+    assert sorted(shown) == sorted(line["images"] for line in w.cloud.state()["log"])
+
+
+@pytest.mark.parametrize(
+    "faults",
+    ["p503=0.3", "p500=0.3", "p429=0.3,retry_after=0", "flow=0.4", "cut_before=0.3",
+     "cut_after=0.4", "garbage=0.3", "no_results=1", "token_kill=0.2"],
+)  # fmt: skip
+def test_passing_faults_cost_nothing(world: Make, faults: str) -> None:
+    """A passing fault of any kind, however frequent, leaves every row confirmed."""
+    w = world(rows=60)
+    plan = w.approved(chunk_size=5)
+    w.cloud.set_faults(Faults.parse(faults))
+    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, attempts=40, rounds=20))
+    assert run.counts["confirmed"] == 60
+    assert run.finished
+    assert_true_to(w, run)
+
+
+def test_lost_answer_is_not_resent_blindly(world: Make) -> None:
+    """After a lost answer the same images are sent again only once they were read back."""
+    w = world(rows=60)
+    plan = w.approved(chunk_size=3)
+    w.cloud.set_faults(Faults.parse("cut_after=0.3,cut_before=0.2"))
+    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, rounds=20))
+    with Ledger.open(run.path) as book:
+        events = book.events("lost", "observed", "intent")
+    lost: set[str] = set()
+    assert any(event.kind == "lost" for event in events)
+    for event in events:
+        if event.kind == "intent":
+            assert not lost.intersection(event.body["images"])
+        elif event.kind == "observed":
+            lost.clear()
+        else:
+            lost.update(run.history.pieces[event.body["chunk"]].images)
+    assert run.counts["confirmed"] == 60
+    assert_true_to(w, run)
+
+
+def test_one_bad_image_fails_alone(world: Make) -> None:
+    """An image withdrawn after the last look fails by itself; its chunk's others are confirmed."""
+    w = world(rows=40)
+    plan = w.approved(chunk_size=50)
+    victim = plan.rows.iloc[3]
+    clouds = w.connect()
+    original = sharekit.execution.take
+
+    def take_then_delete(*args: object, **kwargs: object) -> object:
+        seen = original(*args, **kwargs)  # type: ignore[arg-type]
+        w.cloud.delete_image(victim["image_id"])
+        return seen
+
+    with pytest.MonkeyPatch.context() as patch:
+        # The share must vanish between the last look and the request: no server can time that.
+        patch.setattr("sharekit.execution.take", take_then_delete)
+        run = sharekit.submit(plan, clouds, settings=FAST)
+    assert run.counts["failed"] == 1
+    assert run.counts["confirmed"] == 39
+    failed = run.rows[run.rows["outcome"] == "failed"].iloc[0]
+    assert failed.name == 3
+    assert failed["code"].startswith("IMG.")
+    assert failed["reason"]
+
+
+def test_seen_gone_before_sending(world: Make) -> None:
+    """A share withdrawn since the plan is blocked by the last look and never sent."""
+    w = world(rows=10)
+    plan = w.approved()
+    gone = plan.rows.iloc[0]["image_id"]
+    w.cloud.delete_image(gone)
+    run = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert run.rows.iloc[0][["outcome", "code"]].tolist() == ["blocked", "not-shared"]
+    assert all(gone not in line["images"] for line in w.cloud.state()["log"])
+    assert not run.good
+
+
+def test_moved_since_the_plan(world: Make) -> None:
+    """A row that became so meanwhile is already; one that moved otherwise is named and sent."""
+    w = world(rows=10)
+    plan = w.approved()
+    rows = plan.rows
+    w.cloud.set_share(rows.at[0, "image_id"], rows.at[0, "project_id"], rows.at[0, "status"])
+    other = "rejected" if rows.at[1, "status"] == "accepted" else "accepted"
+    w.cloud.set_share(rows.at[1, "image_id"], rows.at[1, "project_id"], other)
+    run = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert run.rows["outcome"].tolist()[:2] == ["already", "confirmed"]
+    assert run.moved.index.tolist() == [0, 1]
+    assert run.rows.at[1, "before"] == other
+
+
+def test_partly_failing_job(world: Make) -> None:
+    """Images that a job names as failed are failed with its reason; the others are confirmed."""
+    w = world(rows=60)
+    plan = w.approved(chunk_size=10)
+    w.cloud.set_faults(Faults.parse("job_partial=0.3,seed=3"))
+    run = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert run.counts["failed"] > 0
+    assert run.counts["failed"] + run.counts["confirmed"] == 60
+    assert (run.rows.loc[run.rows["outcome"] == "failed", "reason"] != "").all()
+    assert_true_to(w, run)
+
+
+def test_failing_job_ends_failed(world: Make) -> None:
+    """When every job fails, every row is failed with a reason and none is claimed otherwise."""
+    w = world(rows=12)
+    plan = w.approved(chunk_size=4)
+    w.cloud.set_faults(Faults.parse("job_fail=1"))
+    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, attempts=2))
+    assert run.counts["failed"] == 12
+    assert (run.rows["reason"] != "").all()
+    assert run.finished
+
+
+def test_a_lie_is_contradicted(world: Make) -> None:
+    """A job that says success while nothing changed is contradicted, never confirmed."""
+    w = world(rows=8)
+    plan = w.approved()
+    w.cloud.set_faults(Faults.parse("lie=1"))
+    run = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert run.counts["contradicted"] == 8
+    assert set(run.rows["claimed"]) == {"success"}
+    assert set(run.rows["observed"]) == {"pending"}
+
+
+def test_job_that_never_ends(world: Make) -> None:
+    """A job that never ends leaves its rows unknown and the run unfinished; nothing is resent."""
+    w = world(rows=8)
+    plan = w.approved()
+    w.cloud.set_faults(Faults.parse("job_hang=1"))
+    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, job_timeout=0.3))
+    assert run.counts["unknown"] == 8
+    assert not run.finished
+    sent = len(w.cloud.state()["log"])
+    again = sharekit.submit(plan, w.connect(), settings=replace(FAST, job_timeout=0.3))
+    assert again.counts["unknown"] == 8
+    assert len(w.cloud.state()["log"]) == sent
+
+
+def test_no_right_stops_that_project_only(world: Make) -> None:
+    """HTTP 403 fails the rows of its project, with the code, and the other projects go on."""
+    w = world(rows=60)
+    plan = w.approved(chunk_size=5)
+    clouds = w.connect()
+    project = plan.chunks["project_id"].iloc[0]
+    reader = w.cloud.clouds_yaml(user="reader")
+    (w.folder / "reader.yaml").write_text(reader)
+    name = clouds[project].name
+    only_reading = sharekit.connect(name, config_file=w.folder / "reader.yaml")
+    mixed = sharekit.Clouds({**clouds, project: only_reading[project]})
+    run = sharekit.submit(plan, mixed, settings=FAST)
+    rows = joined(run)
+    hers = rows["project_id"] == project
+    assert set(rows.loc[hers, "outcome"]) == {"failed"}
+    assert set(rows.loc[hers, "code"]) <= {"IMG.0026", "HTTP403"}
+    assert set(rows.loc[~hers, "outcome"]) == {"confirmed"}
+
+
+def test_native_where_there_is_no_batch_call(world: Make) -> None:
+    """On a cloud without the batch call each image goes alone, with the same outcomes."""
+    w = world(rows=30, native_only=True)
+    run = sharekit.submit(w.approved(), w.connect(), settings=FAST)
+    assert run.counts["confirmed"] == 30
+    assert all("/v2/images/" in line["path"] for line in w.cloud.state()["log"])
+    assert_true_to(w, run)
+
+
+@pytest.mark.parametrize("switch", ["results_api", "progress_api"])
+def test_either_job_endpoint(world: Make, switch: str) -> None:
+    """A cloud that has only one of the two job endpoints is followed all the same."""
+    w = world(rows=10, **{switch: False})
+    run = sharekit.submit(w.approved(), w.connect(), settings=FAST)
+    assert run.counts["confirmed"] == 10
+
+
+def test_too_many_failures_stop_the_run(world: Make) -> None:
+    """Above the failure limit nothing more is sent; the rest stays pending and can be resumed."""
+    w = world(rows=80)
+    plan = w.approved(chunk_size=4)
+    w.cloud.set_faults(Faults.parse("job_fail=1"))
+    careful = replace(FAST, attempts=1, failure_limit=0.2, failure_floor=4, concurrency=2)
+    run = sharekit.submit(plan, w.connect(), settings=careful)
+    assert "failed" in run.stopped
+    assert run.counts["pending"] > 0
+    assert not run.finished
+    w.cloud.set_faults(Faults())
+    again = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert again.finished
+    assert again.counts["pending"] == 0
+
+
+def test_stop_and_resume(world: Make) -> None:
+    """A run stopped in the middle is taken up by the same call, and nothing changes twice."""
+    w = world(rows=60, faults="latency=0.1")
+    plan = w.approved(chunk_size=2)
+    stop = threading.Event()
+
+    def watch(now: sharekit.execution.Progress) -> None:
+        if now.done > 10:
+            stop.set()
+
+    first = sharekit.submit(
+        plan, w.connect(), settings=FAST, concurrency=2, progress=watch, stop=stop
+    )
+    assert first.counts["pending"] > 0
+    assert not first.finished
+    second = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert second.finished
+    assert second.counts["confirmed"] == 60
+    assert_true_to(w, second)
+
+
+def test_finished_run_sends_nothing(world: Make) -> None:
+    """Submitting a finished run again sends nothing and gives the same result."""
+    w = world(rows=10)
+    plan = w.approved()
+    first = sharekit.submit(plan, w.connect(), settings=FAST)
+    before = w.cloud.state()["requests"].get("PUT /v1/cloudimages/members")
+    second = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert second.counts == first.counts
+    assert w.cloud.state()["requests"].get("PUT /v1/cloudimages/members") == before
+
+
+def test_second_process_is_kept_out(world: Make) -> None:
+    """While one submission holds the ledger, another is refused with a sentence."""
+    w = world(rows=4)
+    plan = w.approved()
+    with (
+        Ledger.open(plan.path, write=True),
+        pytest.raises(LedgerError, match="in use by another process"),
+    ):
+        sharekit.submit(plan, w.connect(), settings=FAST)
+
+
+def test_project_without_cloud_is_refused(world: Make) -> None:
+    """A project that no cloud gives access to stops the submission before anything is sent."""
+    w = world(rows=30)
+    plan = w.approved()
+    clouds = w.connect()
+    some = {p: c for p, c in clouds.items() if p != plan.chunks["project_id"].iloc[0]}
+    with pytest.raises(UsageError, match="No cloud gives access"):
+        sharekit.submit(plan, sharekit.Clouds(some), settings=FAST)
+    assert w.cloud.state()["log"] == []

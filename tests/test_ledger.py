@@ -1,0 +1,125 @@
+"""The ledger keeps every event, in order, on disk, chained – or says that it does not."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sharekit.errors import LedgerError
+from sharekit.ledger import Ledger
+from sharekit.schema import GENESIS, canonical, event_hash
+
+
+def test_events_are_chained(tmp_path: Path) -> None:
+    """Each event holds the hash of the one before; reopening finds the same head."""
+    with Ledger.create(tmp_path / "a.ledger") as book:
+        for number in range(5):
+            book.append("thing", {"number": number})
+        head = book.head
+    with Ledger.open(tmp_path / "a.ledger") as book:
+        before = GENESIS
+        for seq, at, kind, body, prev, link in book.raw_events():
+            assert prev == before
+            assert link == event_hash(seq, at, kind, body, prev)
+            before = link
+        assert (book.head, book.length) == (head, 5)
+
+
+def test_threads_share_one_chain(tmp_path: Path) -> None:
+    """Events appended by many threads at once are all there, in one unbroken chain."""
+    with Ledger.create(tmp_path / "a.ledger") as book:
+        threads = [
+            threading.Thread(target=lambda: [book.append("thing", {}) for _ in range(50)])
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        events = book.raw_events()
+    assert [e[0] for e in events] == list(range(1, 401))
+    assert all(e[4] == b[5] for b, e in zip(events, events[1:], strict=False))
+
+
+def test_together_or_not_at_all(tmp_path: Path) -> None:
+    """A transaction that fails leaves neither its events nor its blobs."""
+    with Ledger.create(tmp_path / "a.ledger") as book:
+        book.append("kept", {})
+
+        def fail() -> None:
+            with book.transaction():
+                book.put(b"bytes", "text/plain")
+                book.append("lost", {})
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fail()
+        assert [e.kind for e in book.events()] == ["kept"]
+        assert book.blob_names() == set()
+        assert book.append("next", {}).seq == 2
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE events SET body = '{}'", "DELETE FROM events", "UPDATE blobs SET content=1"]
+)
+def test_the_database_refuses(tmp_path: Path, change: str) -> None:
+    """Events and blobs cannot be changed or deleted, by any program that respects the schema."""
+    with Ledger.create(tmp_path / "a.ledger") as book:
+        book.put(b"bytes", "text/plain")
+        book.append("thing", {"a": 1})
+    with (
+        sqlite3.connect(tmp_path / "a.ledger") as database,
+        pytest.raises(sqlite3.IntegrityError, match="never"),
+    ):
+        database.execute(change)
+    database.close()
+
+
+def test_one_file_private(tmp_path: Path) -> None:
+    """A closed ledger is one file that only its owner can read."""
+    with Ledger.create(tmp_path / "a.ledger") as book:
+        book.append("thing", {})
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ledger"]
+    assert stat.S_IMODE((tmp_path / "a.ledger").stat().st_mode) == 0o600
+
+
+def test_readable_while_written(tmp_path: Path) -> None:
+    """Another reader sees what was committed while the writer goes on."""
+    with Ledger.create(tmp_path / "a.ledger") as book:
+        book.append("thing", {})
+        with Ledger.open(tmp_path / "a.ledger") as reader:
+            assert reader.length == 1
+            with pytest.raises(LedgerError, match="read only"):
+                reader.append("thing", {})
+        book.append("thing", {})
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"SQLite format 3\0" + b"\0" * 100])
+def test_what_is_no_ledger(tmp_path: Path, content: bytes) -> None:
+    """Any other file, also another program's database, is refused by name."""
+    (tmp_path / "a.ledger").write_bytes(content)
+    with pytest.raises(LedgerError, match=r"a\.ledger is not a sharekit ledger"):
+        Ledger.open(tmp_path / "a.ledger")
+    with pytest.raises(LedgerError, match="no such ledger"):
+        Ledger.open(tmp_path / "b.ledger")
+    with pytest.raises(LedgerError, match="does not exist"):
+        Ledger.create(tmp_path / "no" / "b.ledger")
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) |
+    st.dictionaries(st.text(), inner), max_leaves=8,
+)  # fmt: skip
+
+
+@given(_JSON)
+def test_one_spelling(value: object) -> None:
+    """The canonical form of a value is the same whatever order its keys were given in."""
+    turned = dict(reversed(value.items())) if isinstance(value, dict) else value
+    assert canonical(value) == canonical(turned)

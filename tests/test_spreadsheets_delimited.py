@@ -1,0 +1,114 @@
+"""csv and tsv: encodings, delimiters, ragged lines, and rows counted as spreadsheets count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sharekit.errors import SpreadsheetError
+from sharekit.spreadsheets import read_inventory
+from tests.workbooks import IMAGE, OTHER, PROJECT, by_csv
+
+HEADER = ["Image ID", "Project ID", "Status", "Name"]
+NAME = "Prüfstand für Öltemperatur, größer als 40 °C – €"
+ROWS = [HEADER, [IMAGE, PROJECT, "accepted", NAME]]
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"],
+)
+def test_encodings_are_found_out(encoding: str, tmp_path: Path) -> None:
+    """What Excel and scripts save is decoded, marked or not, and named in the source."""
+    inventory = read_inventory(by_csv(tmp_path / "a.csv", ROWS, encoding=encoding))
+    assert inventory.rows["name"].tolist() == [NAME]
+    assert inventory.sources[0].columns["image_id"] == "Image ID"
+    assert inventory.sources[0].encoding in {encoding, encoding.removesuffix("-le")}
+
+
+def test_bytes_of_no_known_encoding_lose_no_id(tmp_path: Path) -> None:
+    """One odd byte in a name does not cost the list."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"ID,Name\n{IMAGE},a".encode() + b"\x81\xff\xfe\n" + f"{OTHER},b\n".encode())
+    assert read_inventory(path).rows["image_id"].tolist() == [IMAGE, OTHER]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiters_are_found_out(delimiter: str, tmp_path: Path) -> None:
+    """The header decides, though a title above holds more of the other delimiters."""
+    title = [f"Shares{other * 7}" for other in ",;\t|" if other != delimiter]
+    path = by_csv(tmp_path / "a.csv", [title, *ROWS], delimiter=delimiter)
+    inventory = read_inventory(path)
+    assert inventory.rows[["image_id", "project_id", "status", "name"]].values.tolist() == [
+        [IMAGE, PROJECT, "accepted", NAME]
+    ]
+    assert inventory.sources[0].format == ("tsv" if delimiter == "\t" else "csv")
+
+
+def test_the_separator_hint_of_excel_is_no_row(tmp_path: Path) -> None:
+    """A first line "sep=;" is obeyed, and row numbers are those Excel shows."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"sep=^\nID^Project ID\n{IMAGE}^{PROJECT}\n", encoding="utf-8")
+    rows = read_inventory(path).rows
+    assert rows["project_id"].tolist() == [PROJECT]
+    assert rows["row"].tolist() == [2]
+
+
+def test_one_column_is_a_table_too(tmp_path: Path) -> None:
+    """A bare list of IDs under a header needs no delimiter."""
+    path = tmp_path / "a.txt"
+    path.write_text(f"ID\r\n{IMAGE}\r\n\r\n{OTHER}", encoding="utf-8")
+    rows = read_inventory(path).rows
+    assert rows["image_id"].tolist() == [IMAGE, OTHER]
+    assert rows["row"].tolist() == [2, 4]
+
+
+def test_rows_are_records(tmp_path: Path) -> None:
+    """Line breaks in quotes and blank lines count as they do in a spreadsheet."""
+    rows = [["A title\nover two lines"], [], HEADER, [IMAGE, PROJECT, "accepted", "a\nb"], ROWS[1]]
+    inventory = read_inventory(by_csv(tmp_path / "a.csv", rows))
+    assert inventory.rows["row"].tolist() == [4, 5]
+    assert inventory.rows["name"].tolist() == ["a\nb", NAME]
+
+
+def test_ragged_lines_lose_nothing(tmp_path: Path) -> None:
+    """Short lines end in blanks; longer ones keep their surplus under a letter."""
+    rows = [["ID", "Project ID"], [IMAGE], [OTHER, PROJECT, "", "surplus"]]
+    frame = read_inventory(by_csv(tmp_path / "a.csv", rows)).rows
+    assert frame["project_id"].tolist() == ["", PROJECT]
+    assert frame["input.(column D)"].tolist() == ["", "surplus"]
+
+
+def test_long_lists_of_changing_width(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are taken in batches; a column that begins late is blank before."""
+    monkeypatch.setattr("sharekit.spreadsheets.delimited._BATCH", 3)
+    rows = [["ID"], *[[IMAGE]] * 5, [OTHER, "x", "y"], *[[IMAGE]] * 4]
+    frame = read_inventory(by_csv(tmp_path / "a.csv", rows)).rows
+    assert frame["row"].tolist() == list(range(2, 12))
+    assert frame["input.(column C)"].tolist() == [""] * 5 + ["y"] + [""] * 4
+
+
+def test_nothing_is_inferred(tmp_path: Path) -> None:
+    """NA, zeros in front and exponents stay the text that they are."""
+    rows = [["ID", "Project ID", "Name"], ["000012", "1e31", "NA"], ["null", "TRUE", "1/2"]]
+    inventory = read_inventory(by_csv(tmp_path / "a.csv", rows))
+    assert inventory.rows[["image_id", "project_id", "name"]].values.tolist() == rows[1:]
+    assert inventory.marks.empty
+
+
+def test_errors_exported_as_text_are_errors(tmp_path: Path) -> None:
+    """What a spreadsheet exports for an error cell is marked as one."""
+    rows = [["ID", "Vault"], [IMAGE, "#N/A"], [OTHER, "#N/A or so"]]
+    marks = read_inventory(by_csv(tmp_path / "a.csv", rows)).marks
+    assert marks[["rule", "row_key", "field", "value"]].values.tolist() == [
+        ["error-cell", 0, "vault_id", "#N/A"]
+    ]
+
+
+def test_an_open_quotation_mark_swallows_no_rows(tmp_path: Path) -> None:
+    """A quotation mark that is not closed is refused with its line, not read as one long cell."""
+    path = tmp_path / "a.csv"
+    path.write_text(f'ID,Name\n{IMAGE},"open\n{OTHER},b\n', encoding="utf-8")
+    with pytest.raises(SpreadsheetError, match=r"line 3.*quotation mark"):
+        read_inventory(path)
