@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -208,10 +209,10 @@ class _Submission:
             if not todo or (attempt and self._stopping()):
                 break
             self._rest(self.settings.settle * attempt)
-            lines: list[tuple[str, str, str]] = []
-            for project, images in todo.items():
-                lines += self._seen(project, images)
-                self._tick()
+            with ThreadPoolExecutor(self.settings.concurrency) as pool:
+                jobs = [pool.submit(self._seen, project, todo[project]) for project in todo]
+                lines = [line for job in jobs for line in job.result()]
+            self._tick()
             observed = pd.DataFrame(lines, columns=[*KEY, "state"], dtype="str")
             blob = self.book.put(frames.to_bytes(observed), frames.MEDIA_TYPE)
             self.book.append("observed", {"blob": blob, "images": len(observed)})
@@ -221,7 +222,9 @@ class _Submission:
     def _seen(self, project: str, images: set[str]) -> list[tuple[str, str, str]]:
         self.sender.counted["read"] += 1
         try:
-            return [(project, s.image_id, s.state) for s in look(self.clouds[project], images)]
+            with ThreadPoolExecutor(len(spec.MEMBER_STATES)) as pool:
+                seen = look(self.clouds, {project: images}, pool)[project]
+            return [(project, share.image_id, share.state) for share in seen]
         except Refused as refusal:
             if refusal.http not in (401, 403, 404):
                 raise

@@ -6,6 +6,7 @@ import contextvars
 import heapq
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
@@ -15,7 +16,8 @@ Step = Callable[[], None]
 class Scheduler:
     """Runs steps on ``workers`` threads, each not before its time.
 
-    A step may :meth:`add` further steps. After :meth:`stop`, steps under way are ended, the rest
+    Steps with a time (a job to look at, a request to repeat) go before those that only wait for
+    their turn, so that what was begun is ended before more is begun. A step may :meth:`add` further steps. After :meth:`stop`, steps under way are ended, the rest
     is dropped. The first exception in a step stops everything and comes out of :meth:`run`.
     """
 
@@ -24,14 +26,18 @@ class Scheduler:
         self.in_flight = 0
         self.stopped = threading.Event()
         self._changed = threading.Condition()
-        self._queue: list[tuple[float, int, Step]] = []
+        self._timed: list[tuple[float, int, Step]] = []
+        self._waiting: deque[Step] = deque()
         self._order = itertools.count()
         self._error: BaseException | None = None
 
-    def add(self, step: Step, delay: float = 0.0) -> None:
-        """Do a step in ``delay`` seconds."""
+    def add(self, step: Step, delay: float | None = None) -> None:
+        """Do a step in ``delay`` seconds, or when its turn comes."""
         with self._changed:
-            heapq.heappush(self._queue, (monotonic() + delay, next(self._order), step))
+            if delay is None:
+                self._waiting.append(step)
+            else:
+                heapq.heappush(self._timed, (monotonic() + delay, next(self._order), step))
             self._changed.notify()
 
     def stop(self) -> None:
@@ -73,7 +79,8 @@ class Scheduler:
         tick()
 
     def _busy(self) -> bool:
-        return self.in_flight > 0 or (bool(self._queue) and not self.stopped.is_set())
+        left = bool(self._timed or self._waiting)
+        return self.in_flight > 0 or (left and not self.stopped.is_set())
 
     def _work(self) -> None:
         while (step := self._next()) is not None:
@@ -90,10 +97,13 @@ class Scheduler:
     def _next(self) -> Step | None:
         with self._changed:
             while not self.stopped.is_set():
-                wait = self._queue[0][0] - monotonic() if self._queue else None
+                wait = self._timed[0][0] - monotonic() if self._timed else None
                 if wait is not None and wait <= 0:
                     self.in_flight += 1
-                    return heapq.heappop(self._queue)[2]
+                    return heapq.heappop(self._timed)[2]
+                if self._waiting:
+                    self.in_flight += 1
+                    return self._waiting.popleft()
                 if wait is None and self.in_flight == 0:
                     self._changed.notify_all()
                     return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,6 +16,7 @@ from .ledger import now
 #: Shares that no listing shows are looked up one by one (a hidden image is only found so), but
 #: not more of them than this for each project.
 SINGLE_LOOKUPS = 200
+_READERS = 8
 _MEMBERS = ("project_id", "image_id", "state", "owner", "name", "whole_image", "size")
 _VAULTS = ("project_id", "vault_id", "name", "object_type", "protect_type", "status", "free")
 _PROJECTS = ("project_id", "cloud", "region", "api", "ims", "image", "account", "vaults")
@@ -68,17 +69,15 @@ def take(
     members: list[tuple[object, ...]] = []
     found_vaults: list[tuple[object, ...]] = []
     readable: set[str] = set()
-    for done, (project, images) in enumerate(wanted.items()):
-        if progress:
-            progress("reading the cloud", done, len(wanted))
-        cloud = clouds[project]
-        members += (_line(project, share) for share in look(cloud, images))
-        listed = _vaults(cloud) if vaults else None
-        if listed is not None:
-            readable.add(project)
-            found_vaults += ((project, *_vault_line(v)) for v in listed)
-    if progress:
-        progress("reading the cloud", len(wanted), len(wanted))
+    with ThreadPoolExecutor(_READERS) as pool:
+        vaults_of = {p: pool.submit(_vaults, clouds[p]) for p in wanted} if vaults else {}
+        seen = look(clouds, wanted, pool, progress)
+        for project, found in seen.items():
+            members += (_line(project, share) for share in found)
+        for project, listed in vaults_of.items():
+            if (of_project := listed.result()) is not None:
+                readable.add(project)
+                found_vaults += ((project, *_vault_line(v)) for v in of_project)
     return Snapshot(
         at,
         _frame(members, _MEMBERS),
@@ -94,16 +93,41 @@ def take(
     )
 
 
-def look(cloud: Cloud, images: Iterable[str]) -> list[ImageShare]:
-    """Return what one project sees of these images; the ones it does not see are ``absent``."""
-    wanted = set(images)
-    found: dict[str, ImageShare] = {}
-    for state in spec.MEMBER_STATES:
-        found.update((s.image_id, s) for s in cloud.shares(state) if s.image_id in wanted)
-    hidden = sorted(wanted - found.keys())
-    with ThreadPoolExecutor(8) as pool:
-        found.update((s.image_id, s) for s in pool.map(cloud.share, hidden[:SINGLE_LOOKUPS]))
-    return [found.get(i) or ImageShare(i, spec.ABSENT) for i in sorted(wanted)]
+def look(
+    clouds: Clouds,
+    wanted: Mapping[str, set[str]],
+    pool: Executor,
+    progress: Progress | None = None,
+) -> dict[str, list[ImageShare]]:
+    """What each project sees of its images; the ones it does not see are ``absent``.
+
+    All listings go side by side; a project that refuses to be read raises for all of them.
+    """
+    for project in wanted:
+        clouds[project].resolve_api()
+    jobs = {
+        pool.submit(_listed, clouds[project], state, images): project
+        for project, images in wanted.items()
+        for state in spec.MEMBER_STATES
+    }
+    found: dict[str, dict[str, ImageShare]] = {project: {} for project in wanted}
+    for done, job in enumerate(as_completed(jobs), 1):
+        found[jobs[job]].update((share.image_id, share) for share in job.result())
+        if progress:
+            progress("reading the cloud", done, len(jobs))
+    for project, images in wanted.items():
+        hidden = sorted(images - found[project].keys())[:SINGLE_LOOKUPS]
+        found[project].update(
+            (share.image_id, share) for share in pool.map(clouds[project].share, hidden)
+        )
+    return {
+        project: [found[project].get(i) or ImageShare(i, spec.ABSENT) for i in sorted(images)]
+        for project, images in wanted.items()
+    }
+
+
+def _listed(cloud: Cloud, state: str, images: set[str]) -> list[ImageShare]:
+    return [share for share in cloud.shares(state) if share.image_id in images]
 
 
 def _vaults(cloud: Cloud) -> list[Vault] | None:

@@ -131,7 +131,8 @@ def test_same_record_gives_same_bytes(tmp_path: Path) -> None:
     first.mkdir()
     second.mkdir()
     made = reports(record(40), first)
-    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "timezone": "Asia/Tokyo"}):
+    mine = {"grid.linestyle": ":", "xtick.labelsize": 30, "font.family": "monospace"}
+    with mpl.rc_context({**mine, "timezone": "Asia/Tokyo"}):
         again = reports(record(40), second)
     for suffix, path in made.items():
         assert path.read_bytes() == again[suffix].read_bytes(), suffix
@@ -433,6 +434,16 @@ def test_a_report_that_fails_leaves_the_old_one(tmp_path: Path, name: str) -> No
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_who_reads_the_old_report_goes_on_reading_it(tmp_path: Path) -> None:
+    """A report is replaced as a whole, never rewritten under a reader."""
+    path = report(record(3), tmp_path, ".csv")
+    old = path.read_bytes()
+    with path.open("rb") as reader:
+        report(record(9), tmp_path, ".csv")
+        assert reader.read() == old
+    assert path.read_bytes() != old
+
+
 @pytest.mark.parametrize("name", ["findings.xlsx", "findings.csv", "findings.json"])
 def test_findings_alone(tmp_path: Path, name: str) -> None:
     """Findings can be written as a table of their own, every value as it was."""
@@ -558,3 +569,11 @@ def test_a_missing_report_is_misuse(tmp_path: Path) -> None:
     """A report that does not exist is not a difference but a mistake in the call."""
     with pytest.raises(InputError, match="no such file"):
         differences(record(1), tmp_path / "audit.html")
+
+
+def test_reasons_beyond_the_picture_are_counted(tmp_path: Path) -> None:
+    """What the picture leaves out is told in its caption."""
+    codes = [f"rule-{n:02}" for n in range(13)]
+    it = record(table=rows(13, outcome="blocked", code=codes, reason="r"))
+    text = report(it, tmp_path, ".html").read_text("utf-8")
+    assert "Another 3 rows for 3 further reasons" in text

@@ -26,6 +26,7 @@ from tests.workbooks import (
     IMAGE,
     OTHER,
     PROJECT,
+    Formula,
     Rows,
     by_csv,
     by_odfpy,
@@ -551,3 +552,16 @@ def test_the_reader_of_ods_knows_nested_tables_apart(tmp_path: Path) -> None:
     document.save(str(tmp_path / "a.ods"))
     inventory = read_inventory(tmp_path / "a.ods")
     assert marked(inventory, "hidden-row")["row_key"].tolist() == [2]
+
+
+def test_an_empty_result_that_was_saved_is_a_blank(tmp_path: Path) -> None:
+    """A formula that gave "" is no formula without a result, as Excel saves the two."""
+    path = by_openpyxl(tmp_path / "a.xlsx", [[*HEADER, "Vault"], [*ROW, Formula('=""')]])
+    assert marked(read_inventory(path), "formula-without-value")["field"].tolist() == ["vault_id"]
+
+    def saved(name: str, data: bytes) -> bytes:
+        return data.replace(b'<c r="D2">', b'<c r="D2" t="str">')
+
+    inventory = read_inventory(repacked(path, saved))
+    assert inventory.rows["vault_id"].tolist() == [""]
+    assert inventory.marks.empty

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import requests
 from keystoneauth1 import exceptions as ksa
-from keystoneauth1.session import Session
+from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from openstack import exceptions as sdk
 from openstack.config.loader import OpenStackConfig
 
@@ -19,6 +20,7 @@ from ..errors import CloudError, SignInError, UsageError
 from .cloud import Cloud, Clouds
 from .transport import Transport
 
+_CONNECTIONS = 64
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -70,9 +72,22 @@ def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             files = None if config_file is None else [str(config_file)]
-            return OpenStackConfig(config_files=files, app_name="sharekit", app_version=__version__)
+            return OpenStackConfig(
+                config_files=files,
+                app_name="sharekit",
+                app_version=__version__,
+                session_constructor=_roomy_session,
+            )
     except Exception as error:  # noqa: BLE001 - openstacksdk lets YAML errors through as they are
         raise UsageError(f"clouds.yaml cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _roomy_session(**options: Any) -> Session:
+    """A session that keeps a connection for each thread; the usual one keeps ten."""
+    pool = requests.Session()
+    for scheme in ("http://", "https://"):
+        pool.mount(scheme, TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
+    return Session(session=pool, **options)
 
 
 def _cloud(config: OpenStackConfig, name: str) -> Cloud:

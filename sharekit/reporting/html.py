@@ -56,6 +56,7 @@ def write(record: Record, path: Path) -> None:
 
 
 def _content(record: Record) -> dict[str, Any]:
+    reasons = words.reasons(record.rows)
     rows = words.problems_first(record.rows)
     listed = rows.head(ROWS)
     return {
@@ -70,9 +71,11 @@ def _content(record: Record) -> dict[str, Any]:
         "shades": words.SHADES,
         "requests": words.REQUESTS,
         "glossary": words.GLOSSARY,
-        "reasons": _lines(words.reasons(record.rows).head(LINES)),
+        "reasons": reasons,
+        "further": reasons.iloc[pictures.REASONS :],
         "severities": record.findings["severity"].value_counts().sort_index().to_dict(),
         "rows": _lines(listed),
+        "files": record.sources["file"].nunique(),
         "row_limit": ROWS,
         "line_limit": LINES,
         "anchors": _anchors(listed),

@@ -44,7 +44,7 @@ _STYLE: Final = {
     "ytick.labelcolor": _INK,
 }
 #: Inches; most reasons shown; most points on a line; longest label.
-_WIDTH, _REASONS, _POINTS, _LABEL = 7.0, 10, 400, 76
+_WIDTH, REASONS, _POINTS, _LABEL = 7.0, 10, 400, 88
 
 
 def outcomes(record: Record) -> str:
@@ -70,7 +70,7 @@ def failures(record: Record) -> str:
     table = words.reasons(record.rows)
     if table.empty:
         return ""
-    top = table.head(_REASONS)
+    top = table.head(REASONS)
     names = [
         _short(" · ".join(filter(None, parts)))
         for parts in zip(top["outcome"], top["code"], top["reason"], strict=True)
@@ -78,7 +78,7 @@ def failures(record: Record) -> str:
     alt = "Rows by reason: " + "; ".join(
         f"{name}: {n:,}" for name, n in zip(names, top["rows"], strict=True)
     )
-    rest = table["rows"].iloc[_REASONS:]
+    rest = table["rows"].iloc[REASONS:]
     if len(rest):
         alt += f"; {words.counted(len(rest), 'further reason')}: {rest.sum():,}"
     with matplotlib.style.context(["default", _STYLE | {"svg.hashsalt": "failures"}]):
@@ -120,7 +120,7 @@ def timeline(record: Record) -> str:
         f"in {_clock((end - start).total_seconds())}"
     )
     with matplotlib.style.context(["default", _STYLE | {"svg.hashsalt": "timeline"}]):
-        figure, axes = _canvas(2.3, left=0.09, bottom=0.2, top=0.93, right=0.9)
+        figure, axes = _canvas(2.4, left=0.09, bottom=0.19, top=0.87, right=0.96)
         for name, curve, shade in (
             ("sent", sent, SHADES["pending"]),
             ("answered", ended, SHADES["confirmed"]),
@@ -177,7 +177,7 @@ def _seconds(axes: Axes, since: str) -> None:
     axes.set_axisbelow(True)
     axes.set_ylim(bottom=0)
     axes.set_xlabel(since, color=_MUTED)
-    axes.legend(loc="lower right", frameon=False, ncols=2)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1), frameon=False, ncols=2)
     axes.spines["bottom"].set_visible(True)
 
 

@@ -200,18 +200,19 @@ def approval(record: Record) -> str:
 
 def facts(record: Record) -> dict[str, str]:
     """Return what identifies the run: name to value, in the order people ask for it."""
-    named = {"user": "Run by", "host": "On machine", "sharekit": "Version of sharekit"}
+    facts = record.environment
+    clouds = [name.removeprefix("cloud ") for name in facts if name.startswith("cloud ")]
     known = {
-        named.get(key, key.replace("cloud ", "Cloud ", 1)): value
-        for key, value in record.environment.items()
-        if value and (key in named or key.startswith("cloud "))
+        "Run by": " on ".join(filter(None, (facts.get("user"), facts.get("host")))),
+        "Clouds": ", ".join(clouds),
+        "Version of sharekit": facts.get("sharekit", ""),
     }
     return {
         "Begun": record.created,
         "Last event": record.ended,
         "Finished": "yes" if record.finished else "no",
         "Approved by": approval(record),
-        **known,
+        **{name: value for name, value in known.items() if value},
         "Fingerprint of the plan": record.fingerprint,
         "Head of the ledger": f"{record.head} ({counted(record.events, 'event')})",
     }

@@ -90,8 +90,9 @@ def glance(stream: IO[bytes]) -> Glance:
         if part == "cells":
             end = text.find(b"</sheetData>")
             cells = text if end < 0 else text[:end]
-            exact = exact or b"hidden=" in cells or b"<f" in cells
-            errors = errors or b't="e"' in cells
+            exact = exact or b"hidden=" in cells or b"</f>" in cells
+            # Every error's text begins with this; one rare letter is found at once.
+            errors = errors or b"#" in cells
             if end >= 0:
                 part, text = "rest", text[end:]
         if part == "rest":

@@ -58,8 +58,9 @@ def read_xls(blob: Blob, choose: Choice) -> list[Grid]:
     except _DAMAGE as error:
         if "encrypted" in str(error):
             raise password_error(blob.file) from error
+        reason = str(error) or "it is damaged"
         raise SpreadsheetError(
-            f"{blob.file} cannot be read as an Excel 97-2003 workbook ({str(error) or 'it is damaged'}); "
+            f"{blob.file} cannot be read as an Excel 97-2003 workbook ({reason}); "
             "open it in a spreadsheet program, save it as .xlsx, and use the new file."
         ) from error
 

@@ -29,7 +29,7 @@ from .grid import Grid, column_letter
 from .headers import SEARCHED_ROWS, normal
 from .reading import load, read_grids
 from .saving import cell_text, save_new
-from .template import HEADER_FILL, HEADER_FONT, add_choices
+from .template import HEADER_FILL, HEADER_FONT, add_choices, print_wide
 
 AS_PLANNED: Final = "as planned"
 _CHOICES: Final = (AS_PLANNED, "accept", "reject", "skip")
@@ -157,6 +157,7 @@ def _prepare(sheet: Worksheet, last_row: int) -> None:
     for index, width in enumerate(_WIDTHS.values(), start=1):
         sheet.column_dimensions[get_column_letter(index)].width = width
     sheet.freeze_panes = "D2"
+    print_wide(sheet)
     area = f"A1:{get_column_letter(len(names))}{last_row}"
     sheet.auto_filter.ref = area
     add_choices(sheet, get_column_letter(names.index("decision") + 1), _CHOICES, max(2, last_row))

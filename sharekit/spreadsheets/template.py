@@ -11,12 +11,13 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from .. import spec
 from .saving import save_new
 
-HEADER_FONT: Final = Font(bold=True, color="FFFFFF")
+HEADER_FONT: Final = Font(name="Calibri", size=11, bold=True, color="FFFFFF")
 HEADER_FILL: Final = PatternFill("solid", fgColor="1F4E79")
 LAST_ROW: Final = 1_048_576
 
@@ -122,7 +123,15 @@ def style_header(sheet: Worksheet, row: int = 1) -> None:
     """Make a row look like a header."""
     for cell in sheet[row]:
         cell.font, cell.fill = HEADER_FONT, HEADER_FILL
-        cell.alignment = Alignment(vertical="top", wrap_text=True)
+        cell.alignment = Alignment(vertical="top")
+
+
+def print_wide(sheet: Worksheet) -> None:
+    """Let a sheet print on pages of its full width, the header on each."""
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.fitToHeight = 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.print_title_rows = "1:1"
 
 
 def add_choices(sheet: Worksheet, column: str, choices: tuple[str, ...], last_row: int) -> None:
@@ -144,6 +153,7 @@ def _fill_shares(sheet: Worksheet) -> None:
     sheet.append([column.field for column in _COLUMNS])
     style_header(sheet)
     sheet.freeze_panes = "A2"
+    print_wide(sheet)
     for index, column in enumerate(_COLUMNS, start=1):
         letter = get_column_letter(index)
         note = f"{column.meaning}\n{column.grammar}\nNeeded: {column.must}."
@@ -171,8 +181,9 @@ def _fill_notes(sheet: Worksheet) -> None:
     ):
         sheet.append([line])
     style_header(sheet)
-    for letter, width in zip("ABCDE", (26, 48, 40, 24, 40), strict=True):
+    print_wide(sheet)
+    for letter, width in zip("ABCDE", (26, 76, 46, 26, 40), strict=True):
         sheet.column_dimensions[letter].width = width
     for row in sheet.iter_rows(min_row=2, max_row=len(_COLUMNS) + 1):
         for cell in row:
-            cell.number_format, cell.alignment = "@", Alignment(vertical="top", wrap_text=True)
+            cell.number_format = "@"
