@@ -17,7 +17,7 @@ import click
 
 import sharekit
 
-from . import console, reporting, spec
+from . import console, spec
 from .approval import ensure
 from .checks import COLUMNS
 from .errors import SharekitError, UsageError
@@ -94,7 +94,9 @@ def check(
     """Check every row of SHARES (xlsx, xlsm, xlsb, xls, ods, csv, tsv, parquet, or -)."""
     findings = _checked(shares, clouds, clouds_yaml, loading)
     if output is not None:
-        reporting.write_findings(findings.frame[list(COLUMNS)], output)
+        from .reporting import write_findings  # noqa: PLC0415 - matplotlib takes its time
+
+        write_findings(findings.frame[list(COLUMNS)], output)
         console.say(f"All findings: {output}")
     _done(findings.summary, as_json, lambda: console.show_findings(findings))
     sys.exit(1 if findings.count("error") else 0)
@@ -321,6 +323,8 @@ def _checked(
     shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None, loading: dict[str, Any]
 ) -> sharekit.Findings:
     maps = dict(entry.partition("=")[::2] for entry in loading["maps"])
+    if bad := [entry for entry in loading["maps"] if "=" not in entry]:
+        raise UsageError(f'--map {bad[0]}: write it as FIELD=HEADER, as in image_id="Image UUID".')
     given = {"project_id": loading["project"], "status": loading["status"]}
     given["vault_id"] = loading["vault"]
     with console.busy("Reading the spreadsheets"):

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
+from typing import Final
 
 import pandas as pd
 
-_ODD = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+#: Everything that cannot be seen, or that changes how its neighbours look.
+_ODD: Final = re.compile(
+    "["
+    + "".join(
+        f"\\U{code:08x}"
+        for code in (*range(0x3000), 0xFEFF, *range(0xFFF0, 0x10000), *range(0xE0000, 0xE0200))
+        if unicodedata.category(chr(code)) in {"Cc", "Cf", "Zl", "Zp"}
+    )
+    + "\\xa0\\ud800-\\udfff\\ufffe\\uffff]"
+)
 
 
 def plain(text: object) -> str:
-    r"""Spell out characters that cannot be seen, that reorder text, or that steer a terminal.
+    r"""Spell out characters that cannot be seen, or that reorder or break the text around them.
 
-    >>> plain("a\u202e\x1b")
-    'a[U+202E][U+001B]'
+    Control characters become their pictures; what directs the writing, joins or breaks without a
+    shape of its own becomes its number.
+
+    >>> plain("a\x00b\n\u202ec")
+    'a␀b␊[U+202E]c'
     """
-    return _ODD.sub(lambda c: f"[U+{ord(c[0]):04X}]", str(text))
+    return _ODD.sub(_spelled, str(text))
+
+
+def _spelled(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code == 0x7F:
+        return "␡"
+    return chr(0x2400 + code) if code < 0x20 else f"[U+{code:04X}]"
 
 
 def visible(text: object) -> str:

@@ -179,8 +179,8 @@ def _chunk(piece: Piece) -> dict[str, Any]:
         "whole_image": piece.common["whole_image"] == "true",
         "images": len(piece.images),
         "request_id": piece.request_id,
-        "first_sent": pd.Timestamp(piece.first_sent) if piece.first_sent else pd.NaT,
-        "ended": pd.Timestamp(piece.ended) if piece.ended else pd.NaT,
+        "first_sent": pd.Timestamp(piece.first_sent) if piece.first_sent else None,
+        "ended": pd.Timestamp(piece.ended) if piece.ended else None,
     }
 
 

@@ -120,7 +120,7 @@ def load_run(book: Ledger) -> Run:
     history = History(members(plan.rows), book.events())
     looks = _looks(book)
     rows = settle(plan.rows, _blockers(plan), history, looks.drop(columns="moved"), _observed(book))
-    stopped = [e for e in book.events("submitting", "stopped")][-1:]
+    stopped = book.events("submitting", "stopped")[-1:]
     return Run(
         path=book.path,
         plan=plan,

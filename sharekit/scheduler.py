@@ -17,8 +17,9 @@ class Scheduler:
     """Runs steps on ``workers`` threads, each not before its time.
 
     Steps with a time (a job to look at, a request to repeat) go before those that only wait for
-    their turn, so that what was begun is ended before more is begun. A step may :meth:`add` further steps. After :meth:`stop`, steps under way are ended, the rest
-    is dropped. The first exception in a step stops everything and comes out of :meth:`run`.
+    their turn, so that what was begun is ended before more is begun. A step may :meth:`add` further
+    steps. After :meth:`stop`, steps under way are ended, the rest is dropped. The first exception
+    in a step stops everything and comes out of :meth:`run`.
     """
 
     def __init__(self, workers: int) -> None:

@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -84,9 +85,9 @@ class Sender:
         """Send every planned piece and follow every running job to its end."""
         self.scheduler = Scheduler(self.settings.concurrency)
         for piece in self.history.in_state("planned"):
-            self.scheduler.add(self._step(self._send, piece))
+            self.scheduler.add(partial(self._send, piece))
         for piece in self.history.in_state("running"):
-            self.scheduler.add(self._step(self._poll, piece, 0, monotonic()))
+            self.scheduler.add(partial(self._poll, piece, 0, monotonic()), 0.0)
         self.scheduler.run(tick)
 
     def note(self, kind: str, piece: Piece, **body: Any) -> None:
@@ -95,7 +96,10 @@ class Sender:
             self.history.apply(self.book.append(kind, {"chunk": piece.chunk, **body}))
 
     # -- sending --------------------------------------------------------------------------------
-    def _send(self, piece: Piece, tries: int, since: float, signed_in: bool) -> None:
+    def _send(
+        self, piece: Piece, tries: int = 0, since: float | None = None, *, renewed: bool = False
+    ) -> None:
+        since = monotonic() if since is None else since
         if self._dropped(piece):
             return
         cloud = self.clouds[piece.project_id]
@@ -119,8 +123,9 @@ class Sender:
         except NoAnswer as silence:
             self._unanswered(piece, silence, tries, since)
         except Refused as refusal:
-            if self._renewed(piece, cloud, refusal, token, signed_in):
-                self._send(piece, tries, since, True)
+            if spec.remedy(refusal.code, refusal.http) is Remedy.SIGN_IN:
+                self._sign_in_anew(piece, cloud, refusal, token, twice=renewed)
+                self._send(piece, tries, since, renewed=True)
             else:
                 self._refused(piece, cloud, refusal, tries, since)
         else:
@@ -132,8 +137,8 @@ class Sender:
             code="", reason="",
         )  # fmt: skip
         if answer.job_id:
-            later = self._step(self._poll, piece, 0, monotonic())
-            self.scheduler.add(later, self.settings.first_poll)
+            poll = partial(self._poll, piece, 0, monotonic())
+            self.scheduler.add(poll, self.settings.first_poll)
         else:
             self.note("job-done", piece, status=answer.state or "answered at once")
 
@@ -147,18 +152,15 @@ class Sender:
         else:
             self._later(piece, tries + 1, since)
 
-    def _renewed(
-        self, piece: Piece, cloud: Cloud, refusal: Refused, token: str, signed_in: bool
-    ) -> bool:
-        if spec.remedy(refusal.code, refusal.http) is not Remedy.SIGN_IN:
-            return False
+    def _sign_in_anew(
+        self, piece: Piece, cloud: Cloud, refusal: Refused, token: str, *, twice: bool
+    ) -> None:
         self.note("again", piece, **_facts(refusal))
-        if signed_in:
+        if twice:
             raise SignInError(
                 f"{cloud.name}: the cloud refuses the token right after signing in: {refusal}"
             )
         cloud.transport.renew(token)
-        return True
 
     def _refused(
         self, piece: Piece, cloud: Cloud, refusal: Refused, tries: int, since: float
@@ -167,7 +169,7 @@ class Sender:
         if action is Remedy.NATIVE and piece.api == "batch":
             cloud.without_batch()
             self.note("again", piece, **_facts(refusal))
-            self.scheduler.add(self._step(self._send, piece))
+            self.scheduler.add(partial(self._send, piece))
             return
         waiting = action is Remedy.WAIT and monotonic() - since < self.settings.patience
         retrying = action is Remedy.RETRY and tries + 1 < self.settings.attempts
@@ -181,7 +183,7 @@ class Sender:
     def _later(self, piece: Piece, tries: int, since: float, asked: float | None = None) -> None:
         wait = min(self.settings.longest_wait, self.settings.backoff * 2 ** (tries - 1))
         wait = max(asked or 0.0, wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-        self.scheduler.add(self._step(self._send, piece, tries, since), wait)
+        self.scheduler.add(partial(self._send, piece, tries, since), wait)
 
     # -- following the job ---------------------------------------------------------------------
     def _poll(self, piece: Piece, polls: int, since: float) -> None:
@@ -206,7 +208,7 @@ class Sender:
             self.note("late", piece, code="job-late", reason=reason)
         else:
             wait = min(self.settings.last_poll, self.settings.first_poll * 1.5**polls)
-            self.scheduler.add(self._step(self._poll, piece, polls + 1, since), wait)
+            self.scheduler.add(partial(self._poll, piece, polls + 1, since), wait)
 
     def _job_failed(self, piece: Piece, job: JobState) -> None:
         reason = job.reason or "the job failed and the cloud gave no reason"
@@ -246,7 +248,7 @@ class Sender:
         into = children(piece, images, parts)
         self.note("split", piece, into=into, why=why)
         for name, _ in into:
-            self.scheduler.add(self._step(self._send, self.history.pieces[name]))
+            self.scheduler.add(partial(self._send, self.history.pieces[name]))
 
     def _dropped(self, piece: Piece) -> bool:
         vault = (piece.project_id, str(piece.common["vault_id"]))
@@ -271,12 +273,6 @@ class Sender:
     def _stop(self, why: Exception | str) -> None:
         self.stopped_because = self.stopped_because or why
         self.scheduler.stop()
-
-    def _step(self, action: Callable[..., None], piece: Piece, *args: Any) -> Callable[[], None]:
-        if action == self._send:
-            tries, since = args or (0, monotonic())
-            return lambda: self._send(piece, tries, since, False)
-        return lambda: action(piece, *args)
 
 
 def _facts(refusal: Refused) -> dict[str, Any]:

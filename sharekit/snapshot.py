@@ -84,8 +84,10 @@ def take(
         _frame(found_vaults, _VAULTS),
         _frame(
             [
-                (c.project_id, c.name, c.region, c.api, c.ims, c.image, c.account)
-                + ("read" if c.project_id in readable else "",)
+                (
+                    *(c.project_id, c.name, c.region, c.api, c.ims, c.image, c.account),
+                    "read" if c.project_id in readable else "",
+                )
                 for c in clouds.values()
             ],
             _PROJECTS,

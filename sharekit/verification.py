@@ -84,8 +84,7 @@ def _guarded(book: Ledger, reports: tuple[str | PathLike[str], ...]) -> Iterator
         return
     for report in reports:
         if record is not None:
-            for where, what in reporting.differences(record, Path(report)):
-                yield f"{report}: {where}", what
+            yield from reporting.differences(record, Path(report))
 
 
 def _chain(book: Ledger) -> Iterator[tuple[str, str]]:

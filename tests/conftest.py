@@ -34,12 +34,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_openstack_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the clouds of the person who runs it."""
+def _home_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No test sees the clouds of the person who runs it, or writes into their home."""
+    home = tmp_path_factory.getbasetemp() / "home"
     for name in [n for n in os.environ if n.startswith("OS_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
 
 
 @dataclass
@@ -87,7 +90,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
-    """Make a :class:`World`: ``world(rows=60, faulty=0.1, faults="p503=0.1", job_seconds=0.05)``."""
+    """Make a :class:`World`, as in ``world(rows=60, faulty=0.1, faults="p503=0.1")``."""
     started: list[Simulator] = []
 
     def make(rows: int = 60, faulty: float = 0.0, faults: str = "", **settings: object) -> World:

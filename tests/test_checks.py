@@ -24,7 +24,7 @@ HEADER = ["Image ID", "Project ID", "Decision", "Vault ID", "Full ECS"]
 
 
 def sheet(tmp_path: Path, *rows: Sequence[object]) -> sharekit.Findings:
-    """Check a real workbook with these rows under a title and the header (so data is from row 3)."""
+    """Check a real workbook with these rows under a title and a header: data from row 3."""
     book = Workbook()
     page = book.active
     assert page is not None
@@ -92,7 +92,7 @@ def test_damage_is_an_error_with_its_cell(tmp_path: Path, typed: object, rule: s
 
 
 def test_digits_only_as_text_is_legal(tmp_path: Path) -> None:
-    """A project ID of digits only is an ID when the cell is text, and an error when it is a number."""
+    """A project ID of digits only is an ID in a text cell, and an error in a number cell."""
     digits = "12345678901234567890123456789012"
     findings = sheet(tmp_path, [A, digits, "accepted"], [B, float(digits), "accepted"])
     assert rules(findings) == [("number-cell", "B4")]
@@ -180,7 +180,7 @@ def test_full_ecs_by_the_clouds_word(world: Callable[..., World]) -> None:
 
 
 def test_every_finding_has_its_columns(world: Callable[..., World]) -> None:
-    """Each finding names rule, severity, file, sheet, row and what is wrong; a cell where it can."""
+    """Each finding names rule, severity, file, sheet, row, what is wrong, and its cell."""
     w = world(rows=200, faulty=0.3)
     frame = sharekit.check(sharekit.read_inventory(w.shares), w.connect()).frame
     for column in ("rule", "severity", "file", "sheet", "message"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_threads_share_one_chain(tmp_path: Path) -> None:
             thread.join()
         events = book.raw_events()
     assert [e[0] for e in events] == list(range(1, 401))
-    assert all(e[4] == b[5] for b, e in zip(events, events[1:], strict=False))
+    assert all(e[4] == b[5] for b, e in pairwise(events))
 
 
 def test_together_or_not_at_all(tmp_path: Path) -> None:

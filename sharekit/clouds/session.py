@@ -76,18 +76,20 @@ def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
                 config_files=files,
                 app_name="sharekit",
                 app_version=__version__,
-                session_constructor=_roomy_session,
+                session_constructor=_RoomySession,
             )
     except Exception as error:  # noqa: BLE001 - openstacksdk lets YAML errors through as they are
         raise UsageError(f"clouds.yaml cannot be read: {' '.join(str(error).split())}") from None
 
 
-def _roomy_session(**options: Any) -> Session:
+class _RoomySession(Session):  # type: ignore[misc, unused-ignore]
     """A session that keeps a connection for each thread; the usual one keeps ten."""
-    pool = requests.Session()
-    for scheme in ("http://", "https://"):
-        pool.mount(scheme, TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
-    return Session(session=pool, **options)
+
+    def __init__(self, **options: Any) -> None:
+        pool = requests.Session()
+        for scheme in ("http://", "https://"):
+            pool.mount(scheme, TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
+        super().__init__(session=pool, **options)
 
 
 def _cloud(config: OpenStackConfig, name: str) -> Cloud:

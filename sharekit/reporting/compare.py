@@ -18,10 +18,11 @@ import pandas as pd
 import pyarrow as pa
 from xlsxwriter.utility import xl_rowcol_to_cell
 
+from ..display import plain
 from ..errors import InputError
 from ..record import Record
 from .files import FORMATS, form
-from .words import counted, visible
+from .words import counted
 
 #: Differences named one by one; the rest is counted.
 LIMIT: Final = 50
@@ -103,7 +104,7 @@ def _around(line: bytes, at: int) -> str:
 
 
 def _quoted(text: str) -> str:
-    text = visible(text)
+    text = plain(text)
     return f"“{text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}”" if text else "nothing"
 
 

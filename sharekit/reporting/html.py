@@ -1,6 +1,6 @@
 """``audit.html``: one self-contained page to read, print and archive; it runs and loads nothing.
 
-Every value from data passes Jinja's autoescape and :func:`words.visible`, in one place, so a
+Every value from data passes Jinja's autoescape and :func:`plain`, in one place, so a
 template cannot forget it. A content security policy forbids scripts and the network as well.
 """
 
@@ -15,6 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from .. import __version__, spec
+from ..display import plain
 from ..record import Record
 from . import pictures, words
 
@@ -28,7 +29,7 @@ def _shown(value: Any) -> Any:
     """Return a value as the page shows it; what the page itself made (``Markup``) stays."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return words.visible(value if len(value) <= TEXT else value[:TEXT] + f" … [{len(value):,}]")
+    return plain(value if len(value) <= TEXT else value[:TEXT] + f" … [{len(value):,}]")
 
 
 def _environment() -> jinja2.Environment:

@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ..display import plain
 from ..record import Record
 from . import words
 from .words import SHADES
@@ -100,7 +101,7 @@ def failures(record: Record) -> str:
 
 
 def _short(text: str) -> str:
-    text = words.visible(text)
+    text = plain(text)
     return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
 
 
@@ -237,7 +238,7 @@ def _svg(figure: Figure, name: str, alt: str, labels: Mapping[str, str] | None =
     svg = re.sub(r"<[^>]*>", lambda tag: _own(tag[0], name), svg)
     for stand_in, text in (labels or {}).items():
         svg = svg.replace(stand_in, escape(text), 1)
-    label = f'<svg role="img" aria-label="{escape(words.visible(alt))}"'
+    label = f'<svg role="img" aria-label="{escape(plain(alt))}"'
     return "\n".join(line for line in svg.replace("<svg", label, 1).splitlines() if line.strip())
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import Final
 
 import numpy as np
@@ -82,37 +80,6 @@ REQUESTS: Final = {
     "read": "readings of the cloud's state",
     "retried": "of these were sent again after a passing fault",
 }
-
-
-#: Everything that cannot be seen, or that changes how its neighbours look.
-_ODD: Final = re.compile(
-    "["
-    + "".join(
-        f"\\U{code:08x}"
-        for code in (*range(0x3000), 0xFEFF, *range(0xFFF0, 0x10000), *range(0xE0000, 0xE0200))
-        if unicodedata.category(chr(code)) in {"Cc", "Cf", "Zl", "Zp"}
-    )
-    + "\\xa0\\ud800-\\udfff\\ufffe\\uffff]"
-)
-
-
-def visible(text: str) -> str:
-    r"""Spell out characters that cannot be seen, or that reorder or break the text around them.
-
-    Control characters become their pictures; what directs the writing, joins or breaks without a
-    shape of its own becomes its number.
-
-    >>> visible("a\x00b\n\u202ec")
-    'a␀b␊[U+202E]c'
-    """
-    return _ODD.sub(_spelled, text)
-
-
-def _spelled(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code == 0x7F:
-        return "␡"
-    return chr(0x2400 + code) if code < 0x20 else f"[U+{code:04X}]"
 
 
 def number(value: int) -> str:

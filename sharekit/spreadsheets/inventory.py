@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from .. import spec
-
-#: Every rule a mark can name -> what the reader saw.
-MARKS: Final = {
-    "number-cell": "the cell holds a number, so the program that saved it may have changed digits",
-    "date-cell": "the cell holds a date or a time",
-    "boolean-cell": "the cell holds TRUE or FALSE",
-    "error-cell": "the cell holds an error such as #N/A",
-    "formula-without-value": "the cell holds a formula whose result was never saved",
-    "merged-cell": "the cell is merged into another, which alone holds the value",
-    "hidden-row": "the row is hidden, by a filter or by hand",
-    "hidden-sheet": "the whole sheet is hidden",
-    "state-column": "the column holds the image's or the share's present state, not a decision",
-    "default-used": "the sheet has no such column, so the given default was used",
-    "sheet-without-header": "no row of the sheet names an image ID column, so it was not read",
-}
-_INVISIBLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+from ..display import table
 
 
 @dataclass(frozen=True)
@@ -84,8 +66,9 @@ class Inventory:
     sources : tuple of Source
         The sheets, in the order they were read.
     marks : DataFrame
-        What the text alone does not show: ``rule`` (one of :data:`MARKS`), ``row_key`` (int64, -1
-        for a whole sheet), ``source`` (int32), ``field`` (str, ``""`` for none), ``value`` (str).
+        What the text alone does not show: ``rule`` (a name in :data:`sharekit.rules.RULES`),
+        ``row_key`` (int64, -1 for a whole sheet), ``source`` (int32), ``field`` (str, ``""`` for
+        none), ``value`` (str).
     """
 
     rows: pd.DataFrame
@@ -102,14 +85,9 @@ class Inventory:
 
     def _repr_html_(self) -> str:
         head = self.rows[["file", "sheet", "row", *spec.FIELDS]].head(5).astype("str")
-        lines = [_html_row("th", ["file", "sheet", "rows", "columns found"])]
-        lines += [_html_row("td", _summary(source)) for source in self.sources]
-        sample = [_html_row("th", list(head.columns))]
-        sample += [_html_row("td", list(row)) for row in head.itertuples(index=False)]
-        return (
-            f"<p><b>Inventory</b>: {len(self):,} rows</p><table>{''.join(lines)}</table>"
-            f"<p>The first rows:</p><table>{''.join(sample)}</table>"
-        )
+        sheets = pd.DataFrame([_summary(source) for source in self.sources])
+        found = table(sheets, title=f"Inventory: {len(self):,} rows")
+        return found + table(head, title="The first rows")
 
     def cell_addresses(self, rows: pd.DataFrame, field: str) -> pd.Series[str]:
         """Where the value of ``field`` stands in its sheet, such as ``B17``.
@@ -138,16 +116,11 @@ class Inventory:
         return pd.Series(np.array(texts, dtype=object)[codes], index=rows.index, dtype="str")
 
 
-def _summary(source: Source) -> list[str]:
+def _summary(source: Source) -> dict[str, object]:
     found = ", ".join(f"{name} ← {header}" for name, header in source.columns.items())
-    return [source.file, source.sheet, f"{source.rows:,}", found or "no header found, not read"]
-
-
-def _html_row(tag: str, cells: list[str]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{_visible(cell)}</{tag}>' for cell in cells)}</tr>"
-
-
-def _visible(text: str) -> str:
-    # Direction overrides would reorder what the reader sees, so they are spelled out.
-    spelled = _INVISIBLE.sub(lambda found: f"[U+{ord(found[0]):04X}]", text[:200])
-    return html.escape(spelled)
+    return {
+        "file": source.file,
+        "sheet": source.sheet,
+        "rows": source.rows,
+        "columns found": found or "no header found, not read",
+    }
