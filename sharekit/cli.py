@@ -7,6 +7,7 @@ Exit codes: 0 yes; 1 the answer is no; 2 usage or unreadable input; 3 unfinished
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -30,8 +31,8 @@ _RUN = click.argument("run", type=click.Path(path_type=Path))
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(sharekit.__version__, prog_name="sharekit")
-def cli() -> None:
-    r"""Accept or reject shared cloud images by the hundred, and prove what happened.
+def cli() -> None:  # noqa: D301 - the backspace is how click keeps lines apart
+    """Accept or reject shared cloud images by the hundred, and prove what happened.
 
     \b
     The road:  check → plan → review → approve → submit → report → verify
@@ -243,7 +244,7 @@ def report(run: Path, out: Sequence[Path], as_json: bool) -> None:
 @click.argument("reports", nargs=-1, type=click.Path(path_type=Path))
 @_AS_JSON
 def verify(run: Path, reports: Sequence[Path], as_json: bool) -> None:
-    """Check RUN, and REPORTS made from it, for any change: 0 intact, 1 tampered – and where."""
+    """Check RUN, and REPORTS made from it, for any change; exits 1 if there was one."""
     with console.busy("Verifying"):
         verdict = sharekit.verify(run, *reports)
 
@@ -294,6 +295,8 @@ def simulator(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; every way it can end is an exit code and one sentence."""
+    # Its own warnings on failed sign-ins would only repeat, in other words, what we say.
+    logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
     try:
         cli.main(arguments, prog_name="sharekit", standalone_mode=False)
     except click.exceptions.Exit as leave:

@@ -18,7 +18,7 @@ from .checks import Findings
 from .display import plain
 from .execution import Progress
 from .planning import Plan
-from .rules import RULES
+from .rules import RULES, SEVERITIES
 from .run import Run
 
 _EVERY = 5.0
@@ -98,13 +98,15 @@ def show_findings(findings: Findings, limit: int = 20) -> None:
     )
     if frame.empty:
         return
-    by = frame.groupby(["rule", "severity"], sort=False).size().sort_values(ascending=False)
+    by = frame.groupby(["severity", "rule"], sort=False).size().reset_index(name="cells")
+    by["order"] = by["severity"].map({name: i for i, name in enumerate(SEVERITIES)})
+    by = by.sort_values(["order", "cells"], ascending=[True, False]).drop(columns="order")
     rules = Table(box=None, pad_edge=False)
     for name in ("severity", "rule", "cells", "what"):
         rules.add_column(
             name, justify="right" if name == "cells" else "left", no_wrap=name != "what"
         )
-    for rule, severity, number in by.reset_index().to_numpy().tolist():
+    for severity, rule, number in by.to_numpy().tolist():
         what = RULES[rule].message.format(field="a mandatory value")
         rules.add_row(_styled(severity, _STYLE[severity]), rule, f"{number:,}", escape(what))
     console.print(rules)

@@ -24,6 +24,8 @@ from .simulator.server import make
 
 _FILES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 _REVIEWER = "Ada Reviewer"
+#: A cloud on an ordinary bad day: flow control, passing errors, a few images that fail.
+_FAULTS = "flow=0.1,p503=0.1,job_partial=0.01"
 
 
 def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, Any]:
@@ -60,6 +62,8 @@ def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, An
         sharekit.approve(plan, reviewer=_REVIEWER, fingerprint=plan.fingerprint[:12])
         step.say(f"{_REVIEWER} approves fingerprint {plan.fingerprint[:12]}")
         step("submit", f"sharekit submit {ledger}")
+        cloud.set_faults(Faults.parse(_FAULTS))
+        step.say("(the cloud now refuses some requests, and some images fail)")
         with console.RunBar() as bar:
             run = sharekit.submit(plan, clouds, progress=bar)
         step.show(lambda: console.show_run(run))

@@ -167,6 +167,8 @@ def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
 def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Each chunk in order as a plain dict: ``chunk``, :data:`COMMON`, ``images`` (sorted)."""
     sent = rows[rows["disposition"] == "planned"].sort_values(["chunk", "image_id"])
+    if sent.empty:
+        return
     images, facts = sent["image_id"].tolist(), sent[["chunk", *COMMON]]
     # A new request begins with every change, so that no row of a chunk can differ unseen.
     begins = (facts != facts.shift()).any(axis="columns").to_numpy(dtype=bool)

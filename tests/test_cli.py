@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,10 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from sharekit.cli import main
 from sharekit.simulator.faults import Faults
 from tests.conftest import World
 
@@ -21,19 +25,28 @@ PLAN_KEYS = {"rows", "planned", "blocked", "already", "duplicates", "chunks", "f
 RUN_KEYS = {"rows", "outcomes", "chunks", "requests", "fingerprint", "finished"}
 
 
-def shell(
-    *arguments: object, cwd: Path | None = None, stdin: bytes = b""
-) -> subprocess.CompletedProcess[bytes]:
-    """Run the command as a user does; nothing but sentences may come out of it."""
-    command = [sys.executable, "-W", "error::ResourceWarning", "-m", "sharekit"]
-    done = subprocess.run(
-        [*command, *map(str, arguments)], cwd=cwd, input=stdin, capture_output=True, check=False
-    )
-    assert b"Traceback" not in done.stderr, done.stderr.decode()
-    return done
+@dataclass
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
 
 
-def said(done: subprocess.CompletedProcess[bytes]) -> dict[str, object]:
+def shell(*arguments: object, cwd: Path | None = None, stdin: bytes = b"") -> Done:
+    """Run the command in this process; an exception that is not an exit code fails the test."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(cwd or Path.cwd())
+        patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as leave:
+            main([str(argument) for argument in arguments])
+    assert isinstance(leave.value.code, int)
+    return Done(leave.value.code, out.getvalue().encode(), err.getvalue().encode())
+
+
+def said(done: Done) -> dict[str, object]:
     """The one JSON object on stdout."""
     result = json.loads(done.stdout)
     assert isinstance(result, dict)
@@ -192,6 +205,7 @@ def test_report_names_its_forms(world: Make) -> None:
     wrong("report", "run.ledger", "no/audit.xlsx", code=2, says=["no"], cwd=w.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_is_taken_up(world: Make, number: signal.Signals) -> None:
     """Ctrl-C (or SIGTERM) in mid-run ends with exit 3; the same command then finishes the run."""

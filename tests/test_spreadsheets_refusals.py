@@ -57,7 +57,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
         (b"<html><table><tr><td>ID</td></tr></table>", "HTML"),
         (b'\n <?xml version="1.0"?><Workbook/>', "XML"),
         (json.dumps({"image_id": IMAGE}).encode(), "JSON"),
-        (gzip.compress(b"ID\n1\n"), "gzip"),
+        (gzip.compress(b"ID\n1\n", mtime=0), "gzip"),
         (b"\x7fELF\x02\x01\x01" + bytes(64), "neither a spreadsheet nor text"),
         (b"\xff\xfeI\x00D", "cannot|neither|no header"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Excel 97-2003"),

@@ -81,7 +81,7 @@ def test_an_edited_text_report_is_found(done: tuple[Path, list[Path]], name: str
     path = next(p for p in reports if p.name == name)
     path.write_bytes(path.read_bytes().replace(b"confirmed", b"c0nfirmed", 1))
     verdict = sharekit.verify(ledger, *reports)
-    assert [where.startswith(str(path)) for where, _ in verdict.problems] == [True]
+    assert [path.name in where for where, _ in verdict.problems] == [True]
 
 
 def test_an_edited_workbook_is_found(done: tuple[Path, list[Path]]) -> None:

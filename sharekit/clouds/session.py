@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import yaml
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from openstack import exceptions as sdk
@@ -66,8 +67,8 @@ def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clou
 
 
 def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
-    if config_file is not None and not Path(config_file).is_file():
-        raise UsageError(f"{config_file}: there is no such file.")
+    if config_file is not None:
+        _readable(Path(config_file))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -80,6 +81,20 @@ def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
             )
     except Exception as error:  # noqa: BLE001 - openstacksdk lets YAML errors through as they are
         raise UsageError(f"clouds.yaml cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _readable(config_file: Path) -> None:
+    # openstacksdk passes over what it cannot read, and would then only miss the cloud's name.
+    try:
+        content = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{config_file} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{config_file} cannot be read: {' '.join(str(error).split())}. Correct the file."
+        ) from None
+    if not isinstance(content, dict) or not isinstance(content.get("clouds"), dict):
+        raise UsageError(f"{config_file} names no clouds: it needs a `clouds:` section.")
 
 
 class _RoomySession(Session):  # type: ignore[misc, unused-ignore]

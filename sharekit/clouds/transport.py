@@ -239,8 +239,9 @@ def _causes(error: BaseException | None) -> Iterator[object]:
 
 _FATES: tuple[tuple[type | tuple[type, ...], str, bool], ...] = (
     (NameResolutionError, "cannot be found: its name does not resolve", False),
-    (ConnectTimeoutError, "does not answer: no connection in time", False),
+    # The order matters: to urllib3 a refused connection is a kind of connection time-out.
     (NewConnectionError, "cannot be reached: it refuses connections", False),
+    (ConnectTimeoutError, "does not answer: no connection in time", False),
     ((ksa.SSLError, requests.exceptions.SSLError), "failed the TLS check", False),
     ((ksa.ConnectTimeout, requests.Timeout), "did not answer in time", True),
     ((ksa.ConnectFailure, requests.ConnectionError), "cut the connection", True),

@@ -1,0 +1,56 @@
+"""Writes the pages that the code itself knows best: ``python -m docs.reference``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sharekit import spec
+from sharekit.cli import cli
+from sharekit.rules import markdown
+
+HERE = Path(__file__).parent
+
+
+def pages() -> dict[str, str]:
+    """Name and text of each generated page."""
+    return {"cli.md": _commands(), "rules.md": _rules()}
+
+
+def _commands() -> str:
+    parts = ["# The command line\n\nGenerated from the code by `make docs`.\n"]
+    top = click.Context(cli, info_name="sharekit", **cli.context_settings, terminal_width=100)
+    parts.append(f"```text\n{cli.get_help(top)}\n```\n")
+    for name, command in sorted(cli.commands.items()):
+        context = click.Context(
+            command, info_name=name, parent=top, terminal_width=100, **cli.context_settings
+        )
+        parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+def _rules() -> str:
+    outcomes = "\n".join(f"| `{name}` | {text} |" for name, text in spec.OUTCOMES.items())
+    errors = "\n".join(
+        f"| `{code}` | {spec.MEANINGS[code]} | {action.value} |"
+        for code, action in sorted(spec.REMEDIES.items())
+    )
+    return (
+        "# Rules, outcomes, error codes\n\nGenerated from the code by `make docs`.\n\n"
+        "## What every row is checked for\n\n"
+        "An error blocks its row; with `--strict` a warning is an error. A repair is made only\n"
+        "where no other reading is possible, and is recorded. Rule names are stable.\n\n"
+        f"{markdown()}\n\n## What can become of a row\n\n| outcome | meaning |\n|---|---|\n"
+        f"{outcomes}\n\n## What is done about the cloud's error codes\n\n"
+        f"| code | meaning | what sharekit does |\n|---|---|---|\n{errors}\n\n"
+        "An HTTP status without such a code: 401 signs in again once; 403 stops the project;\n"
+        "408, 429 and 5xx are tried again with backoff; 404 on the batch call means that the cloud\n"
+        "lacks it, so images go one by one; any other 4xx is split until the bad image stands\n"
+        "alone.\n"
+    )
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (HERE / name).write_text(text, encoding="utf-8")

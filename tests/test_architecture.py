@@ -1,0 +1,169 @@
+"""The house stays as it is drawn: layers, public names, sizes, rules and docs."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+import sharekit
+from docs import reference
+from sharekit.cli import cli
+from sharekit.rules import RULES, SEVERITIES
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "sharekit"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+#: Layers from the ground up; a module may import from its own layer and from lower ones.
+LAYERS = (
+    ("errors", "spec", "rules", "display", "record", "frames", "schema"),
+    ("spreadsheets", "clouds", "ledger", "environment", "scheduler"),
+    ("snapshot", "cells"),
+    ("shares",),
+    ("checks", "history"),
+    ("planning", "outcomes", "sending"),
+    ("approval", "run", "reviewing"),
+    ("execution", "reporting"),
+    ("recording",),
+    ("verification",),
+    ("console",),
+    ("cli", "demo", "simulator", "__init__", "__main__"),
+)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+#: What only some parts of the house may use.
+RESERVED = {
+    "requests": {"clouds"},
+    "keystoneauth1": {"clouds"},
+    "openstack": {"clouds"},
+    "click": {"cli", "demo"},
+    "rich": {"console"},
+    "sqlalchemy": {"ledger", "schema"},
+    "matplotlib": {"reporting"},
+    "werkzeug": {"simulator"},
+}
+
+
+def part(path: Path) -> str:
+    """The part of the house a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, at_top: bool = True) -> set[str]:
+    """Absolute names of what a module imports when it is loaded."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = ["sharekit", *path.relative_to(PACKAGE).parts[:-1]]
+    found: set[str] = set()
+    for node in tree.body if at_top else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            found.update([name] if node.module else [f"{name}.{a.name}" for a in node.names])
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_downward(path: Path) -> None:
+    """No module imports one of a higher layer, and every module has its place in the drawing."""
+    level = LEVEL[part(path)]
+    if path == PACKAGE / "__init__.py":
+        return
+    for name in imports(path):
+        if name.startswith("sharekit."):
+            assert LEVEL[name.split(".")[1]] <= level, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    """HTTP only in clouds, SQL only in the ledger, pandas in neither, and so on."""
+    for name in imports(path, at_top=False):
+        library = name.split(".")[0]
+        assert part(path) in RESERVED.get(library, {part(path)}), f"{path.name} imports {name}"
+        if library == "pandas":
+            assert part(path) not in ("clouds", "ledger", "schema")
+        if name.startswith("sharekit.simulator"):
+            assert part(path) in ("simulator", "demo")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_sizes(path: Path) -> None:
+    """A module has at most 400 lines, a function at most 60 without its docstring."""
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            told = node.body[0] if ast.get_docstring(node) else None
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            lines -= (told.end_lineno or 0) - told.lineno + 1 if told else 0
+            assert lines <= 60, f"{path.name}: {node.name} has {lines} lines"
+
+
+def test_public_names() -> None:
+    """At most 20 public names; each exists, and has a docstring that says more than its name."""
+    assert len(sharekit.__all__) <= 20
+    assert sorted(sharekit.__all__) == sharekit.__all__
+    for name in sharekit.__all__:
+        assert inspect.getdoc(getattr(sharekit, name))
+    with pytest.raises(AttributeError):
+        _ = sharekit.no_such_name
+
+
+def test_docstring_examples_run() -> None:
+    """Every example in a docstring gives what it says."""
+    tried = 0
+    for module in pkgutil.walk_packages([str(PACKAGE)], "sharekit."):
+        if not module.name.endswith("__main__"):
+            result = doctest.testmod(importlib.import_module(module.name))
+            assert result.failed == 0, module.name
+            tried += result.attempted
+    assert tried > 20
+
+
+def test_rules_are_whole() -> None:
+    """Each rule has a name, a known severity and phase, and an error says what to do."""
+    for name, rule in RULES.items():
+        assert re.fullmatch(r"[a-z-]+", name)
+        assert rule.severity in SEVERITIES
+        assert rule.phase in ("cell", "rows", "cloud")
+        assert rule.suggestion or rule.severity in ("repair", "info")
+
+
+def test_reference_is_the_codes_own() -> None:
+    """docs/cli.md and docs/rules.md are what the code says; `make docs` writes them anew."""
+    for name, text in reference.pages().items():
+        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, f"run `make docs`: {name}"
+
+
+def test_commands_of_the_docs_exist() -> None:
+    """Every `sharekit …` line in README and docs names a command and options that exist."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    checked = 0
+    for page in pages:
+        for block in re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(), re.DOTALL):
+            for line in re.findall(r"^(?:\$ )?sharekit (.*)$", block, re.MULTILINE):
+                words = line.split("#")[0].split()
+                command = cli.commands.get(words[0])
+                assert command is not None, f"{page.name}: {line}"
+                options = {o for p in command.params if isinstance(p, click.Option) for o in p.opts}
+                for word in words[1:]:
+                    if word.startswith("-") and word != "-":
+                        assert word.split("=")[0] in options, f"{page.name}: {line}"
+                checked += 1
+    assert checked > 10
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    """Every `make …` in README and CONTRIBUTING is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in ("README.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"`?make ([a-z]+)`?", (ROOT / page).read_text()))
+        assert named <= targets
+        assert named
