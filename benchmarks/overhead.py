@@ -178,9 +178,7 @@ def _put(
     return project, f"{base}/v1/{project}/jobs/{answer.json()['job_id']}", time.monotonic()
 
 
-def _poll(
-    session: requests.Session, tokens: Mapping[str, str], job: tuple[str, str, float]
-) -> str:
+def _poll(session: requests.Session, tokens: Mapping[str, str], job: tuple[str, str, float]) -> str:
     project, url, sent = job
     time.sleep(max(0.0, sent + spec.FIRST_POLL_SECONDS - time.monotonic()))
     answer = session.get(url, headers={"X-Auth-Token": tokens[project]})

@@ -31,7 +31,7 @@ _RUN = click.argument("run", type=click.Path(path_type=Path))
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(sharekit.__version__, prog_name="sharekit")
-def cli() -> None:  # noqa: D301 - the backspace is how click keeps lines apart
+def cli() -> None:
     """Accept or reject shared cloud images by the hundred, and prove what happened.
 
     \b
@@ -65,7 +65,7 @@ def _signing_in(command: _Command) -> _Command:
             click.option("--cloud", "clouds", multiple=True, metavar="NAME",
                          help="An entry in clouds.yaml; repeat it for each project."),
             click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
-                         help="Use this clouds.yaml instead of the usual places."),
+                         help="Use this clouds.yaml; without --cloud, all its entries."),
         )
     ):  # fmt: skip
         command = option(command)

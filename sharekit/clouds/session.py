@@ -31,7 +31,8 @@ def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clou
     Parameters
     ----------
     *names
-        Names of entries in ``clouds.yaml``; without any, what the ``OS_*`` variables say.
+        Names of entries in ``clouds.yaml``; without any, all entries of ``config_file``, or,
+        without that too, what the ``OS_*`` variables say.
     config_file
         A ``clouds.yaml`` to use instead of the ones found by openstacksdk's rules
         (``$OS_CLIENT_CONFIG_FILE``, the working directory, ``~/.config/openstack``,
@@ -57,7 +58,9 @@ def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clou
     """
     config = _config(config_file)
     clouds: dict[str, Cloud] = {}
-    for name in names or ("envvars",):
+    if not names:
+        names = ("envvars",) if config_file is None else tuple(_entries(Path(config_file)))
+    for name in names:
         cloud = _cloud(config, name)
         if cloud.project_id in clouds:
             other = clouds[cloud.project_id].name
@@ -68,7 +71,7 @@ def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clou
 
 def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
     if config_file is not None:
-        _readable(Path(config_file))
+        _entries(Path(config_file))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -83,7 +86,7 @@ def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
         raise UsageError(f"clouds.yaml cannot be read: {' '.join(str(error).split())}") from None
 
 
-def _readable(config_file: Path) -> None:
+def _entries(config_file: Path) -> list[str]:
     # openstacksdk passes over what it cannot read, and would then only miss the cloud's name.
     try:
         content = yaml.safe_load(config_file.read_text(encoding="utf-8"))
@@ -95,6 +98,7 @@ def _readable(config_file: Path) -> None:
         ) from None
     if not isinstance(content, dict) or not isinstance(content.get("clouds"), dict):
         raise UsageError(f"{config_file} names no clouds: it needs a `clouds:` section.")
+    return [str(name) for name in content["clouds"]]
 
 
 class _RoomySession(Session):  # type: ignore[misc, unused-ignore]

@@ -1,0 +1,55 @@
+"""What is installed from the wheel is what was tested from the tree."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_the_wheel_works(tmp_path: Path) -> None:
+    """The built wheel holds the whole package, and its command runs the demo from it alone."""
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)]
+    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
+    wheel = next(tmp_path.glob("sharekit_ims-*.whl"))
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    tree = {
+        str(p.relative_to(ROOT))
+        for p in (ROOT / "sharekit").rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    }
+    assert tree <= inside
+    assert {p.split("/")[0] for p in inside} == {
+        "sharekit",
+        wheel.name.rsplit("-", 3)[0] + ".dist-info",
+    }
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=True)
+    python = home / "bin" / "python"
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel], check=True
+    )
+    # The libraries come from where the tests run; the package itself only from the wheel.
+    site = next(p for p in sys.path if p.endswith("site-packages"))
+    packages = next((home / "lib").glob("python*/site-packages"))
+    (packages / "libraries.pth").write_text(f"{site}\n")
+    where = subprocess.run(
+        [python, "-I", "-c", "import sharekit; print(sharekit.__file__)"],
+        check=True, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert Path(where.stdout.strip()).is_relative_to(home)
+    done = subprocess.run(
+        [home / "bin" / "sharekit", "demo", "d", "--rows=40"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "d" / "audit.html").stat().st_size > 10_000
