@@ -88,21 +88,23 @@ class World:
         }
 
 
+@pytest.fixture(scope="session")
+def _simulator() -> Iterator[Simulator]:
+    """One simulated cloud for all tests of a worker; each test starts it afresh."""
+    with start(build_sample(1).seed) as cloud:
+        yield cloud
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def world(tmp_path: Path, _simulator: Simulator) -> Callable[..., World]:
     """Make a :class:`World`, as in ``world(rows=60, faulty=0.1, faults="p503=0.1")``."""
-    started: list[Simulator] = []
 
     def make(rows: int = 60, faulty: float = 0.0, faults: str = "", **settings: object) -> World:
         sample = build_sample(rows, faulty=faulty)
         shares = write_workbook(sample, tmp_path / "shares.xlsx")
-        cloud = start(
-            sample.seed, faults=Faults.parse(faults), **({"job_seconds": 0.02} | settings)
-        )
-        started.append(cloud)
-        config = cloud.write_clouds_yaml(tmp_path / "clouds.yaml")
-        return World(sample, cloud, shares, config, tmp_path)
+        _simulator.reset(sample.seed, **({"job_seconds": 0.02} | settings))
+        _simulator.set_faults(Faults.parse(faults))
+        config = _simulator.write_clouds_yaml(tmp_path / "clouds.yaml")
+        return World(sample, _simulator, shares, config, tmp_path)
 
-    yield make
-    for cloud in started:
-        cloud.stop()
+    return make

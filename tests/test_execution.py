@@ -77,7 +77,8 @@ def test_sent_as_previewed(world: Make) -> None:
 
 @pytest.mark.parametrize(
     "faults",
-    ["p503=0.3", "p500=0.3", "p429=0.3,retry_after=0", "flow=0.4", "cut_before=0.3",
+    ["p503=0.3", "p500=0.3", "p429=0.3,retry_after=0", "flow=0.4",
+     pytest.param("cut_before=0.3", marks=pytest.mark.slow),
      "cut_after=0.4", "garbage=0.3", "no_results=1", "token_kill=0.2"],
 )  # fmt: skip
 def test_passing_faults_cost_nothing(world: Make, faults: str) -> None:
@@ -91,6 +92,7 @@ def test_passing_faults_cost_nothing(world: Make, faults: str) -> None:
     assert_true_to(w, run)
 
 
+@pytest.mark.slow
 def test_lost_answer_is_not_resent_blindly(world: Make) -> None:
     """After a lost answer the same images are sent again only once they were read back."""
     w = world(rows=60)
@@ -197,6 +199,7 @@ def test_a_lie_is_contradicted(world: Make) -> None:
     assert set(run.rows["observed"]) == {"pending"}
 
 
+@pytest.mark.slow
 def test_job_that_never_ends(world: Make) -> None:
     """A job that never ends leaves its rows unknown and the run unfinished; nothing is resent."""
     w = world(rows=8)
@@ -263,6 +266,7 @@ def test_too_many_failures_stop_the_run(world: Make) -> None:
     assert again.counts["pending"] == 0
 
 
+@pytest.mark.slow
 def test_stop_and_resume(world: Make) -> None:
     """A run stopped in the middle is taken up by the same call, and nothing changes twice."""
     w = world(rows=60, faults="latency=0.1")
