@@ -357,7 +357,9 @@ def _done(result: dict[str, Any], as_json: bool, show: Callable[[], object]) -> 
 def _verdict(run: sharekit.Run) -> int:
     if not run.finished:
         return 3
-    return 0 if run.good else 1
+    if run.good:
+        return 0
+    return 4 if run.denied else 1
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -18,15 +18,16 @@ success       not read           ``claimed``
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 
-from .history import History
+from .history import History, Piece
 
 _KEY = ["project_id", "image_id"]
-_CLAIMS = [
-    *_KEY, "wanted", "claimed", "sent", "state", "code", "reason", "last_chunk", "job_id",
+_FACTS = [
+    "project_id", "wanted", "claimed", "sent", "state", "code", "reason", "last_chunk", "job_id",
     "request_id",
 ]  # fmt: skip
 #: What a look before sending may decide about a row that was planned.
@@ -97,16 +98,35 @@ def _verdict(keyed: pd.DataFrame) -> pd.Series:
 
 
 def _claims(history: History) -> pd.DataFrame:
-    lines = [
-        (
-            piece.project_id, image, piece.wanted, piece.claim(image),
-            "yes" if piece.attempts else "", piece.state, piece.code, piece.reason,
-            piece.chunk, piece.job_id, piece.request_id,
-        )
-        for piece in history.leaves()
-        for image in piece.images
-    ]  # fmt: skip
-    return pd.DataFrame(lines, columns=_CLAIMS, dtype="str")
+    pieces = history.leaves()
+    counts = np.array([len(piece.images) for piece in pieces], dtype="int64")
+    facts = pd.DataFrame([_facts(piece) for piece in pieces], columns=_FACTS, dtype="str")
+    claims = facts.loc[facts.index.repeat(counts)].reset_index(drop=True)
+    claims["image_id"] = pd.Series(
+        chain.from_iterable(piece.images for piece in pieces), index=claims.index, dtype="str"
+    )
+    # Only jobs that name single images differ from what is said of the whole piece.
+    ends = counts.cumsum()
+    for piece, end in zip(pieces, ends.tolist(), strict=True):
+        if piece.results:
+            start = end - len(piece.images)
+            claims.loc[start : end - 1, "claimed"] = [piece.claim(image) for image in piece.images]
+    return claims
+
+
+def _facts(piece: Piece) -> tuple[str, ...]:
+    return (
+        piece.project_id,
+        piece.wanted,
+        piece.claim(""),
+        "yes" if piece.attempts else "",
+        piece.state,
+        piece.code,
+        piece.reason,
+        piece.chunk,
+        piece.job_id,
+        piece.request_id,
+    )
 
 
 def _joined(left: pd.DataFrame, right: pd.DataFrame, suffix: str = "") -> pd.DataFrame:

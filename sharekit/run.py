@@ -77,6 +77,12 @@ class Run:
         planned = self.plan.rows["disposition"] == "planned"
         return bool(self.rows.loc[planned, "outcome"].isin(["confirmed", "already"]).all())
 
+    @property
+    def denied(self) -> bool:
+        """Whether every planned row failed because the caller has no right to decide it."""
+        rows = self.rows[self.plan.rows["disposition"] == "planned"]
+        return len(rows) > 0 and bool(rows["code"].isin(spec.NO_RIGHT).all())
+
     def outcome_lines(self) -> list[tuple[Any, ...]]:
         """Every row as the ledger stores it."""
         columns = (self.rows[name].tolist() for name in OUTCOME_COLUMNS[1:])

@@ -138,6 +138,8 @@ _CODES: Final = {
 REMEDIES: Final = {
     f"IMG.{number}": action for action, numbers in _CODES.items() for number in numbers.split()
 }
+#: Codes that say that the caller has no right to do this.
+NO_RIGHT: Final = frozenset({"IMG.0026", "HTTP403"})
 _MEANING: Final = {
     "0060": "too many tasks at once",
     "0027": "an image ID is unknown",

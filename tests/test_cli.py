@@ -198,6 +198,16 @@ def test_cloud_that_refuses(world: Make) -> None:
     wrong("plan", w.shares, w.folder / "r.ledger", *options, code=4, says=says, cwd=w.folder)
 
 
+def test_no_right_at_all(world: Make) -> None:
+    """When the cloud denies every decision for want of rights, submit ends with exit 4."""
+    w = world(rows=6)
+    w.config.write_text(w.cloud.clouds_yaml(user="reader"))
+    w.approved()
+    done = shell("submit", "run.ledger", f"--clouds-yaml={w.config}", "--json", cwd=w.folder)
+    assert done.returncode == 4
+    assert said(done)["outcomes"]["failed"] == 6
+
+
 def test_report_names_its_forms(world: Make) -> None:
     """A report of an unknown suffix, or into a folder that is not there, is refused."""
     w = world(rows=5)

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from .. import spec
-from ..errors import CloudError, Refused, UsageError
+from ..errors import NoAnswer, Refused, UsageError
 from .transport import Reply, Transport, error_of
 
 APIS = ("auto", "batch", "native")
@@ -309,7 +309,7 @@ def _job(reply: Reply) -> JobState:
     code = body.get("error_code") or entities.get("error_code") or ""
     reason = body.get("fail_reason") or entities.get("addition_error_msg") or ""
     if not status:
-        raise CloudError("The cloud's answer about a job has no status.")
+        raise NoAnswer("the answer about the job has no status")
     return JobState(
         done=status.lower() in spec.JOB_DONE,
         failed=status.lower() in spec.JOB_FAILED,
