@@ -1,9 +1,9 @@
 """CPU and memory of read, check and plan, against ``pandas.read_excel`` and pandera.
 
 Each side works in a process of its own, so that imports and memory are its own. The usual stack
-gets the same rules, and must flag the same rows but one kind: an ID kept as a number, which it reads
-as plausible digits. It repairs nothing, so what sharekit repairs it flags. It makes no plan and
-writes no ledger; sharekit does both.
+gets the same rules, and must flag the same rows but one kind: an ID kept as a number, which it
+reads as plausible digits. It repairs nothing, so what sharekit repairs it flags. It makes no plan
+and writes no ledger; sharekit does both.
 """
 
 from __future__ import annotations

@@ -1,0 +1,62 @@
+"""The benchmarks keep working; what they measure is never tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import __main__ as command
+from benchmarks import overhead, reading
+from benchmarks.table import Table
+
+
+def test_overhead_counts_every_call() -> None:
+    """Each chunk costs the bare loop two calls, and sharekit at least as many."""
+    table = overhead.run(chunks=9, images=(3,), latency=0.0, at_once=4, repetitions=1)
+    ours, bare = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert ours["chunks"] == bare["chunks"]
+    assert bare["calls"] == 2 * bare["chunks"]
+    assert ours["calls"] > bare["calls"]
+    assert min(ours["wall s"], bare["wall s"]) > 1.0, "no job may be looked at sooner"
+
+
+@pytest.mark.slow
+def test_reading_compares_like_with_like() -> None:
+    """Both sides flag the same rows, except IDs kept as numbers, which only sharekit sees."""
+    table = reading.run(sizes=(800,), repetitions=1)
+    lines = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    ours, usual = lines[::2], lines[1::2]
+    assert [line["rows"] for line in lines] == [800] * 4
+    assert all(a["rows flagged"] > b["rows flagged"] for a, b in zip(ours, usual, strict=True))
+    assert all(line["work s"] < line["whole process s"] for line in lines)
+
+
+def test_reading_refuses_sides_that_disagree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A side that checks less than the other is no measure for it."""
+    lax = {"work": 1.0, "flagged": 3, "numbers": 0, "duplicates": 1}
+    strict = lax | {"flagged": 5, "numbers": 1}
+    sides = {"sharekit": strict, "usual": lax}
+    monkeypatch.setattr(reading, "_measured", lambda side, *_: sides[side])
+    with pytest.raises(RuntimeError, match="do not agree"):
+        reading._both(tmp_path / "shares.xlsx", tmp_path, 1)
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_the_command_writes_what_it_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, met: bool
+) -> None:
+    """The results file holds command, machine and tables; the exit code says if the aim is met."""
+    table = Table("Speed", "fast", met, ("what", "s"), [("all", 1.25)])
+    monkeypatch.setitem(command.BENCHMARKS, "reading", lambda: table)
+    file = tmp_path / "results.md"
+    result = CliRunner().invoke(command.main, ["reading", "--output", str(file)])
+    text = file.read_text(encoding="utf-8")
+    assert result.exit_code == (0 if met else 1)
+    assert "| all | 1.25 |" in result.stdout
+    assert table.markdown() in text
+    assert "`python -m benchmarks reading`" in text
+    assert "cores" in text
