@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def _workbooks(folder: Path, size: int) -> dict[str, Path]:
     }
 
 
-def _write_shared(columns: dict[str, list[object]], path: Path) -> None:
+def _write_shared(columns: Mapping[Any, list[Any]], path: Path) -> None:
     """Write as Excel does: text in one shared table, and ``#N/A`` as the result of a formula."""
     import xlsxwriter
 

@@ -96,7 +96,7 @@ def _types(part: Part) -> Iterator[_Mark]:
     if part.grid.typed is None:
         return
     fields = {field: part.fields[field] for field in _TEXT_FIELDS if field in part.fields}
-    doubtful = {f: _matches(part.cells[c], _TYPED) for f, c in fields.items()}
+    doubtful = {f: _doubtful(part.cells[c]) for f, c in fields.items()}
     places = np.flatnonzero(np.logical_or.reduce([*doubtful.values()]))
     if not places.size:
         return
@@ -109,6 +109,18 @@ def _types(part: Part) -> Iterator[_Mark]:
         for rule, hits in found.items():
             if rule:
                 yield _Mark(rule, np.array([p for p, _ in hits]), field, [v for _, v in hits])
+
+
+def _doubtful(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    hits = _matches(column, _TYPED)
+    long = _matches(column, r"\A[1-9][0-9]{19,}\z")
+    if not long.any():
+        return hits
+    # A number cell prints the exact value of its 53 bits; hardly any ID made of digits is one.
+    texts = column.filter(pa.array(long)).dictionary_encode().combine_chunks()
+    exact = [int(float(text)) == int(text) for text in texts.dictionary.to_pylist()]
+    hits[np.flatnonzero(long)] = np.array(exact, bool)[texts.indices.to_numpy()]
+    return hits
 
 
 def _matches(column: pa.ChunkedArray, pattern: str) -> NDArray[np.bool_]:
