@@ -227,11 +227,14 @@ def _sheet_line(inventory: Inventory, found: Found) -> pd.DataFrame:
 
 
 def _cell_lines(inventory: Inventory, found: Found) -> pd.DataFrame:
-    rows = inventory.rows.loc[found.keys.tolist(), ["file", "sheet", "row", "source"]]
+    # Row keys count from 0, so they are positions; taking by position needs no look-up.
+    rows = inventory.rows[["file", "sheet", "row", "source"]].take(found.keys)
     lines = rows[["file", "sheet", "row"]].assign(row_key=found.keys, column="", cell="", value="")
     if found.field:
         lines["column"] = inventory.column_headers(rows, found.field)
         lines["cell"] = inventory.cell_addresses(rows, found.field)
-        raw = inventory.rows[found.field] if found.value is None else found.value
-        lines["value"] = raw.loc[found.keys.tolist()].astype("str")
-    return pd.DataFrame(lines)
+        if found.value is None:
+            lines["value"] = inventory.rows[found.field].take(found.keys)
+        else:
+            lines["value"] = found.value.loc[found.keys.tolist()].astype("str")
+    return lines

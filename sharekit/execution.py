@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from time import monotonic
@@ -100,8 +100,7 @@ def submit(
         current = load_from(book)
         yes = approval.require(book, current.fingerprint)
         _covered(current, clouds)
-        _Submission(book, current, clouds, settings, progress, stop).carry_out(yes)
-        return load_run(book)
+        return _Submission(book, current, clouds, settings, progress, stop).carry_out(yes)
 
 
 class _Submission:
@@ -121,9 +120,9 @@ class _Submission:
         self.observed = observed_states(book)
         self.unreadable: set[str] = set()
 
-    def carry_out(self, yes: approval.Approval) -> None:
+    def carry_out(self, yes: approval.Approval) -> Run:
         if finished(self.book):
-            return
+            return load_run(self.book)
         self._begin(yes)
         try:
             self._take_up()
@@ -139,7 +138,8 @@ class _Submission:
         except (SharekitError, OSError) as error:
             self._end(str(error))
             raise
-        self._end(str(self.sender.stopped_because or ("stopped" if self._stopping() else "")))
+        why = self.sender.stopped_because or ("stopped" if self._stopping() else "")
+        return self._end(str(why))
 
     def _begin(self, yes: approval.Approval) -> None:
         clouds = [
@@ -204,6 +204,7 @@ class _Submission:
     def _read_back(self) -> None:
         """Read the cloud until it shows what was claimed, a few times at the most."""
         self.phase = "reading back"
+        self._tick()
         for attempt in range(self.settings.looks):
             todo = self._unproven()
             if not todo or (attempt and self._stopping()):
@@ -288,7 +289,7 @@ class _Submission:
             Progress(self.phase, self.total, done, self.sender.failed, flying, elapsed, left)
         )
 
-    def _end(self, why: str) -> None:
+    def _end(self, why: str) -> Run:
         """Write every row's outcome; the run is finished if nothing can change any more."""
         self._count()
         if why:
@@ -300,6 +301,7 @@ class _Submission:
             self.book.append("settled", {"counts": run.counts, "digest": digest})
             if not why and not any(run.counts[name] for name in spec.OPEN):
                 self.book.append("finished", {"rows": len(lines), "counts": run.counts})
+        return replace(run, finished=finished(self.book))
 
 
 def _looks(planned: pd.DataFrame, seen: Snapshot, *, strict: bool) -> pd.DataFrame:

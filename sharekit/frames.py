@@ -19,7 +19,8 @@ def to_bytes(frame: pd.DataFrame) -> bytes:
     """
     table = pa.Table.from_pandas(frame, preserve_index=frame.index.name is not None)
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    # Most columns are IDs, nearly all different: dictionaries would only cost time and room.
+    pq.write_table(table, sink, compression="zstd", use_dictionary=False)
     return sink.getvalue()
 
 

@@ -30,7 +30,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -39,6 +39,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
+import sqlalchemy.dialects.sqlite  # loaded now, not at the first connection
 from filelock import FileLock, Timeout
 from sqlalchemy.pool import StaticPool
 
@@ -150,9 +151,11 @@ class Ledger:
     def close(self) -> None:
         """Close the file; after writing it is one file again, without side files."""
         if self._file_lock is not None:
-            self._connection.rollback()
-            # One file is what people copy, so the write-ahead log is folded in.
-            self._connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
+            # One file is what people copy, so the write-ahead log is folded in; where the disk is
+            # full or gone that cannot be, and the log keeps what was committed.
+            with suppress(sa.exc.SQLAlchemyError):
+                self._connection.rollback()
+                self._connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
         self._connection.close()
         self._connection.engine.dispose()
         if self._file_lock is not None:

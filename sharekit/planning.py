@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from . import frames, spec
 from .checks import Findings, check
@@ -138,15 +140,15 @@ def plan(
     """
     path = Path(ledger)
     made = _make(path, findings, chunk_size, max_images)
-    with Ledger.create(path) as book:
-        try:
-            with book.transaction():
-                book.append("created", environment())
-                _record_inputs(book, findings)
-                record(book, made, chunk_size, max_images)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+    book = Ledger.create(path)
+    try:
+        with book, book.transaction():
+            book.append("created", environment())
+            _record_inputs(book, findings)
+            record(book, made, chunk_size, max_images)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return made
 
 
@@ -302,11 +304,14 @@ def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | Non
 
 def _numbered(rows: pd.DataFrame, size: int) -> pd.Series:
     sent = rows.loc[rows["disposition"] == "planned", [*COMMON, "image_id"]]
-    sent = sent.sort_values([*COMMON, "image_id"])
-    group = sent.groupby(list(COMMON), sort=True)
-    part = group.cumcount() // size
-    number = (part == part.shift()) & (group.ngroup() == group.ngroup().shift())
-    return (~number).cumsum().reindex(rows.index).astype("Int64")
+    kind = sent.groupby(list(COMMON), sort=True).ngroup()
+    keys = pa.table({"kind": pa.array(kind), "image_id": pa.array(sent["image_id"])})
+    order = pc.sort_indices(keys, [("kind", "ascending"), ("image_id", "ascending")])
+    kind = kind.iloc[order.to_numpy()]
+    part = kind.groupby(kind).cumcount() // size
+    begins = (part != part.shift()) | (kind != kind.shift())
+    numbers: pd.Series = begins.cumsum().reindex(rows.index).astype("Int64")
+    return numbers
 
 
 def _chunks(rows: pd.DataFrame, seen: Snapshot | None) -> pd.DataFrame:

@@ -11,15 +11,17 @@ from collections.abc import Callable
 from time import monotonic
 
 Step = Callable[[], None]
+#: So many open steps for each worker before nothing new is begun.
+_OPEN = 16
 
 
 class Scheduler:
     """Runs steps on ``workers`` threads, each not before its time.
 
-    Steps with a time (a job to look at, a request to repeat) go before those that only wait for
-    their turn, so that what was begun is ended before more is begun. A step may :meth:`add` further
-    steps. After :meth:`stop`, steps under way are ended, the rest is dropped. The first exception
-    in a step stops everything and comes out of :meth:`run`.
+    What waits for its turn is begun first, so that jobs run meanwhile; but once many steps with a
+    time (a job to look at, a request to repeat) are open, they go first. A step may :meth:`add`
+    further steps. After :meth:`stop`, steps under way are ended, the rest is dropped. The first
+    exception in a step stops everything and comes out of :meth:`run`.
     """
 
     def __init__(self, workers: int) -> None:
@@ -83,6 +85,9 @@ class Scheduler:
         left = bool(self._timed or self._waiting)
         return self.in_flight > 0 or (left and not self.stopped.is_set())
 
+    def _timed_first(self) -> bool:
+        return not self._waiting or len(self._timed) > _OPEN * self.workers
+
     def _work(self) -> None:
         while (step := self._next()) is not None:
             try:
@@ -99,7 +104,7 @@ class Scheduler:
         with self._changed:
             while not self.stopped.is_set():
                 wait = self._timed[0][0] - monotonic() if self._timed else None
-                if wait is not None and wait <= 0:
+                if wait is not None and wait <= 0 and self._timed_first():
                     self.in_flight += 1
                     return heapq.heappop(self._timed)[2]
                 if self._waiting:

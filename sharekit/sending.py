@@ -119,7 +119,7 @@ class Sender:
             method=request[0], url=request[1], body=request[2],
         )  # fmt: skip
         try:
-            answer = cloud.change(request)
+            answer = cloud.change(request, token)
         except NoAnswer as silence:
             self._unanswered(piece, silence, tries, since)
         except Refused as refusal:

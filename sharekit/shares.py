@@ -12,7 +12,8 @@ from .snapshot import Snapshot
 
 def identified(rows: pd.DataFrame) -> pd.Series:
     """Which rows name an image and a project in legal form."""
-    return _legal(rows["image_id"], spec.UUID) & _legal(rows["project_id"], spec.PROJECT)
+    # Images are nearly all different, projects nearly all the same: only these are factorised.
+    return matches(rows["image_id"], spec.UUID) & _legal(rows["project_id"], spec.PROJECT)
 
 
 def _legal(values: pd.Series, pattern: str) -> pd.Series:
@@ -119,13 +120,10 @@ def twice(rows: pd.DataFrame, blocked: pd.Series, skipped: Keys) -> tuple[list[F
     carried = pd.Series(np.nan, index=rows.index, dtype="float64")
     valid = identified(rows) & rows["status"].isin(spec.STATUSES) & ~rows.index.isin(skipped)
     live = rows[valid]
-    images, _ = pd.factorize(live["image_id"])
-    projects, names = pd.factorize(live["project_id"])
-    share = pd.Series(images.astype("int64") * (len(names) + 1) + projects, index=live.index)
-    share = share[share.duplicated(keep=False)]
-    if share.empty:
+    several = live[live.duplicated(["image_id", "project_id"], keep=False)]
+    if several.empty:
         return [], carried
-    several = live.loc[share.index]
+    share = several.groupby(["image_id", "project_id"], sort=False).ngroup()
     decision, _ = pd.factorize(several["status"] + "|" + several["vault_id"])
     decided = pd.Series(decision, index=share.index)
     conflict = decided.groupby(share).transform("nunique") > 1

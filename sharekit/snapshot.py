@@ -16,7 +16,7 @@ from .ledger import now
 #: Shares that no listing shows are looked up one by one (a hidden image is only found so), but
 #: not more of them than this for each project.
 SINGLE_LOOKUPS = 200
-_READERS = 8
+_READERS = 16
 _MEMBERS = ("project_id", "image_id", "state", "owner", "name", "whole_image", "size")
 _VAULTS = ("project_id", "vault_id", "name", "object_type", "protect_type", "status", "free")
 _PROJECTS = ("project_id", "cloud", "region", "api", "ims", "image", "account", "vaults")

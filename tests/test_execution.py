@@ -270,7 +270,7 @@ def test_too_many_failures_stop_the_run(world: Make) -> None:
 def test_stop_and_resume(world: Make) -> None:
     """A run stopped in the middle is taken up by the same call, and nothing changes twice."""
     w = world(rows=60, faults="latency=0.1")
-    plan = w.approved(chunk_size=2)
+    plan = w.approved(chunk_size=1)
     stop = threading.Event()
 
     def watch(now: sharekit.execution.Progress) -> None:

@@ -196,10 +196,10 @@ class Cloud:
         """Return method, URL and body of the native call for one image (Glance)."""
         return native_request(image_id, chunk, self.image)
 
-    def change(self, request: tuple[str, str, dict[str, Any]]) -> Answer:
-        """Send one changing request, once; errors as :meth:`Transport.call`."""
+    def change(self, request: tuple[str, str, dict[str, Any]], token: str) -> Answer:
+        """Send one changing request, once, with a token; errors as :meth:`Transport.call`."""
         method, url, body = request
-        reply: Reply = self.transport.call(method, url, json=body)
+        reply: Reply = self.transport.call(method, url, body=body, token=token)
         if "error" in reply.body or "error_code" in reply.body:
             code, message = error_of(reply.body)
             raise Refused(message, http=400, code=code or "HTTP200", request_id=reply.request_id)
@@ -215,15 +215,15 @@ class Cloud:
         with_results = f"{self.ims}/v1/{self.project_id}/jobs/{job_id}"
         progress = f"{self.ims}/v1/cloudimages/job/{job_id}"
         if self.job_api == "results":
-            return _job(self.transport.signed_in(lambda: self.transport.call("GET", with_results)))
+            return _job(self.transport.get(with_results))
         if self.job_api == "progress":
-            return _job(self.transport.signed_in(lambda: self.transport.call("GET", progress)))
+            return _job(self.transport.get(progress))
         try:
-            return _job(self.transport.signed_in(lambda: self.transport.call("GET", with_results)))
+            return _job(self.transport.get(with_results))
         except Refused as refusal:
             if refusal.http != 404:
                 raise
-        state = _job(self.transport.signed_in(lambda: self.transport.call("GET", progress)))
+        state = _job(self.transport.get(progress))
         self.job_api = "progress"
         return state
 
