@@ -23,7 +23,11 @@ from .grid import Area, FinePrint
 
 _CHUNK: Final = 1 << 20
 #: Longer than any word searched for, so that none is missed between two chunks.
-_OVERLAP: Final = 16
+_OVERLAP: Final = 1024
+#: A formula that no value follows: only then does a sheet with formulas need the exact reading.
+_LOST: Final = re.compile(
+    rb"(?:</f>|<f(?: [^<>]*)?/>)(?:[^<]|<[^v]|<v/|<v(?: [^<>]*)?><|<v [^<>]*/>)"
+)
 _FIRST_COLUMN: Final = re.compile(rb'<c r="A\d+"[^>/]*>\s*<(?:is>|v>[^<])')
 _CELL: Final = re.compile("([A-Z]+)([0-9]+)")
 _OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
@@ -90,7 +94,7 @@ def glance(stream: IO[bytes]) -> Glance:
         if part == "cells":
             end = text.find(b"</sheetData>")
             cells = text if end < 0 else text[:end]
-            exact = exact or b"hidden=" in cells or b"</f>" in cells
+            exact = exact or b"hidden=" in cells or _LOST.search(cells) is not None
             # Every error's text begins with this; one rare letter is found at once.
             errors = errors or b"#" in cells
             if end >= 0:
