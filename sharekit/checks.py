@@ -186,55 +186,77 @@ def _blocked(rows: pd.DataFrame, found: Iterable[Found], *, strict: bool) -> pd.
 
 
 def _frame(inventory: Inventory, found: list[Found], *, strict: bool) -> pd.DataFrame:
-    pieces = [_piece(inventory, f, strict=strict) for f in found if len(f.keys) or f.source >= 0]
-    columns = ["row_key", "field", *COLUMNS]
-    if not pieces:
-        empty = pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
-        return empty.astype({"row_key": "int64", "row": "int64"})
-    frame = pd.concat(pieces, ignore_index=True)
-    order = frame["rule"].map({name: i for i, name in enumerate(RULES)})
-    frame = frame.assign(order=order).sort_values(["row_key", "order", "field"], kind="stable")
-    return frame[columns].reset_index(drop=True)
+    cells = [f for f in found if len(f.keys) and f.source < 0]
+    sheets = [f for f in found if f.source >= 0]
+    said = _said([*cells, *sheets], strict=strict)
+    hit = np.repeat(np.arange(len(said)), [*map(_length, cells), *(1 for _ in sheets)])
+    lines = pd.concat([_cell_lines(inventory, cells), _sheet_lines(inventory, sheets)])
+    order = np.lexsort((said["place"].to_numpy()[hit], lines["row_key"].to_numpy()))
+    said = said.drop(columns="place").take(hit[order]).reset_index(drop=True)
+    lines = lines.take(order).reset_index(drop=True)
+    return pd.concat([lines, said], axis="columns")[["row_key", "field", *COLUMNS]]
 
 
-def _piece(inventory: Inventory, found: Found, *, strict: bool) -> pd.DataFrame:
-    """One rule's hits as lines of the findings."""
-    lines = _sheet_line(inventory, found) if found.source >= 0 else _cell_lines(inventory, found)
-    rule = RULES[found.rule]
-    message = rule.message.format(field=found.field)
-    if found.note and found.source < 0:
-        message = f"{message} ({found.note})"
-    lines = lines.assign(
-        field=found.field,
-        rule=rule.name,
-        severity=severity(rule.name, strict=strict),
-        message=message,
-        suggestion=rule.suggestion,
-    )
-    return lines.reset_index(drop=True).astype(dict.fromkeys(_TEXT, "str"))
+def _length(found: Found) -> int:
+    return len(found.keys)
 
 
-_TEXT = ("field", *(name for name in COLUMNS if name != "row"))
+def _said(found: list[Found], *, strict: bool) -> pd.DataFrame:
+    """What each rule says of its hits, and where it stands among the others."""
+    ranks = {name: rank for rank, name in enumerate(RULES)}
+    places = sorted(range(len(found)), key=lambda i: (ranks[found[i].rule], found[i].field))
+    lines = [
+        (
+            f.field,
+            f.rule,
+            severity(f.rule, strict=strict),
+            RULES[f.rule].message.format(field=f.field)
+            + (f" ({f.note})" if f.note and f.source < 0 else ""),
+            RULES[f.rule].suggestion,
+        )
+        for f in found
+    ]
+    names = ["field", "rule", "severity", "message", "suggestion"]
+    return pd.DataFrame(lines, columns=names, dtype="str").assign(place=np.argsort(places))
 
 
-def _sheet_line(inventory: Inventory, found: Found) -> pd.DataFrame:
-    source = inventory.sources[found.source]
-    column = source.columns.get(found.field, "")
+def _sheet_lines(inventory: Inventory, found: list[Found]) -> pd.DataFrame:
+    sources = [inventory.sources[f.source] for f in found]
+    columns = [s.columns.get(f.field, "") for s, f in zip(sources, found, strict=True)]
     return pd.DataFrame(
-        {"row_key": [-1], "file": source.file, "sheet": source.sheet, "row": 0, "column": column,
-         "cell": "", "value": found.note}
-    )  # fmt: skip
+        {
+            "row_key": np.full(len(found), -1, np.int64),
+            "file": pd.Series([s.file for s in sources], dtype="str"),
+            "sheet": pd.Series([s.sheet for s in sources], dtype="str"),
+            "row": np.zeros(len(found), np.int64),
+            "column": pd.Series(columns, dtype="str"),
+            "cell": pd.Series("", index=range(len(found)), dtype="str"),
+            "value": pd.Series([f.note for f in found], dtype="str"),
+        }
+    )
 
 
-def _cell_lines(inventory: Inventory, found: Found) -> pd.DataFrame:
+def _cell_lines(inventory: Inventory, found: list[Found]) -> pd.DataFrame:
+    keys = np.concatenate([np.empty(0, np.int64), *(f.keys for f in found)])
     # Row keys count from 0, so they are positions; taking by position needs no look-up.
-    rows = inventory.rows[["file", "sheet", "row", "source"]].take(found.keys)
-    lines = rows[["file", "sheet", "row"]].assign(row_key=found.keys, column="", cell="", value="")
-    if found.field:
-        lines["column"] = inventory.column_headers(rows, found.field)
-        lines["cell"] = inventory.cell_addresses(rows, found.field)
-        if found.value is None:
-            lines["value"] = inventory.rows[found.field].take(found.keys)
+    rows = inventory.rows[["file", "sheet", "row", "source"]].take(keys)
+    fields = np.repeat(np.array([f.field for f in found], object), [*map(_length, found)])
+    lines = rows[["file", "sheet", "row"]].astype({"file": "str", "sheet": "str"})
+    return lines.assign(
+        row_key=keys,
+        column=inventory.column_headers(rows, fields),
+        cell=inventory.cell_addresses(rows, fields),
+        value=_values(inventory, found).to_numpy(),
+    )
+
+
+def _values(inventory: Inventory, found: list[Found]) -> pd.Series:
+    pieces = [pd.Series([], dtype="str")]
+    for f in found:
+        if not f.field:
+            pieces.append(pd.Series("", index=f.keys, dtype="str"))
+        elif f.value is None:
+            pieces.append(inventory.rows[f.field].take(f.keys))
         else:
-            lines["value"] = found.value.loc[found.keys.tolist()].astype("str")
-    return lines
+            pieces.append(f.value.loc[f.keys.tolist()].astype("str"))
+    return pd.concat(pieces)

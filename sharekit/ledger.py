@@ -253,19 +253,14 @@ class Ledger:
     # -- rows -----------------------------------------------------------------------------------
     def write_plan(self, rows: Iterable[Sequence[object]]) -> str:
         """Write every row's place in the plan (``PLAN_COLUMNS``) and return their digest."""
-        rows = list(rows)
         if self.count("rows"):
-            self._update(PLAN_COLUMNS, rows)
-        else:
-            names, marks = ", ".join(PLAN_COLUMNS), ", ".join("?" * len(PLAN_COLUMNS))
-            self._write(f"INSERT INTO rows ({names}) VALUES ({marks})", rows)
-        return digest(rows)
+            return self._write(_update(PLAN_COLUMNS), rows)
+        names, marks = ", ".join(PLAN_COLUMNS), ", ".join("?" * len(PLAN_COLUMNS))
+        return self._write(f"INSERT INTO rows ({names}) VALUES ({marks})", rows)
 
     def write_outcomes(self, rows: Iterable[Sequence[object]]) -> str:
         """Write every row's outcome (``OUTCOME_COLUMNS``) and return their digest."""
-        rows = list(rows)
-        self._update(OUTCOME_COLUMNS, rows)
-        return digest(rows)
+        return self._write(_update(OUTCOME_COLUMNS), rows)
 
     def count(self, table: str) -> int:
         """Return how many lines a table has."""
@@ -279,14 +274,11 @@ class Ledger:
         with self._reading() as connection:
             return [tuple(row) for row in connection.execute(query)]
 
-    def _update(self, columns: Sequence[str], rows: list[Sequence[object]]) -> None:
-        changes = ", ".join(f"{name} = ?{i}" for i, name in enumerate(columns[1:], 2))
-        self._write(f"UPDATE rows SET {changes} WHERE {columns[0]} = ?1", rows)
-
-    def _write(self, statement: str, rows: list[Sequence[object]]) -> None:
+    def _write(self, statement: str, rows: Iterable[Sequence[object]]) -> str:
         with self.transaction():
-            if rows:
-                self._connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+            return digest(
+                rows, lambda batch: self._connection.exec_driver_sql(statement, _tuples(batch))
+            )
 
     # -- transactions ---------------------------------------------------------------------------
     @contextmanager
@@ -321,6 +313,15 @@ class Ledger:
             finally:
                 if self._depth == 0:
                     self._connection.rollback()
+
+
+def _update(columns: Sequence[str]) -> str:
+    changes = ", ".join(f"{name} = ?{i}" for i, name in enumerate(columns[1:], 2))
+    return f"UPDATE rows SET {changes} WHERE {columns[0]} = ?1"
+
+
+def _tuples(rows: Iterable[Sequence[object]]) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in rows]
 
 
 def _connect(path: Path, mode: str) -> sa.Connection:

@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +27,7 @@ from .display import table
 from .environment import environment
 from .errors import LedgerError, PlanError
 from .ledger import Ledger
-from .schema import canonical
+from .schema import PLAN_COLUMNS, canonical
 from .snapshot import Snapshot
 from .spreadsheets import Inventory
 from .spreadsheets.inventory import Source
@@ -168,12 +169,18 @@ def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
 
 def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Each chunk in order as a plain dict: ``chunk``, :data:`COMMON`, ``images`` (sorted)."""
-    sent = rows[rows["disposition"] == "planned"].sort_values(["chunk", "image_id"])
-    if sent.empty:
-        return
+    sent = rows.loc[rows["disposition"] == "planned", ["chunk", *COMMON, "image_id"]]
+    yield from _requests(_ordered(sent, "chunk"))
+
+
+def _requests(sent: pd.DataFrame) -> Iterator[dict[str, Any]]:
     images, facts = sent["image_id"].tolist(), sent[["chunk", *COMMON]]
     # A new request begins with every change, so that no row of a chunk can differ unseen.
-    begins = (facts != facts.shift()).any(axis="columns").to_numpy(dtype=bool)
+    begins = np.zeros(len(sent), dtype=bool)
+    begins[:1] = True
+    for name in facts:
+        column = pa.array(facts[name])
+        begins[1:] |= np.asarray(pc.not_equal(column[1:], column[:-1]), dtype=bool)
     starts = begins.nonzero()[0].tolist()
     common = facts[begins].to_dict("records")
     for line, start, end in zip(common, starts, [*starts[1:], len(images)], strict=True):
@@ -186,8 +193,12 @@ def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def fingerprint(rows: pd.DataFrame) -> str:
     """SHA-256 over the chunks, each as one canonical JSON line."""
+    return _digest(members(rows))
+
+
+def _digest(requests: Iterator[dict[str, Any]]) -> str:
     sha = hashlib.sha256()
-    for chunk in members(rows):
+    for chunk in requests:
         sha.update(canonical(chunk).encode())
         sha.update(b"\n")
     return sha.hexdigest()
@@ -215,7 +226,9 @@ def load_from(book: Ledger) -> Plan:
     seen = load_snapshot(book)
     strict = bool(said["settings"]["strict"])
     findings = Findings(load_inventory(book), rows, frame, seen, strict)
-    return Plan(book.path, rows, _chunks(rows, seen), said["fingerprint"], findings)
+    return Plan(
+        book.path, rows, _chunks(rows[rows["chunk"].notna()], seen), said["fingerprint"], findings
+    )
 
 
 def load_inventory(book: Ledger) -> Inventory:
@@ -254,11 +267,7 @@ def record_snapshot(book: Ledger, seen: Snapshot, kind: str = "snapshot") -> Non
 def record(book: Ledger, made: Plan, chunk_size: int, max_images: int | None) -> None:
     """Write a plan into the ledger: every row's place, the findings, the fingerprint."""
     findings = made.findings
-    numbers = made.rows[["image_id", "disposition", "carried_by", "chunk"]].astype("object")
-    numbers = numbers.where(numbers.notna(), None)
-    lines = list(
-        zip(made.rows.index.tolist(), *(numbers[c].tolist() for c in numbers), strict=True)
-    )
+    lines = frames.lines(made.rows.reset_index(), PLAN_COLUMNS)
     with book.transaction():
         body = {
             **made.counts,
@@ -291,34 +300,39 @@ def _record_inputs(book: Ledger, findings: Findings) -> None:
 def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
     if chunk_size < 1:
         raise PlanError(f"A chunk needs at least one image; {chunk_size} was asked for.")
-    rows = findings.rows.assign(chunk=_numbered(findings.rows, chunk_size))
-    images = int(rows["chunk"].notna().sum())
-    if max_images is not None and images > max_images:
+    sent = _numbered(findings.rows, chunk_size)
+    if max_images is not None and len(sent) > max_images:
         raise PlanError(
-            f"The plan would change {images:,} images, more than the limit of {max_images:,}. "
+            f"The plan would change {len(sent):,} images, more than the limit of {max_images:,}. "
             "Check the inventory, or raise the limit."
         )
-    chunks = _chunks(rows, findings.snapshot)
-    return Plan(path, rows, chunks, fingerprint(rows), findings)
+    rows = findings.rows.assign(chunk=sent["chunk"].astype("Int64"))
+    chunks = _chunks(sent, findings.snapshot)
+    return Plan(path, rows, chunks, _digest(_requests(sent)), findings)
 
 
-def _numbered(rows: pd.DataFrame, size: int) -> pd.Series:
+def _numbered(rows: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Return the rows to send in the order of sending, with the number of their chunk."""
     sent = rows.loc[rows["disposition"] == "planned", [*COMMON, "image_id"]]
     kind = sent.groupby(list(COMMON), sort=True).ngroup()
-    keys = pa.table({"kind": pa.array(kind), "image_id": pa.array(sent["image_id"])})
-    order = pc.sort_indices(keys, [("kind", "ascending"), ("image_id", "ascending")])
-    kind = kind.iloc[order.to_numpy()]
-    part = kind.groupby(kind).cumcount() // size
-    begins = (part != part.shift()) | (kind != kind.shift())
-    numbers: pd.Series = begins.cumsum().reindex(rows.index).astype("Int64")
-    return numbers
+    sent = _ordered(sent.assign(kind=kind), "kind")
+    part = sent.groupby("kind").cumcount() // size
+    begins = (part != part.shift()) | (sent["kind"] != sent["kind"].shift())
+    return sent.drop(columns="kind").assign(chunk=begins.cumsum())
 
 
-def _chunks(rows: pd.DataFrame, seen: Snapshot | None) -> pd.DataFrame:
-    sent = rows[rows["chunk"].notna()]
-    chunks = sent.groupby("chunk")[list(COMMON)].first()
-    chunks["images"] = sent.groupby("chunk").size().astype("int64")
-    chunks.index = chunks.index.astype("int64")
+def _ordered(sent: pd.DataFrame, first: str) -> pd.DataFrame:
+    """Sort by a number, then by the image's ID."""
+    keys = pa.table({name: pa.array(sent[name]) for name in (first, "image_id")})
+    order = pc.sort_indices(keys, [(first, "ascending"), ("image_id", "ascending")])
+    return sent.take(order.to_numpy())
+
+
+def _chunks(sent: pd.DataFrame, seen: Snapshot | None) -> pd.DataFrame:
+    first = ~sent["chunk"].duplicated()
+    chunks = sent.loc[first, ["chunk", *COMMON]].astype({"chunk": "int64"}).set_index("chunk")
+    chunks = chunks.sort_index()
+    chunks["images"] = sent["chunk"].value_counts().reindex(chunks.index).astype("int64")
     places = {} if seen is None else {p: ims for p, (_, ims, _) in _places(seen).items()}
     to = [places.get(project, "") for project in chunks["project_id"]]
     return chunks.assign(to=pd.Series(to, index=chunks.index, dtype="str"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -14,6 +15,9 @@ from . import spec
 APPLICATION_ID = 0x53484B54  # "SHKT"
 FORMAT = 1
 GENESIS = "0" * 64
+#: Rows that are held as Python objects at one time.
+_BATCH = 50_000
+Seen = Callable[[list[Sequence[object]]], object]
 DISPOSITIONS = ("planned", "already", "blocked", "duplicate", "skipped")
 #: A row's place in the plan (the rest of what is known of it stands in the plan's blob); the
 #: ``planned`` event holds the digest.
@@ -106,7 +110,20 @@ def event_hash(seq: int, at: str, kind: str, body: str, prev: str) -> str:
     return hashlib.sha256("\n".join((str(seq), at, kind, body, prev)).encode()).hexdigest()
 
 
-def digest(lines: Iterable[Sequence[object]]) -> str:
-    """SHA-256 over rows of values, as one JSON array of arrays without blanks."""
-    text = json.dumps(list(lines), separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def digest(lines: Iterable[Sequence[object]], seen: Seen | None = None) -> str:
+    """SHA-256 over rows of values, as one JSON array of arrays without blanks.
+
+    Rows are taken a batch at a time; ``seen`` is called with each batch on the way.
+
+    >>> digest([(1, "a"), (2, None)]) == hashlib.sha256(b'[[1,"a"],[2,null]]').hexdigest()
+    True
+    """
+    sha, rest, comma = hashlib.sha256(b"["), iter(lines), ""
+    while batch := list(islice(rest, _BATCH)):
+        text = json.dumps(batch, separators=(",", ":"), ensure_ascii=False)
+        sha.update(f"{comma}{text[1:-1]}".encode("utf-8", "surrogatepass"))
+        comma = ","
+        if seen:
+            seen(batch)
+    sha.update(b"]")
+    return sha.hexdigest()

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import functools
 import io
-import itertools
 import logging
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from xml.etree.ElementTree import ParseError
@@ -23,11 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import python_calamine
-from numpy.typing import NDArray
 
 from ..errors import SpreadsheetError
 from . import fine_print
-from .grid import Area, Blob, FinePrint, Grid, padded, text_column
+from .grid import Blob, FinePrint, Grid, padded, text_column
+from .typed import Typed
 
 #: Given a workbook's sheet names, the positions of those to read.
 Choice = Callable[[Sequence[str]], list[int]]
@@ -70,35 +69,6 @@ class _Workbook:
             return [FinePrint()] * len(self.fast.sheet_names)
         with self.archive.open("content.xml") as stream:
             return fine_print.read_ods(stream)
-
-
-@dataclass(frozen=True)
-class _Typed:
-    """The slower reading of one sheet that knows the type of each cell; done when first needed."""
-
-    blob: Blob
-    index: int
-
-    @functools.cached_property
-    def sheet(self) -> python_calamine.CalamineSheet:
-        workbook = python_calamine.load_workbook(io.BytesIO(self.blob.data))
-        return workbook.get_sheet_by_index(self.index)
-
-    @property
-    def first_column(self) -> int:
-        return self.sheet.start[1] if self.sheet.start else 0
-
-    @property
-    def merged(self) -> tuple[Area, ...]:
-        areas = self.sheet.merged_cell_ranges or []
-        return tuple((*start, *end) for start, end in areas)
-
-    def __call__(self, rows: NDArray[np.int64]) -> Iterator[list[object]]:
-        wanted = np.zeros(rows.max(initial=-1) + 1, dtype=bool)
-        wanted[rows] = True
-        found = itertools.compress(self.sheet.iter_rows(), wanted)
-        # Rows past the last value exist only for formulas without one.
-        yield from itertools.islice(itertools.chain(found, itertools.repeat([])), len(rows))
 
 
 def read_workbook(blob: Blob, choose: Choice) -> list[Grid]:
@@ -177,7 +147,8 @@ def _member(archive: ZipFile, name: str) -> bytes:
 
 
 def _read_sheet(book: _Workbook, index: int) -> Grid:
-    typed = _Typed(book.blob, index)
+    member = book.members[index] if book.format in ("xlsx", "xlsm") else ""
+    typed = Typed(book.blob, index, member)
     # Without a header and with nothing skipped, row numbers stay those of the sheet.
     sheet = book.fast.load_sheet(index, header_row=None, skip_rows=0, dtypes="string")
     grid = Grid(
@@ -185,7 +156,6 @@ def _read_sheet(book: _Workbook, index: int) -> Grid:
         format=book.format,
         cells=(),
         hidden=sheet.visible != "visible",
-        typed=typed,
         siblings=tuple(book.fast.sheet_names),
     )
     if not sheet.width:
@@ -199,6 +169,7 @@ def _read_sheet(book: _Workbook, index: int) -> Grid:
         grid,
         cells=_lengthened(_with_errors(cells, spots), seen.note),
         first_column=seen.first_column,
+        typed=functools.partial(typed, first_column=seen.first_column, height=batch.num_rows),
         fine_print=seen.note,
     )
 
@@ -210,7 +181,7 @@ class _Seen:
     errors: bool = True
 
 
-def _look(book: _Workbook, index: int, typed: _Typed) -> _Seen:
+def _look(book: _Workbook, index: int, typed: Typed) -> _Seen:
     if book.format == "ods":
         return _Seen(book.content[index], typed.first_column)
     if book.format == "xlsb":

@@ -20,6 +20,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from .grid import Area, FinePrint
+from .values import column_index
 
 _CHUNK: Final = 1 << 20
 #: Longer than any word searched for, so that none is missed between two chunks.
@@ -116,7 +117,7 @@ def read_xlsx(stream: IO[bytes]) -> FinePrint:
         column = -1
         for cell in row:
             found = _CELL.fullmatch(cell.get("r", ""))
-            column = _column_index(found[1]) if found else column + 1
+            column = column_index(found[0]) if found else column + 1
             if _lost_result(cell):
                 unvalued.append((number, column))
     return FinePrint(np.array(hidden, np.int64), unvalued=tuple(unvalued))
@@ -205,10 +206,3 @@ def _elements(stream: IO[bytes], *names: str) -> Iterator[ElementTree.Element]:
 
 def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
-
-
-def _column_index(letters: str) -> int:
-    index = 0
-    for letter in letters:
-        index = index * 26 + ord(letter) - ord("A") + 1
-    return index - 1

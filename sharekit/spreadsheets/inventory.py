@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .. import spec
 from ..display import table
+
+#: A field's name, or an array with one for each row.
+Field = str | NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -89,31 +93,34 @@ class Inventory:
         found = table(sheets, title=f"Inventory: {len(self):,} rows")
         return found + table(head, title="The first rows")
 
-    def cell_addresses(self, rows: pd.DataFrame, field: str) -> pd.Series[str]:
-        """Where the value of ``field`` stands in its sheet, such as ``B17``.
+    def cell_addresses(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
+        """Where the value of a field stands in its sheet, such as ``B17``.
 
         Parameters
         ----------
         rows : DataFrame
             Any selection of this inventory's rows; only ``source`` and ``row`` are looked at.
-        field : str
-            One of :data:`sharekit.spec.FIELDS`.
+        field : str or array of str
+            One of :data:`sharekit.spec.FIELDS`, or one for each row.
 
         Returns
         -------
         Series of str
             With the index of ``rows``; ``""`` where the sheet has no column for the field.
         """
-        letters = self._per_row(rows, [source.letters.get(field, "") for source in self.sources])
+        letters = self._names("letters", rows, field)
         return (letters + rows["row"].astype("str")).where(letters != "", "")
 
-    def column_headers(self, rows: pd.DataFrame, field: str) -> pd.Series[str]:
-        """Return the header over ``field`` in each row's sheet; ``""`` where there is none."""
-        return self._per_row(rows, [source.columns.get(field, "") for source in self.sources])
+    def column_headers(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
+        """Return the header over a field in each row's sheet; ``""`` where there is none."""
+        return self._names("columns", rows, field)
 
-    def _per_row(self, rows: pd.DataFrame, texts: list[str]) -> pd.Series[str]:
-        codes = rows["source"].to_numpy()
-        return pd.Series(np.array(texts, dtype=object)[codes], index=rows.index, dtype="str")
+    def _names(self, kind: str, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
+        one = np.array([field], dtype=object) if isinstance(field, str) else field
+        codes, fields = pd.factorize(one)
+        names = [[getattr(source, kind).get(f, "") for f in fields] for source in self.sources]
+        taken = np.array(names, dtype=object)[rows["source"].to_numpy(), codes]
+        return pd.Series(taken, index=rows.index, dtype="str")
 
 
 def _summary(source: Source) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _TYPED: Final = (
     r"\A(?:-?(?:0|[1-9][0-9]*)?(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|(?i:true|false)"
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T].*)?|[0-9]{1,3}:[0-9]{2}.*|-?P[0-9T].*)\z"
 )
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d+:\d\d|-?P")
 _ERROR: Final = (
     r"\A#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!|FIELD!|BLOCKED!"
     r"|CONNECT!|UNKNOWN!|BUSY!|ERROR!)\z"
@@ -105,10 +107,20 @@ def _types(part: Part) -> Iterator[_Mark]:
         found = defaultdict(list)
         for place in np.flatnonzero(doubtful[field][places]).tolist():
             value = typed[place][column] if column < len(typed[place]) else ""
-            found[type_rule(value)].append((int(places[place]), as_text(value)))
+            position = int(places[place])
+            rule, text = _judged(value, part.cells[column][position].as_py())
+            found[rule].append((position, text))
         for rule, hits in found.items():
             if rule:
                 yield _Mark(rule, np.array([p for p, _ in hits]), field, [v for _, v in hits])
+
+
+def _judged(value: object, text: str) -> tuple[str, str]:
+    """Name the mark for a typed value, and what to show of it, given how its text reads."""
+    rule = type_rule(value)
+    if rule == "number-cell" and _DATE.match(text):
+        return "date-cell", text  # a date is a number that is shown as one
+    return rule, as_text(value)
 
 
 def _doubtful(column: pa.ChunkedArray) -> NDArray[np.bool_]:

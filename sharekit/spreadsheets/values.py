@@ -41,3 +41,19 @@ def type_rule(value: object) -> str:
     if isinstance(value, (dt.date, dt.time, dt.timedelta)):
         return "date-cell"
     return ""
+
+
+def column_index(address: str) -> int:
+    """0-based column of a cell address.
+
+    Examples
+    --------
+    >>> column_index("A1"), column_index("AB17")
+    (0, 27)
+    """
+    index = 0
+    for letter in address:
+        if letter.isdigit():
+            break
+        index = index * 26 + ord(letter) - ord("A") + 1
+    return index - 1
