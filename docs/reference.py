@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from sharekit import spec
 from sharekit.cli import cli
 from sharekit.rules import markdown
+from sharekit.simulator.faults import Faults
 
 HERE = Path(__file__).parent
 
@@ -27,7 +29,13 @@ def _commands() -> str:
             command, info_name=name, parent=top, terminal_width=100, **cli.context_settings
         )
         parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    parts.append(f"## What `--faults` can name\n\n```text\n{_faults()}\n```\n")
     return "\n".join(parts)
+
+
+def _faults() -> str:
+    told = inspect.getdoc(Faults) or ""
+    return told.partition("Attributes\n----------\n")[2].partition("\nExamples\n")[0].strip()
 
 
 def _rules() -> str:

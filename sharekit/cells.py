@@ -6,7 +6,7 @@ is recorded. Direction marks that change what a person sees are never taken out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,11 @@ Keys = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """One rule's hits: the rows' keys, the field, and the value where it says more."""
+    """One rule's hits: the rows' keys and the field.
+
+    ``value`` stands in place of the cell's where it says more; ``detail`` adds to the message.
+    Both are indexed by the row's key. ``source`` is that of a whole sheet, which then has no keys.
+    """
 
     rule: str
     keys: Keys
@@ -36,6 +40,7 @@ class Found:
     value: pd.Series | None = None
     note: str = ""
     source: int = -1
+    detail: pd.Series | None = None
 
 
 def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found]]:
@@ -60,9 +65,41 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found]]:
         else:
             rows[field], more = before.str.strip(), []
         if field in spec.MANDATORY:
-            more.append(Found("missing", keys_of(rows[field] == ""), field))
+            more += _missing(inventory, rows, field)
         found += [_without(f, spoiled[field]) for f in more]
-    return rows, [f for f in found if len(f.keys) or f.source >= 0]
+    return rows, _swapped([f for f in found if _says(f)])
+
+
+def _missing(inventory: Inventory, rows: pd.DataFrame, field: str) -> list[Found]:
+    """Find empty cells, and sheets that have no such column at all."""
+    empty = rows[field] == ""
+    lacking = [i for i, s in enumerate(inventory.sources) if s.rows and field not in s.columns]
+    without = [i for i in lacking if empty[rows["source"] == i].all()]
+    cells = empty & ~rows["source"].isin(without)
+    none = np.array([], dtype="int64")
+    return [
+        Found("missing", keys_of(cells), field),
+        *(Found("column-missing", none, field, source=i) for i in without),
+    ]
+
+
+def _swapped(found: list[Found]) -> list[Found]:
+    """Dashes missing here and too many there: either ID may be the other, so neither is mended."""
+    dashes = {f.field: f.keys for f in found if f.rule == "repaired-dashes"}
+    if not {"image_id", "project_id"} <= dashes.keys():
+        return found
+    keys = np.intersect1d(dashes["image_id"], dashes["project_id"])
+    spared = [
+        _without(f, set(keys.tolist()))
+        if f.rule == "repaired-dashes" and f.field in ("image_id", "project_id")
+        else f
+        for f in found
+    ]
+    return [f for f in [*spared, Found("ids-swapped", keys, "image_id")] if _says(f)]
+
+
+def _says(found: Found) -> bool:
+    return len(found.keys) > 0 or found.source >= 0
 
 
 def matches(values: pd.Series, pattern: str) -> pd.Series:
@@ -170,8 +207,7 @@ def _bad(found: Found) -> bool:
 def _without(found: Found, spoiled: set[int]) -> Found:
     if not spoiled:
         return found
-    keys = found.keys[~np.isin(found.keys, list(spoiled))]
-    return Found(found.rule, keys, found.field, found.value, found.note, found.source)
+    return replace(found, keys=found.keys[~np.isin(found.keys, list(spoiled))])
 
 
 def keys_of(mask: pd.Series) -> Keys:

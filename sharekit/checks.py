@@ -6,9 +6,11 @@ Nothing here stops at the first problem, guesses an ID, or asks a person; bad da
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from . import shares, snapshot
@@ -141,7 +143,7 @@ def check(
         found += shares.cloud_rules(rows, seen)
     found = [_spare(f, skipped) if RULES[f.rule].phase != "cell" else f for f in found]
     blocked = _blocked(rows, found, strict=strict)
-    twice, carried = shares.twice(rows, blocked, skipped)
+    twice, carried = shares.twice(rows, blocked, skipped, partial(_places, inventory))
     found += twice
     blocked |= _blocked(rows, twice, strict=strict)
     already = {int(key) for f in found if f.rule == "already" for key in f.keys}
@@ -170,18 +172,28 @@ def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> Keys:
 
 def _spare(found: Found, keys: Keys) -> Found:
     kept = found.keys[~np.isin(found.keys, keys)]
-    return Found(found.rule, kept, found.field, found.value, found.note, found.source)
+    return replace(found, keys=kept)
 
 
 def _identified(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[shares.identified(rows)]
 
 
+def _places(inventory: Inventory, keys: Keys) -> npt.NDArray[np.object_]:
+    """Name rows by the cell of their image ID, with file and sheet where there are several."""
+    rows = inventory.rows[["file", "sheet", "row", "source"]].take(keys)
+    cells = inventory.cell_addresses(rows, "image_id")
+    if len(inventory.sources) > 1:
+        cells = rows["file"].astype("str") + " " + rows["sheet"].astype("str") + " " + cells
+    return cells.str.replace("  ", " ", regex=False).to_numpy(dtype=object)
+
+
 def _blocked(rows: pd.DataFrame, found: Iterable[Found], *, strict: bool) -> pd.Series:
-    keys = [f.keys for f in found if severity(f.rule, strict=strict) == "error"]
-    hit = np.zeros(len(rows), dtype=bool)
-    if keys:
-        hit[np.concatenate(keys)] = True  # row keys count from 0, so they are positions
+    errors = [f for f in found if severity(f.rule, strict=strict) == "error"]
+    sheets = [f.source for f in errors if f.source >= 0]
+    hit = rows["source"].isin(sheets).to_numpy(copy=True)
+    for f in errors:
+        hit[f.keys] = True  # row keys count from 0, so they are positions
     return pd.Series(hit, index=rows.index)
 
 
@@ -194,7 +206,9 @@ def _frame(inventory: Inventory, found: list[Found], *, strict: bool) -> pd.Data
     order = np.lexsort((said["place"].to_numpy()[hit], lines["row_key"].to_numpy()))
     said = said.drop(columns="place").take(hit[order]).reset_index(drop=True)
     lines = lines.take(order).reset_index(drop=True)
-    return pd.concat([lines, said], axis="columns")[["row_key", "field", *COLUMNS]]
+    lines = pd.concat([lines, said], axis="columns")
+    lines["message"] += (" (" + lines["detail"] + ")").where(lines["detail"] != "", "")
+    return lines[["row_key", "field", *COLUMNS]]
 
 
 def _length(found: Found) -> int:
@@ -212,7 +226,7 @@ def _said(found: list[Found], *, strict: bool) -> pd.DataFrame:
             severity(f.rule, strict=strict),
             RULES[f.rule].message.format(field=f.field)
             + (f" ({f.note})" if f.note and f.source < 0 else ""),
-            RULES[f.rule].suggestion,
+            RULES[f.rule].suggestion.replace("{field}", f.field),
         )
         for f in found
     ]
@@ -232,6 +246,7 @@ def _sheet_lines(inventory: Inventory, found: list[Found]) -> pd.DataFrame:
             "column": pd.Series(columns, dtype="str"),
             "cell": pd.Series("", index=range(len(found)), dtype="str"),
             "value": pd.Series([f.note for f in found], dtype="str"),
+            "detail": pd.Series("", index=range(len(found)), dtype="str"),
         }
     )
 
@@ -247,6 +262,7 @@ def _cell_lines(inventory: Inventory, found: list[Found]) -> pd.DataFrame:
         column=inventory.column_headers(rows, fields),
         cell=inventory.cell_addresses(rows, fields),
         value=_values(inventory, found).to_numpy(),
+        detail=_details(found).to_numpy(),
     )
 
 
@@ -259,4 +275,14 @@ def _values(inventory: Inventory, found: list[Found]) -> pd.Series:
             pieces.append(inventory.rows[f.field].take(f.keys))
         else:
             pieces.append(f.value.loc[f.keys.tolist()].astype("str"))
+    return pd.concat(pieces)
+
+
+def _details(found: list[Found]) -> pd.Series:
+    pieces = [pd.Series([], dtype="str")]
+    for f in found:
+        if f.detail is None:
+            pieces.append(pd.Series("", index=f.keys, dtype="str"))
+        else:
+            pieces.append(f.detail.loc[f.keys.tolist()])
     return pd.concat(pieces)

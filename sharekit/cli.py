@@ -22,6 +22,7 @@ from . import console, spec
 from .approval import ensure
 from .checks import COLUMNS
 from .errors import SharekitError, UsageError
+from .ledger import is_busy
 from .run import clouds_of
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -93,6 +94,8 @@ def check(
     output: Path | None, as_json: bool, **loading: Any,
 ) -> None:  # fmt: skip
     """Check every row of SHARES (xlsx, xlsm, xlsb, xls, ods, csv, tsv, parquet, or -)."""
+    if output is not None and output.exists():
+        raise UsageError(f"{output} exists already: choose another name for the findings.")
     findings = _checked(shares, clouds, clouds_yaml, loading)
     if output is not None:
         from .reporting import write_findings  # noqa: PLC0415 - matplotlib takes its time
@@ -205,9 +208,12 @@ def submit(
         concurrency=concurrency, failure_limit=max_failed, job_timeout=job_timeout
     )
     ensure(run)
-    signed_in = _connect(clouds or clouds_of(run), clouds_yaml)
+    names = clouds or clouds_of(run)
+    if not names and clouds_yaml is None:
+        raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        signed_in = _connect(names, clouds_yaml)
         with console.RunBar() as bar:
             done = sharekit.submit(run, signed_in, settings=settings, progress=bar)
     except KeyboardInterrupt:
@@ -223,7 +229,7 @@ def submit(
 def status(run: Path, as_json: bool) -> None:
     """Tell where RUN stands, also while it is being submitted."""
     now = sharekit.status(run)
-    _done(now.summary, as_json, lambda: console.show_run(now))
+    _done(now.summary, as_json, lambda: console.show_run(now, busy=is_busy(run)))
     sys.exit(_verdict(now))
 
 
@@ -279,7 +285,12 @@ def demo(directory: Path, rows: int, as_json: bool) -> None:
 @click.option("--port", default=0, help="0 takes a free one.")
 @click.option("--shares", type=click.Path(path_type=Path), metavar="FILE",
               help="A seed (json), or a workbook of shares to rehearse with.")  # fmt: skip
-@click.option("--faults", default="", metavar="NAME=VALUE,…", help="What goes wrong; see the docs.")
+@click.option(
+    "--faults",
+    default="",
+    metavar="NAME=VALUE,…",
+    help="What goes wrong, as in p503=0.1,latency=0.05; docs/cli.md names all.",
+)
 @click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the clouds.yaml there too.")  # fmt: skip
 @_AS_JSON
@@ -302,6 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.Abort:
+        console.say("Interrupted.")
         sys.exit(3)
     except click.ClickException as error:
         error.show()
@@ -325,7 +337,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _checked(
     shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None, loading: dict[str, Any]
 ) -> sharekit.Findings:
-    maps = dict(entry.partition("=")[::2] for entry in loading["maps"])
+    maps = {
+        field.strip().lower().replace(" ", "_").replace("-", "_"): header
+        for field, _, header in (entry.partition("=") for entry in loading["maps"])
+    }
     if bad := [entry for entry in loading["maps"] if "=" not in entry]:
         raise UsageError(f'--map {bad[0]}: write it as FIELD=HEADER, as in image_id="Image UUID".')
     given = {"project_id": loading["project"], "status": loading["status"]}

@@ -119,7 +119,8 @@ def show_findings(findings: Findings, limit: int = 20) -> None:
             f"{escape(line['suggestion'])}"
         )
     if len(errors) > limit:
-        console.print(f"… and {len(errors) - limit:,} more errors; `-o FILE` writes all of them.")
+        more = f"… and {len(errors) - limit:,} more errors"
+        console.print(f"{more}; `sharekit check … -o FILE` writes all of them.")
 
 
 def show_plan(plan: Plan) -> None:
@@ -139,11 +140,15 @@ def show_plan(plan: Plan) -> None:
         for project, status, images, requests in by.reset_index().to_numpy().tolist():
             table.add_row(project, status, f"{images:,}", f"{requests:,}")
         console.print(table)
+    if plan.findings.snapshot is None:
+        console.print(
+            "[yellow]No cloud was asked: whether the images are there is not checked.[/yellow]"
+        )
     console.print(f"fingerprint [b]{plan.fingerprint}[/b]")
 
 
-def show_run(run: Run) -> None:
-    """Print a run's outcomes, and why rows failed."""
+def show_run(run: Run, *, busy: bool = False) -> None:
+    """Print a run's outcomes, and why rows failed; ``busy``: another process is submitting it."""
     console = out()
     table = Table(box=None, pad_edge=False)
     for name in ("outcome", "rows", "meaning"):
@@ -153,7 +158,7 @@ def show_run(run: Run) -> None:
             style = _GOOD if name in spec.GOOD else _OPEN if name in spec.OPEN else _BAD
             table.add_row(_styled(name, style), f"{number:,}", spec.OUTCOMES[name])
     console.print(table)
-    bad = run.rows[run.rows["outcome"].isin(["failed", "contradicted", "unknown"])]
+    bad = run.rows[run.rows["outcome"].isin(["failed", "contradicted"])]
     reasons = bad["reason"].value_counts().head(5)
     for reason, number in zip(reasons.index, reasons.tolist(), strict=True):
         console.print(f"  {number:,} × {escape(plain(reason) or 'no reason given')}")
@@ -161,7 +166,15 @@ def show_run(run: Run) -> None:
     if run.stopped:
         console.print(f"[yellow]Stopped: {escape(plain(run.stopped))}[/yellow]")
     if not run.finished:
-        console.print("[yellow]Unfinished: run the same `sharekit submit` again.[/yellow]")
+        console.print(f"[yellow]{_what_next(run, busy=busy)}[/yellow]")
+
+
+def _what_next(run: Run, *, busy: bool) -> str:
+    if busy:
+        return "Another process is working on it now; rows in flight are unknown until it is done."
+    if not run.requests["submit"]:
+        return "Nothing was sent yet: `sharekit approve`, then `sharekit submit`."
+    return "Unfinished: run the same `sharekit submit` again."
 
 
 def _show_moved(console: Console, moved: pd.DataFrame) -> None:

@@ -315,6 +315,20 @@ class Ledger:
                     self._connection.rollback()
 
 
+def is_busy(path: str | PathLike[str]) -> bool:
+    """Whether another process has the ledger open for writing."""
+    lock = Path(f"{path}.lock")
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0, mode=0o600):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
 def _update(columns: Sequence[str]) -> str:
     changes = ", ".join(f"{name} = ?{i}" for i, name in enumerate(columns[1:], 2))
     return f"UPDATE rows SET {changes} WHERE {columns[0]} = ?1"

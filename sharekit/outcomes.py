@@ -30,6 +30,7 @@ _FACTS = [
     "project_id", "wanted", "claimed", "sent", "state", "code", "reason", "last_chunk", "job_id",
     "request_id",
 ]  # fmt: skip
+_BELIED = "the cloud said that it was done, and shows otherwise"
 #: What a look before sending may decide about a row that was planned.
 EXCLUDED = ("already", "blocked")
 
@@ -66,9 +67,13 @@ def settle(
     keyed["outcome"] = keyed["outcome"].where(planned, keyed["disposition"])
     for name, source in (("code", "rule"), ("reason", "message")):
         other = blockers[source].reindex(rows.index).fillna("")
+        # A job may fail for some images only; what it says of those is not this one's reason.
         silent = ~planned | keyed["outcome"].isin(["confirmed", "claimed", "already"])
+        silent |= keyed["claimed"] == "success"
         keyed[name] = keyed[name].where(~silent, "").where(~excluded, keyed[f"{name}_l"])
         keyed[name] = keyed[name].where(~blocked, other)
+    belied = (keyed["outcome"] == "contradicted") & (keyed["claimed"] == "success")
+    keyed["reason"] = keyed["reason"].where(~belied, _BELIED)
     for name in ("claimed", "observed", "last_chunk", "job_id", "request_id"):
         keyed[name] = keyed[name].where(planned & ~excluded, "")
     columns = ["outcome", "code", "reason", "before", "claimed", "observed", "last_chunk"]

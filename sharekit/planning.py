@@ -174,10 +174,11 @@ def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _requests(sent: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    if sent.empty:
+        return
     images, facts = sent["image_id"].tolist(), sent[["chunk", *COMMON]]
     # A new request begins with every change, so that no row of a chunk can differ unseen.
-    begins = np.zeros(len(sent), dtype=bool)
-    begins[:1] = True
+    begins = np.arange(len(sent)) == 0
     for name in facts:
         column = pa.array(facts[name])
         begins[1:] |= np.asarray(pc.not_equal(column[1:], column[:-1]), dtype=bool)

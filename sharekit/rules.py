@@ -30,6 +30,9 @@ class Rule:
 _TABLE = (
     # cells
     ("missing", "error", "cell", "{field} is empty", "Fill the cell, or give a default for a column that is missing as a whole."),
+    ("column-missing", "error", "cell", "there is no column for {field}", "Add the column, name it with --map {field}=\"its header\", or give one value for all rows as a default."),
+    ("columns-disagree", "error", "cell", "another column could be meant for {field}, and holds a different value", "Say which one it is: --map {field}=\"its header\"."),
+    ("ids-swapped", "error", "cell", "written like a project ID, and the project ID like an image ID", "Swap the two cells, or copy both IDs anew."),
     ("image-id-format", "error", "cell", "not an image ID: 8-4-4-4-12 hexadecimal digits", "Copy the ID anew from the cloud; it is never guessed."),
     ("project-id-format", "error", "cell", "not a project ID: 32 hexadecimal digits", "Copy the ID anew from the cloud; it is never guessed."),
     ("vault-id-format", "error", "cell", "not a vault ID: 8-4-4-4-12 hexadecimal digits", "Copy the ID anew from the backup service."),
@@ -51,12 +54,13 @@ _TABLE = (
     ("hidden-row", "warning", "cell", "the row is hidden in the sheet, and counts", "Show the row and decide whether it belongs here."),
     ("hidden-sheet", "warning", "cell", "the sheet is hidden, and its rows count", "Show the sheet, or name the sheets to read."),
     ("merged-cell", "warning", "cell", "merged cells: only the top left one holds the value", "Unmerge the cells and fill each row."),
-    ("state-column", "info", "cell", "the column tells the image's state, not a decision", "Add a column with accepted or rejected."),
+    ("state-column", "info", "cell", "the column tells the image's state, not a decision", "Add a column with accepted or rejected, or give --status for all rows."),
     ("default-used", "info", "cell", "the column is missing; the given default stands for it", ""),
+    ("default-unused", "warning", "cell", "the sheet has a column for {field}, so the given default was not used", "Leave out the default, or set the column aside with --map {field}=."),
     ("sheet-without-header", "info", "cell", "no header row was found, so the sheet was not read", "Name the columns with a mapping if it holds shares."),
     # rows together
-    ("duplicate", "warning", "rows", "the same share with the same decision as another row, which carries it", "Delete one of the rows."),
-    ("conflict", "error", "rows", "the same share with another decision elsewhere", "Keep the row that is right."),
+    ("duplicate", "warning", "rows", "the same share and decision as another row, which carries it", "Delete one of the rows."),
+    ("conflict", "error", "rows", "the same share is decided otherwise in another row", "Keep the row that is right."),
     ("vault-missing", "error", "rows", "accepting a full-ECS image needs a vault", "Fill in the ID of a server backup vault of the project."),
     ("vault-for-rejection", "warning", "rows", "a rejection takes no vault, so none is sent", "Empty the cell."),
     # with a cloud

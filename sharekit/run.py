@@ -171,8 +171,19 @@ def _gathered(book: Ledger, kind: str, columns: list[str]) -> pd.DataFrame:
 
 def _blockers(plan: Plan) -> pd.DataFrame:
     found = plan.findings.frame
-    errors = found[(found["severity"] == "error") & (found["row_key"] >= 0)]
-    return errors.drop_duplicates("row_key").set_index("row_key")[["rule", "message"]]
+    errors = found[found["severity"] == "error"]
+    cells = errors[errors["row_key"] >= 0].drop_duplicates("row_key")
+    first = cells.set_index("row_key")[["rule", "message"]]
+    sheets = errors[errors["row_key"] < 0].drop_duplicates(["file", "sheet"])
+    if sheets.empty:
+        return first
+    # What is wrong with a whole sheet blocks each of its rows.
+    sources = plan.findings.inventory.sources
+    places = pd.DataFrame({"file": [s.file for s in sources], "sheet": [s.sheet for s in sources]})
+    of_sheet = places.merge(sheets, on=["file", "sheet"], how="left")[["rule", "message"]]
+    others = plan.rows.loc[~plan.rows.index.isin(first.index), "source"]
+    lines = of_sheet.take(others.to_numpy()).set_axis(others.index).dropna()
+    return pd.concat([first, lines])
 
 
 def _moved(rows: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:

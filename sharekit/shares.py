@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from . import spec
 from .cells import Found, Keys, keys_of, matches
 from .snapshot import Snapshot
+
+#: Row keys -> where they stand, as an array of text.
+Places = Callable[[Keys], npt.NDArray[np.object_]]
 
 
 def identified(rows: pd.DataFrame) -> pd.Series:
@@ -111,11 +117,13 @@ def _vaults(rows: pd.DataFrame, known: pd.DataFrame, seen: Snapshot) -> list[Fou
     ]
 
 
-def twice(rows: pd.DataFrame, blocked: pd.Series, skipped: Keys) -> tuple[list[Found], pd.Series]:
+def twice(
+    rows: pd.DataFrame, blocked: pd.Series, skipped: Keys, places: Places
+) -> tuple[list[Found], pd.Series]:
     """Find duplicates and conflicts; returns them and, for each duplicate, the row carrying it.
 
     A share is (image, project); its decision is (status, vault). The first row that nothing
-    blocks carries the others.
+    blocks carries the others. ``places`` names rows by their keys, for the messages.
     """
     carried = pd.Series(np.nan, index=rows.index, dtype="float64")
     valid = identified(rows) & rows["status"].isin(spec.STATUSES) & ~rows.index.isin(skipped)
@@ -132,13 +140,27 @@ def twice(rows: pd.DataFrame, blocked: pd.Series, skipped: Keys) -> tuple[list[F
     first = free.map(pd.Series(carriers.index, index=carriers.to_numpy()))
     doubles = first[first != first.index]
     carried[doubles.index] = doubles
-    places = rows.loc[doubles, "row"].astype("str").to_numpy()
-    value = pd.Series("carried by row " + pd.Series(places, dtype="str"), dtype="str")
-    value.index = doubles.index
+    carriers_at = places(doubles.to_numpy("int64"))
+    carrier = pd.Series(carriers_at + " carries it", index=doubles.index, dtype="str")
     return [
-        _found("conflict", conflict, "status"),
-        Found("duplicate", doubles.index.to_numpy(dtype="int64"), "image_id", value),
+        _conflicts(several[conflict], share[conflict], decided[conflict], places),
+        Found("duplicate", doubles.index.to_numpy("int64"), "image_id", detail=carrier),
     ], carried
+
+
+def _conflicts(rows: pd.DataFrame, share: pd.Series, decided: pd.Series, places: Places) -> Found:
+    """Name for each row the first one that decides the same share otherwise."""
+    first = decided.groupby(share).transform("first")
+    otherwise = decided != first
+    keys = pd.Series(rows.index, index=rows.index)
+    head = keys.groupby(share).transform("first")
+    rival = keys[otherwise].groupby(share[otherwise]).first().reindex(share).to_numpy()
+    other = head.where(otherwise, rival).astype("int64")
+    theirs = rows.loc[other]
+    vault = (" with vault " + theirs["vault_id"]).where(theirs["vault_id"] != "", "")
+    said = theirs["status"] + vault + " in " + places(other.to_numpy("int64"))
+    detail = pd.Series(said.to_numpy(), index=rows.index, dtype="str")
+    return Found("conflict", keys.to_numpy("int64"), "status", detail=detail)
 
 
 def _found(rule: str, mask: pd.Series, field: str) -> Found:

@@ -55,6 +55,8 @@ GRAMMAR: Final = {"image_id": UUID, "project_id": PROJECT, "vault_id": UUID}
 STATUSES: Final = ("accepted", "rejected")
 #: What people write instead. Only unambiguous words; each use is reported as a repair.
 STATUS_WORDS: Final = {
+    "accepted": "accepted",
+    "rejected": "rejected",
     "accept": "accepted",
     "accepts": "accepted",
     "approve": "accepted",

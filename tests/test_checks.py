@@ -124,7 +124,54 @@ def test_duplicate_and_conflict(tmp_path: Path) -> None:
     assert ("conflict", "C5") in rules(findings)
     assert ("conflict", "C6") in rules(findings)
     duplicate = findings.frame[findings.frame["rule"] == "duplicate"]
-    assert duplicate["value"].tolist() == ["carried by row 3"]
+    assert duplicate["message"].str.endswith("(A3 carries it)").all()
+    conflict = findings.frame[findings.frame["rule"] == "conflict"]["message"].tolist()
+    assert [text.partition("(")[2] for text in conflict] == ["rejected in A6)", "accepted in A5)"]
+
+
+def test_swapped_ids_are_not_mended(tmp_path: Path) -> None:
+    """An image ID without dashes beside a project ID with them may be either way round."""
+    findings = sheet(tmp_path, [A.replace("-", ""), B, "accepted"], [A, P, "accepted"])
+    assert rules(findings) == [("ids-swapped", "A3")]
+    assert findings.rows["disposition"].tolist() == ["blocked", "planned"]
+
+
+def test_a_column_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    """A sheet without a mandatory column has one finding, and all its rows are blocked."""
+    path = tmp_path / "shares.csv"
+    path.write_text(f"image_id,status\n{A},accepted\n{B},accepted\n", encoding="utf-8")
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.frame[["rule", "field", "row_key"]].to_numpy().tolist() == [
+        ["column-missing", "project_id", -1]
+    ]
+    assert findings.rows["disposition"].tolist() == ["blocked", "blocked"]
+
+
+def test_strict_blocks_the_rows_of_a_hidden_sheet(tmp_path: Path) -> None:
+    """A warning about a sheet, taken strictly, blocks each of its rows, with that reason."""
+    path = tmp_path / "shares.xlsx"
+    with pd.ExcelWriter(path, engine="openpyxl") as book:
+        for name, image in (("Seen", A), ("Hidden", B)):
+            rows = pd.DataFrame({"image_id": [image], "project_id": [P], "status": ["accepted"]})
+            rows.to_excel(book, sheet_name=name, index=False)
+        book.sheets["Hidden"].sheet_state = "hidden"
+    strict = sharekit.check(sharekit.read_inventory(path), strict=True)
+    assert strict.rows["disposition"].tolist() == ["planned", "blocked"]
+    run = sharekit.status(sharekit.plan(strict, tmp_path / "run.ledger"))
+    assert run.rows["code"].tolist() == ["", "hidden-sheet"]
+
+
+def test_rows_of_two_files_that_disagree_name_each_other(tmp_path: Path) -> None:
+    """Both findings of a conflict across files say where the other row stands."""
+    for name, decision in (("a.csv", "accepted"), ("b.csv", "rejected")):
+        text = f"image_id,project_id,status\n{A},{P},{decision}\n"
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    findings = sharekit.check(sharekit.read_inventory(tmp_path / "a.csv", tmp_path / "b.csv"))
+    lines = findings.frame[findings.frame["rule"] == "conflict"]
+    assert [m.partition("(")[2] for m in lines["message"]] == [
+        f"rejected in {tmp_path / 'b.csv'} A2)",
+        f"accepted in {tmp_path / 'a.csv'} A2)",
+    ]
 
 
 def test_a_blocked_row_carries_nothing(tmp_path: Path) -> None:

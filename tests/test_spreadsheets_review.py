@@ -164,7 +164,7 @@ def test_a_sheet_that_contradicts_the_plan_is_refused(
 def test_the_review_of_another_plan_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
     """A key holds for one fingerprint only."""
     path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
-    with pytest.raises(InputError, match="not of this plan") as caught:
+    with pytest.raises(InputError, match="of another plan") as caught:
         read_review(path, rows, fingerprint="1e" * 32)
     assert "A2, A3, A4, A5, A6 and 1 more" in str(caught.value)
 

@@ -245,7 +245,7 @@ def test_columns_are_mapped_by_name(tmp_path: Path) -> None:
     assert mapped.rows["status"].tolist() == [""]
     with pytest.raises(InputError, match=r"'Nope'.*status.*Image ID, AMI, Status"):
         read_inventory(path, columns={"status": "Nope"})
-    with pytest.raises(SpreadsheetError, match="--map"):
+    with pytest.raises(SpreadsheetError, match="'Nope' to map image_id"):
         read_inventory(path, columns={"image_id": "Nope"})
 
 
@@ -290,10 +290,61 @@ def test_the_state_of_an_image_is_no_decision(tmp_path: Path) -> None:
 
 def test_a_column_with_one_decision_is_a_decision(tmp_path: Path) -> None:
     """States mixed with decisions are left for the checks to judge."""
-    rows = [["ID", "Status"], [IMAGE, "pending"], [OTHER, "accepted"]]
+    rows = [["ID", "Decision"], [IMAGE, "pending"], [OTHER, "accepted"]]
     inventory = read_inventory(by_csv(tmp_path / "a.csv", rows))
     assert inventory.rows["status"].tolist() == ["pending", "accepted"]
     assert inventory.marks.empty
+
+
+def test_a_listing_of_members_holds_states(tmp_path: Path) -> None:
+    """Pending beside accepted under "Status" is where shares stand; a mapping says otherwise."""
+    rows = [
+        ["Image ID", "Member ID", "Status"],
+        [IMAGE, PROJECT, "pending"],
+        [OTHER, PROJECT, "accepted"],
+    ]
+    file = by_csv(tmp_path / "a.csv", rows)
+    assert read_inventory(file).rows["status"].tolist() == ["", ""]
+    mapped = read_inventory(file, columns={"status": "Status"})
+    assert mapped.rows["status"].tolist() == ["pending", "accepted"]
+    given = read_inventory(file, columns={"status": ""}, defaults={"status": "rejected"})
+    assert given.rows["status"].tolist() == ["rejected", "rejected"]
+
+
+def test_a_default_that_a_column_overrules_is_told(tmp_path: Path) -> None:
+    """Where a sheet has the column itself, the default is not used, and a mark says so."""
+    rows = [["Image ID", "Decision"], [IMAGE, "accepted"]]
+    inventory = read_inventory(by_csv(tmp_path / "a.csv", rows), defaults={"status": "rejected"})
+    assert inventory.rows["status"].tolist() == ["accepted"]
+    assert marked(inventory, "default-unused")["field"].tolist() == ["status"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("status", "maybe"), ("project_id", "xyz"), ("vault_id", "1-2")]
+)
+def test_a_default_must_be_legal(tmp_path: Path, field: str, value: str) -> None:
+    """A default that no row could have is refused at once, by its name."""
+    with pytest.raises(UsageError, match=f"default for {field}"):
+        read_inventory(tmp_path / "a.csv", defaults={field: value})
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "found"),
+    [
+        (["Image ID", "Image ID"], [IMAGE, OTHER], [f"Image ID (2): {OTHER}"]),
+        (["ID", "Image ID"], ["17", IMAGE], []),
+        (["Image ID", "UUID"], [IMAGE, IMAGE.upper()], []),
+        (["Image ID", "Status", "Action"], [IMAGE, "accepted", "Reject"], ["Action: Reject"]),
+        (["Image ID", "Status", "Action"], [IMAGE, "accepted", "yes"], []),
+        (["Image ID", "Project ID", "Project"], [IMAGE, PROJECT, "payments"], []),
+    ],
+)
+def test_columns_that_disagree_are_marked(
+    tmp_path: Path, header: list[str], cells: list[str], found: list[str]
+) -> None:
+    """A second column that could be meant is marked where it plainly says something else."""
+    inventory = read_inventory(by_csv(tmp_path / "a.csv", [header, cells]))
+    assert marked(inventory, "columns-disagree")["value"].tolist() == found
 
 
 def hide_in_xlsx(path: Path) -> Path:

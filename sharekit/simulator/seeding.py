@@ -51,7 +51,10 @@ def seed_from_workbook(path: str | Path) -> Seed:
     """
     from sharekit.spreadsheets import read_inventory  # noqa: PLC0415 - the simulator runs without it
 
-    return seed_from_rows(read_inventory(path).rows)
+    inventory = read_inventory(path)
+    marks = inventory.marks
+    numbers = marks.loc[marks["rule"] == "number-cell", "row_key"]
+    return seed_from_rows(inventory.rows[~inventory.rows.index.isin(numbers)])
 
 
 def seed_from_rows(rows: pd.DataFrame) -> Seed:

@@ -72,6 +72,8 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
         "shared by",
     ),
 }
+#: What makes the name of a repeated header unique.
+_NUMBERED: Final = re.compile(r" \([0-9]+\)\Z")
 #: ``openstack image list --long`` heads the *owner's* project with "Project".
 _IMAGE_LISTING: Final = {"containerformat", "diskformat", "visibility"}
 
@@ -83,6 +85,28 @@ class Header:
     row: int
     names: tuple[str, ...]
     fields: Mapping[str, int]
+
+
+def rivals(
+    names: Sequence[str], columns: Mapping[str, str], fields: Mapping[str, int]
+) -> dict[str, list[int]]:
+    """Field -> further columns whose headers could mean it, where nobody said which one does.
+
+    Examples
+    --------
+    >>> rivals(["ID", "Image ID", "Image ID (2)"], {}, {"image_id": 1})
+    {'image_id': [0, 2]}
+    """
+    keys = [normal(_NUMBERED.sub("", name)) for name in names]
+    listing = _is_listing(keys)
+    taken = set(fields.values())
+    found = {
+        field: [i for i, key in enumerate(keys) if i not in taken and key in ranks]
+        for field in fields
+        if field not in columns
+        for ranks in [_ranks(field, listing=listing)]
+    }
+    return {field: places for field, places in found.items() if places}
 
 
 def normal(text: str) -> str:
@@ -132,7 +156,7 @@ def match(
     keys = [normal(name) for name in names]
     given = {field: _place(names, keys, header) for field, header in columns.items()}
     taken = {*given.values(), *ignored}
-    listing = len(_IMAGE_LISTING.intersection(keys)) > 1
+    listing = _is_listing(keys)
     found: dict[str, int] = {}
     for field in spec.FIELDS:
         if field in given:
@@ -146,6 +170,10 @@ def match(
         if place is not None:
             found[field] = place
     return found
+
+
+def _is_listing(keys: Collection[str]) -> bool:
+    return len(_IMAGE_LISTING.intersection(keys)) > 1
 
 
 def _ranks(field: str, *, listing: bool) -> Mapping[str, int]:

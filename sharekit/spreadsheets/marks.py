@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .. import spec
+from .grid import TEXT
 from .part import Part
 from .values import as_text, type_rule
 
@@ -79,6 +80,8 @@ def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
         yield "state-column", "status", header
     for field, value in part.defaults.items():
         yield "default-used", field, value
+    for field in part.unused:
+        yield "default-unused", field, ""
 
 
 def _row_marks(part: Part) -> Iterator[_Mark]:
@@ -87,10 +90,34 @@ def _row_marks(part: Part) -> Iterator[_Mark]:
         cells = part.cells[column]
         positions = np.flatnonzero(_matches(cells, _ERROR))
         yield _Mark("error-cell", positions, field, cells.take(pa.array(positions)).to_pylist())
+    yield from _rivals(part)
     yield from _unvalued(part)
     yield from _merged(part)
     hidden = np.flatnonzero(np.isin(part.rows, part.grid.fine_print.hidden_rows))
     yield _Mark("hidden-row", hidden, "", [""] * hidden.size)
+
+
+def _rivals(part: Part) -> Iterator[_Mark]:
+    """Look where another column that could be meant says something else, and says it plainly."""
+    for field in (*spec.ID_FIELDS, "status"):
+        for place in part.rivals.get(field, ()):
+            mine, other = (_meant(part.cells[c], field) for c in (part.fields[field], place))
+            differ = np.asarray(pc.and_(pc.not_equal(other, ""), pc.not_equal(mine, other)))
+            positions = np.flatnonzero(differ)
+            texts = part.cells[place].take(pa.array(positions)).to_pylist()
+            values = [f"{part.names[place]}: {text}" for text in texts]
+            yield _Mark("columns-disagree", positions, field, values)
+
+
+def _meant(column: pa.ChunkedArray, field: str) -> pa.ChunkedArray:
+    """Reduce values to what they mean; blank where they are no ID and no decision."""
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+    if field != "status":
+        bare = pc.replace_substring(plain, "-", "")
+        return pc.if_else(pc.match_substring_regex(bare, r"\A[0-9a-f]{32}\z"), bare, "")
+    words, meanings = zip(*spec.STATUS_WORDS.items(), strict=True)
+    places = pc.index_in(plain, pa.array(words, TEXT))
+    return pc.fill_null(pc.take(pa.array(meanings, TEXT), places), "")
 
 
 def _types(part: Part) -> Iterator[_Mark]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,11 @@ from numpy.typing import NDArray
 
 from .. import spec
 from .grid import Blob, Grid, column_letter
-from .headers import find_header, match
+from .headers import find_header, match, normal, rivals
 from .inventory import Source
+
+_STATE_HEADERS: Final = {"status", "memberstatus"}
+_MEMBER_STATES: Final = frozenset(spec.MEMBER_STATES)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,10 @@ class Part:
         The defaults that stand in for a missing column here.
     state_columns : tuple of str
         Headers of columns that hold a state and so are no decision.
+    rivals : Mapping[str, list of int]
+        Further columns that could mean a field.
+    unused : tuple of str
+        Fields with a default that this sheet's own column overrules.
     """
 
     source: Source
@@ -42,6 +50,8 @@ class Part:
     fields: Mapping[str, int]
     defaults: Mapping[str, str]
     state_columns: tuple[str, ...] = ()
+    rivals: Mapping[str, list[int]] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
 
 def make_part(
@@ -62,8 +72,10 @@ def make_part(
     fields, states = _decisions(below, header.names, columns, dict(header.fields))
     source = _source(blob, grid, header.row + 1, len(keep) - blank, blank, header.names, fields)
     used = {f: text for f, text in defaults.items() if text and f not in fields}
+    unused = tuple(f for f, text in defaults.items() if text and f in fields)
     rows = np.flatnonzero(keep) + start
-    return Part(source, grid, rows, below, header.names, fields, used, states)
+    others = rivals(header.names, columns, fields)
+    return Part(source, grid, rows, below, header.names, fields, used, states, others, unused)
 
 
 def _filled(columns: tuple[pa.ChunkedArray, ...], image_id: int) -> NDArray[np.bool_]:
@@ -89,7 +101,9 @@ def _decisions(
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Pass over columns headed as a status that hold only the images' states."""
     passed: list[int] = []
-    while "status" in fields and _holds_states(cells[fields["status"]]):
+    while "status" in fields and _holds_states(
+        cells[fields["status"]], names[fields["status"]], given="status" in columns
+    ):
         passed.append(fields["status"])
         if columns.get("status"):
             fields = {field: place for field, place in fields.items() if field != "status"}
@@ -98,10 +112,12 @@ def _decisions(
     return fields, tuple(names[place] for place in passed)
 
 
-def _holds_states(column: pa.ChunkedArray) -> bool:
+def _holds_states(column: pa.ChunkedArray, header: str, *, given: bool) -> bool:
     words = pc.utf8_lower(pc.utf8_trim_whitespace(pc.unique(column))).to_pylist()
     said = {word for word in words if word}
-    return bool(said) and said <= spec.IMAGE_STATES
+    # A listing of members prints pending beside accepted and rejected: where shares stand now.
+    listed = not given and normal(header) in _STATE_HEADERS and spec.PENDING in said
+    return bool(said) and (said <= spec.IMAGE_STATES or (listed and said <= _MEMBER_STATES))
 
 
 def _source(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -78,11 +79,11 @@ def read_inventory(
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "shares.csv")
-    ...     _ = path.write_text("Image ID;Decision\n9afb…;accept\n", encoding="utf-8")
-    ...     inventory = read_inventory(path, defaults={"project_id": "edc8"})
+    ...     _ = path.write_text("Image ID;Project\n9afb…;edc8…\n", encoding="utf-8")
+    ...     inventory = read_inventory(path, defaults={"status": "accepted"})
     >>> inventory.rows[["row", "image_id", "project_id", "status"]].to_dict("records")
-    [{'row': 2, 'image_id': '9afb…', 'project_id': 'edc8', 'status': 'accept'}]
-    >>> inventory.cell_addresses(inventory.rows, "status").tolist()
+    [{'row': 2, 'image_id': '9afb…', 'project_id': 'edc8…', 'status': 'accepted'}]
+    >>> inventory.cell_addresses(inventory.rows, "project_id").tolist()
     ['B2']
     """
     columns, defaults = dict(columns or {}), dict(defaults or {})
@@ -163,6 +164,30 @@ def _check_arguments(
         )
     if defaults.get("image_id"):
         raise UsageError("An image ID cannot have a default; every row names its own image.")
+    for field, value in defaults.items():
+        if value and not _is_legal(field, value):
+            raise UsageError(
+                f"The default for {field}, {value!r}, is not {_KINDS[field]}; correct it."
+            )
+
+
+#: What a default must be, in words.
+_KINDS: Final = {
+    "project_id": "a project ID (32 hexadecimal digits)",
+    "status": "a decision (accepted or rejected)",
+    "vault_id": "a vault ID (8-4-4-4-12 hexadecimal digits)",
+    "whole_image": "yes or no",
+}
+
+
+def _is_legal(field: str, value: str) -> bool:
+    word = value.strip().lower()
+    if field in spec.GRAMMAR:
+        return re.fullmatch(spec.GRAMMAR[field], word) is not None
+    words = {
+        "status": set(spec.STATUS_WORDS), "whole_image": spec.TRUE_WORDS | spec.FALSE_WORDS
+    }.get(field)  # fmt: skip
+    return words is None or word in words
 
 
 def _check_sheets(parts: Iterable[Part], wanted: Sequence[str]) -> None:
@@ -187,7 +212,7 @@ def _check_headers(
         else:
             lacking = [] if any(part.source.header_row for part in own) else own
         if lacking:
-            raise _no_header(lacking)
+            raise _no_header(lacking, columns.get("image_id", ""))
     used = {field for part in parts for field in (*part.source.columns, *_stated(part))}
     for field, header in columns.items():
         if header and field not in used:
@@ -202,7 +227,7 @@ def _stated(part: Part) -> tuple[str, ...]:
     return ("status",) if part.state_columns else ()
 
 
-def _no_header(parts: Sequence[Part]) -> SpreadsheetError:
+def _no_header(parts: Sequence[Part], mapped: str) -> SpreadsheetError:
     file = parts[0].source.file
     filled = [part for part in parts if part.grid.cells]
     if not filled:
@@ -211,6 +236,11 @@ def _no_header(parts: Sequence[Part]) -> SpreadsheetError:
     rows = ([cell for cell in row if cell.strip()] for row in part.grid.head(SEARCHED_ROWS))
     seen = next((row for row in rows if row), ["only blanks"])
     where = f" (sheet {part.grid.sheet})" if part.grid.sheet else ""
+    if mapped:
+        return SpreadsheetError(
+            f"{file}{where} has no column {mapped!r} to map image_id to: its first row reads "
+            f"{_listed(seen)}. Give the header as it stands there."
+        )
     return SpreadsheetError(
         f"{file}{where} has no header row with an image ID: its first row reads {_listed(seen)}. "
         "Expected are headers such as image_id, project_id and status; say otherwise with "

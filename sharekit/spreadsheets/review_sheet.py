@@ -238,7 +238,10 @@ def _take(file: str, grid: Grid, start: int, names: Sequence[str]) -> _Sheet:
 def _row_keys(sheet: _Sheet, rows: pd.DataFrame, fingerprint: str) -> pd.Series[int]:
     known = _keys(rows, fingerprint)
     found = sheet.lines["key"].map(pd.Series(known.index, index=known.to_numpy()))
-    what = "holds a key that is not of this plan; use the review sheet that was written for it"
+    what = (
+        "holds a key of another plan (taking a sheet makes a new one); "
+        "write a review sheet of this plan and decide there"
+    )
     sheet.refuse(found.isna(), "key", what)
     return found.astype(np.int64)
 
