@@ -155,7 +155,7 @@ def _conflicts(rows: pd.DataFrame, share: pd.Series, decided: pd.Series, places:
     keys = pd.Series(rows.index, index=rows.index)
     head = keys.groupby(share).transform("first")
     rival = keys[otherwise].groupby(share[otherwise]).first().reindex(share).to_numpy()
-    other = head.where(otherwise, rival).astype("int64")
+    other = pd.Series(head.where(otherwise, rival), dtype="int64")
     theirs = rows.loc[other]
     vault = (" with vault " + theirs["vault_id"]).where(theirs["vault_id"] != "", "")
     said = theirs["status"] + vault + " in " + places(other.to_numpy("int64"))
