@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from sharekit.cli import main
+from sharekit.ledger import Ledger
 from sharekit.simulator.faults import Faults
 from tests.conftest import World
 
@@ -217,6 +218,39 @@ def test_report_names_its_forms(world: Make) -> None:
 
 
 @pytest.mark.slow
+def test_no_input_is_overwritten(world: Make) -> None:
+    """Findings never replace a file that is there, least of all the input."""
+    w = world()
+    before = w.shares.read_bytes()
+    check = shell("check", w.shares, "-o", w.shares)
+    assert (check.returncode, w.shares.read_bytes()) == (2, before)
+    assert b"exists already" in check.stderr
+
+
+def test_plan_without_a_cloud(world: Make) -> None:
+    """A plan made without a cloud says so; submit then asks for one, and status for approval."""
+    w = world()
+    run = w.folder / "run.ledger"
+    plan = shell("plan", w.shares, run)
+    assert b"No cloud was asked" in plan.stdout
+    status = shell("status", run)
+    assert (status.returncode, b"Nothing was sent yet" in status.stdout) == (3, True)
+    fingerprint = str(said(shell("review", run, "--json"))["fingerprint"])
+    approved = shell("approve", run, "--reviewer=Ada", f"--fingerprint={fingerprint}")
+    assert approved.returncode == 0
+    submit = shell("submit", run)
+    assert (submit.returncode, b"planned without a cloud" in submit.stderr) == (2, True)
+
+
+def test_status_beside_a_submit(world: Make) -> None:
+    """While another process works on the ledger, status says so and advises nothing else."""
+    w = world()
+    run = w.folder / "run.ledger"
+    shell("plan", w.shares, run)
+    with Ledger.open(run, write=True):
+        assert b"Another process is working on it" in shell("status", run).stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_is_taken_up(world: Make, number: signal.Signals) -> None:
     """Ctrl-C (or SIGTERM) in mid-run ends with exit 3; the same command then finishes the run."""

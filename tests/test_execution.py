@@ -197,6 +197,7 @@ def test_a_lie_is_contradicted(world: Make) -> None:
     assert run.counts["contradicted"] == 8
     assert set(run.rows["claimed"]) == {"success"}
     assert set(run.rows["observed"]) == {"pending"}
+    assert set(run.rows["reason"]) == {"the cloud said that it was done, and shows otherwise"}
 
 
 @pytest.mark.slow
