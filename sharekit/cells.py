@@ -7,10 +7,13 @@ is recorded. Direction marks that change what a person sees are never taken out.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from . import spec
 from .rules import FORMAT_RULE, RULES
@@ -57,17 +60,34 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found]]:
         for field in spec.FIELDS
     }
     for field in spec.FIELDS:
-        before = raw[field]
-        if field in spec.ID_FIELDS:
-            rows[field], more = _ids(before, field)
-        elif field in ("status", "whole_image"):
-            rows[field], more = _words(before, field)
-        else:
-            rows[field], more = before.str.strip(), []
+        # Images and names are nearly all different; of the rest, a few values fill all rows.
+        look = _CELLS.get(field, _plain)
+        rows[field], more = (
+            look(raw[field], field) if field in ("image_id", "name") else _few(raw[field], field)
+        )
         if field in spec.MANDATORY:
             more += _missing(inventory, rows, field)
         found += [_without(f, spoiled[field]) for f in more]
     return rows, _swapped([f for f in found if _says(f)])
+
+
+def _few(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
+    """Look at each distinct value once, then say it of all rows that have it."""
+    codes, distinct = pd.factorize(raw)
+    words = pd.Series(distinct, dtype="str")
+    fixed, hits = _CELLS.get(field, _plain)(words, field)
+    found = []
+    for f in hits:
+        hit = np.zeros(len(words), dtype=bool)
+        hit[f.keys] = True
+        found.append(replace(f, keys=raw.index.to_numpy(dtype="int64")[hit[codes]]))
+    if fixed.equals(words):
+        return raw, found
+    return pd.Series(fixed.array.take(codes), index=raw.index), found
+
+
+def _plain(raw: pd.Series, _: str) -> tuple[pd.Series, list[Found]]:
+    return raw.str.strip(), []
 
 
 def _missing(inventory: Inventory, rows: pd.DataFrame, field: str) -> list[Found]:
@@ -113,7 +133,8 @@ def matches(values: pd.Series, pattern: str) -> pd.Series:
 
 def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     grammar = spec.GRAMMAR[field]
-    odd = raw[~matches(raw, grammar) & (raw != "")]
+    strange = ~matches(raw, grammar) & (raw != "")
+    odd = raw[strange]
     if odd.empty:
         return raw, []
     steps = _steps(odd, field)
@@ -122,16 +143,21 @@ def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     shaped = ~legal & matches(fixed, spec.VAULT_SHAPE) if field == "vault_id" else ~(legal | True)
     usable, found, before = legal | shaped, [], odd
     for rule, after in steps:
-        found.append(Found(rule, keys_of((after != before) & usable), field, odd))
+        found.append(Found(rule, keys_of((after != before) & usable), field))
         before = after
     damaged = ~usable & matches(odd, _SCIENTIFIC)
     blank = ~usable & (fixed == "")
-    found.append(Found("scientific-number", keys_of(damaged), field, odd))
-    found.append(Found(FORMAT_RULE[field], keys_of(~usable & ~damaged & ~blank), field, odd))
-    found.append(Found("vault-id-not-hex", keys_of(shaped), field, odd))
-    result = raw.copy()
-    result.loc[odd.index] = fixed.where(usable, odd).where(~blank, "")
-    return result, found
+    found.append(Found("scientific-number", keys_of(damaged), field))
+    found.append(Found(FORMAT_RULE[field], keys_of(~usable & ~damaged & ~blank), field))
+    found.append(Found("vault-id-not-hex", keys_of(shaped), field))
+    return _replaced(raw, strange, fixed.where(usable, odd).where(~blank, "")), found
+
+
+def _replaced(values: pd.Series, where: pd.Series, by: pd.Series) -> pd.Series:
+    # Arrow does at once what pandas' setting of items takes long for.
+    mask = pa.array(where.to_numpy(dtype=bool))
+    made = pc.replace_with_mask(pa.chunked_array(pa.array(values)), mask, pa.array(by))
+    return pd.Series(pd.array(made, dtype="str"), index=values.index)
 
 
 def _steps(odd: pd.Series, field: str) -> list[tuple[str, pd.Series]]:
@@ -155,9 +181,7 @@ def _steps(odd: pd.Series, field: str) -> list[tuple[str, pd.Series]]:
     ]
 
 
-def _words(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
-    codes, seen = pd.factorize(raw)
-    words = pd.Series(seen, dtype="str")
+def _words(words: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     plain = words.str.replace(_INVISIBLE, "", regex=True)
     plain = plain.str.replace(rf"^{_BLANKS}+|{_BLANKS}+$", "", regex=True).str.lower()
     if field == "whole_image":
@@ -176,13 +200,14 @@ def _words(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
             "repaired-blanks": legal & (words.str.lower() != plain),
             "status-unknown": ~legal & (plain != ""),
         }  # fmt: skip
-    found = [
-        Found(rule, raw.index.to_numpy()[hit.to_numpy()[codes]], field, raw)
-        for rule, hit in hits.items()
-        if hit.any()
-    ]
-    taken = result.to_numpy()[codes] if len(words) else raw.to_numpy()
-    return pd.Series(taken, index=raw.index, dtype="str"), found
+    return result, [Found(rule, keys_of(hit), field) for rule, hit in hits.items() if hit.any()]
+
+
+#: field -> what looks at its cells: values in, values as the API wants them and hits out.
+_CELLS: Final = {
+    **dict.fromkeys(spec.ID_FIELDS, _ids),
+    **dict.fromkeys(("status", "whole_image"), _words),
+}
 
 
 def _marked(inventory: Inventory) -> list[Found]:

@@ -148,18 +148,20 @@ def check(
     blocked |= _blocked(rows, twice, strict=strict)
     already = {int(key) for f in found if f.rule == "already" for key in f.keys}
     rows["carried_by"] = carried.where(~blocked).astype("Int64")
-    rows["disposition"] = np.select(
-        [
-            rows.index.isin(skipped),
-            blocked,
-            rows["carried_by"].notna(),
-            rows.index.isin(list(already)),
-        ],
-        ["skipped", "blocked", "duplicate", "already"],
-        "planned",
+    rows["disposition"] = _dispositions(
+        rows.index.isin(skipped),
+        blocked.to_numpy(),
+        rows["carried_by"].notna().to_numpy(),
+        rows.index.isin(list(already)),
     )
-    rows["disposition"] = rows["disposition"].astype("str")
     return Findings(inventory, rows, _frame(inventory, found, strict=strict), seen, strict)
+
+
+def _dispositions(*masks: npt.NDArray[np.bool_]) -> pd.api.extensions.ExtensionArray:
+    """Say for each row which of the masks, in this order, is the first to hold."""
+    names = pd.array(["skipped", "blocked", "duplicate", "already", "planned"], dtype="str")
+    codes = np.argmax([*masks, np.ones(len(masks[0]), dtype=bool)], axis=0)
+    return names.take(codes)
 
 
 def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> Keys:

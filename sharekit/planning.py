@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from . import frames, spec
 from .checks import Findings, check
@@ -31,6 +32,9 @@ from .schema import PLAN_COLUMNS, canonical
 from .snapshot import Snapshot
 from .spreadsheets import Inventory
 from .spreadsheets.inventory import Source
+
+#: Positions of rows, or a number for each.
+Places = NDArray[np.int64]
 
 #: What all images of a chunk have in common (IMS-members: one of each per call).
 COMMON = ("region", "project_id", "status", "vault_id", "whole_image")
@@ -169,27 +173,46 @@ def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
 
 def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Each chunk in order as a plain dict: ``chunk``, :data:`COMMON`, ``images`` (sorted)."""
-    sent = rows.loc[rows["disposition"] == "planned", ["chunk", *COMMON, "image_id"]]
-    yield from _requests(_ordered(sent, "chunk"))
-
-
-def _requests(sent: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    if sent.empty:
-        return
-    images, facts = sent["image_id"].tolist(), sent[["chunk", *COMMON]]
+    places = _planned(rows)
+    chunk, kind = rows["chunk"].to_numpy("int64", na_value=0)[places], _kinds(rows)[places]
+    order = _order(rows, places, chunk)
+    chunk, kind = chunk[order], kind[order]
     # A new request begins with every change, so that no row of a chunk can differ unseen.
-    begins = np.arange(len(sent)) == 0
-    for name in facts:
-        column = pa.array(facts[name])
-        begins[1:] |= np.asarray(pc.not_equal(column[1:], column[:-1]), dtype=bool)
-    starts = begins.nonzero()[0].tolist()
-    common = facts[begins].to_dict("records")
-    for line, start, end in zip(common, starts, [*starts[1:], len(images)], strict=True):
-        yield {
-            "chunk": int(line["chunk"]),
-            **{name: line[name] for name in COMMON},
-            "images": images[start:end],
-        }
+    begins = np.append(True, (chunk[1:] != chunk[:-1]) | (kind[1:] != kind[:-1]))
+    yield from _requests(rows, places[order], chunk, begins.nonzero()[0])
+
+
+def _planned(rows: pd.DataFrame) -> Places:
+    return np.asarray(np.flatnonzero(rows["disposition"] == "planned"), dtype=np.int64)
+
+
+def _kinds(rows: pd.DataFrame) -> Places:
+    """Number the combinations of :data:`COMMON`, in their order."""
+    return rows.groupby(list(COMMON), sort=True).ngroup().to_numpy("int64")
+
+
+def _order(rows: pd.DataFrame, places: Places, first: Places) -> Places:
+    """Sort rows by a number, then by the image's ID."""
+    images = pa.array(rows["image_id"]).take(pa.array(places))
+    keys = pa.table({"first": pa.array(first), "image_id": images})
+    order = pc.sort_indices(keys, [("first", "ascending"), ("image_id", "ascending")])
+    return np.asarray(order, dtype=np.int64)
+
+
+def _requests(
+    rows: pd.DataFrame, places: Places, chunk: Places, starts: Places
+) -> Iterator[dict[str, Any]]:
+    """Yield the requests of rows in the order of sending; each begins at one of ``starts``."""
+    if not places.size:
+        return
+    images = rows["image_id"].take(places).tolist()
+    common = rows[list(COMMON)].take(places[starts])
+    facts = zip(*(common[name].tolist() for name in COMMON), strict=True)
+    ends = [*starts[1:].tolist(), len(images)]
+    numbers = chunk[starts].tolist()
+    for number, values, start, end in zip(numbers, facts, starts.tolist(), ends, strict=True):
+        line = dict(zip(COMMON, values, strict=True))
+        yield {"chunk": number, **line, "images": images[start:end]}
 
 
 def fingerprint(rows: pd.DataFrame) -> str:
@@ -227,9 +250,7 @@ def load_from(book: Ledger) -> Plan:
     seen = load_snapshot(book)
     strict = bool(said["settings"]["strict"])
     findings = Findings(load_inventory(book), rows, frame, seen, strict)
-    return Plan(
-        book.path, rows, _chunks(rows[rows["chunk"].notna()], seen), said["fingerprint"], findings
-    )
+    return Plan(book.path, rows, _chunks(rows, seen), said["fingerprint"], findings)
 
 
 def load_inventory(book: Ledger) -> Inventory:
@@ -301,39 +322,41 @@ def _record_inputs(book: Ledger, findings: Findings) -> None:
 def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
     if chunk_size < 1:
         raise PlanError(f"A chunk needs at least one image; {chunk_size} was asked for.")
-    sent = _numbered(findings.rows, chunk_size)
-    if max_images is not None and len(sent) > max_images:
+    rows = findings.rows
+    places = _planned(rows)
+    if max_images is not None and len(places) > max_images:
         raise PlanError(
-            f"The plan would change {len(sent):,} images, more than the limit of {max_images:,}. "
-            "Check the inventory, or raise the limit."
+            f"The plan would change {len(places):,} images, more than the limit of "
+            f"{max_images:,}. Check the inventory, or raise the limit."
         )
-    rows = findings.rows.assign(chunk=sent["chunk"].astype("Int64"))
-    chunks = _chunks(sent, findings.snapshot)
-    return Plan(path, rows, chunks, _digest(_requests(sent)), findings)
+    kind = _kinds(rows)[places]
+    order = _order(rows, places, kind)
+    places, kind = places[order], kind[order]
+    chunk, starts = _numbered(kind, chunk_size)
+    numbers = np.zeros(len(rows), dtype="int64")
+    numbers[places] = chunk
+    rows = rows.assign(chunk=pd.array(numbers, dtype="Int64"))
+    rows["chunk"] = rows["chunk"].mask(numbers == 0)
+    chunks = _chunks(rows, findings.snapshot)
+    return Plan(path, rows, chunks, _digest(_requests(rows, places, chunk, starts)), findings)
 
 
-def _numbered(rows: pd.DataFrame, size: int) -> pd.DataFrame:
-    """Return the rows to send in the order of sending, with the number of their chunk."""
-    sent = rows.loc[rows["disposition"] == "planned", [*COMMON, "image_id"]]
-    kind = sent.groupby(list(COMMON), sort=True).ngroup()
-    sent = _ordered(sent.assign(kind=kind), "kind")
-    part = sent.groupby("kind").cumcount() // size
-    begins = (part != part.shift()) | (sent["kind"] != sent["kind"].shift())
-    return sent.drop(columns="kind").assign(chunk=begins.cumsum())
+def _numbered(kind: Places, size: int) -> tuple[Places, Places]:
+    """Cut sorted rows into chunks of one kind each: their numbers from 1, and where each begins."""
+    at = np.arange(len(kind))
+    changes = np.append(True, kind[1:] != kind[:-1])[: len(kind)]
+    within = at - np.maximum.accumulate(np.where(changes, at, 0))
+    begins = within % size == 0
+    return np.cumsum(begins, dtype=np.int64), np.asarray(np.flatnonzero(begins), dtype=np.int64)
 
 
-def _ordered(sent: pd.DataFrame, first: str) -> pd.DataFrame:
-    """Sort by a number, then by the image's ID."""
-    keys = pa.table({name: pa.array(sent[name]) for name in (first, "image_id")})
-    order = pc.sort_indices(keys, [(first, "ascending"), ("image_id", "ascending")])
-    return sent.take(order.to_numpy())
-
-
-def _chunks(sent: pd.DataFrame, seen: Snapshot | None) -> pd.DataFrame:
-    first = ~sent["chunk"].duplicated()
-    chunks = sent.loc[first, ["chunk", *COMMON]].astype({"chunk": "int64"}).set_index("chunk")
-    chunks = chunks.sort_index()
-    chunks["images"] = sent["chunk"].value_counts().reindex(chunks.index).astype("int64")
+def _chunks(rows: pd.DataFrame, seen: Snapshot | None) -> pd.DataFrame:
+    number = rows["chunk"].to_numpy("int64", na_value=0)
+    numbers, first, images = np.unique(number, return_index=True, return_counts=True)
+    some = numbers > 0
+    chunks = rows[list(COMMON)].take(first[some])
+    chunks.index = pd.Index(numbers[some], name="chunk")
+    chunks["images"] = images[some].astype("int64")
     places = {} if seen is None else {p: ims for p, (_, ims, _) in _places(seen).items()}
     to = [places.get(project, "") for project in chunks["project_id"]]
     return chunks.assign(to=pd.Series(to, index=chunks.index, dtype="str"))

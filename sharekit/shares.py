@@ -127,8 +127,8 @@ def twice(
     """
     carried = pd.Series(np.nan, index=rows.index, dtype="float64")
     valid = identified(rows) & rows["status"].isin(spec.STATUSES) & ~rows.index.isin(skipped)
-    live = rows[valid]
-    several = live[live.duplicated(["image_id", "project_id"], keep=False)]
+    live = rows.loc[valid, ["image_id", "project_id"]]
+    several = rows.loc[live.index[live.duplicated(keep=False)]]
     if several.empty:
         return [], carried
     share = several.groupby(["image_id", "project_id"], sort=False).ngroup()
