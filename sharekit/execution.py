@@ -294,13 +294,12 @@ class _Submission:
         self._count()
         if why:
             self.book.append("stopped", {"why": why})
-        run = load_run(self.book)
-        lines = run.outcome_lines()
+        run = load_run(self.book, self.plan, self.history)
         with self.book.transaction():
-            digest = self.book.write_outcomes(lines)
+            digest = self.book.write_outcomes(run.outcome_lines())
             self.book.append("settled", {"counts": run.counts, "digest": digest})
             if not why and not any(run.counts[name] for name in spec.OPEN):
-                self.book.append("finished", {"rows": len(lines), "counts": run.counts})
+                self.book.append("finished", {"rows": len(run.rows), "counts": run.counts})
         return replace(run, finished=finished(self.book))
 
 

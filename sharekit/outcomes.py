@@ -143,5 +143,6 @@ def _joined(left: pd.DataFrame, right: pd.DataFrame, suffix: str = "") -> pd.Dat
 
 def totals(outcome: Iterable[str], names: Iterable[str]) -> dict[str, int]:
     """Count rows by outcome: every name, zeros included."""
-    by = pd.Series(list(outcome), dtype="str").value_counts()
+    told = outcome if isinstance(outcome, pd.Series) else pd.Series(list(outcome), dtype="str")
+    by = told.value_counts()
     return {name: int(by.get(name, 0)) for name in names}

@@ -188,7 +188,7 @@ def _planned(rows: pd.DataFrame) -> Places:
 
 def _kinds(rows: pd.DataFrame) -> Places:
     """Number the combinations of :data:`COMMON`, in their order."""
-    return rows.groupby(list(COMMON), sort=True).ngroup().to_numpy("int64")
+    return np.asarray(rows.groupby(list(COMMON), sort=True).ngroup(), dtype=np.int64)
 
 
 def _order(rows: pd.DataFrame, places: Places, first: Places) -> Places:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -83,10 +84,9 @@ class Run:
         rows = self.rows[self.plan.rows["disposition"] == "planned"]
         return len(rows) > 0 and bool(rows["code"].isin(spec.NO_RIGHT).all())
 
-    def outcome_lines(self) -> list[tuple[Any, ...]]:
+    def outcome_lines(self) -> Iterator[tuple[object, ...]]:
         """Every row as the ledger stores it."""
-        columns = (self.rows[name].tolist() for name in OUTCOME_COLUMNS[1:])
-        return list(zip(self.rows.index.tolist(), *columns, strict=True))
+        return frames.lines(self.rows.reset_index(), OUTCOME_COLUMNS)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{n:,} {name}" for name, n in self.counts.items() if n)
@@ -120,10 +120,10 @@ def clouds_of(path: str | PathLike[str]) -> list[str]:
     return [] if seen is None else [str(name) for name in seen.projects["cloud"]]
 
 
-def load_run(book: Ledger) -> Run:
-    """As :func:`status`, from an open ledger."""
-    plan = load_from(book)
-    history = History(members(plan.rows), book.events())
+def load_run(book: Ledger, plan: Plan | None = None, history: History | None = None) -> Run:
+    """As :func:`status`, from an open ledger; what the caller has read from it is not read anew."""
+    plan = plan or load_from(book)
+    history = history or History(members(plan.rows), book.events())
     looks = _looks(book)
     rows = settle(plan.rows, _blockers(plan), history, looks.drop(columns="moved"), _observed(book))
     stopped = book.events("submitting", "stopped")[-1:]
