@@ -8,12 +8,17 @@ from pathlib import Path
 
 import click
 
-from . import overhead, reading
+from . import overhead, plot, reading
 from .table import Table, header
 
 #: Name -> benchmark at the size that the aims are set for.
-BENCHMARKS: dict[str, Callable[[], Table]] = {"overhead": overhead.run, "reading": reading.run}
+BENCHMARKS: dict[str, Callable[[], Table]] = {
+    "overhead": overhead.run,
+    "reading": reading.run,
+    "million": reading.million,
+}
 RESULTS = Path(__file__).with_name("results.md")
+PICTURE = RESULTS.parents[1] / "docs" / "scaling.svg"
 
 
 @click.command()
@@ -26,6 +31,8 @@ def main(names: tuple[str, ...], output: Path) -> None:
         click.echo(f"{name} …", err=True)
         tables.append(BENCHMARKS[name]())
         click.echo(f"{tables[-1].markdown()}\n")
+        if name == "million" and output == RESULTS:
+            plot.draw(tables[-1], PICTURE)
     command = " ".join(["python -m benchmarks", *names])
     text = "\n\n".join([header(command), *(table.markdown() for table in tables)])
     output.write_text(f"{text}\n", encoding="utf-8")
