@@ -156,7 +156,8 @@ def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
 def _replaced(values: pd.Series, where: pd.Series, by: pd.Series) -> pd.Series:
     # Arrow does at once what pandas' setting of items takes long for.
     mask = pa.array(where.to_numpy(dtype=bool))
-    made = pc.replace_with_mask(pa.chunked_array(pa.array(values)), mask, pa.array(by))
+    new = pa.chunked_array(pa.array(by)).combine_chunks()
+    made = pc.replace_with_mask(pa.chunked_array(pa.array(values)), mask, new)
     return pd.Series(pd.array(made, dtype="str"), index=values.index)
 
 

@@ -174,6 +174,16 @@ def test_rows_of_two_files_that_disagree_name_each_other(tmp_path: Path) -> None
     ]
 
 
+def test_repairs_in_several_files(tmp_path: Path) -> None:
+    """Values are repaired wherever they come from."""
+    for name in ("a.csv", "b.csv"):
+        text = f"image_id,project_id,status\n{A.upper()},{P},accepted\n{B},{P.upper()},yes\n"
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    findings = sharekit.check(sharekit.read_inventory(tmp_path / "a.csv", tmp_path / "b.csv"))
+    assert findings.rows["image_id"].tolist() == [A, B, A, B]
+    assert findings.rows["project_id"].tolist() == [P] * 4
+
+
 def test_a_blocked_row_carries_nothing(tmp_path: Path) -> None:
     """Of two equal shares, the one that nothing blocks is sent."""
     findings = sheet(tmp_path, [A, P, "accepted", "", "yes"], [A, P, "accepted", V, "yes"])
