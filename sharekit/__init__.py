@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .run import Run, status
     from .sending import Settings
     from .spreadsheets import Inventory, read_inventory
+    from .spreadsheets import Limits as Limits
     from .spreadsheets import write_template as template
     from .verification import Verdict, verify
 
@@ -64,6 +65,7 @@ _HOMES = {
     "Clouds": "clouds",
     "Findings": "checks",
     "Inventory": "spreadsheets",
+    "Limits": "spreadsheets",
     "Plan": "planning",
     "Run": "run",
     "Settings": "sending",

@@ -20,7 +20,6 @@ import sharekit
 
 from . import console, spec
 from .approval import ensure
-from .checks import COLUMNS
 from .errors import SharekitError, UsageError
 from .ledger import is_busy
 from .run import clouds_of
@@ -100,7 +99,7 @@ def check(
     if output is not None:
         from .reporting import write_findings  # noqa: PLC0415 - matplotlib takes its time
 
-        write_findings(findings.frame[list(COLUMNS)], output)
+        write_findings(findings, output)
         console.say(f"All findings: {output}")
     _done(findings.summary, as_json, lambda: console.show_findings(findings))
     sys.exit(1 if findings.count("error") else 0)

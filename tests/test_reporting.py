@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from sharekit import spec
 from sharekit.errors import InputError, UsageError
 from sharekit.record import INPUT, ROW_COLUMNS, Record
-from sharekit.reporting import differences, pictures, plain, words, write, write_findings, xlsx
+from sharekit.reporting import differences, pictures, plain, words, write, xlsx
+from sharekit.spreadsheets.saving import CELL
 
 from .records import START, record, rows
 
@@ -273,7 +274,7 @@ def test_long_texts_are_cut_and_listed(tmp_path: Path) -> None:
     cells = sheet(path, "Rows")["reason"]
     assert cells[0] == table["reason"][0]
     for cell in cells[1:]:
-        assert len(cell.encode("utf-16-le")) // 2 <= xlsx.CELL
+        assert len(cell.encode("utf-16-le")) // 2 <= CELL
         assert cell.endswith("all of it: 32,768]")
     told = pd.read_excel(path, sheet_name="Environment", header=None, engine="calamine")[0]
     assert [text for text in told.dropna() if "!" in text] == ["Rows!J3", "Rows!J4"]
@@ -284,7 +285,7 @@ def test_more_rows_than_a_sheet_holds(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(xlsx, "ROWS", 20)
     it = record(45)
     path = report(it, tmp_path, ".xlsx")
-    parts = [sheet(path, name) for name in ("Rows", "Rows 2", "Rows 3")]
+    parts = [sheet(path, name) for name in ("Rows", "Rows (2)", "Rows (3)")]
     assert [len(part) for part in parts] == [20, 20, 5]
     assert pd.concat(parts)["image_id"].tolist() == it.rows["image_id"].tolist()
     assert differences(it, path) == []
@@ -442,17 +443,6 @@ def test_who_reads_the_old_report_goes_on_reading_it(tmp_path: Path) -> None:
         report(record(9), tmp_path, ".csv")
         assert reader.read() == old
     assert path.read_bytes() != old
-
-
-@pytest.mark.parametrize("name", ["findings.xlsx", "findings.csv", "findings.json"])
-def test_findings_alone(tmp_path: Path, name: str) -> None:
-    """Findings can be written as a table of their own, every value as it was."""
-    found = record(30).findings
-    path = write_findings(found, tmp_path / name)
-    readers = {".xlsx": lambda p: sheet(p, "Findings"), ".csv": read_csv,
-               ".json": lambda p: pd.DataFrame(json.loads(p.read_text("utf-8")))}  # fmt: skip
-    back = readers[path.suffix](path)
-    pd.testing.assert_frame_equal(back.astype("str"), found.astype("str"))
 
 
 # -- no change unnoticed -----------------------------------------------------------------------

@@ -9,11 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import pandas as pd
-
+from ..checks import COLUMNS, Findings
 from ..errors import InputError, UsageError
 from ..record import Record
-from . import html, plain, xlsx
+from . import html, marked, plain, xlsx
 
 #: Suffix -> what writes it.
 FORMATS: Final[dict[str, Callable[[Record, Path], None]]] = {
@@ -24,11 +23,11 @@ FORMATS: Final[dict[str, Callable[[Record, Path], None]]] = {
 }
 
 
-#: The same for a plain frame of findings.
-_TABLES: Final[dict[str, Callable[[pd.DataFrame, Path], None]]] = {
-    ".xlsx": partial(xlsx.table, "Findings"),
-    ".csv": plain.csv_table,
-    ".json": plain.json_table,
+#: The same for findings.
+_TABLES: Final[dict[str, Callable[[Findings, Path], None]]] = {
+    ".xlsx": marked.write,
+    ".csv": lambda findings, path: plain.csv_table(findings.frame[list(COLUMNS)], path),
+    ".json": lambda findings, path: plain.json_table(findings.frame[list(COLUMNS)], path),
 }
 
 
@@ -73,13 +72,13 @@ def write(record: Record, *paths: str | PathLike[str]) -> list[Path]:
     return targets
 
 
-def write_findings(findings: pd.DataFrame, path: str | PathLike[str]) -> Path:
-    """Write findings as a table of their own: ``.xlsx``, ``.csv`` or ``.json``.
+def write_findings(findings: Findings, path: str | PathLike[str]) -> Path:
+    """Write findings: ``.csv`` or ``.json`` as a table, ``.xlsx`` with a marked copy of the sheets.
 
     Raises
     ------
     UsageError, InputError
-        As :func:`write` does.
+        As :func:`write` does; also if the spreadsheet has changed since it was checked.
     """
     target = Path(path)
     writer = _TABLES[form(target, _TABLES)]

@@ -7,14 +7,13 @@ uses for them (``_x0000_``), so a reader gets back exactly what was in the ledge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import xlsxwriter
 from xlsxwriter.chart import Chart
@@ -24,11 +23,14 @@ from xlsxwriter.worksheet import Worksheet
 
 from .. import spec
 from ..record import INPUT, Record
+from ..spreadsheets import bulk
+from ..spreadsheets.bulk import LongSheet, Look
+from ..spreadsheets.saving import CUT, fitted, fitting
 from . import words
 from .words import SHADES, TITLE
 
-#: Excel's own limits: UTF-16 units in a cell, rows under a header, columns.
-CELL, ROWS, COLUMNS = 32_767, 1_048_575, 16_384
+#: Excel's own limits: rows under a header, columns.
+ROWS, COLUMNS = 1_048_575, 16_384
 #: Outcome -> fill: pale tints of ``words.SHADES``.
 TINTS: Final = {
     "confirmed": "#CDEBE1",
@@ -65,7 +67,6 @@ _OPTIONS: Final = {
 _EPOCH: Final = datetime(1980, 1, 1, tzinfo=UTC)
 #: Rows whose texts decide how wide a column is, and the narrowest and widest it can become.
 _SAMPLE, _NARROW, _WIDE, _WIDEST = 500, 6, 60, 110
-_CUT: Final = f"cut to the {CELL:,} characters a cell can hold"
 #: Numbers that are names, so without thousands separators; words that are coloured.
 _PLAIN: Final = frozenset({"row", "row_key", "header_row"})
 _COLOURED: Final = frozenset({"outcome"})
@@ -73,11 +74,13 @@ _COLOURED: Final = frozenset({"outcome"})
 
 @dataclass
 class _Book:
-    """A workbook being written, its formats, and what had to be cut."""
+    """A workbook being written: its formats, what had to be cut, and rows to be put in later."""
 
     book: xlsxwriter.Workbook
     formats: dict[str, Format]
+    later: bool
     cuts: list[tuple[str, str]] = field(default_factory=list)
+    long: list[LongSheet] = field(default_factory=list)
 
     def sheet(self, name: str) -> Worksheet:
         sheet = self.book.add_worksheet(name)
@@ -91,44 +94,54 @@ class _Book:
 def write(record: Record, path: Path) -> None:
     """Write the workbook; the same record gives the same cells, on every machine.
 
-    Sheets: ``Summary``, ``Rows`` (``Rows 2`` … beyond Excel's 1,048,575 rows), ``Findings``,
+    Sheets: ``Summary``, ``Rows`` (``Rows (2)`` … beyond Excel's 1,048,575 rows), ``Findings``,
     ``Chunks``, ``Approval``, ``Timeline``, ``Environment``, ``Glossary``. A text longer than Excel
     allows is cut, says so at its end, and is listed on ``Environment``.
     """
-    with _opened(path, TITLE, _created(record)) as out:
-        _summary(out, record)
-        _table(out, "Rows", record.rows)
-        _table(out, "Findings", record.findings)
-        _table(out, "Chunks", _chunks(record))
-        _stack(
-            out,
-            "Approval",
-            {
-                "Approvals": _first(record.approvals, "at", "reviewer", "valid", "images", "note"),
-                "Decisions changed in review": _first(
-                    record.reviews, "at", "reviewer", "planned", "decided", "reason"
-                ),
-            },
-            "None.",
-        )
-        _table(out, "Timeline", record.timeline)
-        _environment(out, record)
-        _glossary(out)
+    _make(path, TITLE, _created(record), lambda out: _audit(out, record))
 
 
-def table(name: str, frame: pd.DataFrame, path: Path) -> None:
-    """Write one frame as a workbook with one sheet of that name."""
-    with _opened(path, name, _EPOCH) as out:
-        _table(out, name, frame)
+def tables(long: Mapping[str, pd.DataFrame], small: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """Write frames as sheets of their names; the small ones without filter."""
+
+    def content(out: _Book) -> None:
+        for name, frame in long.items():
+            _table(out, name, frame)
+        for name, frame in small.items():
+            _stack(out, name, {name: frame})
+
+    _make(path, next(iter(long)), _EPOCH, content)
 
 
-@contextmanager
-def _opened(path: Path, title: str, created: datetime) -> Iterator[_Book]:
+def _audit(out: _Book, record: Record) -> None:
+    _summary(out, record)
+    _table(out, "Rows", record.rows)
+    _table(out, "Findings", record.findings)
+    _table(out, "Chunks", _chunks(record))
+    approvals = _first(record.approvals, "at", "reviewer", "valid", "images", "note")
+    reviews = _first(record.reviews, "at", "reviewer", "planned", "decided", "reason")
+    decided = {"Approvals": approvals, "Decisions changed in review": reviews}
+    _stack(out, "Approval", decided, "None.")
+    _table(out, "Timeline", record.timeline)
+    _environment(out, record)
+    _glossary(out)
+
+
+def _make(path: Path, title: str, created: datetime, content: Callable[[_Book], None]) -> None:
+    bulk.make(path, partial(_lay_out, title, created, content))
+
+
+def _lay_out(
+    title: str, created: datetime, content: Callable[[_Book], None], path: Path, *, later: bool
+) -> list[LongSheet]:
     with xlsxwriter.Workbook(str(path), _OPTIONS) as book:
         book.set_properties({"title": title, "created": created})
         styles = _STYLES | {f"is {name}": {"bg_color": tint} for name, tint in TINTS.items()}
         common = _FONT | {"valign": "top"}
-        yield _Book(book, {name: book.add_format(common | own) for name, own in styles.items()})
+        formats = {name: book.add_format(common | own) for name, own in styles.items()}
+        out = _Book(book, formats, later)
+        content(out)
+    return out.long
 
 
 def _created(record: Record) -> datetime:
@@ -139,19 +152,10 @@ def _created(record: Record) -> datetime:
 
 
 # -- tables ------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _Column:
-    """How one column is written: the call, the cells, the format of a value (``None``: others)."""
-
-    write: Callable[..., int]
-    cells: list[Any]
-    formats: dict[Any, Format]
-
-
 def _table(out: _Book, name: str, frame: pd.DataFrame) -> None:
-    """Write a frame on a sheet of its own, and on ``<name> 2`` … what does not fit."""
+    """Write a frame on a sheet of its own, and on ``<name> (2)`` … what does not fit."""
     for part, start in enumerate(range(0, max(len(frame), 1), ROWS), start=1):
-        sheet = out.sheet(name if part == 1 else f"{name} {part}")
+        sheet = out.sheet(name if part == 1 else f"{name} ({part})")
         piece = words.texts(frame.iloc[start : start + ROWS])
         _widths(sheet, [piece], _WIDE)
         end = _fill(out, sheet, piece, top=0)
@@ -182,28 +186,21 @@ def _fill(out: _Book, sheet: Worksheet, frame: pd.DataFrame, top: int) -> int:
     sheet.set_row(top, 20)
     sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{ROWS + 1}"})
     for number, header in enumerate(frame.columns):
-        sheet.write_string(top, number, _cut(header), out.formats["head"])
-    columns = [_column(out, sheet, frame[name]) for name in frame.columns]
-    # xlsxwriter has no bulk call, and in its constant-memory mode wants one row after the other.
-    lines = zip(*(column.cells for column in columns), strict=True)
-    for row, cells in enumerate(lines, start=top + 1):
-        for number, (cell, column) in enumerate(zip(cells, columns, strict=True)):
-            if cell != "":
-                style = column.formats.get(cell) or column.formats[None]
-                column.write(row, number, cell, style)
+        sheet.write_string(top, number, fitting(header), out.formats["head"])
+    looks = [_look(out, frame[name]) for name in frame.columns]
+    if top:
+        bulk.put_cells(sheet, frame, looks, top)
+    else:
+        out.long += bulk.put(sheet, len(out.book.worksheets()), frame, looks, later=out.later)
     return top + 1 + len(frame)
 
 
-def _column(out: _Book, sheet: Worksheet, column: pd.Series) -> _Column:
-    formats: dict[Any, Format] = {None: out.formats["text"]}
+def _look(out: _Book, column: pd.Series) -> Look:
     if pd.api.types.is_numeric_dtype(column.dtype):
-        formats[None] = out.formats["plain" if column.name in _PLAIN else "number"]
-        return _Column(sheet.write_number, column.tolist(), formats)
+        return Look(out.formats["plain" if column.name in _PLAIN else "number"])
     if column.name in _COLOURED:
-        formats |= {name: out.formats[f"is {name}"] for name in TINTS}
-    elif str(column.name).startswith(INPUT):
-        formats[None] = out.formats["name"]
-    return _Column(sheet.write_string, column.tolist(), formats)
+        return Look(out.formats["text"], {name: out.formats[f"is {name}"] for name in TINTS})
+    return Look(out.formats["name" if str(column.name).startswith(INPUT) else "text"])
 
 
 def _widths(sheet: Worksheet, frames: list[pd.DataFrame], widest: int) -> None:
@@ -224,27 +221,11 @@ def _fit(out: _Book, sheet: str, frame: pd.DataFrame, top: int) -> pd.DataFrame:
     if frame.shape[1] > COLUMNS:
         out.cuts.append((sheet, f"columns {COLUMNS + 1:,} to {frame.shape[1]:,} are left out"))
         frame = frame.iloc[:, :COLUMNS]
-    for number, name in enumerate(frame.columns):
-        if pd.api.types.is_numeric_dtype(frame[name].dtype):
-            continue
-        # A character is one or two of the units that Excel counts.
-        long = np.flatnonzero(frame[name].str.len().to_numpy() > CELL // 2)
-        short = frame[name].iloc[long].map(_cut)
-        rows = long[(short != frame[name].iloc[long]).to_numpy()]
-        if len(rows):
-            frame = frame.assign(**{name: frame[name].where(~frame.index.isin(short.index), short)})
-            at = [xl_rowcol_to_cell(int(row) + top + 1, number) for row in rows]
-            out.cuts += [(f"{sheet}!{cell}", f"{name}: {_CUT}") for cell in at]
+    frame, cuts = fitted(frame)
+    for row, column in cuts:
+        cell = xl_rowcol_to_cell(row + top + 1, column)
+        out.cuts.append((f"{sheet}!{cell}", f"{frame.columns[column]}: {CUT}"))
     return frame
-
-
-def _cut(text: str) -> str:
-    """Return the text as it is, or shortened to Excel's limit with a mark that says so."""
-    units = text.encode("utf-16-le")
-    if len(units) <= 2 * CELL:
-        return text
-    mark = f" … [{_CUT}; all of it: {len(units) // 2:,}]"
-    return units[: 2 * (CELL - len(mark))].decode("utf-16-le", "ignore") + mark
 
 
 # -- sheets ------------------------------------------------------------------------------------
@@ -279,7 +260,7 @@ def _line(out: _Book, sheet: Worksheet, row: int, line: tuple[str, str | int, st
     if isinstance(value, int):
         sheet.write_number(row, 1, value, out.formats["number"])
     else:
-        sheet.write_string(row, 1, _cut(value), out.formats["text"])
+        sheet.write_string(row, 1, fitting(value), out.formats["text"])
     if meaning:
         sheet.write_string(row, 2, meaning, out.formats["text"])
 

@@ -6,28 +6,42 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..errors import SpreadsheetError
 from .grid import TEXT, Blob, Grid, text_column
+from .limits import Limits, refused
 
 
-def read_parquet(blob: Blob) -> list[Grid]:
+def read_parquet(blob: Blob, limits: Limits | None = None) -> list[Grid]:
     """Read a parquet file as one sheet.
 
     Raises
     ------
     SpreadsheetError
-        The bytes are damaged or encrypted.
+        The bytes are damaged or encrypted, or beyond the limits.
     """
+    limits = limits or Limits()
     try:
-        table = pq.read_table(pa.BufferReader(blob.data))
+        file = pq.ParquetFile(pa.BufferReader(blob.data))
+        limits.check_box(blob.file, "", file.metadata.num_rows + 1, file.metadata.num_columns)
+        # A repeated text is stored once; so it stays until it is known how long all are together.
+        texts = [file.schema.column(i) for i in range(file.metadata.num_columns)]
+        names = [column.path for column in texts if column.physical_type == "BYTE_ARRAY"]
+        file = pq.ParquetFile(pa.BufferReader(blob.data), read_dictionary=names)
+        table = file.read()
     except (pa.ArrowException, OSError) as error:
         raise SpreadsheetError(
             f"{blob.file} cannot be read as parquet ({str(error).partition(chr(10))[0]}); "
             "write it again and use the new file."
         ) from error
+    length = sum(map(_length, table.columns))
+    if length > limits.inflated_bytes:
+        raise refused(
+            blob.file, f"holds {length:,} bytes of text", limits.inflated_bytes, "split it"
+        )
 
     def typed(rows: NDArray[np.int64]) -> Iterator[tuple[object, ...]]:
         chosen = table.take(pa.array(rows - 1))
@@ -40,8 +54,24 @@ def read_parquet(blob: Blob) -> list[Grid]:
             format="parquet",
             cells=tuple(_under_header(name, column) for name, column in columns),
             typed=typed,
+            exact_numbers=True,
         )
     ]
+
+
+def _length(column: pa.ChunkedArray) -> int:
+    """Bytes that a column of repeated texts takes when each is written out."""
+    if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
+        return 0
+    return sum(
+        pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices.drop_null())).as_py() or 0
+        for chunk in column.chunks
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string,
+                                       pa.types.is_binary, pa.types.is_large_binary))  # fmt: skip
 
 
 def _under_header(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

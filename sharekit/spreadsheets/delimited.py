@@ -19,6 +19,7 @@ import pyarrow as pa
 from ..errors import SpreadsheetError
 from .grid import TEXT, Blob, Grid, constant
 from .headers import SEARCHED_ROWS, find_header
+from .limits import Limits
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _HINT: Final = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE | re.DOTALL)
@@ -33,24 +34,29 @@ _BOMS: Final = (
 _LEGACY: Final = ["cp1252", "cp1250", "cp1251", "cp1253", "cp932", "gb18030", "big5", "cp949"]
 _BATCH: Final = 1 << 16
 _SAMPLE: Final = 1 << 16
+#: Characters of a line beyond which it is none.
+_LONGEST: Final = 1 << 22
 
 
-def read_delimited(blob: Blob, columns: Mapping[str, str]) -> list[Grid]:
+def read_delimited(
+    blob: Blob, columns: Mapping[str, str], limits: Limits | None = None
+) -> list[Grid]:
     """Read a csv or tsv as one sheet; ``columns`` helps to tell the delimiter.
 
     Raises
     ------
     SpreadsheetError
-        It is no text, or a quotation mark is not closed.
+        It is no text, a quotation mark is not closed, or it is beyond the limits.
     """
+    limits = limits or Limits()
     encoding = _encoding(blob)
     try:
         with _open(blob, encoding) as text:
             delimiter = _hinted(text) or _delimiter(text, columns)
         with _open(blob, encoding) as text:
             _hinted(text)
-            reader = csv.reader(text, delimiter=delimiter, strict=True)
-            cells = _columns(_records(reader, blob.file))
+            reader = csv.reader(_lines(text, blob.file), delimiter=delimiter, strict=True)
+            cells = _columns(_records(reader, blob.file), blob.file, limits)
     except UnicodeDecodeError as error:
         raise _not_text(blob.file) from error
     return [_grid(cells, delimiter, encoding)]
@@ -67,7 +73,7 @@ def _open(blob: Blob, encoding: str) -> TextIO:
 
 def _hinted(text: TextIO) -> str:
     """Take the hint off the front if there is one; otherwise stand at the start again."""
-    found = _HINT.fullmatch(text.readline())
+    found = _HINT.fullmatch(text.readline(_LONGEST))
     if not found:
         text.seek(0)
     return found[1] if found else ""
@@ -86,6 +92,17 @@ def _delimiter(text: TextIO, columns: Mapping[str, str]) -> str:
     return max(_DELIMITERS, key=score)
 
 
+def _lines(text: TextIO, file: str) -> Iterator[str]:
+    """Yield lines, but none so long that it can only be something else."""
+    for number, line in enumerate(iter(lambda: text.readline(_LONGEST), ""), start=1):
+        if len(line) == _LONGEST and line[-1] not in "\r\n":
+            raise SpreadsheetError(
+                f"{file} has a line {number} of more than {_LONGEST:,} characters, so it is no "
+                "list; give a csv file with one row per line."
+            )
+        yield line
+
+
 def _records(reader: Iterator[list[str]], file: str) -> Iterator[list[str]]:
     try:
         yield from reader
@@ -97,12 +114,18 @@ def _records(reader: Iterator[list[str]], file: str) -> Iterator[list[str]]:
         ) from error
 
 
-def _columns(records: Iterable[list[str]]) -> tuple[pa.ChunkedArray, ...]:
+def _columns(
+    records: Iterable[list[str]], file: str = "", limits: Limits | None = None
+) -> tuple[pa.ChunkedArray, ...]:
     """Turn records of any lengths into columns, a batch at a time."""
     columns: list[list[pa.Array]] = []
-    height = 0
+    height = filled = 0
     source = iter(records)
     while batch := list(itertools.islice(source, _BATCH)):
+        if limits:
+            filled += sum(map(len, batch))
+            width = max(len(columns), *map(len, batch))
+            limits.check_box(file, "", height + len(batch), width, filled)
         arrays = [pa.array(c, TEXT) for c in itertools.zip_longest(*batch, fillvalue="")]
         columns += [[constant("", height)] for _ in range(len(arrays) - len(columns))]
         for index, chunks in enumerate(columns):

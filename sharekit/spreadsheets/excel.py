@@ -1,7 +1,7 @@
 """xlsx, xlsm, xlsb and ods, read by ``fastexcel`` as text; typed cells only where asked for.
 
-What can be known, by format: types, error cells and hidden sheets in all of them; hidden rows,
-merged cells and formulas without a saved result in xlsx, xlsm and ods, not in xlsb.
+What can be known, by format: types, error cells, hidden sheets, rows and columns, and merged cells
+in all of them; formulas without a saved result in xlsx, xlsm and ods (xlsb always saves one).
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ import pyarrow.compute as pc
 import python_calamine
 
 from ..errors import SpreadsheetError
-from . import fine_print
+from . import fine_print, opendocument
+from .archives import Measured, check_archive, password_error
+from .binary import read_xlsb
+from .glance import Glance, extent, glance
 from .grid import Blob, FinePrint, Grid, padded, text_column
+from .limits import Limits, refused
 from .typed import Typed
 
 #: Given a workbook's sheet names, the positions of those to read.
@@ -41,6 +45,8 @@ _ERRORS: Final = {
     "Value": "#VALUE!",
     "GettingData": "#GETTING_DATA",
 }
+#: A sheet with so many bytes for each of its cells is no empty frame.
+_BYTES_A_CELL: Final = 2
 _ERROR_NAME: Final = re.compile(r"Error\((\w+)\)")
 
 # The reader logs chart sheets as warnings; with no handler, Python would print them to stderr.
@@ -54,35 +60,70 @@ class _Workbook:
     blob: Blob
     format: str
     archive: ZipFile
+    limits: Limits
 
     @functools.cached_property
     def fast(self) -> fastexcel.ExcelReader:
+        if self.format == "ods" and len(self.content) > self.limits.sheets:
+            self._refuse_sheets(len(self.content))
         return fastexcel.read_excel(self.blob.data)
 
     @functools.cached_property
-    def members(self) -> list[str]:
-        return fine_print.sheet_members(self.archive)
+    def names(self) -> list[str]:
+        names = list(self.fast.sheet_names)
+        if len(names) > self.limits.sheets:
+            self._refuse_sheets(len(names))
+        return names
+
+    def _refuse_sheets(self, count: int) -> None:
+        held = f"holds {count:,} sheets"
+        raise refused(self.blob.file, held, self.limits.sheets, "split it into several")
 
     @functools.cached_property
-    def content(self) -> list[FinePrint]:
-        if not fine_print.ods_needs_reading(self.archive.read("content.xml")):
-            return [FinePrint()] * len(self.fast.sheet_names)
-        with self.archive.open("content.xml") as stream:
-            return fine_print.read_ods(stream)
+    def members(self) -> list[str]:
+        kind = "bin" if self.format == "xlsb" else "xml"
+        members = fine_print.sheet_members(self.archive, kind)
+        if len(set(members)) < len(members):
+            raise SpreadsheetError(
+                f"{self.blob.file} shows the same sheet under two names; open it in a spreadsheet "
+                "program, save it again, and use the new file."
+            )
+        return members
+
+    @functools.cached_property
+    def content(self) -> list[Glance]:
+        with self.part("content.xml") as stream:
+            seen = opendocument.glance_ods(stream)
+        if seen.exact:
+            with self.part("content.xml") as stream:
+                sheets = opendocument.read_ods(stream)
+        else:
+            sheets = [Glance() for _ in seen.from_first_column]
+        for sheet, first in zip(sheets, seen.from_first_column, strict=False):
+            sheet.first = 0 if first else None
+        for number, sheet in enumerate(sheets, start=1):
+            box = sheet.bottom, sheet.right, sheet.filled
+            self.limits.check_box(self.blob.file, str(number), *box)
+        return sheets
+
+    def part(self, name: str) -> Measured:
+        return Measured(self.archive, name, self.blob.file)
 
 
-def read_workbook(blob: Blob, choose: Choice) -> list[Grid]:
+def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[Grid]:
     """Read the chosen sheets of an xlsx, xlsm, xlsb or ods.
 
     Raises
     ------
     SpreadsheetError
-        The bytes are damaged, encrypted, or an archive of something else.
+        The bytes are damaged, encrypted, an archive of something else, or beyond the limits.
     """
+    limits = limits or Limits()
     try:
         with ZipFile(io.BytesIO(blob.data)) as archive:
-            book = _Workbook(blob, _archive_format(blob, archive), archive)
-            return [_read_sheet(book, index) for index in choose(book.fast.sheet_names)]
+            check_archive(archive, blob.file, limits)
+            book = _Workbook(blob, _archive_format(blob, archive), archive, limits)
+            return [_read_sheet(book, index) for index in choose(book.names)]
     except SpreadsheetError:
         raise
     except python_calamine.PasswordError:
@@ -92,16 +133,9 @@ def read_workbook(blob: Blob, choose: Choice) -> list[Grid]:
             raise
         reason = str(error).partition("\n")[0].removeprefix("calamine error: ") or "it is damaged"
         raise SpreadsheetError(
-            f"{blob.file} cannot be read as a workbook ({reason}); "
+            f"{blob.file} cannot be read as a workbook ({reason[:200]}); "
             "open it in a spreadsheet program, save it again as .xlsx, and use the new file."
         ) from error
-
-
-def password_error(file: str) -> SpreadsheetError:
-    """Explain that a file is encrypted."""
-    return SpreadsheetError(
-        f"{file} is password-protected; save a copy without a password and use that."
-    )
 
 
 def _is_damage(error: BaseException) -> bool:
@@ -147,8 +181,12 @@ def _member(archive: ZipFile, name: str) -> bytes:
 
 
 def _read_sheet(book: _Workbook, index: int) -> Grid:
-    member = book.members[index] if book.format in ("xlsx", "xlsm") else ""
-    typed = Typed(book.blob, index, member)
+    seen = _look(book, index)
+    name = book.names[index]
+    box = seen.lowest * seen.right
+    dense = box <= book.limits.cells and seen.size > box * _BYTES_A_CELL
+    if seen.right > book.limits.columns or (box > book.limits.cells // 4 and not dense):
+        book.limits.check_box(book.blob.file, name, *_extent(book, index, seen))
     # Without a header and with nothing skipped, row numbers stay those of the sheet.
     sheet = book.fast.load_sheet(index, header_row=None, skip_rows=0, dtypes="string")
     grid = Grid(
@@ -156,44 +194,55 @@ def _read_sheet(book: _Workbook, index: int) -> Grid:
         format=book.format,
         cells=(),
         hidden=sheet.visible != "visible",
-        siblings=tuple(book.fast.sheet_names),
+        siblings=tuple(book.names),
     )
     if not sheet.width:
         return grid
-    seen = _look(book, index, typed)
+    typed = Typed(book.blob, index, book.members[index] if book.format in ("xlsx", "xlsm") else "")
+    first = _first_column(seen, sheet.width, typed)
+    note = seen.note
     batch, errors = sheet.to_arrow_with_errors() if seen.errors else (sheet.to_arrow(), None)
     cells = tuple(text_column(column) for column in batch.columns)
     spots = [_error_spot(error) for error in errors.errors] if errors else []
-    spots += [(row, column - seen.first_column, text) for row, column, text in seen.note.errors]
+    spots += [(row, column - first, text) for row, column, text in note.errors]
     return replace(
         grid,
-        cells=_lengthened(_with_errors(cells, spots), seen.note),
-        first_column=seen.first_column,
-        typed=functools.partial(typed, first_column=seen.first_column, height=batch.num_rows),
-        fine_print=seen.note,
+        cells=_lengthened(_with_errors(cells, spots), note),
+        first_column=first,
+        typed=functools.partial(typed, first_column=first, height=batch.num_rows),
+        fine_print=note,
     )
 
 
-@dataclass(frozen=True)
-class _Seen:
-    note: FinePrint
-    first_column: int
-    errors: bool = True
-
-
-def _look(book: _Workbook, index: int, typed: Typed) -> _Seen:
+def _look(book: _Workbook, index: int) -> Glance:
+    """Find the fine print and the size of a sheet before it is read."""
     if book.format == "ods":
-        return _Seen(book.content[index], typed.first_column)
-    if book.format == "xlsb":
-        return _Seen(FinePrint(merged=typed.merged), typed.first_column)
-    with book.archive.open(book.members[index]) as stream:
-        seen = fine_print.glance(stream)
-    note = FinePrint()
-    if seen.exact:
-        with book.archive.open(book.members[index]) as stream:
-            note = fine_print.read_xlsx(stream)
-    note = replace(note, merged=typed.merged) if seen.merged else note
-    return _Seen(note, 0 if seen.from_first_column else typed.first_column, seen.errors)
+        return replace(book.content[index], errors=True)
+    member = book.members[index]
+    with book.part(member) as stream:
+        seen = read_xlsb(stream) if book.format == "xlsb" else glance(stream)
+    if not seen.plain:
+        with book.part(member) as stream:
+            seen = fine_print.read_xlsx(stream)
+    return seen
+
+
+def _extent(book: _Workbook, index: int, seen: Glance) -> tuple[int, int, int]:
+    """Height, width and number of the cells that take memory; blank ones do not."""
+    if not seen.size:
+        return seen.bottom, seen.right, seen.filled
+    with book.part(book.members[index]) as stream:
+        return extent(stream)
+
+
+def _first_column(seen: Glance, width: int, typed: Typed) -> int:
+    """0-based column in which the fast reader begins; it leaves out blank ones."""
+    first, last = seen.first, seen.last
+    if first == 0:
+        return 0
+    if first is not None and last is not None and last - first + 1 == width:
+        return first
+    return typed.first_column
 
 
 def _error_spot(error: fastexcel.CellError) -> tuple[int, int, str]:

@@ -39,6 +39,7 @@ class FinePrint:
     merged: tuple[Area, ...] = ()
     unvalued: tuple[tuple[int, int], ...] = ()
     errors: tuple[tuple[int, int, str], ...] = ()
+    hidden_columns: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Grid:
         where the format has text only.
     siblings : tuple of str
         The names of all sheets of the workbook.
+    exact_numbers : bool
+        Whether a number may have more digits than the 53 bits that a spreadsheet gives it.
     """
 
     sheet: str
@@ -67,6 +70,7 @@ class Grid:
     typed: Callable[[NDArray[np.int64]], Iterable[Sequence[object]]] | None = None
     siblings: tuple[str, ...] = ()
     encoding: str = ""
+    exact_numbers: bool = False
 
     @property
     def height(self) -> int:

@@ -17,8 +17,10 @@ import xlrd
 from numpy.typing import NDArray
 
 from ..errors import SpreadsheetError
-from .excel import Choice, password_error
+from .archives import password_error
+from .excel import Choice
 from .grid import TEXT, Blob, FinePrint, Grid
+from .limits import Limits, refused
 from .values import as_text
 
 _DAMAGE: Final = (
@@ -35,15 +37,16 @@ _DAMAGE: Final = (
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 
 
-def read_xls(blob: Blob, choose: Choice) -> list[Grid]:
+def read_xls(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[Grid]:
     """Read the chosen sheets of an xls.
 
     Raises
     ------
     SpreadsheetError
         The bytes are damaged, encrypted (a password-protected xlsx has this envelope as well), or
-        another program's document.
+        another program's document, or beyond the limits.
     """
+    limits = limits or Limits()
     if _ENCRYPTED in blob.data:
         raise password_error(blob.file)
     try:
@@ -52,7 +55,12 @@ def read_xls(blob: Blob, choose: Choice) -> list[Grid]:
             file_contents=blob.data, formatting_info=True, logfile=io.StringIO()
         )
         names = book.sheet_names()
-        return [_read_sheet(book.sheet_by_index(i), book, names) for i in choose(names)]
+        if len(names) > limits.sheets:
+            raise refused(blob.file, f"holds {len(names):,} sheets", limits.sheets, "split it")
+        sheets = [book.sheet_by_index(i) for i in choose(names)]
+        for sheet in sheets:
+            limits.check_box(blob.file, sheet.name, sheet.nrows, sheet.ncols)
+        return [_read_sheet(sheet, book, names) for sheet in sheets]
     except SpreadsheetError:
         raise
     except _DAMAGE as error:
@@ -101,13 +109,14 @@ def _read_sheet(sheet: Any, book: Any, names: list[str]) -> Grid:
     typed = _Typed(sheet, book.datemode)
     columns = [[as_text(v) for v in typed.column(index)] for index in range(sheet.ncols)]
     hidden = sorted(row for row, info in sheet.rowinfo_map.items() if info.hidden)
+    columns_hidden = tuple((i, i) for i, info in sheet.colinfo_map.items() if info.hidden)
     merged = tuple((top, left, end - 1, to - 1) for top, end, left, to in sheet.merged_cells)
     return Grid(
         sheet=sheet.name,
         format="xls",
         cells=tuple(pa.chunked_array([pa.array(column, TEXT)]) for column in columns),
         hidden=sheet.visibility != 0,
-        fine_print=FinePrint(np.array(hidden, np.int64), merged),
+        fine_print=FinePrint(np.array(hidden, np.int64), merged, hidden_columns=columns_hidden),
         typed=typed,
         siblings=tuple(names),
     )

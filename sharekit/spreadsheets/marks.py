@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .. import spec
 from .grid import TEXT
+from .lookalikes import disguised
 from .part import Part
 from .values import as_text, type_rule
 
@@ -76,6 +77,10 @@ def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
         return
     if part.source.hidden:
         yield "hidden-sheet", "", part.source.sheet
+    for field, place in part.fields.items():
+        column = place + part.grid.first_column
+        if any(start <= column <= end for start, end in part.grid.fine_print.hidden_columns):
+            yield "hidden-column", field, part.names[place]
     for header in part.state_columns:
         yield "state-column", "status", header
     for field, value in part.defaults.items():
@@ -90,11 +95,25 @@ def _row_marks(part: Part) -> Iterator[_Mark]:
         cells = part.cells[column]
         positions = np.flatnonzero(_matches(cells, _ERROR))
         yield _Mark("error-cell", positions, field, cells.take(pa.array(positions)).to_pylist())
+    yield from _look_alikes(part)
     yield from _rivals(part)
     yield from _unvalued(part)
     yield from _merged(part)
     hidden = np.flatnonzero(np.isin(part.rows, part.grid.fine_print.hidden_rows))
     yield _Mark("hidden-row", hidden, "", [""] * hidden.size)
+
+
+def _look_alikes(part: Part) -> Iterator[_Mark]:
+    """Find IDs that would be legal but for letters of another alphabet."""
+    for field in spec.ID_FIELDS:
+        if field not in part.fields:
+            continue
+        column = part.cells[part.fields[field]]
+        foreign = np.flatnonzero(~np.asarray(pc.string_is_ascii(column), bool))
+        texts = column.take(pa.array(foreign)).to_pylist()
+        told = {i: told for i, text in zip(foreign.tolist(), texts, strict=True)
+                if (told := disguised(text, spec.GRAMMAR[field]))}  # fmt: skip
+        yield _Mark("look-alike", np.array([*told], np.int64), field, [*told.values()])
 
 
 def _rivals(part: Part) -> Iterator[_Mark]:
@@ -125,7 +144,8 @@ def _types(part: Part) -> Iterator[_Mark]:
     if part.grid.typed is None:
         return
     fields = {field: part.fields[field] for field in _TEXT_FIELDS if field in part.fields}
-    doubtful = {f: _doubtful(part.cells[c]) for f, c in fields.items()}
+    exact = part.grid.exact_numbers
+    doubtful = {f: _doubtful(part.cells[c], exact=exact) for f, c in fields.items()}
     places = np.flatnonzero(np.logical_or.reduce([*doubtful.values()]))
     if not places.size:
         return
@@ -150,15 +170,15 @@ def _judged(value: object, text: str) -> tuple[str, str]:
     return rule, as_text(value)
 
 
-def _doubtful(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+def _doubtful(column: pa.ChunkedArray, *, exact: bool) -> NDArray[np.bool_]:
     hits = _matches(column, _TYPED)
     long = _matches(column, r"\A[1-9][0-9]{19,}\z")
-    if not long.any():
-        return hits
+    if exact or not long.any():
+        return hits | long
     # A number cell prints the exact value of its 53 bits; hardly any ID made of digits is one.
     texts = column.filter(pa.array(long)).dictionary_encode().combine_chunks()
-    exact = [int(float(text)) == int(text) for text in texts.dictionary.to_pylist()]
-    hits[np.flatnonzero(long)] = np.array(exact, bool)[texts.indices.to_numpy()]
+    numbers = [int(float(text)) == int(text) for text in texts.dictionary.to_pylist()]
+    hits[np.flatnonzero(long)] = np.array(numbers, bool)[texts.indices.to_numpy()]
     return hits
 
 
@@ -176,17 +196,25 @@ def _unvalued(part: Part) -> Iterator[_Mark]:
 
 
 def _merged(part: Part) -> Iterator[_Mark]:
-    """Mark the cells that a merge leaves without a value of their own."""
+    """Mark the cells that a merge leaves without a value of their own, or whose value it hides."""
     shift = part.grid.first_column
     for field, column in part.fields.items():
         place = column + shift
+        positions: list[int] = []
+        values: list[str] = []
         for top, left, bottom, right in part.grid.fine_print.merged:
-            if not left <= place <= right:
-                continue
-            rows = np.arange(top + (place == left), bottom + 1)
-            positions = _positions(part, rows)
-            text = _text_at(part, top, left - shift)
-            yield _Mark("merged-cell", positions, field, [text] * positions.size)
+            if left <= place <= right:
+                start, end = np.searchsorted(part.rows, [top + (place == left), bottom + 1])
+                text = _text_at(part, top, left - shift)
+                positions += range(start, end)
+                values += [text] * (end - start)
+        places = np.array(positions, np.int64)
+        own = np.array(part.cells[column].take(pa.array(places)).to_pylist(), object)
+        covered = own != ""
+        yield _Mark("covered-cell", places[covered], field, own[covered].tolist())
+        yield _Mark(
+            "merged-cell", places[~covered], field, list(np.array(values, object)[~covered])
+        )
 
 
 def _text_at(part: Part, row: int, column: int) -> str:

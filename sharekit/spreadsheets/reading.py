@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -25,6 +23,8 @@ from .grid import TEXT, Blob, Grid, constant
 from .headers import SEARCHED_ROWS
 from .inventory import Inventory
 from .legacy import read_xls
+from .limits import Limits
+from .loading import read_bytes
 from .marks import marks_of
 from .part import Part, make_part
 
@@ -39,12 +39,15 @@ _FOREIGN: Final = (
     (b"SQLite format 3", "a database"),
 )
 
+_HEAD: Final = 4096
+
 
 def read_inventory(
     *files: str | os.PathLike[str],
     sheet: str | Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
 ) -> Inventory:
     r"""Read every row of spreadsheets as text, with its address, repairing nothing.
 
@@ -59,6 +62,8 @@ def read_inventory(
         Field -> header, where the synonyms do not know it; ``""`` says that no column means it.
     defaults : Mapping[str, str], optional
         Field -> text, for sheets in which that column is missing as a whole.
+    limits : Limits, optional
+        How much a file may hold; the defaults let a million rows of fifty columns pass.
 
     Returns
     -------
@@ -92,8 +97,8 @@ def read_inventory(
     parts = [
         make_part(blob, grid, columns, defaults)
         for file in files
-        for blob in [load(file)]
-        for grid in read_grids(blob, wanted, columns)
+        for blob in [load(file, limits)]
+        for grid in read_grids(blob, wanted, columns, limits)
     ]
     _check_sheets(parts, wanted)
     _check_headers(parts, wanted, columns)
@@ -102,42 +107,36 @@ def read_inventory(
 
 
 def read_grids(
-    blob: Blob, wanted: Sequence[str] = (), columns: Mapping[str, str] | None = None
+    blob: Blob,
+    wanted: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
 ) -> list[Grid]:
     """Read the wanted sheets (all, if none is named) of a file by its content."""
+    limits = limits or Limits()
     choose: Choice = partial(_choose, blob.file, wanted)
     data = blob.data
-    if not data.strip():
+    if not data[:_HEAD].strip() and not data.strip():
         raise SpreadsheetError(f"{blob.file} is empty; give a spreadsheet with a header row.")
     if data.startswith(b"PK\x03\x04"):
-        return read_workbook(blob, choose)
+        return read_workbook(blob, choose, limits)
     if data.startswith(b"\xd0\xcf\x11\xe0"):
-        return read_xls(blob, choose)
+        return read_xls(blob, choose, limits)
     if data.startswith(b"PAR1"):
-        return read_parquet(blob)
+        return read_parquet(blob, limits)
     for mark, what in _FOREIGN:
-        if data.lstrip().startswith(mark):
+        if data[:_HEAD].lstrip().startswith(mark):
             raise SpreadsheetError(
                 f"{blob.file} is {what}, not a spreadsheet; give an xlsx, xlsm, xlsb, xls, ods, "
                 "csv, tsv or parquet file."
             )
-    return read_delimited(blob, columns or {})
+    return read_delimited(blob, columns or {}, limits)
 
 
-def load(file: str | os.PathLike[str]) -> Blob:
+def load(file: str | os.PathLike[str], limits: Limits | None = None) -> Blob:
     """Read a file's bytes, or standard input's for ``-``, once and for reading only."""
     name = os.fspath(file)
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{name} does not exist; check the path.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{name} is a directory; name the spreadsheets in it.") from error
-    except PermissionError as error:
-        raise InputError(f"{name} may not be read; ask for the right to read it.") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name} cannot be read ({error}); check the path.") from error
-    return Blob(name, data)
+    return Blob(name, read_bytes(name, limits or Limits()))
 
 
 def _choose(file: str, wanted: Sequence[str], names: Sequence[str]) -> list[int]:

@@ -15,21 +15,19 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from openpyxl import Workbook
-from openpyxl.cell.cell import Cell
-from openpyxl.formatting.rule import Rule
-from openpyxl.styles import Alignment, PatternFill
-from openpyxl.styles.differential import DifferentialStyle
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.worksheet import Worksheet
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.utility import xl_rowcol_to_cell
+from xlsxwriter.worksheet import Worksheet
 
 from .. import spec
 from ..errors import InputError
+from . import bulk
+from .bulk import LongSheet, Look
 from .grid import Grid, column_letter
 from .headers import SEARCHED_ROWS, normal
 from .reading import load, read_grids
-from .saving import cell_text, save_new
-from .template import HEADER_FILL, HEADER_FONT, add_choices, print_wide
+from .saving import CUT, fitted, fitting, plain_text, save_new
 
 AS_PLANNED: Final = "as planned"
 _CHOICES: Final = (AS_PLANNED, "accept", "reject", "skip")
@@ -44,8 +42,8 @@ _WORDS: Final = (
 #: Column -> width; the facts follow the three columns that a reviewer works with.
 _FACTS: Final = {
     "disposition": 14,
-    "findings": 60,
-    "image_id": 40,
+    "findings": 44,
+    "image_id": 38,
     "project_id": 36,
     "status": 11,
     "before": 11,
@@ -57,13 +55,28 @@ _FACTS: Final = {
     "row": 8,
 }
 _WIDTHS: Final = {"key": 22, "decision": 14, "reason": 36} | _FACTS
-#: Colours that stay apart for colour-blind eyes; each stands beside its word.
+#: Disposition -> fill; they stay apart for colour-blind eyes, and each stands behind its word.
 _COLOURS: Final = {
-    "blocked": "F8D7C4",
-    "planned": "D6E8F7",
-    "already": "E7E7E7",
-    "duplicate": "FFF3C4",
+    "blocked": "#F8D7C4",
+    "planned": "#D6E8F7",
+    "already": "#E7E7E7",
+    "duplicate": "#FFF3C4",
 }
+_OPTIONS: Final = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_numbers": False,
+    "strings_to_urls": False,
+}
+_STYLES: Final[dict[str, dict[str, object]]] = {
+    "text": {"num_format": "@"},
+    "input": {"num_format": "@", "bg_color": "#FFFBE6", "border": 1, "border_color": "#D9D3B8"},
+    "head": {"bold": True, "font_color": "white", "bg_color": "#1F4E79"},
+    "note": {"text_wrap": True},
+    **{word: {"num_format": "@", "bg_color": colour} for word, colour in _COLOURS.items()},
+}
+#: Rows under a header; more go on to a further sheet.
+_ROWS: Final = 1_048_575
 _NOTES: Final = (
     "Choose a decision in the column of that name; 'as planned' leaves the row as it is.",
     "accept and reject change the decision; skip leaves the share untouched.",
@@ -72,7 +85,9 @@ _NOTES: Final = (
 )
 #: What is read back; the other facts are for the reader only.
 _READ: Final = ["key", "decision", "reason", "image_id", "project_id"]
+#: Cells that are named one by one, in a refusal and in a note.
 _SHOWN: Final = 5
+_LISTED: Final = 50
 
 
 def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprint: str) -> Path:
@@ -98,21 +113,26 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     InputError
         The path is taken or cannot be written to.
     """
-    book = Workbook()
-    sheet = book.worksheets[0]
-    sheet.title = "Review"
-    _prepare(sheet, len(rows) + 1)
-    sheet.append([_header(sheet, name) for name in _WIDTHS])
     facts = rows[list(_FACTS)].astype("str").fillna("")
     fixed = {"key": _keys(rows, fingerprint), "decision": AS_PLANNED, "reason": ""}
     frame = pd.DataFrame(fixed, index=rows.index).join(facts)
-    for values in frame.itertuples(index=False, name=None):
-        sheet.append([_text_cell(sheet, value) for value in values])
-    notes = book.create_sheet("Read me")
-    notes.column_dimensions["A"].width = 100
-    for line in (*_NOTES, f"Plan: {fingerprint}"):
-        notes.append([_text_cell(notes, line)])
-    return save_new(book, path)
+    frame, cuts = fitted(frame.astype("str"))
+
+    def lay_out(path: Path, *, later: bool) -> list[LongSheet]:
+        with xlsxwriter.Workbook(str(path), _OPTIONS) as book:
+            looks = {
+                name: book.add_format({"valign": "top"} | own) for name, own in _STYLES.items()
+            }
+            long = []
+            for part, start in enumerate(range(0, max(len(frame), 1), _ROWS), start=1):
+                sheet = book.add_worksheet("Review" if part == 1 else f"Review ({part})")
+                piece = frame.iloc[start : start + _ROWS]
+                _prepare(sheet, looks, max(len(piece), 1))
+                long += bulk.put(sheet, part, piece, _looks(looks), later=later)
+            _explain(book.add_worksheet("Read me"), looks, fingerprint, cuts)
+        return long
+
+    return save_new(lambda temporary: bulk.make(temporary, lay_out), path)
 
 
 def read_review(
@@ -152,33 +172,50 @@ def read_review(
     return chosen.set_index("row_key").sort_index()
 
 
-def _prepare(sheet: Worksheet, last_row: int) -> None:
+def _looks(formats: Mapping[str, Format]) -> list[Look]:
+    words = {word: formats[word] for word in _COLOURS}
+    kinds = {"decision": Look(formats["input"]), "reason": Look(formats["input"])}
+    kinds["disposition"] = Look(formats["text"], words)
+    return [kinds.get(name, Look(formats["text"])) for name in _WIDTHS]
+
+
+def _prepare(sheet: Worksheet, formats: Mapping[str, Format], rows: int) -> None:
     names = list(_WIDTHS)
-    for index, width in enumerate(_WIDTHS.values(), start=1):
-        sheet.column_dimensions[get_column_letter(index)].width = width
-    sheet.freeze_panes = "D2"
-    print_wide(sheet)
-    area = f"A1:{get_column_letter(len(names))}{last_row}"
-    sheet.auto_filter.ref = area
-    add_choices(sheet, get_column_letter(names.index("decision") + 1), _CHOICES, max(2, last_row))
-    letter = get_column_letter(names.index("disposition") + 1)
-    for word, colour in _COLOURS.items():
-        look = DifferentialStyle(fill=PatternFill("solid", bgColor=colour))
-        rule = Rule(type="expression", dxf=look, formula=[f'${letter}1="{word}"'])
-        sheet.conditional_formatting.add(area, rule)
+    for place, (name, width) in enumerate(_WIDTHS.items()):
+        sheet.set_column(place, place, width)
+        sheet.write_string(0, place, name, formats["head"])
+    sheet.set_row(0, 20)
+    sheet.freeze_panes(1, 3)
+    sheet.autofilter(0, 0, rows, len(names) - 1)
+    sheet.ignore_errors({"number_stored_as_text": f"A1:{column_letter(len(names) - 1)}{rows + 1}"})
+    _print_wide(sheet)
+    sheet.repeat_rows(0)
+    place = names.index("decision")
+    sheet.data_validation(
+        1, place, rows, place,
+        {"validate": "list", "source": list(_CHOICES), "error_title": "Please choose",
+         "error_message": f"Choose one of: {', '.join(_CHOICES)}."},
+    )  # fmt: skip
 
 
-def _header(sheet: Worksheet, name: str) -> Cell:
-    cell = _text_cell(sheet, name)
-    cell.font, cell.fill, cell.alignment = HEADER_FONT, HEADER_FILL, Alignment(vertical="top")
-    return cell
+def _print_wide(sheet: Worksheet) -> None:
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, 0)
+    sheet.set_footer("&L&A&RPage &P of &N")
 
 
-def _text_cell(sheet: Worksheet, value: object) -> Cell:
-    cell = Cell(sheet, 1, 1, cell_text(value))
-    # Otherwise "=1+1" would be a formula, and "#N/A" an error.
-    cell.data_type, cell.number_format = "s", "@"
-    return cell
+def _explain(
+    sheet: Worksheet, formats: Mapping[str, Format], fingerprint: str, cuts: list[tuple[int, int]]
+) -> None:
+    sheet.set_column(0, 0, 100)
+    sheet.hide_gridlines(2)
+    _print_wide(sheet)
+    cells = [xl_rowcol_to_cell(row % _ROWS + 1, column) for row, column in cuts]
+    shown = ", ".join(cells[:_LISTED]) + (" …" if len(cells) > _LISTED else "")
+    told = [f"{len(cells):,} texts were {CUT}: {shown}."] if cells else []
+    for row, line in enumerate((*_NOTES, f"Plan: {fingerprint}", *told)):
+        sheet.write_string(row, 0, line, formats["note"])
 
 
 def _keys(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
@@ -194,7 +231,10 @@ def _key(fingerprint: str, row: object, image: str, project: str) -> str:
 
 @dataclass(frozen=True)
 class _Sheet:
-    """A review that came back: ``lines`` as text, with ``line``, the row in the sheet."""
+    """A review that came back: ``lines`` as text, with ``line``, the row in the sheet.
+
+    A long review has several sheets; ``sheet`` is then what a cell's name begins with.
+    """
 
     file: str
     letters: Mapping[str, str]
@@ -202,32 +242,52 @@ class _Sheet:
 
     def refuse(self, bad: pd.Series[bool], column: str, what: str) -> None:
         """Name the cells of a column that are bad, if any are."""
-        lines = self.lines.loc[bad, "line"]
+        lines = self.lines[bad]
         if lines.empty:
             return
-        cells = ", ".join(f"{self.letters[column]}{line}" for line in lines.head(_SHOWN))
+        shown = lines.head(_SHOWN)
+        cells = ", ".join(
+            f"{sheet}{self.letters[column]}{line}"
+            for sheet, line in zip(shown["sheet"], shown["line"], strict=True)
+        )
         more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
         raise InputError(f"{self.file}: {cells}{more} {what}.")
 
 
 def _find_sheet(file: str) -> _Sheet:
-    for grid in read_grids(load(file)):
-        for number, row in enumerate(grid.head(SEARCHED_ROWS)):
-            names = [normal(cell) for cell in row]
-            if "key" in names and "decision" in names:
-                return _take(file, grid, number + 1, names)
-    raise InputError(
-        f"{file} has no header with key and decision, so it is no review sheet; "
-        "write one anew and copy the decisions into it."
-    )
+    parts = [
+        _take(file, grid, number + 1, names)
+        for grid in read_grids(load(file))
+        for number, names in [_header(grid)]
+        if names
+    ]
+    if not parts:
+        raise InputError(
+            f"{file} has no header with key and decision, so it is no review sheet; "
+            "write one anew and copy the decisions into it."
+        )
+    letters = parts[0].letters
+    if any(part.letters != letters for part in parts):
+        raise InputError(f"{file}: its sheets differ in their columns; arrange them alike.")
+    lines = pd.concat([part.lines for part in parts], ignore_index=True)
+    return _Sheet(file, letters, lines.assign(sheet="") if len(parts) == 1 else lines)
+
+
+def _header(grid: Grid) -> tuple[int, list[str]]:
+    for number, row in enumerate(grid.head(SEARCHED_ROWS)):
+        names = [normal(cell) for cell in row]
+        if "key" in names and "decision" in names:
+            return number, names
+    return 0, []
 
 
 def _take(file: str, grid: Grid, start: int, names: Sequence[str]) -> _Sheet:
     places = {c: names.index(normal(c)) for c in _READ if normal(c) in names}
     letters = {c: column_letter(grid.first_column + place) for c, place in places.items()}
-    cells = {c: grid.cells[place].slice(start).to_pylist() for c, place in places.items()}
-    lines = pd.DataFrame(cells, dtype="str").reindex(columns=_READ, fill_value="")
+    cells = {c: pd.array(grid.cells[p].slice(start), dtype="str") for c, p in places.items()}
+    lines = pd.DataFrame(cells).reindex(columns=_READ, fill_value="").astype("str")
     lines["key"] = lines["key"].str.strip()
+    lines["sheet"] = f"{grid.sheet}!"
     lines["line"] = np.arange(start, grid.height) + 1
     sheet = _Sheet(file, letters, lines)
     astray = (lines["key"] == "") & (lines["decision"].str.strip() != "")
@@ -247,8 +307,9 @@ def _row_keys(sheet: _Sheet, rows: pd.DataFrame, fingerprint: str) -> pd.Series[
 
 
 def _decisions(sheet: _Sheet, row_keys: pd.Series[int]) -> pd.Series[str]:
-    said = sheet.lines["decision"].str.split().str.join(" ").str.casefold()
-    meant = said.map(_WORDS)
+    codes, words = pd.factorize(sheet.lines["decision"])
+    said = pd.Series(words, dtype="str").str.split().str.join(" ").str.casefold()
+    meant = pd.Series(said.map(_WORDS).to_numpy()[codes], sheet.lines.index)
     what = f"is no decision; choose one of {', '.join(_CHOICES)}"
     sheet.refuse(meant.isna(), "decision", what)
     several = meant.groupby(row_keys).transform("nunique") > 1
@@ -261,10 +322,18 @@ def _refuse_changed_ids(sheet: _Sheet, row_keys: pd.Series[int], rows: pd.DataFr
     for field in ("image_id", "project_id"):
         if field not in sheet.letters:
             continue
-        written = rows[field].reindex(row_keys).map(cell_text).str.replace("_x005F_", "_")
-        same = sheet.lines[field].str.strip().to_numpy() == written.str.strip().to_numpy()
+        written = rows[field].reindex(row_keys).reset_index(drop=True)
+        found = sheet.lines[field].reset_index(drop=True)
+        odd = np.flatnonzero((found != written).to_numpy())
+        changed = [i for i in odd if _changed(found.iloc[i], written.iloc[i])]
+        bad = pd.Series(np.isin(np.arange(len(found)), changed), sheet.lines.index)
         what = (
             f"differs from the plan's {field}; restore the ID, because another image needs a row "
             "in the inventory and a new plan"
         )
-        sheet.refuse(pd.Series(~same, sheet.lines.index), field, what)
+        sheet.refuse(bad, field, what)
+
+
+def _changed(found: str, written: str) -> bool:
+    """Say whether two texts differ in more than what programs change when they save."""
+    return plain_text(found) != plain_text(fitting(written))

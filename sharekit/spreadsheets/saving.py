@@ -1,4 +1,4 @@
-"""Saving workbooks: whole or not at all, never over another file, and with text that stays text."""
+"""Saving workbooks: whole or not at all, never over another file, and what a cell can hold."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ import contextlib
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from openpyxl import Workbook
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import InputError
 
-#: ECMA-376 (18.4.8 and annex): XML cannot hold these, and a cell no more than so many characters.
-_IMPOSSIBLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
-_LONGEST: Final = 32_767
-_CUT: Final = " …(cut)"
+#: Excel's own limit: UTF-16 units in a cell.
+CELL: Final = 32_767
+#: What is said of a text beyond it.
+CUT: Final = f"cut to the {CELL:,} characters a cell can hold"
+_ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
+#: What XML cannot hold as it is.
+_IMPOSSIBLE: Final = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def save_new(book: Workbook, path: str | os.PathLike[str]) -> Path:
+def save_new(save: Callable[[Path], object], path: str | os.PathLike[str]) -> Path:
     """Save a workbook to a path that is still free, by way of a file beside it.
 
     Raises
@@ -32,8 +38,7 @@ def save_new(book: Workbook, path: str | os.PathLike[str]) -> Path:
     temporary = target.with_name(f".sharekit-{secrets.token_hex(8)}")
     try:
         _check_free(target)
-        with temporary.open("xb") as stream:
-            book.save(stream)
+        save(temporary)
         temporary.replace(target)
     except OSError as error:
         raise InputError(
@@ -52,14 +57,58 @@ def _check_free(target: Path) -> None:
         raise InputError(f"There is no directory {target.parent}; make it first.")
 
 
-def cell_text(value: object) -> str:
-    r"""Return the text as a workbook can hold it, so that reading gives back what is shown here.
+def fitting(text: str) -> str:
+    """Return the text as it is, or shortened to Excel's limit with a mark that says so."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    if len(units) <= 2 * CELL:
+        return text
+    mark = f" … [{CUT}; all of it: {len(units) // 2:,}]"
+    return units[: 2 * (CELL - len(mark))].decode("utf-16-le", "ignore") + mark
 
-    Examples
-    --------
-    >>> cell_text("a\x01b"), cell_text("_x0041_")
-    ('a\ufffdb', '_x005F_x0041_')
+
+def fitted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
+    """Shorten the texts that no cell can hold.
+
+    Returns
+    -------
+    frame : DataFrame
+        The same one if nothing had to be done.
+    cuts : list of (int, int)
+        Row and column, from 0, of each text that was shortened.
     """
-    text = _IMPOSSIBLE.sub("\N{REPLACEMENT CHARACTER}", str(value)).replace("\r\n", "\n")
-    text = _ESCAPE.sub("_x005F_", text.replace("\r", "\n"))
-    return text if len(text) <= _LONGEST else text[: _LONGEST - len(_CUT)] + _CUT
+    cuts: list[tuple[int, int]] = []
+    for place, name in enumerate(frame.columns):
+        if pd.api.types.is_numeric_dtype(frame[name].dtype):
+            continue
+        # A text has no more UTF-16 units than bytes of UTF-8.
+        sizes = pc.binary_length(pa.array(frame[name]).cast(pa.large_string()))
+        long = np.flatnonzero(pc.fill_null(sizes, 0).to_numpy() > CELL)
+        if not len(long):
+            continue
+        texts = frame[name].to_numpy(dtype=object, copy=True)
+        rows = [int(row) for row in long if fitting(texts[row]) != texts[row]]
+        if rows:
+            texts[rows] = [fitting(texts[row]) for row in rows]
+            frame = frame.assign(**{name: pd.Series(texts, frame.index, dtype="str")})
+            cuts += [(row, place) for row in rows]
+    return frame, cuts
+
+
+def plain_text(text: str) -> str:
+    r"""Return a text without what programs change when they save a workbook: line ends, escapes.
+
+    >>> plain_text(" a\r\nb_x005F_x0041_ ")
+    'a\nb_x0041_'
+    """
+    text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def stored(text: str) -> str:
+    r"""Return a text as a cell of openpyxl's must hold it, so that readers get back what it was.
+
+    >>> stored("a\x01b"), stored("_x0041_")
+    ('a_x0001_b', '_x005F_x0041_')
+    """
+    text = text.replace("_x", "_x005F_x") if _ESCAPED.search(text) else text
+    return _IMPOSSIBLE.sub(lambda found: f"_x{ord(found[0]):04X}_", fitting(text))

@@ -116,7 +116,7 @@ def write_template(path: str | os.PathLike[str]) -> Path:
     book = Workbook()
     _fill_shares(book.worksheets[0])
     _fill_notes(book.create_sheet("Read me"))
-    return save_new(book, path)
+    return save_new(book.save, path)
 
 
 def style_header(sheet: Worksheet, row: int = 1) -> None:

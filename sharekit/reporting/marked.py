@@ -1,0 +1,265 @@
+"""``findings.xlsx``: the analyst's own sheets, bad cells marked, and a list that leads to them.
+
+The copy holds values, not formulas, so that it shows what was checked and calculates nothing. The
+original is only read. What openpyxl does not know (pictures, charts, macros) is not in the copy.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import openpyxl
+import pandas as pd
+from openpyxl.cell.cell import Cell, MergedCell
+from openpyxl.comments import Comment
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.workbook.workbook import Workbook
+from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.worksheet.properties import PageSetupProperties
+from openpyxl.worksheet.worksheet import Worksheet
+
+from ..checks import COLUMNS, Findings
+from ..errors import InputError
+from ..spreadsheets import Source
+from ..spreadsheets.grid import column_letter
+from ..spreadsheets.reading import load
+from ..spreadsheets.saving import stored
+from . import xlsx
+
+#: Beyond these openpyxl takes minutes: bytes of XML in the workbook, lines of findings.
+LARGEST, MOST = 64 << 20, 20_000
+#: Comments on one sheet; Excel becomes slow with more. The colours go on.
+COMMENTS: Final = 1_000
+#: The longest comment that can still be read.
+_COMMENT: Final = 600
+_WIDTHS: Final = {
+    "mark": 12, "cell": 9, "sheet": 16, "row": 7, "column": 18, "value": 42, "message": 52,
+    "suggestion": 52, "rule": 22, "file": 28,
+}  # fmt: skip
+_FAILURES: Final = (
+    InvalidFileException, zipfile.BadZipFile, SyntaxError, ValueError, TypeError, KeyError,
+    IndexError, AttributeError, NotImplementedError, OSError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """How a severity looks; three marks that also a grey print tells apart."""
+
+    word: str
+    fill: str
+    line: Literal["medium", "mediumDashed", "dotted", "hair"]
+    ink: str
+
+
+_MARKS: Final = {
+    "error": _Mark("✖ error", "F9D2B8", "medium", "B34700"),
+    "warning": _Mark("▲ warning", "FFF3C4", "mediumDashed", "8A6D00"),
+    "repair": _Mark("✎ repair", "D9EEFA", "dotted", "2B6C99"),
+    "info": _Mark("ℹ info", "E8EAED", "hair", "616E7C"),
+}
+_RANK: Final = {name: rank for rank, name in enumerate(_MARKS)}
+
+
+def write(findings: Findings, path: Path) -> None:
+    """Write the findings, and a marked copy of the sheets where that is possible.
+
+    A copy is made of one xlsx or xlsm file of moderate size. Otherwise the workbook holds the
+    findings only, and says why on its sheet ``About``.
+
+    Raises
+    ------
+    InputError
+        The file has changed since it was checked, or is gone.
+    """
+    book, why = _copy(findings)
+    if book is not None:
+        try:
+            _fill(book, findings)
+            book.save(path)
+        except _FAILURES as error:
+            path.unlink(missing_ok=True)
+            book, why = None, _broken(error)
+    if book is None:
+        about = _about(findings, f"The sheets themselves are not in this workbook: {why}.")
+        xlsx.tables({"Findings": _listed(findings)}, {"About": about}, path)
+
+
+def _copy(findings: Findings) -> tuple[Workbook | None, str]:
+    """Return the analyst's workbook, or why there is none."""
+    sources = {source.file: source for source in findings.inventory.sources}
+    if len(sources) != 1:
+        return None, "they come from several files"
+    [source] = sources.values()
+    if source.format not in ("xlsx", "xlsm") or source.file == "-":
+        return (
+            None,
+            f"only xlsx and xlsm files are copied, and this is {source.format or 'a stream'}",
+        )
+    if len(findings.frame) > MOST:
+        return None, f"there are more than {MOST:,} findings"
+    blob = load(source.file)
+    if blob.sha256 != source.sha256:
+        raise InputError(f"{source.file} has changed since it was checked; check it again.")
+    try:
+        with zipfile.ZipFile(io.BytesIO(blob.data)) as parts:
+            if sum(part.file_size for part in parts.infolist()) > LARGEST:
+                return None, f"the workbook is longer than {LARGEST >> 20} MB, unpacked"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is not in the copy, About tells
+            return openpyxl.load_workbook(
+                io.BytesIO(blob.data), data_only=True, rich_text=True, keep_links=False
+            ), ""
+    except _FAILURES as error:
+        return None, _broken(error)
+
+
+def _broken(error: BaseException) -> str:
+    return f"they cannot be copied ({str(error).partition(chr(10))[0][:120]})"
+
+
+def _fill(book: Workbook, findings: Findings) -> None:
+    frame = findings.frame
+    known = {sheet.title: sheet for sheet in book.worksheets}
+    uncommented = 0
+    for name, lines in frame[frame["cell"] != ""].groupby("sheet", sort=False):
+        if str(name) in known:
+            uncommented += _mark(known[str(name)], lines)
+    for sheet in book.worksheets:
+        sheet.sheet_view.tabSelected = False
+    told = ["The sheets after this one are a copy, values only, of what was checked; pictures, "
+            "charts and macros are not in it. The original was not touched."]  # fmt: skip
+    if uncommented:
+        told.append(f"{uncommented:,} marked cells have no comment: a sheet takes {COMMENTS:,}.")
+    _list(book.create_sheet(_free("Findings", book), 0), _listed(findings), known)
+    _tell(book.create_sheet(_free("About", book), 1), _about(findings, *told))
+    book.active = 0
+
+
+def _free(name: str, book: Workbook) -> str:
+    taken = {title.casefold() for title in book.sheetnames}
+    tries = (name if n == 1 else f"{name} ({n})" for n in range(1, len(taken) + 3))
+    return next(title for title in tries if title.casefold() not in taken)
+
+
+# -- the analyst's sheets ----------------------------------------------------------------------
+def _mark(sheet: Worksheet, lines: pd.DataFrame) -> int:
+    """Colour the cells of one sheet and say in comments why; return how many have none."""
+    ranked = lines.assign(rank=lines["severity"].map(_RANK)).sort_values("rank", kind="stable")
+    cells = list(ranked.groupby("cell", sort=False))
+    for number, (address, found) in enumerate(cells):
+        cell = sheet[str(address)]
+        mark = _MARKS[found["severity"].iloc[0]]
+        side = Side(mark.line, mark.ink)
+        cell.fill = PatternFill("solid", fgColor=mark.fill)
+        cell.border = Border(left=side, right=side, top=side, bottom=side)
+        if number < COMMENTS and isinstance(cell, Cell):
+            _comment(cell, found)
+    return max(len(cells) - COMMENTS, 0)
+
+
+def _comment(cell: Cell | MergedCell, found: pd.DataFrame) -> None:
+    said = zip(found["severity"], found["message"], found["suggestion"], strict=True)
+    texts = [f"{_MARKS[severity].word}: {what}. {todo}".strip() for severity, what, todo in said]
+    own = [cell.comment.text] if cell.comment else []
+    text = stored("\n\n".join([*texts, *own])[:_COMMENT])
+    cell.comment = Comment(text, "sharekit", height=40 + 18 * (len(text) // 38 + 1), width=300)
+
+
+# -- our own -----------------------------------------------------------------------------------
+def _listed(findings: Findings) -> pd.DataFrame:
+    """Return the findings as people read them, the graver first within the order of the rows."""
+    frame = findings.frame[list(COLUMNS)]
+    words = {name: mark.word for name, mark in _MARKS.items()}
+    letters = frame["cell"].str.extract("^([A-Z]+)", expand=False).fillna("") + ": "
+    # With its letter a header is no header any more to whoever reads this workbook.
+    column = frame["column"].where(frame["cell"] == "", letters + frame["column"])
+    listed = frame.assign(mark=frame["severity"].map(words).astype("str"), column=column)
+    if frame["file"].nunique() < 2:
+        listed = listed.drop(columns="file")
+    order = frame["severity"].map(_RANK).to_numpy().argsort(kind="stable")
+    return listed.iloc[order][[name for name in _WIDTHS if name in listed]]
+
+
+def _about(findings: Findings, *notes: str) -> pd.DataFrame:
+    files: dict[str, Source] = {source.file: source for source in findings.inventory.sources}
+    counts = findings.counts
+    pairs: Iterable[tuple[str, str]] = (
+        *((f"{count:,}", name) for name, count in counts.items()),
+        *((mark.word, _MEANINGS[name]) for name, mark in _MARKS.items()),
+        *((file, f"SHA-256 {source.sha256}") for file, source in files.items()),
+        *(("Note", note) for note in notes),
+    )
+    return pd.DataFrame(pairs, columns=["what", "meaning"], dtype="str")
+
+
+_MEANINGS: Final = {
+    "error": "the row is blocked until it is mended; cell with a thick frame",
+    "warning": "look at it; the row goes on; cell with a dashed frame",
+    "repair": "mended beyond doubt, as listed; the file was not changed; dotted frame",
+    "info": "for your information",
+}
+
+
+def _list(sheet: Worksheet, frame: pd.DataFrame, known: Mapping[str, object]) -> None:
+    places = {name: place for place, name in enumerate(frame.columns)}
+    _header(sheet, list(frame.columns))
+    for number, line in enumerate(frame.itertuples(index=False, name=None), start=2):
+        severity = str(line[0]).rpartition(" ")[2]
+        for place, value in enumerate(line, start=1):
+            _text(sheet.cell(number, place), value)
+        sheet.cell(number, 1).fill = PatternFill("solid", fgColor=_MARKS[severity].fill)
+        title, row = line[places["sheet"]], line[places["row"]]
+        if title in known and row:
+            where = line[places["cell"]] or f"A{row}"
+            quoted = title.replace("'", "''")
+            cell = sheet.cell(number, places["cell"] + 1)
+            _text(cell, where)
+            cell.font = Font(name="Calibri", color="0B5CAD", underline="single")
+            cell.hyperlink = Hyperlink(ref=cell.coordinate, location=f"'{quoted}'!{where}")
+    sheet.freeze_panes = "A2"
+    sheet.auto_filter.ref = f"A1:{column_letter(len(places) - 1)}{len(frame) + 1}"
+    for place, name in enumerate(frame.columns):
+        sheet.column_dimensions[column_letter(place)].width = _WIDTHS[name]
+
+
+def _tell(sheet: Worksheet, frame: pd.DataFrame) -> None:
+    _header(sheet, list(frame.columns))
+    for number, line in enumerate(frame.itertuples(index=False, name=None), start=2):
+        for place, value in enumerate(line, start=1):
+            _text(sheet.cell(number, place), value)
+        for mark in _MARKS.values():
+            if line[0] == mark.word:
+                sheet.cell(number, 1).fill = PatternFill("solid", fgColor=mark.fill)
+    sheet.sheet_view.showGridLines = False
+    for letter, width in zip("AB", (32, 110), strict=True):
+        sheet.column_dimensions[letter].width = width
+
+
+def _header(sheet: Worksheet, names: list[str]) -> None:
+    for place, name in enumerate(names, start=1):
+        cell = sheet.cell(1, place, name)
+        cell.font = Font(name="Calibri", bold=True, color="FFFFFF")
+        cell.fill = PatternFill("solid", fgColor="22384D")
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = 9
+    sheet.page_setup.fitToHeight = 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.print_title_rows = "1:1"
+
+
+def _text(cell: Cell | MergedCell, value: object) -> None:
+    """Write a value so that a text stays text, whatever it begins with."""
+    cell.alignment = Alignment(vertical="top", wrap_text=True)
+    if isinstance(value, int):
+        cell.value = value
+        return
+    cell.value = stored(str(value))
+    cell.data_type, cell.number_format = "s", "@"

@@ -1,0 +1,81 @@
+"""The fine print of xlsb: the few binary records of a sheet that the fast reader passes over.
+
+A record is a number, a length and its bytes (MS-XLSB 2.1.4). Every formula has a saved result here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import IO, Final
+
+from .glance import Glance
+
+_ROW: Final = 0
+_BLANK: Final = 1
+#: Cells with a value, and formulas with a result (MS-XLSB 2.4.31 and following).
+_CELLS: Final = frozenset(range(2, 12))
+_COLUMN: Final = 60
+_SHEET: Final = 156
+_MERGED: Final = 176
+_PAIR: Final = struct.Struct("<II")
+_QUAD: Final = struct.Struct("<IIII")
+_LONG: Final = struct.Struct("<I")
+
+
+def read_xlsb(stream: IO[bytes]) -> Glance:
+    """Hidden rows and columns, merged cells and the extent of an xlsb sheet."""
+    seen = Glance(errors=True)
+    row = 0
+    columns: set[int] = set()
+    data = stream.read()
+    for kind, start, length in _records(data):
+        if kind in _CELLS:
+            columns.add(_LONG.unpack_from(data, start)[0])
+            seen.filled += 1
+            seen.bottom = max(seen.bottom, row + 1)
+        elif kind == _ROW and length >= 12:
+            row = _LONG.unpack_from(data, start)[0]
+            if data[start + 11] & 0x10:  # fDyZero
+                seen.hidden.append(row)
+        elif kind == _COLUMN and length >= 18 and data[start + 16] & 1:
+            seen.hidden_columns.append(_PAIR.unpack_from(data, start))
+        elif kind == _MERGED and length >= 16:
+            top, bottom, left, right = _QUAD.unpack_from(data, start)
+            seen.merged[(top, left, bottom, right)] = None
+    if columns:
+        seen.first, seen.last, seen.right = min(columns), max(columns), max(columns) + 1
+    return seen
+
+
+def sheet_links(workbook: bytes) -> list[str]:
+    """IDs of the relations that lead to the sheets, in the order of the tabs."""
+    links = []
+    for kind, start, _ in _records(workbook):
+        if kind == _SHEET:
+            count = _LONG.unpack_from(workbook, start + 8)[0]
+            links.append(workbook[start + 12 : start + 12 + 2 * count].decode("utf-16-le"))
+    return links
+
+
+def _records(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the number of each record, where its bytes start, and how many they are."""
+    at, end = 0, len(data)
+    while at < end:
+        kind = data[at]
+        at += 1
+        if kind & 128 and at < end:
+            kind = kind & 127 | data[at] << 7
+            at += 1
+        length = shift = 0
+        while at < end:
+            part = data[at]
+            at += 1
+            length |= (part & 127) << shift
+            shift += 7
+            if part < 128 or shift > 21:
+                break
+        if at + length > end:
+            return
+        yield kind, at, length
+        at += length

@@ -1,0 +1,354 @@
+"""Files made to do harm, small on disk: ``python -m tests.hostile FOLDER`` reads each under guard.
+
+Every file is read in this one process, whose memory is bounded by the system, and the most that
+each took is measured; the result is one JSON object per file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import struct
+import sys
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from msoffcrypto.format.ooxml import OOXMLFile
+
+from sharekit.errors import InputError
+from sharekit.spreadsheets import read_inventory
+from tests.corpus.make import (
+    HEADER,
+    IMAGE,
+    PROJECT,
+    data,
+    line,
+    ods,
+    plain,
+    row,
+    said,
+    text,
+    value,
+    xlsx,
+)
+from tests.workbooks import by_hand_xlsb, by_openpyxl, by_xlwt
+
+ROWS = [HEADER, [IMAGE, PROJECT, "accepted"]]
+GIB = 1 << 30
+#: Name of the file -> what its refusal must say.
+FILES: dict[str, tuple[str, Callable[[Path], object]]] = {}
+
+
+def hostile(name: str, says: str) -> Callable[[Callable[[Path], object]], None]:
+    """Register the maker of a file."""
+
+    def note(make: Callable[[Path], object]) -> None:
+        FILES[name] = (says, make)
+
+    return note
+
+
+def _with(path: Path, name: str, data: bytes | str) -> None:
+    """Replace or add one part of an ordinary workbook."""
+    by_openpyxl(path.with_suffix(".tmp"), ROWS)
+    with (
+        zipfile.ZipFile(path.with_suffix(".tmp")) as old,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for item in old.infolist():
+            if item.filename != name:
+                new.writestr(item, old.read(item))
+        new.writestr(name, data)
+    path.with_suffix(".tmp").unlink()
+
+
+def _deflated(path: Path, name: str, head: bytes, unit: bytes, times: int, told: int = 0) -> None:
+    """Put a part of enormous size into a workbook; ``told`` is the size it claims to have."""
+    by_openpyxl(path, ROWS)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open(name, "w", force_zip64=False) as part:
+            part.write(head)
+            for _ in range(times):
+                part.write(unit)
+        info = archive.getinfo(name)
+        info.file_size = told or info.file_size
+
+
+@hostile("truncated.xlsx", "cannot be read as a workbook")
+def _(path: Path) -> None:
+    whole = by_openpyxl(path, ROWS).read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+
+
+@hostile("encrypted.xlsx", "password-protected")
+def _(path: Path) -> None:
+    plain_book = by_openpyxl(path.with_suffix(".tmp"), ROWS)
+    with plain_book.open("rb") as source, path.open("wb") as target:
+        OOXMLFile(source).encrypt("secret", target)
+    plain_book.unlink()
+
+
+@hostile("zipcrypto.xlsx", "password-protected")
+def _(path: Path) -> None:
+    whole = bytearray(by_openpyxl(path, ROWS).read_bytes())
+    at = whole.find(b"PK\x01\x02")
+    while at >= 0:
+        whole[at + 8] |= 1
+        at = whole.find(b"PK\x01\x02", at + 4)
+    path.write_bytes(whole)
+
+
+@hostile("renamed.xlsx", "a PDF")
+def _(path: Path) -> None:
+    path.write_bytes(b"%PDF-1.7\n" + bytes(4096))
+
+
+@hostile("folder.xlsx", "is a directory")
+def _(path: Path) -> None:
+    path.mkdir()
+
+
+@hostile("pipe.csv", "is a pipe")
+def _(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@hostile("device.csv", "is a device")
+def _(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@hostile("loop.csv", "cannot be read")
+def _(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@hostile("strings.xlsx", "unpacks to")
+def _(path: Path) -> None:
+    _deflated(path, "xl/sharedStrings2.xml", b"<sst>", b"<si><t>A</t></si>" * (1 << 16), 1024)
+
+
+@hostile("honest-strings.xlsx", "bytes of texts")
+def _(path: Path) -> None:
+    noise = zlib.compress(os.urandom(1 << 20), 0).hex().encode()
+    unit = b"<si><t>" + noise + b"</t></si>" + bytes(1 << 25)
+    _deflated(path, "xl/sharedStrings2.xml", b"<sst>", unit, 16)
+
+
+@hostile("lying-strings.xlsx", "tells a wrong size")
+def _(path: Path) -> None:
+    unit = b"<si><t>A</t></si>" * (1 << 16)
+    by_openpyxl(path, ROWS)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(path.with_suffix(".tmp"), "w") as new:
+        for item in old.infolist():
+            if item.filename != "xl/sharedStrings.xml":
+                new.writestr(item, old.read(item))
+    path.with_suffix(".tmp").replace(path)
+    _deflated(path, "xl/sharedStrings.xml", b"<sst>", unit, 1024, told=5000)
+
+
+@hostile("lying-sheet.xlsx", "tells a wrong size|cannot be read")
+def _(path: Path) -> None:
+    book = xlsx(path, data(row(1, *HEADER), *(plain(i) for i in range(2, 5000))))
+    whole = bytearray(book.read_bytes())
+    at = whole.rfind(b"xl/worksheets/sheet1.xml")  # in the central directory
+    whole[at - 46 + 24 : at - 46 + 28] = struct.pack("<I", 1000)
+    path.write_bytes(whole)
+
+
+@hostile("many-parts.xlsx", "parts")
+def _(path: Path) -> None:
+    by_openpyxl(path, ROWS)
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(20_000):
+            archive.writestr(f"xl/media/{number}.xml", b"")
+
+
+@hostile("many-sheets.xlsx", "10,000 sheets")
+def _(path: Path) -> None:
+    xlsx(path, *[data(row(1, *HEADER), plain(2))] * 10_000)
+
+
+@hostile("one-part-many-sheets.xlsx", "under two names")
+def _(path: Path) -> None:
+    xlsx(path.with_suffix(".tmp"), *[data(row(1, *HEADER), plain(2))] * 900)
+    with zipfile.ZipFile(path.with_suffix(".tmp")) as old, zipfile.ZipFile(path, "w") as new:
+        for item in old.infolist():
+            content = old.read(item)
+            if item.filename.endswith("workbook.xml.rels"):
+                content = content.replace(b"sheet2.xml", b"sheet1.xml")
+            new.writestr(item, content)
+    path.with_suffix(".tmp").unlink()
+
+
+@hostile("twice.xlsx", "twice")
+def _(path: Path) -> None:
+    by_openpyxl(path, ROWS)
+    import warnings
+
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "a") as archive:
+        warnings.simplefilter("ignore")
+        archive.writestr("xl/worksheets/sheet1.xml", b"<worksheet/>")
+
+
+_BOMB = '<!DOCTYPE a [<!ENTITY a "ha">' + "".join(
+    f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">' for i in range(12)
+)
+
+
+@hostile("xml-bomb.xlsx", "declares XML entities")
+def _(path: Path) -> None:
+    _with(
+        path,
+        "xl/sharedStrings.xml",
+        f"<?xml version='1.0'?>{_BOMB}]><sst><si><t>&l;</t></si></sst>",
+    )
+
+
+@hostile("late-bomb.xlsx", "cannot be read|declares")
+def _(path: Path) -> None:
+    late = f"<?xml version='1.0'?><!--{' ' * 9000}-->{_BOMB}]><Relationships>&l;</Relationships>"
+    _with(path, "_rels/.rels", late)
+
+
+@hostile("xml-bomb.ods", "declares XML entities")
+def _(path: Path) -> None:
+    ods(path, line(*HEADER) + line(IMAGE, PROJECT, "accepted"))
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("content.xml").decode().replace(PROJECT, "&l;")
+        kind = archive.read("mimetype")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", kind)
+        archive.writestr("content.xml", f"{_BOMB}]>{content}")
+
+
+@hostile("external.xlsx", "declares XML entities")
+def _(path: Path) -> None:
+    head = "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/hostname'>]>"
+    _with(path, "xl/worksheets/sheet1.xml", f"{head}<worksheet><sheetData/></worksheet>")
+
+
+@hostile("corner.xlsx", "stretches to cell XFD1048576")
+def _(path: Path) -> None:
+    xlsx(path, data(row(1, *HEADER), plain(2), row(1048576, value("XFD1048576", "1"))))
+
+
+@hostile("unordered.xlsx", "stretches to cell XFD999999")
+def _(path: Path) -> None:
+    last = row(999999, value("XFD999999", "1"))
+    xlsx(path, data(row(1, *HEADER), plain(2), last, plain(3)))
+
+
+@hostile("quoted.xlsx", "stretches to cell XFD1048576")
+def _(path: Path) -> None:
+    last = "<row r='1048576'><c r='XFD1048576'><v>1</v></c></row>"
+    xlsx(path, data(row(1, *HEADER), plain(2), last))
+
+
+@hostile("tall.xlsx", "stretches to cell BZ1048576")
+def _(path: Path) -> None:
+    xlsx(
+        path,
+        data(
+            row(1, *HEADER), plain(2), row(3, text("BZ3", "x")), row(1048576, text("A1048576", "x"))
+        ),
+    )
+
+
+@hostile("corner.xlsb", "stretches to cell|cannot be read")
+def _(path: Path) -> None:
+    by_hand_xlsb(path, [*ROWS, *[[]] * 3000, [*[None] * 16383, 1.0]])
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    sheet = parts["xl/worksheets/sheet1.bin"]
+    far = struct.pack("<II", 3002, 0)[:4]
+    parts["xl/worksheets/sheet1.bin"] = sheet.replace(far, struct.pack("<I", 1048575))
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
+
+
+@hostile("repeated.ods", "stretches to cell")
+def _(path: Path) -> None:
+    run = said("x", ' table:number-columns-repeated="16384"')
+    rows = line(*HEADER) + line(run, more=' table:number-rows-repeated="1048000"')
+    ods(path, rows)
+
+
+@hostile("gap.ods", "stretches to cell")
+def _(path: Path) -> None:
+    gap = '<table:table-cell table:number-columns-repeated="16000"/>'
+    rows = line(*HEADER) + line(gap, more=' table:number-rows-repeated="1000000"') + line(gap, "x")
+    ods(path, rows)
+
+
+@hostile("circle.xls", "cannot be read as an Excel 97-2003 workbook")
+def _(path: Path) -> None:
+    whole = bytearray(by_xlwt(path, ROWS).read_bytes())
+    table = 512 * (1 + struct.unpack_from("<I", whole, 76)[0])
+    whole[table : table + 40] = struct.pack("<10I", *[1, 0] * 5)
+    path.write_bytes(whole)
+
+
+@hostile("wide.csv", "columns")
+def _(path: Path) -> None:
+    path.write_text("Image ID,Project ID\n" + "," * 3_000_000 + "\n" + "a,b\n" * 60_000)
+
+
+@hostile("thin.csv", "stretches to cell")
+def _(path: Path) -> None:
+    path.write_text("Image ID,Project ID\n" + "," * 16_000 + "\n" + "a,b\n" * 60_000)
+
+
+@hostile("line.csv", "has a line 2 of more than")
+def _(path: Path) -> None:
+    path.write_text("Image ID,Project ID\n" + "x" * 50_000_000)
+
+
+@hostile("quote.csv", "quotation mark")
+def _(path: Path) -> None:
+    path.write_text('Image ID,Project ID\n"' + "x,y\n" * 1_000_000)
+
+
+@hostile("rows.parquet", "stretches to cell")
+def _(path: Path) -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * (1 << 20), pa.int32()), [IMAGE])
+    table = pa.table({"Image ID": column})
+    with pq.ParquetWriter(path, table.schema) as writer:
+        for _ in range(65):
+            writer.write_table(table)
+
+
+@hostile("texts.parquet", "bytes of text")
+def _(path: Path) -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * (1 << 20), pa.int32()), ["x" * 500_000])
+    pq.write_table(pa.table({"Image ID": column}), path, store_schema=False)
+
+
+def read(path: Path) -> dict[str, object]:
+    """What reading a file ends in, how long it took, and the most memory this process ever had."""
+    started = time.perf_counter()
+    try:
+        read_inventory(path)
+        told = "(read)"
+    except InputError as error:
+        told = str(error)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"told": told, "seconds": time.perf_counter() - started, "peak": peak}
+
+
+def main(folder: Path) -> None:
+    """Read every hostile file of a folder."""
+    resource.setrlimit(resource.RLIMIT_AS, (4 * GIB, 4 * GIB))
+    for name in FILES:
+        print(json.dumps({"file": name, **read(folder / name)}), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
