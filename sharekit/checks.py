@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from . import shares, snapshot
+from . import frames, shares, snapshot
 from .cells import Found, Keys, normalise
 from .clouds import Clouds
 from .display import table
@@ -90,6 +90,7 @@ class Findings:
         return table(self.frame[list(COLUMNS)], title=repr(self)[1:-1])
 
 
+@frames.steady_memory()
 def check(
     inventory: Inventory,
     clouds: Clouds | None = None,
@@ -137,13 +138,14 @@ def check(
         found = [_spare(f, decisions.index.to_numpy()) if f.field == "status" else f for f in found]
     found += shares.vault_rules(rows)
     rows["before"] = ""
+    pairs = shares.shares_of(rows)
     if seen is None and clouds is not None:
-        seen = snapshot.take(clouds, _identified(rows), progress)
+        seen = snapshot.take(clouds, rows[pairs.legal], progress)
     if seen is not None:
-        found += shares.cloud_rules(rows, seen)
+        found += shares.cloud_rules(rows, pairs, seen)
     found = [_spare(f, skipped) if RULES[f.rule].phase != "cell" else f for f in found]
     blocked = _blocked(rows, found, strict=strict)
-    twice, carried = shares.twice(rows, blocked, skipped, partial(_places, inventory))
+    twice, carried = shares.twice(rows, pairs, blocked, skipped, partial(_places, inventory))
     found += twice
     blocked |= _blocked(rows, twice, strict=strict)
     already = {int(key) for f in found if f.rule == "already" for key in f.keys}
@@ -175,10 +177,6 @@ def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> Keys:
 def _spare(found: Found, keys: Keys) -> Found:
     kept = found.keys[~np.isin(found.keys, keys)]
     return replace(found, keys=kept)
-
-
-def _identified(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[shares.identified(rows)]
 
 
 def _places(inventory: Inventory, keys: Keys) -> npt.NDArray[np.object_]:

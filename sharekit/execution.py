@@ -13,16 +13,17 @@ from time import monotonic
 import pandas as pd
 
 from . import approval, frames, spec
+from .chunking import members
 from .clouds import Clouds
 from .environment import environment
 from .errors import Refused, SharekitError, UsageError
 from .history import ENDED, History, children
 from .ledger import Ledger
-from .planning import Plan, load_from, members, record_snapshot
+from .planning import Plan, load_from, record_snapshot
 from .rules import RULES, severity
 from .run import KEY, Run, finished, load_run, observed_states
 from .sending import Sender, Settings
-from .shares import cloud_rules
+from .shares import cloud_rules, shares_of
 from .snapshot import Snapshot, look, take
 
 _PAUSE = 0.05
@@ -306,7 +307,11 @@ class _Submission:
 def _looks(planned: pd.DataFrame, seen: Snapshot, *, strict: bool) -> pd.DataFrame:
     """What a fresh look says of planned rows: where they stand, and whether they go."""
     fresh = planned.copy()
-    found = [f for f in cloud_rules(fresh, seen) if severity(f.rule, strict=strict) == "error"]
+    found = [
+        f
+        for f in cloud_rules(fresh, shares_of(fresh), seen)
+        if severity(f.rule, strict=strict) == "error"
+    ]
     looks = planned[KEY].assign(before=fresh["before"], outcome="", code="", reason="", moved="")
     already = fresh["before"] == planned["status"]
     looks["outcome"] = looks["outcome"].where(~already, "already")

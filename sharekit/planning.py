@@ -6,7 +6,6 @@ in another order of rows gives the same one, and any change of what would be sen
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,29 +14,20 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from . import frames, spec
 from .checks import Findings, check
+from .chunking import COMMON, Cut, cut_into_chunks, cut_of, members
 from .clouds.cloud import batch_request, native_request
 from .display import table
 from .environment import environment
 from .errors import LedgerError, PlanError
 from .ledger import Ledger
-from .schema import PLAN_COLUMNS, canonical
+from .schema import PLAN_COLUMNS
 from .snapshot import Snapshot
 from .spreadsheets import Inventory
 from .spreadsheets.inventory import Source
-
-#: Positions of rows, or a number for each.
-Places = NDArray[np.int64]
-
-#: What all images of a chunk have in common (IMS-members: one of each per call).
-COMMON = ("region", "project_id", "status", "vault_id", "whole_image")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,6 +101,7 @@ class Plan:
         return table(self.chunks.reset_index(), title=repr(self)[1:-1])
 
 
+@frames.steady_memory()
 def plan(
     findings: Findings,
     ledger: str | PathLike[str],
@@ -171,63 +162,6 @@ def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
     return made
 
 
-def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Each chunk in order as a plain dict: ``chunk``, :data:`COMMON`, ``images`` (sorted)."""
-    places = _planned(rows)
-    chunk, kind = rows["chunk"].to_numpy("int64", na_value=0)[places], _kinds(rows)[places]
-    order = _order(rows, places, chunk)
-    chunk, kind = chunk[order], kind[order]
-    # A new request begins with every change, so that no row of a chunk can differ unseen.
-    begins = np.append(True, (chunk[1:] != chunk[:-1]) | (kind[1:] != kind[:-1]))
-    yield from _requests(rows, places[order], chunk, begins.nonzero()[0])
-
-
-def _planned(rows: pd.DataFrame) -> Places:
-    return np.asarray(np.flatnonzero(rows["disposition"] == "planned"), dtype=np.int64)
-
-
-def _kinds(rows: pd.DataFrame) -> Places:
-    """Number the combinations of :data:`COMMON`, in their order."""
-    return np.asarray(rows.groupby(list(COMMON), sort=True).ngroup(), dtype=np.int64)
-
-
-def _order(rows: pd.DataFrame, places: Places, first: Places) -> Places:
-    """Sort rows by a number, then by the image's ID."""
-    images = pa.array(rows["image_id"]).take(pa.array(places))
-    keys = pa.table({"first": pa.array(first), "image_id": images})
-    order = pc.sort_indices(keys, [("first", "ascending"), ("image_id", "ascending")])
-    return np.asarray(order, dtype=np.int64)
-
-
-def _requests(
-    rows: pd.DataFrame, places: Places, chunk: Places, starts: Places
-) -> Iterator[dict[str, Any]]:
-    """Yield the requests of rows in the order of sending; each begins at one of ``starts``."""
-    if not places.size:
-        return
-    images = rows["image_id"].take(places).tolist()
-    common = rows[list(COMMON)].take(places[starts])
-    facts = zip(*(common[name].tolist() for name in COMMON), strict=True)
-    ends = [*starts[1:].tolist(), len(images)]
-    numbers = chunk[starts].tolist()
-    for number, values, start, end in zip(numbers, facts, starts.tolist(), ends, strict=True):
-        line = dict(zip(COMMON, values, strict=True))
-        yield {"chunk": number, **line, "images": images[start:end]}
-
-
-def fingerprint(rows: pd.DataFrame) -> str:
-    """SHA-256 over the chunks, each as one canonical JSON line."""
-    return _digest(members(rows))
-
-
-def _digest(requests: Iterator[dict[str, Any]]) -> str:
-    sha = hashlib.sha256()
-    for chunk in requests:
-        sha.update(canonical(chunk).encode())
-        sha.update(b"\n")
-    return sha.hexdigest()
-
-
 def load(path: str | PathLike[str]) -> Plan:
     """Read the plan that a ledger holds.
 
@@ -245,12 +179,13 @@ def load_from(book: Ledger) -> Plan:
     said = _last(book, "planned")
     rows = frames.from_bytes(book.get(said["rows_blob"]))
     frame = frames.from_bytes(book.get(said["findings_blob"]))
-    if fingerprint(rows) != said["fingerprint"]:
+    cut = cut_of(rows)
+    if cut.fingerprint() != said["fingerprint"]:
         raise LedgerError(f"{book.path} is damaged: the plan is not the one that was recorded.")
     seen = load_snapshot(book)
     strict = bool(said["settings"]["strict"])
     findings = Findings(load_inventory(book), rows, frame, seen, strict)
-    return Plan(book.path, rows, _chunks(rows, seen), said["fingerprint"], findings)
+    return Plan(book.path, rows, _chunks(cut, seen), said["fingerprint"], findings)
 
 
 def load_inventory(book: Ledger) -> Inventory:
@@ -319,44 +254,25 @@ def _record_inputs(book: Ledger, findings: Findings) -> None:
         record_snapshot(book, findings.snapshot)
 
 
+@frames.steady_memory()
 def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
     if chunk_size < 1:
         raise PlanError(f"A chunk needs at least one image; {chunk_size} was asked for.")
     rows = findings.rows
-    places = _planned(rows)
-    if max_images is not None and len(places) > max_images:
+    planned = int((rows["disposition"] == "planned").sum())
+    if max_images is not None and planned > max_images:
         raise PlanError(
-            f"The plan would change {len(places):,} images, more than the limit of "
+            f"The plan would change {planned:,} images, more than the limit of "
             f"{max_images:,}. Check the inventory, or raise the limit."
         )
-    kind = _kinds(rows)[places]
-    order = _order(rows, places, kind)
-    places, kind = places[order], kind[order]
-    chunk, starts = _numbered(kind, chunk_size)
-    numbers = np.zeros(len(rows), dtype="int64")
-    numbers[places] = chunk
-    rows = rows.assign(chunk=pd.array(numbers, dtype="Int64"))
-    rows["chunk"] = rows["chunk"].mask(numbers == 0)
-    chunks = _chunks(rows, findings.snapshot)
-    return Plan(path, rows, chunks, _digest(_requests(rows, places, chunk, starts)), findings)
+    rows, cut = cut_into_chunks(rows, chunk_size)
+    return Plan(path, rows, _chunks(cut, findings.snapshot), cut.fingerprint(), findings)
 
 
-def _numbered(kind: Places, size: int) -> tuple[Places, Places]:
-    """Cut sorted rows into chunks of one kind each: their numbers from 1, and where each begins."""
-    at = np.arange(len(kind))
-    changes = np.append(True, kind[1:] != kind[:-1])[: len(kind)]
-    within = at - np.maximum.accumulate(np.where(changes, at, 0))
-    begins = within % size == 0
-    return np.cumsum(begins, dtype=np.int64), np.asarray(np.flatnonzero(begins), dtype=np.int64)
-
-
-def _chunks(rows: pd.DataFrame, seen: Snapshot | None) -> pd.DataFrame:
-    number = rows["chunk"].to_numpy("int64", na_value=0)
-    numbers, first, images = np.unique(number, return_index=True, return_counts=True)
-    some = numbers > 0
-    chunks = rows[list(COMMON)].take(first[some])
-    chunks.index = pd.Index(numbers[some], name="chunk")
-    chunks["images"] = images[some].astype("int64")
+def _chunks(cut: Cut, seen: Snapshot | None) -> pd.DataFrame:
+    chunks = cut.rows[list(COMMON)].take(cut.places[cut.starts])
+    chunks.index = pd.Index(cut.chunk[cut.starts], name="chunk")
+    chunks["images"] = cut.ends[: len(cut.starts)] - cut.starts
     places = {} if seen is None else {p: ims for p, (_, ims, _) in _places(seen).items()}
     to = [places.get(project, "") for project in chunks["project_id"]]
     return chunks.assign(to=pd.Series(to, index=chunks.index, dtype="str"))

@@ -11,11 +11,12 @@ from typing import Any
 import pandas as pd
 
 from . import frames, spec
+from .chunking import members
 from .display import table
 from .history import History
 from .ledger import Ledger
 from .outcomes import settle, totals
-from .planning import Plan, load, load_from, members
+from .planning import Plan, load, load_from
 from .schema import OUTCOME_COLUMNS
 
 KEY = ["project_id", "image_id"]

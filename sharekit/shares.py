@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +17,27 @@ from .snapshot import Snapshot
 Places = Callable[[Keys], npt.NDArray[np.object_]]
 
 
-def identified(rows: pd.DataFrame) -> pd.Series:
-    """Which rows name an image and a project in legal form."""
-    # Images are nearly all different, projects nearly all the same: only these are factorised.
-    return matches(rows["image_id"], spec.UUID) & _legal(rows["project_id"], spec.PROJECT)
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Which rows name an image and a project in legal form, and a number for each such pair."""
+
+    legal: npt.NDArray[np.bool_]
+    numbers: npt.NDArray[np.int64]
 
 
-def _legal(values: pd.Series, pattern: str) -> pd.Series:
+def shares_of(rows: pd.DataFrame) -> Shares:
+    """Look at each distinct image and project once, and number their pairs."""
+    images, image_legal, _ = _numbered(rows["image_id"], spec.UUID)
+    projects, project_legal, count = _numbered(rows["project_id"], spec.PROJECT)
+    return Shares(image_legal & project_legal, images * count + projects)
+
+
+def _numbered(
+    values: pd.Series, pattern: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], int]:
     codes, seen = pd.factorize(values)
-    return pd.Series(
-        matches(pd.Series(seen, dtype="str"), pattern).to_numpy(dtype=bool)[codes],
-        index=values.index,
-    )
+    legal = matches(pd.Series(seen, dtype="str"), pattern).to_numpy(dtype=bool)
+    return codes, legal[codes], len(seen)
 
 
 def vault_rules(rows: pd.DataFrame) -> list[Found]:
@@ -45,9 +55,9 @@ def vault_rules(rows: pd.DataFrame) -> list[Found]:
     return found
 
 
-def cloud_rules(rows: pd.DataFrame, seen: Snapshot) -> list[Found]:
+def cloud_rules(rows: pd.DataFrame, shares: Shares, seen: Snapshot) -> list[Found]:
     """Compare rows with the clouds; fills ``before``, and believes the cloud on full-ECS."""
-    known = rows[identified(rows)]
+    known = rows[shares.legal]
     projects = seen.projects.set_index("project_id")
     has_cloud = known["project_id"].isin(projects.index)
     found = [_found("no-credentials", ~has_cloud, "project_id")]
@@ -118,7 +128,7 @@ def _vaults(rows: pd.DataFrame, known: pd.DataFrame, seen: Snapshot) -> list[Fou
 
 
 def twice(
-    rows: pd.DataFrame, blocked: pd.Series, skipped: Keys, places: Places
+    rows: pd.DataFrame, shares: Shares, blocked: pd.Series, skipped: Keys, places: Places
 ) -> tuple[list[Found], pd.Series]:
     """Find duplicates and conflicts; returns them and, for each duplicate, the row carrying it.
 
@@ -126,12 +136,14 @@ def twice(
     blocks carries the others. ``places`` names rows by their keys, for the messages.
     """
     carried = pd.Series(np.nan, index=rows.index, dtype="float64")
-    valid = identified(rows) & rows["status"].isin(spec.STATUSES) & ~rows.index.isin(skipped)
-    live = rows.loc[valid, ["image_id", "project_id"]]
-    several = rows.loc[live.index[live.duplicated(keep=False)]]
+    valid = shares.legal & rows["status"].isin(spec.STATUSES).to_numpy(dtype=bool)
+    valid[skipped] = False  # row keys count from 0, so they are positions
+    live = np.flatnonzero(valid)
+    repeated = pd.Series(shares.numbers[live]).duplicated(keep=False).to_numpy()
+    several = rows.take(live[repeated])
     if several.empty:
         return [], carried
-    share = several.groupby(["image_id", "project_id"], sort=False).ngroup()
+    share = pd.Series(shares.numbers[live[repeated]], index=several.index)
     decision, _ = pd.factorize(several["status"] + "|" + several["vault_id"])
     decided = pd.Series(decision, index=share.index)
     conflict = decided.groupby(share).transform("nunique") > 1

@@ -28,7 +28,7 @@ LAYERS = (
     ("snapshot", "cells"),
     ("shares",),
     ("checks", "history"),
-    ("planning", "outcomes", "sending"),
+    ("chunking", "planning", "outcomes", "sending"),
     ("approval", "run", "reviewing"),
     ("execution", "reporting"),
     ("recording",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
+from sharekit.chunking import COMMON, fingerprint, members
 from sharekit.errors import ApprovalError, LedgerError, PlanError
 from sharekit.ledger import Ledger
-from sharekit.planning import COMMON, fingerprint, load, members
+from sharekit.planning import load
+from sharekit.schema import canonical
 from sharekit.simulator.sample import build_sample
 from tests.conftest import World
+from tests.workbooks import IMAGE
 
 
 def inventory(rows: int, faulty: float, shuffle: int | None = None) -> sharekit.Inventory:
@@ -45,6 +49,17 @@ def test_order_of_rows_does_not_matter(rows: int, size: int, shuffle: int) -> No
     one, other = planned(rows, 0.2, size), planned(rows, 0.2, size, shuffle)
     assert one.fingerprint == other.fingerprint
     assert list(one.requests()) == list(other.requests())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(["a", 'b","c', "\\", "é", IMAGE]), min_size=1, max_size=6))
+def test_the_fingerprint_is_that_of_the_requests_as_json(images: list[str]) -> None:
+    """Whatever a ledger from elsewhere holds, it is the digest of the requests one by one."""
+    rows = pd.DataFrame({name: ['é"x'] * len(images) for name in COMMON}, dtype="str")
+    chunk = pd.array(range(len(images)), dtype="Int64") // 2 + 1
+    rows = rows.assign(image_id=images, chunk=chunk, disposition="planned")
+    lines = "".join(canonical(request) + "\n" for request in members(rows))
+    assert fingerprint(rows) == hashlib.sha256(lines.encode()).hexdigest()
 
 
 @settings(max_examples=15, deadline=None)

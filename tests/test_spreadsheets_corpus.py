@@ -17,7 +17,7 @@ from openpyxl.utils.escape import unescape
 from sharekit import spec
 from sharekit.checks import check
 from sharekit.spreadsheets import Inventory, fine_print, read_inventory
-from sharekit.spreadsheets.glance import Glance, glance
+from sharekit.spreadsheets.glance import Glance, _Look, _matches, glance
 from tests.corpus.make import MAIN, STRICT, make
 from tests.workbooks import IMAGE, OTHER, PROJECT
 
@@ -169,6 +169,26 @@ def test_the_quick_look_agrees_on_any_sheet(
     assert not (quick.plain and odd and (rows if odd not in ("quoted", "bare") else sheet))
     if quick.plain:
         agree(quick, exact)
+
+
+FRAGMENTS = st.lists(
+    st.sampled_from(
+        ["<row", "<c", "<col", "</c>", ' r="', " r='", "1", "12", "123", "A", "B", "C", "AB", '"',
+         ">", "/>", " ", "\n", "<!--", "<?x", "v", "=", "é"]
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=600, deadline=None)
+@given(FRAGMENTS, st.integers(1, 26), st.integers(1, 999))
+def test_both_spellings_of_the_quick_look_find_the_same(
+    text: list[str], right: int, bottom: int
+) -> None:
+    """What one pattern finds odd is odd for the other, in any XML or none."""
+    look = _Look(Glance(right=right, bottom=bottom))
+    block = "".join([*text, "</row>"]).encode()
+    assert _matches(block, look.quick) == bool(look.odd.search(block))
 
 
 def test_letters_that_only_look_alike_are_errors() -> None:

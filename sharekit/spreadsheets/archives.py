@@ -10,7 +10,9 @@ import copy
 import re
 from collections import Counter
 from typing import IO, Final
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from isal import isal_zlib
 
 from ..errors import SpreadsheetError
 from .limits import Limits, refused
@@ -29,14 +31,41 @@ _LOADED: Final = re.compile(
 _DECLARED: Final = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)")
 
 
+class _Inflating:
+    """A deflated part as a stream; ISA-L takes half the time of the zlib that zipfile uses."""
+
+    def __init__(self, archive: ZipFile, info: ZipInfo) -> None:
+        packed = copy.copy(info)
+        packed.compress_type, packed.file_size = ZIP_STORED, info.compress_size
+        del packed.CRC  # that of the text, not of these bytes
+        self._packed = archive.open(packed)
+        self._inflate = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS)
+        self._expected, self._crc = info.CRC, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on: some bytes, none at the end; EOFError or BadZipFile if it is damaged."""
+        text = b""
+        while not text and not self._inflate.eof:
+            packed = self._inflate.unconsumed_tail or self._packed.read(_CHUNK)
+            text = self._inflate.decompress(packed, max(size, 0))
+            if not packed and not text and not self._inflate.eof:
+                raise EOFError("it ends too early")
+        self._crc = isal_zlib.crc32(text, self._crc)
+        if not text and self._crc != self._expected:
+            raise BadZipFile("a checksum is wrong")
+        return text
+
+    def close(self) -> None:
+        """Close the stream of packed bytes."""
+        self._packed.close()
+
+
 class Measured:
     """A part of an archive as a stream that is no longer than the archive says."""
 
     def __init__(self, archive: ZipFile, name: str, file: str) -> None:
         info = archive.getinfo(name)
-        lenient = copy.copy(info)
-        lenient.file_size += _FAR  # zipfile stops at this size, whatever more there is
-        self._stream = archive.open(lenient)
+        self._stream = _opened(archive, info)
         self._left = info.file_size
         self._file = file
 
@@ -56,6 +85,14 @@ class Measured:
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
+
+
+def _opened(archive: ZipFile, info: ZipInfo) -> _Inflating | IO[bytes]:
+    if info.compress_type == ZIP_DEFLATED:
+        return _Inflating(archive, info)
+    lenient = copy.copy(info)
+    lenient.file_size += _FAR  # zipfile stops at this size, whatever more there is
+    return archive.open(lenient)
 
 
 def check_archive(archive: ZipFile, file: str, limits: Limits) -> None:

@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile, ZipFile
 
@@ -80,10 +80,11 @@ class _Workbook:
         raise refused(self.blob.file, held, self.limits.sheets, "split it into several")
 
     @functools.cached_property
-    def members(self) -> list[str]:
+    def members(self) -> list[tuple[str, bool]]:
+        """The sheets' parts, and whether they are hidden (which only an xlsx tells here)."""
         kind = "bin" if self.format == "xlsb" else "xml"
         members = fine_print.sheet_members(self.archive, kind)
-        if len(set(members)) < len(members):
+        if len({name for name, _ in members}) < len(members):
             raise SpreadsheetError(
                 f"{self.blob.file} shows the same sheet under two names; open it in a spreadsheet "
                 "program, save it again, and use the new file."
@@ -187,23 +188,16 @@ def _read_sheet(book: _Workbook, index: int) -> Grid:
     dense = box <= book.limits.cells and seen.size > box * _BYTES_A_CELL
     if seen.right > book.limits.columns or (box > book.limits.cells // 4 and not dense):
         book.limits.check_box(book.blob.file, name, *_extent(book, index, seen))
-    # Without a header and with nothing skipped, row numbers stay those of the sheet.
-    sheet = book.fast.load_sheet(index, header_row=None, skip_rows=0, dtypes="string")
-    grid = Grid(
-        sheet=sheet.name,
-        format=book.format,
-        cells=(),
-        hidden=sheet.visible != "visible",
-        siblings=tuple(book.names),
-    )
-    if not sheet.width:
+    batch, errors, hidden = _values(book, index, seen)
+    grid = Grid(sheet=name, format=book.format, cells=(), hidden=hidden, siblings=tuple(book.names))
+    if not batch.num_columns:
         return grid
-    typed = Typed(book.blob, index, book.members[index] if book.format in ("xlsx", "xlsm") else "")
-    first = _first_column(seen, sheet.width, typed)
+    in_xml = book.format in ("xlsx", "xlsm")
+    typed = Typed(book.blob, index, book.members[index][0] if in_xml else "")
+    first = _first_column(seen, batch.num_columns, typed)
     note = seen.note
-    batch, errors = sheet.to_arrow_with_errors() if seen.errors else (sheet.to_arrow(), None)
     cells = tuple(text_column(column) for column in batch.columns)
-    spots = [_error_spot(error) for error in errors.errors] if errors else []
+    spots = [_error_spot(error) for error in errors]
     spots += [(row, column - first, text) for row, column, text in note.errors]
     return replace(
         grid,
@@ -214,11 +208,30 @@ def _read_sheet(book: _Workbook, index: int) -> Grid:
     )
 
 
+def _values(
+    book: _Workbook, index: int, seen: Glance
+) -> tuple[pa.RecordBatch, list[fastexcel.CellError], bool]:
+    """Read a sheet as text: its columns, its error cells, and whether it is hidden."""
+    # Without a header and with nothing skipped, row numbers stay those of the sheet.
+    how: dict[str, Any] = {"header_row": None, "skip_rows": 0, "dtypes": "string"}
+    if book.format in ("xlsx", "xlsm") and not seen.errors:
+        # A quarter less CPU and memory, but it drops error cells without a word.
+        return book.fast.load_sheet_eager(index, **how), [], book.members[index][1]
+    sheet = book.fast.load_sheet(index, **how)
+    hidden = sheet.visible != "visible"
+    if not sheet.width:
+        return pa.RecordBatch.from_pylist([]), [], hidden
+    if not seen.errors:
+        return sheet.to_arrow(), [], hidden
+    batch, errors = sheet.to_arrow_with_errors()
+    return batch, errors.errors if errors else [], hidden
+
+
 def _look(book: _Workbook, index: int) -> Glance:
     """Find the fine print and the size of a sheet before it is read."""
     if book.format == "ods":
         return replace(book.content[index], errors=True)
-    member = book.members[index]
+    member, _ = book.members[index]
     with book.part(member) as stream:
         seen = read_xlsb(stream) if book.format == "xlsb" else glance(stream)
     if not seen.plain:
@@ -231,7 +244,7 @@ def _extent(book: _Workbook, index: int, seen: Glance) -> tuple[int, int, int]:
     """Height, width and number of the cells that take memory; blank ones do not."""
     if not seen.size:
         return seen.bottom, seen.right, seen.filled
-    with book.part(book.members[index]) as stream:
+    with book.part(book.members[index][0]) as stream:
         return extent(stream)
 
 

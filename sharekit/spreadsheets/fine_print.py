@@ -23,19 +23,29 @@ _CELL: Final = re.compile("([A-Z]+)([0-9]+)")
 _YES: Final = frozenset({"1", "true"})
 
 
-def sheet_members(archive: ZipFile, kind: str = "xml") -> list[str]:
-    """Names of the members that hold the sheets of an xlsx or xlsb, in the order of its tabs."""
+def sheet_members(archive: ZipFile, kind: str = "xml") -> list[tuple[str, bool]]:
+    """Name the members that hold the sheets of an xlsx or xlsb, in the order of its tabs.
+
+    Beside each name stands whether the sheet is hidden, as far as an xlsx tells.
+    """
     package = _relations(archive, "_rels/.rels", "")
     workbook = next(target for role, target in package.values() if role == "officeDocument")
     folder, name = posixpath.split(workbook)
     relations = _relations(archive, f"{folder}/_rels/{name}.rels", folder)
     with archive.open(workbook) as stream:
         if kind == "bin":
-            links = sheet_links(stream.read())
+            links = [(link, False) for link in sheet_links(stream.read())]
         else:
             sheets = [e for e in ElementTree.parse(stream).iter() if local(e.tag) == "sheet"]  # noqa: S314
-            links = [next(v for k, v in e.attrib.items() if k.endswith("}id")) for e in sheets]
-    return [relations[link][1] for link in links]
+            links = [
+                (next(v for k, v in e.attrib.items() if k.endswith("}id")), _is_hidden(e))
+                for e in sheets
+            ]
+    return [(relations[link][1], hidden) for link, hidden in links]
+
+
+def _is_hidden(sheet: ElementTree.Element) -> bool:
+    return sheet.get("state", "visible") != "visible"
 
 
 def _relations(archive: ZipFile, member: str, folder: str) -> dict[str, tuple[str, str]]:

@@ -13,6 +13,8 @@ from typing import IO, Final
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from .grid import Area, FinePrint, column_letter
 from .values import column_index
@@ -33,6 +35,8 @@ _HIDDEN: Final = re.compile(rb"""<row r="([0-9]+)"[^>&]*?\shidden\s*=\s*["'](1|t
 _LOST: Final = re.compile(
     rb"(?:</f>|<f(?: [^<>]*)?/>)(?:[^<]|<[^v]|<v/|<v(?: [^<>]*)?><|<v [^<>]*/>)"
 )
+#: An error cell, or an entity that may spell one.
+_ERROR: Final = re.compile(rb"""\st\s*=\s*["']e["']|&#""")
 _CELL: Final = re.compile(rb'<c r="([A-Z]{1,3})([0-9]+)"([^>]*)>')
 _COL: Final = re.compile(rb"<col\s([^>]*)>")
 _ATTRIBUTE: Final = re.compile(rb"""([\w:]+)\s*=\s*["']([^"']*)["']""")
@@ -138,8 +142,10 @@ def _blocks(stream: IO[bytes], seen: Glance) -> Iterator[bytes]:
     fresh = 0
     while True:
         chunk = stream.read(_CHUNK)
-        end = (text := text + chunk).find(last, fresh)
-        cut = end if end >= 0 else text.rfind(row) + len(row)
+        text += chunk
+        cut = text.rfind(row, fresh) + len(row)
+        end = text.find(last, max(cut, fresh) if cut >= len(row) else fresh)
+        cut = end if end >= 0 else cut
         if end < 0 and cut < len(row) and chunk and len(text) < _LONGEST:
             fresh = max(0, len(text) - len(last))
             continue
@@ -186,6 +192,7 @@ class _Look:
     def __init__(self, seen: Glance) -> None:
         self.seen = seen
         self.odd = re.compile(b"<")
+        self.quick = ""
         self.narrow()
 
     def narrow(self) -> None:
@@ -195,24 +202,26 @@ class _Look:
         self.odd = re.compile(
             rb'<(?:row(?! r="[0-9]{1,%d}")|c(?! r="%b[0-9])[\s/>]|[!?])' % (digits, columns)
         )
+        self.quick = _without_lookahead(self.seen.right, digits)
 
     def at(self, block: bytes) -> None:
         """Take in a block of whole rows."""
         seen = self.seen
         seen.size += len(block)
-        seen.errors = seen.errors or b"#" in block
-        while seen.plain and (found := self.odd.search(block)):
-            self.odd_one(block, found[0])
+        seen.errors = seen.errors or (b"#" in block and bool(_ERROR.search(block)))
+        if not self.quick or _matches(block, self.quick):
+            while seen.plain and (found := self.odd.search(block)):
+                self.odd_one(block, found[0])
         last = block.rfind(b'<row r="')
         if found := _ROW.match(block, last) if last >= 0 else None:
             seen.bottom = max(seen.bottom, int(found[1]))
         if not seen.plain:
             return
-        seen.plain = b"xmlns" not in block
+        seen.plain = not _holds(block, b"x", b"xmlns")
         self.columns(block)
-        if b"hidden" in block:
+        if _holds(block, b"h", b"hidden"):
             self.hidden(block)
-        if b"<f" in block:
+        if _holds(block, b"f", b"<f"):
             self.formulas(block)
 
     def odd_one(self, block: bytes, found: bytes) -> None:
@@ -263,6 +272,28 @@ class _Look:
             if _is_lost(block[start : end + 4], cell[3]):
                 place = column_index(cell[1].decode())
                 self.seen.unvalued.append((int(cell[2]) - 1, place))
+
+
+def _without_lookahead(right: int, digits: int) -> str:
+    """Write the same pattern for RE2, which takes half the time; ``""`` for wide sheets."""
+    if not 0 < right <= 26:
+        return ""
+    beyond = f"^A-{column_letter(right - 1)}"
+    start = r'[^ ]| [^r]| r[^=]| r=[^"]'
+    number = f'[0-9]{{0,{digits}}}[^0-9"]|[0-9]{{{digits + 1}}}|"'
+    in_cell = rf'[\t\r\n/>]| (?:[^r]|r(?:[^=]|=(?:[^"]|"(?:[{beyond}]|[A-Z][^0-9]))))'
+    return rf'<(?:[!?]|row(?:{start}| r="(?:{number}))|c(?:{in_cell}))'
+
+
+def _matches(block: bytes, pattern: str) -> bool:
+    ends = pa.py_buffer(np.array([0, len(block)], np.int32))
+    text = pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(block)])
+    return bool(pc.match_substring_regex(text, pattern)[0].as_py())
+
+
+def _holds(block: bytes, letter: bytes, word: bytes) -> bool:
+    # Rows of plain XML seldom have the letter, and one letter is found ten times as fast.
+    return letter in block and word in block
 
 
 def _is_lost(cell: bytes, attributes: bytes) -> bool:

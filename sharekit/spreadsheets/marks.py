@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,10 @@ _TYPED: Final = (
     r"\A(?:-?(?:0|[1-9][0-9]*)?(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|(?i:true|false)"
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T].*)?|[0-9]{1,3}:[0-9]{2}.*|-?P[0-9T].*)\z"
 )
+#: What most cells hold, and what no rule here has anything to say of: nothing, or hex with letters.
+_PLAIN: Final = r"\A(?:[0-9a-f-]*[a-df][0-9a-f-]*)?\z"
+#: Where so many rows hold few values, each value is looked at once.
+_SAMPLE, _REPEATED = 4_096, 8
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d+:\d\d|-?P")
 _ERROR: Final = (
     r"\A#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!|FIELD!|BLOCKED!"
@@ -89,13 +93,41 @@ def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
         yield "default-unused", field, ""
 
 
+@dataclass(frozen=True)
+class _Odd:
+    """The cells of a column that a closer look is worth: where they are, and what they say."""
+
+    positions: NDArray[np.int64]
+    texts: pa.ChunkedArray
+
+    def matching(self, pattern: str) -> NDArray[np.bool_]:
+        """Tell which of them have a pattern."""
+        return np.asarray(pc.match_substring_regex(self.texts, pattern), dtype=bool)
+
+
+def _odd(column: pa.ChunkedArray, field: str) -> _Odd:
+    if field not in _TEXT_FIELDS:
+        plain = ~np.asarray(pc.starts_with(column, "#"), dtype=bool)  # anything else is a text
+    elif field == "status":
+        plain = np.asarray(pc.is_in(column, pa.array(["", *spec.STATUSES], TEXT)), dtype=bool)
+    elif len(pc.unique(column.slice(0, _SAMPLE))) < _SAMPLE // _REPEATED:
+        words = column.combine_chunks().dictionary_encode()
+        plain = np.asarray(pc.match_substring_regex(words.dictionary, _PLAIN), dtype=bool)
+        plain = plain[words.indices.to_numpy()]
+    else:
+        plain = np.asarray(pc.match_substring_regex(column, _PLAIN), dtype=bool)
+    positions = np.flatnonzero(~plain)
+    return _Odd(positions, column.take(pa.array(positions)))
+
+
 def _row_marks(part: Part) -> Iterator[_Mark]:
-    yield from _types(part)
-    for field, column in part.fields.items():
-        cells = part.cells[column]
-        positions = np.flatnonzero(_matches(cells, _ERROR))
-        yield _Mark("error-cell", positions, field, cells.take(pa.array(positions)).to_pylist())
-    yield from _look_alikes(part)
+    odd = {field: _odd(part.cells[place], field) for field, place in part.fields.items()}
+    yield from _types(part, odd)
+    for field, cells in odd.items():
+        hit = cells.matching(_ERROR)
+        texts = cells.texts.filter(pa.array(hit)).to_pylist()
+        yield _Mark("error-cell", cells.positions[hit], field, texts)
+    yield from _look_alikes(odd)
     yield from _rivals(part)
     yield from _unvalued(part)
     yield from _merged(part)
@@ -103,14 +135,14 @@ def _row_marks(part: Part) -> Iterator[_Mark]:
     yield _Mark("hidden-row", hidden, "", [""] * hidden.size)
 
 
-def _look_alikes(part: Part) -> Iterator[_Mark]:
+def _look_alikes(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
     """Find IDs that would be legal but for letters of another alphabet."""
     for field in spec.ID_FIELDS:
-        if field not in part.fields:
+        if field not in odd:
             continue
-        column = part.cells[part.fields[field]]
-        foreign = np.flatnonzero(~np.asarray(pc.string_is_ascii(column), bool))
-        texts = column.take(pa.array(foreign)).to_pylist()
+        ascii_only = np.asarray(pc.string_is_ascii(odd[field].texts), bool)
+        foreign = odd[field].positions[~ascii_only]
+        texts = odd[field].texts.filter(pa.array(~ascii_only)).to_pylist()
         told = {i: told for i, text in zip(foreign.tolist(), texts, strict=True)
                 if (told := disguised(text, spec.GRAMMAR[field]))}  # fmt: skip
         yield _Mark("look-alike", np.array([*told], np.int64), field, [*told.values()])
@@ -139,22 +171,22 @@ def _meant(column: pa.ChunkedArray, field: str) -> pa.ChunkedArray:
     return pc.fill_null(pc.take(pa.array(meanings, TEXT), places), "")
 
 
-def _types(part: Part) -> Iterator[_Mark]:
+def _types(part: Part, odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
     """Look at the type of every cell whose text could be a number, a date or a truth value."""
     if part.grid.typed is None:
         return
     fields = {field: part.fields[field] for field in _TEXT_FIELDS if field in part.fields}
     exact = part.grid.exact_numbers
-    doubtful = {f: _doubtful(part.cells[c], exact=exact) for f, c in fields.items()}
-    places = np.flatnonzero(np.logical_or.reduce([*doubtful.values()]))
+    doubtful = {field: _doubtful(odd[field], exact=exact) for field in fields}
+    places = np.unique(np.concatenate([np.empty(0, np.int64), *doubtful.values()]))
     if not places.size:
         return
-    typed = list(part.grid.typed(part.rows[places]))
+    typed = dict(zip(places.tolist(), part.grid.typed(part.rows[places]), strict=True))
     for field, column in fields.items():
         found = defaultdict(list)
-        for place in np.flatnonzero(doubtful[field][places]).tolist():
-            value = typed[place][column] if column < len(typed[place]) else ""
-            position = int(places[place])
+        for position in doubtful[field].tolist():
+            cells = typed[position]
+            value = cells[column] if column < len(cells) else ""
             rule, text = _judged(value, part.cells[column][position].as_py())
             found[rule].append((position, text))
         for rule, hits in found.items():
@@ -170,21 +202,17 @@ def _judged(value: object, text: str) -> tuple[str, str]:
     return rule, as_text(value)
 
 
-def _doubtful(column: pa.ChunkedArray, *, exact: bool) -> NDArray[np.bool_]:
-    hits = _matches(column, _TYPED)
-    long = _matches(column, r"\A[1-9][0-9]{19,}\z")
-    if exact or not long.any():
-        return hits | long
-    # A number cell prints the exact value of its 53 bits; hardly any ID made of digits is one.
-    texts = column.filter(pa.array(long)).dictionary_encode().combine_chunks()
-    numbers = [int(float(text)) == int(text) for text in texts.dictionary.to_pylist()]
-    hits[np.flatnonzero(long)] = np.array(numbers, bool)[texts.indices.to_numpy()]
-    return hits
-
-
-def _matches(column: pa.ChunkedArray, pattern: str) -> NDArray[np.bool_]:
-    hits = pc.match_substring_regex(column, pattern)
-    return np.asarray(pc.and_(hits, pc.not_equal(column, "")), dtype=bool)
+def _doubtful(odd: _Odd, *, exact: bool) -> NDArray[np.int64]:
+    """Find the cells that may hold a number, a date or a truth value; only their types tell."""
+    hits, long = odd.matching(_TYPED), odd.matching(r"\A[1-9][0-9]{19,}\z")
+    if exact:
+        hits |= long
+    elif long.any():
+        # A number cell prints the exact value of its 53 bits; hardly any ID made of digits is one.
+        texts = odd.texts.filter(pa.array(long)).dictionary_encode().combine_chunks()
+        numbers = [int(float(text)) == int(text) for text in texts.dictionary.to_pylist()]
+        hits[long] = np.array(numbers, bool)[texts.indices.to_numpy()]
+    return odd.positions[hits]
 
 
 def _unvalued(part: Part) -> Iterator[_Mark]:

@@ -90,7 +90,8 @@ def _filled(columns: tuple[pa.ChunkedArray, ...], image_id: int) -> NDArray[np.b
 
 
 def _is_white(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    return np.asarray(pc.equal(pc.utf8_trim_whitespace(column), ""), dtype=bool)
+    empty = pc.equal(column, "")
+    return np.asarray(pc.or_(empty, pc.utf8_is_space(column)), dtype=bool)
 
 
 def _decisions(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .. import spec
 from ..errors import InputError, SpreadsheetError, UsageError
+from ..frames import steady_memory
 from .columnar import read_parquet
 from .delimited import read_delimited
 from .excel import Choice, read_workbook
@@ -42,6 +43,7 @@ _FOREIGN: Final = (
 _HEAD: Final = 4096
 
 
+@steady_memory()
 def read_inventory(
     *files: str | os.PathLike[str],
     sheet: str | Sequence[str] | None = None,
