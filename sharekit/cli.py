@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -52,6 +53,8 @@ def _loading(command: _Command) -> _Command:
             click.option("--status", help="accepted or rejected, where no column tells it."),
             click.option("--vault", help="The vault ID, where no column tells it."),
             click.option("--strict", is_flag=True, help="Warnings count as errors."),
+            click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
+                         help="Read larger files than usual, as in --limit columns=20000."),
         )
     ):  # fmt: skip
         command = option(command)
@@ -350,10 +353,26 @@ def _checked(
             sheet=loading["sheet"] or None,
             columns=maps,
             defaults={k: v for k, v in given.items() if v is not None},
+            limits=_limits(loading["limits"]),
         )
     signed_in = _connect(clouds, clouds_yaml) if clouds or clouds_yaml else None
     with console.busy("Checking every row" + (", and reading the cloud" if signed_in else "")):
         return sharekit.check(inventory, signed_in, strict=loading["strict"])
+
+
+def _limits(entries: Sequence[str]) -> Any:
+    from .spreadsheets import Limits  # noqa: PLC0415 - pandas takes its time
+
+    names = [field.name for field in fields(Limits)]
+    given = {}
+    for entry in entries:
+        name, _, number = entry.partition("=")
+        if name not in names or not number.isdecimal():
+            raise UsageError(
+                f"--limit {entry}: write it as NAME=NUMBER, with one of {', '.join(names)}."
+            )
+        given[name] = int(number)
+    return Limits(**given)
 
 
 def _connect(names: Sequence[str], clouds_yaml: Path | None) -> sharekit.Clouds:

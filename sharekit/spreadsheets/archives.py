@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from isal import isal_zlib
 
 from ..errors import SpreadsheetError
-from .limits import Limits, refused
+from .limits import Limits
 
 #: Deflate cannot do better than this, whatever an archive claims.
 _BEST_RATIO: Final = 1032
@@ -101,7 +101,7 @@ def check_archive(archive: ZipFile, file: str, limits: Limits) -> None:
     if any(info.flag_bits & 1 for info in infos):
         raise password_error(file)
     if len(infos) > limits.parts:
-        raise refused(file, f"holds {len(infos):,} parts", limits.parts, "save it anew")
+        raise limits.refusal("parts", file, f"holds {len(infos):,} parts", "save it anew")
     twice = [name for name, times in Counter(archive.namelist()).items() if times > 1]
     if twice:
         raise SpreadsheetError(
@@ -110,7 +110,7 @@ def check_archive(archive: ZipFile, file: str, limits: Limits) -> None:
         )
     total = sum(info.file_size for info in infos)
     if total > limits.inflated_bytes:
-        raise refused(file, f"unpacks to {total:,} bytes", limits.inflated_bytes, "split it")
+        raise limits.refusal("inflated_bytes", file, f"unpacks to {total:,} bytes", "split it")
     for info in infos:
         _check_part(archive, info, file, limits)
 
@@ -118,17 +118,16 @@ def check_archive(archive: ZipFile, file: str, limits: Limits) -> None:
 def _check_part(archive: ZipFile, info: ZipInfo, file: str, limits: Limits) -> None:
     ratio = info.file_size // max(info.compress_size, 1)
     if info.file_size > _LARGE and ratio > limits.ratio:
-        raise refused(
+        raise limits.refusal(
+            "ratio",
             file,
             f"holds a part ({info.filename}) that unpacks to {ratio:,} times its size",
-            limits.ratio,
             "it may be an attack, so ask where it comes from",
         )
     strings = "sharedstrings" in info.filename.lower()
     if strings and info.file_size > limits.strings_bytes:
-        raise refused(
-            file, f"holds {info.file_size:,} bytes of texts", limits.strings_bytes, "split it"
-        )
+        held = f"holds {info.file_size:,} bytes of texts"
+        raise limits.refusal("strings_bytes", file, held, "split it")
     if info.filename.endswith((".xml", ".rels")):
         with archive.open(info) as stream:
             refuse_declarations(stream.read(_HEAD), file)

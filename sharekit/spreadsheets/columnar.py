@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import SpreadsheetError
 from .grid import TEXT, Blob, Grid, text_column
-from .limits import Limits, refused
+from .limits import Limits
 
 
 def read_parquet(blob: Blob, limits: Limits | None = None) -> list[Grid]:
@@ -39,9 +39,8 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[Grid]:
         ) from error
     length = sum(map(_length, table.columns))
     if length > limits.inflated_bytes:
-        raise refused(
-            blob.file, f"holds {length:,} bytes of text", limits.inflated_bytes, "split it"
-        )
+        held = f"holds {length:,} bytes of text"
+        raise limits.refusal("inflated_bytes", blob.file, held, "split it")
 
     def typed(rows: NDArray[np.int64]) -> Iterator[tuple[object, ...]]:
         chosen = table.take(pa.array(rows - 1))

@@ -29,7 +29,7 @@ from .archives import Measured, check_archive, password_error
 from .binary import read_xlsb
 from .glance import Glance, extent, glance
 from .grid import Blob, FinePrint, Grid, padded, text_column
-from .limits import Limits, refused
+from .limits import Limits
 from .typed import Typed
 
 #: Given a workbook's sheet names, the positions of those to read.
@@ -77,7 +77,7 @@ class _Workbook:
 
     def _refuse_sheets(self, count: int) -> None:
         held = f"holds {count:,} sheets"
-        raise refused(self.blob.file, held, self.limits.sheets, "split it into several")
+        raise self.limits.refusal("sheets", self.blob.file, held, "split it into several")
 
     @functools.cached_property
     def members(self) -> list[tuple[str, bool]]:

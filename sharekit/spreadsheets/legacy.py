@@ -20,7 +20,7 @@ from ..errors import SpreadsheetError
 from .archives import password_error
 from .excel import Choice
 from .grid import TEXT, Blob, FinePrint, Grid
-from .limits import Limits, refused
+from .limits import Limits
 from .values import as_text
 
 _DAMAGE: Final = (
@@ -56,7 +56,7 @@ def read_xls(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[G
         )
         names = book.sheet_names()
         if len(names) > limits.sheets:
-            raise refused(blob.file, f"holds {len(names):,} sheets", limits.sheets, "split it")
+            raise limits.refusal("sheets", blob.file, f"holds {len(names):,} sheets", "split it")
         sheets = [book.sheet_by_index(i) for i in choose(names)]
         for sheet in sheets:
             limits.check_box(blob.file, sheet.name, sheet.nrows, sheet.ncols)

@@ -50,7 +50,7 @@ class Limits:
     def check_size(self, file: str, size: int) -> None:
         """Refuse a file that is too long to be read at all."""
         if size > self.file_bytes:
-            raise refused(file, f"has {size:,} bytes", self.file_bytes, "split it into several")
+            raise self.refusal("file_bytes", file, f"has {size:,} bytes", "split it into several")
 
     def check_box(
         self, file: str, sheet: str, height: int, width: int, filled: int | None = None
@@ -59,25 +59,20 @@ class Limits:
         where = f"{file} (sheet {sheet})" if sheet else file
         cells = height * width
         if width > self.columns:
-            raise refused(where, f"has {width:,} columns", self.columns, "delete those not needed")
+            raise self.refusal(
+                "columns", where, f"has {width:,} columns", "delete those not needed"
+            )
         thin = filled is not None and cells > self.cells // 4 and filled * 20 < cells
         if cells > self.cells or thin:
             corner = f"{column_letter(width - 1)}{height}"
             held = f" though it holds only {filled:,} cells" if thin else ""
-            raise refused(
-                where,
-                f"stretches to cell {corner}{held}",
-                self.cells,
-                "delete the rows and columns beyond the list, and save",
-                "cells",
-            )
+            remedy = "delete the rows and columns beyond the list, and save"
+            raise self.refusal("cells", where, f"stretches to cell {corner}{held}", remedy)
 
-
-def refused(
-    where: str, what: str, limit: int, remedy: str, unit: str = "allowed"
-) -> SpreadsheetError:
-    """Say what is too much, how much would be allowed, and what to do."""
-    return SpreadsheetError(
-        f"{where} {what}, more than is read (limit {limit:,}"
-        f"{' ' + unit if unit != 'allowed' else ''}); {remedy}, or raise the limit."
-    )
+    def refusal(self, name: str, where: str, what: str, remedy: str) -> SpreadsheetError:
+        """Say what is too much, how much would be allowed, and what to do."""
+        limit: int = getattr(self, name)
+        return SpreadsheetError(
+            f"{where} {what}, more than is read; {remedy}, or raise the limit "
+            f"({name}={limit}; --limit in the shell, limits=Limits(…) in Python)."
+        )
