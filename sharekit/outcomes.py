@@ -17,19 +17,18 @@ success       not read           ``claimed``
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from .history import History, Piece
 
 _KEY = ["project_id", "image_id"]
-_FACTS = [
-    "project_id", "wanted", "claimed", "sent", "state", "code", "reason", "last_chunk", "job_id",
-    "request_id",
-]  # fmt: skip
+_FACTS = ["wanted", "sent", "state", "code", "reason", "last_chunk", "job_id", "request_id"]
+_LOOK = ["before", "outcome", "code", "reason"]
 _BELIED = "the cloud said that it was done, and shows otherwise"
 #: What a look before sending may decide about a row that was planned.
 EXCLUDED = ("already", "blocked")
@@ -55,36 +54,37 @@ def settle(
     observed : DataFrame
         From reading back: ``project_id, image_id, state``.
     """  # noqa: D205
-    keyed = rows[[*_KEY, "disposition", "before"]].copy()
-    keyed = _joined(keyed, _claims(history))
-    keyed = _joined(keyed, observed.rename(columns={"state": "observed"}))
-    keyed = _joined(keyed, looks.rename(columns={"before": "seen_before", "outcome": "look"}), "_l")
-    keyed["before"] = keyed["seen_before"].where(keyed["seen_before"] != "", keyed["before"])
-    planned = keyed["disposition"] == "planned"
-    excluded = planned & keyed["look"].isin(EXCLUDED) & (keyed["sent"] != "yes")
-    blocked = keyed["disposition"] == "blocked"
-    keyed["outcome"] = _verdict(keyed).where(~excluded, keyed["look"])
-    keyed["outcome"] = keyed["outcome"].where(planned, keyed["disposition"])
+    facts, shares = _claims(history)
+    at, read, look = _places(rows, shares, observed, looks)
+    piece = np.append(shares["piece"].to_numpy(), -1)[at]
+    fact = {name: _taken(facts[name], piece, rows.index) for name in _FACTS}
+    claimed = _taken(shares["claimed"], at, rows.index)
+    seen = _taken(observed["state"], read, rows.index)
+    said = {name: _taken(looks[name], look, rows.index) for name in _LOOK}
+    planned = rows["disposition"] == "planned"
+    excluded = planned & said["outcome"].isin(EXCLUDED) & (fact["sent"] != "yes")
+    outcome = _verdict(fact, claimed, seen).where(~excluded, said["outcome"])
+    outcome = outcome.where(planned, rows["disposition"])
+    # A job may fail for some images only; what it says of those is not this one's reason.
+    silent = ~planned | outcome.isin(["confirmed", "claimed", "already"]) | (claimed == "success")
+    result = {"outcome": outcome}
     for name, source in (("code", "rule"), ("reason", "message")):
         other = blockers[source].reindex(rows.index).fillna("")
-        # A job may fail for some images only; what it says of those is not this one's reason.
-        silent = ~planned | keyed["outcome"].isin(["confirmed", "claimed", "already"])
-        silent |= keyed["claimed"] == "success"
-        keyed[name] = keyed[name].where(~silent, "").where(~excluded, keyed[f"{name}_l"])
-        keyed[name] = keyed[name].where(~blocked, other)
-    belied = (keyed["outcome"] == "contradicted") & (keyed["claimed"] == "success")
-    keyed["reason"] = keyed["reason"].where(~belied, _BELIED)
-    for name in ("claimed", "observed", "last_chunk", "job_id", "request_id"):
-        keyed[name] = keyed[name].where(planned & ~excluded, "")
-    columns = ["outcome", "code", "reason", "before", "claimed", "observed", "last_chunk"]
-    return keyed[[*columns, "job_id", "request_id"]].astype("str")
+        result[name] = fact[name].where(~silent, "").where(~excluded, said[name])
+        result[name] = result[name].where(rows["disposition"] != "blocked", other)
+    belied = (outcome == "contradicted") & (claimed == "success")
+    result["reason"] = result["reason"].where(~belied, _BELIED)
+    result["before"] = said["before"].where(said["before"] != "", rows["before"])
+    sent = {"claimed": claimed, "observed": seen}
+    sent |= {name: fact[name] for name in ("last_chunk", "job_id", "request_id")}
+    result |= {name: values.where(planned & ~excluded, "") for name, values in sent.items()}
+    return pd.DataFrame(result, index=rows.index).astype("str")
 
 
-def _verdict(keyed: pd.DataFrame) -> pd.Series:
-    sent, claimed = keyed["sent"] == "yes", keyed["claimed"]
-    read = keyed["observed"] != ""
-    there = read & (keyed["observed"] == keyed["wanted"])
-    refused = keyed["state"] == "refused"
+def _verdict(fact: Mapping[str, pd.Series], claimed: pd.Series, seen: pd.Series) -> pd.Series:
+    sent, read = fact["sent"] == "yes", seen != ""
+    there = read & (seen == fact["wanted"])
+    refused = fact["state"] == "refused"
     return pd.Series(
         np.select(
             [
@@ -92,38 +92,39 @@ def _verdict(keyed: pd.DataFrame) -> pd.Series:
                 sent & ((there & (claimed == "failed")) | (read & ~there & (claimed == "success"))),
                 (claimed == "failed") | refused,
                 sent & (claimed == "success"),
-                sent & (keyed["state"] != "planned"),
+                sent & (fact["state"] != "planned"),
             ],
             ["confirmed", "contradicted", "failed", "claimed", "unknown"],
             "pending",
         ),
-        index=keyed.index,
+        index=seen.index,
         dtype="str",
     )
 
 
-def _claims(history: History) -> pd.DataFrame:
+def _claims(history: History) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is known of each request, and for each share in one: which, and what was claimed."""
     pieces = history.leaves()
     counts = np.array([len(piece.images) for piece in pieces], dtype="int64")
+    number = np.repeat(np.arange(len(pieces)), counts)
     facts = pd.DataFrame([_facts(piece) for piece in pieces], columns=_FACTS, dtype="str")
-    claims = facts.loc[facts.index.repeat(counts)].reset_index(drop=True)
-    claims["image_id"] = pd.Series(
-        chain.from_iterable(piece.images for piece in pieces), index=claims.index, dtype="str"
+    claimed = pd.Series([piece.claim("") for piece in pieces], dtype="str").array.take(number)
+    shares = pd.DataFrame({"claimed": claimed, "piece": number}).assign(
+        project_id=pd.Series([p.project_id for p in pieces], dtype="str").array.take(number),
+        image_id=pd.array([*chain.from_iterable(p.images for p in pieces)], dtype="str"),
     )
     # Only jobs that name single images differ from what is said of the whole piece.
     ends = counts.cumsum()
     for piece, end in zip(pieces, ends.tolist(), strict=True):
         if piece.results:
             start = end - len(piece.images)
-            claims.loc[start : end - 1, "claimed"] = [piece.claim(image) for image in piece.images]
-    return claims
+            shares.loc[start : end - 1, "claimed"] = [piece.claim(image) for image in piece.images]
+    return facts, shares
 
 
 def _facts(piece: Piece) -> tuple[str, ...]:
     return (
-        piece.project_id,
         piece.wanted,
-        piece.claim(""),
         "yes" if piece.attempts else "",
         piece.state,
         piece.code,
@@ -134,11 +135,25 @@ def _facts(piece: Piece) -> tuple[str, ...]:
     )
 
 
-def _joined(left: pd.DataFrame, right: pd.DataFrame, suffix: str = "") -> pd.DataFrame:
-    right = right.drop_duplicates(_KEY, keep="last")
-    both = left.merge(right, on=_KEY, how="left", suffixes=("", suffix or "_r"))
-    both.index = left.index
-    return both.fillna(dict.fromkeys(both.columns.difference(left.columns), ""))
+def _places(rows: pd.DataFrame, *others: pd.DataFrame) -> list[npt.NDArray[np.int64]]:
+    """Find where the share of each row stands last in each of the others; -1 if it does not."""
+    both = [pd.concat([frame[name] for frame in (rows, *others)]) for name in _KEY]
+    projects, images = (pd.factorize(column)[0].astype(np.int64) for column in both)
+    numbers = images * (projects.max(initial=0) + 1) + projects
+    ends = np.cumsum([len(frame) for frame in (rows, *others)])
+    wanted, *found = np.split(numbers, ends[:-1])
+    return [_last(wanted, those) for those in found]
+
+
+def _last(wanted: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    kept = np.flatnonzero(~pd.Series(found).duplicated(keep="last").to_numpy())
+    at = pd.Index(found[kept]).get_indexer(pd.Index(wanted))
+    return np.append(kept, -1)[at]
+
+
+def _taken(values: pd.Series, at: npt.NDArray[np.int64], index: pd.Index) -> pd.Series:
+    taken = values.array.take(at, allow_fill=True, fill_value="")
+    return pd.Series(taken, index=index, dtype="str")
 
 
 def totals(outcome: Iterable[str], names: Iterable[str]) -> dict[str, int]:
