@@ -17,18 +17,19 @@ success       not read           ``claimed``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from numpy.typing import NDArray
 
 from .history import History, Piece
 
+#: Positions in a frame, -1 for none.
+Places = NDArray[np.int64]
 _KEY = ["project_id", "image_id"]
 _FACTS = ["wanted", "sent", "state", "code", "reason", "last_chunk", "job_id", "request_id"]
-_LOOK = ["before", "outcome", "code", "reason"]
 _BELIED = "the cloud said that it was done, and shows otherwise"
 #: What a look before sending may decide about a row that was planned.
 EXCLUDED = ("already", "blocked")
@@ -57,49 +58,59 @@ def settle(
     facts, shares = _claims(history)
     at, read, look = _places(rows, shares, observed, looks)
     piece = np.append(shares["piece"].to_numpy(), -1)[at]
-    fact = {name: _taken(facts[name], piece, rows.index) for name in _FACTS}
-    claimed = _taken(shares["claimed"], at, rows.index)
-    seen = _taken(observed["state"], read, rows.index)
-    said = {name: _taken(looks[name], look, rows.index) for name in _LOOK}
+
+    def taken(values: pd.Series, places: Places) -> pd.Series:
+        array = values.array.take(places, allow_fill=True, fill_value="")
+        return pd.Series(array, index=rows.index, dtype="str")
+
     planned = rows["disposition"] == "planned"
-    excluded = planned & said["outcome"].isin(EXCLUDED) & (fact["sent"] != "yes")
-    outcome = _verdict(fact, claimed, seen).where(~excluded, said["outcome"])
+    sent = taken(facts["sent"], piece) == "yes"
+    claimed, seen = taken(shares["claimed"], at), taken(observed["state"], read)
+    looked = taken(looks["outcome"], look)
+    excluded = planned & looked.isin(EXCLUDED) & ~sent
+    wanted, state = taken(facts["wanted"], piece), taken(facts["state"], piece)
+    outcome = _verdict(sent, wanted, state, claimed, seen).where(~excluded, looked)
     outcome = outcome.where(planned, rows["disposition"])
+    del wanted, state, looked
+    # What is known of a share says nothing of rows that did not go.
+    gone = (planned & ~excluded).to_numpy(dtype=bool)
+    at, read, piece = (np.where(gone, places, -1) for places in (at, read, piece))
     # A job may fail for some images only; what it says of those is not this one's reason.
-    silent = ~planned | outcome.isin(["confirmed", "claimed", "already"]) | (claimed == "success")
+    silent = outcome.isin(["confirmed", "claimed", "already"]) | (claimed == "success")
+    told = np.where(silent, -1, piece)
     result = {"outcome": outcome}
     for name, source in (("code", "rule"), ("reason", "message")):
         other = blockers[source].reindex(rows.index).fillna("")
-        result[name] = fact[name].where(~silent, "").where(~excluded, said[name])
+        result[name] = taken(facts[name], told)
+        result[name] = result[name].where(~excluded, taken(looks[name], look))
         result[name] = result[name].where(rows["disposition"] != "blocked", other)
     belied = (outcome == "contradicted") & (claimed == "success")
     result["reason"] = result["reason"].where(~belied, _BELIED)
-    result["before"] = said["before"].where(said["before"] != "", rows["before"])
-    sent = {"claimed": claimed, "observed": seen}
-    sent |= {name: fact[name] for name in ("last_chunk", "job_id", "request_id")}
-    result |= {name: values.where(planned & ~excluded, "") for name, values in sent.items()}
-    return pd.DataFrame(result, index=rows.index).astype("str")
+    before = taken(looks["before"], look)
+    result["before"] = before.where(before != "", rows["before"])
+    result["claimed"] = taken(shares["claimed"], at)
+    result["observed"] = taken(observed["state"], read)
+    for name in ("last_chunk", "job_id", "request_id"):
+        result[name] = taken(facts[name], piece)
+    return pd.DataFrame(result, index=rows.index)
 
 
-def _verdict(fact: Mapping[str, pd.Series], claimed: pd.Series, seen: pd.Series) -> pd.Series:
-    sent, read = fact["sent"] == "yes", seen != ""
-    there = read & (seen == fact["wanted"])
-    refused = fact["state"] == "refused"
-    return pd.Series(
-        np.select(
-            [
-                sent & there & (claimed != "failed"),
-                sent & ((there & (claimed == "failed")) | (read & ~there & (claimed == "success"))),
-                (claimed == "failed") | refused,
-                sent & (claimed == "success"),
-                sent & (fact["state"] != "planned"),
-            ],
-            ["confirmed", "contradicted", "failed", "claimed", "unknown"],
-            "pending",
-        ),
-        index=seen.index,
-        dtype="str",
-    )
+def _verdict(
+    sent: pd.Series, wanted: pd.Series, state: pd.Series, claimed: pd.Series, seen: pd.Series
+) -> pd.Series:
+    read = seen != ""
+    there = read & (seen == wanted)
+    failed, success = claimed == "failed", claimed == "success"
+    cases = {
+        "confirmed": sent & there & ~failed,
+        "contradicted": sent & ((there & failed) | (read & ~there & success)),
+        "failed": failed | (state == "refused"),
+        "claimed": sent & success,
+        "unknown": sent & (state != "planned"),
+        "pending": sent | True,
+    }
+    first = np.argmax([case.to_numpy(dtype=bool) for case in cases.values()], axis=0)
+    return pd.Series(pd.array([*cases], dtype="str").take(first), index=seen.index)
 
 
 def _claims(history: History) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -135,7 +146,7 @@ def _facts(piece: Piece) -> tuple[str, ...]:
     )
 
 
-def _places(rows: pd.DataFrame, *others: pd.DataFrame) -> list[npt.NDArray[np.int64]]:
+def _places(rows: pd.DataFrame, *others: pd.DataFrame) -> list[Places]:
     """Find where the share of each row stands last in each of the others; -1 if it does not."""
     both = [pd.concat([frame[name] for frame in (rows, *others)]) for name in _KEY]
     projects, images = (pd.factorize(column)[0].astype(np.int64) for column in both)
@@ -145,15 +156,10 @@ def _places(rows: pd.DataFrame, *others: pd.DataFrame) -> list[npt.NDArray[np.in
     return [_last(wanted, those) for those in found]
 
 
-def _last(wanted: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _last(wanted: Places, found: Places) -> Places:
     kept = np.flatnonzero(~pd.Series(found).duplicated(keep="last").to_numpy())
     at = pd.Index(found[kept]).get_indexer(pd.Index(wanted))
     return np.append(kept, -1)[at]
-
-
-def _taken(values: pd.Series, at: npt.NDArray[np.int64], index: pd.Index) -> pd.Series:
-    taken = values.array.take(at, allow_fill=True, fill_value="")
-    return pd.Series(taken, index=index, dtype="str")
 
 
 def totals(outcome: Iterable[str], names: Iterable[str]) -> dict[str, int]:

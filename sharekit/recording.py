@@ -119,8 +119,9 @@ def _rows(run: Run) -> pd.DataFrame:
     rows["chunk"] = outcomes["last_chunk"].where(outcomes["last_chunk"] != "", number)
     sent = outcomes["outcome"].isin(["blocked", "already"])
     rows["chunk"] = rows["chunk"].where(~sent, "")
-    place = _places(rows)
-    rows["carried_by"] = planned["carried_by"].map(place).fillna("").astype("str")
+    carried = planned["carried_by"].dropna().astype("int64")
+    place = _places(rows.loc[carried.unique()])
+    rows["carried_by"] = carried.map(place).reindex(rows.index).fillna("").astype("str")
     originals = inventory[[c for c in inventory.columns if c.startswith(INPUT)]]
     return pd.concat([rows[list(ROW_COLUMNS)], originals], axis="columns")  # fmt: skip
 

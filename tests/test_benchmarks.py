@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as command
-from benchmarks import overhead, reading
+from benchmarks import overhead, reading, writing
 from benchmarks.table import Table
 
 
@@ -60,3 +60,14 @@ def test_the_command_writes_what_it_prints(
     assert table.markdown() in text
     assert "`python -m benchmarks reading`" in text
     assert "cores" in text
+
+
+@pytest.mark.slow
+def test_writing_measures_every_report() -> None:
+    """Each report is written from a ledger that the benchmark made itself, and both ways read."""
+    table = writing.run(rows=600)
+    lines = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert [*lines] == ["ledger", "audit.xlsx", "outcomes.csv", "audit.html",
+                        "review sheet out", "review sheet in"]  # fmt: skip
+    assert all(line["file MB"] > 0 for line in lines.values())
+    assert lines["audit.xlsx"]["usual s"] > 0

@@ -6,7 +6,6 @@ key alone, so sorting, filtering or deleting rows in between cannot move one to 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
@@ -24,7 +25,7 @@ from .. import spec
 from ..errors import InputError
 from . import bulk
 from .bulk import LongSheet, Look
-from .grid import Grid, column_letter
+from .grid import TEXT, Grid, column_letter
 from .headers import SEARCHED_ROWS, normal
 from .reading import load, read_grids
 from .saving import CUT, fitted, fitting, plain_text, save_new
@@ -219,14 +220,20 @@ def _explain(
 
 
 def _keys(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
-    parts = zip(rows.index, rows["image_id"], rows["project_id"], strict=True)
-    keys = [_key(fingerprint, row, image, project) for row, image, project in parts]
-    return pd.Series(keys, index=rows.index, dtype="str")
+    """Name each row of a plan: its number, and 12 hexadecimal digits of plan, row and IDs.
 
-
-def _key(fingerprint: str, row: object, image: str, project: str) -> str:
-    digest = hashlib.sha256(f"{fingerprint}|{row}|{image}|{project}".encode()).hexdigest()
-    return f"r{row}-{digest[:12]}"
+    The digits are SipHash with the fingerprint as its key. They guard against slips, not against
+    forgery: whoever may fill in the sheet may decide.
+    """
+    number = pa.array(rows.index.to_numpy(np.int64)).cast(TEXT)
+    parts = [number, *(pa.array(rows[name]).cast(TEXT) for name in ("image_id", "project_id"))]
+    texts = pc.binary_join_element_wise(*parts, pa.scalar("|", TEXT))
+    hashes = pd.util.hash_array(np.asarray(texts, dtype=object), hash_key=f"{fingerprint:0<16.16}")
+    digits = np.frombuffer(hashes.astype(">u8").tobytes().hex().encode(), "S16").astype("S12")
+    ends = pa.array(digits.astype("U12"), TEXT)
+    pieces = (pa.scalar("r", TEXT), number, pa.scalar("-", TEXT), ends, pa.scalar("", TEXT))
+    keys = pc.binary_join_element_wise(*pieces)
+    return pd.Series(pd.array(keys, dtype="str"), index=rows.index)
 
 
 @dataclass(frozen=True)
@@ -297,7 +304,13 @@ def _take(file: str, grid: Grid, start: int, names: Sequence[str]) -> _Sheet:
 
 def _row_keys(sheet: _Sheet, rows: pd.DataFrame, fingerprint: str) -> pd.Series[int]:
     known = _keys(rows, fingerprint)
-    found = sheet.lines["key"].map(pd.Series(known.index, index=known.to_numpy()))
+    keys = sheet.lines["key"]
+    # Most sheets come back in the order in which they went; only the others are looked up.
+    same = np.arange(len(keys)) % max(len(known), 1)
+    found = pd.Series(known.index[same], keys.index, dtype="Int64")
+    astray = keys.to_numpy() != known.to_numpy()[same]
+    elsewhere = keys[astray].map(pd.Series(known.index, index=known.to_numpy()))
+    found[astray] = elsewhere.astype("Int64")
     what = (
         "holds a key of another plan (taking a sheet makes a new one); "
         "write a review sheet of this plan and decide there"
