@@ -21,8 +21,8 @@ import sharekit
 from . import console, spec
 from .approval import ensure
 from .errors import SharekitError, UsageError
-from .ledger import is_busy
 from .run import clouds_of
+from .storage import is_busy
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")

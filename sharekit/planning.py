@@ -148,7 +148,7 @@ def plan(
     book = Ledger.create(path)
     try:
         with book, book.transaction():
-            book.append("created", environment())
+            book.append("created", environment() | {"schema": book.schema()})
             _record_inputs(book, findings)
             record(book, made, chunk_size, max_images)
     except BaseException:
