@@ -9,6 +9,8 @@ import re
 import shutil
 import sqlite3
 import sys
+import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +18,9 @@ import pytest
 
 import sharekit
 from sharekit.errors import LedgerError
+from sharekit.reporting.compare import compared
 from sharekit.schema import TRIGGERS, event_hash
+from tests.conftest import FAST, REPORTS, World
 
 TIMES = 200
 SCRIPT = compile(
@@ -213,6 +217,82 @@ def test_bytes_of_the_file(finished_run: Path, tmp_path: Path) -> None:
         for rest in tmp_path.glob("copy.ledger-*"):
             rest.unlink()
     assert 0 < harmless < TIMES
+
+
+@pytest.mark.parametrize("name", [name for name in REPORTS if not name.endswith("xlsx")])
+def test_edited_texts(finished_run: Path, tmp_path: Path, name: str) -> None:
+    """200 characters of a text report changed, lost or added: each is found, with its line."""
+    fresh, copy, dice = finished_run / name, tmp_path / name, random.Random(name)
+    text = fresh.read_text(encoding="utf-8")
+    for number in range(TIMES):
+        at, way = dice.randrange(len(text)), number % 3
+        new = other(text[at], dice) if way == 0 else "" if way == 1 else dice.choice("0aZ\n")
+        copy.write_text(text[:at] + new + text[at + (way < 2) :], encoding="utf-8", newline="")
+        (where, what), *_ = compared(copy, fresh)
+        # The newline of a line belongs to that line; what is lost there shows on the same one.
+        assert where == f"{name}, line {text.count(chr(10), 0, at) + 1}"
+        assert what
+
+
+def test_edited_cells(finished_run: Path, tmp_path: Path) -> None:
+    """200 cells of the audit workbook changed, emptied or added: each is found, with its cell."""
+    fresh, copy, dice = finished_run / "audit.xlsx", tmp_path / "audit.xlsx", random.Random(1)
+    with zipfile.ZipFile(fresh) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    sheets = [name for name in parts if name.startswith("xl/worksheets/sheet")]
+    for number in range(TIMES):
+        sheet = dice.choice(sheets)
+        cells = list(
+            re.finditer(rb'<c r="([A-Z]+\d+)"[^>]*?(/>|>.*?</c>)', parts[sheet], re.DOTALL)
+        )
+        cell = dice.choice(cells)
+        kind, value = (b"inlineStr", b"<is><t>#%d</t></is>") if number % 2 else (b"n", b"<v>%d</v>")
+        new = b'<c r="%s" t="%s">%s</c>' % (cell[1], kind, value % (10**6 + number))
+        edited = parts[sheet][: cell.start()] + new + parts[sheet][cell.end() :]
+        with zipfile.ZipFile(copy, "w") as book:
+            for name, content in parts.items():
+                book.writestr(name, edited if name == sheet else content)
+        problems = compared(copy, fresh)
+        assert [where.endswith(f"!{cell[1].decode()}") for where, _ in problems] == [True], problems
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_made_again(finished_run: Path, tmp_path: Path, name: str) -> None:
+    """A report made again is the same: byte for byte, and the workbook cell for cell."""
+    (made,) = sharekit.report(finished_run / "run.ledger", tmp_path / name)
+    assert compared(made, finished_run / name) == []
+    if not name.endswith("xlsx"):
+        assert made.read_bytes() == (finished_run / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_head_in_reports(finished_run: Path, name: str) -> None:
+    """Reports carry the head of their ledger; a csv has no place for it."""
+    head = sharekit.verify(finished_run / "run.ledger").head.encode()
+    path = finished_run / name
+    if name.endswith("xlsx"):
+        with zipfile.ZipFile(path) as book:
+            assert any(head in book.read(part) for part in book.namelist())
+    else:
+        assert (head in path.read_bytes()) is not name.endswith("csv")
+
+
+def test_unfinished_runs(world: Callable[..., World]) -> None:
+    """A ledger is intact at every stage of its life, for us and for the script."""
+    w = world(rows=12)
+    stages = [w.plan(chunk_size=2)]
+    for step in ("approve", "stop", "finish"):
+        assert sharekit.verify(stages[0].path).problems == (), step
+        assert by_script(stages[0].path), step
+        if step == "approve":
+            sharekit.approve(stages[0], reviewer="Ada", fingerprint=stages[0].fingerprint)
+        else:
+            stop = threading.Event()
+            if step == "stop":
+                stop.set()
+            sharekit.submit(stages[0], w.connect(), settings=FAST, stop=stop)
+    assert sharekit.status(stages[0]).finished
+    assert by_script(stages[0].path)
 
 
 def test_script_of_the_docs(finished_run: Path, tmp_path: Path) -> None:
