@@ -49,6 +49,7 @@ def submit(
     concurrency: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
+    demand: approval.Demand | None = None,
 ) -> Run:
     """Send what was approved, follow it to its end, and read back what the cloud then shows.
 
@@ -69,6 +70,8 @@ def submit(
         Called with a :class:`Progress` about ten times a second, in the calling thread.
     stop : threading.Event, optional
         Set it to end cleanly; the rest stays ``pending``.
+    demand : Demand, optional
+        More than one reviewer, or signed approvals; see :class:`sharekit.approval.Demand`.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def submit(
     path = plan.path if isinstance(plan, Plan) else Path(plan)
     with Ledger.open(path, write=True) as book:
         current = load_from(book)
-        yes = approval.require(book, current.fingerprint)
+        yes = approval.require(book, current.fingerprint, demand)
         _covered(current, clouds)
         return _Submission(book, current, clouds, settings, progress, stop).carry_out(yes)
 
@@ -120,7 +123,7 @@ class _Submission:
         self.observed = observed_states(book)
         self.unreadable: set[str] = set()
 
-    def carry_out(self, yes: approval.Approval) -> Run:
+    def carry_out(self, yes: list[approval.Approval]) -> Run:
         if finished(self.book):
             return load_run(self.book)
         self._begin(yes)
@@ -141,13 +144,17 @@ class _Submission:
         why = self.sender.stopped_because or ("stopped" if self._stopping() else "")
         return self._end(str(why))
 
-    def _begin(self, yes: approval.Approval) -> None:
+    def _begin(self, yes: list[approval.Approval]) -> None:
         clouds = [
             {"cloud": c.name, "project_id": c.project_id, "region": c.region, "ims": c.ims,
              "image": c.image, "account": c.account}
             for c in self.clouds.values()
         ]  # fmt: skip
-        body = {"clouds": clouds, "settings": asdict(self.settings), "reviewer": yes.reviewer}
+        body = {
+            "clouds": clouds,
+            "settings": asdict(self.settings),
+            "reviewer": ", ".join(dict.fromkeys(one.reviewer for one in yes)),
+        }
         self.book.append("submitting", body | {"environment": environment()})
 
     def _take_up(self) -> None:

@@ -85,6 +85,8 @@ def _order(events: list[Event]) -> Iterator[Problem]:
             approved = event.body["fingerprint"]
         elif event.kind == "intent" and approved != fingerprint:
             yield f"event {event.seq} (intent)", "sends what was not approved"
+        if event.kind == "sealed" and event.body["head"] != event.prev:
+            yield f"event {event.seq} (sealed)", "is the seal of another head"
         if finish is not None and event.kind != "sealed":
             yield f"event {event.seq} ({event.kind})", "comes after the run was finished"
         finish = event if event.kind == "finished" else finish

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from . import __version__, frames, integrity, reporting
+from . import __version__, frames, integrity, reporting, signing
+from .approval import unsigned
 from .errors import LedgerError, SharekitError, UsageError
 from .history import KINDS
 from .integrity import Problem
@@ -44,7 +46,11 @@ class Verdict:
         return not self.problems
 
 
-def verify(ledger: str | PathLike[str], *reports: str | PathLike[str]) -> Verdict:
+def verify(
+    ledger: str | PathLike[str],
+    *reports: str | PathLike[str],
+    signers: str | PathLike[str] | None = None,
+) -> Verdict:
     """Check a ledger, and report files made from it, for any change.
 
     Parameters
@@ -53,6 +59,9 @@ def verify(ledger: str | PathLike[str], *reports: str | PathLike[str]) -> Verdic
         The run's file.
     *reports : path
         Report files (xlsx, html, csv, json), each compared with a fresh one.
+    signers : path, optional
+        OpenSSH's allowed-signers file: then every approval must be signed by its reviewer, and
+        the run sealed by somebody in that file.
 
     Returns
     -------
@@ -63,7 +72,7 @@ def verify(ledger: str | PathLike[str], *reports: str | PathLike[str]) -> Verdic
     LedgerError
         If the file is no ledger at all.
     UsageError
-        If a report does not exist or is of no kind we make.
+        If a report does not exist or is of no kind we make, or signatures cannot be checked.
 
     Examples
     --------
@@ -75,17 +84,21 @@ def verify(ledger: str | PathLike[str], *reports: str | PathLike[str]) -> Verdic
             raise UsageError(f"{report}: there is no such file.")
     try:
         with Ledger.open(ledger, checked=False) as book:
-            return Verdict(book.length, book.head, tuple(_guarded(book, reports)))
+            return Verdict(book.length, book.head, tuple(_guarded(book, reports, signers)))
     except LedgerError as error:
         if not is_ledger(ledger):
             raise
         return Verdict(0, "", (("file", str(error)),))
 
 
-def _guarded(book: Ledger, reports: tuple[str | PathLike[str], ...]) -> Iterator[Problem]:
+def _guarded(
+    book: Ledger,
+    reports: tuple[str | PathLike[str], ...],
+    signers: str | PathLike[str] | None,
+) -> Iterator[Problem]:
     found = 0
     try:
-        for problem in _in_ledger(book):
+        for problem in chain(_in_ledger(book), _signatures(book, signers) if signers else ()):
             found += 1
             yield problem
         record = record_of(book) if reports else None
@@ -94,6 +107,8 @@ def _guarded(book: Ledger, reports: tuple[str | PathLike[str], ...]) -> Iterator
         if not found:
             yield "ledger", f"its contents do not fit together ({type(error).__name__}: {error})"
         return
+    except UsageError:
+        raise
     except SharekitError as error:
         if not found:
             yield "ledger", str(error)
@@ -109,6 +124,17 @@ def _in_ledger(book: Ledger) -> Iterator[Problem]:
     places = {where for where, _ in alone}
     if not places - {"table rows"}:
         yield from _outcomes(book)
+
+
+def _signatures(book: Ledger, signers: str | PathLike[str]) -> Iterator[Problem]:
+    planned, sealed = book.last("planned"), book.last("sealed")
+    if planned is not None:
+        for at, what in unsigned(book, planned.body["fingerprint"], signers):
+            yield f"approval of {at}", what
+    if sealed is None:
+        yield "seal", "there is none, so the end may have been cut off"
+    elif why := signing.fault(sealed.body, signers, signing.SEAL):
+        yield f"event {sealed.seq} (sealed)", why
 
 
 def _outcomes(book: Ledger) -> Iterator[Problem]:

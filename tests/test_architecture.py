@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: Layers from the ground up; a module may import from its own layer and from lower ones.
 LAYERS = (
     ("errors", "spec", "rules", "display", "record", "frames", "schema", "storage"),
-    ("spreadsheets", "clouds", "ledger", "environment", "scheduler"),
+    ("spreadsheets", "clouds", "ledger", "environment", "scheduler", "signing"),
     ("snapshot", "cells"),
     ("shares",),
     ("checks", "history"),
@@ -34,7 +34,7 @@ LAYERS = (
     ("recording",),
     ("verification",),
     ("console",),
-    ("cli", "demo", "simulator", "__init__", "__main__"),
+    ("cli", "demo", "options", "simulator", "__init__", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 #: What only some parts of the house may use.
@@ -42,7 +42,7 @@ RESERVED = {
     "requests": {"clouds"},
     "keystoneauth1": {"clouds"},
     "openstack": {"clouds"},
-    "click": {"cli", "demo"},
+    "click": {"cli", "demo", "options"},
     "rich": {"console"},
     "sqlalchemy": {"ledger", "schema", "storage"},
     "matplotlib": {"reporting"},
