@@ -93,7 +93,9 @@ class Sender:
     def note(self, kind: str, piece: Piece, **body: Any) -> None:
         """Write an event about a piece, then follow it."""
         with self._lock:
-            self.history.apply(self.book.append(kind, {"chunk": piece.chunk, **body}))
+            told = {"chunk": piece.chunk, **body}
+            self.history.follows(kind, told)  # a ledger never holds what cannot be
+            self.history.apply(self.book.append(kind, told))
 
     # -- sending --------------------------------------------------------------------------------
     def _send(

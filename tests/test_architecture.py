@@ -137,7 +137,7 @@ def test_rules_are_whole() -> None:
 
 
 def test_reference_is_the_codes_own() -> None:
-    """docs/cli.md and docs/rules.md are what the code says; `make docs` writes them anew."""
+    """docs/cli.md, rules.md and states.md are what the code says; `make docs` writes them anew."""
     for name, text in reference.pages().items():
         assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, (
             f"run `make docs`: {name}"
