@@ -21,7 +21,8 @@ from .ledger import Ledger
 from .planning import Plan, load_from, members, record_snapshot
 from .rules import RULES, severity
 from .run import KEY, Run, finished, load_run, observed_states
-from .sending import Sender, Settings
+from .sending import Sender
+from .settings import Settings
 from .shares import cloud_rules
 from .snapshot import Snapshot, look, take
 
@@ -115,9 +116,9 @@ class _Submission:
     ) -> None:  # fmt: skip
         self.book, self.plan, self.clouds, self.settings = book, plan, clouds, settings
         self.history = History(members(plan.rows), book.events())
-        images = sum(len(p.images) for p in self.history.leaves())
-        self.sender = Sender(book, self.history, clouds, settings, budget=images)
-        self.total, self.began = images, monotonic()
+        self.sender = Sender(book, self.history, clouds, settings)
+        self.total = sum(len(piece.images) for piece in self.history.leaves())
+        self.began = monotonic()
         self.progress, self.stop = progress, stop
         self.phase = "looking at the cloud"
         self.observed = observed_states(book)
@@ -267,7 +268,7 @@ class _Submission:
                 continue  # while a job may still run, only the job or the cloud can tell
             kept = [image for image in piece.images if image not in set(missing)]
             why = "the answer was lost, and reading back shows these not changed"
-            into = children(piece, missing, 1)
+            into = children(piece, [missing])
             self.sender.note("split", piece, into=into, kept=kept, why=why)
             for image in missing:
                 self.observed.pop(keys[image], None)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from .errors import LedgerError
@@ -73,6 +74,7 @@ class Piece:
     request_id: str = ""
     first_sent: str = ""
     ended: str = ""
+    late: bool = False
     results: dict[str, bool] = field(default_factory=dict)
 
     @property
@@ -140,6 +142,8 @@ class History:
             piece.images = tuple(body["images"])
             self.requests["submit"] += 1
             self.requests["retried"] += piece.attempts > 1
+        elif event.kind == "late":
+            piece.late = True
         elif event.kind == "split":
             self._split(piece, body)
         if state in ENDED:
@@ -190,12 +194,21 @@ def _partition(piece: Piece, body: Mapping[str, Any]) -> bool:
     return sorted(parts) == sorted(piece.images)
 
 
-def children(piece: Piece, images: Sequence[str], parts: int = 2) -> list[tuple[str, list[str]]]:
+def cut(images: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Cut images into equal groups of at most so many.
+
+    >>> cut("abcdefg", 3)
+    ['ab', 'cd', 'efg']
+    """
+    parts = -(-len(images) // size)
+    ends = [len(images) * number // parts for number in range(parts + 1)]
+    return [images[start:end] for start, end in pairwise(ends)]
+
+
+def children(piece: Piece, cuts: Iterable[Sequence[str]]) -> list[tuple[str, list[str]]]:
     """Name the parts a piece is split into: ``7`` becomes ``7.1``, ``7.2``.
 
-    >>> children(Piece("7", {}, ("a", "b", "c")), ["a", "b", "c"])
-    [('7.1', ['a', 'b']), ('7.2', ['c'])]
+    >>> children(Piece("7", {}, ("a", "b", "c")), ["a", ["b", "c"]])
+    [('7.1', ['a']), ('7.2', ['b', 'c'])]
     """
-    size = -(-len(images) // parts)
-    cuts = [list(images[start : start + size]) for start in range(0, len(images), size)]
-    return [(f"{piece.chunk}.{number}", cut) for number, cut in enumerate(cuts, 1)]
+    return [(f"{piece.chunk}.{number}", list(one)) for number, one in enumerate(cuts, 1)]

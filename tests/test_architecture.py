@@ -24,11 +24,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: Layers from the ground up; a module may import from its own layer and from lower ones.
 LAYERS = (
     ("errors", "spec", "rules", "display", "record", "frames", "schema", "storage"),
-    ("spreadsheets", "clouds", "ledger", "environment", "scheduler", "signing"),
+    ("spreadsheets", "clouds", "ledger", "environment", "scheduler", "settings", "signing"),
     ("snapshot", "cells"),
     ("shares",),
     ("checks", "history"),
-    ("planning", "outcomes", "sending"),
+    ("planning", "outcomes", "isolation", "sending"),
     ("approval", "integrity", "run", "reviewing"),
     ("execution", "reporting"),
     ("recording",),

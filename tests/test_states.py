@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from sharekit import spec
 from sharekit.errors import LedgerError
-from sharekit.history import ENDED, KINDS, MEANINGS, MOVES, History, Piece, children
+from sharekit.history import ENDED, KINDS, MEANINGS, MOVES, History, Piece, children, cut
 from sharekit.ledger import Event
 from sharekit.outcomes import settle
 
@@ -63,7 +63,7 @@ class Walk(RuleBasedStateMachine):
             return {"code": "X", "reason": "because"}
         kept = data.draw(some) if piece.state == "unknown" else []
         rest = [image for image in piece.images if image not in kept]
-        return {"into": children(piece, rest, data.draw(st.integers(1, 3))) if rest else [],
+        return {"into": children(piece, cut(rest, data.draw(st.integers(1, 3)))) if rest else [],
                 "kept": kept, "why": "x"}  # fmt: skip
 
     @precondition(lambda self: any((p.state, k) in MOVES for p in self.history.leaves()
