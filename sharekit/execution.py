@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
@@ -27,6 +27,8 @@ from .shares import cloud_rules
 from .snapshot import Snapshot, look, take
 
 _PAUSE = 0.05
+#: A job that was late so often is given up: what it did not bring about is sent anew.
+_LATE = 2
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,10 @@ class _Submission:
         try:
             self._take_up()
             self._look()
+            self._send_canary()
             for _ in range(self.settings.rounds):
+                if self._stopping():
+                    break
                 self._send()
                 self._read_back()
                 if self._stopping() or not self._send_lost_anew():
@@ -198,10 +203,25 @@ class _Submission:
             else:
                 del self.history.pieces[piece.chunk]
 
-    def _send(self) -> None:
+    def _send(self, chunks: Collection[str] | None = None) -> None:
         self.phase = "sending"
-        self.sender.run(self._tick)
+        self.sender.run(self._tick, chunks)
         self._count()
+
+    def _send_canary(self) -> None:
+        """Send the first chunks alone; the rest goes only if all of their images are confirmed."""
+        first = self.history.in_state("planned")[: self.settings.canary]
+        if not first:
+            return
+        wanted = {(p.project_id, image): p.wanted for p in first for image in p.images}
+        self._send({piece.chunk for piece in first})
+        self._read_back()
+        bad = sum(self.observed.get(share) != state for share, state in wanted.items())
+        if bad and not self._stopping():
+            self.sender.stopped_because = (
+                f"the canary: {bad} of the {len(wanted)} images that went first were not "
+                "confirmed, so nothing else was sent"
+            )
 
     def _count(self) -> None:
         if self.sender.counted:
@@ -264,10 +284,13 @@ class _Submission:
         for piece in self.history.in_state("unknown"):
             keys = {image: (piece.project_id, image) for image in piece.images}
             missing = [i for i, key in keys.items() if self.observed.get(key) != piece.wanted]
-            if piece.job_id or not missing or piece.project_id in self.unreadable:
+            if not missing or piece.project_id in self.unreadable:
+                continue
+            if piece.job_id and piece.late < _LATE:
                 continue  # while a job may still run, only the job or the cloud can tell
             kept = [image for image in piece.images if image not in set(missing)]
-            why = "the answer was lost, and reading back shows these not changed"
+            lost = "the job did not end" if piece.job_id else "the answer was lost"
+            why = f"{lost}, and reading back shows these not changed"
             into = children(piece, [missing])
             self.sender.note("split", piece, into=into, kept=kept, why=why)
             for image in missing:

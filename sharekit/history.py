@@ -74,7 +74,7 @@ class Piece:
     request_id: str = ""
     first_sent: str = ""
     ended: str = ""
-    late: bool = False
+    late: int = 0
     results: dict[str, bool] = field(default_factory=dict)
 
     @property
@@ -143,7 +143,7 @@ class History:
             self.requests["submit"] += 1
             self.requests["retried"] += piece.attempts > 1
         elif event.kind == "late":
-            piece.late = True
+            piece.late += 1
         elif event.kind == "split":
             self._split(piece, body)
         if state in ENDED:

@@ -53,6 +53,10 @@ def sending(command: Command) -> Command:
                          help="Stop when more than this share of the images has failed."),
             click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
                          help="How long to wait for one job."),
+            click.option("--outage", default=60.0, show_default=True, metavar="SECONDS",
+                         help="Stop when nothing useful came from the cloud for so long."),
+            click.option("--canary", default=0, show_default=True, metavar="N",
+                         help="Send N chunks first; the rest only if they are confirmed."),
         )
     ):  # fmt: skip
         command = option(command)

@@ -240,9 +240,11 @@ class Sender:
                 self._dead_projects.setdefault(piece.project_id, refusal)
             elif action is Remedy.FAIL_VAULT and vault[1]:
                 self._dead_vaults.setdefault(vault, refusal)
-        if action is not Remedy.SPLIT or len(piece.images) == 1:
+        # What fails again and again while others pass may be the fault of one image, too.
+        may_be_one = action in (Remedy.SPLIT, Remedy.RETRY)
+        if not may_be_one or len(piece.images) == 1:
             self._count_failed(len(piece.images))
-        if action is Remedy.SPLIT:
+        if may_be_one:
             self._isolation.refused(piece, refusal)
         else:
             self._isolation.settled(piece)

@@ -25,7 +25,8 @@ class Settings:
     patience : float
         How long flow control (IMG.0060) may hold one request back.
     job_timeout : float
-        After this a job that has not ended leaves its images ``unknown``.
+        After this a job that has not ended leaves its images ``unknown``, to be settled by reading
+        back. The next call looks once more, then sends what did not change in a new request.
     backoff, longest_wait : float
         The first and the longest wait between two tries.
     settle, looks : float, int
@@ -53,7 +54,7 @@ class Settings:
     rounds: int = 5
     failure_limit: float = 0.5
     failure_floor: int = 100
-    outage: float = 30.0
+    outage: float = 60.0
     canary: int = 0
 
 
