@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +25,7 @@ from .approval import Demand, ensure
 from .errors import SharekitError, UsageError
 from .options import demanding, loading, sending, signing_in
 from .run import clouds_of
-from .storage import is_busy
+from .storage import is_busy, take_over
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 _RUN = click.argument("run", type=click.Path(path_type=Path))
@@ -170,16 +172,20 @@ def approve(
 @_AS_JSON
 def submit(
     run: Path, clouds: Sequence[str], clouds_yaml: Path | None, reviewers: int,
-    signers: Path | None, seal: Path | None, as_json: bool, **settings: Any,
+    signers: Path | None, seal: Path | None, take: bool, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Send what is approved in RUN and read the cloud back; the same command resumes."""
     patience = sharekit.Settings(**settings)
+    if take:
+        take_over(run)
     demand = Demand(reviewers, signers)
     ensure(run, demand)
     names = clouds or clouds_of(run)
     if not names and clouds_yaml is None:
         raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
     signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, _hang_up)
     try:
         signed_in = _connect(names, clouds_yaml)
         with console.RunBar() as bar:
@@ -350,4 +356,13 @@ def _verdict(run: sharekit.Run) -> int:
 
 
 def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _hang_up(*_: object) -> NoReturn:
+    """The terminal is gone: end as after Ctrl-C, and write to it no more."""
+    with Path(os.devnull).open("wb") as nowhere:
+        for stream in (1, 2):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):
+                os.dup2(nowhere.fileno(), stream)
     raise KeyboardInterrupt

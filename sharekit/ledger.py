@@ -38,7 +38,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
-from filelock import FileLock
 
 from .errors import LedgerError
 from .schema import (
@@ -57,7 +56,7 @@ from .schema import (
     digest,
     event_hash,
 )
-from .storage import connect, locked, make_durable, must_be_ledger, why
+from .storage import Claim, connect, make_durable, must_be_ledger, why
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,11 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, connection: sa.Connection, lock: FileLock | None, *, checked: bool = True
+        self, path: Path, connection: sa.Connection, claim: Claim | None, *, checked: bool = True
     ) -> None:
         self.path = path
         self._connection = connection
-        self._file_lock = lock
+        self._claim = claim
         self._mutex = threading.RLock()
         self._depth = 0
         self._seq, self._head = 0, GENESIS
@@ -121,7 +120,7 @@ class Ledger:
         path = Path(path)
         if path.exists():
             raise LedgerError(f"{path} exists already: choose another name for the new run.")
-        lock = locked(path)
+        claim = Claim(path)
         try:
             connection = connect(path, "rwc")
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -132,9 +131,9 @@ class Ledger:
             connection.commit()
             make_durable(connection, path)
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            lock.release()
+            claim.release()
             raise LedgerError(f"{path} cannot be written: {why(error)}.") from None
-        return cls(path, connection, lock)
+        return cls(path, connection, claim)
 
     @classmethod
     def open(
@@ -152,20 +151,20 @@ class Ledger:
         """
         path = Path(path)
         must_be_ledger(path)
-        lock = locked(path) if write else None
+        claim = Claim(path) if write else None
         try:
             connection = connect(path, "rw" if write else "ro")
             if write:
                 make_durable(connection, path)
         except sa.exc.SQLAlchemyError as error:
-            if lock:
-                lock.release()
+            if claim:
+                claim.release()
             raise LedgerError(f"{path} cannot be opened: {why(error)}.") from None
-        return cls(path, connection, lock, checked=checked)
+        return cls(path, connection, claim, checked=checked)
 
     def close(self) -> None:
         """Close the file; after writing it is one file again, without side files."""
-        if self._file_lock is not None:
+        if self._claim is not None:
             # One file is what people copy, so the write-ahead log is folded in; where the disk is
             # full or gone that cannot be, and the log keeps what was committed.
             with suppress(sa.exc.SQLAlchemyError):
@@ -173,9 +172,8 @@ class Ledger:
                 self._connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
         self._connection.close()
         self._connection.engine.dispose()
-        if self._file_lock is not None:
-            self._file_lock.release()
-            Path(self._file_lock.lock_file).unlink(missing_ok=True)
+        if self._claim is not None:
+            self._claim.release()
 
     def __enter__(self) -> Self:
         return self
@@ -326,7 +324,7 @@ class Ledger:
     def transaction(self) -> Iterator[None]:
         """Everything inside is written together or not at all."""
         with self._mutex:
-            if self._file_lock is None:
+            if self._claim is None:
                 raise LedgerError(f"{self.path} was opened to be read only.")
             before = (self._seq, self._head)
             self._depth += 1

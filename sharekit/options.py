@@ -74,6 +74,8 @@ def demanding(command: Command) -> Command:
                          help="Only approvals count that these people signed."),
             click.option("--seal", type=click.Path(path_type=Path), metavar="KEY",
                          help="Sign the finished run, so that its end cannot be cut off unseen."),
+            click.option("--take-over", "take", is_flag=True,
+                         help="Another machine left the run open, and is gone for sure."),
         )
     ):  # fmt: skip
         command = option(command)

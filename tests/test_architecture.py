@@ -23,8 +23,9 @@ PACKAGE = ROOT / "sharekit"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 #: Layers from the ground up; a module may import from its own layer and from lower ones.
 LAYERS = (
-    ("errors", "spec", "rules", "display", "record", "frames", "schema", "storage"),
-    ("spreadsheets", "clouds", "ledger", "environment", "scheduler", "settings", "signing"),
+    ("errors", "spec", "rules", "display", "record", "frames", "schema", "environment"),
+    ("storage", "settings", "signing", "scheduler"),
+    ("spreadsheets", "clouds", "ledger"),
     ("snapshot", "cells"),
     ("shares",),
     ("checks", "history"),
