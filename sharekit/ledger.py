@@ -331,7 +331,7 @@ class Ledger:
             try:
                 yield
                 if self._depth == 1:
-                    self._connection.commit()
+                    self._commit()
             except BaseException as error:
                 if self._depth == 1:
                     self._connection.rollback()
@@ -341,6 +341,9 @@ class Ledger:
                 raise
             finally:
                 self._depth -= 1
+
+    def _commit(self) -> None:
+        self._connection.commit()
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
