@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
-import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,11 +17,12 @@ import click
 
 import sharekit
 
-from . import approval, console, spec
+from . import approval, console
 from .approval import Demand, ensure
 from .errors import SharekitError, UsageError
-from .options import demanding, loading, sending, signing_in
+from .options import demanding, loading, planning, sending, signing_in
 from .run import clouds_of
+from .signals import end_cleanly
 from .storage import is_busy, take_over
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -81,9 +79,7 @@ def check(
 @_RUN
 @loading
 @signing_in
-@click.option("--chunk-size", default=spec.CHUNK_SIZE, show_default=True, help="Images a request.")
-@click.option("--max-images", type=int, help="Refuse a plan that changes more images than this.")
-@click.option("--preview", is_flag=True, help="Print every request: method, URL and body.")
+@planning
 @_AS_JSON
 def plan(
     shares: Sequence[str], run: Path, clouds: Sequence[str], clouds_yaml: Path | None,
@@ -95,20 +91,43 @@ def plan(
     findings = _checked(shares, clouds, clouds_yaml, reading)
     with console.busy("Making the plan"):
         made = sharekit.plan(findings, run, chunk_size=chunk_size, max_images=max_images)
+    _planned(made, preview=preview, as_json=as_json)
 
-    def show() -> None:
-        console.show_findings(findings)
-        console.show_plan(made)
-        if preview:
-            click.echo(made.preview())
-        if made.counts["planned"]:
-            click.echo(
-                f"next: sharekit review {run}, then sharekit approve {run} "
-                f"--reviewer NAME --fingerprint {made.fingerprint[:12]}"
-            )
 
-    _done(made.counts, as_json, show)
-    sys.exit(1 if made.counts["blocked"] else 0)
+def _following(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Arguments and options of commands that make a new run of an old one."""
+    command = signing_in(planning(_AS_JSON(command)))
+    return _RUN(click.argument("new", type=click.Path(path_type=Path))(command))
+
+
+@cli.command()
+@_following
+def undo(run: Path, new: Path, **options: Any) -> None:
+    """Plan in NEW the way back from RUN: what it changed, to the state before."""
+    _follow(run, new, "undo", **options)
+
+
+@cli.command()
+@_following
+def retry(run: Path, new: Path, **options: Any) -> None:
+    """Plan in NEW what failed, was contradicted or stayed unknown in RUN."""
+    _follow(run, new, "retry", **options)
+
+
+def _follow(
+    run: Path, new: Path, what: str, *, clouds: Sequence[str], clouds_yaml: Path | None,
+    preview: bool, as_json: bool, **sizes: Any,
+) -> None:  # fmt: skip
+    from . import followup  # noqa: PLC0415 - only these two need it
+
+    names = clouds or clouds_of(run)
+    if not names and clouds_yaml is None:
+        raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
+    signed_in = _connect(names, clouds_yaml)
+    with console.busy("Making the plan"):
+        make = followup.undo if what == "undo" else followup.retry
+        made = make(run, new, signed_in, **sizes)
+    _planned(made, preview=preview, as_json=as_json)
 
 
 @cli.command()
@@ -183,9 +202,7 @@ def submit(
     names = clouds or clouds_of(run)
     if not names and clouds_yaml is None:
         raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
-    signal.signal(signal.SIGTERM, _interrupt)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, _hang_up)
+    end_cleanly()
     try:
         signed_in = _connect(names, clouds_yaml)
         with console.RunBar() as bar:
@@ -278,7 +295,7 @@ def simulator(
     """Run a simulated cloud on loopback until Ctrl-C; prints a clouds.yaml for it."""
     from .demo import run_simulator  # noqa: PLC0415 - the simulator is only loaded when it is wanted
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_cleanly()
     run_simulator(port, shares, faults, clouds_yaml, as_json=as_json)
 
 
@@ -310,6 +327,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         console.say(f"Error: {where}{error.strerror or error}")
         sys.exit(2)
     sys.exit(0)
+
+
+def _planned(made: sharekit.Plan, *, preview: bool, as_json: bool) -> NoReturn:
+    def show() -> None:
+        console.show_findings(made.findings)
+        console.show_plan(made)
+        if preview:
+            click.echo(made.preview())
+        if made.counts["planned"]:
+            click.echo(
+                f"next: sharekit review {made.path}, then sharekit approve {made.path} "
+                f"--reviewer NAME --fingerprint {made.fingerprint[:12]}"
+            )
+
+    _done(made.counts, as_json, show)
+    sys.exit(1 if made.counts["blocked"] else 0)
 
 
 def _checked(
@@ -353,16 +386,3 @@ def _verdict(run: sharekit.Run) -> int:
     if run.good:
         return 0
     return 4 if run.denied else 1
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _hang_up(*_: object) -> NoReturn:
-    """The terminal is gone: end as after Ctrl-C, and write to it no more."""
-    with Path(os.devnull).open("wb") as nowhere:
-        for stream in (1, 2):
-            if stat.S_ISCHR(os.fstat(stream).st_mode):
-                os.dup2(nowhere.fileno(), stream)
-    raise KeyboardInterrupt

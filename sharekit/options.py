@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from . import spec
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -36,6 +38,22 @@ def signing_in(command: Command) -> Command:
                          help="An entry in clouds.yaml; repeat it for each project."),
             click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
                          help="Use this clouds.yaml; without --cloud, all its entries."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def planning(command: Command) -> Command:
+    """Options of every command that makes a plan."""
+    for option in reversed(
+        (
+            click.option("--chunk-size", default=spec.CHUNK_SIZE, show_default=True,
+                         help="Images a request."),
+            click.option("--max-images", type=int,
+                         help="Refuse a plan that changes more images than this."),
+            click.option("--preview", is_flag=True,
+                         help="Print every request: method, URL and body."),
         )
     ):  # fmt: skip
         command = option(command)

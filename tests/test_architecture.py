@@ -31,11 +31,11 @@ LAYERS = (
     ("checks", "history"),
     ("planning", "outcomes", "isolation", "sending"),
     ("approval", "integrity", "run", "reviewing"),
-    ("execution", "reporting"),
+    ("execution", "followup", "reporting"),
     ("recording",),
     ("verification",),
     ("console",),
-    ("cli", "demo", "options", "simulator", "__init__", "__main__"),
+    ("cli", "demo", "options", "signals", "simulator", "__init__", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 #: What only some parts of the house may use.
