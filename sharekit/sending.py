@@ -191,7 +191,7 @@ class Sender:
             self._breaker.good()
         except (NoAnswer, Refused) as error:
             told = str(error)
-            if self._breaker.bad():
+            if _passing(error) and self._breaker.bad():
                 self._stop(_down(error))
                 return
         if job is not None and job.done:
@@ -286,6 +286,13 @@ class Sender:
     def _stop(self, why: Exception | str) -> None:
         self.stopped_because = self.stopped_because or why
         self.scheduler.stop()
+
+
+def _passing(error: NoAnswer | Refused) -> bool:
+    """Whether it says that the cloud is in trouble, rather than what was asked about."""
+    if isinstance(error, NoAnswer):
+        return True
+    return spec.remedy(error.code, error.http) is Remedy.RETRY
 
 
 def _down(error: Exception) -> str:
