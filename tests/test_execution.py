@@ -236,6 +236,7 @@ def test_late_job_that_ended_after_all(world: Make) -> None:
     assert_true_to(w, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", ["p503=1", "p500=1", "cut_before=1", "cut_after=1,lie=1"])
 def test_a_cloud_that_is_down_stops_the_run(world: Make, faults: str) -> None:
     """A cloud that fails everything stops the run early, with the reason, and no row fails."""

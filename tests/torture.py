@@ -175,7 +175,7 @@ class Chamber:
         if kind in ("instant", "network and kill"):
             return [self._submit(run, patience=dice.random() * 1.2)]
         if kind == "disk full":
-            room = dice.randrange(0, 60_000)
+            room = dice.randrange(0, 400_000)
             free = shutil.disk_usage(run.parent).free
             (run.parent / "ballast").write_bytes(b"\0" * max(0, free - room))
         if kind == "fsync fails":
