@@ -1,10 +1,10 @@
-# make install | demo | test | check | bench | clean
+# make install | demo | test | check | bench | torture | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.install-stamp
 
-.PHONY: install demo test check bench docs tools clean
+.PHONY: install demo test check bench torture docs tools clean
 
 install: $(STAMP)
 
@@ -37,6 +37,10 @@ check: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# Kills, cuts off and starves submissions, and counts what is lost; docs/torture.md has the result.
+torture: install
+	$(BIN)/python -m tests.torture_run --runs 1000
 
 docs: install
 	$(BIN)/python -m docs.reference

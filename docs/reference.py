@@ -9,6 +9,7 @@ import click
 
 from sharekit import spec
 from sharekit.cli import cli
+from sharekit.history import ENDED, MEANINGS, MOVES
 from sharekit.rules import markdown
 from sharekit.simulator.faults import Faults
 
@@ -17,7 +18,7 @@ HERE = Path(__file__).parent
 
 def pages() -> dict[str, str]:
     """Name and text of each generated page."""
-    return {"cli.md": _commands(), "rules.md": _rules()}
+    return {"cli.md": _commands(), "rules.md": _rules(), "states.md": _states()}
 
 
 def _commands() -> str:
@@ -56,6 +57,24 @@ def _rules() -> str:
         "408, 429 and 5xx are tried again with backoff; 404 on the batch call means that the\n"
         "cloud lacks it, so images go one by one; any other 4xx is split until the bad image\n"
         "stands alone.\n"
+    )
+
+
+def _states() -> str:
+    moves = "\n".join(
+        f"| `{state}` | `{event}` | `{then}` | {MEANINGS[event]} |"
+        for (state, event), then in MOVES.items()
+    )
+    ends = ", ".join(f"`{name}`" for name in sorted(ENDED))
+    return (
+        "# The states of a chunk\n\nGenerated from the code's own table by `make docs`.\n\n"
+        "A chunk, or a part of one, is what one request carries. It begins as `planned`. The\n"
+        "table is all that may happen to it; anything else is refused before it is written, and\n"
+        "damage when it is read. A test walks it at random and looks that each row keeps exactly\n"
+        "one outcome.\n\n"
+        f"| state | event | next state | meaning |\n|---|---|---|---|\n{moves}\n\n"
+        f"In {ends} nothing more happens by itself. A `split` hands each image on exactly once;\n"
+        "what reading back showed changed stays with the old request as `unknown`, to be settled.\n"
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .recording import report
     from .reviewing import review
     from .run import Run, status
-    from .sending import Settings
+    from .settings import Settings
     from .spreadsheets import Inventory, read_inventory
     from .spreadsheets import Limits as Limits
     from .spreadsheets import write_template as template
@@ -68,7 +68,7 @@ _HOMES = {
     "Limits": "spreadsheets",
     "Plan": "planning",
     "Run": "run",
-    "Settings": "sending",
+    "Settings": "settings",
     "SharekitError": "errors",
     "Verdict": "verification",
     "approve": "approval",

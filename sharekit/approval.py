@@ -9,12 +9,15 @@ The states of a plan are few::
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
+from . import signing
 from .errors import ApprovalError
-from .ledger import Ledger
+from .ledger import Event, Ledger
 from .planning import Plan, load_from
 
 #: So many digits of the fingerprint at least: enough that it was looked at, and is meant.
@@ -23,17 +26,40 @@ SHORTEST = 8
 
 @dataclass(frozen=True)
 class Approval:
-    """A reviewer's yes to one fingerprint, at a time (UTC), for so many images."""
+    """A reviewer's yes to one fingerprint, at a time (UTC), for so many images.
+
+    ``after`` is the head of the ledger it was given to, so that it is good for no other run;
+    ``signature`` is OpenSSH's, or ``""``.
+    """
 
     reviewer: str
     fingerprint: str
     images: int
     at: str
     note: str = ""
+    after: str = ""
+    signature: str = ""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What it takes before anything is sent: how many reviewers, and whose signatures.
+
+    ``signers`` is OpenSSH's allowed-signers file; with it only signed approvals count, each by
+    the key of the reviewer it names.
+    """
+
+    reviewers: int = 1
+    signers: str | PathLike[str] | None = None
 
 
 def approve(
-    plan: Plan | str | PathLike[str], *, reviewer: str, fingerprint: str, note: str = ""
+    plan: Plan | str | PathLike[str],
+    *,
+    reviewer: str,
+    fingerprint: str,
+    note: str = "",
+    sign: str | PathLike[str] | None = None,
 ) -> Approval:
     """Approve the plan of a ledger by naming (the beginning of) its fingerprint.
 
@@ -42,16 +68,20 @@ def approve(
     plan : Plan or path
         The plan, or the ledger that holds it.
     reviewer : str
-        Who approves.
+        Who approves; with ``sign``, as the allowed-signers file calls them.
     fingerprint : str
         At least the first eight digits of the plan's fingerprint.
     note : str
         A reason, for the report.
+    sign : path, optional
+        An OpenSSH key to sign with (a public one if an ssh-agent holds the private half).
 
     Raises
     ------
     ApprovalError
         The fingerprint is not the plan's, the reviewer has no name, or nothing would be sent.
+    UsageError
+        The key cannot sign.
     LedgerError
         There is no such ledger, or another process is using it.
 
@@ -74,43 +104,101 @@ def approve(
             )
         if current.chunks.empty:
             raise ApprovalError(f"{path}: the plan sends nothing, so there is nothing to approve.")
-        images = int(current.chunks["images"].sum())
-        yes = {"reviewer": name, "fingerprint": current.fingerprint, "images": images, "note": note}
-        return Approval(name, current.fingerprint, images, book.append("approved", yes).at, note)
+        if book.last("finished") is not None:
+            raise ApprovalError(f"{path}: the run is finished, so there is nothing to approve.")
+        body = {
+            "reviewer": name, "fingerprint": current.fingerprint, "note": note,
+            "images": int(current.chunks["images"].sum()), "after": book.head,
+        }  # fmt: skip
+        if sign is not None:
+            body = signing.signed(body, sign, signing.APPROVAL)
+        return _approval(book.append("approved", body))
 
 
-def approval_of(book: Ledger, fingerprint: str) -> Approval | None:
-    """Return the approval that is valid for a fingerprint: the last one, after the last plan."""
-    events = book.events("planned", "approved")
-    if not events or events[-1].kind != "approved" or events[-1].body["fingerprint"] != fingerprint:
-        return None
-    return Approval(**events[-1].body, at=events[-1].at)
+def approvals_of(book: Ledger, fingerprint: str) -> list[Approval]:
+    """Return the approvals that are valid for a fingerprint: those after the last plan."""
+    valid: list[Approval] = []
+    for event in book.events("planned", "approved"):
+        if event.kind == "planned":
+            valid = []
+        elif event.body["fingerprint"] == fingerprint:
+            valid.append(_approval(event))
+    return valid
 
 
-def require(book: Ledger, fingerprint: str) -> Approval:
-    """As :func:`approval_of`, or refuse.
+def require(book: Ledger, fingerprint: str, demand: Demand | None = None) -> list[Approval]:
+    """As :func:`approvals_of`, of those that count; or refuse.
 
     Raises
     ------
     ApprovalError
-        If there is no valid approval.
+        If there are fewer than demanded.
     """
-    approval = approval_of(book, fingerprint)
-    if approval is not None:
-        return approval
-    earlier = book.last("approved")
-    if earlier is not None:
+    demand = demand or Demand()
+    given = approvals_of(book, fingerprint)
+    if not given and (earlier := book.last("approved")) is not None:
         raise ApprovalError(
             f"{book.path}: the plan has changed since {earlier.body['reviewer']} approved it. "
             f"It must be approved again: fingerprint {fingerprint[:12]}."
         )
-    raise ApprovalError(
-        f"{book.path}: the plan is not approved, so nothing is sent. Approve it by its "
-        f"fingerprint {fingerprint[:12]}."
-    )
+    if not given:
+        raise ApprovalError(
+            f"{book.path}: the plan is not approved, so nothing is sent. Approve it by its "
+            f"fingerprint {fingerprint[:12]}."
+        )
+    faults = dict(unsigned(book, fingerprint, demand.signers)) if demand.signers else {}
+    good = [approval for approval in given if approval.at not in faults]
+    missing = max(demand.reviewers, 1) - len({yes.reviewer.casefold() for yes in good})
+    if missing > 0:
+        told = "".join(f" The approval {what}." for what in faults.values())
+        raise ApprovalError(
+            f"{book.path}: {missing} more {'reviewer' if missing == 1 else 'reviewers'} must "
+            f"approve it{' with a signature' if demand.signers else ''}, so nothing is sent.{told}"
+        )
+    return good
 
 
-def ensure(path: str | PathLike[str]) -> Approval:
+def unsigned(
+    book: Ledger, fingerprint: str, signers: str | PathLike[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the time of each valid approval without a good signature, and what is wrong."""
+    valid = {approval.at for approval in approvals_of(book, fingerprint)}
+    before = book.raw_events()
+    for event in book.events("approved"):
+        if event.at in valid:
+            fault = signing.fault(event.body, signers, signing.APPROVAL, event.body["reviewer"])
+            if not fault and event.body["after"] != before[event.seq - 2][5]:
+                fault = "was signed for another run"
+            if fault:
+                yield event.at, f"by {event.body['reviewer']} {fault}"
+
+
+def ensure(path: str | PathLike[str], demand: Demand | None = None) -> list[Approval]:
     """As :func:`require`, for a ledger's file, before anything else is done."""
     with Ledger.open(Path(path)) as book:
-        return require(book, load_from(book).fingerprint)
+        return require(book, load_from(book).fingerprint, demand)
+
+
+def seal(run: str | PathLike[str], key: str | PathLike[str]) -> str:
+    """Sign the head of a finished run, so that a cut-off end is found as well; return the head.
+
+    Raises
+    ------
+    ApprovalError
+        The run is not finished, or has a seal.
+    UsageError
+        The key cannot sign.
+    """
+    with Ledger.open(Path(run), write=True) as book:
+        if book.last("finished") is None:
+            raise ApprovalError(f"{run}: only a finished run is sealed; submit it to its end.")
+        if book.last("sealed") is not None:
+            raise ApprovalError(f"{run}: the run is sealed already.")
+        body = {"events": book.length, "head": book.head}
+        book.append("sealed", signing.signed(body, key, signing.SEAL))
+        return book.head
+
+
+def _approval(event: Event) -> Approval:
+    body: dict[str, Any] = event.body
+    return Approval(**body, at=event.at)

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
 import sharekit
 
-from . import console, spec
-from .approval import ensure
+from . import approval, console
+from .approval import Demand, ensure
 from .errors import SharekitError, UsageError
-from .ledger import is_busy
+from .options import demanding, limits_of, loading, planning, sending, signing_in
 from .run import clouds_of
+from .signals import end_cleanly
+from .storage import is_busy, take_over
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 _RUN = click.argument("run", type=click.Path(path_type=Path))
 
@@ -42,39 +41,6 @@ def cli() -> None:
     """
 
 
-def _loading(command: _Command) -> _Command:
-    """Options of every command that reads spreadsheets."""
-    for option in reversed(
-        (
-            click.option("--sheet", multiple=True, help="Read only this sheet (repeatable)."),
-            click.option("--map", "maps", multiple=True, metavar="FIELD=HEADER",
-                         help='Which header holds a field: --map image_id="Image UUID".'),
-            click.option("--project", help="The project ID, where no column tells it."),
-            click.option("--status", help="accepted or rejected, where no column tells it."),
-            click.option("--vault", help="The vault ID, where no column tells it."),
-            click.option("--strict", is_flag=True, help="Warnings count as errors."),
-            click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
-                         help="Read larger files than usual, as in --limit columns=20000."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def _signing_in(command: _Command) -> _Command:
-    """Options of every command that talks to clouds."""
-    for option in reversed(
-        (
-            click.option("--cloud", "clouds", multiple=True, metavar="NAME",
-                         help="An entry in clouds.yaml; repeat it for each project."),
-            click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
-                         help="Use this clouds.yaml; without --cloud, all its entries."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
 @cli.command()
 @click.argument("shares", type=click.Path(path_type=Path))
 @_AS_JSON
@@ -86,19 +52,19 @@ def template(shares: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("shares", nargs=-1, required=True)
-@_loading
-@_signing_in
+@loading
+@signing_in
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
               help="Write all findings to an xlsx, csv or json file.")  # fmt: skip
 @_AS_JSON
 def check(
     shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None,
-    output: Path | None, as_json: bool, **loading: Any,
+    output: Path | None, as_json: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Check every row of SHARES (xlsx, xlsm, xlsb, xls, ods, csv, tsv, parquet, or -)."""
     if output is not None and output.exists():
         raise UsageError(f"{output} exists already: choose another name for the findings.")
-    findings = _checked(shares, clouds, clouds_yaml, loading)
+    findings = _checked(shares, clouds, clouds_yaml, reading)
     if output is not None:
         from .reporting import write_findings  # noqa: PLC0415 - matplotlib takes its time
 
@@ -111,36 +77,57 @@ def check(
 @cli.command()
 @click.argument("shares", nargs=-1, required=True)
 @_RUN
-@_loading
-@_signing_in
-@click.option("--chunk-size", default=spec.CHUNK_SIZE, show_default=True, help="Images a request.")
-@click.option("--max-images", type=int, help="Refuse a plan that changes more images than this.")
-@click.option("--preview", is_flag=True, help="Print every request: method, URL and body.")
+@loading
+@signing_in
+@planning
 @_AS_JSON
 def plan(
     shares: Sequence[str], run: Path, clouds: Sequence[str], clouds_yaml: Path | None,
-    chunk_size: int, max_images: int | None, preview: bool, as_json: bool, **loading: Any,
+    chunk_size: int, max_images: int | None, preview: bool, as_json: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Check SHARES, look at the cloud, and write the plan into a new ledger RUN."""
     if run.exists():
         raise UsageError(f"{run} exists already: choose another name for the new run.")
-    findings = _checked(shares, clouds, clouds_yaml, loading)
+    findings = _checked(shares, clouds, clouds_yaml, reading)
     with console.busy("Making the plan"):
         made = sharekit.plan(findings, run, chunk_size=chunk_size, max_images=max_images)
+    _planned(made, preview=preview, as_json=as_json)
 
-    def show() -> None:
-        console.show_findings(findings)
-        console.show_plan(made)
-        if preview:
-            click.echo(made.preview())
-        if made.counts["planned"]:
-            click.echo(
-                f"next: sharekit review {run}, then sharekit approve {run} "
-                f"--reviewer NAME --fingerprint {made.fingerprint[:12]}"
-            )
 
-    _done(made.counts, as_json, show)
-    sys.exit(1 if made.counts["blocked"] else 0)
+def _following(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Arguments and options of commands that make a new run of an old one."""
+    command = signing_in(planning(_AS_JSON(command)))
+    return _RUN(click.argument("new", type=click.Path(path_type=Path))(command))
+
+
+@cli.command()
+@_following
+def undo(run: Path, new: Path, **options: Any) -> None:
+    """Plan in NEW the way back from RUN: what it changed, to the state before."""
+    _follow(run, new, "undo", **options)
+
+
+@cli.command()
+@_following
+def retry(run: Path, new: Path, **options: Any) -> None:
+    """Plan in NEW what failed, was contradicted or stayed unknown in RUN."""
+    _follow(run, new, "retry", **options)
+
+
+def _follow(
+    run: Path, new: Path, what: str, *, clouds: Sequence[str], clouds_yaml: Path | None,
+    preview: bool, as_json: bool, **sizes: Any,
+) -> None:  # fmt: skip
+    from . import followup  # noqa: PLC0415 - only these two need it
+
+    names = clouds or clouds_of(run)
+    if not names and clouds_yaml is None:
+        raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
+    signed_in = _connect(names, clouds_yaml)
+    with console.busy("Making the plan"):
+        make = followup.undo if what == "undo" else followup.retry
+        made = make(run, new, signed_in, **sizes)
+    _planned(made, preview=preview, as_json=as_json)
 
 
 @cli.command()
@@ -179,10 +166,14 @@ def review(
 @click.option("--reviewer", required=True, help="Who approves.")
 @click.option("--fingerprint", required=True, metavar="PREFIX", help="At least 8 digits of it.")
 @click.option("--note", default="", help="A reason, for the report.")
+@click.option("--sign", type=click.Path(path_type=Path), metavar="KEY",
+              help="Sign it with this OpenSSH key (a public one: by the ssh-agent).")  # fmt: skip
 @_AS_JSON
-def approve(run: Path, reviewer: str, fingerprint: str, note: str, as_json: bool) -> None:
+def approve(
+    run: Path, reviewer: str, fingerprint: str, note: str, sign: Path | None, as_json: bool
+) -> None:
     """Approve the plan in RUN by its fingerprint; any later change voids it."""
-    yes = sharekit.approve(run, reviewer=reviewer, fingerprint=fingerprint, note=note)
+    yes = sharekit.approve(run, reviewer=reviewer, fingerprint=fingerprint, note=note, sign=sign)
     _done(
         {"reviewer": yes.reviewer, "fingerprint": yes.fingerprint, "images": yes.images,
          "at": yes.at},
@@ -194,33 +185,33 @@ def approve(run: Path, reviewer: str, fingerprint: str, note: str, as_json: bool
 
 @cli.command()
 @_RUN
-@_signing_in
-@click.option("--concurrency", default=8, show_default=True, help="Requests under way at once.")
-@click.option("--max-failed", default=0.5, show_default=True, metavar="SHARE",
-              help="Stop when more than this share of the images has failed.")  # fmt: skip
-@click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
-              help="How long to wait for one job.")  # fmt: skip
+@signing_in
+@sending
+@demanding
 @_AS_JSON
 def submit(
-    run: Path, clouds: Sequence[str], clouds_yaml: Path | None, concurrency: int,
-    max_failed: float, job_timeout: float, as_json: bool,
+    run: Path, clouds: Sequence[str], clouds_yaml: Path | None, reviewers: int,
+    signers: Path | None, seal: Path | None, take: bool, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Send what is approved in RUN and read the cloud back; the same command resumes."""
-    settings = sharekit.Settings(
-        concurrency=concurrency, failure_limit=max_failed, job_timeout=job_timeout
-    )
-    ensure(run)
+    patience = sharekit.Settings(**settings)
+    if take:
+        take_over(run)
+    demand = Demand(reviewers, signers)
+    ensure(run, demand)
     names = clouds or clouds_of(run)
     if not names and clouds_yaml is None:
         raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_cleanly()
     try:
         signed_in = _connect(names, clouds_yaml)
         with console.RunBar() as bar:
-            done = sharekit.submit(run, signed_in, settings=settings, progress=bar)
+            done = sharekit.submit(run, signed_in, settings=patience, progress=bar, demand=demand)
     except KeyboardInterrupt:
         console.say(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
         sys.exit(3)
+    if seal is not None and done.finished:
+        approval.seal(run, seal)
     _done(done.summary, as_json, lambda: console.show_run(done))
     sys.exit(_verdict(done))
 
@@ -250,11 +241,13 @@ def report(run: Path, out: Sequence[Path], as_json: bool) -> None:
 @cli.command()
 @_RUN
 @click.argument("reports", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--allowed-signers", "signers", type=click.Path(path_type=Path), metavar="FILE",
+              help="Check signatures too: each approval's, and the run's seal.")  # fmt: skip
 @_AS_JSON
-def verify(run: Path, reports: Sequence[Path], as_json: bool) -> None:
+def verify(run: Path, reports: Sequence[Path], signers: Path | None, as_json: bool) -> None:
     """Check RUN, and REPORTS made from it, for any change; exits 1 if there was one."""
     with console.busy("Verifying"):
-        verdict = sharekit.verify(run, *reports)
+        verdict = sharekit.verify(run, *reports, signers=signers)
 
     def show() -> None:
         for where, what in verdict.problems:
@@ -302,7 +295,7 @@ def simulator(
     """Run a simulated cloud on loopback until Ctrl-C; prints a clouds.yaml for it."""
     from .demo import run_simulator  # noqa: PLC0415 - the simulator is only loaded when it is wanted
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_cleanly()
     run_simulator(port, shares, faults, clouds_yaml, as_json=as_json)
 
 
@@ -336,43 +329,44 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
+def _planned(made: sharekit.Plan, *, preview: bool, as_json: bool) -> NoReturn:
+    def show() -> None:
+        console.show_findings(made.findings)
+        console.show_plan(made)
+        if preview:
+            click.echo(made.preview())
+        if made.counts["planned"]:
+            click.echo(
+                f"next: sharekit review {made.path}, then sharekit approve {made.path} "
+                f"--reviewer NAME --fingerprint {made.fingerprint[:12]}"
+            )
+
+    _done(made.counts, as_json, show)
+    sys.exit(1 if made.counts["blocked"] else 0)
+
+
 def _checked(
-    shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None, loading: dict[str, Any]
+    shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None, reading: dict[str, Any]
 ) -> sharekit.Findings:
     maps = {
         field.strip().lower().replace(" ", "_").replace("-", "_"): header
-        for field, _, header in (entry.partition("=") for entry in loading["maps"])
+        for field, _, header in (entry.partition("=") for entry in reading["maps"])
     }
-    if bad := [entry for entry in loading["maps"] if "=" not in entry]:
+    if bad := [entry for entry in reading["maps"] if "=" not in entry]:
         raise UsageError(f'--map {bad[0]}: write it as FIELD=HEADER, as in image_id="Image UUID".')
-    given = {"project_id": loading["project"], "status": loading["status"]}
-    given["vault_id"] = loading["vault"]
+    given = {"project_id": reading["project"], "status": reading["status"]}
+    given["vault_id"] = reading["vault"]
     with console.busy("Reading the spreadsheets"):
         inventory = sharekit.read_inventory(
             *shares,
-            sheet=loading["sheet"] or None,
+            sheet=reading["sheet"] or None,
             columns=maps,
             defaults={k: v for k, v in given.items() if v is not None},
-            limits=_limits(loading["limits"]),
+            limits=limits_of(reading["limits"]),
         )
     signed_in = _connect(clouds, clouds_yaml) if clouds or clouds_yaml else None
     with console.busy("Checking every row" + (", and reading the cloud" if signed_in else "")):
-        return sharekit.check(inventory, signed_in, strict=loading["strict"])
-
-
-def _limits(entries: Sequence[str]) -> Any:
-    from .spreadsheets import Limits  # noqa: PLC0415 - pandas takes its time
-
-    names = [field.name for field in fields(Limits)]
-    given = {}
-    for entry in entries:
-        name, _, number = entry.partition("=")
-        if name not in names or not number.isdecimal():
-            raise UsageError(
-                f"--limit {entry}: write it as NAME=NUMBER, with one of {', '.join(names)}."
-            )
-        given[name] = int(number)
-    return Limits(**given)
+        return sharekit.check(inventory, signed_in, strict=reading["strict"])
 
 
 def _connect(names: Sequence[str], clouds_yaml: Path | None) -> sharekit.Clouds:
@@ -393,7 +387,3 @@ def _verdict(run: sharekit.Run) -> int:
     if run.good:
         return 0
     return 4 if run.denied else 1
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt

@@ -17,15 +17,19 @@ def environment() -> dict[str, str]:
     >>> sorted(environment())[:3]
     ['fastexcel', 'host', 'keystoneauth1']
     """
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may have no user database
-        user = ""
     return {
         "sharekit": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": platform.node(),
-        "user": user,
+        "user": user(),
         **{name: version(name) for name in _LIBRARIES},
     }
+
+
+def user() -> str:
+    """The name of the person at work, ``""`` where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may have no user database
+        return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
@@ -22,11 +22,14 @@ from .ledger import Ledger
 from .planning import Plan, load_from, record_snapshot
 from .rules import RULES, severity
 from .run import KEY, Run, finished, load_run, observed_states
-from .sending import Sender, Settings
+from .sending import Sender
+from .settings import Settings
 from .shares import cloud_rules, shares_of
 from .snapshot import Snapshot, look, take
 
 _PAUSE = 0.05
+#: A job that was late so often is given up: what it did not bring about is sent anew.
+_LATE = 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def submit(
     concurrency: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
+    demand: approval.Demand | None = None,
 ) -> Run:
     """Send what was approved, follow it to its end, and read back what the cloud then shows.
 
@@ -70,6 +74,8 @@ def submit(
         Called with a :class:`Progress` about ten times a second, in the calling thread.
     stop : threading.Event, optional
         Set it to end cleanly; the rest stays ``pending``.
+    demand : Demand, optional
+        More than one reviewer, or signed approvals; see :class:`sharekit.approval.Demand`.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def submit(
     path = plan.path if isinstance(plan, Plan) else Path(plan)
     with Ledger.open(path, write=True) as book:
         current = load_from(book)
-        yes = approval.require(book, current.fingerprint)
+        yes = approval.require(book, current.fingerprint, demand)
         _covered(current, clouds)
         return _Submission(book, current, clouds, settings, progress, stop).carry_out(yes)
 
@@ -113,22 +119,25 @@ class _Submission:
     ) -> None:  # fmt: skip
         self.book, self.plan, self.clouds, self.settings = book, plan, clouds, settings
         self.history = History(members(plan.rows), book.events())
-        images = sum(len(p.images) for p in self.history.leaves())
-        self.sender = Sender(book, self.history, clouds, settings, budget=images)
-        self.total, self.began = images, monotonic()
+        self.sender = Sender(book, self.history, clouds, settings)
+        self.total = sum(len(piece.images) for piece in self.history.leaves())
+        self.began = monotonic()
         self.progress, self.stop = progress, stop
         self.phase = "looking at the cloud"
         self.observed = observed_states(book)
         self.unreadable: set[str] = set()
 
-    def carry_out(self, yes: approval.Approval) -> Run:
+    def carry_out(self, yes: list[approval.Approval]) -> Run:
         if finished(self.book):
             return load_run(self.book)
         self._begin(yes)
         try:
             self._take_up()
             self._look()
+            self._send_canary()
             for _ in range(self.settings.rounds):
+                if self._stopping():
+                    break
                 self._send()
                 self._read_back()
                 if self._stopping() or not self._send_lost_anew():
@@ -142,13 +151,17 @@ class _Submission:
         why = self.sender.stopped_because or ("stopped" if self._stopping() else "")
         return self._end(str(why))
 
-    def _begin(self, yes: approval.Approval) -> None:
+    def _begin(self, yes: list[approval.Approval]) -> None:
         clouds = [
             {"cloud": c.name, "project_id": c.project_id, "region": c.region, "ims": c.ims,
              "image": c.image, "account": c.account}
             for c in self.clouds.values()
         ]  # fmt: skip
-        body = {"clouds": clouds, "settings": asdict(self.settings), "reviewer": yes.reviewer}
+        body = {
+            "clouds": clouds,
+            "settings": asdict(self.settings),
+            "reviewer": ", ".join(dict.fromkeys(one.reviewer for one in yes)),
+        }
         self.book.append("submitting", body | {"environment": environment()})
 
     def _take_up(self) -> None:
@@ -191,10 +204,25 @@ class _Submission:
             else:
                 del self.history.pieces[piece.chunk]
 
-    def _send(self) -> None:
+    def _send(self, chunks: Collection[str] | None = None) -> None:
         self.phase = "sending"
-        self.sender.run(self._tick)
+        self.sender.run(self._tick, chunks)
         self._count()
+
+    def _send_canary(self) -> None:
+        """Send the first chunks alone; the rest goes only if all of their images are confirmed."""
+        first = self.history.in_state("planned")[: self.settings.canary]
+        if not first:
+            return
+        wanted = {(p.project_id, image): p.wanted for p in first for image in p.images}
+        self._send({piece.chunk for piece in first})
+        self._read_back()
+        bad = sum(self.observed.get(share) != state for share, state in wanted.items())
+        if bad and not self._stopping():
+            self.sender.stopped_because = (
+                f"the canary: {bad} of the {len(wanted)} images that went first were not "
+                "confirmed, so nothing else was sent"
+            )
 
     def _count(self) -> None:
         if self.sender.counted:
@@ -257,11 +285,14 @@ class _Submission:
         for piece in self.history.in_state("unknown"):
             keys = {image: (piece.project_id, image) for image in piece.images}
             missing = [i for i, key in keys.items() if self.observed.get(key) != piece.wanted]
-            if piece.job_id or not missing or piece.project_id in self.unreadable:
+            if not missing or piece.project_id in self.unreadable:
+                continue
+            if piece.job_id and piece.late < _LATE:
                 continue  # while a job may still run, only the job or the cloud can tell
             kept = [image for image in piece.images if image not in set(missing)]
-            why = "the answer was lost, and reading back shows these not changed"
-            into = children(piece, missing, 1)
+            lost = "the job did not end" if piece.job_id else "the answer was lost"
+            why = f"{lost}, and reading back shows these not changed"
+            into = children(piece, [missing])
             self.sender.note("split", piece, into=into, kept=kept, why=why)
             for image in missing:
                 self.observed.pop(keys[image], None)

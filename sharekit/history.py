@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from .errors import LedgerError
@@ -38,6 +39,20 @@ MOVES = {
     ("refused", "split"): "split",
 }
 KINDS = tuple(dict.fromkeys(kind for _, kind in MOVES))
+#: What each event means, for the docs.
+MEANINGS = {
+    "intent": "a request is about to leave; its images stand here before it does",
+    "dropped": "not sent: the cloud refuses this project or vault altogether",
+    "split": "its images go on in smaller or new requests",
+    "answer": "the cloud took it on; the job's ID is here before it is polled",
+    "again": "it did not leave, or a passing fault: to be sent once more",
+    "refused": "the cloud said no, for good",
+    "lost": "it left and no answer came: nobody knows, so the cloud is read back",
+    "job-done": "the job ended well, but for the images it names",
+    "job-failed": "the job failed, but for the images it names",
+    "late": "the job did not end in time: nobody knows, so the cloud is read back",
+    "resumed": "taken up by another call of `submit`: its job is asked again",
+}
 #: States in which nothing more happens by itself.
 ENDED = frozenset({"done", "refused", "split", "unknown"})
 
@@ -59,6 +74,7 @@ class Piece:
     request_id: str = ""
     first_sent: str = ""
     ended: str = ""
+    late: int = 0
     results: dict[str, bool] = field(default_factory=dict)
 
     @property
@@ -107,17 +123,13 @@ class History:
             If the event cannot follow on what was before.
         """
         body = event.body
+        state = self.follows(event.kind, body, f" at event {event.seq}")
         if event.kind == "counted":
             for name, number in body["requests"].items():
                 self.requests[name] += number
         if event.kind not in KINDS:
             return
-        piece = self.pieces.get(str(body.get("chunk")))
-        state = None if piece is None else MOVES.get((piece.state, event.kind))
-        if piece is None or state is None:
-            raise LedgerError(
-                f"The ledger is damaged at event {event.seq}: {event.kind!r} cannot follow there."
-            )
+        piece = self.pieces[str(body["chunk"])]
         self._count(piece, -1)
         piece.state = state
         for name in ("api", "http", "code", "reason", "job_id", "request_id"):
@@ -130,11 +142,29 @@ class History:
             piece.images = tuple(body["images"])
             self.requests["submit"] += 1
             self.requests["retried"] += piece.attempts > 1
+        elif event.kind == "late":
+            piece.late += 1
         elif event.kind == "split":
             self._split(piece, body)
         if state in ENDED:
             piece.ended = event.at
         self._count(piece, 1)
+
+    def follows(self, kind: str, body: Mapping[str, Any], where: str = "") -> str:
+        """Return the state that an event leads to; ``""`` if it concerns no piece.
+
+        Raises
+        ------
+        LedgerError
+            If the event cannot follow on what was before.
+        """
+        if kind not in KINDS:
+            return ""
+        piece = self.pieces.get(str(body.get("chunk")))
+        state = None if piece is None else MOVES.get((piece.state, kind))
+        if piece is None or state is None or (kind == "split" and not _partition(piece, body)):
+            raise LedgerError(f"The ledger is damaged{where}: {kind!r} cannot follow there.")
+        return state
 
     def _split(self, piece: Piece, body: Mapping[str, Any]) -> None:
         for name, images in body["into"]:
@@ -156,12 +186,29 @@ class History:
         return [piece for piece in self.pieces.values() if piece.state != "split"]
 
 
-def children(piece: Piece, images: Sequence[str], parts: int = 2) -> list[tuple[str, list[str]]]:
+def _partition(piece: Piece, body: Mapping[str, Any]) -> bool:
+    """Whether a split takes each image along exactly once."""
+    parts = [*body.get("kept", ()), *(image for _, images in body["into"] for image in images)]
+    if piece.state == "planned":  # a look before sending may have taken some out
+        return len(set(parts)) == len(parts) and set(parts) <= set(piece.images)
+    return sorted(parts) == sorted(piece.images)
+
+
+def cut(images: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Cut images into equal groups of at most so many.
+
+    >>> cut("abcdefg", 3)
+    ['ab', 'cd', 'efg']
+    """
+    parts = -(-len(images) // size)
+    ends = [len(images) * number // parts for number in range(parts + 1)]
+    return [images[start:end] for start, end in pairwise(ends)]
+
+
+def children(piece: Piece, cuts: Iterable[Sequence[str]]) -> list[tuple[str, list[str]]]:
     """Name the parts a piece is split into: ``7`` becomes ``7.1``, ``7.2``.
 
-    >>> children(Piece("7", {}, ("a", "b", "c")), ["a", "b", "c"])
-    [('7.1', ['a', 'b']), ('7.2', ['c'])]
+    >>> children(Piece("7", {}, ("a", "b", "c")), ["a", ["b", "c"]])
+    [('7.1', ['a']), ('7.2', ['b', 'c'])]
     """
-    size = -(-len(images) // parts)
-    cuts = [list(images[start : start + size]) for start in range(0, len(images), size)]
-    return [(f"{piece.chunk}.{number}", cut) for number, cut in enumerate(cuts, 1)]
+    return [(f"{piece.chunk}.{number}", list(one)) for number, one in enumerate(cuts, 1)]

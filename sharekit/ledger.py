@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,9 +38,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
-import sqlalchemy.dialects.sqlite  # loaded now, not at the first connection
-from filelock import FileLock, Timeout
-from sqlalchemy.pool import StaticPool
 
 from .errors import LedgerError
 from .schema import (
@@ -55,10 +51,12 @@ from .schema import (
     PLAN_COLUMNS,
     ROWS,
     TRIGGERS,
+    broken,
     canonical,
     digest,
     event_hash,
 )
+from .storage import Claim, connect, make_durable, must_be_ledger, why
 
 
 @dataclass(frozen=True)
@@ -85,18 +83,29 @@ class Ledger:
     event is on disk.
     """
 
-    def __init__(self, path: Path, connection: sa.Connection, lock: FileLock | None) -> None:
+    def __init__(
+        self, path: Path, connection: sa.Connection, claim: Claim | None, *, checked: bool = True
+    ) -> None:
         self.path = path
         self._connection = connection
-        self._file_lock = lock
+        self._claim = claim
         self._mutex = threading.RLock()
         self._depth = 0
-        last = connection.execute(
-            sa.select(EVENTS.c.seq, EVENTS.c.hash).order_by(EVENTS.c.seq.desc()).limit(1)
-        ).first()
-        self._seq: int = last.seq if last else 0
-        self._head: str = last.hash if last else GENESIS
-        connection.rollback()
+        self._seq, self._head = 0, GENESIS
+        try:
+            self._begin(checked=checked)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, *, checked: bool) -> None:
+        lines = self.raw_events()
+        for where, what in broken(lines) if checked else ():
+            raise LedgerError(
+                f"{self.path} is damaged: {where} {what}. `sharekit verify` tells all."
+            )
+        if lines:
+            self._seq, self._head = lines[-1][0], lines[-1][5]
 
     # -- opening and closing -------------------------------------------------------------------
     @classmethod
@@ -111,24 +120,29 @@ class Ledger:
         path = Path(path)
         if path.exists():
             raise LedgerError(f"{path} exists already: choose another name for the new run.")
-        lock = _locked(path)
+        claim = Claim(path)
         try:
-            connection = _connect(path, "rwc")
+            connection = connect(path, "rwc")
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
             META.create_all(connection)
             for trigger in TRIGGERS:
                 connection.exec_driver_sql(trigger)
             connection.commit()
-            _make_durable(connection, path)
+            make_durable(connection, path)
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            lock.release()
-            raise LedgerError(f"{path} cannot be written: {_why(error)}.") from None
-        return cls(path, connection, lock)
+            claim.release()
+            raise LedgerError(f"{path} cannot be written: {why(error)}.") from None
+        return cls(path, connection, claim)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, write: bool = False) -> Ledger:
+    def open(
+        cls, path: str | PathLike[str], *, write: bool = False, checked: bool = True
+    ) -> Ledger:
         """Open an existing ledger, to read, or to write (one process at a time).
+
+        Its chain of hashes must hold, unless ``checked`` is False, which is for finding out why
+        it does not.
 
         Raises
         ------
@@ -136,21 +150,21 @@ class Ledger:
             If there is no such file, it is no ledger, or another process is writing to it.
         """
         path = Path(path)
-        _must_be_ledger(path)
-        lock = _locked(path) if write else None
+        must_be_ledger(path)
+        claim = Claim(path) if write else None
         try:
-            connection = _connect(path, "rw" if write else "ro")
+            connection = connect(path, "rw" if write else "ro")
             if write:
-                _make_durable(connection, path)
+                make_durable(connection, path)
         except sa.exc.SQLAlchemyError as error:
-            if lock:
-                lock.release()
-            raise LedgerError(f"{path} cannot be opened: {_why(error)}.") from None
-        return cls(path, connection, lock)
+            if claim:
+                claim.release()
+            raise LedgerError(f"{path} cannot be opened: {why(error)}.") from None
+        return cls(path, connection, claim, checked=checked)
 
     def close(self) -> None:
         """Close the file; after writing it is one file again, without side files."""
-        if self._file_lock is not None:
+        if self._claim is not None:
             # One file is what people copy, so the write-ahead log is folded in; where the disk is
             # full or gone that cannot be, and the log keeps what was committed.
             with suppress(sa.exc.SQLAlchemyError):
@@ -158,9 +172,8 @@ class Ledger:
                 self._connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
         self._connection.close()
         self._connection.engine.dispose()
-        if self._file_lock is not None:
-            self._file_lock.release()
-            Path(self._file_lock.lock_file).unlink(missing_ok=True)
+        if self._claim is not None:
+            self._claim.release()
 
     def __enter__(self) -> Self:
         return self
@@ -203,27 +216,26 @@ class Ledger:
         if kinds:
             query = query.where(EVENTS.c.kind.in_(kinds))
         with self._reading() as connection:
-            return [
-                Event(r.seq, r.at, r.kind, json.loads(r.body), r.prev, r.hash)
-                for r in connection.execute(query)
-            ]
+            return [self._event(line) for line in connection.execute(query)]
 
-    def raw_events(self) -> list[tuple[int, str, str, str, str, str]]:
+    def raw_events(self) -> list[tuple[Any, ...]]:
         """Every event just as it is stored: seq, at, kind, body, prev, hash."""
         with self._reading() as connection:
             return [tuple(r) for r in connection.execute(sa.select(EVENTS).order_by(EVENTS.c.seq))]
-
-    def blob_names(self) -> set[str]:
-        """Return the SHA-256 names of all stored blobs."""
-        with self._reading() as connection:
-            return set(connection.execute(sa.select(BLOBS.c.sha256)).scalars())
 
     def last(self, kind: str) -> Event | None:
         """Return the latest event of a kind."""
         query = sa.select(EVENTS).where(EVENTS.c.kind == kind).order_by(EVENTS.c.seq.desc())
         with self._reading() as connection:
-            r = connection.execute(query.limit(1)).first()
-        return Event(r.seq, r.at, r.kind, json.loads(r.body), r.prev, r.hash) if r else None
+            line = connection.execute(query.limit(1)).first()
+        return self._event(line) if line else None
+
+    def _event(self, line: sa.Row[Any]) -> Event:
+        try:
+            body = json.loads(line.body)
+        except (TypeError, ValueError):
+            raise LedgerError(f"{self.path} is damaged: event {line.seq} is no JSON.") from None
+        return Event(line.seq, line.at, line.kind, body, line.prev, line.hash)
 
     # -- blobs ---------------------------------------------------------------------------------
     def put(self, content: bytes, media_type: str) -> str:
@@ -246,9 +258,36 @@ class Ledger:
         query = sa.select(BLOBS.c.content).where(BLOBS.c.sha256 == name)
         with self._reading() as connection:
             content = connection.execute(query).scalar()
-        if content is None or hashlib.sha256(content).hexdigest() != name:
+        if not isinstance(content, bytes) or hashlib.sha256(content).hexdigest() != name:
             raise LedgerError(f"{self.path} is damaged: blob {name[:12]}… is missing or changed.")
-        return bytes(content)
+        return content
+
+    def blobs(self) -> Iterator[tuple[str, str, bool]]:
+        """Yield each blob's name, its media type, and whether its bytes have that name."""
+        with self._reading() as connection:
+            lines = connection.execute(sa.select(BLOBS.c.sha256, BLOBS.c.media_type)).all()
+        for name, media_type in lines:
+            try:
+                self.get(name)
+            except LedgerError:
+                yield str(name), str(media_type), False
+            else:
+                yield name, media_type, True
+
+    # -- the file -------------------------------------------------------------------------------
+    def schema(self) -> str:
+        """Return the digest of all tables, indexes and triggers: what the database forbids."""
+        query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+        with self._reading() as connection:
+            return digest([tuple(line) for line in connection.exec_driver_sql(query)])
+
+    def faults(self) -> list[str]:
+        """What the database itself finds wrong with its file."""
+        with self._reading() as connection:
+            told = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
+            form = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        found = [str(line).splitlines()[-1] for line in told if line != "ok"]
+        return [*found, *([f"format {form}, not {FORMAT}"] if form != FORMAT else [])]
 
     # -- rows -----------------------------------------------------------------------------------
     def write_plan(self, rows: Iterable[Sequence[object]]) -> str:
@@ -285,48 +324,37 @@ class Ledger:
     def transaction(self) -> Iterator[None]:
         """Everything inside is written together or not at all."""
         with self._mutex:
-            if self._file_lock is None:
+            if self._claim is None:
                 raise LedgerError(f"{self.path} was opened to be read only.")
             before = (self._seq, self._head)
             self._depth += 1
             try:
                 yield
                 if self._depth == 1:
-                    self._connection.commit()
+                    self._commit()
             except BaseException as error:
                 if self._depth == 1:
                     self._connection.rollback()
                     self._seq, self._head = before
                 if isinstance(error, sa.exc.SQLAlchemyError):
-                    raise LedgerError(f"{self.path} refused a change: {_why(error)}.") from None
+                    raise LedgerError(f"{self.path} refused a change: {why(error)}.") from None
                 raise
             finally:
                 self._depth -= 1
+
+    def _commit(self) -> None:
+        self._connection.commit()
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with self._mutex:
             try:
                 yield self._connection
-            except sa.exc.SQLAlchemyError as error:
-                raise LedgerError(f"{self.path} is damaged: {_why(error)}.") from None
+            except (sa.exc.SQLAlchemyError, UnicodeDecodeError) as error:
+                raise LedgerError(f"{self.path} is damaged: {why(error)}.") from None
             finally:
                 if self._depth == 0:
                     self._connection.rollback()
-
-
-def is_busy(path: str | PathLike[str]) -> bool:
-    """Whether another process has the ledger open for writing."""
-    lock = Path(f"{path}.lock")
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, timeout=0, mode=0o600):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
 
 
 def _update(columns: Sequence[str]) -> str:
@@ -336,52 +364,3 @@ def _update(columns: Sequence[str]) -> str:
 
 def _tuples(rows: Iterable[Sequence[object]]) -> list[tuple[object, ...]]:
     return [tuple(row) for row in rows]
-
-
-def _connect(path: Path, mode: str) -> sa.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    engine = sa.create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=30),
-        poolclass=StaticPool,
-    )
-    return engine.connect()
-
-
-def _make_durable(connection: sa.Connection, path: Path) -> None:
-    # Write-ahead log with full sync: a committed event survives a power cut.
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.exec_driver_sql(f"PRAGMA {pragma}")
-    connection.rollback()
-    path.chmod(0o600)
-
-
-def _must_be_ledger(path: Path) -> None:
-    if not path.is_file():
-        raise LedgerError(f"{path}: there is no such ledger. `sharekit plan` makes one.")
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as error:
-        raise LedgerError(f"{path} cannot be read: {error.strerror}.") from None
-    if header[:15] != b"SQLite format 3" or header[68:72] != APPLICATION_ID.to_bytes(4, "big"):
-        raise LedgerError(f"{path} is not a sharekit ledger. `sharekit plan` makes one.")
-
-
-def _locked(path: Path) -> FileLock:
-    if not path.parent.is_dir():
-        raise LedgerError(f"{path}: the folder {path.parent} does not exist.")
-    lock = FileLock(f"{path}.lock", mode=0o600)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise LedgerError(
-            f"{path} is in use by another process: wait until it has ended, then run this again."
-        ) from None
-    except OSError as error:
-        raise LedgerError(f"{path} cannot be written: {error.strerror}.") from None
-    return lock
-
-
-def _why(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).rstrip(".")

@@ -7,7 +7,7 @@ in another order of rows gives the same one, and any change of what would be sen
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from os import PathLike
@@ -108,6 +108,7 @@ def plan(
     *,
     chunk_size: int = spec.CHUNK_SIZE,
     max_images: int | None = None,
+    origin: Mapping[str, str] | None = None,
 ) -> Plan:
     """Put the accepted rows into chunks, and everything known so far into a new ledger.
 
@@ -121,6 +122,8 @@ def plan(
         Images in one request at the most.
     max_images : int, optional
         Refuse a plan that would change more images than this.
+    origin : mapping, optional
+        What this run follows on; it goes into the ledger's first event.
 
     Raises
     ------
@@ -139,7 +142,7 @@ def plan(
     book = Ledger.create(path)
     try:
         with book, book.transaction():
-            book.append("created", environment())
+            book.append("created", environment() | {"schema": book.schema(), **(origin or {})})
             _record_inputs(book, findings)
             record(book, made, chunk_size, max_images)
     except BaseException:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from . import frames, reporting
-from .approval import approval_of
+from .approval import approvals_of
 from .checks import COLUMNS
 from .history import Piece
 from .ledger import Event, Ledger
@@ -27,7 +27,10 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "seen": lambda b: f"the cloud before sending: {_counted(b['states'])}",
     "planned": lambda b: f"{b['planned']} images in {b['chunks']} chunks, {b['blocked']} blocked",
     "reviewed": lambda b: f"{b['decisions']} decisions taken from {b['file']}",
-    "approved": lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}",
+    "approved": lambda b: (
+        f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}"
+        + (", signed" if b.get("signature") else "")
+    ),
     "submitting": lambda b: f"with {len(b['clouds'])} sign-ins",
     "looked": lambda b: f"last look before sending: {_counted(b['counts']) or 'nothing changed'}",
     "intent": lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
@@ -39,6 +42,7 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "settled": lambda b: _counted(b["counts"]),
     "finished": lambda b: f"all {b['rows']} rows have their outcome",
     "stopped": lambda b: str(b["why"]),
+    "sealed": lambda b: f"head {b['head'][:12]} of {b['events']} events, signed",
 }
 
 
@@ -120,8 +124,8 @@ def _rows(run: Run) -> pd.DataFrame:
     sent = outcomes["outcome"].isin(["blocked", "already"])
     rows["chunk"] = rows["chunk"].where(~sent, "")
     carried = planned["carried_by"].dropna().astype("int64")
-    place = _places(rows.loc[carried.unique()])
-    rows["carried_by"] = carried.map(place).reindex(rows.index).fillna("").astype("str")
+    place = _places(rows.loc[carried])
+    rows["carried_by"] = place.set_axis(carried.index).reindex(rows.index, fill_value="")
     originals = inventory[[c for c in inventory.columns if c.startswith(INPUT)]]
     return pd.concat([rows[list(ROW_COLUMNS)], originals], axis="columns")  # fmt: skip
 
@@ -194,11 +198,11 @@ def _source(source: Source) -> dict[str, Any]:
 
 
 def _approvals(book: Ledger, fingerprint: str) -> pd.DataFrame:
-    valid = approval_of(book, fingerprint)
+    valid = {approval.at for approval in approvals_of(book, fingerprint)}
     lines = [{**e.body, "at": e.at} for e in book.events("approved")]
     columns = ["at", "reviewer", "fingerprint", "images", "note"]
     frame = pd.DataFrame(lines, columns=columns).astype({"images": "int64"})
-    frame["valid"] = [valid is not None and at == valid.at for at in frame["at"]]
+    frame["valid"] = [at in valid for at in frame["at"]]
     return frame.astype({c: "str" for c in columns if c != "images"} | {"valid": "bool"})
 
 

@@ -66,7 +66,9 @@ _TABLE = (
     ("conflict", "error", "rows", "the same share is decided otherwise in another row", "Keep the row that is right."),
     ("vault-missing", "error", "rows", "accepting a full-ECS image needs a vault", "Fill in the ID of a server backup vault of the project."),
     ("vault-for-rejection", "warning", "rows", "a rejection takes no vault, so none is sent", "Empty the cell."),
+    ("undo-pending", "error", "rows", "was pending before, and no call brings a share back to that", "Decide it anew, or let the owner share the image once more."),
     # with a cloud
+    ("undo-moved", "error", "cloud", "is no longer as the run left it, so it is not undone", "Find out who changed it, then plan what it should be."),
     ("no-credentials", "error", "cloud", "no cloud was named that gives access to this project", "Name the project's entry in clouds.yaml too."),
     ("not-shared", "error", "cloud", "unknown to the cloud, or not shared with this project", "Ask the owner whether the image still exists and is shared."),
     ("own-image", "error", "cloud", "the project owns the image itself", "Remove the row: only other projects' images are accepted or rejected."),

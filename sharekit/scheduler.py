@@ -34,10 +34,12 @@ class Scheduler:
         self._order = itertools.count()
         self._error: BaseException | None = None
 
-    def add(self, step: Step, delay: float | None = None) -> None:
-        """Do a step in ``delay`` seconds, or when its turn comes."""
+    def add(self, step: Step, delay: float | None = None, *, first: bool = False) -> None:
+        """Do a step in ``delay`` seconds, or when its turn comes, or as the next one."""
         with self._changed:
-            if delay is None:
+            if first:
+                self._waiting.appendleft(step)
+            elif delay is None:
                 self._waiting.append(step)
             else:
                 heapq.heappush(self._timed, (monotonic() + delay, next(self._order), step))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import sqlalchemy as sa
@@ -107,7 +107,36 @@ def canonical(value: object) -> str:
 
 def event_hash(seq: int, at: str, kind: str, body: str, prev: str) -> str:
     """Return the hash that chains one event to the one before."""
-    return hashlib.sha256("\n".join((str(seq), at, kind, body, prev)).encode()).hexdigest()
+    text = "\n".join((str(seq), at, kind, body, prev))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def broken(lines: Iterable[Sequence[object]]) -> Iterator[tuple[str, str]]:
+    """Yield where a chain of events (seq, at, kind, body, prev, hash) does not hold, and why.
+
+    >>> list(broken([(2, "", "", "{}", GENESIS, "")]))
+    [('event 1', 'is missing; the next one there is 2')]
+    """
+    before: object = GENESIS
+    for number, (seq, at, kind, body, prev, link) in enumerate(lines, 1):
+        if seq != number:
+            yield f"event {number}", f"is missing; the next one there is {seq}"
+            return
+        if not isinstance(link, str) or not isinstance(prev, str):
+            yield f"event {seq}", "holds something that is no text"
+            return
+        if prev != before:
+            yield (
+                f"event {seq}",
+                f"follows on {prev[:12]}…, but the one before it is {before!s:.12}…",
+            )
+        made = event_hash(number, str(at), str(kind), str(body), prev)
+        if made != link:
+            yield (
+                f"event {seq} ({kind})",
+                f"was changed: its hash says {link[:12]}…, it is {made[:12]}…",
+            )
+        before = link
 
 
 def digest(lines: Iterable[Sequence[object]], seen: Seen | None = None) -> str:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -19,81 +18,55 @@ from typing import Any
 from . import spec
 from .clouds import Answer, Cloud, Clouds, JobState
 from .errors import NoAnswer, Refused, SignInError
-from .history import History, Piece, children
+from .history import History, Piece, children, cut
+from .isolation import Isolation
 from .ledger import Ledger
 from .scheduler import Scheduler
+from .settings import Breaker, Settings
 from .spec import Remedy
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run behaves; seconds where it is a time.
-
-    Attributes
-    ----------
-    concurrency : int
-        Requests under way at once.
-    attempts : int
-        How often one request is tried at passing faults.
-    patience : float
-        How long flow control (IMG.0060) may hold one request back.
-    job_timeout : float
-        After this a job that has not ended leaves its images ``unknown``.
-    backoff, longest_wait : float
-        The first and the longest wait between two tries.
-    settle, looks : float, int
-        A state that is not yet as it should be is read again so often, after so long.
-    rounds : int
-        How often images whose request was lost are sent anew after reading back.
-    failure_limit, failure_floor : float, int
-        Stop when this share of the images has failed, but not before this many have.
-    """
-
-    concurrency: int = 8
-    attempts: int = 8
-    patience: float = 1800.0
-    job_timeout: float = 900.0
-    first_poll: float = spec.FIRST_POLL_SECONDS
-    last_poll: float = spec.LAST_POLL_SECONDS
-    backoff: float = 0.5
-    longest_wait: float = 30.0
-    settle: float = 1.0
-    looks: int = 3
-    rounds: int = 5
-    failure_limit: float = 0.5
-    failure_floor: int = 100
 
 
 class Sender:
     """Sends pieces; all state that matters is in the ledger and its history."""
 
-    def __init__(
-        self, book: Ledger, history: History, clouds: Clouds, settings: Settings, budget: int
-    ) -> None:
+    def __init__(self, book: Ledger, history: History, clouds: Clouds, settings: Settings) -> None:
         self.book, self.history, self.clouds, self.settings = book, history, clouds, settings
         self.scheduler = Scheduler(settings.concurrency)
         self.counted: Counter[str] = Counter()
-        self.budget = budget
         self.failed = 0
         self.stopped_because: Exception | str | None = None
         self._images = max(1, sum(len(p.images) for p in history.leaves()))
         self._dead_projects: dict[str, Refused] = {}
         self._dead_vaults: dict[tuple[str, str], Refused] = {}
         self._lock = threading.RLock()
+        self._breaker = Breaker(settings.outage)
+        self._isolation = Isolation(
+            history, self._begin, self._split,
+            self._fail, self._lock,
+        )  # fmt: skip
 
-    def run(self, tick: Callable[[], None]) -> None:
-        """Send every planned piece and follow every running job to its end."""
+    def run(self, tick: Callable[[], None], chunks: Collection[str] | None = None) -> None:
+        """Send every planned piece, or some, and follow every running job to its end."""
         self.scheduler = Scheduler(self.settings.concurrency)
         for piece in self.history.in_state("planned"):
-            self.scheduler.add(partial(self._send, piece))
+            if chunks is None or piece.chunk in chunks:
+                self.scheduler.add(partial(self._send, piece))
         for piece in self.history.in_state("running"):
-            self.scheduler.add(partial(self._poll, piece, 0, monotonic()), 0.0)
+            # A job that was late before has had its time: one more look at it.
+            began = monotonic() - (self.settings.job_timeout if piece.late else 0.0)
+            self.scheduler.add(partial(self._poll, piece, 0, began), 0.0)
         self.scheduler.run(tick)
+
+    def _begin(self, piece: Piece) -> None:
+        # Before what still waits: the sooner it is known what is bad, the fewer requests it takes.
+        self.scheduler.add(partial(self._send, piece), first=True)
 
     def note(self, kind: str, piece: Piece, **body: Any) -> None:
         """Write an event about a piece, then follow it."""
         with self._lock:
-            self.history.apply(self.book.append(kind, {"chunk": piece.chunk, **body}))
+            told = {"chunk": piece.chunk, **body}
+            self.history.follows(kind, told)  # a ledger never holds what cannot be
+            self.history.apply(self.book.append(kind, told))
 
     # -- sending --------------------------------------------------------------------------------
     def _send(
@@ -105,7 +78,9 @@ class Sender:
         cloud = self.clouds[piece.project_id]
         native = cloud.resolve_api() == "native"
         if native and len(piece.images) > 1:
-            self._split(piece, list(piece.images), len(piece.images), "one call for each image")
+            self._one_by_one(piece)
+            return
+        if not native and self._isolation.cut_first(piece):
             return
         token = cloud.transport.token()
         request = (
@@ -132,6 +107,7 @@ class Sender:
             self._answered(piece, answer)
 
     def _answered(self, piece: Piece, answer: Answer) -> None:
+        self._breaker.good()
         self.note(
             "answer", piece, http=answer.http, job_id=answer.job_id, request_id=answer.request_id,
             code="", reason="",
@@ -141,13 +117,18 @@ class Sender:
             self.scheduler.add(poll, self.settings.first_poll)
         else:
             self.note("job-done", piece, status=answer.state or "answered at once")
+            self._isolation.settled(piece)
 
     def _unanswered(self, piece: Piece, silence: NoAnswer, tries: int, since: float) -> None:
+        down = self._breaker.bad()
         if silence.sent:
             self.note("lost", piece, code="no-answer", reason=str(silence))
+            self._isolation.settled(piece)
+            if down:
+                self._stop(_down(silence))
             return
         self.note("again", piece, code="not-sent", reason=str(silence))
-        if tries + 1 >= self.settings.attempts:
+        if down or tries + 1 >= self.settings.attempts:
             self._stop(silence)
         else:
             self._later(piece, tries + 1, since)
@@ -171,6 +152,20 @@ class Sender:
             self.note("again", piece, **_facts(refusal))
             self.scheduler.add(partial(self._send, piece))
             return
+        down = False
+        if action is not Remedy.RETRY:
+            self._breaker.good()
+        else:
+            # A request that fails again in a second call of submit is to blame by itself.
+            first = piece.attempts <= self.settings.attempts
+            last = tries + 1 >= self.settings.attempts
+            down = self._breaker.bad() or (
+                last and first and self._breaker.alone(self.settings.attempts)
+            )
+        if down:
+            self.note("again", piece, **_facts(refusal))
+            self._stop(_down(refusal))
+            return
         waiting = action is Remedy.WAIT and monotonic() - since < self.settings.patience
         retrying = action is Remedy.RETRY and tries + 1 < self.settings.attempts
         if waiting or retrying:
@@ -193,19 +188,25 @@ class Sender:
         try:
             job = cloud.job(piece.job_id)
             told = job.status
+            self._breaker.good()
         except (NoAnswer, Refused) as error:
             told = str(error)
+            if _passing(error) and self._breaker.bad():
+                self._stop(_down(error))
+                return
         if job is not None and job.done:
             bad = {image: ok for image, ok in job.results.items() if not ok}
             self.note(
                 "job-done", piece, status=job.status, results=bad, **(_spoken(job) if bad else {})
             )
             self._count_failed(len(bad))
+            self._isolation.settled(piece)
         elif job is not None and job.failed:
             self._job_failed(piece, job)
         elif monotonic() - since > self.settings.job_timeout:
             reason = f"the job had not ended after {self.settings.job_timeout:g} s: {told}"
             self.note("late", piece, code="job-late", reason=reason)
+            self._isolation.settled(piece)
         else:
             wait = min(self.settings.last_poll, self.settings.first_poll * 1.5**polls)
             self.scheduler.add(partial(self._poll, piece, polls + 1, since), wait)
@@ -227,6 +228,7 @@ class Sender:
         if good:
             # The job names the images it failed for, so none of them has spoiled the others.
             self._count_failed(len(piece.images) - len(good))
+            self._isolation.settled(piece)
         else:
             self._after_no(piece, refusal, action)
 
@@ -238,15 +240,26 @@ class Sender:
                 self._dead_projects.setdefault(piece.project_id, refusal)
             elif action is Remedy.FAIL_VAULT and vault[1]:
                 self._dead_vaults.setdefault(vault, refusal)
-            elif action is Remedy.SPLIT and len(piece.images) > 1 and self.budget >= 2:
-                self.budget -= 2
-                self._split(piece, list(piece.images), 2, f"{refusal.code}: one image may be bad")
-                return
+        # What fails again and again while others pass may be the fault of one image, too.
+        may_be_one = action in (Remedy.SPLIT, Remedy.RETRY)
+        if not may_be_one or len(piece.images) == 1:
+            self._count_failed(len(piece.images))
+        if may_be_one:
+            self._isolation.refused(piece, refusal)
+        else:
+            self._isolation.settled(piece)
+
+    def _split(self, piece: Piece, into: list[tuple[str, list[str]]], why: str) -> None:
+        self.note("split", piece, into=into, why=why)
+
+    def _fail(self, piece: Piece, code: str, reason: str) -> None:
+        self.note("dropped", piece, code=code, reason=reason)
         self._count_failed(len(piece.images))
 
-    def _split(self, piece: Piece, images: list[str], parts: int, why: str) -> None:
-        into = children(piece, images, parts)
-        self.note("split", piece, into=into, why=why)
+    def _one_by_one(self, piece: Piece) -> None:
+        into = children(piece, cut(piece.images, 1))
+        self._split(piece, into, "one call for each image")
+        self._isolation.settled(piece)
         for name, _ in into:
             self.scheduler.add(partial(self._send, self.history.pieces[name]))
 
@@ -256,8 +269,8 @@ class Sender:
         if refusal is None:
             return False
         reason = f"not sent, because the cloud refused another request with {refusal.code}: "
-        self.note("dropped", piece, code=refusal.code, reason=f"{reason}{refusal}")
-        self._count_failed(len(piece.images))
+        self._fail(piece, refusal.code, f"{reason}{refusal}")
+        self._isolation.settled(piece)
         return True
 
     def _count_failed(self, images: int) -> None:
@@ -273,6 +286,17 @@ class Sender:
     def _stop(self, why: Exception | str) -> None:
         self.stopped_because = self.stopped_because or why
         self.scheduler.stop()
+
+
+def _passing(error: NoAnswer | Refused) -> bool:
+    """Whether it says that the cloud is in trouble, rather than what was asked about."""
+    if isinstance(error, NoAnswer):
+        return True
+    return spec.remedy(error.code, error.http) is Remedy.RETRY
+
+
+def _down(error: Exception) -> str:
+    return f"the cloud gave no useful answer any more, the last was: {error}"
 
 
 def _facts(refusal: Refused) -> dict[str, Any]:

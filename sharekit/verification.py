@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from os import PathLike
 from pathlib import Path
+from typing import Any, Final
 
-from . import reporting, spec
-from .errors import SharekitError, UsageError
+from . import __version__, frames, integrity, reporting, signing
+from .approval import unsigned
+from .errors import LedgerError, SharekitError, UsageError
+from .history import KINDS
+from .integrity import Problem
 from .ledger import Ledger
-from .outcomes import totals
 from .recording import record_of
-from .run import load_run
-from .schema import GENESIS, OUTCOME_COLUMNS, PLAN_COLUMNS, digest, event_hash
+from .run import Run, load_run
+from .schema import OUTCOME_COLUMNS, PLAN_COLUMNS
+from .storage import is_ledger
+
+#: Events that bear on an outcome.
+_TELLING: Final = frozenset({*KINDS, "observed", "looked"})
+#: Rows that are named one by one; more are counted.
+_NAMED: Final = 20
+_UNFIT: Final = (
+    LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,11 @@ class Verdict:
         return not self.problems
 
 
-def verify(ledger: str | PathLike[str], *reports: str | PathLike[str]) -> Verdict:
+def verify(
+    ledger: str | PathLike[str],
+    *reports: str | PathLike[str],
+    signers: str | PathLike[str] | None = None,
+) -> Verdict:
     """Check a ledger, and report files made from it, for any change.
 
     Parameters
@@ -43,6 +59,9 @@ def verify(ledger: str | PathLike[str], *reports: str | PathLike[str]) -> Verdic
         The run's file.
     *reports : path
         Report files (xlsx, html, csv, json), each compared with a fresh one.
+    signers : path, optional
+        OpenSSH's allowed-signers file: then every approval must be signed by its reviewer, and
+        the run sealed by somebody in that file.
 
     Returns
     -------
@@ -53,7 +72,7 @@ def verify(ledger: str | PathLike[str], *reports: str | PathLike[str]) -> Verdic
     LedgerError
         If the file is no ledger at all.
     UsageError
-        If a report does not exist or is of no kind we make.
+        If a report does not exist or is of no kind we make, or signatures cannot be checked.
 
     Examples
     --------
@@ -63,83 +82,96 @@ def verify(ledger: str | PathLike[str], *reports: str | PathLike[str]) -> Verdic
     for report in reports:
         if not Path(report).is_file():
             raise UsageError(f"{report}: there is no such file.")
-    with Ledger.open(ledger) as book:
-        problems = list(_guarded(book, reports))
-        return Verdict(book.length, book.head, tuple(problems))
-
-
-def _guarded(book: Ledger, reports: tuple[str | PathLike[str], ...]) -> Iterator[tuple[str, str]]:
     try:
-        yield from _chain(book)
-        yield from _blobs(book)
-        yield from _rows(book)
-        yield from _counts(book)
+        with Ledger.open(ledger, checked=False) as book:
+            return Verdict(book.length, book.head, tuple(_guarded(book, reports, signers)))
+    except LedgerError as error:
+        if not is_ledger(ledger):
+            raise
+        return Verdict(0, "", (("file", str(error)),))
+
+
+def _guarded(
+    book: Ledger,
+    reports: tuple[str | PathLike[str], ...],
+    signers: str | PathLike[str] | None,
+) -> Iterator[Problem]:
+    found = 0
+    try:
+        for problem in chain(_in_ledger(book), _signatures(book, signers) if signers else ()):
+            found += 1
+            yield problem
         record = record_of(book) if reports else None
-    except SharekitError as error:
-        yield "ledger", str(error)
-        return
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except _UNFIT as error:
         # A ledger changed by hand can hold anything; what it cannot do is to pass.
-        yield "ledger", f"its contents do not fit together ({type(error).__name__}: {error})"
+        if not found:
+            yield "ledger", f"its contents do not fit together ({type(error).__name__}: {error})"
+        return
+    except UsageError:
+        raise
+    except SharekitError as error:
+        if not found:
+            yield "ledger", str(error)
         return
     for report in reports:
         if record is not None:
             yield from reporting.differences(record, Path(report))
 
 
-def _chain(book: Ledger) -> Iterator[tuple[str, str]]:
-    before = GENESIS
-    for number, (seq, at, kind, body, prev, link) in enumerate(book.raw_events(), 1):
-        if seq != number:
-            yield f"event {number}", f"missing; the next one there is {seq}"
-            return
-        if prev != before:
-            yield f"event {seq}", "does not follow on the event before it"
-        if event_hash(seq, at, kind, body, prev) != link:
-            yield f"event {seq}", f"its contents were changed ({kind})"
-        before = link
+def _in_ledger(book: Ledger) -> Iterator[Problem]:
+    alone = list(integrity.problems(book))
+    yield from alone
+    places = {where for where, _ in alone}
+    if not places - {"table rows"}:
+        yield from _outcomes(book)
 
 
-def _blobs(book: Ledger) -> Iterator[tuple[str, str]]:
-    named = set()
-    for seq, _, _, body, _, _ in book.raw_events():
-        for name, value in json.loads(body).items():
-            if name in _BLOB_FIELDS:
-                named.add(value)
-                try:
-                    book.get(value)
-                except SharekitError:
-                    yield f"event {seq}", f"its {name} {value[:12]}… is missing or was changed"
-    for name in sorted(book.blob_names() - named):
-        yield f"blob {name[:12]}…", "belongs to no event"
+def _signatures(book: Ledger, signers: str | PathLike[str]) -> Iterator[Problem]:
+    planned, sealed = book.last("planned"), book.last("sealed")
+    if planned is not None:
+        for at, what in unsigned(book, planned.body["fingerprint"], signers):
+            yield f"approval of {at}", what
+    if sealed is None:
+        yield "seal", "there is none, so the end may have been cut off"
+    elif why := signing.fault(sealed.body, signers, signing.SEAL):
+        yield f"event {sealed.seq} (sealed)", why
 
 
-_BLOB_FIELDS = frozenset(
-    {"blob", "rows_blob", "marks_blob", "findings_blob", "members", "vaults", "projects"}
-)
-
-
-def _rows(book: Ledger) -> Iterator[tuple[str, str]]:
-    for kind, columns, field in (
-        ("planned", PLAN_COLUMNS, "rows_digest"),
-        ("settled", OUTCOME_COLUMNS, "digest"),
-    ):
-        event = book.last(kind)
-        if event is not None and digest(book.read_rows(columns)) != event.body[field]:
-            yield "table rows", f"differs from what event {event.seq} ({kind}) recorded"
-
-
-def _counts(book: Ledger) -> Iterator[tuple[str, str]]:
-    run = load_run(book)
-    said = book.last("inventory")
+def _outcomes(book: Ledger) -> Iterator[Problem]:
+    """What follows from the events, row by row, against what the ledger holds."""
+    run, events = load_run(book), book.events()
+    said = integrity.last(events, "inventory")
     if said is not None and said.body["rows"] != len(run.rows):
         yield "rows", f"{len(run.rows)} outcomes for {said.body['rows']} input rows"
-    event = book.last("settled")
-    if event is None:
+    plan = frames.lines(run.plan.rows.reset_index(), PLAN_COLUMNS)
+    yield from _differing(run, PLAN_COLUMNS, plan, book)
+    settled = integrity.last(events, "settled")
+    if settled is None or any(e.kind in _TELLING for e in events[settled.seq :]):
         return
-    stored = totals((line[0] for line in book.read_rows(["outcome"])), spec.OUTCOMES)
-    if stored != event.body["counts"]:
-        yield "table rows", f"its counts are not those of event {event.seq}"
-    later = [e for e in book.events("intent", "answer", "observed") if e.seq > event.seq]
-    if not later and run.counts != event.body["counts"]:
-        yield f"event {event.seq}", "its counts do not follow from the events before it"
+    if run.counts != settled.body["counts"]:
+        yield f"event {settled.seq} (settled)", "its counts do not follow from the events before it"
+    if events[0].body["sharekit"] == __version__:  # another version may word a reason otherwise
+        yield from _differing(run, OUTCOME_COLUMNS, run.outcome_lines(), book)
+
+
+def _differing(
+    run: Run, columns: tuple[str, ...], should: Iterable[tuple[object, ...]], book: Ledger
+) -> Iterator[Problem]:
+    stored = {line[0]: line for line in book.read_rows(columns)}
+    differing = [(line, stored.get(line[0])) for line in should if stored.get(line[0]) != line]
+    for line, other in differing[:_NAMED]:
+        where = f"table rows, {_place(run, line[0])}"
+        if other is None:
+            yield where, "is missing"
+            continue
+        for name, wanted, told in zip(columns, line, other, strict=True):
+            if wanted != told:
+                yield f"{where}, {name}", f"says {told!r}, should say {wanted!r}"
+    if len(differing) > _NAMED:
+        yield "table rows", f"{len(differing) - _NAMED:,} more rows differ"
+
+
+def _place(run: Run, row_key: Any) -> str:
+    source = run.plan.findings.inventory.rows.loc[row_key]
+    sheet = ", ".join(filter(None, (str(source["file"]), str(source["sheet"]))))
+    return f"row_key {row_key} ({sheet}, row {source['row']})"

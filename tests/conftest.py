@@ -20,6 +20,7 @@ from sharekit.simulator.sample import Sample, build_sample, write_workbook
 FAST = sharekit.Settings(
     first_poll=0.05, last_poll=0.2, backoff=0.02, longest_wait=0.2, settle=0.1, job_timeout=30
 )
+REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -108,3 +109,19 @@ def world(tmp_path: Path, _simulator: Simulator) -> Callable[..., World]:
         return World(sample, _simulator, shares, config, tmp_path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, _simulator: Simulator) -> Path:
+    """The folder of a finished run and its reports: to be copied, not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    sample = build_sample(80, faulty=0.3)
+    shares = write_workbook(sample, folder / "shares.xlsx")
+    _simulator.reset(sample.seed, job_seconds=0.02)
+    clouds = sharekit.connect(config_file=_simulator.write_clouds_yaml(folder / "clouds.yaml"))
+    findings = sharekit.check(sharekit.read_inventory(shares), clouds)
+    plan = sharekit.plan(findings, folder / "run.ledger", chunk_size=5)
+    sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+    run = sharekit.submit(plan, clouds, settings=FAST)
+    sharekit.report(run, *(folder / name for name in REPORTS))
+    return folder

@@ -251,6 +251,66 @@ def test_status_beside_a_submit(world: Make) -> None:
         assert b"Another process is working on it" in shell("status", run).stdout
 
 
+def test_owner_on_another_machine(world: Make) -> None:
+    """A run that another machine left open is only taken over on request; readers always work."""
+    w = world(rows=4)
+    run = w.approved().path
+    owner = {"host": "elsewhere", "pid": 7, "user": "bob", "since": "2026-01-01T00:00:00Z"}
+    Path(f"{run}.owner").write_text(json.dumps(owner))
+    submit = ("submit", run, f"--clouds-yaml={w.config}")
+    refused = shell(*submit)
+    assert refused.returncode == 2
+    told = refused.stderr.replace(b"\n", b" ")
+    assert b"not closed by process 7 of bob on elsewhere since 2026-01-01T00:00:00Z (" in told
+    assert b"--take-over" in told
+    assert shell("status", run).returncode == 3
+    assert shell("verify", run).returncode == 0
+    assert shell(*submit, "--take-over").returncode == 0
+    assert sorted(p.name for p in run.parent.glob("run.ledger*")) == ["run.ledger"]
+
+
+def test_a_living_owner_is_never_taken_over(world: Make) -> None:
+    """While another process writes, --take-over is refused with its number, too."""
+    w = world(rows=4)
+    run = w.approved().path
+    with Ledger.open(run, write=True):
+        refused = shell("submit", run, f"--clouds-yaml={w.config}", "--take-over")
+    assert refused.returncode == 2
+    assert f"in use by process {os.getpid()}".encode() in refused.stderr
+    assert shell("submit", run, f"--clouds-yaml={w.config}").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals here")
+def test_terminal_closed(world: Make) -> None:
+    """Closing the terminal in mid-run ends it cleanly: settled, closed, and taken up again."""
+    w = world(rows=60, faults="latency=0.1")
+    run = w.approved(chunk_size=2).path
+    command = [sys.executable, "-c", _IN_A_TERMINAL, "submit", str(run), "--concurrency=1"]
+    terminal, end = os.openpty()
+    process = subprocess.Popen(
+        [*command, f"--clouds-yaml={w.config}"],
+        stdin=end, stdout=end, stderr=end, start_new_session=True,
+    )  # fmt: skip
+    os.close(end)
+    while not w.cloud.state()["log"]:
+        os.read(terminal, 1024)
+    os.close(terminal)
+    assert process.wait(60) == 3
+    with Ledger.open(run) as book:
+        assert [event.kind for event in book.events()[-2:]] == ["stopped", "settled"]
+    assert not list(run.parent.glob("run.ledger?*"))
+    w.cloud.set_faults(Faults())
+    assert shell("submit", run, f"--clouds-yaml={w.config}").returncode == 0
+    assert max(w.changed().values()) == 1
+
+
+_IN_A_TERMINAL = (
+    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "from sharekit.cli import main; main()"
+)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_is_taken_up(world: Make, number: signal.Signals) -> None:
     """Ctrl-C (or SIGTERM) in mid-run ends with exit 3; the same command then finishes the run."""

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import sharekit
-from sharekit.errors import ApprovalError, LedgerError, UsageError
+from sharekit import execution
+from sharekit.errors import ApprovalError, LedgerError, SharekitError, UsageError
 from sharekit.ledger import Ledger
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, World
@@ -120,7 +121,7 @@ def test_one_bad_image_fails_alone(world: Make) -> None:
     plan = w.approved(chunk_size=50)
     victim = plan.rows.iloc[3]
     clouds = w.connect()
-    original = sharekit.execution.take
+    original = execution.take
 
     def take_then_delete(*args: object, **kwargs: object) -> object:
         seen = original(*args, **kwargs)  # type: ignore[arg-type]
@@ -202,17 +203,82 @@ def test_a_lie_is_contradicted(world: Make) -> None:
 
 @pytest.mark.slow
 def test_job_that_never_ends(world: Make) -> None:
-    """A job that never ends leaves its rows unknown and the run unfinished; nothing is resent."""
+    """A job that never ends leaves its rows unknown; the next call sends them anew, once."""
     w = world(rows=8)
     plan = w.approved()
     w.cloud.set_faults(Faults.parse("job_hang=1"))
-    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, job_timeout=0.3))
+    impatient = replace(FAST, job_timeout=0.3)
+    run = sharekit.submit(plan, w.connect(), settings=impatient)
     assert run.counts["unknown"] == 8
     assert not run.finished
     sent = len(w.cloud.state()["log"])
-    again = sharekit.submit(plan, w.connect(), settings=replace(FAST, job_timeout=0.3))
+    assert sent == len(plan.chunks)
+    again = sharekit.submit(plan, w.connect(), settings=impatient)
     assert again.counts["unknown"] == 8
-    assert len(w.cloud.state()["log"]) == sent
+    assert len(w.cloud.state()["log"]) == 2 * sent
+    w.cloud.set_faults(Faults())
+    last = sharekit.submit(plan, w.connect(), settings=impatient)
+    assert last.counts["confirmed"] == 8
+    assert last.finished
+    assert_true_to(w, last)
+
+
+def test_late_job_that_ended_after_all(world: Make) -> None:
+    """A job that was late but did its work is settled by reading back; nothing is sent again."""
+    w = world(rows=8, job_seconds=0.6)
+    plan = w.approved()
+    slow = replace(FAST, job_timeout=0.05, settle=0.0, looks=1)
+    run = sharekit.submit(plan, w.connect(), settings=slow)
+    assert run.counts["unknown"] > 0
+    again = sharekit.submit(plan, w.connect(), settings=replace(FAST, settle=0.5, looks=6))
+    assert again.counts["confirmed"] == 8
+    assert len(w.cloud.state()["log"]) == len(plan.chunks)
+    assert_true_to(w, again)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("faults", ["p503=1", "p500=1", "cut_before=1", "cut_after=1,lie=1"])
+def test_a_cloud_that_is_down_stops_the_run(world: Make, faults: str) -> None:
+    """A cloud that fails everything stops the run early, with the reason, and no row fails."""
+    w = world(rows=300)
+    plan = w.approved(chunk_size=1)
+    clouds = w.connect()
+    original = execution.take
+
+    def take_then_fail(*args: object, **kwargs: object) -> object:
+        seen = original(*args, **kwargs)  # type: ignore[arg-type]
+        w.cloud.set_faults(Faults.parse(faults))
+        return seen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sharekit.execution.take", take_then_fail)
+        try:
+            run = sharekit.submit(plan, clouds, settings=replace(FAST, outage=0.0, attempts=4))
+        except SharekitError:  # reading back fails as well
+            run = sharekit.status(plan)
+    assert run.requests["submit"] < 150
+    assert run.counts["failed"] == 0
+    assert not run.finished
+    assert run.stopped
+    w.cloud.set_faults(Faults())
+    assert sharekit.submit(plan, clouds, settings=FAST).counts["confirmed"] == 300
+    assert max(w.changed().values()) == 1
+
+
+def test_canary(world: Make) -> None:
+    """The first chunk goes alone; when it is not confirmed nothing else goes, and it says why."""
+    w = world(rows=40)
+    plan = w.approved(chunk_size=5)
+    w.cloud.set_faults(Faults.parse("lie=1"))
+    careful = replace(FAST, canary=1)
+    run = sharekit.submit(plan, w.connect(), settings=careful)
+    assert len(w.cloud.state()["log"]) == 1
+    assert run.counts["pending"] == 40 - len(w.cloud.state()["log"][0]["images"])
+    assert "the canary" in run.stopped
+    w.cloud.set_faults(Faults())
+    again = sharekit.submit(plan, w.connect(), settings=careful)
+    assert again.finished
+    assert again.counts["pending"] == 0
 
 
 def test_no_right_stops_that_project_only(world: Make) -> None:
@@ -306,7 +372,7 @@ def test_second_process_is_kept_out(world: Make) -> None:
     plan = w.approved()
     with (
         Ledger.open(plan.path, write=True),
-        pytest.raises(LedgerError, match="in use by another process"),
+        pytest.raises(LedgerError, match=r"in use by process .* wait until it has ended"),
     ):
         sharekit.submit(plan, w.connect(), settings=FAST)
 

@@ -62,7 +62,7 @@ def test_together_or_not_at_all(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError):
             fail()
         assert [e.kind for e in book.events()] == ["kept"]
-        assert book.blob_names() == set()
+        assert list(book.blobs()) == []
         assert book.append("next", {}).seq == 2
 
 

@@ -12,33 +12,13 @@ import pytest
 
 import sharekit
 from sharekit.errors import LedgerError, UsageError
-from sharekit.simulator.process import start
-from sharekit.simulator.sample import build_sample, write_workbook
-from tests.conftest import FAST, World
-
-REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
-
-
-@pytest.fixture(scope="module")
-def _original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run and its reports."""
-    folder = tmp_path_factory.mktemp("finished")
-    sample = build_sample(80, faulty=0.3)
-    shares = write_workbook(sample, folder / "shares.xlsx")
-    with start(sample.seed, job_seconds=0.02) as cloud:
-        clouds = sharekit.connect(config_file=cloud.write_clouds_yaml(folder / "clouds.yaml"))
-        findings = sharekit.check(sharekit.read_inventory(shares), clouds)
-        plan = sharekit.plan(findings, folder / "run.ledger", chunk_size=5)
-        sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
-        run = sharekit.submit(plan, clouds, settings=FAST)
-    sharekit.report(run, *(folder / name for name in REPORTS))
-    return folder
+from tests.conftest import REPORTS, World
 
 
 @pytest.fixture
-def done(_original: Path, tmp_path: Path) -> tuple[Path, list[Path]]:
+def done(finished_run: Path, tmp_path: Path) -> tuple[Path, list[Path]]:
     """A copy of a finished run and its reports, to be tampered with."""
-    for path in _original.iterdir():
+    for path in finished_run.iterdir():
         shutil.copy(path, tmp_path)
     return tmp_path / "run.ledger", [tmp_path / name for name in REPORTS]
 

@@ -59,10 +59,16 @@ def differences(record: Record, path: str | PathLike[str]) -> list[Difference]:
     with TemporaryDirectory(prefix="sharekit-") as scratch:
         fresh = Path(scratch) / f"fresh{suffix}"
         FORMATS[suffix](record, fresh)
-        if _same_bytes(report, fresh):
-            return []
-        found = _in_workbook(report, fresh) if suffix == ".xlsx" else _in_lines(report, fresh)
-        return _limited(report.name, found)
+        return compared(report, fresh)
+
+
+def compared(report: Path, fresh: Path) -> list[Difference]:
+    """Return where a report differs from one that was made just now; see :func:`differences`."""
+    if _same_bytes(report, fresh):
+        return []
+    workbook = fresh.suffix == ".xlsx"
+    found = _in_workbook(report, fresh) if workbook else _in_lines(report, fresh)
+    return _limited(report.name, found)
 
 
 def _same_bytes(left: Path, right: Path) -> bool:

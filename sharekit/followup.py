@@ -1,0 +1,142 @@
+"""A run that follows on another: back to the state before, or once more what did not succeed.
+
+Both make a new plan in a new ledger, which is reviewed, approved and submitted like any other. The
+rows keep their addresses in the first input, and the new ledger names the first one by its head.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+
+from . import snapshot, spec
+from .checks import check
+from .clouds import Clouds
+from .errors import PlanError
+from .ledger import Ledger
+from .planning import Plan, plan
+from .run import KEY, Run, load_run
+from .spreadsheets import Inventory
+
+#: What is worth another try. What is pending or unknown may still be settled by the first run.
+_AGAIN = ("failed", "contradicted", "unknown")
+_MARKS = ("rule", "row_key", "source", "field", "value")
+
+
+def undo(
+    run: str | PathLike[str],
+    ledger: str | PathLike[str],
+    clouds: Clouds,
+    *,
+    chunk_size: int = spec.CHUNK_SIZE,
+    max_images: int | None = None,
+) -> Plan:
+    """Plan the way back: every image that a run changed, to the state that was recorded before.
+
+    Only images that are still as the run left them are planned. What cannot be undone is blocked,
+    row by row: no call brings a share back to pending.
+
+    Parameters
+    ----------
+    run : path
+        The ledger of the run to undo.
+    ledger : path
+        The new run's file, which must not exist yet.
+    clouds : Clouds
+        Access to the projects, to see how the images are now.
+    chunk_size, max_images : int
+        As for :func:`sharekit.plan`.
+
+    Raises
+    ------
+    PlanError
+        The run changed nothing, or the plan is too large.
+    LedgerError
+        There is no such ledger, or the new one exists.
+
+    Examples
+    --------
+    >>> undo("run.ledger", "back.ledger", connect("otc")).counts["planned"]  # doctest: +SKIP
+    412
+    """
+    first, head = _read(run)
+    chosen = first.rows.index[first.rows["outcome"] == "confirmed"]
+    if chosen.empty:
+        raise PlanError(f"{run}: the run changed nothing, so there is nothing to undo.")
+    rows, left = _rows(first, chosen), first.plan.rows.loc[chosen, "status"].to_numpy()
+    seen = snapshot.take(clouds, rows)
+    before = first.rows.loc[chosen, "before"].set_axis(rows.index)
+    now = rows[KEY].merge(seen.members, on=KEY, how="left")["state"].fillna(left[0])
+    possible = before.isin(spec.STATUSES)
+    moved = possible & (now.to_numpy() != left) & (now.to_numpy() != before)
+    moved &= rows["project_id"].isin(seen.projects["project_id"])
+    rows["status"] = before.where(possible, rows["status"])
+    marks = [("undo-pending", rows[~possible], before), ("undo-moved", rows[moved], now)]
+    inventory = _inventory(first, rows, marks)
+    findings = check(inventory, seen=seen, strict=first.plan.findings.strict)
+    origin = {"follows": head, "follows as": f"undo of {Path(run).name}"}
+    return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
+
+
+def retry(
+    run: str | PathLike[str],
+    ledger: str | PathLike[str],
+    clouds: Clouds | None = None,
+    *,
+    chunk_size: int = spec.CHUNK_SIZE,
+    max_images: int | None = None,
+) -> Plan:
+    """Plan once more what failed, was contradicted, or stayed unknown.
+
+    Parameters are those of :func:`undo`; without ``clouds``, ``submit`` looks first.
+
+    Raises
+    ------
+    PlanError
+        There is nothing to try again, or the plan is too large.
+    LedgerError
+        There is no such ledger, or the new one exists.
+
+    Examples
+    --------
+    >>> retry("run.ledger", "again.ledger").counts["planned"]  # doctest: +SKIP
+    7
+    """
+    first, head = _read(run)
+    chosen = first.rows.index[first.rows["outcome"].isin(_AGAIN)]
+    if chosen.empty:
+        raise PlanError(f"{run}: no row failed or stayed unknown, so there is nothing to retry.")
+    inventory = _inventory(first, _rows(first, chosen), [])
+    findings = check(inventory, clouds, strict=first.plan.findings.strict)
+    origin = {"follows": head, "follows as": f"retry of {Path(run).name}"}
+    return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
+
+
+def _read(run: str | PathLike[str]) -> tuple[Run, str]:
+    with Ledger.open(run) as book:
+        return load_run(book), book.head
+
+
+def _rows(first: Run, chosen: pd.Index) -> pd.DataFrame:
+    """Rows of the first inventory under new keys, with the values that were sent."""
+    rows = first.plan.findings.inventory.rows.loc[chosen].copy()
+    for name in spec.FIELDS:
+        rows[name] = first.plan.rows.loc[chosen, name].astype("str")
+    return rows.set_axis(pd.RangeIndex(len(rows), name="row_key"))
+
+
+def _inventory(
+    first: Run, rows: pd.DataFrame, marks: list[tuple[str, pd.DataFrame, pd.Series]]
+) -> Inventory:
+    lines = [
+        pd.DataFrame(
+            {"rule": rule, "row_key": hit.index.to_numpy("int64"), "source": hit["source"],
+             "field": "status", "value": values.loc[hit.index]}
+        )
+        for rule, hit, values in marks
+    ]  # fmt: skip
+    empty = first.plan.findings.inventory.marks[list(_MARKS)].head(0)
+    found = pd.concat([empty, *lines], ignore_index=True)[list(_MARKS)].astype(empty.dtypes)
+    return Inventory(rows, first.plan.findings.inventory.sources, found)

@@ -1,0 +1,83 @@
+"""How a run behaves, and when it gives up on a cloud that is down."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from time import monotonic
+
+from . import spec
+
+#: So many failures in a row at least, before a cloud is called down.
+_SOME = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run behaves; seconds where it is a time.
+
+    Attributes
+    ----------
+    concurrency : int
+        Requests under way at once.
+    attempts : int
+        How often one request is tried at passing faults.
+    patience : float
+        How long flow control (IMG.0060) may hold one request back.
+    job_timeout : float
+        After this a job that has not ended leaves its images ``unknown``, to be settled by reading
+        back. The next call looks once more, then sends what did not change in a new request.
+    backoff, longest_wait : float
+        The first and the longest wait between two tries.
+    settle, looks : float, int
+        A state that is not yet as it should be is read again so often, after so long.
+    rounds : int
+        How often images whose request was lost are sent anew after reading back.
+    failure_limit, failure_floor : float, int
+        Stop when this share of the images has failed, but not before this many have.
+    outage : float
+        Stop when for so long no request had a useful answer, and at least five had none.
+    canary : int
+        So many chunks go first, alone; only if each of their images is confirmed, the rest goes.
+    """
+
+    concurrency: int = 8
+    attempts: int = 8
+    patience: float = 1800.0
+    job_timeout: float = 900.0
+    first_poll: float = spec.FIRST_POLL_SECONDS
+    last_poll: float = spec.LAST_POLL_SECONDS
+    backoff: float = 0.5
+    longest_wait: float = 30.0
+    settle: float = 1.0
+    looks: int = 3
+    rounds: int = 5
+    failure_limit: float = 0.5
+    failure_floor: int = 100
+    outage: float = 60.0
+    canary: int = 0
+
+
+class Breaker:
+    """Tells a cloud that is down from one that stumbles: nothing useful came for too long."""
+
+    def __init__(self, outage: float) -> None:
+        self.outage = outage
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._since = 0.0
+
+    def good(self) -> None:
+        """A useful answer came, be it a no."""
+        self._failures = 0
+
+    def bad(self) -> bool:
+        """Nothing useful came; returns whether the cloud is down."""
+        with self._lock:
+            self._since = self._since if self._failures else monotonic()
+            self._failures += 1
+            return self._failures >= _SOME and monotonic() - self._since >= self.outage
+
+    def alone(self, tries: int) -> bool:
+        """Whether nothing but failures came while one request was tried so often."""
+        return self._failures >= tries

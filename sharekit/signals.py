@@ -1,0 +1,29 @@
+"""Being told to go: brought to an end as after Ctrl-C, whoever says it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from pathlib import Path
+from typing import NoReturn
+
+
+def end_cleanly() -> None:
+    """Let SIGTERM and a closed terminal (SIGHUP) do what Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, _hang_up)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _hang_up(*_: object) -> NoReturn:
+    """The terminal is gone, so nothing is written to it any more."""
+    with Path(os.devnull).open("wb") as nowhere:
+        for stream in (1, 2):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):
+                os.dup2(nowhere.fileno(), stream)
+    raise KeyboardInterrupt

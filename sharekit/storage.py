@@ -1,0 +1,167 @@
+"""The ledger's file: what it must be, how it is opened so that it lasts, and who may write."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+
+import sqlalchemy as sa
+import sqlalchemy.dialects.sqlite  # loaded now, not at the first connection
+from filelock import FileLock, Timeout
+from sqlalchemy.pool import StaticPool
+
+from .environment import user
+from .errors import LedgerError
+from .schema import APPLICATION_ID
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who writes to a ledger: a process on a machine, since a time (UTC)."""
+
+    host: str
+    pid: int
+    user: str
+    since: str
+
+    @classmethod
+    def here(cls) -> Owner:
+        """The process that asks."""
+        return cls(platform.node(), os.getpid(), user(), datetime.now(UTC).isoformat()[:19] + "Z")
+
+    @classmethod
+    def of(cls, path: str | PathLike[str]) -> Owner | None:
+        """Who left their name beside a ledger."""
+        try:
+            told = json.loads(_beside(path, "owner").read_text(encoding="utf-8"))
+            datetime.fromisoformat(told["since"])
+            return cls(**told)
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def __str__(self) -> str:
+        age = datetime.now(UTC) - datetime.fromisoformat(self.since)
+        minutes = max(0, int(age.total_seconds() // 60))
+        name = f" of {self.user}" if self.user else ""
+        return f"process {self.pid}{name} on {self.host} since {self.since} ({minutes} min)"
+
+
+class Claim:
+    """The right to write to a ledger, which one process has at a time; the kernel ends it, too."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.parent.is_dir():
+            raise LedgerError(f"{path}: the folder {path.parent} does not exist.")
+        self._lock = FileLock(_beside(path, "lock"), mode=0o600)
+        try:
+            self._take()
+        except Timeout:
+            owner = Owner.of(path)
+            raise LedgerError(
+                f"{path} is in use by {owner or 'another process'}: wait until it has ended, then "
+                "run this again."
+            ) from None
+        except OSError as error:
+            raise LedgerError(f"{path} cannot be written: {error.strerror}.") from None
+
+    def _take(self) -> None:
+        self._lock.acquire(timeout=0)
+        left = Owner.of(self.path)
+        # On this machine the lock itself proves that nobody writes; to others it need not reach.
+        if left is not None and left.host != platform.node():
+            self._lock.release()
+            raise LedgerError(
+                f"{self.path} was not closed by {left}. If that process is gone for sure, take it "
+                f"over: sharekit submit {self.path} --take-over"
+            )
+        with suppress(OSError):  # the name is a courtesy, the lock is what counts
+            _beside(self.path, "owner").write_text(json.dumps(asdict(Owner.here())))
+
+    def release(self) -> None:
+        """Let others write; leaves no files behind."""
+        for end in ("owner", "lock"):  # while still locked, so that nobody waits for a lost file
+            _beside(self.path, end).unlink(missing_ok=True)
+        self._lock.release()
+
+
+def take_over(path: str | PathLike[str]) -> None:
+    """Strike out the name of an owner on another machine who is gone; a live one here stays.
+
+    Raises
+    ------
+    LedgerError
+        If a process on this machine is writing to the ledger.
+    """
+    if is_busy(path):
+        raise LedgerError(f"{path} is in use by {Owner.of(path) or 'another process'}: it lives.")
+    _beside(path, "owner").unlink(missing_ok=True)
+
+
+def is_busy(path: str | PathLike[str]) -> bool:
+    """Whether another process on this machine has the ledger open for writing."""
+    beside = _beside(path, "lock")
+    if not beside.exists():
+        return False
+    try:
+        with FileLock(beside, timeout=0, mode=0o600):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+def _beside(path: str | PathLike[str], end: str) -> Path:
+    return Path(f"{path}.{end}")
+
+
+def connect(path: Path, mode: str) -> sa.Connection:
+    """Open the database in an SQLite mode: ``ro``, ``rw`` or ``rwc``."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=30),
+        poolclass=StaticPool,
+    )
+    return engine.connect()
+
+
+def make_durable(connection: sa.Connection, path: Path) -> None:
+    """See to it that a committed event is on disk, and that only its owner reads the file."""
+    # Write-ahead log with full sync: a committed event survives a power cut.
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.exec_driver_sql(f"PRAGMA {pragma}")
+    connection.rollback()
+    path.chmod(0o600)
+
+
+def is_ledger(path: str | PathLike[str]) -> bool:
+    """Whether a file says of itself that it is a ledger."""
+    with Path(path).open("rb") as file:
+        header = file.read(100)
+    return header[:15] == b"SQLite format 3" and header[68:72] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def must_be_ledger(path: Path) -> None:
+    """Raise LedgerError for anything that is no ledger."""
+    if not path.is_file():
+        raise LedgerError(f"{path}: there is no such ledger. `sharekit plan` makes one.")
+    try:
+        good = is_ledger(path)
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be read: {error.strerror}.") from None
+    if not good:
+        raise LedgerError(f"{path} is not a sharekit ledger. `sharekit plan` makes one.")
+
+
+def why(error: Exception) -> str:
+    """What the database said, without SQLAlchemy's words around it."""
+    return str(getattr(error, "orig", None) or error).rstrip(".")

@@ -1,0 +1,37 @@
+"""A short torture; `make torture` is the long one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.torture import KINDS, STEPS, Chamber, Tally, chamber, possible
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def room() -> Iterator[Chamber]:
+    """A planned run with a cloud of its own."""
+    with chamber() as made:
+        yield made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_lost(room: Chamber, kind: str) -> None:
+    """Hurt in any way, then submitted until done: every row one true outcome, nothing twice."""
+    if not possible(kind):
+        pytest.skip("not possible here: no right to mount a small disk, or no C compiler")
+    tally = Tally()
+    for seed in range(2):
+        assert room.torture(kind, seed, tally) == []
+    assert tally.runs == 2
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_every_step(room: Chamber, step: str) -> None:
+    """Killed at a named step: it dies there, and the next calls finish the run truly."""
+    tally = Tally()
+    assert room.torture("step", 0, tally, step=step) == []
+    assert tally.struck == 1
