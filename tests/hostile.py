@@ -339,7 +339,9 @@ def read(path: Path) -> dict[str, object]:
         told = "(read)"
     except InputError as error:
         told = str(error)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not ru_maxrss: a child inherits its parent's.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
     return {"told": told, "seconds": time.perf_counter() - started, "peak": peak}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharekit import spec
@@ -67,6 +67,7 @@ def history_of(rows: pd.DataFrame, roads: list[str], bad: set[str]) -> History:
     return history
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_exactly_one_outcome(data: st.DataObject) -> None:
     """Every row has one outcome of the closed list, and success only with proof."""
