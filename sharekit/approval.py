@@ -163,11 +163,10 @@ def unsigned(
 ) -> Iterator[tuple[str, str]]:
     """Yield the time of each valid approval without a good signature, and what is wrong."""
     valid = {approval.at for approval in approvals_of(book, fingerprint)}
-    before = book.raw_events()
     for event in book.events("approved"):
         if event.at in valid:
             fault = signing.fault(event.body, signers, signing.APPROVAL, event.body["reviewer"])
-            if not fault and event.body["after"] != before[event.seq - 2][5]:
+            if not fault and event.body["after"] != event.prev:
                 fault = "was signed for another run"
             if fault:
                 yield event.at, f"by {event.body['reviewer']} {fault}"

@@ -137,11 +137,7 @@ class History:
                 setattr(piece, name, body[name])
         piece.results.update(body.get("results", {}))
         if event.kind == "intent":
-            piece.attempts += 1
-            piece.first_sent = piece.first_sent or event.at
-            piece.images = tuple(body["images"])
-            self.requests["submit"] += 1
-            self.requests["retried"] += piece.attempts > 1
+            self._begin(piece, event)
         elif event.kind == "late":
             piece.late += 1
         elif event.kind == "split":
@@ -165,6 +161,14 @@ class History:
         if piece is None or state is None or (kind == "split" and not _partition(piece, body)):
             raise LedgerError(f"The ledger is damaged{where}: {kind!r} cannot follow there.")
         return state
+
+    def _begin(self, piece: Piece, event: Event) -> None:
+        piece.attempts += 1
+        piece.first_sent = piece.first_sent or event.at
+        if list(piece.images) != event.body["images"]:  # the same texts twice would cost memory
+            piece.images = tuple(event.body["images"])
+        self.requests["submit"] += 1
+        self.requests["retried"] += piece.attempts > 1
 
     def _split(self, piece: Piece, body: Mapping[str, Any]) -> None:
         for name, images in body["into"]:

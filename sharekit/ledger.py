@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -57,6 +58,9 @@ from .schema import (
     event_hash,
 )
 from .storage import Claim, connect, make_durable, must_be_ledger, why
+
+#: Events in memory at one time, where all of them are read.
+_PAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -99,13 +103,15 @@ class Ledger:
             raise
 
     def _begin(self, *, checked: bool) -> None:
-        lines = self.raw_events()
-        for where, what in broken(lines) if checked else ():
+        for where, what in broken(self.raw_events()) if checked else ():
             raise LedgerError(
                 f"{self.path} is damaged: {where} {what}. `sharekit verify` tells all."
             )
-        if lines:
-            self._seq, self._head = lines[-1][0], lines[-1][5]
+        query = sa.select(EVENTS.c.seq, EVENTS.c.hash).order_by(EVENTS.c.seq.desc()).limit(1)
+        with self._reading() as connection:
+            end = connection.execute(query).first()
+        if end:
+            self._seq, self._head = end.seq, end.hash
 
     # -- opening and closing -------------------------------------------------------------------
     @classmethod
@@ -212,20 +218,32 @@ class Ledger:
 
     def events(self, *kinds: str) -> list[Event]:
         """Every event in order, or only those of some kinds."""
-        query = sa.select(EVENTS).order_by(EVENTS.c.seq)
-        if kinds:
-            query = query.where(EVENTS.c.kind.in_(kinds))
-        with self._reading() as connection:
-            return [self._event(line) for line in connection.execute(query)]
+        return list(self.each(*kinds))
 
-    def raw_events(self) -> list[tuple[Any, ...]]:
-        """Every event just as it is stored: seq, at, kind, body, prev, hash."""
-        with self._reading() as connection:
-            return [tuple(r) for r in connection.execute(sa.select(EVENTS).order_by(EVENTS.c.seq))]
+    def each(self, *kinds: str) -> Iterator[Event]:
+        """Yield the same events, few of them at a time in memory."""
+        query = sa.select(EVENTS)
+        query = query.where(EVENTS.c.kind.in_(kinds)) if kinds else query
+        return map(self._event, self._pages(query))
 
-    def last(self, kind: str) -> Event | None:
-        """Return the latest event of a kind."""
-        query = sa.select(EVENTS).where(EVENTS.c.kind == kind).order_by(EVENTS.c.seq.desc())
+    def _pages(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+        query, seq = query.order_by(EVENTS.c.seq).limit(_PAGE), -sys.maxsize
+        while True:
+            with self._reading() as connection:
+                lines = connection.execute(query.where(EVENTS.c.seq > seq)).all()
+            yield from lines
+            if len(lines) < _PAGE:
+                return
+            seq = lines[-1].seq
+
+    def raw_events(self) -> Iterator[tuple[Any, ...]]:
+        """Yield every event just as it is stored: seq, at, kind, body, prev, hash."""
+        return map(tuple, self._pages(sa.select(EVENTS)))
+
+    def last(self, kind: str = "") -> Event | None:
+        """Return the latest event, or the latest of a kind."""
+        query = sa.select(EVENTS).order_by(EVENTS.c.seq.desc())
+        query = query.where(EVENTS.c.kind == kind) if kind else query
         with self._reading() as connection:
             line = connection.execute(query.limit(1)).first()
         return self._event(line) if line else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,8 @@ def load_record(path: str | PathLike[str]) -> Record:
 
 def record_of(book: Ledger) -> Record:
     """As :func:`load_record`, from an open ledger."""
-    run, events = load_run(book), book.events()
+    run = load_run(book)
+    timeline, first, last = _timeline(book.each()), book.last("created"), book.last()
     return Record(
         rows=_rows(run),
         findings=_findings(run),
@@ -99,16 +100,16 @@ def record_of(book: Ledger) -> Record:
                              columns=_SOURCE).astype(_types(_SOURCE, _SOURCE_TYPES)),
         approvals=_approvals(book, run.plan.fingerprint),
         reviews=_reviews(book, run),
-        timeline=_timeline(events),
-        environment=_environment(events),
+        timeline=timeline,
+        environment=_environment(book.each("created", "submitting")),
         counts=run.counts,
         requests=run.requests,
         fingerprint=run.plan.fingerprint,
         head=book.head,
-        events=len(events),
+        events=book.length,
         finished=run.finished,
-        created=events[0].at,
-        ended=events[-1].at,
+        created=first.at if first else "",
+        ended=last.at if last else "",
     )  # fmt: skip
 
 
@@ -235,7 +236,7 @@ def _reviews(book: Ledger, run: Run) -> pd.DataFrame:
     return pd.concat(parts).rename_axis("row_key").reset_index()[columns]
 
 
-def _timeline(events: list[Event]) -> pd.DataFrame:
+def _timeline(events: Iterable[Event]) -> pd.DataFrame:
     lines = [
         (
             pd.Timestamp(event.at),
@@ -265,7 +266,7 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number)
 
 
-def _environment(events: list[Event]) -> dict[str, str]:
+def _environment(events: Iterable[Event]) -> dict[str, str]:
     facts: dict[str, str] = {}
     for event in events:
         if event.kind == "created":

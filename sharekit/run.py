@@ -124,7 +124,7 @@ def clouds_of(path: str | PathLike[str]) -> list[str]:
 def load_run(book: Ledger, plan: Plan | None = None, history: History | None = None) -> Run:
     """As :func:`status`, from an open ledger; what the caller has read from it is not read anew."""
     plan = plan or load_from(book)
-    history = history or History(members(plan.rows), book.events())
+    history = history or History(members(plan.rows), book.each())
     looks = _looks(book)
     rows = settle(plan.rows, _blockers(plan), history, looks.drop(columns="moved"), _observed(book))
     stopped = book.events("submitting", "stopped")[-1:]
@@ -189,5 +189,7 @@ def _blockers(plan: Plan) -> pd.DataFrame:
 
 def _moved(rows: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
     moved = looks[looks["moved"] != ""]
-    planned = rows[rows["disposition"] == "planned"].reset_index()[["row_key", *KEY]]
+    # Few have moved: only rows of their images are looked at further.
+    maybe = (rows["disposition"] == "planned") & rows["image_id"].isin(moved["image_id"])
+    planned = rows.loc[maybe, KEY].reset_index()
     return planned.merge(moved, on=KEY).set_index("row_key")[["before", "moved"]]

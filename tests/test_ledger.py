@@ -43,7 +43,7 @@ def test_threads_share_one_chain(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        events = book.raw_events()
+        events = list(book.raw_events())
     assert [e[0] for e in events] == list(range(1, 401))
     assert all(e[4] == b[5] for b, e in pairwise(events))
 

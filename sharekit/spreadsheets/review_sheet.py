@@ -228,7 +228,9 @@ def _keys(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
     number = pa.array(rows.index.to_numpy(np.int64)).cast(TEXT)
     parts = [number, *(pa.array(rows[name]).cast(TEXT) for name in ("image_id", "project_id"))]
     texts = pc.binary_join_element_wise(*parts, pa.scalar("|", TEXT))
-    hashes = pd.util.hash_array(np.asarray(texts, dtype=object), hash_key=f"{fingerprint:0<16.16}")
+    hash_key = f"{fingerprint:0<16.16}"
+    # All texts differ, so that looking for equal ones first would only cost time.
+    hashes = pd.util.hash_array(np.asarray(texts, object), hash_key=hash_key, categorize=False)
     digits = np.frombuffer(hashes.astype(">u8").tobytes().hex().encode(), "S16").astype("S12")
     ends = pa.array(digits.astype("U12"), TEXT)
     pieces = (pa.scalar("r", TEXT), number, pa.scalar("-", TEXT), ends, pa.scalar("", TEXT))
