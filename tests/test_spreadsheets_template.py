@@ -8,7 +8,9 @@ import openpyxl
 import pytest
 
 from sharekit import spec
+from sharekit.checks import check
 from sharekit.errors import InputError
+from sharekit.rules import RULES
 from sharekit.spreadsheets import read_inventory, write_template
 from tests.workbooks import DIGITS, IMAGE, convert
 
@@ -38,7 +40,7 @@ def test_a_filled_template_is_read_completely(tmp_path: Path) -> None:
 def test_drop_downs_notes_and_text_columns(tmp_path: Path) -> None:
     """The sheet itself keeps people and programs from damaging a share."""
     book = openpyxl.load_workbook(write_template(tmp_path / "shares.xlsx"))
-    sheet, notes = book.worksheets
+    sheet, notes, example, rules_sheet = book.worksheets
     rules = {str(rule.sqref): rule.formula1 for rule in sheet.data_validations.dataValidation}
     assert rules == {
         "C2:C1048576": '"accepted,rejected"',
@@ -48,7 +50,22 @@ def test_drop_downs_notes_and_text_columns(tmp_path: Path) -> None:
     for cell in sheet[1]:
         assert cell.comment.text
         assert sheet.column_dimensions[cell.column_letter].number_format == "@"
-    assert notes.title == "Read me"
+    assert [notes.title, example.title] == ["Read me", "Example"]
+    assert [row[0].value for row in rules_sheet.iter_rows(min_row=2)] == list(RULES)
+
+
+def test_the_example_says_what_becomes_of_its_rows(tmp_path: Path) -> None:
+    """Under plain headers, each row of the example ends as its last column says."""
+    book = openpyxl.load_workbook(write_template(tmp_path / "a.xlsx"))
+    sheet = book["Example"]
+    for cell in sheet[1]:
+        cell.value = cell.value.removesuffix(" (example)")
+    book.remove(book["Shares"])
+    book.save(tmp_path / "b.xlsx")
+    rows = check(read_inventory(tmp_path / "b.xlsx")).rows["disposition"]
+    told = [cell.value.partition(":")[0].partition(" ")[0] for cell in sheet["F"][1:]]
+    words = {"planned": "planned", "repaired": "planned", "a": "duplicate", "blocked": "blocked"}
+    assert rows.tolist() == [words[word] for word in told]
 
 
 @pytest.mark.slow

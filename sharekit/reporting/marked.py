@@ -213,6 +213,10 @@ def _list(sheet: Worksheet, frame: pd.DataFrame, known: Mapping[str, object]) ->
     _header(sheet, list(frame.columns))
     for number, line in enumerate(frame.itertuples(index=False, name=None), start=2):
         severity = str(line[0]).rpartition(" ")[2]
+        # Programs that open a workbook do not all make rows as high as their texts.
+        told = zip(places, line, strict=True)
+        lines = (len(str(value)) // _WIDTHS[name] + 1 for name, value in told)
+        sheet.row_dimensions[number].height = 15 * min(max(lines), 8)
         for place, value in enumerate(line, start=1):
             _text(sheet.cell(number, place), value)
         sheet.cell(number, 1).fill = PatternFill("solid", fgColor=_MARKS[severity].fill)
@@ -224,6 +228,7 @@ def _list(sheet: Worksheet, frame: pd.DataFrame, known: Mapping[str, object]) ->
             _text(cell, where)
             cell.font = Font(name="Calibri", color="0B5CAD", underline="single")
             cell.hyperlink = Hyperlink(ref=cell.coordinate, location=f"'{quoted}'!{where}")
+    sheet.sheet_view.showGridLines = False
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = f"A1:{column_letter(len(places) - 1)}{len(frame) + 1}"
     for place, name in enumerate(frame.columns):

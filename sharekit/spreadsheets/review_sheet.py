@@ -191,6 +191,7 @@ def _prepare(sheet: Worksheet, formats: Mapping[str, Format], rows: int) -> None
     sheet.ignore_errors({"number_stored_as_text": f"A1:{column_letter(len(names) - 1)}{rows + 1}"})
     _print_wide(sheet)
     sheet.repeat_rows(0)
+    sheet.print_area(0, 0, rows, names.index("before"))
     place = names.index("decision")
     sheet.data_validation(
         1, place, rows, place,

@@ -15,10 +15,18 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from .. import spec
+from ..rules import RULES
 from .saving import save_new
 
 HEADER_FONT: Final = Font(name="Calibri", size=11, bold=True, color="FFFFFF")
 HEADER_FILL: Final = PatternFill("solid", fgColor="1F4E79")
+#: Light tints that stay apart for colour-blind eyes; the word stands beside or in the cell.
+_FILLS: Final = {
+    name: PatternFill("solid", fgColor=tint)
+    for name, tint in {
+        "planned": "D6E8F7", "repair": "D9EEFA", "warning": "FFF3C4", "error": "F9D2B8",
+    }.items()
+}  # fmt: skip
 LAST_ROW: Final = 1_048_576
 
 
@@ -89,7 +97,7 @@ _COLUMNS: Final = (
 
 
 def write_template(path: str | os.PathLike[str]) -> Path:
-    """Write an empty workbook for shares: columns, notes, drop-downs, a page of explanations.
+    """Write an empty workbook for shares: columns, notes, drop-downs, an example, every rule.
 
     Parameters
     ----------
@@ -116,6 +124,8 @@ def write_template(path: str | os.PathLike[str]) -> Path:
     book = Workbook()
     _fill_shares(book.worksheets[0])
     _fill_notes(book.create_sheet("Read me"))
+    _fill_example(book.create_sheet("Example"))
+    _fill_rules(book.create_sheet("Rules"))
     return save_new(book.save, path)
 
 
@@ -180,10 +190,54 @@ def _fill_notes(sheet: Worksheet) -> None:
         "Further columns of your own are welcome and are kept in every report.",
     ):
         sheet.append([line])
+    _lay_out(sheet, (26, 76, 46, 26, 40), len(_COLUMNS) + 1)
+
+
+def _fill_example(sheet: Worksheet) -> None:
+    # With these headers the sheet is no list of shares: what it shows must never be sent.
+    sheet.append([f"{column.field} (example)" for column in _COLUMNS[:5]] + ["what becomes of it"])
+    good = [column.example for column in _COLUMNS[:5]]
+    image, project = good[:2]
+    other, third, fourth = (image[:-2] + end for end in ("22", "a3", "f4"))
+    for line, mark in (
+        ([other, project, "accepted", "", "", "planned: sent once it is approved"], "planned"),
+        ([*good, "planned: a full-ECS image goes into a backup vault"], "planned"),
+        ([third.upper(), project, "Reject", "", "", "repaired beyond doubt; planned"], "repair"),
+        ([other, project, "accepted", "", "", "a duplicate: the first row carries it"], "warning"),
+        ([image[:-1], project, "accepted", "", "", "blocked: a digit is missing"], "error"),
+        ([image, "", "accepted", "", "", "blocked: no project"], "error"),
+        ([image, project, "maybe", "", "", "blocked: no decision"], "error"),
+        ([fourth, project, "accepted", "", "true", "blocked: a full-ECS image, no vault"], "error"),
+    ):
+        sheet.append(line)
+        sheet.cell(sheet.max_row, len(line)).fill = _FILLS[mark]
+    _lay_out(sheet, (40, 36, 18, 40, 22, 54), sheet.max_row)
+
+
+def _fill_rules(sheet: Worksheet) -> None:
+    sheet.append(["rule", "severity", "what it says", "what to do"])
+    for rule in RULES.values():
+        message = rule.message.replace("{field}", "the field")
+        sheet.append(
+            [rule.name, rule.severity, message, rule.suggestion.replace("{field}", "FIELD")]
+        )
+        sheet.cell(sheet.max_row, 2).fill = _FILLS.get(rule.severity, PatternFill())
+    _lay_out(sheet, (24, 12, 62, 72), sheet.max_row)
+    for number, row in enumerate(sheet.iter_rows(min_row=2), start=2):
+        lines = max(len(str(cell.value or "")) // 60 + 1 for cell in row)
+        sheet.row_dimensions[number].height = 15 * lines
+        for cell in row:
+            cell.alignment = Alignment(vertical="top", wrap_text=True)
+    sheet.auto_filter.ref = sheet.dimensions
+
+
+def _lay_out(sheet: Worksheet, widths: tuple[int, ...], last_row: int) -> None:
     style_header(sheet)
     print_wide(sheet)
-    for letter, width in zip("ABCDE", (26, 76, 46, 26, 40), strict=True):
-        sheet.column_dimensions[letter].width = width
-    for row in sheet.iter_rows(min_row=2, max_row=len(_COLUMNS) + 1):
+    sheet.freeze_panes = "A2"
+    sheet.sheet_view.showGridLines = False
+    for index, width in enumerate(widths, start=1):
+        sheet.column_dimensions[get_column_letter(index)].width = width
+    for row in sheet.iter_rows(min_row=2, max_row=last_row):
         for cell in row:
             cell.number_format = "@"
