@@ -26,6 +26,9 @@ _QUOTES = r"^(urn:uuid:|[{(\[<\"'`\x{201c}\x{2018}])+|[})\]>\"'`\x{201d}\x{2019}
 _SCIENTIFIC = r"[+-]?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"
 _UNDASHED = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
 
+#: What names a share.
+_SHARE: Final = ("image_id", "project_id")
+
 Keys = npt.NDArray[np.int64]
 
 
@@ -46,44 +49,66 @@ class Found:
     detail: pd.Series | None = None
 
 
-def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found]]:
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A column as its distinct values, and for each row which of them it has."""
+
+    codes: Keys
+    words: pd.Series
+
+    @classmethod
+    def of(cls, values: pd.Series) -> Coded:
+        """Number the distinct values of a column."""
+        codes, words = pd.factorize(values)
+        return cls(codes, pd.Series(words, dtype="str"))
+
+    def with_words(self, words: pd.Series) -> Coded:
+        """Put other values in place of the distinct ones; some of them may be equal."""
+        again = Coded.of(words)
+        return Coded(again.codes[self.codes], again.words)
+
+
+def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str, Coded]]:
     """Return every row with its values as the API wants them, and what was found on the way.
 
     The frame has the inventory's index; columns ``source``, ``row`` and the fields of
-    :data:`sharekit.spec.FIELDS` (str). A value that is wrong stays as it is.
+    :data:`sharekit.spec.FIELDS` (str). A value that is wrong stays as it is. Last come the
+    distinct values of ``image_id`` and ``project_id``, numbered.
     """
     raw = inventory.rows
     rows = raw[["source", "row"]].copy()
+    coded: dict[str, Coded] = {}
     found = _marked(inventory)
     spoiled = {
         field: {int(key) for f in found if f.field == field and _bad(f) for key in f.keys}
         for field in spec.FIELDS
     }
     for field in spec.FIELDS:
-        # Images and names are nearly all different; of the rest, a few values fill all rows.
-        look = _CELLS.get(field, _plain)
-        rows[field], more = (
-            look(raw[field], field) if field in ("image_id", "name") else _few(raw[field], field)
-        )
+        if field == "name":  # all different, and nobody compares them
+            rows[field], more = _plain(raw[field], field)
+        else:
+            rows[field], more, numbered = _distinct(raw[field], field)
+            if field in _SHARE:
+                coded[field] = numbered
         if field in spec.MANDATORY:
             more += _missing(inventory, rows, field)
         found += [_without(f, spoiled[field]) for f in more]
-    return rows, _swapped([f for f in found if _says(f)])
+    return rows, _swapped([f for f in found if _says(f)]), coded
 
 
-def _few(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
+def _distinct(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found], Coded]:
     """Look at each distinct value once, then say it of all rows that have it."""
-    codes, distinct = pd.factorize(raw)
-    words = pd.Series(distinct, dtype="str")
-    fixed, hits = _CELLS.get(field, _plain)(words, field)
+    coded = Coded.of(raw)
+    fixed, hits = _CELLS.get(field, _plain)(coded.words, field)
     found = []
     for f in hits:
-        hit = np.zeros(len(words), dtype=bool)
+        hit = np.zeros(len(fixed), dtype=bool)
         hit[f.keys] = True
-        found.append(replace(f, keys=raw.index.to_numpy(dtype="int64")[hit[codes]]))
-    if fixed.equals(words):
-        return raw, found
-    return pd.Series(fixed.array.take(codes), index=raw.index), found
+        found.append(replace(f, keys=raw.index.to_numpy(dtype="int64")[hit[coded.codes]]))
+    if fixed.equals(coded.words):
+        return raw, found, coded
+    values = pd.Series(fixed.array.take(coded.codes), index=raw.index)
+    return values, found, coded.with_words(fixed)
 
 
 def _plain(raw: pd.Series, _: str) -> tuple[pd.Series, list[Found]]:

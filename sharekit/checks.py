@@ -131,14 +131,14 @@ def check(
     >>> import sharekit
     >>> findings = sharekit.check(sharekit.read_inventory("shares.xlsx"))  # doctest: +SKIP
     """
-    rows, found = normalise(inventory)
+    rows, found, coded = normalise(inventory)
     skipped = _decide(rows, decisions)
     if decisions is not None:
         # The reviewer's word stands in place of whatever the status cell held.
         found = [_spare(f, decisions.index.to_numpy()) if f.field == "status" else f for f in found]
     found += shares.vault_rules(rows)
     rows["before"] = ""
-    pairs = shares.shares_of(rows)
+    pairs = shares.shares_of(coded["image_id"], coded["project_id"])
     if seen is None and clouds is not None:
         seen = snapshot.take(clouds, rows[pairs.legal], progress)
     if seen is not None:

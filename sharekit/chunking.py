@@ -30,12 +30,16 @@ _REPEATED: Final = 4
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """Rows in the order of sending, with their chunks' numbers and where each request begins."""
+    """Rows in the order of sending, with their chunks' numbers and where each request begins.
+
+    ``legal`` says whether every image ID is one, so that it stands in JSON as it is.
+    """
 
     rows: pd.DataFrame
     places: Places
     chunk: Places
     starts: Places
+    legal: bool
 
     @functools.cached_property
     def images(self) -> pa.Array:
@@ -60,8 +64,7 @@ class Cut:
         """Yield the images of each request as JSON."""
         if not len(self.starts):
             return
-        legal = pc.match_substring_regex(self.images, rf"\A(?:{spec.UUID})\z")
-        if not pc.all(legal).as_py():  # only a ledger from elsewhere holds such a plan
+        if not self.legal:  # only a ledger from elsewhere holds such a plan
             texts = self.images.to_pylist()
             pairs = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
             yield from (canonical(texts[start:end]) for start, end in pairs)
@@ -94,24 +97,24 @@ def cut_into_chunks(rows: pd.DataFrame, size: int) -> tuple[pd.DataFrame, Cut]:
     """
     places = _planned(rows)
     kind = _kinds(rows)[places]
-    order = _order(rows, places, kind)
+    order, legal = _order(rows, places, kind)
     places, kind = places[order], kind[order]
     chunk, starts = _numbered(kind, size)
     numbers = np.zeros(len(rows), dtype="int64")
     numbers[places] = chunk
     rows = rows.assign(chunk=pd.arrays.IntegerArray(numbers, numbers == 0))
-    return rows, Cut(rows, places, chunk, starts)
+    return rows, Cut(rows, places, chunk, starts, legal)
 
 
 def cut_of(rows: pd.DataFrame) -> Cut:
     """Find the requests by the numbers that the rows have."""
     places = _planned(rows)
     chunk, kind = rows["chunk"].to_numpy("int64", na_value=0)[places], _kinds(rows)[places]
-    order = _order(rows, places, chunk)
+    order, legal = _order(rows, places, chunk)
     chunk, kind = chunk[order], kind[order]
     # A new request begins with every change, so that no row of a chunk can differ unseen.
     begins = np.append(True, (chunk[1:] != chunk[:-1]) | (kind[1:] != kind[:-1]))[: len(chunk)]
-    return Cut(rows, places[order], chunk, np.flatnonzero(begins))
+    return Cut(rows, places[order], chunk, np.flatnonzero(begins), legal)
 
 
 def fingerprint(rows: pd.DataFrame) -> str:
@@ -137,18 +140,24 @@ def _kinds(rows: pd.DataFrame) -> Places:
     return np.asarray(rows.groupby(list(COMMON), sort=True).ngroup(), dtype=np.int64)
 
 
-def _order(rows: pd.DataFrame, places: Places, first: Places) -> Places:
-    """Sort rows by a number, then by the image's ID."""
+def _order(rows: pd.DataFrame, places: Places, first: Places) -> tuple[Places, bool]:
+    """Sort rows by a number, then by the image's ID; tell whether all of these are legal."""
     images = rows["image_id"].take(places)
     codes, words = pd.factorize(images)
+    legal = _all_legal(pa.array(words))
     if len(words) * _REPEATED < len(codes):
         # Where images repeat, sorting each of them once and then numbers takes half the time.
         rank = np.empty(len(words), dtype=np.int64)
         rank[pc.sort_indices(pa.array(words)).to_numpy()] = np.arange(len(words))
-        return np.argsort(first * len(words) + rank[codes], kind="stable")
+        return np.argsort(first * len(words) + rank[codes], kind="stable"), legal
     keys = pa.table({"first": pa.array(first), "image_id": pa.array(images)})
     order = pc.sort_indices(keys, [("first", "ascending"), ("image_id", "ascending")])
-    return np.asarray(order, dtype=np.int64)
+    return np.asarray(order, dtype=np.int64), legal
+
+
+def _all_legal(images: pa.Array | pa.ChunkedArray) -> bool:
+    legal = pc.match_substring_regex(images, rf"\A(?:{spec.UUID})\z")
+    return bool(pc.all(legal).as_py())
 
 
 def _numbered(kind: Places, size: int) -> tuple[Places, Places]:

@@ -13,6 +13,7 @@ from time import monotonic
 import pandas as pd
 
 from . import approval, frames, spec
+from .cells import Coded
 from .chunking import members
 from .clouds import Clouds
 from .environment import environment
@@ -338,11 +339,9 @@ class _Submission:
 def _looks(planned: pd.DataFrame, seen: Snapshot, *, strict: bool) -> pd.DataFrame:
     """What a fresh look says of planned rows: where they stand, and whether they go."""
     fresh = planned.copy()
-    found = [
-        f
-        for f in cloud_rules(fresh, shares_of(fresh), seen)
-        if severity(f.rule, strict=strict) == "error"
-    ]
+    pairs = shares_of(Coded.of(fresh["image_id"]), Coded.of(fresh["project_id"]))
+    said = cloud_rules(fresh, pairs, seen)
+    found = [f for f in said if severity(f.rule, strict=strict) == "error"]
     looks = planned[KEY].assign(before=fresh["before"], outcome="", code="", reason="", moved="")
     already = fresh["before"] == planned["status"]
     looks["outcome"] = looks["outcome"].where(~already, "already")

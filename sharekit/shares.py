@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from . import spec
-from .cells import Found, Keys, keys_of, matches
+from .cells import Coded, Found, Keys, keys_of, matches
 from .snapshot import Snapshot
 
 #: Row keys -> where they stand, as an array of text.
@@ -25,19 +25,15 @@ class Shares:
     numbers: npt.NDArray[np.int64]
 
 
-def shares_of(rows: pd.DataFrame) -> Shares:
+def shares_of(images: Coded, projects: Coded) -> Shares:
     """Look at each distinct image and project once, and number their pairs."""
-    images, image_legal, _ = _numbered(rows["image_id"], spec.UUID)
-    projects, project_legal, count = _numbered(rows["project_id"], spec.PROJECT)
-    return Shares(image_legal & project_legal, images * count + projects)
+    legal = _legal(images, spec.UUID) & _legal(projects, spec.PROJECT)
+    return Shares(legal, images.codes * len(projects.words) + projects.codes)
 
 
-def _numbered(
-    values: pd.Series, pattern: str
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], int]:
-    codes, seen = pd.factorize(values)
-    legal = matches(pd.Series(seen, dtype="str"), pattern).to_numpy(dtype=bool)
-    return codes, legal[codes], len(seen)
+def _legal(coded: Coded, pattern: str) -> npt.NDArray[np.bool_]:
+    legal: npt.NDArray[np.bool_] = matches(coded.words, pattern).to_numpy(dtype=bool)[coded.codes]
+    return legal
 
 
 def vault_rules(rows: pd.DataFrame) -> list[Found]:

@@ -84,9 +84,18 @@ class Grid:
 
 def text_column(values: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
     """Make a column of :data:`TEXT` without nulls, sharing memory where it can."""
-    filled = pc.fill_null(values, "") if values.null_count else values
-    cast = filled.cast(TEXT)
-    return cast if isinstance(cast, pa.ChunkedArray) else pa.chunked_array([cast])
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    return pa.chunked_array([_without_nulls(chunk.cast(TEXT)) for chunk in chunks], TEXT)
+
+
+def _without_nulls(values: pa.Array) -> pa.Array:
+    """Let nulls be blank, without a copy where no text lies hidden under one."""
+    if not values.null_count:
+        return values
+    _, ends, text = values.buffers()
+    bare = pa.Array.from_buffers(TEXT, len(values), [None, ends, text], offset=values.offset)
+    lengths = (pc.sum(pc.binary_length(array)) for array in (bare, values))
+    return bare if len({length.as_py() or 0 for length in lengths}) == 1 else values.fill_null("")
 
 
 def constant(value: str, length: int) -> pa.Array:
