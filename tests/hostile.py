@@ -245,6 +245,11 @@ def _(path: Path) -> None:
     xlsx(path, data(row(1, *HEADER), plain(2), last, plain(3)))
 
 
+@hostile("lying.xlsx", "stretches to cell XFD1048576")
+def _(path: Path) -> None:
+    xlsx(path, data(row(1, *HEADER), plain(2), row(3, value("XFD1048576", "1"))))
+
+
 @hostile("quoted.xlsx", "stretches to cell XFD1048576")
 def _(path: Path) -> None:
     last = "<row r='1048576'><c r='XFD1048576'><v>1</v></c></row>"

@@ -173,8 +173,8 @@ def test_the_quick_look_agrees_on_any_sheet(
 
 FRAGMENTS = st.lists(
     st.sampled_from(
-        ["<row", "<c", "<col", "</c>", ' r="', " r='", "1", "12", "123", "A", "B", "C", "AB", '"',
-         ">", "/>", " ", "\n", "<!--", "<?x", "v", "=", "é"]
+        ["<row", "<c", "<col", "</c>", ' r="', " r='", "0", "1", "12", "123", "9", "A", "B", "C",
+         "AB", '"', ">", "/>", " ", "\n", "<!--", "<?x", "v", "=", "é"]
     ),
     max_size=12,
 )  # fmt: skip

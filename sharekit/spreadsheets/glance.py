@@ -29,6 +29,7 @@ _COLUMN: Final = re.compile(rb'<c r="([A-Z]{1,3})[0-9]')
 _FILLED: Final = (
     rb'<c r="(%s)[0-9]+"[^>]*[^>/]>\s*(?:<f[^<]*(?:/>|</f>))?\s*<(?:v>[^<]|is><t[^>]*[^>/]?>[^<])'
 )
+_CELL_ROW: Final = re.compile(rb'<c r="[A-Z]{1,3}([0-9]+)"')
 _ROW: Final = re.compile(rb'<row r="([0-9]+)"')
 _HIDDEN: Final = re.compile(rb"""<row r="([0-9]+)"[^>&]*?\shidden\s*=\s*["'](1|true)["']""")
 #: A formula that no value follows; only a sheet that has one needs a closer look.
@@ -86,8 +87,9 @@ class Glance:
 
     @property
     def lowest(self) -> int:
-        """No row stands below this one."""
-        return min(int("9" * len(str(self.bottom))), _LAST_ROW)
+        """No row stands below this one: the first digit of ``bottom``, and nines."""
+        text = str(self.bottom)
+        return min(int(text[0] + "9" * (len(text) - 1)), _LAST_ROW)
 
     @property
     def note(self) -> FinePrint:
@@ -115,9 +117,11 @@ def extent(stream: IO[bytes]) -> tuple[int, int, int]:
     bottom = right = filled = 0
     for block in _blocks(stream, Glance()):
         found = _NOT_BLANK.findall(block)
-        columns = {column_index(name.decode()) + 1 for name, _ in found}
-        bottom = max([bottom, *(int(number) for _, number in found)])
-        right = max([right, *columns])
+        if not found:
+            continue
+        names, numbers = map(set, zip(*found, strict=True))
+        right = max(right, *(column_index(name.decode()) + 1 for name in names))
+        bottom = max(bottom, *map(int, numbers))
         filled += len(found)
     return bottom, right, filled
 
@@ -197,12 +201,11 @@ class _Look:
 
     def narrow(self) -> None:
         """Expect no row or column much beyond those seen; the first that comes is looked at."""
-        columns = _up_to(self.seen.right)
-        digits = len(str(self.seen.bottom))
+        columns, rows = _up_to(self.seen.right), _numbers(self.seen.lowest).encode()
         self.odd = re.compile(
-            rb'<(?:row(?! r="[0-9]{1,%d}")|c(?! r="%b[0-9])[\s/>]|[!?])' % (digits, columns)
+            rb'<(?:row(?! r="%b")|c(?! r="%b%b")[\s/>]|[!?])' % (rows, columns, rows)
         )
-        self.quick = _without_lookahead(self.seen.right, digits)
+        self.quick = _without_lookahead(self.seen.right, self.seen.lowest)
 
     def at(self, block: bytes) -> None:
         """Take in a block of whole rows."""
@@ -233,6 +236,8 @@ class _Look:
         elif found.startswith(b"<c"):
             columns = {column_index(name.decode()) + 1 for name in set(_COLUMN.findall(block))}
             seen.right = max([seen.right, *columns])
+            # A cell may say that it stands in another row than the one it is written in.
+            seen.bottom = max([seen.bottom, *map(int, set(_CELL_ROW.findall(block)))])
             if seen.first != 0:
                 self.filled(block, b"[A-Z]{1,3}")
         wider = (seen.bottom, seen.right) != known
@@ -274,15 +279,30 @@ class _Look:
                 self.seen.unvalued.append((int(cell[2]) - 1, place))
 
 
-def _without_lookahead(right: int, digits: int) -> str:
+def _numbers(lowest: int) -> str:
+    """Write a pattern for row numbers up to one of the kind that ``Glance.lowest`` is.
+
+    >>> _numbers(9), _numbers(3999)
+    ('(?:[1-9])', '(?:[1-3][0-9]{3}|[0-9]{1,3})')
+    """
+    if not lowest:
+        return "(?!)"
+    first, rest = str(lowest)[0], len(str(lowest)) - 1
+    return f"(?:[1-{first}][0-9]{{{rest}}}|[0-9]{{1,{rest}}})" if rest else f"(?:[1-{first}])"
+
+
+def _without_lookahead(right: int, lowest: int) -> str:
     """Write the same pattern for RE2, which takes half the time; ``""`` for wide sheets."""
-    if not 0 < right <= 26:
+    if not 0 < right <= 26 or lowest < 1:
         return ""
-    beyond = f"^A-{column_letter(right - 1)}"
-    start = r'[^ ]| [^r]| r[^=]| r=[^"]'
-    number = f'[0-9]{{0,{digits}}}[^0-9"]|[0-9]{{{digits + 1}}}|"'
-    in_cell = rf'[\t\r\n/>]| (?:[^r]|r(?:[^=]|=(?:[^"]|"(?:[{beyond}]|[A-Z][^0-9]))))'
-    return rf'<(?:[!?]|row(?:{start}| r="(?:{number}))|c(?:{in_cell}))'
+    first, digits = int(str(lowest)[0]), len(str(lowest))
+    begin = r'[^ ]| [^r]| r[^=]| r=[^"]'
+    higher = f"[0{first + 1}-9]" if first < 9 else "0"
+    number = f'[^0-9]|[0-9]+[^0-9"]|[0-9]{{{digits + 1}}}|{higher}[0-9]{{{digits - 1}}}"'
+    letters = f"A-{column_letter(right - 1)}"
+    place = f"[^{letters}]|[{letters}](?:{number})"
+    cell = rf'[\t\n\r\f\v/>]| (?:[^r]|r(?:[^=]|=(?:[^"]|"(?:{place}))))'
+    return rf'<(?:[!?]|row(?:{begin}| r="(?:{number}))|c(?:{cell}))'
 
 
 def _matches(block: bytes, pattern: str) -> bool:
