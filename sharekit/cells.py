@@ -247,7 +247,12 @@ def _marked(inventory: Inventory) -> list[Found]:
             none = np.array([], dtype="int64")
             found.append(Found(name, none, column, None, note, int(str(source))))
         else:
-            found.append(Found(name, group["row_key"].to_numpy("int64"), column, values))
+            detail = None
+            if name == "look-alike":  # what the cell holds, and which of its letters it is
+                parts = values.str.partition(": ")
+                values, detail = parts[0], parts[2]
+            keys = group["row_key"].to_numpy("int64")
+            found.append(Found(name, keys, column, values, detail=detail))
     return found
 
 

@@ -11,7 +11,9 @@ _LIKE: Final = str.maketrans(
     "\u0430\u0410\u0412\u0432\u0441\u0421\u0435\u0415\u0501\u0500\u03b1\u0391\u0392\u03f2\u03f9\u0395"
     "\u0417\u0437\u041e\u043e\u03bf\u039f\u0431\u042c\u044c",
     "aabbcceeddaabcce3300006bb",
-)
+) | str.maketrans("OolI", "0011")
+#: The letters of our own alphabet among them.
+TYPED: Final = "[OolI]"
 
 
 def disguised(text: str, grammar: str) -> str:
@@ -21,6 +23,8 @@ def disguised(text: str, grammar: str) -> str:
     --------
     >>> disguised("9\N{CYRILLIC SMALL LETTER A}f", "[0-9a-f]{3}")
     '9\u0430f: character 2 is CYRILLIC SMALL LETTER A, not a'
+    >>> disguised("9lf", "[0-9a-f]{3}")
+    '9lf: character 2 is LATIN SMALL LETTER L, not 1'
     >>> disguised("9af", "[0-9a-f]{3}"), disguised("\N{CYRILLIC SMALL LETTER ZHE}", "[0-9a-f]")
     ('', '')
     """
@@ -28,7 +32,8 @@ def disguised(text: str, grammar: str) -> str:
     bare = latin.strip()
     if len(latin) != len(text) or not _is_id(bare, grammar):
         return ""
-    odd = [i for i, letter in enumerate(text) if not letter.isascii() and not letter.isspace()]
+    pairs = enumerate(zip(text, latin, strict=True))
+    odd = [i for i, (letter, meant) in pairs if letter.lower() != meant and not letter.isspace()]
     first = odd[0] if odd else len(text)
     if not odd:
         return ""

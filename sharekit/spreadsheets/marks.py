@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .. import spec
 from .grid import TEXT
-from .lookalikes import disguised
+from .lookalikes import TYPED, disguised
 from .part import Part
 from .values import as_text, type_rule
 
@@ -141,8 +141,9 @@ def _look_alikes(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
         if field not in odd:
             continue
         ascii_only = np.asarray(pc.string_is_ascii(odd[field].texts), bool)
-        foreign = odd[field].positions[~ascii_only]
-        texts = odd[field].texts.filter(pa.array(~ascii_only)).to_pylist()
+        suspect = ~ascii_only | odd[field].matching(TYPED)
+        foreign = odd[field].positions[suspect]
+        texts = odd[field].texts.filter(pa.array(suspect)).to_pylist()
         told = {i: told for i, text in zip(foreign.tolist(), texts, strict=True)
                 if (told := disguised(text, spec.GRAMMAR[field]))}  # fmt: skip
         yield _Mark("look-alike", np.array([*told], np.int64), field, [*told.values()])
