@@ -93,17 +93,19 @@ class Cloud:
             )
 
     # -- what the project sees -----------------------------------------------------------------
-    def shares(self, state: str) -> Iterator[ImageShare]:
+    def shares(self, state: str, *, hidden: bool = False) -> Iterator[ImageShare]:
         """List every image shared with this project that is in a state, page by page.
 
-        Images the project owns itself are listed too (both APIs show them under ``pending``);
+        ``hidden`` images (``os_hidden``) are in no other listing; IMS does not know them. Images
+        the project owns itself are listed too (both APIs show them under ``pending``);
         the caller tells them by ``owner``.
         """
         if self.resolve_api() == "batch":
             url = f"{self.ims}/v2/cloudimages"
             extra: dict[str, object] = {"__imagetype": "shared"}
         else:
-            url, extra = f"{self.image}/v2/images", {}
+            url = f"{self.image}/v2/images"
+            extra = {"os_hidden": "true"} if hidden else {}
         params = {
             "member_status": state,
             "visibility": "shared",

@@ -14,7 +14,7 @@ import yaml
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from openstack import exceptions as sdk
-from openstack.config.loader import OpenStackConfig
+from openstack.config.loader import SECURE_FILES, OpenStackConfig
 
 from .. import __version__
 from ..errors import CloudError, SignInError, UsageError
@@ -78,12 +78,21 @@ def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
             files = None if config_file is None else [str(config_file)]
             return OpenStackConfig(
                 config_files=files,
+                secure_files=_secure_files(config_file),
                 app_name="sharekit",
                 app_version=__version__,
                 session_constructor=_RoomySession,
             )
     except Exception as error:  # noqa: BLE001 - openstacksdk lets YAML errors through as they are
         raise UsageError(f"clouds.yaml cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _secure_files(config_file: str | PathLike[str] | None) -> list[str] | None:
+    """The secrets stand beside the file they belong to, or where openstacksdk looks for them."""
+    if config_file is None:
+        return None
+    beside = [Path(config_file).with_name(f"secure.{kind}") for kind in ("yaml", "yml", "json")]
+    return [*map(str, beside), *SECURE_FILES]
 
 
 def _entries(config_file: Path) -> list[str]:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from html import unescape
+from math import inf
 from re import sub
-from time import time
+from time import monotonic, time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,6 +48,7 @@ class Transport:
     read_attempts: int = 6
     sleep: Callable[[float], None] = tenacity.nap.sleep
     _signing_in: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _good_at: float = field(default=-inf, repr=False)
 
     def call(
         self, method: str, url: str, *, body: object = None, token: str = "", **params: Any
@@ -100,22 +102,33 @@ class Transport:
         return retrying(self.get, url, **params)
 
     def get(self, url: str, **params: Any) -> Reply:
-        """GET once; if the token is refused, sign in anew and try once more."""
-        before = self._token()
-        try:
-            return self.call("GET", url, token=before, **params)
-        except Refused as refusal:
-            if spec.remedy(refusal.code, refusal.http) is not spec.Remedy.SIGN_IN:
-                raise
-        self.renew(before)
-        try:
-            return self.call("GET", url, **params)
-        except Refused as refusal:
-            if spec.remedy(refusal.code, refusal.http) is spec.Remedy.SIGN_IN:
-                raise SignInError(
-                    f"{self.name}: the cloud refuses the token right after signing in: {refusal}"
-                ) from None
-            raise
+        """GET once; while the token is refused, sign in anew and try again, a few times."""
+        began, tries = monotonic(), 0
+        while True:
+            token = self._token()
+            try:
+                return self.call("GET", url, token=token, **params)
+            except Refused as refusal:
+                if spec.remedy(refusal.code, refusal.http) is not spec.Remedy.SIGN_IN:
+                    raise
+                self.sleep(self.sign_in_anew(refusal, token, tries, began))
+                tries += 1
+
+    def sign_in_anew(self, refusal: Refused, stale: str, tries: int, since: float) -> float:
+        """Forget a refused token; returns how long to wait before the next try.
+
+        Raises
+        ------
+        SignInError
+            If that was tried often enough, and no token has been good ``since`` the first try.
+        """
+        if tries >= len(spec.SIGN_IN_WAITS) and self._good_at < since:
+            raise SignInError(
+                f"{self.name}: the cloud refuses the token right after signing in: {refusal}. "
+                "Check whether the user still has a role in this project."
+            ) from None
+        self.renew(stale)
+        return spec.SIGN_IN_WAITS[min(tries, len(spec.SIGN_IN_WAITS) - 1)]
 
     def renew(self, stale: str | None = None) -> None:
         """Forget a stale token, unless another thread has replaced it already."""
@@ -130,6 +143,7 @@ class Transport:
     def _token(self) -> str:
         try:
             token = self.session.get_token()
+            _careful(self.session.auth)
         except (ksa.Unauthorized, ksa.Forbidden, ksa.NotFound):
             raise SignInError(
                 f"{self.name}: sign-in was refused. Check user, password and project of this "
@@ -140,6 +154,11 @@ class Transport:
             raise CloudError(
                 f"{self.name}: {where} {_fate(error)[0]}, so nobody can sign in. Check auth_url in "
                 "clouds.yaml and the network, then run this again."
+            ) from None
+        except Exception as error:  # noqa: BLE001 - keystoneauth's own, for a missing password
+            raise SignInError(
+                f"{self.name}: nobody can sign in: {error}. Complete this cloud's entry in "
+                "clouds.yaml or secure.yaml."
             ) from None
         if not token:
             raise SignInError(f"{self.name}: these credentials give no token.")
@@ -161,6 +180,7 @@ class Transport:
                 "token. Correct the endpoint."
             )
         if response.status_code < 400 and body is not None:
+            self._good_at = monotonic()
             return Reply(response.status_code, body, request_id)
         if response.status_code < 400:
             raise NoAnswer(f"{self.name}: {response.url} answered something that is not JSON.")
@@ -172,6 +192,14 @@ class Transport:
             request_id=request_id,
             retry_after=_retry_after(response.headers.get("Retry-After")),
         )
+
+
+def _careful(auth: Any) -> None:
+    """Renew short-lived tokens late enough that they serve for more than one request."""
+    access = getattr(auth, "auth_ref", None)
+    if access is not None and access.expires and access.issued:
+        life = (access.expires - access.issued).total_seconds()
+        auth.MIN_TOKEN_LIFE_SECONDS = min(spec.TOKEN_MARGIN_SECONDS, life / 4)
 
 
 def error_of(body: Mapping[str, Any]) -> tuple[str, str]:

@@ -133,6 +133,11 @@ class RealCloud:
             identity.assign_project_role_to_user(project_id, user.id, found.id)
         return Account(name, password, project_id)
 
+    def revoke_tokens(self, account: Account) -> None:
+        """End every token of a user, as setting a password does (here to the same one)."""
+        user = self.admin.identity.find_user(account.name, ignore_missing=False)
+        self.admin.identity.update_user(user.id, password=account.password)
+
     def connection(self, account: Account) -> Connection:
         """Return openstacksdk's own connection."""
         return openstack.connection.Connection(
@@ -170,7 +175,7 @@ class RealCloud:
         *to: Account,
         status: str = "pending",
         hidden: bool = False,
-    ) -> list[str]:  # fmt: skip
+    ) -> list[str]:
         """Write images and shares into Glance's database: thousands would take minutes to upload.
 
         They are as :meth:`share` leaves them, but for their bytes.
@@ -220,9 +225,10 @@ class RealCloud:
             if mine:
                 _call(f"{url}/realcloud", mine)
 
-    def requests(self) -> dict[str, int]:
-        """How often Glance answered what: ``{"GET 200": 7, "PUT 500": 1}``."""
-        return _call(f"{self.image_url}/realcloud")
+    def requests(self, service: str = "image") -> dict[str, int]:
+        """How often a service answered what, and to whom: ``{"sharekit PUT 500": 1, …}``."""
+        url = self.image_url if service == "image" else self._keystone
+        return _call(f"{url}/realcloud")
 
     def log(self, name: str) -> str:
         """Return what a server has written so far."""

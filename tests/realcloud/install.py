@@ -61,6 +61,7 @@ password = {password}
 project_name = admin
 user_domain_id = default
 project_domain_id = default
+token_cache_time = 1
 [paste_deploy]
 flavor = keystone
 config_file = {paste}
@@ -74,8 +75,13 @@ class Unavailable(Exception):
 def install() -> Path:
     """Return a folder with ``venv`` and ``template``; made once for each set of versions."""
     versions = hashlib.sha256()
-    for part in (CONSTRAINTS.read_bytes(), Path(__file__).read_bytes(), sys.version.encode()):
-        versions.update(part)
+    for part in (
+        CONSTRAINTS.read_text(),
+        (HERE / "prepare.py").read_text(),
+        sys.version,
+        *PACKAGES,
+    ):
+        versions.update(part.encode())
     folder = HOME / versions.hexdigest()[:12]
     HOME.mkdir(parents=True, exist_ok=True)
     with FileLock(HOME / ".lock"):
@@ -89,10 +95,11 @@ def install() -> Path:
 
 
 def _make(folder: Path) -> None:
-    _run(sys.executable, "-m", "venv", folder / "venv")
     python = folder / "venv/bin/python"
-    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    _run(*pip, "-c", CONSTRAINTS, *PACKAGES)
+    _run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
+    # Most of what comes along is never imported, so compiling all of it would be a waste.
+    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    _run(*pip, "install", "-q", "--no-compile", "--only-binary=:all:", "-c", CONSTRAINTS, *PACKAGES)
     template = folder / "template"
     configure(template, folder / "venv", NOWHERE, NOWHERE)
     for name in ("keys/tokens", "keys/credentials", "images", "staging", "tasks"):

@@ -54,7 +54,9 @@ def watched(application: Callable[..., Iterable[bytes]], conf: Any) -> Callable[
             return [json.dumps(_seen).encode()]
 
         def answered(status: str, headers: list[Any], *rest: Any) -> Any:
-            _seen[f"{environ['REQUEST_METHOD']} {status[:3]}"] += 1
+            what = f"{environ['REQUEST_METHOD']} {status[:3]}"
+            agent = environ.get("HTTP_USER_AGENT", "").partition("/")[0]
+            _seen.update((what, f"{agent} {what}"))
             return start_response(status, headers, *rest)
 
         return application(environ, answered)
