@@ -23,10 +23,16 @@ import requests
 import tenacity
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.session import Session
+from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from .. import spec
 from ..errors import CloudError, NoAnswer, Refused, SignInError
+from .pace import Pace
+
+_NO_LIMIT = Pace(0)
+#: Signatures are refused when clocks differ by more than a quarter of an hour.
+_SKEW_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,10 @@ class Transport:
     timeout: tuple[float, float] = (10.0, 60.0)
     read_attempts: int = 6
     sleep: Callable[[float], None] = tenacity.nap.sleep
+    pace: Callable[[str], Pace] = field(default=lambda _: _NO_LIMIT, repr=False)
+    signature: AuthBase | None = field(default=None, repr=False)
     _signing_in: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _skew: str = field(default="", repr=False)
     _good_at: float = field(default=-inf, repr=False)
 
     def call(
@@ -65,13 +74,15 @@ class Transport:
             No token could be had.
         """
         token = token or self._token()
+        self.pace(urlsplit(url).netloc).wait()
         try:
             response = self.session.request(
                 url,
                 method,
                 json=body,
                 params={k: v for k, v in params.items() if v is not None} or None,
-                headers={"Accept": "application/json", "X-Auth-Token": token},
+                headers={"Accept": "application/json"} | ({"X-Auth-Token": token} if token else {}),
+                requests_auth=self.signature,
                 authenticated=False,
                 raise_exc=False,
                 redirect=False,
@@ -122,6 +133,11 @@ class Transport:
         SignInError
             If that was tried often enough, and no token has been good ``since`` the first try.
         """
+        if self.signature is not None:
+            raise SignInError(
+                f"{self.name}: the cloud refuses the access key: {refusal}. Check ak, sk and "
+                f"security_token{self._skew or ', and that the key may use this project'}."
+            ) from None
         if tries >= len(spec.SIGN_IN_WAITS) and self._good_at < since:
             raise SignInError(
                 f"{self.name}: the cloud refuses the token right after signing in: {refusal}. "
@@ -132,15 +148,19 @@ class Transport:
 
     def renew(self, stale: str | None = None) -> None:
         """Forget a stale token, unless another thread has replaced it already."""
+        if self.signature is not None:
+            return
         with self._signing_in:
             if stale is None or self._token() == stale:
                 self.session.invalidate()
 
     def token(self) -> str:
-        """Return the token in use (never print or store it)."""
+        """Return the token in use (never print or store it); "" where requests are signed."""
         return self._token()
 
     def _token(self) -> str:
+        if self.signature is not None:
+            return ""
         try:
             token = self.session.get_token()
             _careful(self.session.auth)
@@ -179,15 +199,21 @@ class Transport:
                 f"{self.name}: {response.url} redirects elsewhere, which is never followed with a "
                 "token. Correct the endpoint."
             )
-        if response.status_code < 400 and body is not None:
+        if response.status_code < 400 and body is not None and _means_yes(body):
             self._good_at = monotonic()
             return Reply(response.status_code, body, request_id)
-        if response.status_code < 400:
-            raise NoAnswer(f"{self.name}: {response.url} answered something that is not JSON.")
+        if body is None and response.status_code < 400:
+            raise NoAnswer(
+                f"{self.name}: {response.url} answered something that is not JSON. Check the "
+                "endpoint; a proxy or a login page may be in between."
+            )
+        if self.signature is not None and response.status_code in (401, 403):
+            self._skew = _skew(response.headers.get("Date"))
         code, message = error_of(body or {})
         raise Refused(
             message or _text(response),
-            http=response.status_code,
+            # An error under a status that means success is told as a bad request.
+            http=max(400, response.status_code),
             code=code if code.startswith("IMG.") else f"HTTP{response.status_code}",
             request_id=request_id,
             retry_after=_retry_after(response.headers.get("Retry-After")),
@@ -200,6 +226,14 @@ def _careful(auth: Any) -> None:
     if access is not None and access.expires and access.issued:
         life = (access.expires - access.issued).total_seconds()
         auth.MIN_TOKEN_LIFE_SECONDS = min(spec.TOKEN_MARGIN_SECONDS, life / 4)
+
+
+def _means_yes(body: Mapping[str, Any]) -> bool:
+    """Whether an answer is none of the errors that some gateways send with a status of 200.
+
+    Jobs, which have a status, carry an ``error_code`` of their own.
+    """
+    return "error" not in body and ("status" in body or not body.get("error_code"))
 
 
 def error_of(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -241,15 +275,33 @@ def _text(response: requests.Response) -> str:
     return words[:200] or str(response.reason)
 
 
+def _skew(date: str | None) -> str:
+    """What to say of this machine's clock, if it goes wrong by more than signatures allow.
+
+    >>> _skew("Thu, 01 Jan 1970 00:00:00 GMT")[:49]
+    ', and the clock of this machine, which goes wrong'
+    """
+    at = _moment(date)
+    off = 0.0 if at is None else time() - at
+    if abs(off) < _SKEW_SECONDS:
+        return ""
+    return f", and the clock of this machine, which goes wrong by {abs(off) / 60:,.0f} minutes"
+
+
+def _moment(date: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return None
+
+
 def _retry_after(value: str | None) -> float | None:
     if not value:
         return None
     if value.isdecimal():
         return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
-    except ValueError:
-        return None
+    at = _moment(value)
+    return None if at is None else max(0.0, at - time())
 
 
 def _fate(error: BaseException) -> tuple[str, bool]:
@@ -270,6 +322,7 @@ def _causes(error: BaseException | None) -> Iterator[object]:
 
 
 _FATES: tuple[tuple[type | tuple[type, ...], str, bool], ...] = (
+    (requests.exceptions.ProxyError, "cannot be reached: the proxy refuses (HTTPS_PROXY)", False),
     (NameResolutionError, "cannot be found: its name does not resolve", False),
     # The order matters: to urllib3 a refused connection is a kind of connection time-out.
     (NewConnectionError, "cannot be reached: it refuses connections", False),
