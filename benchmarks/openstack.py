@@ -27,9 +27,11 @@ from .table import Table
 _RATIO = 1.3
 _FASTER = 100.0
 _COMMANDS = 3
+#: As many as there are cores; with more they only wait for each other's database lock.
+_THREADS = 2
 
 
-def run(*, images: int = 200, at_once: int = 8, repetitions: int = 5) -> Table:
+def run(*, images: int = 200, at_once: int = 8, repetitions: int = 7) -> Table:
     """Measure all three in turn; the median counts.
 
     Parameters
@@ -41,7 +43,7 @@ def run(*, images: int = 200, at_once: int = 8, repetitions: int = 5) -> Table:
     repetitions : int
         How often sharekit and the bare loop are measured, each time on new images.
     """
-    with start() as cloud, tempfile.TemporaryDirectory() as folder:
+    with start(threads=_THREADS) as cloud, tempfile.TemporaryDirectory() as folder:
         owner = cloud.account()
         ours, audited, bare = [], [], []
         for number in range(repetitions):
@@ -69,8 +71,9 @@ def run(*, images: int = 200, at_once: int = 8, repetitions: int = 5) -> Table:
              command * 1000, command * images / median(bare), faster],
         ],
         notes=[
-            f"Keystone and Glance with SQLite on the same cores, {at_once} requests at once, "
-            f"median of {repetitions} by ratio. The servers' own work is most of it.",
+            f"Keystone and Glance with {_THREADS} threads each and SQLite, on the same cores; "
+            f"{at_once} requests at once, median of {repetitions} by ratio. Most of it is the "
+            "servers' own work.",
         ],
     )  # fmt: skip
 
@@ -125,17 +128,17 @@ def _bare_loop(cloud: RealCloud, owner: Account, images: int, at_once: int) -> f
 def _command(cloud: RealCloud, owner: Account) -> float:
     """Wall seconds of one call of the command line client."""
     account = cloud.account()
-    ids = cloud.share_many(owner, _COMMANDS, account)
+    first, *ids = cloud.share_many(owner, _COMMANDS + 1, account)
     signed_in = {f"OS_{k.upper()}": v for k, v in account.auth(cloud.auth_url).items()}
     environment = {"PATH": os.environ["PATH"], **signed_in, "OS_IDENTITY_API_VERSION": "3"}
+    accept = [str(cloud.venv / "bin/openstack"), "image", "set", "--accept"]
+    # Python compiles it at the first call, which does not count.
+    subprocess.run([*accept, first], check=True, env=environment, capture_output=True)
     began = time.perf_counter()
     for image in ids:
-        subprocess.run(
-            [cloud.venv / "bin/openstack", "image", "set", "--accept", image],
-            check=True, env=environment, capture_output=True,
-        )  # fmt: skip
+        subprocess.run([*accept, image], check=True, env=environment, capture_output=True)
     wall = time.perf_counter() - began
-    _accepted(cloud, account, _COMMANDS)
+    _accepted(cloud, account, _COMMANDS + 1)
     return wall / _COMMANDS
 
 

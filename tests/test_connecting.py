@@ -23,6 +23,8 @@ import sharekit
 from sharekit.cli import main
 from sharekit.clouds import pace, regions, signing
 from sharekit.errors import CloudError, SharekitError, SignInError, UsageError
+from sharekit.ledger import Ledger
+from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Key
 from tests.conftest import FAST, World
 from tests.servers import PROJECT, Answers, Seen, serving, token
@@ -398,6 +400,33 @@ def test_names_that_lead_nowhere(
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         config = written(tmp_path, here=entry("https://keystone.invalid"))
         exit_4(tmp_path, capsys, config, "the proxy refuses")
+
+
+def test_sign_in_lost_in_mid_run(
+    world: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When every new token is refused in mid-run, what was sent is on record, and it resumes."""
+    w = world(rows=12)
+    plan = w.approved(chunk_size=2)
+    look = sharekit.execution.take
+
+    def look_then_refuse(*args: Any, **kwargs: Any) -> Any:
+        seen = look(*args, **kwargs)
+        w.cloud.set_faults(Faults.parse("token_kill=0.000001"))
+        return seen
+
+    monkeypatch.setattr("sharekit.execution.take", look_then_refuse)
+    monkeypatch.setattr("sharekit.spec.SIGN_IN_WAITS", (0.0, 0.05))
+    with pytest.raises(SystemExit) as end:
+        main(["submit", str(plan.path), f"--clouds-yaml={w.config}"])
+    told = " ".join(capsys.readouterr().err.split())
+    assert (end.value.code, "right after signing in" in told) == (4, True), told
+    with Ledger.open(plan.path) as book:
+        assert book.events("intent")
+        assert book.events("stopped")
+    monkeypatch.undo()
+    w.cloud.set_faults(Faults())
+    assert sharekit.submit(plan, w.connect(), settings=FAST).counts["confirmed"] == 12
 
 
 def exit_4(
