@@ -1,10 +1,10 @@
-# make install | demo | test | check | bench | torture | clean
+# make install | demo | openstack | test | check | bench | torture | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.install-stamp
 
-.PHONY: install demo test check bench torture docs tools clean
+.PHONY: install demo openstack test check bench torture docs tools clean
 
 install: $(STAMP)
 
@@ -18,6 +18,10 @@ $(STAMP): pyproject.toml Makefile
 demo: install
 	@rm -rf demo-run
 	@$(BIN)/sharekit demo demo-run
+
+# A real Keystone and Glance on loopback, until Ctrl-C; installed once into .openstack.
+openstack: install
+	@$(BIN)/python -m tests.realcloud openstack-run
 
 # LibreOffice writes the workbooks that no Python library writes; without it those tests are skipped.
 tools:
@@ -46,4 +50,4 @@ docs: install
 	$(BIN)/python -m docs.reference
 
 clean:
-	rm -rf $(VENV) demo-run dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-run openstack-run .openstack dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

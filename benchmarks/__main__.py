@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from . import overhead, plot, reading, writing
+from . import openstack, overhead, plot, reading, writing
 from .table import Table, header
 
 #: Name -> benchmark at the size that the aims are set for.
 BENCHMARKS: dict[str, Callable[[], Table]] = {
     "overhead": overhead.run,
+    "openstack": openstack.run,
     "reading": reading.run,
     "million": reading.million,
     "writing": writing.run,

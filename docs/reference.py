@@ -53,7 +53,7 @@ def _rules() -> str:
         f"{markdown()}\n\n## What can become of a row\n\n| outcome | meaning |\n|---|---|\n"
         f"{outcomes}\n\n## What is done about the cloud's error codes\n\n"
         f"| code | meaning | what sharekit does |\n|---|---|---|\n{errors}\n\n"
-        "An HTTP status without such a code: 401 signs in again once; 403 stops the project;\n"
+        "An HTTP status without such a code: 401 signs in again; 403 stops the project;\n"
         "408, 429 and 5xx are tried again with backoff; 404 on the batch call means that the\n"
         "cloud lacks it, so images go one by one; any other 4xx is split until the bad image\n"
         "stands alone.\n"

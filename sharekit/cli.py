@@ -371,7 +371,11 @@ def _checked(
 
 def _connect(names: Sequence[str], clouds_yaml: Path | None) -> sharekit.Clouds:
     with console.busy("Signing in"):
-        return sharekit.connect(*names, config_file=clouds_yaml)
+        signed_in = sharekit.connect(*names, config_file=clouds_yaml)
+    for cloud in signed_in.values():
+        for warning in cloud.warnings:
+            console.say(f"Warning: {cloud.name}: {warning}.")
+    return signed_in
 
 
 def _done(result: dict[str, Any], as_json: bool, show: Callable[[], object]) -> None:

@@ -155,7 +155,7 @@ class _Submission:
     def _begin(self, yes: list[approval.Approval]) -> None:
         clouds = [
             {"cloud": c.name, "project_id": c.project_id, "region": c.region, "ims": c.ims,
-             "image": c.image, "account": c.account}
+             "image": c.image, "account": c.account, "warnings": list(c.warnings)}
             for c in self.clouds.values()
         ]  # fmt: skip
         body = {

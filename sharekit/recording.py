@@ -277,5 +277,7 @@ def _environment(events: Iterable[Event]) -> dict[str, str]:
                     f"project {cloud['project_id']}, region {cloud['region'] or 'not named'}, "
                     f"{cloud['ims']}, account {cloud['account'] or 'not named'}"
                 )
+                if cloud.get("warnings"):
+                    facts[f"warning {cloud['cloud']}"] = "; ".join(cloud["warnings"])
             facts |= {f"setting {k}": str(v) for k, v in event.body["settings"].items()}
     return facts

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import spec
 from .clouds import Answer, Cloud, Clouds, JobState
-from .errors import NoAnswer, Refused, SignInError
+from .errors import NoAnswer, Refused
 from .history import History, Piece, children, cut
 from .isolation import Isolation
 from .ledger import Ledger
@@ -70,7 +70,12 @@ class Sender:
 
     # -- sending --------------------------------------------------------------------------------
     def _send(
-        self, piece: Piece, tries: int = 0, since: float | None = None, *, renewed: bool = False
+        self,
+        piece: Piece,
+        tries: int = 0,
+        since: float | None = None,
+        renewed: int = 0,
+        refused_at: float | None = None,
     ) -> None:
         since = monotonic() if since is None else since
         if self._dropped(piece):
@@ -99,8 +104,11 @@ class Sender:
             self._unanswered(piece, silence, tries, since)
         except Refused as refusal:
             if spec.remedy(refusal.code, refusal.http) is Remedy.SIGN_IN:
-                self._sign_in_anew(piece, cloud, refusal, token, twice=renewed)
-                self._send(piece, tries, since, renewed=True)
+                self.note("again", piece, **_facts(refusal))
+                at = monotonic() if refused_at is None else refused_at
+                wait = cloud.transport.sign_in_anew(refusal, token, renewed, at)
+                again = partial(self._send, piece, tries, since, renewed + 1, at)
+                self.scheduler.add(again, wait)
             else:
                 self._refused(piece, cloud, refusal, tries, since)
         else:
@@ -132,16 +140,6 @@ class Sender:
             self._stop(silence)
         else:
             self._later(piece, tries + 1, since)
-
-    def _sign_in_anew(
-        self, piece: Piece, cloud: Cloud, refusal: Refused, token: str, *, twice: bool
-    ) -> None:
-        self.note("again", piece, **_facts(refusal))
-        if twice:
-            raise SignInError(
-                f"{cloud.name}: the cloud refuses the token right after signing in: {refusal}"
-            )
-        cloud.transport.renew(token)
 
     def _refused(
         self, piece: Piece, cloud: Cloud, refusal: Refused, tries: int, since: float

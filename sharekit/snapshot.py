@@ -13,8 +13,8 @@ from .clouds import Cloud, Clouds, ImageShare, Vault
 from .errors import Refused
 from .ledger import now
 
-#: Shares that no listing shows are looked up one by one (a hidden image is only found so), but
-#: not more of them than this for each project.
+#: Shares that no listing shows are looked up one by one, but not more of them than this for each
+#: project; if there are more, hidden images are listed first.
 SINGLE_LOOKUPS = 200
 _READERS = 16
 _MEMBERS = ("project_id", "image_id", "state", "owner", "name", "whole_image", "size")
@@ -118,6 +118,9 @@ def look(
         if progress:
             progress("reading the cloud", done, len(jobs))
     for project, images in wanted.items():
+        missing = images - found[project].keys()
+        if len(missing) > SINGLE_LOOKUPS:
+            found[project].update(_hidden(clouds[project], missing))
         hidden = sorted(images - found[project].keys())[:SINGLE_LOOKUPS]
         found[project].update(
             (share.image_id, share) for share in pool.map(clouds[project].share, hidden)
@@ -126,6 +129,14 @@ def look(
         project: [found[project].get(i) or ImageShare(i, spec.ABSENT) for i in sorted(images)]
         for project, images in wanted.items()
     }
+
+
+def _hidden(cloud: Cloud, images: set[str]) -> dict[str, ImageShare]:
+    """Images that only a listing of hidden ones shows; IMS has no such listing."""
+    if cloud.resolve_api() == "batch":
+        return {}
+    states = (cloud.shares(state, hidden=True) for state in spec.MEMBER_STATES)
+    return {s.image_id: s for shares in states for s in shares if s.image_id in images}
 
 
 def _listed(cloud: Cloud, state: str, images: set[str]) -> list[ImageShare]:

@@ -212,6 +212,11 @@ CHUNK_SIZE: Final = 50
 PAGE_SIZE: Final = 500
 #: CBR-vaults: the largest page.
 VAULT_PAGE: Final = 1000
+#: A token is renewed so long before its end (keystoneauth1's own default).
+TOKEN_MARGIN_SECONDS: Final = 120.0
+#: How long to wait before each new sign-in when a token is refused; after the last one it is over.
+#: Keystone revokes by whole seconds: a token made in the same second is refused too (observed).
+SIGN_IN_WAITS: Final = (0.0, 1.1, 2.2)
 #: IMS-job: update jobs were sampled at 0.6 to 0.9 seconds.
 FIRST_POLL_SECONDS: Final = 1.0
 LAST_POLL_SECONDS: Final = 10.0

@@ -44,6 +44,7 @@ RESERVED = {
     "keystoneauth1": {"clouds"},
     "openstack": {"clouds"},
     "click": {"cli", "demo", "options"},
+    "huaweicloudsdkcore": {"clouds"},
     "rich": {"console"},
     "sqlalchemy": {"ledger", "schema", "storage"},
     "matplotlib": {"reporting"},

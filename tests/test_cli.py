@@ -157,8 +157,6 @@ def test_bad_input(tmp_path: Path) -> None:
     (tmp_path / "odd.csv").write_text("colour,size\nred,3\n")
     (tmp_path / "good.csv").write_text("image_id,project_id,status\na,b,c\n")
     (tmp_path / "not.ledger").write_text("hello")
-    (tmp_path / "broken.yaml").write_text("clouds: [")
-    (tmp_path / "clouds.yaml").write_text("clouds:\n  here:\n    auth: {}\n")
     run = tmp_path / "run.ledger"
     for arguments, says in (
         (("check", "nowhere.xlsx"), ["nowhere.xlsx"]),
@@ -169,9 +167,6 @@ def test_bad_input(tmp_path: Path) -> None:
         (("plan", "odd.csv", run), ["odd.csv", "colour"]),
         (("check", "good.csv", "--map", "image=ID"), ["image"]),
         (("check", "good.csv", "--map", "image_id"), ["FIELD=HEADER"]),
-        (("check", "good.csv", "--cloud", "gone", "--clouds-yaml=clouds.yaml"), ["gone", "here"]),
-        (("check", "good.csv", "--cloud", "a", "--clouds-yaml=broken.yaml"), ["cannot be read"]),
-        (("check", "good.csv", "--cloud", "a", "--clouds-yaml=no.yaml"), ["no.yaml"]),
         (("plan", "good.csv", "no/run.ledger"), ["no"]),
         (("plan", "good.csv", run, "--chunk-size=0"), ["chunk"]),
         (("status", "nowhere.ledger"), ["nowhere.ledger", "no such ledger"]),

@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from .cloud import Answer, Cloud, Clouds, ImageShare, JobState, Vault
 from .session import connect
+from .wishes import Wishes
 
-__all__ = ["Answer", "Cloud", "Clouds", "ImageShare", "JobState", "Vault", "connect"]
+__all__ = ["Answer", "Cloud", "Clouds", "ImageShare", "JobState", "Vault", "Wishes", "connect"]

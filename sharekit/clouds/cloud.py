@@ -13,11 +13,8 @@ from typing import Any
 from urllib.parse import urljoin
 
 from .. import spec
-from ..errors import NoAnswer, Refused, UsageError
-from .transport import Reply, Transport, error_of
-
-APIS = ("auto", "batch", "native")
-JOB_APIS = ("auto", "results", "progress")
+from ..errors import NoAnswer, Refused
+from .transport import Reply, Transport
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,10 @@ class JobState:
 
 @dataclass
 class Cloud:
-    """One project's way to its cloud; safe to use from several threads."""
+    """One project's way to its cloud; safe to use from several threads.
+
+    ``warnings`` tell what is less safe than it should be, because the user said so.
+    """
 
     name: str
     project_id: str
@@ -83,27 +83,23 @@ class Cloud:
     api: str = "auto"
     job_api: str = "auto"
     account: str = ""
+    warnings: tuple[str, ...] = ()
     _known: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def __post_init__(self) -> None:
-        if self.api not in APIS or self.job_api not in JOB_APIS:
-            raise UsageError(
-                f"{self.name}: api must be one of {', '.join(APIS)} and job_api one of "
-                f"{', '.join(JOB_APIS)}; clouds.yaml says {self.api!r} and {self.job_api!r}."
-            )
-
     # -- what the project sees -----------------------------------------------------------------
-    def shares(self, state: str) -> Iterator[ImageShare]:
+    def shares(self, state: str, *, hidden: bool = False) -> Iterator[ImageShare]:
         """List every image shared with this project that is in a state, page by page.
 
-        Images the project owns itself are listed too (both APIs show them under ``pending``);
+        ``hidden`` images (``os_hidden``) are in no other listing; IMS does not know them. Images
+        the project owns itself are listed too (both APIs show them under ``pending``);
         the caller tells them by ``owner``.
         """
         if self.resolve_api() == "batch":
             url = f"{self.ims}/v2/cloudimages"
             extra: dict[str, object] = {"__imagetype": "shared"}
         else:
-            url, extra = f"{self.image}/v2/images", {}
+            url = f"{self.image}/v2/images"
+            extra = {"os_hidden": "true"} if hidden else {}
         params = {
             "member_status": state,
             "visibility": "shared",
@@ -118,7 +114,7 @@ class Cloud:
         seen: set[str] = set()
         while True:
             body = self.transport.read(url, **params).body
-            page = [image for image in body.get("images", []) if image.get("id") not in seen]
+            page = [image for image in _told(body, "images", url) if image["id"] not in seen]
             yield page
             if not page:
                 return
@@ -140,7 +136,7 @@ class Cloud:
             member = self.transport.read(
                 f"{self.image}/v2/images/{image_id}/members/{self.project_id}"
             ).body
-            state = str(member.get("status", spec.ABSENT))
+            state = str(_told(member, "status", self.image))
         except Refused as refusal:
             if refusal.http not in (403, 404):
                 raise
@@ -162,7 +158,7 @@ class Cloud:
             body = self.transport.read(
                 f"{self.cbr}/vaults", limit=spec.VAULT_PAGE, offset=len(found)
             ).body
-            page = body.get("vaults", [])
+            page = _told(body, "vaults", self.cbr)
             found += [_vault(vault) for vault in page]
             if len(page) < spec.VAULT_PAGE:
                 return found
@@ -200,9 +196,6 @@ class Cloud:
         """Send one changing request, once, with a token; errors as :meth:`Transport.call`."""
         method, url, body = request
         reply: Reply = self.transport.call(method, url, body=body, token=token)
-        if "error" in reply.body or "error_code" in reply.body:
-            code, message = error_of(reply.body)
-            raise Refused(message, http=400, code=code or "HTTP200", request_id=reply.request_id)
         return Answer(
             reply.http,
             reply.request_id,
@@ -271,6 +264,13 @@ def native_request(
 def _decision(chunk: Mapping[str, Any]) -> dict[str, Any]:
     vault = {"vault_id": chunk["vault_id"]} if chunk["vault_id"] else {}
     return {"status": chunk["status"], **vault}
+
+
+def _told(body: Mapping[str, Any], what: str, url: str) -> Any:
+    """A part of an answer without which it says nothing, least of all that there is nothing."""
+    if what not in body:
+        raise NoAnswer(f"{url} answered without {what}: it may not be that service. Check it.")
+    return body[what]
 
 
 def _share(image: Mapping[str, Any], state: str) -> ImageShare:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 import yaml
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from openstack import exceptions as sdk
-from openstack.config.loader import OpenStackConfig
+from openstack.config.cloud_region import CloudRegion
+from openstack.config.loader import SECURE_FILES, OpenStackConfig
 
 from .. import __version__
 from ..errors import CloudError, SignInError, UsageError
 from .cloud import Cloud, Clouds
+from .endpoints import endpoints, is_loopback
+from .pace import Paces
+from .signing import Key, Signature, key_of, wanted
 from .transport import Transport
+from .wishes import Wishes
 
-_CONNECTIONS = 64
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+#: What an entry with an access key has in common with others.
+_NOT_AUTH = frozenset("region_name verify insecure cacert cert key api_timeout sharekit".split())
 
 
 def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clouds:
@@ -46,9 +51,9 @@ def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clou
     Raises
     ------
     UsageError
-        A name is not in ``clouds.yaml``, or two names lead to one project.
+        Two names lead to one project, or a setting makes no sense.
     SignInError
-        The cloud refuses the credentials.
+        A name is not in ``clouds.yaml``, or the cloud refuses the credentials.
     CloudError
         The sign-in service does not answer, or the catalog lacks the image service.
 
@@ -58,10 +63,11 @@ def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clou
     """
     config = _config(config_file)
     clouds: dict[str, Cloud] = {}
+    paces = Paces()
     if not names:
         names = ("envvars",) if config_file is None else tuple(_entries(Path(config_file)))
     for name in names:
-        cloud = _cloud(config, name)
+        cloud = _cloud(config, name, paces)
         if cloud.project_id in clouds:
             other = clouds[cloud.project_id].name
             raise UsageError(f"{other} and {name} lead to the same project: name only one.")
@@ -78,12 +84,20 @@ def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
             files = None if config_file is None else [str(config_file)]
             return OpenStackConfig(
                 config_files=files,
+                secure_files=_secure_files(config_file),
                 app_name="sharekit",
                 app_version=__version__,
-                session_constructor=_RoomySession,
             )
     except Exception as error:  # noqa: BLE001 - openstacksdk lets YAML errors through as they are
-        raise UsageError(f"clouds.yaml cannot be read: {' '.join(str(error).split())}") from None
+        raise SignInError(f"clouds.yaml cannot be read: {_fault(error)}. Correct it.") from None
+
+
+def _secure_files(config_file: str | PathLike[str] | None) -> list[str] | None:
+    """The secrets stand beside the file they belong to, or where openstacksdk looks for them."""
+    if config_file is None:
+        return None
+    beside = [Path(config_file).with_name(f"secure.{kind}") for kind in ("yaml", "yml", "json")]
+    return [*map(str, beside), *SECURE_FILES]
 
 
 def _entries(config_file: Path) -> list[str]:
@@ -91,94 +105,143 @@ def _entries(config_file: Path) -> list[str]:
     try:
         content = yaml.safe_load(config_file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{config_file} cannot be read: {error.strerror}.") from None
+        why = f"{error.strerror}. Check the path"
+        raise SignInError(f"{config_file} cannot be read: {why}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{config_file} cannot be read: {' '.join(str(error).split())}. Correct the file."
+        raise SignInError(
+            f"{config_file} cannot be read: {_fault(error)}. Correct the file."
         ) from None
     if not isinstance(content, dict) or not isinstance(content.get("clouds"), dict):
-        raise UsageError(f"{config_file} names no clouds: it needs a `clouds:` section.")
+        raise SignInError(f"{config_file} names no clouds: it needs a `clouds:` section.")
     return [str(name) for name in content["clouds"]]
 
 
-class _RoomySession(Session):  # type: ignore[misc, unused-ignore]
-    """A session that keeps a connection for each thread; the usual one keeps ten."""
-
-    def __init__(self, **options: Any) -> None:
-        pool = requests.Session()
-        for scheme in ("http://", "https://"):
-            pool.mount(scheme, TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
-        super().__init__(session=pool, **options)
+def _fault(error: Exception) -> str:
+    # Never the text of such an error: it quotes the line, which may hold a password.
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem or 'broken YAML'} in line {error.problem_mark.line + 1}"
+    return "it is not YAML text"
 
 
-def _cloud(config: OpenStackConfig, name: str) -> Cloud:
+def _cloud(config: OpenStackConfig, name: str, paces: Paces) -> Cloud:
+    region, key, auth = _region(config, name)
+    settings: Mapping[str, Any] = region.config
+    wishes = Wishes.of(settings.get("sharekit"), name)
+    warned = _warned(settings, wishes, str(auth.get("auth_url") or ""), name)
+    session = region.get_session()
+    _make_room(session, wishes)
+    transport = Transport(
+        session,
+        name,
+        timeout=(wishes.connect_timeout, wishes.read_timeout),
+        read_attempts=wishes.read_attempts,
+        pace=lambda host: paces.of(host, wishes.rate_for(loopback=is_loopback(host))),
+    )
+    if key is None:
+        _greet(session, str(auth.get("auth_url") or ""), name)
+        transport.token()
+        project = _project(session, name)
+    else:
+        project = _named_project(auth, name)
+        transport.signature = Signature(key, project)
+    found = endpoints(None if key else session, settings, name, project)
+    for url in filter(None, found):
+        warned |= _plain_http(url, wishes, name)
+    image, ims, cbr = found
+    return Cloud(
+        name=name,
+        project_id=project,
+        region=region.region_name or "",
+        transport=transport,
+        api=wishes.api,
+        job_api=wishes.job_api,
+        account=str(auth.get("username") or ("access key" if key else "")),
+        ims=ims,
+        image=image,
+        cbr=cbr,
+        warnings=tuple(warned),
+    )
+
+
+def _region(
+    config: OpenStackConfig, name: str
+) -> tuple[CloudRegion, Key | None, Mapping[str, Any]]:
+    """Return what openstacksdk makes of an entry, its access key, if any, and who signs in."""
+    known = sorted(set(config.get_cloud_names()) - {"defaults"})
+    if name == "envvars" and name not in known:
+        raise SignInError("No cloud is named, and no OS_* variables are set: name one of yours.")
+    if name not in known:
+        where = ", ".join(known) or "none; is there a clouds.yaml where it is looked for?"
+        raise SignInError(f"There is no cloud {name!r} in clouds.yaml; it has: {where}.")
+    entry = config.cloud_config["clouds"].get(name) or {}
+    auth = {**entry, **(entry.get("auth") or {})}
+    key = key_of(entry, name) if wanted(entry) else None
+    if key:
+        # To openstacksdk this is a cloud without sign-in, of which it knows neither key nor user.
+        kept = {k: v for k, v in entry.items() if k in _NOT_AUTH or k.endswith("_override")}
+        config.cloud_config["clouds"][name] = {**kept, "auth_type": "none"}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             region = config.get_one(cloud=name)
-            session = region.get_session()
-    except sdk.ConfigException as error:
-        known = sorted(set(config.get_cloud_names()) - {"defaults"})
-        if name in known:
-            raise UsageError(f"Cloud {name}: {error}. Correct its entry in clouds.yaml.") from None
-        raise UsageError(
-            f"There is no cloud {name!r} in clouds.yaml; it has: {', '.join(known) or 'none'}."
-        ) from None
-    except ksa.ClientException as error:
-        raise UsageError(f"Cloud {name}: {error}. Correct its entry in clouds.yaml.") from None
-    settings: Mapping[str, Any] = region.config
-    ours = settings.get("sharekit") or {}
-    transport = Transport(session, name, read_attempts=int(ours.get("read_attempts", 6)))
-    transport.token()
-    image, ims, cbr = _endpoints(session, settings, name, region.region_name or None)
-    return Cloud(
-        name=name,
-        project_id=_project(session, name),
-        region=region.region_name or "",
-        transport=transport,
-        api=str(ours.get("api", "auto")),
-        job_api=str(ours.get("job_api", "auto")),
-        account=str(settings.get("auth", {}).get("username", "")),
-        ims=ims,
-        image=image,
-        cbr=cbr,
-    )
+    except (sdk.ConfigException, ksa.ClientException) as error:
+        why = " ".join(str(error).split()).rstrip(".")
+        raise SignInError(f"Cloud {name}: {why}. Correct its entry in clouds.yaml.") from None
+    return region, key, auth if key else region.config.get("auth") or {}
 
 
-def _endpoints(
-    session: Session, settings: Mapping[str, Any], name: str, region: str | None
-) -> tuple[str, str, str]:
-    found = {
-        service: str(
-            settings.get(f"{service}_endpoint_override") or _listed(session, service, region) or ""
-        )
-        for service in ("image", "ims", "cbr")
-    }
-    image = _without_version(found["image"] or found["ims"])
-    ims = _without_version(found["ims"] or found["image"])
-    if not image:
+def _make_room(session: Session, wishes: Wishes) -> None:
+    """A connection for each thread, where there usually are ten; and no endless sign-in."""
+    for scheme in ("http://", "https://"):
+        adapter = TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=wishes.connections)
+        session.session.mount(scheme, adapter)
+    if session.timeout is None:
+        session.timeout = wishes.read_timeout
+
+
+def _greet(session: Session, auth_url: str, name: str) -> None:
+    """See that the sign-in service tells its versions to anybody.
+
+    Behind a gateway that wants a sign-in even for that, keystoneauth would wait for itself, for
+    ever. Anything else that goes wrong here is told by the sign-in.
+    """
+    with suppress(ksa.ClientException):
+        answer = session.get(auth_url, authenticated=False, raise_exc=False)
+        if answer.status_code == 401:
+            raise SignInError(
+                f"{name}: {auth_url} refuses even to tell its versions (HTTP 401), so it is no "
+                "sign-in service, or a gateway is in between. Check auth_url in clouds.yaml."
+            )
+
+
+def _warned(
+    settings: Mapping[str, Any], wishes: Wishes, auth_url: str, name: str
+) -> dict[str, None]:
+    """What is less safe than it should be, because the user said so."""
+    warned = _plain_http(auth_url, wishes, name) if auth_url else {}
+    if settings.get("verify") is False or settings.get("insecure"):
+        warned |= {"TLS certificates are not checked (verify: false)": None}
+    return warned
+
+
+def _plain_http(url: str, wishes: Wishes, name: str) -> dict[str, None]:
+    parts = urlsplit(url)
+    if parts.scheme == "https" or is_loopback(parts.hostname or ""):
+        return {}
+    if not wishes.insecure_http:
         raise CloudError(
-            f"{name}: the cloud's catalog has no image service. Set image_endpoint_override or "
-            "ims_endpoint_override for it in clouds.yaml."
+            f"{name}: {url} is not https, so no credentials are sent there. Correct it, or set "
+            "insecure_http under `sharekit:` in clouds.yaml if that network is safe."
         )
-    for url in filter(None, (image, ims, found["cbr"])):
-        parts = urlsplit(url)
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-            raise CloudError(f"{name}: {url} is not https, so no token is sent there.")
-    return image, ims, found["cbr"].rstrip("/")
+    return {f"{parts.netloc} is spoken to without TLS (insecure_http)": None}
 
 
-def _listed(session: Session, service: str, region: str | None) -> str | None:
-    try:
-        access = session.auth.get_access(session)  # type: ignore[union-attr]
-        found: str = access.service_catalog.url_for(service_type=service, region_name=region)
-    except (ksa.CatalogException, ksa.EndpointNotFound):
-        return None
-    return found
-
-
-def _without_version(url: str) -> str:
-    return url.rstrip("/").removesuffix("/v2").removesuffix("/v1").rstrip("/")
+def _named_project(auth: Mapping[str, Any], name: str) -> str:
+    if not auth.get("project_id"):
+        raise SignInError(
+            f"{name}: with an access key, clouds.yaml must name the project: add project_id."
+        )
+    return str(auth["project_id"])
 
 
 def _project(session: Session, name: str) -> str:

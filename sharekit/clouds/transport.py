@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from html import unescape
+from math import inf
 from re import sub
-from time import time
+from time import monotonic, time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,10 +23,16 @@ import requests
 import tenacity
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.session import Session
+from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from .. import spec
 from ..errors import CloudError, NoAnswer, Refused, SignInError
+from .pace import Pace
+
+_NO_LIMIT = Pace(0)
+#: Signatures are refused when clocks differ by more than a quarter of an hour.
+_SKEW_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,11 @@ class Transport:
     timeout: tuple[float, float] = (10.0, 60.0)
     read_attempts: int = 6
     sleep: Callable[[float], None] = tenacity.nap.sleep
+    pace: Callable[[str], Pace] = field(default=lambda _: _NO_LIMIT, repr=False)
+    signature: AuthBase | None = field(default=None, repr=False)
     _signing_in: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _skew: str = field(default="", repr=False)
+    _good_at: float = field(default=-inf, repr=False)
 
     def call(
         self, method: str, url: str, *, body: object = None, token: str = "", **params: Any
@@ -63,13 +74,15 @@ class Transport:
             No token could be had.
         """
         token = token or self._token()
+        self.pace(urlsplit(url).netloc).wait()
         try:
             response = self.session.request(
                 url,
                 method,
                 json=body,
                 params={k: v for k, v in params.items() if v is not None} or None,
-                headers={"Accept": "application/json", "X-Auth-Token": token},
+                headers={"Accept": "application/json"} | ({"X-Auth-Token": token} if token else {}),
+                requests_auth=self.signature,
                 authenticated=False,
                 raise_exc=False,
                 redirect=False,
@@ -100,36 +113,57 @@ class Transport:
         return retrying(self.get, url, **params)
 
     def get(self, url: str, **params: Any) -> Reply:
-        """GET once; if the token is refused, sign in anew and try once more."""
-        before = self._token()
-        try:
-            return self.call("GET", url, token=before, **params)
-        except Refused as refusal:
-            if spec.remedy(refusal.code, refusal.http) is not spec.Remedy.SIGN_IN:
-                raise
-        self.renew(before)
-        try:
-            return self.call("GET", url, **params)
-        except Refused as refusal:
-            if spec.remedy(refusal.code, refusal.http) is spec.Remedy.SIGN_IN:
-                raise SignInError(
-                    f"{self.name}: the cloud refuses the token right after signing in: {refusal}"
-                ) from None
-            raise
+        """GET once; while the token is refused, sign in anew and try again, a few times."""
+        began, tries = monotonic(), 0
+        while True:
+            token = self._token()
+            try:
+                return self.call("GET", url, token=token, **params)
+            except Refused as refusal:
+                if spec.remedy(refusal.code, refusal.http) is not spec.Remedy.SIGN_IN:
+                    raise
+                self.sleep(self.sign_in_anew(refusal, token, tries, began))
+                tries += 1
+
+    def sign_in_anew(self, refusal: Refused, stale: str, tries: int, since: float) -> float:
+        """Forget a refused token; returns how long to wait before the next try.
+
+        Raises
+        ------
+        SignInError
+            If that was tried often enough, and no token has been good ``since`` the first try.
+        """
+        if self.signature is not None:
+            raise SignInError(
+                f"{self.name}: the cloud refuses the access key: {refusal}. Check ak, sk and "
+                f"security_token{self._skew or ', and that the key may use this project'}."
+            ) from None
+        if tries >= len(spec.SIGN_IN_WAITS) and self._good_at < since:
+            raise SignInError(
+                f"{self.name}: the cloud refuses the token right after signing in: {refusal}. "
+                "Check whether the user still has a role in this project."
+            ) from None
+        self.renew(stale)
+        return spec.SIGN_IN_WAITS[min(tries, len(spec.SIGN_IN_WAITS) - 1)]
 
     def renew(self, stale: str | None = None) -> None:
         """Forget a stale token, unless another thread has replaced it already."""
+        if self.signature is not None:
+            return
         with self._signing_in:
             if stale is None or self._token() == stale:
                 self.session.invalidate()
 
     def token(self) -> str:
-        """Return the token in use (never print or store it)."""
+        """Return the token in use (never print or store it); "" where requests are signed."""
         return self._token()
 
     def _token(self) -> str:
+        if self.signature is not None:
+            return ""
         try:
             token = self.session.get_token()
+            _careful(self.session.auth)
         except (ksa.Unauthorized, ksa.Forbidden, ksa.NotFound):
             raise SignInError(
                 f"{self.name}: sign-in was refused. Check user, password and project of this "
@@ -140,6 +174,11 @@ class Transport:
             raise CloudError(
                 f"{self.name}: {where} {_fate(error)[0]}, so nobody can sign in. Check auth_url in "
                 "clouds.yaml and the network, then run this again."
+            ) from None
+        except Exception as error:  # noqa: BLE001 - keystoneauth's own, for a missing password
+            raise SignInError(
+                f"{self.name}: nobody can sign in: {error}. Complete this cloud's entry in "
+                "clouds.yaml or secure.yaml."
             ) from None
         if not token:
             raise SignInError(f"{self.name}: these credentials give no token.")
@@ -160,18 +199,41 @@ class Transport:
                 f"{self.name}: {response.url} redirects elsewhere, which is never followed with a "
                 "token. Correct the endpoint."
             )
-        if response.status_code < 400 and body is not None:
+        if response.status_code < 400 and body is not None and _means_yes(body):
+            self._good_at = monotonic()
             return Reply(response.status_code, body, request_id)
-        if response.status_code < 400:
-            raise NoAnswer(f"{self.name}: {response.url} answered something that is not JSON.")
+        if body is None and response.status_code < 400:
+            raise NoAnswer(
+                f"{self.name}: {response.url} answered something that is not JSON. Check the "
+                "endpoint; a proxy or a login page may be in between."
+            )
+        if self.signature is not None and response.status_code in (401, 403):
+            self._skew = _skew(response.headers.get("Date"))
         code, message = error_of(body or {})
         raise Refused(
             message or _text(response),
-            http=response.status_code,
+            # An error under a status that means success is told as a bad request.
+            http=max(400, response.status_code),
             code=code if code.startswith("IMG.") else f"HTTP{response.status_code}",
             request_id=request_id,
             retry_after=_retry_after(response.headers.get("Retry-After")),
         )
+
+
+def _careful(auth: Any) -> None:
+    """Renew short-lived tokens late enough that they serve for more than one request."""
+    access = getattr(auth, "auth_ref", None)
+    if access is not None and access.expires and access.issued:
+        life = (access.expires - access.issued).total_seconds()
+        auth.MIN_TOKEN_LIFE_SECONDS = min(spec.TOKEN_MARGIN_SECONDS, life / 4)
+
+
+def _means_yes(body: Mapping[str, Any]) -> bool:
+    """Whether an answer is none of the errors that some gateways send with a status of 200.
+
+    Jobs, which have a status, carry an ``error_code`` of their own.
+    """
+    return "error" not in body and ("status" in body or not body.get("error_code"))
 
 
 def error_of(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -213,15 +275,33 @@ def _text(response: requests.Response) -> str:
     return words[:200] or str(response.reason)
 
 
+def _skew(date: str | None) -> str:
+    """What to say of this machine's clock, if it goes wrong by more than signatures allow.
+
+    >>> _skew("Thu, 01 Jan 1970 00:00:00 GMT")[:49]
+    ', and the clock of this machine, which goes wrong'
+    """
+    at = _moment(date)
+    off = 0.0 if at is None else time() - at
+    if abs(off) < _SKEW_SECONDS:
+        return ""
+    return f", and the clock of this machine, which goes wrong by {abs(off) / 60:,.0f} minutes"
+
+
+def _moment(date: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return None
+
+
 def _retry_after(value: str | None) -> float | None:
     if not value:
         return None
     if value.isdecimal():
         return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
-    except ValueError:
-        return None
+    at = _moment(value)
+    return None if at is None else max(0.0, at - time())
 
 
 def _fate(error: BaseException) -> tuple[str, bool]:
@@ -242,6 +322,7 @@ def _causes(error: BaseException | None) -> Iterator[object]:
 
 
 _FATES: tuple[tuple[type | tuple[type, ...], str, bool], ...] = (
+    (requests.exceptions.ProxyError, "cannot be reached: the proxy refuses (HTTPS_PROXY)", False),
     (NameResolutionError, "cannot be found: its name does not resolve", False),
     # The order matters: to urllib3 a refused connection is a kind of connection time-out.
     (NewConnectionError, "cannot be reached: it refuses connections", False),

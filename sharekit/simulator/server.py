@@ -173,6 +173,7 @@ class KeepAliveHandler(WSGIRequestHandler):
 
         def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> Any:
             head.append(f"HTTP/1.1 {status}")
+            head.append(f"Date: {self.date_time_string()}")
             head.extend(f"{name}: {value}" for name, value in headers)
 
         try:
