@@ -71,6 +71,15 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found]]:
     return rows, _swapped([f for f in found if _says(f)])
 
 
+def statuses(raw: pd.Series) -> pd.Series:
+    """Return what status cells mean, ``accepted`` or ``rejected``; other text stays.
+
+    >>> statuses(pd.Series(["Yes", "rejected", "?"], dtype="str")).tolist()
+    ['accepted', 'rejected', '?']
+    """
+    return _few(raw, "status")[0]
+
+
 def _few(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     """Look at each distinct value once, then say it of all rows that have it."""
     codes, distinct = pd.factorize(raw)

@@ -112,7 +112,8 @@ def check(
     seen : Snapshot, optional
         Compare with this state instead of asking the clouds again.
     decisions : DataFrame, optional
-        A reviewer's word, indexed by ``row_key``: ``decision`` (accept, reject or skip).
+        A reviewer's word, indexed by ``row_key``: ``decision`` (accept, reject or skip; ``""`` for
+        as it is), and ``vault_id`` where one was chosen.
     progress : callable, optional
         Called as ``progress(what, done, total)``.
 
@@ -134,7 +135,7 @@ def check(
     skipped = _decide(rows, decisions)
     if decisions is not None:
         # The reviewer's word stands in place of whatever the status cell held.
-        found = [_spare(f, decisions.index.to_numpy()) if f.field == "status" else f for f in found]
+        found = [_overruled(f, decisions) for f in found]
     found += shares.vault_rules(rows)
     rows["before"] = ""
     if seen is None and clouds is not None:
@@ -169,7 +170,17 @@ def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> Keys:
         return np.array([], dtype="int64")
     status = decisions["decision"].map({"accept": "accepted", "reject": "rejected"}).dropna()
     rows.loc[status.index, "status"] = status.astype("str")
+    if "vault_id" in decisions:
+        vaults = decisions.loc[decisions["vault_id"] != "", "vault_id"]
+        rows.loc[vaults.index, "vault_id"] = vaults
     return decisions.index[decisions["decision"] == "skip"].to_numpy(dtype="int64")
+
+
+def _overruled(found: Found, decisions: pd.DataFrame) -> Found:
+    column = {"status": "decision", "vault_id": "vault_id"}.get(found.field)
+    if column not in decisions:
+        return found
+    return _spare(found, decisions.index[decisions[column] != ""].to_numpy())
 
 
 def _spare(found: Found, keys: Keys) -> Found:

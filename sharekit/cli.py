@@ -112,18 +112,22 @@ def check(
 @_signing_in
 @click.option("--chunk-size", default=spec.CHUNK_SIZE, show_default=True, help="Images a request.")
 @click.option("--max-images", type=int, help="Refuse a plan that changes more images than this.")
+@click.option("--planner", default="", help="Who plans; then somebody else has to approve.")
 @click.option("--preview", is_flag=True, help="Print every request: method, URL and body.")
 @_AS_JSON
 def plan(
     shares: Sequence[str], run: Path, clouds: Sequence[str], clouds_yaml: Path | None,
-    chunk_size: int, max_images: int | None, preview: bool, as_json: bool, **loading: Any,
+    chunk_size: int, max_images: int | None, planner: str, preview: bool, as_json: bool,
+    **loading: Any,
 ) -> None:  # fmt: skip
     """Check SHARES, look at the cloud, and write the plan into a new ledger RUN."""
     if run.exists():
         raise UsageError(f"{run} exists already: choose another name for the new run.")
     findings = _checked(shares, clouds, clouds_yaml, loading)
     with console.busy("Making the plan"):
-        made = sharekit.plan(findings, run, chunk_size=chunk_size, max_images=max_images)
+        made = sharekit.plan(
+            findings, run, chunk_size=chunk_size, max_images=max_images, planner=planner
+        )
 
     def show() -> None:
         console.show_findings(findings)

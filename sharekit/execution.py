@@ -21,7 +21,7 @@ from .ledger import Ledger
 from .planning import Plan, load_from, members, record_snapshot
 from .rules import RULES, severity
 from .run import KEY, Run, finished, load_run, observed_states
-from .sending import Sender, Settings
+from .sending import Failure, Sender, Settings
 from .shares import cloud_rules
 from .snapshot import Snapshot, look, take
 
@@ -30,7 +30,10 @@ _PAUSE = 0.05
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: counts are images, times are seconds (``left`` None while unknown)."""
+    """How far a run is: counts are images, times are seconds (``left`` None while unknown).
+
+    ``failures`` are the latest ones of this call, oldest first; ``in_flight`` counts requests.
+    """
 
     phase: str
     total: int
@@ -39,6 +42,7 @@ class Progress:
     in_flight: int
     elapsed: float
     left: float | None
+    failures: tuple[Failure, ...] = ()
 
 
 def submit(
@@ -49,6 +53,7 @@ def submit(
     concurrency: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
+    pause: threading.Event | None = None,
 ) -> Run:
     """Send what was approved, follow it to its end, and read back what the cloud then shows.
 
@@ -69,6 +74,8 @@ def submit(
         Called with a :class:`Progress` about ten times a second, in the calling thread.
     stop : threading.Event, optional
         Set it to end cleanly; the rest stays ``pending``.
+    pause : threading.Event, optional
+        While it is set no request is begun; jobs that run in the cloud are followed.
 
     Returns
     -------
@@ -100,7 +107,7 @@ def submit(
         current = load_from(book)
         yes = approval.require(book, current.fingerprint)
         _covered(current, clouds)
-        return _Submission(book, current, clouds, settings, progress, stop).carry_out(yes)
+        return _Submission(book, current, clouds, settings, progress, stop, pause).carry_out(yes)
 
 
 class _Submission:
@@ -109,13 +116,14 @@ class _Submission:
     def __init__(
         self, book: Ledger, plan: Plan, clouds: Clouds, settings: Settings,
         progress: Callable[[Progress], None] | None, stop: threading.Event | None,
+        pause: threading.Event | None = None,
     ) -> None:  # fmt: skip
         self.book, self.plan, self.clouds, self.settings = book, plan, clouds, settings
         self.history = History(members(plan.rows), book.events())
         images = sum(len(p.images) for p in self.history.leaves())
         self.sender = Sender(book, self.history, clouds, settings, budget=images)
         self.total, self.began = images, monotonic()
-        self.progress, self.stop = progress, stop
+        self.progress, self.stop, self.pause = progress, stop, pause
         self.phase = "looking at the cloud"
         self.observed = observed_states(book)
         self.unreadable: set[str] = set()
@@ -280,14 +288,19 @@ class _Submission:
     def _tick(self) -> None:
         if self.stop is not None and self.stop.is_set():
             self.sender.scheduler.stop()
+        paused = self.pause is not None and self.pause.is_set()
+        self.sender.scheduler.hold(on=paused)
         if self.progress is None:
             return
         done, elapsed = self.history.ended_images, monotonic() - self.began
         left = elapsed / done * (self.total - done) if done else None
         flying = self.sender.scheduler.in_flight
         self.progress(
-            Progress(self.phase, self.total, done, self.sender.failed, flying, elapsed, left)
-        )
+            Progress(
+                "paused" if paused and not flying else self.phase, self.total, done,
+                self.sender.failed, flying, elapsed, left, self.sender.latest_failures(),
+            )
+        )  # fmt: skip
 
     def _end(self, why: str) -> Run:
         """Write every row's outcome; the run is finished if nothing can change any more."""

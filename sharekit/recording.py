@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import frames, reporting
+from . import reporting, reviewing
 from .approval import approval_of
 from .checks import COLUMNS
 from .history import Piece
@@ -27,6 +27,9 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "seen": lambda b: f"the cloud before sending: {_counted(b['states'])}",
     "planned": lambda b: f"{b['planned']} images in {b['chunks']} chunks, {b['blocked']} blocked",
     "reviewed": lambda b: f"{b['decisions']} decisions taken from {b['file']}",
+    "decided": lambda b: f"{b['rows']} rows decided by {b['reviewer'] or 'a reviewer'}",
+    "undone": lambda b: f"step {b['seq']} taken back by {b['reviewer'] or 'a reviewer'}",
+    "revoked": lambda b: f"{b['reviewer']} took the approval back {b['note']}".rstrip(),
     "approved": lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}",
     "submitting": lambda b: f"with {len(b['clouds'])} sign-ins",
     "looked": lambda b: f"last look before sending: {_counted(b['counts']) or 'nothing changed'}",
@@ -204,16 +207,18 @@ def _approvals(book: Ledger, fingerprint: str) -> pd.DataFrame:
 def _reviews(book: Ledger, run: Run) -> pd.DataFrame:
     inventory = run.plan.findings.inventory.rows
     parts = []
-    for event in book.events("reviewed"):
-        taken = frames.from_bytes(book.get(event.body["blob"]))
+    for event in reviewing.steps(book):
+        taken = reviewing.step(book, event).fillna("")
         facts = inventory.loc[taken.index, ["file", "sheet", "row"]].astype(
             {"file": "str", "sheet": "str"}
         )
         ids = run.plan.rows.loc[taken.index, ["image_id", "project_id"]]
+        vault = ("vault " + taken["vault_id"]).where(taken["vault_id"] != "", "")
+        both = (taken["decision"] + ", " + vault).str.strip(", ")
         parts.append(
             facts.join(ids).assign(
                 planned=inventory.loc[taken.index, "status"],
-                decided=taken["decision"],
+                decided=both.where(both != "", "as planned"),
                 reason=taken["reason"],
                 reviewer=event.body["reviewer"],
                 at=event.at,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -23,6 +23,11 @@ from .history import History, Piece, children
 from .ledger import Ledger
 from .scheduler import Scheduler
 from .spec import Remedy
+
+#: So many of the latest failures are kept at hand, to be shown while a run is under way.
+LATEST = 100
+#: Seconds after which a repeated request looks again whether the run is still held.
+_HELD = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,17 @@ class Settings:
     failure_floor: int = 100
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Images of a chunk that failed, with the cloud's code and reason."""
+
+    chunk: str
+    project_id: str
+    images: tuple[str, ...]
+    code: str
+    reason: str
+
+
 class Sender:
     """Sends pieces; all state that matters is in the ledger and its history."""
 
@@ -75,6 +91,7 @@ class Sender:
         self.counted: Counter[str] = Counter()
         self.budget = budget
         self.failed = 0
+        self.failures: deque[Failure] = deque(maxlen=LATEST)
         self.stopped_because: Exception | str | None = None
         self._images = max(1, sum(len(p.images) for p in history.leaves()))
         self._dead_projects: dict[str, Refused] = {}
@@ -83,12 +100,18 @@ class Sender:
 
     def run(self, tick: Callable[[], None]) -> None:
         """Send every planned piece and follow every running job to its end."""
-        self.scheduler = Scheduler(self.settings.concurrency)
+        held, self.scheduler = self.scheduler.held, Scheduler(self.settings.concurrency)
+        self.scheduler.hold(on=held)
         for piece in self.history.in_state("planned"):
             self.scheduler.add(partial(self._send, piece))
         for piece in self.history.in_state("running"):
             self.scheduler.add(partial(self._poll, piece, 0, monotonic()), 0.0)
         self.scheduler.run(tick)
+
+    def latest_failures(self) -> tuple[Failure, ...]:
+        """The latest failures, oldest first."""
+        with self._lock:
+            return tuple(self.failures)
 
     def note(self, kind: str, piece: Piece, **body: Any) -> None:
         """Write an event about a piece, then follow it."""
@@ -100,6 +123,10 @@ class Sender:
         self, piece: Piece, tries: int = 0, since: float | None = None, *, renewed: bool = False
     ) -> None:
         since = monotonic() if since is None else since
+        if self.scheduler.held:  # a repeated request; new ones do not even come here
+            again = partial(self._send, piece, tries, since, renewed=renewed)
+            self.scheduler.add(again, _HELD)
+            return
         if self._dropped(piece):
             return
         cloud = self.clouds[piece.project_id]
@@ -200,7 +227,7 @@ class Sender:
             self.note(
                 "job-done", piece, status=job.status, results=bad, **(_spoken(job) if bad else {})
             )
-            self._count_failed(len(bad))
+            self._count_failed(piece, list(bad))
         elif job is not None and job.failed:
             self._job_failed(piece, job)
         elif monotonic() - since > self.settings.job_timeout:
@@ -226,7 +253,7 @@ class Sender:
         )
         if good:
             # The job names the images it failed for, so none of them has spoiled the others.
-            self._count_failed(len(piece.images) - len(good))
+            self._count_failed(piece, [image for image in piece.images if image not in good])
         else:
             self._after_no(piece, refusal, action)
 
@@ -242,7 +269,7 @@ class Sender:
                 self.budget -= 2
                 self._split(piece, list(piece.images), 2, f"{refusal.code}: one image may be bad")
                 return
-        self._count_failed(len(piece.images))
+        self._count_failed(piece, piece.images)
 
     def _split(self, piece: Piece, images: list[str], parts: int, why: str) -> None:
         into = children(piece, images, parts)
@@ -257,12 +284,17 @@ class Sender:
             return False
         reason = f"not sent, because the cloud refused another request with {refusal.code}: "
         self.note("dropped", piece, code=refusal.code, reason=f"{reason}{refusal}")
-        self._count_failed(len(piece.images))
+        self._count_failed(piece, piece.images)
         return True
 
-    def _count_failed(self, images: int) -> None:
+    def _count_failed(self, piece: Piece, images: Sequence[str]) -> None:
+        if not images:
+            return
         with self._lock:
-            self.failed += images
+            self.failures.append(
+                Failure(piece.chunk, piece.project_id, tuple(images), piece.code, piece.reason)
+            )
+            self.failed += len(images)
             limit = max(self.settings.failure_limit * self._images, self.settings.failure_floor)
             if self.failed > limit and self.stopped_because is None:
                 self._stop(

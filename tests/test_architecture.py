@@ -29,11 +29,12 @@ LAYERS = (
     ("shares",),
     ("checks", "history"),
     ("planning", "outcomes", "sending"),
-    ("approval", "run", "reviewing"),
-    ("execution", "reporting"),
-    ("recording",),
-    ("verification",),
-    ("console",),
+    ("approval", "run"),
+    ("execution", "reporting", "reviewing"),
+    ("recording", "background", "seat", "selection", "standing"),
+    ("verification", "viewing"),
+    ("session",),
+    ("console", "widgets"),
     ("cli", "demo", "simulator", "__init__", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
