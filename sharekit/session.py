@@ -207,6 +207,12 @@ class Review(View):
     def _repr_html_(self) -> str:
         return table(self.frame, title=repr(self)[1:-1])
 
+    def _ipython_display_(self) -> None:
+        # Loaded only when it is shown: the shell and scripts need no widgets.
+        from .widgets import show  # noqa: PLC0415
+
+        show(self)
+
     # -- inside --------------------------------------------------------------------------------
     def _connect(self) -> Clouds:
         if self._clouds is not None:

@@ -47,6 +47,9 @@ RESERVED = {
     "rich": {"console"},
     "sqlalchemy": {"ledger", "schema"},
     "matplotlib": {"reporting"},
+    "ipywidgets": {"widgets"},
+    "anywidget": {"widgets"},
+    "IPython": {"widgets"},
     "werkzeug": {"simulator"},
 }
 

@@ -1,0 +1,434 @@
+"""The panel's pages as HTML: everything that comes from data is escaped, nothing is decided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from ..display import visible
+from ..execution import Progress
+from ..planning import Plan
+from ..run import Run
+from ..selection import Query
+from ..session import Review
+from ..viewing import Page
+
+#: Characters of a value that are shown; a row opened in full shows more.
+_SHORT, _LONG = 120, 20_000
+#: Projects in the picture; the rest is one line.
+_BARS: Final = 8
+_DECISIONS: Final = (
+    ("", "as planned"),
+    ("accept", "accept"),
+    ("reject", "reject"),
+    ("skip", "skip"),
+)
+_HEADS: Final = (
+    ("wanted", "Decision"), ("name", "Image"), ("project_id", "Project, owner"),
+    ("before", "In the cloud"), ("state", "Row"), ("findings", "Findings, reason"),
+)  # fmt: skip
+_SENT: Final = 20
+#: Why rows are not sent, where no check says it.
+_WHY: Final = {
+    "already": "the cloud shows the wanted state already",
+    "skipped": "the reviewer's word",
+    "duplicate": "another row carries the same share",
+}
+
+
+def cut(value: object, limit: int = _SHORT) -> str:
+    """A value as text that is safe in HTML, shortened where it is long, and says by how much.
+
+    >>> cut("<b>" + "x" * 300, 10)
+    '&lt;b&gt;xxxxxxx … (303 characters)'
+    """
+    text = str(value)
+    rest = f" … ({len(text):,} characters)" if len(text) > limit else ""
+    return visible(text[:limit]) + rest
+
+
+def tiles(numbers: Sequence[tuple[str, int, str]]) -> str:
+    """Numbers with names, each with a tone: good, bad, warn, calm or none."""
+    cells = "".join(
+        f'<div class="sk-tile {tone}"><b>{number:,}</b><span>{visible(name)}</span></div>'
+        for name, number, tone in numbers
+    )
+    return f'<div class="sk-tiles">{cells}</div>'
+
+
+def note(text: str, tone: str = "warn") -> str:
+    """One sentence that stands out."""
+    return f'<div class="sk-warning {tone}">{visible(text)}</div>'
+
+
+def head(review: Review) -> str:
+    """Title, warnings, tiles and the picture by project."""
+    counts = review.counts
+    numbers = [
+        ("rows", counts["rows"], ""), ("to accept", counts["accept"], "good"),
+        ("to reject", counts["reject"], "bad"), ("left out", counts["skipped"], ""),
+        ("blocked", counts["blocked"], "warn"), ("already so", counts["already"], "calm"),
+        ("duplicates", counts["duplicate"], ""), ("projects", counts["projects"], ""),
+        ("images to send", counts["images"], "calm"), ("chunks", counts["chunks"], ""),
+        ("calls", counts["calls"], ""),
+    ]  # fmt: skip
+    title = f"<h2>Review of {visible(review.path.name)}</h2>"
+    return title + warnings(review) + tiles(numbers) + by_project(review.by_project)
+
+
+def warnings(review: Review) -> str:
+    """What a reviewer must not miss, first."""
+    lines = []
+    if review.read_only:
+        lines.append(note(review.read_only, "bad"))
+    if review.plan.findings.snapshot is None:
+        lines.append(note("No cloud was asked, so nobody knows whether these images are there."))
+    if blocked := review.counts["blocked"]:
+        lines.append(note(f"{blocked:,} rows are blocked by a check and would not be sent."))
+    found = review.plan.findings.count("warning")
+    if found:
+        lines.append(note(f"{found:,} warnings: filter by finding to see them.", "calm"))
+    return "".join(lines)
+
+
+def by_project(sizes: pd.Series) -> str:
+    """Rows by project and what becomes of them, as bars."""
+    lines = sizes.reset_index(name="rows")
+    lines["what"] = lines["wanted"].where(lines["state"] == "planned", lines["state"])
+    lines["what"] = lines["what"].replace({"skipped": "skip", "": "blocked"})
+    sums = lines.pivot_table(index="project_id", columns="what", values="rows", aggfunc="sum")
+    sums = sums.fillna(0).astype("int64")
+    sums = sums.loc[sums.sum(axis="columns").sort_values(ascending=False).index]
+    return _bars(sums, "Rows by project")
+
+
+def _bars(sums: pd.DataFrame, title: str) -> str:
+    if sums.empty:
+        return ""
+    kinds, most = list(sums.columns), int(sums.sum(axis="columns").max())
+    shown = []
+    for name, line in sums.head(_BARS).iterrows():
+        total = int(line.sum())
+        parts = "".join(
+            f'<i class="sk-{visible(kind)}" style="width:{100 * int(line[kind]) / most:.2f}%"></i>'
+            for kind in kinds
+            if line[kind]
+        )
+        told = ", ".join(f"{int(line[kind]):,} {kind}" for kind in kinds if line[kind])
+        shown.append(
+            f'<span class="name">{cut(name or "no project", 60)}</span>'
+            f'<span class="sk-bar" role="img" aria-label="{visible(told)}">{parts}</span>'
+            f'<span class="sk-nowrap">{total:,}</span>'
+        )
+    key = "".join(f'<i class="sk-{visible(k)}"></i>{visible(k)}' for k in kinds)
+    rest = len(sums) - _BARS
+    more = f'<p class="sk-soft">… and {rest:,} more projects.</p>' if rest > 0 else ""
+    return (
+        f'<details id="sk-picture" open><summary>{visible(title)} '
+        f'<span class="sk-key">{key}</span></summary>'
+        f'<div class="sk-bars">{"".join(shown)}</div>{more}</details>'
+    )
+
+
+def page(one: Page, query: Query, selected: Collection[int], opened: str, *, fixed: bool) -> str:
+    """The table: one page of rows, with their boxes, lists and buttons.
+
+    ``opened`` is the HTML of the row that is open in full, after a line with its key.
+    """
+    key_open, _, full = opened.partition("\n")
+    keys = [int(key) for key in one.rows.index]
+    on = sum(key in selected for key in keys)
+    part = "checked" if keys and on == len(keys) else "data-some" if on else ""
+    off = "disabled" if fixed else ""
+    heads = "".join(_header(name, title, query) for name, title in _HEADS)
+    lines = []
+    for line in one.rows.reset_index().to_dict("records"):
+        key = int(line["row_key"])
+        lines.append(_line(line, key, key in selected, str(key) == key_open, off))
+        if str(key) == key_open:
+            lines.append(f'<tr><td class="sk-full" colspan="{len(_HEADS) + 2}">{full}</td></tr>')
+    none = f'<tr><td colspan="{len(_HEADS) + 2}">No row matches these filters.</td></tr>'
+    return (
+        '<div class="sk-scroll" tabindex="0" role="region" aria-label="Rows of the plan">'
+        f'<table><thead><tr><th scope="col"><input type="checkbox" data-do="page-select" '
+        f'data-id="all" aria-label="Select all rows of this page" {part} {off}></th>{heads}'
+        f'<th scope="col">Details</th></tr></thead><tbody>{"".join(lines) or none}</tbody></table>'
+        f"</div>{_pager(one, len(selected))}"
+    )
+
+
+def _header(name: str, title: str, query: Query) -> str:
+    sort = "none"
+    if query.sort == name:
+        sort = "descending" if query.descending else "ascending"
+    arrow = {"none": "↕", "ascending": "↑", "descending": "↓"}[sort]
+    return (
+        f'<th scope="col" aria-sort="{sort}"><button data-do="sort" data-key="{name}" '
+        f'data-id="sort-{name}">{title} <span aria-hidden="true">{arrow}</span></button></th>'
+    )
+
+
+def _line(line: Mapping[Any, Any], key: int, on: bool, is_open: bool, off: str) -> str:  # noqa: FBT001
+    name = cut(line["name"], 80) or "(no name)"
+    label = f"row {line['row']}, {cut(line['name'] or line['image_id'], 60)}"
+    changed = line["decision"] != "" or line["vault"] != ""
+    mark = '<br><span class="sk-chip changed">decided</span>'
+    return (
+        f'<tr class="{"sk-on" if on else ""}" data-row="{key}">'
+        f'<td><input type="checkbox" data-do="select" data-key="{key}" data-id="box-{key}" '
+        f'aria-label="Select {label}" {"checked" if on else ""} {off}></td>'
+        f"<td>{_decision(line, key, label, off)}</td>"
+        f'<td>{name}<span class="sk-id">{cut(line["image_id"], 60)}</span></td>'
+        f'<td><span class="sk-id">{cut(line["project_id"], 60)}</span>'
+        f'<span class="sk-id sk-wide">owner {cut(line["owner"] or "unknown", 60)}</span></td>'
+        f"<td>{_becomes(line)}{_vault(line)}</td>"
+        f'<td><span class="sk-chip {visible(line["state"])}">{visible(line["state"])}</span>'
+        f"{mark if changed else ''}</td>"
+        f'<td><span class="sk-find">{cut(line["findings"])}</span>{_reason(line)}</td>'
+        f'<td><button data-do="open" data-key="{key}" data-id="open-{key}" '
+        f'aria-expanded="{str(is_open).lower()}" aria-label="Details of {label}">'
+        f"{'Close' if is_open else 'Open'}</button></td></tr>"
+    )
+
+
+def _decision(line: Mapping[Any, Any], key: int, label: str, off: str) -> str:
+    asked = {"accepted": "accept", "rejected": "reject"}.get(str(line["asked"]), "nothing legal")
+    options = "".join(
+        f'<option value="{value}" {"selected" if line["decision"] == value else ""}>'
+        f"{word if value else f'as planned ({asked})'}</option>"
+        for value, word in _DECISIONS
+    )
+    return (
+        f'<select data-do="decide" data-key="{key}" data-id="list-{key}" '
+        f'aria-label="Decision for {label}" {off}>{options}</select>'
+    )
+
+
+def _becomes(line: Mapping[Any, Any]) -> str:
+    before, wanted = cut(line["before"] or "not known"), str(line["wanted"])
+    if line["state"] not in ("planned", "skipped"):
+        return before
+    after = {"accept": "accepted", "reject": "rejected", "skip": "left as it is"}.get(wanted, "?")
+    return (
+        f'<span class="sk-was">{before}</span> <span class="sk-becomes {visible(wanted)}">'
+        f"→ {after}</span>"
+    )
+
+
+def _vault(line: Mapping[Any, Any]) -> str:
+    vault = line["vault"] or line["vault_id"]
+    return f'<span class="sk-id">vault {cut(vault, 13)}</span>' if vault else ""
+
+
+def _reason(line: Mapping[Any, Any]) -> str:
+    return f'<span class="sk-find"><i>“{cut(line["reason"])}”</i></span>' if line["reason"] else ""
+
+
+def _pager(one: Page, selected: int) -> str:
+    def button(word: str, to: int, name: str) -> str:
+        off = "disabled" if to == one.number or not 0 <= to < one.pages else ""
+        return f'<button data-do="page" data-key="{to}" data-id="page-{name}" {off}>{word}</button>'
+
+    buttons = (
+        button("First", 0, "first") + button("Previous", one.number - 1, "previous")
+        + button("Next", one.number + 1, "next") + button("Last", one.pages - 1, "last")
+    )  # fmt: skip
+    return (
+        f'<div class="sk-pager" role="group" aria-label="Pages">{buttons}'
+        f'<span class="sk-nowrap" data-rest tabindex="-1">page {one.number + 1:,} of '
+        f"{one.pages:,}, {one.found:,} rows shown, {selected:,} selected</span></div>"
+    )
+
+
+def full_row(facts: Mapping[str, Any]) -> str:
+    """One row with all its original cells, its findings, and what will be sent for it."""
+    told, request = facts["facts"], facts["request"]
+    place = ", ".join(filter(None, (told["file"], told["sheet"], f"row {told['row']}")))
+    cells = {"stands in": place, **facts["input"]}
+    found = "".join(
+        f"<li><b>{visible(f['rule'])}</b> {visible(f['cell'])}: {cut(f['message'])}. "
+        f"{cut(f['suggestion'])}</li>"
+        for f in facts["findings"]
+    )
+    sent = _request(request, told["image_id"]) if request else "<p>Nothing is sent for it.</p>"
+    return (
+        f'<div class="sk-two"><div><h3>In the workbook</h3>{_list(cells)}</div>'
+        f"<div><h3>Findings</h3>{f'<ul>{found}</ul>' if found else '<p>None.</p>'}"
+        f"<h3>What the plan sends</h3>{sent}</div></div>"
+    )
+
+
+def _list(values: Mapping[str, object]) -> str:
+    lines = "".join(
+        f"<dt>{cut(name, 80)}</dt><dd>{cut(value, _LONG)}</dd>" for name, value in values.items()
+    )
+    return f"<dl>{lines}</dl>"
+
+
+def _request(request: Mapping[str, Any], image: str) -> str:
+    body = dict(request["body"])
+    if len(body.get("images", ())) > 1:
+        body["images"] = [image, f"… {len(body['images']) - 1} more in chunk {request['chunk']}"]
+    text = f"{request['method']} {request['url']}\n{json.dumps(body, indent=1)}"
+    return f'<pre tabindex="0" aria-label="Request">{visible_lines(text)}</pre>'
+
+
+def visible_lines(text: str) -> str:
+    """As :func:`sharekit.display.visible`, with line breaks kept."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def requests(review: Review, chunk: int) -> str:
+    """What will be sent, chunk by chunk, and what will not, and why."""
+    plan, rest = review.plan, review.not_sent()
+    heading = (
+        "<h3>Exactly what will be sent</h3><p>Fingerprint of the plan: "
+        f"<code>{visible(plan.fingerprint)}</code></p>"
+    )
+    return heading + _chunk(review, chunk) + _rest(rest)
+
+
+def _chunk(review: Review, chunk: int) -> str:
+    chunks = review.plan.chunks
+    if chunks.empty:
+        return note("Nothing would be sent.")
+    facts, made = chunks.loc[chunk], review.requests(chunk)
+    text = "\n\n".join(
+        f"{r['method']} {r['url']}\n{json.dumps(r['body'], indent=2)}" for r in made[:_SENT]
+    )
+    more = f"\n\n… and {len(made) - _SENT:,} more calls" if len(made) > _SENT else ""
+    last, images = len(chunks), int(chunks["images"].to_numpy()[chunk - 1])
+
+    def button(word: str, to: int) -> str:
+        off = "" if 1 <= to <= last and to != chunk else "disabled"
+        return (
+            f'<button data-do="chunk" data-key="{to}" data-id="chunk-{word}" {off}>{word}</button>'
+        )
+
+    return (
+        '<div class="sk-pager" role="group" aria-label="Chunks">'
+        f"{button('First', 1)}{button('Previous', chunk - 1)}{button('Next', chunk + 1)}"
+        f"{button('Last', last)}<span data-rest tabindex='-1'>chunk {chunk:,} of {last:,}: "
+        f"{images:,} images to be {visible(facts['status'])}, {len(made):,} calls"
+        f'</span></div><pre tabindex="0" aria-label="Requests of this chunk">'
+        f"{visible_lines(text)}{more}</pre>"
+        '<details id="sk-curl"><summary>As curl</summary>'
+        "<p>The token is a variable of your shell; no secret is in here.</p>"
+        f'<pre id="sk-curl-text" tabindex="0" aria-label="The same as curl">'
+        f"{visible_lines(review.curl(chunk))}</pre>"
+        '<button data-copy="sk-curl-text" data-id="copy">Copy</button></details>'
+    )
+
+
+def _rest(rest: pd.DataFrame) -> str:
+    if rest.empty:
+        return "<p>Every row of the inventory is sent.</p>"
+    lines = "".join(
+        f"<tr><td class='num'>{int(rows):,}</td><td>{visible(what)}</td>"
+        f"<td>{cut(why or _WHY.get(what, ''))}</td></tr>"
+        for what, why, rows in rest.to_numpy().tolist()
+    )
+    return (
+        "<h3>What will not be sent</h3><div class='sk-scroll' tabindex='0' role='region' "
+        "aria-label='Rows that are not sent'><table><thead><tr><th scope='col'>Rows</th>"
+        f"<th scope='col'>State</th><th scope='col'>Why</th></tr></thead><tbody>{lines}</tbody>"
+        "</table></div>"
+    )
+
+
+def progress(now: Progress | None, state: str, error: str) -> str:
+    """Where the run is, in words, with its latest failures."""
+    if now is None:
+        return note(error, "bad") if error else f"<p>{visible(state)} …</p>"
+    left = "" if now.left is None else f", about {now.left:,.0f} s left"
+    words = {"paused": "Paused. Jobs that run in the cloud are followed; nothing new is sent.",
+             "stopping": "Stopping: what is under way is brought to its end."}  # fmt: skip
+    told = (
+        f"<p><b>{visible(words.get(state, now.phase))}</b></p><p>{now.done:,} of {now.total:,} "
+        f"images done, {now.failed:,} failed, {now.in_flight:,} requests in flight{left}</p>"
+    )
+    return told + (note(error, "bad") if error else "") + failures(now)
+
+
+def failures(now: Progress) -> str:
+    """The latest failures, newest first."""
+    if not now.failures:
+        return ""
+    lines = "".join(
+        f"<tr><td>{visible(f.chunk)}</td><td>{visible(f.code)}</td><td>{cut(f.reason)}</td>"
+        f'<td class="num">{len(f.images):,}</td><td><span class="sk-id">'
+        f"{visible(f.images[0])}</span></td></tr>"
+        for f in reversed(now.failures[-12:])
+    )
+    heads = "".join(
+        f'<th scope="col">{h}</th>' for h in ("Chunk", "Code", "Reason", "Images", "First image")
+    )
+    return (
+        '<h3>Latest failures</h3><div class="sk-scroll" tabindex="0" role="region" '
+        f'aria-label="Latest failures"><table><thead><tr>{heads}</tr></thead><tbody>{lines}'
+        "</tbody></table></div>"
+    )
+
+
+def outcome(run: Run) -> str:
+    """How a run stands by its ledger: tiles, bars, why rows failed."""
+    tone = {"confirmed": "good", "already": "calm"}
+    tone |= dict.fromkeys(("failed", "contradicted"), "bad")
+    tone |= dict.fromkeys(("blocked", "unknown", "pending", "claimed"), "warn")
+    numbers = [(name, n, tone.get(name, "")) for name, n in run.counts.items() if n]
+    bad = run.rows[run.rows["outcome"].isin(["failed", "contradicted"])]
+    reasons = (bad["code"] + ": " + bad["reason"]).value_counts().head(8)
+    why = "".join(f"<li>{n:,} × {cut(reason)}</li>" for reason, n in reasons.items())
+    both = run.plan.rows["project_id"].to_frame().join(run.rows["outcome"])
+    sums = both.groupby(["project_id", "outcome"]).size().unstack(fill_value=0)
+    sums = sums.rename(columns={"skipped": "skip"})
+    title = "<h3>The run is finished</h3>" if run.finished else "<h3>Where the run stands</h3>"
+    return (
+        title + tiles(numbers) + (note(run.stopped) if run.stopped and not run.finished else "")
+        + _bars(sums, "Outcomes by project") + (f"<h3>Why</h3><ul>{why}</ul>" if why else "")
+        + what_next(run)
+    )  # fmt: skip
+
+
+def what_next(run: Run) -> str:
+    """What a person may do now."""
+    steps = []
+    if not run.finished:
+        steps.append("Continue: it takes the run up where the ledger stands; nothing goes twice.")
+    if run.counts["failed"]:
+        steps.append("Failed rows: see the reason, repair the inventory, and plan only those anew.")
+    if run.counts["contradicted"]:
+        steps.append("Contradicted rows: the cloud said one thing and shows another; look at them.")
+    if run.finished:
+        steps.append("Write the reports, and give the auditor the ledger too.")
+    lines = "".join(f"<li>{visible(step)}</li>" for step in steps)
+    return f"<h3>What next</h3><ul>{lines}</ul>"
+
+
+def still(review: Review) -> str:
+    """A summary for those who only read the notebook: no widget, no script, no style of its own."""
+    plan: Plan = review.plan
+    counts = review.counts
+    told = ", ".join(
+        f"{counts[name]:,} {word}"
+        for name, word in (
+            ("rows", "rows"), ("accept", "to accept"), ("reject", "to reject"),
+            ("skipped", "left out"), ("blocked", "blocked"), ("already", "already so"),
+            ("duplicate", "duplicates"),
+        )
+    )  # fmt: skip
+    gate = {
+        "deciding": "Nothing is sent: nobody has approved this plan. Open the notebook and approve "
+        "it there, or run sharekit approve.",
+        "approved": "Approved, and not sent yet.",
+        "sending": "Sending has begun and is not at its end; submitting again takes it up.",
+        "finished": "The run is finished.",
+    }[review.stage]
+    return (
+        f"<p><b>Review of {visible(review.path.name)}</b>: {told}; {counts['images']:,} images in "
+        f"{counts['chunks']:,} requests.</p><p>Fingerprint <code>{visible(plan.fingerprint)}</code>"
+        f"</p><p><b>{visible(gate)}</b></p>"
+    )
