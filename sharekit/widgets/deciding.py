@@ -39,7 +39,7 @@ class Deciding:
         self._waiting: str | None = None
         self._make_filters()
         self._make_steps()
-        self.box = ui.VBox([self.filters, self.grid, self.steps, self.question])
+        self.box = ui.VBox([self.filters, self.steps, self.question, self.grid])
 
     # -- building ------------------------------------------------------------------------------
     def _make_filters(self) -> None:

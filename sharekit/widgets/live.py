@@ -29,6 +29,7 @@ class Live(anywidget.AnyWidget):
         self, html: str = "", heard: Callable[[str, str, Any], None] | None = None, **traits: Any
     ) -> None:
         super().__init__(html=html, **traits)
+        self.add_class("sk-live")
         self._heard = heard
         self.on_msg(self._hear)
 

@@ -27,10 +27,15 @@ _DECISIONS: Final = (
     ("skip", "skip"),
 )
 _HEADS: Final = (
-    ("wanted", "Decision"), ("name", "Image"), ("project_id", "Project, owner"),
-    ("before", "In the cloud"), ("state", "Row"), ("findings", "Findings, reason"),
+    ("wanted", "Decision"), ("name", "Image"), ("before", "In the cloud"), ("state", "Row"),
+    ("findings", "Findings, reason"), ("project_id", "Project, owner"),
 )  # fmt: skip
 _SENT: Final = 20
+#: How a bar's parts follow each other.
+_ORDER: Final = (
+    "accept", "confirmed", "already", "reject", "claimed", "failed", "contradicted", "blocked",
+    "unknown", "pending", "skip", "duplicate",
+)  # fmt: skip
 #: Why rows are not sent, where no check says it.
 _WHY: Final = {
     "already": "the cloud shows the wanted state already",
@@ -50,6 +55,15 @@ def cut(value: object, limit: int = _SHORT) -> str:
     return visible(text[:limit]) + rest
 
 
+def many(number: int, what: str) -> str:
+    """A number with its noun.
+
+    >>> many(1, "call"), many(1200, "call")
+    ('1 call', '1,200 calls')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def tiles(numbers: Sequence[tuple[str, int, str]]) -> str:
     """Numbers with names, each with a tone: good, bad, warn, calm or none."""
     cells = "".join(
@@ -64,8 +78,8 @@ def note(text: str, tone: str = "warn") -> str:
     return f'<div class="sk-warning {tone}">{visible(text)}</div>'
 
 
-def head(review: Review) -> str:
-    """Title, warnings, tiles and the picture by project."""
+def head(review: Review, *, full: bool) -> str:
+    """Title, warnings, tiles, and (``full``) the picture by project."""
     counts = review.counts
     numbers = [
         ("rows", counts["rows"], ""), ("to accept", counts["accept"], "good"),
@@ -76,7 +90,8 @@ def head(review: Review) -> str:
         ("calls", counts["calls"], ""),
     ]  # fmt: skip
     title = f"<h2>Review of {visible(review.path.name)}</h2>"
-    return title + warnings(review) + tiles(numbers) + by_project(review.by_project)
+    picture = by_project(review.by_project) if full else ""
+    return title + warnings(review) + tiles(numbers) + picture
 
 
 def warnings(review: Review) -> str:
@@ -101,16 +116,20 @@ def by_project(sizes: pd.Series) -> str:
     lines["what"] = lines["what"].replace({"skipped": "skip", "": "blocked"})
     sums = lines.pivot_table(index="project_id", columns="what", values="rows", aggfunc="sum")
     sums = sums.fillna(0).astype("int64")
-    sums = sums.loc[sums.sum(axis="columns").sort_values(ascending=False).index]
     return _bars(sums, "Rows by project")
+
+
+def _place(kind: str) -> int:
+    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
 def _bars(sums: pd.DataFrame, title: str) -> str:
     if sums.empty:
         return ""
-    kinds, most = list(sums.columns), int(sums.sum(axis="columns").max())
+    totals = sums.sum(axis="columns").sort_values(ascending=False, kind="stable")
+    kinds, most = sorted(sums.columns, key=_place), int(totals.max())
     shown = []
-    for name, line in sums.head(_BARS).iterrows():
+    for name, line in sums.loc[totals.index].head(_BARS).iterrows():
         total = int(line.sum())
         parts = "".join(
             f'<i class="sk-{visible(kind)}" style="width:{100 * int(line[kind]) / most:.2f}%"></i>'
@@ -182,16 +201,20 @@ def _line(line: Mapping[Any, Any], key: int, on: bool, is_open: bool, off: str) 
         f'aria-label="Select {label}" {"checked" if on else ""} {off}></td>'
         f"<td>{_decision(line, key, label, off)}</td>"
         f'<td>{name}<span class="sk-id">{cut(line["image_id"], 60)}</span></td>'
-        f'<td><span class="sk-id">{cut(line["project_id"], 60)}</span>'
-        f'<span class="sk-id sk-wide">owner {cut(line["owner"] or "unknown", 60)}</span></td>'
         f"<td>{_becomes(line)}{_vault(line)}</td>"
         f'<td><span class="sk-chip {visible(line["state"])}">{visible(line["state"])}</span>'
         f"{mark if changed else ''}</td>"
         f'<td><span class="sk-find">{cut(line["findings"])}</span>{_reason(line)}</td>'
+        f"<td>{_short(line['project_id'])}{_short(line['owner'], 'owner ')}</td>"
         f'<td><button data-do="open" data-key="{key}" data-id="open-{key}" '
         f'aria-expanded="{str(is_open).lower()}" aria-label="Details of {label}">'
         f"{'Close' if is_open else 'Open'}</button></td></tr>"
     )
+
+
+def _short(value: str, label: str = "") -> str:
+    told = f"{label}{cut(value, 60)}" if value else f"no {label or 'project'}"
+    return f'<span class="sk-id sk-short" title="{cut(value, 60)}">{told}</span>'
 
 
 def _decision(line: Mapping[Any, Any], key: int, label: str, off: str) -> str:
@@ -272,7 +295,7 @@ def _request(request: Mapping[str, Any], image: str) -> str:
     body = dict(request["body"])
     if len(body.get("images", ())) > 1:
         body["images"] = [image, f"… {len(body['images']) - 1} more in chunk {request['chunk']}"]
-    text = f"{request['method']} {request['url']}\n{json.dumps(body, indent=1)}"
+    text = f"{request['method']} {request['url']}\n{json.dumps(body, indent=1, ensure_ascii=False)}"
     return f'<pre tabindex="0" aria-label="Request">{visible_lines(text)}</pre>'
 
 
@@ -312,7 +335,7 @@ def _chunk(review: Review, chunk: int) -> str:
         '<div class="sk-pager" role="group" aria-label="Chunks">'
         f"{button('First', 1)}{button('Previous', chunk - 1)}{button('Next', chunk + 1)}"
         f"{button('Last', last)}<span data-rest tabindex='-1'>chunk {chunk:,} of {last:,}: "
-        f"{images:,} images to be {visible(facts['status'])}, {len(made):,} calls"
+        f"{images:,} images to be {visible(facts['status'])}, {many(len(made), 'call')}"
         f'</span></div><pre tabindex="0" aria-label="Requests of this chunk">'
         f"{visible_lines(text)}{more}</pre>"
         '<details id="sk-curl"><summary>As curl</summary>'
@@ -348,7 +371,7 @@ def progress(now: Progress | None, state: str, error: str) -> str:
              "stopping": "Stopping: what is under way is brought to its end."}  # fmt: skip
     told = (
         f"<p><b>{visible(words.get(state, now.phase))}</b></p><p>{now.done:,} of {now.total:,} "
-        f"images done, {now.failed:,} failed, {now.in_flight:,} requests in flight{left}</p>"
+        f"images done, {now.failed:,} failed, {many(now.in_flight, 'request')} in flight{left}</p>"
     )
     return told + (note(error, "bad") if error else "") + failures(now)
 
@@ -380,7 +403,7 @@ def outcome(run: Run) -> str:
     tone |= dict.fromkeys(("blocked", "unknown", "pending", "claimed"), "warn")
     numbers = [(name, n, tone.get(name, "")) for name, n in run.counts.items() if n]
     bad = run.rows[run.rows["outcome"].isin(["failed", "contradicted"])]
-    reasons = (bad["code"] + ": " + bad["reason"]).value_counts().head(8)
+    reasons = bad["reason"].where(bad["reason"] != "", bad["code"]).value_counts().head(8)
     why = "".join(f"<li>{n:,} × {cut(reason)}</li>" for reason, n in reasons.items())
     both = run.plan.rows["project_id"].to_frame().join(run.rows["outcome"])
     sums = both.groupby(["project_id", "outcome"]).size().unstack(fill_value=0)

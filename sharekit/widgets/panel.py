@@ -55,8 +55,8 @@ class Panel:
 
     def update(self) -> None:
         """Show what the review says now."""
-        self.head.html = markup.head(self.review)
         page = self.stack.selected_index
+        self.head.html = markup.head(self.review, full=page == 0)
         if page == 1:
             self.chunk = min(max(self.chunk, 1), max(1, len(self.review.plan.chunks)))
             self.requests.html = markup.requests(self.review, self.chunk)
