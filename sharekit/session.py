@@ -150,14 +150,17 @@ class Review(View):
         self._must_decide()
         if " ".join(phrase.replace(",", "").lower().split()) != self.phrase:
             raise ApprovalError(f"To approve, write exactly: {self.phrase}")
-        return approval.approve(
+        yes = approval.approve(
             self.path, reviewer=reviewer, fingerprint=self.plan.fingerprint, note=note
         )
+        self._forget()
+        return yes
 
     def revoke(self, note: str = "") -> None:
         """Take the approval back, so that rows can be decided again."""
         self._must_decide()
         approval.revoke(self.path, reviewer=self.reviewer, note=note)
+        self._forget()
 
     def submit(
         self, clouds: Clouds | None = None,

@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import nbformat
 from playwright.sync_api import Browser, Page, Playwright, Route, sync_playwright
@@ -68,7 +66,7 @@ def window(
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
     )
     shown = Window(context.new_page())
-    shown.page.set_default_timeout(_SECONDS * 1000)
+    shown.page.set_default_timeout(_SECONDS * 500)
 
     def judge(route: Route) -> None:
         parts = urlsplit(route.request.url)
@@ -155,20 +153,19 @@ def _serving(command: list[str], folder: Path, home: Path) -> Iterator[str]:
             cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
+            _answers(port, server, home / "server.log")
             url = f"http://127.0.0.1:{port}"
-            _answers(url if command[0] == "voila" else f"{url}/api", server, home / "server.log")
             yield url
         finally:
             server.terminate()
             server.wait(20)
 
 
-def _answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _answers(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    # Not by loading a page: Voila would run the notebook for it, and that would take the seat.
     until = time.monotonic() + _SECONDS
-    while time.monotonic() < until:
-        if server.poll() is not None:
-            break
-        with suppress(URLError, OSError), urlopen(url, timeout=_SECONDS):
+    while time.monotonic() < until and server.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.1)
     raise AssertionError(f"the server did not start:\n{log.read_text()[-3000:]}")

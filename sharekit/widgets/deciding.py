@@ -46,9 +46,7 @@ class Deciding:
         plan = self.review.plan
         projects = sorted(set(plan.rows["project_id"]) - {""})
         rules = [rule for rule in RULES if rule in set(plan.findings.frame["rule"])]
-        self.search = text(
-            "Search", placeholder="ID, name, owner, reason; then Enter", continuous_update=False
-        )
+        self.search = text("Search", placeholder="ID, name, owner, reason; then Enter")
         self.project = choice("Project", [("all", ""), *((plain(p)[:60], p) for p in projects)])
         self.decision = choice("Decision", _DECISIONS, "150px")
         self.state = choice("Row", _STATES, "150px")

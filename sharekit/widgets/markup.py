@@ -17,7 +17,7 @@ from ..session import Review
 from ..viewing import Page
 
 #: Characters of a value that are shown; a row opened in full shows more.
-_SHORT, _LONG = 120, 20_000
+_SHORT, _LONG = 120, 1_000
 #: Projects in the picture; the rest is one line.
 _BARS: Final = 8
 _DECISIONS: Final = (

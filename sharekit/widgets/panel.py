@@ -66,6 +66,8 @@ class Panel:
             (self.approving if page == 2 else self.sending).update()
 
     def _go(self, number: int) -> None:
+        if self.review.read_only:
+            self.review.claim()
         if self.review.refresh():
             self.say("The ledger was changed elsewhere meanwhile; this is how it stands now.")
         if number and not self.review.read_only and self.review.stale:

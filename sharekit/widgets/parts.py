@@ -67,9 +67,11 @@ def row(*widgets: ui.Widget, boxed: bool = False) -> ui.HBox:
 
 def text(label: str, width: str = "260px", **traits: Any) -> ui.Text:
     """Make a field for one line of text, with a label of its own width."""
+    # Sent when it is left or confirmed: sent at each key, fast typing could lose letters.
     return ui.Text(
-        description=label, style={"description_width": "auto"}, layout={"width": width}, **traits
-    )
+        description=label, style={"description_width": "auto"}, layout={"width": width},
+        continuous_update=False, **traits,
+    )  # fmt: skip
 
 
 def choice(label: str, options: list[tuple[str, str]], width: str = "200px") -> ui.Dropdown:
