@@ -1,10 +1,10 @@
-# make install | demo | test | check | bench | clean
+# make install | demo | app | test | check | bench | screenshots | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.install-stamp
 
-.PHONY: install demo test check bench docs tools clean
+.PHONY: install demo app test check bench docs screenshots tools clean
 
 install: $(STAMP)
 
@@ -18,6 +18,15 @@ $(STAMP): pyproject.toml Makefile
 demo: install
 	@rm -rf demo-run
 	@$(BIN)/sharekit demo demo-run
+
+# The second notebook as an application without code, on a cloud to play with.
+app: install
+	@mkdir -p app-run && cp notebooks/02-bulk-accept-from-excel.ipynb app-run/
+	JUPYTER_PATH=$(CURDIR)/notebooks/app $(BIN)/voila --template=sharekit \
+	  --VoilaConfiguration.file_allowlist="['.*\.(xlsx|html|csv|json)']" app-run/02-bulk-accept-from-excel.ipynb
+
+screenshots: install tools
+	$(BIN)/python -m docs.screenshots
 
 # LibreOffice writes the workbooks that no Python library writes; without it those tests are skipped.
 tools:
@@ -42,4 +51,4 @@ docs: install
 	$(BIN)/python -m docs.reference
 
 clean:
-	rm -rf $(VENV) demo-run dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-run app-run dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -139,7 +139,7 @@ def test_the_whole_way_by_its_controls(panel: Panel) -> None:
     panel.update()
     assert "The run is finished" in panel.sending.ended.html
     panel.sending.report.click()
-    assert "audit.html" in panel.sending.files.html
+    assert "audit.html" in panel.sending.files.outputs[0]["data"]["text/html"]
     assert sharekit.verify(panel.review.path, panel.review.path.parent / "audit.html").intact
 
 

@@ -218,10 +218,10 @@ def _short(value: str, label: str = "") -> str:
 
 
 def _decision(line: Mapping[Any, Any], key: int, label: str, off: str) -> str:
-    asked = {"accepted": "accept", "rejected": "reject"}.get(str(line["asked"]), "nothing legal")
+    asked = {"accepted": "accept", "rejected": "reject"}.get(str(line["asked"]), "nothing")
     options = "".join(
         f'<option value="{value}" {"selected" if line["decision"] == value else ""}>'
-        f"{word if value else f'as planned ({asked})'}</option>"
+        f"{word if value else f'planned: {asked}'}</option>"
         for value, word in _DECISIONS
     )
     return (
@@ -242,8 +242,8 @@ def _becomes(line: Mapping[Any, Any]) -> str:
 
 
 def _vault(line: Mapping[Any, Any]) -> str:
-    vault = line["vault"] or line["vault_id"]
-    return f'<span class="sk-id">vault {cut(vault, 13)}</span>' if vault else ""
+    vault = str(line["vault"] or line["vault_id"])
+    return f'<span class="sk-id" title="{cut(vault)}">vault {visible(vault[:13])}…</span>' if vault else ""
 
 
 def _reason(line: Mapping[Any, Any]) -> str:

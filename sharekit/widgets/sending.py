@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import ipywidgets as ui
 
@@ -29,7 +30,7 @@ class Sending:
         self.cancel = button("Cancel", self._cancel)
         self.look = button("Look again", guard(self._refresh))
         self.bar = ui.FloatProgress(min=0, max=1, layout={"width": "100%"})
-        self.told, self.ended, self.files = Live(role="status"), Live(), Live()
+        self.told, self.ended, self.files = Live(role="status"), Live(), ui.Output()
         self.report = button("Write reports", self._write)
         self.box = ui.VBox(
             [
@@ -123,13 +124,16 @@ class Sending:
     def _report(self) -> None:
         folder = self.review.path.absolute().parent
         made = self.review.report(*(folder / name for name in _REPORTS))
-        self.files.html = f"<h3>Reports</h3><ul>{''.join(map(_link, made))}</ul>"
+        text = f"<h3>Reports</h3><ul>{''.join(map(_link, made))}</ul>"
+        data = {"text/html": text, "text/plain": "\n".join(map(str, made))}
+        # An output, not a region of ours: only there does Jupyter make links to files work.
+        self.files.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
 
 
 def _link(path: Path) -> str:
-    # Jupyter serves the notebook's folder; what lies elsewhere can only be named.
+    # Jupyter serves what lies below the notebook; anything else can only be named.
     relative = os.path.relpath(path)
     name = html.escape(str(path))
     if relative.startswith(".."):
         return f"<li>{name}</li>"
-    return f'<li><a href="files/{html.escape(relative)}" target="_blank">{name}</a></li>'
+    return f'<li><a href="{html.escape(quote(relative))}" target="_blank">{name}</a></li>'
