@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from . import overhead, plot, reading
+from . import overhead, panel, plot, reading
 from .table import Table, header
 
 #: Name -> benchmark at the size that the aims are set for.
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], Table]] = {
     "overhead": overhead.run,
     "reading": reading.run,
     "million": reading.million,
+    "panel": panel.run,
 }
 RESULTS = Path(__file__).with_name("results.md")
 PICTURE = RESULTS.parents[1] / "docs" / "scaling.svg"

@@ -17,7 +17,7 @@ from . import shares, snapshot
 from .cells import Found, Keys, normalise
 from .clouds import Clouds
 from .display import table
-from .rules import RULES, severity
+from .rules import RULES, SEVERITIES, severity
 from .snapshot import Progress, Snapshot
 from .spreadsheets import Inventory
 
@@ -86,8 +86,22 @@ class Findings:
         numbers = ", ".join(f"{number:,} {name}" for name, number in self.counts.items())
         return f"<Findings: {numbers}>"
 
+    @property
+    def by_rule(self) -> pd.DataFrame:
+        """One line per rule that was hit: ``severity, rule, cells, message, suggestion``."""
+        order = {name: rank for rank, name in enumerate(SEVERITIES)}
+        lines = self.frame.groupby(["severity", "rule"]).size().rename("cells").reset_index()
+        lines["message"] = [RULES[n].message.format(field="a value") for n in lines["rule"]]
+        lines["suggestion"] = [RULES[n].suggestion for n in lines["rule"]]
+        lines["rank"] = lines["severity"].map(order)
+        lines = lines.sort_values(["rank", "cells"], ascending=[True, False])
+        return lines.drop(columns="rank").reset_index(drop=True)
+
     def _repr_html_(self) -> str:
-        return table(self.frame[list(COLUMNS)], title=repr(self)[1:-1])
+        first = self.frame[self.frame["severity"] == "error"].head(10)
+        columns = ["file", "sheet", "cell", "value", "message", "suggestion"]
+        shown = table(self.by_rule, title=repr(self)[1:-1])
+        return shown + (table(first[columns], title="The first errors") if len(first) else "")
 
 
 def check(

@@ -59,4 +59,5 @@ def table(frame: pd.DataFrame, *, title: str, limit: int = 20) -> str:
     ]
     more = f"<p>… and {len(frame) - limit:,} more.</p>" if len(frame) > limit else ""
     body = "".join(f"<tr>{line}</tr>" for line in lines)
+    # No colours: a table without any follows the notebook's theme, light or dark.
     return f"<p><b>{visible(title)}</b></p><table>{body}</table>{more}"

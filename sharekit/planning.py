@@ -109,7 +109,9 @@ class Plan:
         return f"<Plan: {', '.join(f'{name} {number}' for name, number in numbers.items())}>"
 
     def _repr_html_(self) -> str:
-        return table(self.chunks.reset_index(), title=repr(self)[1:-1])
+        by = self.chunks.groupby(["project_id", "status"])["images"].agg(["sum", "count"])
+        by.columns = ["images", "requests"]
+        return table(by.reset_index(), title=repr(self)[1:-1])
 
 
 def plan(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
 from . import reporting, reviewing
 from .approval import approval_of
 from .checks import COLUMNS
+from .display import visible
 from .history import Piece
 from .ledger import Event, Ledger
 from .planning import Plan
@@ -45,6 +48,21 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
+class Reports(list[Path]):
+    """The report files that were written, as a list of paths; a notebook shows links to them."""
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<li>{_link(path)}</li>" for path in self)
+        return f"<p><b>Reports</b></p><ul>{lines}</ul>"
+
+
+def _link(path: Path) -> str:
+    # Relative, because Jupyter serves what lies below the notebook, and nothing else.
+    if path.is_absolute() or ".." in path.parts:
+        return visible(path)
+    return f'<a href="{html.escape(quote(path.as_posix()))}" target="_blank">{visible(path)}</a>'
+
+
 def report(run: Run | Plan | str | PathLike[str], *paths: str | PathLike[str]) -> list[Path]:
     """Make reports of a run, from its ledger alone: the same ledger gives the same report.
 
@@ -71,7 +89,7 @@ def report(run: Run | Plan | str | PathLike[str], *paths: str | PathLike[str]) -
     >>> report("run.ledger", "audit.xlsx", "audit.html")  # doctest: +SKIP
     """
     ledger = run.path if isinstance(run, Run | Plan) else run
-    return reporting.write(load_record(ledger), *paths)
+    return Reports(reporting.write(load_record(ledger), *paths))
 
 
 def load_record(path: str | PathLike[str]) -> Record:

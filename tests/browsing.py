@@ -121,14 +121,15 @@ def voila(notebook: Path, home: Path, *options: str) -> Iterator[str]:
         yield url
 
 
-def open_notebook(page: Page, url: str, name: str) -> None:
-    """Open a notebook in JupyterLab, wait for its kernel, and run all its cells."""
+def open_notebook(page: Page, url: str, name: str, run: str = "notebook:run-all-cells") -> None:
+    """Open a notebook in JupyterLab, wait for its kernel, and run a command there, if any."""
     page.goto(f"{url}/doc/tree/{name}?reset")
     page.wait_for_function(
         "() => { const w = window.jupyterapp?.shell?.currentWidget;"
         " const k = w?.sessionContext?.session?.kernel; return k && k.status === 'idle'; }"
     )
-    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    if run:
+        page.evaluate("command => window.jupyterapp.commands.execute(command)", run)
 
 
 @contextmanager

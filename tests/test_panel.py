@@ -13,7 +13,8 @@ from sharekit import reviewing
 from sharekit.ledger import Ledger
 from sharekit.selection import Query
 from sharekit.session import Review
-from sharekit.widgets import Panel, markup
+from sharekit.viewing import Page
+from sharekit.widgets import Panel, markup, rows
 
 from .conftest import FAST, World
 
@@ -200,14 +201,14 @@ def test_nothing_from_data_becomes_markup(panel: Panel) -> None:
     panel.review.decide([key], "skip", reason=HOSTILE)
     row = dict.fromkeys(panel.review.frame.columns, HOSTILE) | {"row_key": 0, "row": 1}
     frame = pd.DataFrame([row]).set_index("row_key")
-    one = markup.Page(frame, 0, 1, 1)
+    one = Page(frame, 0, 1, 1)
     facts = {
         "facts": {"file": HOSTILE, "sheet": HOSTILE, "row": "1", "image_id": HOSTILE},
         "input": {HOSTILE: HOSTILE}, "findings": [], "request": None,
     }  # fmt: skip
-    full = markup.full_row(facts)
+    full = rows.full_row(facts)
     pages = [
-        markup.page(one, Query(), set(), f"0\n{full}", fixed=False), full, markup.note(HOSTILE),
+        rows.page(one, Query(), set(), f"0\n{full}", fixed=False), full, markup.note(HOSTILE),
         markup.head(panel.review, full=True), markup.still(panel.review),
     ]  # fmt: skip
     panel.update()

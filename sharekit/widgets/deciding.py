@@ -10,7 +10,7 @@ import ipywidgets as ui
 from ..display import plain
 from ..rules import RULES
 from ..selection import Query
-from . import markup
+from . import markup, rows
 from .live import Live
 from .parts import Owner, button, choice, guarded, row, text
 
@@ -110,8 +110,8 @@ class Deciding:
         self.number = page.number
         full = ""
         if self.opened and int(self.opened) in page.rows.index:
-            full = f"{self.opened}\n{markup.full_row(self.review.row(int(self.opened)))}"
-        self.grid.html = markup.page(page, self.query, self.selected, full, fixed=self._fixed)
+            full = f"{self.opened}\n{rows.full_row(self.review.row(int(self.opened)))}"
+        self.grid.html = rows.page(page, self.query, self.selected, full, fixed=self._fixed)
 
     @property
     def _fixed(self) -> bool:
@@ -186,10 +186,10 @@ class Deciding:
             if not self.selected:
                 self.panel.say("Select rows first, or choose “all shown”.", "warn")
                 return
-            rows = self.review.decide(
+            count = self.review.decide(
                 sorted(self.selected), decision, reason=self._reason_for(decision)
             )
-            self._done(rows, decision)
+            self._done(count, decision)
         elif explicit := self.review.explicit(self.query):
             self._ask(decision, explicit)
         else:
@@ -215,17 +215,17 @@ class Deciding:
 
     def _decide_shown(self, decision: str, *, overwrite: bool) -> None:
         reason = self._reason_for(decision)
-        rows = self.review.decide_shown(self.query, decision, reason=reason, overwrite=overwrite)
-        self._done(rows, decision)
+        count = self.review.decide_shown(self.query, decision, reason=reason, overwrite=overwrite)
+        self._done(count, decision)
 
-    def _done(self, rows: int, decision: str) -> None:
+    def _done(self, count: int, decision: str) -> None:
         self.panel.update()
-        self.panel.say(f"{rows:,} rows: {decision or 'as planned'}. Written into the ledger.")
+        self.panel.say(f"{count:,} rows: {decision or 'as planned'}. Written into the ledger.")
 
     def _undo(self) -> None:
-        rows = self.review.undo()
+        count = self.review.undo()
         self.panel.update()
-        self.panel.say(f"The last step, on {rows:,} rows, is taken back.")
+        self.panel.say(f"The last step, on {count:,} rows, is taken back.")
 
     def _remake(self) -> None:
         made = self.review.remake()
@@ -248,6 +248,6 @@ class Deciding:
         if not self.vault.value:
             self.panel.say("Select full-ECS images of one project, then one of its vaults.", "warn")
             return
-        rows = self.review.decide(sorted(self.selected), vault_id=self.vault.value)
+        count = self.review.decide(sorted(self.selected), vault_id=self.vault.value)
         self.panel.update()
-        self.panel.say(f"{rows:,} rows have this vault now; update the plan to check them again.")
+        self.panel.say(f"{count:,} rows have this vault now; update the plan to check them again.")
