@@ -148,7 +148,7 @@ def test_an_approval_can_be_taken_back_in_the_panel(panel: Panel) -> None:
     """Taking it back opens the rows again."""
     panel.review.approve("Ada", panel.review.phrase)
     panel.go(2)
-    assert panel.approving.revoke.layout.display == ""
+    assert panel.approving.take_back.layout.display == ""
     panel.approving.revoke.click()
     assert panel.review.stage == "deciding"
 

@@ -24,14 +24,15 @@ class Approving:
         self.approve = button("Approve", self._yes, style="primary")
         self.revoke = button("Take the approval back", self._no)
         self.form = ui.VBox([row(self.name, self.phrase, self.note), row(self.approve)])
-        self.box = ui.VBox([self.told, self.form, row(self.revoke)])
+        self.take_back = row(self.revoke)
+        self.box = ui.VBox([self.told, self.form, self.take_back])
 
     def update(self) -> None:
         """Show whether the plan can be approved, or is."""
         stage, counts = self.review.stage, self.review.counts
         may = stage == "deciding" and not self.review.read_only and counts["images"] > 0
         self.form.layout.display = "" if stage == "deciding" else "none"
-        self.revoke.layout.display = "" if stage == "approved" else "none"
+        self.take_back.layout.display = "" if stage == "approved" else "none"
         self.approve.disabled = not may
         self.revoke.disabled = bool(self.review.read_only)
         self.told.html = self._words(stage)

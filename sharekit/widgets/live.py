@@ -20,7 +20,6 @@ class Live(anywidget.AnyWidget):
     """
 
     _esm = _HERE / "live.js"
-    _css = _HERE / "panel.css"
     html = traitlets.Unicode("").tag(sync=True)
     role = traitlets.Unicode("").tag(sync=True)
     hides = traitlets.Unicode("").tag(sync=True)
@@ -42,3 +41,9 @@ class Live(anywidget.AnyWidget):
             self._heard(
                 str(message.get("do", "")), str(message.get("key", "")), message.get("value", "")
             )
+
+
+class Styled(Live):
+    """The region that brings the style sheet along; one in a panel is enough."""
+
+    _css = _HERE / "panel.css"

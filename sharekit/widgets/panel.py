@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from uuid import uuid4
 
 import ipywidgets as ui
@@ -11,7 +12,7 @@ from ..session import Review
 from . import markup
 from .approving import Approving
 from .deciding import Deciding
-from .live import Live
+from .live import Live, Styled
 from .parts import button, guarded, row
 from .sending import Sending
 
@@ -35,19 +36,26 @@ class Panel:
         # Nothing a step raises may vanish: a callback's exception is seen by nobody.
         guard = guarded(self.say)
         self.go, self._turn = guard(self._go), guard(self._chunk)
-        self.message, self.head = Live(role="status"), Live(hides=hides)
+        self.message, self.head = Live(role="status"), Styled(hides=hides)
         self.requests = Live(heard=self._turn)
         self.deciding = Deciding(self)
-        self.approving = Approving(self)
-        self.sending = Sending(self)
         self.buttons = [self._page_button(number) for number in range(len(_PAGES))]
-        self.stack = ui.Stack(
-            [self.deciding.box, ui.VBox([self.requests]), self.approving.box, self.sending.box]
-        )
+        # The later pages are made when they are first turned to: most of a page's way is widgets.
+        self.stack = ui.Stack([self.deciding.box, self.requests, ui.VBox(), ui.VBox()])
         self.box = ui.VBox([self.head, row(*self.buttons), self.message, self.stack])
         self.box.add_class("sharekit-panel")
         begun = review.submission is not None or review.stage in ("sending", "finished")
         self.go(3 if begun else 0)
+
+    @cached_property
+    def approving(self) -> Approving:
+        """The third page."""
+        return Approving(self)
+
+    @cached_property
+    def sending(self) -> Sending:
+        """The fourth page."""
+        return Sending(self)
 
     def say(self, text: str, tone: str = "good") -> None:
         """Show one sentence above the page, or none."""
@@ -73,6 +81,10 @@ class Panel:
         if number and not self.review.read_only and self.review.stale:
             self.review.remake()
             self.say(f"The plan holds every decision now: {self.review.plan.fingerprint[:12]}.")
+        if number >= 2 and not self.stack.children[number].children:
+            self.stack.children[number].children = [
+                self.approving.box if number == 2 else self.sending.box
+            ]
         self.stack.selected_index = number
         for at, one in enumerate(self.buttons):
             one.button_style = "primary" if at == number else ""

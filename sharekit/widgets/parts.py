@@ -27,6 +27,7 @@ class Owner(Protocol):
         """Show what the review says now."""
 
 
+_SHARED: list[Any] = []
 _Step = TypeVar("_Step", bound=Callable[..., None])
 
 
@@ -49,9 +50,17 @@ def guarded(say: Callable[[str, str], None]) -> Callable[[_Step], _Step]:
     return around
 
 
+def _plain() -> tuple[ui.Layout, ui.ButtonStyle]:
+    # Every widget brings two models of its own along; buttons share theirs, while they live.
+    if not _SHARED or _SHARED[0].comm is None:
+        _SHARED[:] = [ui.Layout(width="auto"), ui.ButtonStyle()]
+    return _SHARED[0], _SHARED[1]
+
+
 def button(name: str, act: Callable[[], None], tip: str = "", style: str = "") -> ui.Button:
     """Make a button that does one thing."""
-    made = ui.Button(description=name, tooltip=tip or name, button_style=style)
+    layout, look = _plain()
+    made = ui.Button(description=name, tooltip=tip, button_style=style, layout=layout, style=look)
     made.on_click(lambda _: act())
     return made
 

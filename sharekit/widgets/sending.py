@@ -32,10 +32,11 @@ class Sending:
         self.bar = ui.FloatProgress(min=0, max=1, layout={"width": "100%"})
         self.told, self.ended, self.files = Live(role="status"), Live(), ui.Output()
         self.report = button("Write reports", self._write)
+        self.reports = row(self.report)
         self.box = ui.VBox(
             [
                 row(self.submit, self.pause, self.cancel, self.look), self.bar, self.told,
-                self.ended, row(self.report), self.files,
+                self.ended, self.reports, self.files,
             ]
         )  # fmt: skip
         if self.review.submission is not None:
@@ -75,7 +76,7 @@ class Sending:
         self.submit.description = "Continue" if stage == "sending" else "Send"
         self.submit.disabled = going or not may or stage not in ("approved", "sending")
         self.pause.disabled = self.cancel.disabled = not going
-        self.report.layout.display = "none" if going or stage == "deciding" else ""
+        self.reports.layout.display = "none" if going or stage == "deciding" else ""
 
     # -- the run -----------------------------------------------------------------------------------
     def _submit(self) -> None:
