@@ -38,7 +38,10 @@ def view(plan: Plan) -> pd.DataFrame:
     """Every row of a plan as a reviewer sees it; see :attr:`sharekit.session.Review.frame`."""
     found = plan.findings.frame
     found = found[(found["row_key"] >= 0) & found["severity"].isin(["error", "warning", "repair"])]
-    texts = (found["rule"] + ": " + found["message"]).groupby(found["row_key"]).agg("; ".join)
+    texts = (found["rule"] + ": " + found["message"]).set_axis(found["row_key"])
+    several = texts.index.duplicated(keep=False)
+    joined = texts[several].groupby(level=0).agg("; ".join)
+    texts = pd.concat([texts[~several], joined]).astype("str")
     rows = plan.rows.copy()
     for name in ("file", "sheet"):
         rows[name] = plan.findings.inventory.rows[name].astype("str")

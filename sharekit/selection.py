@@ -84,10 +84,21 @@ def _mask(frame: pd.DataFrame, query: Query) -> NDArray[np.bool_] | None:
     elif query.finding:
         masks.append(_holds(frame["findings"], f"{query.finding}:"))
     if text := query.text.strip():
-        masks.append(np.logical_or.reduce([_holds(frame[c], text) for c in SEARCHED]))
+        masks.append(np.logical_or.reduce([_SEARCH[c](frame[c], text) for c in SEARCHED]))
     return np.logical_and.reduce(masks) if masks else None
 
 
 def _holds(column: pd.Series, text: str) -> NDArray[np.bool_]:
     found = pc.match_substring(pa.array(column), text, ignore_case=not text.isnumeric())
     return np.asarray(pc.fill_null(found, fill_value=False), dtype=bool)
+
+
+def _few_hold(column: pd.Series, text: str) -> NDArray[np.bool_]:
+    """As :func:`_holds`, where a few values fill all rows: each is looked at once."""
+    codes = pa.chunked_array(pa.array(column)).combine_chunks().dictionary_encode()
+    found = _holds(pd.Series(codes.dictionary.to_pandas(), dtype="str"), text)
+    return np.asarray(found[codes.indices.to_numpy()], dtype=bool)
+
+
+#: How to look into each of :data:`SEARCHED`: names and images are nearly all different.
+_SEARCH: Final = {c: _holds if c in ("image_id", "name") else _few_hold for c in SEARCHED}

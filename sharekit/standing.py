@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from . import spec
@@ -31,7 +32,15 @@ def frame(plan: Plan, changes: pd.DataFrame) -> pd.DataFrame:
     for name, source in (("decision", "decision"), ("reason", "reason"), ("vault", "vault_id")):
         rows[name] = pd.Series("", index=rows.index, dtype="str")
         rows.loc[changes.index, name] = changes[source]
-    return rows.assign(**standing(rows))
+    # A few combinations fill all rows: each is looked at once.
+    seen = ["decision", "asked", "status", "disposition", "before"]
+    code = np.zeros(len(rows), dtype="int64")
+    for name in seen:
+        one, kinds = pd.factorize(rows[name])
+        code = code * len(kinds) + one
+    _, first, which = np.unique(code, return_index=True, return_inverse=True)
+    few = standing(rows[seen].take(first))
+    return rows.assign(**{n: pd.Series(v.array.take(which), rows.index) for n, v in few.items()})
 
 
 def standing(rows: pd.DataFrame) -> dict[str, pd.Series]:
