@@ -14,7 +14,6 @@ import pandas as pd
 from . import approval, reviewing, standing
 from .ledger import Ledger
 from .planning import Plan, load_from
-from .recording import report
 from .run import Run, status
 from .selection import Places, Query, select
 
@@ -157,6 +156,9 @@ class View:
 
     def report(self, *paths: str | PathLike[str]) -> list[Path]:
         """Make reports of the run; as :func:`sharekit.report`."""
+        # Loaded when it is wanted: the pictures' library takes its time.
+        from .recording import report  # noqa: PLC0415
+
         return report(self.path, *paths)
 
     def refresh(self) -> bool:

@@ -44,8 +44,9 @@ class Deciding:
     # -- building ------------------------------------------------------------------------------
     def _make_filters(self) -> None:
         plan = self.review.plan
-        projects = sorted(set(plan.rows["project_id"]) - {""})
-        rules = [rule for rule in RULES if rule in set(plan.findings.frame["rule"])]
+        projects = sorted(set(plan.rows["project_id"].unique()) - {""})
+        hit = set(plan.findings.frame["rule"].unique())
+        rules = [rule for rule in RULES if rule in hit]
         self.search = text("Search", placeholder="ID, name, owner, reason; then Enter")
         self.project = choice("Project", [("all", ""), *((plain(p)[:60], p) for p in projects)])
         self.decision = choice("Decision", _DECISIONS, "150px")
