@@ -1,10 +1,10 @@
-# make install | demo | openstack | test | check | bench | torture | clean
+# make install | demo | app | openstack | test | check | bench | torture | screenshots | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.install-stamp
 
-.PHONY: install demo openstack test check bench torture docs tools clean
+.PHONY: install demo app openstack test check bench torture docs screenshots tools clean
 
 install: $(STAMP)
 
@@ -22,6 +22,14 @@ demo: install
 # A real Keystone and Glance on loopback, until Ctrl-C; installed once into .openstack.
 openstack: install
 	@$(BIN)/python -m tests.realcloud openstack-run
+# The second notebook as an application without code, on a cloud to play with.
+app: install
+	@mkdir -p app-run && cp notebooks/02-bulk-accept-from-excel.ipynb app-run/
+	JUPYTER_PATH=$(CURDIR)/notebooks/app $(BIN)/voila --template=sharekit \
+	  --VoilaConfiguration.file_allowlist="['.*\.(xlsx|html|csv|json)']" app-run/02-bulk-accept-from-excel.ipynb
+
+screenshots: install tools
+	$(BIN)/python -m docs.screenshots
 
 # LibreOffice writes the workbooks that no Python library writes; without it those tests are skipped.
 tools:
@@ -50,4 +58,4 @@ docs: install
 	$(BIN)/python -m docs.reference
 
 clean:
-	rm -rf $(VENV) demo-run openstack-run .openstack dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-run app-run openstack-run .openstack dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

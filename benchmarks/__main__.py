@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from . import openstack, overhead, plot, reading, writing
+from . import openstack, overhead, panel, plot, reading, writing
 from .table import Table, header
 
 #: Name -> benchmark at the size that the aims are set for.
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[], Table]] = {
     "reading": reading.run,
     "million": reading.million,
     "writing": writing.run,
+    "panel": panel.run,
 }
 RESULTS = Path(__file__).with_name("results.md")
 PICTURE = RESULTS.parents[1] / "docs" / "scaling.svg"

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .execution import submit
     from .planning import Plan, plan
     from .recording import report
-    from .reviewing import review
     from .run import Run, status
+    from .session import review
     from .settings import Settings
     from .spreadsheets import Inventory, read_inventory
     from .spreadsheets import Limits as Limits
@@ -77,7 +77,7 @@ _HOMES = {
     "plan": "planning",
     "read_inventory": "spreadsheets",
     "report": "recording",
-    "review": "reviewing",
+    "review": "session",
     "status": "run",
     "submit": "execution",
     "template": "spreadsheets",

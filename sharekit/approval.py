@@ -4,7 +4,10 @@ The states of a plan are few::
 
     planned ──approve──► approved ──submit──► sending ──► finished
        ▲                    │
-       └──── any change ────┘   (a new plan has a new fingerprint, so the old yes is void)
+       └─ revoke, any change ┘   (a new plan has a new fingerprint, so the old yes is void)
+
+A decision that was taken after the plan was made is not in it: such a plan is *stale*, and cannot
+be approved before it is made anew.
 """
 
 from __future__ import annotations
@@ -16,9 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from . import signing
-from .errors import ApprovalError
+from .errors import ApprovalError, LedgerError
 from .ledger import Event, Ledger
 from .planning import Plan, load_from
+
+#: What voids an approval when it comes after it.
+_CHANGES = ("planned", "decided", "undone", "revoked")
 
 #: So many digits of the fingerprint at least: enough that it was looked at, and is meant.
 SHORTEST = 8
@@ -79,7 +85,8 @@ def approve(
     Raises
     ------
     ApprovalError
-        The fingerprint is not the plan's, the reviewer has no name, or nothing would be sent.
+        The fingerprint is not the plan's, the reviewer has no name or is the planner, decisions
+        are not in the plan yet, or nothing would be sent.
     UsageError
         The key cannot sign.
     LedgerError
@@ -102,6 +109,12 @@ def approve(
                 f"{path}: the plan's fingerprint is {current.fingerprint[:12]}…, not {given[:12]}. "
                 "Look at the plan again before you approve it."
             )
+        _independent(book, name)
+        if undecided := stale(book):
+            raise ApprovalError(
+                f"{path}: decisions were taken since the plan was made ({undecided:,} times). "
+                "Make the plan anew, and look at it, before you approve it."
+            )
         if current.chunks.empty:
             raise ApprovalError(f"{path}: the plan sends nothing, so there is nothing to approve.")
         if book.last("finished") is not None:
@@ -116,14 +129,65 @@ def approve(
 
 
 def approvals_of(book: Ledger, fingerprint: str) -> list[Approval]:
-    """Return the approvals that are valid for a fingerprint: those after the last plan."""
+    """Return the approvals that are valid for a fingerprint: those that no later change voids."""
     valid: list[Approval] = []
-    for event in book.events("planned", "approved"):
-        if event.kind == "planned":
+    for event in book.events("approved", *_CHANGES):
+        if event.kind != "approved":
             valid = []
         elif event.body["fingerprint"] == fingerprint:
             valid.append(_approval(event))
     return valid
+
+
+def approval_of(book: Ledger, fingerprint: str) -> Approval | None:
+    """Return the latest of :func:`approvals_of`."""
+    return next(reversed(approvals_of(book, fingerprint)), None)
+
+
+def revoke(plan: Plan | str | PathLike[str], *, reviewer: str, note: str = "") -> None:
+    """Take the approval of a plan back, so that its rows can be decided anew.
+
+    Raises
+    ------
+    ApprovalError
+        There is no valid approval, or requests were sent already.
+    LedgerError
+        There is no such ledger, or another process is using it.
+
+    Examples
+    --------
+    >>> revoke("run.ledger", reviewer="Ada", note="one image too many")  # doctest: +SKIP
+    """
+    path = plan.path if isinstance(plan, Plan) else Path(plan)
+    with Ledger.open(path, write=True) as book:
+        said = planned(book)["fingerprint"]
+        if approval_of(book, said) is None:
+            raise ApprovalError(f"{path}: there is no valid approval that could be taken back.")
+        if book.last("intent") is not None:
+            raise ApprovalError(f"{path}: requests were sent already; what was sent stays sent.")
+        book.append("revoked", {"reviewer": reviewer, "fingerprint": said, "note": note})
+
+
+def stale(book: Ledger) -> int:
+    """How many steps of deciding the plan does not hold yet."""
+    kinds = [event.kind for event in book.events("planned", "decided", "undone")]
+    return kinds[::-1].index("planned") if "planned" in kinds else len(kinds)
+
+
+def planned(book: Ledger) -> dict[str, Any]:
+    """What the latest plan's event says."""
+    event = book.last("planned")
+    if event is None:
+        raise LedgerError(f"{book.path} is incomplete: it has no 'planned' event.")
+    return event.body
+
+
+def _independent(book: Ledger, name: str) -> None:
+    planner = str(planned(book)["settings"].get("planner", ""))
+    if planner and planner.casefold() == name.casefold():
+        raise ApprovalError(
+            f"{book.path}: {planner} made this plan, so somebody else has to approve it."
+        )
 
 
 def require(book: Ledger, fingerprint: str, demand: Demand | None = None) -> list[Approval]:

@@ -96,6 +96,15 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str
     return rows, _swapped([f for f in found if _says(f)]), coded
 
 
+def statuses(raw: pd.Series) -> pd.Series:
+    """Return what status cells mean, ``accepted`` or ``rejected``; other text stays.
+
+    >>> statuses(pd.Series(["Yes", "rejected", "?"], dtype="str")).tolist()
+    ['accepted', 'rejected', '?']
+    """
+    return _distinct(raw, "status")[0]
+
+
 def _distinct(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found], Coded]:
     """Look at each distinct value once, then say it of all rows that have it."""
     coded = Coded.of(raw)

@@ -17,7 +17,7 @@ from . import frames, shares, snapshot
 from .cells import Found, Keys, normalise
 from .clouds import Clouds
 from .display import table
-from .rules import RULES, severity
+from .rules import RULES, SEVERITIES, severity
 from .snapshot import Progress, Snapshot
 from .spreadsheets import Inventory
 
@@ -86,8 +86,22 @@ class Findings:
         numbers = ", ".join(f"{number:,} {name}" for name, number in self.counts.items())
         return f"<Findings: {numbers}>"
 
+    @property
+    def by_rule(self) -> pd.DataFrame:
+        """One line per rule that was hit: ``severity, rule, cells, message, suggestion``."""
+        order = {name: rank for rank, name in enumerate(SEVERITIES)}
+        lines = self.frame.groupby(["severity", "rule"]).size().rename("cells").reset_index()
+        lines["message"] = [RULES[n].message.format(field="a value") for n in lines["rule"]]
+        lines["suggestion"] = [RULES[n].suggestion for n in lines["rule"]]
+        lines["rank"] = lines["severity"].map(order)
+        lines = lines.sort_values(["rank", "cells"], ascending=[True, False])
+        return lines.drop(columns="rank").reset_index(drop=True)
+
     def _repr_html_(self) -> str:
-        return table(self.frame[list(COLUMNS)], title=repr(self)[1:-1])
+        first = self.frame[self.frame["severity"] == "error"].head(10)
+        columns = ["file", "sheet", "cell", "value", "message", "suggestion"]
+        shown = table(self.by_rule, title=repr(self)[1:-1])
+        return shown + (table(first[columns], title="The first errors") if len(first) else "")
 
 
 @frames.steady_memory()
@@ -113,7 +127,8 @@ def check(
     seen : Snapshot, optional
         Compare with this state instead of asking the clouds again.
     decisions : DataFrame, optional
-        A reviewer's word, indexed by ``row_key``: ``decision`` (accept, reject or skip).
+        A reviewer's word, indexed by ``row_key``: ``decision`` (accept, reject or skip; ``""`` for
+        as it is), and ``vault_id`` where one was chosen.
     progress : callable, optional
         Called as ``progress(what, done, total)``.
 
@@ -135,7 +150,7 @@ def check(
     skipped = _decide(rows, decisions)
     if decisions is not None:
         # The reviewer's word stands in place of whatever the status cell held.
-        found = [_spare(f, decisions.index.to_numpy()) if f.field == "status" else f for f in found]
+        found = [_overruled(f, decisions) for f in found]
     found += shares.vault_rules(rows)
     rows["before"] = ""
     pairs = shares.shares_of(coded["image_id"], coded["project_id"])
@@ -171,7 +186,17 @@ def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> Keys:
         return np.array([], dtype="int64")
     status = decisions["decision"].map({"accept": "accepted", "reject": "rejected"}).dropna()
     rows.loc[status.index, "status"] = status.astype("str")
+    if "vault_id" in decisions:
+        vaults = decisions.loc[decisions["vault_id"] != "", "vault_id"]
+        rows.loc[vaults.index, "vault_id"] = vaults
     return decisions.index[decisions["decision"] == "skip"].to_numpy(dtype="int64")
+
+
+def _overruled(found: Found, decisions: pd.DataFrame) -> Found:
+    column = {"status": "decision", "vault_id": "vault_id"}.get(found.field)
+    if column not in decisions:
+        return found
+    return _spare(found, decisions.index[decisions[column] != ""].to_numpy())
 
 
 def _spare(found: Found, keys: Keys) -> Found:

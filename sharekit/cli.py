@@ -80,17 +80,21 @@ def check(
 @loading
 @signing_in
 @planning
+@click.option("--planner", default="", help="Who plans; then somebody else has to approve.")
 @_AS_JSON
 def plan(
     shares: Sequence[str], run: Path, clouds: Sequence[str], clouds_yaml: Path | None,
-    chunk_size: int, max_images: int | None, preview: bool, as_json: bool, **reading: Any,
+    chunk_size: int, max_images: int | None, planner: str, preview: bool, as_json: bool,
+    **reading: Any,
 ) -> None:  # fmt: skip
     """Check SHARES, look at the cloud, and write the plan into a new ledger RUN."""
     if run.exists():
         raise UsageError(f"{run} exists already: choose another name for the new run.")
     findings = _checked(shares, clouds, clouds_yaml, reading)
     with console.busy("Making the plan"):
-        made = sharekit.plan(findings, run, chunk_size=chunk_size, max_images=max_images)
+        made = sharekit.plan(
+            findings, run, chunk_size=chunk_size, max_images=max_images, planner=planner
+        )
     _planned(made, preview=preview, as_json=as_json)
 
 

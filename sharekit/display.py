@@ -20,6 +20,8 @@ _ODD: Final = re.compile(
     + "\\xa0\\ud800-\\udfff\\ufffe\\uffff]"
 )
 
+_LEFT: Final = ' style="text-align:left"'
+
 
 def plain(text: object) -> str:
     r"""Spell out characters that cannot be seen, or that reorder or break the text around them.
@@ -52,11 +54,18 @@ def visible(text: object) -> str:
 def table(frame: pd.DataFrame, *, title: str, limit: int = 20) -> str:
     """Return the first rows of a frame as an HTML table, with how many there are."""
     head = frame.head(limit)
-    lines = ["".join(f"<th>{visible(name)}</th>" for name in head.columns)]
+    # Jupyter sets every cell to the right, which only suits numbers.
+    looks = ["" if kind.kind in "iuf" else _LEFT for kind in head.dtypes]
+    titles = zip(head.columns, looks, strict=True)
+    lines = ["".join(f"<th{look}>{visible(name)}</th>" for name, look in titles)]
     lines += [
-        "".join(f"<td>{visible(str(value)[:200])}</td>" for value in line)
+        "".join(
+            f"<td{look}>{visible(str(value)[:200])}</td>"
+            for value, look in zip(line, looks, strict=True)
+        )
         for line in head.itertuples(index=False)
     ]
     more = f"<p>… and {len(frame) - limit:,} more.</p>" if len(frame) > limit else ""
     body = "".join(f"<tr>{line}</tr>" for line in lines)
+    # No colours: a table without any follows the notebook's theme, light or dark.
     return f"<p><b>{visible(title)}</b></p><table>{body}</table>{more}"

@@ -24,6 +24,10 @@ class SharekitError(Exception):
 
     exit_code = 2
 
+    def _render_traceback_(self) -> list[str]:
+        # IPython's hook: in a notebook too, the message is all there is to say.
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InputError(SharekitError):
     """An input (file, sheet, header, setting) that cannot be used as it is."""

@@ -23,7 +23,7 @@ from .ledger import Ledger
 from .planning import Plan, load_from, record_snapshot
 from .rules import RULES, severity
 from .run import KEY, Run, finished, load_run, observed_states
-from .sending import Sender
+from .sending import Failure, Sender
 from .settings import Settings
 from .shares import cloud_rules, shares_of
 from .snapshot import Snapshot, look, take
@@ -35,7 +35,10 @@ _LATE = 2
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: counts are images, times are seconds (``left`` None while unknown)."""
+    """How far a run is: counts are images, times are seconds (``left`` None while unknown).
+
+    ``failures`` are the latest ones of this call, oldest first; ``in_flight`` counts requests.
+    """
 
     phase: str
     total: int
@@ -44,6 +47,7 @@ class Progress:
     in_flight: int
     elapsed: float
     left: float | None
+    failures: tuple[Failure, ...] = ()
 
 
 def submit(
@@ -55,6 +59,7 @@ def submit(
     progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
     demand: approval.Demand | None = None,
+    pause: threading.Event | None = None,
 ) -> Run:
     """Send what was approved, follow it to its end, and read back what the cloud then shows.
 
@@ -77,6 +82,8 @@ def submit(
         Set it to end cleanly; the rest stays ``pending``.
     demand : Demand, optional
         More than one reviewer, or signed approvals; see :class:`sharekit.approval.Demand`.
+    pause : threading.Event, optional
+        While it is set no request is begun; jobs that run in the cloud are followed.
 
     Returns
     -------
@@ -108,7 +115,7 @@ def submit(
         current = load_from(book)
         yes = approval.require(book, current.fingerprint, demand)
         _covered(current, clouds)
-        return _Submission(book, current, clouds, settings, progress, stop).carry_out(yes)
+        return _Submission(book, current, clouds, settings, progress, stop, pause).carry_out(yes)
 
 
 class _Submission:
@@ -117,13 +124,14 @@ class _Submission:
     def __init__(
         self, book: Ledger, plan: Plan, clouds: Clouds, settings: Settings,
         progress: Callable[[Progress], None] | None, stop: threading.Event | None,
+        pause: threading.Event | None = None,
     ) -> None:  # fmt: skip
         self.book, self.plan, self.clouds, self.settings = book, plan, clouds, settings
         self.history = History(members(plan.rows), book.events())
         self.sender = Sender(book, self.history, clouds, settings)
         self.total = sum(len(piece.images) for piece in self.history.leaves())
         self.began = monotonic()
-        self.progress, self.stop = progress, stop
+        self.progress, self.stop, self.pause = progress, stop, pause
         self.phase = "looking at the cloud"
         self.observed = observed_states(book)
         self.unreadable: set[str] = set()
@@ -313,14 +321,19 @@ class _Submission:
     def _tick(self) -> None:
         if self.stop is not None and self.stop.is_set():
             self.sender.scheduler.stop()
+        paused = self.pause is not None and self.pause.is_set()
+        self.sender.scheduler.hold(on=paused)
         if self.progress is None:
             return
         done, elapsed = self.history.ended_images, monotonic() - self.began
         left = elapsed / done * (self.total - done) if done else None
         flying = self.sender.scheduler.in_flight
         self.progress(
-            Progress(self.phase, self.total, done, self.sender.failed, flying, elapsed, left)
-        )
+            Progress(
+                "paused" if paused and not flying else self.phase, self.total, done,
+                self.sender.failed, flying, elapsed, left, self.sender.latest_failures(),
+            )
+        )  # fmt: skip
 
     def _end(self, why: str) -> Run:
         """Write every row's outcome; the run is finished if nothing can change any more."""

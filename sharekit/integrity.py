@@ -20,6 +20,8 @@ Problem = tuple[str, str]
 BLOB_FIELDS: Final = frozenset(
     {"blob", "rows_blob", "marks_blob", "findings_blob", "members", "vaults", "projects"}
 )
+#: What voids an approval when it comes after it.
+_VOIDING: Final = frozenset({"planned", "decided", "undone", "revoked"})
 
 
 def problems(book: Ledger) -> Iterator[Problem]:
@@ -79,6 +81,8 @@ def _order(events: list[Event]) -> Iterator[Problem]:
     fingerprint: Any = ""
     finish: Event | None = None
     for event in events:
+        if event.kind in _VOIDING:
+            approved = None
         if event.kind == "planned":
             fingerprint = event.body["fingerprint"]
         elif event.kind == "approved":

@@ -70,20 +70,21 @@ class Plan:
             "fingerprint": self.fingerprint,
         }
 
-    def requests(self) -> Iterator[dict[str, Any]]:
-        """Every request in order: ``chunk, method, url, body``.
+    def requests(self, chunk: int | None = None) -> Iterator[dict[str, Any]]:
+        """Every request in order, or those of one chunk: ``chunk, method, url, body``.
 
         Without a cloud, the URL begins with ``{ims}`` in place of the endpoint.
         """
         places = {} if self.findings.snapshot is None else _places(self.findings.snapshot)
-        for chunk in members(self.rows):
-            api, ims, image = places.get(chunk["project_id"], ("batch", "{ims}", "{image}"))
+        rows = self.rows if chunk is None else self.rows[self.rows["chunk"] == chunk]
+        for one in members(rows):
+            api, ims, image = places.get(one["project_id"], ("batch", "{ims}", "{image}"))
             if api == "native":
-                made = [native_request(i, chunk, image) for i in chunk["images"]]
+                made = [native_request(i, one, image) for i in one["images"]]
             else:
-                made = [batch_request(chunk, ims)]
+                made = [batch_request(one, ims)]
             for method, url, body in made:
-                yield {"chunk": chunk["chunk"], "method": method, "url": url, "body": body}
+                yield {"chunk": one["chunk"], "method": method, "url": url, "body": body}
 
     def preview(self, limit: int | None = None) -> str:
         """Method, URL and body of each request, as text; ``limit`` requests at the most."""
@@ -98,7 +99,9 @@ class Plan:
         return f"<Plan: {', '.join(f'{name} {number}' for name, number in numbers.items())}>"
 
     def _repr_html_(self) -> str:
-        return table(self.chunks.reset_index(), title=repr(self)[1:-1])
+        by = self.chunks.groupby(["project_id", "status"])["images"].agg(["sum", "count"])
+        by.columns = ["images", "requests"]
+        return table(by.reset_index(), title=repr(self)[1:-1])
 
 
 @frames.steady_memory()
@@ -109,6 +112,7 @@ def plan(
     chunk_size: int = spec.CHUNK_SIZE,
     max_images: int | None = None,
     origin: Mapping[str, str] | None = None,
+    planner: str = "",
 ) -> Plan:
     """Put the accepted rows into chunks, and everything known so far into a new ledger.
 
@@ -124,6 +128,8 @@ def plan(
         Refuse a plan that would change more images than this.
     origin : mapping, optional
         What this run follows on; it goes into the ledger's first event.
+    planner : str, optional
+        Who plans. If it is said, somebody else has to approve.
 
     Raises
     ------
@@ -144,7 +150,7 @@ def plan(
         with book, book.transaction():
             book.append("created", environment() | {"schema": book.schema(), **(origin or {})})
             _record_inputs(book, findings)
-            record(book, made, chunk_size, max_images)
+            record(book, made, chunk_size, max_images, planner)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -161,7 +167,8 @@ def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
         decisions=decisions,
     )
     made = _make(book.path, findings, settings["chunk_size"], settings["max_images"])
-    record(book, made, settings["chunk_size"], settings["max_images"])
+    planner = settings.get("planner", "")
+    record(book, made, settings["chunk_size"], settings["max_images"], planner)
     return made
 
 
@@ -224,9 +231,12 @@ def record_snapshot(book: Ledger, seen: Snapshot, kind: str = "snapshot") -> Non
     book.append(kind, {"taken_at": seen.taken_at, "states": states, **blobs})
 
 
-def record(book: Ledger, made: Plan, chunk_size: int, max_images: int | None) -> None:
+def record(
+    book: Ledger, made: Plan, chunk_size: int, max_images: int | None, planner: str = ""
+) -> None:
     """Write a plan into the ledger: every row's place, the findings, the fingerprint."""
     findings = made.findings
+    settings = {"chunk_size": chunk_size, "max_images": max_images, "strict": findings.strict}
     lines = frames.lines(made.rows.reset_index(), PLAN_COLUMNS)
     with book.transaction():
         body = {
@@ -235,10 +245,8 @@ def record(book: Ledger, made: Plan, chunk_size: int, max_images: int | None) ->
             "rows_blob": book.put(frames.to_bytes(made.rows), frames.MEDIA_TYPE),
             "findings_blob": book.put(frames.to_bytes(findings.frame), frames.MEDIA_TYPE),
             "findings": findings.counts,
-            "settings": {
-                "chunk_size": chunk_size, "max_images": max_images, "strict": findings.strict
-            },
-        }  # fmt: skip
+            "settings": settings | {"planner": planner.strip()},
+        }
         book.append("planned", body)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
-from . import frames, reporting
+from . import reporting, reviewing
 from .approval import approvals_of
 from .checks import COLUMNS
+from .display import visible
 from .history import Piece
 from .ledger import Event, Ledger
 from .planning import Plan
@@ -27,6 +30,9 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "seen": lambda b: f"the cloud before sending: {_counted(b['states'])}",
     "planned": lambda b: f"{b['planned']} images in {b['chunks']} chunks, {b['blocked']} blocked",
     "reviewed": lambda b: f"{b['decisions']} decisions taken from {b['file']}",
+    "decided": lambda b: f"{b['rows']} rows decided by {b['reviewer'] or 'a reviewer'}",
+    "undone": lambda b: f"step {b['seq']} taken back by {b['reviewer'] or 'a reviewer'}",
+    "revoked": lambda b: f"{b['reviewer']} took the approval back {b['note']}".rstrip(),
     "approved": lambda b: (
         f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}"
         + (", signed" if b.get("signature") else "")
@@ -44,6 +50,21 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "stopped": lambda b: str(b["why"]),
     "sealed": lambda b: f"head {b['head'][:12]} of {b['events']} events, signed",
 }
+
+
+class Reports(list[Path]):
+    """The report files that were written, as a list of paths; a notebook shows links to them."""
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<li>{_link(path)}</li>" for path in self)
+        return f"<p><b>Reports</b></p><ul>{lines}</ul>"
+
+
+def _link(path: Path) -> str:
+    # Relative, because Jupyter serves what lies below the notebook, and nothing else.
+    if path.is_absolute() or ".." in path.parts:
+        return visible(path)
+    return f'<a href="{html.escape(quote(path.as_posix()))}" target="_blank">{visible(path)}</a>'
 
 
 def report(run: Run | Plan | str | PathLike[str], *paths: str | PathLike[str]) -> list[Path]:
@@ -72,7 +93,7 @@ def report(run: Run | Plan | str | PathLike[str], *paths: str | PathLike[str]) -
     >>> report("run.ledger", "audit.xlsx", "audit.html")  # doctest: +SKIP
     """
     ledger = run.path if isinstance(run, Run | Plan) else run
-    return reporting.write(load_record(ledger), *paths)
+    return Reports(reporting.write(load_record(ledger), *paths))
 
 
 def load_record(path: str | PathLike[str]) -> Record:
@@ -210,16 +231,18 @@ def _approvals(book: Ledger, fingerprint: str) -> pd.DataFrame:
 def _reviews(book: Ledger, run: Run) -> pd.DataFrame:
     inventory = run.plan.findings.inventory.rows
     parts = []
-    for event in book.events("reviewed"):
-        taken = frames.from_bytes(book.get(event.body["blob"]))
+    for event in reviewing.steps(book):
+        taken = reviewing.step(book, event).fillna("")
         facts = inventory.loc[taken.index, ["file", "sheet", "row"]].astype(
             {"file": "str", "sheet": "str"}
         )
         ids = run.plan.rows.loc[taken.index, ["image_id", "project_id"]]
+        vault = ("vault " + taken["vault_id"]).where(taken["vault_id"] != "", "")
+        both = (taken["decision"] + ", " + vault).str.strip(", ")
         parts.append(
             facts.join(ids).assign(
                 planned=inventory.loc[taken.index, "status"],
-                decided=taken["decision"],
+                decided=both.where(both != "", "as planned"),
                 reason=taken["reason"],
                 reviewer=event.body["reviewer"],
                 at=event.at,

@@ -1,103 +1,47 @@
-"""A person looks at the plan and may decide otherwise, row by row, before anything is sent."""
+"""A person decides otherwise than the inventory, row by row, before anything is sent.
+
+Decisions are events of the ledger, each on disk before the call returns, keyed by row. They do not
+change the plan: :func:`remake` does, under a new fingerprint. Once a plan is approved its rows are
+fixed until the approval is taken back.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
-from . import frames
-from .display import table
+from . import approval, frames, spec
 from .errors import PlanError, UsageError
-from .ledger import Ledger
-from .planning import Plan, load, load_from, replan
-from .spreadsheets import read_review, write_review
+from .ledger import Event, Ledger
+from .planning import Plan, load_from, replan
+from .spreadsheets import read_review
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _VIEW = ["file", "sheet", "row", "image_id", "project_id", "status", "vault_id"]
 _MORE = ["name", "owner", "before", "disposition", "findings"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Review:
-    """A plan as a reviewer sees it.
-
-    Attributes
-    ----------
-    plan : Plan
-        The plan, with the decisions that were taken.
-    frame : DataFrame
-        Indexed by ``row_key``: ``file, sheet, row, image_id, project_id, status, vault_id, name,
-        owner, before, disposition, findings`` (the last: rule names, joined).
-    changes : DataFrame
-        Every decision taken so far: ``decision`` (accept, reject, skip), ``reason``, indexed by
-        ``row_key``.
-    """
-
-    plan: Plan
-    frame: pd.DataFrame
-    changes: pd.DataFrame
-
-    def __repr__(self) -> str:
-        return f"<Review of {self.plan!r}: {len(self.changes):,} rows decided otherwise>"
-
-    def _repr_html_(self) -> str:
-        return table(self.frame, title=repr(self)[1:-1])
-
-
-def review(
-    plan: Plan | str | PathLike[str],
-    *,
-    out: str | PathLike[str] | None = None,
-    take: str | PathLike[str] | None = None,
-    reviewer: str = "",
-) -> Review:
-    """Show a plan for review; write it out as an Excel sheet, or take the decisions back in.
-
-    Parameters
-    ----------
-    plan : Plan or path
-        The plan, or the ledger that holds it.
-    out : path, optional
-        A new workbook with a ``decision`` for each row: as planned, accept, reject or skip.
-    take : path, optional
-        Such a workbook, decided. The plan is made anew with it, under a new fingerprint, and an
-        earlier approval is void.
-    reviewer : str, optional
-        Who decided, for the report.
-
-    Raises
-    ------
-    InputError
-        The workbook exists already (``out``), belongs to another plan, or an ID in it was changed.
-    PlanError
-        Requests were sent already, so the plan is fixed.
-
-    Examples
-    --------
-    >>> review("run.ledger", out="review.xlsx")  # doctest: +SKIP
-    >>> review("run.ledger", take="review.xlsx", reviewer="Ada")  # doctest: +SKIP
-    """
-    if out is not None and take is not None:
-        raise UsageError("A review sheet is either written or taken, not both at once.")
-    path = plan.path if isinstance(plan, Plan) else Path(plan)
-    if take is not None:
-        _take(path, Path(take), reviewer)
-    current = load(path)
-    frame = view(current)
-    if out is not None:
-        write_review(frame, out, fingerprint=current.fingerprint)
-    with Ledger.open(path) as book:
-        return Review(current, frame, decisions(book))
+#: What a person may decide on a row; ``""`` is as the inventory says.
+DECISIONS: Final = ("", "accept", "reject", "skip")
+#: What a decision consists of; what a step does not name it leaves as it was.
+FIELDS: Final = ("decision", "reason", "vault_id")
 
 
 def view(plan: Plan) -> pd.DataFrame:
-    """Every row of a plan as a reviewer sees it; see :attr:`Review.frame`."""
+    """Every row of a plan as a reviewer sees it; see :attr:`sharekit.session.Review.frame`."""
     found = plan.findings.frame
     found = found[(found["row_key"] >= 0) & found["severity"].isin(["error", "warning", "repair"])]
-    texts = (found["rule"] + ": " + found["message"]).groupby(found["row_key"]).agg("; ".join)
+    texts = (found["rule"] + ": " + found["message"]).set_axis(found["row_key"])
+    several = texts.index.duplicated(keep=False)
+    joined = texts[several].groupby(level=0).agg("; ".join)
+    texts = pd.concat([texts[~several], joined]).astype("str")
     rows = plan.rows.copy()
     for name in ("file", "sheet"):
         rows[name] = plan.findings.inventory.rows[name].astype("str")
@@ -105,22 +49,127 @@ def view(plan: Plan) -> pd.DataFrame:
     return rows[[*_VIEW, *_MORE]]
 
 
-def decisions(book: Ledger) -> pd.DataFrame:
-    """Every decision that was taken: ``decision``, ``reason``; the last word on a row counts."""
-    parts = [frames.from_bytes(book.get(event.body["blob"])) for event in book.events("reviewed")]
-    if not parts:
-        none = pd.DataFrame({name: pd.Series(dtype="str") for name in ("decision", "reason")})
-        return none.rename_axis("row_key")
-    both = pd.concat(parts)
-    return both[~both.index.duplicated(keep="last")].sort_index()
+def decide(
+    plan: Plan | str | PathLike[str],
+    rows: Sequence[int],
+    *,
+    decision: str | None = None,
+    reason: str | None = None,
+    vault_id: str | None = None,
+    reviewer: str = "",
+) -> Event:
+    """Write one step of deciding into the ledger; the plan holds it once it is made anew.
 
+    Parameters
+    ----------
+    plan : Plan or path
+        The plan, or the ledger that holds it.
+    rows : sequence of int
+        Keys of rows (the index of ``plan.rows``), wherever they stand in a sorted or filtered view.
+    decision : str, optional
+        ``accept``, ``reject``, ``skip``, or ``""`` for as the inventory says; None leaves it.
+    reason, vault_id : str, optional
+        Why, and the vault for a full-ECS image; None leaves them.
+    reviewer : str
+        Who decides, for the report.
 
-def _take(path: Path, sheet: Path, reviewer: str) -> None:
-    with Ledger.open(path, write=True) as book:
-        if book.last("intent") is not None:
-            raise PlanError(
-                f"{path}: requests were sent already, so the plan can no longer change."
+    Returns
+    -------
+    Event
+        Its ``seq`` names the step.
+
+    Raises
+    ------
+    UsageError
+        No such row, no such decision, or nothing to write.
+    PlanError
+        The plan is approved, or requests were sent already.
+    LedgerError
+        There is no such ledger, another process is using it, or it cannot be written.
+
+    Examples
+    --------
+    >>> decide("run.ledger", [17, 18], decision="skip", reason="owner left")  # doctest: +SKIP
+    """
+    given = {"decision": decision, "reason": reason, "vault_id": vault_id}
+    told = {name: value.strip() for name, value in given.items() if value is not None}
+    _understood(told, rows)
+    keys = pd.Index(np.unique(np.asarray(rows, dtype="int64")), name="row_key")
+    told_of = pd.DataFrame({name: told.get(name) for name in FIELDS}, index=keys, dtype="str")
+    with changing(_path(plan)) as book:
+        if keys[0] < 0 or keys[-1] >= book.count("rows"):
+            raise UsageError(f"{book.path} has no row with key {keys[0]} … {keys[-1]}.")
+        with book.transaction():
+            return book.append(
+                "decided",
+                {
+                    "reviewer": reviewer.strip(),
+                    "rows": len(keys),
+                    "of": approval.planned(book)["fingerprint"],
+                    "blob": book.put(frames.to_bytes(told_of), frames.MEDIA_TYPE),
+                },
             )
+
+
+def undo(plan: Plan | str | PathLike[str], *, reviewer: str = "") -> int:
+    """Take the last step of deciding back; returns how many rows it concerned, 0 for none.
+
+    Raises
+    ------
+    PlanError
+        The plan is approved, or requests were sent already.
+
+    Examples
+    --------
+    >>> undo("run.ledger")  # doctest: +SKIP
+    1
+    """
+    with changing(_path(plan)) as book:
+        if not steps_of(book):
+            return 0
+        last = steps(book)[-1]
+        book.append("undone", {"seq": last.seq, "reviewer": reviewer.strip()})
+        return int(last.body["rows"])
+
+
+def remake(plan: Plan | str | PathLike[str]) -> Plan:
+    """Make the plan anew with every decision taken so far; the same plan if there is none new.
+
+    Raises
+    ------
+    PlanError
+        The plan is approved, is larger than it may be, or requests were sent already.
+
+    Examples
+    --------
+    >>> remake("run.ledger").fingerprint[:12]  # doctest: +SKIP
+    'a61f0b2c9d4e'
+    """
+    with Ledger.open(_path(plan)) as book:
+        if not approval.stale(book):
+            return load_from(book)
+    with changing(_path(plan)) as book, book.transaction():
+        return replan(book, decisions(book))
+
+
+def decisions(book: Ledger) -> pd.DataFrame:
+    """Every decision that holds: ``decision, reason, vault_id``, ``""`` for none, by ``row_key``.
+
+    The last word on each of them counts; a step that was taken back does not.
+    """
+    parts = [step(book, event) for event in steps(book)]
+    none = pd.DataFrame({name: pd.Series(dtype="str") for name in FIELDS}).rename_axis("row_key")
+    both = pd.concat([none.astype("str"), *parts])
+    if len(parts) > 1:
+        both = both.groupby(level=0).last()
+    both = both.astype("str").fillna("").rename_axis("row_key")
+    return both[(both != "").any(axis="columns")].sort_index()
+
+
+def take_sheet(path: Path, sheet: Path, reviewer: str) -> None:
+    """Take the decisions of a review workbook, and make the plan anew."""
+    with Ledger.open(path, write=True) as book:
+        _unsent(book)
         current = load_from(book)
         taken = read_review(sheet, view(current), fingerprint=current.fingerprint)
         if taken.empty:
@@ -139,3 +188,64 @@ def _take(path: Path, sheet: Path, reviewer: str) -> None:
                 },
             )
             replan(book, decisions(book))
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[Ledger]:
+    """Open a ledger whose plan may still be changed.
+
+    Raises
+    ------
+    PlanError
+        The plan is approved, or requests were sent already.
+    """
+    with Ledger.open(path, write=True) as book:
+        _unsent(book)
+        yes = approval.approval_of(book, approval.planned(book)["fingerprint"])
+        if yes is not None:
+            raise PlanError(
+                f"{path}: {yes.reviewer} has approved this plan, so its rows are fixed. "
+                "Take the approval back to decide otherwise."
+            )
+        yield book
+
+
+def steps_of(book: Ledger) -> int:
+    """How many steps of deciding can be taken back; a sheet that was taken is not one."""
+    kinds = [event.kind for event in reversed(steps(book))]
+    return kinds.index("reviewed") if "reviewed" in kinds else len(kinds)
+
+
+def steps(book: Ledger) -> list[Event]:
+    """Every step of deciding that was not taken back, in order."""
+    events = book.events("reviewed", "decided", "undone")
+    gone = {event.body["seq"] for event in events if event.kind == "undone"}
+    return [event for event in events if event.kind != "undone" and event.seq not in gone]
+
+
+def step(book: Ledger, event: Event) -> pd.DataFrame:
+    """What one step decided: :data:`FIELDS` by ``row_key``, missing where it left them alone."""
+    return frames.from_bytes(book.get(event.body["blob"])).reindex(columns=FIELDS)
+
+
+def _understood(told: dict[str, str], rows: Sequence[int]) -> None:
+    if len(rows) == 0 or not told:
+        raise UsageError("Name at least one row, and a decision, a reason or a vault for it.")
+    if told.get("decision", "") not in DECISIONS:
+        raise UsageError(
+            f"{told['decision']!r} is no decision: accept, reject, skip, or '' for as planned."
+        )
+    vault = told.get("vault_id", "")
+    if vault and not pd.Series([vault], dtype="str").str.fullmatch(spec.VAULT_SHAPE).all():
+        raise UsageError(f"{vault!r} is not the ID of a vault.")
+
+
+def _unsent(book: Ledger) -> None:
+    if book.last("intent") is not None:
+        raise PlanError(
+            f"{book.path}: requests were sent already, so the plan can no longer change."
+        )
+
+
+def _path(plan: Plan | str | PathLike[str]) -> Path:
+    return plan.path if isinstance(plan, Plan) else Path(plan)

@@ -94,8 +94,14 @@ class Run:
         return f"<Run: {numbers}{'' if self.finished else '; unfinished'}>"
 
     def _repr_html_(self) -> str:
+        told = [(n, number, spec.OUTCOMES[n]) for n, number in self.counts.items() if number]
+        shown = table(pd.DataFrame(told, columns=["outcome", "rows", "meaning"]),
+                      title=repr(self)[1:-1])  # fmt: skip
         bad = self.rows[~self.rows["outcome"].isin(spec.GOOD)]
-        return table(bad.reset_index(), title=repr(self)[1:-1])
+        ids = self.plan.rows.loc[bad.index, ["image_id", "project_id"]]
+        columns = ["outcome", "code", "reason", "before", "claimed", "observed"]
+        rest = ids.join(bad[columns])
+        return shown + (table(rest, title="Rows to look at", limit=10) if len(bad) else "")
 
 
 def status(ledger: Plan | str | PathLike[str]) -> Run:

@@ -20,7 +20,8 @@ class Scheduler:
 
     What waits for its turn is begun first, so that jobs run meanwhile; but once many steps with a
     time (a job to look at, a request to repeat) are open, they go first. A step may :meth:`add`
-    further steps. After :meth:`stop`, steps under way are ended, the rest is dropped. The first
+    further steps. After :meth:`stop`, steps under way are ended, the rest is dropped; while
+    :meth:`hold` is on, nothing new is begun, but what has a time is still followed. The first
     exception in a step stops everything and comes out of :meth:`run`.
     """
 
@@ -28,6 +29,7 @@ class Scheduler:
         self.workers = workers
         self.in_flight = 0
         self.stopped = threading.Event()
+        self.held = False
         self._changed = threading.Condition()
         self._timed: list[tuple[float, int, Step]] = []
         self._waiting: deque[Step] = deque()
@@ -50,6 +52,13 @@ class Scheduler:
         self.stopped.set()
         with self._changed:
             self._changed.notify_all()
+
+    def hold(self, *, on: bool) -> None:
+        """Begin nothing that waits for its turn, until this is taken back."""
+        if on != self.held:
+            with self._changed:
+                self.held = on
+                self._changed.notify_all()
 
     def run(self, tick: Callable[[], None], every: float = 0.1) -> None:
         """Work until nothing is left, calling ``tick`` in this thread about ten times a second."""
@@ -88,7 +97,7 @@ class Scheduler:
         return self.in_flight > 0 or (left and not self.stopped.is_set())
 
     def _timed_first(self) -> bool:
-        return not self._waiting or len(self._timed) > _OPEN * self.workers
+        return self.held or not self._waiting or len(self._timed) > _OPEN * self.workers
 
     def _work(self) -> None:
         while (step := self._next()) is not None:
@@ -109,10 +118,10 @@ class Scheduler:
                 if wait is not None and wait <= 0 and self._timed_first():
                     self.in_flight += 1
                     return heapq.heappop(self._timed)[2]
-                if self._waiting:
+                if self._waiting and not self.held:
                     self.in_flight += 1
                     return self._waiting.popleft()
-                if wait is None and self.in_flight == 0:
+                if wait is None and self.in_flight == 0 and not self._waiting:
                     self._changed.notify_all()
                     return None
                 self._changed.wait(wait)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import Counter
-from collections.abc import Callable, Collection
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -25,6 +26,22 @@ from .scheduler import Scheduler
 from .settings import Breaker, Settings
 from .spec import Remedy
 
+#: So many of the latest failures are kept at hand, to be shown while a run is under way.
+LATEST = 100
+#: Seconds after which a repeated request looks again whether the run is still held.
+_HELD = 0.1
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Images of a chunk that failed, with the cloud's code and reason."""
+
+    chunk: str
+    project_id: str
+    images: tuple[str, ...]
+    code: str
+    reason: str
+
 
 class Sender:
     """Sends pieces; all state that matters is in the ledger and its history."""
@@ -34,6 +51,7 @@ class Sender:
         self.scheduler = Scheduler(settings.concurrency)
         self.counted: Counter[str] = Counter()
         self.failed = 0
+        self.failures: deque[Failure] = deque(maxlen=LATEST)
         self.stopped_because: Exception | str | None = None
         self._images = max(1, sum(len(p.images) for p in history.leaves()))
         self._dead_projects: dict[str, Refused] = {}
@@ -47,7 +65,8 @@ class Sender:
 
     def run(self, tick: Callable[[], None], chunks: Collection[str] | None = None) -> None:
         """Send every planned piece, or some, and follow every running job to its end."""
-        self.scheduler = Scheduler(self.settings.concurrency)
+        held, self.scheduler = self.scheduler.held, Scheduler(self.settings.concurrency)
+        self.scheduler.hold(on=held)
         for piece in self.history.in_state("planned"):
             if chunks is None or piece.chunk in chunks:
                 self.scheduler.add(partial(self._send, piece))
@@ -60,6 +79,11 @@ class Sender:
     def _begin(self, piece: Piece) -> None:
         # Before what still waits: the sooner it is known what is bad, the fewer requests it takes.
         self.scheduler.add(partial(self._send, piece), first=True)
+
+    def latest_failures(self) -> tuple[Failure, ...]:
+        """The latest failures, oldest first."""
+        with self._lock:
+            return tuple(self.failures)
 
     def note(self, kind: str, piece: Piece, **body: Any) -> None:
         """Write an event about a piece, then follow it."""
@@ -78,6 +102,10 @@ class Sender:
         refused_at: float | None = None,
     ) -> None:
         since = monotonic() if since is None else since
+        if self.scheduler.held:  # a repeated request; new ones do not even come here
+            again = partial(self._send, piece, tries, since, renewed=renewed)
+            self.scheduler.add(again, _HELD)
+            return
         if self._dropped(piece):
             return
         cloud = self.clouds[piece.project_id]
@@ -197,7 +225,7 @@ class Sender:
             self.note(
                 "job-done", piece, status=job.status, results=bad, **(_spoken(job) if bad else {})
             )
-            self._count_failed(len(bad))
+            self._count_failed(piece, list(bad))
             self._isolation.settled(piece)
         elif job is not None and job.failed:
             self._job_failed(piece, job)
@@ -225,7 +253,7 @@ class Sender:
         )
         if good:
             # The job names the images it failed for, so none of them has spoiled the others.
-            self._count_failed(len(piece.images) - len(good))
+            self._count_failed(piece, [image for image in piece.images if image not in good])
             self._isolation.settled(piece)
         else:
             self._after_no(piece, refusal, action)
@@ -241,7 +269,7 @@ class Sender:
         # What fails again and again while others pass may be the fault of one image, too.
         may_be_one = action in (Remedy.SPLIT, Remedy.RETRY)
         if not may_be_one or len(piece.images) == 1:
-            self._count_failed(len(piece.images))
+            self._count_failed(piece, piece.images)
         if may_be_one:
             self._isolation.refused(piece, refusal)
         else:
@@ -252,7 +280,7 @@ class Sender:
 
     def _fail(self, piece: Piece, code: str, reason: str) -> None:
         self.note("dropped", piece, code=code, reason=reason)
-        self._count_failed(len(piece.images))
+        self._count_failed(piece, piece.images)
 
     def _one_by_one(self, piece: Piece) -> None:
         into = children(piece, cut(piece.images, 1))
@@ -271,9 +299,14 @@ class Sender:
         self._isolation.settled(piece)
         return True
 
-    def _count_failed(self, images: int) -> None:
+    def _count_failed(self, piece: Piece, images: Sequence[str]) -> None:
+        if not images:
+            return
         with self._lock:
-            self.failed += images
+            self.failures.append(
+                Failure(piece.chunk, piece.project_id, tuple(images), piece.code, piece.reason)
+            )
+            self.failed += len(images)
             limit = max(self.settings.failure_limit * self._images, self.settings.failure_floor)
             if self.failed > limit and self.stopped_because is None:
                 self._stop(

@@ -82,6 +82,10 @@ class World:
             (m["image_id"], m["project_id"]): m["status"] for m in self.cloud.state()["members"]
         }
 
+    def changed_shares(self) -> set[tuple[str, str]]:
+        """Shares whose state was changed at all."""
+        return {share for share, times in self.changed().items() if times}
+
     def changed(self) -> dict[tuple[str, str], int]:
         """How often each share's state was changed."""
         return {

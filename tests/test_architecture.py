@@ -30,11 +30,12 @@ LAYERS = (
     ("shares",),
     ("checks", "history"),
     ("chunking", "planning", "outcomes", "isolation", "sending"),
-    ("approval", "integrity", "run", "reviewing"),
-    ("execution", "followup", "reporting"),
-    ("recording",),
-    ("verification",),
-    ("console",),
+    ("approval", "integrity", "run"),
+    ("execution", "followup", "reporting", "reviewing"),
+    ("recording", "background", "seat", "selection", "standing"),
+    ("verification", "viewing"),
+    ("session",),
+    ("console", "widgets"),
     ("cli", "demo", "options", "signals", "simulator", "__init__", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -48,6 +49,9 @@ RESERVED = {
     "rich": {"console"},
     "sqlalchemy": {"ledger", "schema", "storage"},
     "matplotlib": {"reporting"},
+    "ipywidgets": {"widgets"},
+    "anywidget": {"widgets"},
+    "IPython": {"widgets"},
     "werkzeug": {"simulator"},
 }
 

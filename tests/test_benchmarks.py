@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as command
-from benchmarks import overhead, reading, writing
+from benchmarks import overhead, panel, reading, writing
 from benchmarks.table import Table
 
 
@@ -19,6 +19,17 @@ def test_overhead_counts_every_call() -> None:
     assert ours["chunks"] == bare["chunks"]
     assert bare["calls"] == 2 * bare["chunks"]
     assert ours["calls"] > bare["calls"]
+
+
+@pytest.mark.slow
+@pytest.mark.needs("chromium")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_panel_is_measured_in_a_real_page() -> None:
+    """Every step of the panel's benchmark happens, and bytes are counted."""
+    table = panel.run(sizes=(500,), repetitions=1)
+    (line,) = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert line["rows"] == 500
+    assert all(value > 0 for value in line.values())
 
 
 @pytest.mark.slow

@@ -9,8 +9,13 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+import sharekit
+from sharekit.ledger import Ledger
+
+ROOT = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(ROOT.glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
@@ -25,34 +30,66 @@ def test_clean(path: Path) -> None:
     assert "widgets" not in book.metadata
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
-def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every cell runs on the embedded cloud, and what the notebook promises is there."""
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for a notebook, with a kernel of this very Python."""
     kernel = tmp_path / "kernels" / "python3"
     kernel.mkdir(parents=True)
-    (kernel / "kernel.json").write_text(
-        json.dumps(
-            {
-                "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-                "display_name": "Python 3",
-                "language": "python",
-            }
-        )
-    )
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    work = tmp_path / "work"
-    work.mkdir()
-    book = nbformat.read(path, as_version=4)
+    made = tmp_path / "work"
+    made.mkdir()
+    return made
+
+
+def run(name: str, work: Path) -> list[str]:
+    """Run every cell of a notebook; returns what it shows as HTML."""
+    book = nbformat.read(ROOT / name, as_version=4)
     NotebookClient(book, timeout=120, resources={"metadata": {"path": str(work)}}).execute()
-    assert (work / "audit.html").is_file()
-    shown = [
+    return [
         output.data.get("text/html", "")
         for cell in book.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if output.output_type == "execute_result"
+        for output in cell.get("outputs", [])
+        if output.output_type in ("execute_result", "display_data")
     ]
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.mark.slow
+def test_first_run(work: Path) -> None:
+    """The first notebook goes the whole road and shows its steps as tables."""
+    shown = run("01-first-run.ipynb", work)
+    assert (work / "audit.html").is_file()
     assert sum("<table" in html for html in shown) >= 4
+
+
+@pytest.mark.slow
+def test_without_a_person_the_bulk_notebook_sends_nothing(work: Path) -> None:
+    """Run without anybody, it shows the summary and the gate; the next notebook stops there; run
+    again it takes the same ledger up, and once it is approved and sent the next one goes on."""  # noqa: D205, D209
+    shown = run("02-bulk-accept-from-excel.ipynb", work)
+    assert any("nobody has approved this plan" in html for html in shown)
+    with Ledger.open(work / "bulk.ledger") as book:
+        assert book.last("intent") is None
+        first = book.head
+    with pytest.raises(CellExecutionError, match="the plan is not approved, so nothing is sent"):
+        run("04-after-the-run.ipynb", work)
+    assert run("02-bulk-accept-from-excel.ipynb", work)
+    with Ledger.open(work / "bulk.ledger") as book:
+        assert book.head == first
+
+
+@pytest.mark.slow
+def test_after_the_run(work: Path) -> None:
+    """The reports are there and intact, and the rows that failed stand in a workbook."""
+    shown = run("04-after-the-run.ipynb", work)
+    run_ = sharekit.status(work / "bulk.ledger")
+    again = sharekit.read_inventory(work / "retry.xlsx")
+    assert len(again) == run_.counts["failed"] + run_.counts["contradicted"]
+    assert sharekit.verify(work / "bulk.ledger", work / "audit.xlsx", work / "audit.html").intact
+    assert sum("<table" in html for html in shown) >= 3

@@ -99,7 +99,9 @@ def _make(folder: Path) -> None:
     _run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     # Most of what comes along is never imported, so compiling all of it would be a waste.
     pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
-    _run(*pip, "install", "-q", "--no-compile", "--only-binary=:all:", "-c", CONSTRAINTS, *PACKAGES)
+    # Of one package there is no wheel; it is pure Python.
+    wheels = ("--only-binary=:all:", "--no-binary=simplegeneric")
+    _run(*pip, "install", "-q", "--no-compile", *wheels, "-c", CONSTRAINTS, *PACKAGES)
     template = folder / "template"
     configure(template, folder / "venv", NOWHERE, NOWHERE)
     for name in ("keys/tokens", "keys/credentials", "images", "staging", "tasks"):

@@ -1,0 +1,81 @@
+"""``python -m docs.screenshots``: pictures of the panel and of a report, for the README."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import sharekit
+from sharekit.simulator import start
+from sharekit.simulator.faults import Faults
+from sharekit.simulator.sample import build_sample, write_workbook
+from tests import browsing
+
+DOCS = Path(__file__).parent
+_CELL = """import sharekit
+clouds = sharekit.connect(config_file="clouds.yaml")
+sharekit.review("run.ledger", clouds, reviewer="Bob")"""
+
+
+def main() -> None:
+    """Make a plan on a simulated cloud, show it in JupyterLab, send it, and show its report."""
+    work, home = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
+    sample = build_sample(500)
+    try:
+        with start(sample.seed) as cloud:
+            config = cloud.write_clouds_yaml(work / "clouds.yaml")
+            clouds = sharekit.connect(config_file=config)
+            shares = write_workbook(sample, work / "shares.xlsx")
+            findings = sharekit.check(sharekit.read_inventory(shares), clouds)
+            plan = sharekit.plan(findings, work / "run.ledger")
+            _panel(work, home, plan)
+            cloud.set_faults(Faults.parse("flow=0.1,p503=0.1,job_partial=0.02"))
+            sharekit.approve(plan.path, reviewer="Ada", fingerprint=_last(plan.path))
+            run = sharekit.submit(plan.path, clouds)
+            _report(work, sharekit.report(run, work / "audit.html")[0])
+    finally:
+        shutil.rmtree(work)
+        shutil.rmtree(home)
+
+
+def _last(ledger: Path) -> str:
+    return sharekit.review(ledger).remake().fingerprint
+
+
+def _panel(work: Path, home: Path, plan: sharekit.Plan) -> None:
+    browsing.write_notebook(work / "review.ipynb", _CELL)
+    free = plan.rows.index[(plan.rows["disposition"] == "planned") & (plan.rows["row"] > 6)]
+    with (
+        browsing.browser() as chromium,
+        browsing.lab(work, home) as url,
+        browsing.window(chromium, width=1600, height=1500) as window,
+    ):
+        page = window.page
+        browsing.open_notebook(page, url, "review.ipynb")
+        panel = page.locator(".sharekit-panel")
+        panel.locator("tr[data-row]").first.wait_for()
+        panel.get_by_label("Reason").fill("owner unclear")
+        page.keyboard.press("Tab")
+        for key, choice in zip(free[[0, 3, 4]], ("skip", "reject", "skip"), strict=True):
+            row = panel.locator(f'tr[data-row="{key}"]')
+            row.locator("select").select_option(choice)
+            row.get_by_text("decided").wait_for()
+        panel.locator("tr[data-row] input").nth(1).check()
+        panel.get_by_text("1 selected").wait_for()
+        page.mouse.move(0, 0)
+        box = panel.bounding_box()
+        if box is None:
+            raise RuntimeError("the panel is not there")
+        page.screenshot(path=DOCS / "panel.png", clip=dict(box) | {"height": 1060})  # type: ignore[arg-type]
+
+
+def _report(work: Path, report: Path) -> None:
+    with browsing.browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1180, "height": 1120})
+        page.goto(report.as_uri())
+        page.screenshot(path=DOCS / "audit.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""What a reviewer sees of a plan: rows with decisions, numbers, vaults, one row in full."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from . import spec
+from .cells import statuses
+from .planning import Plan
+from .record import INPUT
+from .reviewing import view
+
+#: What a share's status is called as a decision.
+WORD: Final = {"accepted": "accept", "rejected": "reject"}
+_STATUS: Final = {word: status for status, word in WORD.items()}
+STATES: Final = ("planned", "already", "blocked", "duplicate", "skipped")
+#: States of a row in which a decision alone says what becomes of it.
+_FREE: Final = ("planned", "already", "skipped")
+_VAULT: Final = ["vault_id", "name", "free"]
+
+
+def frame(plan: Plan, changes: pd.DataFrame) -> pd.DataFrame:
+    """Every row of a plan with the decisions taken; see :attr:`sharekit.viewing.View.frame`."""
+    rows = view(plan)
+    rows["asked"] = statuses(plan.findings.inventory.rows["status"])
+    for name, source in (("decision", "decision"), ("reason", "reason"), ("vault", "vault_id")):
+        rows[name] = pd.Series("", index=rows.index, dtype="str")
+        rows.loc[changes.index, name] = changes[source]
+    # A few combinations fill all rows: each is looked at once.
+    seen = ["decision", "asked", "status", "disposition", "before"]
+    code = np.zeros(len(rows), dtype="int64")
+    for name in seen:
+        one, kinds = pd.factorize(rows[name])
+        code = code * len(kinds) + one
+    _, first, which = np.unique(code, return_index=True, return_inverse=True)
+    few = standing(rows[seen].take(first))
+    return rows.assign(**{n: pd.Series(v.array.take(which), rows.index) for n, v in few.items()})
+
+
+def standing(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """What rows are to become now, and whether they go: ``wanted``, ``state``.
+
+    A decision on a row that was free to go is followed at once; whether one that a check blocked
+    may go now is only known when the plan is made anew.
+    """
+    decision, planned = rows["decision"], rows["disposition"]
+    asked = rows["asked"].map(WORD).fillna("").astype("str")
+    wanted = decision.where(decision != "", asked)
+    was = rows["status"].map(WORD).fillna("").astype("str").where(planned != "skipped", "skip")
+    changed = (wanted != was) & (wanted != "")
+    free = changed & planned.isin(_FREE)
+    state = planned.mask(changed & (wanted == "skip"), "skipped")
+    state = state.mask(free & (wanted != "skip"), "planned")
+    there = rows["before"] == wanted.map(_STATUS)
+    return {"wanted": wanted, "state": state.mask(free & there, "already").astype("str")}
+
+
+def counts(plan: Plan, by_project: pd.Series) -> dict[str, int]:
+    """Rows by what becomes of them, as decided now; images, chunks and calls as planned."""
+    by = by_project.reset_index(name="rows")
+    planned = by[by["state"] == "planned"].groupby("wanted")["rows"].sum()
+    of_state = by.groupby("state")["rows"].sum()
+    return {
+        "rows": len(plan.rows),
+        "accept": int(planned.get("accept", 0)),
+        "reject": int(planned.get("reject", 0)),
+        **{name: int(of_state.get(name, 0)) for name in STATES[1:]},
+        "projects": int(by["project_id"].nunique()),
+        "images": int(plan.chunks["images"].sum()),
+        "chunks": len(plan.chunks),
+        "calls": _calls(plan),
+    }
+
+
+def _calls(plan: Plan) -> int:
+    seen = plan.findings.snapshot
+    if seen is None:
+        return len(plan.chunks)
+    native = seen.projects.loc[seen.projects["api"] == "native", "project_id"]
+    single = plan.chunks["project_id"].isin(native)
+    return int(plan.chunks.loc[single, "images"].sum() + (~single).sum())
+
+
+def row(plan: Plan, rows: pd.DataFrame, key: int) -> dict[str, Any]:
+    """All about one row: ``facts``, ``input`` (original columns), ``findings``, ``request``."""
+    inventory, found = plan.findings.inventory.rows, plan.findings.frame
+    original, image = inventory.loc[key], str(rows.at[key, "image_id"])
+    chunk = int(plan.rows.loc[[key], "chunk"].fillna(0).iloc[0])
+    sent = plan.requests(chunk) if chunk else ()
+    return {
+        "facts": {name: str(value) for name, value in rows.loc[key].items()},
+        "input": {
+            n.removeprefix(INPUT): str(original[n])
+            for n in inventory.columns
+            if n.startswith(INPUT)
+        },
+        "findings": found[found["row_key"] == key].to_dict("records"),
+        "request": next((one for one in sent if image in json.dumps(one)), None),
+    }
+
+
+def vaults(plan: Plan, project_id: str) -> pd.DataFrame:
+    """Return a project's vaults that can take a full-ECS image: ``vault_id, name, free``."""
+    seen = plan.findings.snapshot
+    if seen is None:
+        return pd.DataFrame(columns=_VAULT)
+    fits = (
+        (seen.vaults["project_id"] == project_id)
+        & (seen.vaults["object_type"] == spec.VAULT_OBJECT_TYPE)
+        & (seen.vaults["protect_type"] == spec.VAULT_PROTECT_TYPE)
+        & (seen.vaults["status"] == spec.VAULT_STATUS)
+    )
+    return seen.vaults.loc[fits, _VAULT].sort_values("free", ascending=False)
+
+
+def curl(requests: Iterable[Mapping[str, Any]]) -> str:
+    """Requests as lines for the shell; the token stays the caller's own variable."""
+    return "\n".join(
+        f"curl -X {r['method']} {shlex.quote(r['url'])} "
+        f'-H "X-Auth-Token: $OS_TOKEN" -H "Content-Type: application/json" '
+        f"-d {shlex.quote(json.dumps(r['body']))}"
+        for r in requests
+    )
+
+
+def not_sent(rows: pd.DataFrame) -> pd.DataFrame:
+    """Count the rows that a plan does not send: ``disposition, why, rows``."""
+    rest = rows.loc[rows["disposition"] != "planned", ["disposition", "findings"]]
+    first = rest["findings"].str.split(";").str[0]
+    why = first.where(rest["disposition"] == "blocked", "").fillna("").astype("str")
+    sizes = rest.assign(why=why).groupby(["disposition", "why"]).size()
+    return sizes.rename("rows").reset_index().sort_values("rows", ascending=False)

@@ -1,0 +1,254 @@
+"""The panel's first page: see rows, search, filter, sort, and decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import ipywidgets as ui
+
+from ..display import plain
+from ..rules import RULES
+from ..selection import Query
+from . import markup, rows
+from .live import Live
+from .parts import Owner, button, choice, guarded, row, text
+
+_DECISIONS = [("any", ""), ("accept", "accept"), ("reject", "reject"), ("skip", "skip")]
+_STATES = [
+    ("any", ""),
+    *((s, s) for s in ("planned", "already", "blocked", "duplicate", "skipped")),
+]
+_SELECTED, _SHOWN = "selected", "shown"
+_SIZE = 20
+
+
+class Deciding:
+    """Filters, the table, and what can be done with its rows."""
+
+    def __init__(self, panel: Owner) -> None:
+        self.panel, self.review = panel, panel.review
+        self.query, self.number = Query(), 0
+        self.selected: set[int] = set()
+        self.opened = ""
+        guard = guarded(panel.say)
+        self._filter, self._set = guard(self._filtered), guard(self._decide)
+        self._redo, self._choose = guard(self._decide_anyway), guard(self._give_vault)
+        self._back, self._again = guard(self._undo), guard(self._remake)
+        self.grid = Live(heard=guard(self._heard))
+        self._waiting: str | None = None
+        self._make_filters()
+        self._make_steps()
+        self.box = ui.VBox([self.filters, self.steps, self.question, self.grid])
+
+    # -- building ------------------------------------------------------------------------------
+    def _make_filters(self) -> None:
+        plan = self.review.plan
+        projects = sorted(set(plan.rows["project_id"].unique()) - {""})
+        hit = set(plan.findings.frame["rule"].unique())
+        rules = [rule for rule in RULES if rule in hit]
+        self.search = text("Search", placeholder="ID, name, owner, reason; then Enter")
+        self.project = choice("Project", [("all", ""), *((plain(p)[:60], p) for p in projects)])
+        self.decision = choice("Decision", _DECISIONS, "150px")
+        self.state = choice("Row", _STATES, "150px")
+        found = [("all rows", ""), ("with a finding", "any"), *((r, r) for r in rules)]
+        self.finding = choice("Finding", found)
+        self.changed = ui.Checkbox(
+            description="decided by me", indent=False, layout={"width": "auto"}
+        )
+        fields = (
+            self.search, self.project, self.decision, self.state, self.finding, self.changed
+        )  # fmt: skip
+        for field in fields:
+            field.observe(lambda _: self._filter(), "value")
+        self.filters = row(*fields, button("Clear filters", self._clear))
+
+    def _make_steps(self) -> None:
+        self.scope = choice("For", [("selected rows", _SELECTED), ("all shown", _SHOWN)], "180px")
+        self.reason = text("Reason", "320px", placeholder="needed against the inventory")
+        self.accept = button("Accept", lambda: self._set("accept"))
+        self.reject = button("Reject", lambda: self._set("reject"))
+        self.skip = button("Skip", lambda: self._set("skip"), "Leave the share as it is")
+        self.as_planned = button("As planned", lambda: self._set(""), "Take the decision back")
+        self.undo = button("Undo", self._back, "Take the last step back")
+        self.remake = button("Update the plan", self._again)
+        self.vault = choice("Vault", [("select rows of one project", "")], "340px")
+        self.give = button("Set vault", self._choose)
+        self.steps = ui.VBox(
+            [
+                row(self.scope, self.accept, self.reject, self.skip, self.as_planned, self.reason),
+                row(self.undo, self.remake, self.vault, self.give),
+            ]
+        )
+        self.steps.add_class("sk-box")
+        self.asked = Live()
+        self.overwrite = button(
+            "Overwrite them too", lambda: self._redo(overwrite=True), style="danger"
+        )
+        self.spare = button("Only the others", lambda: self._redo(overwrite=False), style="primary")
+        self.leave = button("Do nothing", self._drop)
+        self.question = ui.VBox([self.asked, row(self.overwrite, self.spare, self.leave)])
+        self.question.add_class("sk-box")
+        self.question.layout.display = "none"
+
+    # -- showing -------------------------------------------------------------------------------
+    def update(self) -> None:
+        """Show the table and what can be done now."""
+        self._table()
+        fixed = self._fixed
+        for one in (self.accept, self.reject, self.skip, self.as_planned):
+            one.disabled = fixed
+        self.give.disabled = fixed or not self.selected
+        self.undo.disabled = fixed or not self.review.steps
+        stale = self.review.stale
+        self.remake.disabled = fixed or not stale
+        self.remake.description = (
+            f"Update the plan ({stale} steps)" if stale else "Plan is up to date"
+        )
+
+    def _table(self) -> None:
+        page = self.review.page(self.query, self.number, _SIZE)
+        self.number = page.number
+        full = ""
+        if self.opened and int(self.opened) in page.rows.index:
+            full = f"{self.opened}\n{rows.full_row(self.review.row(int(self.opened)))}"
+        self.grid.html = rows.page(page, self.query, self.selected, full, fixed=self._fixed)
+
+    @property
+    def _fixed(self) -> bool:
+        return bool(self.review.read_only) or self.review.stage != "deciding"
+
+    # -- what is heard ---------------------------------------------------------------------------
+    def _heard(self, what: str, key: str, value: Any) -> None:
+        acts = {
+            "sort": self._sort, "page": self._turn, "open": self._open, "select": self._select,
+            "page-select": self._select_page, "decide": self._decide_one,
+        }  # fmt: skip
+        acts[what](key, value)
+
+    def _sort(self, key: str, _: Any) -> None:
+        again = self.query.sort == key
+        if again and self.query.descending:
+            self.query = replace(self.query, sort="", descending=False)
+        else:
+            self.query = replace(self.query, sort=key, descending=again)
+        self.number = 0
+        self._table()
+
+    def _turn(self, key: str, _: Any) -> None:
+        self.number = int(key)
+        self._table()
+
+    def _open(self, key: str, _: Any) -> None:
+        self.opened = "" if self.opened == key else key
+        self._table()
+
+    def _select(self, key: str, on: Any) -> None:
+        (self.selected.add if on else self.selected.discard)(int(key))
+        self._selection_changed()
+
+    def _select_page(self, _: str, on: Any) -> None:
+        keys = {int(k) for k in self.review.page(self.query, self.number, _SIZE).rows.index}
+        self.selected = self.selected | keys if on else self.selected - keys
+        self._selection_changed()
+
+    def _selection_changed(self) -> None:
+        self._offer_vaults()
+        self.update()
+
+    def _decide_one(self, key: str, value: Any) -> None:
+        try:
+            self.review.decide([int(key)], str(value), reason=self._reason_for(str(value)))
+        finally:
+            self.panel.update()
+
+    def _filtered(self) -> None:
+        self.query = replace(
+            self.query, text=self.search.value, project=self.project.value,
+            decision=self.decision.value, state=self.state.value, finding=self.finding.value,
+            changed=self.changed.value,
+        )  # fmt: skip
+        self.number = 0
+        self._table()
+
+    def _clear(self) -> None:
+        self.search.value = self.project.value = self.decision.value = ""
+        self.state.value = self.finding.value = ""
+        self.changed.value = False
+
+    # -- deciding ------------------------------------------------------------------------------
+    def _reason_for(self, decision: str) -> str | None:
+        if not decision:
+            return ""
+        return self.reason.value.strip() or None
+
+    def _decide(self, decision: str) -> None:
+        if self.scope.value == _SELECTED:
+            if not self.selected:
+                self.panel.say("Select rows first, or choose “all shown”.", "warn")
+                return
+            count = self.review.decide(
+                sorted(self.selected), decision, reason=self._reason_for(decision)
+            )
+            self._done(count, decision)
+        elif explicit := self.review.explicit(self.query):
+            self._ask(decision, explicit)
+        else:
+            self._decide_shown(decision, overwrite=False)
+
+    def _ask(self, decision: str, explicit: int) -> None:
+        self._waiting = decision
+        self.asked.html = markup.note(
+            f"{explicit:,} of the rows shown were decided explicitly. They keep their decision "
+            "unless you overwrite them."
+        )
+        self.question.layout.display = ""
+
+    def _drop(self) -> None:
+        self._waiting = None
+        self.question.layout.display = "none"
+
+    def _decide_anyway(self, *, overwrite: bool) -> None:
+        decision = self._waiting
+        self._drop()
+        if decision is not None:
+            self._decide_shown(decision, overwrite=overwrite)
+
+    def _decide_shown(self, decision: str, *, overwrite: bool) -> None:
+        reason = self._reason_for(decision)
+        count = self.review.decide_shown(self.query, decision, reason=reason, overwrite=overwrite)
+        self._done(count, decision)
+
+    def _done(self, count: int, decision: str) -> None:
+        self.panel.update()
+        self.panel.say(f"{count:,} rows: {decision or 'as planned'}. Written into the ledger.")
+
+    def _undo(self) -> None:
+        count = self.review.undo()
+        self.panel.update()
+        self.panel.say(f"The last step, on {count:,} rows, is taken back.")
+
+    def _remake(self) -> None:
+        made = self.review.remake()
+        self.panel.update()
+        self.panel.say(f"The plan is made anew; its fingerprint is {made.fingerprint[:12]}.")
+
+    # -- vaults --------------------------------------------------------------------------------
+    def _offer_vaults(self) -> None:
+        keys = sorted(self.selected)
+        projects = set(self.review.frame["project_id"].take(keys)) if keys else set()
+        if len(projects) != 1:
+            self.vault.options = [("select rows of one project", "")]
+            return
+        found = self.review.vaults(str(projects.pop()))
+        lines = found.itertuples(index=False)
+        options = [(f"{plain(v.name)[:40]}, {v.free:,.0f} GB free", str(v.vault_id)) for v in lines]
+        self.vault.options = options or [("the project has no suitable vault", "")]
+
+    def _give_vault(self) -> None:
+        if not self.vault.value:
+            self.panel.say("Select full-ECS images of one project, then one of its vaults.", "warn")
+            return
+        count = self.review.decide(sorted(self.selected), vault_id=self.vault.value)
+        self.panel.update()
+        self.panel.say(f"{count:,} rows have this vault now; update the plan to check them again.")

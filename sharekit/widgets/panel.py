@@ -1,0 +1,107 @@
+"""The panel: four pages over one :class:`sharekit.session.Review`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from uuid import uuid4
+
+import ipywidgets as ui
+from IPython.display import display
+
+from ..session import Review
+from . import markup
+from .approving import Approving
+from .deciding import Deciding
+from .live import Live, Styled
+from .parts import button, guarded, row
+from .sending import Sending
+
+_PAGES = ("1 Review", "2 Requests", "3 Approve", "4 Send")
+
+
+class Panel:
+    """The widgets that show one review, kept in step with it.
+
+    Attributes
+    ----------
+    review : Review
+        All that is decided, approved and sent goes through its calls.
+    box : ipywidgets.Widget
+        What a notebook displays.
+    """
+
+    def __init__(self, review: Review, *, hides: str = "") -> None:
+        self.review, self.chunk = review, 1
+        review.claim()
+        # Nothing a step raises may vanish: a callback's exception is seen by nobody.
+        guard = guarded(self.say)
+        self.go, self._turn = guard(self._go), guard(self._chunk)
+        self.message, self.head = Live(role="status"), Styled(hides=hides)
+        self.requests = Live(heard=self._turn)
+        self.deciding = Deciding(self)
+        self.buttons = [self._page_button(number) for number in range(len(_PAGES))]
+        # The later pages are made when they are first turned to: most of a page's way is widgets.
+        self.stack = ui.Stack([self.deciding.box, self.requests, ui.VBox(), ui.VBox()])
+        self.box = ui.VBox([self.head, row(*self.buttons), self.message, self.stack])
+        self.box.add_class("sharekit-panel")
+        begun = review.submission is not None or review.stage in ("sending", "finished")
+        self.go(3 if begun else 0)
+
+    @cached_property
+    def approving(self) -> Approving:
+        """The third page."""
+        return Approving(self)
+
+    @cached_property
+    def sending(self) -> Sending:
+        """The fourth page."""
+        return Sending(self)
+
+    def say(self, text: str, tone: str = "good") -> None:
+        """Show one sentence above the page, or none."""
+        self.message.html = markup.note(text, tone) if text else ""
+
+    def update(self) -> None:
+        """Show what the review says now."""
+        page = self.stack.selected_index
+        self.head.html = markup.head(self.review, full=page == 0)
+        if page == 1:
+            self.chunk = min(max(self.chunk, 1), max(1, len(self.review.plan.chunks)))
+            self.requests.html = markup.requests(self.review, self.chunk)
+        elif page == 0:
+            self.deciding.update()
+        else:
+            (self.approving if page == 2 else self.sending).update()
+
+    def _go(self, number: int) -> None:
+        if self.review.read_only:
+            self.review.claim()
+        if self.review.refresh():
+            self.say("The ledger was changed elsewhere meanwhile; this is how it stands now.")
+        if number and not self.review.read_only and self.review.stale:
+            self.review.remake()
+            self.say(f"The plan holds every decision now: {self.review.plan.fingerprint[:12]}.")
+        if number >= 2 and not self.stack.children[number].children:
+            self.stack.children[number].children = [
+                self.approving.box if number == 2 else self.sending.box
+            ]
+        self.stack.selected_index = number
+        for at, one in enumerate(self.buttons):
+            one.button_style = "primary" if at == number else ""
+        self.update()
+
+    def _chunk(self, what: str, key: str, _: object) -> None:
+        if what == "chunk" and key.isdecimal():
+            self.chunk = int(key)
+            self.update()
+
+    def _page_button(self, number: int) -> ui.Button:
+        return button(_PAGES[number], lambda: self.go(number))
+
+
+def show(review: Review) -> None:
+    """Display a review in a notebook: what a reader sees without a kernel, then the panel."""
+    token = uuid4().hex
+    still = f'<div data-sharekit="{token}">{markup.still(review)}</div>'
+    display({"text/html": still, "text/plain": repr(review)}, raw=True)  # type: ignore[no-untyped-call]
+    display(Panel(review, hides=token).box)  # type: ignore[no-untyped-call]
