@@ -22,7 +22,7 @@ from .spreadsheets import Inventory
 _BLANKS = r"[\s\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]"
 _INVISIBLE = r"[\x{ad}\x{200b}-\x{200e}\x{2060}\x{feff}]"
 _DASHES = r"[\x{2010}-\x{2015}\x{2212}\x{fe63}\x{ff0d}]"
-_QUOTES = r"^(urn:uuid:|[{(\[<\"'`\x{201c}\x{2018}])+|[})\]>\"'`\x{201d}\x{2019}]+$"
+_QUOTES = r"^(=\"|urn:uuid:|[{(\[<\"'`\x{201c}\x{2018}])+|[})\]>\"'`\x{201d}\x{2019}]+$"
 _SCIENTIFIC = r"[+-]?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"
 _UNDASHED = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
 

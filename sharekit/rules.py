@@ -52,6 +52,7 @@ _TABLE = (
     ("repaired-case", "repair", "cell", "written in lower case", ""),
     ("repaired-dashes", "repair", "cell", "dashes set as the API wants them", ""),
     ("repaired-status", "repair", "cell", "read as the decision it means", ""),
+    ("encoding-guessed", "warning", "cell", "the file is no Unicode; how its letters are written was guessed", "Look at names and remarks; if they are spoiled, save the file anew as UTF-8."),
     ("hidden-row", "warning", "cell", "the row is hidden in the sheet, and counts", "Show the row and decide whether it belongs here."),
     ("hidden-sheet", "warning", "cell", "the sheet is hidden, and its rows count", "Show the sheet, or name the sheets to read."),
     ("hidden-column", "warning", "cell", "the column is hidden in the sheet, and counts", "Show the column and look through it."),

@@ -80,7 +80,7 @@ def _deflated(path: Path, name: str, head: bytes, unit: bytes, times: int, told:
         info.file_size = told or info.file_size
 
 
-@hostile("truncated.xlsx", "cannot be read as a workbook")
+@hostile("truncated.xlsx", "is cut off")
 def _(path: Path) -> None:
     whole = by_openpyxl(path, ROWS).read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
@@ -243,6 +243,21 @@ def _(path: Path) -> None:
 def _(path: Path) -> None:
     last = row(999999, value("XFD999999", "1"))
     xlsx(path, data(row(1, *HEADER), plain(2), last, plain(3)))
+
+
+@hostile("blanks.ods", "texts of 6,000,000,000 blanks")
+def _(path: Path) -> None:
+    ods(path, line(said('<text:s text:c="2000000000"/>' * 3)))
+
+
+@hostile("endless.csv", "has 200,001 columns")
+def _(path: Path) -> None:
+    path.write_text("image_id" + "," * 200_000 + "\nx\n", encoding="utf-8")
+
+
+@hostile("damaged.csv", "line 3 holds bytes that are no UTF-8")
+def _(path: Path) -> None:
+    path.write_bytes("image_id,name\n1,Grüße aus Köln\n2,".encode() + b"\xff\xfe\n")
 
 
 @hostile("lying.xlsx", "stretches to cell XFD1048576")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sharekit.checks import check
 from sharekit.errors import SpreadsheetError
 from sharekit.spreadsheets import read_inventory
-from tests.workbooks import IMAGE, OTHER, PROJECT, by_csv
+from tests.workbooks import DIGITS, IMAGE, OTHER, PROJECT, by_csv
 
 HEADER = ["Image ID", "Project ID", "Status", "Name"]
 NAME = "Prüfstand für Öltemperatur, größer als 40 °C – €"
@@ -112,3 +113,21 @@ def test_an_open_quotation_mark_swallows_no_rows(tmp_path: Path) -> None:
     path.write_text(f'ID,Name\n{IMAGE},"open\n{OTHER},b\n', encoding="utf-8")
     with pytest.raises(SpreadsheetError, match=r"line 3.*quotation mark"):
         read_inventory(path)
+
+
+def test_an_encoding_that_was_guessed_is_said(tmp_path: Path) -> None:
+    """A file in an old code page is read, with one finding; one in Unicode has none."""
+    for encoding, told in (("cp1252", ["encoding-guessed"]), ("utf-8", [])):
+        path = tmp_path / f"{encoding}.csv"
+        path.write_text(f"image_id,project_id,status,name\n{IMAGE},p,accepted,Grüße\n", encoding)
+        assert read_inventory(path).marks["rule"].tolist() == told
+
+
+def test_a_formula_that_only_quotes_an_id_is_the_id(tmp_path: Path) -> None:
+    """="…" is how people keep spreadsheet programs from damaging IDs in a csv file."""
+    path = tmp_path / "a.csv"
+    line = f'"=""{IMAGE}""","=""{DIGITS}""",accepted'
+    path.write_text(f"image_id,project_id,status\n{line}\n", encoding="utf-8")
+    findings = check(read_inventory(path))
+    assert findings.rows.loc[0, ["image_id", "project_id"]].tolist() == [IMAGE, DIGITS]
+    assert set(findings.frame["rule"]) == {"repaired-braces"}

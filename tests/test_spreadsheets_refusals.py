@@ -61,7 +61,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
         (b"\x7fELF\x02\x01\x01" + bytes(64), "neither a spreadsheet nor text"),
         (b"\xff\xfeI\x00D", "cannot|neither|no header"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Excel 97-2003"),
-        (b"PK\x03\x04 no archive", "cannot be read as a workbook"),
+        (b"PK\x03\x04 no archive", "is cut off"),
         (b"PAR1 no parquet", "cannot be read as parquet"),
     ],
 )

@@ -32,6 +32,8 @@ _BOMS: Final = (
 )
 #: What spreadsheets and scripts save if not Unicode; guessing among all encodings guesses wrong.
 _LEGACY: Final = ["cp1252", "cp1250", "cp1251", "cp1253", "cp932", "gb18030", "big5", "cp949"]
+_UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
+_FOREIGN: Final = re.compile("[^\\x00-\\x7f]")
 _BATCH: Final = 1 << 16
 _SAMPLE: Final = 1 << 16
 #: Characters of a line beyond which it is none.
@@ -52,7 +54,7 @@ def read_delimited(
     encoding = _encoding(blob)
     try:
         with _open(blob, encoding) as text:
-            delimiter = _hinted(text) or _delimiter(text, columns)
+            delimiter = _hinted(text) or _delimiter(text, columns, limits)
         with _open(blob, encoding) as text:
             _hinted(text)
             reader = csv.reader(_lines(text, blob.file), delimiter=delimiter, strict=True)
@@ -79,13 +81,17 @@ def _hinted(text: TextIO) -> str:
     return found[1] if found else ""
 
 
-def _delimiter(text: TextIO, columns: Mapping[str, str]) -> str:
+def _delimiter(text: TextIO, columns: Mapping[str, str], limits: Limits) -> str:
     """Choose the delimiter under which a header names the most fields, else makes most columns."""
     sample = text.read(_SAMPLE)
 
     def score(delimiter: str) -> tuple[int, int]:
         reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
-        cells = _columns(itertools.islice(reader, SEARCHED_ROWS))
+        records = list(itertools.islice(reader, SEARCHED_ROWS))
+        width = max(map(len, records), default=0)
+        if width > limits.columns:
+            return 0, width
+        cells = _columns(records)
         header = find_header(Grid("", "csv", cells), columns)
         return len(header.fields) if header else 0, len(cells)
 
@@ -144,8 +150,21 @@ def _encoding(blob: Blob) -> str:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
+        _refuse_damaged(blob)
         return _legacy(data)
     return "utf-8"
+
+
+def _refuse_damaged(blob: Blob) -> None:
+    """Refuse a file that is UTF-8 but for some bytes: any other encoding would mangle the rest."""
+    text = blob.data.decode("utf-8", "replace")
+    bad = text.count(_UNKNOWN)
+    if len(_FOREIGN.findall(text)) > 2 * bad:
+        line = text.count("\n", 0, text.index(_UNKNOWN)) + 1
+        raise SpreadsheetError(
+            f"{blob.file}: line {line} holds bytes that are no UTF-8, though the rest of the file "
+            "is; mend that line, or save the file anew as UTF-8."
+        )
 
 
 def _utf16(blob: Blob) -> str:

@@ -95,6 +95,9 @@ class _Workbook:
     def content(self) -> list[Glance]:
         with self.part("content.xml") as stream:
             seen = opendocument.glance_ods(stream)
+        if seen.blanks > self.limits.strings_bytes:
+            held = f"holds texts of {seen.blanks:,} blanks"
+            raise self.limits.refusal("strings_bytes", self.blob.file, held, "delete them")
         if seen.exact:
             with self.part("content.xml") as stream:
                 sheets = opendocument.read_ods(stream)
@@ -132,6 +135,10 @@ def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> l
     except BaseException as error:
         if not _is_damage(error):
             raise
+        if isinstance(error, BadZipFile) and "not a zip file" in str(error):
+            raise SpreadsheetError(
+                f"{blob.file} is cut off: its end is missing; copy or download it anew."
+            ) from error
         reason = str(error).partition("\n")[0].removeprefix("calamine error: ") or "it is damaged"
         raise SpreadsheetError(
             f"{blob.file} cannot be read as a workbook ({reason[:200]}); "

@@ -79,6 +79,8 @@ def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
     if not part.source.header_row:
         yield "sheet-without-header", "", part.source.sheet
         return
+    if part.grid.encoding and not part.grid.encoding.startswith("utf"):
+        yield "encoding-guessed", "", part.grid.encoding
     if part.source.hidden:
         yield "hidden-sheet", "", part.source.sheet
     for field, place in part.fields.items():

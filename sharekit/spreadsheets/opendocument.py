@@ -34,6 +34,7 @@ _ODS_RUNS: Final = re.compile(
 _ODS_FIRST: Final = re.compile(
     rb"<table:table-row[^>]*>\s*<table:table-cell[^>]*office:value-type=[^>]*[^>/]>|<table:table[\s>]"
 )
+_ODS_BLANKS: Final = re.compile(rb"""<text:s\s[^>]*text:c\s*=\s*["']([0-9]{1,18})""")
 _CHUNK: Final = 1 << 20
 #: Longer than any word or run of tags searched for, so that none is missed between two chunks.
 _OVERLAP: Final = 4096
@@ -41,15 +42,19 @@ _OVERLAP: Final = 4096
 
 @dataclass(frozen=True)
 class OdsGlance:
-    """Whether an OpenDocument holds fine print, and for each table whether column A has values."""
+    """Whether an OpenDocument holds fine print, and for each table whether column A has values.
+
+    ``blanks`` is how many blanks its texts unfold to: a few bytes may stand for millions.
+    """
 
     exact: bool
     from_first_column: tuple[bool, ...]
+    blanks: int = 0
 
 
 def glance_ods(stream: IO[bytes]) -> OdsGlance:
     """Search an OpenDocument's content for what :func:`read_ods` would find."""
-    exact, first, tail, seen = False, list[bool](), b"", 0
+    exact, first, tail, seen, blanks = False, list[bool](), b"", 0, 0
     while chunk := stream.read(_CHUNK):
         text = tail + chunk
         exact = exact or any(word in text for word in _ODS_WORDS) or bool(_ODS_RUNS.search(text))
@@ -61,9 +66,11 @@ def glance_ods(stream: IO[bytes]) -> OdsGlance:
                 first[-1:] = [True]
             else:
                 first.append(False)
+        runs = (match for match in _ODS_BLANKS.finditer(text) if match.end() > len(tail))
+        blanks += sum(int(match[1]) for match in runs)
         seen += len(chunk)
         tail = text[-_OVERLAP:]
-    return OdsGlance(exact, tuple(first))
+    return OdsGlance(exact, tuple(first), blanks)
 
 
 def read_ods(stream: IO[bytes]) -> list[Glance]:
