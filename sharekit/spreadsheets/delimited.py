@@ -87,11 +87,8 @@ def _delimiter(text: TextIO, columns: Mapping[str, str], limits: Limits) -> str:
 
     def score(delimiter: str) -> tuple[int, int]:
         reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
-        records = list(itertools.islice(reader, SEARCHED_ROWS))
-        width = max(map(len, records), default=0)
-        if width > limits.columns:
-            return 0, width
-        cells = _columns(records)
+        records = itertools.islice(reader, SEARCHED_ROWS)
+        cells = _columns(record[: limits.columns] for record in records)
         header = find_header(Grid("", "csv", cells), columns)
         return len(header.fields) if header else 0, len(cells)
 
