@@ -149,7 +149,8 @@ def _order(rows: pd.DataFrame, places: Places, first: Places) -> tuple[Places, b
         # Where images repeat, sorting each of them once and then numbers takes half the time.
         rank = np.empty(len(words), dtype=np.int64)
         rank[pc.sort_indices(pa.array(words)).to_numpy()] = np.arange(len(words))
-        return np.argsort(first * len(words) + rank[codes], kind="stable"), legal
+        # No share is planned twice, so that no two of these numbers are equal.
+        return np.argsort(first * len(words) + rank[codes]), legal
     keys = pa.table({"first": pa.array(first), "image_id": pa.array(images)})
     order = pc.sort_indices(keys, [("first", "ascending"), ("image_id", "ascending")])
     return np.asarray(order, dtype=np.int64), legal
