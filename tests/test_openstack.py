@@ -334,3 +334,21 @@ def test_benchmark_sides_end_alike(openstack: RealCloud, tmp_path: Path) -> None
     assert 0 < wall < whole
     assert benchmark._bare_loop(openstack, owner, 4, 2) > 0
     assert benchmark._command(openstack, owner) > 0
+
+
+# -- the owner's side -----------------------------------------------------------------------------
+def test_what_a_project_owns(road: Road) -> None:
+    """Own images come in pages, hidden ones too, and their members as the server knows them."""
+    cloud, (owner,) = road.cloud, road.accounts
+    one, two = cloud.account(), cloud.account()
+    cloud.tune(page=25)
+    plain = cloud.share_many(owner, 60, one, two, status="accepted")
+    hidden = cloud.share_many(owner, 2, hidden=True)
+    cloud.share_many(one, 3, owner, status="accepted")
+    (mine,) = road.connect().values()
+    assert sorted(image.image_id for image in mine.owned()) == sorted([*plain, *hidden])
+    members = {member.project_id: member for member in mine.members(plain[0])}
+    assert members.keys() == {one.project_id, two.project_id}
+    assert {member.state for member in members.values()} == {"accepted"}
+    assert {member.created_at for member in members.values()} == {"2026-01-01T00:00:00Z"}
+    assert mine.members(hidden[0]) == []

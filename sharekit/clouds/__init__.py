@@ -5,8 +5,10 @@ Nothing outside this package speaks HTTP, and nothing inside it knows DataFrames
 
 from __future__ import annotations
 
-from .cloud import Answer, Cloud, Clouds, ImageShare, JobState, Vault
+from .cloud import Answer, Cloud, Clouds, ImageShare, JobState, Member, Vault
 from .session import connect
 from .wishes import Wishes
 
-__all__ = ["Answer", "Cloud", "Clouds", "ImageShare", "JobState", "Vault", "Wishes", "connect"]
+__all__ = [
+    "Answer", "Cloud", "Clouds", "ImageShare", "JobState", "Member", "Vault", "Wishes", "connect",
+]  # fmt: skip

@@ -30,6 +30,16 @@ class ImageShare:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A project that an image is shared with, as the owner sees it; times as the cloud says."""
+
+    project_id: str
+    state: str
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
 class Vault:
     """A backup vault; ``free`` is the room left in GB."""
 
@@ -109,6 +119,33 @@ class Cloud:
         for page in self._pages(url, params):
             for image in page:
                 yield _share(image, state)
+
+    def owned(self) -> Iterator[ImageShare]:
+        """List every image of this project's own that is shared or could be, page by page.
+
+        IMS lists all private images, Glance those with ``visibility=shared``, hidden ones last.
+        Their ``state`` is ``""``: a project is no member of its own images.
+        """
+        if self.resolve_api() == "batch":
+            looks = [(f"{self.ims}/v2/cloudimages", {"__imagetype": "private"})]
+        else:
+            url, what = f"{self.image}/v2/images", {"visibility": "shared"}
+            looks = [(url, what), (url, {**what, "os_hidden": "true"})]
+        for url, more in looks:
+            params = {"owner": self.project_id, "limit": spec.PAGE_SIZE, **more}
+            for page in self._pages(url, params):
+                yield from (_share(i, "") for i in page if i.get("owner") == self.project_id)
+
+    def members(self, image_id: str) -> list[Member]:
+        """List the projects that an image is shared with; all of them only for its owner.
+
+        Raises
+        ------
+        Refused
+            404 where the project does not see the image; 403 where it is a public one.
+        """
+        url = f"{self.image}/v2/images/{image_id}/members"
+        return [_member(one) for one in _told(self.transport.read(url).body, "members", url)]
 
     def _pages(self, url: str, params: dict[str, object]) -> Iterator[list[Mapping[str, Any]]]:
         seen: set[str] = set()
@@ -282,6 +319,15 @@ def _share(image: Mapping[str, Any], state: str) -> ImageShare:
         name=str(image.get("name") or ""),
         whole_image=None if whole is None else str(whole).lower() == "true",
         size=int(image.get("min_disk") or 0),
+    )
+
+
+def _member(member: Mapping[str, Any]) -> Member:
+    return Member(
+        project_id=str(member["member_id"]),
+        state=str(member["status"]),
+        created_at=str(member.get("created_at") or ""),
+        updated_at=str(member.get("updated_at") or ""),
     )
 
 
