@@ -36,7 +36,7 @@ LAYERS = (
     ("verification", "viewing"),
     ("session",),
     ("console", "widgets"),
-    ("cli", "demo", "options", "signals", "simulator", "__init__", "__main__"),
+    ("cli", "demo", "signals", "simulator", "__init__", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 #: What only some parts of the house may use.
@@ -44,7 +44,7 @@ RESERVED = {
     "requests": {"clouds"},
     "keystoneauth1": {"clouds"},
     "openstack": {"clouds"},
-    "click": {"cli", "demo", "options"},
+    "click": {"cli", "demo"},
     "huaweicloudsdkcore": {"clouds"},
     "rich": {"console"},
     "sqlalchemy": {"ledger", "schema", "storage"},

@@ -1,0 +1,52 @@
+"""What an auditor gets, and how it is verified: report, verify."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+import sharekit
+
+from .. import console
+from .common import AS_JSON, RUN, answer
+
+
+@click.command()
+@RUN
+@click.argument("out", nargs=-1, required=True, type=click.Path(path_type=Path))
+@AS_JSON
+def report(run: Path, out: Sequence[Path], as_json: bool) -> None:
+    """Make reports of RUN: audit.xlsx, audit.html, outcomes.csv, outcomes.json, by suffix."""
+    with console.busy("Writing the report"):
+        made = sharekit.report(run, *out)
+    files = [str(path) for path in made]
+    answer({"files": files}, as_json, lambda: click.echo("\n".join(files)))
+
+
+@click.command()
+@RUN
+@click.argument("reports", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--allowed-signers", "signers", type=click.Path(path_type=Path), metavar="FILE",
+              help="Check signatures too: each approval's, and the run's seal.")  # fmt: skip
+@AS_JSON
+def verify(run: Path, reports: Sequence[Path], signers: Path | None, as_json: bool) -> None:
+    """Check RUN, and REPORTS made from it, for any change; exits 1 if there was one."""
+    with console.busy("Verifying"):
+        verdict = sharekit.verify(run, *reports, signers=signers)
+
+    def show() -> None:
+        for where, what in verdict.problems:
+            click.echo(f"{where}: {what}")
+        word = "intact" if verdict.intact else "TAMPERED"
+        click.echo(f"{word}: {verdict.events} events, head {verdict.head}")
+
+    problems = [{"where": where, "what": what} for where, what in verdict.problems]
+    answer(
+        {"intact": verdict.intact, "events": verdict.events, "head": verdict.head,
+         "problems": problems},
+        as_json, show,
+    )  # fmt: skip
+    sys.exit(0 if verdict.intact else 1)

@@ -1,0 +1,72 @@
+"""What goes to the cloud, and where it stands: submit, status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+import sharekit
+
+from .. import approval, console
+from ..approval import Demand, ensure
+from ..errors import UsageError
+from ..run import clouds_of
+from ..signals import end_cleanly
+from ..storage import is_busy, take_over
+from .common import AS_JSON, RUN, answer, connect
+from .options import demanding, sending, signing_in
+
+
+@click.command()
+@RUN
+@signing_in
+@sending
+@demanding
+@AS_JSON
+def submit(
+    run: Path, clouds: Sequence[str], clouds_yaml: Path | None, reviewers: int,
+    signers: Path | None, seal: Path | None, take: bool, as_json: bool, **settings: Any,
+) -> None:  # fmt: skip
+    """Send what is approved in RUN and read the cloud back; the same command resumes."""
+    patience = sharekit.Settings(**settings)
+    if take:
+        take_over(run)
+    demand = Demand(reviewers, signers)
+    ensure(run, demand)
+    names = clouds or clouds_of(run)
+    if not names and clouds_yaml is None:
+        raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
+    end_cleanly()
+    try:
+        signed_in = connect(names, clouds_yaml)
+        with console.RunBar() as bar:
+            done = sharekit.submit(run, signed_in, settings=patience, progress=bar, demand=demand)
+    except KeyboardInterrupt:
+        console.say(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
+        sys.exit(3)
+    if seal is not None and done.finished:
+        approval.seal(run, seal)
+    answer(done.summary, as_json, lambda: console.show_run(done))
+    sys.exit(_verdict(done))
+
+
+@click.command()
+@RUN
+@AS_JSON
+def status(run: Path, as_json: bool) -> None:
+    """Tell where RUN stands, also while it is being submitted."""
+    now = sharekit.status(run)
+    answer(now.summary, as_json, lambda: console.show_run(now, busy=is_busy(run)))
+    sys.exit(_verdict(now))
+
+
+def _verdict(run: sharekit.Run) -> int:
+    if not run.finished:
+        return 3
+    if run.good:
+        return 0
+    return 4 if run.denied else 1
