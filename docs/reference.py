@@ -42,7 +42,7 @@ def _faults() -> str:
 def _rules() -> str:
     outcomes = "\n".join(f"| `{name}` | {text} |" for name, text in spec.OUTCOMES.items())
     errors = "\n".join(
-        f"| `{code}` | {spec.MEANINGS[code]} | {action.value} |"
+        f"| `{code}` | {spec.MEANINGS[code]} | {action.value} | {spec.ADVICE.get(code, '–')} |"
         for code, action in sorted(spec.REMEDIES.items())
     )
     return (
@@ -52,7 +52,13 @@ def _rules() -> str:
         "where no other reading is possible, and is recorded. Rule names are stable.\n\n"
         f"{markdown()}\n\n## What can become of a row\n\n| outcome | meaning |\n|---|---|\n"
         f"{outcomes}\n\n## What is done about the cloud's error codes\n\n"
-        f"| code | meaning | what sharekit does |\n|---|---|---|\n{errors}\n\n"
+        "| code | meaning | what sharekit does | what you can do |\n|---|---|---|---|\n"
+        f"{errors}\n\n"
+        "Before anything is sent, a full-ECS image is compared with its vault: kind, state, how\n"
+        f"many servers it protects ({spec.VAULT_RESOURCES} at most), and room: size less what is\n"
+        f"used, against {spec.IMAGE_ROOM}.\n"
+        "Rows take the room in their order. A vault that is found too small is too small; one that\n"
+        "is not may be all the same, and the cloud then answers IMG.0182.\n\n"
         "An HTTP status without such a code: 401 signs in again; 403 stops the project;\n"
         "408, 429 and 5xx are tried again with backoff; 404 on the batch call means that the\n"
         "cloud lacks it, so images go one by one; any other 4xx is split until the bad image\n"

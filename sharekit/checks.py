@@ -20,6 +20,7 @@ from .display import table
 from .rules import RULES, SEVERITIES, severity
 from .snapshot import Progress, Snapshot
 from .spreadsheets import Inventory
+from .vaults import vault_room, with_copies
 
 #: The columns of a finding, for people and for scripts.
 COLUMNS = (
@@ -163,13 +164,19 @@ def check(
     twice, carried = shares.twice(rows, pairs, blocked, skipped, partial(_places, inventory))
     found += twice
     blocked |= _blocked(rows, twice, strict=strict)
-    already = {int(key) for f in found if f.rule == "already" for key in f.keys}
+    already = rows.index.isin([int(key) for f in found if f.rule == "already" for key in f.keys])
+    if seen is not None:
+        going = ~blocked & carried.isna() & ~already & (rows["vault_id"] != "")
+        going[skipped] = False
+        full = with_copies(vault_room(rows[going], seen), carried)
+        found += full
+        blocked |= _blocked(rows, full, strict=strict)
     rows["carried_by"] = carried.where(~blocked).astype("Int64")
     rows["disposition"] = _dispositions(
         rows.index.isin(skipped),
         blocked.to_numpy(),
         rows["carried_by"].notna().to_numpy(),
-        rows.index.isin(list(already)),
+        already,
     )
     return Findings(inventory, rows, _frame(inventory, found, strict=strict), seen, strict)
 

@@ -10,10 +10,11 @@ from os import PathLike
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
 import pandas as pd
 
 from . import approval, frames, spec
-from .cells import Coded
+from .cells import Coded, Found
 from .chunking import members
 from .clouds import Clouds
 from .environment import environment
@@ -27,6 +28,7 @@ from .sending import Failure, Sender
 from .settings import Settings
 from .shares import cloud_rules, shares_of
 from .snapshot import Snapshot, look, take
+from .vaults import vault_room
 
 _PAUSE = 0.05
 #: A job that was late so often is given up: what it did not bring about is sent anew.
@@ -353,18 +355,25 @@ def _looks(planned: pd.DataFrame, seen: Snapshot, *, strict: bool) -> pd.DataFra
     """What a fresh look says of planned rows: where they stand, and whether they go."""
     fresh = planned.copy()
     pairs = shares_of(Coded.of(fresh["image_id"]), Coded.of(fresh["project_id"]))
-    said = cloud_rules(fresh, pairs, seen)
-    found = [f for f in said if severity(f.rule, strict=strict) == "error"]
+    said = _errors(cloud_rules(fresh, pairs, seen), strict=strict)
+    out = np.concatenate([np.empty(0, np.int64), *(f.keys for f in said)])
+    going = ~fresh.index.isin(out) & (fresh["before"] != fresh["status"])
+    found = [*said, *_errors(vault_room(fresh[going], seen), strict=strict)]
     looks = planned[KEY].assign(before=fresh["before"], outcome="", code="", reason="", moved="")
     already = fresh["before"] == planned["status"]
     looks["outcome"] = looks["outcome"].where(~already, "already")
     for f in reversed(found):  # the first rule of the table has the last word
         looks.loc[f.keys, "outcome"] = "blocked"
         looks.loc[f.keys, "code"] = f.rule
-        looks.loc[f.keys, "reason"] = RULES[f.rule].message
+        detail = "" if f.detail is None else " (" + f.detail.reindex(f.keys) + ")"
+        looks.loc[f.keys, "reason"] = RULES[f.rule].message + detail
     moved = (planned["before"] != "") & (planned["before"] != fresh["before"])
     looks["moved"] = planned["before"].where(moved, "")
     return looks.astype("str")
+
+
+def _errors(said: list[Found], *, strict: bool) -> list[Found]:
+    return [f for f in said if severity(f.rule, strict=strict) == "error"]
 
 
 def _covered(plan: Plan, clouds: Clouds) -> None:

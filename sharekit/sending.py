@@ -239,9 +239,9 @@ class Sender:
 
     def _job_failed(self, piece: Piece, job: JobState) -> None:
         reason = job.reason or "the job failed and the cloud gave no reason"
-        refusal = Refused(
-            reason, http=0, code=job.code or "JOB_FAILED", request_id=piece.request_id
-        )
+        code = job.code or "JOB_FAILED"
+        reason = spec.explained(code, reason)
+        refusal = Refused(reason, http=0, code=code, request_id=piece.request_id)
         action = spec.remedy(refusal.code, 400)
         if action in (Remedy.WAIT, Remedy.RETRY) and piece.attempts < self.settings.attempts:
             self.note("again", piece, code=refusal.code, reason=reason)
@@ -295,7 +295,8 @@ class Sender:
         if refusal is None:
             return False
         reason = f"not sent, because the cloud refused another request with {refusal.code}: "
-        self._fail(piece, refusal.code, f"{reason}{refusal}")
+        why = spec.explained(refusal.code, str(refusal))
+        self._fail(piece, refusal.code, f"{reason}{why}")
         self._isolation.settled(piece)
         return True
 
@@ -334,15 +335,11 @@ def _facts(refusal: Refused) -> dict[str, Any]:
     return {
         "http": refusal.http,
         "code": refusal.code,
-        "reason": _plain(refusal),
+        "reason": spec.explained(refusal.code, str(refusal)),
         "request_id": refusal.request_id,
     }
 
 
-def _plain(refusal: Refused) -> str:
-    meaning = spec.MEANINGS.get(refusal.code)
-    return f"{meaning} ({refusal})" if meaning else str(refusal)
-
-
 def _spoken(job: JobState) -> dict[str, str]:
-    return {"code": job.code or "JOB_PARTIAL", "reason": job.reason or "failed within its job"}
+    reason = spec.explained(job.code, job.reason or "failed within its job")
+    return {"code": job.code or "JOB_PARTIAL", "reason": reason}

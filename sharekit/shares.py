@@ -12,6 +12,7 @@ import pandas as pd
 from . import spec
 from .cells import Coded, Found, Keys, keys_of, matches
 from .snapshot import Snapshot
+from .vaults import vault_kinds
 
 #: Row keys -> where they stand, as an array of text.
 Places = Callable[[Keys], npt.NDArray[np.object_]]
@@ -75,7 +76,7 @@ def cloud_rules(rows: pd.DataFrame, shares: Shares, seen: Snapshot) -> list[Foun
         _found("owner-differs", owner & ~own, "owner"),
     ]
     live = ~own & ~gone
-    return found + _full_ecs(rows, known[live], state[live]) + _vaults(rows, known[live], seen)
+    return found + _full_ecs(rows, known[live], state[live]) + vault_kinds(known[live], seen)
 
 
 def _looked_up(known: pd.DataFrame, seen: Snapshot) -> pd.DataFrame:
@@ -97,30 +98,6 @@ def _full_ecs(rows: pd.DataFrame, known: pd.DataFrame, state: pd.DataFrame) -> l
     missing &= (known["status"] == "accepted") & (known["vault_id"] == "")
     missing &= state["state"] != known["status"]
     return [*found, Found("vault-missing", keys_of(missing), "vault_id", None, "the cloud says so")]
-
-
-def _vaults(rows: pd.DataFrame, known: pd.DataFrame, seen: Snapshot) -> list[Found]:
-    readable = seen.projects.loc[seen.projects["vaults"] == "read", "project_id"]
-    asked = known[(known["vault_id"] != "") & (known["status"] == "accepted")]
-    asked = asked[asked["project_id"].isin(readable)]
-    if asked.empty:
-        return []
-    vaults = seen.vaults.drop_duplicates(["project_id", "vault_id"])
-    there = asked[["project_id", "vault_id"]].merge(
-        vaults, on=["project_id", "vault_id"], how="left", indicator=True
-    )
-    there.index = asked.index
-    unknown = there["_merge"] == "left_only"
-    wrong = ~unknown & (
-        (there["object_type"] != spec.VAULT_OBJECT_TYPE)
-        | (there["protect_type"] != spec.VAULT_PROTECT_TYPE)
-    )
-    closed = ~unknown & ~wrong & (there["status"] != spec.VAULT_STATUS)
-    return [
-        _found("vault-unknown", unknown, "vault_id"),
-        _found("vault-wrong-type", wrong, "vault_id"),
-        _found("vault-unavailable", closed, "vault_id"),
-    ]
 
 
 def twice(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from . import spec
 from .clouds import Cloud, Clouds, ImageShare, Vault
-from .errors import Refused
+from .errors import CloudError, Refused
 from .ledger import now
 
 #: Shares that no listing shows are looked up one by one, but not more of them than this for each
@@ -18,7 +18,9 @@ from .ledger import now
 SINGLE_LOOKUPS = 200
 _READERS = 16
 _MEMBERS = ("project_id", "image_id", "state", "owner", "name", "whole_image", "size")
-_VAULTS = ("project_id", "vault_id", "name", "object_type", "protect_type", "status", "free")
+_VAULTS = (
+    "project_id", "vault_id", "name", "object_type", "protect_type", "status", "free", "resources",
+)  # fmt: skip
 _PROJECTS = ("project_id", "cloud", "region", "api", "ims", "image", "account", "vaults")
 
 Progress = Callable[[str, int, int], None]
@@ -37,10 +39,11 @@ class Snapshot:
         state (pending, accepted, rejected or absent), owner, name, whole_image ("true", "false",
         ""), size (GB)``.
     vaults : DataFrame
-        ``project_id, vault_id, name, object_type, protect_type, status, free (GB)``.
+        ``project_id, vault_id, name, object_type, protect_type, status, free (GB; inf: it grows by
+        itself), resources (int64; -1 unknown; ledgers of earlier versions lack the column)``.
     projects : DataFrame
         The projects there was a sign-in for: ``project_id, cloud, region, api, ims, image,
-        account, vaults ("read", or "" where they were not or could not be)``.
+        account, vaults ("read", "" where nobody asked, else why they could not be read)``.
     """
 
     taken_at: str
@@ -68,16 +71,15 @@ def take(
     }
     members: list[tuple[object, ...]] = []
     found_vaults: list[tuple[object, ...]] = []
-    readable: set[str] = set()
+    read: dict[str, str] = {}
     with ThreadPoolExecutor(_READERS) as pool:
         vaults_of = {p: pool.submit(_vaults, clouds[p]) for p in wanted} if vaults else {}
         seen = look(clouds, wanted, pool, progress)
         for project, found in seen.items():
             members += (_line(project, share) for share in found)
         for project, listed in vaults_of.items():
-            if (of_project := listed.result()) is not None:
-                readable.add(project)
-                found_vaults += ((project, *_vault_line(v)) for v in of_project)
+            of_project, read[project] = listed.result()
+            found_vaults += ((project, *_vault_line(v)) for v in of_project)
     return Snapshot(
         at,
         _frame(members, _MEMBERS),
@@ -86,7 +88,7 @@ def take(
             [
                 (
                     *(c.project_id, c.name, c.region, c.api, c.ims, c.image, c.account),
-                    "read" if c.project_id in readable else "",
+                    read.get(c.project_id, ""),
                 )
                 for c in clouds.values()
             ],
@@ -143,14 +145,17 @@ def _listed(cloud: Cloud, state: str, images: set[str]) -> list[ImageShare]:
     return [share for share in cloud.shares(state) if share.image_id in images]
 
 
-def _vaults(cloud: Cloud) -> list[Vault] | None:
+def _vaults(cloud: Cloud) -> tuple[list[Vault], str]:
+    """A project's vaults and ``read``, or none and why they could not be read.
+
+    No run ends for that: most need no vault, and the answer to the others tells whether it will do.
+    """
     try:
-        return cloud.vaults()
-    except Refused as refusal:
-        # No right to read vaults, or no backup service: then nothing can be said about them.
-        if refusal.http not in (403, 404):
-            raise
-        return None
+        found = cloud.vaults()
+    except CloudError as error:
+        code = f"{error.code}: " if isinstance(error, Refused) else ""
+        return [], f"{code}{error}"
+    return ([], "no backup service is known") if found is None else (found, "read")
 
 
 def _line(project: str, share: ImageShare) -> tuple[object, ...]:
@@ -160,11 +165,12 @@ def _line(project: str, share: ImageShare) -> tuple[object, ...]:
 
 def _vault_line(vault: Vault) -> tuple[object, ...]:
     return (
-        vault.vault_id, vault.name, vault.object_type, vault.protect_type, vault.status, vault.free
+        vault.vault_id, vault.name, vault.object_type, vault.protect_type, vault.status, vault.free,
+        vault.resources,
     )  # fmt: skip
 
 
 def _frame(lines: list[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
     frame = pd.DataFrame(lines, columns=list(columns))
-    numbers = {"size": "int64", "free": "float64"}
+    numbers = {"size": "int64", "free": "float64", "resources": "int64"}
     return frame.astype({name: numbers.get(name, "str") for name in columns})

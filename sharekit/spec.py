@@ -7,7 +7,9 @@ Sources, by the short name used below:
 - ``IMS-job``      the same, *Asynchronous Job Query*.
 - ``IMS-errors``   the same, *Error Codes*.
 - ``Glance``       OpenStack Image API v2, *Sharing* (``/v2/images/{id}/members``).
+- ``IMS-guide``    Image Management Service, *User Guide*: accepting shared images; full-ECS images.
 - ``CBR-vaults``   Cloud Backup and Recovery API, *Querying the Vault List*.
+- ``CBR-limits``   Cloud Backup and Recovery, *Constraints*.
 - ``observed``     seen on a running Keystone 30 and Glance 33.
 
 Examples
@@ -90,6 +92,12 @@ TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1", "x", "t"})
 FALSE_WORDS: Final = frozenset({"false", "no", "n", "0", "", "f", "-"})
 #: CBR-vaults: what a vault must be to take a full-ECS image.
 VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_STATUS = "server", "backup", "available"
+#: CBR-limits: a vault has at most this many resources (servers that it protects).
+VAULT_RESOURCES: Final = 256
+#: What is compared with a vault's free room (``size`` in GB less ``used`` in MB, CBR-vaults).
+#: IMS-guide: the vault must hold the backups of the system disk and of all data disks; but images
+#: are listed with their system disk alone (``min_disk``, GB), so this is the least they can need.
+IMAGE_ROOM: Final = "at least the system disk (min_disk); no listing tells the data disks"
 
 # -- jobs --------------------------------------------------------------------------------------
 #: IMS-job prints SUCCESS and FAIL; IMS-members speaks of "success" and "failed". Compare lowered.
@@ -162,11 +170,11 @@ _MEANING: Final = {
     "0067": "the project is wrong",
     "0108": "the token belongs to another project",
     "0026": "no right to do this",
-    "0182": "the vault is too small",
-    "0184": "the vault does not exist",
-    "0185": "the vault holds too many resources",
-    "0188": "the vault is not available",
-    "0193": "the vault is of the wrong type",
+    "0182": "the vault has too little room for the full-ECS images",
+    "0184": "the project has no such vault",
+    "0185": "the vault has as many resources as it may have",
+    "0188": "the vault is not available: it is locked, frozen, faulty or being deleted",
+    "0193": "the vault is of the wrong type: not one for server backups",
     "0087": "the token is wrong or has expired",
     "0014": "the service had an internal fault",
     "0018": "the service had an internal fault",
@@ -175,12 +183,35 @@ _MEANING: Final = {
 }
 #: ``IMG.nnnn`` -> what it means in plain words.
 MEANINGS: Final = {f"IMG.{number}": text for number, text in _MEANING.items()}
+#: ``IMG.nnnn`` -> what a person can do about it, where sharekit itself cannot.
+ADVICE: Final = {
+    "IMG.0182": "Enlarge the vault, remove old backups from it, or choose one with more room.",
+    "IMG.0184": "Choose one of the project's own server backup vaults.",
+    "IMG.0185": "Dissociate servers from the vault, or choose another one.",
+    "IMG.0188": "Wait until the vault is available, or choose another one.",
+    "IMG.0193": "Choose a vault that is meant for server backups.",
+}
 _HTTP: Final = {
     401: Remedy.SIGN_IN,
     403: Remedy.STOP_PROJECT,
     408: Remedy.RETRY,
     429: Remedy.RETRY,
 }
+
+
+def explained(code: str, said: str) -> str:
+    """What a refusal means in plain words, what the cloud said, and what to do.
+
+    Examples
+    --------
+    >>> explained("IMG.0193", "wrong vault")[:59]
+    'the vault is of the wrong type: not one for server backups '
+    >>> explained("HTTP409", "conflict")
+    'conflict'
+    """
+    meaning, advice = MEANINGS.get(code), ADVICE.get(code)
+    text = said if meaning is None or meaning in said else f"{meaning} ({said.rstrip('.')})"
+    return text if advice is None or advice in text else f"{text.rstrip('.')}. {advice}"
 
 
 def remedy(code: str, http: int) -> Remedy:

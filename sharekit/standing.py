@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from . import spec
 from .cells import statuses
 from .planning import Plan
 from .record import INPUT
 from .reviewing import view
+from .vaults import suitable
 
 #: What a share's status is called as a decision.
 WORD: Final = {"accepted": "accept", "rejected": "reject"}
@@ -110,12 +110,7 @@ def vaults(plan: Plan, project_id: str) -> pd.DataFrame:
     seen = plan.findings.snapshot
     if seen is None:
         return pd.DataFrame(columns=_VAULT)
-    fits = (
-        (seen.vaults["project_id"] == project_id)
-        & (seen.vaults["object_type"] == spec.VAULT_OBJECT_TYPE)
-        & (seen.vaults["protect_type"] == spec.VAULT_PROTECT_TYPE)
-        & (seen.vaults["status"] == spec.VAULT_STATUS)
-    )
+    fits = suitable(seen.vaults) & (seen.vaults["project_id"] == project_id)
     return seen.vaults.loc[fits, _VAULT].sort_values("free", ascending=False)
 
 

@@ -27,6 +27,7 @@ LAYERS = (
     ("storage", "settings", "signing", "scheduler"),
     ("spreadsheets", "clouds", "ledger"),
     ("snapshot", "cells"),
+    ("vaults",),
     ("shares",),
     ("checks", "history"),
     ("chunking", "planning", "outcomes", "isolation", "sending"),

@@ -405,7 +405,7 @@ def test_reasons_are_counted_by_code() -> None:
     assert found.to_numpy().tolist() == [
         ["blocked", "", "hidden", 2],
         ["failed", "IMG.0144", "the image does not exist", 2],
-        ["failed", "IMG.0184", "the vault does not exist", 1],
+        ["failed", "IMG.0184", "the project has no such vault", 1],
     ]
 
 

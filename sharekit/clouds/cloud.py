@@ -6,6 +6,7 @@ The batch call (``PUT /v1/cloudimages/members``) is used where the cloud has it,
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,11 @@ from .transport import Reply, Transport
 
 @dataclass(frozen=True)
 class ImageShare:
-    """An image as a project sees it; ``size`` in GB (0 unknown), ``whole_image`` = full-ECS."""
+    """An image as a project sees it; ``whole_image`` = full-ECS, ``size`` in GB (0 unknown).
+
+    ``size`` is ``min_disk``: of a full-ECS image the system disk, without data disks, which no
+    listing tells (IMS-guide).
+    """
 
     image_id: str
     state: str
@@ -41,7 +46,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Vault:
-    """A backup vault; ``free`` is the room left in GB."""
+    """A backup vault; ``free`` is the room left in GB, ``resources`` how many it has (-1 unknown).
+
+    A vault that grows by itself (``auto_expand``) and is not full yet has endless room: ``inf``.
+    """
 
     vault_id: str
     name: str
@@ -49,6 +57,7 @@ class Vault:
     protect_type: str
     status: str
     free: float
+    resources: int = -1
 
 
 @dataclass(frozen=True)
@@ -332,14 +341,18 @@ def _member(member: Mapping[str, Any]) -> Member:
 
 
 def _vault(vault: Mapping[str, Any]) -> Vault:
-    billing = vault.get("billing", {})
+    billing = vault.get("billing") or {}
+    free = float(billing.get("size") or 0) - float(billing.get("used") or 0) / 1024
+    resources = vault.get("resources")
     return Vault(
         vault_id=str(vault["id"]),
         name=str(vault.get("name", "")),
         object_type=str(billing.get("object_type", "")),
         protect_type=str(billing.get("protect_type", "")),
         status=str(billing.get("status", "")),
-        free=float(billing.get("size") or 0) - float(billing.get("used") or 0) / 1024,
+        # CBR-limits: a vault that is full already no longer grows.
+        free=math.inf if vault.get("auto_expand") is True and free > 0 else free,
+        resources=len(resources) if isinstance(resources, list) else -1,
     )
 
 

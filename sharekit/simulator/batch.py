@@ -8,13 +8,9 @@ from uuid import uuid4
 from sharekit import spec
 from sharekit.simulator.answers import Answer, AnswerError, ims_error, ok
 from sharekit.simulator.calls import Call
-from sharekit.simulator.seed import Image
-from sharekit.simulator.world import Job, LogEntry, World
+from sharekit.simulator.world import Job, LogEntry
 
-#: CBR-vaults: how many resources one vault can protect.
-VAULT_RESOURCES = 256
 _UPDATE, _ADD, _REMOVE = (f"ims{verb}ImageMembersJob" for verb in ("Update", "Add", "Delete"))
-_BACKUP = (spec.VAULT_OBJECT_TYPE, spec.VAULT_PROTECT_TYPE)
 Fault = tuple[str, str]
 
 
@@ -34,9 +30,10 @@ def decide(call: Call) -> Answer:
         raise ims_error(400, "IMG.0060", "Too many tasks are running; try again later.")
     images: list[str] = body["images"]
     fault = next(filter(None, (_image_fault(call, image, project_id) for image in images)), None)
+    vault_id = str(body.get("vault_id") or "")
     if fault is None and status == spec.ACCEPTED:
-        fault = _vault_fault(call, images, str(body.get("vault_id") or ""))
-    return _start(call, _UPDATE, images, [project_id], status, fault)
+        fault = call.world.vault_fault(vault_id, images, project_id)
+    return _start(call, _UPDATE, images, [project_id], status, fault, vault_id)
 
 
 def share(call: Call) -> Answer:
@@ -96,36 +93,10 @@ def _owner_fault(call: Call, image_id: str) -> Fault | None:
     return None if image.visibility == "shared" else ("IMG.0076", "The image cannot be shared.")
 
 
-def _vault_fault(call: Call, images: list[str], vault_id: str) -> Fault | None:
-    found = (call.world.images.get(image_id) for image_id in images)
-    whole: list[Image] = [image for image in found if image is not None and image.whole_image]
-    if not whole:
-        return None
-    room = sum(image.min_disk for image in whole)
-    return vault_fault(call.world, vault_id, call.caller.project_id, room)
-
-
-def vault_fault(world: World, vault_id: str, project_id: str, room: int) -> Fault | None:
-    """Return why a vault cannot take full-ECS images of ``room`` GB in all: code and message."""
-    if not vault_id:
-        return "IMG.0135", "A full-ECS image can only be accepted with a vault."
-    vaults = (v for v in world.vaults if v.id == vault_id and v.project_id == project_id)
-    vault = next(vaults, None)
-    if vault is None:
-        return "IMG.0184", "The vault does not exist."
-    kind = (vault.object_type, vault.protect_type)
-    checks = (
-        (kind != _BACKUP, "IMG.0193", "The vault is not one for server backups."),
-        (vault.status != spec.VAULT_STATUS, "IMG.0188", "The vault is not available."),
-        (vault.resources >= VAULT_RESOURCES, "IMG.0185", "The vault protects too many resources."),
-        (vault.used + room * 1024 > vault.size * 1024, "IMG.0182", "The vault is too small."),
-    )
-    return next(((code, message) for bad, code, message in checks if bad), None)
-
-
 def _start(
-    call: Call, kind: str, images: list[str], projects: list[str], status: str, fault: Fault | None
-) -> Answer:
+    call: Call, kind: str, images: list[str], projects: list[str], status: str,
+    fault: Fault | None, vault_id: str = "",
+) -> Answer:  # fmt: skip
     settings = call.world.settings
     if fault is not None and not settings.refuse_in_job:
         raise _refused(fault)
@@ -141,6 +112,7 @@ def _start(
         seconds=settings.job_seconds,
         entry=call.world.record(entry),
         doomed=_doom(call, images, fault),
+        vault_id=vault_id,
         hang=call.chaos.strikes("job_hang"),
         lie=call.chaos.strikes("lie"),
         results_hidden=call.chaos.strikes("no_results"),

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from sharekit import spec
 from sharekit.simulator.answers import Answer, ok
-from sharekit.simulator.batch import vault_fault
 from sharekit.simulator.calls import Call
 from sharekit.simulator.seed import Image
 from sharekit.simulator.world import LogEntry, Membership
@@ -146,8 +145,8 @@ def decide(call: Call, image_id: str, project_id: str) -> Answer:
     status = call.json.get("status") if isinstance(call.json, dict) else None
     if status not in spec.MEMBER_STATES:
         raise call.glance(400, "Status must be pending, accepted or rejected.")
-    if status == spec.ACCEPTED and image.whole_image and not call.world.settings.native_only:
-        _check_vault(call, image)
+    if status == spec.ACCEPTED and not call.world.settings.native_only:
+        _store(call, image)
     entry = _log(call, image_id, project_id, status)
     before = share.status
     call.world.set_status(image_id, project_id, status)
@@ -155,10 +154,11 @@ def decide(call: Call, image_id: str, project_id: str) -> Answer:
     return ok(_member(image_id, project_id, share))
 
 
-def _check_vault(call: Call, image: Image) -> None:
-    vault_id = str(call.json.get("vault_id") or "")
-    if fault := vault_fault(call.world, vault_id, call.caller.project_id, image.min_disk):
+def _store(call: Call, image: Image) -> None:
+    vault_id, project_id = str(call.json.get("vault_id") or ""), call.caller.project_id
+    if fault := call.world.vault_fault(vault_id, [image.id], project_id):
         raise call.glance(400, f"{fault[0]}: {fault[1]}")
+    call.world.store(image.id, project_id, vault_id)
 
 
 def add(call: Call, image_id: str) -> Answer:

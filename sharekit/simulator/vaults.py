@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID, uuid5
 
 from sharekit import spec
 from sharekit.simulator.answers import Answer, AnswerError, ok
@@ -17,7 +18,7 @@ def listing(call: Call, project_id: str) -> Answer:
     limit, offset = _number(call, "limit", spec.VAULT_PAGE), _number(call, "offset", 0)
     if not 1 <= limit <= spec.VAULT_PAGE:
         raise _refused(400, "BackupService.6202", "The limit must be from 1 to 1000.")
-    vaults = [v for v in call.world.vaults if v.project_id == project_id]
+    vaults = [v for v in call.world.vaults.values() if v.project_id == project_id]
     page = [_document(v) for v in vaults[offset : offset + limit]]
     return ok({"vaults": page, "count": len(vaults)})
 
@@ -40,9 +41,10 @@ def _document(vault: Vault) -> dict[str, Any]:
         "project_id": vault.project_id,
         "description": "",
         "provider_id": "0daac4c5-6707-4851-97ba-169e36266b66",
-        "resources": [],
+        "resources": [_resource(vault, number) for number in range(vault.resources)],
         "tags": [],
         "auto_bind": False,
+        "auto_expand": False,
         "created_at": "2025-01-01T00:00:00.000000",
         "billing": {
             "object_type": vault.object_type,
@@ -55,4 +57,14 @@ def _document(vault: Vault) -> dict[str, Any]:
             "cloud_type": "public",
             "consistent_level": "crash_consistent",
         },
+    }
+
+
+def _resource(vault: Vault, number: int) -> dict[str, Any]:
+    return {
+        "id": str(uuid5(UUID(int=number), vault.id)),
+        "name": f"server-{number}",
+        "type": "OS::Nova::Server",
+        "protect_status": "available",
+        "size": 0,
     }

@@ -14,14 +14,16 @@ import threading
 import time
 from bisect import bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from sharekit import spec
 from sharekit.simulator.seed import Image, Key, Project, Seed, User
+
+_BACKUP = (spec.VAULT_OBJECT_TYPE, spec.VAULT_PROTECT_TYPE)
 
 
 def stamp(at: datetime, *, digits: int = 0) -> str:
@@ -91,6 +93,7 @@ class Job:
     seconds: float
     entry: LogEntry
     doomed: dict[str, str] = field(default_factory=dict)
+    vault_id: str = ""
     lie: bool = False
     hang: bool = False
     results_hidden: bool = False
@@ -122,7 +125,9 @@ class World:
         self.projects = {p.id: p for p in seed.projects}
         self.users = {u.id: u for u in seed.users}
         self.keys: dict[str, Key] = {k.access: k for k in seed.keys}
-        self.vaults = seed.vaults
+        self.vaults = {vault.id: vault for vault in seed.vaults}
+        #: Full-ECS images and projects whose backup lies in a vault already.
+        self.stored: set[tuple[str, str]] = set()
         # Glance lists the newest image first, and pages by that order.
         newest = sorted(seed.images, key=lambda i: (i.created_at, i.id), reverse=True)
         self.images = {image.id: image for image in newest}
@@ -196,6 +201,40 @@ class World:
             self.changes[image_id, project_id] += 1
         return True
 
+    # -- vaults ------------------------------------------------------------------------------
+    def vault_fault(
+        self, vault_id: str, image_ids: Iterable[str], project_id: str
+    ) -> tuple[str, str] | None:
+        """Return why a vault cannot take the full-ECS images among these: code and message."""
+        found = (self.images.get(image_id) for image_id in image_ids)
+        whole = [image for image in found if image is not None and image.whole_image]
+        if not whole:
+            return None
+        if not vault_id:
+            return "IMG.0135", "A full-ECS image can only be accepted with a vault."
+        vault = self.vaults.get(vault_id)
+        if vault is None or vault.project_id != project_id:
+            return "IMG.0184", "The vault does not exist."
+        kind = (vault.object_type, vault.protect_type)
+        new = (image for image in whole if (image.id, project_id) not in self.stored)
+        room = vault.used + sum(image.min_disk for image in new) * 1024
+        checks = (
+            (kind != _BACKUP, "IMG.0193", "The vault is not one for server backups."),
+            (vault.status != spec.VAULT_STATUS, "IMG.0188", "The vault is not available."),
+            (vault.resources >= spec.VAULT_RESOURCES, "IMG.0185", "It protects too many."),
+            (room > vault.size * 1024, "IMG.0182", "The vault is too small."),
+        )
+        return next(((code, message) for bad, code, message in checks if bad), None)
+
+    def store(self, image_id: str, project_id: str, vault_id: str) -> None:
+        """Put the backup of a full-ECS image into a vault; once for each project."""
+        image, share = self.images[image_id], (image_id, project_id)
+        if image.whole_image and vault_id in self.vaults and share not in self.stored:
+            vault = self.vaults[vault_id]
+            used = vault.used + image.min_disk * 1024
+            self.vaults[vault_id] = replace(vault, used=used)
+            self.stored.add(share)
+
     def add_share(self, image_id: str, project_id: str, status: str = spec.PENDING) -> bool:
         """Share an image with a project; returns False if it is shared with it already."""
         if project_id in self._shares[image_id]:
@@ -267,4 +306,11 @@ class World:
             return image_id in self.images and self.add_share(image_id, project_id)
         if job.kind == "imsDeleteImageMembersJob":
             return self.withdraw(image_id, project_id)
+        accepting = job.status == spec.ACCEPTED and self.share(image_id, project_id) is not None
+        if accepting and (fault := self.vault_fault(job.vault_id, [image_id], project_id)):
+            # The vault was filled while the job was under way.
+            job.doomed[image_id] = fault[0]
+            return False
+        if accepting:
+            self.store(image_id, project_id, job.vault_id)
         return self.set_status(image_id, project_id, job.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -242,7 +243,7 @@ class Deciding:
             return
         found = self.review.vaults(str(projects.pop()))
         lines = found.itertuples(index=False)
-        options = [(f"{plain(v.name)[:40]}, {v.free:,.0f} GB free", str(v.vault_id)) for v in lines]
+        options = [(f"{plain(v.name)[:40]}, {_room(v.free)}", str(v.vault_id)) for v in lines]
         self.vault.options = options or [("the project has no suitable vault", "")]
 
     def _give_vault(self) -> None:
@@ -252,3 +253,7 @@ class Deciding:
         count = self.review.decide(sorted(self.selected), vault_id=self.vault.value)
         self.panel.update()
         self.panel.say(f"{count:,} rows have this vault now; update the plan to check them again.")
+
+
+def _room(free: float) -> str:
+    return f"{free:,.0f} GB free" if math.isfinite(free) else "grows by itself"
