@@ -242,8 +242,8 @@ class Deciding:
             self.vault.options = [("select rows of one project", "")]
             return
         found = self.review.vaults(str(projects.pop()))
-        lines = found.itertuples(index=False)
-        options = [(f"{plain(v.name)[:40]}, {_room(v.free)}", str(v.vault_id)) for v in lines]
+        lines = zip(found["name"], found["free"], found["vault_id"], strict=True)
+        options = [(f"{plain(name)[:40]}, {_room(free)}", str(vault)) for name, free, vault in lines]
         self.vault.options = options or [("the project has no suitable vault", "")]
 
     def _give_vault(self) -> None:
