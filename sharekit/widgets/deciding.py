@@ -243,7 +243,7 @@ class Deciding:
             return
         found = self.review.vaults(str(projects.pop()))
         lines = zip(found["name"], found["free"], found["vault_id"], strict=True)
-        options = [(f"{plain(name)[:40]}, {_room(free)}", str(vault)) for name, free, vault in lines]
+        options = [(f"{plain(name)[:40]}, {_room(free)}", str(one)) for name, free, one in lines]
         self.vault.options = options or [("the project has no suitable vault", "")]
 
     def _give_vault(self) -> None:
