@@ -212,12 +212,10 @@ class _Look:
         seen = self.seen
         seen.size += len(block)
         seen.errors = seen.errors or (b"#" in block and bool(_ERROR.search(block)))
+        self.lower(block)
         if not self.quick or _matches(block, self.quick):
             while seen.plain and (found := self.odd.search(block)):
                 self.odd_one(block, found[0])
-        last = block.rfind(b'<row r="')
-        if found := _ROW.match(block, last) if last >= 0 else None:
-            seen.bottom = max(seen.bottom, int(found[1]))
         if not seen.plain:
             return
         seen.plain = not _holds(block, b"x", b"xmlns")
@@ -226,6 +224,15 @@ class _Look:
             self.hidden(block)
         if _holds(block, b"f", b"<f"):
             self.formulas(block)
+
+    def lower(self, block: bytes) -> None:
+        """Expect rows as low as the block's last one, so that only rows out of order are odd."""
+        last, known = block.rfind(b'<row r="'), self.seen.lowest
+        if found := _ROW.match(block, last) if last >= 0 else None:
+            self.seen.bottom = max(self.seen.bottom, int(found[1]))
+            self.seen.plain &= self.seen.bottom <= _LAST_ROW
+        if self.seen.lowest != known:
+            self.narrow()
 
     def odd_one(self, block: bytes, found: bytes) -> None:
         """See whether the block is odd, or only wider or lower than those before."""
