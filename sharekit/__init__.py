@@ -21,7 +21,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .approval import Approval, approve
+    from .approval import Approval as Approval
+    from .approval import approve
+    from .auditing import Audit as Audit
+    from .auditing import audit
     from .checks import Findings, check
     from .clouds import Clouds, connect
     from .errors import SharekitError
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from .verification import Verdict, verify
 
 __all__ = [
-    "Approval",
     "Clouds",
     "Findings",
     "Inventory",
@@ -47,6 +49,7 @@ __all__ = [
     "SharekitError",
     "Verdict",
     "approve",
+    "audit",
     "check",
     "connect",
     "plan",
@@ -62,6 +65,7 @@ __all__ = [
 #: help of the shell and the simulator do not wait for pandas and the cloud libraries.
 _HOMES = {
     "Approval": "approval",
+    "Audit": "auditing",
     "Clouds": "clouds",
     "Findings": "checks",
     "Inventory": "spreadsheets",
@@ -72,6 +76,7 @@ _HOMES = {
     "SharekitError": "errors",
     "Verdict": "verification",
     "approve": "approval",
+    "audit": "auditing",
     "check": "checks",
     "connect": "clouds",
     "plan": "planning",

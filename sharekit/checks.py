@@ -181,6 +181,27 @@ def check(
     return Findings(inventory, rows, _frame(inventory, found, strict=strict), seen, strict)
 
 
+def first_errors(findings: Findings, *, without: str = "") -> pd.DataFrame:
+    """Return for each row with an error the first one: ``rule, message``, by ``row_key``.
+
+    What is wrong with a whole sheet counts for each of its rows; errors of the field ``without``
+    do not count.
+    """
+    found = findings.frame
+    errors = found[(found["severity"] == "error") & ((found["field"] != without) | (without == ""))]
+    cells = errors[errors["row_key"] >= 0].drop_duplicates("row_key")
+    first = cells.set_index("row_key")[["rule", "message"]]
+    sheets = errors[errors["row_key"] < 0].drop_duplicates(["file", "sheet"])
+    if sheets.empty:
+        return first
+    sources = findings.inventory.sources
+    places = pd.DataFrame({"file": [s.file for s in sources], "sheet": [s.sheet for s in sources]})
+    of_sheet = places.merge(sheets, on=["file", "sheet"], how="left")[["rule", "message"]]
+    others = findings.rows.loc[~findings.rows.index.isin(first.index), "source"]
+    lines = of_sheet.take(others.to_numpy()).set_axis(others.index).dropna()
+    return pd.concat([first, lines])
+
+
 def _dispositions(*masks: npt.NDArray[np.bool_]) -> pd.api.extensions.ExtensionArray:
     """Say for each row which of the masks, in this order, is the first to hold."""
     names = pd.array(["skipped", "blocked", "duplicate", "already", "planned"], dtype="str")

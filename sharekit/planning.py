@@ -149,7 +149,9 @@ def plan(
     try:
         with book, book.transaction():
             book.append("created", environment() | {"schema": book.schema(), **(origin or {})})
-            _record_inputs(book, findings)
+            record_inventory(book, findings.inventory)
+            if findings.snapshot is not None:
+                record_snapshot(book, findings.snapshot)
             record(book, made, chunk_size, max_images, planner)
     except BaseException:
         path.unlink(missing_ok=True)
@@ -250,8 +252,8 @@ def record(
         book.append("planned", body)
 
 
-def _record_inputs(book: Ledger, findings: Findings) -> None:
-    inventory = findings.inventory
+def record_inventory(book: Ledger, inventory: Inventory) -> None:
+    """Write every row of an inventory, and where it came from, into the ledger."""
     book.append(
         "inventory",
         {
@@ -261,8 +263,6 @@ def _record_inputs(book: Ledger, findings: Findings) -> None:
             "marks_blob": book.put(frames.to_bytes(inventory.marks), frames.MEDIA_TYPE),
         },
     )
-    if findings.snapshot is not None:
-        record_snapshot(book, findings.snapshot)
 
 
 @frames.steady_memory()

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from . import frames, spec
+from .checks import first_errors
 from .chunking import members
 from .display import table
 from .history import History
@@ -132,7 +133,13 @@ def load_run(book: Ledger, plan: Plan | None = None, history: History | None = N
     plan = plan or load_from(book)
     history = history or History(members(plan.rows), book.each())
     looks = _looks(book)
-    rows = settle(plan.rows, _blockers(plan), history, looks.drop(columns="moved"), _observed(book))
+    rows = settle(
+        plan.rows,
+        first_errors(plan.findings),
+        history,
+        looks.drop(columns="moved"),
+        _observed(book),
+    )
     stopped = book.events("submitting", "stopped")[-1:]
     return Run(
         path=book.path,
@@ -174,23 +181,6 @@ def _gathered(book: Ledger, kind: str, columns: list[str]) -> pd.DataFrame:
         return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
     both = pd.concat(parts, ignore_index=True)[columns]
     return both.drop_duplicates(KEY, keep="last", ignore_index=True)
-
-
-def _blockers(plan: Plan) -> pd.DataFrame:
-    found = plan.findings.frame
-    errors = found[found["severity"] == "error"]
-    cells = errors[errors["row_key"] >= 0].drop_duplicates("row_key")
-    first = cells.set_index("row_key")[["rule", "message"]]
-    sheets = errors[errors["row_key"] < 0].drop_duplicates(["file", "sheet"])
-    if sheets.empty:
-        return first
-    # What is wrong with a whole sheet blocks each of its rows.
-    sources = plan.findings.inventory.sources
-    places = pd.DataFrame({"file": [s.file for s in sources], "sheet": [s.sheet for s in sources]})
-    of_sheet = places.merge(sheets, on=["file", "sheet"], how="left")[["rule", "message"]]
-    others = plan.rows.loc[~plan.rows.index.isin(first.index), "source"]
-    lines = of_sheet.take(others.to_numpy()).set_axis(others.index).dropna()
-    return pd.concat([first, lines])
 
 
 def _moved(rows: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:

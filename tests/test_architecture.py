@@ -23,15 +23,16 @@ PACKAGE = ROOT / "sharekit"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 #: Layers from the ground up; a module may import from its own layer and from lower ones.
 LAYERS = (
-    ("errors", "spec", "rules", "display", "record", "frames", "schema", "environment"),
+    ("errors", "spec", "rules", "display", "drift", "record", "frames", "schema", "environment"),
     ("storage", "settings", "signing", "scheduler"),
     ("spreadsheets", "clouds", "ledger"),
-    ("snapshot", "cells"),
+    ("snapshot", "survey", "cells"),
     ("vaults",),
     ("shares",),
     ("checks", "history"),
     ("chunking", "planning", "outcomes", "isolation", "sending"),
     ("approval", "integrity", "run"),
+    ("assessing", "auditing", "changes"),
     ("execution", "followup", "reporting", "reviewing"),
     ("recording", "background", "seat", "selection", "standing"),
     ("verification", "viewing"),

@@ -23,7 +23,7 @@ class ImageShare:
     """An image as a project sees it; ``whole_image`` = full-ECS, ``size`` in GB (0 unknown).
 
     ``size`` is ``min_disk``: of a full-ECS image the system disk, without data disks, which no
-    listing tells (IMS-guide).
+    listing tells (IMS-guide). ``created_at`` is the image's; its :class:`Member` tells the share's.
     """
 
     image_id: str
@@ -32,6 +32,7 @@ class ImageShare:
     name: str = ""
     whole_image: bool | None = None
     size: int = 0
+    created_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -328,6 +329,7 @@ def _share(image: Mapping[str, Any], state: str) -> ImageShare:
         name=str(image.get("name") or ""),
         whole_image=None if whole is None else str(whole).lower() == "true",
         size=int(image.get("min_disk") or 0),
+        created_at=str(image.get("created_at") or ""),
     )
 
 

@@ -1,0 +1,267 @@
+"""The compliance audit: an inventory against everything the clouds show, and only read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+import sharekit
+from sharekit import auditing, drift, spec, survey
+from sharekit.simulator import Image, Project, Seed, Share, Simulator, User
+from tests.conftest import World
+
+Make = Callable[..., World]
+#: ``ME`` and ``OWNER`` are signed in to; ``BAD`` too, but at a wrong address; the others are not.
+ME, OWNER, BAD, FAR, LOST = (c * 32 for c in "0bdfc")
+USER = User("u", "ada", "right")
+HEADER = ("image_id", "project_id", "status", "owner", "remark")
+
+
+def image(number: int) -> str:
+    """An image's ID."""
+    return f"{number:08x}-0000-4000-8000-000000000001"
+
+
+#: Name -> the row, and what an audit must say of it: result, code, observed, seen_by.
+ROWS: dict[str, tuple[Sequence[str], tuple[str, str, str, str]]] = {
+    "accepted": ((image(1), ME, "accepted"), ("agrees", "", "accepted", "project")),
+    "rejected": ((image(2), ME, "no"), ("agrees", "", "rejected", "project")),
+    "otherwise": ((image(3), ME, "accepted"), ("differs", "", "rejected", "project")),
+    "pending": ((image(4), ME, "accepted"), ("undecided", "", "pending", "project")),
+    "blank": ((image(5), ME, ""), ("undecided", "", "pending", "project")),
+    "blank-decided": ((image(6), ME, ""), ("differs", "", "accepted", "project")),
+    "hidden": ((image(7), ME, "accepted"), ("agrees", "", "accepted", "project")),
+    "far": ((image(10), ME, "accepted"), ("absent", "not-told", "absent", "project")),
+    "never": ((image(99), ME, "accepted"), ("absent", "not-told", "absent", "project")),
+    "kept": ((image(11), ME, "accepted"), ("absent", "owner-keeps", "absent", "project")),
+    "lacks": ((image(98), ME, "accepted", OWNER), ("absent", "owner-lacks", "absent", "project")),
+    "private": ((image(16), ME, "accepted", OWNER), ("absent", "owner-keeps", "absent", "project")),
+    "own": ((image(12), ME, "accepted"), ("absent", "own-image", "absent", "project")),
+    "public": ((image(13), ME, "accepted"), ("absent", "visible", "absent", "project")),
+    "twice": ((image(1), ME, "accepted"), ("duplicate", "duplicate", "accepted", "project")),
+    "damaged": ((image(1)[:-1], ME, "accepted"), ("faulty", "image-id-format", "", "")),
+    "unclear": ((image(8), ME, "maybe"), ("faulty", "status-unknown", "accepted", "project")),
+    "elsewhere": ((image(1), LOST, "accepted"), ("unread", "no-credentials", "", "")),
+    "by its owner": ((image(14), LOST, "accepted"), ("agrees", "", "accepted", "owner")),
+    "unreadable": ((image(1), BAD, "accepted"), ("unread", "HTTP404", "", "")),
+}
+#: Shares that no row names: image, project -> result, observed.
+BEYOND = {
+    (image(20), ME): ("unlisted", "pending"),
+    (image(21), ME): ("unlisted", "accepted"),
+    (image(22), FAR): ("shared-out", "rejected"),
+}
+
+
+def seed() -> Seed:
+    """Everything that the rows name, and the shares beyond them."""
+    created = "2026-03-01T00:00:00Z"
+    far = (1, 2, 3, 4, 5, 6, 8, 10, 20, 21)
+    images = [Image(image(n), FAR, name=f"far-{n}", created_at=created) for n in far]
+    images += [
+        Image(image(7), FAR, hidden=True),
+        Image(image(11), OWNER),
+        Image(image(12), ME),
+        Image(image(13), FAR, visibility="public"),
+        Image(image(14), OWNER),
+        Image(image(16), OWNER, visibility="private"),
+        Image(image(22), ME, name="=1+1"),
+    ]
+    states = {1: "accepted", 2: "rejected", 3: "rejected", 6: "accepted", 7: "accepted",
+              8: "accepted", 21: "accepted"}  # fmt: skip
+    shares = [Share(image(n), ME, states.get(n, "pending")) for n in (*range(1, 9), 20, 21)]
+    shares += [Share(image(14), LOST, "accepted"), Share(image(22), FAR, "rejected")]
+    projects = tuple(Project(p, f"project-{p[0]}") for p in (ME, OWNER, BAD, FAR, LOST))
+    return Seed(projects, (USER,), (), tuple(images), tuple(shares), ())
+
+
+@dataclass
+class Place:
+    """A cloud, its inventory, and where an audit's files go."""
+
+    cloud: Simulator
+    folder: Path
+    shares: Path
+    config: Path
+
+    def clouds(self, *names: str) -> sharekit.Clouds:
+        """Sign in."""
+        return sharekit.connect(
+            *(names or ("project-0", "project-b", "project-d")), config_file=self.config
+        )
+
+    def inventory(self) -> sharekit.Inventory:
+        """Read the rows."""
+        return sharekit.read_inventory(self.shares)
+
+    def write(self, rows: Sequence[Sequence[str]]) -> None:
+        """Write an inventory."""
+        with self.shares.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([HEADER, *(([*row, "", ""])[:5] for row in rows)])
+
+
+@pytest.fixture(params=["batch", "native"])
+def place(world: Make, request: pytest.FixtureRequest) -> Place:
+    """The cloud of :func:`seed`, with and without the batch call."""
+    made = world()
+    made.cloud.reset(seed(), native_only=request.param == "native")
+    config = made.cloud.write_clouds_yaml(made.folder / "clouds.yaml")
+    entries = yaml.safe_load(config.read_text())
+    wrong = f"{made.cloud.url}/nowhere"
+    entries["clouds"]["project-d"] |= {
+        "ims_endpoint_override": wrong, "image_endpoint_override": wrong,
+        "sharekit": {"api": "native"},
+    }  # fmt: skip
+    config.write_text(yaml.safe_dump(entries))
+    here = Place(made.cloud, made.folder, made.folder / "inventory.csv", config)
+    here.write([row for row, _ in ROWS.values()])
+    return here
+
+
+def test_every_row_and_every_share_has_its_one_line(place: Place) -> None:
+    """Each row says what was observed and no more, and each share beyond the rows is named."""
+    found = sharekit.audit(place.inventory(), place.clouds())
+    rows = found.rows
+    said = rows[["result", "code", "observed", "seen_by"]].apply(tuple, axis=1).tolist()
+    for name, got, (_, wanted) in zip(ROWS, said, ROWS.values(), strict=False):
+        assert got == wanted, name
+    assert rows["row"].tolist() == [*range(2, len(ROWS) + 2), *[0] * len(BEYOND)]
+    rest = rows.iloc[len(ROWS) :]
+    keys = zip(rest["image_id"], rest["project_id"], strict=True)
+    told = zip(rest["result"], rest["observed"], strict=True)
+    assert dict(zip(keys, told, strict=True)) == BEYOND
+    assert set(rows["result"]) == set(drift.RESULTS)
+    assert (rows["reason"] != "").eq(rows["result"] != "agrees").all()
+    # Whose, how old, and by what name: of shadow shares and of what we share out.
+    shadow = rest.set_index("image_id").loc[image(20)]
+    assert (shadow["owner"], shadow["name"]) == (FAR, "far-20")
+    assert shadow["shared_at"] == shadow["image_created_at"] == "2026-03-01T00:00:00Z"
+    then = pd.Timestamp(found.survey.taken_at) - pd.Timestamp("2026-03-01T00:00:00Z")
+    assert shadow["age_days"] == then.days
+    assert rest.set_index("image_id").loc[image(22), ["owner", "name"]].tolist() == [ME, "=1+1"]
+    # What could not be read is said, and is no agreement.
+    assert found.unread[["cloud", "what", "code"]].to_numpy().tolist() == [
+        ["project-d", "shares", "HTTP404"]
+    ]
+    assert found.unread["reason"].all()
+    assert found.drift == sum(found.counts[name] for name in drift.DRIFT) > 0
+    assert not found.good
+
+
+def test_an_audit_only_reads(place: Place) -> None:
+    """Besides signing in, the server sees nothing but GETs, and no share has changed."""
+    before = place.cloud.state()["members"]
+    sharekit.audit(place.inventory(), place.clouds())
+    state = place.cloud.state()
+    requests = {r for r in state["requests"] if r != "POST /v3/auth/tokens"}
+    assert len(requests) >= 4
+    assert {request.split()[0] for request in requests} == {"GET"}
+    assert state["members"] == before
+    assert state["log"] == []
+
+
+def test_a_reader_is_enough_and_an_agreeing_inventory_is_good(place: Place) -> None:
+    """Somebody who may only look can audit; where all agrees, the audit is good."""
+    look = seed()
+    reader = User("u", "ada", "right", role="reader")
+    place.cloud.reset(
+        Seed(look.projects, (reader,), (), look.images, look.shares[:2], ()),
+        native_only=place.clouds("project-0")[ME].resolve_api() == "native",
+    )
+    place.write([(image(1), ME, "accepted"), (image(2), ME, "rejected")])
+    found = sharekit.audit(place.inventory(), place.clouds("project-0"))
+    assert (found.good, found.drift, found.counts["agrees"]) == (True, 0, 2)
+
+
+def test_the_evidence_of_an_audit_is_read_back(place: Place) -> None:
+    """An audit's ledger gives back the same audit, and a changed one is told from it."""
+    found = sharekit.audit(place.inventory(), place.clouds())
+    kept = auditing.save(found, place.folder / "audit.ledger")
+    again = auditing.load(kept)
+    pd.testing.assert_frame_equal(again.rows, found.rows)
+    assert again.summary == found.summary
+    for name in survey.FRAMES:
+        pd.testing.assert_frame_equal(getattr(again.survey, name), getattr(found.survey, name))
+
+
+def test_what_changed_since_an_earlier_audit(place: Place) -> None:
+    """New, gone, decided, decided otherwise, and what the inventory now records, each by name."""
+    clouds = place.clouds()
+    first = sharekit.audit(place.inventory(), clouds)
+    kept = auditing.save(first, place.folder / "first.ledger")
+    mine, owner = clouds[ME], clouds[OWNER]
+    far = place.clouds("project-f")[FAR]
+    for cloud, method, number, who, body in (
+        (far, "POST", 10, "", {"member": ME}),
+        (far, "DELETE", 1, ME, None),
+        (mine, "PUT", 4, ME, {"status": "accepted"}),
+        (mine, "PUT", 2, ME, {"status": "accepted"}),
+        (owner, "DELETE", 14, LOST, None),
+        (owner, "POST", 11, "", {"member": LOST}),
+    ):
+        url = f"{cloud.image}/v2/images/{image(number)}/members" + (f"/{who}" if who else "")
+        cloud.transport.call(method, url, body=body, token=cloud.transport.token())
+    rows = [row for row, _ in ROWS.values()]
+    place.write([*rows[:3], *rows[4:-1], (image(21), ME, "accepted")])
+    second = sharekit.audit(place.inventory(), clouds, since=kept)
+    lines = second.changes
+    said = {
+        (name, share, project): (was, now)
+        for name, share, project, was, now in lines[
+            ["change", "image_id", "project_id", "was", "now"]
+        ].itertuples(index=False)
+    }
+    assert said == {
+        ("newly-shared", image(10), ME): ("absent", "pending"),
+        ("newly-shared", image(11), LOST): ("", "pending"),
+        ("gone", image(1), ME): ("accepted", "absent"),
+        ("gone", image(14), LOST): ("accepted", ""),
+        ("decided", image(4), ME): ("pending", "accepted"),
+        ("decided-otherwise", image(2), ME): ("rejected", "accepted"),
+        ("now-agrees", image(21), ME): ("accepted", "accepted"),
+    }
+    gone = second.rows[(second.rows["image_id"] == image(1)) & (second.rows["code"] != "duplicate")]
+    assert "was-shared" in gone["code"].tolist()
+    assert sharekit.audit(place.inventory(), clouds, since=first).changes.equals(lines)
+    # A project that is not read any more says nothing of what it showed before.
+    blind = sharekit.audit(place.inventory(), place.clouds("project-d"), since=kept)
+    assert set(blind.changes["change"]) == {"not-told"}
+
+
+def test_what_changed_since_a_run(world: Make) -> None:
+    """A run's ledger is an earlier look too, but only at its own rows."""
+    made = world(40)
+    run = sharekit.submit(made.approved(), made.connect())
+    clouds = made.connect()
+    inventory = sharekit.read_inventory(made.shares)
+    assert sharekit.audit(inventory, clouds, since=run.path).changes.empty
+    share = run.plan.rows.loc[run.rows.index[run.rows["outcome"] == "confirmed"][0]]
+    mine = clouds[share["project_id"]]
+    url = f"{mine.image}/v2/images/{share['image_id']}/members/{share['project_id']}"
+    mine.transport.call("PUT", url, body={"status": "pending"}, token=mine.transport.token())
+    found = sharekit.audit(inventory, clouds, since=run.path)
+    assert found.changes[["change", "was", "now"]].to_numpy().tolist() == [
+        ["decided-otherwise", share["status"], "pending"]
+    ]
+    assert found.since is not None
+    assert found.since.whole == ()
+
+
+def test_more_missing_shares_than_are_looked_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not looked up alone is said to be so, not called withdrawn."""
+    monkeypatch.setattr(survey, "SINGLE_LOOKUPS", 3)
+    place.write([(image(100 + n), ME, "accepted") for n in range(8)])
+    found = sharekit.audit(place.inventory(), place.clouds("project-0"), owned=False)
+    codes = found.rows.loc[found.rows["row"] > 0, "code"].tolist()
+    assert codes == ["not-told"] * 3 + ["not-looked-up"] * 5
+    assert set(found.survey.projects["owner_code"]) == {"not asked"}
+    assert found.counts["shared-out"] == 0
+    assert spec.ABSENT not in found.rows.loc[found.rows["row"] == 0, "observed"].tolist()
