@@ -256,12 +256,15 @@ def _marked(inventory: Inventory) -> list[Found]:
             none = np.array([], dtype="int64")
             found.append(Found(name, none, column, None, note, int(str(source))))
         else:
+            value: pd.Series | None = values
             detail = None
+            if name == "shown-otherwise":  # the cell's own value, and what a person sees
+                value, detail = None, values
             if name == "look-alike":  # what the cell holds, and which of its letters it is
                 parts = values.str.partition(": ")
-                values, detail = parts[0], parts[2]
+                value, detail = parts[0], parts[2]
             keys = group["row_key"].to_numpy("int64")
-            found.append(Found(name, keys, column, values, detail=detail))
+            found.append(Found(name, keys, column, value, detail=detail))
     return found
 
 

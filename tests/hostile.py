@@ -228,6 +228,37 @@ def _(path: Path) -> None:
         archive.writestr("content.xml", f"{_BOMB}]>{content}")
 
 
+@hostile("row-twice.xlsx", "gives row 3 twice, so one of the two would be lost")
+def _(path: Path) -> None:
+    # A gap makes up for the row too many, so that counting alone would not tell.
+    rows = [plain(number) for number in (2, 3, 3, 5)]
+    xlsx(path, data(row(1, *HEADER), *rows))
+
+
+@hostile("row-twice-in-odd-xml.xlsx", "gives row 2 twice")
+def _(path: Path) -> None:
+    xlsx(path, data("<!-- odd -->", row(1, *HEADER), plain(2), plain(2)))
+
+
+@hostile("beyond.xlsx", "has a row 1,048,577, but a sheet ends at row 1,048,576")
+def _(path: Path) -> None:
+    xlsx(path, data(row(1, *HEADER), plain(2), row(1048577, IMAGE, PROJECT, "accepted")))
+
+
+@hostile("lost-text.xlsx", "cell B3 refers to a text that the workbook does not hold")
+def _(path: Path) -> None:
+    lost = row(3, IMAGE, '<c r="B3" s="0" t="s"><v>1</v></c>', "accepted")
+    first = row(2, IMAGE, '<c r="B2" t="s"><v>0</v></c>', "accepted")
+    table = f"<si><t>{PROJECT}</t></si>"
+    xlsx(path, data(row(1, *HEADER), first, lost), strings=table)
+
+
+@hostile("nul.csv", "line 2001 holds a NUL character")
+def _(path: Path) -> None:
+    lines = [f"{IMAGE},{PROJECT},accepted"] * 1999 + [f"{IMAGE},\0{PROJECT},accepted"]
+    path.write_text("\n".join(["image_id,project_id,status", *lines]))
+
+
 @hostile("external.xlsx", "declares XML entities")
 def _(path: Path) -> None:
     head = "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/hostname'>]>"

@@ -18,7 +18,17 @@ ROWS = [HEADER, [IMAGE, PROJECT, "accepted", NAME]]
 
 @pytest.mark.parametrize(
     "encoding",
-    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"],
+    [
+        "utf-8",
+        "utf-8-sig",
+        "utf-16",
+        "utf-16-le",
+        "utf-16-be",
+        "utf-32",
+        "utf-32-le",
+        "utf-32-be",
+        "cp1252",
+    ],
 )
 def test_encodings_are_found_out(encoding: str, tmp_path: Path) -> None:
     """What Excel and scripts save is decoded, marked or not, and named in the source."""
@@ -26,6 +36,21 @@ def test_encodings_are_found_out(encoding: str, tmp_path: Path) -> None:
     assert inventory.rows["name"].tolist() == [NAME]
     assert inventory.sources[0].columns["image_id"] == "Image ID"
     assert inventory.sources[0].encoding in {encoding, encoding.removesuffix("-le")}
+
+
+def test_an_odd_delimiter_is_found_or_asked_for(tmp_path: Path) -> None:
+    """A colon is found out; what no program writes is refused with the way to name it."""
+    path = tmp_path / "a.csv"
+    lines = "ID{0}Project ID{0}Status\n%s{0}%s{0}accepted\n" % (IMAGE, PROJECT)  # noqa: UP031
+    for delimiter in ":^~":
+        path.write_text(lines.format(delimiter), encoding="utf-8")
+        row = read_inventory(path).rows[["image_id", "project_id", "status"]].values.tolist()
+        assert row == [[IMAGE, PROJECT, "accepted"]]
+    path.write_text(lines.format("/"), encoding="utf-8")
+    with pytest.raises(SpreadsheetError, match="first line such as sep="):
+        read_inventory(path)
+    path.write_text("sep=/\n" + lines.format("/"), encoding="utf-8")
+    assert read_inventory(path).rows["project_id"].tolist() == [PROJECT]
 
 
 def test_bytes_of_no_known_encoding_lose_no_id(tmp_path: Path) -> None:

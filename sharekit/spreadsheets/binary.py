@@ -9,33 +9,46 @@ import struct
 from collections.abc import Iterator
 from typing import IO, Final
 
+from .formats import Disguises
 from .glance import Glance
 
 _ROW: Final = 0
 _BLANK: Final = 1
 #: Cells with a value, and formulas with a result (MS-XLSB 2.4.31 and following).
 _CELLS: Final = frozenset(range(2, 12))
+#: Those of them that hold text: stored here, shared, and a formula's.
+_TEXTS: Final = frozenset({6, 7, 8})
+#: A number format, a style of cells, and where those of cells begin and end (MS-XLSB 2.4).
+_FORMAT, _STYLE, _STYLES, _END = 44, 47, 617, 618
 _COLUMN: Final = 60
 _SHEET: Final = 156
 _MERGED: Final = 176
 _PAIR: Final = struct.Struct("<II")
 _QUAD: Final = struct.Struct("<IIII")
 _LONG: Final = struct.Struct("<I")
+_NUMBER_FORMAT: Final = struct.Struct("<HI")
+_STYLE_FORMAT: Final = struct.Struct("<HH")
 
 
-def read_xlsb(stream: IO[bytes]) -> Glance:
-    """Hidden rows and columns, merged cells and the extent of an xlsb sheet."""
+def read_xlsb(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
+    """Hidden rows and columns, merged and disguised cells and the extent of an xlsb sheet."""
     seen = Glance(errors=True)
-    row = 0
+    row, rows = 0, set[int]()
     columns: set[int] = set()
+    disguises = disguises or Disguises()
     data = stream.read()
     for kind, start, length in _records(data):
         if kind in _CELLS:
             columns.add(_LONG.unpack_from(data, start)[0])
             seen.filled += 1
             seen.bottom = max(seen.bottom, row + 1)
+            if kind in _TEXTS and disguises:
+                column, style = _PAIR.unpack_from(data, start)
+                disguises.note(row, column, str(style & 0xFFFFFF))
         elif kind == _ROW and length >= 12:
             row = _LONG.unpack_from(data, start)[0]
+            seen.twice = row + 1 if row in rows else seen.twice
+            rows.add(row)
             if data[start + 11] & 0x10:  # fDyZero
                 seen.hidden.append(row)
         elif kind == _COLUMN and length >= 18 and data[start + 16] & 1:
@@ -45,7 +58,25 @@ def read_xlsb(stream: IO[bytes]) -> Glance:
             seen.merged[(top, left, bottom, right)] = None
     if columns:
         seen.first, seen.last, seen.right = min(columns), max(columns), max(columns) + 1
+    seen.shown = disguises.areas
     return seen
+
+
+def format_codes(styles: bytes) -> list[str]:
+    """Return the number format of each style of cells, in order; ``""`` for those built in."""
+    codes: dict[int, str] = {}
+    cells: list[int] = []
+    inside = False
+    for kind, start, _ in _records(styles):
+        if kind == _FORMAT:
+            number, length = _NUMBER_FORMAT.unpack_from(styles, start)
+            text = start + _NUMBER_FORMAT.size
+            codes[number] = styles[text : text + 2 * length].decode("utf-16-le", "replace")
+        elif kind == _STYLE and inside:
+            cells.append(_STYLE_FORMAT.unpack_from(styles, start)[1])
+        elif kind in (_STYLES, _END):
+            inside = kind == _STYLES
+    return [codes.get(number, "") for number in cells]
 
 
 def sheet_links(workbook: bytes) -> list[str]:

@@ -33,9 +33,11 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[Grid]:
         file = pq.ParquetFile(pa.BufferReader(blob.data), read_dictionary=names)
         table = file.read()
     except (pa.ArrowException, OSError) as error:
+        locked = "encrypt" in str(error).lower()
+        reason = "it is encrypted" if locked else "it is damaged or cut off"
         raise SpreadsheetError(
-            f"{blob.file} cannot be read as parquet ({str(error).partition(chr(10))[0]}); "
-            "write it again and use the new file."
+            f"{blob.file} cannot be read as parquet ({reason}); write it again and use the new "
+            "file."
         ) from error
     length = sum(map(_length, table.columns))
     if length > limits.inflated_bytes:

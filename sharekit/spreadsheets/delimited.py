@@ -22,6 +22,8 @@ from .headers import SEARCHED_ROWS, find_header
 from .limits import Limits
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
+#: Tried where no header is found otherwise; blanks are not, since they stand in every text.
+_RARE: Final = (":", "^", "~", "\x1f")
 _HINT: Final = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE | re.DOTALL)
 _BOMS: Final = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -36,6 +38,8 @@ _UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
 _FOREIGN: Final = re.compile("[^\\x00-\\x7f]")
 _BATCH: Final = 1 << 16
 _SAMPLE: Final = 1 << 16
+#: One byte in so many may be zero in a text that is spoiled, and more in Unicode of wide letters.
+_ZEROS: Final = 20
 #: Characters of a line beyond which it is none.
 _LONGEST: Final = 1 << 22
 
@@ -92,7 +96,9 @@ def _delimiter(text: TextIO, columns: Mapping[str, str], limits: Limits) -> str:
         header = find_header(Grid("", "csv", cells), columns)
         return len(header.fields) if header else 0, len(cells)
 
-    return max(_DELIMITERS, key=score)
+    usual = {delimiter: score(delimiter) for delimiter in _DELIMITERS}
+    best = max(usual, key=usual.__getitem__)
+    return best if usual[best][0] else max((best, *_RARE), key=lambda d: score(d)[0])
 
 
 def _lines(text: TextIO, file: str) -> Iterator[str]:
@@ -102,6 +108,11 @@ def _lines(text: TextIO, file: str) -> Iterator[str]:
             raise SpreadsheetError(
                 f"{file} has a line {number} of more than {_LONGEST:,} characters, so it is no "
                 "list; give a csv file with one row per line."
+            )
+        if "\x00" in line:
+            raise SpreadsheetError(
+                f"{file}: line {number} holds a NUL character, which no text does; delete it, or "
+                "save the file anew."
             )
         yield line
 
@@ -142,8 +153,9 @@ def _encoding(blob: Blob) -> str:
     marked = next((name for mark, name in _BOMS if data.startswith(mark)), "")
     if marked:
         return marked
-    if b"\x00" in data[:_SAMPLE]:
-        return _utf16(blob)
+    sample = data[:_SAMPLE]
+    if sample.count(0) * _ZEROS > len(sample):
+        return _wide(blob)
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
@@ -164,15 +176,19 @@ def _refuse_damaged(blob: Blob) -> None:
         )
 
 
-def _utf16(blob: Blob) -> str:
-    """UTF-16 without a mark has a zero in nearly every second byte of Latin text."""
+def _wide(blob: Blob) -> str:
+    """Tell UTF-16 and UTF-32 without a mark: Latin text has zeros in most of its upper bytes."""
     sample = blob.data[:_SAMPLE]
-    share = len(sample) // 4
-    if sample[1::2].count(0) > share:
-        return "utf-16-le"
-    if sample[0::2].count(0) > share:
-        return "utf-16-be"
-    raise _not_text(blob.file)
+    zeros = tuple(sample[place::4].count(0) > len(sample) // 8 for place in range(4))
+    names: dict[tuple[bool, ...], str] = {
+        (False, True, True, True): "utf-32-le",
+        (True, True, True, False): "utf-32-be",
+        (False, True, False, True): "utf-16-le",
+        (True, False, True, False): "utf-16-be",
+    }
+    if zeros not in names:
+        raise _not_text(blob.file)
+    return names[zeros]
 
 
 def _legacy(data: bytes) -> str:

@@ -10,25 +10,24 @@ import functools
 import io
 import logging
 import re
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import fastexcel
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import python_calamine
 
 from ..errors import SpreadsheetError
 from . import fine_print, opendocument
 from .archives import Measured, check_archive, password_error
-from .binary import read_xlsb
-from .glance import Glance, extent, glance
-from .grid import Blob, FinePrint, Grid, padded, text_column
+from .binary import format_codes, read_xlsb
+from .damage import explained, is_damage, missing_text
+from .formats import Disguises, by_style, declares
+from .glance import LAST_ROW, Glance, extent, glance, repeated_row
+from .grid import Blob, FinePrint, Grid, filled_rows, padded, text_column
 from .limits import Limits
 from .typed import Typed
 
@@ -92,6 +91,20 @@ class _Workbook:
         return members
 
     @functools.cached_property
+    def disguises(self) -> Disguises:
+        """The number formats that show text otherwise than it is."""
+        name = fine_print.related_member(self.archive, "styles")
+        if not name:
+            return Disguises()
+        with self.part(name) as stream:
+            if self.format == "xlsb":
+                return Disguises(by_style(format_codes(stream.read())))
+            if not declares(stream):
+                return Disguises()
+        with self.part(name) as stream:
+            return fine_print.read_styles(stream)
+
+    @functools.cached_property
     def content(self) -> list[Glance]:
         with self.part("content.xml") as stream:
             seen = opendocument.glance_ods(stream)
@@ -130,41 +143,10 @@ def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> l
             return [_read_sheet(book, index) for index in choose(book.names)]
     except SpreadsheetError:
         raise
-    except python_calamine.PasswordError:
-        raise password_error(blob.file) from None
     except BaseException as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise
-        if isinstance(error, BadZipFile) and "not a zip file" in str(error):
-            raise SpreadsheetError(
-                f"{blob.file} is cut off: its end is missing; copy or download it anew."
-            ) from error
-        reason = str(error).partition("\n")[0].removeprefix("calamine error: ") or "it is damaged"
-        raise SpreadsheetError(
-            f"{blob.file} cannot be read as a workbook ({reason[:200]}); "
-            "open it in a spreadsheet program, save it again as .xlsx, and use the new file."
-        ) from error
-
-
-def _is_damage(error: BaseException) -> bool:
-    # Rust panics arrive as a BaseException whose class cannot be imported.
-    return type(error).__name__ == "PanicException" or isinstance(
-        error,
-        (
-            fastexcel.FastExcelError,
-            python_calamine.CalamineError,
-            BadZipFile,
-            ParseError,
-            EOFError,
-            LookupError,
-            NotImplementedError,
-            RuntimeError,
-            StopIteration,
-            ValueError,
-            OSError,
-            zlib.error,
-        ),
-    )
+        raise explained(error, blob.file) from error
 
 
 def _archive_format(blob: Blob, archive: ZipFile) -> str:
@@ -195,7 +177,11 @@ def _read_sheet(book: _Workbook, index: int) -> Grid:
     dense = box <= book.limits.cells and seen.size > box * _BYTES_A_CELL
     if seen.right > book.limits.columns or (box > book.limits.cells // 4 and not dense):
         book.limits.check_box(book.blob.file, name, *_extent(book, index, seen))
-    batch, errors, hidden = _values(book, index, seen)
+    try:
+        batch, errors, hidden = _values(book, index, seen)
+    except fastexcel.FastExcelError as error:
+        raise _missing_text(book, index, error) or error from error
+    _check_rows(book, index, seen, batch)
     grid = Grid(sheet=name, format=book.format, cells=(), hidden=hidden, siblings=tuple(book.names))
     if not batch.num_columns:
         return grid
@@ -234,17 +220,52 @@ def _values(
     return batch, errors.errors if errors else [], hidden
 
 
+def _missing_text(book: _Workbook, index: int, error: Exception) -> SpreadsheetError | None:
+    if "shared strings" not in str(error) or book.format not in ("xlsx", "xlsm"):
+        return None
+    file, strings = book.blob.file, fine_print.related_member(book.archive, "sharedStrings")
+    cell = missing_text(book.archive, file, book.members[index][0], strings)
+    if not cell:
+        return None
+    return SpreadsheetError(
+        f"{file} (sheet {book.names[index]}): cell {cell} refers to a text that the workbook does "
+        "not hold; open it in a spreadsheet program, fill in the cell, save it again, and use the "
+        "new file."
+    )
+
+
 def _look(book: _Workbook, index: int) -> Glance:
     """Find the fine print and the size of a sheet before it is read."""
     if book.format == "ods":
         return replace(book.content[index], errors=True)
     member, _ = book.members[index]
     with book.part(member) as stream:
-        seen = read_xlsb(stream) if book.format == "xlsb" else glance(stream)
-    if not seen.plain:
+        if book.format == "xlsb":
+            return read_xlsb(stream, book.disguises.afresh())
+        seen = glance(stream)
+    if not seen.plain or book.disguises:
         with book.part(member) as stream:
-            seen = fine_print.read_xlsx(stream)
+            seen = fine_print.read_xlsx(stream, book.disguises.afresh())
     return seen
+
+
+def _check_rows(book: _Workbook, index: int, seen: Glance, batch: pa.RecordBatch) -> None:
+    """Refuse a sheet with rows that no spreadsheet has, or that would hide each other."""
+    where = f"{book.blob.file} (sheet {book.names[index]})"
+    remedy = "open it in a spreadsheet program, save it again, and compare the two"
+    if batch.num_rows > LAST_ROW:
+        raise SpreadsheetError(
+            f"{where} has a row {batch.num_rows:,}, but a sheet ends at row {LAST_ROW:,}, so "
+            f"nobody would see it; {remedy}."
+        )
+    twice = seen.twice
+    if seen.rows > filled_rows(batch.columns, batch.num_rows):
+        with book.part(book.members[index][0]) as stream:
+            twice = repeated_row(stream)
+    if twice:
+        raise SpreadsheetError(
+            f"{where} gives row {twice:,} twice, so one of the two would be lost; {remedy}."
+        )
 
 
 def _extent(book: _Workbook, index: int, seen: Glance) -> tuple[int, int, int]:

@@ -16,11 +16,14 @@ from xml.etree import ElementTree
 from zipfile import ZipFile
 
 from .binary import sheet_links
+from .formats import Disguises, by_style
 from .glance import Glance, lost_result
+from .grid import Area
 from .values import column_index
 
 _CELL: Final = re.compile("([A-Z]+)([0-9]+)")
 _YES: Final = frozenset({"1", "true"})
+_TEXTS: Final = frozenset({"s", "str", "inlineStr"})
 
 
 def sheet_members(archive: ZipFile, kind: str = "xml") -> list[tuple[str, bool]]:
@@ -28,10 +31,7 @@ def sheet_members(archive: ZipFile, kind: str = "xml") -> list[tuple[str, bool]]
 
     Beside each name stands whether the sheet is hidden, as far as an xlsx tells.
     """
-    package = _relations(archive, "_rels/.rels", "")
-    workbook = next(target for role, target in package.values() if role == "officeDocument")
-    folder, name = posixpath.split(workbook)
-    relations = _relations(archive, f"{folder}/_rels/{name}.rels", folder)
+    workbook, relations = _links(archive)
     with archive.open(workbook) as stream:
         if kind == "bin":
             links = [(link, False) for link in sheet_links(stream.read())]
@@ -42,6 +42,22 @@ def sheet_members(archive: ZipFile, kind: str = "xml") -> list[tuple[str, bool]]
                 for e in sheets
             ]
     return [(relations[link][1], hidden) for link, hidden in links]
+
+
+def related_member(archive: ZipFile, role: str) -> str:
+    """Name the member of an xlsx or xlsb that has a role, such as styles; ``""`` if none has."""
+    _, relations = _links(archive)
+    names = set(archive.namelist())
+    found = (t for kind, t in relations.values() if kind == role and t in names)
+    return next(found, "")
+
+
+def _links(archive: ZipFile) -> tuple[str, dict[str, tuple[str, str]]]:
+    """Name the workbook's own member, and what it relates to."""
+    package = _relations(archive, "_rels/.rels", "")
+    workbook = next(target for role, target in package.values() if role == "officeDocument")
+    folder, name = posixpath.split(workbook)
+    return workbook, _relations(archive, f"{folder}/_rels/{name}.rels", folder)
 
 
 def _is_hidden(sheet: ElementTree.Element) -> bool:
@@ -60,25 +76,29 @@ def _relations(archive: ZipFile, member: str, folder: str) -> dict[str, tuple[st
     }
 
 
-def read_xlsx(stream: IO[bytes]) -> Glance:
+def read_xlsx(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
     """The same as :func:`.glance`, by an XML parser, of any xlsx sheet (ECMA-376, 18.3.1)."""
     seen = Glance(errors=True)
-    number = -1
-    for element in elements(stream, "row", "mergeCell", "col"):
+    disguises = disguises or Disguises()
+    number, known = -1, set[int]()
+    for element in elements(stream, "row", "mergeCell", "col", "conditionalFormatting"):
         if local(element.tag) == "row":
             number = int(element.get("r", number + 2)) - 1
-            _read_row(element, number, seen)
+            seen.twice = number + 1 if number in known else seen.twice
+            known.add(number)
+            _read_row(element, number, seen, disguises)
+        elif local(element.tag) == "conditionalFormatting":
+            _read_condition(element, disguises)
         elif local(element.tag) == "mergeCell":
-            corners = element.attrib["ref"].split(":")
-            (_, left, top), (_, right, bottom) = _place(corners[0]), _place(corners[-1])
-            seen.merged[(top, left, bottom, right)] = None
+            seen.merged[_area(element.attrib["ref"])] = None
         elif element.get("hidden") in _YES:
             ends = int(element.attrib["min"]) - 1, int(element.attrib["max"]) - 1
             seen.hidden_columns.append(ends)
+    seen.shown = disguises.areas
     return seen
 
 
-def _read_row(row: ElementTree.Element, number: int, seen: Glance) -> None:
+def _read_row(row: ElementTree.Element, number: int, seen: Glance, disguises: Disguises) -> None:
     if row.get("hidden") in _YES:
         seen.hidden.append(number)
     column = -1
@@ -91,6 +111,46 @@ def _read_row(row: ElementTree.Element, number: int, seen: Glance) -> None:
             seen.right = max(seen.right, column + 1)
         if lost_result(cell):
             seen.unvalued.append((number, column))
+        if disguises and cell.get("t") in _TEXTS:
+            disguises.note(number, column, cell.get("s", "0"))
+
+
+def _read_condition(element: ElementTree.Element, disguises: Disguises) -> None:
+    """Note where a condition puts a number format on cells; whether it is met is not known."""
+    for rule in element:
+        code = disguises.conditional.get(rule.get("dxfId", ""))
+        if code is not None:
+            places = element.get("sqref", "").split()
+            disguises.areas.extend((_area(place), code) for place in places)
+
+
+def read_styles(stream: IO[bytes]) -> Disguises:
+    """Read the number formats that disguise text from an xlsx's styles (ECMA-376, 18.8)."""
+    codes: dict[str, str] = {}
+    fresh: list[tuple[str, str]] = []
+    numbers: list[str] = []
+    cells: list[str] = []
+    conditions: list[str] = []
+    names = ("numFmt", "numFmts", "xf", "cellStyleXfs", "cellXfs", "dxf")
+    for element in elements(stream, *names):
+        name = local(element.tag)
+        if name == "numFmt":
+            fresh.append((element.get("numFmtId", ""), element.get("formatCode", "")))
+        elif name == "xf":
+            numbers.append(element.get("numFmtId", ""))
+        elif name == "dxf":
+            conditions.append(fresh.pop()[1] if fresh else "")
+        else:
+            codes |= fresh
+            cells = numbers if name == "cellXfs" else cells
+            fresh, numbers = [], []
+    return Disguises(by_style(codes.get(number, "") for number in cells), by_style(conditions))
+
+
+def _area(reference: str) -> Area:
+    corners = reference.replace("$", "").split(":")
+    (_, left, top), (_, right, bottom) = _place(corners[0]), _place(corners[-1])
+    return (top, left, bottom, right)
 
 
 def _place(address: str) -> tuple[bool, int, int]:

@@ -33,13 +33,17 @@ class Blob:
 
 @dataclass(frozen=True)
 class FinePrint:
-    """What a sheet says besides its values; rows and columns 0-based from the sheet's corner."""
+    """What a sheet says besides its values; rows and columns 0-based from the sheet's corner.
+
+    ``shown`` are areas with the number format under which text shows as another one.
+    """
 
     hidden_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     merged: tuple[Area, ...] = ()
     unvalued: tuple[tuple[int, int], ...] = ()
     errors: tuple[tuple[int, int, str], ...] = ()
     hidden_columns: tuple[tuple[int, int], ...] = ()
+    shown: tuple[tuple[Area, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,16 @@ def _without_nulls(values: pa.Array) -> pa.Array:
     bare = pa.Array.from_buffers(TEXT, len(values), [None, ends, text], offset=values.offset)
     lengths = (pc.sum(pc.binary_length(array)) for array in (bare, values))
     return bare if len({length.as_py() or 0 for length in lengths}) == 1 else values.fill_null("")
+
+
+def filled_rows(columns: Iterable[pa.Array], height: int) -> int:
+    """Count the rows in which any column has a value."""
+    filled = np.zeros(height, dtype=bool)
+    for column in columns:
+        if not column.null_count:
+            return height
+        filled |= np.asarray(column.is_valid(), dtype=bool)
+    return int(filled.sum())
 
 
 def constant(value: str, length: int) -> pa.Array:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ..errors import SpreadsheetError
 from .archives import password_error
 from .excel import Choice
-from .grid import TEXT, Blob, FinePrint, Grid
+from .formats import Disguises, by_style
+from .grid import TEXT, Area, Blob, FinePrint, Grid
 from .limits import Limits
 from .values import as_text
 
@@ -66,7 +67,8 @@ def read_xls(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[G
     except _DAMAGE as error:
         if "encrypted" in str(error):
             raise password_error(blob.file) from error
-        reason = str(error) or "it is damaged"
+        other = "Can't find workbook" in str(error)
+        reason = "it is another program's document" if other else "it is damaged or cut off"
         raise SpreadsheetError(
             f"{blob.file} cannot be read as an Excel 97-2003 workbook ({reason}); "
             "open it in a spreadsheet program, save it as .xlsx, and use the new file."
@@ -111,12 +113,27 @@ def _read_sheet(sheet: Any, book: Any, names: list[str]) -> Grid:
     hidden = sorted(row for row, info in sheet.rowinfo_map.items() if info.hidden)
     columns_hidden = tuple((i, i) for i, info in sheet.colinfo_map.items() if info.hidden)
     merged = tuple((top, left, end - 1, to - 1) for top, end, left, to in sheet.merged_cells)
+    note = FinePrint(
+        np.array(hidden, np.int64), merged, hidden_columns=columns_hidden, shown=_shown(sheet, book)
+    )
     return Grid(
         sheet=sheet.name,
         format="xls",
         cells=tuple(pa.chunked_array([pa.array(column, TEXT)]) for column in columns),
         hidden=sheet.visibility != 0,
-        fine_print=FinePrint(np.array(hidden, np.int64), merged, hidden_columns=columns_hidden),
+        fine_print=note,
         typed=typed,
         siblings=tuple(names),
     )
+
+
+def _shown(sheet: Any, book: Any) -> tuple[tuple[Area, str], ...]:
+    """Cells of text under a number format that shows another text."""
+    codes = (book.format_map[style.format_key].format_str for style in book.xf_list)
+    disguises = Disguises(by_style(codes))
+    if disguises:
+        for column in range(sheet.ncols):
+            for row, kind in enumerate(sheet.col_types(column)):
+                if kind == xlrd.XL_CELL_TEXT:
+                    disguises.note(row, column, str(sheet.cell_xf_index(row, column)))
+    return tuple(disguises.areas)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .. import spec
+from .formats import shown
 from .grid import TEXT
 from .lookalikes import TYPED, disguised
 from .part import Part
@@ -133,6 +134,7 @@ def _row_marks(part: Part) -> Iterator[_Mark]:
     yield from _rivals(part)
     yield from _unvalued(part)
     yield from _merged(part)
+    yield from _disguised(part)
     hidden = np.flatnonzero(np.isin(part.rows, part.grid.fine_print.hidden_rows))
     yield _Mark("hidden-row", hidden, "", [""] * hidden.size)
 
@@ -246,6 +248,22 @@ def _merged(part: Part) -> Iterator[_Mark]:
         yield _Mark(
             "merged-cell", places[~covered], field, list(np.array(values, object)[~covered])
         )
+
+
+def _disguised(part: Part) -> Iterator[_Mark]:
+    """Mark the cells whose number format shows a person another text than they hold."""
+    for field, column in part.fields.items():
+        place = column + part.grid.first_column
+        told: dict[int, str] = {}
+        for (top, left, bottom, right), code in part.grid.fine_print.shown:
+            if left <= place <= right:
+                start, end = np.searchsorted(part.rows, [top, bottom + 1])
+                texts = part.cells[column].slice(start, end - start).to_pylist()
+                for position, text in enumerate(texts, int(start)):
+                    seen = shown(code, text) if text else ""
+                    if seen != text.strip():
+                        told[position] = f'shows "{seen}"'
+        yield _Mark("shown-otherwise", np.array([*told], np.int64), field, [*told.values()])
 
 
 def _text_at(part: Part, row: int, column: int) -> str:

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from .fine_print import elements, local
-from .glance import Glance
+from .formats import literal
+from .glance import LAST_ROW, Glance
 
 _OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -22,9 +23,8 @@ _ODS_WORDS: Final = (
     b'-spanned="',
     b'value-type="error"',
     b"table:covered-table-cell",
+    b"office:string-value=",
 )
-#: A sheet's last possible row; OpenDocument repeats a hidden row up to here.
-_LAST_ROW: Final = 1_048_576
 #: Long runs of cells or rows, except the blank ones with which every sheet ends.
 _ODS_RUNS: Final = re.compile(
     rb'number-columns-repeated="[0-9]{3,}"[^>]*(?:[^>/]>|/>(?!\s*</table:table-row>))'
@@ -87,7 +87,7 @@ def read_ods(stream: IO[bytes]) -> list[Glance]:
             continue
         repeated = int(element.get(f"{_TABLE}number-rows-repeated", "1"))
         if element.get(f"{_TABLE}visibility") in {"collapse", "filter"}:
-            sheet.hidden.append(np.arange(number, min(number + repeated, _LAST_ROW)))
+            sheet.hidden.append(np.arange(number, min(number + repeated, LAST_ROW)))
         for spot in _spots(element):
             sheet.note(number, repeated, spot)
         number += repeated
@@ -109,6 +109,16 @@ def _spots(row: ElementTree.Element) -> Iterator[_Spot]:
             repeated = int(cell.get(f"{_TABLE}number-columns-repeated", "1"))
             yield _Spot(column, repeated, cell)
             column += repeated
+
+
+def _otherwise(cell: ElementTree.Element) -> str | None:
+    """Return the text that a cell shows if it holds another one; None if they are the same."""
+    held = cell.get(f"{_OFFICE}string-value")
+    if held is None or not len(cell):
+        return None
+    lines = ("".join(e.itertext()) for e in cell if local(e.tag) == "p")
+    shown = "\n".join(lines)
+    return None if "".join(shown.split()) == "".join(held.split()) else shown
 
 
 class _OdsSheet(NamedTuple):
@@ -134,6 +144,10 @@ class _OdsSheet(NamedTuple):
             seen.error_cells.append((row, column, "".join(cell.itertext())))
         elif f"{_TABLE}formula" in cell.attrib and f"{_OFFICE}value-type" not in cell.attrib:
             seen.unvalued.append((row, column))
+        shown = _otherwise(cell)
+        if shown is not None:
+            area = row, column, row + rows - 1, column + repeated - 1
+            seen.shown.append((area, literal(shown)))
         down = int(cell.get(f"{_TABLE}number-rows-spanned", "1"))
         across = int(cell.get(f"{_TABLE}number-columns-spanned", "1"))
         if down > 1 or across > 1:

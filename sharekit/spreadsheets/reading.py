@@ -242,10 +242,12 @@ def _no_header(parts: Sequence[Part], mapped: str) -> SpreadsheetError:
             f"{file}{where} has no column {mapped!r} to map image_id to: its first row reads "
             f"{_listed(seen)}. Give the header as it stands there."
         )
+    alone = part.grid.format == "csv" and len(part.grid.cells) == 1
+    hint = " If its columns have an odd separator, name it in a first line such as sep=:" * alone
     return SpreadsheetError(
         f"{file}{where} has no header row with an image ID: its first row reads {_listed(seen)}. "
         "Expected are headers such as image_id, project_id and status; say otherwise with "
-        '--map image_id="Your header".'
+        f'--map image_id="Your header".{hint}'
     )
 
 
