@@ -25,14 +25,15 @@ from hypothesis import strategies as st
 from sharekit import spec
 from sharekit.errors import InputError, UsageError
 from sharekit.record import INPUT, ROW_COLUMNS, Record
-from sharekit.reporting import differences, pictures, plain, words, write, xlsx
+from sharekit.reporting import book, differences, pictures, plain, stories, words, write, xlsx
 from sharekit.spreadsheets.saving import CELL
 
 from .records import START, record, rows
 
 NAMES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 SHEETS = [
-    "Summary", "Rows", "Findings", "Chunks", "Approval", "Timeline", "Environment", "Glossary",
+    "Summary", "Approval", "Environment", "Glossary", "By outcome", "Rows", "Findings", "Chunks",
+    "Timeline",
 ]  # fmt: skip
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "|cmd", "＝1", "－1", "'=1")
 MARKUP = (
@@ -92,9 +93,13 @@ def test_counts_agree_in_every_form(tmp_path: Path) -> None:
     made = reports(it, tmp_path)
     data = json.loads(made[".json"].read_text("utf-8"))
     summary = pd.read_excel(made[".xlsx"], sheet_name="Summary", header=None, engine="calamine")
-    told = dict(zip(summary[0], summary[1], strict=True))
+    listed = zip(summary[0], summary[1], strict=True)
+    told = dict(reversed([*listed]))  # of several lines of one name the first: that of Outcomes
     page = made[".html"].read_text("utf-8")
-    listed = re.findall(r'--(\w+)\)">\w+</span>(?:</a>)?</td><td class="n">([\d,]+)</td>', page)
+    listed = re.findall(
+        r'--(\w+)\)">\w+</span></td><td class="n">(?:<a[^>]*>)?([\d,]+)[^%]*?</tr>', page
+    )
+    listed = listed[: len(it.counts)]  # those of Outcomes come first
     nonzero = {name: n for name, n in it.counts.items() if n}
     assert data["counts"] == it.counts
     assert {name: int(told[name]) for name in it.counts} == it.counts
@@ -149,12 +154,16 @@ def test_smallest_records(tmp_path: Path, count: int) -> None:
 
 # -- nothing from data comes alive -------------------------------------------------------------
 def test_formulas_are_inert_in_xlsx(tmp_path: Path) -> None:
-    """No part of the workbook holds a formula or a link, and each text reads back raw."""
+    """No part of the workbook holds a formula or a link to elsewhere; each text reads back raw."""
     it = poisoned(FORMULAS)
     path = report(it, tmp_path, ".xlsx")
     with zipfile.ZipFile(path) as parts:
         sheets = [parts.read(name) for name in parts.namelist() if "worksheets/sheet" in name]
-    assert not any(re.search(rb"<f[ >]|<hyperlink", part) for part in sheets)
+    assert not any(re.search(rb"<f[ >]", part) for part in sheets)
+    links = [link for part in sheets for link in re.findall(rb"<hyperlink .*?>", part)]
+    place = rb"location=\"'(%s)'![A-Z]+\d+\"" % "|".join(SHEETS).encode()
+    assert links
+    assert all(re.search(place, link) and b"r:id" not in link for link in links)
     book = openpyxl.load_workbook(path)
     kinds = {cell.data_type for tab in book for line in tab.iter_rows() for cell in line}
     assert kinds <= {"s", "n", "inlineStr"}
@@ -282,7 +291,7 @@ def test_long_texts_are_cut_and_listed(tmp_path: Path) -> None:
 
 def test_more_rows_than_a_sheet_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows continue on further sheets, each with a header, none lost."""
-    monkeypatch.setattr(xlsx, "ROWS", 20)
+    monkeypatch.setattr(book, "ROWS", 20)
     it = record(45)
     path = report(it, tmp_path, ".xlsx")
     parts = [sheet(path, name) for name in ("Rows", "Rows (2)", "Rows (3)")]
@@ -295,17 +304,19 @@ def test_page_is_short_and_shows_problems_first(tmp_path: Path) -> None:
     """500 rows make less than 1.5 MB, and the first rows are those that need a person."""
     path = report(record(500), tmp_path, ".html")
     text = path.read_text("utf-8")
-    shown = re.findall(r"var\(--(\w+)", text[text.index('id="rows"') :])
+    listed = text[text.index('id="rows"') :]
+    shown = re.findall(r"var\(--(\w+)", listed)
     assert path.stat().st_size < 1_500_000
     assert list(dict.fromkeys(shown))[:4] == list(words.PROBLEMS)
-    assert len(shown) == 500
+    assert listed.count('<tr id="row-') == 500
 
 
 def test_page_lists_a_thousand_rows_and_says_so(tmp_path: Path) -> None:
-    """Of 1,200 rows the page lists 1,000 and names where the others are."""
+    """Of 1,200 rows the page lists 1,000, of each story some, and says where the others are."""
     text = report(record(1_200), tmp_path, ".html").read_text("utf-8")
-    assert len(re.findall(r"var\(--\w+", text[text.index('id="rows"') :])) == 1_000
-    assert "The first 1,000 of 1,200 rows are shown" in text
+    assert text.count('<tr id="row-') == 1_000
+    assert "At most 1,000 of 1,200 rows are shown" in text
+    assert "filter the sheet Rows of audit.xlsx" in text
 
 
 # -- words and pictures ------------------------------------------------------------------------
@@ -320,7 +331,7 @@ def test_rejected_is_never_no_access(tmp_path: Path) -> None:
 
 
 def test_sheets_are_all_there(tmp_path: Path) -> None:
-    """The workbook has its eight sheets; tables have filters and a header that stays."""
+    """The workbook has its nine sheets; tables have filters and a header that stays."""
     book = openpyxl.load_workbook(report(record(9), tmp_path, ".xlsx"))
     assert book.sheetnames == SHEETS
     for name in ("Rows", "Findings", "Chunks", "Timeline"):
@@ -359,7 +370,7 @@ def test_every_outcome_has_its_colours() -> None:
 def test_pictures_are_well_formed_and_described() -> None:
     """Each picture is XML with a description, in the page's own colours."""
     it = record(80)
-    for draw in (pictures.outcomes, pictures.failures, pictures.timeline):
+    for draw in (pictures.outcomes, pictures.timeline):
         svg = draw(it)
         root = ElementTree.fromstring(svg)
         assert root.attrib["role"] == "img"
@@ -390,22 +401,22 @@ def test_nothing_sent_and_nothing_wrong_need_no_picture(tmp_path: Path) -> None:
     it = record(table=rows(5, outcome="already", code="", chunk=""))
     text = report(it, tmp_path, ".html").read_text("utf-8")
     assert "No request was sent." in text
-    assert "Nothing: no row failed" in text
+    assert "Nothing: every row is settled." in text
     assert parsed(text).tags["svg"] == 1
 
 
 def test_reasons_are_counted_by_code() -> None:
-    """Rows are grouped by outcome and code, the most frequent first, codes in plain words."""
+    """What is open is grouped by outcome and code, the most frequent first, in plain words."""
     table = rows(6).assign(
         outcome=["failed"] * 3 + ["blocked"] * 2 + ["confirmed"],
         code=["IMG.0184", "IMG.0144", "IMG.0144", "", "", ""],
         reason=["a", "b", "c", "hidden", "hidden", ""],
     )
-    found = words.reasons(table)
+    found = stories.tell(table).open()[["outcome", "code", "reason", "rows"]]
     assert found.to_numpy().tolist() == [
-        ["blocked", "", "hidden", 2],
         ["failed", "IMG.0144", "the image does not exist", 2],
         ["failed", "IMG.0184", "the project has no such vault", 1],
+        ["blocked", "", "hidden", 2],
     ]
 
 
@@ -561,9 +572,73 @@ def test_a_missing_report_is_misuse(tmp_path: Path) -> None:
         differences(record(1), tmp_path / "audit.html")
 
 
-def test_reasons_beyond_the_picture_are_counted(tmp_path: Path) -> None:
-    """What the picture leaves out is told in its caption."""
-    codes = [f"rule-{n:02}" for n in range(13)]
-    it = record(table=rows(13, outcome="blocked", code=codes, reason="r"))
+def test_every_number_leads_to_its_rows_in_html(tmp_path: Path) -> None:
+    """Each count links to a place below which exactly so many rows stand, of that outcome."""
+    it = record(300)
     text = report(it, tmp_path, ".html").read_text("utf-8")
-    assert "Another 3 rows for 3 further reasons" in text
+    told = stories.tell(it.rows).table
+    parts = re.split(r'<tr class="story" id="(story-\d+)">', text)
+    rows_at = {
+        name: part.count('<tr id="row-')
+        for name, part in zip(parts[1::2], parts[2::2], strict=True)
+    }
+    assert [rows_at[f"story-{n}"] for n in range(len(told))] == told["rows"].tolist()
+    for name, count in it.counts.items():
+        link = rf'--{name}\)">{name}</span></td><td class="n"><a href="#(story-\d+)">{count}</a>'
+        found = re.search(link, text)
+        assert (found is not None) == bool(count), name
+        if found:
+            assert told["outcome"][int(found[1].removeprefix("story-"))] == name
+    assert told.groupby("outcome")["rows"].sum().to_dict() == {
+        n: c for n, c in it.counts.items() if c
+    }
+
+
+def test_every_number_leads_to_its_rows_in_xlsx(tmp_path: Path) -> None:
+    """Counts on Summary lead to their rows on By outcome, each of these to its line in Rows."""
+    it = record(300)
+    book = openpyxl.load_workbook(report(it, tmp_path, ".xlsx"))
+    index, tab = book["By outcome"], book["Rows"]
+
+    def target(cell: openpyxl.cell.Cell) -> openpyxl.cell.Cell:
+        sheet_name, _, address = cell.hyperlink.location.rpartition("!")
+        return book[sheet_name.strip("'")][address]
+
+    for line in book["Summary"].iter_rows(max_col=2):
+        if line[0].value in it.counts and line[1].value:
+            assert line[0].hyperlink.location == line[1].hyperlink.location
+            heading = target(line[1])
+            assert str(heading.value).startswith(f"{line[0].value}"), line[0].value
+    seen: Counter[str] = Counter()
+    for cell in index["A"][1:]:
+        if cell.value and not cell.hyperlink:
+            outcome = str(cell.value).split(":")[0].split()[0]
+        elif cell.hyperlink:
+            place = target(cell)
+            assert index.cell(cell.row, 5).value == tab.cell(place.row, 4).value
+            assert tab.cell(place.row, 8).value == outcome
+            seen[outcome] += 1
+    assert seen == {name: n for name, n in it.counts.items() if n}
+    for name, column, key in (("Findings", "E", 4), ("Chunks", "G", None)):
+        cells = [cell for cell in book[name][column][1:] if cell.hyperlink]
+        assert cells
+        for cell in cells:
+            place = target(cell)
+            if key:
+                assert tab.cell(place.row, 3).value == cell.value
+            else:
+                assert tab.cell(place.row, 14).value == book[name].cell(cell.row, 1).value
+
+
+def test_a_link_to_elsewhere_is_found(tmp_path: Path) -> None:
+    """A cell that was made to lead out of the workbook is a difference, though it says the same."""
+    it = record(5)
+    path = report(it, tmp_path, ".xlsx")
+
+    def lure(book: openpyxl.Workbook) -> None:
+        book["Summary"]["A1"].hyperlink = "https://example.com/"
+
+    resave(path, lure)
+    assert [what for _, what in differences(it, path)] == [
+        "holds a link to elsewhere; a report has none"
+    ]

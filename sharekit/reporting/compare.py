@@ -28,6 +28,8 @@ from .words import counted
 LIMIT: Final = 50
 #: A formula in a sheet, whatever its namespace is called. Our own workbooks hold none.
 _FORMULA: Final = re.compile(rb"<(?:[\w.-]+:)?f[\s/>]")
+#: A link that leads out of the workbook. Our own lead to its cells.
+_ELSEWHERE: Final = re.compile(rb"TargetMode\s*=\s*[\"']External")
 _UNREADABLE: Final = (
     fastexcel.FastExcelError, zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError,
 )  # fmt: skip
@@ -42,8 +44,8 @@ def differences(record: Record, path: str | PathLike[str]) -> list[Difference]:
     ``.csv``, ``.json`` and ``.html`` are compared byte for byte, and the first line that differs
     is named. Of ``.xlsx`` every cell of every sheet is compared, since Excel rewrites a file that
     is merely saved: its look, order of parts and dates are not. A formula is always a difference,
-    even where it shows the right value, and so is a sheet that was hidden, added or removed. An
-    unreadable file is a difference.
+    even where it shows the right value, and so is a link out of the workbook, and a sheet that was
+    hidden, added or removed. An unreadable file is a difference.
 
     Raises
     ------
@@ -118,13 +120,16 @@ def _quoted(text: str) -> str:
 def _in_workbook(report: Path, fresh: Path) -> Iterator[Difference]:
     try:
         given = fastexcel.read_excel(report)
-        formulas = list(_formulas(report))
+        formulas = list(_parts_with(report, _FORMULA, "xl/worksheets/", ".xml"))
+        elsewhere = list(_parts_with(report, _ELSEWHERE, "xl/worksheets/_rels/", ".rels"))
     except _UNREADABLE as error:
         yield report.name, f"cannot be read as a workbook ({str(error).splitlines()[0]})"
         return
     wanted = fastexcel.read_excel(fresh)
     yield from ((f"{report.name}, {part}", "holds a formula; a report has none")
                 for part in formulas)  # fmt: skip
+    yield from ((f"{report.name}, {part}", "holds a link to elsewhere; a report has none")
+                for part in elsewhere)  # fmt: skip
     for name in given.sheet_names:
         if name not in wanted.sheet_names:
             yield f"{report.name}, sheet {_quoted(name)}", "is not part of the report"
@@ -136,17 +141,17 @@ def _in_workbook(report: Path, fresh: Path) -> Iterator[Difference]:
             yield from _in_sheet(where, given, wanted, name)
 
 
-def _formulas(report: Path) -> Iterator[str]:
-    """Yield the parts of the file that hold a formula."""
+def _parts_with(report: Path, what: re.Pattern[bytes], folder: str, suffix: str) -> Iterator[str]:
+    """Yield the parts of the file that hold something."""
     with zipfile.ZipFile(report) as parts:
         if damaged := parts.testzip():
             raise zipfile.BadZipFile(f"{damaged} is damaged")
         for part in parts.namelist():
-            if part.startswith("xl/worksheets/") and part.endswith(".xml"):
+            if part.startswith(folder) and part.endswith(suffix):
                 with parts.open(part) as file:
                     tail = b""
                     while piece := file.read(_PIECE):
-                        if _FORMULA.search(tail + piece):
+                        if what.search(tail + piece):
                             yield part
                             break
                         tail = piece[-64:]

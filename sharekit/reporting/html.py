@@ -11,13 +11,16 @@ from typing import Any, Final
 
 import jinja2
 import matplotlib
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from .. import __version__, spec
 from ..display import plain
 from ..record import Record
-from . import pictures, words
+from ..rules import SEVERITIES
+from . import pictures, stories, words
 
 #: Rows, and lines of any other table, that the page shows; the workbook has all.
 ROWS, LINES = 1_000, 200
@@ -42,7 +45,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    page.filters |= {"number": words.number, "counted": words.counted}
+    own = (words.number, words.counted, words.moment, words.story)
+    page.filters |= {function.__name__: function for function in own}
     return page
 
 
@@ -57,9 +61,9 @@ def write(record: Record, path: Path) -> None:
 
 
 def _content(record: Record) -> dict[str, Any]:
-    reasons = words.reasons(record.rows)
-    rows = words.problems_first(record.rows)
-    listed = rows.head(ROWS)
+    told = stories.tell(record.rows)
+    places, shares = told.listed(ROWS)
+    severities = record.findings["severity"].value_counts()
     return {
         "title": words.TITLE,
         "generator": f"sharekit {__version__}, matplotlib {matplotlib.__version__}, "
@@ -72,21 +76,22 @@ def _content(record: Record) -> dict[str, Any]:
         "shades": words.SHADES,
         "requests": words.REQUESTS,
         "glossary": words.GLOSSARY,
-        "reasons": reasons,
-        "further": reasons.iloc[pictures.REASONS :],
-        "severities": record.findings["severity"].value_counts().sort_index().to_dict(),
-        "rows": _lines(listed),
+        "environment": words.environment(record),
+        "stories": words.lines(told.table.assign(listed=shares)),
+        "first_story": _firsts(told.table["outcome"]),
+        "open": words.lines(told.open()),
+        "severities": {name: int(severities[name]) for name in SEVERITIES if name in severities},
+        "members": _members(record.rows, places, shares),
+        **_anchors(record, places),
         "files": record.sources["file"].nunique(),
         "row_limit": ROWS,
         "line_limit": LINES,
-        "anchors": _anchors(listed),
-        "sources": _lines(record.sources.head(LINES)),
-        "chunks": _lines(words.texts(record.chunks).head(LINES)),
-        "findings": _lines(_graver_first(record.findings).head(LINES)),
-        "approvals": _lines(words.texts(record.approvals).head(LINES)),
-        "reviews": _lines(words.texts(record.reviews).head(LINES)),
+        "sources": words.lines(record.sources.head(LINES)),
+        "chunks": words.lines(words.texts(record.chunks).head(LINES)),
+        "findings": words.lines(_graver_first(record.findings).head(LINES)),
+        "approvals": words.lines(words.texts(record.approvals).head(LINES)),
+        "reviews": words.lines(words.texts(record.reviews).head(LINES)),
         "outcome_picture": _picture(pictures.outcomes(record)),
-        "failure_picture": _picture(pictures.failures(record)),
         "timeline_picture": _picture(pictures.timeline(record)),
     }
 
@@ -95,16 +100,37 @@ def _picture(svg: str) -> Markup:
     return Markup(svg)  # noqa: S704 - our own drawing; matplotlib has escaped the text in it
 
 
-def _lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): cell for name, cell in line.items()} for line in frame.to_dict("records")]
+def _members(
+    rows: pd.DataFrame, places: NDArray[np.int64], shares: NDArray[np.int64]
+) -> list[list[dict[str, Any]]]:
+    """Return the rows that the page lists, story by story; ``place`` counts all rows from 1."""
+    lines = words.lines(rows.take(places).assign(place=places + 1))
+    ends = np.cumsum(shares).tolist()
+    return [lines[end - share : end] for end, share in zip(ends, shares.tolist(), strict=True)]
 
 
-def _anchors(rows: pd.DataFrame) -> dict[str, int]:
-    """Return for each outcome the place of its first row in the list."""
-    places = rows.reset_index(drop=True).reset_index().groupby("outcome", sort=False)["index"]
-    return {str(name): int(place) for name, place in places.first().items()}
+def _firsts(names: pd.Series) -> dict[str, int]:
+    """Return where each name stands first, counted from 0."""
+    return {name: place for place, name in reversed([*enumerate(names.tolist())])}
+
+
+def _anchors(record: Record, places: NDArray[np.int64]) -> dict[str, Any]:
+    """Return what numbers link to: the listed row (its place from 1) of a spreadsheet's row, the
+    first listed row of each chunk and of each sheet, and each listed chunk.
+    """  # noqa: D205
+    rows = record.rows.take(np.sort(places))
+    numbers = (np.sort(places) + 1).tolist()
+    address = zip(rows["file"], rows["sheet"], rows["row"].tolist(), strict=True)
+    sheets = zip(rows["file"], rows["sheet"], strict=True)
+    back = numbers[::-1]
+    return {
+        "row_at": dict(zip(address, numbers, strict=True)),
+        "row_of_sheet": dict(zip(reversed([*sheets]), back, strict=True)),
+        "row_of_chunk": dict(zip(reversed([*rows["chunk"]]), back, strict=True)),
+        "chunk_at": _firsts(record.chunks["chunk"].head(LINES)),
+    }
 
 
 def _graver_first(findings: pd.DataFrame) -> pd.DataFrame:
-    rank = findings["severity"].map({"error": 0, "warning": 1, "repair": 2}).fillna(3)
-    return findings.iloc[rank.to_numpy().argsort(kind="stable")]
+    rank = findings["severity"].map({name: place for place, name in enumerate(SEVERITIES)})
+    return findings.iloc[rank.fillna(len(SEVERITIES)).to_numpy().argsort(kind="stable")]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
@@ -44,8 +44,8 @@ _STYLE: Final = {
     "xtick.labelcolor": _MUTED,
     "ytick.labelcolor": _INK,
 }
-#: Inches; most reasons shown; most points on a line; longest label.
-_WIDTH, REASONS, _POINTS, _LABEL = 7.0, 10, 400, 88
+#: Inches; most points on a line.
+_WIDTH, _POINTS = 7.0, 400
 
 
 def outcomes(record: Record) -> str:
@@ -64,45 +64,6 @@ def outcomes(record: Record) -> str:
 def _share(count: int, total: int) -> str:
     share = count / total
     return "< 0.1 %" if share < 0.001 else f"{share:.1%}".replace("%", " %")
-
-
-def failures(record: Record) -> str:
-    """Return bars of the rows that did not end well, by reason; ``""`` when there are none."""
-    table = words.reasons(record.rows)
-    if table.empty:
-        return ""
-    top = table.head(REASONS)
-    names = [
-        _short(" · ".join(filter(None, parts)))
-        for parts in zip(top["outcome"], top["code"], top["reason"], strict=True)
-    ]
-    alt = "Rows by reason: " + "; ".join(
-        f"{name}: {n:,}" for name, n in zip(names, top["rows"], strict=True)
-    )
-    rest = table["rows"].iloc[REASONS:]
-    if len(rest):
-        alt += f"; {words.counted(len(rest), 'further reason')}: {rest.sum():,}"
-    with matplotlib.style.context(["default", _STYLE | {"svg.hashsalt": "failures"}]):
-        figure, axes = _canvas(0.46 * len(top) + 0.1, left=0.012)
-        _bars(
-            axes,
-            top["rows"].tolist(),
-            [SHADES[name] for name in top["outcome"]],
-            [words.number(n) for n in top["rows"]],
-            height=0.3,
-        )
-        axes.set_yticks([])
-        # Stand-ins: the page's fonts draw the labels, and matplotlib's lack many of their glyphs.
-        stand_ins = {f"@label {place}@": name for place, name in enumerate(names)}
-        for place, stand_in in enumerate(stand_ins):
-            axes.text(0, place - 0.25, stand_in, va="bottom")
-        axes.set_ylim(len(top) - 0.7, -0.9)
-        return _svg(figure, "failures", alt, stand_ins)
-
-
-def _short(text: str) -> str:
-    text = plain(text)
-    return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
 
 
 def timeline(record: Record) -> str:
@@ -214,9 +175,8 @@ def _bars(
     values: Sequence[int],
     colours: Iterable[str],
     labels: Sequence[str],
-    height: float = 0.62,
 ) -> None:
-    axes.barh(range(len(values)), values, height, color=list(colours))
+    axes.barh(range(len(values)), values, 0.62, color=list(colours))
     reach = max(*values, 1)
     for place, (value, label) in enumerate(zip(values, labels, strict=True)):
         axes.text(value + reach * 0.012, place, label, va="center", color=_MUTED)
@@ -225,19 +185,14 @@ def _bars(
     axes.set_xticks([])
 
 
-def _svg(figure: Figure, name: str, alt: str, labels: Mapping[str, str] | None = None) -> str:
-    """Return the figure as an SVG element of a page, named so that no two share an ``id``.
-
-    ``labels`` are what stands in the place of some texts.
-    """
+def _svg(figure: Figure, name: str, alt: str) -> str:
+    """Return the figure as an SVG element of a page, named so that no two share an ``id``."""
     file = io.StringIO()
     none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(file, format="svg", metadata=none)
     svg = file.getvalue()
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
     svg = re.sub(r"<[^>]*>", lambda tag: _own(tag[0], name), svg)
-    for stand_in, text in (labels or {}).items():
-        svg = svg.replace(stand_in, escape(text), 1)
     label = f'<svg role="img" aria-label="{escape(plain(alt))}"'
     return "\n".join(line for line in svg.replace("<svg", label, 1).splitlines() if line.strip())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,26 @@ COLUMNS: Final = {
     "carried_by": "the row of the same image and project that was sent in place of this one",
     "input.…": "every original column, unchanged, under its own header",
 }
+#: Column of Chunks -> what stands in it.
+CHUNK_COLUMNS: Final = {
+    "chunk": "the request's number; 7.1 is a part of chunk 7, which was split",
+    "images": "how many images it carried",
+    "api": "batch: many images in one call; native: one call for each image",
+    "attempts": "how often it was sent; a passing fault is tried again",
+    "state": "done, refused, split, unknown (no answer), running, sent or planned (not sent yet)",
+    "http, code, reason": "the last answer of the cloud, in its own words",
+    "job_id, request_id": "the cloud's names for its work and for the call, for its support",
+    "first_sent, ended": "when it left for the first time, and when nothing more was to come; UTC",
+}
+#: Outcome that is not settled -> what to do.
+NEXT: Final = {
+    "failed": "Settle the reason with the image's owner or the cloud; then “sharekit retry”.",
+    "contradicted": "Look at the share in the cloud; then “sharekit retry”.",
+    "unknown": "“sharekit submit” again: it reads the cloud back before it sends anything.",
+    "blocked": "Mend the cell that the finding names, and plan a new run with it.",
+    "claimed": "Look at the share in the cloud: this run was not able to read it back.",
+    "pending": "“sharekit submit” goes on with it.",
+}
 #: Decision or state -> what it means (IMS-members, Glance).
 STATES: Final = {
     "accepted": "the image is in the project's image list, and servers can be created from it",
@@ -71,7 +92,19 @@ GLOSSARY: Final = {
     "Outcomes: what became of a row": tuple(spec.OUTCOMES.items()),
     "Decisions, and the states of a share": tuple(STATES.items()),
     "Columns of Rows, outcomes.csv and outcomes.json": tuple(COLUMNS.items()),
+    "Columns of Chunks: requests and jobs": tuple(CHUNK_COLUMNS.items()),
     "Terms": tuple(TERMS.items()),
+}
+#: Sheet of ``audit.xlsx`` -> what it is for, in their order.
+SHEETS: Final = {
+    "Approval": "who approved what and when, and what was decided otherwise than the input says",
+    "Environment": "clouds and accounts, input files with their SHA-256, versions, settings",
+    "Glossary": "what outcomes, states, columns and other words mean",
+    "By outcome": "rows that went the same way, together; the numbers here lead to them",
+    "Rows": "every row of the input, in its order, with what became of it; filter any column",
+    "Findings": "what the checks said, cell by cell",
+    "Chunks": "what was sent and answered, request by request, with the cloud's request IDs",
+    "Timeline": "every event of the run, with its time in UTC",
 }
 #: Kind of request -> what it is.
 REQUESTS: Final = {
@@ -127,6 +160,24 @@ def texts(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the lines of a small frame, each by the names of its columns."""
+    return [{str(name): cell for name, cell in line.items()} for line in frame.to_dict("records")]
+
+
+def story(line: Mapping[str, str]) -> str:
+    """Return what rows of one story have in common.
+
+    >>> story({"status": "accepted", "before": "pending", "claimed": "", "observed": ""})
+    'decision accepted · before pending · the job said – · afterwards –'
+    """
+    parts = {"decision": "status", "before": "before", "the job said": "claimed",
+             "afterwards": "observed", "run": "run"}  # fmt: skip
+    if not any(line.get(name) for name in parts.values()):
+        return "nothing was sent"
+    return " · ".join(f"{word} {line[name] or '–'}" for word, name in parts.items() if name in line)
+
+
 def headline(record: Record) -> str:
     """Return what became of the run, in one or two sentences.
 
@@ -162,21 +213,24 @@ def approval(record: Record) -> str:
     if valid.empty:
         return "No valid approval: nothing may be sent."
     last = valid.assign(at=utc(valid["at"])).iloc[-1]
-    return f"{last['reviewer']}, {last['at']}, {counted(int(last['images']), 'image')}"
+    images = counted(int(last["images"]), "image")
+    return f"{last['reviewer']}, {moment(last['at'])}, {images}"
 
 
 def facts(record: Record) -> dict[str, str]:
     """Return what identifies the run: name to value, in the order people ask for it."""
     facts = record.environment
     clouds = [name.removeprefix("cloud ") for name in facts if name.startswith("cloud ")]
+    follows = f"{facts.get('follows as', '')}, whose ledger's head was {facts.get('follows', '')}"
     known = {
         "Run by": " on ".join(filter(None, (facts.get("user"), facts.get("host")))),
         "Clouds": ", ".join(clouds),
         "Version of sharekit": facts.get("sharekit", ""),
+        "This run is the": follows if "follows" in facts else "",
     }
     return {
-        "Begun": record.created,
-        "Last event": record.ended,
+        "Begun": moment(record.created),
+        "Last event": moment(record.ended),
         "Finished": "yes" if record.finished else "no",
         "Approved by": approval(record),
         **{name: value for name, value in known.items() if value},
@@ -185,32 +239,22 @@ def facts(record: Record) -> dict[str, str]:
     }
 
 
-def problems_first(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with :data:`PROBLEMS` first, otherwise in the order they have.
+def moment(at: str) -> str:
+    """Return a time as people read it.
 
-    >>> rows = pd.DataFrame({"outcome": ["confirmed", "blocked", "already", "failed"]})
-    >>> problems_first(rows)["outcome"].tolist()
-    ['failed', 'blocked', 'confirmed', 'already']
+    >>> moment("2026-07-01T08:57:00.250000Z")
+    '2026-07-01 08:57:00 UTC'
     """
-    rank = rows["outcome"].map({name: rank for rank, name in enumerate(PROBLEMS)})
-    order = np.argsort(rank.fillna(len(PROBLEMS)).to_numpy(), kind="stable")
-    return rows.iloc[order]
+    day, _, time = at.removesuffix("Z").partition("T")
+    return f"{day} {time[:8]} UTC" if time and at.endswith("Z") else at
 
 
-def reasons(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return why rows did not end well, the most frequent first.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``outcome, code, reason`` (text) and ``rows`` (``int64``), for :data:`PROBLEMS` only.
-        The reason is that of the code in plain words where it is known, else the first of the
-        rows with this outcome and code.
-    """
-    bad = rows.loc[rows["outcome"].isin(PROBLEMS), ["outcome", "code", "reason"]]
-    groups = bad.groupby(["outcome", "code"], sort=True)["reason"].agg(["first", "size"])
-    table = groups.reset_index().rename(columns={"first": "reason", "size": "rows"})
-    known = table["code"].map(spec.MEANINGS)
-    table["reason"] = known.fillna(table["reason"]).astype("str")
-    order = np.argsort(-table["rows"].to_numpy(), kind="stable")
-    return table.iloc[order].reset_index(drop=True).astype({"rows": "int64"})
+def environment(record: Record) -> dict[str, dict[str, str]]:
+    """Return where and with what a run was made: title -> name -> value."""
+    titles = {"cloud ": "Clouds and accounts", "warning ": "Unsafe by the user's wish",
+              "setting ": "Settings of the run", "": "Versions and machine"}  # fmt: skip
+    parts: dict[str, dict[str, str]] = {title: {} for title in titles.values()}
+    for name, value in record.environment.items():
+        prefix = next(prefix for prefix in titles if name.startswith(prefix))
+        parts[titles[prefix]][name.removeprefix(prefix)] = value
+    return {title: facts for title, facts in parts.items() if facts}

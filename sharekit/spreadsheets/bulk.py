@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, Protocol
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,10 @@ class UnknownLayoutError(Exception):
     """The workbook does not look as xlsxwriter writes it today."""
 
 
+#: Row and column of a cell, from 0 -> the place it leads to, as in ``'Rows (2)'!A17``.
+Links = Mapping[tuple[int, int], str]
+
+
 @dataclass(frozen=True)
 class Look:
     """How a column's cells look: in general, and where they hold one of some words."""
@@ -64,11 +69,15 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class LongSheet:
-    """Rows (from row 2 on) for a sheet that holds its header only; ``position`` counts from 1."""
+    """Rows (from row 2 on) for a sheet that holds its header only; ``position`` counts from 1.
+
+    ``links`` are cells (row and column from 0) that lead to another place of the workbook.
+    """
 
     position: int
     columns: Sequence[pa.ChunkedArray]
     looks: Sequence[Look]
+    links: Links = field(default_factory=dict)
 
     @property
     def part(self) -> str:
@@ -114,7 +123,13 @@ def make(path: Path, lay_out: Layout) -> None:
 
 
 def put(
-    sheet: Worksheet, position: int, frame: pd.DataFrame, looks: Sequence[Look], *, later: bool
+    sheet: Worksheet,
+    position: int,
+    frame: pd.DataFrame,
+    looks: Sequence[Look],
+    links: Links | None = None,
+    *,
+    later: bool,
 ) -> list[LongSheet]:
     """Put a frame below the header of a sheet: ``later``, as what is returned, or cell by cell.
 
@@ -128,26 +143,37 @@ def put(
         Text, written as text cells (``""``: no cell), and ``int64``, written as numbers.
     looks : sequence of Look
         One for each column.
+    links : mapping, optional
+        Cells that lead to another place of the workbook.
     """
     if not later or frame.empty:
-        put_cells(sheet, frame, looks)
+        put_cells(sheet, frame, looks, links=links)
         return []
     for row in range(max((len(look.formats) for look in looks), default=0)):
         for place, look in enumerate(looks):
             if row < len(look.formats):
                 sheet.write_blank(row + 1, place, None, look.formats[row])
     columns = [_column(frame.iloc[:, place]) for place in range(frame.shape[1])]
-    return [LongSheet(position, columns, looks)]
+    return [LongSheet(position, columns, looks, links or {})]
 
 
-def put_cells(sheet: Worksheet, frame: pd.DataFrame, looks: Sequence[Look], top: int = 0) -> None:
+def put_cells(
+    sheet: Worksheet,
+    frame: pd.DataFrame,
+    looks: Sequence[Look],
+    top: int = 0,
+    links: Links | None = None,
+) -> None:
     """Write a frame cell by cell below row ``top`` (0 is the first)."""
+    links = links or {}
     columns = [frame.iloc[:, place].tolist() for place in range(frame.shape[1])]
     numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
     writers = [sheet.write_number if is_number else sheet.write_string for is_number in numeric]
     # In its constant-memory mode xlsxwriter wants one row after the other.
     for row, cells in enumerate(zip(*columns, strict=True), start=top + 1):
         for number, (cell, write, look) in enumerate(zip(cells, writers, looks, strict=True)):
+            if (row, number) in links:
+                sheet.write_url(row, number, f"internal:{links[row, number]}", string="–")
             if cell != "":
                 write(row, number, cell, look.words.get(cell, look.usual))
 
@@ -194,7 +220,21 @@ def _write(stream: IO[bytes], text: str, sheet: LongSheet) -> None:
     stream.write(before.encode())
     for piece in _rows(sheet, styles):
         stream.write(piece)
-    stream.write(layout["tail"].encode())
+    stream.write(_linked(layout["tail"], sheet).encode())
+
+
+def _linked(tail: str, sheet: LongSheet) -> str:
+    """Return the end of a sheet's XML with its links, which stand before the page's margins."""
+    if not sheet.links:
+        return tail
+    rest, margins, end = tail.partition("<pageMargins")
+    if not margins or "<hyperlinks" in rest or "<printOptions" in rest:
+        raise UnknownLayoutError(sheet.part)
+    lines = [
+        f'<hyperlink ref="{column_letter(column)}{row + 1}" location={quoteattr(place)}/>'
+        for (row, column), place in sheet.links.items()
+    ]
+    return f"{rest}<hyperlinks>{''.join(lines)}</hyperlinks>{margins}{end}"
 
 
 def _rows(sheet: LongSheet, styles: Sequence[Sequence[int]]) -> Iterator[memoryview]:
