@@ -73,7 +73,7 @@ _TABLE = (
     ("undo-pending", "error", "rows", "was pending before, and no call brings a share back to that", "Decide it anew, or let the owner share the image once more."),
     # with a cloud
     ("undo-moved", "error", "cloud", "is no longer as the run left it, so it is not undone", "Find out who changed it, then plan what it should be."),
-    ("no-credentials", "error", "cloud", "no cloud was named that gives access to this project", "Name the project's entry in clouds.yaml too."),
+    ("no-credentials", "error", "cloud", "no cloud was named that gives access to this project", "Name the project's entry in clouds.yaml too, or an account for all of them (projects: all)."),
     ("not-shared", "error", "cloud", "unknown to the cloud, or not shared with this project", "Ask the owner whether the image still exists and is shared."),
     ("own-image", "error", "cloud", "the project owns the image itself", "Remove the row: only other projects' images are accepted or rejected."),
     ("region-differs", "error", "cloud", "the cloud is in another region", "Name the cloud of that region; shares stay within one."),

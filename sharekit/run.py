@@ -125,7 +125,7 @@ def status(ledger: Plan | str | PathLike[str]) -> Run:
 def clouds_of(path: str | PathLike[str]) -> list[str]:
     """The names of the clouds that the plan was made with, as clouds.yaml calls them."""
     seen = load(path).findings.snapshot
-    return [] if seen is None else [str(name) for name in seen.projects["cloud"]]
+    return [] if seen is None else [str(name) for name in seen.projects["cloud"].unique()]
 
 
 def load_run(book: Ledger, plan: Plan | None = None, history: History | None = None) -> Run:

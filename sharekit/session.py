@@ -224,7 +224,7 @@ class Review(View):
         seen = self.plan.findings.snapshot
         if seen is None:
             raise UsageError(f"{self.path} was planned without a cloud: name one to submit.")
-        return connect(*map(str, seen.projects["cloud"]))
+        return connect(*map(str, seen.projects["cloud"].unique()))
 
     def _must_decide(self) -> None:
         if why := self.read_only if self._sat else self.claim():

@@ -64,6 +64,7 @@ def take(
     """
     at = now()
     asked = shares[["project_id", "image_id"]].drop_duplicates()
+    clouds = clouds.within(asked["project_id"].unique())
     wanted = {
         str(project): set(group)
         for project, group in asked.groupby("project_id")["image_id"]

@@ -24,6 +24,7 @@ from sharekit.cli import main
 from sharekit.clouds import pace, regions, signing
 from sharekit.errors import CloudError, SharekitError, SignInError, UsageError
 from sharekit.ledger import Ledger
+from sharekit.run import clouds_of
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Key
 from tests.conftest import FAST, World
@@ -170,6 +171,76 @@ def test_regions_know_their_provider() -> None:
     assert regions.known("ap-southeast-1", "iam.ap-southeast-1.myhuaweicloud.com")
     assert not regions.known("eu-de", "keystone.myhuaweicloud.com")
     assert not regions.known("RegionOne")
+
+
+# -- one account, several projects ---------------------------------------------------------------
+def one_account(w: World, **changes: Any) -> dict[str, Any]:
+    """The entry of an account for no project in particular."""
+    first = next(iter(yaml.safe_load(w.config.read_text())["clouds"].values()))
+    auth = {k: v for k, v in first["auth"].items() if not k.startswith("project")}
+    return first | {"auth": auth, "sharekit": {"projects": "all"}} | changes
+
+
+def sign_ins(w: World) -> int:
+    """How often anybody has signed in to the cloud."""
+    return int(w.cloud.state()["requests"].get("POST /v3/auth/tokens", 0))
+
+
+def test_one_account_for_all_projects_of_a_workbook(world: Make) -> None:
+    """One entry gives access to all projects of its account; only those named are signed in to."""
+    w = world(rows=40)
+    config = written(w.folder, mine=one_account(w))
+    clouds = sharekit.connect(config_file=config)
+    assert (sign_ins(w), len(clouds)) == (1, len(w.cloud.seed.projects))
+    inventory = sharekit.read_inventory(w.shares)
+    named = set(inventory.rows["project_id"])
+    findings = sharekit.check(inventory, clouds)
+    assert sign_ins(w) == 1 + len(named) < 1 + len(clouds)
+    assert findings.snapshot is not None
+    assert set(findings.snapshot.projects["project_id"]) == named
+    plan = sharekit.plan(findings, w.folder / "run.ledger")
+    assert clouds_of(plan.path) == ["mine"]
+    sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+    again = sharekit.connect("mine", config_file=config)
+    run = sharekit.submit(plan, again, settings=FAST)
+    assert run.counts["confirmed"] == len(inventory)
+    assert {c for _, c in w.changed_shares()} == named
+    assert "1 project not signed in to yet" in repr(again)
+
+
+def test_projects_by_name_and_without_a_role(keys: tuple[World, Key, Key]) -> None:
+    """Projects can be named, for access keys too; one that the account lacks is a finding."""
+    w, key, _ = keys
+    first, second, *_ = (p.id for p in w.cloud.seed.projects)
+    inventory = sharekit.read_inventory(w.shares)
+    by_password = one_account(w, sharekit={"projects": [first]})
+    signed = by_key(w, key, sharekit={"projects": [first, second]})
+    for entry_, covered in ((by_password, {first}), (signed, {first, second})):
+        clouds = sharekit.connect("mine", config_file=written(w.folder, mine=entry_))
+        findings = sharekit.check(inventory, clouds)
+        lacking = findings.frame[findings.frame["rule"] == "no-credentials"]["value"]
+        assert set(lacking) == set(inventory.rows["project_id"]) - covered
+        assert set(findings.rows.loc[findings.rows["before"] != "", "project_id"]) == covered
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"sharekit": {"projects": "some"}}, "write `all`, or project IDs"),
+     ({"auth": {"application_credential_id": "i", "application_credential_secret": "s",
+                "auth_url": "http://127.0.0.1:1/v3"}, "auth_type": "v3applicationcredential"},
+      "belongs to one project"),
+     ({"ak": "A", "sk": "S", "project_id": PROJECT}, "cannot ask for its projects")],
+    ids=["word", "application credential", "access key"],
+)  # fmt: skip
+def test_account_that_cannot_have_several(world: Make, changes: Any, says: str) -> None:
+    """What makes no sense for an account of several projects is said before anything is sent."""
+    w = world(rows=1)
+    twice = {name: one_account(w) for name in ("mine", "other")}
+    with pytest.raises(UsageError, match=says):
+        sharekit.connect(config_file=written(w.folder, mine=one_account(w, **changes)))
+    config = written(w.folder, **twice)
+    with pytest.raises(UsageError, match="same project"):
+        sharekit.connect(config_file=config)
 
 
 # -- settings ------------------------------------------------------------------------------------

@@ -43,12 +43,14 @@ class Road:
     folder: Path
     accounts: list[Account]
     reports: tuple[str, ...] = ("outcomes.csv",)
+    entries: dict[str, object] | None = None
 
     def config(self) -> Path:
         """A clouds.yaml with an entry for each account."""
         path = self.folder / "clouds.yaml"
         entries = {f"cloud-{n}": account for n, account in enumerate(self.accounts)}
-        path.write_text(self.cloud.clouds_yaml(**entries))
+        text = self.cloud.clouds_yaml(**entries)
+        path.write_text(yaml.safe_dump({"clouds": self.entries}) if self.entries else text)
         return path
 
     def approved(self, shares: Shares) -> sharekit.Plan:
@@ -158,6 +160,23 @@ def test_application_credential(road: Road) -> None:
     entry = {"auth_type": "v3applicationcredential", "auth": auth}
     config.write_text(yaml.safe_dump({"clouds": {"robot": entry}}))
     assert list(sharekit.connect("robot", config_file=config)) == [account.project_id]
+
+
+def test_one_account_with_several_projects(road: Road) -> None:
+    """An account for no project in particular goes the road for all of its projects at once."""
+    cloud, (account,) = road.cloud, road.accounts
+    second = cloud.account(user=account)
+    owner = cloud.account()
+    images = cloud.share_many(owner, 3, account, second)
+    road.accounts = [account, second]
+    auth = account.auth(cloud.auth_url)
+    del auth["project_id"]
+    entry = {"auth": auth, "sharekit": {"projects": "all"}}
+    road.entries = {"mine": entry}
+    shares = [(i, p, "accepted") for i in images for p in (account.project_id, second.project_id)]
+    rows = road.submit(road.approved([*shares, (images[0], owner.project_id, "accepted")]))
+    assert rows["outcome"].tolist() == ["confirmed"] * 6 + ["blocked"]
+    assert rows["code"].iloc[-1] == "no-credentials"
 
 
 def test_variables(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:

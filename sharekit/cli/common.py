@@ -48,9 +48,9 @@ def connect(names: Sequence[str], clouds_yaml: Path | None) -> sharekit.Clouds:
     """Sign in, and say what is less safe than it should be."""
     with console.busy("Signing in"):
         signed_in = sharekit.connect(*names, config_file=clouds_yaml)
-    for cloud in signed_in.values():
-        for warning in cloud.warnings:
-            console.say(f"Warning: {cloud.name}: {warning}.")
+    for name, warnings in signed_in.warnings.items():
+        for warning in warnings:
+            console.say(f"Warning: {name}: {warning}.")
     return signed_in
 
 

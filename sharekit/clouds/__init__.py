@@ -5,7 +5,8 @@ Nothing outside this package speaks HTTP, and nothing inside it knows DataFrames
 
 from __future__ import annotations
 
-from .cloud import Answer, Cloud, Clouds, ImageShare, JobState, Member, Vault
+from .cloud import Answer, Cloud, ImageShare, JobState, Member, Vault
+from .clouds import Clouds
 from .session import connect
 from .wishes import Wishes
 

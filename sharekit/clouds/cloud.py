@@ -268,26 +268,6 @@ class Cloud:
         return state
 
 
-class Clouds(Mapping[str, Cloud]):
-    """The clouds of a run, by project ID: ``clouds[project_id]``."""
-
-    def __init__(self, clouds: Mapping[str, Cloud]) -> None:
-        self._clouds = dict(clouds)
-
-    def __getitem__(self, project_id: str) -> Cloud:
-        return self._clouds[project_id]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._clouds)
-
-    def __len__(self) -> int:
-        return len(self._clouds)
-
-    def __repr__(self) -> str:
-        names = ", ".join(f"{c.name} ({c.project_id})" for c in self._clouds.values())
-        return f"Clouds({names})"
-
-
 def batch_request(chunk: Mapping[str, Any], base: str) -> tuple[str, str, dict[str, Any]]:
     """Return the one batch request for a chunk (IMS-members: all images share the rest).
 

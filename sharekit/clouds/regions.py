@@ -48,3 +48,13 @@ def known(region: str, identity_host: str = "") -> dict[str, str]:
         return {}
     ims = f"https://ims.{region}.{domain}"
     return {"ims": ims, "image": ims, "cbr": f"https://cbr.{region}.{domain}/v3/{{project_id}}"}
+
+
+def of_project(name: str) -> str:
+    """Return the region that a project's name begins with, "" if it is none known.
+
+    >>> of_project("eu-de_payments"), of_project("eu-de"), of_project("europe")
+    ('eu-de', 'eu-de', '')
+    """
+    region = name.partition("_")[0]
+    return region if region in DOMAINS else ""

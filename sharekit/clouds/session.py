@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,19 +21,25 @@ from openstack.config.loader import SECURE_FILES, OpenStackConfig
 
 from .. import __version__
 from ..errors import CloudError, SignInError, UsageError
-from .cloud import Cloud, Clouds
+from .cloud import Cloud
+from .clouds import Clouds
 from .endpoints import endpoints, is_loopback
 from .pace import Paces
+from .projects import projects_of
 from .signing import Key, Signature, key_of, wanted
 from .transport import Transport
 from .wishes import Wishes
 
 #: What an entry with an access key has in common with others.
+_READING = threading.Lock()
 _NOT_AUTH = frozenset("region_name verify insecure cacert cert key api_timeout sharekit".split())
 
 
 def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clouds:
-    """Sign in to one or more clouds, each giving access to one project.
+    """Sign in to one or more clouds, each giving access to one project, or offering several.
+
+    An entry with ``sharekit: {projects: all}`` offers every project in which its account has a
+    role, and ``projects: [ID, …]`` those; each is signed in to when it is needed.
 
     Parameters
     ----------
@@ -63,16 +71,60 @@ def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clou
     """
     config = _config(config_file)
     clouds: dict[str, Cloud] = {}
+    offers: dict[str, Callable[[], Cloud]] = {}
+    warned: dict[str, tuple[str, ...]] = {}
     paces = Paces()
     if not names:
         names = ("envvars",) if config_file is None else tuple(_entries(Path(config_file)))
     for name in names:
-        cloud = _cloud(config, name, paces)
-        if cloud.project_id in clouds:
-            other = clouds[cloud.project_id].name
-            raise UsageError(f"{other} and {name} lead to the same project: name only one.")
-        clouds[cloud.project_id] = cloud
-    return Clouds(clouds)
+        if several := _several(config, name):
+            projects, warned[name] = several
+            _once(offers, projects, name, names)
+            offers |= {p: partial(_cloud, config, name, paces, p) for p in projects}
+        else:
+            cloud = _cloud(config, name, paces)
+            _once(clouds, [cloud.project_id], name, names)
+            clouds[cloud.project_id], warned[name] = cloud, cloud.warnings
+    return Clouds(clouds, offers, warned)
+
+
+def _once(
+    there: Collection[str], projects: Collection[str], name: str, names: Collection[str]
+) -> None:
+    if twice := sorted(set(there) & set(projects)):
+        others = ", ".join(other for other in names if other != name) or name
+        raise UsageError(
+            f"{others} and {name} lead to the same project {twice[0]}: name only one of them."
+        )
+
+
+def _several(config: OpenStackConfig, name: str) -> tuple[list[str], tuple[str, ...]] | None:
+    """Return the projects that an entry offers, if its account has several, and its warnings."""
+    region, key, auth = _region(config, name)
+    settings: Mapping[str, Any] = region.config
+    wishes = Wishes.of(settings.get("sharekit"), name)
+    if not wishes.projects:
+        return None
+    if "application_credential" in " ".join([*auth, str(settings.get("auth_type"))]):
+        raise UsageError(
+            f"{name}: an application credential belongs to one project; take `projects` out of its "
+            "entry in clouds.yaml."
+        )
+    url = str(auth.get("auth_url") or "")
+    warned = tuple(_warned(settings, wishes, url, name))
+    if wishes.projects != ("all",):
+        return list(wishes.projects), warned
+    if key is not None:
+        raise UsageError(
+            f"{name}: an access key cannot ask for its projects; name them in clouds.yaml, as in "
+            "`projects: [ID, ID]`."
+        )
+    session = region.get_session()
+    _make_room(session, wishes)
+    _greet(session, url, name)
+    transport = Transport(session, name, (wishes.connect_timeout, wishes.read_timeout))
+    transport.token()
+    return projects_of(session, region.region_name or "", name), warned
 
 
 def _config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
@@ -123,8 +175,8 @@ def _fault(error: Exception) -> str:
     return "it is not YAML text"
 
 
-def _cloud(config: OpenStackConfig, name: str, paces: Paces) -> Cloud:
-    region, key, auth = _region(config, name)
+def _cloud(config: OpenStackConfig, name: str, paces: Paces, project_id: str = "") -> Cloud:
+    region, key, auth = _region(config, name, project_id)
     settings: Mapping[str, Any] = region.config
     wishes = Wishes.of(settings.get("sharekit"), name)
     warned = _warned(settings, wishes, str(auth.get("auth_url") or ""), name)
@@ -164,9 +216,19 @@ def _cloud(config: OpenStackConfig, name: str, paces: Paces) -> Cloud:
 
 
 def _region(
-    config: OpenStackConfig, name: str
+    config: OpenStackConfig, name: str, project_id: str = ""
 ) -> tuple[CloudRegion, Key | None, Mapping[str, Any]]:
-    """Return what openstacksdk makes of an entry, its access key, if any, and who signs in."""
+    """Return what openstacksdk makes of an entry, its access key, if any, and who signs in.
+
+    A ``project_id`` stands in place of the entry's own.
+    """
+    with _READING:
+        return _region_of(config, name, {"project_id": project_id} if project_id else {})
+
+
+def _region_of(
+    config: OpenStackConfig, name: str, scope: Mapping[str, str]
+) -> tuple[CloudRegion, Key | None, Mapping[str, Any]]:
     known = sorted(set(config.get_cloud_names()) - {"defaults"})
     if name == "envvars" and name not in known:
         raise SignInError("No cloud is named, and no OS_* variables are set: name one of yours.")
@@ -174,7 +236,7 @@ def _region(
         where = ", ".join(known) or "none; is there a clouds.yaml where it is looked for?"
         raise SignInError(f"There is no cloud {name!r} in clouds.yaml; it has: {where}.")
     entry = config.cloud_config["clouds"].get(name) or {}
-    auth = {**entry, **(entry.get("auth") or {})}
+    auth = {**entry, **(entry.get("auth") or {}), **scope}
     key = key_of(entry, name) if wanted(entry) else None
     if key:
         # To openstacksdk this is a cloud without sign-in, of which it knows neither key nor user.
@@ -183,10 +245,13 @@ def _region(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            region = config.get_one(cloud=name)
+            region = config.get_one(cloud=name, auth=None if key or not scope else dict(scope))
     except (sdk.ConfigException, ksa.ClientException) as error:
         why = " ".join(str(error).split()).rstrip(".")
         raise SignInError(f"Cloud {name}: {why}. Correct its entry in clouds.yaml.") from None
+    finally:
+        if key:
+            config.cloud_config["clouds"][name] = entry
     return region, key, auth if key else region.config.get("auth") or {}
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from re import fullmatch
 from typing import Any
 
+from .. import spec
 from ..errors import UsageError
 
 APIS = ("auto", "batch", "native")
@@ -36,6 +38,9 @@ class Wishes:
         default 50, and none on this machine. No cloud says what it allows.
     insecure_http : bool
         Send credentials without TLS to other machines too.
+    projects : tuple of str
+        Give access to several projects by one account: ``all`` in which it has a role, or those
+        with these IDs. Without it, an entry is for one project.
 
     Examples
     --------
@@ -51,6 +56,7 @@ class Wishes:
     connections: int = 64
     rate: float = math.nan
     insecure_http: bool = False
+    projects: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, said: object, name: str) -> Wishes:
@@ -87,6 +93,8 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
                 f"{value!r}."
             )
         return value
+    if key == "projects":
+        return _projects(value, name)
     # openstacksdk has made text of whatever stood in the file.
     text = str(value).lower()
     if isinstance(default, bool):
@@ -98,6 +106,16 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
         if math.isfinite(number) and number >= least and (number > 0 or key == "rate"):
             return int(number) if key in _WHOLE else number
     raise UsageError(f"{name}: {key} cannot be {value!r}; correct it in clouds.yaml.")
+
+
+def _projects(value: Any, name: str) -> tuple[str, ...]:
+    words = [str(v) for v in value] if isinstance(value, list | tuple) else str(value).split(",")
+    found = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
+    if found == ("all",) or (found and all(fullmatch(spec.PROJECT, one) for one in found)):
+        return found
+    raise UsageError(
+        f"{name}: projects cannot be {value!r}; write `all`, or project IDs, into clouds.yaml."
+    )
 
 
 def _number(text: str) -> float:

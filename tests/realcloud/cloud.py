@@ -122,16 +122,20 @@ class RealCloud:
             log.close()
 
     # -- people ---------------------------------------------------------------------------------
-    def account(self, role: str = "member", project_id: str = "") -> Account:
-        """Make a user with a role in a new project, or in one that exists."""
+    def account(
+        self, role: str = "member", project_id: str = "", user: Account | None = None
+    ) -> Account:
+        """Make a user with a role in a new project, or either of one that exists."""
         identity, name = self.admin.identity, f"u-{uuid.uuid4().hex[:10]}"
         project_id = project_id or identity.create_project(name=f"p-{name}", domain_id="default").id
-        password = uuid.uuid4().hex
-        user = identity.create_user(name=name, password=password, domain_id="default")
+        if user is None:
+            user = Account(name, uuid.uuid4().hex, project_id)
+            identity.create_user(name=name, password=user.password, domain_id="default")
         if role:
             found = identity.find_role(role, ignore_missing=False)
-            identity.assign_project_role_to_user(project_id, user.id, found.id)
-        return Account(name, password, project_id)
+            known = identity.find_user(user.name, ignore_missing=False)
+            identity.assign_project_role_to_user(project_id, known.id, found.id)
+        return Account(user.name, user.password, project_id)
 
     def revoke_tokens(self, account: Account) -> None:
         """End every token of a user, as setting a password does (here to the same one)."""

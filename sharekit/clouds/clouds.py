@@ -1,0 +1,83 @@
+"""The clouds of a run, by project; what an account offers is signed in to when it is needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from .cloud import Cloud
+
+_SIGN_INS = 8
+
+
+class Clouds(Mapping[str, Cloud]):
+    """The clouds of a run, by project ID: ``clouds[project_id]``.
+
+    An account with several projects offers all of them, and only looking one up signs in to it;
+    going through :meth:`values` or :meth:`items` signs in to every one.
+
+    Parameters
+    ----------
+    clouds : mapping
+        Projects that are signed in to.
+    offers : mapping, optional
+        For further projects, what signs in to them.
+    warnings : mapping, optional
+        Names of entries and what is less safe there than it should be.
+
+    Examples
+    --------
+    >>> clouds = Clouds({}, {"p": lambda: None})
+    >>> "p" in clouds, len(clouds), clouds
+    (True, 1, Clouds(1 project not signed in to yet))
+    """
+
+    def __init__(
+        self,
+        clouds: Mapping[str, Cloud],
+        offers: Mapping[str, Callable[[], Cloud]] | None = None,
+        warnings: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self._clouds = dict(clouds)
+        self._offers = {p: make for p, make in (offers or {}).items() if p not in clouds}
+        self._locks = {project: threading.Lock() for project in self._offers}
+        self.warnings = dict(warnings or {})
+
+    def __getitem__(self, project_id: str) -> Cloud:
+        found = self._clouds.get(project_id)
+        if found is not None:
+            return found
+        make = self._offers[project_id]
+        with self._locks[project_id]:
+            if project_id not in self._clouds:
+                self._clouds[project_id] = make()
+        return self._clouds[project_id]
+
+    def __contains__(self, project_id: object) -> bool:
+        return project_id in self._clouds or project_id in self._offers
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys([*self._clouds, *self._offers])
+
+    def __len__(self) -> int:
+        return len(self._clouds.keys() | self._offers.keys())
+
+    def within(self, projects: Iterable[str]) -> Clouds:
+        """Return the clouds that are signed in to, and of the others those of some projects.
+
+        Raises
+        ------
+        CloudError
+            If the sign-in to one of them fails.
+        """
+        wanted = [p for p in dict.fromkeys(projects) if p in self._offers]
+        with ThreadPoolExecutor(_SIGN_INS) as pool:
+            list(pool.map(self.__getitem__, wanted))
+        return Clouds(self._clouds, warnings=self.warnings)
+
+    def __repr__(self) -> str:
+        told = [f"{c.name} ({c.project_id})" for c in self._clouds.values()]
+        if waiting := len(self) - len(self._clouds):
+            told.append(f"{waiting} project{'s'[: waiting > 1]} not signed in to yet")
+        return f"Clouds({', '.join(told)})"
