@@ -198,7 +198,6 @@ def require(book: Ledger, fingerprint: str, demand: Demand | None = None) -> lis
     ApprovalError
         If there are fewer than demanded.
     """
-    demand = demand or Demand()
     given = approvals_of(book, fingerprint)
     if not given and (earlier := book.last("approved")) is not None:
         raise ApprovalError(
@@ -210,16 +209,30 @@ def require(book: Ledger, fingerprint: str, demand: Demand | None = None) -> lis
             f"{book.path}: the plan is not approved, so nothing is sent. Approve it by its "
             f"fingerprint {fingerprint[:12]}."
         )
-    faults = dict(unsigned(book, fingerprint, demand.signers)) if demand.signers else {}
-    good = [approval for approval in given if approval.at not in faults]
-    missing = max(demand.reviewers, 1) - len({yes.reviewer.casefold() for yes in good})
-    if missing > 0:
-        told = "".join(f" The approval {what}." for what in faults.values())
-        raise ApprovalError(
-            f"{book.path}: {missing} more {'reviewer' if missing == 1 else 'reviewers'} must "
-            f"approve it{' with a signature' if demand.signers else ''}, so nothing is sent.{told}"
-        )
-    return good
+    if lack := missing(book, fingerprint, demand):
+        raise ApprovalError(f"{book.path}: {lack}")
+    faults = _faults(book, fingerprint, demand)
+    return [approval for approval in given if approval.at not in faults]
+
+
+def missing(book: Ledger, fingerprint: str, demand: Demand | None = None) -> str:
+    """Who has still to approve a fingerprint, in one sentence, or ``""`` if it is enough."""
+    demand = demand or Demand()
+    faults = _faults(book, fingerprint, demand)
+    good = {y.reviewer.casefold() for y in approvals_of(book, fingerprint) if y.at not in faults}
+    lack = max(demand.reviewers, 1) - len(good)
+    if lack <= 0:
+        return ""
+    told = "".join(f" The approval {what}." for what in faults.values())
+    return (
+        f"{lack} more {'reviewer' if lack == 1 else 'reviewers'} must approve it"
+        f"{' with a signature' if demand.signers else ''}, so nothing is sent.{told}"
+    )
+
+
+def _faults(book: Ledger, fingerprint: str, demand: Demand | None) -> dict[str, str]:
+    signers = demand.signers if demand else None
+    return dict(unsigned(book, fingerprint, signers)) if signers else {}
 
 
 def unsigned(

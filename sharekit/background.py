@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from .approval import Demand
 from .clouds import Clouds
 from .errors import SharekitError, UsageError
 from .execution import Progress, submit
@@ -40,13 +41,14 @@ class Submission:
     """
 
     def __init__(
-        self, path: Path, clouds: Callable[[], Clouds], settings: Settings | None = None
-    ) -> None:
+        self, path: Path, clouds: Callable[[], Clouds], settings: Settings | None = None,
+        demand: Demand | None = None,
+    ) -> None:  # fmt: skip
         self.path = Path(path).absolute()
         self.progress: Progress | None = None
         self.run: Run | None = None
         self.error = ""
-        self._clouds, self._settings = clouds, settings
+        self._clouds, self._settings, self._demand = clouds, settings, demand
         self._stop, self._pause = threading.Event(), threading.Event()
         self._ended = threading.Event()
         self._listeners: list[Callable[[Submission], None]] = []
@@ -92,7 +94,10 @@ class Submission:
         self._pause.clear()
 
     def cancel(self) -> None:
-        """Begin nothing more, bring to its end what is under way, read back, and end."""
+        """Begin nothing more, await the answers to what was sent, read back, and end.
+
+        Jobs that still run in the cloud are left to the next call, which follows them.
+        """
         self._stop.set()
 
     def wait(self, seconds: float | None = None) -> Run:
@@ -113,7 +118,7 @@ class Submission:
         try:
             self.run = submit(
                 self.path, self._clouds(), settings=self._settings, progress=self._tell,
-                stop=self._stop, pause=self._pause,
+                stop=self._stop, pause=self._pause, demand=self._demand,
             )  # fmt: skip
         except (SharekitError, OSError) as error:
             self.error = str(error)

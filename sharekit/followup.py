@@ -6,6 +6,7 @@ rows keep their addresses in the first input, and the new ledger names the first
 
 from __future__ import annotations
 
+from itertools import count
 from os import PathLike
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pandas as pd
 from . import snapshot, spec
 from .checks import check
 from .clouds import Clouds
-from .errors import PlanError
+from .errors import LedgerError, PlanError
 from .ledger import Ledger
 from .planning import Plan, plan
 from .run import KEY, Run, load_run
@@ -112,6 +113,33 @@ def retry(
     findings = check(inventory, clouds, strict=first.plan.findings.strict)
     origin = {"follows": head, "follows as": f"retry of {Path(run).name}"}
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
+
+
+def next_to(run: str | PathLike[str], kind: str) -> Path:
+    """Where a run that follows goes: ``run-retry.ledger``, or that with a number.
+
+    A ledger that follows on the run as it is now is found again; any other is passed by.
+
+    >>> next_to("run.ledger", "retry").name  # doctest: +SKIP
+    'run-retry.ledger'
+    """
+    path = Path(run)
+    with Ledger.open(path) as book:
+        head = book.head
+    for number in count(1):
+        beside = path.with_name(f"{path.stem}-{kind}{f'-{number}' if number > 1 else ''}.ledger")
+        if not beside.exists() or _follows(beside, head):
+            return beside
+    raise AssertionError
+
+
+def _follows(path: Path, head: str) -> bool:
+    try:
+        with Ledger.open(path, checked=False) as book:
+            first = book.last("created")
+    except LedgerError:
+        return False
+    return first is not None and first.body.get("follows") == head
 
 
 def _read(run: str | PathLike[str]) -> tuple[Run, str]:

@@ -166,6 +166,17 @@ def decisions(book: Ledger) -> pd.DataFrame:
     return both[(both != "").any(axis="columns")].sort_index()
 
 
+def deciders(book: Ledger) -> pd.Series:
+    """Who decided last on each row, by ``row_key``; ``""`` for nobody by name."""
+    names = [
+        pd.Series(str(event.body["reviewer"]), index=step(book, event).index, dtype="str")
+        for event in steps(book)
+    ]
+    both = pd.concat([pd.Series(dtype="str"), *names])
+    last: pd.Series = both[~both.index.duplicated(keep="last")]
+    return last.rename_axis("row_key")
+
+
 def take_sheet(path: Path, sheet: Path, reviewer: str) -> None:
     """Take the decisions of a review workbook, and make the plan anew."""
     with Ledger.open(path, write=True) as book:

@@ -35,6 +35,8 @@ class Query:
         Rows with this rule; ``any`` for rows with one at all.
     changed : bool
         Only rows that a person has decided.
+    by : str
+        Only rows that this person has decided.
     sort : str
         One of :data:`SORTED`, or ``""`` for the input's order.
     descending : bool
@@ -54,8 +56,30 @@ class Query:
     before: str = ""
     finding: str = ""
     changed: bool = False
+    by: str = ""
     sort: str = ""
     descending: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """One page of a table: ``rows``, its ``number`` from 0, and how many there are."""
+
+    rows: pd.DataFrame
+    number: int
+    pages: int
+    found: int
+
+
+def cut(places: Places, number: int, size: int) -> tuple[int, int, Places]:
+    """Return the number of a page that exists, how many there are, and what stands on it.
+
+    >>> cut(np.arange(45), 9, 20)
+    (2, 3, array([40, 41, 42, 43, 44]))
+    """
+    pages = max(1, -(-len(places) // size))
+    number = min(max(number, 0), pages - 1)
+    return number, pages, places[number * size : (number + 1) * size]
 
 
 def select(frame: pd.DataFrame, query: Query) -> Places:
@@ -74,7 +98,7 @@ def select(frame: pd.DataFrame, query: Query) -> Places:
 def _mask(frame: pd.DataFrame, query: Query) -> NDArray[np.bool_] | None:
     exact = {
         "project_id": query.project, "wanted": query.decision, "state": query.state,
-        "before": query.before,
+        "before": query.before, "by": query.by,
     }  # fmt: skip
     masks = [(frame[column] == value).to_numpy() for column, value in exact.items() if value]
     if query.changed:

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import approval, background, reviewing, standing
+from . import approval, background, followup, reviewing, standing
 from .background import Submission
 from .clouds import Clouds, connect
 from .display import table
 from .errors import ApprovalError, PlanError, UsageError
-from .ledger import Ledger
 from .planning import Plan
 from .run import Run
 from .seat import Seat
@@ -52,12 +51,19 @@ class Review(View):
     def __init__(
         self, plan: Plan | str | PathLike[str], clouds: Clouds | None = None, *,
         reviewer: str = "", reasons: bool = True, settings: Settings | None = None,
+        demand: approval.Demand | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(plan)
+        super().__init__(plan, demand)
         self.reviewer, self.reasons, self.settings = reviewer, reasons, settings
         self.submission: Submission | None = background.running(self.path)
         self._clouds, self._seat, self._why_not = clouds, Seat(self.path), ""
         self._sat = False
+
+    @property
+    def going(self) -> bool:
+        """Whether this process is sending it now."""
+        sending = self.submission
+        return sending is not None and sending.state in ("running", "paused", "stopping")
 
     # -- deciding ----------------------------------------------------------------------------------
     @property
@@ -72,6 +78,16 @@ class Review(View):
         self._why_not = self._seat.take()
         self._sat = not self._why_not
         return self._why_not
+
+    def attend(self) -> bool:
+        """Sit down if the seat is free, and look what others wrote; returns whether that is new.
+
+        A page that somebody looks at calls this every few seconds.
+        """
+        before = self.read_only
+        if not self._sat:
+            self.claim()
+        return self.refresh() or self.read_only != before
 
     def release(self) -> None:
         """Let another panel decide."""
@@ -176,10 +192,13 @@ class Review(View):
         UsageError
             It is being submitted already.
         """
-        approval.ensure(self.path)
+        approval.ensure(self.path, self.demand)
         if is_busy(self.path):
             raise UsageError(f"{self.path} is being worked on by another program; nothing is sent.")
-        sending = Submission(self.path, lambda: clouds or self._connect(), self.settings)
+        there = clouds or self._connect
+        sending = Submission(
+            self.path, there if callable(there) else lambda: there, self.settings, self.demand
+        )
         if listener is not None:
             sending.listen(listener)
         sending.start()
@@ -192,17 +211,39 @@ class Review(View):
         Raises
         ------
         ApprovalError
-            The plan is not approved.
+            The plan is not approved, or not by all that have to.
         PlanError
             It is approved and not, or not wholly, sent.
         """
-        approval.ensure(self.path)
+        approval.ensure(self.path, self.demand)
         run = self.status()
         if not run.finished:
             raise PlanError(
                 f"{self.path} is approved and its run is not finished: submit it, then go on here."
             )
         return run
+
+    def retry(self, ledger: str | PathLike[str] | None = None) -> Review:
+        """Plan once more what failed, was contradicted or stayed unknown, and return its review.
+
+        The new run has a ledger of its own, ``NAME-retry.ledger`` beside this one unless it is
+        named. Asked again, the same run gives the same ledger, as long as nothing was added to it.
+
+        Raises
+        ------
+        PlanError
+            The run is not finished, or there is nothing to try again.
+        LedgerError
+            The ledger that was named exists, or cannot be written.
+        """
+        self.result()
+        path = Path(ledger) if ledger else followup.next_to(self.path, "retry")
+        if ledger or not path.exists():
+            followup.retry(self.path, path, self._connect())
+        return Review(
+            path, self._clouds, reviewer=self.reviewer, reasons=self.reasons,
+            settings=self.settings, demand=self.demand,
+        )  # fmt: skip
 
     # -- showing -------------------------------------------------------------------------------
     def __repr__(self) -> str:
@@ -243,8 +284,7 @@ class Review(View):
             )
 
     def _vault_fits(self, keys: Places, vault_id: str) -> Places:
-        rows = self.plan.rows.take(keys)
-        full = rows[rows["whole_image"] == "true"]
+        full = self.plan.rows.take(self.full_images(keys))
         if full.empty:
             raise UsageError("None of these rows is a full-ECS image, so none takes a vault.")
         for project in full["project_id"].unique():
@@ -262,9 +302,10 @@ class Review(View):
                 frame.loc[keys, name] = value.strip()
         for name, values in standing.standing(frame.take(keys)).items():
             frame.loc[keys, name] = values
-        self._found = None
-        with Ledger.open(self.path) as book:
-            self._head = book.head
+        rows = frame.take(keys)
+        said = (rows[["decision", "reason", "vault"]] != "").any(axis="columns")
+        frame.loc[keys, "by"] = said.map({True: self.reviewer.strip(), False: ""}).astype("str")
+        self._forget()
 
 
 def review(
@@ -276,6 +317,7 @@ def review(
     reviewer: str = "",
     reasons: bool = True,
     settings: Settings | None = None,
+    demand: approval.Demand | None = None,
 ) -> Review:
     """Show a plan for review: a panel in a notebook, an Excel sheet, or a frame.
 
@@ -296,6 +338,8 @@ def review(
         Whether a decision against the inventory needs a reason.
     settings : Settings, optional
         For a run that is begun from here.
+    demand : Demand, optional
+        More than one reviewer, or signed approvals; see :class:`sharekit.approval.Demand`.
 
     Raises
     ------
@@ -317,7 +361,7 @@ def review(
         reviewing.take_sheet(path, Path(take), reviewer)
     made = Review(
         plan if take is None else path, clouds, reviewer=reviewer, reasons=reasons,
-        settings=settings,
+        settings=settings, demand=demand,
     )  # fmt: skip
     if out is not None:
         write_review(made.frame, out, fingerprint=made.plan.fingerprint)

@@ -14,24 +14,29 @@ from .cells import statuses
 from .planning import Plan
 from .record import INPUT
 from .reviewing import view
+from .run import Run
+from .selection import Page, cut
 from .vaults import suitable
 
 #: What a share's status is called as a decision.
 WORD: Final = {"accepted": "accept", "rejected": "reject"}
-_STATUS: Final = {word: status for status, word in WORD.items()}
+STATUS: Final = {word: status for status, word in WORD.items()}
 STATES: Final = ("planned", "already", "blocked", "duplicate", "skipped")
 #: States of a row in which a decision alone says what becomes of it.
 _FREE: Final = ("planned", "already", "skipped")
 _VAULT: Final = ["vault_id", "name", "free"]
+_OF_ROW: Final = ["row", "image_id", "project_id", "name", "status", "vault_id"]
+_OF_RUN: Final = ["code", "reason", "before", "claimed", "observed", "last_chunk", "job_id"]
 
 
-def frame(plan: Plan, changes: pd.DataFrame) -> pd.DataFrame:
+def frame(plan: Plan, changes: pd.DataFrame, deciders: pd.Series) -> pd.DataFrame:
     """Every row of a plan with the decisions taken; see :attr:`sharekit.viewing.View.frame`."""
     rows = view(plan)
     rows["asked"] = statuses(plan.findings.inventory.rows["status"])
     for name, source in (("decision", "decision"), ("reason", "reason"), ("vault", "vault_id")):
         rows[name] = pd.Series("", index=rows.index, dtype="str")
         rows.loc[changes.index, name] = changes[source]
+    rows["by"] = deciders.reindex(changes.index).reindex(rows.index).fillna("").astype("str")
     # A few combinations fill all rows: each is looked at once.
     seen = ["decision", "asked", "status", "disposition", "before"]
     code = np.zeros(len(rows), dtype="int64")
@@ -50,15 +55,29 @@ def standing(rows: pd.DataFrame) -> dict[str, pd.Series]:
     may go now is only known when the plan is made anew.
     """
     decision, planned = rows["decision"], rows["disposition"]
-    asked = rows["asked"].map(WORD).fillna("").astype("str")
+    asked = _word(rows["asked"].where(rows["asked"].isin(WORD) | (planned == "planned"), ""))
     wanted = decision.where(decision != "", asked)
-    was = rows["status"].map(WORD).fillna("").astype("str").where(planned != "skipped", "skip")
+    was = _word(rows["status"]).where(planned != "skipped", "skip")
     changed = (wanted != was) & (wanted != "")
     free = changed & planned.isin(_FREE)
     state = planned.mask(changed & (wanted == "skip"), "skipped")
     state = state.mask(free & (wanted != "skip"), "planned")
-    there = rows["before"] == wanted.map(_STATUS)
+    there = rows["before"] == wanted.map(STATUS).fillna(wanted)
     return {"wanted": wanted, "state": state.mask(free & there, "already").astype("str")}
+
+
+def _word(status: pd.Series) -> pd.Series:
+    # A status that is not for a reviewer to give, such as a new share, is its own word.
+    return status.map(WORD).fillna(status).astype("str")
+
+
+def outcomes(run: Run, outcome: str, number: int, size: int) -> Page:
+    """One page of a run's rows with an outcome; see :meth:`sharekit.viewing.View.outcomes`."""
+    places = np.flatnonzero((run.rows["outcome"] == outcome).to_numpy())
+    number, pages, shown = cut(places, number, size)
+    told = run.plan.rows[_OF_ROW].take(shown).join(run.rows[_OF_RUN].take(shown))
+    where = run.plan.findings.inventory.rows[["file", "sheet"]].take(shown).astype("str")
+    return Page(where.join(told), number, pages, len(places))
 
 
 def counts(plan: Plan, by_project: pd.Series) -> dict[str, int]:
@@ -70,6 +89,7 @@ def counts(plan: Plan, by_project: pd.Series) -> dict[str, int]:
         "rows": len(plan.rows),
         "accept": int(planned.get("accept", 0)),
         "reject": int(planned.get("reject", 0)),
+        "other": int(planned.drop(["accept", "reject"], errors="ignore").sum()),
         **{name: int(of_state.get(name, 0)) for name in STATES[1:]},
         "projects": int(by["project_id"].nunique()),
         "images": int(plan.chunks["images"].sum()),

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from . import approval, reviewing, standing
 from .ledger import Ledger
 from .planning import Plan, load_from
 from .run import Run, status
-from .selection import Places, Query, select
-
-
-@dataclass(frozen=True, eq=False)
-class Page:
-    """One page of a review's table: ``rows``, its ``number`` from 0, and how many there are."""
-
-    rows: pd.DataFrame
-    number: int
-    pages: int
-    found: int
+from .selection import Page, Places, Query, cut, select
 
 
 class View:
@@ -35,14 +27,20 @@ class View:
     ----------
     path : Path
         The ledger.
+    demand : Demand
+        How many have to approve it, and whose signatures it takes.
     """
 
-    def __init__(self, plan: Plan | str | PathLike[str]) -> None:
+    def __init__(
+        self, plan: Plan | str | PathLike[str], demand: approval.Demand | None = None
+    ) -> None:
         self.path = plan.path if isinstance(plan, Plan) else Path(plan)
+        self.demand = demand or approval.Demand()
         self._given = plan if isinstance(plan, Plan) else None
         self._found: tuple[Query, Places] | None = None
+        self._run: tuple[str, Run] | None = None
         with Ledger.open(self.path) as book:
-            self._head = book.head
+            self._mark = _mark(book)
 
     # -- what there is ---------------------------------------------------------------------------
     @cached_property
@@ -68,10 +66,12 @@ class View:
 
         ``file, sheet, row, image_id, project_id, status, vault_id, name, owner, before,
         disposition, findings`` as the plan has them; ``asked`` (the inventory's own decision),
-        ``decision, reason, vault`` (the reviewer's), ``wanted`` (accept, reject or skip, as it
-        stands now) and ``state`` (the disposition with these decisions, as far as they alone say).
+        ``decision, reason, vault`` (the reviewer's), ``by`` (who that is), ``wanted`` (accept,
+        reject or skip, as it stands now) and ``state`` (the disposition with these decisions, as
+        far as they alone say).
         """
-        return standing.frame(self.plan, self.changes)
+        with self._looking() as book:
+            return standing.frame(self.plan, self.changes, reviewing.deciders(book))
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -85,25 +85,43 @@ class View:
 
     @property
     def stage(self) -> str:
-        """``deciding, approved, sending`` (begun, and not at its end) or ``finished``."""
-        with Ledger.open(self.path) as book:
+        """Where it stands: ``deciding, approving, approved, sending`` or ``finished``.
+
+        ``approving`` is approved by some, and not by all that have to; ``sending`` is begun, and
+        not at its end.
+        """
+        with self._looking() as book:
             if book.last("finished") is not None:
                 return "finished"
-            if book.last("intent") is not None or book.last("submitting") is not None:
+            if book.last("submitting") is not None:
                 return "sending"
             said = approval.planned(book)["fingerprint"]
-            return "deciding" if approval.approval_of(book, said) is None else "approved"
+            if not approval.approvals_of(book, said):
+                return "deciding"
+            return "approving" if approval.missing(book, said, self.demand) else "approved"
+
+    @property
+    def approvals(self) -> list[approval.Approval]:
+        """Who has approved this very plan; whether that is enough, :attr:`stage` says."""
+        with self._looking() as book:
+            return approval.approvals_of(book, approval.planned(book)["fingerprint"])
+
+    @property
+    def planner(self) -> str:
+        """Who made the plan and so may not approve it; ``""`` if that was not said."""
+        with self._looking() as book:
+            return str(approval.planned(book)["settings"].get("planner", ""))
 
     @property
     def stale(self) -> int:
         """How many steps of deciding the plan does not hold yet; :meth:`remake` takes them in."""
-        with Ledger.open(self.path) as book:
+        with self._looking() as book:
             return approval.stale(book)
 
     @property
     def steps(self) -> int:
         """How many steps :meth:`undo` can take back."""
-        with Ledger.open(self.path) as book:
+        with self._looking() as book:
             return reviewing.steps_of(book)
 
     def page(self, query: Query | None = None, number: int = 0, size: int = 20) -> Page:
@@ -112,10 +130,8 @@ class View:
         >>> review("run.ledger").page(Query(finding="any")).rows  # doctest: +SKIP
         """
         places = self.find(query or Query())
-        pages = max(1, -(-len(places) // size))
-        number = min(max(number, 0), pages - 1)
-        shown = self.frame.take(places[number * size : (number + 1) * size])
-        return Page(shown, number, pages, len(places))
+        number, pages, shown = cut(places, number, size)
+        return Page(self.frame.take(shown), number, pages, len(places))
 
     def find(self, query: Query) -> Places:
         """Positions (and so keys) of the rows that a query finds, in its order; kept until then."""
@@ -127,6 +143,12 @@ class View:
         """All about one row: ``facts``, ``input`` (original columns), ``findings``, ``request``."""
         return standing.row(self.plan, self.frame, key)
 
+    def full_images(self, rows: Sequence[int] | Places) -> Places:
+        """Return those of some rows, by key, whose image is a whole server and so takes a vault."""
+        keys = np.asarray(rows, dtype="int64")
+        whole = (self.plan.rows["whole_image"].take(keys) == "true").to_numpy()
+        return np.asarray(keys[whole], dtype="int64")
+
     def vaults(self, project_id: str) -> pd.DataFrame:
         """Return a project's vaults that can take a full-ECS image: ``vault_id, name, free``."""
         return standing.vaults(self.plan, project_id)
@@ -134,7 +156,8 @@ class View:
     @property
     def phrase(self) -> str:
         """What a person has to write to approve; it holds the number of images."""
-        return f"send {self.counts['images']} images"
+        images = self.counts["images"]
+        return f"send {images} image{'' if images == 1 else 's'}"
 
     # -- what will be sent ---------------------------------------------------------------------
     def requests(self, chunk: int) -> list[dict[str, Any]]:
@@ -151,8 +174,22 @@ class View:
 
     # -- the run -----------------------------------------------------------------------------------
     def status(self) -> Run:
-        """Where the run stands, by its ledger."""
-        return status(self.path)
+        """Where the run stands, by its ledger; read anew when that has changed."""
+        with self._looking() as book:
+            head = book.head
+        if self._run is None or self._run[0] != head:
+            self._run = (head, status(self.path))
+        return self._run[1]
+
+    def outcomes(self, outcome: str, number: int = 0, size: int = 20) -> Page:
+        """Rows of the run with an outcome, a page at a time.
+
+        ``file, sheet, row, image_id, project_id, name, status, vault_id, code, reason, before,
+        claimed, observed, last_chunk, job_id``.
+
+        >>> review("run.ledger").outcomes("contradicted").rows  # doctest: +SKIP
+        """
+        return standing.outcomes(self.status(), outcome, number, size)
 
     def report(self, *paths: str | PathLike[str]) -> list[Path]:
         """Make reports of the run; as :func:`sharekit.report`."""
@@ -162,21 +199,50 @@ class View:
         return report(self.path, *paths)
 
     def refresh(self) -> bool:
-        """Look whether anything else has written into the ledger; returns whether it has."""
-        with Ledger.open(self.path) as book:
-            head = book.head
-        if head == self._head:
+        """Look whether anything else has written into the ledger; returns whether it has.
+
+        What is costly to read is read anew only if that has changed: not while a run goes on.
+        """
+        with self._looking() as book:
+            mark = _mark(book)
+        if mark == self._mark:
             return False
-        self._head = head
-        self._forget("plan", "changes", "frame", "counts", "by_project")
+        known = self._mark
+        names = ["changes"] * (mark.decided != known.decided)
+        names += ["plan"] * (mark.planned != known.planned)
+        self._forget(*names, *(_MADE if names else ()))
         return True
+
+    def _looking(self) -> AbstractContextManager[Ledger]:
+        # Its chain was proved when the review was opened, and is again by whoever writes.
+        return Ledger.open(self.path, checked=False)
 
     def _forget(self, *names: str) -> None:
         for name in names:
             self.__dict__.pop(name, None)
         self._found = None
-        with Ledger.open(self.path) as book:
-            self._head = book.head
+        with self._looking() as book:
+            self._mark = _mark(book)
+
+
+#: What is made of the plan and the changes.
+_MADE = ("frame", "counts", "by_project")
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """How far a ledger was seen: its head, and the numbers of the latest such events."""
+
+    head: str
+    planned: int
+    decided: int
+
+
+def _mark(book: Ledger) -> _Mark:
+    latest = {kind: book.last(kind) for kind in ("planned", "reviewed", "decided", "undone")}
+    seqs = {kind: event.seq if event else 0 for kind, event in latest.items()}
+    planned = seqs.pop("planned")
+    return _Mark(book.head, planned, max(seqs.values()))
 
 
 def _is(plan: Plan, said: Mapping[str, Any], book: Ledger) -> bool:

@@ -200,7 +200,7 @@ def test_by_keyboard(world: Make, chromium: Browser, tmp_path: Path) -> None:
         keys.type("owner unclear")
         tab_to(page, "button", "Skip", back=True)
         keys.press("Enter")
-        panel.get_by_text("1 rows: skip").wait_for()
+        panel.get_by_text("1 row: skip").wait_for()
         found = serious(page)
         tab_to(page, "button", "3 Approve", back=True)
         keys.press("Enter")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +13,8 @@ import pytest
 import sharekit
 from sharekit import reviewing
 from sharekit.ledger import Ledger
-from sharekit.selection import Query
+from sharekit.selection import Page, Query
 from sharekit.session import Review
-from sharekit.viewing import Page
 from sharekit.widgets import Panel, markup, rows
 
 from .conftest import FAST, World
@@ -69,7 +70,7 @@ def test_all_shown_asks_before_it_overwrites(panel: Panel) -> None:
     deciding.scope.value, deciding.reason.value = "shown", "all"
     deciding.reject.click()
     assert deciding.question.layout.display == ""
-    assert "1 of the rows shown" in deciding.asked.html
+    assert "1 of the 60 rows shown" in deciding.asked.html
     assert len(panel.review.changes) == 1
     deciding.leave.click()
     assert len(panel.review.changes) == 1
@@ -144,6 +145,109 @@ def test_the_whole_way_by_its_controls(panel: Panel) -> None:
     assert sharekit.verify(panel.review.path, panel.review.path.parent / "audit.html").intact
 
 
+def test_two_reviewers_are_asked_for_and_shown(world: Make) -> None:
+    """Where two have to approve, the first one's yes is shown, the form stays, and nothing goes."""
+    scene = world(rows=10)
+    demand = sharekit.approval.Demand(reviewers=2)
+    panel = Panel(Review(scene.plan(), scene.connect(), settings=FAST, demand=demand))
+    panel.go(2)
+    assert "2 reviewers have to approve" in panel.approving.told.html
+    for name, stage in (("Ada", "approving"), ("ada ", "approving"), ("Eve <b>", "approved")):
+        panel.approving.name.value, panel.approving.phrase.value = name, panel.review.phrase
+        panel.approving.approve.click()
+        assert panel.review.stage == stage
+        panel.go(3)
+        assert panel.sending.submit.disabled == (stage != "approved")
+        if stage == "approving":
+            panel.sending.submit.click()
+            assert "1 more reviewer must approve" in panel.message.html
+        panel.go(2)
+        assert "<li>Ada" in panel.approving.told.html
+    assert "Eve &lt;b&gt;" in panel.approving.told.html
+    panel.sending.submit.click()
+    assert panel.review.submission is not None
+    assert panel.review.submission.wait(60).finished
+
+
+def test_outcomes_open_and_what_failed_is_planned_anew(world: Make) -> None:
+    """A tile opens its rows; what failed becomes a plan of its own in the same panel, once."""
+    scene = world(rows=60, faults="job_partial=0.3")
+    panel = Panel(Review(scene.approved(chunk_size=5), scene.connect(), settings=FAST))
+    panel.review.submit().wait(60)
+    panel.go(3)
+    failed = panel.review.status().counts["failed"]
+    panel.sending.ended.say("outcome", "failed")
+    assert f"{failed} failed" in panel.sending.rows.html
+    first = panel.review.outcomes("failed").rows.iloc[0]
+    assert first["image_id"] in panel.sending.rows.html
+    assert first["code"] in panel.sending.rows.html
+    panel.sending.ended.say("outcome", "failed")
+    assert panel.sending.rows.html == ""
+    own = panel.box.children
+    assert panel.sending.retry.description == f"Plan {failed} rows anew"
+    panel.sending.retry.click()
+    assert panel.box.children != own
+    again = panel.review.retry()
+    assert again.path.name == "run-retry.ledger"
+    assert len(again.frame) == failed
+    assert panel.review.retry().path == again.path
+    panel.come_back()
+    assert panel.box.children == own
+
+
+def test_a_page_that_is_looked_at_takes_the_seat_and_shows_what_others_write(panel: Panel) -> None:
+    """Making the panel takes nothing; a live page does, and follows what others decide."""
+    code = (
+        "import sys; from sharekit.session import Review; r = Review(sys.argv[1]);"
+        "print(r.claim(), flush=True); sys.stdin.readline();"
+        "print(r.decide([int(sys.argv[2])], 'skip', reason='other'), flush=True); sys.stdin.read()"
+    )
+    (key,) = planned(panel)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(panel.review.path), str(key)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "\n"
+        panel.head.say("here")
+        assert "open in another notebook" in panel.head.html
+        assert panel.deciding.accept.disabled
+        other.stdin.write("\n")
+        other.stdin.flush()
+        assert other.stdout.readline() == "1\n"
+        panel._next_look = 0.0
+        panel.head.say("here")
+        assert panel.review.frame.at[key, "decision"] == "skip"
+        other.kill()
+        other.wait()
+    panel._next_look = 0.0
+    panel.head.say("here")
+    assert not panel.deciding.accept.disabled
+    assert panel.head.beat == 3
+
+
+def test_a_refused_choice_does_not_stay_in_the_page(panel: Panel) -> None:
+    """What was chosen in a row's list and refused is drawn anew as it stands."""
+    before = panel.deciding.grid.turn
+    panel.deciding.grid.say("decide", str(planned(panel)[0]), "reject")
+    assert "write a reason" in panel.message.html
+    assert panel.deciding.grid.turn > before
+
+
+def test_rows_by_who_decided_them(panel: Panel) -> None:
+    """Rows that others decided are not mine."""
+    mine, other = planned(panel, 2)
+    panel.review.decide([mine], "skip", reason="x")
+    reviewing.decide(panel.review.path, [other], decision="skip", reviewer="Eve")
+    panel.go(0)
+    panel.deciding.changed.value = "*"
+    assert "2 rows shown" in panel.deciding.grid.html
+    panel.deciding.changed.value = "Bob"
+    assert "1 rows shown" in panel.deciding.grid.html
+    assert f'data-row="{mine}"' in panel.deciding.grid.html
+
+
 def test_an_approval_can_be_taken_back_in_the_panel(panel: Panel) -> None:
     """Taking it back opens the rows again."""
     panel.review.approve("Ada", panel.review.phrase)
@@ -161,6 +265,11 @@ def test_a_vault_is_offered_and_given(world: Make) -> None:
     key = int(frame.index[frame["findings"].str.contains("vault-missing:")][0])
     panel.deciding.give.click()
     assert "Select full-ECS" in panel.message.html
+    panel.deciding.search.value = str(frame.at[key, "image_id"])
+    panel.deciding.scope.value = "shown"
+    assert "GB free" in panel.deciding.vault.options[0][0]
+    panel.deciding.scope.value = "selected"
+    assert panel.deciding.vault.value == ""
     panel.deciding.grid.say("select", str(key), True)
     label, vault = panel.deciding.vault.options[0]
     assert "GB free" in label
@@ -235,9 +344,6 @@ def test_little_goes_to_the_page(panel: Panel) -> None:
 
 def test_the_shell_needs_no_widgets(tmp_path: Path) -> None:
     """Neither the package nor its command line loads ipywidgets."""
-    import subprocess
-    import sys
-
     code = (
         "import sys, sharekit, sharekit.cli; sharekit.review; "
         "print([m for m in sys.modules if m in ('ipywidgets', 'anywidget', 'IPython')])"

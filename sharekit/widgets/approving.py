@@ -30,35 +30,66 @@ class Approving:
     def update(self) -> None:
         """Show whether the plan can be approved, or is."""
         stage, counts = self.review.stage, self.review.counts
-        may = stage == "deciding" and not self.review.read_only and counts["images"] > 0
-        self.form.layout.display = "" if stage == "deciding" else "none"
-        self.take_back.layout.display = "" if stage == "approved" else "none"
-        self.approve.disabled = not may
+        wanting = stage in ("deciding", "approving")
+        self.form.layout.display = "" if wanting and counts["images"] else "none"
+        self.take_back.layout.display = "" if stage in ("approving", "approved") else "none"
+        self.approve.disabled = not wanting or bool(self.review.read_only)
         self.revoke.disabled = bool(self.review.read_only)
         self.told.html = self._words(stage)
 
     def _words(self, stage: str) -> str:
-        plan, counts = self.review.plan, self.review.counts
+        plan, counts, given = self.review.plan, self.review.counts, self.review.approvals
         mark = f"<p>Fingerprint <code>{visible(plan.fingerprint)}</code></p>"
-        if stage != "deciding":
+        names = "".join(
+            f"<li>{markup.cut(yes.reviewer)}, {visible(yes.at[:19].replace('T', ' '))} UTC"
+            f"{', signed' if yes.signature else ''}"
+            f"{f': “{markup.cut(yes.note)}”' if yes.note else ''}</li>"
+            for yes in given
+        )
+        names = f"<ul>{names}</ul>" if names else ""
+        if stage not in ("deciding", "approving"):
             told = {"approved": "This very plan is approved, and its rows are fixed.",
                     "sending": "This plan is approved, and being sent.",
                     "finished": "This plan was approved and sent."}[stage]  # fmt: skip
-            return f"<h3>Approved</h3>{markup.note(told, 'good')}{mark}"
+            return f"<h3>Approved</h3>{markup.note(told, 'good')}{names}{mark}"
         if not counts["images"]:
             return markup.note("The plan sends nothing, so there is nothing to approve.")
+        other = f", {counts['other']:,} otherwise" if counts["other"] else ""
         return (
-            f"<h3>Approve exactly this plan</h3><p>{counts['images']:,} images in "
-            f"{counts['calls']:,} calls: {counts['accept']:,} accepted, {counts['reject']:,} "
-            f"rejected.</p>{mark}<p>To approve, write <b>{visible(self.review.phrase)}</b> as the "
-            "confirmation.</p>"
+            f"<h3>Approve exactly this plan</h3>{self._needed(stage)}{names}"
+            f"<p>{markup.many(counts['images'], 'image')} in "
+            f"{markup.many(counts['calls'], 'call')}: {counts['accept']:,} accepted, "
+            f"{counts['reject']:,} rejected{other}.</p>{mark}"
+            f"<p>To approve, write <b>{visible(self.review.phrase)}</b> as the confirmation.</p>"
         )
+
+    def _needed(self, stage: str) -> str:
+        demand, lines = self.review.demand, []
+        if planner := self.review.planner:
+            lines.append(f"{planner} made this plan, so somebody else has to approve it.")
+        if demand.reviewers > 1:
+            lines.append(f"{demand.reviewers} reviewers have to approve it, each by name.")
+        if demand.signers:
+            lines.append(
+                "Only signed approvals count: sharekit approve --sign KEY, in a shell; they show "
+                "here by themselves."
+            )
+        if stage == "approving":
+            lines.append("It is not approved by all that have to, so nothing is sent yet.")
+        return "".join(markup.note(line, "calm") for line in lines)
 
     def _approve(self) -> None:
         yes = self.review.approve(self.name.value, self.phrase.value, note=self.note.value)
-        self.phrase.value = ""
+        self.phrase.value = self.note.value = ""
+        if self.review.stage == "approving":
+            self.name.value = ""
+            self.panel.update()
+            self.panel.say(f"{yes.reviewer} approved it. Somebody else has to approve it, too.")
+            return
         self.panel.go(3)
-        self.panel.say(f"{yes.reviewer} approved {yes.images:,} images. Nothing is sent yet.")
+        self.panel.say(
+            f"{yes.reviewer} approved {markup.many(yes.images, 'image')}. Nothing is sent yet."
+        )
 
     def _revoke(self) -> None:
         self.review.revoke(self.note.value)

@@ -13,6 +13,7 @@ from ..rules import RULES
 from ..selection import Query
 from . import markup, rows
 from .live import Live
+from .markup import many
 from .parts import Owner, button, choice, guarded, row, text
 
 _DECISIONS = [("any", ""), ("accept", "accept"), ("reject", "reject"), ("skip", "skip")]
@@ -21,7 +22,11 @@ _STATES = [
     *((s, s) for s in ("planned", "already", "blocked", "duplicate", "skipped")),
 ]
 _SELECTED, _SHOWN = "selected", "shown"
+_NO_VAULT = "select full-ECS images of one project"
 _SIZE = 20
+#: Projects in the list; more are found by the search.
+_PROJECTS = 200
+_ANYONE = "*"
 
 
 class Deciding:
@@ -35,6 +40,7 @@ class Deciding:
         guard = guarded(panel.say)
         self._filter, self._set = guard(self._filtered), guard(self._decide)
         self._redo, self._choose = guard(self._decide_anyway), guard(self._give_vault)
+        self._rescope = guard(self._selection_changed)
         self._back, self._again = guard(self._undo), guard(self._remake)
         self.grid = Live(heard=guard(self._heard))
         self._waiting: str | None = None
@@ -45,20 +51,28 @@ class Deciding:
     # -- building ------------------------------------------------------------------------------
     def _make_filters(self) -> None:
         plan = self.review.plan
-        projects = sorted(set(plan.rows["project_id"].unique()) - {""})
+        sizes = plan.rows["project_id"].value_counts()
+        projects = sorted(set(sizes.index[:_PROJECTS]) - {""})
+        all_of_them = "all" if len(sizes) <= _PROJECTS else f"all (the {_PROJECTS} largest follow)"
         hit = set(plan.findings.frame["rule"].unique())
         rules = [rule for rule in RULES if rule in hit]
         self.search = text("Search", placeholder="ID, name, owner, reason; then Enter")
-        self.project = choice("Project", [("all", ""), *((plain(p)[:60], p) for p in projects)])
+        self.project = choice(
+            "Project", [(all_of_them, ""), *((plain(p)[:60], p) for p in projects)]
+        )
         self.decision = choice("Decision", _DECISIONS, "150px")
         self.state = choice("Row", _STATES, "150px")
         found = [("all rows", ""), ("with a finding", "any"), *((r, r) for r in rules)]
         self.finding = choice("Finding", found)
-        self.changed = ui.Checkbox(
-            description="decided by me", indent=False, layout={"width": "auto"}
-        )
+        states = sorted(set(plan.rows["before"].unique()) - {""})
+        self.before = choice("In the cloud", [("any", ""), *((s, s) for s in states)], "190px")
+        who = [("all rows", ""), ("by anyone", _ANYONE)]
+        if me := self.review.reviewer.strip():
+            who.append((f"by me, {plain(me)[:30]}", me))
+        self.changed = choice("Decided", who, "190px")
         fields = (
-            self.search, self.project, self.decision, self.state, self.finding, self.changed
+            self.search, self.project, self.decision, self.state, self.before, self.finding,
+            self.changed,
         )  # fmt: skip
         for field in fields:
             field.observe(lambda _: self._filter(), "value")
@@ -66,6 +80,7 @@ class Deciding:
 
     def _make_steps(self) -> None:
         self.scope = choice("For", [("selected rows", _SELECTED), ("all shown", _SHOWN)], "180px")
+        self.scope.observe(lambda _: self._rescope(), "value")
         self.reason = text("Reason", "320px", placeholder="needed against the inventory")
         self.accept = button("Accept", lambda: self._set("accept"))
         self.reject = button("Reject", lambda: self._set("reject"))
@@ -73,7 +88,7 @@ class Deciding:
         self.as_planned = button("As planned", lambda: self._set(""), "Take the decision back")
         self.undo = button("Undo", self._back, "Take the last step back")
         self.remake = button("Update the plan", self._again)
-        self.vault = choice("Vault", [("select rows of one project", "")], "340px")
+        self.vault = choice("Vault", [(_NO_VAULT, "")], "340px")
         self.give = button("Set vault", self._choose)
         self.steps = ui.VBox(
             [
@@ -99,12 +114,12 @@ class Deciding:
         fixed = self._fixed
         for one in (self.accept, self.reject, self.skip, self.as_planned):
             one.disabled = fixed
-        self.give.disabled = fixed or not self.selected
+        self.give.disabled = fixed or not (self.selected or self.scope.value == _SHOWN)
         self.undo.disabled = fixed or not self.review.steps
         stale = self.review.stale
         self.remake.disabled = fixed or not stale
         self.remake.description = (
-            f"Update the plan ({stale} steps)" if stale else "Plan is up to date"
+            f"Update the plan ({many(stale, 'step')})" if stale else "Plan is up to date"
         )
 
     def _table(self) -> None:
@@ -162,20 +177,23 @@ class Deciding:
             self.review.decide([int(key)], str(value), reason=self._reason_for(str(value)))
         finally:
             self.panel.update()
+            self.grid.redraw()
 
     def _filtered(self) -> None:
         self.query = replace(
             self.query, text=self.search.value, project=self.project.value,
             decision=self.decision.value, state=self.state.value, finding=self.finding.value,
-            changed=self.changed.value,
+            before=self.before.value, changed=self.changed.value == _ANYONE,
+            by=self.changed.value.strip(_ANYONE),
         )  # fmt: skip
         self.number = 0
+        if self.scope.value == _SHOWN:
+            self._offer_vaults()
         self._table()
 
     def _clear(self) -> None:
         self.search.value = self.project.value = self.decision.value = ""
-        self.state.value = self.finding.value = ""
-        self.changed.value = False
+        self.state.value = self.finding.value = self.before.value = self.changed.value = ""
 
     # -- deciding ------------------------------------------------------------------------------
     def _reason_for(self, decision: str) -> str | None:
@@ -200,8 +218,9 @@ class Deciding:
     def _ask(self, decision: str, explicit: int) -> None:
         self._waiting = decision
         self.asked.html = markup.note(
-            f"{explicit:,} of the rows shown were decided explicitly. They keep their decision "
-            "unless you overwrite them."
+            f"{explicit:,} of the {len(self.review.find(self.query)):,} rows shown were decided "
+            f"explicitly, and keep that unless you overwrite it. Which become "
+            f"“{decision or 'as planned'}”?"
         )
         self.question.layout.display = ""
 
@@ -222,12 +241,14 @@ class Deciding:
 
     def _done(self, count: int, decision: str) -> None:
         self.panel.update()
-        self.panel.say(f"{count:,} rows: {decision or 'as planned'}. Written into the ledger.")
+        self.panel.say(
+            f"{many(count, 'row')}: {decision or 'as planned'}. Written into the ledger."
+        )
 
     def _undo(self) -> None:
         count = self.review.undo()
         self.panel.update()
-        self.panel.say(f"The last step, on {count:,} rows, is taken back.")
+        self.panel.say(f"The last step, on {many(count, 'row')}, is taken back.")
 
     def _remake(self) -> None:
         made = self.review.remake()
@@ -235,13 +256,18 @@ class Deciding:
         self.panel.say(f"The plan is made anew; its fingerprint is {made.fingerprint[:12]}.")
 
     # -- vaults --------------------------------------------------------------------------------
+    def _vault_rows(self) -> list[int]:
+        shown = self.scope.value == _SHOWN
+        rows = self.review.find(self.query) if shown else sorted(self.selected)
+        return [int(key) for key in self.review.full_images(rows)]
+
     def _offer_vaults(self) -> None:
-        keys = sorted(self.selected)
-        projects = set(self.review.frame["project_id"].take(keys)) if keys else set()
+        keys = self._vault_rows()
+        projects = self.review.plan.rows["project_id"].take(keys).unique()
         if len(projects) != 1:
-            self.vault.options = [("select rows of one project", "")]
+            self.vault.options = [(_NO_VAULT, "")]
             return
-        found = self.review.vaults(str(projects.pop()))
+        found = self.review.vaults(str(projects[0]))
         lines = zip(found["name"], found["free"], found["vault_id"], strict=True)
         options = [(f"{plain(name)[:40]}, {_room(free)}", str(one)) for name, free, one in lines]
         self.vault.options = options or [("the project has no suitable vault", "")]
@@ -250,9 +276,16 @@ class Deciding:
         if not self.vault.value:
             self.panel.say("Select full-ECS images of one project, then one of its vaults.", "warn")
             return
-        count = self.review.decide(sorted(self.selected), vault_id=self.vault.value)
+        keys, kept = self._vault_rows(), 0
+        if self.scope.value == _SHOWN:
+            given = self.review.frame["vault"].take(keys) != ""
+            keys, kept = given.index[~given].tolist(), int(given.sum())
+        count = self.review.decide(keys, vault_id=self.vault.value) if keys else 0
         self.panel.update()
-        self.panel.say(f"{count:,} rows have this vault now; update the plan to check them again.")
+        spared = f" {many(kept, 'row')} had one from a reviewer and kept it." if kept else ""
+        self.panel.say(
+            f"{many(count, 'row')} got this vault; update the plan to check again.{spared}"
+        )
 
 
 def _room(free: float) -> str:

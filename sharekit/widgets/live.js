@@ -4,6 +4,10 @@ function speak(model, target, value) {
   model.send({ do: target.dataset.do, key: target.dataset.key ?? "", value });
 }
 
+const PARTS = [
+  ["thead, .sk-rows tbody", "rowgroup"], ["tr", "row"], ["th", "columnheader"], ["td", "cell"],
+];
+
 function render({ model, el }) {
   const body = document.createElement("div");
   el.append(body);
@@ -16,7 +20,12 @@ function render({ model, el }) {
     if (role) body.setAttribute("role", role);
     body.innerHTML = model.get("html");
     for (const id of open) body.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+    for (const table of body.querySelectorAll(".sk-rows")) table.setAttribute("role", "table");
     for (const box of body.querySelectorAll("[data-some]")) box.indeterminate = true;
+    // Laid out as cards on a narrow page, a table still tells its rows and cells.
+    for (const [part, role] of PARTS) {
+      for (const one of body.querySelectorAll(`.sk-rows ${part}`)) one.setAttribute("role", role);
+    }
     if (inside) {
       const same = held && body.querySelector(`[data-id="${CSS.escape(held)}"]:not([disabled])`);
       const next = same || body.querySelector("[tabindex='-1'][data-rest]");
@@ -51,17 +60,57 @@ function render({ model, el }) {
     if (!root) return void requestAnimationFrame(attach);
     root.addEventListener("keydown", guard);
     root.addEventListener("keypress", guard);
+    if (every) pulse();
     for (const still of document.querySelectorAll(`[data-sharekit="${model.get("hides")}"]`)) {
       still.hidden = true;
     }
   };
 
+  // A page that is looked at says so: only then is the seat taken, and what others write is shown.
+  const every = model.get("pulse");
+  const quiet = document.createElement("div");
+  let asked = 0;
+  const pulse = () => {
+    if (document.visibilityState !== "visible" || !el.isConnected) return;
+    if (asked) {
+      quiet.hidden = Date.now() - asked < 15000;
+      return;
+    }
+    asked = Date.now();
+    try {
+      model.send({ do: "here" });
+    } catch {
+      // The kernel is gone; `quiet` will say so.
+    }
+  };
+  const answered = () => {
+    asked = 0;
+    quiet.hidden = true;
+  };
+  let timer = 0;
+  if (every) {
+    quiet.className = "sk-warning bad";
+    quiet.hidden = true;
+    quiet.setAttribute("role", "alert");
+    quiet.textContent = "The kernel has not answered for a while. It is busy with another cell, or " +
+      "gone: then run this cell again. Every decision is in the ledger.";
+    el.prepend(quiet);
+    model.on("change:beat", answered);
+    timer = setInterval(pulse, every);
+  }
+
   body.addEventListener("click", click);
   body.addEventListener("change", change);
   model.on("change:html", show);
+  model.on("change:turn", show);
   show();
   requestAnimationFrame(attach);
-  return () => model.off("change:html", show);
+  return () => {
+    clearInterval(timer);
+    model.off("change:html", show);
+    model.off("change:turn", show);
+    model.off("change:beat", answered);
+  };
 }
 
 export default { render };

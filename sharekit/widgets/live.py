@@ -21,6 +21,7 @@ class Live(anywidget.AnyWidget):
 
     _esm = _HERE / "live.js"
     html = traitlets.Unicode("").tag(sync=True)
+    turn = traitlets.Int(0).tag(sync=True)
     role = traitlets.Unicode("").tag(sync=True)
     hides = traitlets.Unicode("").tag(sync=True)
 
@@ -36,6 +37,10 @@ class Live(anywidget.AnyWidget):
         """Do what a click would do."""
         self._hear(self, {"do": what, "key": key, "value": value}, [])
 
+    def redraw(self) -> None:
+        """Show the same once more: what a person chose in the page and was refused, goes."""
+        self.turn += 1
+
     def _hear(self, _: object, message: Mapping[str, Any], __: object) -> None:
         if self._heard is not None:
             self._heard(
@@ -43,7 +48,16 @@ class Live(anywidget.AnyWidget):
             )
 
 
-class Styled(Live):
-    """The region that brings the style sheet along; one in a panel is enough."""
+class Pulse(Live):
+    """The region that brings the style sheet, and says every ``pulse`` ms that a page is there.
+
+    Python answers each of these by :meth:`answer`; no further one comes before it did.
+    """
 
     _css = _HERE / "panel.css"
+    pulse = traitlets.Int(2_000).tag(sync=True)
+    beat = traitlets.Int(0).tag(sync=True)
+
+    def answer(self) -> None:
+        """Say that Python is there, too."""
+        self.beat += 1

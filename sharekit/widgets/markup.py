@@ -11,7 +11,7 @@ import pandas as pd
 from ..display import visible
 from ..execution import Progress
 from ..planning import Plan
-from ..run import Run
+from ..selection import Page
 from ..session import Review
 
 #: Characters of a value that are shown; a row opened in full shows more.
@@ -72,7 +72,9 @@ def head(review: Review, *, full: bool) -> str:
     counts = review.counts
     numbers = [
         ("rows", counts["rows"], ""), ("to accept", counts["accept"], "good"),
-        ("to reject", counts["reject"], "bad"), ("left out", counts["skipped"], ""),
+        ("to reject", counts["reject"], "bad"),
+        *((("otherwise", counts["other"], "calm"),) if counts["other"] else ()),
+        ("left out", counts["skipped"], ""),
         ("blocked", counts["blocked"], "warn"), ("already so", counts["already"], "calm"),
         ("duplicates", counts["duplicate"], ""), ("projects", counts["projects"], ""),
         ("images to send", counts["images"], "calm"), ("chunks", counts["chunks"], ""),
@@ -105,14 +107,15 @@ def by_project(sizes: pd.Series) -> str:
     lines["what"] = lines["what"].replace({"skipped": "skip", "": "blocked"})
     sums = lines.pivot_table(index="project_id", columns="what", values="rows", aggfunc="sum")
     sums = sums.fillna(0).astype("int64")
-    return _bars(sums, "Rows by project")
+    return bars(sums, "Rows by project")
 
 
 def _place(kind: str) -> int:
     return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
-def _bars(sums: pd.DataFrame, title: str) -> str:
+def bars(sums: pd.DataFrame, title: str) -> str:
+    """Rows by project and kind (``sums``: kinds by project), the largest projects first."""
     if sums.empty:
         return ""
     totals = sums.sum(axis="columns").sort_values(ascending=False, kind="stable")
@@ -198,24 +201,75 @@ def _rest(rest: pd.DataFrame) -> str:
     )
     return (
         "<h3>What will not be sent</h3><div class='sk-scroll' tabindex='0' role='region' "
-        "aria-label='Rows that are not sent'><table><thead><tr><th scope='col'>Rows</th>"
-        f"<th scope='col'>State</th><th scope='col'>Why</th></tr></thead><tbody>{lines}</tbody>"
-        "</table></div>"
+        "aria-label='Rows that are not sent'><table><thead><tr>"
+        f"<th scope='col' class='num'>Rows</th><th scope='col'>State</th><th scope='col'>Why</th>"
+        f"</tr></thead><tbody>{lines}</tbody></table></div>"
     )
+
+
+def pager(one: Page, more: str, extra: str = "") -> str:
+    """The buttons under a table, and where in it this page is."""
+
+    def button(word: str, to: int, name: str) -> str:
+        off = "disabled" if to == one.number or not 0 <= to < one.pages else ""
+        return f'<button data-do="page" data-key="{to}" data-id="page-{name}" {off}>{word}</button>'
+
+    buttons = (
+        button("First", 0, "first") + button("Previous", one.number - 1, "previous")
+        + button("Next", one.number + 1, "next") + button("Last", one.pages - 1, "last")
+    )  # fmt: skip
+    return (
+        f'<div class="sk-pager" role="group" aria-label="Pages">{buttons}'
+        f'<span class="sk-nowrap" data-rest tabindex="-1">page {one.number + 1:,} of '
+        f"{one.pages:,}, {one.found:,} rows shown{more}</span>{extra}</div>"
+    )
+
+
+def project_of(value: str, label: str = "") -> str:
+    """The ID of a project or an owner, shortened; whole where the mouse rests on it."""
+    told = f"{label}{cut(value, 60)}" if value else f"no {label or 'project'}"
+    return f'<span class="sk-id sk-short" title="{cut(value, 60)}">{told}</span>'
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(26), duration(400), duration(7300)
+    ('26 s', '6 min 40 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
 def progress(now: Progress | None, state: str, error: str) -> str:
-    """Where the run is, in words, with its latest failures."""
+    """Where the run is: a bar, in words, with its latest failures."""
     if now is None:
         return note(error, "bad") if error else f"<p>{visible(state)} …</p>"
-    left = "" if now.left is None else f", about {now.left:,.0f} s left"
+    left = "" if now.left is None else f", about {duration(now.left)} left"
     words = {"paused": "Paused. Jobs that run in the cloud are followed; nothing new is sent.",
-             "stopping": "Stopping: what is under way is brought to its end."}  # fmt: skip
+             "stopping": "Stopping: nothing more is sent, and the cloud is read back."}  # fmt: skip
     told = (
-        f"<p><b>{visible(words.get(state, now.phase))}</b></p><p>{now.done:,} of {now.total:,} "
-        f"images done, {now.failed:,} failed, {many(now.in_flight, 'request')} in flight{left}</p>"
+        f"{_bar(now)}<p><b>{visible(words.get(state, now.phase.capitalize()))}</b></p>"
+        f"<p>{now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
+        f"{many(now.in_flight, 'request')} in flight{left}</p>"
     )
     return told + (note(error, "bad") if error else "") + failures(now)
+
+
+def _bar(now: Progress) -> str:
+    total, bad = max(now.total, 1), min(now.failed, now.done)
+    parts = "".join(
+        f'<i class="sk-{kind}" style="width:{100 * number / total:.2f}%"></i>'
+        for kind, number in (("confirmed", now.done - bad), ("failed", bad))
+    )
+    return (
+        f'<div class="sk-bar sk-far" role="progressbar" aria-label="Images done" aria-valuemin="0" '
+        f'aria-valuenow="{now.done}" aria-valuemax="{total}">{parts}</div>'
+    )
 
 
 def failures(now: Progress) -> str:
@@ -228,49 +282,16 @@ def failures(now: Progress) -> str:
         f"{visible(f.images[0])}</span></td></tr>"
         for f in reversed(now.failures[-12:])
     )
+    number = ' class="num"'
     heads = "".join(
-        f'<th scope="col">{h}</th>' for h in ("Chunk", "Code", "Reason", "Images", "First image")
+        f'<th scope="col"{number if h == "Images" else ""}>{h}</th>'
+        for h in ("Chunk", "Code", "Reason", "Images", "First image")
     )
     return (
         '<h3>Latest failures</h3><div class="sk-scroll" tabindex="0" role="region" '
         f'aria-label="Latest failures"><table><thead><tr>{heads}</tr></thead><tbody>{lines}'
         "</tbody></table></div>"
     )
-
-
-def outcome(run: Run) -> str:
-    """How a run stands by its ledger: tiles, bars, why rows failed."""
-    tone = {"confirmed": "good", "already": "calm"}
-    tone |= dict.fromkeys(("failed", "contradicted"), "bad")
-    tone |= dict.fromkeys(("blocked", "unknown", "pending", "claimed"), "warn")
-    numbers = [(name, n, tone.get(name, "")) for name, n in run.counts.items() if n]
-    bad = run.rows[run.rows["outcome"].isin(["failed", "contradicted"])]
-    reasons = bad["reason"].where(bad["reason"] != "", bad["code"]).value_counts().head(8)
-    why = "".join(f"<li>{n:,} × {cut(reason)}</li>" for reason, n in reasons.items())
-    both = run.plan.rows["project_id"].to_frame().join(run.rows["outcome"])
-    sums = both.groupby(["project_id", "outcome"]).size().unstack(fill_value=0)
-    sums = sums.rename(columns={"skipped": "skip"})
-    title = "<h3>The run is finished</h3>" if run.finished else "<h3>Where the run stands</h3>"
-    return (
-        title + tiles(numbers) + (note(run.stopped) if run.stopped and not run.finished else "")
-        + _bars(sums, "Outcomes by project") + (f"<h3>Why</h3><ul>{why}</ul>" if why else "")
-        + what_next(run)
-    )  # fmt: skip
-
-
-def what_next(run: Run) -> str:
-    """What a person may do now."""
-    steps = []
-    if not run.finished:
-        steps.append("Continue: it takes the run up where the ledger stands; nothing goes twice.")
-    if run.counts["failed"]:
-        steps.append("Failed rows: see the reason, repair the inventory, and plan only those anew.")
-    if run.counts["contradicted"]:
-        steps.append("Contradicted rows: the cloud said one thing and shows another; look at them.")
-    if run.finished:
-        steps.append("Write the reports, and give the auditor the ledger too.")
-    lines = "".join(f"<li>{visible(step)}</li>" for step in steps)
-    return f"<h3>What next</h3><ul>{lines}</ul>"
 
 
 def still(review: Review) -> str:
@@ -288,6 +309,7 @@ def still(review: Review) -> str:
     gate = {
         "deciding": "Nothing is sent: nobody has approved this plan. Open the notebook and approve "
         "it there, or run sharekit approve.",
+        "approving": "Nothing is sent: not everybody has approved this plan who has to.",
         "approved": "Approved, and not sent yet.",
         "sending": "Sending has begun and is not at its end; submitting again takes it up.",
         "finished": "The run is finished.",

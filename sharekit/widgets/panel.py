@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from functools import cached_property
+from time import monotonic
 from uuid import uuid4
 
 import ipywidgets as ui
 from IPython.display import display
 
+from ..display import plain
 from ..session import Review
 from . import markup
 from .approving import Approving
 from .deciding import Deciding
-from .live import Live, Styled
-from .parts import button, guarded, row
+from .live import Live, Pulse
+from .parts import button, guarded, row, told
 from .sending import Sending
 
+_ELSEWHERE = "The ledger was changed elsewhere meanwhile; this is how it stands now."
 _PAGES = ("1 Review", "2 Requests", "3 Approve", "4 Send")
 
 
@@ -30,19 +33,24 @@ class Panel:
         What a notebook displays.
     """
 
-    def __init__(self, review: Review, *, hides: str = "") -> None:
+    def __init__(self, review: Review, *, hides: str = "", back: Panel | None = None) -> None:
         self.review, self.chunk = review, 1
-        review.claim()
+        self._next_look = 0.0
         # Nothing a step raises may vanish: a callback's exception is seen by nobody.
         guard = guarded(self.say)
         self.go, self._turn = guard(self._go), guard(self._chunk)
-        self.message, self.head = Live(role="status"), Styled(hides=hides)
+        self.message, self.head = Live(role="status"), Pulse(hides=hides, heard=self._here)
         self.requests = Live(heard=self._turn)
         self.deciding = Deciding(self)
         self.buttons = [self._page_button(number) for number in range(len(_PAGES))]
         # The later pages are made when they are first turned to: most of a page's way is widgets.
         self.stack = ui.Stack([self.deciding.box, self.requests, ui.VBox(), ui.VBox()])
-        self.box = ui.VBox([self.head, row(*self.buttons), self.message, self.stack])
+        self._own: tuple[ui.Widget, ...] = (self.head, row(*self.buttons), self.message, self.stack)
+        self.box: ui.VBox = back.box if back else ui.VBox(self._own)
+        if back:
+            leave = button(f"Back to {plain(back.review.path.name)}", back.come_back)
+            self._own = (self.head, row(leave, *self.buttons), *self._own[2:])
+            self.box.children = self._own
         self.box.add_class("sharekit-panel")
         begun = review.submission is not None or review.stage in ("sending", "finished")
         self.go(3 if begun else 0)
@@ -61,6 +69,31 @@ class Panel:
         """Show one sentence above the page, or none."""
         self.message.html = markup.note(text, tone) if text else ""
 
+    def open(self, review: Review) -> None:
+        """Show another review in this one's place; a button leads back."""
+        Panel(review, back=self)
+
+    def come_back(self) -> None:
+        """Show this review again."""
+        self.box.children = self._own
+        self.go(self.stack.selected_index)
+
+    def _here(self, what: str, _: str, __: object) -> None:
+        # A page is there. No message of the reviewer's last step is wiped out by it.
+        try:
+            if what == "here" and monotonic() >= self._next_look and not self.review.going:
+                began = monotonic()
+                if self.review.attend():
+                    if not self.review.read_only:
+                        self.say(_ELSEWHERE)
+                    self.update()
+                # Reading a large ledger while somebody else sends it must not fill the time.
+                self._next_look = monotonic() + 3 * (monotonic() - began)
+        except Exception as error:  # noqa: BLE001 - in a callback it would be seen by nobody
+            self.say(told(error), "bad")
+        finally:
+            self.head.answer()
+
     def update(self) -> None:
         """Show what the review says now."""
         page = self.stack.selected_index
@@ -77,7 +110,7 @@ class Panel:
         if self.review.read_only:
             self.review.claim()
         if self.review.refresh():
-            self.say("The ledger was changed elsewhere meanwhile; this is how it stands now.")
+            self.say(_ELSEWHERE)
         if number and not self.review.read_only and self.review.stale:
             self.review.remake()
             self.say(f"The plan holds every decision now: {self.review.plan.fingerprint[:12]}.")

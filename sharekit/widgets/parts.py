@@ -26,9 +26,18 @@ class Owner(Protocol):
     def update(self) -> None:
         """Show what the review says now."""
 
+    def open(self, review: Review) -> None:
+        """Show another review in this one's place."""
+
 
 _SHARED: list[Any] = []
 _Step = TypeVar("_Step", bound=Callable[..., None])
+
+
+def told(error: Exception) -> str:
+    """What went wrong, in words; a fault of ours with its kind."""
+    known = isinstance(error, (SharekitError, OSError))
+    return str(error) if known else f"{type(error).__name__}: {error}"
 
 
 def guarded(say: Callable[[str, str], None]) -> Callable[[_Step], _Step]:
@@ -40,10 +49,8 @@ def guarded(say: Callable[[str, str], None]) -> Callable[[_Step], _Step]:
             try:
                 say("", "good")
                 step(*args, **named)
-            except (SharekitError, OSError) as error:
-                say(str(error), "bad")
             except Exception as error:  # noqa: BLE001 - in a callback it would be seen by nobody
-                say(f"{type(error).__name__}: {error}", "bad")
+                say(told(error), "bad")
 
         return tried  # type: ignore[return-value]
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from ..display import visible
-from ..selection import Query
-from ..viewing import Page
-from .markup import cut, visible_lines
+from ..selection import Page, Query
+from ..standing import STATUS, WORD
+from .markup import cut, pager, project_of, visible_lines
 
 #: Characters of a value that a row opened in full shows.
 _LONG: Final = 1_000
@@ -45,10 +45,11 @@ def page(one: Page, query: Query, selected: Collection[int], opened: str, *, fix
     none = f'<tr><td colspan="{len(_HEADS) + 2}">No row matches these filters.</td></tr>'
     return (
         '<div class="sk-scroll" tabindex="0" role="region" aria-label="Rows of the plan">'
-        f'<table><thead><tr><th scope="col"><input type="checkbox" data-do="page-select" '
-        f'data-id="all" aria-label="Select all rows of this page" {part} {off}></th>{heads}'
+        '<table class="sk-rows"><thead><tr><th scope="col"><input type="checkbox" '
+        f'data-do="page-select" data-id="all" aria-label="Select all rows of this page" '
+        f"{part} {off}></th>{heads}"
         f'<th scope="col">Details</th></tr></thead><tbody>{"".join(lines) or none}</tbody></table>'
-        f"</div>{_pager(one, len(selected))}"
+        f"</div>{pager(one, f', {len(selected):,} selected')}"
     )
 
 
@@ -78,20 +79,15 @@ def _line(line: Mapping[Any, Any], key: int, on: bool, is_open: bool, off: str) 
         f'<td><span class="sk-chip {visible(line["state"])}">{visible(line["state"])}</span>'
         f"{mark if changed else ''}</td>"
         f'<td><span class="sk-find">{cut(line["findings"])}</span>{_reason(line)}</td>'
-        f"<td>{_short(line['project_id'])}{_short(line['owner'], 'owner ')}</td>"
+        f"<td>{project_of(line['project_id'])}{project_of(line['owner'], 'owner ')}</td>"
         f'<td><button data-do="open" data-key="{key}" data-id="open-{key}" '
         f'aria-expanded="{str(is_open).lower()}" aria-label="Details of {label}">'
         f"{'Close' if is_open else 'Open'}</button></td></tr>"
     )
 
 
-def _short(value: str, label: str = "") -> str:
-    told = f"{label}{cut(value, 60)}" if value else f"no {label or 'project'}"
-    return f'<span class="sk-id sk-short" title="{cut(value, 60)}">{told}</span>'
-
-
 def _decision(line: Mapping[Any, Any], key: int, label: str, off: str) -> str:
-    asked = {"accepted": "accept", "rejected": "reject"}.get(str(line["asked"]), "nothing")
+    asked = cut(WORD.get(str(line["asked"]), str(line["asked"])), 20) or "nothing"
     options = "".join(
         f'<option value="{value}" {"selected" if line["decision"] == value else ""}>'
         f"{word if value else f'planned: {asked}'}</option>"
@@ -107,7 +103,7 @@ def _becomes(line: Mapping[Any, Any]) -> str:
     before, wanted = cut(line["before"] or "not known"), str(line["wanted"])
     if line["state"] not in ("planned", "skipped"):
         return before
-    after = {"accept": "accepted", "reject": "rejected", "skip": "left as it is"}.get(wanted, "?")
+    after = "left as it is" if wanted == "skip" else cut(STATUS.get(wanted, wanted)) or "?"
     return (
         f'<span class="sk-was">{before}</span> <span class="sk-becomes {visible(wanted)}">'
         f"→ {after}</span>"
@@ -125,22 +121,6 @@ def _vault(line: Mapping[Any, Any]) -> str:
 
 def _reason(line: Mapping[Any, Any]) -> str:
     return f'<span class="sk-find"><i>“{cut(line["reason"])}”</i></span>' if line["reason"] else ""
-
-
-def _pager(one: Page, selected: int) -> str:
-    def button(word: str, to: int, name: str) -> str:
-        off = "disabled" if to == one.number or not 0 <= to < one.pages else ""
-        return f'<button data-do="page" data-key="{to}" data-id="page-{name}" {off}>{word}</button>'
-
-    buttons = (
-        button("First", 0, "first") + button("Previous", one.number - 1, "previous")
-        + button("Next", one.number + 1, "next") + button("Last", one.pages - 1, "last")
-    )  # fmt: skip
-    return (
-        f'<div class="sk-pager" role="group" aria-label="Pages">{buttons}'
-        f'<span class="sk-nowrap" data-rest tabindex="-1">page {one.number + 1:,} of '
-        f"{one.pages:,}, {one.found:,} rows shown, {selected:,} selected</span></div>"
-    )
 
 
 def full_row(facts: Mapping[str, Any]) -> str:

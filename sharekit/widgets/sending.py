@@ -1,19 +1,20 @@
-"""The panel's fourth page: send, watch, pause, cancel, continue; then the outcome and reports."""
+"""The panel's fourth page: send, watch, pause, cancel, continue; then outcomes, and what next."""
 
 from __future__ import annotations
 
 import html
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import ipywidgets as ui
 
 from ..background import Submission
 from ..storage import is_busy
-from . import markup
+from . import ending, markup
 from .live import Live
-from .parts import Owner, button, guarded, row
+from .parts import Owner, button, guarded, row, told
 
 _REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 
@@ -23,20 +24,22 @@ class Sending:
 
     def __init__(self, panel: Owner) -> None:
         self.panel, self.review = panel, panel.review
+        self.shown, self.number = "", 0
         guard = guarded(panel.say)
-        self._go, self._write = guard(self._submit), guard(self._report)
-        self.submit = button("Send", self._go, style="danger")
-        self.pause = button("Pause", self._pause)
-        self.cancel = button("Cancel", self._cancel)
-        self.look = button("Look again", guard(self._refresh))
-        self.bar = ui.FloatProgress(min=0, max=1, layout={"width": "100%"})
-        self.told, self.ended, self.files = Live(role="status"), Live(), ui.Output()
-        self.report = button("Write reports", self._write)
-        self.reports = row(self.report)
+        self.submit = button("Send", guard(self._submit), style="danger")
+        self.pause = button("Pause", guard(self._pause))
+        self.cancel = button("Cancel", guard(self._cancel))
+        self.told, self.files = Live(), ui.Output()
+        heard = guard(self._heard)
+        self.ended, self.rows = Live(heard=heard), Live(heard=heard)
+        self.report = button("Write reports", guard(self._report))
+        self.retry = button("Plan what failed anew", guard(self._retry))
+        # Shown and hidden by the row: buttons share their layout.
+        self.steps = row(self.submit, self.pause, self.cancel)
+        self.reports, self.again = row(self.report), row(self.retry)
         self.box = ui.VBox(
             [
-                row(self.submit, self.pause, self.cancel, self.look), self.bar, self.told,
-                self.ended, self.reports, self.files,
+                self.steps, self.told, self.ended, self.again, self.reports, self.files, self.rows,
             ]
         )  # fmt: skip
         if self.review.submission is not None:
@@ -45,17 +48,29 @@ class Sending:
     def update(self) -> None:
         """Show where the run stands, and what can be done."""
         sending, stage = self.review.submission, self.review.stage
-        going = sending is not None and sending.state in ("running", "paused", "stopping")
-        if going and sending is not None:
+        if sending is not None and self.review.going:
             self._show(sending)
             return
         self._buttons(stage, going=False)
-        other = is_busy(self.review.path)
-        self.bar.layout.display = "none"
         failed = sending.error if sending is not None else ""
-        self.told.html = self._words(stage, failed, other=other)
-        begun = stage in ("sending", "finished")
-        self.ended.html = markup.outcome(self.review.status()) if begun else ""
+        self.told.html = self._words(stage, failed, other=is_busy(self.review.path))
+        self._end(begun=stage in ("sending", "finished"))
+
+    def _end(self, *, begun: bool) -> None:
+        self.rows.html = ""
+        self.again.layout.display = "none"
+        if not begun:
+            self.ended.html = ""
+            return
+        run = self.review.status()
+        self.ended.html = ending.outcome(run, self.shown)
+        again = sum(run.counts[name] for name in ending.AGAIN) if run.finished else 0
+        self.again.layout.display = "" if again else "none"
+        self.retry.description = f"Plan {markup.many(again, 'row')} anew"
+        if self.shown and run.counts.get(self.shown):
+            page = self.review.outcomes(self.shown, self.number)
+            self.number = page.number
+            self.rows.html = ending.rows(page, self.shown)
 
     def _words(self, stage: str, failed: str, *, other: bool) -> str:
         if failed:
@@ -64,6 +79,7 @@ class Sending:
             return markup.note("Another program is sending this run now.", "calm")
         return {
             "deciding": markup.note("The plan is not approved, so nothing is sent."),
+            "approving": markup.note("Not everybody has approved it, so nothing is sent."),
             "approved": markup.note(
                 "Approved. Send begins; it can be paused and cancelled.", "calm"
             ),
@@ -76,29 +92,33 @@ class Sending:
         self.submit.description = "Continue" if stage == "sending" else "Send"
         self.submit.disabled = going or not may or stage not in ("approved", "sending")
         self.pause.disabled = self.cancel.disabled = not going
-        self.reports.layout.display = "none" if going or stage == "deciding" else ""
+        self.steps.layout.display = "none" if stage == "finished" else ""
+        self.reports.layout.display = (
+            "none" if going or stage in ("deciding", "approving", "approved") else ""
+        )
+
+    def _heard(self, what: str, key: str, _: Any) -> None:
+        if what == "outcome":
+            self.shown, self.number = "" if key == self.shown else key, 0
+        elif what == "page" and key.isdecimal():
+            self.number = int(key)
+        self._end(begun=True)
 
     # -- the run -----------------------------------------------------------------------------------
     def _submit(self) -> None:
-        self.ended.html = ""
+        self.ended.html = self.rows.html = ""
         self.review.submit(listener=self._hear)
         self.update()
 
     def _pause(self) -> None:
-        sending = self.review.submission
-        if sending is not None:
+        if (sending := self.review.submission) is not None:
             (sending.resume if sending.state == "paused" else sending.pause)()
             self._show(sending)
 
     def _cancel(self) -> None:
-        if self.review.submission is not None:
-            self.review.submission.cancel()
-            self._show(self.review.submission)
-
-    def _refresh(self) -> None:
-        self.review.claim()
-        self.review.refresh()
-        self.panel.update()
+        if (sending := self.review.submission) is not None:
+            sending.cancel()
+            self._show(sending)
 
     def _hear(self, sending: Submission) -> None:
         # Called in the run's thread: whatever goes wrong here must not end the run.
@@ -109,19 +129,19 @@ class Sending:
             else:
                 self._show(sending)
         except Exception as error:  # noqa: BLE001
-            self.panel.say(f"{type(error).__name__}: {error}", "bad")
+            self.panel.say(told(error), "bad")
 
     def _show(self, sending: Submission) -> None:
-        now = sending.progress
-        self._buttons("sending", going=sending.state in ("running", "paused", "stopping"))
+        self._buttons("sending", going=self.review.going)
         self.pause.description = "Continue" if sending.state == "paused" else "Pause"
         self.pause.disabled = self.cancel.disabled = sending.state == "stopping"
-        self.bar.layout.display = ""
-        if now is not None and now.total:
-            self.bar.value = now.done / now.total
-        self.told.html = markup.progress(now, sending.state, sending.error)
+        self.told.html = markup.progress(sending.progress, sending.state, sending.error)
 
-    # -- reports -----------------------------------------------------------------------------------
+    # -- what next -----------------------------------------------------------------------------
+    def _retry(self) -> None:
+        again = self.review.retry()
+        self.panel.open(again)
+
     def _report(self) -> None:
         folder = self.review.path.absolute().parent
         made = self.review.report(*(folder / name for name in _REPORTS))
@@ -134,7 +154,7 @@ class Sending:
 def _link(path: Path) -> str:
     # Jupyter serves what lies below the notebook; anything else can only be named.
     relative = os.path.relpath(path)
-    name = html.escape(str(path))
+    name = html.escape(path.name)
     if relative.startswith(".."):
-        return f"<li>{name}</li>"
+        return f"<li>{html.escape(str(path))}</li>"
     return f'<li><a href="{html.escape(quote(relative))}" target="_blank">{name}</a></li>'
