@@ -13,7 +13,7 @@ be approved before it is made anew.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -276,5 +276,5 @@ def seal(run: str | PathLike[str], key: str | PathLike[str]) -> str:
 
 
 def _approval(event: Event) -> Approval:
-    body: dict[str, Any] = event.body
-    return Approval(**body, at=event.at)
+    names = [field.name for field in fields(Approval) if field.name in event.body]
+    return Approval(**{name: event.body[name] for name in names} | {"at": event.at})

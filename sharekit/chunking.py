@@ -144,7 +144,7 @@ def _order(rows: pd.DataFrame, places: Places, first: Places) -> tuple[Places, b
     """Sort rows by a number, then by the image's ID; tell whether all of these are legal."""
     images = rows["image_id"].take(places)
     codes, words = pd.factorize(images)
-    legal = _all_legal(pa.array(words))
+    legal = all_legal(pa.array(words))
     if len(words) * _REPEATED < len(codes):
         # Where images repeat, sorting each of them once and then numbers takes half the time.
         rank = np.empty(len(words), dtype=np.int64)
@@ -156,8 +156,9 @@ def _order(rows: pd.DataFrame, places: Places, first: Places) -> tuple[Places, b
     return np.asarray(order, dtype=np.int64), legal
 
 
-def _all_legal(images: pa.Array | pa.ChunkedArray) -> bool:
-    legal = pc.match_substring_regex(images, rf"\A(?:{spec.UUID})\z")
+def all_legal(texts: pa.Array | pa.ChunkedArray, grammar: str = spec.UUID) -> bool:
+    """Whether each of some texts is one by a grammar of :mod:`sharekit.spec`."""
+    legal = pc.match_substring_regex(texts, rf"\A(?:{grammar})\z")
     return bool(pc.all(legal).as_py())
 
 

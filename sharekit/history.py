@@ -158,9 +158,17 @@ class History:
             return ""
         piece = self.pieces.get(str(body.get("chunk")))
         state = None if piece is None else MOVES.get((piece.state, kind))
-        if piece is None or state is None or (kind == "split" and not _partition(piece, body)):
+        if piece is None or state is None or not self._whole(kind, piece, body):
             raise LedgerError(f"The ledger is damaged{where}: {kind!r} cannot follow there.")
         return state
+
+    def _whole(self, kind: str, piece: Piece, body: Mapping[str, Any]) -> bool:
+        """Whether an event takes along what its piece has, and no name twice."""
+        if kind == "split":
+            names = [name for name, _ in body["into"]]
+            fresh = len(set(names)) == len(names) and not self.pieces.keys() & set(names)
+            return fresh and _partition(piece, body)
+        return kind != "intent" or set(body["images"]) <= set(piece.images)
 
     def _begin(self, piece: Piece, event: Event) -> None:
         piece.attempts += 1

@@ -26,7 +26,6 @@ Examples
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -56,8 +55,11 @@ from .schema import (
     canonical,
     digest,
     event_hash,
+    odd_rows,
+    unlike,
 )
-from .storage import Claim, connect, make_durable, must_be_ledger, why
+from .shapes import body_of
+from .storage import Claim, connect, make_durable, make_file, must_be_ledger, why
 
 #: Events in memory at one time, where all of them are read.
 _PAGE = 1_000
@@ -103,6 +105,9 @@ class Ledger:
             raise
 
     def _begin(self, *, checked: bool) -> None:
+        with self._reading() as connection:
+            if odd := unlike(connection):
+                raise LedgerError(f"{self.path} is damaged: {odd}.")
         for where, what in broken(self.raw_events()) if checked else ():
             raise LedgerError(
                 f"{self.path} is damaged: {where} {what}. `sharekit verify` tells all."
@@ -128,7 +133,8 @@ class Ledger:
             raise LedgerError(f"{path} exists already: choose another name for the new run.")
         claim = Claim(path)
         try:
-            connection = connect(path, "rwc")
+            make_file(path)
+            connection = connect(path, "rw")
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
             META.create_all(connection)
@@ -250,9 +256,12 @@ class Ledger:
 
     def _event(self, line: sa.Row[Any]) -> Event:
         try:
-            body = json.loads(line.body)
-        except (TypeError, ValueError):
-            raise LedgerError(f"{self.path} is damaged: event {line.seq} is no JSON.") from None
+            body = body_of(line.kind, line.at, line.body)
+        except ValueError as error:
+            place = f"event {line.seq} ({line.kind!s:.40})"
+            raise LedgerError(
+                f"{self.path} is damaged: {place} does not hold what it must: {error}."
+            ) from None
         return Event(line.seq, line.at, line.kind, body, line.prev, line.hash)
 
     # -- blobs ---------------------------------------------------------------------------------
@@ -329,6 +338,8 @@ class Ledger:
         """Return these columns of every row, in the input's order."""
         query = sa.select(*(ROWS.c[name] for name in columns)).order_by(ROWS.c.row_key)
         with self._reading() as connection:
+            if odd := odd_rows(connection):
+                raise LedgerError(f"{self.path} is damaged: {odd}.")
             return [tuple(row) for row in connection.execute(query)]
 
     def _write(self, statement: str, rows: Iterable[Sequence[object]]) -> str:

@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from . import frames, spec
+from . import frames, shapes, spec
 from .checks import Findings, check
-from .chunking import COMMON, Cut, cut_into_chunks, cut_of, members
+from .chunking import COMMON, Cut, all_legal, cut_into_chunks, cut_of, members
 from .clouds.cloud import batch_request, native_request
 from .display import table
 from .environment import environment
 from .errors import LedgerError, PlanError
 from .ledger import Ledger
-from .schema import PLAN_COLUMNS
+from .rules import RULES, SEVERITIES
+from .schema import DISPOSITIONS, PLAN_COLUMNS
 from .snapshot import Snapshot
 from .spreadsheets import Inventory
 from .spreadsheets.inventory import Source
+
+_SHEET = tuple(field.name for field in fields(Source))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -189,24 +194,66 @@ def load(path: str | PathLike[str]) -> Plan:
 def load_from(book: Ledger) -> Plan:
     """As :func:`load`, from an open ledger."""
     said = _last(book, "planned")
-    rows = frames.from_bytes(book.get(said["rows_blob"]))
-    frame = frames.from_bytes(book.get(said["findings_blob"]))
+    rows = frames.from_bytes(book.get(said["rows_blob"]), shapes.PLAN)
+    frame = frames.from_bytes(book.get(said["findings_blob"]), shapes.FINDINGS)
     cut = cut_of(rows)
     if cut.fingerprint() != said["fingerprint"]:
         raise LedgerError(f"{book.path} is damaged: the plan is not the one that was recorded.")
     seen = load_snapshot(book)
+    inventory = load_inventory(book)
+    if odd := _misfit(length(book), inventory, rows, frame):
+        raise LedgerError(f"{book.path} is damaged: {odd}.")
     strict = bool(said["settings"]["strict"])
-    findings = Findings(load_inventory(book), rows, frame, seen, strict)
+    findings = Findings(inventory, rows, frame, seen, strict)
     return Plan(book.path, rows, _chunks(cut, seen), said["fingerprint"], findings)
+
+
+def length(book: Ledger) -> int:
+    """How many rows the inventory has, by its event."""
+    return int(_last(book, "inventory")["rows"])
+
+
+def _misfit(told: int, inventory: Inventory, rows: pd.DataFrame, found: pd.DataFrame) -> str:
+    """Say in what a plan that was read does not fit together."""
+    keys, sheets = np.arange(told), len(inventory.sources)
+    planned, carried = rows["disposition"] == "planned", rows["carried_by"].dropna()
+    sources = [frame["source"] for frame in (inventory.rows, rows, inventory.marks)]
+    of_rows = [found["row_key"], inventory.marks["row_key"]]
+    wrong = {
+        "its rows are not those of its inventory": not (
+            np.array_equal(inventory.rows.index, keys) and np.array_equal(rows.index, keys)
+        ),
+        "a row names a sheet that is not there": not all(s.between(0, sheets - 1).all()
+                                                         for s in sources),
+        "something is said of a row that is not there": not (
+            carried.between(0, len(rows) - 1).all()
+            and all(k.between(-1, len(rows) - 1).all() for k in of_rows)
+        ),
+        "a row has a place that is none": not (
+            rows["disposition"].isin(DISPOSITIONS).all()
+            and ((rows["chunk"] >= 1).fillna(value=False) == planned).all()
+            and (rows["carried_by"].notna() == (rows["disposition"] == "duplicate")).all()
+        ),
+        "a finding is of no rule": not (
+            found["rule"].isin(list(RULES)).all() and found["severity"].isin(SEVERITIES).all()
+        ),
+        # They stand in the addresses of requests.
+        "a planned row has an ID that is none": not all(
+            all_legal(pa.array(rows.loc[planned, name]), grammar)
+            for name, grammar in (("image_id", spec.UUID), ("project_id", spec.PROJECT),
+                                  ("vault_id", f"|{spec.VAULT_SHAPE}"))
+        ),
+    }  # fmt: skip
+    return next((what for what, so in wrong.items() if so), "")
 
 
 def load_inventory(book: Ledger) -> Inventory:
     """Read back the inventory that a ledger was made from."""
     said = _last(book, "inventory")
     return Inventory(
-        rows=frames.from_bytes(book.get(said["rows_blob"])),
-        sources=tuple(Source(**source) for source in said["sources"]),
-        marks=frames.from_bytes(book.get(said["marks_blob"])),
+        rows=frames.from_bytes(book.get(said["rows_blob"]), shapes.ROWS),
+        sources=tuple(Source(**{n: sheet[n] for n in _SHEET}) for sheet in said["sources"]),
+        marks=frames.from_bytes(book.get(said["marks_blob"]), shapes.MARKS),
     )
 
 
@@ -216,8 +263,11 @@ def load_snapshot(book: Ledger) -> Snapshot | None:
     if event is None:
         return None
     blobs = {
-        n: frames.from_bytes(book.get(event.body[n])) for n in ("members", "vaults", "projects")
-    }
+        name: frames.from_bytes(book.get(event.body[name]), shape)
+        for name, shape in (
+            ("members", shapes.MEMBERS), ("vaults", shapes.VAULTS), ("projects", shapes.PROJECTS)
+        )
+    }  # fmt: skip
     return Snapshot(event.body["taken_at"], **blobs)
 
 

@@ -40,7 +40,9 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "submitting": lambda b: f"with {len(b['clouds'])} sign-ins",
     "looked": lambda b: f"last look before sending: {_counted(b['counts']) or 'nothing changed'}",
     "intent": lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
-    "answer": lambda b: f"HTTP {b['http']}" + (f", job {b['job_id']}" if b["job_id"] else ""),
+    "answer": lambda b: (
+        f"HTTP {b.get('http', 0)}" + (f", job {b['job_id']}" if b.get("job_id") else "")
+    ),
     "job-done": lambda b: f"{b['status']}",
     "split": lambda b: f"into {len(b['into'])}: {b['why']}",
     "observed": lambda b: f"{b['images']} images read back",

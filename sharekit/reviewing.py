@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from . import approval, frames, spec
-from .errors import PlanError, UsageError
+from . import approval, frames, shapes, spec
+from .errors import LedgerError, PlanError, UsageError
 from .ledger import Event, Ledger
-from .planning import Plan, load_from, replan
+from .planning import Plan, length, load_from, replan
 from .spreadsheets import read_review
 
 if TYPE_CHECKING:
@@ -236,7 +236,12 @@ def steps(book: Ledger) -> list[Event]:
 
 def step(book: Ledger, event: Event) -> pd.DataFrame:
     """What one step decided: :data:`FIELDS` by ``row_key``, missing where it left them alone."""
-    return frames.from_bytes(book.get(event.body["blob"])).reindex(columns=FIELDS)
+    shape = shapes.REVIEWED if event.kind == "reviewed" else shapes.DECISIONS
+    taken = frames.from_bytes(book.get(event.body["blob"]), shape).reindex(columns=FIELDS)
+    keys, known = taken.index, taken["decision"].dropna().isin(DECISIONS)
+    if not (keys.is_unique and known.all() and keys.isin(range(length(book))).all()):
+        raise LedgerError(f"{book.path} is damaged: event {event.seq} decides what it cannot.")
+    return taken
 
 
 def _understood(told: dict[str, str], rows: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import frames, spec
+from . import frames, shapes, spec
 from .checks import first_errors
 from .chunking import members
 from .display import table
@@ -167,16 +167,17 @@ def observed_states(book: Ledger) -> dict[tuple[str, str], str]:
 
 
 def _observed(book: Ledger) -> pd.DataFrame:
-    return _gathered(book, "observed", [*KEY, "state"])
+    return _gathered(book, "observed", [*KEY, "state"], shapes.STATES)
 
 
 def _looks(book: Ledger) -> pd.DataFrame:
-    return _gathered(book, "looked", _LOOKS)
+    return _gathered(book, "looked", _LOOKS, shapes.LOOKS)
 
 
-def _gathered(book: Ledger, kind: str, columns: list[str]) -> pd.DataFrame:
+def _gathered(book: Ledger, kind: str, columns: list[str], shape: shapes.Shape) -> pd.DataFrame:
     """What several events tell of shares; the last word on each counts."""
-    parts = [frames.from_bytes(book.get(event.body["blob"])) for event in book.events(kind)]
+    blobs = [event.body["blob"] for event in book.events(kind)]
+    parts = [frames.from_bytes(book.get(blob), shape) for blob in blobs]
     if not parts:
         return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
     both = pd.concat(parts, ignore_index=True)[columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -94,6 +95,44 @@ TRIGGERS = (
     "OR (SELECT count(*) FROM rows) <> json_extract(NEW.body, '$.rows')) "
     "BEGIN SELECT RAISE(ABORT, 'a run is finished when every row has its outcome'); END",
 )
+
+
+def unlike(connection: sa.Connection) -> str:
+    """Say what a database has in place of the tables, indexes and triggers of a ledger.
+
+    A view, a generated column or a trigger of somebody else could answer, run or change anything.
+    """
+    have, want = _definitions(connection), _wanted()
+    odd = sorted(have ^ want)
+    return f"{' '.join(odd[0][:2])} is not as sharekit makes it" if odd else ""
+
+
+@functools.cache
+def _wanted() -> frozenset[tuple[str, str, str]]:
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        META.create_all(connection)
+        for trigger in TRIGGERS:
+            connection.exec_driver_sql(trigger)
+        made = _definitions(connection)
+    engine.dispose()
+    return made
+
+
+def _definitions(connection: sa.Connection) -> frozenset[tuple[str, str, str]]:
+    found = connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_master LIMIT 100")
+    return frozenset((str(t), str(n)[:100], " ".join(str(sql).split())) for t, n, sql in found)
+
+
+def odd_rows(connection: sa.Connection) -> str:
+    """Say which column of the rows holds a value of a kind that it cannot hold."""
+    wrong = " OR ".join(
+        f"typeof({column.name}) <> '{'integer' if isinstance(column.type, sa.Integer) else 'text'}'"
+        + (f" AND {column.name} IS NOT NULL" if column.nullable else "")
+        for column in ROWS.c
+    )
+    first = connection.exec_driver_sql(f"SELECT rowid FROM rows WHERE {wrong} LIMIT 1").scalar()
+    return "" if first is None else f"row {first} holds a value of a wrong kind"
 
 
 def canonical(value: object) -> str:

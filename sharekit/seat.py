@@ -19,7 +19,7 @@ class Seat:
     """A claim to be the one who decides on a ledger's rows."""
 
     def __init__(self, path: Path) -> None:
-        self._path = Path(path).absolute()
+        self._path = Path(path).resolve()
 
     def take(self) -> str:
         """Sit down; returns why that cannot be, or ``""``.

@@ -23,7 +23,8 @@ PACKAGE = ROOT / "sharekit"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 #: Layers from the ground up; a module may import from its own layer and from lower ones.
 LAYERS = (
-    ("errors", "spec", "rules", "display", "drift", "record", "frames", "schema", "environment"),
+    ("errors", "spec", "rules", "display", "drift", "record", "shapes"),
+    ("frames", "schema", "environment"),
     ("storage", "settings", "signing", "scheduler"),
     ("spreadsheets", "clouds", "ledger"),
     ("snapshot", "survey", "cells"),

@@ -139,7 +139,7 @@ def test_a_decision_that_gets_past_the_session_voids_the_approval(review: Review
     """An event of deciding after the approval voids it, whoever wrote it."""
     review.approve("Ada", review.phrase)
     with Ledger.open(review.path, write=True) as book:
-        book.append("decided", {"reviewer": "", "rows": 0, "of": "", "blob": ""})
+        book.append("decided", {"reviewer": "", "rows": 0, "of": "0" * 64, "blob": "0" * 64})
         with pytest.raises(ApprovalError):
             approval.require(book, review.plan.fingerprint)
 
