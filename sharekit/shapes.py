@@ -306,7 +306,11 @@ MEMBERS: Final = Shape(
     {**_texts("project_id image_id state owner name whole_image"), "size": "int"}
 )
 VAULTS: Final = Shape(
-    {**_texts("project_id vault_id name object_type protect_type status"), "free": "float"}
+    {
+        **_texts("project_id vault_id name object_type protect_type status"),
+        "free": "float",
+        "resources": "int",
+    }
 )
 PROJECTS: Final = Shape(_texts("project_id cloud region api ims image account vaults"))
 LOOKS: Final = Shape(_texts("project_id image_id before outcome code reason moved"), key=True)

@@ -11,11 +11,16 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from .. import spec
-from ..errors import NoAnswer, Refused
+from ..errors import CloudError, Refused
+from . import answers
+from .answers import brief, fitting, name
 from .transport import Reply, Transport
+
+#: No project is shared so many images; a listing that goes on is one that never ends.
+_MOST = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -155,20 +160,23 @@ class Cloud:
             404 where the project does not see the image; 403 where it is a public one.
         """
         url = f"{self.image}/v2/images/{image_id}/members"
-        return [_member(one) for one in _told(self.transport.read(url).body, "members", url)]
+        found = self.transport.read(url).body
+        return [_member(one) for one in fitting(found, answers.Members, url)["members"]]
 
     def _pages(self, url: str, params: dict[str, object]) -> Iterator[list[Mapping[str, Any]]]:
         seen: set[str] = set()
         while True:
             body = self.transport.read(url, **params).body
-            page = [image for image in _told(body, "images", url) if image["id"] not in seen]
+            page = [i for i in fitting(body, answers.Page, url)["images"] if i["id"] not in seen]
             yield page
             if not page:
                 return
-            seen.update(str(image["id"]) for image in page)
+            seen.update(image["id"] for image in page)
+            if len(seen) > _MOST:
+                raise CloudError(f"{url} lists more than {_MOST:,} images: it does not end.")
             if following := body.get("next"):
                 # `next` is relative, and carries the parameters itself.
-                url, params = urljoin(f"{self._base(url)}/", str(following).lstrip("/")), {}
+                url, params = _following(self._base(url), following), {}
             elif params and len(body["images"]) >= spec.PAGE_SIZE:
                 params = {**params, "marker": page[-1]["id"]}
             else:
@@ -183,13 +191,14 @@ class Cloud:
             member = self.transport.read(
                 f"{self.image}/v2/images/{image_id}/members/{self.project_id}"
             ).body
-            state = str(_told(member, "status", self.image))
+            state = str(fitting(member, answers.Membership, self.image)["status"])
         except Refused as refusal:
             if refusal.http not in (403, 404):
                 raise
             state = spec.ABSENT
         try:
-            image = self.transport.read(f"{self.image}/v2/images/{image_id}").body
+            url = f"{self.image}/v2/images/{image_id}"
+            image = fitting(self.transport.read(url).body, answers.Image, url)
         except Refused as refusal:
             if refusal.http not in (403, 404):
                 raise
@@ -205,7 +214,7 @@ class Cloud:
             body = self.transport.read(
                 f"{self.cbr}/vaults", limit=spec.VAULT_PAGE, offset=len(found)
             ).body
-            page = _told(body, "vaults", self.cbr)
+            page = fitting(body, answers.Vaults, self.cbr)["vaults"]
             found += [_vault(vault) for vault in page]
             if len(page) < spec.VAULT_PAGE:
                 return found
@@ -243,11 +252,12 @@ class Cloud:
         """Send one changing request, once, with a token; errors as :meth:`Transport.call`."""
         method, url, body = request
         reply: Reply = self.transport.call(method, url, body=body, token=token)
+        told = fitting(reply.body, answers.Changed, url)
         return Answer(
             reply.http,
             reply.request_id,
-            str(reply.body.get("job_id", "")),
-            str(reply.body.get("status", "")),
+            told.get("job_id") or "",
+            brief(told.get("status") or ""),
         )
 
     def job(self, job_id: str) -> JobState:
@@ -293,11 +303,15 @@ def _decision(chunk: Mapping[str, Any]) -> dict[str, Any]:
     return {"status": chunk["status"], **vault}
 
 
-def _told(body: Mapping[str, Any], what: str, url: str) -> Any:
-    """A part of an answer without which it says nothing, least of all that there is nothing."""
-    if what not in body:
-        raise NoAnswer(f"{url} answered without {what}: it may not be that service. Check it.")
-    return body[what]
+def _following(base: str, link: str) -> str:
+    """Return the address of the next page, which is where the token may go, or nowhere."""
+    url = urljoin(f"{base}/", link.lstrip("/"))
+    if urlsplit(url)[:2] != urlsplit(base)[:2]:
+        raise CloudError(
+            f"{base} says that its list goes on at {brief(url)}, which is another server: the "
+            "token is not sent there. Check the endpoint."
+        )
+    return url
 
 
 def _share(image: Mapping[str, Any], state: str) -> ImageShare:
@@ -339,8 +353,8 @@ def _vault(vault: Mapping[str, Any]) -> Vault:
 
 
 def _job(reply: Reply) -> JobState:
-    body = reply.body
-    status = str(body.get("status", ""))
+    body = fitting(reply.body, answers.Job, "the job's address")
+    status = str(body["status"])
     entities = body.get("entities") or {}
     results = {
         str(r["image_id"]): str(r.get("status", "")).lower() not in spec.JOB_FAILED
@@ -349,13 +363,11 @@ def _job(reply: Reply) -> JobState:
     }
     code = body.get("error_code") or entities.get("error_code") or ""
     reason = body.get("fail_reason") or entities.get("addition_error_msg") or ""
-    if not status:
-        raise NoAnswer("the answer about the job has no status")
     return JobState(
         done=status.lower() in spec.JOB_DONE,
         failed=status.lower() in spec.JOB_FAILED,
-        status=status,
-        code=str(code),
-        reason=str(reason),
+        status=brief(status),
+        code=name(code),
+        reason=brief(reason),
         results=results,
     )

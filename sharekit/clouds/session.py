@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 
 import yaml
 from keystoneauth1 import exceptions as ksa
-from keystoneauth1.session import Session, TCPKeepAliveAdapter
+from keystoneauth1.session import Session
 from openstack import exceptions as sdk
 from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import SECURE_FILES, OpenStackConfig
 
 from .. import __version__
 from ..errors import CloudError, SignInError, UsageError
+from .bounds import Adapter
 from .cloud import Cloud
 from .clouds import Clouds
 from .endpoints import endpoints, is_loopback
@@ -258,8 +259,10 @@ def _region_of(
 def _make_room(session: Session, wishes: Wishes) -> None:
     """A connection for each thread, where there usually are ten; and no endless sign-in."""
     for scheme in ("http://", "https://"):
-        adapter = TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=wishes.connections)
+        adapter = Adapter(pool_connections=4, pool_maxsize=wishes.connections)
         session.session.mount(scheme, adapter)
+    # Whoever answers for the sign-in service must not send the password on to somebody else.
+    session.redirect = False
     if session.timeout is None:
         session.timeout = wishes.read_timeout
 

@@ -7,14 +7,13 @@ Nothing is repeated here unless the caller asks (reading calls may, changing cal
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from html import unescape
 from math import inf
-from re import sub
+from re import fullmatch, sub
 from time import monotonic, time
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,15 +23,24 @@ import tenacity
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.session import Session
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from .. import spec
 from ..errors import CloudError, NoAnswer, Refused, SignInError
+from .answers import brief, decoded, name
+from .bounds import MOST_BYTES, Endless
 from .pace import Pace
 
 _NO_LIMIT = Pace(0)
 #: Signatures are refused when clocks differ by more than a quarter of an hour.
 _SKEW_SECONDS = 300.0
+#: Of a text that is none of ours so much is looked at; a wait that is asked for is no longer.
+_READ, _LONGEST = 8_000, 3_600.0
 
 
 @dataclass(frozen=True)
@@ -193,19 +201,19 @@ class Transport:
             ),
             "",
         )
-        body = _json(response)
+        body = decoded(response.content) if response.content else {}
         if 300 <= response.status_code < 400:
             raise CloudError(
-                f"{self.name}: {response.url} redirects elsewhere, which is never followed with a "
-                "token. Correct the endpoint."
+                f"{self.name}: {brief(response.url)} redirects elsewhere, which is never "
+                "followed with a token. Correct the endpoint."
             )
         if response.status_code < 400 and body is not None and _means_yes(body):
             self._good_at = monotonic()
-            return Reply(response.status_code, body, request_id)
+            return Reply(response.status_code, body, name(request_id))
         if body is None and response.status_code < 400:
             raise NoAnswer(
-                f"{self.name}: {response.url} answered something that is not JSON. Check the "
-                "endpoint; a proxy or a login page may be in between."
+                f"{self.name}: {brief(response.url)} answered something that is not JSON. "
+                "Check the endpoint; a proxy or a login page may be in between."
             )
         if self.signature is not None and response.status_code in (401, 403):
             self._skew = _skew(response.headers.get("Date"))
@@ -214,8 +222,8 @@ class Transport:
             message or _text(response),
             # An error under a status that means success is told as a bad request.
             http=max(400, response.status_code),
-            code=code if code.startswith("IMG.") else f"HTTP{response.status_code}",
-            request_id=request_id,
+            code=code if fullmatch(r"IMG\.\w{1,20}", code) else f"HTTP{response.status_code}",
+            request_id=name(request_id),
             retry_after=_retry_after(response.headers.get("Retry-After")),
         )
 
@@ -244,12 +252,11 @@ def error_of(body: Mapping[str, Any]) -> tuple[str, str]:
     >>> error_of({"error_code": "IMG.0027", "error_msg": "no such image"})
     ('IMG.0027', 'no such image')
     """
-    inner = body.get("error")
-    if isinstance(inner, Mapping):
-        return error_of(inner)
+    while isinstance(inner := body.get("error"), Mapping):
+        body = inner
     code = next((body[k] for k in ("error_code", "errorCode", "code") if body.get(k)), "")
     text = next((body[k] for k in ("error_msg", "errorMsg", "message", "title") if body.get(k)), "")
-    return str(code), " ".join(sub(r"<[^>]*>", " ", unescape(str(text))).split())
+    return name(code), brief(sub(r"<[^>]*>", " ", unescape(str(text)[:_READ])))
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -259,20 +266,10 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return max(asked or 0.0, backoff)
 
 
-def _json(response: requests.Response) -> Mapping[str, Any] | None:
-    if not response.content:
-        return {}
-    try:
-        # Not response.json(): it takes simplejson where that is installed, which is slower.
-        body = json.loads(response.content)
-    except ValueError:
-        return None
-    return body if isinstance(body, Mapping) else None
-
-
 def _text(response: requests.Response) -> str:
-    words = " ".join(sub(r"<[^>]*>", " ", response.text[:2000]).split())
-    return words[:200] or str(response.reason)
+    # Not response.text: to guess the encoding of a long text takes long.
+    start = response.content[:_READ].decode("utf-8", "replace")
+    return name(sub(r"<[^>]*>", " ", start)) or name(response.reason)
 
 
 def _skew(date: str | None) -> str:
@@ -291,7 +288,7 @@ def _skew(date: str | None) -> str:
 def _moment(date: str | None) -> float | None:
     try:
         return parsedate_to_datetime(date).timestamp() if date else None
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
@@ -299,9 +296,9 @@ def _retry_after(value: str | None) -> float | None:
     if not value:
         return None
     if value.isdecimal():
-        return float(value)
+        return min(float(value), _LONGEST)
     at = _moment(value)
-    return None if at is None else max(0.0, at - time())
+    return None if at is None else min(max(0.0, at - time()), _LONGEST)
 
 
 def _fate(error: BaseException) -> tuple[str, bool]:
@@ -328,7 +325,8 @@ _FATES: tuple[tuple[type | tuple[type, ...], str, bool], ...] = (
     (NewConnectionError, "cannot be reached: it refuses connections", False),
     (ConnectTimeoutError, "does not answer: no connection in time", False),
     ((ksa.SSLError, requests.exceptions.SSLError), "failed the TLS check", False),
-    ((ksa.ConnectTimeout, requests.Timeout), "did not answer in time", True),
+    (Endless, f"answers without end: more than {MOST_BYTES >> 20} MiB", True),
+    ((ksa.ConnectTimeout, requests.Timeout, ReadTimeoutError), "did not answer in time", True),
     ((ksa.ConnectFailure, requests.ConnectionError), "cut the connection", True),
 )
 
