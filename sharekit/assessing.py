@@ -195,5 +195,5 @@ def _unlisted(view: pd.DataFrame) -> pd.DataFrame:
 def _age(shared_at: pd.Series, now: str) -> pd.Series:
     """Whole days since a time; missing where there is none."""
     known = shared_at.where(shared_at.str.fullmatch(_TIME), None)
-    since = pd.to_datetime(known, utc=True, format="%Y-%m-%dT%H:%M:%SZ")
+    since = pd.to_datetime(known, utc=True, format="%Y-%m-%dT%H:%M:%SZ", errors="coerce")
     return (pd.Timestamp(now) - since).dt.days.astype("Int64")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from . import __version__, drift, frames, spec, survey
+from . import __version__, drift, frames, shapes, spec, survey
 from .assessing import assess
 from .changes import KEY, Earlier, changes_since, earlier, of_audit
 from .checks import Findings, check
@@ -268,10 +268,11 @@ def load_from(book: Ledger) -> Audit:
     created, said = book.last("created"), book.last("audited")
     if created is None or said is None:
         raise LedgerError(f"{book.path} is incomplete: it tells of no audit.")
-    blobs = {name: frames.from_bytes(book.get(said.body[name]))
-             for name in ("rows_blob", "findings_blob", "blob") if name in said.body}  # fmt: skip
+    of = {"rows_blob": shapes.AUDIT, "findings_blob": shapes.FINDINGS, "blob": shapes.CHECKED}
+    blobs = {name: frames.from_bytes(book.get(said.body[name]), shape)
+             for name, shape in of.items() if name in said.body}  # fmt: skip
     findings = None
-    if "blob" in blobs:
+    if "blob" in blobs and "findings_blob" in blobs:
         findings = Findings(load_inventory(book), blobs["blob"], blobs["findings_blob"])
     seen, before = Survey.load(book), Earlier.load(book)
     made = {name: str(value) for name, value in created.body.items() if name != "schema"}

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from . import drift, frames, spec
+from . import drift, frames, shapes, spec
 from .ledger import Ledger
 from .run import load_run
 from .survey import Survey
@@ -66,9 +66,10 @@ class Earlier:
         if event is None:
             return None
         said = dict(event.body)
-        shares = frames.from_bytes(book.get(said.pop("blob")))
+        shares = frames.from_bytes(book.get(said.pop("blob")), shapes.EARLIER)
         whole, owners = tuple(said.pop("whole")), tuple(said.pop("owners"))
-        return cls(**said, shares=shares, whole=whole, owners=owners)
+        text = {name: said[name] for name in ("name", "kind", "at", "head")}
+        return cls(**text, shares=shares, whole=whole, owners=owners)
 
 
 def earlier(path: str | PathLike[str]) -> Earlier:
@@ -82,7 +83,7 @@ def earlier(path: str | PathLike[str]) -> Earlier:
     with Ledger.open(Path(path)) as book:
         name = Path(path).name
         if (said := book.last("audited")) is not None:
-            rows = frames.from_bytes(book.get(said.body["rows_blob"]))
+            rows = frames.from_bytes(book.get(said.body["rows_blob"]), shapes.AUDIT)
             seen = Survey.load(book)
             return of_audit(name, book.head, rows, seen)
         run = load_run(book)

@@ -215,6 +215,31 @@ class Split(Piece):  # noqa: D101
     why: str
 
 
+class Surveyed(TypedDict):  # noqa: D101
+    what: str
+    taken_at: Time
+    blob: Hash
+
+
+class Compared(TypedDict):  # noqa: D101
+    name: Name
+    kind: str
+    at: Time
+    head: Hash
+    whole: Texts
+    owners: Texts
+    blob: Hash
+
+
+class Audited(TypedDict):  # noqa: D101
+    counts: Counts
+    drift: Count
+    fingerprint: Hash
+    rows_blob: Hash
+    findings_blob: NotRequired[Hash]
+    blob: NotRequired[Hash]
+
+
 #: Kind of event -> what its body must hold. More may stand there.
 EVENTS: Final[Mapping[str, Any]] = {
     "created": Created,
@@ -236,6 +261,9 @@ EVENTS: Final[Mapping[str, Any]] = {
     "settled": Settled,
     "finished": Finished,
     "sealed": Sealed,
+    "surveyed": Surveyed,
+    "compared": Compared,
+    "audited": Audited,
     "intent": Intent,
     "split": Split,
     "job-done": Done,
@@ -293,11 +321,10 @@ ROWS: Final = Shape(
     key=True, more="input.",
 )  # fmt: skip
 MARKS: Final = Shape({**_texts("rule field value"), "row_key": "int", "source": "int"})
-PLAN: Final = Shape(
-    {"source": "int", "row": "int", **_FIELDS, **_texts("before disposition"),
-     "carried_by": "Int", "chunk": "Int"},
-    key=True,
-)  # fmt: skip
+_CHECKED: Final = {"source": "int", "row": "int", **_FIELDS, **_texts("before disposition"),
+                   "carried_by": "Int"}  # fmt: skip
+CHECKED: Final = Shape(_CHECKED, key=True)
+PLAN: Final = Shape({**_CHECKED, "chunk": "Int"}, key=True)
 FINDINGS: Final = Shape(
     {**_texts("field rule severity file sheet column cell value message suggestion"),
      "row_key": "int", "row": "int"}
@@ -317,3 +344,22 @@ LOOKS: Final = Shape(_texts("project_id image_id before outcome code reason move
 STATES: Final = Shape(_texts("project_id image_id state"))
 REVIEWED: Final = Shape(_texts("decision reason"), key=True)
 DECISIONS: Final = Shape(dict.fromkeys(("decision", "reason", "vault_id"), "str?"), key=True)
+#: The frames of a survey, by name.
+SURVEY: Final[Mapping[str, Shape]] = {
+    "shares": Shape(
+        _texts("project_id image_id state owner name whole_image image_created_at shared_at "
+               "decided_at looked")
+    ),
+    "owned": Shape(_texts("owner image_id name image_created_at")),
+    "outgoing": Shape(_texts("owner image_id name image_created_at project_id state shared_at "
+                             "decided_at")),
+    "projects": Shape(_texts("project_id cloud region api account code reason owner_code "
+                             "owner_reason")),
+}  # fmt: skip
+EARLIER: Final = Shape(_texts("project_id image_id state result seen_by owner name"))
+AUDIT: Final = Shape(
+    {**_texts("file sheet image_id project_id status result code reason observed seen_by name owner "
+              "image_created_at shared_at decided_at carried_by"), "row": "int",
+     "age_days": "Int"},
+    key=True, more="input.",
+)  # fmt: skip

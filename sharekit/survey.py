@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 
 import pandas as pd
 
-from . import frames, spec
+from . import frames, shapes, spec
 from .clouds import Cloud, Clouds, ImageShare, Member
-from .errors import CloudError, Refused
+from .errors import CloudError, LedgerError, Refused
 from .ledger import Ledger, now
 from .snapshot import SINGLE_LOOKUPS, Progress
 
@@ -82,7 +82,12 @@ class Survey:
     def load(cls, book: Ledger) -> Survey:
         """Read it back from a ledger."""
         told = {e.body["what"]: e.body for e in book.events("surveyed")}
-        kept = {name: frames.from_bytes(book.get(told[name]["blob"])) for name in FRAMES}
+        if missing := set(FRAMES) - told.keys():
+            raise LedgerError(f"{book.path} is incomplete: its survey lacks {min(missing)!r}.")
+        kept = {
+            name: frames.from_bytes(book.get(told[name]["blob"]), shapes.SURVEY[name])
+            for name in FRAMES
+        }
         return cls(told["shares"]["taken_at"], **kept)
 
     @property
