@@ -129,7 +129,11 @@ def _whole(content: bytes) -> pa.Table:
 def _framed(table: pa.Table, shape: Shape) -> pd.DataFrame:
     kinds = dict(shape.columns)
     if shape.more:
-        kinds |= {n: "str" for n in table.column_names if n.startswith(shape.more)}
+        kinds |= {
+            n: "str?" if shape.gaps else "str"
+            for n in table.column_names
+            if n.startswith(shape.more)
+        }
     if shape.key:
         kinds["row_key"] = "int"
     if missing := kinds.keys() - set(table.column_names):

@@ -303,12 +303,14 @@ class Shape:
 
     ``str`` is text (``str?`` may be missing), ``category`` repeated text, ``int`` and ``float``
     numbers, ``Int`` whole numbers that may be missing. ``key`` says that the column ``row_key``
-    is the index. Columns that begin with ``more`` are texts and kept; no others are.
+    is the index. Columns that begin with ``more`` are texts (missing ones only where ``gaps`` says
+    so) and kept; no others are.
     """
 
     columns: Mapping[str, str]
     key: bool = False
     more: str = ""
+    gaps: bool = False
 
 
 def _texts(names: str) -> dict[str, str]:
@@ -358,8 +360,8 @@ SURVEY: Final[Mapping[str, Shape]] = {
 }  # fmt: skip
 EARLIER: Final = Shape(_texts("project_id image_id state result seen_by owner name"))
 AUDIT: Final = Shape(
-    {**_texts("file sheet image_id project_id status result code reason observed seen_by name owner "
-              "image_created_at shared_at decided_at carried_by"), "row": "int",
+    {**_texts("file sheet image_id project_id status result code reason observed seen_by name "
+              "owner image_created_at shared_at decided_at carried_by"), "row": "int",
      "age_days": "Int"},
-    key=True, more="input.",
+    key=True, more="input.", gaps=True,
 )  # fmt: skip
