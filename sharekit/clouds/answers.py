@@ -114,6 +114,20 @@ class Job(TypedDict):
     fail_reason: NotRequired[str | None]
 
 
+class Project(TypedDict):
+    """A project that an account has a role in."""
+
+    id: Id
+    name: NotRequired[str | None]
+    enabled: NotRequired[bool]
+
+
+class Projects(TypedDict):
+    """All of them."""
+
+    projects: list[Project]
+
+
 class Changed(TypedDict):
     """The answer to a changing call: a job (batch) or the new status (native)."""
 

@@ -9,8 +9,9 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.plugin import AUTH_INTERFACE
 from keystoneauth1.session import Session
 
-from ..errors import CloudError
+from ..errors import CloudError, NoAnswer
 from . import regions
+from .answers import Projects, fitting
 
 
 def projects_of(session: Session, region: str, name: str) -> list[str]:
@@ -23,8 +24,9 @@ def projects_of(session: Session, region: str, name: str) -> list[str]:
     """
     where = {"interface": AUTH_INTERFACE, "version": (3,)}
     try:
-        told = session.get("/auth/projects", endpoint_filter=where).json()["projects"]
-    except (ksa.ClientException, ValueError, KeyError, TypeError) as error:
+        body = session.get("/auth/projects", endpoint_filter=where).json()
+        told = fitting(body, Projects, "/auth/projects")["projects"]
+    except (ksa.ClientException, NoAnswer, ValueError, RecursionError) as error:
         raise CloudError(
             f"{name}: the sign-in service does not tell this account's projects "
             f"({type(error).__name__}). Name them in clouds.yaml, as in `projects: [ID, ID]`."
