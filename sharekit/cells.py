@@ -88,12 +88,28 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str
             rows[field], more = _plain(raw[field], field)
         else:
             rows[field], more, numbered = _distinct(raw[field], field)
+            if spoiled[field]:
+                rows[field], numbered = _unmended(raw[field], rows[field], numbered, spoiled[field])
             if field in _SHARE:
                 coded[field] = numbered
         if field in spec.MANDATORY:
             more += _missing(inventory, rows, field)
         found += [_without(f, spoiled[field]) for f in more]
     return rows, _swapped([f for f in found if _says(f)]), coded
+
+
+def _unmended(
+    raw: pd.Series, fixed: pd.Series, coded: Coded, spoiled: set[int]
+) -> tuple[pd.Series, Coded]:
+    """Leave what is wrong as it is: the digits of a number must not become an ID by mending."""
+    keys = np.array(sorted(spoiled), dtype="int64")
+    keys = keys[(raw.take(keys) != fixed.take(keys)).to_numpy(dtype=bool)]
+    if not keys.size:
+        return fixed, coded
+    whole = np.zeros(len(raw), dtype=bool)
+    whole[keys] = True
+    mended = _replaced(fixed, pd.Series(whole, index=raw.index), raw.take(keys))
+    return mended, Coded.of(mended)
 
 
 def statuses(raw: pd.Series) -> pd.Series:

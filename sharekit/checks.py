@@ -232,10 +232,12 @@ def _spare(found: Found, keys: Keys) -> Found:
     return replace(found, keys=kept)
 
 
-def _places(inventory: Inventory, keys: Keys) -> npt.NDArray[np.object_]:
-    """Name rows by the cell of their image ID, with file and sheet where there are several."""
+def _places(inventory: Inventory, keys: Keys, field: str) -> npt.NDArray[np.object_]:
+    """Name rows by a field's cell, or else their image ID's, and by file and sheet if many."""
     rows = inventory.rows[["file", "sheet", "row", "source"]].take(keys)
     cells = inventory.cell_addresses(rows, "image_id")
+    own = inventory.cell_addresses(rows, field)
+    cells = own.where(own != "", cells)
     if len(inventory.sources) > 1:
         cells = rows["file"].astype("str") + " " + rows["sheet"].astype("str") + " " + cells
     return cells.str.replace("  ", " ", regex=False).to_numpy(dtype=object)

@@ -112,7 +112,8 @@ def show_findings(findings: Findings, limit: int = 20) -> None:
     console.print(rules)
     errors = frame[frame["severity"] == "error"]
     for line in errors.head(limit).astype("str").to_dict("records"):
-        where = f"{line['file']} {line['sheet']} {line['cell'] or 'row ' + line['row']}"
+        cell = line["cell"] or "row " + line["row"]
+        where = " ".join(filter(None, (line["file"], line["sheet"], cell)))
         value = f" {plain(line['value'])[:60]!r}" if line["value"] else ""
         console.print(
             f"[red]{escape(plain(where))}[/red]{escape(value)}: {escape(line['message'])}. "

@@ -15,7 +15,7 @@ from .snapshot import Snapshot
 from .vaults import vault_kinds
 
 #: Row keys -> where they stand, as an array of text.
-Places = Callable[[Keys], npt.NDArray[np.object_]]
+Places = Callable[[Keys, str], npt.NDArray[np.object_]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ def twice(
     """Find duplicates and conflicts; returns them and, for each duplicate, the row carrying it.
 
     A share is (image, project); its decision is (status, vault). The first row that nothing
-    blocks carries the others. ``places`` names rows by their keys, for the messages.
+    blocks carries the others. ``places`` names rows by their keys and a field, for the messages.
     """
     carried = pd.Series(np.nan, index=rows.index, dtype="float64")
     valid = shares.legal & rows["status"].isin(spec.STATUSES).to_numpy(dtype=bool)
@@ -125,7 +125,7 @@ def twice(
     first = free.map(pd.Series(carriers.index, index=carriers.to_numpy()))
     doubles = first[first != first.index]
     carried[doubles.index] = doubles
-    carriers_at = places(doubles.to_numpy("int64"))
+    carriers_at = places(doubles.to_numpy("int64"), "image_id")
     carrier = pd.Series(carriers_at + " carries it", index=doubles.index, dtype="str")
     return [
         _conflicts(several[conflict], share[conflict], decided[conflict], places),
@@ -143,7 +143,7 @@ def _conflicts(rows: pd.DataFrame, share: pd.Series, decided: pd.Series, places:
     other = pd.Series(head.where(otherwise, rival), dtype="int64")
     theirs = rows.loc[other]
     vault = (" with vault " + theirs["vault_id"]).where(theirs["vault_id"] != "", "")
-    said = theirs["status"] + vault + " in " + places(other.to_numpy("int64"))
+    said = theirs["status"] + vault + " in " + places(other.to_numpy("int64"), "status")
     detail = pd.Series(said.to_numpy(), index=rows.index, dtype="str")
     return Found("conflict", keys.to_numpy("int64"), "status", detail=detail)
 

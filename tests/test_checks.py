@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -126,7 +127,7 @@ def test_duplicate_and_conflict(tmp_path: Path) -> None:
     duplicate = findings.frame[findings.frame["rule"] == "duplicate"]
     assert duplicate["message"].str.endswith("(A3 carries it)").all()
     conflict = findings.frame[findings.frame["rule"] == "conflict"]["message"].tolist()
-    assert [text.partition("(")[2] for text in conflict] == ["rejected in A6)", "accepted in A5)"]
+    assert [text.partition("(")[2] for text in conflict] == ["rejected in C6)", "accepted in C5)"]
 
 
 def test_swapped_ids_are_not_mended(tmp_path: Path) -> None:
@@ -169,8 +170,8 @@ def test_rows_of_two_files_that_disagree_name_each_other(tmp_path: Path) -> None
     findings = sharekit.check(sharekit.read_inventory(tmp_path / "a.csv", tmp_path / "b.csv"))
     lines = findings.frame[findings.frame["rule"] == "conflict"]
     assert [m.partition("(")[2] for m in lines["message"]] == [
-        f"rejected in {tmp_path / 'b.csv'} A2)",
-        f"accepted in {tmp_path / 'a.csv'} A2)",
+        f"rejected in {tmp_path / 'b.csv'} C2)",
+        f"accepted in {tmp_path / 'a.csv'} C2)",
     ]
 
 
@@ -278,3 +279,16 @@ def test_no_other_text_becomes_an_id(text: str) -> None:
         )
     elif text.strip():
         assert fixed.tolist() in ([text], [""])
+
+
+def test_a_damaged_cell_is_never_mended(tmp_path: Path) -> None:
+    """The digits of a number get no dashes, so that nothing looks like an ID that nobody wrote."""
+    book = openpyxl.Workbook()
+    book.active.append(["Image ID", "Project ID", "Status"])
+    book.active.append([12345678901234567890123456789012, P, "accepted"])
+    book.active.append([A, P, True])
+    book.save(tmp_path / "a.xlsx")
+    findings = sharekit.check(sharekit.read_inventory(tmp_path / "a.xlsx"))
+    assert findings.rows["disposition"].tolist() == ["blocked", "blocked"]
+    assert findings.rows["image_id"].tolist() == ["12345678901234569054409354903552", A]
+    assert findings.frame["rule"].tolist() == ["number-cell", "boolean-cell"]

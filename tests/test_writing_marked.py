@@ -85,6 +85,21 @@ def test_bad_cells_are_marked_and_the_rest_is_as_it_was(shares: Path, tmp_path: 
     assert shares.read_bytes() == before
 
 
+def test_what_lies_under_a_merge_is_told_where_people_look(tmp_path: Path) -> None:
+    """The top left cell of a merge has the colour and the reasons of all cells below it."""
+    book = openpyxl.Workbook()
+    for line in (["Image ID", "Project ID", "Status"], [IMAGE, PROJECT, "accepted"]):
+        book.active.append(line)
+    book.active.append([None, PROJECT, "rejected"])
+    book.active.merge_cells("A2:A3")
+    book.save(tmp_path / "a.xlsx")
+    path = write_findings(checked(tmp_path / "a.xlsx"), tmp_path / "findings.xlsx")
+    cell = openpyxl.load_workbook(path)["Sheet"]["A2"]
+    assert cell.fill.fgColor.rgb == "00F9D2B8"
+    assert "image_id is empty" in cell.comment.text
+    assert "merged cells" in cell.comment.text
+
+
 def test_the_list_comes_first_and_leads_to_the_cells(shares: Path, tmp_path: Path) -> None:
     """Each finding with a cell has a link to it, errors before warnings before repairs."""
     findings = checked(shares)

@@ -152,7 +152,16 @@ def _free(name: str, book: Workbook) -> str:
 # -- the analyst's sheets ----------------------------------------------------------------------
 def _mark(sheet: Worksheet, lines: pd.DataFrame) -> int:
     """Colour the cells of one sheet and say in comments why; return how many have none."""
-    ranked = lines.assign(rank=lines["severity"].map(_RANK)).sort_values("rank", kind="stable")
+    # Under a merge nobody would see a colour: there the top left cell tells it.
+    anchors = {
+        cell.coordinate: area.coord.partition(":")[0]
+        for area in sheet.merged_cells.ranges
+        for row in sheet[area.coord]
+        for cell in row
+    }
+    shown = lines["cell"].map(lambda address: anchors.get(address, address))
+    ranked = lines.assign(cell=shown, rank=lines["severity"].map(_RANK))
+    ranked = ranked.sort_values("rank", kind="stable")
     cells = list(ranked.groupby("cell", sort=False))
     for number, (address, found) in enumerate(cells):
         cell = sheet[str(address)]
@@ -262,9 +271,9 @@ def _header(sheet: Worksheet, names: list[str]) -> None:
 
 def _text(cell: Cell | MergedCell, value: object) -> None:
     """Write a value so that a text stays text, whatever it begins with."""
-    cell.alignment = Alignment(vertical="top", wrap_text=True)
+    cell.alignment = Alignment(horizontal="left", vertical="top", wrap_text=True)
     if isinstance(value, int):
-        cell.value = value
+        cell.value = value or None  # a whole sheet has no row
         return
     cell.value = stored(str(value))
     cell.data_type, cell.number_format = "s", "@"
