@@ -10,7 +10,7 @@ import pandas as pd
 
 from . import spec
 from .clouds import Cloud, Clouds, ImageShare, Vault
-from .errors import CloudError, Refused
+from .errors import CloudError
 from .ledger import now
 
 #: Shares that no listing shows are looked up one by one, but not more of them than this for each
@@ -154,8 +154,7 @@ def _vaults(cloud: Cloud) -> tuple[list[Vault], str]:
     try:
         found = cloud.vaults()
     except CloudError as error:
-        code = f"{error.code}: " if isinstance(error, Refused) else ""
-        return [], f"{code}{error}"
+        return [], str(error)
     return ([], "no backup service is known") if found is None else (found, "read")
 
 

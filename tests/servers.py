@@ -26,8 +26,13 @@ class Seen:
 
 
 @contextmanager
-def serving(answers: Answers, certificate: Path | None = None) -> Iterator[Seen]:
-    """Serve on a free port; a string as body goes out as it is, anything else as JSON."""
+def serving(
+    answers: Answers, certificate: Path | None = None, *, only_known: bool = False
+) -> Iterator[Seen]:
+    """Serve on a free port; a string as body goes out as it is, anything else as JSON.
+
+    ``only_known`` lets in only clients that show the server's own certificate.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -64,6 +69,9 @@ def serving(answers: Answers, certificate: Path | None = None) -> Iterator[Seen]
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
+        if only_known:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         scheme = "https"
     seen = Seen(f"{scheme}://127.0.0.1:{server.server_port}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import logging
 import re
 import time
@@ -31,6 +32,7 @@ from tests.conftest import FAST, World
 from tests.servers import PROJECT, Answers, Seen, serving, token
 
 Make = Callable[..., World]
+_HERE = ipaddress.ip_address("127.0.0.1")
 PASSWORD = "correct-horse-battery"
 
 
@@ -298,6 +300,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .serial_number(1)
         .not_valid_before(then - dt.timedelta(days=365))
         .not_valid_after(then + dt.timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(_HERE)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     path = tmp_path_factory.mktemp("tls") / "server.pem"
@@ -339,6 +342,50 @@ def test_certificate_that_nobody_vouches_for(tmp_path: Path, certificate: Path) 
         unchecked = entry(server.url, verify=False)
         (cloud,) = sharekit.connect(config_file=written(tmp_path, here=unchecked)).values()
         assert cloud.warnings == ("TLS certificates are not checked (verify: false)",)
+
+
+def test_certificates_of_both_sides(tmp_path: Path, certificate: Path) -> None:
+    """A CA file vouches for the cloud, and a client certificate for us; nothing is unsafe then."""
+    seen: list[Seen] = []
+    with serving(cloud_at(seen), certificate, only_known=True) as server:
+        seen.append(server)
+        trusting = entry(server.url, cacert=str(certificate))
+        with pytest.raises(CloudError, match=r"TLS check|cut the connection"):
+            sharekit.connect(config_file=written(tmp_path, here=trusting))
+        known = trusting | {"cert": str(certificate)}
+        (cloud,) = sharekit.connect(config_file=written(tmp_path, here=known)).values()
+        assert list(cloud.shares("pending")) == []
+        assert cloud.warnings == ()
+        lost = trusting | {"cert": str(tmp_path / "nowhere.pem")}
+        with pytest.raises(SignInError, match=r"nowhere\.pem. Correct"):
+            sharekit.connect(config_file=written(tmp_path, here=lost))
+
+
+def test_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the variables name a proxy, every request goes through it."""
+    seen = [Seen("http://cloud.invalid")]
+    inner = cloud_at(seen)
+    with serving(lambda method, path: inner(method, path.removeprefix(seen[0].url))) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        allowed = {"insecure_http": True, "read_attempts": 1}
+        config = written(tmp_path, here=entry(seen[0].url, sharekit=allowed))
+        (cloud,) = sharekit.connect(config_file=config).values()
+        assert list(cloud.shares("pending")) == []
+    assert {path.partition("/v")[0] for _, path, _ in proxy.requests} == {seen[0].url}
+    assert cloud.warnings == ("cloud.invalid is spoken to without TLS (insecure_http)",)
+
+
+def test_interface_and_timeout_of_the_entry(tmp_path: Path) -> None:
+    """``interface`` chooses among the catalog's addresses; ``api_timeout`` is our time-out too."""
+    seen: list[Seen] = []
+    with serving(lambda *_: token(seen[0].url)) as server:
+        seen.append(server)
+        usual = entry(server.url) | {"api_timeout": 7, "sharekit": {}}
+        (cloud,) = sharekit.connect(config_file=written(tmp_path, here=usual)).values()
+        assert cloud.transport.timeout == (10.0, 7.0)
+        config = written(tmp_path, here=usual | {"interface": "internal"})
+        with pytest.raises(CloudError, match="no internal address in region 'here', but public"):
+            sharekit.connect(config_file=config)
 
 
 def test_warning_stays_in_the_report(world: Make, capsys: pytest.CaptureFixture[str]) -> None:
@@ -466,7 +513,7 @@ def test_names_that_lead_nowhere(
     exit_4(tmp_path, capsys, config, "does not resolve.*Check auth_url")
     exit_4(tmp_path, capsys, config, "no cloud 'other'.*it has: here", name="other")
     empty = written(tmp_path, here={"auth": {"auth_url": "https://keystone.invalid/v3"}})
-    exit_4(tmp_path, capsys, empty, "password is a required attribute. Complete")
+    exit_4(tmp_path, capsys, empty, "password is a required attribute. Correct")
     with serving(lambda *_: (407, "no", {})) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         config = written(tmp_path, here=entry("https://keystone.invalid"))

@@ -162,6 +162,40 @@ def test_application_credential(road: Road) -> None:
     assert list(sharekit.connect("robot", config_file=config)) == [account.project_id]
 
 
+def test_token_and_trust(road: Road) -> None:
+    """A token signs in for its project, and a trust for the project of somebody else."""
+    cloud, (account,), friend = road.cloud, road.accounts, road.cloud.account()
+    where, config = {"auth_url": cloud.auth_url}, road.folder / "clouds.yaml"
+    with cloud.connection(account) as mine, cloud.connection(friend) as theirs:
+        token = {"token": mine.auth_token, "project_id": account.project_id}
+        trust = mine.session.post(
+            f"{cloud.auth_url}/OS-TRUST/trusts",
+            json={
+                "trust": {
+                    "trustor_user_id": mine.current_user_id,
+                    "trustee_user_id": theirs.current_user_id,
+                    "project_id": account.project_id,
+                    "impersonation": False,
+                    "roles": [{"name": "member"}],
+                }
+            },
+        ).json()["trust"]
+    trusted = friend.auth(cloud.auth_url) | {"trust_id": trust["id"]}
+    del trusted["project_id"]
+    half = friend.auth(cloud.auth_url) | {"project_name": "p"}
+    del half["project_id"]
+    entries = {"token": {"auth_type": "token", "auth": where | token}, "trust": {"auth": trusted}}
+    stale = {"auth_type": "token", "auth": where | token | {"token": "gAAAAA-revoked"}}
+    entries |= {"half": {"auth": half}, "stale": stale}
+    config.write_text(yaml.safe_dump({"clouds": entries}))
+    for name in ("token", "trust"):
+        assert list(sharekit.connect(name, config_file=config)) == [account.project_id]
+    with pytest.raises(SignInError, match=r"find domain in project\. Correct"):
+        sharekit.connect("half", config_file=config)
+    with pytest.raises(SignInError, match="whether a token or credential in it has ended"):
+        sharekit.connect("stale", config_file=config)
+
+
 def test_one_account_with_several_projects(road: Road) -> None:
     """An account for no project in particular goes the road for all of its projects at once."""
     cloud, (account,) = road.cloud, road.accounts

@@ -6,7 +6,6 @@ Exit codes: 0 yes; 1 the answer is no; 2 usage or unreadable input; 3 unfinished
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -45,8 +44,6 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; every way it can end is an exit code and one sentence."""
-    # Its own warnings on failed sign-ins would only repeat, in other words, what we say.
-    logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
     try:
         cli.main(arguments, prog_name="sharekit", standalone_mode=False)
     except click.exceptions.Exit as leave:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Collection, Mapping
@@ -34,6 +35,10 @@ from .wishes import Wishes
 #: What an entry with an access key has in common with others.
 _READING = threading.Lock()
 _NOT_AUTH = frozenset("region_name verify insecure cacert cert key api_timeout sharekit".split())
+
+
+# Its own warnings on failed sign-ins would only repeat, in other words, what we say.
+logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
 
 
 def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clouds:
@@ -112,7 +117,7 @@ def _several(config: OpenStackConfig, name: str) -> tuple[list[str], tuple[str, 
             "entry in clouds.yaml."
         )
     url = str(auth.get("auth_url") or "")
-    warned = tuple(_warned(settings, wishes, url, name))
+    warned = tuple(_warned(region, wishes, url, name))
     if wishes.projects != ("all",):
         return list(wishes.projects), warned
     if key is not None:
@@ -179,8 +184,8 @@ def _fault(error: Exception) -> str:
 def _cloud(config: OpenStackConfig, name: str, paces: Paces, project_id: str = "") -> Cloud:
     region, key, auth = _region(config, name, project_id)
     settings: Mapping[str, Any] = region.config
-    wishes = Wishes.of(settings.get("sharekit"), name)
-    warned = _warned(settings, wishes, str(auth.get("auth_url") or ""), name)
+    wishes = Wishes.of(settings.get("sharekit"), name, settings.get("api_timeout"))
+    warned = _warned(region, wishes, str(auth.get("auth_url") or ""), name)
     session = region.get_session()
     _make_room(session, wishes)
     transport = Transport(
@@ -197,7 +202,7 @@ def _cloud(config: OpenStackConfig, name: str, paces: Paces, project_id: str = "
     else:
         project = _named_project(auth, name)
         transport.signature = Signature(key, project)
-    found = endpoints(None if key else session, settings, name, project)
+    found = endpoints(None if key else session, region, name, project)
     for url in filter(None, found):
         warned |= _plain_http(url, wishes, name)
     image, ims, cbr = found
@@ -273,7 +278,7 @@ def _greet(session: Session, auth_url: str, name: str) -> None:
     Behind a gateway that wants a sign-in even for that, keystoneauth would wait for itself, for
     ever. Anything else that goes wrong here is told by the sign-in.
     """
-    with suppress(ksa.ClientException):
+    with suppress(ksa.ClientException, OSError):
         answer = session.get(auth_url, authenticated=False, raise_exc=False)
         if answer.status_code == 401:
             raise SignInError(
@@ -282,12 +287,10 @@ def _greet(session: Session, auth_url: str, name: str) -> None:
             )
 
 
-def _warned(
-    settings: Mapping[str, Any], wishes: Wishes, auth_url: str, name: str
-) -> dict[str, None]:
+def _warned(region: CloudRegion, wishes: Wishes, auth_url: str, name: str) -> dict[str, None]:
     """What is less safe than it should be, because the user said so."""
     warned = _plain_http(auth_url, wishes, name) if auth_url else {}
-    if settings.get("verify") is False or settings.get("insecure"):
+    if not region.get_requests_verify_args()[0]:
         warned |= {"TLS certificates are not checked (verify: false)": None}
     return warned
 

@@ -96,7 +96,7 @@ class Transport:
                 redirect=False,
                 timeout=self.timeout,
             )
-        except (ksa.ClientException, requests.RequestException) as error:
+        except (ksa.ClientException, OSError) as error:
             why, left = _fate(error)
             raise NoAnswer(f"{self.name}: {_host(url)} {why}", sent=left) from None
         return self._judge(response)
@@ -118,7 +118,14 @@ class Transport:
             sleep=self.sleep,
             reraise=True,
         )
-        return retrying(self.get, url, **params)
+        try:
+            return retrying(self.get, url, **params)
+        except Refused as refusal:
+            code = "" if refusal.code in str(refusal) else f"{refusal.code}: "
+            told = f"{self.name}: {url} says {code}{str(refusal).rstrip('.')}. {_next(refusal)}"
+            raise Refused(
+                told, http=refusal.http, code=refusal.code, request_id=refusal.request_id
+            ) from None
 
     def get(self, url: str, **params: Any) -> Reply:
         """GET once; while the token is refused, sign in anew and try again, a few times."""
@@ -175,7 +182,13 @@ class Transport:
         except (ksa.Unauthorized, ksa.Forbidden, ksa.NotFound):
             raise SignInError(
                 f"{self.name}: sign-in was refused. Check user, password and project of this "
-                "cloud in clouds.yaml."
+                "cloud in clouds.yaml, and whether a token or credential in it has ended."
+            ) from None
+        except ksa.BadRequest as error:
+            why = error.message.partition(". ")[0].partition(" (HTTP")[0]
+            raise SignInError(
+                f"{self.name}: the sign-in service does not understand these credentials: {why}. "
+                "Correct this cloud's entry in clouds.yaml."
             ) from None
         except ksa.ClientException as error:
             where = getattr(self.session.auth, "auth_url", None) or "the sign-in service"
@@ -185,7 +198,7 @@ class Transport:
             ) from None
         except Exception as error:  # noqa: BLE001 - keystoneauth's own, for a missing password
             raise SignInError(
-                f"{self.name}: nobody can sign in: {error}. Complete this cloud's entry in "
+                f"{self.name}: nobody can sign in: {error}. Correct this cloud's entry in "
                 "clouds.yaml or secure.yaml."
             ) from None
         if not token:
@@ -226,6 +239,15 @@ class Transport:
             request_id=name(request_id),
             retry_after=_retry_after(response.headers.get("Retry-After")),
         )
+
+
+def _next(refusal: Refused) -> str:
+    """What to do when something could not be read."""
+    if refusal.http == 403 or refusal.code in spec.NO_RIGHT:
+        return "Ask for the right to read this in the project."
+    if refusal.http == 404:
+        return "Check the region and the endpoint in clouds.yaml."
+    return "Run this again later; if it stays so, ask the provider."
 
 
 def _careful(auth: Any) -> None:
@@ -303,6 +325,8 @@ def _retry_after(value: str | None) -> float | None:
 
 def _fate(error: BaseException) -> tuple[str, bool]:
     """Why there is no answer, and whether the request can have left all the same."""
+    if type(error) is OSError:  # what requests says of certificates that are no files
+        return f"cannot be spoken to: {error}", False
     chain = list(_causes(error))
     for kind, why, left in _FATES:
         if any(isinstance(cause, kind) for cause in chain):

@@ -59,8 +59,8 @@ class Wishes:
     projects: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, said: object, name: str) -> Wishes:
-        """Read the settings of a cloud.
+    def of(cls, said: object, name: str, api_timeout: object = None) -> Wishes:
+        """Read the settings of a cloud; ``api_timeout`` is openstacksdk's own for answers.
 
         Raises
         ------
@@ -76,6 +76,8 @@ class Wishes:
                 f"{name}: clouds.yaml has an unknown setting {unknown[0]!r} under `sharekit:`; "
                 f"there are {', '.join(known)}."
             )
+        if api_timeout is not None:
+            said = {"read_timeout": api_timeout, **said}
         return cls(**{key: _value(key, value, known[key], name) for key, value in said.items()})
 
     def rate_for(self, *, loopback: bool) -> float:
