@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pandas as pd
@@ -27,6 +27,8 @@ ROW_COLUMNS: Final = (
     "request_id",
     "carried_by",
 )
+#: Further columns of a record of several runs, after these.
+RUN_COLUMNS: Final = ("run", "history")
 #: What the name of an original column is prefixed with.
 INPUT: Final = "input."
 
@@ -77,6 +79,11 @@ class Record:
         Whether no row can still be changed by submitting again.
     created, ended
         When the run was begun and when it last changed: ISO 8601, UTC.
+    runs
+        Empty for one run. For a run and what followed on it one line each, in order: ``run`` ("1"),
+        ``ledger``, ``what`` ("first run", "retry of run 1"), ``rows`` and ``settled`` (``int64``:
+        of its inventory, and whose final outcome it gave), ``finished`` (bool), ``created, ended,
+        fingerprint, head, events (int64)``. Then ``rows`` has :data:`RUN_COLUMNS` too.
     """
 
     rows: pd.DataFrame
@@ -95,3 +102,4 @@ class Record:
     finished: bool
     created: str
     ended: str
+    runs: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pandas as pd
 from . import reporting, reviewing
 from .approval import approvals_of
 from .checks import COLUMNS
+from .combining import chained, combined
 from .display import visible
+from .errors import UsageError
 from .history import Piece
 from .ledger import Event, Ledger
 from .planning import Plan
@@ -22,6 +25,7 @@ from .record import INPUT, ROW_COLUMNS, Record
 from .rules import RULES
 from .run import Run, load_run
 from .spreadsheets import Source
+from .storage import is_ledger
 
 _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "created": lambda b: f"sharekit {b.get('sharekit', '')}",
@@ -69,7 +73,10 @@ def _link(path: Path) -> str:
     return f'<a href="{html.escape(quote(path.as_posix()))}" target="_blank">{visible(path)}</a>'
 
 
-def report(run: Run | Plan | str | PathLike[str], *paths: str | PathLike[str]) -> list[Path]:
+Told = Run | Plan | str | PathLike[str]
+
+
+def report(run: Told, *paths: Told) -> list[Path]:
     """Make reports of a run, from its ledger alone: the same ledger gives the same report.
 
     Parameters
@@ -77,7 +84,9 @@ def report(run: Run | Plan | str | PathLike[str], *paths: str | PathLike[str]) -
     run : Run, Plan or path
         The run, or its ledger.
     *paths : path
-        What to write, by suffix: ``.xlsx``, ``.html``, ``.csv``, ``.json``.
+        What to write, by suffix: ``.xlsx``, ``.html``, ``.csv``, ``.json``. Further runs (`retry`,
+        `undo`) or their ledgers may stand among them: then the reports are over all of these, with
+        one final outcome for each row of the first input.
 
     Returns
     -------
@@ -86,32 +95,53 @@ def report(run: Run | Plan | str | PathLike[str], *paths: str | PathLike[str]) -
     Raises
     ------
     UsageError
-        A suffix that is none of the four.
+        A suffix that is none of the four, or nothing to write.
     LedgerError
-        If there is no such ledger, or it is damaged.
+        If there is no such ledger, it is damaged, or one does not follow on another.
 
     Examples
     --------
     >>> report("run.ledger", "audit.xlsx", "audit.html")  # doctest: +SKIP
+    >>> report("run.ledger", "again.ledger", "audit.xlsx")  # doctest: +SKIP
     """
-    ledger = run.path if isinstance(run, Run | Plan) else run
-    return Reports(reporting.write(load_record(ledger), *paths))
+    given = [Path(one.path if isinstance(one, Run | Plan) else one) for one in (run, *paths)]
+    ledgers, files = among(given)
+    if not files:
+        raise UsageError("Name what to write, by suffix: .xlsx, .html, .csv or .json.")
+    return Reports(reporting.write(load_record(*ledgers), *files))
 
 
-def load_record(path: str | PathLike[str]) -> Record:
-    """Read everything that a report tells from a ledger.
+def among(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Tell ledgers, of which the first is one, from other files: by what is in them.
+
+    >>> among([Path("run.ledger"), Path("audit.xlsx")])
+    ([PosixPath('run.ledger')], [PosixPath('audit.xlsx')])
+    """
+    more = [path for path in paths[1:] if path.is_file() and is_ledger(path)]
+    return [paths[0], *more], [path for path in paths[1:] if path not in more]
+
+
+def load_record(*paths: str | PathLike[str]) -> Record:
+    """Read everything that a report tells from a ledger, or from several that follow on another.
 
     Raises
     ------
     LedgerError
-        If there is no such ledger, or it is damaged.
+        If there is no such ledger, it is damaged, or one does not follow on another.
     """
-    with Ledger.open(Path(path)) as book:
-        return record_of(book)
+    with ExitStack() as stack:
+        return record_of(*(stack.enter_context(Ledger.open(Path(path))) for path in paths))
 
 
-def record_of(book: Ledger) -> Record:
-    """As :func:`load_record`, from an open ledger."""
+def record_of(*books: Ledger) -> Record:
+    """As :func:`load_record`, from open ledgers."""
+    if len(books) == 1:
+        return _record(books[0])
+    links = chained(books)
+    return combined(links, [_record(link.book) for link in links])
+
+
+def _record(book: Ledger) -> Record:
     run = load_run(book)
     timeline, first, last = _timeline(book.each()), book.last("created"), book.last()
     return Record(

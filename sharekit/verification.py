@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from os import PathLike
@@ -11,11 +12,12 @@ from typing import Any, Final
 
 from . import __version__, frames, integrity, reporting, signing
 from .approval import unsigned
+from .combining import chained
 from .errors import LedgerError, SharekitError, UsageError
 from .history import KINDS
 from .integrity import Problem
 from .ledger import Ledger
-from .recording import record_of
+from .recording import among, record_of
 from .run import Run, load_run
 from .schema import OUTCOME_COLUMNS, PLAN_COLUMNS
 from .storage import is_ledger
@@ -58,7 +60,9 @@ def verify(
     ledger : path
         The run's file.
     *reports : path
-        Report files (xlsx, html, csv, json), each compared with a fresh one.
+        Report files (xlsx, html, csv, json), each compared with a fresh one. Further ledgers may
+        stand among them, of runs that follow on this one (`retry`, `undo`): then each is checked,
+        and that each holds the hash of the one it follows on; reports are those over all of them.
     signers : path, optional
         OpenSSH's allowed-signers file: then every approval must be signed by its reviewer, and
         the run sealed by somebody in that file.
@@ -82,40 +86,63 @@ def verify(
     for report in reports:
         if not Path(report).is_file():
             raise UsageError(f"{report}: there is no such file.")
+    ledgers, files = among([Path(one) for one in (ledger, *reports)])
     try:
-        with Ledger.open(ledger, checked=False) as book:
-            return Verdict(book.length, book.head, tuple(_guarded(book, reports, signers)))
+        with ExitStack() as stack:
+            books = [stack.enter_context(Ledger.open(one, checked=False)) for one in ledgers]
+            problems = tuple(_guarded(books, files, signers))
+            return Verdict(sum(book.length for book in books), _head(books), problems)
     except LedgerError as error:
         if not is_ledger(ledger):
             raise
         return Verdict(0, "", (("file", str(error)),))
 
 
+def _head(books: Sequence[Ledger]) -> str:
+    """Return the head of the last run."""
+    try:
+        return chained(books)[-1].book.head
+    except SharekitError:
+        return ""
+
+
 def _guarded(
-    book: Ledger,
-    reports: tuple[str | PathLike[str], ...],
-    signers: str | PathLike[str] | None,
+    books: Sequence[Ledger], reports: Sequence[Path], signers: str | PathLike[str] | None
 ) -> Iterator[Problem]:
+    found = 0
+    for book in books:
+        for where, what in _one(book, signers):
+            found += 1
+            yield (f"{book.path.name}, {where}" if len(books) > 1 else where), what
+    try:
+        record = record_of(*books) if reports or len(books) > 1 else None
+    except (*_UNFIT, SharekitError) as error:
+        if not found:
+            yield _unfit(error)
+        return
+    for report in reports:
+        if record is not None:
+            yield from reporting.differences(record, report)
+
+
+def _one(book: Ledger, signers: str | PathLike[str] | None) -> Iterator[Problem]:
+    """Check a ledger alone. One that was changed by hand can hold anything, but not pass."""
     found = 0
     try:
         for problem in chain(_in_ledger(book), _signatures(book, signers) if signers else ()):
             found += 1
             yield problem
-        record = record_of(book) if reports else None
-    except _UNFIT as error:
-        # A ledger changed by hand can hold anything; what it cannot do is to pass.
-        if not found:
-            yield "ledger", f"its contents do not fit together ({type(error).__name__}: {error})"
-        return
     except UsageError:
         raise
-    except SharekitError as error:
+    except (*_UNFIT, SharekitError) as error:
         if not found:
-            yield "ledger", str(error)
-        return
-    for report in reports:
-        if record is not None:
-            yield from reporting.differences(record, Path(report))
+            yield _unfit(error)
+
+
+def _unfit(error: Exception) -> Problem:
+    if isinstance(error, SharekitError):
+        return "ledger", str(error)
+    return "ledger", f"its contents do not fit together ({type(error).__name__}: {error})"
 
 
 def _in_ledger(book: Ledger) -> Iterator[Problem]:

@@ -33,7 +33,7 @@ LAYERS = (
     ("checks", "history"),
     ("chunking", "planning", "outcomes", "isolation", "sending"),
     ("approval", "integrity", "run"),
-    ("assessing", "auditing", "changes"),
+    ("assessing", "auditing", "changes", "combining"),
     ("execution", "followup", "reporting", "reviewing"),
     ("recording", "background", "seat", "selection", "standing"),
     ("verification", "viewing"),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 
 import pytest
 
 import sharekit
-from sharekit.errors import PlanError
+from sharekit.errors import LedgerError, PlanError, UsageError
 from sharekit.followup import retry, undo
 from sharekit.ledger import Ledger
+from sharekit.recording import load_record
 from sharekit.simulator.faults import Faults
-from tests.conftest import FAST, World
+from tests.conftest import FAST, REPORTS, World
 from tests.test_cli import said, shell
 
 Make = Callable[..., World]
@@ -78,6 +80,89 @@ def test_retry(world: Make) -> None:
     with pytest.raises(PlanError, match="nothing to retry"):
         retry(again.path, w.folder / "third.ledger")
     assert not (w.folder / "third.ledger").exists()
+
+
+def test_a_report_over_all_runs(world: Make) -> None:
+    """A run, two retries and an undo make one report: a final outcome a row, and who gave it."""
+    w = world(rows=30)
+    rows = sharekit.read_inventory(w.shares).rows
+    for key in range(6):  # these had been decided, the other way round
+        share = rows.loc[key, ["image_id", "project_id"]].tolist()
+        w.cloud.set_share(*share, other(rows.at[key, "status"]))
+    plan = w.approved(chunk_size=5)
+    ledgers = [plan.path, w.folder / "again.ledger", w.folder / "third.ledger"]
+    w.cloud.set_faults(Faults.parse("job_partial=0.5,seed=3"))
+    runs = [sharekit.submit(plan, w.connect(), settings=FAST)]
+    for number, before in enumerate(ledgers[:2], 1):
+        w.cloud.set_faults(Faults.parse("job_partial=0.5,seed=5") if number == 1 else Faults())
+        runs.append(finish(retry(before, ledgers[number]), w))
+    first, again, third = (run.rows["outcome"] for run in runs)
+    assert (first == "failed").sum() > (again == "failed").sum() > 0
+    ledgers.append(w.folder / "back.ledger")
+    back = undo(plan.path, ledgers[3], w.connect())
+    undone = first.index[:6][first[:6] == "confirmed"]
+    assert finish(back, w).counts["confirmed"] == len(undone) > 0
+    made = sharekit.report(ledgers[3], *ledgers[:3], *(w.folder / name for name in REPORTS))
+    told = load_record(*ledgers)
+    assert len(told.rows) == len(plan.rows) == sum(told.counts.values())
+    wanted = first.where(first != "failed", "confirmed")
+    assert told.rows["outcome"].tolist() == wanted.tolist()
+    settled = dict(told.runs[["what", "settled"]].to_numpy().tolist())
+    assert settled == {
+        "first run": (first != "failed").sum() - len(undone),
+        "retry of run 1": (again == "confirmed").sum(),
+        "retry of run 2": (third == "confirmed").sum(),
+        "undo of run 1": len(undone),
+    }
+    assert sum(settled.values()) == len(plan.rows)
+    for key in undone:
+        row = told.rows.loc[key]
+        assert row["status"] == row["observed"] == other(rows.at[key, "status"])
+        assert row["history"] == "1 confirmed; 4 confirmed"
+    assert set(told.rows["chunk"]) - {""} <= set(told.chunks["chunk"])
+    assert (
+        w.shown().items()
+        >= {
+            (row.image_id, row.project_id): row.observed
+            for row in told.rows[told.rows["outcome"] == "confirmed"].itertuples()
+        }.items()
+    )
+    assert sharekit.verify(*ledgers, *made).problems == ()
+    page = (w.folder / "audit.html").read_text("utf-8")
+    assert all(path.name in page for path in ledgers)
+    assert len(sharekit.verify(*ledgers[:3], *made).problems) >= len(made)
+
+
+def test_a_report_over_runs_that_are_not_linked(world: Make) -> None:
+    """Another run, a run twice, and one whose end was cut off make no report, and are named."""
+    w = world(rows=8)
+    plan = w.approved()
+    w.cloud.set_faults(Faults.parse("job_partial=0.6,seed=3"))
+    sharekit.submit(plan, w.connect(), settings=FAST)
+    again = retry(plan.path, w.folder / "again.ledger")
+    apart = sharekit.plan(plan.findings, w.folder / "apart.ledger")
+    out = w.folder / "audit.html"
+    for ledgers, why in (
+        ([plan.path, apart.path], "do not follow on each other"),
+        ([plan.path, again.path, again.path], "given twice"),
+        ([again.path, apart.path], "another run, or its end was cut off"),
+    ):
+        with pytest.raises(LedgerError, match=why):
+            sharekit.report(*ledgers, out)
+        assert not sharekit.verify(*ledgers).intact
+    with pytest.raises(UsageError, match="Name what to write"):
+        sharekit.report(plan.path, again.path)
+    assert sharekit.verify(plan.path, again.path).intact
+    database = sqlite3.connect(plan.path)
+    database.execute("DROP TRIGGER events_remain")
+    database.execute("DELETE FROM events WHERE kind = 'finished'")
+    database.commit()
+    database.close()
+    problems = dict(sharekit.verify(again.path, plan.path).problems)
+    assert any(where.startswith("run.ledger") for where in problems)
+    told = shell("verify", "run.ledger", "again.ledger", cwd=w.folder)
+    assert told.returncode == 1
+    assert not out.exists()
 
 
 def test_nothing_to_undo(world: Make) -> None:

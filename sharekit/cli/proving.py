@@ -19,7 +19,11 @@ from .common import AS_JSON, RUN, answer
 @click.argument("out", nargs=-1, required=True, type=click.Path(path_type=Path))
 @AS_JSON
 def report(run: Path, out: Sequence[Path], as_json: bool) -> None:
-    """Make reports of RUN: audit.xlsx, audit.html, outcomes.csv, outcomes.json, by suffix."""
+    """Make reports of RUN: audit.xlsx, audit.html, outcomes.csv, outcomes.json, by suffix.
+
+    Ledgers among OUT, of runs that follow on RUN (retry, undo), make it one report over all of
+    them: each row of the first input with one final outcome, and the run that settled it.
+    """
     with console.busy("Writing the report"):
         made = sharekit.report(run, *out)
     files = [str(path) for path in made]
@@ -33,7 +37,11 @@ def report(run: Path, out: Sequence[Path], as_json: bool) -> None:
               help="Check signatures too: each approval's, and the run's seal.")  # fmt: skip
 @AS_JSON
 def verify(run: Path, reports: Sequence[Path], signers: Path | None, as_json: bool) -> None:
-    """Check RUN, and REPORTS made from it, for any change; exits 1 if there was one."""
+    """Check RUN, and REPORTS made from it, for any change; exits 1 if there was one.
+
+    Ledgers among REPORTS, of runs that follow on RUN, are checked too, and the hashes that link
+    them; the reports are then those over all of them.
+    """
     with console.busy("Verifying"):
         verdict = sharekit.verify(run, *reports, signers=signers)
 

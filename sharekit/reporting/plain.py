@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import pandas as pd
 import pyarrow as pa
@@ -74,15 +74,19 @@ def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def write_json(record: Record, path: Path) -> None:
     """Write one JSON object: the run's ``sharekit, fingerprint, head, finished, counts, rows``.
 
+    Of several runs it tells their ``runs`` too.
+
     ``rows`` is an array of objects, one a line, so that a difference is found by its line.
     """
-    head = {
+    head: dict[str, Any] = {
         "sharekit": record.environment.get("sharekit", ""),
         "fingerprint": record.fingerprint,
         "head": record.head,
         "finished": record.finished,
         "counts": record.counts,
     }
+    if len(record.runs):
+        head["runs"] = record.runs.to_dict("records")
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write("{\n" + ",\n".join(lines) + ',\n"rows": ')

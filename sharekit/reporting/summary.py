@@ -93,6 +93,7 @@ def _sections(record: Record, told: Stories) -> dict[str, list[Line]]:
     counts = [(n, count, spec.OUTCOMES[n], first.get(n, "")) for n, count in record.counts.items()]
     sections: dict[str, list[Line]] = {
         "The run": [(name, value, "", "") for name, value in words.facts(record).items()],
+        **_runs(record),
         "Outcomes": [*counts, ("all rows", everything, "", place(0))],
         "What is open, and why": [
             (one["outcome"], one["rows"], _why(one), starts[one["story"]])
@@ -113,6 +114,22 @@ def _sections(record: Record, told: Stories) -> dict[str, list[Line]]:
         ],
     }  # fmt: skip
     return sections
+
+
+def _runs(record: Record) -> dict[str, list[Line]]:
+    """Tell of each of several runs how many rows it settled, and what proves it."""
+    return {
+        f"Run {one['run']}: {one['what']}": [
+            ("ledger", one["ledger"], "", ""),
+            ("finished", "yes" if one["finished"] else "no", "", ""),
+            ("approved by", one["approved"], "", ""),
+            ("rows", one["rows"], "in its inventory", ""),
+            ("settled", one["settled"], "rows whose final outcome it gave", "'Rows'!A1"),
+            ("fingerprint", one["fingerprint"], "", ""),
+            ("head", f"{one['head']} ({words.counted(one['events'], 'event')})", "", ""),
+        ]
+        for one in (words.runs(record) if len(record.runs) else [])
+    }
 
 
 def _why(one: Mapping[str, str]) -> str:

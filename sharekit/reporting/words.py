@@ -95,6 +95,12 @@ GLOSSARY: Final = {
     "Columns of Chunks: requests and jobs": tuple(CHUNK_COLUMNS.items()),
     "Terms": tuple(TERMS.items()),
 }
+#: Column of a report of several runs -> what stands in it.
+RUN_COLUMNS: Final = {
+    "run": "the run that settled the row: the last one that did anything to it",
+    "history": "what each run said of the row, in order",
+    "chunk": "the run and its chunk: 2:7 is chunk 7 of run 2",
+}
 #: Sheet of ``audit.xlsx`` -> what it is for, in their order.
 SHEETS: Final = {
     "Approval": "who approved what and when, and what was decided otherwise than the input says",
@@ -160,6 +166,12 @@ def texts(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def glossary(record: Record) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return the words that a report explains: title -> words and their meanings."""
+    several = {"Columns of a report of several runs": tuple(RUN_COLUMNS.items())}
+    return GLOSSARY | (several if len(record.runs) else {})
+
+
 def lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the lines of a small frame, each by the names of its columns."""
     return [{str(name): cell for name, cell in line.items()} for line in frame.to_dict("records")]
@@ -209,7 +221,12 @@ def _listed(counts: dict[str, int]) -> str:
 
 def approval(record: Record) -> str:
     """Return who approved the plan and when; of several valid approvals the last."""
-    valid = record.approvals[record.approvals["valid"].astype(bool)]
+    return approval_of(record.approvals)
+
+
+def approval_of(approvals: pd.DataFrame) -> str:
+    """As :func:`approval`, from the approvals of one run."""
+    valid = approvals[approvals["valid"].astype(bool)]
     if valid.empty:
         return "No valid approval: nothing may be sent."
     last = valid.assign(at=utc(valid["at"])).iloc[-1]
@@ -228,15 +245,39 @@ def facts(record: Record) -> dict[str, str]:
         "Version of sharekit": facts.get("sharekit", ""),
         "This run is the": follows if "follows" in facts else "",
     }
+    one = {
+        "Approved by": approval(record),
+        "Fingerprint of the plan": record.fingerprint,
+        "Head of the ledger": f"{record.head} ({counted(record.events, 'event')})",
+    }
+    told = {
+        "Begun": moment(record.created),
+        "Last event": moment(record.ended),
+        "Finished": "yes" if record.finished else "no",
+        "Approved by": "",
+        **{name: value for name, value in known.items() if value},
+    } | one
+    return several(record) if len(record.runs) else told
+
+
+def several(record: Record) -> dict[str, str]:
+    """Return the same for a report of several runs; what each was stands among the runs."""
     return {
         "Begun": moment(record.created),
         "Last event": moment(record.ended),
         "Finished": "yes" if record.finished else "no",
-        "Approved by": approval(record),
-        **{name: value for name, value in known.items() if value},
-        "Fingerprint of the plan": record.fingerprint,
-        "Head of the ledger": f"{record.head} ({counted(record.events, 'event')})",
+        "Runs": ", ".join(record.runs["ledger"]),
     }
+
+
+def runs(record: Record) -> list[dict[str, Any]]:
+    """Return the runs of a report of several: as ``Record.runs``, and who ``approved``."""
+    approvals = record.approvals
+    told = lines(record.runs)
+    for one in told:
+        own = approvals[approvals["run"] == one["run"]]
+        one["approved"] = approval_of(own)
+    return told
 
 
 def moment(at: str) -> str:

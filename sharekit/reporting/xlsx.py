@@ -54,7 +54,9 @@ def _audit(out: Book, record: Record) -> None:
     decided = {"Approvals": approvals, "Decided otherwise than the inventory says": reviews}
     stack(out, out.sheet("Approval"), decided, "None.")
     environment = out.sheet("Environment", portrait=True)  # its last table is known at the end
-    terms = {title: pairs(told, "word", "meaning") for title, told in words.GLOSSARY.items()}
+    terms = {
+        title: pairs(told, "word", "meaning") for title, told in words.glossary(record).items()
+    }
     stack(out, out.sheet("Glossary", portrait=True), terms)
     summary.by_outcome(out, record.rows, told)
     table(out, "Rows", record.rows)
