@@ -245,28 +245,19 @@ def facts(record: Record) -> dict[str, str]:
         "Version of sharekit": facts.get("sharekit", ""),
         "This run is the": follows if "follows" in facts else "",
     }
-    one = {
-        "Approved by": approval(record),
-        "Fingerprint of the plan": record.fingerprint,
-        "Head of the ledger": f"{record.head} ({counted(record.events, 'event')})",
-    }
     told = {
         "Begun": moment(record.created),
         "Last event": moment(record.ended),
         "Finished": "yes" if record.finished else "no",
-        "Approved by": "",
-        **{name: value for name, value in known.items() if value},
-    } | one
-    return several(record) if len(record.runs) else told
-
-
-def several(record: Record) -> dict[str, str]:
-    """Return the same for a report of several runs; what each was stands among the runs."""
-    return {
-        "Begun": moment(record.created),
-        "Last event": moment(record.ended),
-        "Finished": "yes" if record.finished else "no",
-        "Runs": ", ".join(record.runs["ledger"]),
+    }
+    known = {name: value for name, value in known.items() if value}
+    if len(record.runs):  # what each was stands among the runs
+        return told | {"Runs": ", ".join(record.runs["ledger"])} | known
+    return told | {
+        "Approved by": approval(record),
+        **known,
+        "Fingerprint of the plan": record.fingerprint,
+        "Head of the ledger": f"{record.head} ({counted(record.events, 'event')})",
     }
 
 
