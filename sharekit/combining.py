@@ -59,7 +59,7 @@ def chained(books: Sequence[Ledger]) -> list[Link]:
     """
     books = sorted(books, key=_begun)
     parents = [_parent(book, books) for book in books]
-    if len({book.first_hash for book in books}) < len(books):
+    if len({_begun(book) for book in books}) < len(books):
         raise LedgerError(f"{_listed(books)}: one is given twice; name each ledger once.")
     first, *strangers = sorted(
         (n for n, at in enumerate(parents) if at < 0), key=lambda n: bool(_origin(books[n])[0])
@@ -87,9 +87,10 @@ def _listed(books: Sequence[Ledger]) -> str:
     return ", ".join(book.path.name for book in books)
 
 
-def _begun(book: Ledger) -> str:
+def _begun(book: Ledger) -> tuple[str, str]:
+    """When a run was begun, and the hash of that event, which no other run has."""
     first = book.last("created")
-    return first.at if first else ""
+    return (first.at, first.hash) if first else ("", "")
 
 
 def _origin(book: Ledger) -> tuple[str, str]:

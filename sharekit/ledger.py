@@ -209,18 +209,11 @@ class Ledger:
         """How many events there are."""
         return self._seq
 
-    @property
-    def first_hash(self) -> str:
-        """The hash of the first event, which no two ledgers share."""
-        query = sa.select(EVENTS.c.hash).order_by(EVENTS.c.seq).limit(1)
-        with self._reading() as connection:
-            return str(connection.execute(query).scalar() or "")
-
     def holds(self, link: str) -> bool:
         """Whether an event has this hash: then it and all before it are what they were."""
-        query = sa.select(EVENTS.c.seq).where(EVENTS.c.hash == link)
         with self._reading() as connection:
-            return connection.execute(query).first() is not None
+            found = connection.execute(sa.select(EVENTS.c.seq).where(EVENTS.c.hash == link))
+            return found.first() is not None
 
     def append(self, kind: str, body: dict[str, Any]) -> Event:
         """Write one event and return it once it is on disk."""
