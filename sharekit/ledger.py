@@ -212,8 +212,7 @@ class Ledger:
     def holds(self, link: str) -> bool:
         """Whether an event has this hash: then it and all before it are what they were."""
         with self._reading() as connection:
-            found = connection.execute(sa.select(EVENTS.c.seq).where(EVENTS.c.hash == link))
-            return found.first() is not None
+            return bool(connection.scalar(sa.select(sa.exists().where(EVENTS.c.hash == link))))
 
     def append(self, kind: str, body: dict[str, Any]) -> Event:
         """Write one event and return it once it is on disk."""
