@@ -125,10 +125,11 @@ def test_nothing_is_inferred(tmp_path: Path) -> None:
 
 def test_errors_exported_as_text_are_errors(tmp_path: Path) -> None:
     """What a spreadsheet exports for an error cell is marked as one."""
-    rows = [["ID", "Vault"], [IMAGE, "#N/A"], [OTHER, "#N/A or so"]]
+    rows = [["ID", "Vault"], [IMAGE, "#N/A"], [OTHER, "#N/A or so"], [OTHER, "Err:522"]]
     marks = read_inventory(by_csv(tmp_path / "a.csv", rows)).marks
     assert marks[["rule", "row_key", "field", "value"]].values.tolist() == [
-        ["error-cell", 0, "vault_id", "#N/A"]
+        ["error-cell", 0, "vault_id", "#N/A"],
+        ["error-cell", 2, "vault_id", "Err:522"],
     ]
 
 

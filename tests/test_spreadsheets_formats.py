@@ -204,6 +204,20 @@ def test_libreoffice_writes_what_is_read(suffix: str, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("suffix", ["xlsx", "ods"])
+@pytest.mark.slow
+@pytest.mark.needs("soffice")
+def test_cells_that_refer_to_each_other_are_errors(suffix: str, tmp_path: Path) -> None:
+    """A circle of formulas has no value, calculated or not, and each of its cells is named."""
+    rows = [["ID", "Project ID"], [Formula("=A3"), PROJECT], [Formula("=A2"), PROJECT]]
+    source = by_openpyxl(tmp_path / "source.xlsx", rows)
+    assert seen(read_inventory(source)) == [
+        ("formula-without-value", "image_id", place) for place in ("A2", "A3")
+    ]
+    found = seen(read_inventory(convert(source, tmp_path / f"a.{suffix}")))
+    assert found == [("error-cell", "image_id", place) for place in ("A2", "A3")]
+
+
 @pytest.mark.slow
 @pytest.mark.needs("soffice")
 def test_the_xlsb_of_these_tests_is_one(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ _PLAIN: Final = r"\A(?:[0-9a-f-]*[a-df][0-9a-f-]*)?\z"
 _SAMPLE, _REPEATED = 4_096, 8
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d+:\d\d|-?P")
 _ERROR: Final = (
-    r"\A#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!|FIELD!|BLOCKED!"
-    r"|CONNECT!|UNKNOWN!|BUSY!|ERROR!)\z"
+    r"\A(?:Err:[0-9]{3}|#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!"
+    r"|FIELD!|BLOCKED!|CONNECT!|UNKNOWN!|BUSY!|ERROR!))\z"
 )
 
 
