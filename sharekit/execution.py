@@ -27,7 +27,7 @@ from .run import KEY, Run, finished, load_run, observed_states
 from .sending import Failure, Sender
 from .settings import Settings
 from .shares import cloud_rules, shares_of
-from .snapshot import Snapshot, look, take
+from .snapshot import Snapshot, look_back, take
 from .vaults import vault_room
 
 _PAUSE = 0.05
@@ -261,11 +261,11 @@ class _Submission:
             self.observed.update({(project, image): state for project, image, state in lines})
         self._count()
 
-    def _seen(self, project: str, images: set[str]) -> list[tuple[str, str, str]]:
+    def _seen(self, project: str, wanted: dict[str, str]) -> list[tuple[str, str, str]]:
         self.sender.counted["read"] += 1
         try:
             with ThreadPoolExecutor(len(spec.MEMBER_STATES)) as pool:
-                seen = look(self.clouds, {project: images}, pool)[project]
+                seen = look_back(self.clouds, project, wanted, pool)
             return [(project, share.image_id, share.state) for share in seen]
         except Refused as refusal:
             if refusal.http not in (401, 403, 404):
@@ -275,9 +275,9 @@ class _Submission:
             self.unreadable.add(project)
             return []
 
-    def _unproven(self) -> dict[str, set[str]]:
+    def _unproven(self) -> dict[str, dict[str, str]]:
         """Images that were sent and are not yet known to be as they should, by project."""
-        todo: dict[str, set[str]] = {}
+        todo: dict[str, dict[str, str]] = {}
         for piece in self.history.leaves():
             if (
                 not piece.attempts
@@ -288,7 +288,7 @@ class _Submission:
             for image in piece.images:
                 seen = self.observed.get((piece.project_id, image))
                 if seen is None or (seen != piece.wanted and piece.claim(image) != "failed"):
-                    todo.setdefault(piece.project_id, set()).add(image)
+                    todo.setdefault(piece.project_id, {})[image] = piece.wanted
         return todo
 
     def _send_lost_anew(self) -> bool:

@@ -144,15 +144,17 @@ class Sender:
 
     def _answered(self, piece: Piece, answer: Answer) -> None:
         self._breaker.good()
-        self.note(
-            "answer", piece, http=answer.http, job_id=answer.job_id, request_id=answer.request_id,
-            code="", reason="",
-        )  # fmt: skip
+        with self._lock, self.book.transaction():  # one write to the disk, not two
+            self.note(
+                "answer", piece, http=answer.http, job_id=answer.job_id,
+                request_id=answer.request_id, code="", reason="",
+            )  # fmt: skip
+            if not answer.job_id:
+                self.note("job-done", piece, status=answer.state or "answered at once")
         if answer.job_id:
             poll = partial(self._poll, piece, 0, monotonic())
             self.scheduler.add(poll, self.settings.first_poll)
         else:
-            self.note("job-done", piece, status=answer.state or "answered at once")
             self._isolation.settled(piece)
 
     def _unanswered(self, piece: Piece, silence: NoAnswer, tries: int, since: float) -> None:

@@ -134,6 +134,22 @@ def look(
     }
 
 
+def look_back(
+    clouds: Clouds, project: str, wanted: Mapping[str, str], pool: Executor
+) -> list[ImageShare]:
+    """As :func:`look` for one project, when each image should be in a wanted state by now.
+
+    The listings of those states come first; only what none of them shows costs the others.
+    """
+    cloud, images = clouds[project], set(wanted)
+    cloud.resolve_api()
+    states = [state for state in spec.MEMBER_STATES if state in wanted.values()]
+    jobs = [pool.submit(_listed, cloud, state, images) for state in states]
+    found = [share for job in jobs for share in job.result()]
+    left = images - {share.image_id for share in found}
+    return found + (look(clouds, {project: left}, pool)[project] if left else [])
+
+
 def _hidden(cloud: Cloud, images: set[str]) -> dict[str, ImageShare]:
     """Images that only a listing of hidden ones shows; IMS has no such listing."""
     if cloud.resolve_api() == "batch":

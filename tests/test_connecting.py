@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -610,3 +611,26 @@ def test_no_secret_in_anything_that_a_run_leaves(
     for secret in (password, key.secret, key.security_token, "another-secret", *tokens):
         assert not [re.findall(f".*{secret}.*", text) for text in texts if secret in text]
         assert not [data for data in files if secret.encode() in data]
+
+
+def test_environment_is_asked_once_for_each_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies and CA file are looked up once for each host, and used at every call."""
+    asked: list[str] = []
+    look = requests.Session.merge_environment_settings
+
+    def counted(self: requests.Session, url: Any, *rest: Any) -> Any:
+        asked.append(url)
+        return look(self, url, *rest)
+
+    monkeypatch.setattr(requests.Session, "merge_environment_settings", counted)
+    seen: list[Seen] = []
+    with serving(cloud_at(seen)) as server:
+        seen.append(server)
+        (cloud,) = sharekit.connect(config_file=written(tmp_path, here=entry(server.url))).values()
+        for _ in range(5):
+            cloud.resolve_api()
+            assert list(cloud.shares("pending")) == []
+    assert len(server.requests) > 5
+    assert len(asked) == 1

@@ -22,6 +22,7 @@ from openstack.config.loader import SECURE_FILES, OpenStackConfig
 
 from .. import __version__
 from ..errors import CloudError, SignInError, UsageError
+from . import surroundings
 from .bounds import Adapter
 from .cloud import Cloud
 from .clouds import Clouds
@@ -263,6 +264,7 @@ def _region_of(
 
 def _make_room(session: Session, wishes: Wishes) -> None:
     """A connection for each thread, where there usually are ten; and no endless sign-in."""
+    session.session = surroundings.Session()
     for scheme in ("http://", "https://"):
         adapter = Adapter(pool_connections=4, pool_maxsize=wishes.connections)
         session.session.mount(scheme, adapter)

@@ -253,7 +253,10 @@ def _next(refusal: Refused) -> str:
 def _careful(auth: Any) -> None:
     """Renew short-lived tokens late enough that they serve for more than one request."""
     access = getattr(auth, "auth_ref", None)
-    if access is not None and access.expires and access.issued:
+    if access is None or getattr(auth, "sharekit_seen", None) is access:
+        return
+    auth.sharekit_seen = access
+    if access.expires and access.issued:
         life = (access.expires - access.issued).total_seconds()
         auth.MIN_TOKEN_LIFE_SECONDS = min(spec.TOKEN_MARGIN_SECONDS, life / 4)
 
