@@ -23,7 +23,7 @@ from .history import ENDED, History, children
 from .ledger import Ledger
 from .planning import Plan, load_from, record_snapshot
 from .rules import RULES, severity
-from .run import KEY, Run, finished, load_run, observed_states
+from .run import KEY, Run, finished, load_run, observed_states, undoes
 from .sending import Failure, Sender
 from .settings import Settings
 from .shares import cloud_rules, shares_of
@@ -201,6 +201,10 @@ class _Submission:
         seen = take(self.clouds, planned)
         record_snapshot(self.book, seen, "seen")
         looks = _looks(planned, seen, strict=self.plan.findings.strict)
+        if undoes(self.book):  # somebody has decided anew since; that is not ours to undo
+            gone = (looks["moved"] != "") & (looks["outcome"] == "")
+            told = ["blocked", "undo-moved", RULES["undo-moved"].message]
+            looks.loc[gone, ["outcome", "code", "reason"]] = told
         blob = self.book.put(frames.to_bytes(looks), frames.MEDIA_TYPE)
         counts = {str(k): int(v) for k, v in looks["outcome"].value_counts().items() if k}
         counts["moved"] = int((looks["moved"] != "").sum())

@@ -36,8 +36,11 @@ def undo(
 ) -> Plan:
     """Plan the way back: every image that a run changed, to the state that was recorded before.
 
-    Only images that are still as the run left them are planned. What cannot be undone is blocked,
-    row by row: no call brings a share back to pending.
+    Those are the images that the cloud showed as wanted afterwards, and those whose job succeeded
+    and that could not be read back. Only what is still as the run left it is planned, and sent: a
+    share that somebody decided anew meanwhile stays. What cannot be undone is blocked, row by row:
+    no call brings a share back to pending. A run that was never finished may still change more:
+    submit it first.
 
     Parameters
     ----------
@@ -63,17 +66,18 @@ def undo(
     412
     """
     first, head = _read(run)
-    chosen = first.rows.index[first.rows["outcome"] == "confirmed"]
+    chosen = first.rows.index[_changed(first)]
     if chosen.empty:
         raise PlanError(f"{run}: the run changed nothing, so there is nothing to undo.")
     rows, left = _rows(first, chosen), first.plan.rows.loc[chosen, "status"].to_numpy()
     seen = snapshot.take(clouds, rows)
     before = first.rows.loc[chosen, "before"].set_axis(rows.index)
-    now = rows[KEY].merge(seen.members, on=KEY, how="left")["state"].fillna(left[0])
+    now = rows[KEY].merge(seen.members, on=KEY, how="left")["state"].fillna("")
     possible = before.isin(spec.STATUSES)
-    moved = possible & (now.to_numpy() != left) & (now.to_numpy() != before)
+    moved = possible & (now != "") & (now.to_numpy() != left) & (now != before)
     moved &= rows["project_id"].isin(seen.projects["project_id"])
     rows["status"] = before.where(possible, rows["status"])
+    rows["vault_id"] = rows["vault_id"].where(rows["status"] == spec.ACCEPTED, "")
     marks = [("undo-pending", rows[~possible], before), ("undo-moved", rows[moved], now)]
     inventory = _inventory(first, rows, marks)
     findings = check(inventory, seen=seen, strict=first.plan.findings.strict)
@@ -140,6 +144,13 @@ def _follows(path: Path, head: str) -> bool:
     except LedgerError:
         return False
     return first is not None and first.body.get("follows") == head
+
+
+def _changed(first: Run) -> pd.Series:
+    """Which rows a run changed, as far as anybody can know: sent, and shown or said to be done."""
+    rows, wanted = first.rows, first.plan.rows["status"]
+    shown = rows["outcome"].isin(["confirmed", "contradicted"]) & (rows["observed"] == wanted)
+    return (shown | (rows["outcome"] == "claimed")) & (rows["before"] != wanted)
 
 
 def _read(run: str | PathLike[str]) -> tuple[Run, str]:

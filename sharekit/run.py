@@ -154,6 +154,12 @@ def load_run(book: Ledger, plan: Plan | None = None, history: History | None = N
     )
 
 
+def undoes(book: Ledger) -> bool:
+    """Whether a run takes another one back."""
+    first = book.last("created")
+    return first is not None and str(first.body.get("follows as", "")).startswith("undo of ")
+
+
 def finished(book: Ledger) -> bool:
     """Whether nothing is left to do: the ledger itself says so."""
     return book.last("finished") is not None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 import sharekit
-from sharekit.errors import LedgerError, PlanError, UsageError
+from sharekit.errors import ApprovalError, LedgerError, PlanError, UsageError
 from sharekit.followup import retry, undo
 from sharekit.ledger import Ledger
 from sharekit.recording import load_record
@@ -31,7 +31,9 @@ def other(status: str) -> str:
 
 
 def test_undo(world: Make) -> None:
-    """What was decided otherwise goes back; what was pending, or has moved since, is named."""
+    """What was decided otherwise goes back; what was pending, or has moved since, is named, also
+    what moves between planning and sending; and nothing goes without an approval of its own.
+    """  # noqa: D205
     w = world(rows=20)
     rows = sharekit.read_inventory(w.shares).rows
     for key in range(6):  # these had been decided, the other way round
@@ -50,10 +52,15 @@ def test_undo(world: Make) -> None:
     assert back.counts["planned"] == 5
     assert (found["rule"] == "undo-moved").sum() == 1
     assert (found["rule"] == "undo-pending").sum() == confirmed - 6
+    with pytest.raises(ApprovalError):
+        sharekit.submit(back, w.connect(), settings=FAST)
+    late = first.plan.rows.loc[5, ["image_id", "project_id"]].tolist()
+    w.cloud.set_share(*late, "pending")
     run = finish(back, w)
-    assert run.counts["confirmed"] == 5
+    assert (run.counts["confirmed"], run.rows["code"].tolist().count("undo-moved")) == (4, 2)
     after = w.shown()
-    for key in range(1, 6):
+    assert after[tuple(late)] == after[tuple(moved)] == "pending"
+    for key in range(1, 5):
         share = tuple(plan.rows.loc[key, ["image_id", "project_id"]])
         assert after[share] == other(before[share])
     with Ledger.open(back.path) as new, Ledger.open(plan.path) as old:
