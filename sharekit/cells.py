@@ -276,7 +276,7 @@ def _marked(inventory: Inventory) -> list[Found]:
             detail = None
             if name == "shown-otherwise":  # the cell's own value, and what a person sees
                 value, detail = None, values
-            if name == "look-alike":  # what the cell holds, and which of its letters it is
+            if name in ("look-alike", "direction-mark"):  # the cell's text, and which letter it is
                 parts = values.str.partition(": ")
                 value, detail = parts[0], parts[2]
             keys = group["row_key"].to_numpy("int64")

@@ -41,6 +41,7 @@ _TABLE = (
     ("vault-id-not-hex", "warning", "cell", "has the shape of a vault ID, but is not hexadecimal", "Compare it with the ID that the backup service shows."),
     ("status-unknown", "error", "cell", "not a decision: accepted or rejected", "Write accepted or rejected."),
     ("look-alike", "error", "cell", "a letter only looks like a digit of the ID", "Copy the ID anew from the cloud; it is never guessed."),
+    ("direction-mark", "error", "cell", "an invisible mark in the ID turns the order around in which it is shown", "Copy the ID anew from the cloud; it is never guessed."),
     ("number-cell", "error", "cell", "the cell holds a number, and only text keeps every digit", "Format the column as text and enter the value anew."),
     ("scientific-number", "error", "cell", "a number in scientific notation: Excel has damaged the ID", "Format the column as text and paste the ID anew."),
     ("date-cell", "error", "cell", "the cell holds a date", "Format the column as text and enter the value anew."),

@@ -75,7 +75,7 @@ def test_repairs_beyond_doubt(tmp_path: Path, typed: str, rule: str) -> None:
     [
         (A[:-1], "image-id-format"),
         (A.replace("d", "g"), "image-id-format"),
-        (f"\u202e{A}", "image-id-format"),
+        (f"\u202e{A}", "direction-mark"),
         ("d164b5df-1bc34c3f-893e-3e471fd16e64", "image-id-format"),
         ("1.23457E+31", "scientific-number"),
         (1.2345678901234568e31, "number-cell"),

@@ -199,6 +199,10 @@ def test_letters_that_only_look_alike_are_errors() -> None:
     assert {"A20", "A21", "A26", "A31", "A32"} <= set(blocked)
     assert len(told) == 5
     assert told[0].endswith("character 11 is CYRILLIC SMALL LETTER IE, not e")
+    assert cells(inventory, "direction-mark") == ["A22", "A28"]
+    marks = inventory.marks.query("rule == 'direction-mark'")["value"].tolist()
+    assert marks[0].endswith("character 1 is RIGHT-TO-LEFT OVERRIDE")
+    assert {"A22", "A28"} <= set(blocked)
 
 
 def test_what_merges_hide_and_columns_hide_is_said() -> None:

@@ -12,6 +12,8 @@ _LIKE: Final = str.maketrans(
     "\u0417\u0437\u041e\u043e\u03bf\u039f\u0431\u042c\u044c",
     "aabbcceeddaabcce3300006bb",
 ) | str.maketrans("OolI", "0011")
+#: Invisible marks that turn the order of letters around, or shield them from that.
+_TURNS: Final = re.compile("[\u061c\u200f\u202a-\u202e\u2066-\u2069]")
 #: The letters of our own alphabet among them.
 TYPED: Final = "[OolI]"
 
@@ -40,6 +42,22 @@ def disguised(text: str, grammar: str) -> str:
     name = unicodedata.name(text[first], f"U+{ord(text[first]):04X}")
     more = f" ({len(odd)} such letters)" if len(odd) > 1 else ""
     return f"{text}: character {first + 1} is {name}, not {latin[first]}{more}"
+
+
+def turned(text: str, grammar: str) -> str:
+    """Name the first direction mark, if the text is an ID but for such marks.
+
+    Examples
+    --------
+    >>> turned("\u202e9af", "[0-9a-f]{3}")
+    '\u202e9af: character 1 is RIGHT-TO-LEFT OVERRIDE'
+    >>> turned("9af", "[0-9a-f]{3}"), turned("\u202ewhat", "[0-9a-f]{3}")
+    ('', '')
+    """
+    found = _TURNS.search(text)
+    if not found or not _is_id(_TURNS.sub("", text).strip().lower(), grammar):
+        return ""
+    return f"{text}: character {found.start() + 1} is {unicodedata.name(found[0])}"
 
 
 def _is_id(text: str, grammar: str) -> bool:

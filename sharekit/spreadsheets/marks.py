@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import spec
 from .formats import shown
 from .grid import TEXT
-from .lookalikes import TYPED, disguised
+from .lookalikes import TYPED, disguised, turned
 from .part import Part
 from .values import as_text, type_rule
 
@@ -140,7 +140,7 @@ def _row_marks(part: Part) -> Iterator[_Mark]:
 
 
 def _look_alikes(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
-    """Find IDs that would be legal but for letters of another alphabet."""
+    """Find IDs that would be legal but for letters of another alphabet, or marks nobody sees."""
     for field in spec.ID_FIELDS:
         if field not in odd:
             continue
@@ -148,9 +148,10 @@ def _look_alikes(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
         suspect = ~ascii_only | odd[field].matching(TYPED)
         foreign = odd[field].positions[suspect]
         texts = odd[field].texts.filter(pa.array(suspect)).to_pylist()
-        told = {i: told for i, text in zip(foreign.tolist(), texts, strict=True)
-                if (told := disguised(text, spec.GRAMMAR[field]))}  # fmt: skip
-        yield _Mark("look-alike", np.array([*told], np.int64), field, [*told.values()])
+        for rule, name in (("look-alike", disguised), ("direction-mark", turned)):
+            told = {i: told for i, text in zip(foreign.tolist(), texts, strict=True)
+                    if (told := name(text, spec.GRAMMAR[field]))}  # fmt: skip
+            yield _Mark(rule, np.array([*told], np.int64), field, [*told.values()])
 
 
 def _rivals(part: Part) -> Iterator[_Mark]:
