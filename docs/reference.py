@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from sharekit import spec
+from sharekit import drift, spec
 from sharekit.cli import cli
 from sharekit.history import ENDED, MEANINGS, MOVES
 from sharekit.rules import markdown
@@ -30,8 +31,42 @@ def _commands() -> str:
             command, info_name=name, parent=top, terminal_width=100, **cli.context_settings
         )
         parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    parts.append(_audit_json())
     parts.append(f"## What `--faults` can name\n\n```text\n{_faults()}\n```\n")
     return "\n".join(parts)
+
+
+def _audit_json() -> str:
+    return (
+        "## What `audit --json` prints\n\n"
+        "One object. The json file of an audit has the same keys, but for `files`.\n\n"
+        "| key | what it is |\n|---|---|\n"
+        "| `rows` | rows of the inventory; 0 without one |\n"
+        "| `shares` | shares that the projects show |\n"
+        f"| `results` | rows and shares by result: {_names(drift.RESULTS)} |\n"
+        f"| `drift` | how many of them are {_names(n for n in drift.RESULTS if n in drift.DRIFT)};"
+        " 0 without an inventory |\n"
+        "| `good` | whether all agrees and everything could be read; then the exit code is 0 |\n"
+        "| `unread` | what could not be read: `cloud, project_id, what, code, reason` |\n"
+        "| `since` | name of the ledger it was compared with, or empty |\n"
+        f"| `changes` | shares by change: {_names(drift.CHANGES)} |\n"
+        "| `taken_at` | when the clouds were read: UTC, ISO 8601 |\n"
+        "| `fingerprint` | SHA-256 over what is said of every row and share |\n"
+        "| `files` | what was written |\n\n"
+        "The file has further `changed`, `outgoing` and `lines`: every change, everything that is"
+        " shared out, every row and share. What the words mean:\n\n"
+        "| word | meaning |\n|---|---|\n"
+        + "\n".join(
+            f"| `{name}` | {text} |"
+            for words in (drift.RESULTS, drift.ABSENCES, drift.CHANGES)
+            for name, text in words.items()
+        )
+        + "\n"
+    )
+
+
+def _names(words: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in words)
 
 
 def _faults() -> str:

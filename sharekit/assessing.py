@@ -18,9 +18,9 @@ from .survey import Survey
 
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
 COLUMNS: Final = (
-    "file", "sheet", "row", "image_id", "project_id", "status", "result", "code", "reason",
-    "observed", "seen_by", "name", "owner", "image_created_at", "shared_at", "decided_at",
-    "age_days", "carried_by",
+    "file", "sheet", "row", "image_id", "project_id", "name", "owner", "age_days", "status",
+    "observed", "result", "code", "reason", "seen_by", "image_created_at", "shared_at",
+    "decided_at", "carried_by",
 )  # fmt: skip
 _VIEW: Final = (
     "state", "seen_by", "name", "owner", "image_created_at", "shared_at", "decided_at", "looked",
@@ -145,7 +145,8 @@ def _codes(
     projects = seen.projects.set_index("project_id")
     for name, told in (("code", code), ("reason", reason)):
         default = "no-credentials" if name == "code" else RULES["no-credentials"].message
-        told[unread] = rows.loc[unread, "project_id"].map(projects[name]).fillna(default)
+        known = rows.loc[unread, "project_id"].map(projects[name]).astype("str")
+        told[unread] = known.fillna(default)
     double = rows["result"] == "duplicate"
     code[double], reason[double] = "duplicate", RULES["duplicate"].message
     return code.astype("str"), reason.astype("str")

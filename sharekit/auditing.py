@@ -31,6 +31,10 @@ _SAID: Final = (*KEY, "status", "result", "code", "observed")
 _NO_ROWS: Final = pd.DataFrame(columns=[*KEY, "status", "owner"], dtype="str")
 
 
+def _here() -> dict[str, str]:
+    return dict(sorted(environment().items()))
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit:
     """What an inventory says, and what the clouds show.
@@ -63,7 +67,7 @@ class Audit:
     rows: pd.DataFrame
     changes: pd.DataFrame
     since: Earlier | None = None
-    environment: dict[str, str] = field(default_factory=environment)
+    environment: dict[str, str] = field(default_factory=_here)
 
     @property
     def inventory(self) -> Inventory | None:
@@ -260,7 +264,7 @@ def load(path: str | PathLike[str]) -> Audit:
 
 def holds_audit(book: Ledger) -> bool:
     """Whether a ledger is that of an audit."""
-    return book.last("audited") is not None
+    return book.last("audited") is not None and book.last("planned") is None
 
 
 def load_from(book: Ledger) -> Audit:
@@ -275,7 +279,8 @@ def load_from(book: Ledger) -> Audit:
     if "blob" in blobs and "findings_blob" in blobs:
         findings = Findings(load_inventory(book), blobs["blob"], blobs["findings_blob"])
     seen, before = Survey.load(book), Earlier.load(book)
-    made = {name: str(value) for name, value in created.body.items() if name != "schema"}
+    facts = sorted(created.body.items())
+    made = {name: str(value) for name, value in facts if name != "schema"}
     rows = blobs["rows_blob"]
     return Audit(findings, seen, rows, changes_since(before, rows, seen), before, made)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 
 import pandas as pd
@@ -13,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from . import spec
+from . import drift, spec
+from .auditing import Audit
 from .checks import Findings
 from .display import plain
 from .execution import Progress
@@ -86,6 +88,59 @@ class RunBar:
                 f"{now.phase}: {now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
                 f"{now.in_flight} requests in flight{left}"
             )
+
+
+class Steps:
+    """Where a long reading is, on stderr: a bar in a terminal, else a line every few seconds."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._said = monotonic()
+        self._bar = Bar(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            console=self._console, disable=not self._console.is_terminal, transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task("reading the cloud", total=None)
+
+    def __enter__(self) -> Steps:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show which step it is at."""
+        self._bar.update(self._task, description=what, completed=done, total=total)
+        if self._bar.disable and monotonic() - self._said > _EVERY:
+            self._said = monotonic()
+            say(f"{what}: {done:,} of {total:,}")
+
+
+def show_audit(found: Audit, files: Sequence[Path]) -> None:
+    """Print what an audit found, what has changed, and where it is written."""
+    console = out()
+    table = Table(box=None, pad_edge=False)
+    for name in ("result", "rows", "meaning"):
+        table.add_column(name, justify="right" if name == "rows" else "left")
+    for name, number in found.counts.items():
+        if number:
+            style = _GOOD if name in drift.GOOD else _OPEN if name == "unread" else _BAD
+            table.add_row(_styled(name, style), f"{number:,}", drift.RESULTS[name])
+    console.print(table)
+    for line in found.unread.head(20).to_dict("records"):
+        where = escape(plain(f"{line['cloud']} ({line['what']})"))
+        why = escape(plain(f"{line['code']}: {line['reason']}"))
+        console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
+    if found.since is not None:
+        console.print(f"Since {escape(found.since.name)} of {escape(found.since.at)}:")
+        changed = found.changes["change"].value_counts()
+        for change, number in changed.items():
+            console.print(f"  {number:,} × {change}: {drift.CHANGES[str(change)]}")
+        if not len(changed):
+            console.print("  nothing has changed")
+    for path in files:
+        console.print(escape(str(path)))
 
 
 def show_findings(findings: Findings, limit: int = 20) -> None:

@@ -110,6 +110,8 @@ def _rows(book: Ledger, events: list[Event]) -> Iterator[Problem]:
     if planned and digest(book.read_rows(PLAN_COLUMNS)) != planned.body["rows_digest"]:
         yield "table rows", f"is not the plan that event {planned.seq} (planned) recorded"
     stored = book.read_rows(OUTCOME_COLUMNS)
+    if stored and planned is None:
+        yield "table rows", "has rows, but no event planned them"
     if settled is None:
         for row, *told in stored:
             if told != ["pending", *[None] * (len(OUTCOME_COLUMNS) - 2)]:

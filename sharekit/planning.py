@@ -347,6 +347,8 @@ def _places(seen: Snapshot) -> dict[str, tuple[str, str, str]]:
 
 def _last(book: Ledger, kind: str) -> dict[str, Any]:
     event = book.last(kind)
+    if event is None and book.last("audited") is not None:
+        raise LedgerError(f"{book.path} holds an audit, not a run: `sharekit report` shows it.")
     if event is None:
         raise LedgerError(f"{book.path} is incomplete: it has no {kind!r} event.")
     return event.body

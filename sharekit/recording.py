@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from . import reporting, reviewing
+from . import auditing, reporting, reviewing
 from .approval import approvals_of
+from .auditing import Audit
 from .checks import COLUMNS
 from .combining import chained, combined
 from .display import visible
@@ -76,13 +77,15 @@ def _link(path: Path) -> str:
 Told = Run | Plan | str | PathLike[str]
 
 
-def report(run: Told, *paths: Told) -> list[Path]:
+def report(run: Told | Audit, *paths: Told) -> list[Path]:
     """Make reports of a run, from its ledger alone: the same ledger gives the same report.
+
+    Of an audit without an inventory, ``.xlsx`` and ``.csv`` are an inventory to begin with.
 
     Parameters
     ----------
-    run : Run, Plan or path
-        The run, or its ledger.
+    run : Run, Plan, Audit or path
+        The run or its ledger, or an audit or its ledger.
     *paths : path
         What to write, by suffix: ``.xlsx``, ``.html``, ``.csv``, ``.json``. Further runs (`retry`,
         `undo`) or their ledgers may stand among them: then the reports are over all of these, with
@@ -104,11 +107,21 @@ def report(run: Told, *paths: Told) -> list[Path]:
     >>> report("run.ledger", "audit.xlsx", "audit.html")  # doctest: +SKIP
     >>> report("run.ledger", "again.ledger", "audit.xlsx")  # doctest: +SKIP
     """
-    given = [Path(one.path if isinstance(one, Run | Plan) else one) for one in (run, *paths)]
-    ledgers, files = among(given)
+    more = [Path(one.path if isinstance(one, Run | Plan) else one) for one in paths]
+    if isinstance(run, Audit):
+        return Reports(reporting.write(run, *more))
+    ledgers, files = among([Path(run.path if isinstance(run, Run | Plan) else run), *more])
     if not files:
         raise UsageError("Name what to write, by suffix: .xlsx, .html, .csv or .json.")
-    return Reports(reporting.write(load_record(*ledgers), *files))
+    with ExitStack() as stack:
+        told = told_by(*(stack.enter_context(Ledger.open(path)) for path in ledgers))
+    return Reports(reporting.write(told, *files))
+
+
+def told_by(*books: Ledger) -> Record | Audit:
+    """Return what reports are made of: an audit, or the record of one or several runs."""
+    alone = len(books) == 1 and auditing.holds_audit(books[0])
+    return auditing.load_from(books[0]) if alone else record_of(*books)
 
 
 def among(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

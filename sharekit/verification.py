@@ -10,14 +10,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from . import __version__, frames, integrity, reporting, signing
+from . import __version__, auditing, frames, integrity, reporting, signing
 from .approval import unsigned
 from .combining import chained
 from .errors import LedgerError, SharekitError, UsageError
 from .history import KINDS
 from .integrity import Problem
 from .ledger import Ledger
-from .recording import among, record_of
+from .recording import among, told_by
 from .run import Run, load_run
 from .schema import OUTCOME_COLUMNS, PLAN_COLUMNS
 from .storage import is_ledger
@@ -53,7 +53,7 @@ def verify(
     *reports: str | PathLike[str],
     signers: str | PathLike[str] | None = None,
 ) -> Verdict:
-    """Check a ledger, and report files made from it, for any change.
+    """Check a ledger, of a run or an audit, and report files made from it, for any change.
 
     Parameters
     ----------
@@ -115,14 +115,14 @@ def _guarded(
             found += 1
             yield (f"{book.path.name}, {where}" if len(books) > 1 else where), what
     try:
-        record = record_of(*books) if reports or len(books) > 1 else None
+        told = told_by(*books) if reports or len(books) > 1 else None
     except (*_UNFIT, SharekitError) as error:
         if not found:
             yield _unfit(error)
         return
     for report in reports:
-        if record is not None:
-            yield from reporting.differences(record, report)
+        if told is not None:
+            yield from reporting.differences(told, report)
 
 
 def _one(book: Ledger, signers: str | PathLike[str] | None) -> Iterator[Problem]:
@@ -149,8 +149,9 @@ def _in_ledger(book: Ledger) -> Iterator[Problem]:
     alone = list(integrity.problems(book))
     yield from alone
     places = {where for where, _ in alone}
-    if not places - {"table rows"}:
-        yield from _outcomes(book)
+    if places - {"table rows"}:
+        return
+    yield from auditing.faults(book) if auditing.holds_audit(book) else _outcomes(book)
 
 
 def _signatures(book: Ledger, signers: str | PathLike[str]) -> Iterator[Problem]:

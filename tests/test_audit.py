@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 import yaml
@@ -14,6 +19,7 @@ import yaml
 import sharekit
 from sharekit import auditing, drift, spec, survey
 from sharekit.simulator import Image, Project, Seed, Share, Simulator, User
+from tests import test_cli
 from tests.conftest import World
 
 Make = Callable[..., World]
@@ -188,6 +194,153 @@ def test_the_evidence_of_an_audit_is_read_back(place: Place) -> None:
     assert again.summary == found.summary
     for name in survey.FRAMES:
         pd.testing.assert_frame_equal(getattr(again.survey, name), getattr(found.survey, name))
+
+
+def shell(*arguments: object) -> tuple[int, str, str]:
+    """Run the command: its exit code, what it answers, what it says on stderr."""
+    done = test_cli.shell(*arguments)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def options(place: Place) -> list[str]:
+    """How the command is told about the clouds."""
+    names = [word for name in "0bd" for word in ("--cloud", f"project-{name}")]
+    return [f"--clouds-yaml={place.config}", *names]
+
+
+def outs(folder: Path) -> list[str]:
+    """Names of everything that an audit can write."""
+    return [str(folder / f"audit.{end}") for end in ("xlsx", "html", "csv", "json", "ledger")]
+
+
+def test_the_command(place: Place) -> None:
+    """Exit 1 on drift with every file, JSON as documented; verified, and told apart once edited."""
+    first, *more = outs(place.folder)
+    signed_in = options(place)
+    also = [word for path in more for word in ("-o", path)]
+    code, out, _ = shell("audit", place.shares, first, *signed_in, *also, "--json")
+    told = json.loads(out)
+    assert code == 1
+    assert told["files"] == [first, *more]
+    assert told["drift"] == sum(told["results"][name] for name in drift.DRIFT) > 0
+    assert told["results"].keys() == drift.RESULTS.keys()
+    page = (Path(__file__).parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert all(f"| `{key}` |" in page for key in told)
+    written = json.loads(Path(more[2]).read_text(encoding="utf-8"))
+    assert {k: written[k] for k in told if k != "files"} == {
+        k: v for k, v in told.items() if k != "files"
+    }
+    assert len(written["lines"]) == len(ROWS) + len(BEYOND)
+    ledger = more.pop()
+    code, out, _ = shell("verify", ledger, first, *more)
+    assert code == 0, out
+    again = place.folder / "again.html"
+    assert shell("report", ledger, again)[0] == 0
+    assert again.read_bytes() == Path(more[0]).read_bytes()
+    workbook = openpyxl.load_workbook(first)
+    sheet = workbook["Rows"]
+    column = [cell.value for cell in sheet[1]].index("result") + 1
+    sheet.cell(2, column).value = "agrees"
+    workbook.save(first)
+    code, out, _ = shell("verify", ledger, first)
+    assert code == 1
+    assert "says “agrees”" in out
+
+
+def test_what_the_command_refuses(place: Place) -> None:
+    """An existing file, above all the inventory, is never overwritten; each misuse is a sentence
+    and exit 2; where only a project could not be read the exit code is the cloud's."""  # noqa: D205, D209
+    signed_in = options(place)
+    # Without an OUT of its own the inventory would be the file to write.
+    before = place.shares.read_bytes()
+    code, _, said = shell("audit", place.shares, *signed_in)
+    assert (code, place.shares.read_bytes()) == (2, before)
+    assert "exists already" in said
+    for wrong in ((place.shares, place.folder / "n.xlsx"), (place.folder / "n.pdf", *signed_in),
+                  (place.folder / "no" / "n.xlsx", *signed_in), ()):  # fmt: skip
+        code, _, said = shell("audit", *wrong)
+        assert (code, "Traceback" in said) == (2, False)
+    ledger = auditing.save(
+        sharekit.audit(None, place.clouds("project-0")), place.folder / "a.ledger"
+    )
+    assert "holds an audit" in shell("status", ledger)[2]
+    # Nothing but an unreadable project: the cloud's refusal is the answer.
+    args = ("audit", place.folder / "bad.xlsx", "--cloud", "project-d", signed_in[0])
+    code, out, _ = shell(*args)
+    assert code == 4
+    assert "Could not be read: project-d" in out
+
+
+def test_a_changed_ledger_of_an_audit_shows(place: Place) -> None:
+    """Rows that do not follow from what was seen are found, though every hash is right; and the
+    script of docs/evidence.md comes to the same verdict on the intact one."""  # noqa: D205, D209
+    found = sharekit.audit(place.inventory(), place.clouds())
+    good = auditing.save(found, place.folder / "good.ledger")
+    assert sharekit.verify(good).intact
+    page = (Path(__file__).parents[1] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    script = page.split("```python\n")[1].split("```")[0]
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(good)], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout.split(":")[0]) == (0, "intact"), ran.stderr
+    rows = found.rows.copy()
+    rows.loc[2, "result"] = "agrees"
+    forged = auditing.save(dataclasses.replace(found, rows=rows), place.folder / "forged.ledger")
+    assert not sharekit.verify(forged).intact
+
+
+def test_a_report_of_an_audit_is_harmless(place: Place) -> None:
+    """No cell of the workbook is a formula, no value becomes markup, a csv calculates nothing."""
+    state = seed()
+    nasty = '=HYPERLINK("http://x")<script>alert(1)</script>\u202e'
+    images = [dataclasses.replace(i, name=nasty) for i in state.images]
+    place.cloud.reset(dataclasses.replace(state, images=tuple(images)))
+    place.write([(image(1), ME, "accepted", "", "<b>=1+1")])
+    found = sharekit.audit(place.inventory(), place.clouds("project-0"))
+    paths = sharekit.report(found, *outs(place.folder)[:3])
+    book = openpyxl.load_workbook(paths[0])
+    cells = [cell for sheet in book for line in sheet.iter_rows() for cell in line]
+    assert "f" not in {cell.data_type for cell in cells}
+    assert nasty in {cell.value for cell in cells}
+    page = paths[1].read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "<b>" not in page.split("<main>")[1]
+    assert "\u202e" not in page
+    text = paths[2].read_text(encoding="utf-8-sig")
+    names = [line["name"] for line in csv.DictReader(text.splitlines())]
+    assert all(name.startswith("'=") for name in names if name)
+
+
+@pytest.mark.parametrize("form", ["xlsx", "csv"])
+def test_a_listing_is_an_inventory_to_begin_with(place: Place, form: str) -> None:
+    """Without an inventory every share is listed; `plan` reads the file as it is, asks for nothing
+    where a decision stands, and takes decisions in review or in the column."""  # noqa: D205, D209
+    listing = place.folder / f"listing.{form}"
+    cloud = ("--cloud", "project-0", "--clouds-yaml", place.config)
+    code, _, _ = shell("audit", listing, *cloud)
+    assert code == 0
+    inventory = sharekit.read_inventory(listing)
+    rows = inventory.rows.set_index("image_id")
+    native = place.clouds("project-0")[ME].resolve_api() == "native"
+    listed = {image(n) for n in (1, 2, 3, 4, 5, 6, 8, 20, 21, *((7,) if native else ()))}
+    assert set(rows.index) == listed
+    assert rows.loc[image(3), "status"] == "rejected"
+    assert rows.loc[image(20), ["status", "owner", "input.seen as"]].tolist() == [
+        "",
+        FAR,
+        "pending",
+    ]
+    run = place.folder / "run.ledger"
+    code, out, _ = shell("plan", listing, run, *cloud, "--json")
+    told = json.loads(out)
+    assert (told["planned"], told["blocked"], told["already"]) == (0, 3, len(listed) - 3)
+    findings = sharekit.check(
+        inventory,
+        place.clouds("project-0"),
+        decisions=pd.DataFrame({"decision": "accept"}, index=inventory.rows.index[
+            inventory.rows["status"] == ""]),
+    )  # fmt: skip
+    assert (findings.rows["disposition"] == "planned").sum() == 3
 
 
 def test_what_changed_since_an_earlier_audit(place: Place) -> None:

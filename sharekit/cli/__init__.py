@@ -16,6 +16,7 @@ import sharekit
 
 from .. import console
 from ..errors import SharekitError
+from .auditing import audit
 from .deciding import approve, review
 from .preparing import check, plan, retry, template, undo
 from .proving import report, verify
@@ -36,7 +37,7 @@ def cli() -> None:
 
 
 for command in (
-    template, check, plan, undo, retry, review, approve, submit, status, report, verify,
+    template, check, plan, undo, retry, review, approve, submit, status, report, verify, audit,
     demo, simulator,
 ):  # fmt: skip
     cli.add_command(command)

@@ -19,10 +19,8 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 
 
-def checked(
-    shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None, reading: dict[str, Any]
-) -> sharekit.Findings:
-    """Read spreadsheets as the options of ``loading`` say, and check them, with clouds if any."""
+def read(shares: Sequence[str], reading: dict[str, Any]) -> sharekit.Inventory:
+    """Read spreadsheets as the options of ``loading`` say."""
     maps = {
         field.strip().lower().replace(" ", "_").replace("-", "_"): header
         for field, _, header in (entry.partition("=") for entry in reading["maps"])
@@ -32,13 +30,20 @@ def checked(
     given = {"project_id": reading["project"], "status": reading["status"]}
     given["vault_id"] = reading["vault"]
     with console.busy("Reading the spreadsheets"):
-        inventory = sharekit.read_inventory(
+        return sharekit.read_inventory(
             *shares,
             sheet=reading["sheet"] or None,
             columns=maps,
             defaults={k: v for k, v in given.items() if v is not None},
             limits=limits_of(reading["limits"]),
         )
+
+
+def checked(
+    shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None, reading: dict[str, Any]
+) -> sharekit.Findings:
+    """Read spreadsheets as the options of ``loading`` say, and check them, with clouds if any."""
+    inventory = read(shares, reading)
     signed_in = connect(clouds, clouds_yaml) if clouds or clouds_yaml else None
     with console.busy("Checking every row" + (", and reading the cloud" if signed_in else "")):
         return sharekit.check(inventory, signed_in, strict=reading["strict"])

@@ -40,6 +40,8 @@ TINTS: Final = {
     "unknown": "#C9CDD3",
     "pending": "#D3E3F5",
 }
+#: Word of a coloured column -> fill.
+FILLS: Final = TINTS | {name: TINTS[outcome] for name, outcome in words.LOOKS.items()}
 INK, _MUTED, _HEAD, RULE, _LINK = "#1F2933", "#5B6773", "#22384D", "#D5DAE0", "#0B5CAD"
 _FONT: Final = {"font_name": "Calibri", "font_size": 11, "font_color": INK}
 _STYLES: Final[dict[str, dict[str, Any]]] = {
@@ -71,7 +73,7 @@ _SAMPLE, _NARROW, _WIDE, _WIDEST = 500, 6, 44, 90
 LINE: Final = 15
 #: Numbers that are names, so without thousands separators; words that are coloured.
 _PLAIN: Final = frozenset({"row", "row_key", "header_row"})
-_COLOURED: Final = frozenset({"outcome"})
+_COLOURED: Final = frozenset({"outcome", "result", "result_was", "result_now"})
 
 
 @dataclass
@@ -105,7 +107,7 @@ def _lay_out(
 ) -> list[LongSheet]:
     with xlsxwriter.Workbook(str(path), _OPTIONS) as book:
         book.set_properties({"title": title, "created": created})
-        styles = _STYLES | {f"is {name}": {"bg_color": tint} for name, tint in TINTS.items()}
+        styles = _STYLES | {f"is {name}": {"bg_color": tint} for name, tint in FILLS.items()}
         common = _FONT | {"valign": "top"}
         formats = {name: book.add_format(common | own) for name, own in styles.items()}
         out = Book(book, formats, later)
@@ -115,13 +117,15 @@ def _lay_out(
 
 def table(
     out: Book, name: str, frame: pd.DataFrame, ways: Mapping[str, Mapping[int, str]] | None = None
-) -> None:
+) -> list[Worksheet]:
     """Write a frame on a sheet of its own, and on ``<name> (2)`` … what does not fit.
 
     ``ways`` are, for a column, positions of rows and the place of the workbook they lead to.
     """
+    sheets = []
     for part, start in enumerate(range(0, max(len(frame), 1), ROWS), start=1):
         sheet = out.sheet(name if part == 1 else f"{name} ({part})")
+        sheets.append(sheet)
         piece = words.texts(frame.iloc[start : start + ROWS])
         _widths(sheet, [piece], _WIDE)
         end = fill(out, sheet, piece, top=0, ways=None if start else ways)
@@ -130,6 +134,7 @@ def table(
         if name == "Rows":  # on paper, all columns together would be too small to be read
             sheet.print_area(0, 0, end - 1, list(piece.columns).index("reason"))
         sheet.autofilter(0, 0, end - 1, max(min(frame.shape[1], COLUMNS) - 1, 0))
+    return sheets
 
 
 def stack(out: Book, sheet: Worksheet, tables: Mapping[str, pd.DataFrame], none: str = "") -> None:
@@ -182,7 +187,7 @@ def _look(out: Book, column: pd.Series, *, wrapped: bool, way: bool) -> Look:
         usual = "way" if way else "plain" if column.name in _PLAIN else "number"
         return Look(out.formats[usual])
     if column.name in _COLOURED:
-        return Look(out.formats["text"], {name: out.formats[f"is {name}"] for name in TINTS})
+        return Look(out.formats["text"], {name: out.formats[f"is {name}"] for name in FILLS})
     original = str(column.name).startswith(INPUT)
     return Look(out.formats["name" if original else "wrapped" if wrapped else "text"])
 

@@ -18,10 +18,11 @@ import pandas as pd
 import pyarrow as pa
 from xlsxwriter.utility import xl_rowcol_to_cell
 
+from ..auditing import Audit
 from ..display import plain
 from ..errors import InputError
 from ..record import Record
-from .files import FORMATS, form
+from .files import form, writer_of
 from .words import counted
 
 #: Differences named one by one; the rest is counted.
@@ -38,8 +39,8 @@ _PIECE, _SHOWN = 1 << 20, 80
 Difference = tuple[str, str]
 
 
-def differences(record: Record, path: str | PathLike[str]) -> list[Difference]:
-    """Return where a report differs from what the record says, as pairs of where and what.
+def differences(told: Record | Audit, path: str | PathLike[str]) -> list[Difference]:
+    """Return where a report differs from what the run or audit says, as pairs of where and what.
 
     ``.csv``, ``.json`` and ``.html`` are compared byte for byte, and the first line that differs
     is named. Of ``.xlsx`` every cell of every sheet is compared, since Excel rewrites a file that
@@ -60,7 +61,7 @@ def differences(record: Record, path: str | PathLike[str]) -> list[Difference]:
         raise InputError(f"{report}: there is no such file; name a report that was made.")
     with TemporaryDirectory(prefix="sharekit-") as scratch:
         fresh = Path(scratch) / f"fresh{suffix}"
-        FORMATS[suffix](record, fresh)
+        writer_of(told, suffix)(fresh)
         return compared(report, fresh)
 
 

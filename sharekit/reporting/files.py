@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from ..auditing import Audit
 from ..checks import COLUMNS, Findings
 from ..errors import InputError, UsageError
 from ..record import Record
-from . import html, marked, plain, xlsx
+from . import drift_html, drift_plain, drift_xlsx, html, marked, plain, xlsx
 
 #: Suffix -> what writes it.
 FORMATS: Final[dict[str, Callable[[Record, Path], None]]] = {
@@ -23,6 +24,18 @@ FORMATS: Final[dict[str, Callable[[Record, Path], None]]] = {
 }
 
 
+#: The same for an audit.
+_AUDITS: Final[dict[str, Callable[[Audit, Path], None]]] = {
+    ".xlsx": drift_xlsx.write,
+    ".html": drift_html.write,
+    ".csv": drift_plain.write_csv,
+    ".json": drift_plain.write_json,
+}
+#: And where there was no inventory: a listing is one to begin with.
+_LISTINGS: Final = _AUDITS | {
+    ".xlsx": drift_xlsx.write_inventory,
+    ".csv": drift_plain.write_inventory,
+}
 #: The same for findings.
 _TABLES: Final[dict[str, Callable[[Findings, Path], None]]] = {
     ".xlsx": marked.write,
@@ -50,8 +63,16 @@ def form(path: Path, forms: Iterable[str] = FORMATS) -> str:
     return suffix
 
 
-def write(record: Record, *paths: str | PathLike[str]) -> list[Path]:
-    """Write one report for each path; the suffix says which.
+def writer_of(told: Record | Audit, suffix: str) -> Callable[[Path], None]:
+    """Return what writes a run's record, or an audit, in the form that a suffix says."""
+    if isinstance(told, Audit):
+        forms = _LISTINGS if told.inventory is None else _AUDITS
+        return partial(forms[suffix], told)
+    return partial(FORMATS[suffix], told)
+
+
+def write(told: Record | Audit, *paths: str | PathLike[str]) -> list[Path]:
+    """Write one report of a run or an audit for each path; the suffix says which.
 
     Nothing is written before every path is known to be usable. Each file is made beside its place
     and moved there when it is complete, so a reader sees the old one or the new one.
@@ -66,9 +87,9 @@ def write(record: Record, *paths: str | PathLike[str]) -> list[Path]:
     targets = [Path(path) for path in paths]
     for target in targets:
         form(target)
-        _usable(target)
+        must_be_usable(target)
     for target in targets:
-        _replace(target, partial(FORMATS[form(target)], record))
+        _replace(target, writer_of(told, form(target)))
     return targets
 
 
@@ -82,12 +103,19 @@ def write_findings(findings: Findings, path: str | PathLike[str]) -> Path:
     """
     target = Path(path)
     writer = _TABLES[form(target, _TABLES)]
-    _usable(target)
+    must_be_usable(target)
     _replace(target, partial(writer, findings))
     return target
 
 
-def _usable(target: Path) -> None:
+def must_be_usable(target: Path) -> None:
+    """Refuse a path that no file can be written to.
+
+    Raises
+    ------
+    InputError
+        If its directory does not exist, or it is a directory itself.
+    """
     if not target.parent.is_dir():
         raise InputError(f"{target}: there is no directory {target.parent}; make it first.")
     if target.is_dir():

@@ -56,8 +56,18 @@ def write(record: Record, path: Path) -> None:
     The versions of sharekit, matplotlib and Jinja stand in the page's ``generator`` line, since
     another version may draw or space things otherwise.
     """
-    page = _environment().get_template("audit.html.j2")
-    page.stream(**_content(record)).dump(str(path), encoding="utf-8")
+    fill("audit.html.j2", _content(record), path)
+
+
+def fill(template: str, content: dict[str, Any], path: Path) -> None:
+    """Write a page from a template; every page is given its colours and who made it."""
+    common = {
+        "generator": f"sharekit {__version__}, matplotlib {matplotlib.__version__}, "
+        f"Jinja {jinja2.__version__}",
+        "shades": words.SHADES,
+    }
+    page = _environment().get_template(template)
+    page.stream(**common, **content).dump(str(path), encoding="utf-8")
 
 
 def _content(record: Record) -> dict[str, Any]:
@@ -66,14 +76,11 @@ def _content(record: Record) -> dict[str, Any]:
     severities = record.findings["severity"].value_counts()
     return {
         "title": words.TITLE,
-        "generator": f"sharekit {__version__}, matplotlib {matplotlib.__version__}, "
-        f"Jinja {jinja2.__version__}",
         "record": record,
         "headline": words.headline(record),
         "facts": words.facts(record),
         "total": sum(record.counts.values()),
         "outcomes": spec.OUTCOMES,
-        "shades": words.SHADES,
         "requests": words.REQUESTS,
         "glossary": words.glossary(record),
         "runs": words.runs(record) if len(record.runs) else [],
@@ -92,12 +99,13 @@ def _content(record: Record) -> dict[str, Any]:
         "findings": words.lines(_graver_first(record.findings).head(LINES)),
         "approvals": words.lines(words.texts(record.approvals).head(LINES)),
         "reviews": words.lines(words.texts(record.reviews).head(LINES)),
-        "outcome_picture": _picture(pictures.outcomes(record)),
-        "timeline_picture": _picture(pictures.timeline(record)),
+        "outcome_picture": picture(pictures.outcomes(record)),
+        "timeline_picture": picture(pictures.timeline(record)),
     }
 
 
-def _picture(svg: str) -> Markup:
+def picture(svg: str) -> Markup:
+    """Return one of our pictures as what it is: markup."""
     return Markup(svg)  # noqa: S704 - our own drawing; matplotlib has escaped the text in it
 
 

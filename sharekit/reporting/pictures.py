@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from html import escape
 from typing import Final
 
@@ -52,16 +53,21 @@ def outcomes(record: Record) -> str:
     """Return bars of the rows by outcome, zeros included."""
     counts = record.counts
     total = max(sum(counts.values()), 1)
-    labels = [f"{words.number(n)} · {_share(n, total)}" if n else "0" for n in counts.values()]
+    labels = [f"{words.number(n)} · {share_of(n, total)}" if n else "0" for n in counts.values()]
     alt = "Rows by outcome: " + ", ".join(f"{name} {n:,}" for name, n in counts.items())
-    with matplotlib.style.context(["default", _STYLE | {"svg.hashsalt": "outcomes"}]):
-        figure, axes = _canvas(0.27 * len(counts) + 0.15, left=0.14)
-        _bars(axes, list(counts.values()), [SHADES[name] for name in counts], labels)
+    with drawing("outcomes"):
+        figure, axes = canvas(0.27 * len(counts) + 0.15, left=0.14)
+        draw_bars(axes, list(counts.values()), [SHADES[name] for name in counts], labels)
         axes.set_yticks(range(len(counts)), list(counts))
-        return _svg(figure, "outcomes", alt)
+        return svg(figure, "outcomes", alt)
 
 
-def _share(count: int, total: int) -> str:
+def share_of(count: int, total: int) -> str:
+    """Return a part in percent.
+
+    >>> share_of(1, 8), share_of(1, 10_000)
+    ('12.5 %', '< 0.1 %')
+    """
     share = count / total
     return "< 0.1 %" if share < 0.001 else f"{share:.1%}".replace("%", " %")
 
@@ -81,8 +87,8 @@ def timeline(record: Record) -> str:
         f"{words.number(int(ended.iloc[-1]) if len(ended) else 0)} of them answered, "
         f"in {_clock((end - start).total_seconds())}"
     )
-    with matplotlib.style.context(["default", _STYLE | {"svg.hashsalt": "timeline"}]):
-        figure, axes = _canvas(2.4, left=0.09, bottom=0.19, top=0.87, right=0.96)
+    with drawing("timeline"):
+        figure, axes = canvas(2.4, left=0.09, bottom=0.19, top=0.87, right=0.96)
         for name, curve, shade in (
             ("sent", sent, SHADES["pending"]),
             ("answered", ended, SHADES["confirmed"]),
@@ -90,7 +96,7 @@ def timeline(record: Record) -> str:
             if len(curve):
                 _step(axes, name, curve, start, shade)
         _seconds(axes, f"after {start:%Y-%m-%d %H:%M:%S} UTC")
-        return _svg(figure, "timeline", alt)
+        return svg(figure, "timeline", alt)
 
 
 def _parent(names: pd.Series) -> pd.Series:
@@ -158,9 +164,18 @@ def _clock(seconds: float) -> str:
 
 
 # -- drawing -----------------------------------------------------------------------------------
-def _canvas(
+def drawing(name: str) -> AbstractContextManager[None]:
+    """Return the style that every picture is drawn in, whatever the user has set."""
+    context: AbstractContextManager[None] = matplotlib.style.context(
+        ["default", _STYLE | {"svg.hashsalt": name}]
+    )
+    return context
+
+
+def canvas(
     height: float, *, left: float, right: float = 0.985, bottom: float = 0.02, top: float = 0.98
 ) -> tuple[Figure, Axes]:
+    """Return an empty figure of a height in inches; the margins are shares of it."""
     figure = Figure(figsize=(_WIDTH, height))
     figure.patch.set_alpha(0)
     axes = figure.add_axes((left, bottom, right - left, top - bottom))
@@ -170,13 +185,15 @@ def _canvas(
     return figure, axes
 
 
-def _bars(
+def draw_bars(
     axes: Axes,
     values: Sequence[int],
     colours: Iterable[str],
     labels: Sequence[str],
+    height: float = 0.62,
 ) -> None:
-    axes.barh(range(len(values)), values, 0.62, color=list(colours))
+    """Draw bars from the top down, each with its label behind it."""
+    axes.barh(range(len(values)), values, height, color=list(colours))
     reach = max(*values, 1)
     for place, (value, label) in enumerate(zip(values, labels, strict=True)):
         axes.text(value + reach * 0.012, place, label, va="center", color=_MUTED)
@@ -185,16 +202,24 @@ def _bars(
     axes.set_xticks([])
 
 
-def _svg(figure: Figure, name: str, alt: str) -> str:
-    """Return the figure as an SVG element of a page, named so that no two share an ``id``."""
+def svg(figure: Figure, name: str, alt: str, labels: Mapping[str, str] | None = None) -> str:
+    """Return the figure as an SVG element of a page, named so that no two share an ``id``.
+
+    ``labels`` are what stands in the place of some texts: the page's fonts draw them, since
+    matplotlib's lack many glyphs.
+    """
     file = io.StringIO()
     none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(file, format="svg", metadata=none)
-    svg = file.getvalue()
-    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
-    svg = re.sub(r"<[^>]*>", lambda tag: _own(tag[0], name), svg)
-    label = f'<svg role="img" aria-label="{escape(plain(alt))}"'
-    return "\n".join(line for line in svg.replace("<svg", label, 1).splitlines() if line.strip())
+    text = file.getvalue()
+    text = re.sub(
+        r"<!--.*?-->|<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S
+    )
+    text = re.sub(r"<[^>]*>", lambda tag: _own(tag[0], name), text)
+    for stand_in, label in (labels or {}).items():
+        text = text.replace(stand_in, escape(plain(label)), 1)
+    head = f'<svg role="img" aria-label="{escape(plain(alt))}"'
+    return "\n".join(line for line in text.replace("<svg", head, 1).splitlines() if line.strip())
 
 
 def _own(tag: str, name: str) -> str:

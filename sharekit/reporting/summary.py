@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
@@ -13,7 +14,7 @@ from .. import spec
 from ..record import Record
 from ..spreadsheets.saving import fitting
 from . import book, words
-from .book import INK, RULE, TINTS, Book
+from .book import FILLS, INK, RULE, Book
 from .stories import Stories
 from .words import SHADES, TITLE
 
@@ -45,32 +46,50 @@ def _rows_sheet(part: int) -> str:
     return f"Rows ({part + 1})" if part else "Rows"
 
 
+@dataclass(frozen=True)
+class Charted:
+    """The section of a summary that has a chart: the lines but for its last one, the total."""
+
+    section: str
+    title: str
+    shades: tuple[str, ...]
+
+
 def write(out: Book, record: Record, told: Stories) -> None:
     """Write ``Summary``: what became of the run, on a page or two, each number with its way."""
+    shades = tuple(SHADES[name] for name in spec.OUTCOMES)
+    chart = Charted("Outcomes", "Rows by outcome", shades)
+    lay_out(out, TITLE, words.headline(record), _sections(record, told), chart)
+
+
+def lay_out(
+    out: Book, title: str, headline: str, sections: Mapping[str, list[Line]], chart: Charted
+) -> None:
+    """Write ``Summary`` from its sections: title -> lines."""
     sheet = out.sheet("Summary", portrait=True)
     sheet.hide_gridlines(2)
     for number, width in enumerate((_NAME, _VALUE, _MEANING)):
         sheet.set_column(number, number, width)
     sheet.set_row(0, 30)
-    sheet.write_string(0, 0, TITLE, out.formats["title"])
+    sheet.write_string(0, 0, title, out.formats["title"])
     sheet.set_row(1, 36)
-    sheet.merge_range(1, 0, 1, 2, words.headline(record), out.formats["lead"])
+    sheet.merge_range(1, 0, 1, 2, headline, out.formats["lead"])
     row = 3
-    for title, lines in _sections(record, told).items():
-        for number, text in enumerate((title, "", "")):
+    for name, lines in sections.items():
+        for number, text in enumerate((name, "", "")):
             sheet.write(row, number, text, out.formats["section"])
         for line in lines:
             row += 1
             _line(out, sheet, row, line)
         row += 2
-        if title == "Outcomes":
-            sheet.insert_chart(row - 1, 0, _chart(out, row - 2, len(record.counts)))
+        if name == chart.section:
+            sheet.insert_chart(row - 1, 0, _chart(out, row - 2, chart))
             row += _CHART_ROWS
 
 
 def _line(out: Book, sheet: Worksheet, row: int, line: Line) -> None:
     name, value, meaning, way = line
-    style = f"is {name}" if name in TINTS else "link" if way else "name"
+    style = f"is {name}" if name in FILLS else "link" if way else "name"
     if way:
         sheet.write_url(row, 0, f"internal:{way}", out.formats[style], fitting(name))
         sheet.write_url(row, 1, f"internal:{way}", string="–")
@@ -206,20 +225,20 @@ def _members(
     return line
 
 
-def _chart(out: Book, total: int, outcomes: int) -> Chart:
-    """Return a bar chart of the outcomes; ``total`` is the row (from 0) that holds their sum."""
+def _chart(out: Book, total: int, told: Charted) -> Chart:
+    """Return a bar chart of lines; ``total`` is the row (from 0) that holds their sum."""
     chart = out.book.add_chart({"type": "bar"})
-    first = total - outcomes
+    first = total - len(told.shades)
     chart.add_series(
         {
             "categories": ["Summary", first, 0, total - 1, 0],
             "values": ["Summary", first, 1, total - 1, 1],
-            "points": [{"fill": {"color": SHADES[name]}} for name in spec.OUTCOMES],
+            "points": [{"fill": {"color": shade}} for shade in told.shades],
             "data_labels": {"value": True, "num_format": "#,##0"},
             "gap": 40,
         }
     )
-    chart.set_title({"name": "Rows by outcome", "name_font": {"size": 12, "color": INK}})
+    chart.set_title({"name": told.title, "name_font": {"size": 12, "color": INK}})
     chart.set_legend({"none": True})
     chart.set_y_axis({"reverse": True, "line": {"none": True}, "num_font": {"color": INK}})
     chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}})

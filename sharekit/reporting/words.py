@@ -26,6 +26,18 @@ SHADES: Final = {
     "unknown": "#616e7c",
     "pending": "#0072b2",
 }
+#: Result of an audit -> the outcome whose colours it has.
+LOOKS: Final = {
+    "agrees": "confirmed",
+    "differs": "failed",
+    "undecided": "claimed",
+    "absent": "contradicted",
+    "unlisted": "blocked",
+    "shared-out": "pending",
+    "unread": "unknown",
+    "faulty": "skipped",
+    "duplicate": "duplicate",
+}
 #: Outcomes that come first in a report, the worst first.
 PROBLEMS: Final = ("failed", "contradicted", "unknown", "blocked")
 

@@ -140,7 +140,8 @@ def put(
     position : int
         Which sheet of the workbook it is, from 1.
     frame : DataFrame
-        Text, written as text cells (``""``: no cell), and ``int64``, written as numbers.
+        Text, written as text cells (``""``: no cell), and ``int64`` or ``Int64``, written as
+        numbers (missing: no cell).
     looks : sequence of Look
         One for each column.
     links : mapping, optional
@@ -174,7 +175,7 @@ def put_cells(
         for number, (cell, write, look) in enumerate(zip(cells, writers, looks, strict=True)):
             if (row, number) in links:
                 sheet.write_url(row, number, f"internal:{links[row, number]}", string="–")
-            if cell != "":
+            if cell is not pd.NA and cell != "":
                 write(row, number, cell, look.words.get(cell, look.usual))
 
 
@@ -248,7 +249,11 @@ def _rows(sheet: LongSheet, styles: Sequence[Sequence[int]]) -> Iterator[memoryv
             head = _fixed(f'<c r="{column_letter(place)}')
             if pa.types.is_integer(values.type):
                 open_ = _fixed(f'" s="{styles[place][0]}"><v>')
-                pieces += [head, numbers, open_, values.cast(TEXT), _fixed("</v></c>")]
+                cell = [head, numbers, open_, values.cast(TEXT), _fixed("</v></c>")]
+                if values.null_count:
+                    whole = pc.binary_join_element_wise(*cell, _fixed(""))
+                    cell = [pc.fill_null(whole, "")]
+                pieces += cell
             else:
                 pieces += _text_cells(head, numbers, values, look, styles[place])
         pieces += [_fixed("</row>"), _fixed("")]
