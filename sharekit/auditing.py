@@ -239,6 +239,7 @@ def _record(audit: Audit, book: Ledger) -> None:
         "counts": audit.counts,
         "drift": audit.drift,
         "fingerprint": audit.fingerprint,
+        "rows_digest": digest(()),  # nothing is planned
         "rows_blob": book.put(frames.to_bytes(audit.rows), frames.MEDIA_TYPE),
     }
     if audit.findings is not None:

@@ -106,12 +106,12 @@ def _is_end(events: list[Event], settled: Event) -> bool:
 
 
 def _rows(book: Ledger, events: list[Event]) -> Iterator[Problem]:
-    planned, settled = last(events, "planned"), last(events, "settled")
+    # An audit plans nothing, and says so.
+    planned = last(events, "planned") or last(events, "audited")
+    settled = last(events, "settled")
     if planned and digest(book.read_rows(PLAN_COLUMNS)) != planned.body["rows_digest"]:
-        yield "table rows", f"is not the plan that event {planned.seq} (planned) recorded"
+        yield "table rows", f"is not what event {planned.seq} ({planned.kind}) recorded as the plan"
     stored = book.read_rows(OUTCOME_COLUMNS)
-    if stored and planned is None:
-        yield "table rows", "has rows, but no event planned them"
     if settled is None:
         for row, *told in stored:
             if told != ["pending", *[None] * (len(OUTCOME_COLUMNS) - 2)]:

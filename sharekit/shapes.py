@@ -235,6 +235,7 @@ class Audited(TypedDict):  # noqa: D101
     counts: Counts
     drift: Count
     fingerprint: Hash
+    rows_digest: Hash
     rows_blob: Hash
     findings_blob: NotRequired[Hash]
     blob: NotRequired[Hash]
