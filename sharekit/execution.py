@@ -28,6 +28,7 @@ from .sending import Failure, Sender
 from .settings import Settings
 from .shares import cloud_rules, shares_of
 from .snapshot import Snapshot, look_back, take
+from .storage import asked_to_stop
 from .vaults import vault_room
 
 _PAUSE = 0.05
@@ -134,7 +135,8 @@ class _Submission:
         self.sender = Sender(book, self.history, clouds, settings)
         self.total = sum(len(piece.images) for piece in self.history.leaves())
         self.began = monotonic()
-        self.progress, self.stop, self.pause = progress, stop, pause
+        self.progress, self.pause = progress, pause
+        self.stop = threading.Event() if stop is None else stop
         self.phase = "looking at the cloud"
         self.observed = observed_states(book)
         self.unreadable: set[str] = set()
@@ -322,11 +324,12 @@ class _Submission:
             self._tick()
 
     def _stopping(self) -> bool:
-        asked = self.stop is not None and self.stop.is_set()
-        return asked or self.sender.stopped_because is not None
+        return self.stop.is_set() or self.sender.stopped_because is not None
 
     def _tick(self) -> None:
-        if self.stop is not None and self.stop.is_set():
+        if asked_to_stop(self.book.path):
+            self.stop.set()
+        if self.stop.is_set():
             self.sender.scheduler.stop()
         paused = self.pause is not None and self.pause.is_set()
         self.sender.scheduler.hold(on=paused)

@@ -24,9 +24,11 @@ from .seat import Seat
 from .selection import Places, Query
 from .settings import Settings
 from .spreadsheets import write_review
-from .storage import is_busy
+from .storage import ask_to_stop, is_busy
 from .viewing import View
 
+#: Seconds without a sign of the page after which the seat is free for others.
+_PATIENCE = 12.0
 _TAKEN_OVER = "This review was opened again in this notebook; go on there, or run this cell again."
 
 
@@ -71,7 +73,7 @@ class Review(View):
         """Why nothing can be decided here, or ``""``; before the first step it is not known."""
         if self._seat.mine:
             return ""
-        return self._why_not or (_TAKEN_OVER if self._sat else "")
+        return self._why_not or (_TAKEN_OVER if self._sat and self._seat.taken else "")
 
     def claim(self) -> str:
         """Become the one who decides on this ledger; returns why that cannot be, or ``""``."""
@@ -79,20 +81,24 @@ class Review(View):
         self._sat = not self._why_not
         return self._why_not
 
+    def release(self) -> None:
+        """Leave the seat to whoever comes first; this review takes it again when it needs it."""
+        self._seat.leave()
+        self._sat, self._why_not = False, ""
+
     def attend(self) -> bool:
         """Sit down if the seat is free, and look what others wrote; returns whether that is new.
 
         A page that somebody looks at calls this every few seconds.
         """
+        if self.going:
+            self._seat.keep(_PATIENCE)
+            return False  # the run itself tells how far it is
         before = self.read_only
-        if not self._sat:
+        if not self._sat or not self._seat.taken:
             self.claim()
+        self._seat.keep(_PATIENCE)
         return self.refresh() or self.read_only != before
-
-    def release(self) -> None:
-        """Let another panel decide."""
-        self._seat.leave()
-        self._why_not = "This panel was closed."
 
     def decide(
         self, rows: Sequence[int], decision: str | None = None, *,
@@ -172,6 +178,16 @@ class Review(View):
         )
         self._forget()
         return yes
+
+    def cancel(self) -> None:
+        """End the run that is under way, here or in another program on this machine.
+
+        Nothing more is sent; :meth:`submit` takes it up again.
+        """
+        if self.submission is not None and self.going:
+            self.submission.cancel()
+        else:
+            ask_to_stop(self.path)
 
     def revoke(self, note: str = "") -> None:
         """Take the approval back, so that rows can be decided again."""
@@ -268,7 +284,8 @@ class Review(View):
         return connect(*map(str, seen.projects["cloud"].unique()))
 
     def _must_decide(self) -> None:
-        if why := self.read_only if self._sat else self.claim():
+        free = not self._sat or not self._seat.taken
+        if why := self.claim() if free else self.read_only:
             raise UsageError(why)
 
     def _must_have_reason(self, keys: Places, decision: str | None, reason: str | None) -> None:

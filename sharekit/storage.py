@@ -84,13 +84,18 @@ class Claim:
                 f"{self.path} was not closed by {left}. If that process is gone for sure, take it "
                 f"over: sharekit submit {self.path} --take-over"
             )
+        _beside(self.path, "stop").unlink(missing_ok=True)
         with suppress(OSError):  # the name is a courtesy, the lock is what counts
             _beside(self.path, "owner").unlink(missing_ok=True)
             make_file(_beside(self.path, "owner"), msgspec.json.encode(Owner.here()))
 
     def release(self) -> None:
         """Let others write; leaves no files behind."""
-        for end in ("owner", "lock"):  # while still locked, so that nobody waits for a lost file
+        for end in (
+            "owner",
+            "stop",
+            "lock",
+        ):  # while still locked, so that nobody waits for a lost file
             _beside(self.path, end).unlink(missing_ok=True)
         self._lock.release()
 
@@ -120,6 +125,17 @@ def is_busy(path: str | PathLike[str]) -> bool:
         return True
     except OSError:
         return False
+
+
+def ask_to_stop(path: str | PathLike[str]) -> None:
+    """Ask whoever is sending a run to end it; nothing happens where nobody is."""
+    if is_busy(path):
+        _beside(path, "stop").touch(mode=0o600)
+
+
+def asked_to_stop(path: str | PathLike[str]) -> bool:
+    """Whether somebody asked so since this process began to write."""
+    return _beside(path, "stop").exists()
 
 
 def _beside(path: str | PathLike[str], end: str) -> Path:

@@ -13,6 +13,7 @@ import pytest
 import sharekit
 from sharekit import reviewing
 from sharekit.ledger import Ledger
+from sharekit.seat import Seat
 from sharekit.selection import Page, Query
 from sharekit.session import Review
 from sharekit.widgets import Panel, markup, rows
@@ -225,6 +226,21 @@ def test_a_page_that_is_looked_at_takes_the_seat_and_shows_what_others_write(pan
     panel.head.say("here")
     assert not panel.deciding.accept.disabled
     assert panel.head.beat == 3
+    panel.review.release()
+    assert Seat(panel.review.path).take() == ""
+
+
+def test_the_seat_is_free_when_the_page_is_gone(panel: Panel) -> None:
+    """Without a further sign of its page a panel stands up, and sits down at its next step."""
+    seat = Seat(panel.review.path)
+    assert seat.take() == ""
+    seat.keep(0.05)
+    assert seat._timer is not None
+    seat._timer.join()
+    assert not seat.taken
+    panel.head.say("here")
+    assert seat.taken
+    panel.review.decide(planned(panel), "skip", reason="x")
 
 
 def test_a_refused_choice_does_not_stay_in_the_page(panel: Panel) -> None:

@@ -378,6 +378,31 @@ def test_cancel_ends_and_the_same_call_takes_it_up(world: Make) -> None:
     assert set(scene.changed().values()) <= {0, 1}
 
 
+def test_another_program_can_cancel_a_run(world: Make) -> None:
+    """A review elsewhere, or a page loaded anew, ends a run it did not begin."""
+    scene = world(rows=30, faults="latency=0.02")
+    settings = replace(FAST, concurrency=1)
+    review = Review(scene.approved(chunk_size=1), scene.connect(), settings=settings)
+    review.cancel()
+    code = "import sys; from sharekit.session import Review; Review(sys.argv[1]).cancel()"
+    other: list[int] = []
+
+    def cancel(sending: Submission) -> None:
+        now = sending.progress
+        if now and now.done and not other:
+            sending.pause()
+        if now and now.phase == "paused" and not other:
+            command = [sys.executable, "-c", code, str(review.path)]
+            other.append(subprocess.run(command, check=True).returncode)
+            sending.resume()
+
+    run = review.submit(listener=cancel).wait(60)
+    assert run.counts["pending"]
+    assert run.stopped == "stopped"
+    assert review.submit().wait(60).finished
+    assert not list(scene.folder.glob("*.stop"))
+
+
 def test_one_ledger_is_submitted_once_at_a_time(world: Make) -> None:
     """A second submission of the same ledger is refused, and a new session finds the first."""
     scene = world(rows=60)

@@ -66,12 +66,12 @@ function render({ model, el }) {
     }
   };
 
-  // A page that is looked at says so: only then is the seat taken, and what others write is shown.
+  // A page that is open says so: only then is the seat taken, and what others write is shown.
   const every = model.get("pulse");
   const quiet = document.createElement("div");
   let asked = 0;
   const pulse = () => {
-    if (document.visibilityState !== "visible" || !el.isConnected) return;
+    if (!el.isConnected) return;
     if (asked) {
       quiet.hidden = Date.now() - asked < 15000;
       return;

@@ -19,6 +19,8 @@ from .parts import button, guarded, row, told
 from .sending import Sending
 
 _ELSEWHERE = "The ledger was changed elsewhere meanwhile; this is how it stands now."
+#: Seconds between two looks at most: a page that is there must not seem to be gone.
+_RARELY = 5.0
 _PAGES = ("1 Review", "2 Requests", "3 Approve", "4 Send")
 
 
@@ -81,14 +83,14 @@ class Panel:
     def _here(self, what: str, _: str, __: object) -> None:
         # A page is there. No message of the reviewer's last step is wiped out by it.
         try:
-            if what == "here" and monotonic() >= self._next_look and not self.review.going:
+            if what == "here" and monotonic() >= self._next_look:
                 began = monotonic()
                 if self.review.attend():
                     if not self.review.read_only:
                         self.say(_ELSEWHERE)
                     self.update()
                 # Reading a large ledger while somebody else sends it must not fill the time.
-                self._next_look = monotonic() + 3 * (monotonic() - began)
+                self._next_look = monotonic() + min(3 * (monotonic() - began), _RARELY)
         except Exception as error:  # noqa: BLE001 - in a callback it would be seen by nobody
             self.say(told(error), "bad")
         finally:

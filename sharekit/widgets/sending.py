@@ -51,9 +51,12 @@ class Sending:
         if sending is not None and self.review.going:
             self._show(sending)
             return
+        other = is_busy(self.review.path)
         self._buttons(stage, going=False)
+        if other and stage == "sending":
+            self.submit.disabled, self.cancel.disabled = True, bool(self.review.read_only)
         failed = sending.error if sending is not None else ""
-        self.told.html = self._words(stage, failed, other=is_busy(self.review.path))
+        self.told.html = self._words(stage, failed, other=other)
         self._end(begun=stage in ("sending", "finished"))
 
     def _end(self, *, begun: bool) -> None:
@@ -116,9 +119,11 @@ class Sending:
             self._show(sending)
 
     def _cancel(self) -> None:
-        if (sending := self.review.submission) is not None:
-            sending.cancel()
+        self.review.cancel()
+        if (sending := self.review.submission) is not None and self.review.going:
             self._show(sending)
+        else:
+            self.panel.say("The program that sends it was asked to stop.")
 
     def _hear(self, sending: Submission) -> None:
         # Called in the run's thread: whatever goes wrong here must not end the run.
