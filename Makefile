@@ -1,18 +1,26 @@
-# make install | demo | app | openstack | test | check | bench | torture | screenshots | clean
+# make install | demo | app | openstack | test | check | bench | torture | screenshots | lock | audit-dependencies | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.install-stamp
+# In CI every package is the very one that .ci/requirements.txt names by hash; people get what fits.
+LOCK := .ci/requirements.txt
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: install demo app openstack test check bench torture docs screenshots tools clean
+.PHONY: install demo app openstack test check bench torture docs screenshots tools lock audit-dependencies clean
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml Makefile
+$(STAMP): pyproject.toml Makefile $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sharekit needs Python 3.11 or newer; set PYTHON=/path/to/it"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check "pip>=25.1"
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e . --group dev
+ifeq ($(CI),true)
+	$(PIP) --require-hashes -r $(LOCK)
+	$(PIP) --no-deps --no-build-isolation -e .
+else
+	$(PIP) "pip>=25.1"
+	$(PIP) -e . --group dev
+endif
 	@touch $@
 
 demo: install
@@ -50,9 +58,22 @@ check: install
 bench: install
 	$(BIN)/python -m benchmarks
 
-# Kills, cuts off and starves submissions, and counts what is lost; docs/torture.md has the result.
+# Kills, cuts off and starves submissions, and counts what is lost (docs/torture.md); then fuzzes.
 torture: install
 	$(BIN)/python -m tests.torture_run --runs 1000
+	$(PIP) --group fuzz
+	$(BIN)/python -m tests.fuzz --seconds 200
+
+# Names every package that CI may install, for all systems, with the hashes of its files.
+lock: install
+	$(PIP) --group audit
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --upgrade --group dev --extra aksk pyproject.toml -o $(LOCK)
+
+# Asks a public service for known faults of what CI installs, so it needs the network.
+audit-dependencies: install
+	$(PIP) --group audit
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r $(LOCK)
 
 docs: install
 	$(BIN)/python -m docs.reference

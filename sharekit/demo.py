@@ -16,7 +16,7 @@ import sharekit
 from . import console
 from .errors import UsageError
 from .simulator.faults import Faults
-from .simulator.process import clouds_yaml, start
+from .simulator.process import clouds_yaml, start, write_privately
 from .simulator.sample import build_sample, write_workbook
 from .simulator.seed import Seed
 from .simulator.seeding import seed_from_workbook
@@ -89,7 +89,7 @@ def run_simulator(
     url = f"http://127.0.0.1:{server.port}"
     text = clouds_yaml(seed, url)
     if config is not None:
-        config.write_text(text, encoding="utf-8")
+        write_privately(config, text)
     names = list(yaml.safe_load(text)["clouds"])
     click.echo(json.dumps({"url": url, "clouds": names, "clouds_yaml": text}) if as_json else text)
     sys.stdout.flush()

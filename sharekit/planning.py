@@ -196,13 +196,13 @@ def load_from(book: Ledger) -> Plan:
     said = _last(book, "planned")
     rows = frames.from_bytes(book.get(said["rows_blob"]), shapes.PLAN)
     frame = frames.from_bytes(book.get(said["findings_blob"]), shapes.FINDINGS)
-    cut = cut_of(rows)
-    if cut.fingerprint() != said["fingerprint"]:
-        raise LedgerError(f"{book.path} is damaged: the plan is not the one that was recorded.")
     seen = load_snapshot(book)
     inventory = load_inventory(book)
     if odd := _misfit(length(book), inventory, rows, frame):
         raise LedgerError(f"{book.path} is damaged: {odd}.")
+    cut = cut_of(rows)
+    if cut.fingerprint() != said["fingerprint"]:
+        raise LedgerError(f"{book.path} is damaged: the plan is not the one that was recorded.")
     strict = bool(said["settings"]["strict"])
     findings = Findings(inventory, rows, frame, seen, strict)
     return Plan(book.path, rows, _chunks(cut, seen), said["fingerprint"], findings)

@@ -176,7 +176,9 @@ def make_durable(connection: sa.Connection, path: Path) -> None:
 
 
 def is_ledger(path: str | PathLike[str]) -> bool:
-    """Whether a file says of itself that it is a ledger."""
+    """Whether a file says of itself that it is a ledger; a pipe is none, and is not waited for."""
+    if not Path(path).is_file():
+        return False
     with Path(path).open("rb") as file:
         header = file.read(100)
     return header[:15] == b"SQLite format 3" and header[68:72] == APPLICATION_ID.to_bytes(4, "big")

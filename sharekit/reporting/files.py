@@ -124,10 +124,11 @@ def must_be_usable(target: Path) -> None:
 
 def _replace(target: Path, writer: Callable[[Path], None]) -> None:
     try:
-        # A directory, not a file: what is made in it gets the usual permissions.
+        # A directory that only its owner enters, as the file then is only theirs to read.
         with TemporaryDirectory(prefix=".sharekit-", dir=target.parent) as scratch:
             made = Path(scratch) / target.name
             writer(made)
+            made.chmod(0o600)
             made.replace(target)
     except OSError as error:
         raise InputError(

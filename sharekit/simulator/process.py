@@ -153,10 +153,7 @@ class Simulator:
 
     def write_clouds_yaml(self, path: str | Path, *names: str, user: str = "") -> Path:
         """Write that file, for its owner's eyes only, and return its path."""
-        target = Path(path)
-        target.touch(mode=0o600)
-        target.write_text(self.clouds_yaml(*names, user=user), encoding="utf-8")
-        return target
+        return write_privately(path, self.clouds_yaml(*names, user=user))
 
     def _control(self, method: str, what: str, body: str | None) -> dict[str, Any]:
         connection = HTTPConnection(self.url.removeprefix("http://"), timeout=60)
@@ -169,6 +166,15 @@ class Simulator:
         if response.status != 200:
             raise InputError(f"The simulator refused: {answer['error']}")
         return answer
+
+
+def write_privately(path: str | Path, text: str) -> Path:
+    """Write a text for its owner's eyes only, also where the file is there already."""
+    target = Path(path)
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        target.chmod(0o600)
+        file.write(text.encode())
+    return target
 
 
 def slug(name: str) -> str:

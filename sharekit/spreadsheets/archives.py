@@ -12,11 +12,12 @@ from collections import Counter
 from typing import IO, Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from isal import isal_zlib
+from isal import igzip_lib, isal_zlib
 
 from ..errors import SpreadsheetError
 from .limits import Limits
 
+_Damaged: Final[type[Exception]] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub
 #: Deflate cannot do better than this, whatever an archive claims.
 _BEST_RATIO: Final = 1032
 #: From here on, the ratio counts.
@@ -47,7 +48,10 @@ class _Inflating:
         text = b""
         while not text and not self._inflate.eof:
             packed = self._inflate.unconsumed_tail or self._packed.read(_CHUNK)
-            text = self._inflate.decompress(packed, max(size, 0))
+            try:
+                text = self._inflate.decompress(packed, max(size, 0))
+            except _Damaged as error:
+                raise BadZipFile(str(error)) from None
             if not packed and not text and not self._inflate.eof:
                 raise EOFError("it ends too early")
         self._crc = isal_zlib.crc32(text, self._crc)

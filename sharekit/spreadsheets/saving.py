@@ -38,6 +38,7 @@ def save_new(save: Callable[[Path], object], path: str | os.PathLike[str]) -> Pa
     temporary = target.with_name(f".sharekit-{secrets.token_hex(8)}")
     try:
         _check_free(target)
+        temporary.touch(mode=0o600, exist_ok=False)  # only its owner reads it, from the start
         save(temporary)
         temporary.replace(target)
     except OSError as error:
