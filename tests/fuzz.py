@@ -75,7 +75,7 @@ def by_atheris(name: str, folder: Path, seconds: int, told: Path) -> None:
     os.dup2(quiet, 1)
     atheris.Setup(
         [sys.argv[0], f"-max_total_time={seconds}", "-max_len=400", "-len_control=0",
-         "-rss_limit_mb=4000", "-timeout=60", "-verbosity=0", f"-artifact_prefix={folder}/"], one
+         "-rss_limit_mb=4000", "-timeout=600", "-verbosity=0", f"-artifact_prefix={folder}/"], one
     )  # fmt: skip
     atheris.Fuzz()
 

@@ -1,0 +1,53 @@
+"""docs/threats.md says what is tested, and .ci/requirements.txt what is installed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_line_names_tests_that_exist() -> None:
+    """Each threat has a test, each named one exists, and what is not defended is said."""
+    page = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
+    lines = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")]
+    header, *threats = [[cell.strip() for cell in line] for line in lines]
+    assert header == ["who, and what they try", "what holds them off", "tests"]
+    assert len(threats) > 10
+    for who, how, tests in threats:
+        assert who
+        assert how
+        names = re.findall(r"`([\w.]+)::(\w+)`", tests)
+        assert names, who
+        assert tests.count("`") == 2 * len(names), who
+        for file, name in names:
+            tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+            assert name in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, name
+    assert page.count("\n- ") >= 5
+    assert len(page.split()) < 1_200  # one page, or nobody reads it
+
+
+def test_the_lock_is_whole() -> None:
+    """What CI installs is pinned by hash: all that pyproject.toml asks for, from no named host."""
+    text = (ROOT / ".ci" / "requirements.txt").read_text(encoding="utf-8")
+    assert "://" not in text
+    blocks = re.split(r"\n(?=\S)", text.strip())
+    pinned: dict[str, list[str]] = {}
+    for block in blocks:
+        name, version = re.match(r"([\w.-]+)==(\S+)", block).groups()  # type: ignore[union-attr]
+        assert re.findall(r"--hash=sha256:[0-9a-f]{64}", block), name
+        pinned.setdefault(canonicalize_name(name), []).append(version)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"],
+              *project["project"]["optional-dependencies"]["aksk"]]  # fmt: skip
+    for line in wanted:
+        asked = Requirement(line)
+        versions = pinned.get(canonicalize_name(asked.name), [])
+        assert versions, f"run `make lock`: {line}"
+        assert all(asked.specifier.contains(v, prereleases=True) for v in versions), line
