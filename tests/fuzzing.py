@@ -134,7 +134,8 @@ def bend_ledger(choose: Chooser) -> Callable[[list[list[Any]], Book], None]:
         if how < 3:
             event[2] = bent(event[2], choose)
         elif how == 3:
-            event[choose(2)] = pick(choose, [v for v in ODD if not isinstance(v, list | dict)
+            event[choose(2)] = pick(choose, [v for v in ODD if v is not None
+                                             and not isinstance(v, list | dict)
                                              and v != 10**30])  # fmt: skip
         elif how == 4:
             events[at : at + 1] = pick(choose, [[], [event, event]])

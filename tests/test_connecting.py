@@ -6,6 +6,8 @@ import datetime as dt
 import ipaddress
 import logging
 import re
+import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -403,6 +405,39 @@ def test_warning_stays_in_the_report(world: Make, capsys: pytest.CaptureFixture[
     page = w.folder / "audit.html"
     sharekit.report(plan.path, page)
     assert "TLS certificates are not checked" in page.read_text()
+
+
+def test_tokens_are_forgotten_while_others_ask(
+    tmp_path: Path,
+) -> None:
+    """Threads that ask for the token, and forget it, at once do not trip over one another."""
+    seen: list[Seen] = []
+    faults: list[BaseException] = []
+    before = sys.getswitchinterval()
+    with serving(cloud_at(seen)) as server:
+        seen.append(server)
+        patient = {"read_timeout": 30}
+        config = written(tmp_path, here=entry(server.url, sharekit=patient))
+        (cloud,) = sharekit.connect(config_file=config).values()
+
+        def ask() -> None:
+            try:
+                for _ in range(20):
+                    assert cloud.transport.token()
+                    cloud.transport.renew()
+            except BaseException as error:  # noqa: BLE001 - it would be lost with its thread
+                faults.append(error)
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        sys.setswitchinterval(1e-6)
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(before)
+    assert faults == []
 
 
 @pytest.mark.parametrize("url", ["http://iam.example.invalid", "http://192.0.2.1"])

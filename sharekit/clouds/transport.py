@@ -63,7 +63,7 @@ class Transport:
     sleep: Callable[[float], None] = tenacity.nap.sleep
     pace: Callable[[str], Pace] = field(default=lambda _: _NO_LIMIT, repr=False)
     signature: AuthBase | None = field(default=None, repr=False)
-    _signing_in: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _signing_in: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _skew: str = field(default="", repr=False)
     _good_at: float = field(default=-inf, repr=False)
 
@@ -177,8 +177,10 @@ class Transport:
         if self.signature is not None:
             return ""
         try:
-            token = self.session.get_token()
-            _careful(self.session.auth)
+            # keystoneauth1 fails where another thread forgets a token while one asks for it.
+            with self._signing_in:
+                token = self.session.get_token()
+                _careful(self.session.auth)
         except (ksa.Unauthorized, ksa.Forbidden, ksa.NotFound):
             raise SignInError(
                 f"{self.name}: sign-in was refused. Check user, password and project of this "
