@@ -72,7 +72,7 @@ def _panel(work: Path, home: Path, plan: sharekit.Plan) -> None:
 
 def _report(work: Path, report: Path) -> None:
     with browsing.browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1180, "height": 1120})
+        page = chromium.new_page(viewport={"width": 1180, "height": 1400})
         page.goto(report.as_uri())
         page.screenshot(path=DOCS / "audit.png")
 
