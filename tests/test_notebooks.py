@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 import sharekit
+from sharekit import auditing
 from sharekit.ledger import Ledger
 
 ROOT = Path(__file__).parents[1] / "notebooks"
@@ -93,3 +94,15 @@ def test_after_the_run(work: Path) -> None:
     assert len(again) == run_.counts["failed"] + run_.counts["contradicted"]
     assert sharekit.verify(work / "bulk.ledger", work / "audit.xlsx", work / "audit.html").intact
     assert sum("<table" in html for html in shown) >= 3
+
+
+@pytest.mark.slow
+def test_compliance_audit(work: Path) -> None:
+    """Two audits, what changed between them, reports that are those of the ledger, a listing."""
+    shown = run("03-compliance-audit.ipynb", work)
+    assert sharekit.verify(work / "after.ledger", work / "compliance.xlsx").intact
+    changes = auditing.load(work / "after.ledger").changes
+    assert set(changes["change"]) == {"newly-shared", "gone", "decided"}
+    assert len(changes) == 3
+    assert (work / "inventory.xlsx").is_file()
+    assert sum("<table" in html for html in shown) >= 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -405,3 +406,54 @@ def test_what_a_project_owns(road: Road) -> None:
     assert {member.state for member in members.values()} == {"accepted"}
     assert {member.created_at for member in members.values()} == {"2026-01-01T00:00:00Z"}
     assert mine.members(hidden[0]) == []
+
+
+def test_an_audit_on_a_real_server(road: Road) -> None:
+    """Each row and share as the server's own database has it, by somebody who may only look; the
+    server sees nothing but GETs besides signing in, and nothing has changed."""  # noqa: D205, D209
+    cloud, (owner,) = road.cloud, road.accounts
+    reader, far = cloud.account(role="reader"), cloud.account()
+    cloud.tune(page=25)
+    listed = cloud.share_many(owner, 30, reader, status="accepted")
+    pending, shadow = cloud.share_many(owner, 1, reader), cloud.share_many(far, 2, reader)
+    hidden = cloud.share_many(far, 1, reader, hidden=True, status="rejected")
+    out = cloud.share_many(owner, 1, far, status="accepted")
+    hers = cloud.connection(owner)
+    gone, kept = cloud.share(hers, 2, reader)
+    hers.image.delete_image(gone)
+    hers.image.remove_member(reader.project_id, kept)
+    never = "00000000-0000-4000-8000-000000000000"
+    rows = [(i, "accepted", "") for i in (*listed, *pending, *hidden, kept, never)]
+    rows.append((gone, "accepted", owner.project_id))
+    sheet = road.folder / "shares.csv"
+    frame = pd.DataFrame(rows, columns=["image_id", "status", "owner"])
+    frame.assign(project_id=reader.project_id).to_csv(sheet, index=False)
+    road.accounts = [reader, owner]
+    accounts = (owner, reader, far)
+    before = cloud.members(*accounts)
+    clouds = road.connect()
+    cloud.tune(forget=True)
+    signed_in = Counter(cloud.requests("identity"))
+    found = sharekit.audit(sharekit.read_inventory(sheet), clouds)
+    assert {name.split()[0] for name in cloud.requests() if len(name.split()) == 2} == {"GET"}
+    # Keystone may have been asked for a token, once for each project.
+    asked = {n: k for n, k in (Counter(cloud.requests("identity")) - signed_in).items()
+             if len(n.split()) == 2}  # fmt: skip
+    assert {name for name in asked if name.split()[0] != "GET"} <= {"POST 201"}
+    assert asked.get("POST 201", 0) <= 2
+    assert cloud.members(*accounts) == before
+    said = found.rows.set_index("image_id")
+    results = said["result"].to_dict()
+    assert {results.pop(i) for i in listed} == {"agrees"}
+    assert results == {
+        pending[0]: "undecided", hidden[0]: "differs", kept: "absent", never: "absent",
+        gone: "absent", **dict.fromkeys(shadow, "unlisted"), out[0]: "shared-out",
+    }  # fmt: skip
+    assert said.loc[[kept, gone, never], "code"].tolist() == [
+        "owner-keeps", "owner-lacks", "not-told",
+    ]  # fmt: skip
+    shares = found.survey.shares[found.survey.shares["state"] != "absent"]
+    shown = {(s.image_id, s.project_id): s.state for s in shares.itertuples()}
+    assert shown == {key: state for key, state in before.items() if key[1] == reader.project_id}
+    assert said.loc[shadow, "shared_at"].tolist() == ["2026-01-01T00:00:00Z"] * 2
+    assert set(said.loc[shadow, "owner"]) == {far.project_id}
