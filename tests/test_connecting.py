@@ -490,6 +490,51 @@ def test_answers_that_are_none(
         exit_4(tmp_path, capsys, config, says)
 
 
+@pytest.mark.parametrize(
+    ("answer", "outcome", "says"),
+    [((200, "<html>Please log in</html>", {}), "pending", "not JSON"),
+     ((200, '{"status": "acc', {}), "pending", "not JSON"),
+     ((200, '{"status": "accepted"}', {"Content-Length": "500"}), "pending", "cut the connection"),
+     ((200, {"error": {"code": "IMG.0026", "message": "no"}}, {}), "failed", "no right"),
+     ((302, "", {"Location": "https://elsewhere.invalid/"}), "", "redirects elsewhere"),
+     (None, "pending", "did not answer in time")],
+    ids="html truncated cut error-in-200 redirect silence".split(),
+)  # fmt: skip
+def test_answers_that_are_none_in_mid_run(
+    tmp_path: Path, answer: Any, outcome: str, says: str
+) -> None:
+    """A request whose answer cannot be used is in the ledger, with why; none is a success."""
+    seen: list[Seen] = []
+    usual, image = cloud_at(seen), "5a7c7d2e-1bc3-4c3f-893e-3f4716e5e65e"
+
+    def answers(method: str, path: str) -> Any:
+        if method == "PUT":
+            return answer
+        if "member_status=pending" in path:
+            return 200, {"images": [{"id": image, "owner": "f" * 32}]}, {}
+        return usual(method, path)
+
+    sheet = tmp_path / "shares.csv"
+    sheet.write_text(f"image_id,project_id,status\n{image},{PROJECT},accepted\n")
+    with serving(answers) as server:
+        seen.append(server)
+        clouds = sharekit.connect(config_file=written(tmp_path, here=entry(server.url)))
+        findings = sharekit.check(sharekit.read_inventory(sheet), clouds)
+        plan = sharekit.plan(findings, tmp_path / "run.ledger")
+        sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+        settings = replace(FAST, rounds=1, looks=1)
+        if outcome:
+            assert sharekit.submit(plan, clouds, settings=settings).counts[outcome] == 1
+        else:
+            with pytest.raises(CloudError, match=says):
+                sharekit.submit(plan, clouds, settings=settings)
+    with Ledger.open(plan.path) as book:
+        assert len(book.events("intent")) == 1
+        told = [*book.events("lost"), *book.events("refused"), *book.events("stopped")]
+        assert any(re.search(says, str(event.body)) for event in told)
+    assert sharekit.verify(plan.path).intact
+
+
 def test_refused_token_ends_the_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A cloud that refuses every new token is asked a few times, not for ever."""
     seen: list[Seen] = []

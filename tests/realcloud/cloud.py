@@ -46,8 +46,11 @@ class Account:
 
 
 @contextmanager
-def start(threads: int = 4) -> Iterator[RealCloud]:
+def start(threads: int = 4, token_cache: int = 1) -> Iterator[RealCloud]:
     """Install (once), start both servers on free ports, and stop them at the end.
+
+    ``token_cache`` is how many seconds Glance believes a token; as it comes it is 300, which is too
+    long to see tokens end.
 
     Raises
     ------
@@ -60,7 +63,7 @@ def start(threads: int = 4) -> Iterator[RealCloud]:
         shutil.copytree(made / "template", folder, dirs_exist_ok=True)
         cloud = RealCloud(folder, made / "venv")
         try:
-            cloud.run(threads)
+            cloud.run(threads, token_cache)
             yield cloud
         finally:
             cloud.stop()
@@ -89,9 +92,9 @@ class RealCloud:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._logs: list[IO[bytes]] = []
 
-    def run(self, threads: int) -> None:
+    def run(self, threads: int, token_cache: int = 1) -> None:
         """Start both; returns when both answer."""
-        configure(self.folder, self.venv, self._keystone, self.image_url)
+        configure(self.folder, self.venv, self._keystone, self.image_url, token_cache)
         with closing(sqlite3.connect(self.folder / "keystone.db")) as book, book:
             moved = "UPDATE endpoint SET url = replace(url, ?, ?)"
             book.execute(moved, (NOWHERE, self._keystone))

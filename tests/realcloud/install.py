@@ -61,7 +61,7 @@ password = {password}
 project_name = admin
 user_domain_id = default
 project_domain_id = default
-token_cache_time = 1
+token_cache_time = {token_cache}
 [paste_deploy]
 flavor = keystone
 config_file = {paste}
@@ -109,11 +109,15 @@ def _make(folder: Path) -> None:
     _run(python, HERE / "prepare.py", template, PASSWORD, f"{NOWHERE}/v3")
 
 
-def configure(folder: Path, venv: Path, identity: str, image: str) -> None:
-    """Write the configuration of both servers for one folder and two addresses."""
+def configure(folder: Path, venv: Path, identity: str, image: str, token_cache: int = 1) -> None:
+    """Write the configuration of both servers for one folder and two addresses.
+
+    ``token_cache`` is how many seconds Glance believes a token without asking Keystone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
         "folder": folder, "identity": f"{identity}/v3", "image": image, "password": PASSWORD,
+        "token_cache": token_cache,
         "paste": venv / "etc/glance/glance-api-paste.ini",
     }  # fmt: skip
     (folder / "keystone.conf").write_text(KEYSTONE.format(**facts), encoding="utf-8")
