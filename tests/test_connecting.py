@@ -494,7 +494,7 @@ def test_answers_that_are_none(
     ("answer", "outcome", "says"),
     [((200, "<html>Please log in</html>", {}), "pending", "not JSON"),
      ((200, '{"status": "acc', {}), "pending", "not JSON"),
-     ((200, '{"status": "accepted"}', {"Content-Length": "500"}), "pending", "cut the connection"),
+     ((200, '{"status": "accepted"}', {"Content-Length": "500"}), "pending", "cut|in time"),
      ((200, {"error": {"code": "IMG.0026", "message": "no"}}, {}), "failed", "no right"),
      ((302, "", {"Location": "https://elsewhere.invalid/"}), "", "redirects elsewhere"),
      (None, "pending", "did not answer in time")],
