@@ -170,8 +170,9 @@ def fill(
     for number, header in enumerate(frame.columns):
         sheet.write_string(top, number, fitting(header), out.formats["head"])
     looks = [_look(out, frame[name], wrapped=top > 0, way=name in (ways or {})) for name in frame]
+    columns = {name: number for number, name in enumerate(frame.columns)}
     links = {
-        (top + 1 + row, list(frame.columns).index(name)): place
+        (top + 1 + row, columns[name]): place
         for name, places in (ways or {}).items()
         for row, place in places.items()
     }

@@ -19,7 +19,7 @@ from .stories import Stories
 from .words import SHADES, TITLE
 
 #: Rows that By outcome lists, shared out among the stories; lines of a section of Summary.
-LISTED: Final = 2_000
+LISTED: Final = 1_000
 _LINES: Final = 200
 #: Columns of By outcome that come from Rows.
 _COLUMNS: Final = (
