@@ -29,6 +29,10 @@ _LAB = (
     "--LabApp.news_url=None "
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"
 ).split()
+_NOTEBOOK = (
+    "--no-browser --allow-root --IdentityProvider.token= --ServerApp.password= "
+    "--JupyterNotebookApp.expose_app_in_browser=True"
+).split()
 _SECONDS = 60.0
 
 
@@ -92,8 +96,8 @@ def write_notebook(path: Path, *cells: str) -> Path:
 
 
 @contextmanager
-def lab(folder: Path, home: Path, *, dark: bool = False) -> Iterator[str]:
-    """JupyterLab on a folder; gives its address."""
+def lab(folder: Path, home: Path, *, dark: bool = False, seven: bool = False) -> Iterator[str]:
+    """JupyterLab, or Notebook 7, on a folder; gives its address."""
     settings = home / "lab" / "user-settings" / "@jupyterlab"
     theme = {"theme": "JupyterLab Dark" if dark else "JupyterLab Light"}
     plugins = {
@@ -105,7 +109,8 @@ def lab(folder: Path, home: Path, *, dark: bool = False) -> Iterator[str]:
         file = settings / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(value))
-    command = ["jupyter", "lab", *_LAB, f"--ServerApp.root_dir={folder}"]
+    app = ["notebook", *_NOTEBOOK] if seven else ["lab", *_LAB]
+    command = ["jupyter", *app, f"--ServerApp.root_dir={folder}"]
     with _serving(command, folder, home) as url:
         yield url
 
@@ -121,9 +126,11 @@ def voila(notebook: Path, home: Path, *options: str) -> Iterator[str]:
         yield url
 
 
-def open_notebook(page: Page, url: str, name: str, run: str = "notebook:run-all-cells") -> None:
-    """Open a notebook in JupyterLab, wait for its kernel, and run a command there, if any."""
-    page.goto(f"{url}/doc/tree/{name}?reset")
+def open_notebook(
+    page: Page, url: str, name: str, run: str = "notebook:run-all-cells", *, seven: bool = False
+) -> None:
+    """Open a notebook in Lab or Notebook 7, wait for its kernel, and run a command, if any."""
+    page.goto(f"{url}/notebooks/{name}" if seven else f"{url}/doc/tree/{name}?reset")
     page.wait_for_function(
         "() => { const w = window.jupyterapp?.shell?.currentWidget;"
         " const k = w?.sessionContext?.session?.kernel; return k && k.status === 'idle'; }"

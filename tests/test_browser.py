@@ -107,6 +107,7 @@ def write_reports(page: Page, panel: Locator) -> None:
     """Write the reports; the link to one of them leads to it."""
     button(panel, "Write reports").click()
     link = panel.get_by_role("link", name=re.compile("audit.html"))
+    link.wait_for()
     expect(link).to_have_attribute("href", re.compile("/files/"))
     assert page.request.get(str(link.get_attribute("href"))).ok
 
@@ -119,6 +120,14 @@ def serious(page: Page) -> list[str]:
         for v in found
         if v["impact"] in ("serious", "critical")
     ]
+
+
+def shortcuts_are_quiet(page: Page, row: Locator) -> None:
+    """Keys that add, turn or run cells do nothing of it while a row's list has the focus."""
+    row.locator("select").focus()
+    for key in ("b", "m", "y", "Shift+Enter"):
+        page.keyboard.press(key)
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == 3
 
 
 def shares_twice(scene: World) -> set[int]:
@@ -145,6 +154,7 @@ def test_by_mouse(world: Make, chromium: Browser, tmp_path: Path) -> None:
         found = serious(page)
         row = panel.locator("tr[data-row]").nth(1)
         image = str(row.locator(".sk-id").first.text_content())
+        shortcuts_are_quiet(page, row)
         panel.get_by_label("Reason").fill("owner unclear")
         page.keyboard.press("Tab")
         row.locator("select").select_option("skip")
@@ -173,16 +183,16 @@ def test_by_mouse(world: Make, chromium: Browser, tmp_path: Path) -> None:
 
 
 def test_by_keyboard(world: Make, chromium: Browser, tmp_path: Path) -> None:
-    """The whole review without a mouse, in the dark theme; the notebook's own shortcuts stay quiet;
-    axe finds nothing serious."""  # noqa: D205, D209
+    """The whole review without a mouse, in Notebook 7 and its dark theme; the notebook's own
+    shortcuts stay quiet; axe finds nothing serious."""  # noqa: D205, D209
     scene = prepared(world, 12)
     path = scene.folder / "run.ledger"
     with (
-        browsing.lab(scene.folder, tmp_path / "home", dark=True) as url,
+        browsing.lab(scene.folder, tmp_path / "home", dark=True, seven=True) as url,
         browsing.window(chromium, dark=True, width=800) as window,
     ):
         page = window.page
-        browsing.open_notebook(page, url, "review.ipynb")
+        browsing.open_notebook(page, url, "review.ipynb", seven=True)
         panel = panel_of(page)
         panel.locator("tr[data-row]").first.wait_for()
         cells = page.locator(".jp-Notebook .jp-Cell").count()

@@ -53,14 +53,19 @@ function render({ model, el }) {
     speak(model, field, field.type === "checkbox" ? field.checked : field.value);
   };
   // The notebook's own shortcuts (a, b, d d, r …) must not fire while somebody works in here.
-  const guard = (event) => event.stopPropagation();
+  // Notebook 7 listens on the document before any element hears: only the window comes earlier.
   let root = null;
+  const guard = (event) => {
+    if (root?.contains(event.target)) event.stopImmediatePropagation();
+  };
   const attach = () => {
     root = el.closest(".sharekit-panel");
     if (!root) return void requestAnimationFrame(attach);
-    root.addEventListener("keydown", guard);
-    root.addEventListener("keypress", guard);
-    if (every) pulse();
+    if (every) {
+      addEventListener("keydown", guard, true);
+      addEventListener("keypress", guard, true);
+      pulse();
+    }
     for (const still of document.querySelectorAll(`[data-sharekit="${model.get("hides")}"]`)) {
       still.hidden = true;
     }
@@ -107,6 +112,8 @@ function render({ model, el }) {
   requestAnimationFrame(attach);
   return () => {
     clearInterval(timer);
+    removeEventListener("keydown", guard, true);
+    removeEventListener("keypress", guard, true);
     model.off("change:html", show);
     model.off("change:turn", show);
     model.off("change:beat", answered);
