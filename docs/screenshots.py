@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 import sharekit
-from sharekit.simulator import start
+from sharekit.auditing import Audit
+from sharekit.simulator import Simulator, start
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.sample import build_sample, write_workbook
 from tests import browsing
@@ -33,7 +34,8 @@ def main() -> None:
             cloud.set_faults(Faults.parse("flow=0.1,p503=0.1,job_partial=0.02"))
             sharekit.approve(plan.path, reviewer="Ada", fingerprint=_last(plan.path))
             run = sharekit.submit(plan.path, clouds)
-            _report(work, sharekit.report(run, work / "audit.html")[0])
+            _report(sharekit.report(run, work / "audit.html")[0], "audit.png")
+            _compliance(work, cloud, sharekit.audit(findings.inventory, clouds))
     finally:
         shutil.rmtree(work)
         shutil.rmtree(home)
@@ -70,11 +72,25 @@ def _panel(work: Path, home: Path, plan: sharekit.Plan) -> None:
         page.screenshot(path=DOCS / "panel.png", clip=dict(box) | {"height": 1060})  # type: ignore[arg-type]
 
 
-def _report(work: Path, report: Path) -> None:
+def _compliance(work: Path, cloud: Simulator, first: Audit) -> None:
+    """Let some shares drift, and show the page of the audit that finds them."""
+    good = first.rows[first.rows["result"] == "agrees"].reset_index(drop=True)
+    for number, share in good.iloc[:24].iterrows():
+        other = next(p for p in good["project_id"].unique() if p != share["project_id"])
+        status = "rejected" if share["observed"] == "accepted" else "accepted"
+        to, then = ((share["project_id"], status), (share["project_id"], "absent"),
+                    (other, "pending"))[int(str(number)) % 3]  # fmt: skip
+        cloud.set_share(share["image_id"], to, then)
+    clouds = sharekit.connect(config_file=work / "clouds.yaml")
+    found = sharekit.audit(first.inventory, clouds, since=first)
+    _report(sharekit.report(found, work / "compliance.html")[0], "compliance.png")
+
+
+def _report(report: Path, name: str) -> None:
     with browsing.browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1180, "height": 1400})
+        page = chromium.new_page(viewport={"width": 1180, "height": 1120})
         page.goto(report.as_uri())
-        page.screenshot(path=DOCS / "audit.png")
+        page.screenshot(path=DOCS / name)
 
 
 if __name__ == "__main__":

@@ -326,5 +326,5 @@ def _asked(findings: Findings) -> pd.DataFrame:
 
 def _earlier(since: str | PathLike[str] | Audit | None) -> Earlier | None:
     if isinstance(since, Audit):
-        return of_audit("an earlier audit", since.fingerprint, since.rows, since.survey)
+        return of_audit("(not kept)", since.fingerprint, since.rows, since.survey)
     return None if since is None else earlier(since)

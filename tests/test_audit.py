@@ -416,5 +416,10 @@ def test_more_missing_shares_than_are_looked_up(
     codes = found.rows.loc[found.rows["row"] > 0, "code"].tolist()
     assert codes == ["not-told"] * 3 + ["not-looked-up"] * 5
     assert set(found.survey.projects["owner_code"]) == {"not asked"}
+    # No share was looked up, so that a whole column of the workbook is empty.
+    assert found.rows.loc[found.rows["row"] > 0, "age_days"].isna().all()
+    assert sharekit.report(
+        dataclasses.replace(found, rows=found.rows.iloc[:8]), *outs(place.folder)[:4]
+    )
     assert found.counts["shared-out"] == 0
     assert spec.ABSENT not in found.rows.loc[found.rows["row"] == 0, "observed"].tolist()

@@ -195,7 +195,7 @@ def _look(out: Book, column: pd.Series, *, wrapped: bool, way: bool) -> Look:
 
 def _heights(frame: pd.DataFrame, widths: Mapping[int, int]) -> list[int]:
     """Return how many lines of text each row needs: no program tells it to another."""
-    texts = frame.astype("str")
+    texts = frame.astype("str").fillna("")
     lines = [lines_of(texts[name], widths[n]) for n, name in enumerate(frame.columns)]
     return pd.concat(lines, axis="columns").max(axis="columns").tolist()
 
@@ -209,7 +209,7 @@ def _widths(sheet: Worksheet, frames: list[pd.DataFrame], widest: int) -> dict[i
     """Make columns as wide as their header and their first texts need."""
     widths: dict[int, int] = {}
     for frame in frames:
-        sample = frame.head(_SAMPLE).astype("str")
+        sample = frame.head(_SAMPLE).astype("str").fillna("")
         for number, name in enumerate(frame.columns[:COLUMNS]):
             longest = sample[name].str.len().max() if len(sample) else 0
             width = max(len(name) + 4, int(longest) + 2, widths.get(number, _NARROW))
