@@ -158,8 +158,12 @@ def connect(path: Path, mode: str) -> sa.Connection:
         # The file may come from anybody: its cells are checked, and nothing its schema names is
         # run (our own triggers, which `unlike` knows word by word, are needed to write).
         trusted = "OFF" if mode == "ro" else "ON"
-        for pragma in (f"trusted_schema = {trusted}", "cell_size_check = ON", "mmap_size = 0"):
-            database.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (f"trusted_schema = {trusted}", "cell_size_check = ON", "mmap_size = 0"):
+                database.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            database.close()
+            raise
         return database
 
     engine = sa.create_engine("sqlite://", creator=opened, poolclass=StaticPool)
