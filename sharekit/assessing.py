@@ -14,6 +14,7 @@ from .checks import Findings, first_errors
 from .frames import steady_memory
 from .record import INPUT
 from .rules import RULES
+from .sides import as_wanted
 from .survey import Survey
 
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
@@ -102,7 +103,7 @@ def _results(findings: Findings, rows: pd.DataFrame, seen: Survey) -> pd.Series:
         [
             faulty,
             rows["carried_by"] != "",
-            shared & (state == rows["status"]),
+            as_wanted(rows["status"], state) & (shared | rows["project_id"].isin(seen.read)),
             shared & (state == spec.PENDING),
             shared,
             rows["project_id"].isin(seen.read),
@@ -116,6 +117,8 @@ def _results(findings: Findings, rows: pd.DataFrame, seen: Survey) -> pd.Series:
 def _told_apart(findings: Findings) -> pd.DataFrame:
     """The first error of each row that cannot be compared; an empty decision can be."""
     errors = first_errors(findings, without="vault_id")
+    # Who owns an image need not be known to look whether it is shared.
+    errors = errors[errors["rule"] != "owner-unknown"]
     undecided = errors.index[errors["rule"] == "missing"]
     blank = findings.rows.loc[undecided, "status"] == ""
     legal = pd.Series(True, index=undecided)  # noqa: FBT003

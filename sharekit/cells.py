@@ -113,7 +113,7 @@ def _unmended(
 
 
 def statuses(raw: pd.Series) -> pd.Series:
-    """Return what status cells mean, ``accepted`` or ``rejected``; other text stays.
+    """Return what status cells mean, one of :data:`sharekit.spec.ACTS`; other text stays.
 
     >>> statuses(pd.Series(["Yes", "rejected", "?"], dtype="str")).tolist()
     ['accepted', 'rejected', '?']
@@ -242,7 +242,7 @@ def _words(words: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
         hits = {"whole-image-unclear": ~(yes | no)}
     else:
         meant = plain.map(spec.STATUS_WORDS).fillna(plain).astype("str")
-        legal = meant.isin(spec.STATUSES)
+        legal = meant.isin(spec.ACTS)
         result = meant.where(legal, words.where(plain != "", ""))
         hits = {
             "repaired-status": legal & (meant != plain),

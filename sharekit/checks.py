@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from . import frames, shares, snapshot
+from . import frames, shares, sharing, snapshot, spec
 from .cells import Found, Keys, normalise
 from .clouds import Clouds
 from .display import table
 from .rules import RULES, SEVERITIES, severity
+from .sides import by_owner
 from .snapshot import Progress, Snapshot
 from .spreadsheets import Inventory
 from .vaults import vault_room, with_copies
@@ -128,8 +129,8 @@ def check(
     seen : Snapshot, optional
         Compare with this state instead of asking the clouds again.
     decisions : DataFrame, optional
-        A reviewer's word, indexed by ``row_key``: ``decision`` (accept, reject or skip; ``""`` for
-        as it is), and ``vault_id`` where one was chosen.
+        A reviewer's word, indexed by ``row_key``: ``decision`` (accept or reject, share or
+        unshare, or skip; ``""`` for as it is), and ``vault_id`` where one was chosen.
     progress : callable, optional
         Called as ``progress(what, done, total)``.
 
@@ -148,10 +149,10 @@ def check(
     >>> findings = sharekit.check(sharekit.read_inventory("shares.xlsx"))  # doctest: +SKIP
     """
     rows, found, coded = normalise(inventory)
-    skipped = _decide(rows, decisions)
+    skipped, wrong = _decide(rows, decisions)
     if decisions is not None:
         # The reviewer's word stands in place of whatever the status cell held.
-        found = [_overruled(f, decisions) for f in found]
+        found = [*(_overruled(f, decisions) for f in found), *wrong]
     found += shares.vault_rules(rows)
     rows["before"] = ""
     pairs = shares.shares_of(coded["image_id"], coded["project_id"])
@@ -159,6 +160,7 @@ def check(
         seen = snapshot.take(clouds, rows[pairs.legal], progress)
     if seen is not None:
         found += shares.cloud_rules(rows, pairs, seen)
+    found += sharing.owner_rules(rows, pairs, seen, skipped)
     found = [_spare(f, skipped) if RULES[f.rule].phase != "cell" else f for f in found]
     blocked = _blocked(rows, found, strict=strict)
     twice, carried = shares.twice(rows, pairs, blocked, skipped, partial(_places, inventory))
@@ -209,15 +211,22 @@ def _dispositions(*masks: npt.NDArray[np.bool_]) -> pd.api.extensions.ExtensionA
     return names.take(codes)
 
 
-def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> Keys:
+def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> tuple[Keys, list[Found]]:
+    """Put the reviewer's word in place of the inventory's; return the rows that are skipped."""
     if decisions is None:
-        return np.array([], dtype="int64")
-    status = decisions["decision"].map({"accept": "accepted", "reject": "rejected"}).dropna()
-    rows.loc[status.index, "status"] = status.astype("str")
+        return np.array([], dtype="int64"), []
+    status = decisions["decision"].map(spec.DECISIONS).dropna().astype("str")
+    was = rows.loc[status.index, "status"]
+    # Where the cell says nothing that is legal, either side may be meant.
+    wrong = (by_owner(status) != by_owner(was)) & was.isin(spec.ACTS)
+    said = Found("wrong-side", status.index.to_numpy("int64")[wrong], "status")
+    status = status[~wrong]
+    rows.loc[status.index, "status"] = status
     if "vault_id" in decisions:
         vaults = decisions.loc[decisions["vault_id"] != "", "vault_id"]
         rows.loc[vaults.index, "vault_id"] = vaults
-    return decisions.index[decisions["decision"] == "skip"].to_numpy(dtype="int64")
+    skipped = decisions.index[decisions["decision"] == "skip"].to_numpy(dtype="int64")
+    return skipped, [said]
 
 
 def _overruled(found: Found, decisions: pd.DataFrame) -> Found:

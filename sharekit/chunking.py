@@ -5,24 +5,18 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from . import spec
+from . import rectangles, spec
+from .rectangles import COMMON, Places, Rectangles
 from .schema import canonical
-
-#: Positions of rows, or a number for each.
-Places = NDArray[np.int64]
-
-#: What all images of a chunk have in common (IMS-members: one of each per call).
-COMMON = ("region", "project_id", "status", "vault_id", "whole_image")
-
+from .sides import by_owner
 
 #: So many rows an image make it worth while to look at each image once.
 _REPEATED: Final = 4
@@ -32,7 +26,8 @@ _REPEATED: Final = 4
 class Cut:
     """Rows in the order of sending, with their chunks' numbers and where each request begins.
 
-    ``legal`` says whether every image ID is one, so that it stands in JSON as it is.
+    ``legal`` says whether every image ID is one, so that it stands in JSON as it is. What owners
+    do stands in ``sharing``.
     """
 
     rows: pd.DataFrame
@@ -40,6 +35,7 @@ class Cut:
     chunk: Places
     starts: Places
     legal: bool
+    sharing: Rectangles
 
     @functools.cached_property
     def images(self) -> pa.Array:
@@ -82,7 +78,16 @@ class Cut:
             # In the order of their names, as canonical JSON has them.
             line = f'{{"chunk":{number},"images":{images},{rest(*values)[1:]}\n'
             sha.update(line.encode())
+        for request in self.sharing.requests():
+            sha.update(f"{canonical(request)}\n".encode())
         return sha.hexdigest()
+
+    def chunks(self) -> pd.DataFrame:
+        """Return one line per chunk, indexed by ``chunk``: :data:`COMMON`, ``images`` (int64)."""
+        chunks = self.rows[list(COMMON)].take(self.places[self.starts])
+        chunks.index = pd.Index(self.chunk[self.starts], name="chunk")
+        chunks["images"] = self.ends[: len(self.starts)] - self.starts
+        return pd.concat([chunks, self.sharing.chunks()]) if len(self.sharing.starts) else chunks
 
 
 def cut_into_chunks(rows: pd.DataFrame, size: int) -> tuple[pd.DataFrame, Cut]:
@@ -95,26 +100,29 @@ def cut_into_chunks(rows: pd.DataFrame, size: int) -> tuple[pd.DataFrame, Cut]:
     cut : Cut
         The same as requests.
     """
-    places = _planned(rows)
+    places, offered = _planned(rows)
     kind = _kinds(rows)[places]
     order, legal = _order(rows, places, kind)
     places, kind = places[order], kind[order]
     chunk, starts = _numbered(kind, size)
+    sharing = rectangles.cut(rows, offered, size, len(starts))
     numbers = np.zeros(len(rows), dtype="int64")
     numbers[places] = chunk
+    numbers[sharing.places] = sharing.chunk
     rows = rows.assign(chunk=pd.arrays.IntegerArray(numbers, numbers == 0))
-    return rows, Cut(rows, places, chunk, starts, legal)
+    return rows, Cut(rows, places, chunk, starts, legal, replace(sharing, rows=rows))
 
 
 def cut_of(rows: pd.DataFrame) -> Cut:
     """Find the requests by the numbers that the rows have."""
-    places = _planned(rows)
+    places, offered = _planned(rows)
     chunk, kind = rows["chunk"].to_numpy("int64", na_value=0)[places], _kinds(rows)[places]
     order, legal = _order(rows, places, chunk)
     chunk, kind = chunk[order], kind[order]
     # A new request begins with every change, so that no row of a chunk can differ unseen.
     begins = np.append(True, (chunk[1:] != chunk[:-1]) | (kind[1:] != kind[:-1]))[: len(chunk)]
-    return Cut(rows, places[order], chunk, np.flatnonzero(begins), legal)
+    sharing = rectangles.found(rows, offered)
+    return Cut(rows, places[order], chunk, np.flatnonzero(begins), legal, sharing)
 
 
 def fingerprint(rows: pd.DataFrame) -> str:
@@ -123,16 +131,23 @@ def fingerprint(rows: pd.DataFrame) -> str:
 
 
 def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Each chunk in order as a plain dict: ``chunk``, :data:`COMMON`, ``images`` (sorted)."""
+    """Each chunk in order as a plain dict: ``chunk``, :data:`COMMON`, ``images`` (sorted).
+
+    An owner's chunk has ``projects`` as well, and each image is meant with each of them.
+    """
     cut = cut_of(rows)
     images = cut.images.to_pylist()
     for number, values, start, end in cut.spans():
         common = dict(zip(COMMON, values, strict=True))
         yield {"chunk": number, **common, "images": images[start:end]}
+    yield from cut.sharing.requests()
 
 
-def _planned(rows: pd.DataFrame) -> Places:
-    return np.asarray(np.flatnonzero(rows["disposition"] == "planned"), dtype=np.int64)
+def _planned(rows: pd.DataFrame) -> tuple[Places, Places]:
+    """Where planned rows stand: those of the member's side, and those of the owner's."""
+    planned = (rows["disposition"] == "planned").to_numpy(dtype=bool)
+    offered = by_owner(rows["status"]).to_numpy(dtype=bool)
+    return np.flatnonzero(planned & ~offered), np.flatnonzero(planned & offered)
 
 
 def _kinds(rows: pd.DataFrame) -> Places:
@@ -159,7 +174,7 @@ def _order(rows: pd.DataFrame, places: Places, first: Places) -> tuple[Places, b
 def all_legal(texts: pa.Array | pa.ChunkedArray, grammar: str = spec.UUID) -> bool:
     """Whether each of some texts is one by a grammar of :mod:`sharekit.spec`."""
     legal = pc.match_substring_regex(texts, rf"\A(?:{grammar})\z")
-    return bool(pc.all(legal).as_py())
+    return bool(pc.all(legal, min_count=0).as_py())
 
 
 def _numbered(kind: Places, size: int) -> tuple[Places, Places]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -18,16 +17,19 @@ from .cells import Coded, Found
 from .chunking import members
 from .clouds import Clouds
 from .environment import environment
-from .errors import Refused, SharekitError, UsageError
-from .history import ENDED, History, children
+from .errors import SharekitError, UsageError
+from .history import History, Part, Piece, Share, rectangles, split_into
 from .ledger import Ledger
 from .planning import Plan, load_from, record_snapshot
+from .proof import Proof
 from .rules import RULES, severity
-from .run import KEY, Run, finished, load_run, observed_states, undoes
+from .run import SIDED, Run, finished, load_run, observed_states, undoes
 from .sending import Failure, Sender
 from .settings import Settings
 from .shares import cloud_rules, shares_of
-from .snapshot import Snapshot, look_back, take
+from .sharing import owner_rules
+from .sides import SIDES, as_wanted, sides
+from .snapshot import Snapshot, take
 from .storage import asked_to_stop
 from .vaults import vault_room
 
@@ -133,13 +135,15 @@ class _Submission:
         self.book, self.plan, self.clouds, self.settings = book, plan, clouds, settings
         self.history = History(members(plan.rows), book.events())
         self.sender = Sender(book, self.history, clouds, settings)
-        self.total = sum(len(piece.images) for piece in self.history.leaves())
+        self.total = sum(piece.size for piece in self.history.leaves())
         self.began = monotonic()
         self.progress, self.pause = progress, pause
         self.stop = threading.Event() if stop is None else stop
         self.phase = "looking at the cloud"
-        self.observed = observed_states(book)
-        self.unreadable: set[str] = set()
+        self.proof = Proof(
+            book, self.history, clouds, self.sender.counted, settings.concurrency,
+            observed_states(book),
+        )  # fmt: skip
 
     def carry_out(self, yes: list[approval.Approval]) -> Run:
         if finished(self.book):
@@ -191,13 +195,14 @@ class _Submission:
         """See what has changed since the plan; leave out what needs nothing or must not go."""
         self._tick()
         waiting = {
-            (piece.project_id, image)
+            (*share, piece.side)
             for piece in self.history.in_state("planned")
-            for image in piece.images
+            for share in piece.shares
         }
         rows = self.plan.rows
         planned = rows[rows["disposition"] == "planned"]
-        planned = planned[pd.MultiIndex.from_frame(planned[KEY]).isin(waiting)]
+        planned = planned.assign(side=sides(planned["status"]))
+        planned = planned[pd.MultiIndex.from_frame(planned[SIDED]).isin(waiting)]
         if planned.empty:
             return
         seen = take(self.clouds, planned)
@@ -212,15 +217,19 @@ class _Submission:
         counts["moved"] = int((looks["moved"] != "").sum())
         self.book.append("looked", {"blob": blob, "counts": counts})
         out = looks[looks["outcome"] != ""]
-        self._leave_out(set(zip(out["project_id"], out["image_id"], strict=True)))
+        self._leave_out(set(out[SIDED].itertuples(index=False, name=None)))
 
-    def _leave_out(self, shares: set[tuple[str, str]]) -> None:
+    def _leave_out(self, shares: set[tuple[str, str, str]]) -> None:
         for piece in self.history.in_state("planned"):
-            kept = tuple(i for i in piece.images if (piece.project_id, i) not in shares)
-            if kept:
-                piece.images = kept
-            else:
+            kept = [share for share in piece.shares if (*share, piece.side) not in shares]
+            if not kept:
                 del self.history.pieces[piece.chunk]
+            elif piece.projects and len(kept) < piece.size:
+                # What is left of a rectangle may be several; none may hold what was left out.
+                told = split_into(piece, rectangles(kept))
+                self.sender.note("split", piece, **told, why="some need not be sent any more")
+            elif not piece.projects:
+                piece.images = tuple(image for _, image in kept)
 
     def _send(self, chunks: Collection[str] | None = None) -> None:
         self.phase = "sending"
@@ -232,13 +241,13 @@ class _Submission:
         first = self.history.in_state("planned")[: self.settings.canary]
         if not first:
             return
-        wanted = {(p.project_id, image): p.wanted for p in first for image in p.images}
+        went = [(piece, share) for piece in first for share in piece.shares]
         self._send({piece.chunk for piece in first})
         self._read_back()
-        bad = sum(self.observed.get(share) != state for share, state in wanted.items())
+        bad = sum(not self.proof.holds(piece, share) for piece, share in went)
         if bad and not self._stopping():
             self.sender.stopped_because = (
-                f"the canary: {bad} of the {len(wanted)} images that went first were not "
+                f"the canary: {bad} of the {len(went)} images that went first were not "
                 "confirmed, so nothing else was sent"
             )
 
@@ -253,67 +262,30 @@ class _Submission:
         self.phase = "reading back"
         self._tick()
         for attempt in range(self.settings.looks):
-            todo = self._unproven()
+            todo = self.proof.unproven()
             if not todo or (attempt and self._stopping()):
                 break
             self._rest(self.settings.settle * attempt)
-            with ThreadPoolExecutor(self.settings.concurrency) as pool:
-                jobs = [pool.submit(self._seen, project, todo[project]) for project in todo]
-                lines = [line for job in jobs for line in job.result()]
-            self._tick()
-            observed = pd.DataFrame(lines, columns=[*KEY, "state"], dtype="str")
-            blob = self.book.put(frames.to_bytes(observed), frames.MEDIA_TYPE)
-            self.book.append("observed", {"blob": blob, "images": len(observed)})
-            self.observed.update({(project, image): state for project, image, state in lines})
+            self.proof.read(todo, self._tick)
         self._count()
-
-    def _seen(self, project: str, wanted: dict[str, str]) -> list[tuple[str, str, str]]:
-        self.sender.counted["read"] += 1
-        try:
-            with ThreadPoolExecutor(len(spec.MEMBER_STATES)) as pool:
-                seen = look_back(self.clouds, project, wanted, pool)
-            return [(project, share.image_id, share.state) for share in seen]
-        except Refused as refusal:
-            if refusal.http not in (401, 403, 404):
-                raise
-            body = {"project_id": project, "code": refusal.code, "reason": str(refusal)}
-            self.book.append("unreadable", body)
-            self.unreadable.add(project)
-            return []
-
-    def _unproven(self) -> dict[str, dict[str, str]]:
-        """Images that were sent and are not yet known to be as they should, by project."""
-        todo: dict[str, dict[str, str]] = {}
-        for piece in self.history.leaves():
-            if (
-                not piece.attempts
-                or piece.state not in ENDED
-                or piece.project_id in self.unreadable
-            ):
-                continue
-            for image in piece.images:
-                seen = self.observed.get((piece.project_id, image))
-                if seen is None or (seen != piece.wanted and piece.claim(image) != "failed"):
-                    todo.setdefault(piece.project_id, {})[image] = piece.wanted
-        return todo
 
     def _send_lost_anew(self) -> bool:
         """After reading back: what a lost request did not bring about goes into a new one."""
         again = False
         for piece in self.history.in_state("unknown"):
-            keys = {image: (piece.project_id, image) for image in piece.images}
-            missing = [i for i, key in keys.items() if self.observed.get(key) != piece.wanted]
-            if not missing or piece.project_id in self.unreadable:
+            missing = [share for share in piece.shares if not self.proof.holds(piece, share)]
+            if not missing or not self.proof.can_read(piece):
                 continue
             if piece.job_id and piece.late < _LATE:
                 continue  # while a job may still run, only the job or the cloud can tell
-            kept = [image for image in piece.images if image not in set(missing)]
+            kept = [share for share in piece.shares if share not in set(missing)]
             lost = "the job did not end" if piece.job_id else "the answer was lost"
             why = f"{lost}, and reading back shows these not changed"
-            into = children(piece, [missing])
-            self.sender.note("split", piece, into=into, kept=kept, why=why)
-            for image in missing:
-                self.observed.pop(keys[image], None)
+            told = split_into(piece, _anew(piece, missing), kept)
+            self.sender.note("split", piece, **told, why=why)
+            for share in missing:
+                for side in SIDES:
+                    self.proof.seen.pop((*share, side), None)
             again = True
         return again
 
@@ -359,16 +331,22 @@ class _Submission:
         return replace(run, finished=finished(self.book))
 
 
+def _anew(piece: Piece, missing: list[Share]) -> list[Part]:
+    """What a new request for some shares of a lost one holds; a rectangle may leave several."""
+    return rectangles(missing) if piece.projects else [[image for _, image in missing]]
+
+
 def _looks(planned: pd.DataFrame, seen: Snapshot, *, strict: bool) -> pd.DataFrame:
     """What a fresh look says of planned rows: where they stand, and whether they go."""
     fresh = planned.copy()
     pairs = shares_of(Coded.of(fresh["image_id"]), Coded.of(fresh["project_id"]))
-    said = _errors(cloud_rules(fresh, pairs, seen), strict=strict)
+    both = cloud_rules(fresh, pairs, seen) + owner_rules(fresh, pairs, seen)
+    said = _errors(both, strict=strict)
+    already = as_wanted(planned["status"], fresh["before"])
     out = np.concatenate([np.empty(0, np.int64), *(f.keys for f in said)])
-    going = ~fresh.index.isin(out) & (fresh["before"] != fresh["status"])
+    going = ~fresh.index.isin(out) & ~already
     found = [*said, *_errors(vault_room(fresh[going], seen), strict=strict)]
-    looks = planned[KEY].assign(before=fresh["before"], outcome="", code="", reason="", moved="")
-    already = fresh["before"] == planned["status"]
+    looks = planned[SIDED].assign(before=fresh["before"], outcome="", code="", reason="", moved="")
     looks["outcome"] = looks["outcome"].where(~already, "already")
     for f in reversed(found):  # the first rule of the table has the last word
         looks.loc[f.keys, "outcome"] = "blocked"

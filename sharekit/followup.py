@@ -19,10 +19,15 @@ from .errors import LedgerError, PlanError
 from .ledger import Ledger
 from .planning import Plan, plan
 from .run import KEY, Run, load_run
+from .sides import as_wanted, by_owner
+from .snapshot import Snapshot
 from .spreadsheets import Inventory
 
 #: What is worth another try. What is pending or unknown may still be settled by the first run.
 _AGAIN = ("failed", "contradicted", "unknown")
+_OPPOSITE = {spec.SHARE: spec.UNSHARE, spec.UNSHARE: spec.SHARE}
+#: What an owner's act leaves behind where nobody looked.
+_LEFT = {spec.SHARE: spec.PENDING, spec.UNSHARE: spec.ABSENT}
 _MARKS = ("rule", "row_key", "source", "field", "value")
 
 
@@ -40,7 +45,8 @@ def undo(
     and that could not be read back. Only what is still as the run left it is planned, and sent: a
     share that somebody decided anew meanwhile stays. What cannot be undone is blocked, row by row:
     no call brings a share back to pending. A run that was never finished may still change more:
-    submit it first.
+    submit it first. What an owner shared is taken back, and the other way round; a share that
+    comes back is pending, whatever the project had decided on it.
 
     Parameters
     ----------
@@ -69,17 +75,9 @@ def undo(
     chosen = first.rows.index[_changed(first)]
     if chosen.empty:
         raise PlanError(f"{run}: the run changed nothing, so there is nothing to undo.")
-    rows, left = _rows(first, chosen), first.plan.rows.loc[chosen, "status"].to_numpy()
+    rows = _rows(first, chosen)
     seen = snapshot.take(clouds, rows)
-    before = first.rows.loc[chosen, "before"].set_axis(rows.index)
-    now = rows[KEY].merge(seen.members, on=KEY, how="left")["state"].fillna("")
-    possible = before.isin(spec.STATUSES)
-    moved = possible & (now != "") & (now.to_numpy() != left) & (now != before)
-    moved &= rows["project_id"].isin(seen.projects["project_id"])
-    rows["status"] = before.where(possible, rows["status"])
-    rows["vault_id"] = rows["vault_id"].where(rows["status"] == spec.ACCEPTED, "")
-    marks = [("undo-pending", rows[~possible], before), ("undo-moved", rows[moved], now)]
-    inventory = _inventory(first, rows, marks)
+    inventory = _inventory(first, rows, _way_back(first, chosen, rows, seen))
     findings = check(inventory, seen=seen, strict=first.plan.findings.strict)
     origin = {"follows": head, "follows as": f"undo of {Path(run).name}"}
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
@@ -148,9 +146,42 @@ def _follows(path: Path, head: str) -> bool:
 
 def _changed(first: Run) -> pd.Series:
     """Which rows a run changed, as far as anybody can know: sent, and shown or said to be done."""
-    rows, wanted = first.rows, first.plan.rows["status"]
-    shown = rows["outcome"].isin(["confirmed", "contradicted"]) & (rows["observed"] == wanted)
-    return (shown | (rows["outcome"] == "claimed")) & (rows["before"] != wanted)
+    rows, acts = first.rows, first.plan.rows["status"]
+    shown = rows["outcome"].isin(["confirmed", "contradicted"]) & as_wanted(acts, rows["observed"])
+    return (shown | (rows["outcome"] == "claimed")) & ~as_wanted(acts, rows["before"])
+
+
+def _way_back(
+    first: Run, chosen: pd.Index, rows: pd.DataFrame, seen: Snapshot
+) -> list[tuple[str, pd.DataFrame, pd.Series]]:
+    """Set the status of rows to the state before; return what cannot be, or only in part."""
+    told = first.rows.loc[chosen].set_axis(rows.index)
+    before, offered = told["before"], by_owner(rows["status"])
+    # A share is left as it was seen: whoever has decided on it since has moved it.
+    left = told["observed"].where(offered & (told["observed"] != ""), rows["status"].replace(_LEFT))
+    back = rows["status"].map(_OPPOSITE).where(offered, before)
+    now = _now(rows, seen)
+    acting = rows["project_id"].mask(offered, rows["owner"])
+    possible = offered | before.isin(spec.STATUSES)
+    moved = possible & (now != "") & (now != left) & ~as_wanted(back, now)
+    moved &= acting.isin(seen.projects["project_id"])
+    decided = offered & before.isin(spec.STATUSES)
+    rows["status"] = back.where(possible, rows["status"])
+    rows["vault_id"] = rows["vault_id"].where(rows["status"] == spec.ACCEPTED, "")
+    return [
+        ("undo-pending", rows[~possible], before),
+        ("undo-moved", rows[moved], now),
+        ("undo-decided", rows[decided], before),
+    ]
+
+
+def _now(rows: pd.DataFrame, seen: Snapshot) -> pd.Series:
+    """What rows show now: a share by its project, what an owner offered by the owner."""
+    views = [seen.members.assign(offered=False), seen.owned.assign(offered=True)]
+    known = pd.concat([view[[*KEY, "offered", "state"]] for view in views if len(view)] or views)
+    asked = rows[KEY].assign(offered=by_owner(rows["status"]))
+    found = asked.merge(known, on=[*KEY, "offered"], how="left")
+    return found["state"].fillna("").set_axis(rows.index)
 
 
 def _read(run: str | PathLike[str]) -> tuple[Run, str]:

@@ -13,11 +13,12 @@ The table :data:`MOVES` is that picture; an event it does not know is damage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
+from . import sides
 from .errors import LedgerError
 from .ledger import Event
 
@@ -57,13 +58,32 @@ MEANINGS = {
 ENDED = frozenset({"done", "refused", "split", "unknown"})
 
 
+class Rectangle(NamedTuple):
+    """Images that are shared with projects, or not any more: each with each."""
+
+    images: tuple[str, ...]
+    projects: tuple[str, ...]
+
+
+#: A part of a piece: images of the member's side, or a rectangle of the owner's.
+Part = Sequence[str] | Rectangle
+#: A share: the project it is with, and the image.
+Share = tuple[str, str]
+
+
 @dataclass
 class Piece:
-    """One request's worth of images, and how far it has come."""
+    """One request's worth of shares, and how far it has come.
+
+    ``projects`` are those that an owner shares its images with; a member's piece has none. Of an
+    owner's lost request, ``only`` are the shares that it still stands for.
+    """
 
     chunk: str
     common: Mapping[str, Any]
     images: tuple[str, ...]
+    projects: tuple[str, ...] = ()
+    only: tuple[Share, ...] | None = None
     state: str = "planned"
     attempts: int = 0
     api: str = ""
@@ -79,25 +99,80 @@ class Piece:
 
     @property
     def project_id(self) -> str:
-        """The project that accepts or rejects."""
+        """The project that acts: it accepts or rejects, or it owns the images."""
         return str(self.common["project_id"])
 
     @property
-    def wanted(self) -> str:
-        """The state that every image of the piece is to have."""
+    def act(self) -> str:
+        """What is to be done with every share of the piece; see :data:`sharekit.spec.ACTS`."""
         return str(self.common["status"])
+
+    @property
+    def side(self) -> str:
+        """Whose act it is."""
+        return sides.OWNER if self.projects else sides.MEMBER
+
+    @property
+    def size(self) -> int:
+        """How many shares it has."""
+        if self.only is not None:
+            return len(self.only)
+        return len(self.images) * max(1, len(self.projects))
+
+    @property
+    def shares(self) -> list[Share]:
+        """Its shares: the project it is with, and the image."""
+        if self.only is not None:
+            return list(self.only)
+        projects = self.projects or (self.project_id,)
+        return [(project, image) for image in self.images for project in projects]
 
     def request(self) -> dict[str, Any]:
         """What the clouds make a request of."""
-        return {**self.common, "images": list(self.images)}
+        projects = {"projects": list(self.projects)} if self.projects else {}
+        return {**self.common, "images": list(self.images), **projects}
 
-    def claim(self, image: str) -> str:
-        """What the cloud said of an image: ``success``, ``failed``, or ``""`` for nothing."""
+    @property
+    def content(self) -> dict[str, list[str]]:
+        """``images``, and on the owner's side ``shared_with``, as events name them."""
+        projects = {"shared_with": list(self.projects)} if self.projects else {}
+        return {"images": list(self.images), **projects}
+
+    def named(self, share: Share) -> str:
+        """Return the name of a share in what a job says: that of its image, where it is alone."""
+        return f"{share[1]} {share[0]}" if self.projects else share[1]
+
+    def claim(self, name: str) -> str:
+        """What the cloud said of a share: ``success``, ``failed``, or ``""`` for nothing."""
         if self.state == "done":
-            return "success" if self.results.get(image, True) else "failed"
+            return "success" if self.results.get(name, True) else "failed"
         if self.state == "refused" and self.attempts:
-            return "success" if self.results.get(image, False) else "failed"
+            return "success" if self.results.get(name, False) else "failed"
         return ""
+
+    def parts(self, size: int, *, by_project: bool = False) -> list[Part]:
+        """Cut it into parts of at most so many shares: between images, then between projects."""
+        if not self.projects:
+            return [*cut(self.images, size)]
+        if len(self.projects) > 1 and (by_project or len(self.images) == 1):
+            cuts = cut(self.projects, max(1, size // len(self.images)))
+            return [Rectangle(self.images, tuple(some)) for some in cuts]
+        cuts = cut(self.images, max(1, size // len(self.projects)))
+        return [Rectangle(tuple(some), self.projects) for some in cuts]
+
+    def halves(self, *, by_project: bool = False) -> list[Part]:
+        """Cut it in two, between images as long as there are several."""
+        if self.projects and len(self.projects) > 1 and (by_project or len(self.images) == 1):
+            both = _halves(self.projects)
+            return [Rectangle(self.images, tuple(some)) for some in both]
+        both = _halves(self.images)
+        return [Rectangle(tuple(s), self.projects) for s in both] if self.projects else [*both]
+
+    def singles(self) -> list[Part]:
+        """Cut it into single shares."""
+        if not self.projects:
+            return [*cut(self.images, 1)]
+        return [Rectangle((image,), (project,)) for project, image in self.shares]
 
 
 class History:
@@ -108,9 +183,9 @@ class History:
         self.requests = {"submit": 0, "poll": 0, "read": 0, "retried": 0}
         self.ended_images = 0
         for chunk in chunks:
-            common = {k: v for k, v in chunk.items() if k not in ("chunk", "images")}
-            name = str(chunk["chunk"])
-            self.pieces[name] = Piece(name, common, tuple(chunk["images"]))
+            common = {k: v for k, v in chunk.items() if k not in ("chunk", "images", "projects")}
+            name, projects = str(chunk["chunk"]), tuple(chunk.get("projects", ()))
+            self.pieces[name] = Piece(name, common, tuple(chunk["images"]), projects)
         for event in events:
             self.apply(event)
 
@@ -175,19 +250,29 @@ class History:
         piece.first_sent = piece.first_sent or event.at
         if list(piece.images) != event.body["images"]:  # the same texts twice would cost memory
             piece.images = tuple(event.body["images"])
+        if piece.projects:
+            piece.projects = tuple(event.body["shared_with"])
         self.requests["submit"] += 1
         self.requests["retried"] += piece.attempts > 1
 
     def _split(self, piece: Piece, body: Mapping[str, Any]) -> None:
-        for name, images in body["into"]:
-            self.pieces[name] = Piece(name, piece.common, tuple(images))
-        if body.get("kept"):
+        for name, images, projects in _into(body):
+            self.pieces[name] = Piece(name, piece.common, tuple(images), tuple(projects))
+        if kept := body.get("kept"):
             # These were found changed on reading back, so their lost request did arrive.
-            piece.images, piece.state = tuple(body["kept"]), "unknown"
+            piece.state = "unknown"
+            if piece.projects:
+                piece.only = tuple(zip(body["kept_with"], kept, strict=True))
+            else:
+                piece.images = tuple(kept)
 
     def _count(self, piece: Piece, sign: int) -> None:
         if piece.state in ("done", "refused"):
-            self.ended_images += sign * len(piece.images)
+            self.ended_images += sign * piece.size
+
+    def children(self, piece: Piece, number: int) -> list[Piece]:
+        """The parts that a piece was split into: of ``7`` they are ``7.1``, ``7.2``."""
+        return [self.pieces[f"{piece.chunk}.{n + 1}"] for n in range(number)]
 
     def in_state(self, *states: str) -> list[Piece]:
         """Every piece in one of some states."""
@@ -199,11 +284,47 @@ class History:
 
 
 def _partition(piece: Piece, body: Mapping[str, Any]) -> bool:
-    """Whether a split takes each image along exactly once."""
-    parts = [*body.get("kept", ()), *(image for _, images in body["into"] for image in images)]
+    """Whether a split takes each share along exactly once."""
+    if piece.projects:
+        whole: Iterable[Any] = piece.shares
+        kept, kept_with = body.get("kept", ()), body.get("kept_with", ())
+        if len(kept) != len(kept_with) or len(body["into"]) != len(body.get("shared_with", ())):
+            return False
+        parts = [*zip(kept_with, kept, strict=True)]
+        for _, images, projects in _into(body):
+            parts += [(project, image) for image in images for project in projects]
+    else:
+        whole = piece.images
+        parts = [*body.get("kept", ()), *(image for _, images in body["into"] for image in images)]
     if piece.state == "planned":  # a look before sending may have taken some out
-        return len(set(parts)) == len(parts) and set(parts) <= set(piece.images)
-    return sorted(parts) == sorted(piece.images)
+        return len(set(parts)) == len(parts) and set(parts) <= set(whole)
+    return sorted(parts) == sorted(whole)
+
+
+def _into(body: Mapping[str, Any]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """The parts of a split: name, images, and projects, of which the member's side has none."""
+    shared_with = body.get("shared_with") or [[]] * len(body["into"])
+    for (name, images), projects in zip(body["into"], shared_with, strict=True):
+        yield name, images, projects
+
+
+def split_into(piece: Piece, parts: Iterable[Part], kept: Sequence[Share] = ()) -> dict[str, Any]:
+    """Tell of a split as its event does: ``into``, ``kept``, and whom an owner shares with.
+
+    >>> split_into(Piece("7", {}, ("a", "b", "c")), ["a", ["b", "c"]])
+    {'into': [('7.1', ['a']), ('7.2', ['b', 'c'])]}
+    """
+    named = [(f"{piece.chunk}.{number}", part) for number, part in enumerate(parts, 1)]
+    images = [p.images if isinstance(p, Rectangle) else p for _, p in named]
+    told: dict[str, Any] = {
+        "into": [(name, list(some)) for (name, _), some in zip(named, images, strict=True)]
+    }
+    if kept:
+        told["kept"] = [image for _, image in kept]
+    if piece.projects:
+        told["shared_with"] = [list(p.projects) for _, p in named if isinstance(p, Rectangle)]
+        told["kept_with"] = [project for project, _ in kept]
+    return told
 
 
 def cut(images: Sequence[str], size: int) -> list[Sequence[str]]:
@@ -217,10 +338,21 @@ def cut(images: Sequence[str], size: int) -> list[Sequence[str]]:
     return [images[start:end] for start, end in pairwise(ends)]
 
 
-def children(piece: Piece, cuts: Iterable[Sequence[str]]) -> list[tuple[str, list[str]]]:
-    """Name the parts a piece is split into: ``7`` becomes ``7.1``, ``7.2``.
+def _halves(some: Sequence[str]) -> list[Sequence[str]]:
+    half = len(some) // 2
+    return [some[:half], some[half:]]
 
-    >>> children(Piece("7", {}, ("a", "b", "c")), ["a", ["b", "c"]])
-    [('7.1', ['a']), ('7.2', ['b', 'c'])]
+
+def rectangles(shares: Iterable[Share]) -> list[Part]:
+    """Put shares into rectangles: images that go to the same projects go together.
+
+    >>> rectangles([("p", "a"), ("q", "a"), ("p", "b"), ("q", "b"), ("q", "c")])
+    [Rectangle(images=('a', 'b'), projects=('p', 'q')), Rectangle(images=('c',), projects=('q',))]
     """
-    return [(f"{piece.chunk}.{number}", list(one)) for number, one in enumerate(cuts, 1)]
+    projects: dict[str, list[str]] = {}
+    for project, image in shares:
+        projects.setdefault(image, []).append(project)
+    images: dict[tuple[str, ...], list[str]] = {}
+    for image, some in projects.items():
+        images.setdefault(tuple(some), []).append(image)
+    return [Rectangle(tuple(some), of) for of, some in images.items()]

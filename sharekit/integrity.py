@@ -18,7 +18,7 @@ from .schema import OUTCOME_COLUMNS, PLAN_COLUMNS, broken, digest
 Problem = tuple[str, str]
 #: The fields of an event's body that name a blob.
 BLOB_FIELDS: Final = frozenset(
-    {"blob", "rows_blob", "marks_blob", "findings_blob", "members", "vaults", "projects"}
+    {"blob", "rows_blob", "marks_blob", "findings_blob", "members", "vaults", "projects", "owned"}
 )
 #: What voids an approval when it comes after it.
 _VOIDING: Final = frozenset({"planned", "decided", "undone", "revoked"})

@@ -4,6 +4,8 @@ A refused request is cut in two. The first half goes alone: if it passes, the sp
 in the second, which is cut again without being sent; if not, the second half goes too. One bad
 image among n costs 2·log2(n) further requests at the most. Where many images are bad, halves
 are wasted: then groups get as small as what was learned so far suggests, down to single images.
+A rectangle of images and projects is cut between images first, then between projects; the other way
+round where the cloud blames a project. What is counted are shares.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from . import spec
 from .errors import Refused
-from .history import History, Piece, children, cut
-from .spec import Remedy, remedy
+from .history import History, Part, Piece
 
 #: So many images must have met their fate before their number of bad ones says anything.
 _ENOUGH = 20
@@ -35,7 +37,7 @@ class Isolation:
 
     history: History
     begin: Callable[[Piece], None]
-    split: Callable[[Piece, list[tuple[str, list[str]]], str], None]
+    split: Callable[[Piece, Sequence[Part], str], None]
     fail: Callable[[Piece, str, str], None]
     lock: threading.RLock
     good: int = 0
@@ -45,7 +47,7 @@ class Isolation:
     _second: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._images = sum(len(piece.images) for piece in self.history.leaves())
+        self._images = sum(piece.size for piece in self.history.leaves())
 
     def group(self) -> int:
         """So many images should go together, by what is known now."""
@@ -57,16 +59,16 @@ class Isolation:
         """Split a piece before it is sent, if so many images would surely be refused."""
         with self.lock:
             size = self.group()
-            if piece.attempts or len(piece.images) <= max(2 * size, 2) - (size == 1):
+            if piece.attempts or piece.size <= max(2 * size, 2) - (size == 1):
                 return False
-            self._into(piece, cut(piece.images, size), "so many of the others were refused")
+            self._into(piece, piece.parts(size), "so many of the others were refused")
             self.settled(piece)
             return True
 
     def refused(self, piece: Piece, refusal: Refused) -> None:
         """Go on after a refusal that one image may have caused."""
         with self.lock:
-            if len(piece.images) == 1:
+            if piece.size == 1:
                 self.bad += 1
             else:
                 self._narrow(piece, refusal)
@@ -78,7 +80,7 @@ class Isolation:
             passed = piece.state == "done" and all(piece.results.values())
             if piece.state == "done":
                 failed = sum(not good for good in piece.results.values())
-                self.good, self.bad = self.good + len(piece.images) - failed, self.bad + failed
+                self.good, self.bad = self.good + piece.size - failed, self.bad + failed
             sibling, refusal = self._held.pop(piece.chunk, (None, None))
             if sibling is None or refusal is None:
                 return
@@ -90,7 +92,7 @@ class Isolation:
 
     def _guilty(self, piece: Piece, refusal: Refused) -> None:
         """One of these is bad, since the others passed without them."""
-        if len(piece.images) > 1:
+        if piece.size > 1:
             self._narrow(piece, refusal)
         elif self._short():
             self.bad += 1
@@ -100,33 +102,28 @@ class Isolation:
             self.begin(piece)
 
     def _narrow(self, piece: Piece, refusal: Refused) -> None:
-        why, images = f"{refusal.code}: one image may be bad", piece.images
-        half = len(images) // 2
+        by_project = refusal.code in spec.OF_PROJECT
+        why = f"{refusal.code}: one {'project' if by_project else 'image'} may be bad"
+        half = piece.size // 2
         several = piece.chunk in self._second
-        size = min(self.group(), max(2, len(images) // _FINER) if several else half)
+        size = min(self.group(), max(2, piece.size // _FINER) if several else half)
         if size < half:
-            self._into(piece, cut(images, size), why)
+            self._into(piece, piece.parts(size, by_project=by_project), why)
             return
-        first, second = self._children(piece, [images[:half], images[half:]], why)
+        first, second = self._children(piece, piece.halves(by_project=by_project), why)
         self._held[first.chunk] = (second, refusal)
         self.begin(first)
 
-    def _into(self, piece: Piece, cuts: Sequence[Sequence[str]], why: str) -> None:
+    def _into(self, piece: Piece, cuts: Sequence[Part], why: str) -> None:
         for child in self._children(piece, cuts, why):
             self.begin(child)
 
-    def _children(self, piece: Piece, cuts: Sequence[Sequence[str]], why: str) -> list[Piece]:
-        into = children(piece, cuts)
-        self.split(piece, into, why)
-        return [self.history.pieces[name] for name, _ in into]
+    def _children(self, piece: Piece, cuts: Sequence[Part], why: str) -> list[Piece]:
+        self.split(piece, cuts, why)
+        return self.history.children(piece, len(cuts))
 
     def _short(self) -> bool:
         """Whether many are bad and no request is left to spare, at one for each image."""
         open_images = self._images - self.good - self.bad
         spent = self.history.requests["submit"] + open_images > _RESERVE * self._images
         return spent and self.group() <= _FINER
-
-
-def may_be_one(refusal: Refused) -> bool:
-    """Whether one bad image may be why a whole request was refused."""
-    return remedy(refusal.code, refusal.http or 400) is Remedy.SPLIT

@@ -25,6 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .history import History, Piece
+from .sides import OWNER, SIDES, as_wanted, by_owner
 
 #: Positions in a frame, -1 for none.
 Places = NDArray[np.int64]
@@ -51,13 +52,18 @@ def settle(
     history : History
         What was sent and answered.
     looks : DataFrame
-        From the looks before sending: ``project_id, image_id, before, outcome, code, reason``.
+        From the looks before sending: ``project_id, image_id, side, before, outcome, code,
+        reason``.
     observed : DataFrame
-        From reading back: ``project_id, image_id, state``.
+        From reading back: ``project_id, image_id, side, state``; of what an owner did, both sides
+        may tell, and then both must show it.
     """  # noqa: D205
     facts, shares = _claims(history)
     at, read, look = _places(rows, shares, observed, looks)
     piece = np.append(shares["piece"].to_numpy(), -1)[at]
+    acts = facts["wanted"].array.take(piece, allow_fill=True, fill_value="")
+    wanted = pd.Series(acts, rows.index)
+    read = _belying(rows, wanted, observed, read)
     claims, states = shares["claimed"], observed["state"]
     del shares, observed  # their IDs are a third of the memory at a million rows
 
@@ -70,7 +76,7 @@ def settle(
     claimed, seen = taken(claims, at), taken(states, read)
     looked = taken(looks["outcome"], look)
     excluded = planned & looked.isin(EXCLUDED) & ~sent
-    wanted, state = taken(facts["wanted"], piece), taken(facts["state"], piece)
+    state = taken(facts["state"], piece)
     outcome = _verdict(sent, wanted, state, claimed, seen).where(~excluded, looked)
     outcome = outcome.where(planned, rows["disposition"])
     del wanted, state, looked
@@ -101,7 +107,7 @@ def _verdict(
     sent: pd.Series, wanted: pd.Series, state: pd.Series, claimed: pd.Series, seen: pd.Series
 ) -> pd.Series:
     read = seen != ""
-    there = read & (seen == wanted)
+    there = read & as_wanted(wanted, seen)
     failed, success = claimed == "failed", claimed == "success"
     cases = {
         "confirmed": sent & there & ~failed,
@@ -118,26 +124,37 @@ def _verdict(
 def _claims(history: History) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What is known of each request, and for each share in one: which, and what was claimed."""
     pieces = history.leaves()
-    counts = np.array([len(piece.images) for piece in pieces], dtype="int64")
+    counts = np.array([piece.size for piece in pieces], dtype="int64")
     number = np.repeat(np.arange(len(pieces)), counts)
     facts = pd.DataFrame([_facts(piece) for piece in pieces], columns=_FACTS, dtype="str")
     claimed = pd.Series([piece.claim("") for piece in pieces], dtype="str").array.take(number)
     shares = pd.DataFrame({"claimed": claimed, "piece": number}).assign(
-        project_id=pd.Series([p.project_id for p in pieces], dtype="str").array.take(number),
-        image_id=pd.array([*chain.from_iterable(p.images for p in pieces)], dtype="str"),
+        project_id=_projects(pieces, number),
+        image_id=pd.array([*chain.from_iterable(map(_images, pieces))], dtype="str"),
+        side=pd.Series([piece.side for piece in pieces], dtype="str").array.take(number),
     )
     # Only jobs that name single images differ from what is said of the whole piece.
     ends = counts.cumsum()
     for piece, end in zip(pieces, ends.tolist(), strict=True):
         if piece.results:
-            start = end - len(piece.images)
-            shares.loc[start : end - 1, "claimed"] = [piece.claim(image) for image in piece.images]
+            names = [piece.named(share) for share in piece.shares]
+            shares.loc[end - len(names) : end - 1, "claimed"] = [piece.claim(n) for n in names]
     return facts, shares
+
+
+def _images(piece: Piece) -> Iterable[str]:
+    return (image for _, image in piece.shares) if piece.projects else piece.images
+
+
+def _projects(pieces: list[Piece], number: Places) -> pd.api.extensions.ExtensionArray:
+    if not any(piece.projects for piece in pieces):  # one project for each piece
+        return pd.Series([p.project_id for p in pieces], dtype="str").array.take(number)
+    return pd.array([project for piece in pieces for project, _ in piece.shares], dtype="str")
 
 
 def _facts(piece: Piece) -> tuple[str, ...]:
     return (
-        piece.wanted,
+        piece.act,
         "yes" if piece.attempts else "",
         piece.state,
         piece.code,
@@ -148,14 +165,31 @@ def _facts(piece: Piece) -> tuple[str, ...]:
     )
 
 
-def _places(rows: pd.DataFrame, *others: pd.DataFrame) -> list[Places]:
-    """Find where the share of each row stands last in each of the others; -1 if it does not."""
+def _places(rows: pd.DataFrame, *others: pd.DataFrame, as_member: bool = False) -> list[Places]:
+    """Find where the act of each row stands last in each of the others; -1 if it does not.
+
+    ``as_member`` looks for what the member's side says of it, whoever acts.
+    """
     both = [pd.concat([frame[name] for frame in (rows, *others)]) for name in _KEY]
     projects, images = (pd.factorize(column)[0].astype(np.int64) for column in both)
     numbers = images * (projects.max(initial=0) + 1) + projects
+    own = by_owner(rows["status"]).to_numpy(dtype=bool) & (not as_member)
+    owner = np.concatenate([own, *((f["side"] == OWNER).to_numpy(dtype=bool) for f in others)])
+    numbers = numbers * len(SIDES) + owner
     ends = np.cumsum([len(frame) for frame in (rows, *others)])
     wanted, *found = np.split(numbers, ends[:-1])
     return [_last(wanted, those) for those in found]
+
+
+def _belying(rows: pd.DataFrame, acts: pd.Series, observed: pd.DataFrame, read: Places) -> Places:
+    """Where the owner saw what it wanted, the word of the project it shares with counts, too."""
+    mine = by_owner(acts).to_numpy(dtype=bool)
+    if not mine.any():
+        return read
+    (theirs,) = _places(rows, observed, as_member=True)
+    states = observed["state"].array.take(read, allow_fill=True, fill_value="")
+    good = as_wanted(acts, pd.Series(states, acts.index)).to_numpy(dtype=bool)
+    return np.where(mine & good & (theirs >= 0), theirs, read)
 
 
 def _last(wanted: Places, found: Places) -> Places:

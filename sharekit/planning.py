@@ -20,14 +20,15 @@ import pyarrow as pa
 
 from . import frames, shapes, spec
 from .checks import Findings, check
-from .chunking import COMMON, Cut, all_legal, cut_into_chunks, cut_of, members
-from .clouds.cloud import batch_request, native_request
+from .chunking import Cut, all_legal, cut_into_chunks, cut_of, members
+from .clouds.calls import batch_call, native_calls
 from .display import table
 from .environment import environment
 from .errors import LedgerError, PlanError
 from .ledger import Ledger
 from .rules import RULES, SEVERITIES
 from .schema import DISPOSITIONS, PLAN_COLUMNS
+from .sides import by_owner
 from .snapshot import Snapshot
 from .spreadsheets import Inventory
 from .spreadsheets.inventory import Source
@@ -46,8 +47,9 @@ class Plan:
     rows : DataFrame
         As :attr:`Findings.rows`, with ``chunk`` (Int64, from 1; missing where nothing is sent).
     chunks : DataFrame
-        Indexed by ``chunk``: :data:`COMMON`, ``images`` (int64) and ``to`` (the endpoint, ``""``
-        without a cloud).
+        Indexed by ``chunk``: :data:`COMMON` (``project_id`` is the project that acts), ``images``
+        (int64: how many it changes; images × projects where an owner shares) and ``to`` (the
+        endpoint, ``""`` without a cloud).
     fingerprint : str
         SHA-256 over all chunks.
     findings : Findings
@@ -84,17 +86,14 @@ class Plan:
         rows = self.rows if chunk is None else self.rows[self.rows["chunk"] == chunk]
         for one in members(rows):
             api, ims, image = places.get(one["project_id"], ("batch", "{ims}", "{image}"))
-            if api == "native":
-                made = [native_request(i, one, image) for i in one["images"]]
-            else:
-                made = [batch_request(one, ims)]
+            made = native_calls(one, image) if api == "native" else [batch_call(one, ims)]
             for method, url, body in made:
                 yield {"chunk": one["chunk"], "method": method, "url": url, "body": body}
 
     def preview(self, limit: int | None = None) -> str:
         """Method, URL and body of each request, as text; ``limit`` requests at the most."""
         lines = [
-            f"# chunk {r['chunk']}\n{r['method']} {r['url']}\n{json.dumps(r['body'], indent=2)}"
+            f"# chunk {r['chunk']}\n{r['method']} {r['url']}{_shown(r['body'])}"
             for r in islice(self.requests(), limit)
         ]
         return "\n\n".join(lines) or "Nothing would be sent."
@@ -128,7 +127,7 @@ def plan(
     ledger : path
         The run's file, which must not exist yet.
     chunk_size : int
-        Images in one request at the most.
+        Images in one request at the most; where an owner shares, images × projects.
     max_images : int, optional
         Refuse a plan that would change more images than this.
     origin : mapping, optional
@@ -242,7 +241,8 @@ def _misfit(told: int, inventory: Inventory, rows: pd.DataFrame, found: pd.DataF
             all_legal(pa.array(rows.loc[planned, name]), grammar)
             for name, grammar in (("image_id", spec.UUID), ("project_id", spec.PROJECT),
                                   ("vault_id", f"|{spec.VAULT_SHAPE}"))
-        ),
+        ) or not all_legal(pa.array(rows.loc[planned & by_owner(rows["status"]), "owner"]),
+                           spec.PROJECT),
     }  # fmt: skip
     return next((what for what, so in wrong.items() if so), "")
 
@@ -265,8 +265,10 @@ def load_snapshot(book: Ledger) -> Snapshot | None:
     blobs = {
         name: frames.from_bytes(book.get(event.body[name]), shape)
         for name, shape in (
-            ("members", shapes.MEMBERS), ("vaults", shapes.VAULTS), ("projects", shapes.PROJECTS)
+            ("members", shapes.MEMBERS), ("vaults", shapes.VAULTS), ("projects", shapes.PROJECTS),
+            ("owned", shapes.OFFERED),
         )
+        if name in event.body
     }  # fmt: skip
     return Snapshot(event.body["taken_at"], **blobs)
 
@@ -276,8 +278,10 @@ def record_snapshot(book: Ledger, seen: Snapshot, kind: str = "snapshot") -> Non
     blobs = {
         name: book.put(frames.to_bytes(frame), frames.MEDIA_TYPE)
         for name, frame in (
-            ("members", seen.members), ("vaults", seen.vaults), ("projects", seen.projects)
+            ("members", seen.members), ("vaults", seen.vaults), ("projects", seen.projects),
+            ("owned", seen.owned),
         )
+        if name != "owned" or len(frame)
     }  # fmt: skip
     states = {str(k): int(v) for k, v in seen.members["state"].value_counts().items()}
     book.append(kind, {"taken_at": seen.taken_at, "states": states, **blobs})
@@ -330,10 +334,12 @@ def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | Non
     return Plan(path, rows, _chunks(cut, findings.snapshot), cut.fingerprint(), findings)
 
 
+def _shown(body: Mapping[str, Any] | None) -> str:
+    return "" if body is None else f"\n{json.dumps(body, indent=2)}"
+
+
 def _chunks(cut: Cut, seen: Snapshot | None) -> pd.DataFrame:
-    chunks = cut.rows[list(COMMON)].take(cut.places[cut.starts])
-    chunks.index = pd.Index(cut.chunk[cut.starts], name="chunk")
-    chunks["images"] = cut.ends[: len(cut.starts)] - cut.starts
+    chunks = cut.chunks()
     places = {} if seen is None else {p: ims for p, (_, ims, _) in _places(seen).items()}
     to = [places.get(project, "") for project in chunks["project_id"]]
     return chunks.assign(to=pd.Series(to, index=chunks.index, dtype="str"))

@@ -249,7 +249,7 @@ def _chunk(piece: Piece) -> dict[str, Any]:
         **piece.common,
         **facts,
         "whole_image": piece.common["whole_image"] == "true",
-        "images": len(piece.images),
+        "images": piece.size,
         "request_id": piece.request_id,
         "first_sent": pd.Timestamp(piece.first_sent) if piece.first_sent else None,
         "ended": pd.Timestamp(piece.ended) if piece.ended else None,
@@ -323,7 +323,9 @@ def _timeline(events: Iterable[Event]) -> pd.DataFrame:
 
 def _images(event: Event) -> int:
     images = event.body.get("images", 0)
-    return images if isinstance(images, int) else len(images)
+    if isinstance(images, int):
+        return images
+    return len(images) * len(event.body.get("shared_with", "1"))
 
 
 def _reason(body: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _VIEW = ["file", "sheet", "row", "image_id", "project_id", "status", "vault_id"]
 _MORE = ["name", "owner", "before", "disposition", "findings"]
 #: What a person may decide on a row; ``""`` is as the inventory says.
-DECISIONS: Final = ("", "accept", "reject", "skip")
+DECISIONS: Final = ("", *spec.DECISIONS, "skip")
 #: What a decision consists of; what a step does not name it leaves as it was.
 FIELDS: Final = ("decision", "reason", "vault_id")
 
@@ -67,7 +67,8 @@ def decide(
     rows : sequence of int
         Keys of rows (the index of ``plan.rows``), wherever they stand in a sorted or filtered view.
     decision : str, optional
-        ``accept``, ``reject``, ``skip``, or ``""`` for as the inventory says; None leaves it.
+        ``accept`` or ``reject``, ``share`` or ``unshare`` where the owner acts, ``skip``, or ``""``
+        for as the inventory says; None leaves it.
     reason, vault_id : str, optional
         Why, and the vault for a full-ECS image; None leaves them.
     reviewer : str
@@ -249,7 +250,8 @@ def _understood(told: dict[str, str], rows: Sequence[int]) -> None:
         raise UsageError("Name at least one row, and a decision, a reason or a vault for it.")
     if told.get("decision", "") not in DECISIONS:
         raise UsageError(
-            f"{told['decision']!r} is no decision: accept, reject, skip, or '' for as planned."
+            f"{told['decision']!r} is no decision: accept, reject, share, unshare, skip, or '' for "
+            "as planned."
         )
     vault = told.get("vault_id", "")
     if vault and not pd.Series([vault], dtype="str").str.fullmatch(spec.VAULT_SHAPE).all():

@@ -19,9 +19,12 @@ from .ledger import Ledger
 from .outcomes import settle, totals
 from .planning import Plan, load, load_from
 from .schema import OUTCOME_COLUMNS
+from .sides import sides
 
+#: What names a share, and an act on it or a view of it.
 KEY = ["project_id", "image_id"]
-_LOOKS = [*KEY, "before", "outcome", "code", "reason", "moved"]
+SIDED = [*KEY, "side"]
+_LOOKS = [*SIDED, "before", "outcome", "code", "reason", "moved"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -165,15 +168,15 @@ def finished(book: Ledger) -> bool:
     return book.last("finished") is not None
 
 
-def observed_states(book: Ledger) -> dict[tuple[str, str], str]:
-    """The last state that reading back showed, by project and image."""
+def observed_states(book: Ledger) -> dict[tuple[str, str, str], str]:
+    """The last state that reading back showed, by project, image and side."""
     frame = _observed(book)
-    keys = zip(frame["project_id"], frame["image_id"], strict=True)
+    keys = zip(*(frame[name] for name in SIDED), strict=True)
     return dict(zip(keys, frame["state"], strict=True))
 
 
 def _observed(book: Ledger) -> pd.DataFrame:
-    return _gathered(book, "observed", [*KEY, "state"], shapes.STATES)
+    return _gathered(book, "observed", [*SIDED, "state"], shapes.STATES)
 
 
 def _looks(book: Ledger) -> pd.DataFrame:
@@ -187,12 +190,12 @@ def _gathered(book: Ledger, kind: str, columns: list[str], shape: shapes.Shape) 
     if not parts:
         return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
     both = pd.concat(parts, ignore_index=True)[columns]
-    return both.drop_duplicates(KEY, keep="last", ignore_index=True)
+    return both.drop_duplicates(SIDED, keep="last", ignore_index=True)
 
 
 def _moved(rows: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
     moved = looks[looks["moved"] != ""]
     # Few have moved: only rows of their images are looked at further.
     maybe = (rows["disposition"] == "planned") & rows["image_id"].isin(moved["image_id"])
-    planned = rows.loc[maybe, KEY].reset_index()
-    return planned.merge(moved, on=KEY).set_index("row_key")[["before", "moved"]]
+    planned = rows.loc[maybe, KEY].assign(side=sides(rows.loc[maybe, "status"])).reset_index()
+    return planned.merge(moved, on=SIDED).set_index("row_key")[["before", "moved"]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -19,7 +19,7 @@ from typing import Any
 from . import spec
 from .clouds import Answer, Cloud, Clouds, JobState
 from .errors import NoAnswer, Refused
-from .history import History, Piece, children, cut
+from .history import History, Part, Piece, split_into
 from .isolation import Isolation
 from .ledger import Ledger
 from .scheduler import Scheduler
@@ -34,7 +34,10 @@ _HELD = 0.1
 
 @dataclass(frozen=True)
 class Failure:
-    """Images of a chunk that failed, with the cloud's code and reason."""
+    """Images of a chunk that failed, with the cloud's code and reason.
+
+    On the owner's side each stands with the project it was to be shared with.
+    """
 
     chunk: str
     project_id: str
@@ -53,7 +56,7 @@ class Sender:
         self.failed = 0
         self.failures: deque[Failure] = deque(maxlen=LATEST)
         self.stopped_because: Exception | str | None = None
-        self._images = max(1, sum(len(p.images) for p in history.leaves()))
+        self._images = max(1, sum(p.size for p in history.leaves()))
         self._dead_projects: dict[str, Refused] = {}
         self._dead_vaults: dict[tuple[str, str], Refused] = {}
         self._lock = threading.RLock()
@@ -110,19 +113,15 @@ class Sender:
             return
         cloud = self.clouds[piece.project_id]
         native = cloud.resolve_api() == "native"
-        if native and len(piece.images) > 1:
+        if native and piece.size > 1:
             self._one_by_one(piece)
             return
         if not native and self._isolation.cut_first(piece):
             return
         token = cloud.transport.token()
-        request = (
-            cloud.native_request(piece.images[0], piece.request())
-            if native
-            else cloud.batch_request(piece.request())
-        )
+        request = cloud.call_for(piece.request(), native=native)
         self.note(
-            "intent", piece, images=list(piece.images), attempt=piece.attempts + 1,
+            "intent", piece, **piece.content, attempt=piece.attempts + 1,
             api="native" if native else "batch",
             method=request[0], url=request[1], body=request[2],
         )  # fmt: skip
@@ -131,7 +130,7 @@ class Sender:
         except NoAnswer as silence:
             self._unanswered(piece, silence, tries, since)
         except Refused as refusal:
-            if spec.remedy(refusal.code, refusal.http) is Remedy.SIGN_IN:
+            if _remedy(piece, refusal) is Remedy.SIGN_IN:
                 self.note("again", piece, **_facts(refusal))
                 at = monotonic() if refused_at is None else refused_at
                 wait = cloud.transport.sign_in_anew(refusal, token, renewed, at)
@@ -174,7 +173,7 @@ class Sender:
     def _refused(
         self, piece: Piece, cloud: Cloud, refusal: Refused, tries: int, since: float
     ) -> None:
-        action = spec.remedy(refusal.code, refusal.http)
+        action = _remedy(piece, refusal)
         if action is Remedy.NATIVE and piece.api == "batch":
             cloud.without_batch()
             self.note("again", piece, **_facts(refusal))
@@ -223,7 +222,7 @@ class Sender:
                 self._stop(_down(error))
                 return
         if job is not None and job.done:
-            bad = {image: ok for image, ok in job.results.items() if not ok}
+            bad = {name: ok for name, ok in _results(piece, job).items() if not ok}
             self.note(
                 "job-done", piece, status=job.status, results=bad, **(_spoken(job) if bad else {})
             )
@@ -244,18 +243,18 @@ class Sender:
         code = job.code or "JOB_FAILED"
         reason = spec.explained(code, reason)
         refusal = Refused(reason, http=0, code=code, request_id=piece.request_id)
-        action = spec.remedy(refusal.code, 400)
+        action = _remedy(piece, refusal)
         if action in (Remedy.WAIT, Remedy.RETRY) and piece.attempts < self.settings.attempts:
             self.note("again", piece, code=refusal.code, reason=reason)
             self._later(piece, piece.attempts, monotonic())
             return
-        good = {image: True for image, ok in job.results.items() if ok}
+        good = {name: True for name, ok in _results(piece, job).items() if ok}
         self.note(
             "job-failed", piece, status=job.status, results=good, code=refusal.code, reason=reason
         )
         if good:
-            # The job names the images it failed for, so none of them has spoiled the others.
-            self._count_failed(piece, [image for image in piece.images if image not in good])
+            # The job names the shares it failed for, so none of them has spoiled the others.
+            self._count_failed(piece, [name for name in _names(piece) if name not in good])
             self._isolation.settled(piece)
         else:
             self._after_no(piece, refusal, action)
@@ -270,26 +269,26 @@ class Sender:
                 self._dead_vaults.setdefault(vault, refusal)
         # What fails again and again while others pass may be the fault of one image, too.
         may_be_one = action in (Remedy.SPLIT, Remedy.RETRY)
-        if not may_be_one or len(piece.images) == 1:
-            self._count_failed(piece, piece.images)
+        if not may_be_one or piece.size == 1:
+            self._count_failed(piece, _names(piece))
         if may_be_one:
             self._isolation.refused(piece, refusal)
         else:
             self._isolation.settled(piece)
 
-    def _split(self, piece: Piece, into: list[tuple[str, list[str]]], why: str) -> None:
-        self.note("split", piece, into=into, why=why)
+    def _split(self, piece: Piece, parts: Sequence[Part], why: str) -> None:
+        self.note("split", piece, **split_into(piece, parts), why=why)
 
     def _fail(self, piece: Piece, code: str, reason: str) -> None:
         self.note("dropped", piece, code=code, reason=reason)
-        self._count_failed(piece, piece.images)
+        self._count_failed(piece, _names(piece))
 
     def _one_by_one(self, piece: Piece) -> None:
-        into = children(piece, cut(piece.images, 1))
-        self._split(piece, into, "one call for each image")
+        parts = piece.singles()
+        self._split(piece, parts, "one call for each image")
         self._isolation.settled(piece)
-        for name, _ in into:
-            self.scheduler.add(partial(self._send, self.history.pieces[name]))
+        for child in self.history.children(piece, len(parts)):
+            self.scheduler.add(partial(self._send, child))
 
     def _dropped(self, piece: Piece) -> bool:
         vault = (piece.project_id, str(piece.common["vault_id"]))
@@ -320,6 +319,30 @@ class Sender:
     def _stop(self, why: Exception | str) -> None:
         self.stopped_because = self.stopped_because or why
         self.scheduler.stop()
+
+
+def _remedy(piece: Piece, refusal: Refused) -> Remedy:
+    """As :func:`sharekit.spec.remedy`, where an owner's image or project may be to blame alone."""
+    if piece.projects and (
+        refusal.code in spec.OF_PROJECT or (piece.api == "native" and refusal.http == 403)
+    ):
+        return Remedy.SPLIT
+    return spec.remedy(refusal.code, refusal.http or 400)
+
+
+def _names(piece: Piece) -> list[str]:
+    return [piece.named(share) for share in piece.shares]
+
+
+def _results(piece: Piece, job: JobState) -> Mapping[str, bool]:
+    """What a job says of the shares that it names, alone or with all others of their image."""
+    if not piece.projects:
+        return job.results
+    told = {
+        piece.named(share): job.pairs.get((share[1], share[0]), job.results.get(share[1]))
+        for share in piece.shares
+    }
+    return {name: good for name, good in told.items() if good is not None}
 
 
 def _passing(error: NoAnswer | Refused) -> bool:

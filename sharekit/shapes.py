@@ -101,6 +101,7 @@ class Looked(TypedDict):  # noqa: D101
     members: Hash
     vaults: Hash
     projects: Hash
+    owned: NotRequired[Hash]
 
 
 class Planned(TypedDict):  # noqa: D101
@@ -200,6 +201,7 @@ class Piece(TypedDict):
 
 class Intent(Piece):  # noqa: D101
     images: Texts
+    shared_with: NotRequired[Texts]
     attempt: Count
     method: str
     url: str
@@ -211,7 +213,9 @@ class Done(Piece):  # noqa: D101
 
 class Split(Piece):  # noqa: D101
     into: list[tuple[str, Texts]]
+    shared_with: NotRequired[list[Texts]]
     kept: NotRequired[Texts]
+    kept_with: NotRequired[Texts]
     why: str
 
 
@@ -343,8 +347,12 @@ VAULTS: Final = Shape(
     }
 )
 PROJECTS: Final = Shape(_texts("project_id cloud region api ims image account vaults"))
-LOOKS: Final = Shape(_texts("project_id image_id before outcome code reason moved"), key=True)
-STATES: Final = Shape(_texts("project_id image_id state"))
+OFFERED: Final = Shape(
+    {**_texts("project_id image_id state owner name whole_image visibility key"), "size": "int",
+     "members": "int"}
+)  # fmt: skip
+LOOKS: Final = Shape(_texts("project_id image_id side before outcome code reason moved"), key=True)
+STATES: Final = Shape(_texts("project_id image_id side state"))
 REVIEWED: Final = Shape(_texts("decision reason"), key=True)
 DECISIONS: Final = Shape(dict.fromkeys(("decision", "reason", "vault_id"), "str?"), key=True)
 #: The frames of a survey, by name.

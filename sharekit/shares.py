@@ -11,6 +11,7 @@ import pandas as pd
 
 from . import spec
 from .cells import Coded, Found, Keys, keys_of, matches
+from .sides import SIDES, by_owner
 from .snapshot import Snapshot
 from .vaults import vault_kinds
 
@@ -43,7 +44,7 @@ def vault_rules(rows: pd.DataFrame) -> list[Found]:
     found = [
         _found("vault-missing", accepted & ~vault & (rows["whole_image"] == "true"), "vault_id"),
     ]
-    needless = (rows["status"] == "rejected") & vault
+    needless = rows["status"].isin([spec.REJECTED, *spec.SHARING]) & vault
     if needless.any():
         found.append(
             Found("vault-for-rejection", keys_of(needless), "vault_id", rows["vault_id"].copy())
@@ -53,8 +54,8 @@ def vault_rules(rows: pd.DataFrame) -> list[Found]:
 
 
 def cloud_rules(rows: pd.DataFrame, shares: Shares, seen: Snapshot) -> list[Found]:
-    """Compare rows with the clouds; fills ``before``, and believes the cloud on full-ECS."""
-    known = rows[shares.legal]
+    """Compare decisions with the clouds; fills ``before``, and believes the cloud on full-ECS."""
+    known = rows[shares.legal & ~by_owner(rows["status"]).to_numpy(dtype=bool)]
     projects = seen.projects.set_index("project_id")
     has_cloud = known["project_id"].isin(projects.index)
     found = [_found("no-credentials", ~has_cloud, "project_id")]
@@ -107,16 +108,18 @@ def twice(
 
     A share is (image, project); its decision is (status, vault). The first row that nothing
     blocks carries the others. ``places`` names rows by their keys and a field, for the messages.
+    The owner may share what the project decides on, but not take it back at the same time.
     """
     carried = pd.Series(np.nan, index=rows.index, dtype="float64")
-    valid = shares.legal & rows["status"].isin(spec.STATUSES).to_numpy(dtype=bool)
+    valid = shares.legal & rows["status"].isin(spec.ACTS).to_numpy(dtype=bool)
     valid[skipped] = False  # row keys count from 0, so they are positions
     live = np.flatnonzero(valid)
-    repeated = pd.Series(shares.numbers[live]).duplicated(keep=False).to_numpy()
+    acts = _acts(rows["status"].take(live), shares.numbers[live])
+    repeated = pd.Series(acts).duplicated(keep=False).to_numpy()
     several = rows.take(live[repeated])
     if several.empty:
         return [], carried
-    share = pd.Series(shares.numbers[live[repeated]], index=several.index)
+    share = pd.Series(acts[repeated], index=several.index)
     decision, _ = pd.factorize(several["status"] + "|" + several["vault_id"])
     decided = pd.Series(decision, index=share.index)
     conflict = decided.groupby(share).transform("nunique") > 1
@@ -131,6 +134,16 @@ def twice(
         _conflicts(several[conflict], share[conflict], decided[conflict], places),
         Found("duplicate", doubles.index.to_numpy("int64"), "image_id", detail=carrier),
     ], carried
+
+
+def _acts(status: pd.Series, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Number what rows act on: the owner's side apart from the member's, but for taking back."""
+    owner = by_owner(status).to_numpy(dtype=bool)
+    if not owner.any():
+        return numbers
+    back = numbers[(status == spec.UNSHARE).to_numpy(dtype=bool)]
+    both = np.isin(numbers, np.intersect1d(back, numbers[~owner]))
+    return numbers * len(SIDES) + (owner & ~both)
 
 
 def _conflicts(rows: pd.DataFrame, share: pd.Series, decided: pd.Series, places: Places) -> Found:

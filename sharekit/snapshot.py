@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from . import spec
+from . import ownership, spec
 from .clouds import Cloud, Clouds, ImageShare, Vault
 from .errors import CloudError
 from .ledger import now
+from .sides import by_owner
 
 #: Shares that no listing shows are looked up one by one, but not more of them than this for each
 #: project; if there are more, hidden images are listed first.
@@ -44,12 +45,17 @@ class Snapshot:
     projects : DataFrame
         The projects there was a sign-in for: ``project_id, cloud, region, api, ims, image,
         account, vaults ("read", "" where nobody asked, else why they could not be read)``.
+    owned : DataFrame
+        One line per share that an owner is to offer or take back, as its owner sees it:
+        ``project_id, image_id, state ("" where no owner could be asked), owner, name, whole_image,
+        size (GB), visibility, key, members (how many projects it is shared with)``.
     """
 
     taken_at: str
     members: pd.DataFrame
     vaults: pd.DataFrame
     projects: pd.DataFrame
+    owned: pd.DataFrame = field(default_factory=lambda: _frame([], ownership.COLUMNS))
 
 
 def take(
@@ -57,14 +63,17 @@ def take(
 ) -> Snapshot:
     """Ask every cloud about shares (``project_id``, ``image_id``), by listings where possible.
 
+    Acts of an owner (by their ``status``) are asked about at the ``owner``, or whoever it is.
+
     Raises
     ------
     CloudError
         If a cloud cannot be read.
     """
     at = now()
-    asked = shares[["project_id", "image_id"]].drop_duplicates()
-    clouds = clouds.within(asked["project_id"].unique())
+    offered = by_owner(shares["status"])
+    asked = shares.loc[~offered, ["project_id", "image_id"]].drop_duplicates()
+    clouds = clouds.within([*asked["project_id"].unique(), *_owners(clouds, shares[offered])])
     wanted = {
         str(project): set(group)
         for project, group in asked.groupby("project_id")["image_id"]
@@ -81,6 +90,7 @@ def take(
         for project, listed in vaults_of.items():
             of_project, read[project] = listed.result()
             found_vaults += ((project, *_vault_line(v)) for v in of_project)
+        owned = list(ownership.look(clouds, shares[offered], pool, progress))
     return Snapshot(
         at,
         _frame(members, _MEMBERS),
@@ -95,7 +105,14 @@ def take(
             ],
             _PROJECTS,
         ),
+        _frame(owned, ownership.COLUMNS),
     )
+
+
+def _owners(clouds: Clouds, offered: pd.DataFrame) -> Iterable[str]:
+    """The projects that may own images: the ones that are named, else all there can be asked."""
+    named = offered["owner"].unique()
+    return named if all(owner in clouds for owner in named) else clouds
 
 
 def look(
@@ -188,5 +205,5 @@ def _vault_line(vault: Vault) -> tuple[object, ...]:
 
 def _frame(lines: list[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
     frame = pd.DataFrame(lines, columns=list(columns))
-    numbers = {"size": "int64", "free": "float64", "resources": "int64"}
+    numbers = {**ownership.TYPES, "free": "float64", "resources": "int64"}
     return frame.astype({name: numbers.get(name, "str") for name in columns})

@@ -6,6 +6,7 @@ Sources, by the short name used below:
   Members in Batches* (``PUT /v1/cloudimages/members``).
 - ``IMS-job``      the same, *Asynchronous Job Query*.
 - ``IMS-errors``   the same, *Error Codes*.
+- ``IMS-sharing``  the same, adding and deleting members in batches (``POST``, ``DELETE`` there).
 - ``Glance``       OpenStack Image API v2, *Sharing* (``/v2/images/{id}/members``).
 - ``IMS-guide``    Image Management Service, *User Guide*: accepting shared images; full-ECS images.
 - ``CBR-vaults``   Cloud Backup and Recovery API, *Querying the Vault List*.
@@ -55,6 +56,13 @@ GRAMMAR: Final = {"image_id": UUID, "project_id": PROJECT, "vault_id": UUID}
 # -- the decision ------------------------------------------------------------------------------
 #: IMS-members: the only two values of ``status``.
 STATUSES: Final = ("accepted", "rejected")
+#: IMS-sharing: what an image's owner does with a project; ours, since the calls have no status.
+SHARE, UNSHARE = "share", "unshare"
+SHARING: Final = (SHARE, UNSHARE)
+#: All that the status column takes.
+ACTS: Final = (*STATUSES, *SHARING)
+#: What a reviewer may decide instead -> the act it stands for.
+DECISIONS: Final = {"accept": "accepted", "reject": "rejected", SHARE: SHARE, UNSHARE: UNSHARE}
 #: What people write instead. Only unambiguous words; each use is reported as a repair.
 STATUS_WORDS: Final = {
     "accepted": "accepted",
@@ -77,6 +85,16 @@ STATUS_WORDS: Final = {
     "refused": "rejected",
     "no": "rejected",
     "n": "rejected",
+    "share": "share",
+    "shares": "share",
+    "add member": "share",
+    "unshare": "unshare",
+    "unshares": "unshare",
+    "un-share": "unshare",
+    "stop sharing": "unshare",
+    "withdraw": "unshare",
+    "withdraws": "unshare",
+    "remove member": "unshare",
 }
 #: States a share can be seen in (Glance); ``absent`` is ours: not shared with the project.
 PENDING, ACCEPTED, REJECTED, ABSENT = "pending", "accepted", "rejected", "absent"
@@ -148,6 +166,8 @@ _CODES: Final = {
 REMEDIES: Final = {
     f"IMG.{number}": action for action, numbers in _CODES.items() for number in numbers.split()
 }
+#: Codes that blame a project; when an owner shares, that may be one of the projects shared with.
+OF_PROJECT: Final = frozenset({"IMG.0030", "IMG.0067"})
 #: Codes that say that the caller has no right to do this.
 NO_RIGHT: Final = frozenset({"IMG.0026", "HTTP403"})
 _MEANING: Final = {
@@ -239,6 +259,8 @@ def remedy(code: str, http: int) -> Remedy:
 # -- limits and careful defaults --------------------------------------------------------------
 #: IMS-members documents no maximum, so the default chunk is small and a setting.
 CHUNK_SIZE: Final = 50
+#: IMS-sharing: an image reaches at most so many projects, a full-ECS image fewer.
+MOST_PROJECTS, MOST_PROJECTS_FULL_ECS = 256, 10
 #: Listings: IMS answers at most this many images a page by default.
 PAGE_SIZE: Final = 500
 #: CBR-vaults: the largest page.

@@ -10,17 +10,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from . import spec
 from .cells import statuses
 from .planning import Plan
 from .record import INPUT
 from .reviewing import view
 from .run import Run
 from .selection import Page, cut
+from .sides import as_wanted, by_owner
 from .vaults import suitable
 
 #: What a share's status is called as a decision.
-WORD: Final = {"accepted": "accept", "rejected": "reject"}
-STATUS: Final = {word: status for status, word in WORD.items()}
+WORD: Final = {act: word for word, act in spec.DECISIONS.items()}
 STATES: Final = ("planned", "already", "blocked", "duplicate", "skipped")
 #: States of a row in which a decision alone says what becomes of it.
 _FREE: Final = ("planned", "already", "skipped")
@@ -62,8 +63,10 @@ def standing(rows: pd.DataFrame) -> dict[str, pd.Series]:
     free = changed & planned.isin(_FREE)
     state = planned.mask(changed & (wanted == "skip"), "skipped")
     state = state.mask(free & (wanted != "skip"), "planned")
-    there = rows["before"] == wanted.map(STATUS).fillna(wanted)
-    return {"wanted": wanted, "state": state.mask(free & there, "already").astype("str")}
+    acts = wanted.map(spec.DECISIONS).fillna("").astype("str")
+    state = state.mask(free & as_wanted(acts, rows["before"]), "already")
+    wrong = changed & (by_owner(acts) != by_owner(rows["asked"])) & rows["asked"].isin(spec.ACTS)
+    return {"wanted": wanted, "state": state.mask(wrong & (acts != ""), "blocked").astype("str")}
 
 
 def _word(status: pd.Series) -> pd.Series:
@@ -87,9 +90,7 @@ def counts(plan: Plan, by_project: pd.Series) -> dict[str, int]:
     of_state = by.groupby("state")["rows"].sum()
     return {
         "rows": len(plan.rows),
-        "accept": int(planned.get("accept", 0)),
-        "reject": int(planned.get("reject", 0)),
-        "other": int(planned.drop(["accept", "reject"], errors="ignore").sum()),
+        **{word: int(planned.get(word, 0)) for word in spec.DECISIONS},
         **{name: int(of_state.get(name, 0)) for name in STATES[1:]},
         "projects": int(by["project_id"].nunique()),
         "images": int(plan.chunks["images"].sum()),
@@ -138,10 +139,14 @@ def curl(requests: Iterable[Mapping[str, Any]]) -> str:
     """Requests as lines for the shell; the token stays the caller's own variable."""
     return "\n".join(
         f"curl -X {r['method']} {shlex.quote(r['url'])} "
-        f'-H "X-Auth-Token: $OS_TOKEN" -H "Content-Type: application/json" '
-        f"-d {shlex.quote(json.dumps(r['body']))}"
+        f'-H "X-Auth-Token: $OS_TOKEN"{_sent(r["body"])}'
         for r in requests
     )
+
+
+def _sent(body: Mapping[str, Any] | None) -> str:
+    told = shlex.quote(json.dumps(body))
+    return "" if body is None else f' -H "Content-Type: application/json" -d {told}'
 
 
 def not_sent(rows: pd.DataFrame) -> pd.DataFrame:

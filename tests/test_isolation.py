@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import sharekit
 from sharekit import execution
 from sharekit.errors import Refused
-from sharekit.history import History, Piece
+from sharekit.history import History, Part, Piece, split_into
 from sharekit.isolation import Isolation
 from sharekit.ledger import Event
 from tests.conftest import FAST, World
@@ -46,8 +46,8 @@ class Desk:
     def note(self, kind: str, piece: Piece, **body: Any) -> None:
         self.history.apply(Event(0, "", kind, {"chunk": piece.chunk, **body}, "", ""))
 
-    def split(self, piece: Piece, into: list[tuple[str, list[str]]], why: str) -> None:
-        self.note("split", piece, into=into, why=why)
+    def split(self, piece: Piece, parts: Sequence[Part], why: str) -> None:
+        self.note("split", piece, **split_into(piece, parts), why=why)
 
     def fail(self, piece: Piece, code: str, reason: str) -> None:
         self.note("dropped", piece, code=code, reason=reason)

@@ -17,6 +17,7 @@ import yaml
 import sharekit
 from benchmarks import openstack as benchmark
 from sharekit.errors import SignInError, UsageError
+from sharekit.sides import wants
 from tests.conftest import FAST
 from tests.realcloud import Account, RealCloud, Unavailable, start
 
@@ -104,12 +105,16 @@ class Road:
         assert sharekit.verify(run.path, *paths).intact
         rows = pd.read_csv(paths[-1], dtype="str", keep_default_na=False)
         confirmed = rows[rows["outcome"] == "confirmed"]
-        changed = {share: state for share, state in after.items() if before.get(share) != state}
-        shares = zip(confirmed["image_id"], confirmed["project_id"], strict=True)
-        assert dict(zip(shares, confirmed["status"], strict=True)) == changed
+        every = before.keys() | after.keys()
+        changed = {share for share in every if before.get(share) != after.get(share)}
+        shares = list(zip(confirmed["image_id"], confirmed["project_id"], strict=True))
+        assert sorted(shares) == sorted(changed)
+        for share, act in zip(shares, confirmed["status"], strict=True):
+            assert wants(act, after.get(share, "absent"))
         already = rows[rows["outcome"] == "already"]
         for share in zip(already["image_id"], already["project_id"], strict=True):
-            assert before[share] == after[share]
+            # The other side of a share may have acted on it in the same run.
+            assert before.get(share) == after.get(share) or share in shares
         return rows
 
 
@@ -457,3 +462,33 @@ def test_an_audit_on_a_real_server(road: Road) -> None:
     assert shown == {key: state for key, state in before.items() if key[1] == reader.project_id}
     assert said.loc[shadow, "shared_at"].tolist() == ["2026-01-01T00:00:00Z"] * 2
     assert set(said.loc[shadow, "owner"]) == {far.project_id}
+
+
+def test_from_offer_to_withdrawal(openstack: RealCloud, tmp_path: Path) -> None:
+    """Shared, accepted, taken back, offered anew: each run's confirmed rows are what changed."""
+    cloud = openstack
+    owner, payments, web = cloud.account(), cloud.account(), cloud.account()
+    with cloud.connection(owner) as hers:
+        images = cloud.share(hers, 4)
+        (private,) = cloud.share(hers, 1)
+        hers.image.update_image(private, visibility="private")
+    p, w = payments.project_id, web.project_id
+
+    def run(name: str, shares: Shares) -> list[str]:
+        folder = tmp_path / name
+        folder.mkdir()
+        road = Road(cloud, folder, [owner, payments, web])
+        return road.submit(road.approved(shares))["outcome"].tolist()
+
+    pairs = [(image, project) for image in images for project in (p, w)]
+    offer = [(*pair, "share") for pair in pairs]
+    refused = [(private, p, "share"), (images[0], owner.project_id, "share")]
+    assert run("share", [*offer, *refused]) == ["confirmed"] * 8 + ["blocked"] * 2
+    taken = [(image, p, "accepted") for image in images[:3]] + [(images[3], p, "rejected")]
+    both = [*taken, (images[0], p, "share"), (images[1], w, "unshare")]
+    assert run("accept", both) == ["confirmed"] * 4 + ["already", "confirmed"]
+    back = [(*pair, "unshare") for pair in pairs]
+    told = ["confirmed"] * len(pairs)
+    told[pairs.index((images[1], w))] = "already"
+    assert run("unshare", back) == told
+    assert cloud.members(payments, web) == {}

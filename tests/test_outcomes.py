@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharekit import spec
+from sharekit.chunking import COMMON
 from sharekit.errors import LedgerError
 from sharekit.history import MOVES, History
 from sharekit.ledger import Event
 from sharekit.outcomes import settle, totals
-from sharekit.planning import COMMON
 
 P = "edc89b490d7d4392898e19b2deb34797"
 _STATES = st.sampled_from(["pending", "accepted", "rejected", "absent", ""])
@@ -79,11 +79,10 @@ def test_exactly_one_outcome(data: st.DataObject) -> None:
     bad = set(data.draw(st.lists(st.sampled_from(rows["image_id"].tolist()))))
     history = history_of(rows, roads, bad)
     seen = draw(_STATES)
-    observed = pd.DataFrame({"project_id": P, "image_id": rows["image_id"], "state": seen})
-    looks = pd.DataFrame(
-        {"project_id": P, "image_id": rows["image_id"], "before": draw(_STATES),
-         "outcome": draw(st.sampled_from(["", "already", "blocked"])), "code": "x", "reason": "y"}
-    )  # fmt: skip
+    known = pd.DataFrame({"project_id": P, "image_id": rows["image_id"], "side": "member"})
+    observed = known.assign(state=seen)
+    looked = draw(st.sampled_from(["", "already", "blocked"]))
+    looks = known.assign(before=draw(_STATES), outcome=looked, code="x", reason="y")
     blockers = pd.DataFrame({"rule": "missing", "message": "empty"}, index=rows.index)
     result = settle(rows, blockers, history, looks, observed)
     assert result.index.equals(rows.index)
@@ -125,10 +124,12 @@ _ONE = [
 def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
     """What was claimed and what was observed give the outcome that the table says."""
     rows = plan_rows(["planned"], ["accepted"])
-    seen = pd.DataFrame({"project_id": [P], "image_id": ["i0"], "state": [observed]})
+    seen = pd.DataFrame(
+        {"project_id": [P], "image_id": ["i0"], "side": "member", "state": [observed]}
+    )
     none = pd.DataFrame(
         {c: pd.Series(dtype="str")
-         for c in ("project_id", "image_id", "before", "outcome", "code", "reason")}
+         for c in ("project_id", "image_id", "side", "before", "outcome", "code", "reason")}
     )  # fmt: skip
     blockers = pd.DataFrame({"rule": [], "message": []}, dtype="str")
     result = settle(rows, blockers, history_of(rows, [road], set()), none, seen)

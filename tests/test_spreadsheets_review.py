@@ -123,7 +123,7 @@ def test_the_sheet_is_made_for_sorting_and_filtering(rows: pd.DataFrame, tmp_pat
     path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
     sheet = openpyxl.load_workbook(path)["Review"]
     (rule,) = sheet.data_validations.dataValidation
-    assert rule.formula1 == '"as planned,accept,reject,skip"'
+    assert rule.formula1 == '"as planned,accept,reject,share,unshare,skip"'
     assert str(rule.sqref) == f"B2:B{COUNT + 1}"
     assert sheet.auto_filter.ref == f"A1:O{COUNT + 1}"
     assert sheet.freeze_panes == "D2"

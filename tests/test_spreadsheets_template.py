@@ -43,7 +43,7 @@ def test_drop_downs_notes_and_text_columns(tmp_path: Path) -> None:
     sheet, notes, example, rules_sheet = book.worksheets
     rules = {str(rule.sqref): rule.formula1 for rule in sheet.data_validations.dataValidation}
     assert rules == {
-        "C2:C1048576": '"accepted,rejected"',
+        "C2:C1048576": '"accepted,rejected,share,unshare"',
         "E2:E1048576": '"true,false"',
     }
     assert sheet.freeze_panes == "A2"

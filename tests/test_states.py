@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from sharekit import spec
 from sharekit.errors import LedgerError
-from sharekit.history import ENDED, KINDS, MEANINGS, MOVES, History, Piece, children, cut
+from sharekit.history import ENDED, KINDS, MEANINGS, MOVES, History, Piece, cut, split_into
 from sharekit.ledger import Event
 from sharekit.outcomes import settle
 
@@ -63,8 +63,8 @@ class Walk(RuleBasedStateMachine):
             return {"code": "X", "reason": "because"}
         kept = data.draw(some) if piece.state == "unknown" else []
         rest = [image for image in piece.images if image not in kept]
-        return {"into": children(piece, cut(rest, data.draw(st.integers(1, 3)))) if rest else [],
-                "kept": kept, "why": "x"}  # fmt: skip
+        parts = cut(rest, data.draw(st.integers(1, 3))) if rest else []
+        return {**split_into(piece, parts), "kept": kept, "why": "x"}
 
     @precondition(lambda self: any((p.state, k) in MOVES for p in self.history.leaves()
                                    for k in KINDS))  # fmt: skip
@@ -129,14 +129,16 @@ class Walk(RuleBasedStateMachine):
     def settled(self, history: History) -> pd.DataFrame:
         """The rows' outcomes by the rule that the run uses."""
         rows = pd.DataFrame({"project_id": PROJECT, "image_id": self.images}, dtype="str")
-        rows = rows.assign(disposition="planned", before="pending").rename_axis("row_key")
+        rows = rows.assign(disposition="planned", before="pending", status="accepted").rename_axis(
+            "row_key"
+        )
         looks = pd.DataFrame(
-            {n: pd.Series(dtype="str") for n in ("project_id", "image_id", "before", "outcome",
-                                                 "code", "reason")}
+            {n: pd.Series(dtype="str") for n in ("project_id", "image_id", "side", "before",
+                                                 "outcome", "code", "reason")}
         )  # fmt: skip
         seen = pd.DataFrame(
             {"project_id": PROJECT, "image_id": list(self.observed),
-             "state": list(self.observed.values())}, dtype="str",
+             "side": "member", "state": list(self.observed.values())}, dtype="str",
         )  # fmt: skip
         blockers = pd.DataFrame({"rule": pd.Series(dtype="str"), "message": pd.Series(dtype="str")})
         return settle(rows, blockers, history, looks, seen)

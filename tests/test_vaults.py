@@ -81,7 +81,7 @@ class Place:
         (cloud,) = self.clouds().values()
         chunk = {"images": images, "project_id": P, "status": "accepted", "vault_id": vault_id}
         try:
-            cloud.change(cloud.batch_request(chunk), cloud.transport.token())
+            cloud.change(cloud.call_for(chunk, native=False), cloud.transport.token())
         except Refused as refusal:
             return refusal.code
         return ""

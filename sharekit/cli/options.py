@@ -23,7 +23,8 @@ def loading(command: Command) -> Command:
             click.option("--map", "maps", multiple=True, metavar="FIELD=HEADER",
                          help='Which header holds a field: --map image_id="Image UUID".'),
             click.option("--project", help="The project ID, where no column tells it."),
-            click.option("--status", help="accepted or rejected, where no column tells it."),
+            click.option("--status", help="accepted, rejected, share or unshare, where no column "
+                         "tells it."),
             click.option("--vault", help="The vault ID, where no column tells it."),
             click.option("--strict", is_flag=True, help="Warnings count as errors."),
             click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",

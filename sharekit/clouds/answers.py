@@ -32,6 +32,8 @@ _MORE: Final = {
     "name": NotRequired[str | None],
     "__whole_image": NotRequired[bool | str | None],
     "min_disk": NotRequired[Size | None],
+    "visibility": NotRequired[str | None],
+    "__system__cmkid": NotRequired[str | None],
 }
 #: One image, and one in a listing.
 Image = TypedDict("Image", _MORE)  # type: ignore[misc] # one key could not be a Python name
@@ -94,6 +96,7 @@ class Result(TypedDict):
     """What a job says of one image."""
 
     image_id: NotRequired[str]
+    project_id: NotRequired[str | None]
     status: NotRequired[str | None]
 
 

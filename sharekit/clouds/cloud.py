@@ -17,6 +17,7 @@ from .. import spec
 from ..errors import CloudError, Refused
 from . import answers
 from .answers import brief, fitting, name
+from .calls import Call, already_so, batch_call, native_calls
 from .transport import Reply, Transport
 
 #: No project is shared so many images; a listing that goes on is one that never ends.
@@ -29,6 +30,7 @@ class ImageShare:
 
     ``size`` is ``min_disk``: of a full-ECS image the system disk, without data disks, which no
     listing tells (IMS-guide). ``created_at`` is the image's; its :class:`Member` tells the share's.
+    ``key`` is the ID of the key it is encrypted with (IMS), ``""`` for none.
     """
 
     image_id: str
@@ -38,6 +40,8 @@ class ImageShare:
     whole_image: bool | None = None
     size: int = 0
     created_at: str = ""
+    visibility: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class JobState:
     """A job when it was looked at: ``done``, ``failed``, or neither while it runs.
 
     ``results`` maps image IDs to True (done) or False (failed); empty where the cloud names none.
+    ``pairs`` does so for each ``(image, project)`` that the cloud names together.
     """
 
     done: bool
@@ -89,6 +94,7 @@ class JobState:
     code: str = ""
     reason: str = ""
     results: Mapping[str, bool] = field(default_factory=dict)
+    pairs: Mapping[tuple[str, str], bool] = field(default_factory=dict)
 
 
 @dataclass
@@ -238,20 +244,21 @@ class Cloud:
         with self._known:
             self.api = "native"
 
-    def batch_request(self, chunk: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
-        """Return method, URL and body of the batch call for a chunk (IMS-members)."""
-        return batch_request(chunk, self.ims)
+    def call_for(self, chunk: Mapping[str, Any], *, native: bool) -> Call:
+        """Return the call for a chunk: in a batch, or natively for one of a single share."""
+        return next(native_calls(chunk, self.image)) if native else batch_call(chunk, self.ims)
 
-    def native_request(
-        self, image_id: str, chunk: Mapping[str, Any]
-    ) -> tuple[str, str, dict[str, Any]]:
-        """Return method, URL and body of the native call for one image (Glance)."""
-        return native_request(image_id, chunk, self.image)
-
-    def change(self, request: tuple[str, str, dict[str, Any]], token: str) -> Answer:
-        """Send one changing request, once, with a token; errors as :meth:`Transport.call`."""
-        method, url, body = request
-        reply: Reply = self.transport.call(method, url, body=body, token=token)
+    def change(self, call: Call, token: str) -> Answer:
+        """Send one changing call, once, with a token; errors as :meth:`Transport.call`."""
+        method, url, body = call
+        try:
+            reply: Reply = self.transport.call(method, url, body=body, token=token)
+        except Refused as refusal:
+            if not already_so(call, refusal.http):
+                raise
+            return Answer(
+                refusal.http, refusal.request_id, state=f"so already: {brief(str(refusal))}"
+            )
         told = fitting(reply.body, answers.Changed, url)
         return Answer(
             reply.http,
@@ -278,31 +285,6 @@ class Cloud:
         return state
 
 
-def batch_request(chunk: Mapping[str, Any], base: str) -> tuple[str, str, dict[str, Any]]:
-    """Return the one batch request for a chunk (IMS-members: all images share the rest).
-
-    >>> batch_request({"images": ["a"], "project_id": "p", "status": "rejected", "vault_id": ""},
-    ...               "https://ims.example")
-    ('PUT', 'https://ims.example/v1/cloudimages/members', {'images': ['a'], 'project_id': 'p', \
-'status': 'rejected'})
-    """
-    images = {"images": list(chunk["images"]), "project_id": chunk["project_id"]}
-    return "PUT", f"{base}/v1/cloudimages/members", images | _decision(chunk)
-
-
-def native_request(
-    image_id: str, chunk: Mapping[str, Any], base: str
-) -> tuple[str, str, dict[str, Any]]:
-    """Return the native request for one image of a chunk (Glance)."""
-    url = f"{base}/v2/images/{image_id}/members/{chunk['project_id']}"
-    return "PUT", url, _decision(chunk)
-
-
-def _decision(chunk: Mapping[str, Any]) -> dict[str, Any]:
-    vault = {"vault_id": chunk["vault_id"]} if chunk["vault_id"] else {}
-    return {"status": chunk["status"], **vault}
-
-
 def _following(base: str, link: str) -> str:
     """Return the address of the next page, which is where the token may go, or nowhere."""
     url = urljoin(f"{base}/", link.lstrip("/"))
@@ -324,6 +306,8 @@ def _share(image: Mapping[str, Any], state: str) -> ImageShare:
         whole_image=None if whole is None else str(whole).lower() == "true",
         size=int(image.get("min_disk") or 0),
         created_at=str(image.get("created_at") or ""),
+        visibility=name(image.get("visibility") or ""),
+        key=name(image.get("__system__cmkid") or ""),
     )
 
 
@@ -356,11 +340,14 @@ def _job(reply: Reply) -> JobState:
     body = fitting(reply.body, answers.Job, "the job's address")
     status = str(body["status"])
     entities = body.get("entities") or {}
-    results = {
-        str(r["image_id"]): str(r.get("status", "")).lower() not in spec.JOB_FAILED
-        for r in entities.get("results") or []
-        if "image_id" in r
-    }
+    results, pairs = {}, {}
+    for one in entities.get("results") or []:
+        if "image_id" in one:
+            image, project = str(one["image_id"]), str(one.get("project_id") or "")
+            good = str(one.get("status", "")).lower() not in spec.JOB_FAILED
+            results[image] = good
+            if project:
+                pairs[image, project] = good
     code = body.get("error_code") or entities.get("error_code") or ""
     reason = body.get("fail_reason") or entities.get("addition_error_msg") or ""
     return JobState(
@@ -370,4 +357,5 @@ def _job(reply: Reply) -> JobState:
         code=name(code),
         reason=brief(reason),
         results=results,
+        pairs=pairs,
     )

@@ -47,8 +47,8 @@ COLUMNS: Final = {
     "sheet": "its sheet; empty where the format has none",
     "row": "the row's number in that sheet, as Excel shows it; the first row is 1",
     "image_id": "the shared image, as it was sent",
-    "project_id": "the project that accepts or rejects it",
-    "status": "the decision after review: accepted or rejected",
+    "project_id": "the project that accepts or rejects it, or that its owner shares it with",
+    "status": "the decision after review: accepted or rejected; of an owner share or unshare",
     "vault_id": "the backup vault; needed to accept a full-ECS image made from a CBR backup",
     "outcome": "what became of the row, in one word",
     "code": "the cloud's error code, the HTTP status as HTTP404, or the rule that blocked the row",
@@ -65,7 +65,8 @@ COLUMNS: Final = {
 #: Column of Chunks -> what stands in it.
 CHUNK_COLUMNS: Final = {
     "chunk": "the request's number; 7.1 is a part of chunk 7, which was split",
-    "images": "how many images it carried",
+    "project_id": "the project that sent it: the one that decides, or the images' owner",
+    "images": "how many shares it carried: images, or where an owner shares images × projects",
     "api": "batch: many images in one call; native: one call for each image",
     "attempts": "how often it was sent; a passing fault is tried again",
     "state": "done, refused, split, unknown (no answer), running, sent or planned (not sent yet)",
@@ -89,10 +90,14 @@ STATES: Final = {
     "it by its ID. Rejecting does not take the access away: only the owner can withdraw a share",
     "pending": "the share was offered and not yet decided; the image is not in the list",
     "absent": "the cloud showed no share of this image with this project",
+    "share": "the owner offers the image to the project, which has yet to decide; if it has it "
+    "already, its decision stays as it is",
+    "unshare": "the owner takes the share back, and with it what the project has decided",
 }
 #: Word -> what it stands for.
 TERMS: Final = {
-    "chunk": "one request: images of one project, decision and vault that are sent together",
+    "chunk": "one request: images of one project, decision and vault that are sent together; of an "
+    "owner images that go to the same projects",
     "job": "the cloud's own record of a request, which it works on after answering",
     "fingerprint": "SHA-256 of the plan; an approval names it, and one changed byte voids it",
     "ledger": "the run's one file: every event, each holding the SHA-256 of the one before",

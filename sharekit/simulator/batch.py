@@ -8,6 +8,7 @@ from uuid import uuid4
 from sharekit import spec
 from sharekit.simulator.answers import Answer, AnswerError, ims_error, ok
 from sharekit.simulator.calls import Call
+from sharekit.simulator.seed import DEFAULT_KEY
 from sharekit.simulator.world import Job, LogEntry
 
 _UPDATE, _ADD, _REMOVE = (f"ims{verb}ImageMembersJob" for verb in ("Update", "Add", "Delete"))
@@ -51,7 +52,10 @@ def _as_owner(call: Call, kind: str, status: str) -> Answer:
     projects = body["projects"]
     if not _texts(projects) or not set(projects) <= call.world.projects.keys():
         raise ims_error(400, "IMG.0030", "The project does not exist.")
-    fault = next(filter(None, (_owner_fault(call, image) for image in body["images"])), None)
+    if call.chaos.strikes("flow"):
+        raise ims_error(400, "IMG.0060", "Too many tasks are running; try again later.")
+    new = projects if kind == _ADD else []
+    fault = next(filter(None, (_owner_fault(call, i, new) for i in body["images"])), None)
     return _start(call, kind, body["images"], projects, status, fault)
 
 
@@ -84,13 +88,22 @@ def _image_fault(call: Call, image_id: str, project_id: str) -> Fault | None:
     return None
 
 
-def _owner_fault(call: Call, image_id: str) -> Fault | None:
+def _owner_fault(call: Call, image_id: str, new: list[str]) -> Fault | None:
+    """Why an owner's image spoils a request; ``new`` are the projects it is to be shared with."""
     image = call.world.images.get(image_id)
     if image is None:
         return "IMG.0027", "The image does not exist."
-    if image.owner != call.caller.project_id:
-        return "IMG.0047", "Only the owner can share an image."
-    return None if image.visibility == "shared" else ("IMG.0076", "The image cannot be shared.")
+    most = spec.MOST_PROJECTS_FULL_ECS if image.whole_image else spec.MOST_PROJECTS
+    many = bool(new) and len({*new, *call.world.shares(image_id)}) > most
+    checks = (
+        (image.owner != call.caller.project_id, "IMG.0047", "Only the owner can share an image."),
+        (image.visibility != "shared", "IMG.0076", "The image cannot be shared."),
+        (new and image.key == DEFAULT_KEY, "IMG.0098", "It is encrypted with the default key."),
+        (image.owner in new, "IMG.0106", "An image cannot be shared with its owner."),
+        (many and image.whole_image, "IMG.0135", "Too many projects share the full-ECS image."),
+        (many, "IMG.0106", "Too many projects share the image."),
+    )
+    return next(((code, message) for bad, code, message in checks if bad), None)
 
 
 def _start(
@@ -113,6 +126,7 @@ def _start(
         entry=call.world.record(entry),
         doomed=_doom(call, images, fault),
         vault_id=vault_id,
+        unlucky=_unlucky(call, kind, images, projects),
         hang=call.chaos.strikes("job_hang"),
         lie=call.chaos.strikes("lie"),
         results_hidden=call.chaos.strikes("no_results"),
@@ -131,3 +145,11 @@ def _doom(call: Call, images: list[str], fault: Fault | None) -> dict[str, str]:
     if call.chaos.strikes("job_fail"):
         return dict.fromkeys(images, "IMG.0046")
     return {image: "IMG.0046" for image in images if call.chaos.strikes("job_partial")}
+
+
+def _unlucky(call: Call, kind: str, images: list[str], projects: list[str]) -> set[tuple[str, str]]:
+    """Shares that fail alone although their image does not: only owners have several of them."""
+    if kind == _UPDATE:
+        return set()
+    pairs = ((image, project) for image in images for project in projects)
+    return {pair for pair in pairs if call.chaos.strikes("job_partial")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
+from uuid import NAMESPACE_OID, uuid5
 
 from sharekit import spec
 from sharekit.simulator.answers import Answer, ok
@@ -109,6 +110,9 @@ def document(call: Call, image: Image) -> dict[str, Any]:
     }
     if image.whole_image and not call.world.settings.native_only:
         body["__whole_image"] = "true"
+    if image.key and not call.world.settings.native_only:
+        # The key's ID, which does not tell whether it is the default one.
+        body["__system__cmkid"] = str(uuid5(NAMESPACE_OID, image.key))
     return body
 
 

@@ -51,7 +51,7 @@ def _progress(job: Job) -> float:
 def _job(job: Job) -> dict[str, Any]:
     status = "INIT" if _progress(job) < _INIT else "RUNNING"
     if job.results is not None:
-        status = "FAIL" if job.doomed else "SUCCESS"
+        status = "FAIL" if job.failed else "SUCCESS"
     code = job.errors[0] if status == "FAIL" else None
     return {
         "status": status,

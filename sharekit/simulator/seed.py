@@ -13,6 +13,8 @@ from sharekit.errors import InputError
 
 VISIBILITIES = ("shared", "private", "public")
 ROLES = ("member", "reader")
+#: The key that every account has; what it encrypts cannot be shared.
+DEFAULT_KEY = "default"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Image:
-    """An image and its owner; sizes are ``size`` in bytes and ``min_disk`` in GiB."""
+    """An image and its owner; sizes are ``size`` in bytes and ``min_disk`` in GiB.
+
+    ``key`` names the key it is encrypted with: :data:`DEFAULT_KEY`, another, or ``""`` for none.
+    """
 
     id: str
     owner: str
@@ -63,6 +68,7 @@ class Image:
     size: int = 1_073_741_824
     min_disk: int = 40
     created_at: str = "2025-01-01T00:00:00Z"
+    key: str = ""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def operators() -> tuple[tuple[User, ...], tuple[Key, ...]]:
 def seed_from_workbook(path: str | Path) -> Seed:
     """Return a cloud in which every legal row of a workbook is a pending share.
 
+    Rows that share an image have their image, and nobody to share it with yet.
     Owners that the workbook does not name are invented; every vault it names is a server backup
     vault with room. Rows whose IDs are beyond repair are left out, so they are unknown there, too.
 
@@ -87,7 +88,9 @@ def seed_from_rows(rows: pd.DataFrame) -> Seed:
         )
         for image_id, owner, name in zip(images["image_id"], owners, images["name"], strict=True)
     )
-    pairs = table.drop_duplicates(["image_id", "project_id"])
+    # What is to be shared is not shared yet.
+    offered = table["status"].str.lower().map(spec.STATUS_WORDS) == spec.SHARE
+    pairs = table[~offered].drop_duplicates(["image_id", "project_id"])
     users, keys = operators()
     return Seed(
         projects=_projects([*consumers, *sorted({i.owner for i in made} - set(consumers))]),

@@ -81,7 +81,8 @@ class LogEntry:
 class Job:
     """An asynchronous job and its fate, which is decided when it is taken on.
 
-    ``doomed`` maps images that will fail to their error code; a job with ``lie`` changes nothing.
+    ``doomed`` maps images that will fail to their error code, ``unlucky`` are single shares that
+    will; a job with ``lie`` changes nothing.
     """
 
     id: str
@@ -94,12 +95,14 @@ class Job:
     entry: LogEntry
     doomed: dict[str, str] = field(default_factory=dict)
     vault_id: str = ""
+    unlucky: set[tuple[str, str]] = field(default_factory=set)
     lie: bool = False
     hang: bool = False
     results_hidden: bool = False
     begin: datetime = field(default_factory=utcnow)
     due: float = 0.0
     results: list[dict[str, str]] | None = None
+    failed: list[str] = field(default_factory=list)
 
     @property
     def end(self) -> datetime:
@@ -108,8 +111,8 @@ class Job:
 
     @property
     def errors(self) -> list[str]:
-        """The error codes of the images that failed, or will."""
-        return sorted(set(self.doomed.values()))
+        """The error codes of what failed."""
+        return sorted(set(self.failed))
 
 
 class World:
@@ -290,13 +293,12 @@ class World:
         for image_id in job.images:
             for project_id in job.projects:
                 before = self.changes[image_id, project_id]
-                done = image_id not in job.doomed and (
-                    job.lie or self._act(job, image_id, project_id)
-                )
+                lucky = image_id not in job.doomed and (image_id, project_id) not in job.unlucky
+                done = lucky and (job.lie or self._act(job, image_id, project_id))
                 job.entry.effective += self.changes[image_id, project_id] - before
                 if not done:
                     # A share withdrawn while the job was under way is found out only now.
-                    job.doomed.setdefault(image_id, "IMG.0144")
+                    job.failed.append(job.doomed.get(image_id, "IMG.0144" if lucky else "IMG.0046"))
                 word = "success" if done else "failed"
                 results.append({"image_id": image_id, "project_id": project_id, "status": word})
         job.results = results

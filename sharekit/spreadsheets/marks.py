@@ -112,7 +112,7 @@ def _odd(column: pa.ChunkedArray, field: str) -> _Odd:
     if field not in _TEXT_FIELDS:
         plain = ~np.asarray(pc.starts_with(column, "#"), dtype=bool)  # anything else is a text
     elif field == "status":
-        plain = np.asarray(pc.is_in(column, pa.array(["", *spec.STATUSES], TEXT)), dtype=bool)
+        plain = np.asarray(pc.is_in(column, pa.array(["", *spec.ACTS], TEXT)), dtype=bool)
     elif len(pc.unique(column.slice(0, _SAMPLE))) < _SAMPLE // _REPEATED:
         words = column.combine_chunks().dictionary_encode()
         plain = np.asarray(pc.match_substring_regex(words.dictionary, _PLAIN), dtype=bool)

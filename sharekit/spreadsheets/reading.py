@@ -175,7 +175,7 @@ def _check_arguments(
 #: What a default must be, in words.
 _KINDS: Final = {
     "project_id": "a project ID (32 hexadecimal digits)",
-    "status": "a decision (accepted or rejected)",
+    "status": "a decision (accepted or rejected; of an owner share or unshare)",
     "vault_id": "a vault ID (8-4-4-4-12 hexadecimal digits)",
     "whole_image": "yes or no",
 }

@@ -31,13 +31,12 @@ from .reading import load, read_grids
 from .saving import CUT, fitted, fitting, plain_text, save_new
 
 AS_PLANNED: Final = "as planned"
-_CHOICES: Final = (AS_PLANNED, "accept", "reject", "skip")
+_CHOICES: Final = (AS_PLANNED, *spec.DECISIONS, "skip")
+_DECIDED: Final = {act: word for word, act in spec.DECISIONS.items()}
 #: What people write -> the decision; "" leaves the row as planned.
 _WORDS: Final = (
     {"": "", "as planned": "", "planned": "", "as plan": "", "default": ""}
-    | {word: "accept" for word, status in spec.STATUS_WORDS.items() if status == "accepted"}
-    | {word: "reject" for word, status in spec.STATUS_WORDS.items() if status == "rejected"}
-    | {"accepted": "accept", "rejected": "reject"}
+    | {word: _DECIDED[act] for word, act in spec.STATUS_WORDS.items()}
     | dict.fromkeys(("skip", "skipped", "leave", "leave out", "ignore", "hold", "later"), "skip")
 )
 #: Column -> width; the facts follow the three columns that a reviewer works with.
@@ -81,6 +80,7 @@ _ROWS: Final = 1_048_575
 _NOTES: Final = (
     "Choose a decision in the column of that name; 'as planned' leaves the row as it is.",
     "accept and reject change the decision; skip leaves the share untouched.",
+    "share and unshare are for rows in which the owner of an image shares it.",
     "Sorting, filtering and deleting rows is safe: each decision belongs to its key.",
     "A deleted row stays as planned. Change no key and no ID: such a sheet is refused.",
 )

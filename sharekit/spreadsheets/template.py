@@ -53,7 +53,7 @@ _COLUMNS: Final = (
         "project_id",
         36,
         "always",
-        "The project that accepts or rejects, so your own.",
+        "The project that accepts or rejects, so your own; or the one you share with.",
         "32 hexadecimal digits, no dashes.",
         "edc89b490d7d4392898e19b2deb34797",
     ),
@@ -62,9 +62,9 @@ _COLUMNS: Final = (
         12,
         "always",
         "The decision.",
-        "accepted or rejected.",
+        "accepted or rejected; of the image's owner share or unshare.",
         "accepted",
-        spec.STATUSES,
+        spec.ACTS,
     ),
     _Column(
         "vault_id",
@@ -89,7 +89,7 @@ _COLUMNS: Final = (
         "owner",
         36,
         "no",
-        "The project that shares the image.",
+        "The project that shares the image; to share, the cloud is asked where it is empty.",
         "32 hexadecimal digits, no dashes.",
         "5a1f0e2bd3c84c7e9f60718293a4b5c6",
     ),
@@ -187,6 +187,7 @@ def _fill_notes(sheet: Worksheet) -> None:
         "The columns are formatted as text: otherwise IDs made of digits would lose some of them.",
         "Paste values only (Ctrl+Shift+V), so that the text format stays.",
         "Rejected images leave the image list; servers can still be created from them.",
+        "share and unshare are for the owner of an image; the project is whom it is shared with.",
         "Further columns of your own are welcome and are kept in every report.",
     ):
         sheet.append([line])

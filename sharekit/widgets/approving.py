@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as ui
 
+from .. import spec
 from ..display import visible
 from . import markup
 from .live import Live
@@ -54,7 +55,7 @@ class Approving:
             return f"<h3>Approved</h3>{markup.note(told, 'good')}{names}{mark}"
         if not counts["images"]:
             return markup.note("The plan sends nothing, so there is nothing to approve.")
-        other = f", {counts['other']:,} otherwise" if counts["other"] else ""
+        other = "".join(f", {counts[n]:,} to {n}" for n in spec.SHARING if counts[n])
         return (
             f"<h3>Approve exactly this plan</h3>{self._needed(stage)}{names}"
             f"<p>{markup.many(counts['images'], 'image')} in "

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets as ui
 
+from .. import spec
 from ..display import plain
 from ..rules import RULES
 from ..selection import Query
@@ -16,7 +17,7 @@ from .live import Live
 from .markup import many
 from .parts import Owner, button, choice, guarded, row, text
 
-_DECISIONS = [("any", ""), ("accept", "accept"), ("reject", "reject"), ("skip", "skip")]
+_DECISIONS = [("any", ""), *((word, word) for word in (*spec.DECISIONS, "skip"))]
 _STATES = [
     ("any", ""),
     *((s, s) for s in ("planned", "already", "blocked", "duplicate", "skipped")),

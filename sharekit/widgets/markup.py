@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import pandas as pd
 
+from .. import spec
 from ..display import visible
 from ..execution import Progress
 from ..planning import Plan
@@ -22,9 +23,15 @@ _BARS: Final = 8
 _SENT: Final = 20
 #: How a bar's parts follow each other.
 _ORDER: Final = (
-    "accept", "confirmed", "already", "reject", "claimed", "failed", "contradicted", "blocked",
+    "accept", "share", "confirmed", "already", "reject", "unshare", "claimed", "failed",
+    "contradicted", "blocked",
     "unknown", "pending", "skip", "duplicate",
 )  # fmt: skip
+#: What becomes of the images of a chunk.
+_IMAGES: Final = {
+    "accepted": "images to be accepted", "rejected": "images to be rejected",
+    "share": "shares to be offered by the owner", "unshare": "shares to be taken back",
+}  # fmt: skip
 #: Why rows are not sent, where no check says it.
 _WHY: Final = {
     "already": "the cloud shows the wanted state already",
@@ -73,7 +80,7 @@ def head(review: Review, *, full: bool) -> str:
     numbers = [
         ("rows", counts["rows"], ""), ("to accept", counts["accept"], "good"),
         ("to reject", counts["reject"], "bad"),
-        *((("otherwise", counts["other"], "calm"),) if counts["other"] else ()),
+        *((f"to {word}", counts[word], "calm") for word in spec.SHARING if counts[word]),
         ("left out", counts["skipped"], ""),
         ("blocked", counts["blocked"], "warn"), ("already so", counts["already"], "calm"),
         ("duplicates", counts["duplicate"], ""), ("projects", counts["projects"], ""),
@@ -164,9 +171,7 @@ def _chunk(review: Review, chunk: int) -> str:
     if chunks.empty:
         return note("Nothing would be sent.")
     facts, made = chunks.loc[chunk], review.requests(chunk)
-    text = "\n\n".join(
-        f"{r['method']} {r['url']}\n{json.dumps(r['body'], indent=2)}" for r in made[:_SENT]
-    )
+    text = "\n\n".join(f"{r['method']} {r['url']}{_body(r)}" for r in made[:_SENT])
     more = f"\n\n… and {len(made) - _SENT:,} more calls" if len(made) > _SENT else ""
     last, images = len(chunks), int(chunks["images"].to_numpy()[chunk - 1])
 
@@ -180,7 +185,8 @@ def _chunk(review: Review, chunk: int) -> str:
         '<div class="sk-pager" role="group" aria-label="Chunks">'
         f"{button('First', 1)}{button('Previous', chunk - 1)}{button('Next', chunk + 1)}"
         f"{button('Last', last)}<span data-rest tabindex='-1'>chunk {chunk:,} of {last:,}: "
-        f"{images:,} images to be {visible(facts['status'])}, {many(len(made), 'call')}"
+        f"{images:,} {visible(_IMAGES[str(facts['status'])])}, "
+        f"{many(len(made), 'call')}"
         f'</span></div><pre tabindex="0" aria-label="Requests of this chunk">'
         f"{visible_lines(text)}{more}</pre>"
         '<details id="sk-curl"><summary>As curl</summary>'
@@ -189,6 +195,10 @@ def _chunk(review: Review, chunk: int) -> str:
         f"{visible_lines(review.curl(chunk))}</pre>"
         '<button data-copy="sk-curl-text" data-id="copy">Copy</button></details>'
     )
+
+
+def _body(request: Mapping[str, Any]) -> str:
+    return f"\n{json.dumps(request['body'], indent=2)}" if request["body"] else ""
 
 
 def _rest(rest: pd.DataFrame) -> str:
@@ -302,6 +312,7 @@ def still(review: Review) -> str:
         f"{counts[name]:,} {word}"
         for name, word in (
             ("rows", "rows"), ("accept", "to accept"), ("reject", "to reject"),
+            *((name, f"to {name}") for name in spec.SHARING if counts[name]),
             ("skipped", "left out"), ("blocked", "blocked"), ("already", "already so"),
             ("duplicate", "duplicates"),
         )

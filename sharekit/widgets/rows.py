@@ -6,19 +6,22 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from .. import spec
 from ..display import visible
 from ..selection import Page, Query
-from ..standing import STATUS, WORD
+from ..standing import WORD
 from .markup import cut, pager, project_of, visible_lines
 
 #: Characters of a value that a row opened in full shows.
 _LONG: Final = 1_000
 _DECISIONS: Final = (
     ("", "as planned"),
-    ("accept", "accept"),
-    ("reject", "reject"),
-    ("skip", "skip"),
+    *((word, word) for word in (*spec.DECISIONS, "skip")),
 )
+_AFTER: Final = {
+    "accept": "accepted", "reject": "rejected", "share": "shared", "unshare": "not shared",
+    "skip": "left as it is",
+}  # fmt: skip
 _HEADS: Final = (
     ("wanted", "Decision"), ("name", "Image"), ("before", "In the cloud"), ("state", "Row"),
     ("findings", "Findings, reason"), ("project_id", "Project, owner"),
@@ -87,11 +90,14 @@ def _line(line: Mapping[Any, Any], key: int, on: bool, is_open: bool, off: str) 
 
 
 def _decision(line: Mapping[Any, Any], key: int, label: str, off: str) -> str:
-    asked = cut(WORD.get(str(line["asked"]), str(line["asked"])), 20) or "nothing"
+    asked = WORD.get(str(line["asked"])) or cut(str(line["asked"]), 20) or "nothing"
+    owner = asked in spec.SHARING
+    side = [word for word, act in spec.DECISIONS.items() if (act in spec.SHARING) == owner]
     options = "".join(
         f'<option value="{value}" {"selected" if line["decision"] == value else ""}>'
         f"{word if value else f'planned: {asked}'}</option>"
         for value, word in _DECISIONS
+        if value in ("", "skip", *side, line["decision"])
     )
     return (
         f'<select data-do="decide" data-key="{key}" data-id="list-{key}" '
@@ -103,7 +109,7 @@ def _becomes(line: Mapping[Any, Any]) -> str:
     before, wanted = cut(line["before"] or "not known"), str(line["wanted"])
     if line["state"] not in ("planned", "skipped"):
         return before
-    after = "left as it is" if wanted == "skip" else cut(STATUS.get(wanted, wanted)) or "?"
+    after = _AFTER.get(wanted, "?")
     return (
         f'<span class="sk-was">{before}</span> <span class="sk-becomes {visible(wanted)}">'
         f"→ {after}</span>"
@@ -149,8 +155,9 @@ def _list(values: Mapping[str, object]) -> str:
 
 
 def _request(request: Mapping[str, Any], image: str) -> str:
-    body = dict(request["body"])
+    body = dict(request["body"] or {})
     if len(body.get("images", ())) > 1:
         body["images"] = [image, f"… {len(body['images']) - 1} more in chunk {request['chunk']}"]
-    text = f"{request['method']} {request['url']}\n{json.dumps(body, indent=1, ensure_ascii=False)}"
+    text = f"{request['method']} {request['url']}"
+    text += f"\n{json.dumps(body, indent=1, ensure_ascii=False)}" if body else ""
     return f'<pre tabindex="0" aria-label="Request">{visible_lines(text)}</pre>'

@@ -1,0 +1,62 @@
+"""Chunks as the calls that change the cloud: method, URL and body, in batches or one by one.
+
+A chunk of the member's side has ``images``, ``project_id``, ``status`` and ``vault_id``; one of the
+owner's side has ``projects`` as well, and ``project_id`` is the owner that sends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .. import spec
+
+#: Method, URL and body (None: without one).
+Call = tuple[str, str, dict[str, Any] | None]
+
+
+def batch_call(chunk: Mapping[str, Any], base: str) -> Call:
+    """Return the one batch call for a chunk (IMS-members, IMS-sharing).
+
+    >>> batch_call({"images": ["a"], "project_id": "p", "status": "rejected", "vault_id": ""},
+    ...            "https://ims.example")
+    ('PUT', 'https://ims.example/v1/cloudimages/members', {'images': ['a'], 'project_id': 'p', \
+'status': 'rejected'})
+    >>> batch_call({"images": ["a", "b"], "projects": ["q"], "status": "unshare"}, "")
+    ('DELETE', '/v1/cloudimages/members', {'images': ['a', 'b'], 'projects': ['q']})
+    """
+    url, images = f"{base}/v1/cloudimages/members", list(chunk["images"])
+    if chunk["status"] in spec.SHARING:
+        body = {"images": images, "projects": list(chunk["projects"])}
+        return "POST" if chunk["status"] == spec.SHARE else "DELETE", url, body
+    return "PUT", url, {"images": images, "project_id": chunk["project_id"]} | _decision(chunk)
+
+
+def native_calls(chunk: Mapping[str, Any], base: str) -> Iterator[Call]:
+    """Yield the native calls for a chunk, one for each share (Glance).
+
+    >>> list(native_calls({"images": ["a"], "projects": ["q"], "status": "share"}, ""))
+    [('POST', '/v2/images/a/members', {'member': 'q'})]
+    """
+    for image in chunk["images"]:
+        url = f"{base}/v2/images/{image}/members"
+        if chunk["status"] == spec.SHARE:
+            yield from (("POST", url, {"member": project}) for project in chunk["projects"])
+        elif chunk["status"] == spec.UNSHARE:
+            yield from (("DELETE", f"{url}/{project}", None) for project in chunk["projects"])
+        else:
+            yield "PUT", f"{url}/{chunk['project_id']}", _decision(chunk)
+
+
+def already_so(call: Call, http: int) -> bool:
+    """Whether a refusal of a native call says that there was nothing to change any more.
+
+    Glance answers 409 to sharing with a member, and 404 to withdrawing from none (observed).
+    """
+    batch = call[1].endswith("/v1/cloudimages/members")
+    return not batch and (call[0], http) in (("POST", 409), ("DELETE", 404))
+
+
+def _decision(chunk: Mapping[str, Any]) -> dict[str, Any]:
+    vault = {"vault_id": chunk["vault_id"]} if chunk["vault_id"] else {}
+    return {"status": chunk["status"], **vault}
