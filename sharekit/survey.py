@@ -120,17 +120,18 @@ def take(
     """
     at = now()
     pairs = asked.drop_duplicates(["project_id", "image_id"])
-    wanted = {
-        str(project): dict(zip(group["image_id"], group["status"], strict=True))
-        for project, group in pairs[pairs["project_id"].isin(list(clouds))].groupby("project_id")
-    }
     with ThreadPoolExecutor(_READERS) as pool:
         run = _Reading(pool, progress)
-        found = _found(run, clouds, wanted)
-        times = _times(run, clouds, wanted, found)
+        known = _signed_in(run, clouds)
+        wanted = {
+            str(project): dict(zip(group["image_id"], group["status"], strict=True))
+            for project, group in pairs[pairs["project_id"].isin(list(known))].groupby("project_id")
+        }
+        found = _found(run, known, wanted)
+        times = _times(run, known, wanted, found)
         mine = _Reading(pool, progress, dict(run.failed))
-        images = _owned(mine, clouds, pairs, found) if owned else {}
-        members = _members(mine, clouds, images)
+        images = _owned(mine, known, pairs, found) if owned else {}
+        members = _members(mine, known, images)
     lines = [
         _share_line(project, share, times.get((project, share.image_id)), looked)
         for project, shares in found.items()
@@ -154,11 +155,11 @@ def take(
         _frame(
             [
                 (
-                    *(c.project_id, c.name, c.region, c.api, c.account),
-                    *_why(run.failed.get(c.project_id)),
-                    *(_why(mine.failed.get(c.project_id)) if owned else ("not asked", "")),
+                    *_identity(project, known.get(project)),
+                    *_why(run.failed.get(project)),
+                    *(_why(mine.failed.get(project)) if owned else ("not asked", "")),
                 )
-                for c in clouds.values()
+                for project in clouds
             ],
             _PROJECTS,
         ),
@@ -193,9 +194,16 @@ class _Reading:
 
 
 Found = dict[str, dict[str, tuple[ImageShare, str]]]
+Known = dict[str, Cloud]
 
 
-def _found(run: _Reading, clouds: Clouds, wanted: dict[str, dict[str, str]]) -> Found:
+def _signed_in(run: _Reading, clouds: Clouds) -> Known:
+    """The projects that can be signed in to; an account may offer some that cannot."""
+    work = [(project, partial(clouds.__getitem__, project)) for project in clouds]
+    return {cloud.project_id: cloud for cloud in run.each("signing in", work)}
+
+
+def _found(run: _Reading, clouds: Known, wanted: dict[str, dict[str, str]]) -> Found:
     for _ in run.each("signing in", ((p, c.resolve_api) for p, c in clouds.items())):
         pass
     work = [
@@ -224,7 +232,7 @@ def _found(run: _Reading, clouds: Clouds, wanted: dict[str, dict[str, str]]) -> 
 
 
 def _times(
-    run: _Reading, clouds: Clouds, wanted: dict[str, dict[str, str]], found: Found
+    run: _Reading, clouds: Known, wanted: dict[str, dict[str, str]], found: Found
 ) -> dict[tuple[str, str], Member]:
     """When shares were made and decided, of those somebody will ask about."""
     work = []
@@ -242,7 +250,7 @@ def _times(
 
 
 def _owned(
-    run: _Reading, clouds: Clouds, pairs: pd.DataFrame, found: Found
+    run: _Reading, clouds: Known, pairs: pd.DataFrame, found: Found
 ) -> dict[str, dict[str, ImageShare]]:
     images: dict[str, dict[str, ImageShare]] = {}
     work = [(project, partial(_own, cloud)) for project, cloud in clouds.items()]
@@ -251,10 +259,13 @@ def _owned(
     # What the named owner does not list may be private, or hidden: then it is asked for alone.
     asked: dict[str, list[str]] = {}
     named = pairs[pairs["owner"].isin(list(images))]
-    for project, image, owner in named[["project_id", "image_id", "owner"]].itertuples(index=False):
-        seen = found.get(project, {}).get(image)
-        if image not in images[owner] and (seen is None or seen[0].state == spec.ABSENT):
-            asked.setdefault(owner, []).append(image)
+    shown = [(project, i) for project, of in found.items()
+             for i, (share, _) in of.items() if share.state != spec.ABSENT]  # fmt: skip
+    listed = [(owner, i) for owner, own in images.items() for i in own]
+    for columns, known in ((["project_id", "image_id"], shown), (["owner", "image_id"], listed)):
+        named = named[~pd.MultiIndex.from_frame(named[columns]).isin(known)]
+    for image, owner in named[["image_id", "owner"]].itertuples(index=False):
+        asked.setdefault(owner, []).append(image)
     single = [
         (owner, partial(_single, clouds[owner], image))
         for owner, ids in asked.items()
@@ -267,7 +278,7 @@ def _owned(
 
 
 def _members(
-    run: _Reading, clouds: Clouds, images: dict[str, dict[str, ImageShare]]
+    run: _Reading, clouds: Known, images: dict[str, dict[str, ImageShare]]
 ) -> dict[tuple[str, str], list[Member]]:
     work = [
         (project, partial(_members_of, clouds[project], image))
@@ -315,6 +326,12 @@ def _share_line(
 
 def _image_line(project: str, image: ImageShare) -> tuple[str, ...]:
     return project, image.image_id, image.name, image.created_at
+
+
+def _identity(project: str, cloud: Cloud | None) -> tuple[str, ...]:
+    if cloud is None:
+        return project, project, "", "", ""
+    return project, cloud.name, cloud.region, cloud.api, cloud.account
 
 
 def _why(error: CloudError | None) -> tuple[str, str]:

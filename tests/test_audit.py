@@ -18,6 +18,8 @@ import yaml
 
 import sharekit
 from sharekit import auditing, drift, spec, survey
+from sharekit.clouds import Cloud, Clouds
+from sharekit.errors import SignInError
 from sharekit.simulator import Image, Project, Seed, Share, Simulator, User
 from tests import test_cli
 from tests.conftest import World
@@ -158,6 +160,24 @@ def test_every_row_and_every_share_has_its_one_line(place: Place) -> None:
     assert found.unread["reason"].all()
     assert found.drift == sum(found.counts[name] for name in drift.DRIFT) > 0
     assert not found.good
+
+
+def test_a_project_that_cannot_be_signed_in_to(place: Place) -> None:
+    """Of an account's projects all are read; one that refuses the sign-in is said, and ends no
+    audit of the others."""  # noqa: D205, D209
+    known = place.clouds("project-0")
+
+    def refuse() -> Cloud:
+        raise SignInError("project-c: no role there.")
+
+    clouds = Clouds(dict(known), {LOST: refuse})
+    found = sharekit.audit(place.inventory(), clouds)
+    assert found.unread[["project_id", "what", "reason"]].to_numpy().tolist() == [
+        [LOST, "shares", "project-c: no role there."]
+    ]
+    there = found.rows[found.rows["project_id"] == LOST]
+    assert set(there["code"]) == {"SignInError"}
+    assert found.counts["agrees"] == 3
 
 
 def test_an_audit_only_reads(place: Place) -> None:
