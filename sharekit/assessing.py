@@ -70,6 +70,10 @@ def _recorded(
     rows = rows.join(_looked_up(rows, view))
     rows["name"] = rows["name"].where(rows["name"] != "", rows["named"])
     rows = rows.rename(columns={"state": "observed"})
+    # Where the project shows nothing, its owner's list of members tells that there is no share.
+    unseen = (rows["observed"] == "") & rows["image_id"].isin(seen.owned["image_id"])
+    unseen &= rows["project_id"].str.fullmatch(spec.PROJECT)
+    rows.loc[unseen, ["observed", "seen_by"]] = [spec.ABSENT, "owner"]
     rows["result"] = _results(findings, rows, seen)
     rows["code"], rows["reason"] = _codes(findings, rows, seen, before)
     rows.loc[rows["result"].isin(["unread", "faulty"]), "observed"] = rows["observed"].where(
@@ -99,14 +103,15 @@ def _results(findings: Findings, rows: pd.DataFrame, seen: Survey) -> pd.Series:
     state, shared = rows["observed"], rows["observed"].isin(spec.MEMBER_STATES)
     told = _told_apart(findings)
     faulty = rows.index.isin(told.index)
+    absent = rows["project_id"].isin(seen.read) | (state == spec.ABSENT)
     chosen = np.select(
         [
             faulty,
             rows["carried_by"] != "",
-            as_wanted(rows["status"], state) & (shared | rows["project_id"].isin(seen.read)),
-            shared & (state == spec.PENDING),
+            as_wanted(rows["status"], state) & (shared | absent),
+            shared & (state == spec.PENDING) & (rows["status"] != spec.UNSHARE),
             shared,
-            rows["project_id"].isin(seen.read),
+            absent,
         ],
         ["faulty", "duplicate", "agrees", "undecided", "differs", "absent"],
         "unread",

@@ -180,6 +180,23 @@ def test_a_project_that_cannot_be_signed_in_to(place: Place) -> None:
     assert found.counts["agrees"] == 3
 
 
+def test_what_an_owner_records(place: Place) -> None:
+    """`share` agrees with any decision of the project, `unshare` with no share; seen by the owner
+    alone, too."""  # noqa: D205, D209
+    place.write([
+        (image(22), FAR, "share"), (image(22), LOST, "share"), (image(14), LOST, "unshare"),
+        (image(11), LOST, "unshare"), (image(11), FAR, "accepted"),
+    ])  # fmt: skip
+    found = sharekit.audit(place.inventory(), place.clouds("project-0", "project-b"))
+    rows = found.rows[found.rows["row"] > 0]
+    said = rows[["result", "code", "observed", "seen_by"]].apply(tuple, axis=1).tolist()
+    assert said == [
+        ("agrees", "", "rejected", "owner"), ("absent", "owner-keeps", "absent", "owner"),
+        ("differs", "", "accepted", "owner"), ("agrees", "", "absent", "owner"),
+        ("absent", "owner-keeps", "absent", "owner"),
+    ]  # fmt: skip
+
+
 def test_an_audit_only_reads(place: Place) -> None:
     """Besides signing in, the server sees nothing but GETs, and no share has changed."""
     before = place.cloud.state()["members"]
@@ -394,7 +411,7 @@ def test_what_changed_since_an_earlier_audit(place: Place) -> None:
         ("newly-shared", image(10), ME): ("absent", "pending"),
         ("newly-shared", image(11), LOST): ("", "pending"),
         ("gone", image(1), ME): ("accepted", "absent"),
-        ("gone", image(14), LOST): ("accepted", ""),
+        ("gone", image(14), LOST): ("accepted", "absent"),
         ("decided", image(4), ME): ("pending", "accepted"),
         ("decided-otherwise", image(2), ME): ("rejected", "accepted"),
         ("now-agrees", image(21), ME): ("accepted", "accepted"),
