@@ -137,9 +137,10 @@ class Review(View):
     ) -> int:
         """Decide on every row that a query finds and that nobody has decided yet.
 
-        ``overwrite`` includes the rows that were decided explicitly; without it they stay.
+        ``overwrite`` includes the rows that were decided explicitly; without it they stay. Rows
+        that are for the other side of a share (see :meth:`other_side`) always stay.
         """
-        places = self.find(query)
+        places = np.setdiff1d(self.find(query), self.other_side(query, decision))
         if not overwrite:
             places = places[(self.frame["decision"].take(places) == "").to_numpy()]
         return self.decide(places.tolist(), decision, reason=reason) if len(places) else 0

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import approval, reviewing, standing
+from . import approval, reviewing, spec, standing
 from .ledger import Ledger
 from .planning import Plan, load_from
 from .run import Run, status
 from .selection import Page, Places, Query, cut, select
+from .sides import by_owner
 
 
 class View:
@@ -138,6 +139,18 @@ class View:
         if self._found is None or self._found[0] != query:
             self._found = (query, select(self.frame, query))
         return self._found[1]
+
+    def other_side(self, query: Query, decision: str) -> Places:
+        """Those of the rows that a query finds for which a decision is not theirs to take.
+
+        An owner shares and takes back, the project it is shared with accepts and rejects.
+        """
+        places = self.find(query)
+        if decision not in spec.DECISIONS:
+            return places[:0]
+        asked = self.frame["asked"].take(places)
+        owners = spec.DECISIONS[decision] in spec.SHARING
+        return places[(asked.isin(spec.ACTS) & (by_owner(asked) != owners)).to_numpy()]
 
     def row(self, key: int) -> dict[str, Any]:
         """All about one row: ``facts``, ``input`` (original columns), ``findings``, ``request``."""

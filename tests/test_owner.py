@@ -28,6 +28,7 @@ from sharekit.errors import Refused
 from sharekit.history import History, Part, Piece, split_into
 from sharekit.isolation import Isolation
 from sharekit.ledger import Event
+from sharekit.selection import Query
 from sharekit.sides import wants
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY
@@ -444,3 +445,17 @@ def test_decisions_stay_on_their_side(road: Callable[..., Road]) -> None:
     assert made.rows["disposition"].tolist() == ["skipped", "blocked", "already", "planned"]
     assert found(made.findings) == {(1, "wrong-side"), (2, "already")}
     assert review.counts["share"] == 1
+
+
+def test_all_shown_leaves_the_other_side_alone(road: Callable[..., Road]) -> None:
+    """Accepting all that is shown decides on the projects' rows, and on none of the owners'."""
+    r = road()
+    path = r.folder / "shares.csv"
+    sheet = [(MINE[1], A, "share"), (MINE[0], B, "rejected"), (MINE[2], B, "unshare")]
+    pd.DataFrame(sheet, columns=["image_id", "project_id", "status"]).to_csv(path, index=False)
+    findings = sharekit.check(sharekit.read_inventory(path), r.clouds)
+    review = sharekit.review(sharekit.plan(findings, r.folder / "run.ledger"), r.clouds)
+    assert review.other_side(Query(), "accept").tolist() == [0, 2]
+    assert review.other_side(Query(), "skip").tolist() == []
+    assert review.decide_shown(Query(), "accept", reason="because") == 1
+    assert review.frame["decision"].tolist() == ["", "accept", ""]

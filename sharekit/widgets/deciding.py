@@ -237,13 +237,15 @@ class Deciding:
 
     def _decide_shown(self, decision: str, *, overwrite: bool) -> None:
         reason = self._reason_for(decision)
+        others = len(self.review.other_side(self.query, decision))
         count = self.review.decide_shown(self.query, decision, reason=reason, overwrite=overwrite)
-        self._done(count, decision)
+        left = f" {many(others, 'row')} of the other side of a share stay as they are."
+        self._done(count, decision, left if others else "")
 
-    def _done(self, count: int, decision: str) -> None:
+    def _done(self, count: int, decision: str, also: str = "") -> None:
         self.panel.update()
         self.panel.say(
-            f"{many(count, 'row')}: {decision or 'as planned'}. Written into the ledger."
+            f"{many(count, 'row')}: {decision or 'as planned'}. Written into the ledger.{also}"
         )
 
     def _undo(self) -> None:
