@@ -101,7 +101,10 @@ def approve(
     if not name:
         raise ApprovalError("An approval needs the reviewer's name.")
     if len(given) < SHORTEST:
-        raise ApprovalError(f"Give at least {SHORTEST} digits of the fingerprint.")
+        raise ApprovalError(
+            f"Nothing is approved: name at least {SHORTEST} digits of the plan's fingerprint, "
+            "once you have looked at it."
+        )
     with Ledger.open(path, write=True) as book:
         current = load_from(book)
         if not current.fingerprint.startswith(given):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -14,6 +15,10 @@ from nbclient.exceptions import CellExecutionError
 import sharekit
 from sharekit import auditing
 from sharekit.ledger import Ledger
+from sharekit.planning import load as load_plan
+from sharekit.simulator.faults import Faults
+
+from .conftest import World
 
 ROOT = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(ROOT.glob("*.ipynb"))
@@ -46,13 +51,24 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def run(name: str, work: Path) -> list[str]:
-    """Run every cell of a notebook; returns what it shows as HTML."""
+def opened(name: str, work: Path, **parameters: str) -> NotebookClient:
+    """A notebook, with parameters where papermill puts them: in a cell after the one tagged so."""
     book = nbformat.read(ROOT / name, as_version=4)
-    NotebookClient(book, timeout=120, resources={"metadata": {"path": str(work)}}).execute()
+    if parameters:
+        tags = [cell.metadata.get("tags", []) for cell in book.cells]
+        given = "\n".join(f"{key} = {value!r}" for key, value in parameters.items())
+        at = next(i for i, tag in enumerate(tags) if "parameters" in tag)
+        book.cells.insert(at + 1, nbformat.v4.new_code_cell(given))
+    return NotebookClient(book, timeout=120, resources={"metadata": {"path": str(work)}})
+
+
+def run(name: str, work: Path, **parameters: str) -> list[str]:
+    """Run every cell of a notebook; returns what it shows as HTML."""
+    client = opened(name, work, **parameters)
+    client.execute()
     return [
         output.data.get("text/html", "")
-        for cell in book.cells
+        for cell in client.nb.cells
         for output in cell.get("outputs", [])
         if output.output_type in ("execute_result", "display_data")
     ]
@@ -106,3 +122,36 @@ def test_compliance_audit(work: Path) -> None:
     assert len(changes) == 3
     assert (work / "inventory.xlsx").is_file()
     assert sum("<table" in html for html in shown) >= 4
+
+
+@pytest.mark.slow
+def test_on_a_cloud_of_ones_own(world: Callable[..., World], work: Path) -> None:
+    """With only the parameters changed every notebook works on a cloud that it did not start: the
+    first stops at the gate until a fingerprint is named, then sends; the last offers the retry."""  # noqa: D205, D209
+    scene = world(rows=40)
+    (scene.folder / "clouds.yaml").rename(work / "mine.yaml")
+    (work / "clouds.yaml").write_text("clouds: {another: {}}")
+    own = {"shares": str(scene.shares), "config_file": "mine.yaml", "ledger": "bulk.ledger"}
+    client = opened("01-first-run.ipynb", work, **own)
+    with client.setup_kernel():
+        cells = client.nb.cells
+        gate = next(i for i, cell in enumerate(cells) if "sharekit.approve(" in cell.source)
+        for at, cell in enumerate(cells[:gate]):
+            client.execute_cell(cell, at)
+        with pytest.raises(CellExecutionError, match="Nothing is approved"):
+            client.execute_cell(cells[gate], gate)
+        assert not scene.changed_shares()
+        mark = load_plan(work / "bulk.ledger").fingerprint[:12]
+        given = nbformat.v4.new_code_cell(f"fingerprint = {mark!r}")
+        scene.cloud.set_faults(Faults.parse("job_partial=0.3"))
+        for at, cell in enumerate([given, *cells[gate:]]):
+            client.execute_cell(cell, at)
+    assert scene.changed_shares()
+    audits = {"shares": str(scene.shares), "config_file": "mine.yaml"}
+    run("03-compliance-audit.ipynb", work, **audits)
+    once = sharekit.status(work / "bulk.ledger").counts["failed"]
+    assert once
+    run("04-after-the-run.ipynb", work, config_file="mine.yaml")
+    assert load_plan(work / "again.ledger").counts["planned"] == once
+    assert (work / "clouds.yaml").read_text() == "clouds: {another: {}}"
+    assert not (work / "simulator.yaml").exists()
