@@ -24,6 +24,10 @@ _INVISIBLE = r"[\x{ad}\x{200b}-\x{200e}\x{2060}\x{feff}]"
 _DASHES = r"[\x{2010}-\x{2015}\x{2212}\x{fe63}\x{ff0d}]"
 _QUOTES = r"^(=\"|urn:uuid:|[{(\[<\"'`\x{201c}\x{2018}])+|[})\]>\"'`\x{201d}\x{2019}]+$"
 _SCIENTIFIC = r"[+-]?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"
+#: A spreadsheet's number has 15 digits, a program's up to 17; no real ID ends in so many zeros.
+_LOST = r"[1-9][0-9]{0,16}0{15,}"
+#: So many digits has an ID without its dashes.
+_DIGITS: Final = 32
 _UNDASHED = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
 
 #: What names a share.
@@ -183,14 +187,17 @@ def matches(values: pd.Series, pattern: str) -> pd.Series:
 
 def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     grammar = spec.GRAMMAR[field]
-    strange = ~matches(raw, grammar) & (raw != "")
+    strange = (~matches(raw, grammar) | raw.str.endswith("0" * 15)) & (raw != "")
     odd = raw[strange]
     if odd.empty:
         return raw, []
     steps = _steps(odd, field)
     fixed = steps[-1][1]
-    legal = matches(fixed, grammar)
-    shaped = ~legal & matches(fixed, spec.VAULT_SHAPE) if field == "vault_id" else ~(legal | True)
+    undashed = steps[-2][1]
+    lost = matches(undashed, _LOST) & (undashed.str.len() == _DIGITS)
+    legal = matches(fixed, grammar) & ~lost
+    shaped = ~legal & ~lost & (field == "vault_id")
+    shaped &= matches(fixed, spec.VAULT_SHAPE)
     usable, found, before = legal | shaped, [], odd
     for rule, after in steps:
         found.append(Found(rule, keys_of((after != before) & usable), field))
@@ -198,7 +205,8 @@ def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     damaged = ~usable & matches(odd, _SCIENTIFIC)
     blank = ~usable & (fixed == "")
     found.append(Found("scientific-number", keys_of(damaged), field))
-    found.append(Found(FORMAT_RULE[field], keys_of(~usable & ~damaged & ~blank), field))
+    found.append(Found("digits-lost", keys_of(lost), field))
+    found.append(Found(FORMAT_RULE[field], keys_of(~usable & ~damaged & ~lost & ~blank), field))
     found.append(Found("vault-id-not-hex", keys_of(shaped), field))
     return _replaced(raw, strange, fixed.where(usable, odd).where(~blank, "")), found
 

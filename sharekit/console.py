@@ -166,8 +166,11 @@ def show_findings(findings: Findings, limit: int = 20) -> None:
         rules.add_row(_styled(severity, _STYLE[severity]), rule, f"{number:,}", escape(what))
     console.print(rules)
     errors = frame[frame["severity"] == "error"]
-    for line in errors.head(limit).astype("str").to_dict("records"):
-        cell = line["cell"] or "row " + line["row"]
+    # A sheet that was left out is one line among thousands; it must not go unseen.
+    unread = frame[frame["rule"] == "sheet-unread"].head(limit)
+    said = pd.concat([unread[unread["severity"] != "error"], errors.head(limit)])
+    for line in said.astype("str").to_dict("records"):
+        cell = line["cell"] or ("row " + line["row"] if line["row"] != "0" else "")
         where = " ".join(filter(None, (line["file"], line["sheet"], cell)))
         value = f" {plain(line['value'])[:60]!r}" if line["value"] else ""
         console.print(

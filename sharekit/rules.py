@@ -44,6 +44,7 @@ _TABLE = (
     ("direction-mark", "error", "cell", "an invisible mark in the ID turns the order around in which it is shown", "Copy the ID anew from the cloud; it is never guessed."),
     ("number-cell", "error", "cell", "the cell holds a number, and only text keeps every digit", "Format the column as text and enter the value anew."),
     ("scientific-number", "error", "cell", "a number in scientific notation: Excel has damaged the ID", "Format the column as text and paste the ID anew."),
+    ("digits-lost", "error", "cell", "only the first digits are the ID's, and zeros stand for the rest: a spreadsheet has damaged the ID", "Format the column as text and paste the ID anew."),
     ("date-cell", "error", "cell", "the cell holds a date", "Format the column as text and enter the value anew."),
     ("boolean-cell", "error", "cell", "the cell holds TRUE or FALSE", "Format the column as text and enter the value anew."),
     ("error-cell", "error", "cell", "the cell holds a spreadsheet error", "Repair the formula, or paste the value as text."),
@@ -66,6 +67,8 @@ _TABLE = (
     ("default-used", "info", "cell", "the column is missing; the given default stands for it", ""),
     ("default-unused", "warning", "cell", "the sheet has a column for {field}, so the given default was not used", "Leave out the default, or set the column aside with --map {field}=."),
     ("sheet-without-header", "info", "cell", "no header row was found, so the sheet was not read", "Name the columns with a mapping if it holds shares."),
+    ("sheet-unread", "warning", "cell", "no header row was found in the first 50 rows, so the sheet was not read, though it holds what looks like shares", "Move its header into the first rows, or name the columns with a mapping; delete the sheet if it holds no shares."),
+    ("rows-above-header", "error", "cell", "shares seem to stand above the header row, where nothing is read", "Move the header above all rows (sorting may have taken it along), or delete what stands above it."),
     # rows together
     ("duplicate", "warning", "rows", "the same share and decision as another row, which carries it", "Delete one of the rows."),
     ("conflict", "error", "rows", "the same share is decided otherwise in another row", "Keep the row that is right."),

@@ -8,7 +8,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
@@ -253,6 +253,7 @@ def test_every_finding_has_its_columns(world: Callable[..., World]) -> None:
 _NOISE = ["", " ", "\u00a0", "\u200b", "\t", '"']
 
 
+@settings(deadline=None)
 @given(
     st.uuids(), st.sampled_from([*_NOISE, "{"]), st.sampled_from([*_NOISE, "}"]),
     st.booleans(), st.booleans(),
@@ -292,3 +293,14 @@ def test_a_damaged_cell_is_never_mended(tmp_path: Path) -> None:
     assert findings.rows["disposition"].tolist() == ["blocked", "blocked"]
     assert findings.rows["image_id"].tolist() == ["12345678901234569054409354903552", A]
     assert findings.frame["rule"].tolist() == ["number-cell", "boolean-cell"]
+
+
+@pytest.mark.parametrize("digits", ["910232007847646", "91023200784764612", "1"])
+def test_an_id_padded_with_zeros_is_damaged(tmp_path: Path, digits: str) -> None:
+    """Digits that a spreadsheet lost and filled up with zeros are no ID, in any column of IDs."""
+    lost = digits.ljust(32, "0")
+    findings = sheet(tmp_path, [f' ="{lost}"', lost, "accepted", lost])
+    assert rules(findings) == [("digits-lost", cell) for cell in ("A3", "B3", "D3")]
+    assert findings.rows["disposition"].tolist() == ["blocked"]
+    real = "9102320078476461" + "0" * 12 + "1234"
+    assert rules(sheet(tmp_path, [A, real, "accepted"])) == []

@@ -16,10 +16,13 @@ import pandas as pd
 import pytest
 import xlsxwriter
 import xlwt
+from click.testing import CliRunner
 from odf.opendocument import OpenDocumentSpreadsheet, load
 from odf.table import Table, TableRow
 
+import sharekit
 from sharekit import spec
+from sharekit.cli import cli
 from sharekit.errors import InputError, SpreadsheetError, UsageError
 from sharekit.spreadsheets import Inventory, read_inventory
 from tests.workbooks import (
@@ -616,3 +619,52 @@ def test_an_empty_result_that_was_saved_is_a_blank(tmp_path: Path) -> None:
     inventory = read_inventory(repacked(path, saved))
     assert inventory.rows["vault_id"].tolist() == [""]
     assert inventory.marks.empty
+
+
+def test_shares_above_the_header_block_their_sheet(tmp_path: Path) -> None:
+    """A list that was sorted with its header is no clean list of the rest: cells are named."""
+    third = OTHER.replace("0", "1")
+    rows = [["Shares"], ROW, [f' {{"{OTHER.upper()}"}}', PROJECT, "rejected"]]
+    rows += [["1.2E+31", PROJECT, "accepted"], HEADER, [third, PROJECT, "accepted"]]
+    for path in (by_csv(tmp_path / "a.csv", rows), by_openpyxl(tmp_path / "a.xlsx", rows)):
+        findings = sharekit.check(read_inventory(path))
+        line = findings.frame.iloc[0]
+        assert line[["rule", "severity", "value"]].tolist() == [
+            "rows-above-header", "error", "A2, A3, A4",
+        ]  # fmt: skip
+        assert findings.rows["disposition"].tolist() == ["blocked"]
+    title = [["Run", "17"], ["Project", PROJECT], HEADER, [third, PROJECT, "accepted"]]
+    assert sharekit.check(read_inventory(by_csv(tmp_path / "b.csv", title))).frame.empty
+
+
+def test_a_sheet_left_out_with_shares_is_a_warning(tmp_path: Path) -> None:
+    """Beside a good sheet, one without header is named if it holds an ID or a header too deep."""
+    book = book_of(
+        tmp_path / "a.xlsx",
+        Good=[HEADER, ROW],
+        Prose=[["nothing"], [f"see {IMAGE} above"]],
+        Projects=[["Project ID", "Name"], [PROJECT, "one"]],
+        Bare=[["x"], [None, IMAGE.replace("-", "")]],
+        Deep=[*[["text"]] * 60, HEADER, ["…"]],
+    )
+    marks = read_inventory(book).marks
+    assert marks[["rule", "value"]].values.tolist() == [
+        ["sheet-without-header", "Prose"],
+        ["sheet-without-header", "Projects"],
+        ["sheet-unread", "Bare B2"],
+        ["sheet-unread", "Deep A61"],
+    ]
+    shown = CliRunner().invoke(cli, ["check", str(book)])
+    assert "Bare B2" in shown.output
+    assert "Deep A61" in shown.output
+
+
+def test_a_header_too_deep_is_told_with_its_cell(tmp_path: Path) -> None:
+    """That only the first rows are searched is said, with a mapping and without."""
+    path = by_csv(tmp_path / "a.csv", [*[["text"]] * 60, HEADER, ROW])
+    for columns in ({}, {"image_id": "image_id"}):
+        with pytest.raises(SpreadsheetError, match=r"in A61, but only the first 50 rows"):
+            read_inventory(path, columns=columns)
+    path = by_csv(tmp_path / "b.csv", [["text"]] * 60)
+    with pytest.raises(SpreadsheetError, match="in the first 50 rows"):
+        read_inventory(path)

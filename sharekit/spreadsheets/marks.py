@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .. import spec
+from . import strays
 from .formats import shown
 from .grid import TEXT
 from .lookalikes import TYPED, disguised, turned
@@ -78,8 +79,10 @@ def _frame(
 
 def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
     if not part.source.header_row:
-        yield "sheet-without-header", "", part.source.sheet
+        yield _without_header(part)
         return
+    if above := strays.above(part.grid, part.source.header_row, part.fields):
+        yield "rows-above-header", "image_id", above
     if part.grid.encoding and not part.grid.encoding.startswith("utf"):
         yield "encoding-guessed", "", part.grid.encoding
     if part.source.hidden:
@@ -94,6 +97,12 @@ def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
         yield "default-used", field, value
     for field in part.unused:
         yield "default-unused", field, ""
+
+
+def _without_header(part: Part) -> tuple[str, str, str]:
+    spot = strays.deeper(part.grid) or strays.unread(part.grid)
+    name = part.source.sheet
+    return ("sheet-unread", "", f"{name} {spot}") if spot else ("sheet-without-header", "", name)
 
 
 @dataclass(frozen=True)

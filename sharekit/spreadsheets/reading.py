@@ -28,6 +28,7 @@ from .limits import Limits
 from .loading import read_bytes
 from .marks import marks_of
 from .part import Part, make_part
+from .strays import deeper
 
 #: First bytes -> what it is, for files that people give by mistake.
 _FOREIGN: Final = (
@@ -237,15 +238,25 @@ def _no_header(parts: Sequence[Part], mapped: str) -> SpreadsheetError:
     rows = ([cell for cell in row if cell.strip()] for row in part.grid.head(SEARCHED_ROWS))
     seen = next((row for row in rows if row), ["only blanks"])
     where = f" (sheet {part.grid.sheet})" if part.grid.sheet else ""
+    deep = next(((p, spot) for p in filled if (spot := deeper(p.grid, mapped))), None)
+    if deep:
+        within = f" (sheet {deep[0].grid.sheet})" if deep[0].grid.sheet else ""
+        return SpreadsheetError(
+            f"{file}{within}: the header seems to be in {deep[1]}, but only the first "
+            f"{SEARCHED_ROWS} rows are searched for it; delete rows above it, so that it stands "
+            "higher."
+        )
     if mapped:
         return SpreadsheetError(
-            f"{file}{where} has no column {mapped!r} to map image_id to: its first row reads "
-            f"{_listed(seen)}. Give the header as it stands there."
+            f"{file}{where} has no column {mapped!r} to map image_id to in its first "
+            f"{SEARCHED_ROWS} rows, the first of which reads {_listed(seen)}. "
+            "Give the header as it stands there."
         )
     alone = part.grid.format == "csv" and len(part.grid.cells) == 1
     hint = " If its columns have an odd separator, name it in a first line such as sep=:" * alone
     return SpreadsheetError(
-        f"{file}{where} has no header row with an image ID: its first row reads {_listed(seen)}. "
+        f"{file}{where} has no header row with an image ID in the first {SEARCHED_ROWS} rows; its "
+        f"first row reads {_listed(seen)}. "
         "Expected are headers such as image_id, project_id and status; say otherwise with "
         f'--map image_id="Your header".{hint}'
     )
