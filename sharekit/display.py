@@ -68,4 +68,9 @@ def table(frame: pd.DataFrame, *, title: str, limit: int = 20) -> str:
     more = f"<p>… and {len(frame) - limit:,} more.</p>" if len(frame) > limit else ""
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     # No colours: a table without any follows the notebook's theme, light or dark.
-    return f"<p><b>{visible(title)}</b></p><table>{body}</table>{more}"
+    return inert(f"<p><b>{visible(title)}</b></p><table>{body}</table>{more}")
+
+
+def inert(markup: str) -> str:
+    """Keep Jupyter from typesetting what stands between two dollar signs."""
+    return f'<div class="mathjax_ignore tex2jax_ignore">{markup}</div>'

@@ -17,7 +17,7 @@ from .approval import approvals_of
 from .auditing import Audit
 from .checks import COLUMNS
 from .combining import chained, combined
-from .display import visible
+from .display import inert, visible
 from .errors import UsageError
 from .history import Piece
 from .ledger import Event, Ledger
@@ -64,7 +64,7 @@ class Reports(list[Path]):
 
     def _repr_html_(self) -> str:
         lines = "".join(f"<li>{_link(path)}</li>" for path in self)
-        return f"<p><b>Reports</b></p><ul>{lines}</ul>"
+        return inert(f"<p><b>Reports</b></p><ul>{lines}</ul>")
 
 
 def _link(path: Path) -> str:

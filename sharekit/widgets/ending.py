@@ -95,13 +95,15 @@ def _line(line: Mapping[Any, Any]) -> str:
         for name, word in (("before", "was"), ("claimed", "job says"), ("observed", "shows"))
         if line[name]
     ]
-    code = f"<b>{visible(line['code'])}</b> " if line["code"] else ""
+    told = str(line["code"])
+    # A reason of the cloud's own often begins with its code.
+    code = f"<b>{visible(told)}</b> " if told and not line["reason"].startswith(told) else ""
     chunk = f"chunk {visible(line['last_chunk'])}" if line["last_chunk"] else ""
     place = ", ".join(filter(None, (line["file"], line["sheet"], f"row {line['row']}")))
     return (
         f'<tr><td>{cut(line["name"], 80) or "(no name)"}<span class="sk-id">'
-        f"{cut(line['image_id'], 60)}</span></td><td>{visible(line['status'])}</td>"
-        f"<td>{'<br>'.join(seen)}</td><td>{code}{cut(line['reason'], 300)}</td>"
+        f'{cut(line["image_id"], 60)}</span></td><td class="sk-nowrap">{visible(line["status"])}'
+        f"</td><td>{'<br>'.join(seen)}</td><td>{code}{cut(line['reason'], 300)}</td>"
         f'<td>{project_of(line["project_id"])}</td><td>{cut(place, 80)}<span class="sk-id">{chunk}'
         "</span></td></tr>"
     )

@@ -29,8 +29,8 @@ _ORDER: Final = (
 )  # fmt: skip
 #: What becomes of the images of a chunk.
 _IMAGES: Final = {
-    "accepted": "images to be accepted", "rejected": "images to be rejected",
-    "share": "shares to be offered by the owner", "unshare": "shares to be taken back",
+    "accepted": ("image", "accepted"), "rejected": ("image", "rejected"),
+    "share": ("share", "offered by the owner"), "unshare": ("share", "taken back"),
 }  # fmt: skip
 #: Why rows are not sent, where no check says it.
 _WHY: Final = {
@@ -100,10 +100,10 @@ def warnings(review: Review) -> str:
     if review.plan.findings.snapshot is None:
         lines.append(note("No cloud was asked, so nobody knows whether these images are there."))
     if blocked := review.counts["blocked"]:
-        lines.append(note(f"{blocked:,} rows are blocked by a check and would not be sent."))
+        lines.append(note(f"{many(blocked, 'row')} blocked by a check, which would not be sent."))
     found = review.plan.findings.count("warning")
     if found:
-        lines.append(note(f"{found:,} warnings: filter by finding to see them.", "calm"))
+        lines.append(note(f"{many(found, 'warning')}: filter by finding to look closer.", "calm"))
     return "".join(lines)
 
 
@@ -173,6 +173,7 @@ def _chunk(review: Review, chunk: int) -> str:
     facts, made = chunks.loc[chunk], review.requests(chunk)
     text = "\n\n".join(f"{r['method']} {r['url']}{_body(r)}" for r in made[:_SENT])
     more = f"\n\n… and {len(made) - _SENT:,} more calls" if len(made) > _SENT else ""
+    what, becomes = _IMAGES[str(facts["status"])]
     last, images = len(chunks), int(chunks["images"].to_numpy()[chunk - 1])
 
     def button(word: str, to: int) -> str:
@@ -185,7 +186,7 @@ def _chunk(review: Review, chunk: int) -> str:
         '<div class="sk-pager" role="group" aria-label="Chunks">'
         f"{button('First', 1)}{button('Previous', chunk - 1)}{button('Next', chunk + 1)}"
         f"{button('Last', last)}<span data-rest tabindex='-1'>chunk {chunk:,} of {last:,}: "
-        f"{images:,} {visible(_IMAGES[str(facts['status'])])}, "
+        f"{many(images, what)} to be {becomes}, "
         f"{many(len(made), 'call')}"
         f'</span></div><pre tabindex="0" aria-label="Requests of this chunk">'
         f"{visible_lines(text)}{more}</pre>"

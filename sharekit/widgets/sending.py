@@ -77,7 +77,7 @@ class Sending:
 
     def _words(self, stage: str, failed: str, *, other: bool) -> str:
         if failed:
-            return markup.note(f"{failed} What was sent is in the ledger.", "bad")
+            return markup.note(f"{failed.rstrip('.')}. What was sent is in the ledger.", "bad")
         if other:
             return markup.note("Another program is sending this run now.", "calm")
         return {
