@@ -95,9 +95,9 @@ def _rules() -> str:
         "Rows take the room in their order. A vault found too small is too small; one that is\n"
         "not may be all the same, and the cloud then answers IMG.0182.\n\n"
         "An HTTP status without such a code: 401 signs in again; 403 stops the project;\n"
-        "408, 429 and 5xx are tried again with backoff; 404 on the batch call means that the\n"
-        "cloud lacks it, so images go one by one; any other 4xx is split until the bad image\n"
-        "stands alone.\n"
+        "408 and 5xx are tried again with backoff; 429 is waited for like flow control;\n"
+        "404 on the batch call means that the cloud lacks it, so images go one by one;\n"
+        "any other 4xx is split until the bad image stands alone.\n"
     )
 
 

@@ -61,12 +61,13 @@ class RunBar:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[failed]} failed, {task.fields[flying]} in flight"),
+            TextColumn("{task.fields[slowed]}", style=_OPEN, markup=False),
             TextColumn("left:"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("looking", total=None, failed=0, flying=0)
+        self._task = self._bar.add_task("looking", total=None, failed=0, flying=0, slowed="")
 
     def __enter__(self) -> RunBar:
         self._bar.start()
@@ -79,14 +80,15 @@ class RunBar:
         """Show where the run is."""
         self._bar.update(
             self._task, description=now.phase, total=now.total, completed=now.done,
-            failed=now.failed, flying=now.in_flight,
+            failed=now.failed, flying=now.in_flight, slowed=now.slowed,
         )  # fmt: skip
         if self._bar.disable and monotonic() - self._said > _EVERY:
             self._said = monotonic()
             left = "" if now.left is None else f", about {now.left:.0f} s left"
+            slowed = f"; {now.slowed}" if now.slowed else ""
             say(
                 f"{now.phase}: {now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
-                f"{now.in_flight} requests in flight{left}"
+                f"{now.in_flight} requests in flight{left}{slowed}"
             )
 
 

@@ -42,7 +42,8 @@ _LATE = 2
 class Progress:
     """How far a run is: counts are images, times are seconds (``left`` None while unknown).
 
-    ``failures`` are the latest ones of this call, oldest first; ``in_flight`` counts requests.
+    ``failures`` are the latest ones of this call, oldest first; ``in_flight`` counts requests;
+    ``slowed`` says how far and why fewer of them go at once than allowed ("": they do not).
     """
 
     phase: str
@@ -53,6 +54,7 @@ class Progress:
     elapsed: float
     left: float | None
     failures: tuple[Failure, ...] = ()
+    slowed: str = ""
 
 
 def submit(
@@ -266,6 +268,7 @@ class _Submission:
             if not todo or (attempt and self._stopping()):
                 break
             self._rest(self.settings.settle * attempt)
+            self.proof.concurrency = self.sender.at_once()
             self.proof.read(todo, self._tick)
         self._count()
 
@@ -314,6 +317,7 @@ class _Submission:
             Progress(
                 "paused" if paused and not flying else self.phase, self.total, done,
                 self.sender.failed, flying, elapsed, left, self.sender.latest_failures(),
+                self.sender.slowed(),
             )
         )  # fmt: skip
 

@@ -96,7 +96,7 @@ class Proof:
     def _as_member(self, project: str, wanted: dict[str, str]) -> list[_Line]:
         self.counted["read"] += 1
         try:
-            with ThreadPoolExecutor(len(spec.MEMBER_STATES)) as pool:
+            with ThreadPoolExecutor(min(self.concurrency, len(spec.MEMBER_STATES))) as pool:
                 seen = look_back(self.clouds, project, wanted, pool)
             return [(project, share.image_id, MEMBER, share.state) for share in seen]
         except Refused as refusal:

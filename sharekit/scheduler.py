@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 
 Step = Callable[[], None]
-#: So many open steps for each worker before nothing new is begun.
+#: So many open steps for each step that may be done at once before nothing new is begun.
 _OPEN = 16
 
 
@@ -19,14 +19,18 @@ class Scheduler:
     """Runs steps on ``workers`` threads, each not before its time.
 
     What waits for its turn is begun first, so that jobs run meanwhile; but once many steps with a
-    time (a job to look at, a request to repeat) are open, they go first. A step may :meth:`add`
-    further steps. After :meth:`stop`, steps under way are ended, the rest is dropped; while
-    :meth:`hold` is on, nothing new is begun, but what has a time is still followed. The first
-    exception in a step stops everything and comes out of :meth:`run`.
+    time (a job to look at, a request to repeat) are open, nothing new is begun. A step may
+    :meth:`add` further steps. ``limit`` is how many are done at once: all workers at first, half as
+    many whenever a step says :meth:`ease`, and slowly more again with each :meth:`quicken`. After
+    :meth:`stop`, steps under way are ended, the rest is dropped; while :meth:`hold` is on, nothing
+    new is begun, but what has a time is still followed. The first exception in a step stops
+    everything and comes out of :meth:`run`.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, limit: float | None = None) -> None:
         self.workers = workers
+        self.limit: float = workers if limit is None else limit
+        self._eased = 0.0
         self.in_flight = 0
         self.stopped = threading.Event()
         self.held = False
@@ -58,6 +62,22 @@ class Scheduler:
         if on != self.held:
             with self._changed:
                 self.held = on
+                self._changed.notify_all()
+
+    def ease(self, since: float) -> None:
+        """Do less at once: what began ``since`` then met a service that has too much to do.
+
+        What began before the last time says nothing new.
+        """
+        with self._changed:
+            if since >= self._eased:
+                self.limit, self._eased = max(1.0, self.limit / 2), monotonic()
+
+    def quicken(self) -> None:
+        """Do a little more at once: all went well."""
+        if self.limit < self.workers:
+            with self._changed:
+                self.limit = min(float(self.workers), self.limit + 1 / self.limit)
                 self._changed.notify_all()
 
     def run(self, tick: Callable[[], None], every: float = 0.1) -> None:
@@ -96,8 +116,8 @@ class Scheduler:
         left = bool(self._timed or self._waiting)
         return self.in_flight > 0 or (left and not self.stopped.is_set())
 
-    def _timed_first(self) -> bool:
-        return self.held or not self._waiting or len(self._timed) > _OPEN * self.workers
+    def _crowded(self) -> bool:
+        return self.held or len(self._timed) > _OPEN * self.limit
 
     def _work(self) -> None:
         while (step := self._next()) is not None:
@@ -115,10 +135,14 @@ class Scheduler:
         with self._changed:
             while not self.stopped.is_set():
                 wait = self._timed[0][0] - monotonic() if self._timed else None
-                if wait is not None and wait <= 0 and self._timed_first():
+                if self.in_flight >= int(self.limit):
+                    self._changed.wait()
+                    continue
+                new = bool(self._waiting) and not self._crowded()
+                if wait is not None and wait <= 0 and not new:
                     self.in_flight += 1
                     return heapq.heappop(self._timed)[2]
-                if self._waiting and not self.held:
+                if new:
                     self.in_flight += 1
                     return self._waiting.popleft()
                 if wait is None and self.in_flight == 0 and not self._waiting:

@@ -30,6 +30,8 @@ from .spec import Remedy
 LATEST = 100
 #: Seconds after which a repeated request looks again whether the run is still held.
 _HELD = 0.1
+#: An answer or a job that takes this share of its time is slow; statuses of a service that is busy.
+_SLOW, _BUSY = 1 / 3, frozenset({429, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Sender:
         self._dead_vaults: dict[tuple[str, str], Refused] = {}
         self._lock = threading.RLock()
         self._breaker = Breaker(settings.outage)
+        self._busy = ""
         self._isolation = Isolation(
             history, self._begin, self._split,
             self._fail, self._lock,
@@ -68,7 +71,8 @@ class Sender:
 
     def run(self, tick: Callable[[], None], chunks: Collection[str] | None = None) -> None:
         """Send every planned piece, or some, and follow every running job to its end."""
-        held, self.scheduler = self.scheduler.held, Scheduler(self.settings.concurrency)
+        held, limit = self.scheduler.held, self.scheduler.limit
+        self.scheduler = Scheduler(self.settings.concurrency, limit)
         self.scheduler.hold(on=held)
         for piece in self.history.in_state("planned"):
             if chunks is None or piece.chunk in chunks:
@@ -87,6 +91,23 @@ class Sender:
         """The latest failures, oldest first."""
         with self._lock:
             return tuple(self.failures)
+
+    def at_once(self) -> int:
+        """How many requests go at once at present."""
+        return int(self.scheduler.limit)
+
+    def slowed(self) -> str:
+        """Why fewer requests than allowed go at once, in words; "" while they do not."""
+        now, most = self.at_once(), self.settings.concurrency
+        return f"slowed down to {now} of {most} at once: {self._busy}" if now < most else ""
+
+    def _ease(self, since: float, why: str) -> None:
+        self._busy = why
+        self.scheduler.ease(since)
+
+    def _ease_if_busy(self, error: NoAnswer | Refused, since: float) -> None:
+        if isinstance(error, Refused) and (error.http in _BUSY or error.code == spec.FLOW_CONTROL):
+            self._ease(since, f"the cloud is busy ({error.code})")
 
     def note(self, kind: str, piece: Piece, **body: Any) -> None:
         """Write an event about a piece, then follow it."""
@@ -126,7 +147,7 @@ class Sender:
             method=request[0], url=request[1], body=request[2],
         )  # fmt: skip
         try:
-            answer = cloud.change(request, token)
+            answer = self._change(cloud, request, token)
         except NoAnswer as silence:
             self._unanswered(piece, silence, tries, since)
         except Refused as refusal:
@@ -140,6 +161,22 @@ class Sender:
                 self._refused(piece, cloud, refusal, tries, since)
         else:
             self._answered(piece, answer)
+
+    def _change(self, cloud: Cloud, request: tuple[str, str, Any], token: str) -> Answer:
+        """Send a request, and learn from its answer how many may go at once."""
+        began, patient = monotonic(), cloud.transport.timeout[1] * _SLOW
+        try:
+            answer = cloud.change(request, token)
+        except Refused as refusal:
+            self._ease_if_busy(refusal, began)
+            raise
+        finally:
+            slow = monotonic() - began > patient
+            if slow:
+                self._ease(began, f"an answer took longer than {patient:.3g} s")
+        if not slow and not answer.job_id:
+            self.scheduler.quicken()
+        return answer
 
     def _answered(self, piece: Piece, answer: Answer) -> None:
         self._breaker.good()
@@ -195,9 +232,12 @@ class Sender:
             return
         waiting = action is Remedy.WAIT and monotonic() - since < self.settings.patience
         retrying = action is Remedy.RETRY and tries + 1 < self.settings.attempts
-        if waiting or retrying:
+        if waiting or retrying or action is Remedy.WAIT:
             self.note("again", piece, **_facts(refusal))
-            self._later(piece, tries + 1, since, refusal.retry_after)
+            if waiting or retrying:
+                self._later(piece, tries + 1, since, refusal.retry_after)
+            else:
+                self._stop(f"the cloud has been busy for {self.settings.patience:g} s: {refusal}")
             return
         self.note("refused", piece, **_facts(refusal))
         self._after_no(piece, refusal, action)
@@ -212,12 +252,14 @@ class Sender:
         cloud = self.clouds[piece.project_id]
         self.counted["poll"] += 1
         job: JobState | None = None
+        began = monotonic()
         try:
             job = cloud.job(piece.job_id)
             told = job.status
             self._breaker.good()
         except (NoAnswer, Refused) as error:
             told = str(error)
+            self._ease_if_busy(error, began)
             if _passing(error) and self._breaker.bad():
                 self._stop(_down(error))
                 return
@@ -227,6 +269,8 @@ class Sender:
                 "job-done", piece, status=job.status, results=bad, **(_spoken(job) if bad else {})
             )
             self._count_failed(piece, list(bad))
+            if monotonic() - since <= self.settings.job_timeout * _SLOW:
+                self.scheduler.quicken()
             self._isolation.settled(piece)
         elif job is not None and job.failed:
             self._job_failed(piece, job)
@@ -235,6 +279,9 @@ class Sender:
             self.note("late", piece, code="job-late", reason=reason)
             self._isolation.settled(piece)
         else:
+            long = self.settings.job_timeout * _SLOW
+            if job is not None and monotonic() - since > long:
+                self._ease(since, f"a job has taken longer than {long:.3g} s")
             wait = min(self.settings.last_poll, self.settings.first_poll * 1.5**polls)
             self.scheduler.add(partial(self._poll, piece, polls + 1, since), wait)
 

@@ -19,11 +19,13 @@ class Settings:
     Attributes
     ----------
     concurrency : int
-        Requests under way at once.
+        Requests under way at once, at the most: fewer while the cloud is busy, or when an answer
+        or a job takes more than a third of the time that it may take.
     attempts : int
         How often one request is tried at passing faults.
     patience : float
-        How long flow control (IMG.0060) may hold one request back.
+        How long flow control (IMG.0060, HTTP 429) may hold one request back; then the run stops,
+        and its rows stay ``pending``.
     job_timeout : float
         After this a job that has not ended leaves its images ``unknown``, to be settled by reading
         back. The next call looks once more, then sends what did not change in a new request.

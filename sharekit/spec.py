@@ -162,7 +162,9 @@ _CODES: Final = {
     Remedy.SIGN_IN: "0087",
     Remedy.RETRY: "0014 0018 0023 0061",
 }
-#: ``IMG.nnnn`` -> remedy. IMG.0060 is flow control although it comes as HTTP 400.
+#: IMS-errors: too many tasks at once, although it comes as HTTP 400.
+FLOW_CONTROL: Final = "IMG.0060"
+#: ``IMG.nnnn`` -> remedy.
 REMEDIES: Final = {
     f"IMG.{number}": action for action, numbers in _CODES.items() for number in numbers.split()
 }
@@ -215,7 +217,7 @@ _HTTP: Final = {
     401: Remedy.SIGN_IN,
     403: Remedy.STOP_PROJECT,
     408: Remedy.RETRY,
-    429: Remedy.RETRY,
+    429: Remedy.WAIT,
 }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 import sharekit
 from sharekit import execution
@@ -37,6 +40,21 @@ def assert_true_to(world: World, run: sharekit.Run) -> None:
     changed = {share for share, times in world.changed().items() if times}
     assert set(zip(confirmed["image_id"], confirmed["project_id"], strict=True)) == changed
     assert sum(run.counts.values()) == len(world.sample.sheet)
+
+
+@contextmanager
+def turning(world: World, faults: str) -> Iterator[None]:
+    """Let the cloud turn bad after the last look, just before the first request."""
+    original = execution.take
+
+    def take(*args: Any, **kwargs: Any) -> Any:
+        seen = original(*args, **kwargs)
+        world.cloud.set_faults(Faults.parse(faults))
+        return seen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sharekit.execution.take", take)
+        yield
 
 
 def test_road(world: Make) -> None:
@@ -236,6 +254,45 @@ def test_late_job_that_ended_after_all(world: Make) -> None:
     assert_true_to(w, again)
 
 
+@pytest.mark.parametrize(
+    ("faults", "settings", "why"),
+    [("most=2,latency=0.1", FAST, "the cloud is busy (HTTP429)"),
+     ("flow=0.8", FAST, "the cloud is busy (IMG.0060)"),
+     ("load=0.15", FAST, "an answer took longer than 0.333 s"),
+     ("", replace(FAST, job_timeout=6), "a job has taken longer than 2 s")],
+)  # fmt: skip
+def test_a_slow_cloud_slows_the_run(
+    world: Make, faults: str, settings: sharekit.Settings, why: str
+) -> None:
+    """A cloud that turns slow or busy gets fewer requests at once, which is said; no row fails."""
+    w = world(rows=60, job_seconds=0.02 if faults else 3.0)
+    plan = w.approved(chunk_size=2)
+    config = yaml.safe_load(w.config.read_text())
+    for cloud in config["clouds"].values():
+        cloud["sharekit"] = {**cloud.get("sharekit", {}), "read_timeout": 1.0}
+    w.config.write_text(yaml.safe_dump(config))
+    told: set[str] = set()
+    with turning(w, faults):
+        run = sharekit.submit(
+            plan, w.connect(), settings=settings, progress=lambda now: told.add(now.slowed)
+        )
+    assert run.finished
+    assert run.counts["confirmed"] == 60
+    assert any(words.endswith(why) for words in told), told
+    assert_true_to(w, run)
+
+
+def test_a_busy_cloud_fails_no_row(world: Make) -> None:
+    """A cloud that stays busy for longer than patience stops the run; its rows stay pending."""
+    w = world(rows=8, faults="flow=1")
+    plan = w.approved(chunk_size=2)
+    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, patience=0.3))
+    assert run.counts["pending"] == 8
+    assert "busy for 0.3 s" in run.stopped
+    w.cloud.set_faults(Faults())
+    assert sharekit.submit(plan, w.connect(), settings=FAST).counts["confirmed"] == 8
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("faults", ["p503=1", "p500=1", "cut_before=1", "cut_after=1,lie=1"])
 def test_a_cloud_that_is_down_stops_the_run(world: Make, faults: str) -> None:
@@ -243,15 +300,7 @@ def test_a_cloud_that_is_down_stops_the_run(world: Make, faults: str) -> None:
     w = world(rows=300)
     plan = w.approved(chunk_size=1)
     clouds = w.connect()
-    original = execution.take
-
-    def take_then_fail(*args: object, **kwargs: object) -> object:
-        seen = original(*args, **kwargs)  # type: ignore[arg-type]
-        w.cloud.set_faults(Faults.parse(faults))
-        return seen
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sharekit.execution.take", take_then_fail)
+    with turning(w, faults):
         try:
             run = sharekit.submit(plan, clouds, settings=replace(FAST, outage=0.0, attempts=4))
         except SharekitError:  # reading back fails as well

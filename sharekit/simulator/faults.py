@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 from sharekit.errors import InputError
@@ -20,6 +22,10 @@ class Faults:
     ----------
     latency, slow_read
         Seconds before every answer, and further seconds before every answer to a GET.
+    load
+        Further seconds before every answer for each other request that is under way.
+    most
+        So many requests may be under way at once; more are answered 429. 0: any number.
     p503, p500, p429
         Refused before any work; ``retry_after`` > 0 adds that header to 503 and 429.
     flow
@@ -55,6 +61,8 @@ class Faults:
 
     latency: float = 0.0
     slow_read: float = 0.0
+    load: float = 0.0
+    most: float = 0.0
     p503: float = 0.0
     p500: float = 0.0
     p429: float = 0.0
@@ -101,7 +109,9 @@ class Faults:
         return cls(**values)
 
 
-_UNBOUNDED = frozenset({"latency", "slow_read", "retry_after", "token_kill", "seed"})
+_UNBOUNDED = frozenset(
+    {"latency", "slow_read", "load", "most", "retry_after", "token_kill", "seed"}
+)
 _NAMES = tuple(f.name for f in fields(Faults))
 
 
@@ -110,7 +120,19 @@ class Chaos:
 
     def __init__(self, faults: Faults) -> None:
         self._lock = threading.Lock()
+        self._under_way = 0
         self.replace(faults)
+
+    @contextmanager
+    def under_way(self) -> Iterator[int]:
+        """Count a request while it is answered; yields how many others there are."""
+        with self._lock:
+            others, self._under_way = self._under_way, self._under_way + 1
+        try:
+            yield others
+        finally:
+            with self._lock:
+                self._under_way -= 1
 
     def replace(self, faults: Faults) -> None:
         """Change the faults from now on and start the dice anew."""

@@ -116,18 +116,21 @@ class Application:
                 return work()
         if group in _EXTENSIONS and self.world.settings.native_only:
             raise glance_error(404, "The resource could not be found.", call.accept)
-        return self._faulty(call, group, label, work)
+        with self.chaos.under_way() as others:
+            return self._faulty(call, group, label, work, others)
 
-    def _faulty(self, call: Call, group: str, label: str, work: Callable[[], Answer]) -> Answer:
+    def _faulty(
+        self, call: Call, group: str, label: str, work: Callable[[], Answer], others: int
+    ) -> Answer:
         faults = self.chaos.faults
         delay = faults.latency + (faults.slow_read if call.request.method == "GET" else 0.0)
-        if delay:
+        if delay := delay + faults.load * others:
             time.sleep(delay)
         spared = group in _FAULTLESS or (group == "identity" and not faults.identity)
         with self.world.settled() as world:
             world.requests[label] += 1
             if not spared:
-                self._before()
+                self._before(full=0 < faults.most <= others)
             answer = _outcome(work)
         if not spared and self.chaos.strikes("cut_after"):
             raise CutError
@@ -135,13 +138,13 @@ class Application:
             return Answer(200, _GARBAGE, content_type="text/html")
         return answer
 
-    def _before(self) -> None:
+    def _before(self, *, full: bool) -> None:
         if self.chaos.strikes("cut_before"):
             raise CutError
         wait = self.chaos.faults.retry_after
         headers = (("Retry-After", f"{wait:g}"),) if wait else ()
         for name, status in (("p503", 503), ("p500", 500), ("p429", 429)):
-            if self.chaos.strikes(name):
+            if self.chaos.strikes(name) or (full and status == 429):
                 body = {"error": {"message": HTTPStatus(status).phrase, "code": ""}}
                 raise AnswerError(ok(body, status, () if status == 500 else headers))
 

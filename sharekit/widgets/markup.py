@@ -268,6 +268,7 @@ def progress(now: Progress | None, state: str, error: str) -> str:
         f"<p>{now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
         f"{many(now.in_flight, 'request')} in flight{left}</p>"
     )
+    told += f"<p>{visible(now.slowed.capitalize())}</p>" if now.slowed else ""
     return told + (note(error, "bad") if error else "") + failures(now)
 
 
