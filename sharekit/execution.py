@@ -268,7 +268,7 @@ class _Submission:
             if not todo or (attempt and self._stopping()):
                 break
             self._rest(self.settings.settle * attempt)
-            self.proof.concurrency = self.sender.at_once()
+            self.proof.concurrency = self.sender.easing.at_once()
             self.proof.read(todo, self._tick)
         self._count()
 
@@ -317,7 +317,7 @@ class _Submission:
             Progress(
                 "paused" if paused and not flying else self.phase, self.total, done,
                 self.sender.failed, flying, elapsed, left, self.sender.latest_failures(),
-                self.sender.slowed(),
+                self.sender.easing.told(),
             )
         )  # fmt: skip
 

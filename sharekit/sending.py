@@ -18,6 +18,7 @@ from typing import Any
 
 from . import spec
 from .clouds import Answer, Cloud, Clouds, JobState
+from .easing import Easing
 from .errors import NoAnswer, Refused
 from .history import History, Part, Piece, split_into
 from .isolation import Isolation
@@ -30,8 +31,6 @@ from .spec import Remedy
 LATEST = 100
 #: Seconds after which a repeated request looks again whether the run is still held.
 _HELD = 0.1
-#: An answer or a job that takes this share of its time is slow; statuses of a service that is busy.
-_SLOW, _BUSY = 1 / 3, frozenset({429, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Sender:
         self._dead_vaults: dict[tuple[str, str], Refused] = {}
         self._lock = threading.RLock()
         self._breaker = Breaker(settings.outage)
-        self._busy = ""
+        self.easing = Easing(lambda: self.scheduler)
         self._isolation = Isolation(
             history, self._begin, self._split,
             self._fail, self._lock,
@@ -91,23 +90,6 @@ class Sender:
         """The latest failures, oldest first."""
         with self._lock:
             return tuple(self.failures)
-
-    def at_once(self) -> int:
-        """How many requests go at once at present."""
-        return int(self.scheduler.limit)
-
-    def slowed(self) -> str:
-        """Why fewer requests than allowed go at once, in words; "" while they do not."""
-        now, most = self.at_once(), self.settings.concurrency
-        return f"slowed down to {now} of {most} at once: {self._busy}" if now < most else ""
-
-    def _ease(self, since: float, why: str) -> None:
-        self._busy = why
-        self.scheduler.ease(since)
-
-    def _ease_if_busy(self, error: NoAnswer | Refused, since: float) -> None:
-        if isinstance(error, Refused) and (error.http in _BUSY or error.code == spec.FLOW_CONTROL):
-            self._ease(since, f"the cloud is busy ({error.code})")
 
     def note(self, kind: str, piece: Piece, **body: Any) -> None:
         """Write an event about a piece, then follow it."""
@@ -147,7 +129,7 @@ class Sender:
             method=request[0], url=request[1], body=request[2],
         )  # fmt: skip
         try:
-            answer = self._change(cloud, request, token)
+            answer = self.easing.change(cloud, request, token)
         except NoAnswer as silence:
             self._unanswered(piece, silence, tries, since)
         except Refused as refusal:
@@ -161,22 +143,6 @@ class Sender:
                 self._refused(piece, cloud, refusal, tries, since)
         else:
             self._answered(piece, answer)
-
-    def _change(self, cloud: Cloud, request: tuple[str, str, Any], token: str) -> Answer:
-        """Send a request, and learn from its answer how many may go at once."""
-        began, patient = monotonic(), cloud.transport.timeout[1] * _SLOW
-        try:
-            answer = cloud.change(request, token)
-        except Refused as refusal:
-            self._ease_if_busy(refusal, began)
-            raise
-        finally:
-            slow = monotonic() - began > patient
-            if slow:
-                self._ease(began, f"an answer took longer than {patient:.3g} s")
-        if not slow and not answer.job_id:
-            self.scheduler.quicken()
-        return answer
 
     def _answered(self, piece: Piece, answer: Answer) -> None:
         self._breaker.good()
@@ -259,7 +225,7 @@ class Sender:
             self._breaker.good()
         except (NoAnswer, Refused) as error:
             told = str(error)
-            self._ease_if_busy(error, began)
+            self.easing.if_busy(error, began)
             if _passing(error) and self._breaker.bad():
                 self._stop(_down(error))
                 return
@@ -269,8 +235,7 @@ class Sender:
                 "job-done", piece, status=job.status, results=bad, **(_spoken(job) if bad else {})
             )
             self._count_failed(piece, list(bad))
-            if monotonic() - since <= self.settings.job_timeout * _SLOW:
-                self.scheduler.quicken()
+            self.easing.job(since, self.settings.job_timeout, done=True)
             self._isolation.settled(piece)
         elif job is not None and job.failed:
             self._job_failed(piece, job)
@@ -279,9 +244,8 @@ class Sender:
             self.note("late", piece, code="job-late", reason=reason)
             self._isolation.settled(piece)
         else:
-            long = self.settings.job_timeout * _SLOW
-            if job is not None and monotonic() - since > long:
-                self._ease(since, f"a job has taken longer than {long:.3g} s")
+            if job is not None:
+                self.easing.job(since, self.settings.job_timeout, done=False)
             wait = min(self.settings.last_poll, self.settings.first_poll * 1.5**polls)
             self.scheduler.add(partial(self._poll, piece, polls + 1, since), wait)
 

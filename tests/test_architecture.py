@@ -27,7 +27,7 @@ LAYERS = (
     ("frames", "sides", "schema", "environment"),
     ("storage", "settings", "signing", "scheduler"),
     ("spreadsheets", "clouds", "ledger"),
-    ("ownership", "snapshot", "survey", "cells"),
+    ("ownership", "snapshot", "survey", "cells", "easing"),
     ("vaults",),
     ("shares", "sharing"),
     ("checks", "history"),

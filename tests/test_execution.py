@@ -258,7 +258,7 @@ def test_late_job_that_ended_after_all(world: Make) -> None:
     ("faults", "settings", "why"),
     [("most=2,latency=0.1", FAST, "the cloud is busy (HTTP429)"),
      ("flow=0.8", FAST, "the cloud is busy (IMG.0060)"),
-     ("load=0.15", FAST, "an answer took longer than 0.333 s"),
+     ("latency=0.05,load=0.15", FAST, "an answer took longer than 0.333 s"),
      ("", replace(FAST, job_timeout=6), "a job has taken longer than 2 s")],
 )  # fmt: skip
 def test_a_slow_cloud_slows_the_run(
