@@ -33,6 +33,7 @@ from sharekit.sides import wants
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY
 from tests.conftest import FAST, World
+from tests.test_tampering import by_script
 
 Make = Callable[..., World]
 ME, A, B, OTHER = (c * 32 for c in "0abf")
@@ -308,6 +309,7 @@ class Road:
         sharekit.report(plan, *paths)
         verdict = sharekit.verify(plan.path, *paths)
         assert verdict.intact, verdict.problems
+        assert by_script(plan.path)
         return pd.read_csv(paths[-1], dtype="str", keep_default_na=False)
 
     def shown(self) -> dict[tuple[str, str], str]:
