@@ -145,8 +145,11 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
         console.print(escape(str(path)))
 
 
-def show_findings(findings: Findings, limit: int = 20) -> None:
-    """Print what the checks found: by rule, then the first ones that block a row."""
+def show_findings(findings: Findings, limit: int = 20, written: Path | None = None) -> None:
+    """Print what the checks found: by rule, then the first ones that block a row.
+
+    ``written`` is the file that holds all of them, if there is one.
+    """
     console, frame = out(), findings.frame
     counts = findings.counts
     console.print(
@@ -181,7 +184,10 @@ def show_findings(findings: Findings, limit: int = 20) -> None:
         )
     if len(errors) > limit:
         more = f"… and {len(errors) - limit:,} more errors"
-        console.print(f"{more}; `sharekit check … -o FILE` writes all of them.")
+        where = "`sharekit check … -o FILE` writes all of them"
+        if written is not None:
+            where = f"all of them are in {escape(plain(written))}"
+        console.print(f"{more}; {where}.")
 
 
 def show_plan(plan: Plan) -> None:

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
 from pathlib import Path
 
 import click
@@ -178,3 +179,15 @@ def test_make_targets_of_the_readme_exist() -> None:
         named = set(re.findall(r"`?make ([a-z]+)`?", (ROOT / page).read_text()))
         assert named <= targets
         assert named
+
+
+def test_no_marks_of_a_merge_are_left() -> None:
+    """No file that is kept has the lines which an unfinished merge leaves behind."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.split(b"\0")
+    files = [ROOT / name.decode() for name in listed if name]
+    assert len(files) > 100
+    mark = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})( |\r?$)", re.MULTILINE)
+    kept = [path for path in files if path.is_file() and b"\0" not in path.read_bytes()[:4096]]
+    assert not [path.name for path in kept if mark.search(path.read_bytes())]

@@ -378,3 +378,15 @@ def test_no_secret_anywhere(world: Make) -> None:
     everything += [p.read_bytes() for p in w.folder.iterdir() if p.is_file() and p != w.config]
     for secret in (b"rehearsal", *(token.encode() for token in tokens)):
         assert all(secret not in text for text in everything)
+
+
+def test_the_findings_left_out_are_where_they_were_written(tmp_path: Path) -> None:
+    """With -o the last line names that file; without it, how to get one."""
+    lines = "".join(f"nonsense {i},{'1' * 32},accepted\n" for i in range(25))
+    (tmp_path / "shares.csv").write_text(f"image_id,project_id,status\n{lines}")
+    done = shell("check", "shares.csv", "-o", "found.csv", cwd=tmp_path)
+    told = " ".join(done.stdout.decode().split())
+    assert "5 more errors; all of them are in found.csv." in told
+    assert "writes all of them" not in told
+    again = " ".join(shell("check", "shares.csv", cwd=tmp_path).stdout.decode().split())
+    assert "5 more errors; `sharekit check … -o FILE` writes all of them." in again

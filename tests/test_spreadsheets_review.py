@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sharekit.errors import InputError
 from sharekit.spreadsheets import read_review, write_review
+from sharekit.spreadsheets.review_sheet import FACTS
 from tests.workbooks import convert
 
 PLAN = "0f" * 32
@@ -64,6 +66,14 @@ def decide(line: int, decision: str, reason: str = "") -> Callable[[Worksheet], 
         place(sheet, line, "reason").value = reason
 
     return edit
+
+
+def again(sheet: Worksheet, decision: str) -> None:
+    """Append a copy of the first line, its texts as texts, with a decision."""
+    sheet.append([cell.value for cell in sheet[2]])
+    for cell in sheet[sheet.max_row]:
+        cell.data_type = "s"
+    place(sheet, sheet.max_row, "decision").value = decision
 
 
 def test_an_untouched_review_decides_nothing(rows: pd.DataFrame, tmp_path: Path) -> None:
@@ -145,10 +155,8 @@ def test_the_sheet_is_made_for_sorting_and_filtering(rows: pd.DataFrame, tmp_pat
             r"G4 differs from the plan's project_id",
         ),
         (
-            lambda s: s.append(
-                [s["A2"].value, "skip", "", *[c.value for c in s[2]][3:]],
-            ),
-            rf"B2, B{COUNT + 2} decides differently",
+            lambda s: again(s, "skip"),
+            rf"Review!B2, Review!B{COUNT + 2} decides differently",
         ),
     ],
 )
@@ -166,7 +174,7 @@ def test_the_review_of_another_plan_is_refused(rows: pd.DataFrame, tmp_path: Pat
     path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
     with pytest.raises(InputError, match="of another plan") as caught:
         read_review(path, rows, fingerprint="1e" * 32)
-    assert "A2, A3, A4, A5, A6 and 1 more" in str(caught.value)
+    assert "Review!A2, Review!A3, Review!A4, Review!A5, Review!A6 and 1 more" in str(caught.value)
 
 
 def test_the_same_decision_twice_is_one(rows: pd.DataFrame, tmp_path: Path) -> None:
@@ -175,7 +183,7 @@ def test_the_same_decision_twice_is_one(rows: pd.DataFrame, tmp_path: Path) -> N
 
     def copy(sheet: Worksheet) -> None:
         decide(2, "skip")(sheet)
-        sheet.append([sheet["A2"].value, "skip", *[c.value for c in sheet[2]][2:]])
+        again(sheet, "skip")
 
     taken = read_review(edited(path, copy), rows, fingerprint=PLAN)
     assert taken["decision"].to_dict() == {1: "skip"}
@@ -189,6 +197,70 @@ def test_another_table_is_no_review(rows: pd.DataFrame, tmp_path: Path) -> None:
         read_review(path, rows, fingerprint=PLAN)
     with pytest.raises(InputError, match="exists already"):
         write_review(rows, path, fingerprint=PLAN)
+
+
+UNVALUED = "a formula whose result was never saved"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("decision", '="skip"', UNVALUED),
+        ("reason", "=B3", UNVALUED),
+        ("key", "=A3", UNVALUED),
+        ("vault_id", "=A3", UNVALUED),
+        ("decision", "#N/A", "the cell holds a spreadsheet error"),
+        ("decision", 4711, "the cell holds a number"),
+        ("reason", 4711, "the cell holds a number"),
+        ("vault_id", 4711, "differs from the plan's vault_id"),
+        ("reason", dt.datetime(2026, 7, 1), "the cell holds a date"),
+        ("decision", True, "the cell holds TRUE or FALSE"),
+        ("decision", None, "merged cells: only the top left one holds the value"),
+    ],
+)
+def test_what_is_no_text_decides_nothing(
+    column: str, value: object, said: str, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    """A formula without its result, a number, a merge: refused with sheet and cell, never blank."""
+    path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
+
+    def work(sheet: Worksheet) -> None:
+        cell = place(sheet, 4, column)
+        cell.number_format = "General"
+        cell.value = value
+        if value is None:
+            decide(3, "skip", "why")(sheet)
+            above = place(sheet, 3, column).coordinate
+            sheet.merge_cells(f"{above}:{cell.coordinate}")
+
+    letter = place(openpyxl.load_workbook(path)["Review"], 4, column).column_letter
+    with pytest.raises(InputError, match=rf"Review!{letter}4 .*{said}"):
+        read_review(edited(path, work), rows, fingerprint=PLAN)
+
+
+@pytest.mark.parametrize("column", list(FACTS))
+def test_a_changed_fact_is_refused(column: str, rows: pd.DataFrame, tmp_path: Path) -> None:
+    """Whatever is not for deciding must be as it was written: nothing would come of a change."""
+    path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
+    cells: list[str] = []
+
+    def work(sheet: Worksheet) -> None:
+        sheet.delete_rows(2)
+        cell = place(sheet, 3, column)
+        cell.value = "rejected" if column == "status" else "not a vault"
+        cells.append(cell.coordinate)
+
+    edited(path, work)
+    with pytest.raises(InputError, match=f"Review!{cells[0]} differs from the plan's {column}"):
+        read_review(path, rows, fingerprint=PLAN)
+
+
+def test_two_columns_of_decisions_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    """Which of them counts is not guessed."""
+    path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
+    edit = edited(path, lambda sheet: setattr(sheet["P1"], "value", "Decision"))
+    with pytest.raises(InputError, match="more than one column decision"):
+        read_review(edit, rows, fingerprint=PLAN)
 
 
 @pytest.mark.parametrize("suffix", ["xlsx", "ods", "csv"])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sharekit.errors import InputError
 from sharekit.reporting import differences, xlsx
-from sharekit.spreadsheets import bulk, review_sheet, write_review
+from sharekit.spreadsheets import bulk, read_review, review_sheet, write_review
 from sharekit.spreadsheets.grid import TEXT
 
 from .records import record, rows
@@ -119,12 +119,12 @@ def test_a_long_review_has_several_sheets(tmp_path: Path, monkeypatch: pytest.Mo
     assert book.sheetnames == ["Review", "Review (2)", "Review (3)", "Read me"]
     book["Review (2)"]["B2"], book["Review (3)"]["B3"] = "reject", "skip"
     book.save(path)
-    taken = review_sheet.read_review(path, plan, fingerprint="0f" * 32)
+    taken = read_review(path, plan, fingerprint="0f" * 32)
     assert taken["decision"].to_dict() == {4: "reject", 9: "skip"}
     book["Review (2)"]["B2"] = "perhaps"
     book.save(path)
     with pytest.raises(InputError, match=r"Review \(2\)!B2 is no decision"):
-        review_sheet.read_review(path, plan, fingerprint="0f" * 32)
+        read_review(path, plan, fingerprint="0f" * 32)
 
 
 @pytest.mark.slow

@@ -184,3 +184,15 @@ def test_findings_as_a_table(shares: Path, tmp_path: Path, name: str) -> None:
         back = pd.read_csv(path, dtype="str", keep_default_na=False)
     wanted = findings.frame[list(COLUMNS)]
     assert back.astype("str").to_numpy().tolist() == wanted.astype("str").to_numpy().tolist()
+
+
+def test_what_cannot_be_seen_is_spelled_out(tmp_path: Path) -> None:
+    """A character that turns the writing round stands there as its number, the raw value beside."""
+    raw = f"\u202e{IMAGE[:-1]}\x07"
+    path = tmp_path / "shares.csv"
+    path.write_text(f"image_id,project_id,status\n{raw},{PROJECT},accepted\n", encoding="utf-8")
+    book = openpyxl.load_workbook(write_findings(checked(path), tmp_path / "findings.xlsx"))
+    names, *lines = book["Findings"].iter_rows(values_only=True)
+    line = next(line for line in lines if line[names.index("row")] in (2, "2"))
+    assert line[names.index("value")] == f"[U+202E]{IMAGE[:-1]}␇"
+    assert "_x0007_" in line[names.index("raw value")] or raw == line[names.index("raw value")]

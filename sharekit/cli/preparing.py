@@ -49,7 +49,7 @@ def check(
 
         write_findings(findings, output)
         console.say(f"All findings: {output}")
-    answer(findings.summary, as_json, lambda: console.show_findings(findings))
+    answer(findings.summary, as_json, lambda: console.show_findings(findings, written=output))
     sys.exit(1 if findings.count("error") else 0)
 
 

@@ -26,6 +26,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from ..checks import COLUMNS, Findings
+from ..display import plain
 from ..errors import InputError
 from ..spreadsheets import Source
 from ..spreadsheets.grid import column_letter
@@ -41,7 +42,7 @@ COMMENTS: Final = 1_000
 _COMMENT: Final = 600
 _WIDTHS: Final = {
     "mark": 12, "cell": 9, "sheet": 16, "row": 7, "column": 18, "value": 42, "message": 52,
-    "suggestion": 52, "rule": 22, "file": 28,
+    "suggestion": 52, "rule": 22, "file": 28, "raw value": 42,
 }  # fmt: skip
 _FAILURES: Final = (
     InvalidFileException, zipfile.BadZipFile, SyntaxError, ValueError, TypeError, KeyError,
@@ -184,7 +185,10 @@ def _comment(cell: Cell | MergedCell, found: pd.DataFrame) -> None:
 
 # -- our own -----------------------------------------------------------------------------------
 def _listed(findings: Findings) -> pd.DataFrame:
-    """Return the findings as people read them, the graver first within the order of the rows."""
+    """Return the findings as people read them, the graver first within the order of the rows.
+
+    Where a value holds what cannot be seen, it is spelled out, and a last column has it as it is.
+    """
     frame = findings.frame[list(COLUMNS)]
     words = {name: mark.word for name, mark in _MARKS.items()}
     letters = frame["cell"].str.extract("^([A-Z]+)", expand=False).fillna("") + ": "
@@ -193,8 +197,18 @@ def _listed(findings: Findings) -> pd.DataFrame:
     listed = frame.assign(mark=frame["severity"].map(words).astype("str"), column=column)
     if frame["file"].nunique() < 2:
         listed = listed.drop(columns="file")
+    seen = _spelled(frame["value"])
+    odd = seen != frame["value"]
+    if odd.any():
+        listed = listed.assign(**{"value": seen, "raw value": frame["value"].where(odd, "")})
     order = frame["severity"].map(_RANK).to_numpy().argsort(kind="stable")
     return listed.iloc[order][[name for name in _WIDTHS if name in listed]]
+
+
+def _spelled(values: pd.Series) -> pd.Series:
+    """Spell out characters that cannot be seen; only texts beyond plain ASCII can hold any."""
+    odd = values.str.contains("[^ -~]", regex=True)
+    return values if not odd.any() else values.where(~odd, values[odd].map(plain).astype("str"))
 
 
 def _about(findings: Findings, *notes: str) -> pd.DataFrame:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,6 +60,26 @@ def marks_of(part: Part, source: int, first_key: int) -> pd.DataFrame:
     frames += [
         _frame(rule, np.array([-1]), source, field, [value])
         for rule, field, value in _sheet_marks(part)
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else _frame("", np.empty(0), 0, "", [])
+
+
+def doubts(part: Part, known: Mapping[str, Collection[str]]) -> pd.DataFrame:
+    """Every cell of one sheet whose text is not what a person sees there, as marks.
+
+    ``known`` names the fields in which only text is safe, each with texts that are beyond doubt.
+    ``row_key`` counts the rows of ``part``.
+    """
+    odd = {
+        field: _unlike(part.cells[part.fields[field]], texts)
+        for field, texts in known.items()
+        if field in part.fields
+    }
+    looks = (_types(part, odd), _errors(odd), _unvalued(part), _merged(part), _disguised(part))
+    frames = [
+        _frame(mark.rule, mark.positions, 0, mark.field, mark.values)
+        for mark in itertools.chain(*looks)
+        if mark.positions.size
     ]
     return pd.concat(frames, ignore_index=True) if frames else _frame("", np.empty(0), 0, "", [])
 
@@ -121,24 +142,29 @@ def _odd(column: pa.ChunkedArray, field: str) -> _Odd:
     if field not in _TEXT_FIELDS:
         plain = ~np.asarray(pc.starts_with(column, "#"), dtype=bool)  # anything else is a text
     elif field == "status":
-        plain = np.asarray(pc.is_in(column, pa.array(["", *spec.ACTS], TEXT)), dtype=bool)
+        return _unlike(column, ("", *spec.ACTS))
     elif len(pc.unique(column.slice(0, _SAMPLE))) < _SAMPLE // _REPEATED:
         words = column.combine_chunks().dictionary_encode()
         plain = np.asarray(pc.match_substring_regex(words.dictionary, _PLAIN), dtype=bool)
         plain = plain[words.indices.to_numpy()]
     else:
         plain = np.asarray(pc.match_substring_regex(column, _PLAIN), dtype=bool)
-    positions = np.flatnonzero(~plain)
+    return _cells(column, ~plain)
+
+
+def _unlike(column: pa.ChunkedArray, texts: Collection[str]) -> _Odd:
+    return _cells(column, ~np.asarray(pc.is_in(column, pa.array(texts, TEXT)), dtype=bool))
+
+
+def _cells(column: pa.ChunkedArray, chosen: NDArray[np.bool_]) -> _Odd:
+    positions = np.flatnonzero(chosen)
     return _Odd(positions, column.take(pa.array(positions)))
 
 
 def _row_marks(part: Part) -> Iterator[_Mark]:
     odd = {field: _odd(part.cells[place], field) for field, place in part.fields.items()}
-    yield from _types(part, odd)
-    for field, cells in odd.items():
-        hit = cells.matching(_ERROR)
-        texts = cells.texts.filter(pa.array(hit)).to_pylist()
-        yield _Mark("error-cell", cells.positions[hit], field, texts)
+    yield from _types(part, {field: odd[field] for field in _TEXT_FIELDS if field in odd})
+    yield from _errors(odd)
     yield from _look_alikes(odd)
     yield from _rivals(part)
     yield from _unvalued(part)
@@ -146,6 +172,13 @@ def _row_marks(part: Part) -> Iterator[_Mark]:
     yield from _disguised(part)
     hidden = np.flatnonzero(np.isin(part.rows, part.grid.fine_print.hidden_rows))
     yield _Mark("hidden-row", hidden, "", [""] * hidden.size)
+
+
+def _errors(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
+    for field, cells in odd.items():
+        hit = cells.matching(_ERROR)
+        texts = cells.texts.filter(pa.array(hit)).to_pylist()
+        yield _Mark("error-cell", cells.positions[hit], field, texts)
 
 
 def _look_alikes(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
@@ -190,7 +223,7 @@ def _types(part: Part, odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
     """Look at the type of every cell whose text could be a number, a date or a truth value."""
     if part.grid.typed is None:
         return
-    fields = {field: part.fields[field] for field in _TEXT_FIELDS if field in part.fields}
+    fields = {field: part.fields[field] for field in odd}
     exact = part.grid.exact_numbers
     doubtful = {field: _doubtful(odd[field], exact=exact) for field in fields}
     places = np.unique(np.concatenate([np.empty(0, np.int64), *doubtful.values()]))

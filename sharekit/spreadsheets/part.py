@@ -78,6 +78,16 @@ def make_part(
     return Part(source, grid, rows, below, header.names, fields, used, states, others, unused)
 
 
+def below_header(
+    blob: Blob, grid: Grid, row: int, names: tuple[str, ...], fields: Mapping[str, int]
+) -> Part:
+    """Take every row below a header that is known (0-based), blank ones too."""
+    cells = tuple(column.slice(row + 1) for column in grid.cells)
+    rows = np.arange(row + 1, grid.height)
+    source = _source(blob, grid, row + 1, len(rows), 0, names, fields)
+    return Part(source, grid, rows, cells, names, fields, {})
+
+
 def _filled(columns: tuple[pa.ChunkedArray, ...], image_id: int) -> NDArray[np.bool_]:
     """Tell rows with anything in them; one that holds only white space looks blank, and is."""
     keep = np.ones(len(columns[image_id]), dtype=bool)

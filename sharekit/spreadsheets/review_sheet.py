@@ -1,4 +1,4 @@
-"""The review as a workbook: out to a person, and the decisions back in.
+"""The review as a workbook in which a person decides; :mod:`.decided` takes it back in.
 
 Each row carries a key made from the plan's fingerprint and the row's IDs. Decisions are taken by
 key alone, so sorting, filtering or deleting rows in between cannot move one to another image.
@@ -7,8 +7,7 @@ key alone, so sorting, filtering or deleting rows in between cannot move one to 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,25 +21,15 @@ from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from .. import spec
-from ..errors import InputError
 from . import bulk
 from .bulk import LongSheet, Look
-from .grid import TEXT, Grid, column_letter
-from .headers import SEARCHED_ROWS, normal
-from .reading import load, read_grids
-from .saving import CUT, fitted, fitting, plain_text, save_new
+from .grid import TEXT, column_letter
+from .saving import CUT, fitted, save_new
 
 AS_PLANNED: Final = "as planned"
-_CHOICES: Final = (AS_PLANNED, *spec.DECISIONS, "skip")
-_DECIDED: Final = {act: word for word, act in spec.DECISIONS.items()}
-#: What people write -> the decision; "" leaves the row as planned.
-_WORDS: Final = (
-    {"": "", "as planned": "", "planned": "", "as plan": "", "default": ""}
-    | {word: _DECIDED[act] for word, act in spec.STATUS_WORDS.items()}
-    | dict.fromkeys(("skip", "skipped", "leave", "leave out", "ignore", "hold", "later"), "skip")
-)
+CHOICES: Final = (AS_PLANNED, *spec.DECISIONS, "skip")
 #: Column -> width; the facts follow the three columns that a reviewer works with.
-_FACTS: Final = {
+FACTS: Final = {
     "disposition": 14,
     "findings": 44,
     "image_id": 38,
@@ -54,7 +43,7 @@ _FACTS: Final = {
     "sheet": 16,
     "row": 8,
 }
-_WIDTHS: Final = {"key": 22, "decision": 14, "reason": 36} | _FACTS
+_WIDTHS: Final = {"key": 22, "decision": 14, "reason": 36} | FACTS
 #: Disposition -> fill; they stay apart for colour-blind eyes, and each stands behind its word.
 _COLOURS: Final = {
     "blocked": "#F8D7C4",
@@ -84,10 +73,7 @@ _NOTES: Final = (
     "Sorting, filtering and deleting rows is safe: each decision belongs to its key.",
     "A deleted row stays as planned. Change no key and no ID: such a sheet is refused.",
 )
-#: What is read back; the other facts are for the reader only.
-_READ: Final = ["key", "decision", "reason", "image_id", "project_id"]
-#: Cells that are named one by one, in a refusal and in a note.
-_SHOWN: Final = 5
+#: Cells that are named one by one, in a note.
 _LISTED: Final = 50
 
 
@@ -102,7 +88,7 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     path : path
         Where to; nothing may be there yet.
     fingerprint : str
-        The plan's; a sheet written for another plan is refused by :func:`read_review`.
+        The plan's; a sheet written for another plan is refused by :func:`.read_review`.
 
     Returns
     -------
@@ -114,8 +100,8 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     InputError
         The path is taken or cannot be written to.
     """
-    facts = rows[list(_FACTS)].astype("str").fillna("")
-    fixed = {"key": _keys(rows, fingerprint), "decision": AS_PLANNED, "reason": ""}
+    facts = rows[list(FACTS)].astype("str").fillna("")
+    fixed = {"key": keys_of(rows, fingerprint), "decision": AS_PLANNED, "reason": ""}
     frame = pd.DataFrame(fixed, index=rows.index).join(facts)
     frame, cuts = fitted(frame.astype("str"))
 
@@ -134,43 +120,6 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
         return long
 
     return save_new(lambda temporary: bulk.make(temporary, lay_out), path)
-
-
-def read_review(
-    path: str | os.PathLike[str], rows: pd.DataFrame, *, fingerprint: str
-) -> pd.DataFrame:
-    """Take the decisions out of a review that :func:`write_review` wrote for the same plan.
-
-    Parameters
-    ----------
-    path : path
-        The workbook (or the same table in any other format that can be read).
-    rows : DataFrame
-        The plan's rows, as they were given to :func:`write_review`.
-    fingerprint : str
-        The plan's.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by ``row_key`` in ascending order: ``decision`` (``accept``, ``reject`` or ``skip``)
-        and ``reason``, both str. Rows left as planned, and rows deleted, are not in it.
-
-    Raises
-    ------
-    InputError
-        A key is unknown or from another plan, occurs twice with different decisions, or stands
-        beside a changed ID; a decision is no known word; the sheet has no keys.
-    """
-    sheet = _find_sheet(os.fspath(path))
-    row_keys = _row_keys(sheet, rows, fingerprint)
-    decisions = _decisions(sheet, row_keys)
-    _refuse_changed_ids(sheet, row_keys, rows)
-    taken = pd.DataFrame(
-        {"row_key": row_keys, "decision": decisions, "reason": sheet.lines["reason"]}
-    )
-    chosen = taken[taken["decision"] != ""].drop_duplicates("row_key")
-    return chosen.set_index("row_key").sort_index()
 
 
 def _looks(formats: Mapping[str, Format]) -> list[Look]:
@@ -195,8 +144,8 @@ def _prepare(sheet: Worksheet, formats: Mapping[str, Format], rows: int) -> None
     place = names.index("decision")
     sheet.data_validation(
         1, place, rows, place,
-        {"validate": "list", "source": list(_CHOICES), "error_title": "Please choose",
-         "error_message": f"Choose one of: {', '.join(_CHOICES)}."},
+        {"validate": "list", "source": list(CHOICES), "error_title": "Please choose",
+         "error_message": f"Choose one of: {', '.join(CHOICES)}."},
     )  # fmt: skip
 
 
@@ -220,7 +169,7 @@ def _explain(
         sheet.write_string(row, 0, line, formats["note"])
 
 
-def _keys(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
+def keys_of(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
     """Name each row of a plan: its number, and 12 hexadecimal digits of plan, row and IDs.
 
     The digits are SipHash with the fingerprint as its key. They guard against slips, not against
@@ -237,119 +186,3 @@ def _keys(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
     pieces = (pa.scalar("r", TEXT), number, pa.scalar("-", TEXT), ends, pa.scalar("", TEXT))
     keys = pc.binary_join_element_wise(*pieces)
     return pd.Series(pd.array(keys, dtype="str"), index=rows.index)
-
-
-@dataclass(frozen=True)
-class _Sheet:
-    """A review that came back: ``lines`` as text, with ``line``, the row in the sheet.
-
-    A long review has several sheets; ``sheet`` is then what a cell's name begins with.
-    """
-
-    file: str
-    letters: Mapping[str, str]
-    lines: pd.DataFrame
-
-    def refuse(self, bad: pd.Series[bool], column: str, what: str) -> None:
-        """Name the cells of a column that are bad, if any are."""
-        lines = self.lines[bad]
-        if lines.empty:
-            return
-        shown = lines.head(_SHOWN)
-        cells = ", ".join(
-            f"{sheet}{self.letters[column]}{line}"
-            for sheet, line in zip(shown["sheet"], shown["line"], strict=True)
-        )
-        more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-        raise InputError(f"{self.file}: {cells}{more} {what}.")
-
-
-def _find_sheet(file: str) -> _Sheet:
-    parts = [
-        _take(file, grid, number + 1, names)
-        for grid in read_grids(load(file))
-        for number, names in [_header(grid)]
-        if names
-    ]
-    if not parts:
-        raise InputError(
-            f"{file} has no header with key and decision, so it is no review sheet; "
-            "write one anew and copy the decisions into it."
-        )
-    letters = parts[0].letters
-    if any(part.letters != letters for part in parts):
-        raise InputError(f"{file}: its sheets differ in their columns; arrange them alike.")
-    lines = pd.concat([part.lines for part in parts], ignore_index=True)
-    return _Sheet(file, letters, lines.assign(sheet="") if len(parts) == 1 else lines)
-
-
-def _header(grid: Grid) -> tuple[int, list[str]]:
-    for number, row in enumerate(grid.head(SEARCHED_ROWS)):
-        names = [normal(cell) for cell in row]
-        if "key" in names and "decision" in names:
-            return number, names
-    return 0, []
-
-
-def _take(file: str, grid: Grid, start: int, names: Sequence[str]) -> _Sheet:
-    places = {c: names.index(normal(c)) for c in _READ if normal(c) in names}
-    letters = {c: column_letter(grid.first_column + place) for c, place in places.items()}
-    cells = {c: pd.array(grid.cells[p].slice(start), dtype="str") for c, p in places.items()}
-    lines = pd.DataFrame(cells).reindex(columns=_READ, fill_value="").astype("str")
-    lines["key"] = lines["key"].str.strip()
-    lines["sheet"] = f"{grid.sheet}!"
-    lines["line"] = np.arange(start, grid.height) + 1
-    sheet = _Sheet(file, letters, lines)
-    astray = (lines["key"] == "") & (lines["decision"].str.strip() != "")
-    sheet.refuse(astray, "decision", "has a decision but no key; clear it")
-    return _Sheet(file, letters, lines[lines["key"] != ""])
-
-
-def _row_keys(sheet: _Sheet, rows: pd.DataFrame, fingerprint: str) -> pd.Series[int]:
-    known = _keys(rows, fingerprint)
-    keys = sheet.lines["key"]
-    # Most sheets come back in the order in which they went; only the others are looked up.
-    same = np.arange(len(keys)) % max(len(known), 1)
-    found = pd.Series(known.index[same], keys.index, dtype="Int64")
-    astray = keys.to_numpy() != known.to_numpy()[same]
-    elsewhere = keys[astray].map(pd.Series(known.index, index=known.to_numpy()))
-    found[astray] = elsewhere.astype("Int64")
-    what = (
-        "holds a key of another plan (taking a sheet makes a new one); "
-        "write a review sheet of this plan and decide there"
-    )
-    sheet.refuse(found.isna(), "key", what)
-    return found.astype(np.int64)
-
-
-def _decisions(sheet: _Sheet, row_keys: pd.Series[int]) -> pd.Series[str]:
-    codes, words = pd.factorize(sheet.lines["decision"])
-    said = pd.Series(words, dtype="str").str.split().str.join(" ").str.casefold()
-    meant = pd.Series(said.map(_WORDS).to_numpy()[codes], sheet.lines.index)
-    what = f"is no decision; choose one of {', '.join(_CHOICES)}"
-    sheet.refuse(meant.isna(), "decision", what)
-    several = meant.groupby(row_keys).transform("nunique") > 1
-    what = "decides differently on the same key; keep one row for each key"
-    sheet.refuse(several, "decision", what)
-    return meant.astype("str")
-
-
-def _refuse_changed_ids(sheet: _Sheet, row_keys: pd.Series[int], rows: pd.DataFrame) -> None:
-    for field in ("image_id", "project_id"):
-        if field not in sheet.letters:
-            continue
-        written = rows[field].reindex(row_keys).reset_index(drop=True)
-        found = sheet.lines[field].reset_index(drop=True)
-        odd = np.flatnonzero((found != written).to_numpy())
-        changed = [i for i in odd if _changed(found.iloc[i], written.iloc[i])]
-        bad = pd.Series(np.isin(np.arange(len(found)), changed), sheet.lines.index)
-        what = (
-            f"differs from the plan's {field}; restore the ID, because another image needs a row "
-            "in the inventory and a new plan"
-        )
-        sheet.refuse(bad, field, what)
-
-
-def _changed(found: str, written: str) -> bool:
-    """Say whether two texts differ in more than what programs change when they save."""
-    return plain_text(found) != plain_text(fitting(written))

@@ -96,13 +96,16 @@ def fitted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
 
 
 def plain_text(text: str) -> str:
-    r"""Return a text without what programs change when they save a workbook: line ends, escapes.
+    r"""Return a text without what programs change or drop when they save a workbook.
 
-    >>> plain_text(" a\r\nb_x005F_x0041_ ")
+    That is line ends, escapes, and what XML cannot hold.
+
+    >>> plain_text(" a\r\nb\x01_x005F_x0041_ ")
     'a\nb_x0041_'
     """
     text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _IMPOSSIBLE.sub("", text).strip()
 
 
 def stored(text: str) -> str:
