@@ -245,6 +245,26 @@ def _(path: Path) -> None:
     xlsx(path, data(row(1, *HEADER), plain(2), row(1048577, IMAGE, PROJECT, "accepted")))
 
 
+@hostile("far.xlsx", "has a row 2,000,000,000, but a sheet ends at row 1,048,576")
+def _(path: Path) -> None:
+    xlsx(path, data(row(1, *HEADER), plain(2), row(2_000_000_000, IMAGE, PROJECT, "accepted")))
+
+
+@hostile("far-in-odd-xml.xlsx", "has a row 99,999,999,999, but a sheet ends at")
+def _(path: Path) -> None:
+    xlsx(path, data("<!-- odd -->", row(1, *HEADER), row(3, text("A99999999999", IMAGE), PROJECT)))
+
+
+@hostile("astray.xlsx", "has a row 16,000,000, but a sheet ends at row 1,048,576")
+def _(path: Path) -> None:
+    xlsx(path, data(row(1, *HEADER), row(3, text("A16000000", IMAGE), PROJECT, "accepted")))
+
+
+@hostile("astray-in-odd-xml.xlsx", "stretches to cell XFD1048576")
+def _(path: Path) -> None:
+    xlsx(path, data("<!-- odd -->", row(1, *HEADER), row(3, text("xfd1048576", "x"), PROJECT)))
+
+
 @hostile("lost-text.xlsx", "cell B3 refers to a text that the workbook does not hold")
 def _(path: Path) -> None:
     lost = row(3, IMAGE, '<c r="B3" s="0" t="s"><v>1</v></c>', "accepted")
@@ -337,6 +357,29 @@ def _(path: Path) -> None:
     gap = '<table:table-cell table:number-columns-repeated="16000"/>'
     rows = line(*HEADER) + line(gap, more=' table:number-rows-repeated="1000000"') + line(gap, "x")
     ods(path, rows)
+
+
+@hostile("long-run.ods", "has 1,000,000,003 columns")
+def _(path: Path) -> None:
+    run = said("x", ' table:number-columns-repeated="1000000000"')
+    ods(path, line(*HEADER) + line(IMAGE, PROJECT, "accepted", run))
+
+
+@hostile("runs.ods", "repeats 505 cells into 8,016,004")
+def _(path: Path) -> None:
+    run = said("x", ' table:number-columns-repeated="16000"')
+    ods(path, line(*HEADER) + line(run) * 501)
+
+
+@hostile("never.ods", "repeats a cell, row or column 0 times, which programs read differently")
+def _(path: Path) -> None:
+    hidden = said("rejected", ' table:number-columns-repeated="0"')
+    ods(path, line(*HEADER) + line(IMAGE, PROJECT, hidden, "accepted"))
+
+
+@hostile("never-a-row.ods", "repeats a cell, row or column 0 times")
+def _(path: Path) -> None:
+    ods(path, line(*HEADER) + line(IMAGE, PROJECT, more=" table:number-rows-repeated='0'"))
 
 
 @hostile("circle.xls", "cannot be read as an Excel 97-2003 workbook")

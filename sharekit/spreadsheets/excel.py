@@ -46,6 +46,7 @@ _ERRORS: Final = {
 }
 #: A sheet with so many bytes for each of its cells is no empty frame.
 _BYTES_A_CELL: Final = 2
+_COMPARE: Final = "open it in a spreadsheet program, save it again, and compare the two"
 _ERROR_NAME: Final = re.compile(r"Error\((\w+)\)")
 
 # The reader logs chart sheets as warnings; with no handler, Python would print them to stderr.
@@ -108,6 +109,11 @@ class _Workbook:
     def content(self) -> list[Glance]:
         with self.part("content.xml") as stream:
             seen = opendocument.glance_ods(stream)
+        if seen.repeated:
+            raise SpreadsheetError(
+                f"{self.blob.file} repeats a cell, row or column {seen.repeated} times, which "
+                f"programs read differently; {_COMPARE}."
+            )
         if seen.blanks > self.limits.strings_bytes:
             held = f"holds texts of {seen.blanks:,} blanks"
             raise self.limits.refusal("strings_bytes", self.blob.file, held, "delete them")
@@ -121,6 +127,7 @@ class _Workbook:
         for number, sheet in enumerate(sheets, start=1):
             box = sheet.bottom, sheet.right, sheet.filled
             self.limits.check_box(self.blob.file, str(number), *box)
+            self.limits.check_runs(self.blob.file, str(number), sheet.written, sheet.filled)
         return sheets
 
     def part(self, name: str) -> Measured:
@@ -173,6 +180,7 @@ def _member(archive: ZipFile, name: str) -> bytes:
 def _read_sheet(book: _Workbook, index: int) -> Grid:
     seen = _look(book, index)
     name = book.names[index]
+    _check_end(book, index, seen.bottom)
     box = seen.lowest * seen.right
     dense = box <= book.limits.cells and seen.size > box * _BYTES_A_CELL
     if seen.right > book.limits.columns or (box > book.limits.cells // 4 and not dense):
@@ -251,20 +259,24 @@ def _look(book: _Workbook, index: int) -> Glance:
 
 def _check_rows(book: _Workbook, index: int, seen: Glance, batch: pa.RecordBatch) -> None:
     """Refuse a sheet with rows that no spreadsheet has, or that would hide each other."""
-    where = f"{book.blob.file} (sheet {book.names[index]})"
-    remedy = "open it in a spreadsheet program, save it again, and compare the two"
-    if batch.num_rows > LAST_ROW:
-        raise SpreadsheetError(
-            f"{where} has a row {batch.num_rows:,}, but a sheet ends at row {LAST_ROW:,}, so "
-            f"nobody would see it; {remedy}."
-        )
+    _check_end(book, index, batch.num_rows)
     twice = seen.twice
     if seen.rows > filled_rows(batch.columns, batch.num_rows):
         with book.part(book.members[index][0]) as stream:
             twice = repeated_row(stream)
     if twice:
         raise SpreadsheetError(
-            f"{where} gives row {twice:,} twice, so one of the two would be lost; {remedy}."
+            f"{book.blob.file} (sheet {book.names[index]}) gives row {twice:,} twice, so one of "
+            f"the two would be lost; {_COMPARE}."
+        )
+
+
+def _check_end(book: _Workbook, index: int, bottom: int) -> None:
+    """Refuse a sheet that is longer than sheets are; before a reader makes room for the rows."""
+    if bottom > LAST_ROW:
+        raise SpreadsheetError(
+            f"{book.blob.file} (sheet {book.names[index]}) has a row {bottom:,}, but a sheet ends "
+            f"at row {LAST_ROW:,}, so nobody would see it; {_COMPARE}."
         )
 
 

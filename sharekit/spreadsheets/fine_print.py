@@ -103,11 +103,12 @@ def _read_row(row: ElementTree.Element, number: int, seen: Glance, disguises: Di
         seen.hidden.append(number)
     column = -1
     for cell in row:
-        known, place, _ = _place(cell.get("r", ""))
+        known, place, below = _place(cell.get("r", "").upper())
         column = place if known else column + 1
         if len(cell):
             seen.filled += 1
-            seen.bottom = max(seen.bottom, number + 1)
+            # Readers put a cell where its own address says, whatever row it is written in.
+            seen.bottom = max(seen.bottom, number + 1, below + 1)
             seen.right = max(seen.right, column + 1)
         if lost_result(cell):
             seen.unvalued.append((number, column))

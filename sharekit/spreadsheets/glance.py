@@ -69,6 +69,8 @@ class Glance:
         The last row and column of any cell (1-based), blank ones too. Rows out of order may stand
         lower, but their numbers have no more digits. Then the number of cells, which only a parser
         counts, and the bytes between the rows' beginning and end, which only the glance does.
+    written : int
+        In an OpenDocument, the filled cells without their repetitions.
     rows, twice : int
         No more rows than these have content (0: not counted); a row whose number is given twice.
     shown : list of (Area, str)
@@ -82,6 +84,7 @@ class Glance:
     bottom: int = 0
     right: int = 0
     filled: int = 0
+    written: int = 0
     size: int = 0
     rows: int = 0
     twice: int = 0

@@ -30,7 +30,8 @@ class Limits:
         Files inside a workbook, its sheets, and columns of one sheet.
     cells : int
         Height times width of a sheet, from its corner to its last cell; blank ones count, since
-        they take memory as well. Above a quarter of it, one cell in twenty must be filled.
+        they take memory as well. Above a quarter of it, one cell in twenty must be filled; above
+        a sixteenth, no more than twenty cells may be told by repeating one (OpenDocument).
 
     Examples
     --------
@@ -68,6 +69,16 @@ class Limits:
             held = f" though it holds only {filled:,} cells" if thin else ""
             remedy = "delete the rows and columns beyond the list, and save"
             raise self.refusal("cells", where, f"stretches to cell {corner}{held}", remedy)
+
+    def check_runs(self, file: str, sheet: str, written: int, filled: int) -> None:
+        """Refuse a sheet that is little more than repetitions of a few cells."""
+        if filled > self.cells // 16 and written * 20 < filled:
+            raise self.refusal(
+                "cells",
+                f"{file} (sheet {sheet})",
+                f"repeats {written:,} cells into {filled:,}",
+                "delete those beyond the list, and save",
+            )
 
     def refusal(self, name: str, where: str, what: str, remedy: str) -> SpreadsheetError:
         """Say what is too much, how much would be allowed, and what to do."""

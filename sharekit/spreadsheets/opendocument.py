@@ -27,9 +27,14 @@ _ODS_WORDS: Final = (
 )
 #: Long runs of cells or rows, except the blank ones with which every sheet ends.
 _ODS_RUNS: Final = re.compile(
-    rb'number-columns-repeated="[0-9]{3,}"[^>]*(?:[^>/]>|/>(?!\s*</table:table-row>))'
-    rb'|number-rows-repeated="[0-9]{3,}"[^>]*>'
+    rb'number-columns-repeated\s*=\s*["\'][0-9]{2,}["\'][^>]*'
+    rb"(?:(?<!/)>|/>(?!\s*</table:table-row>))"
+    rb'|number-rows-repeated\s*=\s*["\'][0-9]{2,}["\'][^>]*>'
     rb"(?!\s*<table:table-cell[^>]*/>\s*</table:table-row>\s*</table:table>)"
+)
+#: A number of repetitions that is none.
+_ODS_NEVER: Final = re.compile(
+    rb"""number-(?:columns|rows)-repeated\s*=\s*["'](?![1-9][0-9]*["'])([^"'<>]*)["']"""
 )
 _ODS_FIRST: Final = re.compile(
     rb"<table:table-row[^>]*>\s*<table:table-cell[^>]*office:value-type=[^>]*[^>/]>|<table:table[\s>]"
@@ -45,15 +50,18 @@ class OdsGlance:
     """Whether an OpenDocument holds fine print, and for each table whether column A has values.
 
     ``blanks`` is how many blanks its texts unfold to: a few bytes may stand for millions.
+    ``repeated`` is a number of repetitions that is not positive, as it is written.
     """
 
     exact: bool
     from_first_column: tuple[bool, ...]
     blanks: int = 0
+    repeated: str = ""
 
 
 def glance_ods(stream: IO[bytes]) -> OdsGlance:
     """Search an OpenDocument's content for what :func:`read_ods` would find."""
+    repeated = ""
     exact, first, tail, seen, blanks = False, list[bool](), b"", 0, 0
     while chunk := stream.read(_CHUNK):
         text = tail + chunk
@@ -68,9 +76,11 @@ def glance_ods(stream: IO[bytes]) -> OdsGlance:
                 first.append(False)
         runs = (match for match in _ODS_BLANKS.finditer(text) if match.end() > len(tail))
         blanks += sum(int(match[1]) for match in runs)
+        if never := _ODS_NEVER.search(text):
+            repeated = never[1].decode("utf-8", "replace")[:20] or "(blank)"
         seen += len(chunk)
         tail = text[-_OVERLAP:]
-    return OdsGlance(exact, tuple(first), blanks)
+    return OdsGlance(exact, tuple(first), blanks, repeated)
 
 
 def read_ods(stream: IO[bytes]) -> list[Glance]:
@@ -137,6 +147,7 @@ class _OdsSheet(NamedTuple):
         column, repeated, cell = spot
         seen = self.seen
         if len(cell) or f"{_OFFICE}value-type" in cell.attrib:
+            seen.written += 1
             seen.filled += rows * repeated
             seen.bottom = max(seen.bottom, row + rows)
             seen.right = max(seen.right, column + repeated)
