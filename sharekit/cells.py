@@ -249,12 +249,14 @@ def _words(words: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
         result = result.where(~yes, "true").where(~(no & (plain != "")), "false")
         hits = {"whole-image-unclear": ~(yes | no)}
     else:
-        meant = plain.map(spec.STATUS_WORDS).fillna(plain).astype("str")
+        bare = plain.str.replace(_QUOTES, "", regex=True)
+        meant = bare.map(spec.STATUS_WORDS).fillna(bare).astype("str")
         legal = meant.isin(spec.ACTS)
         result = meant.where(legal, words.where(plain != "", ""))
         hits = {
-            "repaired-status": legal & (meant != plain),
-            "repaired-case": legal & (meant == plain) & (words.str.lower() == plain)
+            "repaired-braces": legal & (bare != plain),
+            "repaired-status": legal & (meant != bare),
+            "repaired-case": legal & (meant == bare) & (words.str.lower() == plain)
             & (words != plain),
             "repaired-blanks": legal & (words.str.lower() != plain),
             "status-unknown": ~legal & (plain != ""),

@@ -164,6 +164,7 @@ def check(
     found = [_spare(f, skipped) if RULES[f.rule].phase != "cell" else f for f in found]
     blocked = _blocked(rows, found, strict=strict)
     twice, carried = shares.twice(rows, pairs, blocked, skipped, partial(_places, inventory))
+    twice = [part for f in twice for part in _files_apart(inventory, f, carried)]
     found += twice
     blocked |= _blocked(rows, twice, strict=strict)
     already = rows.index.isin([int(key) for f in found if f.rule == "already" for key in f.keys])
@@ -234,6 +235,26 @@ def _overruled(found: Found, decisions: pd.DataFrame) -> Found:
     if column not in decisions:
         return found
     return _spare(found, decisions.index[decisions[column] != ""].to_numpy())
+
+
+def _files_apart(inventory: Inventory, found: Found, carried: pd.Series) -> list[Found]:
+    """Tell duplicates that only come from reading one file twice from all others."""
+    if found.rule != "duplicate" or not len(found.keys):
+        return [found]
+    sources = pd.DataFrame([(s.sha256, s.sheet) for s in inventory.sources])
+    numbers = sources.groupby([0, 1]).ngroup().to_numpy()
+    own = inventory.rows["source"].to_numpy()
+    theirs = own[carried.to_numpy()[found.keys].astype("int64")]
+    mine = own[found.keys]
+    same = (mine != theirs) & (numbers[mine] == numbers[theirs])
+    return [
+        replace(found, keys=found.keys[~same], detail=_at(found.detail, ~same)),
+        replace(found, rule="file-twice", keys=found.keys[same], detail=_at(found.detail, same)),
+    ]
+
+
+def _at(detail: pd.Series | None, mask: npt.NDArray[np.bool_]) -> pd.Series | None:
+    return None if detail is None else detail[mask]
 
 
 def _spare(found: Found, keys: Keys) -> Found:

@@ -56,7 +56,7 @@ _TABLE = (
     ("repaired-case", "repair", "cell", "written in lower case", ""),
     ("repaired-dashes", "repair", "cell", "dashes set as the API wants them", ""),
     ("repaired-status", "repair", "cell", "read as the decision it means", ""),
-    ("encoding-guessed", "warning", "cell", "the file is no Unicode; how its letters are written was guessed", "Look at names and remarks; if they are spoiled, save the file anew as UTF-8."),
+    ("encoding-guessed", "warning", "cell", "the file is no Unicode; how its letters are written was guessed", "Look at names and remarks; if they are spoiled, name the encoding (--encoding cp1251, encoding=\"cp1251\" in Python), or save the file anew as UTF-8."),
     ("hidden-row", "warning", "cell", "the row is hidden in the sheet, and counts", "Show the row and decide whether it belongs here."),
     ("hidden-sheet", "warning", "cell", "the sheet is hidden, and its rows count", "Show the sheet, or name the sheets to read."),
     ("hidden-column", "warning", "cell", "the column is hidden in the sheet, and counts", "Show the column and look through it."),
@@ -71,6 +71,7 @@ _TABLE = (
     ("rows-above-header", "error", "cell", "shares seem to stand above the header row, where nothing is read", "Move the header above all rows (sorting may have taken it along), or delete what stands above it."),
     # rows together
     ("duplicate", "warning", "rows", "the same share and decision as another row, which carries it", "Delete one of the rows."),
+    ("file-twice", "warning", "rows", "the very same file was read twice, and the row there carries this one", "Name the file once; nothing in it needs to be changed for this."),
     ("conflict", "error", "rows", "the same share is decided otherwise in another row", "Keep the row that is right."),
     ("vault-missing", "error", "rows", "accepting a full-ECS image needs a vault", "Fill in the ID of a server backup vault of the project."),
     ("vault-for-rejection", "warning", "rows", "only an acceptance takes a vault, so none is sent", "Empty the cell."),

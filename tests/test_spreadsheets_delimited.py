@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from sharekit.checks import check
-from sharekit.errors import SpreadsheetError
+from sharekit.cli import cli
+from sharekit.errors import SpreadsheetError, UsageError
 from sharekit.spreadsheets import read_inventory
 from tests.workbooks import DIGITS, IMAGE, OTHER, PROJECT, by_csv
 
@@ -157,3 +159,51 @@ def test_a_formula_that_only_quotes_an_id_is_the_id(tmp_path: Path) -> None:
     findings = check(read_inventory(path))
     assert findings.rows.loc[0, ["image_id", "project_id"]].tolist() == [IMAGE, DIGITS]
     assert set(findings.frame["rule"]) == {"repaired-braces"}
+
+
+def test_an_encoding_may_be_named(tmp_path: Path) -> None:
+    """What would be guessed wrongly is read as it is said to be written, without a warning."""
+    path = tmp_path / "a.csv"
+    for encoding, name in (("cp1251", "Снимок"), ("gb18030", "镜像")):
+        path.write_text(f"image_id,project_id,status,name\n{IMAGE},{PROJECT},,{name}\n", encoding)
+        inventory = read_inventory(path, encoding=encoding)
+        assert inventory.rows["name"].tolist() == [name]
+        assert inventory.marks.empty
+    with pytest.raises(SpreadsheetError, match="nothing in utf-8; name another"):
+        read_inventory(path, encoding="utf-8")
+    for wrong in ("klingon", "rot13"):
+        with pytest.raises(UsageError, match=wrong):
+            read_inventory(path, encoding=wrong)
+    done = CliRunner().invoke(cli, ["check", str(path), "--encoding", "gb18030", "--json"])
+    assert "encoding-guessed" not in done.output
+    assert "missing" in CliRunner().invoke(cli, ["check", str(path)]).output
+
+
+def test_the_end_of_file_of_old_programs_is_no_row(tmp_path: Path) -> None:
+    """A control character Z at the very end is passed over; elsewhere it stays what it is."""
+    path = tmp_path / "a.csv"
+    text = f"image_id,project_id,status\n{IMAGE},{PROJECT},accepted"
+    for end in ("\n\x1a", "\x1a", "\r\n\x1a\r\n"):
+        path.write_bytes((text + end).encode())
+        assert check(read_inventory(path)).frame.empty
+    path.write_text(f"{text}\n\x1a\n{OTHER},{PROJECT},accepted\n", encoding="utf-8")
+    assert read_inventory(path).rows["row"].tolist() == [2, 3, 4]
+
+
+def test_quotation_marks_around_a_decision_are_taken_off(tmp_path: Path) -> None:
+    """As around IDs, with a word for each repair."""
+    path = by_csv(tmp_path / "a.csv", [HEADER, [IMAGE, PROJECT, '"Rejected"', "n"]])
+    findings = check(read_inventory(path))
+    assert findings.rows["status"].tolist() == ["rejected"]
+    assert set(findings.frame["rule"]) == {"repaired-braces", "repaired-case"}
+
+
+def test_one_file_twice_is_not_told_to_lose_rows(tmp_path: Path) -> None:
+    """Rows read twice from the same bytes are told apart from rows that stand there twice."""
+    row = [IMAGE, PROJECT, "accepted"]
+    path = by_csv(tmp_path / "a.csv", [HEADER, row])
+    frame = check(read_inventory(path, path)).frame
+    assert frame[["row_key", "rule"]].values.tolist() == [[1, "file-twice"]]
+    path = by_csv(tmp_path / "b.csv", [HEADER, row, row])
+    frame = check(read_inventory(path)).frame
+    assert frame[["row_key", "rule"]].values.tolist() == [[1, "duplicate"]]

@@ -117,3 +117,18 @@ def test_blank_cells_stretch_nothing(tmp_path: Path) -> None:
     inventory = read_inventory(path)
     assert inventory.rows["row"].tolist() == [2]
     assert inventory.sources[0].blank_rows == 0
+
+
+def test_standard_input_has_its_own_name_and_end() -> None:
+    """What never ends is refused under the limit for pipes, and called by a name people know."""
+    endless = subprocess.Popen(["yes", "image_id,project_id,status"], stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "sharekit", "check", "-", "--limit", "piped_bytes=1000000"]
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=endless.stdout, capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    endless.kill()
+    endless.communicate()
+    told = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 2
+    assert "standard input has more than 1,000,000 bytes" in told

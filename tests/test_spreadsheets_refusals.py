@@ -20,6 +20,7 @@ from tests.workbooks import (
     by_odfpy,
     by_openpyxl,
     by_pyarrow,
+    by_xlsxwriter,
     by_xlwt,
 )
 
@@ -59,6 +60,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
         (b"<html><table><tr><td>ID</td></tr></table>", "HTML"),
         (b'\n <?xml version="1.0"?><Workbook/>', "XML"),
         (json.dumps({"image_id": IMAGE}).encode(), "JSON"),
+        (b"\xef\xbb\xbf" + json.dumps([{"image_id": IMAGE}], indent=1).encode(), "JSON"),
         (gzip.compress(b"ID\n1\n", mtime=0), "gzip"),
         (b"\x7fELF\x02\x01\x01" + bytes(64), "neither a spreadsheet nor text"),
         (b"\xff\xfeI\x00D", "cannot|neither|no header"),
@@ -150,3 +152,33 @@ def test_damaged_files_end_in_a_sentence(name: str, write: object, tmp_path: Pat
             told.append(str(error).removeprefix(str(path)))
     assert told.count("") < 40
     assert [words for words in told if re.search(READERS_WORDS, words)] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("CELL", b'<c r="B2" t="n"><v>9afbc1d2-1</v></c>', "B2 is said to be a number.*9afbc1d2-1"),
+        ("CELL", b'<c r="B2" t="zzz"><v>1</v></c>', "B2 is of a type 'zzz'"),
+        ("CELL", b'<!-- --><c r="B2" t="inlineStr"><is><t>&#1;</t></is></c>', "B2 holds a control"),
+        ("CELL", b'<c r="B2" t="inlineStr"><is><t>a\xff</t></is></c>', "B2 holds bytes"),
+        ("A1:A1", b"A1:?", "merged cells are given as 'A1:\\?'"),
+        ("A1:B2", b"garbage", "size is given as 'garbage'"),
+    ],
+)
+def test_one_odd_cell_is_named(old: str, new: bytes, told: str, tmp_path: Path) -> None:
+    """A sheet that is refused for one cell, type or range says which one it is."""
+    part = "xl/worksheets/sheet1.xml"
+    merged = b'</sheetData><mergeCells><mergeCell ref="A1:A1"/></mergeCells>'
+    path = by_xlsxwriter(tmp_path / "a.xlsx", ROWS)
+    with zipfile.ZipFile(path) as book, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as odd:
+        for name in book.namelist():
+            data = book.read(name)
+            if name == part:
+                data = data.replace(b"</sheetData>", merged)
+                cell = re.search(rb'<c r="B2".*?</c>', data)
+                assert cell is not None
+                data = data.replace(cell[0] if old == "CELL" else old.encode(), new)
+            odd.writestr(name, data)
+    message = refused(tmp_path / "b.xlsx")
+    assert re.search(told, message), message
+    assert "(sheet Sheet)" in message

@@ -36,6 +36,7 @@ def read(shares: Sequence[str], reading: dict[str, Any]) -> sharekit.Inventory:
             columns=maps,
             defaults={k: v for k, v in given.items() if v is not None},
             limits=limits_of(reading["limits"]),
+            encoding=reading["encoding"],
         )
 
 

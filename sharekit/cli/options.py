@@ -26,6 +26,8 @@ def loading(command: Command) -> Command:
             click.option("--status", help="accepted, rejected, share or unshare, where no column "
                          "tells it."),
             click.option("--vault", help="The vault ID, where no column tells it."),
+            click.option("--encoding", default="", metavar="NAME",
+                         help="How csv files are written, such as cp1251, if not found out."),
             click.option("--strict", is_flag=True, help="Warnings count as errors."),
             click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
                          help="Read larger files than usual, as in --limit columns=20000."),

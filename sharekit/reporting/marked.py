@@ -30,6 +30,7 @@ from ..display import plain
 from ..errors import InputError
 from ..spreadsheets import Source
 from ..spreadsheets.grid import column_letter
+from ..spreadsheets.loading import STANDARD_INPUT
 from ..spreadsheets.reading import load
 from ..spreadsheets.saving import stored
 from . import xlsx
@@ -99,7 +100,7 @@ def _copy(findings: Findings) -> tuple[Workbook | None, str]:
     if len(sources) != 1:
         return None, "they come from several files"
     [source] = sources.values()
-    if source.format not in ("xlsx", "xlsm") or source.file == "-":
+    if source.format not in ("xlsx", "xlsm") or source.file in ("-", STANDARD_INPUT):
         return (
             None,
             f"only xlsx and xlsm files are copied, and this is {source.format or 'a stream'}",

@@ -16,7 +16,7 @@ from typing import Final, TextIO
 import charset_normalizer
 import pyarrow as pa
 
-from ..errors import SpreadsheetError
+from ..errors import SpreadsheetError, UsageError
 from .grid import TEXT, Blob, Grid, constant
 from .headers import SEARCHED_ROWS, find_header
 from .limits import Limits
@@ -36,6 +36,7 @@ _BOMS: Final = (
 _LEGACY: Final = ["cp1252", "cp1250", "cp1251", "cp1253", "cp932", "gb18030", "big5", "cp949"]
 _UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
 _FOREIGN: Final = re.compile("[^\\x00-\\x7f]")
+_ENDS: Final = (b"\x1a", b"\x1a\r\n", b"\x1a\n")
 _BATCH: Final = 1 << 16
 _SAMPLE: Final = 1 << 16
 #: One byte in so many may be zero in a text that is spoiled, and more in Unicode of wide letters.
@@ -45,9 +46,11 @@ _LONGEST: Final = 1 << 22
 
 
 def read_delimited(
-    blob: Blob, columns: Mapping[str, str], limits: Limits | None = None
+    blob: Blob, columns: Mapping[str, str], limits: Limits | None = None, encoding: str = ""
 ) -> list[Grid]:
     """Read a csv or tsv as one sheet; ``columns`` helps to tell the delimiter.
+
+    A byte order mark tells the encoding; else ``encoding`` does, or it is found out.
 
     Raises
     ------
@@ -55,7 +58,8 @@ def read_delimited(
         It is no text, a quotation mark is not closed, or it is beyond the limits.
     """
     limits = limits or Limits()
-    encoding = _encoding(blob)
+    given = encoding
+    encoding = _marked(blob) or given or _encoding(blob)
     try:
         with _open(blob, encoding) as text:
             delimiter = _hinted(text) or _delimiter(text, columns, limits)
@@ -63,18 +67,28 @@ def read_delimited(
             _hinted(text)
             reader = csv.reader(_lines(text, blob.file), delimiter=delimiter, strict=True)
             cells = _columns(_records(reader, blob.file), blob.file, limits)
-    except UnicodeDecodeError as error:
-        raise _not_text(blob.file) from error
-    return [_grid(cells, delimiter, encoding)]
-
-
-def _grid(cells: tuple[pa.ChunkedArray, ...], delimiter: str, encoding: str) -> Grid:
+    except UnicodeError as error:
+        raise (_not_so(blob.file, given) if given else _not_text(blob.file)) from error
     kind = "tsv" if delimiter == "\t" else "csv"
-    return Grid(sheet="", format=kind, cells=cells, encoding=encoding)
+    guessed = not given and not encoding.startswith("utf")
+    return [Grid(sheet="", format=kind, cells=cells, encoding=encoding, guessed=guessed)]
+
+
+def check_encoding(name: str) -> None:
+    """Raise UsageError unless ``name`` is blank or an encoding of text that Python knows."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=name or "utf-8")
+    except (LookupError, ValueError) as error:
+        raise UsageError(
+            f"There is no encoding {name!r}; name one such as utf-8, cp1252, cp1251 or gb18030."
+        ) from error
 
 
 def _open(blob: Blob, encoding: str) -> TextIO:
-    return io.TextIOWrapper(io.BytesIO(blob.data), encoding=encoding, newline="")
+    data = blob.data
+    if data.endswith(_ENDS):  # how old programs end a text; it is no row
+        data = data.rstrip(b"\x1a\r\n")
+    return io.TextIOWrapper(io.BytesIO(data), encoding=encoding, newline="")
 
 
 def _hinted(text: TextIO) -> str:
@@ -148,11 +162,12 @@ def _columns(
     return tuple(pa.chunked_array(chunks) for chunks in columns)
 
 
+def _marked(blob: Blob) -> str:
+    return next((name for mark, name in _BOMS if blob.data.startswith(mark)), "")
+
+
 def _encoding(blob: Blob) -> str:
     data = blob.data
-    marked = next((name for mark, name in _BOMS if data.startswith(mark)), "")
-    if marked:
-        return marked
     sample = data[:_SAMPLE]
     if sample.count(0) * _ZEROS > len(sample):
         return _wide(blob)
@@ -203,6 +218,12 @@ def _legacy(data: bytes) -> str:
         # Every byte means something in Latin-1, so nothing is lost; IDs are ASCII in any case.
         return "latin-1"
     return encoding
+
+
+def _not_so(file: str, encoding: str) -> SpreadsheetError:
+    return SpreadsheetError(
+        f"{file} holds bytes that mean nothing in {encoding}; name another encoding, or none."
+    )
 
 
 def _not_text(file: str) -> SpreadsheetError:

@@ -29,6 +29,7 @@ from .formats import Disguises, by_style, declares
 from .glance import LAST_ROW, Glance, extent, glance, repeated_row
 from .grid import Blob, FinePrint, Grid, filled_rows, padded, text_column
 from .limits import Limits
+from .oddities import odd_spot
 from .typed import Typed
 
 #: Given a workbook's sheet names, the positions of those to read.
@@ -147,7 +148,7 @@ def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> l
         with ZipFile(io.BytesIO(blob.data)) as archive:
             check_archive(archive, blob.file, limits)
             book = _Workbook(blob, _archive_format(blob, archive), archive, limits)
-            return [_read_sheet(book, index) for index in choose(book.names)]
+            return [_read_or_tell(book, index) for index in choose(book.names)]
     except SpreadsheetError:
         raise
     except BaseException as error:
@@ -175,6 +176,34 @@ def _archive_format(blob: Blob, archive: ZipFile) -> str:
 
 def _member(archive: ZipFile, name: str) -> bytes:
     return archive.read(name) if name in archive.namelist() else b""
+
+
+def _read_or_tell(book: _Workbook, index: int) -> Grid:
+    """Read a sheet; if it is refused for its content, say which cell it is, if a look tells."""
+    try:
+        return _read_sheet(book, index)
+    except SpreadsheetError:
+        raise
+    except BaseException as error:
+        if not is_damage(error) or book.format not in ("xlsx", "xlsm"):
+            raise
+        told = _odd_spot(book, index)
+        if not told:
+            raise
+        raise SpreadsheetError(
+            f"{book.blob.file} (sheet {book.names[index]}): {told}; open it in a spreadsheet "
+            "program, correct it there, save it again as .xlsx, and use the new file."
+        ) from error
+
+
+def _odd_spot(book: _Workbook, index: int) -> str:
+    try:
+        with book.part(book.members[index][0]) as stream:
+            return odd_spot(stream)
+    except BaseException as error:
+        if not is_damage(error):
+            raise
+        return ""
 
 
 def _read_sheet(book: _Workbook, index: int) -> Grid:

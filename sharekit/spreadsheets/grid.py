@@ -61,6 +61,8 @@ class Grid:
         where the format has text only.
     siblings : tuple of str
         The names of all sheets of the workbook.
+    guessed : bool
+        Whether the encoding is a guess.
     exact_numbers : bool
         Whether a number may have more digits than the 53 bits that a spreadsheet gives it.
     """
@@ -74,6 +76,7 @@ class Grid:
     typed: Callable[[NDArray[np.int64]], Iterable[Sequence[object]]] | None = None
     siblings: tuple[str, ...] = ()
     encoding: str = ""
+    guessed: bool = False
     exact_numbers: bool = False
 
     @property

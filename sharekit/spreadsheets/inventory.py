@@ -23,7 +23,7 @@ class Source:
     Attributes
     ----------
     file : str
-        The path as it was given, ``-`` for standard input.
+        The path as it was given, or ``standard input``.
     sheet : str
         Name of the sheet; empty for csv, tsv and parquet.
     sha256, size : str, int

@@ -20,6 +20,8 @@ class Limits:
     ----------
     file_bytes : int
         Size of the file itself.
+    piped_bytes : int
+        Length of what comes from standard input; it may never end, and is held in memory.
     inflated_bytes : int
         Size of all parts of a workbook together once unpacked, or of a parquet file's text.
     strings_bytes : int
@@ -40,6 +42,7 @@ class Limits:
     """
 
     file_bytes: int = 2048 * _MIB
+    piped_bytes: int = 512 * _MIB
     inflated_bytes: int = 4096 * _MIB
     strings_bytes: int = 512 * _MIB
     ratio: int = 250

@@ -11,6 +11,8 @@ from typing import BinaryIO, Final
 from ..errors import InputError
 from .limits import Limits
 
+#: What ``-`` is called wherever people read of it.
+STANDARD_INPUT: Final = "standard input"
 _KINDS: Final = (
     (stat.S_ISDIR, "is a directory; name the spreadsheets in it."),
     (stat.S_ISFIFO, "is a pipe, not a file; save it as a file, or send it to standard input (-)."),
@@ -31,7 +33,7 @@ def read_bytes(name: str, limits: Limits) -> bytes:
         It is longer than the limits allow.
     """
     if name == "-":
-        return _at_most(sys.stdin.buffer, name, limits)
+        return _piped(sys.stdin.buffer, limits)
     try:
         # Without waiting: a pipe that nobody writes to would never open.
         with open(name, "rb", opener=_opener) as file:
@@ -65,6 +67,14 @@ def _settled(file: BinaryIO, name: str, limits: Limits) -> bytes:
         raise InputError(
             f"{name} changed while it was read; wait until it is saved, then read it again."
         )
+    return data
+
+
+def _piped(file: BinaryIO, limits: Limits) -> bytes:
+    data = file.read(limits.piped_bytes + 1)
+    if len(data) > limits.piped_bytes:
+        held = f"has more than {limits.piped_bytes:,} bytes"
+        raise limits.refusal("piped_bytes", STANDARD_INPUT, held, "save it as a file and name that")
     return data
 
 

@@ -104,7 +104,7 @@ def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
         return
     if above := strays.above(part.grid, part.source.header_row, part.fields):
         yield "rows-above-header", "image_id", above
-    if part.grid.encoding and not part.grid.encoding.startswith("utf"):
+    if part.grid.guessed:
         yield "encoding-guessed", "", part.grid.encoding
     if part.source.hidden:
         yield "hidden-sheet", "", part.source.sheet

@@ -18,27 +18,27 @@ from .. import spec
 from ..errors import InputError, SpreadsheetError, UsageError
 from ..frames import steady_memory
 from .columnar import read_parquet
-from .delimited import read_delimited
+from .delimited import check_encoding, read_delimited
 from .excel import Choice, read_workbook
 from .grid import TEXT, Blob, Grid, constant
 from .headers import SEARCHED_ROWS
 from .inventory import Inventory
 from .legacy import read_xls
 from .limits import Limits
-from .loading import read_bytes
+from .loading import STANDARD_INPUT, read_bytes
 from .marks import marks_of
 from .part import Part, make_part
 from .strays import deeper
 
-#: First bytes -> what it is, for files that people give by mistake.
+#: How the first bytes look -> what it is, for files that people give by mistake.
 _FOREIGN: Final = (
-    (b"%PDF", "a PDF"),
-    (b"\x1f\x8b", "a gzip archive"),
+    (rb"%PDF", "a PDF"),
+    (rb"\x1f\x8b", "a gzip archive"),
     (b"<", "HTML or XML (some portals give it the suffix .xls)"),
-    (b"{", "JSON"),
-    (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"SQLite format 3", "a database"),
+    (rb"\{|\[\s*[{\[\"]", "JSON"),
+    (rb"\x89PNG", "a picture"),
+    (rb"\xff\xd8\xff", "a picture"),
+    (rb"SQLite format 3", "a database"),
 )
 
 _HEAD: Final = 4096
@@ -51,6 +51,7 @@ def read_inventory(
     columns: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
     limits: Limits | None = None,
+    encoding: str = "",
 ) -> Inventory:
     r"""Read every row of spreadsheets as text, with its address, repairing nothing.
 
@@ -67,6 +68,9 @@ def read_inventory(
         Field -> text, for sheets in which that column is missing as a whole.
     limits : Limits, optional
         How much a file may hold; the defaults let a million rows of fifty columns pass.
+    encoding : str, optional
+        How csv and tsv files are written that have no byte order mark, such as ``cp1251``; without
+        it, it is found out.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def read_inventory(
     InputError
         A file or sheet that does not exist, or no rows at all.
     UsageError
-        No file, or a field that does not exist.
+        No file, or a field or an encoding that does not exist.
 
     Examples
     --------
@@ -96,12 +100,13 @@ def read_inventory(
     """
     columns, defaults = dict(columns or {}), dict(defaults or {})
     _check_arguments(files, columns, defaults)
+    check_encoding(encoding)
     wanted = (sheet,) if isinstance(sheet, str) else tuple(sheet or ())
     parts = [
         make_part(blob, grid, columns, defaults)
         for file in files
         for blob in [load(file, limits)]
-        for grid in read_grids(blob, wanted, columns, limits)
+        for grid in read_grids(blob, wanted, columns, limits, encoding)
     ]
     _check_sheets(parts, wanted)
     _check_headers(parts, wanted, columns)
@@ -114,6 +119,7 @@ def read_grids(
     wanted: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     limits: Limits | None = None,
+    encoding: str = "",
 ) -> list[Grid]:
     """Read the wanted sheets (all, if none is named) of a file by its content."""
     limits = limits or Limits()
@@ -127,19 +133,21 @@ def read_grids(
         return read_xls(blob, choose, limits)
     if data.startswith(b"PAR1"):
         return read_parquet(blob, limits)
+    head = data[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
     for mark, what in _FOREIGN:
-        if data[:_HEAD].lstrip().startswith(mark):
+        if re.match(mark, head):
             raise SpreadsheetError(
                 f"{blob.file} is {what}, not a spreadsheet; give an xlsx, xlsm, xlsb, xls, ods, "
                 "csv, tsv or parquet file."
             )
-    return read_delimited(blob, columns or {}, limits)
+    return read_delimited(blob, columns or {}, limits, encoding)
 
 
 def load(file: str | os.PathLike[str], limits: Limits | None = None) -> Blob:
     """Read a file's bytes, or standard input's for ``-``, once and for reading only."""
     name = os.fspath(file)
-    return Blob(name, read_bytes(name, limits or Limits()))
+    data = read_bytes(name, limits or Limits())
+    return Blob(STANDARD_INPUT if name == "-" else name, data)
 
 
 def _choose(file: str, wanted: Sequence[str], names: Sequence[str]) -> list[int]:
