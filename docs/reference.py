@@ -48,6 +48,7 @@ def _audit_json() -> str:
         " 0 without an inventory |\n"
         "| `good` | whether all agrees and everything could be read; then the exit code is 0 |\n"
         "| `unread` | what could not be read: `cloud, project_id, what, code, reason` |\n"
+        "| `unasked` | projects of the inventory to which no cloud that was named gives access |\n"
         "| `since` | name of the ledger it was compared with, or empty |\n"
         f"| `changes` | shares by change: {_names(drift.CHANGES)} |\n"
         "| `taken_at` | when the clouds were read: UTC, ISO 8601 |\n"

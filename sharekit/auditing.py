@@ -103,6 +103,12 @@ class Audit:
         return pd.concat(told, ignore_index=True).astype("str")
 
     @property
+    def unasked(self) -> list[str]:
+        """The projects in the inventory to which no cloud that was named gives access."""
+        of = self.rows[(self.rows["result"] == "unread") & (self.rows["code"] == "no-credentials")]
+        return sorted(of["project_id"].unique().tolist())
+
+    @property
     def good(self) -> bool:
         """Whether inventory and clouds agree, every row and every project included."""
         counts = {} if self.findings is None else self.counts
@@ -125,6 +131,7 @@ class Audit:
             "drift": self.drift,
             "good": self.good,
             "unread": self.unread.to_dict("records"),
+            "unasked": self.unasked,
             "since": "" if self.since is None else self.since.name,
             "changes": {name: int(changed.get(name, 0)) for name in drift.CHANGES},
             "taken_at": self.survey.taken_at,

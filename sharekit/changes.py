@@ -144,12 +144,13 @@ def changes_since(before: Earlier | None, rows: pd.DataFrame, seen: Survey) -> p
             was & ~now & looked,
             was & ~now,
             moved & undecided,
+            moved & (both["state_now"] == spec.PENDING),
             moved,
             same & ~agreed & agrees,
             same & agreed & ~agrees,
         ],
-        ["newly-shared", "gone", "not-told", "decided", "decided-otherwise", "now-agrees",
-         "now-drifts"],
+        ["newly-shared", "gone", "not-told", "decided", "undecided-again",
+         "decided-otherwise", "now-agrees", "now-drifts"],
         "",
     )  # fmt: skip
     both = both[both["change"] != ""]

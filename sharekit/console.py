@@ -134,6 +134,11 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
         where = escape(plain(f"{line['cloud']} ({line['what']})"))
         why = escape(plain(f"{line['code']}: {line['reason']}"))
         console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
+    for project in found.unasked[:20]:
+        console.print(
+            f"[yellow]Not asked: project {escape(plain(project))}: no cloud that was named gives "
+            "access to it; name its entry with --cloud NAME too.[/yellow]"
+        )
     if found.since is not None:
         console.print(f"Since {escape(found.since.name)} of {escape(found.since.at)}:")
         changed = found.changes["change"].value_counts()

@@ -20,7 +20,8 @@ RESULTS: Final = {
     "absent": "in the inventory, but the cloud shows no such share",
     "unlisted": "shared with the project, and in no row of the inventory",
     "shared-out": "the project shares its own image with another project, and no row says so",
-    "unread": "the cloud did not let the project be read, so nothing is known",
+    "unread": "the project could not be read, or no cloud that was named gives access to it, so "
+    "nothing is known",
     "faulty": "the row names no share and decision that could be compared",
     "duplicate": "the same share and decision as another row, which is named",
 }
@@ -49,6 +50,7 @@ CHANGES: Final = {
     "gone": "shared then, and not any more",
     "decided": "undecided then, decided now",
     "decided-otherwise": "decided then, and otherwise now",
+    "undecided-again": "decided then, and undecided again now",
     "now-agrees": "the same in the cloud; the inventory now records it",
     "now-drifts": "the same in the cloud; the inventory no longer records it",
     "not-told": "seen then; now its project could not be read",

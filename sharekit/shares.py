@@ -61,8 +61,9 @@ def cloud_rules(rows: pd.DataFrame, shares: Shares, seen: Snapshot) -> list[Foun
     found = [_found("no-credentials", ~has_cloud, "project_id")]
     known = known[has_cloud]
     state = _looked_up(known, seen)
-    rows.loc[known.index, "before"] = state["state"]
     own = state["owner"] == known["project_id"]
+    # A project is no member of its own images: what listings show there is what others decided.
+    rows.loc[known.index, "before"] = state["state"].where(~own, "")
     gone = (state["state"] == spec.ABSENT) & ~own
     wanted = state["state"] == known["status"]
     regions = known["project_id"].map(projects["region"]).fillna("").astype("str")

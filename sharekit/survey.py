@@ -50,8 +50,9 @@ class Survey:
         One line for each share that a project shows, and for each one that was asked about:
         ``project_id, image_id, state`` (pending, accepted, rejected or absent), ``owner, name,
         whole_image`` ("true", "false", "")``, image_created_at, shared_at, decided_at`` (when the
-        share's state last changed), ``looked`` ("listed", "single", or "" for a share that is in no
-        listing and was one too many to be looked up alone). A share's times are looked up only
+        share was last decided, "" while it is pending), ``looked`` ("listed", "single", or "" for
+        a share that is in no listing and was one too many to be looked up alone). A share's times
+        are looked up only
         where it was not asked about or is not in the state asked for, and for so many of a project
         at the most (:data:`~sharekit.snapshot.SINGLE_LOOKUPS`).
     owned : DataFrame
@@ -145,7 +146,7 @@ def take(
         _frame([_image_line(p, i) for p, own in images.items() for i in own.values()], _OWNED),
         _frame(
             [
-                (*_image_line(p, image), m.project_id, m.state, m.created_at, m.updated_at)
+                (*_image_line(p, image), m.project_id, m.state, *_times_of(m))
                 for p, own in images.items()
                 for image in own.values()
                 for m in members.get((p, image.image_id), ())
@@ -317,11 +318,17 @@ def _share_line(
     project: str, share: ImageShare, member: Member | None, looked: str
 ) -> tuple[str, ...]:
     whole = "" if share.whole_image is None else str(share.whole_image).lower()
-    times = (member.created_at, member.updated_at) if member else ("", "")
+    times = _times_of(member) if member else ("", "")
     return (
         project, share.image_id, share.state, share.owner, share.name, whole, share.created_at,
         *times, looked,
     )  # fmt: skip
+
+
+def _times_of(member: Member) -> tuple[str, str]:
+    """When a share was made and decided; until somebody decides, the cloud repeats the first."""
+    decided = member.state in (spec.ACCEPTED, spec.REJECTED)
+    return member.created_at, member.updated_at if decided else ""
 
 
 def _image_line(project: str, image: ImageShare) -> tuple[str, ...]:

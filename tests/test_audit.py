@@ -20,6 +20,7 @@ import sharekit
 from sharekit import auditing, drift, spec, survey
 from sharekit.clouds import Cloud, Clouds
 from sharekit.errors import SignInError
+from sharekit.reporting import drift_words
 from sharekit.simulator import Image, Project, Seed, Share, Simulator, User
 from tests import test_cli
 from tests.conftest import World
@@ -177,6 +178,14 @@ def test_a_project_that_cannot_be_signed_in_to(place: Place) -> None:
     ]
     there = found.rows[found.rows["project_id"] == LOST]
     assert set(there["code"]) == {"SignInError"}
+    assert found.unasked == [BAD]
+    assert f"gives access to {BAD}." in drift_words.headline(found)
+    # Only what somebody decided has a time of its decision, on both sides of a share.
+    survey = found.survey
+    for frame in (survey.shares[survey.shares["shared_at"] != ""], survey.outgoing):
+        decided = frame["state"].isin(["accepted", "rejected"])
+        assert ((frame["decided_at"] != "") == decided).all()
+        assert len(frame)
     assert found.counts["agrees"] == 3
 
 
@@ -437,7 +446,7 @@ def test_what_changed_since_a_run(world: Make) -> None:
     mine.transport.call("PUT", url, body={"status": "pending"}, token=mine.transport.token())
     found = sharekit.audit(inventory, clouds, since=run.path)
     assert found.changes[["change", "was", "now"]].to_numpy().tolist() == [
-        ["decided-otherwise", share["status"], "pending"]
+        ["undecided-again", share["status"], "pending"]
     ]
     assert found.since is not None
     assert found.since.whole == ()

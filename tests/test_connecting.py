@@ -70,6 +70,30 @@ def by_key(world: World, key: Key, **changes: Any) -> dict[str, Any]:
     return {**facts, **place, **keys, **token, **changes}
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{odd: 3}", "the entry 'odd' must hold settings by name"),
+     ("{odd: [1]}", "the entry 'odd' must hold settings by name"),
+     ("{odd: {auth: foo}}", "`auth` of the entry 'odd' must hold settings"),
+     ("{odd: {auth: [1]}}", "`auth` of the entry 'odd' must hold settings"),
+     ("{other: 3}", "There is no cloud 'odd' in")],
+)  # fmt: skip
+def test_entries_that_hold_no_settings(tmp_path: Path, text: str, says: str) -> None:
+    """An entry that is not settings by name is one sentence with the file and the entry."""
+    path = tmp_path / "clouds.yaml"
+    path.write_text(f"clouds: {text}\n")
+    with pytest.raises(SignInError, match=re.escape(says)) as fault:
+        sharekit.connect("odd", config_file=path)
+    assert str(path) in str(fault.value)
+    assert fault.value.exit_code == 4
+
+
+def test_where_no_clouds_yaml_is() -> None:
+    """Without any clouds.yaml, the sentence says where it was looked for."""
+    with pytest.raises(SignInError, match=re.escape(f"looked for in: {Path.cwd()}, ")):
+        sharekit.connect("otc")
+
+
 # -- access keys ---------------------------------------------------------------------------------
 @pytest.fixture
 def keys(world: Make) -> tuple[World, Key, Key]:

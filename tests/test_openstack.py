@@ -263,7 +263,9 @@ def test_every_kind_of_share(road: Road) -> None:
         withdrawn, deleted = cloud.share(hers, 2, payments)
         elsewhere = cloud.share(hers, 1)[0]
         read_only = cloud.share(hers, 1, reader)[0]
-        own = cloud.share(mine, 1, web)[0]
+        own, refused = cloud.share(mine, 2, web)
+        with cloud.connection(web) as theirs:
+            theirs.image.update_member(web.project_id, refused, status="rejected")
         for image, status in ((rejected, "rejected"), (accepted, "accepted")):
             mine.image.update_member(payments.project_id, image, status=status)
         hers.image.remove_member(payments.project_id, withdrawn)
@@ -283,6 +285,7 @@ def test_every_kind_of_share(road: Road) -> None:
         (deleted, p, "rejected", "blocked", "not-shared"),
         (elsewhere, p, "accepted", "blocked", "not-shared"),
         (own, p, "accepted", "blocked", "own-image"),
+        (refused, p, "accepted", "blocked", "own-image"),
         (own, w, "accepted", "confirmed", ""),
         (read_only, reader.project_id, "accepted", "failed", "HTTP403"),
         (f"{new[4][:-1]}g", p, "accepted", "blocked", "image-id-format"),
@@ -294,6 +297,8 @@ def test_every_kind_of_share(road: Road) -> None:
     assert got == [case[3:] for case in cases]
     assert (rows.loc[rows["outcome"] == "confirmed", "request_id"] != "").all()
     assert rows.loc[rows["outcome"] == "failed", "reason"].str.contains("not authorized").all()
+    # What others decided about a project's own image is no state of that project's.
+    assert set(rows.loc[rows["code"] == "own-image", "before"]) == {""}
 
 
 def test_share_that_vanishes_in_between(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,8 @@ def audit(
     """Compare SHARES with what each project really shows; write OUT (.xlsx, .html, .csv, .json).
 
     Nothing is changed anywhere. Without SHARES, OUT.xlsx is a full listing as an inventory to
-    begin with. Exits 0 if all agrees, 1 on drift, 4 if only a project could not be read.
+    begin with. Exits 0 if all agrees, 1 on drift, 4 if all that could be
+    read agrees, but a project could not be, or no cloud named gives access to it.
     """
     ledgers = [path for path in (out, *also) if path.suffix.lower() == _LEDGER]
     reports = [path for path in (out, *also) if path not in ledgers]
@@ -84,4 +85,4 @@ def _verdict(found: auditing.Audit) -> int:
     if found.good:
         return 0
     only_unread = found.inventory is None or not found.drift + found.counts["faulty"]
-    return 4 if only_unread and len(found.unread) else 1
+    return 4 if only_unread else 1

@@ -240,9 +240,8 @@ def _region_of(
     if name == "envvars" and name not in known:
         raise SignInError("No cloud is named, and no OS_* variables are set: name one of yours.")
     if name not in known:
-        where = ", ".join(known) or "none; is there a clouds.yaml where it is looked for?"
-        raise SignInError(f"There is no cloud {name!r} in clouds.yaml; it has: {where}.")
-    entry = config.cloud_config["clouds"].get(name) or {}
+        raise SignInError(_unknown(config, name, known))
+    entry = _well_formed(config.cloud_config["clouds"].get(name) or {}, config, name)
     auth = {**entry, **(entry.get("auth") or {}), **scope}
     key = key_of(entry, name) if wanted(entry) else None
     if key:
@@ -260,6 +259,30 @@ def _region_of(
         if key:
             config.cloud_config["clouds"][name] = entry
     return region, key, auth if key else region.config.get("auth") or {}
+
+
+def _unknown(config: OpenStackConfig, name: str, known: list[str]) -> str:
+    if config.config_filename:
+        has = ", ".join(known) or "none"
+        return f"There is no cloud {name!r} in {config.config_filename}; it has: {has}."
+    looked = ", ".join(dict.fromkeys(str(Path(file).parent) for file in config._config_files))
+    return (
+        f"There is no cloud {name!r}, for there is no clouds.yaml; looked for in: {looked}. Put "
+        "one there, or name it with --clouds-yaml FILE."
+    )
+
+
+def _well_formed(entry: object, config: OpenStackConfig, name: str) -> dict[str, Any]:
+    """Return an entry, if it and its ``auth`` hold settings by name."""
+    where = config.config_filename or "clouds.yaml"
+    if not isinstance(entry, dict):
+        raise SignInError(f"{where}: the entry {name!r} must hold settings by name. Correct it.")
+    if not isinstance(entry.get("auth") or {}, dict):
+        raise SignInError(
+            f"{where}: `auth` of the entry {name!r} must hold settings by name, as in "
+            "`auth: {auth_url: …, username: …}`. Correct it."
+        )
+    return entry
 
 
 def _make_room(session: Session, wishes: Wishes) -> None:

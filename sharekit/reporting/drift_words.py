@@ -33,7 +33,7 @@ COLUMNS: Final = {
     "seen_by": "whose view that is: of the project, or of the image's owner",
     "image_created_at": "when the image was made (UTC)",
     "shared_at": "when it was shared with the project; empty where that was not looked up",
-    "decided_at": "when the share's state last changed",
+    "decided_at": "when it was last decided; empty while pending, or where not looked up",
     "carried_by": "the row that stands for a duplicate",
     "input.…": "every original column, unchanged, under its own header",
 }
@@ -59,6 +59,9 @@ def headline(audit: Audit) -> str:
     if len(audit.unread):
         names = ", ".join(audit.unread["cloud"].unique()[:5])
         said += f" Not everything could be read: {names}."
+    if missing := audit.unasked:
+        said += " No cloud that was named gives access to " + ", ".join(missing[:5])
+        said += "." if len(missing) <= 5 else f" and {counted(len(missing) - 5, 'more project')}."
     return said
 
 
@@ -201,7 +204,7 @@ def inventory(audit: Audit) -> pd.DataFrame:
         "kind": np.where(of["whole_image"] == "true", "full-ECS", ""),
         "image created": of["image_created_at"],
         "shared since": of["shared_at"],
-        "last changed": of["decided_at"],
+        "last decided": of["decided_at"],
     }
     return pd.DataFrame(told, index=of.index).astype("str").reset_index(drop=True)
 
