@@ -17,10 +17,13 @@ from pathlib import Path
 
 import pytest
 
+import sharekit
 from sharekit.cli import main
+from sharekit.errors import ApprovalError
 from sharekit.ledger import Ledger
+from sharekit.session import Review
 from sharekit.simulator.faults import Faults
-from tests.conftest import World
+from tests.conftest import FAST, World
 
 Make = Callable[..., World]
 PLAN_KEYS = {"rows", "planned", "blocked", "already", "duplicates", "chunks", "fingerprint"}
@@ -390,3 +393,42 @@ def test_the_findings_left_out_are_where_they_were_written(tmp_path: Path) -> No
     assert "writes all of them" not in told
     again = " ".join(shell("check", "shares.csv", cwd=tmp_path).stdout.decode().split())
     assert "5 more errors; `sharekit check … -o FILE` writes all of them." in again
+
+
+@pytest.mark.parametrize("kind", ["already", "blocked"])
+def test_a_plan_that_sends_nothing_goes_all_the_way(
+    kind: str, world: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every row so already, or none that can go, each step ends in words; the report holds."""
+    w = world(rows=6)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(w.config))
+    signed = [word for name in w.names for word in ("--cloud", name)]
+    if kind == "already":
+        sharekit.submit(w.approved(), w.connect(), settings=FAST)
+    else:
+        w.shares = tmp_path / "shares.csv"
+        w.shares.write_text(f"image_id,project_id,status\nnonsense,{'1' * 32},accepted\n")
+
+    def step(*words: object, code: int = 0) -> Done:
+        done = shell(*words, cwd=tmp_path)
+        assert done.returncode == code, (words, done)
+        return done
+
+    for ledger in ("shell.ledger", "panel.ledger"):
+        made = said(step("plan", w.shares, ledger, *signed, "--json", code=int(kind == "blocked")))
+        assert made["planned"] == 0
+        assert made[kind] == made["rows"]
+    assert b"nothing was sent" in step("status", "shell.ledger", code=3).stdout.lower()
+    step("review", "shell.ledger", "sheet.xlsx")
+    step("review", "shell.ledger", "--take", "sheet.xlsx")
+    phrase = ["--reviewer", "Ada", "--fingerprint", str(made["fingerprint"])[:12]]
+    panel = Review(tmp_path / "panel.ledger", w.connect(), settings=FAST)
+    assert panel.counts[kind] == made["rows"]
+    assert set(panel.frame["disposition"]) == {kind}
+    told = step("approve", "shell.ledger", *phrase, code=2).stderr
+    assert b"the plan sends nothing, so there is nothing to approve" in told
+    with pytest.raises(ApprovalError, match="nothing to approve"):
+        panel.approve("Ada", panel.phrase)
+    assert b"the plan is not approved" in step("submit", "shell.ledger", code=2).stderr
+    step("report", "shell.ledger", "audit.xlsx", "audit.html", "outcomes.csv")
+    step("verify", "shell.ledger")

@@ -31,7 +31,7 @@ CHOICES: Final = (AS_PLANNED, *spec.DECISIONS, "skip")
 #: Column -> width; the facts follow the three columns that a reviewer works with.
 FACTS: Final = {
     "disposition": 14,
-    "findings": 44,
+    "findings": 36,
     "image_id": 38,
     "project_id": 36,
     "status": 11,
@@ -43,7 +43,7 @@ FACTS: Final = {
     "sheet": 16,
     "row": 8,
 }
-_WIDTHS: Final = {"key": 22, "decision": 14, "reason": 36} | FACTS
+_WIDTHS: Final = {"key": 18, "decision": 14, "reason": 28} | FACTS
 #: Disposition -> fill; they stay apart for colour-blind eyes, and each stands behind its word.
 _COLOURS: Final = {
     "blocked": "#F8D7C4",
@@ -152,6 +152,7 @@ def _prepare(sheet: Worksheet, formats: Mapping[str, Format], rows: int) -> None
 def _print_wide(sheet: Worksheet) -> None:
     sheet.set_landscape()
     sheet.set_paper(9)
+    sheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.6)
     sheet.fit_to_pages(1, 0)
     sheet.set_footer("&L&A&RPage &P of &N")
 
