@@ -244,7 +244,7 @@ def tab_to(page: Page, tag: str, label: str, *, back: bool = False) -> None:
 def test_reload_and_a_killed_kernel(world: Make, chromium: Browser, tmp_path: Path) -> None:
     """A page loaded anew in mid-run shows the run; after the kernel is killed, Continue takes it up
     where the ledger stands, and no share is changed twice."""  # noqa: D205, D209
-    scene = prepared(world, 30, "latency=0.1")
+    scene = prepared(world, 30, "latency=0.5")  # longer than a page takes to load anew
     path = scene.folder / "run.ledger"
     going = re.compile(r"^[1-9]\d* of 30 images done")
     with (
@@ -266,6 +266,7 @@ def test_reload_and_a_killed_kernel(world: Make, chromium: Browser, tmp_path: Pa
         panel.get_by_text("Paused").wait_for()
         os.kill(int((scene.folder / "pid").read_text()), signal.SIGKILL)
         assert not sharekit.status(path).finished
+        scene.cloud.set_faults(sharekit_faults(""))
         page.goto("about:blank")
         browsing.open_notebook(page, url, "review.ipynb")
         panel = panel_of(page)

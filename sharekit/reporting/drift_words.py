@@ -68,13 +68,12 @@ def headline(audit: Audit) -> str:
 def _compared(audit: Audit) -> str:
     rows = 0 if audit.inventory is None else len(audit.inventory)
     bad = {name: audit.counts[name] for name in PROBLEMS if audit.counts[name]}
-    agree = audit.counts["agrees"] + audit.counts["duplicate"]
-    said = f"{number(agree)} of {counted(rows, 'row')} agree with the cloud"
+    said = f"{number(audit.counts['agrees'])} of {counted(rows, 'row')} agree with the cloud"
+    if twice := audit.counts["duplicate"]:
+        said += f", {number(twice)} more are carried by one of them"
     if not bad:
         return said + ", and no share is beyond the inventory."
-    return (
-        said + "; to look at: " + ", ".join(f"{number(n)} {name}" for name, n in bad.items()) + "."
-    )
+    return said + "; to look at: " + ", ".join(f"{number(n)} × {r}" for r, n in bad.items()) + "."
 
 
 def facts(audit: Audit) -> dict[str, str]:
