@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import random
 import re
@@ -13,7 +14,7 @@ import pytest
 from msoffcrypto.format.ooxml import OOXMLFile
 
 from sharekit.errors import InputError, SpreadsheetError
-from sharekit.spreadsheets import read_inventory
+from sharekit.spreadsheets import oddities, read_inventory
 from tests.workbooks import (
     IMAGE,
     PROJECT,
@@ -182,3 +183,23 @@ def test_one_odd_cell_is_named(old: str, new: bytes, told: str, tmp_path: Path) 
     message = refused(tmp_path / "b.xlsx")
     assert re.search(told, message), message
     assert "(sheet Sheet)" in message
+
+
+def test_an_odd_text_is_named_by_the_cell_that_shows_it(tmp_path: Path) -> None:
+    """Bytes that mean nothing in the table of texts are told with the first cell they stand in."""
+    path = by_xlsxwriter(tmp_path / "a.xlsx", ROWS)
+    with zipfile.ZipFile(path) as book, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as odd:
+        for name in book.namelist():
+            data = book.read(name)
+            odd.writestr(name, data.replace(PROJECT.encode(), b"edc8\xff"))
+    assert "cell B2 of sheet number 1 holds bytes that are no UTF-8" in refused(tmp_path / "b.xlsx")
+
+
+def test_the_look_for_an_odd_cell_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stops at its limit without calling a letter odd that the limit cuts in two."""
+    monkeypatch.setattr(oddities, "_MOST", 40)
+    monkeypatch.setattr(oddities, "_CHUNK", 1)
+    sheet = '<c r="A1" t="str"><v>' + "é" * 40 + '</v></c><c r="B1" t="zzz"><v>1</v></c>'
+    assert oddities.odd_spot(io.BytesIO(sheet.encode())) == ""
+    monkeypatch.setattr(oddities, "_MOST", 4000)
+    assert "B1" in oddities.odd_spot(io.BytesIO(sheet.encode()))

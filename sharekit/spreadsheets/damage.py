@@ -77,6 +77,14 @@ def missing_text(archive: ZipFile, file: str, member: str, strings: str) -> str:
     return ""
 
 
+def cell_of_text(archive: ZipFile, file: str, member: str, place: int) -> str:
+    """Address of the first cell of a sheet's part that shows a text of the table, or ``""``."""
+    for match in _found(archive, member, file, _SHARED):
+        if match[2].strip() == b"%d" % place:
+            return match[1].decode()
+    return ""
+
+
 def _found(
     archive: ZipFile, member: str, file: str, pattern: re.Pattern[bytes]
 ) -> Iterator[re.Match[bytes]]:

@@ -24,12 +24,12 @@ from ..errors import SpreadsheetError
 from . import fine_print, opendocument
 from .archives import Measured, check_archive, password_error
 from .binary import format_codes, read_xlsb
-from .damage import explained, is_damage, missing_text
+from .damage import cell_of_text, explained, is_damage, missing_text
 from .formats import Disguises, by_style, declares
 from .glance import LAST_ROW, Glance, extent, glance, repeated_row
 from .grid import Blob, FinePrint, Grid, filled_rows, padded, text_column
 from .limits import Limits
-from .oddities import odd_spot
+from .oddities import odd_spot, odd_text
 from .typed import Typed
 
 #: Given a workbook's sheet names, the positions of those to read.
@@ -48,6 +48,10 @@ _ERRORS: Final = {
 #: A sheet with so many bytes for each of its cells is no empty frame.
 _BYTES_A_CELL: Final = 2
 _COMPARE: Final = "open it in a spreadsheet program, save it again, and compare the two"
+_CORRECT: Final = (
+    "open it in a spreadsheet program, correct it there, save it again as .xlsx, and use the new "
+    "file."
+)
 _ERROR_NAME: Final = re.compile(r"Error\((\w+)\)")
 
 # The reader logs chart sheets as warnings; with no handler, Python would print them to stderr.
@@ -148,7 +152,7 @@ def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> l
         with ZipFile(io.BytesIO(blob.data)) as archive:
             check_archive(archive, blob.file, limits)
             book = _Workbook(blob, _archive_format(blob, archive), archive, limits)
-            return [_read_or_tell(book, index) for index in choose(book.names)]
+            return _read_sheets(book, choose)
     except SpreadsheetError:
         raise
     except BaseException as error:
@@ -178,6 +182,43 @@ def _member(archive: ZipFile, name: str) -> bytes:
     return archive.read(name) if name in archive.namelist() else b""
 
 
+def _read_sheets(book: _Workbook, choose: Choice) -> list[Grid]:
+    """Read the chosen sheets; if the table of texts is refused, say which cell it is."""
+    try:
+        return [_read_or_tell(book, index) for index in choose(book.names)]
+    except SpreadsheetError:
+        raise
+    except BaseException as error:
+        told = _told(_odd_text, book) if is_damage(error) else ""
+        if not told:
+            raise
+        raise SpreadsheetError(f"{book.blob.file}: {told}; {_CORRECT}") from error
+
+
+def _odd_text(book: _Workbook) -> str:
+    name = fine_print.related_member(book.archive, "sharedStrings")
+    if not name:
+        return ""
+    with book.part(name) as stream:
+        place, told = odd_text(stream)
+    for number, (member, _) in enumerate(book.members if told else [], start=1):
+        if cell := cell_of_text(book.archive, book.blob.file, member, place):
+            return f"cell {cell} of sheet number {number} {told}"
+    return f"one of its texts {told}" if told else ""
+
+
+def _told(look: Callable[..., str], book: _Workbook, *where: int) -> str:
+    """Take a second look at an xlsx, which may fail for the same reason as the first one."""
+    if book.format not in ("xlsx", "xlsm"):
+        return ""
+    try:
+        return look(book, *where)
+    except BaseException as error:
+        if not is_damage(error):
+            raise
+        return ""
+
+
 def _read_or_tell(book: _Workbook, index: int) -> Grid:
     """Read a sheet; if it is refused for its content, say which cell it is, if a look tells."""
     try:
@@ -185,25 +226,16 @@ def _read_or_tell(book: _Workbook, index: int) -> Grid:
     except SpreadsheetError:
         raise
     except BaseException as error:
-        if not is_damage(error) or book.format not in ("xlsx", "xlsm"):
-            raise
-        told = _odd_spot(book, index)
+        told = _told(_odd_spot, book, index) if is_damage(error) else ""
         if not told:
             raise
-        raise SpreadsheetError(
-            f"{book.blob.file} (sheet {book.names[index]}): {told}; open it in a spreadsheet "
-            "program, correct it there, save it again as .xlsx, and use the new file."
-        ) from error
+        where = f"{book.blob.file} (sheet {book.names[index]})"
+        raise SpreadsheetError(f"{where}: {told}; {_CORRECT}") from error
 
 
 def _odd_spot(book: _Workbook, index: int) -> str:
-    try:
-        with book.part(book.members[index][0]) as stream:
-            return odd_spot(stream)
-    except BaseException as error:
-        if not is_damage(error):
-            raise
-        return ""
+    with book.part(book.members[index][0]) as stream:
+        return odd_spot(stream)
 
 
 def _read_sheet(book: _Workbook, index: int) -> Grid:
