@@ -265,6 +265,25 @@ def _(path: Path) -> None:
     xlsx(path, data("<!-- odd -->", row(1, *HEADER), row(3, text("xfd1048576", "x"), PROJECT)))
 
 
+@hostile("merges.xlsx", "merges cells more than 100,000 times")
+def _(path: Path) -> None:
+    merges = '<mergeCell ref="D5:E6"/>' * 2_500_000
+    xlsx(path, data(row(1, *HEADER), plain(2), after=f"<mergeCells>{merges}</mergeCells>"))
+
+
+@hostile("attributes.xlsx", "has a tag of 11,[0-9,]+ bytes or more")
+def _(path: Path) -> None:
+    many = " ".join(f'x{number}="1"' for number in range(1_000_000))
+    cell = f'<c r="D2" {many} t="inlineStr"><is><t>x</t></is></c>'
+    xlsx(path, data(row(1, *HEADER), row(2, IMAGE, PROJECT, "accepted", cell)))
+
+
+@hostile("columns.xlsx", "has 1,000,000 columns")
+def _(path: Path) -> None:
+    columns = '<col min="1" max="16384" hidden="1" width="3"/>' * 1_000_000
+    xlsx(path, data(row(1, *HEADER), plain(2), before=f"<cols>{columns}</cols>"))
+
+
 @hostile("lost-text.xlsx", "cell B3 refers to a text that the workbook does not hold")
 def _(path: Path) -> None:
     lost = row(3, IMAGE, '<c r="B3" s="0" t="s"><v>1</v></c>', "accepted")

@@ -17,7 +17,8 @@ from openpyxl.utils.escape import unescape
 from sharekit import spec
 from sharekit.checks import check
 from sharekit.spreadsheets import Inventory, fine_print, read_inventory
-from sharekit.spreadsheets.glance import Glance, _Look, _matches, glance
+from sharekit.spreadsheets.glance import Glance, _Look, glance
+from sharekit.spreadsheets.patterns import matches
 from tests.corpus.make import MAIN, STRICT, make
 from tests.workbooks import IMAGE, OTHER, PROJECT
 
@@ -125,7 +126,16 @@ CELLS = st.dictionaries(
     st.sampled_from(["A", "B", "Z", "AA", "XFD"]), st.sampled_from(KINDS), max_size=3
 )
 LINES = st.tuples(
-    st.sampled_from(["", ' hidden="1"', ' ht="3" hidden="true"', ' hidden="0"', " hidden='1'"]),
+    st.sampled_from(
+        [
+            "",
+            ' hidden="1"',
+            ' ht="0" customHeight="1"',
+            ' ht="3" hidden="true"',
+            ' hidden="0"',
+            " hidden='1'",
+        ]
+    ),
     CELLS,
 )
 SHEETS = st.dictionaries(st.integers(1, 1_048_576), LINES, max_size=6)
@@ -153,7 +163,7 @@ def test_the_quick_look_agrees_on_any_sheet(
     if odd == "cdata":
         rows.append('<row r="1048576"><c r="A1048576" t="str"><v><![CDATA[<f></f>]]></v></c></row>')
     after = '<mergeCells count="1"><mergeCell ref="A1:B2"/></mergeCells>' * merged
-    columns = '<cols><col min="2" max="3" hidden="1"/></cols>'
+    columns = '<cols><col min="2" max="3" hidden="1"/><col min="5" max="5" width="0"/></cols>'
     body = f"{columns}<sheetData>{''.join(rows)}</sheetData>{after}"
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     if prefix and odd not in ("comment", "cdata"):
@@ -188,7 +198,7 @@ def test_both_spellings_of_the_quick_look_find_the_same(
     """What one pattern finds odd is odd for the other, in any XML or none."""
     look = _Look(Glance(right=right, bottom=bottom))
     block = "".join([*text, "</row>"]).encode()
-    assert _matches(block, look.quick) == bool(look.odd.search(block))
+    assert matches(block, look.quick) == bool(look.odd.search(block))
 
 
 def test_letters_that_only_look_alike_are_errors() -> None:

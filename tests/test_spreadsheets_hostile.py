@@ -104,6 +104,15 @@ def test_limits_are_settings(limits: Limits, says: str, tmp_path: Path) -> None:
     assert sharekit.Limits is Limits
 
 
+def test_merges_are_limited(tmp_path: Path) -> None:
+    """As many merged cells as the limit says are read, one more is refused."""
+    merged = '<mergeCell ref="F5:G6"/><mergeCell ref="F8:G9"/>'
+    path = xlsx(tmp_path / "a.xlsx", data(row(1, *HEADER), plain(2), after=merged))
+    assert len(read_inventory(path, limits=Limits(merges=2))) == 1
+    with pytest.raises(SpreadsheetError, match="merges cells more than 1 times"):
+        read_inventory(path, limits=Limits(merges=1))
+
+
 def test_a_million_rows_of_fifty_columns_are_no_attack() -> None:
     """The defaults let long lists pass, full or with every other cell blank."""
     for height, width in ((1_048_576, 8), (1_048_576, 50), (1_000_000, 60), (4000, 16_384)):

@@ -15,7 +15,8 @@ from openpyxl.styles.numbers import NumberFormat
 
 from sharekit.checks import check
 from sharekit.spreadsheets import read_inventory
-from tests.corpus.make import HEADER
+from tests.corpus import make
+from tests.corpus.make import HEADER, data, plain, xlsx
 from tests.workbooks import IMAGE, PROJECT, _record, _wide, by_hand_xlsb, convert
 
 #: Number format -> what it makes of a text; None: the text itself.
@@ -112,3 +113,22 @@ def test_libreoffice_shows_what_the_findings_say(tmp_path: Path) -> None:
     """An OpenDocument holds what LibreOffice itself showed; so this is what the formats mean."""
     shown = disguised(convert(workbook(tmp_path / "a.xlsx"), tmp_path / "a.ods"))
     assert shown == EXPECTED
+
+
+def test_what_has_no_height_or_width_is_hidden(tmp_path: Path) -> None:
+    """Rows and columns of size 0, and rows of the default height where that hides them."""
+    flat, odd = ' ht="0" customHeight="1"', "<!-- odd -->"
+    narrow = '<cols><col min="2" max="2" width="0" customWidth="1"/></cols>'
+    rows = [make.row(1, *HEADER), make.row(2, IMAGE, PROJECT, "accepted", more=flat), plain(3)]
+    for comment in ("", odd):
+        path = xlsx(tmp_path / "a.xlsx", data(comment, *rows, before=narrow))
+        marks = read_inventory(path).marks
+        assert marks.loc[marks["rule"] == "hidden-row", "row_key"].tolist() == [0]
+        assert marks.loc[marks["rule"] == "hidden-column", "field"].tolist() == ["project_id"]
+    default = '<sheetFormatPr defaultRowHeight="15" zeroHeight="1"/>'
+    high = make.row(4, IMAGE, PROJECT, "accepted", more=' ht="15" customHeight="1"')
+    path = xlsx(
+        tmp_path / "a.xlsx", data(make.row(1, *HEADER), plain(2), plain(3), high, before=default)
+    )
+    marks = read_inventory(path).marks
+    assert marks.loc[marks["rule"] == "hidden-row", "row_key"].tolist() == [0, 1]

@@ -311,11 +311,28 @@ def _look(book: _Workbook, index: int) -> Glance:
     with book.part(member) as stream:
         if book.format == "xlsb":
             return read_xlsb(stream, book.disguises.afresh())
-        seen = glance(stream)
+        seen = glance(stream, book.limits.merges)
+    _check_honest(book, index, seen)
     if not seen.plain or book.disguises:
         with book.part(member) as stream:
             seen = fine_print.read_xlsx(stream, book.disguises.afresh())
     return seen
+
+
+def _check_honest(book: _Workbook, index: int, seen: Glance) -> None:
+    """Refuse what takes every reader long and no spreadsheet program writes."""
+    where = f"{book.blob.file} (sheet {book.names[index]})"
+    if seen.tag:
+        raise SpreadsheetError(
+            f"{where} has a tag of {seen.tag:,} bytes or more, which no spreadsheet program "
+            "writes; it may be an attack, so ask where it comes from."
+        )
+    if seen.merges > book.limits.merges:
+        held = f"merges cells more than {book.limits.merges:,} times"
+        raise book.limits.refusal("merges", where, held, "unmerge them")
+    if seen.right > book.limits.columns:
+        box = min(max(seen.bottom, 1), LAST_ROW), seen.right
+        book.limits.check_box(book.blob.file, book.names[index], *box)
 
 
 def _check_rows(book: _Workbook, index: int, seen: Glance, batch: pa.RecordBatch) -> None:

@@ -17,7 +17,7 @@ from zipfile import ZipFile
 
 from .binary import sheet_links
 from .formats import Disguises, by_style
-from .glance import Glance, lost_result
+from .glance import Glance, is_nothing, lost_result
 from .grid import Area
 from .values import column_index
 
@@ -80,18 +80,23 @@ def read_xlsx(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
     """The same as :func:`.glance`, by an XML parser, of any xlsx sheet (ECMA-376, 18.3.1)."""
     seen = Glance(errors=True)
     disguises = disguises or Disguises()
-    number, known = -1, set[int]()
-    for element in elements(stream, "row", "mergeCell", "col", "conditionalFormatting"):
+    number, known, flat = -1, set[int](), False
+    names = ("row", "mergeCell", "col", "conditionalFormatting", "sheetFormatPr")
+    for element in elements(stream, *names):
         if local(element.tag) == "row":
             number = int(element.get("r", number + 2)) - 1
             seen.twice = number + 1 if number in known else seen.twice
             known.add(number)
             _read_row(element, number, seen, disguises)
+            if flat and not element.get("ht") and seen.hidden[-1:] != [number]:
+                seen.hidden.append(number)
+        elif local(element.tag) == "sheetFormatPr":
+            flat = element.get("zeroHeight") in _YES
         elif local(element.tag) == "conditionalFormatting":
             _read_condition(element, disguises)
         elif local(element.tag) == "mergeCell":
             seen.merged[_area(element.attrib["ref"])] = None
-        elif element.get("hidden") in _YES:
+        elif element.get("hidden") in _YES or is_nothing(element.get("width", "")):
             ends = int(element.attrib["min"]) - 1, int(element.attrib["max"]) - 1
             seen.hidden_columns.append(ends)
     seen.shown = disguises.areas
@@ -99,7 +104,7 @@ def read_xlsx(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
 
 
 def _read_row(row: ElementTree.Element, number: int, seen: Glance, disguises: Disguises) -> None:
-    if row.get("hidden") in _YES:
+    if row.get("hidden") in _YES or is_nothing(row.get("ht", "")):
         seen.hidden.append(number)
     column = -1
     for cell in row:

@@ -13,10 +13,9 @@ from typing import IO, Final
 from xml.etree import ElementTree
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from .grid import Area, FinePrint, column_letter
+from .grid import Area, FinePrint
+from .patterns import matches, numbers, up_to, without_lookahead
 from .values import column_index
 
 _CHUNK: Final = 1 << 20
@@ -40,6 +39,11 @@ _LOST: Final = re.compile(
 _ERROR: Final = re.compile(rb"""\st\s*=\s*["']e["']|&#""")
 _CELL: Final = re.compile(rb'<c r="([A-Z]{1,3})([0-9]+)"([^>]*)>')
 _COL: Final = re.compile(rb"<col\s([^>]*)>")
+#: Rows are hidden unless they say how high they are.
+_NO_HEIGHT: Final = re.compile(rb"""<sheetFormatPr[^>]*\szeroHeight\s*=\s*["'](?:1|true)["']""")
+#: A height of nothing, and the row that has it.
+_NO_ROOM: Final = re.compile(rb"""ht\s*=\s*["']0""")
+_FLAT: Final = re.compile(rb"""<row r="([0-9]+)"[^>&]*?\sht\s*=\s*["']0+(?:\.0*)?["'][^>]*>""")
 _ATTRIBUTE: Final = re.compile(rb"""([\w:]+)\s*=\s*["']([^"']*)["']""")
 _MERGED: Final = re.compile(rb'<mergeCell ref="([A-Z]+)([0-9]+)(?::([A-Z]+)([0-9]+))?"\s*/?>')
 _MERGE: Final = re.compile(rb"<mergeCell\s[^>]*>")
@@ -47,6 +51,8 @@ _MERGE: Final = re.compile(rb"<mergeCell\s[^>]*>")
 _NOT_BLANK: Final = re.compile(rb'<c r="([A-Z]{1,3})([0-9]{1,7})"(?:[^>]*[^>/])?>(?!</c>)')
 #: Longer than any tag behind the rows that matters.
 _TAG: Final = 4096
+#: No tag of a cell or row is nearly as long.
+_LONG: Final = 1 << 16
 _YES: Final = frozenset({b"1", b"true"})
 LAST_ROW: Final = 1_048_576
 _LAST_COLUMN: Final = 16_384
@@ -71,6 +77,8 @@ class Glance:
         counts, and the bytes between the rows' beginning and end, which only the glance does.
     written : int
         In an OpenDocument, the filled cells without their repetitions.
+    tag, merges : int
+        Bytes of a tag that is too long to be honest, else 0; how often cells are merged.
     rows, twice : int
         No more rows than these have content (0: not counted); a row whose number is given twice.
     shown : list of (Area, str)
@@ -86,6 +94,8 @@ class Glance:
     filled: int = 0
     written: int = 0
     size: int = 0
+    tag: int = 0
+    merges: int = 0
     rows: int = 0
     twice: int = 0
     hidden: list[int] = field(default_factory=list)
@@ -114,12 +124,16 @@ class Glance:
         )
 
 
-def glance(stream: IO[bytes]) -> Glance:
-    """Look once through the XML of an xlsx sheet, a few rows at a time."""
-    seen = Glance()
+def glance(stream: IO[bytes], merges: int = 1 << 20) -> Glance:
+    """Look once through the XML of an xlsx sheet, a few rows at a time, up to so many merges."""
+    seen = Glance(merges=-merges)
     look = _Look(seen)
     for block in _blocks(stream, seen):
+        seen.tag = seen.tag or _long_tag(block)
+        if seen.tag:
+            break
         look.at(block)
+    seen.merges += merges
     return seen
 
 
@@ -189,10 +203,14 @@ def _head(head: bytes, seen: Glance) -> bytes:
     found = set(_MAIN.findall(head))
     prefix = max(found, default=b"")[1:] + b":" if any(found) else b""
     plain = len(found) == 1 and head.endswith(b"<" + prefix) and b"<!" not in head
-    seen.plain &= plain
+    seen.plain &= plain and _NO_HEIGHT.search(head) is None
+    count = len(_COL.findall(head))
+    if count > _LAST_COLUMN:
+        seen.right = count
+        return b""
     for match in _COL.finditer(head.replace(b"<" + prefix, b"<") if prefix else head):
         told = dict(_ATTRIBUTE.findall(match[1]))
-        if plain and told.get(b"hidden") in _YES:
+        if plain and (told.get(b"hidden") in _YES or is_nothing(told.get(b"width", b""))):
             seen.hidden_columns.append((int(told[b"min"]) - 1, int(told[b"max"]) - 1))
     return prefix if plain else b""
 
@@ -200,9 +218,12 @@ def _head(head: bytes, seen: Glance) -> bytes:
 def _rest(stream: IO[bytes], text: bytes, seen: Glance, begin: bytes = b"<") -> None:
     """Find the merged cells, which stand behind the rows."""
     while text:
-        found = list(_MERGED.finditer(text))
-        seen.plain &= len(found) == len(_MERGE.findall(text)) and b"<!" not in text
-        for left, top, right, bottom in (match.groups() for match in found):
+        found, count = _MERGED.findall(text), len(_MERGE.findall(text))
+        seen.plain &= len(found) == count and b"<!" not in text
+        seen.merges += count
+        if seen.merges > 0:
+            return
+        for left, top, right, bottom in dict.fromkeys(found):
             corner = (int(top) - 1, column_index(left.decode()))
             other = (int(bottom) - 1, column_index(right.decode())) if right else corner
             seen.merged[(*corner, *other)] = None
@@ -223,11 +244,11 @@ class _Look:
 
     def narrow(self) -> None:
         """Expect no row or column much beyond those seen; the first that comes is looked at."""
-        columns, rows = _up_to(self.seen.right), _numbers(self.seen.lowest).encode()
+        columns, rows = up_to(self.seen.right), numbers(self.seen.lowest).encode()
         self.odd = re.compile(
             rb'<(?:row(?! r="%b")|c(?! r="%b%b")[\s/>]|[!?])' % (rows, columns, rows)
         )
-        self.quick = _without_lookahead(self.seen.right, self.seen.lowest)
+        self.quick = without_lookahead(self.seen.right, self.seen.lowest)
 
     def at(self, block: bytes) -> None:
         """Take in a block of whole rows."""
@@ -235,14 +256,14 @@ class _Look:
         seen.size += len(block)
         seen.errors = seen.errors or (b"#" in block and bool(_ERROR.search(block)))
         self.lower(block)
-        if not self.quick or _matches(block, self.quick):
+        if not self.quick or matches(block, self.quick):
             while seen.plain and (found := self.odd.search(block)):
                 self.odd_one(block, found[0])
         if not seen.plain:
             return
         seen.plain = not _holds(block, b"x", b"xmlns")
         self.columns(block)
-        if _holds(block, b"h", b"hidden"):
+        if b"h" in block:
             self.hidden(block)
         if _holds(block, b"f", b"<f"):
             self.formulas(block)
@@ -279,7 +300,7 @@ class _Look:
         if self.seen.first is None:
             self.filled(block, b"[A-Z]{1,3}")
         elif self.seen.first > 0:
-            self.filled(block, _up_to(self.seen.first))
+            self.filled(block, up_to(self.seen.first))
 
     def filled(self, block: bytes, columns: bytes) -> None:
         names = set(re.findall(_FILLED % columns, block))
@@ -290,8 +311,13 @@ class _Look:
             self.seen.last = max([*ends, *places])
 
     def hidden(self, block: bytes) -> None:
-        rows = [int(match[1]) - 1 for match in _HIDDEN.finditer(block)]
-        self.seen.hidden += rows
+        flat = _FLAT if _NO_ROOM.search(block) else None
+        if b"hidden" not in block and not flat:
+            return
+        found = {match.start(): int(match[1]) - 1 for match in _HIDDEN.finditer(block)}
+        if flat:
+            found |= {match.start(): int(match[1]) - 1 for match in flat.finditer(block)}
+        self.seen.hidden += [row for _, row in sorted(found.items())]
         # A value that needs decoding first is left to the parser.
         self.seen.plain &= re.search(rb"<row [^>]*&[^>]*>", block) is None
 
@@ -309,44 +335,35 @@ class _Look:
                 self.seen.unvalued.append((int(cell[2]) - 1, place))
 
 
+def is_nothing(size: bytes | str) -> bool:
+    """Whether a width or height is zero, so that nobody sees the column or row.
+
+    >>> is_nothing("0"), is_nothing(b"0.0"), is_nothing("0.5"), is_nothing("")
+    (True, True, False, False)
+    """
+    try:
+        return float(size) == 0
+    except ValueError:
+        return False
+
+
+def _long_tag(block: bytes) -> int:
+    """Find a tag so long that a stretch of the block is nothing else; its length, or 0."""
+    for start in range(0, len(block), _LONG):
+        if len(block) - start >= _LONG and block.find(b">", start, start + _LONG) < 0:
+            tag = block.rfind(b"<", 0, start)
+            if tag >= 0 and block.find(b">", tag, start) < 0:
+                end = block.find(b">", start)
+                return (end if end >= 0 else len(block)) - tag
+    return 0
+
+
 def _rows(block: bytes, last: int) -> int:
     """Count the rows of a block, or more, but never fewer."""
     first = _ROW.search(block)
     rows = last - int(first[1]) + 1 if first else 0
     # Each row with content spells the word twice; one letter is counted in a fifth of the time.
     return rows if block.count(b"w") == 2 * rows else block.count(b"<row")
-
-
-def _numbers(lowest: int) -> str:
-    """Write a pattern for row numbers up to one of the kind that ``Glance.lowest`` is.
-
-    >>> _numbers(9), _numbers(3999)
-    ('(?:[1-9])', '(?:[1-3][0-9]{3}|[0-9]{1,3})')
-    """
-    if not lowest:
-        return "(?!)"
-    first, rest = str(lowest)[0], len(str(lowest)) - 1
-    return f"(?:[1-{first}][0-9]{{{rest}}}|[0-9]{{1,{rest}}})" if rest else f"(?:[1-{first}])"
-
-
-def _without_lookahead(right: int, lowest: int) -> str:
-    """Write the same pattern for RE2, which takes half the time; ``""`` for wide sheets."""
-    if not 0 < right <= 26 or lowest < 1:
-        return ""
-    first, digits = int(str(lowest)[0]), len(str(lowest))
-    begin = r'[^ ]| [^r]| r[^=]| r=[^"]'
-    higher = f"[0{first + 1}-9]" if first < 9 else "0"
-    number = f'[^0-9]|[0-9]+[^0-9"]|[0-9]{{{digits + 1}}}|{higher}[0-9]{{{digits - 1}}}"'
-    letters = f"A-{column_letter(right - 1)}"
-    place = f"[^{letters}]|[{letters}](?:{number})"
-    cell = rf'[\t\n\r\f\v/>]| (?:[^r]|r(?:[^=]|=(?:[^"]|"(?:{place}))))'
-    return rf'<(?:[!?]|row(?:{begin}| r="(?:{number}))|c(?:{cell}))'
-
-
-def _matches(block: bytes, pattern: str) -> bool:
-    ends = pa.py_buffer(np.array([0, len(block)], np.int32))
-    text = pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(block)])
-    return bool(pc.match_substring_regex(text, pattern)[0].as_py())
 
 
 def _holds(block: bytes, letter: bytes, word: bytes) -> bool:
@@ -371,21 +388,3 @@ def lost_result(cell: ElementTree.Element) -> bool:
     """
     parts = {child.tag.rpartition("}")[2]: child.text or "" for child in cell}
     return "f" in parts and not parts.get("v") and cell.get("t") != "str"
-
-
-def _up_to(count: int) -> bytes:
-    r"""Write a pattern for the letters of the first columns.
-
-    >>> _up_to(3), _up_to(30), _up_to(800)
-    (b'[A-C]', b'(?:[A-Z]|A[A-D])', b'[A-Z]{1,3}')
-    """
-    if count <= 0:
-        return rb"(?!)"
-    if count > 26 * 27:
-        return rb"[A-Z]{1,3}"
-    last = column_letter(count - 1).encode()
-    if len(last) == 1:
-        return b"[A-%b]" % last
-    first, second = last[:1], last[1:]
-    full = b"" if first == b"A" else b"|[A-%c][A-Z]" % (first[0] - 1)
-    return b"(?:[A-Z]%b|%b[A-%b])" % (full, first, second)

@@ -30,6 +30,8 @@ class Limits:
         How many times its packed size a part may unpack to, if it is larger than 64 MiB.
     parts, sheets, columns : int
         Files inside a workbook, its sheets, and columns of one sheet.
+    merges : int
+        How often a sheet merges cells.
     cells : int
         Height times width of a sheet, from its corner to its last cell; blank ones count, since
         they take memory as well. Above a quarter of it, one cell in twenty must be filled; above
@@ -49,6 +51,7 @@ class Limits:
     parts: int = 20_000
     sheets: int = 1_000
     columns: int = 16_384
+    merges: int = 100_000
     cells: int = 64 * _MIB
 
     def check_size(self, file: str, size: int) -> None:

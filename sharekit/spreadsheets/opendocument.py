@@ -131,6 +131,14 @@ def _otherwise(cell: ElementTree.Element) -> str | None:
     return None if "".join(shown.split()) == "".join(held.split()) else shown
 
 
+def _is_unvalued(cell: ElementTree.Element) -> bool:
+    """Whether no result was saved; a text of nothing that was saved has an attribute or a line."""
+    kind = cell.get(f"{_OFFICE}value-type")
+    return kind is None or (
+        kind == "string" and f"{_OFFICE}string-value" not in cell.attrib and not len(cell)
+    )
+
+
 class _OdsSheet(NamedTuple):
     seen: Glance
     hidden: list[np.ndarray[tuple[int], np.dtype[np.int64]]]
@@ -153,7 +161,7 @@ class _OdsSheet(NamedTuple):
             seen.right = max(seen.right, column + repeated)
         if cell.get(f"{_CALC}value-type") == "error":
             seen.error_cells.append((row, column, "".join(cell.itertext())))
-        elif f"{_TABLE}formula" in cell.attrib and f"{_OFFICE}value-type" not in cell.attrib:
+        elif f"{_TABLE}formula" in cell.attrib and _is_unvalued(cell):
             seen.unvalued.append((row, column))
         shown = _otherwise(cell)
         if shown is not None:
