@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+import subprocess
 import zipfile
 from collections import Counter
 from html.parser import HTMLParser
@@ -21,6 +22,10 @@ import pytest
 from defusedxml import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.comments import Comment
+from openpyxl.formatting.rule import CellIsRule
+from openpyxl.styles import Font
+from openpyxl.worksheet.hyperlink import Hyperlink
 
 from sharekit import spec
 from sharekit.errors import InputError, UsageError
@@ -520,6 +525,19 @@ def test_a_workbook_saved_again_does_not_differ(tmp_path: Path) -> None:
     assert differences(it, path) == []
 
 
+@pytest.mark.needs("soffice")
+def test_a_workbook_saved_by_libreoffice_does_not_differ(tmp_path: Path) -> None:
+    """LibreOffice writes every part of a workbook anew; what a person sees of it stays."""
+    it = record(30)
+    path = report(it, tmp_path, ".xlsx")
+    home, out = (tmp_path / "home").as_uri(), tmp_path / "saved"
+    command = ["soffice", f"-env:UserInstallation={home}", "--headless", "--convert-to", "xlsx",
+               "--outdir", str(out), str(path)]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert (out / path.name).read_bytes() != path.read_bytes()
+    assert differences(it, out / path.name) == []
+
+
 @pytest.mark.parametrize("name", SHEETS)
 def test_an_edited_cell_is_found_on_every_sheet(tmp_path: Path, name: str) -> None:
     """The last cell of each sheet, and one far outside it, cannot be edited unnoticed."""
@@ -547,6 +565,94 @@ CHANGES = {
     "should say nothing": lambda book: book["Rows"].__setitem__("Z1", 0),
     "says nothing": lambda book: book["Rows"].delete_rows(31),
 }
+
+
+def _filter(book: openpyxl.Workbook) -> None:
+    book["Rows"].auto_filter.add_filter_column(7, ["confirmed"])
+
+
+def _style(book: openpyxl.Workbook, name: str, look: object) -> None:
+    setattr(book["Rows"]["H3"], name, look)
+
+
+#: What changes no cell's value, but what a person sees; where and as what it is named.
+LOOKS = {
+    """Rows: H3 is shown otherwise (format ';;;"confirmed"'""": lambda book: _style(
+        book, "number_format", ';;;"confirmed"'
+    ),
+    """Rows: H3 is shown otherwise (format '"0"'""": lambda book: _style(
+        book, "number_format", '"0"'
+    ),
+    "Rows: H3 is shown otherwise (format 'General', Calibri 11, ffffff": lambda book: _style(
+        book, "font", Font(name="Calibri", size=11, color="FFFFFFFF")
+    ),
+    "Summary: A4 leads to Rows!A9": lambda book: setattr(
+        book["Summary"]["A4"], "hyperlink", Hyperlink(ref="A4", location="'Rows'!A9")
+    ),
+    "Rows: row 3 is hidden": lambda book: setattr(book["Rows"].row_dimensions[3], "hidden", True),
+    "Rows: row 4 is hidden": lambda book: setattr(book["Rows"].row_dimensions[4], "height", 0.1),
+    "Rows: columns 9 to 9 are hidden": lambda book: setattr(
+        book["Rows"].column_dimensions["I"], "hidden", True
+    ),
+    "Rows: a filter": _filter,
+    "“&CForged”": lambda book: setattr(book["Rows"].oddHeader.center, "text", "Forged"),
+    "Rows: holds something that no report has (legacyDrawing)": lambda book: setattr(
+        book["Rows"]["A2"], "comment", Comment("All is well.", "Ada")
+    ),
+    "Rows: A2:B2 is one cell": lambda book: book["Rows"].merge_cells("A2:B2"),
+    "of sheet Rows is printed: Rows!A1:J5": lambda book: setattr(
+        book["Rows"], "print_area", "A1:J5"
+    ),
+    "Rows: holds something that no report has (conditionalFormatting)": lambda book: book[
+        "Rows"
+    ].conditional_formatting.add("H2:H9", CellIsRule("equal", ['"failed"'], font=Font())),
+    "lacks this: a chart draws Summary!": lambda book: book["Summary"]._charts.clear(),
+}
+
+
+@pytest.mark.parametrize("told", LOOKS)
+def test_what_only_looks_otherwise_is_found(tmp_path: Path, told: str) -> None:
+    """No look of a workbook that shows other texts or rows than the record passes for intact."""
+    it = record(30)
+    path = report(it, tmp_path, ".xlsx")
+    resave(path, LOOKS[told])
+    found = [": ".join(pair) for pair in differences(it, path)]
+    assert any(told in one for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (b"Rows by outcome", b"All is perfect", "says “All is perfect”"),
+        (b"!$B$", b"!$Z$", "draws Summary!Z"),
+        (b"</c:f>", b"</c:f><c:numCache><c:pt idx='0'><c:v>7777</c:v></c:pt></c:numCache>",
+         "holds “7777” as point 1"),
+        (b'formatCode="#,##0"', b'formatCode="&quot;0&quot;"', "shows its numbers as"),
+    ],
+)  # fmt: skip
+def test_a_forged_chart_is_found(tmp_path: Path, old: bytes, new: bytes, told: str) -> None:
+    """The title, values, cells and number format of a chart cannot be changed unnoticed."""
+    it = record(30)
+    path = report(it, tmp_path, ".xlsx")
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    with zipfile.ZipFile(path, "w") as book:
+        for name, content in parts.items():
+            book.writestr(name, content.replace(old, new) if "chart1.xml" in name else content)
+    assert any(told in what for _, what in differences(it, path)), differences(it, path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".html"])
+def test_what_cannot_be_seen_is_spelled_out(tmp_path: Path, suffix: str) -> None:
+    """Where two lines differ in their ends alone, the difference shows how."""
+    it = record(9)
+    path = report(it, tmp_path, suffix)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"\n", b"\r\n"))
+    ((_, what),) = differences(it, path)
+    says, should = what.removeprefix("says ").split(", should say ")
+    assert says != should
+    assert "\\r\\n" in says + should
 
 
 @pytest.mark.parametrize("told", CHANGES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from os import PathLike
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..auditing import Audit
 from ..display import plain
 from ..errors import InputError
 from ..record import Record
+from . import looks
 from .files import form, writer_of
 from .words import counted
 
@@ -43,8 +44,9 @@ def differences(told: Record | Audit, path: str | PathLike[str]) -> list[Differe
     """Return where a report differs from what the run or audit says, as pairs of where and what.
 
     ``.csv``, ``.json`` and ``.html`` are compared byte for byte, and the first line that differs
-    is named. Of ``.xlsx`` every cell of every sheet is compared, since Excel rewrites a file that
-    is merely saved: its look, order of parts and dates are not. A formula is always a difference,
+    is named. An ``.xlsx`` of which every part is the same is the same. Else, since Excel rewrites a
+    file that is merely saved, every cell of every sheet is compared, and what decides which texts
+    and rows a person sees (:mod:`~sharekit.reporting.looks`). A formula is always a difference,
     even where it shows the right value, and so is a link out of the workbook, and a sheet that was
     hidden, added or removed. An unreadable file is a difference.
 
@@ -70,6 +72,8 @@ def compared(report: Path, fresh: Path) -> list[Difference]:
     if _same_bytes(report, fresh):
         return []
     workbook = fresh.suffix == ".xlsx"
+    if workbook and _same_parts(report, fresh):
+        return []
     found = _in_workbook(report, fresh) if workbook else _in_lines(report, fresh)
     return _limited(report.name, found)
 
@@ -79,6 +83,23 @@ def _same_bytes(left: Path, right: Path) -> bool:
         return False
     with left.open("rb") as one, right.open("rb") as two:
         return all(piece == two.read(_PIECE) for piece in iter(lambda: one.read(_PIECE), b""))
+
+
+def _same_parts(report: Path, fresh: Path) -> bool:
+    try:
+        with zipfile.ZipFile(report) as one, zipfile.ZipFile(fresh) as two:
+            names = one.namelist()
+            return names == two.namelist() and all(_same(one, two, name) for name in names)
+    except _UNREADABLE:
+        return False
+
+
+def _same(one: zipfile.ZipFile, two: zipfile.ZipFile, name: str) -> bool:
+    with one.open(name) as left, two.open(name) as right:
+        while piece := left.read(_PIECE):
+            if piece != right.read(_PIECE):
+                return False
+        return not right.read(1)
 
 
 def _limited(name: str, found: Iterator[Difference]) -> list[Difference]:
@@ -97,19 +118,38 @@ def _in_lines(report: Path, fresh: Path) -> Iterator[Difference]:
                 return
 
 
+def _first(says: Sequence[object], should: Sequence[object]) -> int:
+    """Return where two texts part."""
+    pairs = enumerate(zip(says, should, strict=False))
+    return next((n for n, (one, two) in pairs if one != two), min(len(says), len(should)))
+
+
 def _line(says: bytes | None, should: bytes | None) -> str:
     if says is None or should is None:
         return "the report ends too early" if says is None else "the report goes on too long"
     if b'name="generator"' in says and b'name="generator"' in should:
         return f"made by other versions: {_around(says, 0)}; these are {_around(should, 0)}"
-    pairs = zip(says, should, strict=False)
-    at = next((n for n, (one, two) in enumerate(pairs) if one != two), min(len(says), len(should)))
-    return f"says {_around(says, at)}, should say {_around(should, at)}"
+    at = _first(says, should)
+    one, two = _around(says, at), _around(should, at)
+    if one == two:  # they differ in what cannot be seen: ends of lines, blanks, invisible signs
+        one, two = _spelled(says, at), _spelled(should, at)
+    return f"says {one}, should say {two}"
 
 
 def _around(line: bytes, at: int) -> str:
     start = max(at - _SHOWN // 2, 0)
     return _quoted(line[start : start + _SHOWN + 40].decode("utf-8", "replace").strip())
+
+
+def _spelled(line: bytes, at: int) -> str:
+    start = max(at - 20, 0)
+    return ascii(line[start : start + _SHOWN])[1:]
+
+
+def _spelled_text(says: str, should: str) -> tuple[str, str]:
+    start = max(_first(says, should) - 20, 0)
+    one, two = (ascii(text[start : start + _SHOWN]) for text in (says, should))
+    return one, two
 
 
 def _quoted(text: str) -> str:
@@ -140,6 +180,15 @@ def _in_workbook(report: Path, fresh: Path) -> Iterator[Difference]:
             yield where, "the sheet is missing"
         else:
             yield from _in_sheet(where, given, wanted, name)
+    yield from _looks(report, fresh)
+
+
+def _looks(report: Path, fresh: Path) -> Iterator[Difference]:
+    try:
+        for sheet, what in looks.differing(report, fresh):
+            yield f"{report.name}, {sheet}" if sheet else report.name, plain(what)
+    except (*_UNREADABLE, LookupError) as error:
+        yield report.name, f"what it looks like cannot be read ({plain(error)})"
 
 
 def _parts_with(report: Path, what: re.Pattern[bytes], folder: str, suffix: str) -> Iterator[str]:
@@ -173,7 +222,10 @@ def _in_sheet(
         one, two = _column(says, number, shape[0]), _column(should, number, shape[0])
         for row in np.flatnonzero((one != two).to_numpy()):
             cell = xl_rowcol_to_cell(int(row), number)
-            what = f"says {_quoted(one[row])}, should say {_quoted(two[row])}"
+            pair = _quoted(one[row]), _quoted(two[row])
+            if pair[0] == pair[1]:
+                pair = _spelled_text(one[row], two[row])
+            what = f"says {pair[0]}, should say {pair[1]}"
             yield f"{where}!{cell}", what
 
 
