@@ -115,10 +115,9 @@ class _Workbook:
         with self.part("content.xml") as stream:
             seen = opendocument.glance_ods(stream)
         if seen.repeated:
-            raise SpreadsheetError(
-                f"{self.blob.file} repeats a cell, row or column {seen.repeated} times, which "
-                f"programs read differently; {_COMPARE}."
-            )
+            held = f"repeats a cell, row or column {seen.repeated} times"
+            told = f"{self.blob.file} {held}, which programs read differently; {_COMPARE}."
+            raise SpreadsheetError(told)
         if seen.blanks > self.limits.strings_bytes:
             held = f"holds texts of {seen.blanks:,} blanks"
             raise self.limits.refusal("strings_bytes", self.blob.file, held, "delete them")
@@ -331,8 +330,7 @@ def _check_honest(book: _Workbook, index: int, seen: Glance) -> None:
         held = f"merges cells more than {book.limits.merges:,} times"
         raise book.limits.refusal("merges", where, held, "unmerge them")
     if seen.right > book.limits.columns:
-        box = min(max(seen.bottom, 1), LAST_ROW), seen.right
-        book.limits.check_box(book.blob.file, book.names[index], *box)
+        book.limits.check_box(book.blob.file, book.names[index], 1, seen.right)
 
 
 def _check_rows(book: _Workbook, index: int, seen: Glance, batch: pa.RecordBatch) -> None:
