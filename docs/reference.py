@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sharekit import drift, spec
 from sharekit.cli import cli
 from sharekit.history import ENDED, MEANINGS, MOVES
 from sharekit.rules import markdown
+from sharekit.simulator import seed as seeds
 from sharekit.simulator.faults import Faults
 
 HERE = Path(__file__).parent
@@ -32,6 +34,7 @@ def _commands() -> str:
         )
         parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
     parts.append(_audit_json())
+    parts.append(_seed())
     parts.append(f"## What `--faults` can name\n\n```text\n{_faults()}\n```\n")
     return "\n".join(parts)
 
@@ -63,6 +66,51 @@ def _audit_json() -> str:
             for name, text in words.items()
         )
         + "\n"
+    )
+
+
+def _seed() -> str:
+    """Tell how a cloud is made up, with an example whose every vault has something wrong."""
+    images = [f"0000000{n}-0000-4000-8000-00000000000e" for n in range(4)]
+    vaults = [f"{n}0000000-0000-4000-8000-00000000000a" for n in range(4)]
+    wrong: list[dict[str, object]] = [
+        {"size": 100},
+        {"size": 100, "used": 71_680},
+        {"resources": spec.VAULT_RESOURCES},
+        {"object_type": "disk"},
+    ]
+    mine, owner = "a" * 32, "b" * 32
+    seed = {
+        "projects": [{"id": mine, "name": "mine"}, {"id": owner, "name": "golden"}],
+        "users": [{"id": "u1", "name": "ada", "password": "simulated"}],
+        "images": [{"id": i, "owner": owner, "whole_image": True, "min_disk": 40} for i in images],
+        "shares": [{"image_id": i, "project_id": mine} for i in images],
+        "vaults": [
+            {"id": i, "project_id": mine} | facts for i, facts in zip(vaults, wrong, strict=True)
+        ],
+    }
+    # A record a line.
+    tables = ",\n".join(
+        f'  "{name}": [\n' + ",\n".join(f"    {json.dumps(r)}" for r in records) + "\n  ]"
+        for name, records in seed.items()
+    )
+    rows = "\n".join(f"{i},{mine},accepted,{v}" for i, v in zip(images, vaults, strict=True))
+    fields = "\n".join(
+        f"| `{name}` | {_names(kind.__dataclass_fields__)} |" for name, kind in seeds.TABLES.items()
+    )
+    return (
+        "## A cloud of your own making: `simulator --shares seed.json`\n\n"
+        "A workbook makes a cloud in which its shares are pending, and every vault it names has\n"
+        "room. To rehearse vaults that will not do, write the cloud as json. This `seed.json` has\n"
+        "four full-ECS images of 40 GB and a good vault, one that is too small (`size` in GB,\n"
+        "`used` in MB), one that is full, and one of the wrong type:\n\n"
+        f"```json\n{{\n{tables}\n}}\n```\n\n"
+        f"With these `shares.csv`:\n\n```text\nimage_id,project_id,status,vault_id\n{rows}\n```\n\n"
+        "`sharekit simulator --shares seed.json --clouds-yaml clouds.yaml` starts it, and\n"
+        "`sharekit check shares.csv --clouds-yaml clouds.yaml` in another shell finds\n"
+        "`vault-too-small`, `vault-crowded` and `vault-wrong-type` in the last three rows. What\n"
+        "every record may say:\n\n"
+        f"| list | fields |\n|---|---|\n{fields}\n"
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from . import drift, frames, shapes, spec
+from .errors import LedgerError
 from .ledger import Ledger
 from .run import load_run
 from .survey import Survey
@@ -80,6 +81,11 @@ def earlier(path: str | PathLike[str]) -> Earlier:
     LedgerError
         If there is no such ledger, it is damaged, or it holds neither.
     """
+    if not Path(path).exists():
+        raise LedgerError(
+            f"{path}: there is no such ledger. `sharekit audit … -o NAME.ledger` keeps one to "
+            "compare with."
+        )
     with Ledger.open(Path(path)) as book:
         name = Path(path).name
         if (said := book.last("audited")) is not None:

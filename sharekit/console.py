@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Event, Thread
 from time import monotonic
 
 import pandas as pd
@@ -40,14 +41,35 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def busy(what: str) -> Iterator[None]:
-    """Show on stderr that something takes its time (a terminal only)."""
+def busy(what: str, *, patient: bool = True) -> Iterator[None]:
+    """Show on stderr that something takes its time (a terminal only).
+
+    Where somebody else is waited for (not ``patient``), a line says so elsewhere too, now and then.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield
+        with nullcontext() if patient else _saying(f"{what}: still waiting for an answer"):
+            yield
         return
     with console.status(escape(what)):
         yield
+
+
+@contextmanager
+def _saying(what: str) -> Iterator[None]:
+    done = Event()
+
+    def repeat() -> None:
+        while not done.wait(_EVERY):
+            say(what)
+
+    thread = Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 class RunBar:
@@ -129,16 +151,9 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
         if number:
             style = _GOOD if name in drift.GOOD else _OPEN if name == "unread" else _BAD
             table.add_row(_styled(name, style), f"{number:,}", drift.RESULTS[name])
-    console.print(table)
-    for line in found.unread.head(20).to_dict("records"):
-        where = escape(plain(f"{line['cloud']} ({line['what']})"))
-        why = escape(plain(f"{line['code']}: {line['reason']}"))
-        console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
-    for project in found.unasked[:20]:
-        console.print(
-            f"[yellow]Not asked: project {escape(plain(project))}: no cloud that was named gives "
-            "access to it; name its entry with --cloud NAME too.[/yellow]"
-        )
+    if table.row_count:
+        console.print(table)
+    _show_unread(console, found)
     if found.since is not None:
         console.print(f"Since {escape(found.since.name)} of {escape(found.since.at)}:")
         changed = found.changes["change"].value_counts()
@@ -148,6 +163,18 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
             console.print("  nothing has changed")
     for path in files:
         console.print(escape(str(path)))
+
+
+def _show_unread(console: Console, found: Audit) -> None:
+    for line in found.unread.head(20).to_dict("records"):
+        where = escape(plain(f"{line['cloud']} ({line['what']})"))
+        why = escape(plain(f"{line['code']}: {line['reason']}"))
+        console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
+    for project in found.unasked[:20]:
+        console.print(
+            f"[yellow]Not asked: project {escape(plain(project))}: no cloud that was named gives "
+            "access to it; name its entry with --cloud NAME too.[/yellow]"
+        )
 
 
 def show_findings(findings: Findings, limit: int = 20, written: Path | None = None) -> None:

@@ -131,6 +131,12 @@ def clouds_of(path: str | PathLike[str]) -> list[str]:
     return [] if seen is None else [str(name) for name in seen.projects["cloud"].unique()]
 
 
+def is_finished(path: str | PathLike[str]) -> bool:
+    """As :func:`finished`, of a ledger that is not open."""
+    with Ledger.open(Path(path)) as book:
+        return finished(book)
+
+
 def load_run(book: Ledger, plan: Plan | None = None, history: History | None = None) -> Run:
     """As :func:`status`, from an open ledger; what the caller has read from it is not read anew."""
     plan = plan or load_from(book)

@@ -315,6 +315,11 @@ def test_what_the_command_refuses(place: Place) -> None:
     code, out, _ = shell(*args)
     assert code == 4
     assert "Could not be read: project-d" in out
+    assert "result" not in out.split("Could not")[0]
+    assert not (place.folder / "bad.xlsx").exists()
+    assert "-o NAME.ledger" in shell(*args, "--since", place.folder / "nope.ledger")[2]
+    # What is missing is said before what is in the way.
+    assert "no such spreadsheet" in shell("audit", "nofile.xlsx", place.shares, *signed_in)[2]
 
 
 def test_a_changed_ledger_of_an_audit_shows(place: Place) -> None:

@@ -6,11 +6,14 @@ import datetime as dt
 import ipaddress
 import logging
 import re
+import shutil
+import socket
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -604,6 +607,58 @@ def test_sign_in_that_fails(
     """A sign-in service that refuses, breaks or keeps silent is named, with what to check."""
     with serving(lambda *_: answer) as server:
         exit_4(tmp_path, capsys, written(tmp_path, here=entry(server.url)), says)
+
+
+def test_silence_behind_https_is_waited_for_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port that speaks no TLS and waits is tried once, and said while it is waited for."""
+    monkeypatch.setattr("sharekit.console._EVERY", 0.2)
+    shares = tmp_path / "shares.csv"
+    shares.write_text(f"image_id,project_id,status\nx,{PROJECT},accepted\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        quick = {"connect_timeout": 1, "read_timeout": 1}
+        config = written(tmp_path, here=entry(url, sharekit=quick))
+        with pytest.raises(SystemExit) as end:
+            main(["check", str(shares), "--cloud=here", f"--clouds-yaml={config}"])
+        told = " ".join(capsys.readouterr().err.split())
+        silent.settimeout(0)
+        tries = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                tries += 1
+    assert (end.value.code, tries) == (4, 1), told
+    assert "Signing in to here: still waiting" in told
+    assert "is it https where the port speaks http" in told
+
+
+def test_finished_run_needs_no_cloud(
+    tmp_path: Path, finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A finished run is told to be finished, with its verdict, by whoever has no credentials."""
+    ledger = Path(shutil.copy(finished_run / "run.ledger", tmp_path))
+    before = ledger.read_bytes()
+    ends = []
+    for command in ("status", "submit"):
+        with pytest.raises(SystemExit) as end:
+            main([command, str(ledger), "--json"])
+        ends.append((end.value.code, (told := capsys.readouterr()).out))
+    assert ends[0] == ends[1]
+    assert "is finished: nothing is left to send" in " ".join(told.err.split())
+    assert ledger.read_bytes() == before
+
+
+def test_cloud_of_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An audit without --cloud is of the cloud that OS_CLOUD names, as openstack does it."""
+    monkeypatch.setenv("OS_CLOUD", "elsewhere")
+    with pytest.raises(SystemExit) as end:
+        main(["audit", str(tmp_path / "out.xlsx")])
+    told = " ".join(capsys.readouterr().err.split())
+    assert (end.value.code, "There is no cloud 'elsewhere'" in told) == (4, True), told
 
 
 def test_names_that_lead_nowhere(

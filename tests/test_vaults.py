@@ -112,6 +112,22 @@ def test_what_is_found_is_what_the_cloud_would_say(place: Place) -> None:
     assert "at least 40 GB, and 30 GB are free" in findings.frame["message"].iloc[-1]
 
 
+def test_the_documented_rehearsal(place: Place) -> None:
+    """The seed and the shares in the documentation give the findings that it promises."""
+    page = (Path(__file__).parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
+    chapter = page.partition("## A cloud of your own making")[2]
+    seed, _, rest = chapter.partition("```json\n")[2].partition("\n```")
+    place.cloud.reset(Seed.from_json(seed.encode()))
+    sheet = place.folder / "shares.csv"
+    sheet.write_text(rest.partition("```text\n")[2].partition("```")[0])
+    config = place.cloud.write_clouds_yaml(place.folder / "clouds.yaml")
+    findings = sharekit.check(sharekit.read_inventory(sheet), sharekit.connect(config_file=config))
+    assert rules(findings) == [
+        (1, "vault-too-small"), (2, "vault-crowded"), (3, "vault-wrong-type"),
+    ]  # fmt: skip
+    assert all(f"`{rule}`" in chapter for _, rule in rules(findings))
+
+
 def test_images_that_fit_one_by_one_but_not_together(place: Place) -> None:
     """Rows take a vault's room in their order; those it has none left for are not sent."""
     findings = place.findings(*[GOOD.id] * 4)

@@ -13,7 +13,7 @@ import sharekit
 
 from .. import auditing, console
 from ..errors import UsageError
-from .common import AS_JSON, answer, connect, read
+from .common import AS_JSON, answer, connect, read, usual_cloud
 from .options import loading, signing_in
 
 _LEDGER = ".ledger"
@@ -44,12 +44,16 @@ def audit(
     """Compare SHARES with what each project really shows; write OUT (.xlsx, .html, .csv, .json).
 
     Nothing is changed anywhere. Without SHARES, OUT.xlsx is a full listing as an inventory to
-    begin with. Exits 0 if all agrees, 1 on drift, 4 if all that could be
-    read agrees, but a project could not be, or no cloud named gives access to it.
+    begin with. Without --cloud it is the cloud that OS_CLOUD names. Exits 0 if all agrees, 1 on
+    drift, 4 if all that could be read agrees, but a project could not be read, or no cloud named
+    gives access to it.
     """
     ledgers = [path for path in (out, *also) if path.suffix.lower() == _LEDGER]
     reports = [path for path in (out, *also) if path not in ledgers]
+    _check_there(shares)
     _check_free(ledgers, reports)
+    if clouds_yaml is None:
+        clouds = clouds or usual_cloud()
     if not clouds and clouds_yaml is None:
         raise UsageError("Name the cloud to audit: --cloud NAME, once for each project.")
     inventory = read(shares, reading) if shares else None
@@ -58,12 +62,21 @@ def audit(
         found = sharekit.audit(
             inventory, signed_in, since=since, owned=not received_only, progress=progress
         )
+    if inventory is None and not found.survey.read and not found.survey.owners:
+        console.say("No project could be read, so nothing is written.")
+        ledgers, reports = [], []
     with console.busy("Writing the audit"):
         files = [auditing.save(found, path) for path in ledgers]
-        files = [*sharekit.report(found, *reports), *files]
+        files = [*(sharekit.report(found, *reports) if reports else ()), *files]
     told = found.summary | {"files": [str(path) for path in files]}
     answer(told, as_json, lambda: console.show_audit(found, files))
     sys.exit(_verdict(found))
+
+
+def _check_there(shares: Sequence[str]) -> None:
+    for name in shares:
+        if name != "-" and not Path(name).exists():
+            raise UsageError(f"{name}: there is no such spreadsheet. Check its name.")
 
 
 def _check_free(ledgers: Sequence[Path], reports: Sequence[Path]) -> None:

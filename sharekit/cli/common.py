@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,14 @@ def checked(
         return sharekit.check(inventory, signed_in, strict=reading["strict"])
 
 
+def usual_cloud() -> tuple[str, ...]:
+    """The cloud that ``OS_CLOUD`` names, as for ``openstack``; none without it."""
+    return tuple(filter(None, [os.environ.get("OS_CLOUD", "").strip()]))
+
+
 def connect(names: Sequence[str], clouds_yaml: Path | None) -> sharekit.Clouds:
     """Sign in, and say what is less safe than it should be."""
-    with console.busy("Signing in"):
+    with console.busy("Signing in to " + (", ".join(names) or str(clouds_yaml)), patient=False):
         signed_in = sharekit.connect(*names, config_file=clouds_yaml)
     for name, warnings in signed_in.warnings.items():
         for warning in warnings:

@@ -42,7 +42,8 @@ def signing_in(command: Command) -> Command:
     for option in reversed(
         (
             click.option("--cloud", "clouds", multiple=True, metavar="NAME",
-                         help="An entry in clouds.yaml; repeat it for each project."),
+                         help="An entry in clouds.yaml; repeat it for each project. envvars: what "
+                         "the OS_* variables say."),
             click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
                          help="Use this clouds.yaml; without --cloud, all its entries."),
         )

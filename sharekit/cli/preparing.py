@@ -14,7 +14,7 @@ import sharekit
 from .. import console
 from ..errors import UsageError
 from ..run import clouds_of
-from .common import AS_JSON, RUN, answer, checked, connect
+from .common import AS_JSON, RUN, answer, checked, connect, usual_cloud
 from .options import loading, planning, signing_in
 
 
@@ -103,7 +103,7 @@ def _follow(
 ) -> None:  # fmt: skip
     from .. import followup  # noqa: PLC0415 - only these two need it
 
-    names = clouds or clouds_of(run)
+    names = clouds or clouds_of(run) or (usual_cloud() if clouds_yaml is None else ())
     if not names and clouds_yaml is None:
         raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
     signed_in = connect(names, clouds_yaml)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -14,10 +14,10 @@ import sharekit
 from .. import approval, console
 from ..approval import Demand, ensure
 from ..errors import UsageError
-from ..run import clouds_of
+from ..run import clouds_of, is_finished
 from ..signals import end_cleanly
 from ..storage import is_busy, take_over
-from .common import AS_JSON, RUN, answer, connect
+from .common import AS_JSON, RUN, answer, connect, usual_cloud
 from .options import demanding, sending, signing_in
 
 
@@ -37,7 +37,10 @@ def submit(
         take_over(run)
     demand = Demand(reviewers, signers)
     ensure(run, demand)
-    names = clouds or clouds_of(run)
+    if is_finished(run):
+        console.say(f"{run} is finished: nothing is left to send.")
+        _ended(sharekit.status(run), seal, as_json=as_json)
+    names = clouds or clouds_of(run) or (usual_cloud() if clouds_yaml is None else ())
     if not names and clouds_yaml is None:
         raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
     end_cleanly()
@@ -48,8 +51,12 @@ def submit(
     except KeyboardInterrupt:
         console.say(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
         sys.exit(3)
+    _ended(done, seal, as_json=as_json)
+
+
+def _ended(done: sharekit.Run, seal: Path | None, *, as_json: bool) -> NoReturn:
     if seal is not None and done.finished:
-        approval.seal(run, seal)
+        approval.seal(done.path, seal)
     answer(done.summary, as_json, lambda: console.show_run(done))
     sys.exit(_verdict(done))
 

@@ -128,7 +128,7 @@ def _several(config: OpenStackConfig, name: str) -> tuple[list[str], tuple[str, 
         )
     session = region.get_session()
     _make_room(session, wishes)
-    _greet(session, url, name)
+    _greet(session, url, name, wishes)
     transport = Transport(session, name, (wishes.connect_timeout, wishes.read_timeout))
     transport.token()
     return projects_of(session, region.region_name or "", name), warned
@@ -197,7 +197,7 @@ def _cloud(config: OpenStackConfig, name: str, paces: Paces, project_id: str = "
         pace=lambda host: paces.of(host, wishes.rate_for(loopback=is_loopback(host))),
     )
     if key is None:
-        _greet(session, str(auth.get("auth_url") or ""), name)
+        _greet(session, str(auth.get("auth_url") or ""), name, wishes)
         transport.token()
         project = _project(session, name)
     else:
@@ -264,7 +264,10 @@ def _region_of(
 def _unknown(config: OpenStackConfig, name: str, known: list[str]) -> str:
     if config.config_filename:
         has = ", ".join(known) or "none"
-        return f"There is no cloud {name!r} in {config.config_filename}; it has: {has}."
+        return (
+            f"There is no cloud {name!r} in {config.config_filename}; it has: {has}. Name one of "
+            "them, or with --clouds-yaml the file that has it."
+        )
     looked = ", ".join(dict.fromkeys(str(Path(file).parent) for file in config._config_files))
     return (
         f"There is no cloud {name!r}, for there is no clouds.yaml; looked for in: {looked}. Put "
@@ -297,14 +300,23 @@ def _make_room(session: Session, wishes: Wishes) -> None:
         session.timeout = wishes.read_timeout
 
 
-def _greet(session: Session, auth_url: str, name: str) -> None:
-    """See that the sign-in service tells its versions to anybody.
+def _greet(session: Session, auth_url: str, name: str, wishes: Wishes) -> None:
+    """See that the sign-in service tells its versions to anybody, and answers at all.
 
     Behind a gateway that wants a sign-in even for that, keystoneauth would wait for itself, for
-    ever. Anything else that goes wrong here is told by the sign-in.
+    ever; of a silent service it would ask three times. Anything else that goes wrong here is told
+    by the sign-in.
     """
+    pauses = (wishes.connect_timeout, wishes.read_timeout)
     with suppress(ksa.ClientException, OSError):
-        answer = session.get(auth_url, authenticated=False, raise_exc=False)
+        try:
+            answer = session.get(auth_url, authenticated=False, raise_exc=False, timeout=pauses)
+        except ksa.ConnectTimeout:
+            raise CloudError(
+                f"{name}: {auth_url} did not answer in time, so nobody can sign in. Check auth_url "
+                "in clouds.yaml (is it https where the port speaks http, or the other way round?) "
+                "and the network, then run this again."
+            ) from None
         if answer.status_code == 401:
             raise SignInError(
                 f"{name}: {auth_url} refuses even to tell its versions (HTTP 401), so it is no "

@@ -37,7 +37,7 @@ def projects(audit: Audit) -> str:
         for cloud, bad, good in of[["cloud", "look_at", "agree"]].itertuples(index=False)
     )
     labels = [
-        f"{words.number(bad)} of {words.number(bad + good)}"
+        f"{words.number(bad)} of {words.number(bad + good)}" if bad + good else "nothing to compare"
         for bad, good in of[["look_at", "agree"]].itertuples(index=False)
     ]
     stand_ins = {f"@project {place}@": name for place, name in enumerate(of["cloud"].str[:40])}

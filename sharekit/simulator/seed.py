@@ -198,11 +198,11 @@ class Seed:
             content = json.loads(text)
         except ValueError as error:
             raise InputError(f"The seed is not valid JSON ({error}); correct it.") from error
-        if not isinstance(content, dict) or (unknown := content.keys() - _TABLES.keys()):
+        if not isinstance(content, dict) or (unknown := content.keys() - TABLES.keys()):
             what = (
                 f"has unknown keys {sorted(unknown)}" if isinstance(content, dict) else "is a list"
             )
-            raise InputError(f"The seed {what}; it must be an object of {', '.join(_TABLES)}.")
+            raise InputError(f"The seed {what}; it must be an object of {', '.join(TABLES)}.")
         return cls(**{name: _table(name, value) for name, value in content.items()})
 
     @classmethod
@@ -217,7 +217,8 @@ class Seed:
         return cls.from_json(text)
 
 
-_TABLES: Mapping[str, Any] = {
+#: Name of a list in a seed, and the kind of its records; ``settings`` is one record.
+TABLES: Mapping[str, Any] = {
     "projects": Project,
     "users": User,
     "keys": Key,
@@ -233,7 +234,7 @@ def _table(name: str, value: Any) -> Any:
         return _record(Settings, value, name)
     if not isinstance(value, list):
         raise InputError(f"“{name}” of the seed must be a list of objects; correct the seed.")
-    kind = _TABLES[name]
+    kind = TABLES[name]
     return tuple(_record(kind, item, f"{name}[{i}]") for i, item in enumerate(value))
 
 
