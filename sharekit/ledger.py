@@ -148,9 +148,7 @@ class Ledger:
         return cls(path, connection, claim)
 
     @classmethod
-    def open(
-        cls, path: str | PathLike[str], *, write: bool = False, checked: bool = True
-    ) -> Ledger:
+    def open(cls, path: str | PathLike[str], *, write: bool = False, checked: bool = True) -> Self:
         """Open an existing ledger, to read, or to write (one process at a time).
 
         Its chain of hashes must hold, unless ``checked`` is False, which is for finding out why

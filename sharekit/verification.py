@@ -13,6 +13,7 @@ from typing import Any, Final
 from . import __version__, auditing, frames, integrity, reporting, signing
 from .approval import unsigned
 from .combining import chained
+from .earlier import Earlier, head_in
 from .errors import LedgerError, SharekitError, UsageError
 from .history import KINDS
 from .integrity import Problem
@@ -26,6 +27,11 @@ from .storage import is_ledger
 _TELLING: Final = frozenset({*KINDS, "observed", "looked"})
 #: Rows that are named one by one; more are counted.
 _NAMED: Final = 20
+#: What is said of a csv that is not what the ledger says now.
+_NO_HEAD: Final = (
+    "a csv names no state of the ledger, so it was changed, or made from an earlier state: verify "
+    "the xlsx, html or json made with it"
+)
 _UNFIT: Final = (
     LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError,
 )  # fmt: skip
@@ -35,12 +41,15 @@ _UNFIT: Final = (
 class Verdict:
     """Whether a run's record is as it was written.
 
-    ``problems`` are pairs of where and what; ``head`` is the hash of the last event.
+    ``problems`` are pairs of where and what; ``head`` is the hash of the last event. ``notes`` are
+    such pairs too, of what is no fault: a report that was made from an earlier state of the ledger
+    (and that a csv that differs may be one).
     """
 
     events: int
     head: str
     problems: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...] = ()
 
     @property
     def intact(self) -> bool:
@@ -60,7 +69,8 @@ def verify(
     ledger : path
         The run's file.
     *reports : path
-        Report files (xlsx, html, csv, json), each compared with a fresh one. Further ledgers may
+        Report files (xlsx, html, csv, json), each compared with a fresh one; if it names the head
+        of an earlier state of the one ledger, with one made from that. Further ledgers may
         stand among them, of runs that follow on this one (`retry`, `undo`): then each is checked,
         and that each holds the hash of the one it follows on; reports are those over all of them.
     signers : path, optional
@@ -90,8 +100,10 @@ def verify(
     try:
         with ExitStack() as stack:
             books = [stack.enter_context(Ledger.open(one, checked=False)) for one in ledgers]
-            problems = tuple(_guarded(books, files, signers))
-            return Verdict(sum(book.length for book in books), _head(books), problems)
+            notes: list[Problem] = []
+            problems = tuple(_guarded(books, files, signers, notes))
+            length = sum(book.length for book in books)
+            return Verdict(length, _head(books), problems, tuple(notes))
     except LedgerError as error:
         if not is_ledger(ledger):
             raise
@@ -107,7 +119,10 @@ def _head(books: Sequence[Ledger]) -> str:
 
 
 def _guarded(
-    books: Sequence[Ledger], reports: Sequence[Path], signers: str | PathLike[str] | None
+    books: Sequence[Ledger],
+    reports: Sequence[Path],
+    signers: str | PathLike[str] | None,
+    notes: list[Problem],
 ) -> Iterator[Problem]:
     found = 0
     for book in books:
@@ -121,8 +136,30 @@ def _guarded(
             yield _unfit(error)
         return
     for report in reports:
-        if told is not None:
-            yield from reporting.differences(told, report)
+        if told is None:
+            continue
+        differing = reporting.differences(told, report)
+        if differing and len(books) == 1 and not found:
+            if note := _of_earlier(books[0], report):
+                notes.append((report.name, note))
+                continue
+            if report.suffix.lower() == ".csv":
+                notes.append((report.name, _NO_HEAD))
+        yield from differing
+
+
+def _of_earlier(book: Ledger, report: Path) -> str:
+    """Return from which earlier state of a sound ledger a report was made; ``""`` if from none."""
+    head = head_in(report)
+    if not head or head == book.head or not book.holds(head):
+        return ""
+    try:
+        with Earlier.open(book.path, checked=False) as past:
+            if not past.cut_at(head) or reporting.differences(told_by(past), report):
+                return ""
+            return f"made from an earlier state (event {past.length} of {book.length}), and as then"
+    except (*_UNFIT, SharekitError):
+        return ""
 
 
 def _one(book: Ledger, signers: str | PathLike[str] | None) -> Iterator[Problem]:

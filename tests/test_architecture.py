@@ -28,7 +28,7 @@ LAYERS = (
     ("frames", "sides", "schema", "environment"),
     ("storage", "settings", "signing", "scheduler"),
     ("spreadsheets", "clouds", "ledger"),
-    ("ownership", "snapshot", "survey", "cells", "easing"),
+    ("earlier", "ownership", "snapshot", "survey", "cells", "easing"),
     ("vaults",),
     ("shares", "sharing"),
     ("checks", "history"),

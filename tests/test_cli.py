@@ -97,7 +97,7 @@ def test_road_in_the_shell(world: Make) -> None:
     assert shell("report", run, *reports).returncode == 0
     verdict = shell("verify", run, *reports, "--json")
     assert verdict.returncode == 0
-    assert said(verdict).keys() == {"intact", "events", "head", "problems"}
+    assert said(verdict).keys() == {"intact", "events", "head", "notes", "problems"}
     reports[2].write_bytes(reports[2].read_bytes() + b"x")
     tampered = shell("verify", run, *reports, "--json")
     assert tampered.returncode == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 import sharekit
 from sharekit.errors import LedgerError, UsageError
-from tests.conftest import REPORTS, World
+from tests.conftest import FAST, REPORTS, World
 
 
 @pytest.fixture
@@ -124,6 +125,37 @@ def test_counts_agree_everywhere(done: tuple[Path, list[Path]]) -> None:
     assert [row["outcome"] for row in said["rows"]] == outcomes
     assert stored == outcomes
     assert said["counts"] == run.counts
+
+
+def test_a_report_of_an_earlier_state_is_intact(world: Callable[..., World]) -> None:
+    """Reports made before the run went on are compared with the ledger of then, and edits found."""
+    w = world(rows=40)
+    plan = w.plan(chunk_size=10)
+    made = {}
+    for stage in ("planned", "approved", "stopped"):
+        if stage == "approved":
+            sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+        elif stage == "stopped":
+            over = threading.Event()
+            over.set()
+            sharekit.submit(plan, w.connect(), settings=FAST, stop=over)
+        events = sharekit.verify(plan.path).events
+        paths = [plan.path.with_name(f"{stage}-{name}") for name in REPORTS]
+        made[events] = sharekit.report(plan, *paths)
+    sharekit.submit(plan, w.connect(), settings=FAST)
+    for events, reports in made.items():
+        for path in reports:
+            verdict = sharekit.verify(plan.path, path)
+            if path.suffix == ".csv":
+                assert not verdict.intact
+                assert "a csv names no state" in verdict.notes[0][1]
+                continue
+            assert verdict.problems == ()
+            assert verdict.notes[0][0] == path.name
+            assert f"event {events} of {verdict.events}" in verdict.notes[0][1]
+            if path.suffix != ".xlsx":
+                path.write_bytes(path.read_bytes().replace(b"pending", b"confirmed", 1))
+                assert not sharekit.verify(plan.path, path).intact
 
 
 def test_misuse(done: tuple[Path, list[Path]], tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def verify(run: Path, reports: Sequence[Path], signers: Path | None, as_json: bo
     """Check RUN, and REPORTS made from it, for any change; exits 1 if there was one.
 
     Ledgers among REPORTS, of runs that follow on RUN, are checked too, and the hashes that link
-    them; the reports are then those over all of them.
+    them; the reports are then those over all of them. A report made from an earlier state of RUN
+    is compared with that state, and a note says so (`notes` with --json).
     """
     with console.busy("Verifying"):
         verdict = sharekit.verify(run, *reports, signers=signers)
@@ -48,13 +49,18 @@ def verify(run: Path, reports: Sequence[Path], signers: Path | None, as_json: bo
     def show() -> None:
         for where, what in verdict.problems:
             click.echo(f"{where}: {what}")
+        for where, what in verdict.notes:
+            click.echo(f"{where}: {what}")
         word = "intact" if verdict.intact else "TAMPERED"
         click.echo(f"{word}: {verdict.events} events, head {verdict.head}")
 
-    problems = [{"where": where, "what": what} for where, what in verdict.problems]
+    problems, notes = (
+        [{"where": where, "what": what} for where, what in pairs]
+        for pairs in (verdict.problems, verdict.notes)
+    )
     answer(
         {"intact": verdict.intact, "events": verdict.events, "head": verdict.head,
-         "problems": problems},
+         "problems": problems, "notes": notes},
         as_json, show,
     )  # fmt: skip
     sys.exit(0 if verdict.intact else 1)
