@@ -748,3 +748,21 @@ def test_a_link_to_elsewhere_is_found(tmp_path: Path) -> None:
     assert [what for _, what in differences(it, path)] == [
         "holds a link to elsewhere; a report has none"
     ]
+
+
+def test_a_group_does_not_quote_one_row(tmp_path: Path) -> None:
+    """Where rows of a group have different reasons, its head has none of their details."""
+    frame = rows(2).assign(outcome="blocked", code="conflict", run="")
+    frame["reason"] = ["conflict (rejected in D180)", "conflict (accepted in D9)"]
+    assert stories.tell(frame).table["reason"].tolist() == ["conflict (each row tells its own)"]
+
+
+def test_requests_lead_to_where_they_stand(finished_run: Path) -> None:
+    """What was sent leads to the column that adds up to it; what is only counted leads nowhere."""
+    tab = openpyxl.load_workbook(finished_run / "audit.xlsx")
+    lines = {line[0].value: line[1] for line in tab["Summary"].iter_rows()}
+    sheet, _, cell = lines["submit"].hyperlink.location.replace("'", "").partition("!")
+    column = [one.value for one in tab[sheet][cell[0]]]
+    assert column[0] == "attempts"
+    assert sum(column[1:]) == lines["submit"].value > 0
+    assert lines["poll"].hyperlink is lines["read"].hyperlink is None

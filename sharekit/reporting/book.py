@@ -132,7 +132,7 @@ def table(
         sheet.freeze_panes(1, 0)
         sheet.repeat_rows(0)
         if name == "Rows":  # on paper, all columns together would be too small to be read
-            sheet.print_area(0, 0, end - 1, list(piece.columns).index("reason"))
+            sheet.print_area(0, 0, end - 1, list(piece.columns).index("observed"))
         sheet.autofilter(0, 0, end - 1, max(min(frame.shape[1], COLUMNS) - 1, 0))
     return sheets
 

@@ -7,6 +7,7 @@ a place where its rows stand. There are few, however long the input is.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +39,8 @@ class Stories:
     ----------
     table : DataFrame
         One line per story, in the order of :data:`ORDER`: the columns of :data:`KEY` (text),
-        ``reason`` (the code in plain words, else the first row's) and ``rows`` (``int64``).
+        ``reason`` (the code in plain words, else what its rows have in common) and ``rows``
+        (``int64``).
     member : ndarray of int64
         For each row the position of its story in ``table``.
     """
@@ -94,12 +96,24 @@ def tell(rows: pd.DataFrame) -> Stories:
     told = {name: words.take(codes[first]) for name, (codes, words) in columns.items()}
     table = pd.DataFrame(told, dtype="str")
     reason = rows["reason"].take(first).reset_index(drop=True)
+    differs = rows["reason"].to_numpy() != reason.take(number).to_numpy()
+    mixed = np.bincount(number, differs, minlength=len(table)) > 0
+    reason = reason.where(~mixed, reason.map(_general))
     table["reason"] = table["code"].map(spec.MEANINGS).fillna(reason).astype("str")
     table["rows"] = np.bincount(number, minlength=len(table)).astype("int64")
     order = _order(table)
     rank = np.empty(len(order), dtype="int64")
     rank[order] = np.arange(len(order))
     return Stories(table.take(order).reset_index(drop=True), rank[number])
+
+
+def _general(reason: str) -> str:
+    """Return a reason without what it tells of one row alone, in brackets or after a colon.
+
+    >>> _general("conflict (rejected in D180)")
+    'conflict (each row tells its own)'
+    """
+    return f"{re.split(r' [(]|: ', reason, maxsplit=1)[0]} (each row tells its own)"
 
 
 def fair(sizes: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

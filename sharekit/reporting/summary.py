@@ -28,6 +28,13 @@ _COLUMNS: Final = (
 _WIDTHS: Final = (14, 24, 12, 8, 38, 34, 8, 42, 50)
 #: Widths of Summary's columns, and rows that its chart covers.
 _NAME, _VALUE, _MEANING, _CHART_ROWS = 22, 12, 88, 14
+#: Requests that stand on Chunks, in a column of their own; the others are only counted.
+_ATTEMPTS: Final = "'Chunks'!I1"
+_COUNTED: Final = {
+    "submit": "; the column attempts of Chunks adds up to them",
+    "retried": "; attempts beyond the first, on Chunks",
+}
+_ONLY: Final = "; counted only, none has a row of its own"
 #: Name, value, meaning, and the place that the value leads to.
 Line = tuple[str, str | int, str, str]
 
@@ -125,7 +132,8 @@ def _sections(record: Record, told: Stories) -> dict[str, list[Line]]:
         ][:_LINES],
         "Input": _input(record),
         "Requests": [
-            (name, count, words.REQUESTS.get(name, ""), "'Chunks'!A1")
+            (name, count, words.REQUESTS.get(name, "") + _COUNTED.get(name, _ONLY),
+             _ATTEMPTS if name in _COUNTED else "")
             for name, count in record.requests.items()
         ],
         "The other sheets": [
@@ -215,12 +223,16 @@ def _members(
 ) -> int:
     for position, cells in rows:
         way = place(position)
+        lines = book.lines_of(pd.Series([str(cells[-1])], dtype="str"), _WIDTHS[-1])
+        if lines[0] > 1:
+            sheet.set_row(line, book.LINE * int(lines[0]))
         sheet.write_url(line, 0, f"internal:{way}", out.formats["link"], way.replace("'", ""))
         for column, cell in enumerate(cells, 1):
             if isinstance(cell, int):
                 sheet.write_number(line, column, cell, out.formats["plain"])
             elif cell:
-                sheet.write_string(line, column, fitting(cell), out.formats["text"])
+                look = "wrapped" if column == len(_COLUMNS) else "text"
+                sheet.write_string(line, column, fitting(cell), out.formats[look])
         line += 1
     return line
 

@@ -126,7 +126,8 @@ SHEETS: Final = {
     "By outcome": "rows that went the same way, together; the numbers here lead to them",
     "Rows": "every row of the input, in its order, with what became of it; filter any column",
     "Findings": "what the checks said, cell by cell",
-    "Chunks": "what was sent and answered, request by request, with the cloud's request IDs",
+    "Chunks": "what was sent and answered, request by request, with the cloud's request IDs; "
+    "images lead to the first of their rows, for all of them filter Rows by the chunk",
     "Timeline": "every event of the run, with its time in UTC",
 }
 #: Kind of request -> what it is.
