@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import signing
+from .chunking import NOTHING
 from .errors import ApprovalError, LedgerError
 from .ledger import Event, Ledger
 from .planning import Plan, load_from
@@ -119,7 +120,10 @@ def approve(
                 "Make the plan anew, and look at it, before you approve it."
             )
         if current.chunks.empty:
-            raise ApprovalError(f"{path}: the plan sends nothing, so there is nothing to approve.")
+            raise ApprovalError(
+                f"{path}: the plan sends nothing, so there is nothing to approve; "
+                "`sharekit submit` ends the run as it is."
+            )
         if book.last("finished") is not None:
             raise ApprovalError(f"{path}: the run is finished, so there is nothing to approve.")
         body = {
@@ -194,7 +198,7 @@ def _independent(book: Ledger, name: str) -> None:
 
 
 def require(book: Ledger, fingerprint: str, demand: Demand | None = None) -> list[Approval]:
-    """As :func:`approvals_of`, of those that count; or refuse.
+    """As :func:`approvals_of`, of those that count; or refuse. What sends nothing needs none.
 
     Raises
     ------
@@ -202,6 +206,8 @@ def require(book: Ledger, fingerprint: str, demand: Demand | None = None) -> lis
         If there are fewer than demanded.
     """
     given = approvals_of(book, fingerprint)
+    if fingerprint == NOTHING and not stale(book):
+        return given
     if not given and (earlier := book.last("approved")) is not None:
         raise ApprovalError(
             f"{book.path}: the plan has changed since {earlier.body['reviewer']} approved it. "

@@ -18,6 +18,8 @@ from .rectangles import COMMON, Places, Rectangles
 from .schema import canonical
 from .sides import by_owner
 
+#: The fingerprint of a plan that sends nothing.
+NOTHING: Final = hashlib.sha256().hexdigest()
 #: So many rows an image make it worth while to look at each image once.
 _REPEATED: Final = 4
 

@@ -36,22 +36,27 @@ def submit(
     if take:
         take_over(run)
     demand = Demand(reviewers, signers)
-    ensure(run, demand)
+    given = ensure(run, demand)
     if is_finished(run):
         console.say(f"{run} is finished: nothing is left to send.")
         _ended(sharekit.status(run), seal, as_json=as_json)
-    names = clouds or clouds_of(run) or (usual_cloud() if clouds_yaml is None else ())
-    if not names and clouds_yaml is None:
-        raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
     end_cleanly()
     try:
-        signed_in = connect(names, clouds_yaml)
+        # A plan that sends nothing is approved by nobody, and ends without a cloud.
+        signed_in = _access(run, clouds, clouds_yaml) if given else sharekit.Clouds({})
         with console.RunBar() as bar:
             done = sharekit.submit(run, signed_in, settings=patience, progress=bar, demand=demand)
     except KeyboardInterrupt:
         console.say(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
         sys.exit(3)
     _ended(done, seal, as_json=as_json)
+
+
+def _access(run: Path, clouds: Sequence[str], clouds_yaml: Path | None) -> sharekit.Clouds:
+    names = clouds or clouds_of(run) or (usual_cloud() if clouds_yaml is None else ())
+    if not names and clouds_yaml is None:
+        raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
+    return connect(names, clouds_yaml)
 
 
 def _ended(done: sharekit.Run, seal: Path | None, *, as_json: bool) -> NoReturn:
