@@ -137,12 +137,18 @@ def approve(
 
 def approvals_of(book: Ledger, fingerprint: str) -> list[Approval]:
     """Return the approvals that are valid for a fingerprint: those that no later change voids."""
-    valid: list[Approval] = []
+    return [_approval(event) for event in _valid(book, fingerprint)]
+
+
+def _valid(book: Ledger, fingerprint: str, before: int | None = None) -> list[Event]:
+    valid: list[Event] = []
     for event in book.events("approved", *_CHANGES):
+        if before is not None and event.seq >= before:
+            break
         if event.kind != "approved":
             valid = []
         elif event.body["fingerprint"] == fingerprint:
-            valid.append(_approval(event))
+            valid.append(event)
     return valid
 
 
@@ -224,11 +230,16 @@ def require(book: Ledger, fingerprint: str, demand: Demand | None = None) -> lis
     return [approval for approval in given if approval.at not in faults]
 
 
-def missing(book: Ledger, fingerprint: str, demand: Demand | None = None) -> str:
-    """Who has still to approve a fingerprint, in one sentence, or ``""`` if it is enough."""
+def missing(
+    book: Ledger, fingerprint: str, demand: Demand | None = None, before: int | None = None
+) -> str:
+    """Who has still to approve a fingerprint, in one sentence, or ``""`` if it is enough.
+
+    With ``before``, only what stands before that event counts.
+    """
     demand = demand or Demand()
-    faults = _faults(book, fingerprint, demand)
-    good = {y.reviewer.casefold() for y in approvals_of(book, fingerprint) if y.at not in faults}
+    valid, faults = _valid(book, fingerprint, before), _faults(book, fingerprint, demand, before)
+    good = {e.body["reviewer"].casefold() for e in valid if e.at not in faults}
     lack = max(demand.reviewers, 1) - len(good)
     if lack <= 0:
         return ""
@@ -239,23 +250,44 @@ def missing(book: Ledger, fingerprint: str, demand: Demand | None = None) -> str
     )
 
 
-def _faults(book: Ledger, fingerprint: str, demand: Demand | None) -> dict[str, str]:
+def unproven(book: Ledger, demand: Demand) -> Iterator[tuple[Event | None, str]]:
+    """Yield each submission before which fewer approved than were demanded, and what lacks.
+
+    Each is held against the plan of its time, by the rule of :func:`require`: as many reviewers
+    as it demanded itself, and as ``demand`` does. A plan that nobody has submitted is held
+    against what stands there now; then no event is named.
+    """
+    fingerprint, sent = "", False
+    for event in book.events("planned", "submitting", "intent"):
+        if event.kind == "planned":
+            fingerprint = event.body["fingerprint"]
+        elif event.kind == "submitting" or not sent:
+            sent = True
+            reviewers = max(demand.reviewers, int(event.body.get("reviewers", 1)))
+            here = Demand(reviewers, demand.signers)
+            if lack := missing(book, fingerprint, here, event.seq):
+                yield event, lack.replace(", so nothing is sent", ", but had not by then")
+    if fingerprint and not sent and (lack := missing(book, fingerprint, demand)):
+        yield None, lack
+
+
+def _faults(
+    book: Ledger, fingerprint: str, demand: Demand | None, before: int | None = None
+) -> dict[str, str]:
     signers = demand.signers if demand else None
-    return dict(unsigned(book, fingerprint, signers)) if signers else {}
+    return dict(unsigned(book, fingerprint, signers, before)) if signers else {}
 
 
 def unsigned(
-    book: Ledger, fingerprint: str, signers: str | PathLike[str]
+    book: Ledger, fingerprint: str, signers: str | PathLike[str], before: int | None = None
 ) -> Iterator[tuple[str, str]]:
     """Yield the time of each valid approval without a good signature, and what is wrong."""
-    valid = {approval.at for approval in approvals_of(book, fingerprint)}
-    for event in book.events("approved"):
-        if event.at in valid:
-            fault = signing.fault(event.body, signers, signing.APPROVAL, event.body["reviewer"])
-            if not fault and event.body["after"] != event.prev:
-                fault = "was signed for another run"
-            if fault:
-                yield event.at, f"by {event.body['reviewer']} {fault}"
+    for event in _valid(book, fingerprint, before):
+        fault = signing.fault(event.body, signers, signing.APPROVAL, event.body["reviewer"])
+        if not fault and event.body["after"] != event.prev:
+            fault = "was signed for another run"
+        if fault:
+            yield event.at, f"by {event.body['reviewer']} {fault}"
 
 
 def ensure(path: str | PathLike[str], demand: Demand | None = None) -> list[Approval]:

@@ -70,7 +70,7 @@ def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, An
     step("report and verify", f"sharekit report {ledger} … && sharekit verify {ledger} …")
     reports = sharekit.report(run, *(directory / name for name in _FILES))
     verdict = sharekit.verify(ledger, *reports)
-    step.say("intact" if verdict.intact else "TAMPERED")
+    step.say(verdict.word)
     files = [shares, config, ledger, *reports]
     seconds = monotonic() - began
     step.show(lambda: _files(files, seconds))

@@ -123,7 +123,9 @@ def submit(
         yes = approval.require(book, current.fingerprint, demand)
         _covered(current, clouds)
         clouds = clouds.within(current.chunks["project_id"])
-        return _Submission(book, current, clouds, settings, progress, stop, pause).carry_out(yes)
+        return _Submission(book, current, clouds, settings, progress, stop, pause).carry_out(
+            yes, demand
+        )
 
 
 class _Submission:
@@ -147,10 +149,10 @@ class _Submission:
             observed_states(book),
         )  # fmt: skip
 
-    def carry_out(self, yes: list[approval.Approval]) -> Run:
+    def carry_out(self, yes: list[approval.Approval], demand: approval.Demand | None = None) -> Run:
         if finished(self.book):
             return load_run(self.book)
-        self._begin(yes)
+        self._begin(yes, demand or approval.Demand())
         try:
             self._take_up()
             self._look()
@@ -171,7 +173,7 @@ class _Submission:
         why = self.sender.stopped_because or ("stopped" if self._stopping() else "")
         return self._end(str(why))
 
-    def _begin(self, yes: list[approval.Approval]) -> None:
+    def _begin(self, yes: list[approval.Approval], demand: approval.Demand) -> None:
         clouds = [
             {"cloud": c.name, "project_id": c.project_id, "region": c.region, "ims": c.ims,
              "image": c.image, "account": c.account, "warnings": list(c.warnings)}
@@ -181,6 +183,7 @@ class _Submission:
             "clouds": clouds,
             "settings": asdict(self.settings),
             "reviewer": ", ".join(dict.fromkeys(one.reviewer for one in yes)),
+            "reviewers": demand.reviewers,
         }
         self.book.append("submitting", body | {"environment": environment()})
 

@@ -150,6 +150,7 @@ class Approved(TypedDict):  # noqa: D101
 class Submitting(TypedDict):  # noqa: D101
     clouds: list[Account]
     settings: dict[str, Any]
+    reviewers: NotRequired[Count]
 
 
 class BlobCounts(TypedDict):  # noqa: D101

@@ -88,6 +88,18 @@ def fault(
     return f"has no valid signature of {who} ({_why(judged)})" if judged.returncode else ""
 
 
+def misfits(body: Mapping[str, Any], purpose: str) -> bool:
+    """Whether there is a signature, by whatever key, that was made over something else."""
+    if not body.get(FIELD):
+        return False
+    with TemporaryDirectory(prefix="sharekit-") as scratch:
+        signature = Path(scratch) / "signature"
+        signature.write_text(str(body[FIELD]), encoding="utf-8")
+        line = _line({name: value for name, value in body.items() if name != FIELD})
+        judged = _keygen("check-novalidate", "-n", purpose, "-s", signature, message=line)
+    return bool(judged.returncode)
+
+
 def _line(body: Mapping[str, Any]) -> str:
     return canonical(body) + "\n"
 

@@ -188,6 +188,21 @@ def is_ledger(path: str | PathLike[str]) -> bool:
     return header[:15] == b"SQLite format 3" and header[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
+def surplus(path: Path) -> int:
+    """How many bytes stand in the file after the end of the database; nothing reads them."""
+    size = path.stat().st_size  # first: a writer may make the file longer meanwhile
+    connection = connect(path, "ro")
+    try:
+        count, length = (
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("page_count", "page_size")
+        )
+    finally:
+        connection.close()
+        connection.engine.dispose()
+    return max(0, size - int(count) * int(length))
+
+
 def must_be_ledger(path: Path) -> None:
     """Raise LedgerError for anything that is no ledger."""
     if path.exists() and not path.is_file():

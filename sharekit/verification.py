@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import __version__, auditing, frames, integrity, reporting, signing
-from .approval import unsigned
+from .approval import Demand, unproven, unsigned
 from .combining import chained
 from .earlier import Earlier, head_in
 from .errors import LedgerError, SharekitError, UsageError
@@ -21,7 +21,7 @@ from .ledger import Ledger
 from .recording import among, told_by
 from .run import Run, load_run
 from .schema import OUTCOME_COLUMNS, PLAN_COLUMNS
-from .storage import is_ledger
+from .storage import is_ledger, surplus
 
 #: Events that bear on an outcome.
 _TELLING: Final = frozenset({*KINDS, "observed", "looked"})
@@ -32,6 +32,9 @@ _NO_HEAD: Final = (
     "a csv names no state of the ledger, so it was changed, or made from an earlier state: verify "
     "the xlsx, html or json made with it"
 )
+#: What a finding of ours means for the verdict.
+_CHANGED, _UNPROVEN, _NOTE = "changed", "unproven", "note"
+_Graded = tuple[str, Problem]
 _UNFIT: Final = (
     LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError,
 )  # fmt: skip
@@ -39,16 +42,17 @@ _UNFIT: Final = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a run's record is as it was written.
+    """Whether a run's record is as it was written, and as good as was asked for.
 
-    ``problems`` are pairs of where and what; ``head`` is the hash of the last event. ``notes`` are
-    such pairs too, of what is no fault: a report that was made from an earlier state of the ledger
-    (and that a csv that differs may be one).
+    ``problems`` are pairs of where and what, and so are ``notes``, of what is no fault: a report
+    that was made from an earlier state of the ledger, an approval that did not count; ``head`` is the hash of the last event. ``unproven`` are those of the problems that say
+    that something was not signed or sealed as demanded, though nothing was changed.
     """
 
     events: int
     head: str
     problems: tuple[tuple[str, str], ...]
+    unproven: tuple[tuple[str, str], ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -56,11 +60,19 @@ class Verdict:
         """Whether nothing is wrong."""
         return not self.problems
 
+    @property
+    def word(self) -> str:
+        """``intact``, ``UNPROVEN`` or, where anything was changed, ``TAMPERED``."""
+        if self.intact:
+            return "intact"
+        return "UNPROVEN" if set(self.problems) <= set(self.unproven) else "TAMPERED"
+
 
 def verify(
     ledger: str | PathLike[str],
     *reports: str | PathLike[str],
     signers: str | PathLike[str] | None = None,
+    reviewers: int = 1,
 ) -> Verdict:
     """Check a ledger, of a run or an audit, and report files made from it, for any change.
 
@@ -74,8 +86,11 @@ def verify(
         stand among them, of runs that follow on this one (`retry`, `undo`): then each is checked,
         and that each holds the hash of the one it follows on; reports are those over all of them.
     signers : path, optional
-        OpenSSH's allowed-signers file: then every approval must be signed by its reviewer, and
-        the run sealed by somebody in that file.
+        OpenSSH's allowed-signers file: then each submission must have as many approvals, signed
+        by their reviewers, as it demanded, and the run be sealed by somebody in that file. Further
+        approvals that are not signed so are noted.
+    reviewers : int
+        So many at least must have signed, whatever the submission demanded.
 
     Returns
     -------
@@ -100,10 +115,14 @@ def verify(
     try:
         with ExitStack() as stack:
             books = [stack.enter_context(Ledger.open(one, checked=False)) for one in ledgers]
-            notes: list[Problem] = []
-            problems = tuple(_guarded(books, files, signers, notes))
-            length = sum(book.length for book in books)
-            return Verdict(length, _head(books), problems, tuple(notes))
+            demand = None if signers is None else Demand(reviewers, signers)
+            graded = list(_guarded(books, files, demand))
+            problems, unproven, notes = (
+                tuple(problem for grade, problem in graded if grade in grades)
+                for grades in ((_CHANGED, _UNPROVEN), (_UNPROVEN,), (_NOTE,))
+            )
+            events = sum(book.length for book in books)
+            return Verdict(events, _head(books), problems, unproven, notes)
     except LedgerError as error:
         if not is_ledger(ledger):
             raise
@@ -119,21 +138,18 @@ def _head(books: Sequence[Ledger]) -> str:
 
 
 def _guarded(
-    books: Sequence[Ledger],
-    reports: Sequence[Path],
-    signers: str | PathLike[str] | None,
-    notes: list[Problem],
-) -> Iterator[Problem]:
+    books: Sequence[Ledger], reports: Sequence[Path], demand: Demand | None
+) -> Iterator[_Graded]:
     found = 0
     for book in books:
-        for where, what in _one(book, signers):
-            found += 1
-            yield (f"{book.path.name}, {where}" if len(books) > 1 else where), what
+        for grade, (where, what) in _one(book, demand):
+            found += grade != _NOTE
+            yield grade, (f"{book.path.name}, {where}" if len(books) > 1 else where, what)
     try:
         told = told_by(*books) if reports or len(books) > 1 else None
     except (*_UNFIT, SharekitError) as error:
         if not found:
-            yield _unfit(error)
+            yield _CHANGED, _unfit(error)
         return
     for report in reports:
         if told is None:
@@ -141,11 +157,11 @@ def _guarded(
         differing = reporting.differences(told, report)
         if differing and len(books) == 1 and not found:
             if note := _of_earlier(books[0], report):
-                notes.append((report.name, note))
+                yield _NOTE, (report.name, note)
                 continue
             if report.suffix.lower() == ".csv":
-                notes.append((report.name, _NO_HEAD))
-        yield from differing
+                yield _NOTE, (report.name, _NO_HEAD)
+        yield from ((_CHANGED, one) for one in differing)
 
 
 def _of_earlier(book: Ledger, report: Path) -> str:
@@ -162,18 +178,21 @@ def _of_earlier(book: Ledger, report: Path) -> str:
         return ""
 
 
-def _one(book: Ledger, signers: str | PathLike[str] | None) -> Iterator[Problem]:
+def _one(book: Ledger, demand: Demand | None) -> Iterator[_Graded]:
     """Check a ledger alone. One that was changed by hand can hold anything, but not pass."""
     found = 0
     try:
-        for problem in chain(_in_ledger(book), _signatures(book, signers) if signers else ()):
+        for problem in _in_ledger(book):
             found += 1
-            yield problem
+            yield _CHANGED, problem
+        for grade, problem in chain(_signatures(book, demand) if demand else (), _odd(book)):
+            found += grade != _NOTE
+            yield grade, problem
     except UsageError:
         raise
     except (*_UNFIT, SharekitError) as error:
         if not found:
-            yield _unfit(error)
+            yield _CHANGED, _unfit(error)
 
 
 def _unfit(error: Exception) -> Problem:
@@ -191,15 +210,38 @@ def _in_ledger(book: Ledger) -> Iterator[Problem]:
     yield from auditing.faults(book) if auditing.holds_audit(book) else _outcomes(book)
 
 
-def _signatures(book: Ledger, signers: str | PathLike[str]) -> Iterator[Problem]:
+def _signatures(book: Ledger, demand: Demand) -> Iterator[_Graded]:
     planned, sealed = book.last("planned"), book.last("sealed")
-    if planned is not None:
+    signers, lacks = demand.signers, list(unproven(book, demand))
+    assert signers is not None  # noqa: S101 - for mypy: without them nobody asks
+    for event, lack in lacks:
+        where = "approvals" if event is None else f"event {event.seq} ({event.kind})"
+        yield _UNPROVEN, (where, lack)
+    if planned is not None and not lacks:
         for at, what in unsigned(book, planned.body["fingerprint"], signers):
-            yield f"approval of {at}", what
+            yield _NOTE, (f"approval of {at}", f"{what}; it was not needed")
     if sealed is None:
-        yield "seal", "there is none, so the end may have been cut off"
+        yield _UNPROVEN, ("seal", "there is none, so the end may have been cut off")
     elif why := signing.fault(sealed.body, signers, signing.SEAL):
-        yield f"event {sealed.seq} (sealed)", why
+        changed = signing.misfits(sealed.body, signing.SEAL)
+        yield _CHANGED if changed else _UNPROVEN, (f"event {sealed.seq} (sealed)", why)
+
+
+def _odd(book: Ledger) -> Iterator[_Graded]:
+    """Surplus bytes, and events dated before the one before them: honest clocks are set, too."""
+    if more := surplus(book.path):
+        yield _NOTE, ("file", f"{more:,} bytes stand after the end of the database; unread")
+    before, told = "", 0
+    for seq, at, *_ in book.raw_events():
+        if str(at) < before:
+            told += 1
+            if told <= _NAMED:
+                what = f"is dated {at}, the one before it {before}: a clock was set back, or " \
+                    "somebody wrote them"  # fmt: skip
+                yield _NOTE, (f"event {seq}", what)
+        before = str(at)
+    if told > _NAMED:
+        yield _NOTE, ("events", f"{told - _NAMED:,} more are dated before the one before them")
 
 
 def _outcomes(book: Ledger) -> Iterator[Problem]:

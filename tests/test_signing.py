@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import sharekit
 from sharekit.approval import Demand, seal
 from sharekit.errors import ApprovalError, UsageError
+from sharekit.ledger import Ledger
 from tests.conftest import FAST, World
 from tests.test_cli import shell
 
@@ -174,34 +176,70 @@ def test_seal_is_for_finished_runs(world: Callable[..., World], keys: Keys) -> N
 
 
 def test_stranger_checks_signatures(world: Callable[..., World], keys: Keys) -> None:
-    """The lines of the docs check an approval and a seal with sqlite3 and ssh-keygen alone."""
+    """The lines of the docs check each of several approvals and the seal, without sharekit."""
     w = world(rows=4)
     plan = w.plan()
     approve(plan, ADA, keys.of(ADA))
+    approve(plan, BOB, keys.of(BOB))
+    approve(plan, ADA, keys.of(BOB))
     sharekit.submit(plan, w.connect(), settings=FAST)
     seal(plan.path, keys.of(ADA))
-    lines = [line for line in PAGE.splitlines() if line.startswith("sqlite3 run.ledger")]
-    assert len(lines) == 4
-    database = sqlite3.connect(plan.path)
-    for take, judge in zip(lines[::2], lines[1::2], strict=True):
-        for line in (take, judge):
-            query, rest = re.fullmatch(r'sqlite3 run\.ledger "(.*?)" *[|>] *(.*)', line).groups()  # type: ignore[union-attr]
-            (text,) = database.execute(query).fetchone()
-            if line is take:
-                (w.folder / rest).write_text(f"{text}\n")
-                continue
-            command = rest.replace("allowed_signers", str(keys.signers)).split()
-            judged = subprocess.run(
-                command,
-                check=False,
-                input=f"{text}\n",
-                capture_output=True,
-                text=True,
-                cwd=w.folder,
-            )
-            assert judged.returncode == 0, judged
-            assert "Good" in judged.stdout
-    database.close()
+    (w.folder / "allowed_signers").write_text(keys.signers.read_text())
+    (lines,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    judged = subprocess.run(
+        ["sh", "-c", lines], check=False, capture_output=True, text=True, cwd=w.folder
+    )
+    told = re.findall(r"Good .* signature for (\S+) with|(event \d+: .*)", judged.stdout)
+    with Ledger.open(plan.path) as book:
+        bad = book.events("approved")[2].seq
+    assert [good or no for good, no in told] == [
+        ADA, BOB, f"event {bad}: not signed by {ADA}", ADA,
+    ], judged  # fmt: skip
+
+
+def test_surplus_approvals_are_notes(world: Callable[..., World], keys: Keys) -> None:
+    """What submit accepts, verify accepts: attempts that it refused before are no fault."""
+    w = world(rows=4)
+    plan = w.plan()
+    approve(plan, ADA, keys.of(BOB))
+    approve(plan, BOB)
+    demand = Demand(2, keys.signers)
+    with pytest.raises(ApprovalError, match="2 more reviewers"):
+        sharekit.submit(plan, w.connect(), settings=FAST, demand=demand)
+    approve(plan, ADA, keys.of(ADA))
+    approve(plan, BOB, keys.of(BOB))
+    sharekit.submit(plan, w.connect(), settings=FAST, demand=demand)
+    seal(plan.path, keys.of(ADA))
+    verdict = sharekit.verify(plan.path, signers=keys.signers)
+    assert (verdict.problems, verdict.word) == ((), "intact")
+    assert ["not needed" in what for _, what in verdict.notes] == [True, True]
+    more = sharekit.verify(plan.path, signers=keys.signers, reviewers=3)
+    assert [what[:15] for _, what in more.problems] == ["1 more reviewer"]
+    assert more.word == "UNPROVEN"
+
+
+def test_unproven_is_not_tampered(world: Callable[..., World], keys: Keys) -> None:
+    """Unsigned, too late or sealed by a stranger is UNPROVEN; a seal that does not fit TAMPERED."""
+    w = world(rows=4)
+    plan = w.plan()
+    approve(plan, ADA)
+    stop = threading.Event()
+    stop.set()
+    sharekit.submit(plan, w.connect(), settings=FAST, stop=stop)
+    approve(plan, BOB, keys.of(BOB))
+    sharekit.submit(plan, w.connect(), settings=FAST)
+    told = shell("verify", "run.ledger", "--allowed-signers", str(keys.signers), cwd=w.folder)
+    assert told.returncode == 1
+    assert b"(submitting): 1 more reviewer must approve it with a signature" in told.stdout
+    assert b"UNPROVEN" in told.stdout
+    assert b"TAMPERED" not in told.stdout
+    seal(plan.path, keys.folder / "eve")
+    assert sharekit.verify(plan.path, signers=keys.signers).word == "UNPROVEN"
+    with Ledger.open(plan.path, write=True) as book:  # a seal brought along from elsewhere
+        last = book.last("sealed")
+        assert last is not None
+        book.append("sealed", last.body | {"head": book.head})
+    assert sharekit.verify(plan.path, signers=keys.signers).word == "TAMPERED"
 
 
 def test_what_cannot_sign(

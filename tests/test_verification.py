@@ -13,7 +13,9 @@ import pytest
 
 import sharekit
 from sharekit.errors import LedgerError, UsageError
+from sharekit.schema import event_hash
 from tests.conftest import FAST, REPORTS, World
+from tests.test_tampering import by_script
 
 
 @pytest.fixture
@@ -176,3 +178,39 @@ def test_truncated_ledger_is_found(done: tuple[Path, list[Path]]) -> None:
     except LedgerError:
         return
     assert not verdict.intact
+
+
+def test_bytes_after_the_end(done: tuple[Path, list[Path]]) -> None:
+    """Bytes appended to the file are noted; what it says is the same, for the script too."""
+    assert sharekit.verify(done[0]).notes == ()
+    with done[0].open("ab") as file:
+        file.write(b"more")
+    verdict = sharekit.verify(done[0])
+    assert verdict.notes == (("file", "4 bytes stand after the end of the database; unread"),)
+    assert verdict.intact
+    assert by_script(done[0])
+
+
+def test_dates_that_run_backwards(done: tuple[Path, list[Path]]) -> None:
+    """An event dated before the one before it is noted, with both dates, and is no fault."""
+    database = sqlite3.connect(done[0])
+    (trigger,) = database.execute(
+        "SELECT sql FROM sqlite_master WHERE name = 'events_stay'"
+    ).fetchone()
+    database.execute("DROP TRIGGER events_stay")
+    lines = database.execute("SELECT seq, at, kind, body, prev FROM events ORDER BY seq").fetchall()
+    prev = lines[0][4]
+    for seq, at, kind, body, _ in lines:
+        new = "1999-12-31T00:00:00.000000Z" if seq == 21 else at
+        link = event_hash(seq, new, kind, body, prev)
+        database.execute(
+            "UPDATE events SET at = ?, prev = ?, hash = ? WHERE seq = ?", (new, prev, link, seq)
+        )
+        prev = link
+    database.execute(trigger)
+    database.commit()
+    database.close()
+    verdict = sharekit.verify(done[0])
+    assert [where for where, _ in verdict.notes] == ["event 21"]
+    assert "1999-12-31" in verdict.notes[0][1]
+    assert verdict.word == "intact"

@@ -33,34 +33,45 @@ def report(run: Path, out: Sequence[Path], as_json: bool) -> None:
 @click.command()
 @RUN
 @click.argument("reports", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--allowed-signers", "signers", type=click.Path(path_type=Path), metavar="FILE",
-              help="Check signatures too: each approval's, and the run's seal.")  # fmt: skip
+@click.option(
+    "--allowed-signers",
+    "signers",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Check signatures too: of as many approvals as were demanded, and the seal.",
+)
+@click.option("--reviewers", default=1, show_default=True, metavar="N",
+              help="So many must have signed, whatever the submission demanded.")  # fmt: skip
 @AS_JSON
-def verify(run: Path, reports: Sequence[Path], signers: Path | None, as_json: bool) -> None:
+def verify(
+    run: Path, reports: Sequence[Path], signers: Path | None, reviewers: int, as_json: bool
+) -> None:
     """Check RUN, and REPORTS made from it, for any change; exits 1 if there was one.
+
+    The verdict is intact, TAMPERED, or UNPROVEN: nothing was changed, but it is not signed or
+    sealed as you demand (exit 1 as well). Notes are worth knowing, and no fault.
 
     Ledgers among REPORTS, of runs that follow on RUN, are checked too, and the hashes that link
     them; the reports are then those over all of them. A report made from an earlier state of RUN
     is compared with that state, and a note says so (`notes` with --json).
     """
     with console.busy("Verifying"):
-        verdict = sharekit.verify(run, *reports, signers=signers)
+        verdict = sharekit.verify(run, *reports, signers=signers, reviewers=reviewers)
 
     def show() -> None:
         for where, what in verdict.problems:
             click.echo(f"{where}: {what}")
         for where, what in verdict.notes:
-            click.echo(f"{where}: {what}")
-        word = "intact" if verdict.intact else "TAMPERED"
-        click.echo(f"{word}: {verdict.events} events, head {verdict.head}")
+            click.echo(f"note: {where}: {what}")
+        click.echo(f"{verdict.word}: {verdict.events} events, head {verdict.head}")
 
     problems, notes = (
-        [{"where": where, "what": what} for where, what in pairs]
-        for pairs in (verdict.problems, verdict.notes)
+        [{"where": where, "what": what} for where, what in told]
+        for told in (verdict.problems, verdict.notes)
     )
     answer(
-        {"intact": verdict.intact, "events": verdict.events, "head": verdict.head,
-         "problems": problems, "notes": notes},
+        {"intact": verdict.intact, "verdict": verdict.word, "events": verdict.events,
+         "head": verdict.head, "problems": problems, "notes": notes},
         as_json, show,
     )  # fmt: skip
     sys.exit(0 if verdict.intact else 1)
