@@ -157,6 +157,13 @@ def approval_of(book: Ledger, fingerprint: str) -> Approval | None:
     return next(reversed(approvals_of(book, fingerprint)), None)
 
 
+def reviewers_of(path: str | PathLike[str]) -> list[str]:
+    """Who has approved the plan as it is now, each once."""
+    with Ledger.open(Path(path)) as book:
+        given = approvals_of(book, planned(book)["fingerprint"])
+    return list(dict.fromkeys(yes.reviewer for yes in given))
+
+
 def revoke(plan: Plan | str | PathLike[str], *, reviewer: str, note: str = "") -> None:
     """Take the approval of a plan back, so that its rows can be decided anew.
 

@@ -177,10 +177,12 @@ def _show_unread(console: Console, found: Audit) -> None:
         )
 
 
-def show_findings(findings: Findings, limit: int = 20, written: Path | None = None) -> None:
+def show_findings(
+    findings: Findings, limit: int = 20, written: Path | None = None, ledger: Path | None = None
+) -> None:
     """Print what the checks found: by rule, then the first ones that block a row.
 
-    ``written`` is the file that holds all of them, if there is one.
+    ``written`` is the file that holds all of them, if there is one; ``ledger`` the run they are in.
     """
     console, frame = out(), findings.frame
     counts = findings.counts
@@ -219,6 +221,9 @@ def show_findings(findings: Findings, limit: int = 20, written: Path | None = No
         where = "`sharekit check … -o FILE` writes all of them"
         if written is not None:
             where = f"all of them are in {escape(plain(written))}"
+        elif ledger is not None:
+            name = escape(plain(ledger))
+            where = f"`sharekit report {name} outcomes.csv` lists each row with its own"
         console.print(f"{more}; {where}.")
 
 
@@ -246,7 +251,7 @@ def show_plan(plan: Plan) -> None:
     console.print(f"fingerprint [b]{plan.fingerprint}[/b]")
 
 
-def show_run(run: Run, *, busy: bool = False) -> None:
+def show_run(run: Run, *, busy: bool = False, approved: Sequence[str] = ()) -> None:
     """Print a run's outcomes, and why rows failed; ``busy``: another process is submitting it."""
     console = out()
     table = Table(box=None, pad_edge=False)
@@ -265,14 +270,22 @@ def show_run(run: Run, *, busy: bool = False) -> None:
     if run.stopped:
         console.print(f"[yellow]Stopped: {escape(plain(run.stopped))}[/yellow]")
     if not run.finished:
-        console.print(f"[yellow]{_what_next(run, busy=busy)}[/yellow]")
+        console.print(f"[yellow]{_what_next(run, busy, approved)}[/yellow]")
 
 
-def _what_next(run: Run, *, busy: bool) -> str:
+def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:  # noqa: FBT001
     if busy:
         return "Another process is working on it now; rows in flight are unknown until it is done."
     if not run.requests["submit"]:
+        if approved:
+            names = escape(plain(", ".join(approved)))
+            return f"Nothing was sent yet. Approved by {names}; next: `sharekit submit`."
         return "Nothing was sent yet: `sharekit approve`, then `sharekit submit`."
+    if "canary" in run.stopped:
+        return (
+            "Find out why first (`sharekit report`): each further `sharekit submit --canary` "
+            "sends the next chunks alone."
+        )
     return "Unfinished: run the same `sharekit submit` again."
 
 

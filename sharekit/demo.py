@@ -45,6 +45,7 @@ def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, An
     directory.mkdir(parents=True, exist_ok=True)
     sample = build_sample(rows)
     shares = write_workbook(sample, directory / "shares.xlsx")
+    shares.chmod(0o600)
     step = _Steps(quiet=quiet)
     with start(sample.seed) as cloud:
         config = cloud.write_clouds_yaml(directory / "clouds.yaml")

@@ -29,6 +29,9 @@ from .spec import Remedy
 
 #: So many of the latest failures are kept at hand, to be shown while a run is under way.
 LATEST = 100
+#: So many images that fail before any has succeeded stop a run; those of a project or vault that
+#: is refused as a whole do not count.
+_NOTHING_GOOD = 6
 #: Seconds after which a repeated request looks again whether the run is still held.
 _HELD = 0.1
 
@@ -320,12 +323,27 @@ class Sender:
                 Failure(piece.chunk, piece.project_id, tuple(images), piece.code, piece.reason)
             )
             self.failed += len(images)
+            if self.stopped_because is not None:
+                return
             limit = max(self.settings.failure_limit * self._images, self.settings.failure_floor)
-            if self.failed > limit and self.stopped_because is None:
+            if self.failed > limit:
                 self._stop(
                     f"{self.failed:,} of {self._images:,} images have failed, more than the limit "
                     f"of {self.settings.failure_limit:.0%}"
                 )
+            elif self._hopeless(piece):
+                self._stop(
+                    f"the first {self._isolation.bad} images that met their fate have all failed, "
+                    f"the last with: {piece.code}: {piece.reason}"
+                )
+
+    def _hopeless(self, piece: Piece) -> bool:
+        """Whether nothing succeeds. Jobs that still run may, where the no came without a job."""
+        isolation = self._isolation
+        if isolation.good or isolation.bad < _NOTHING_GOOD:
+            return False
+        running = 0 if piece.job_id else len(self.history.in_state("running"))
+        return isolation.bad >= _NOTHING_GOOD + running
 
     def _stop(self, why: Exception | str) -> None:
         self.stopped_because = self.stopped_because or why

@@ -36,7 +36,8 @@ class Settings:
     rounds : int
         How often images whose request was lost are sent anew after reading back.
     failure_limit, failure_floor : float, int
-        Stop when this share of the images has failed, but not before this many have.
+        Stop when this share of the images has failed, but not before this many have. A run in
+        which nothing at all has succeeded stops after six; refusals wait for jobs under way.
     outage : float
         Stop when for so long no request had a useful answer, and at least five had none.
     canary : int

@@ -109,7 +109,12 @@ def take_over(path: str | PathLike[str]) -> None:
         If a process on this machine is writing to the ledger.
     """
     if is_busy(path):
-        raise LedgerError(f"{path} is in use by {Owner.of(path) or 'another process'}: it lives.")
+        owner = Owner.of(path) or "another process"
+        raise LedgerError(
+            f"{path} is in use by {owner}: that "
+            "process is alive, so nothing is taken over. Wait until it has ended, or end it, then "
+            "run this again without --take-over."
+        )
     _beside(path, "owner").unlink(missing_ok=True)
 
 

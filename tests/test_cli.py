@@ -97,7 +97,9 @@ def test_road_in_the_shell(world: Make) -> None:
     assert shell("report", run, *reports).returncode == 0
     verdict = shell("verify", run, *reports, "--json")
     assert verdict.returncode == 0
-    assert said(verdict).keys() == {"intact", "events", "head", "notes", "problems"}
+    assert said(verdict).keys() == {
+        "intact", "verdict", "events", "head", "problems", "notes",
+    }  # fmt: skip
     reports[2].write_bytes(reports[2].read_bytes() + b"x")
     tampered = shell("verify", run, *reports, "--json")
     assert tampered.returncode == 1
@@ -236,6 +238,7 @@ def test_plan_without_a_cloud(world: Make) -> None:
     fingerprint = str(said(shell("review", run, "--json"))["fingerprint"])
     approved = shell("approve", run, "--reviewer=Ada", f"--fingerprint={fingerprint}")
     assert approved.returncode == 0
+    assert b"Approved by Ada; next: `sharekit submit`" in shell("status", run).stdout
     submit = shell("submit", run)
     assert (submit.returncode, b"planned without a cloud" in submit.stderr) == (2, True)
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit import execution
+from sharekit import console, execution
 from sharekit.errors import ApprovalError, LedgerError, SharekitError, UsageError
 from sharekit.ledger import Ledger
 from sharekit.simulator.faults import Faults
@@ -314,7 +314,7 @@ def test_a_cloud_that_is_down_stops_the_run(world: Make, faults: str) -> None:
     assert max(w.changed().values()) == 1
 
 
-def test_canary(world: Make) -> None:
+def test_canary(world: Make, capsys: pytest.CaptureFixture[str]) -> None:
     """The first chunk goes alone; when it is not confirmed nothing else goes, and it says why."""
     w = world(rows=40)
     plan = w.approved(chunk_size=5)
@@ -324,6 +324,8 @@ def test_canary(world: Make) -> None:
     assert len(w.cloud.state()["log"]) == 1
     assert run.counts["pending"] == 40 - len(w.cloud.state()["log"][0]["images"])
     assert "the canary" in run.stopped
+    console.show_run(run)
+    assert "Find out why first" in capsys.readouterr().out
     w.cloud.set_faults(Faults())
     again = sharekit.submit(plan, w.connect(), settings=careful)
     assert again.finished
@@ -380,6 +382,23 @@ def test_too_many_failures_stop_the_run(world: Make) -> None:
     again = sharekit.submit(plan, w.connect(), settings=FAST)
     assert again.finished
     assert again.counts["pending"] == 0
+
+
+@pytest.mark.parametrize("size", [6, 1000])
+def test_nothing_succeeds(world: Make, size: int) -> None:
+    """A server that fails everything is soon left alone, in small runs as well, with its reason."""
+    w = world(rows=60)
+    plan = w.approved(chunk_size=size)
+    w.cloud.set_faults(Faults.parse("job_fail=1"))
+    run = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert "have all failed, the last with: " in run.stopped
+    assert run.requests["submit"] <= plan.counts["planned"] + plan.counts["chunks"]
+    assert run.counts["failed"] < 40
+    w.cloud.set_faults(Faults())
+    for _ in range(5):  # the jobs that had failed by then come to light only now
+        if (run := sharekit.submit(plan, w.connect(), settings=FAST)).finished:
+            break
+    assert run.finished
 
 
 @pytest.mark.slow

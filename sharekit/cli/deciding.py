@@ -27,7 +27,7 @@ def review(
     seen = sharekit.review(run, out=sheet, take=take, reviewer=reviewer)
 
     def show() -> None:
-        console.show_findings(seen.plan.findings, limit=5)
+        console.show_findings(seen.plan.findings, limit=5, ledger=run)
         console.show_plan(seen.plan)
         if sheet is not None:
             click.echo(f"Decide in {sheet}, then: sharekit review {run} --take {sheet}")

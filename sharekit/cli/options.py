@@ -76,7 +76,8 @@ def sending(command: Command) -> Command:
                          help="Requests under way at once."),
             click.option("--max-failed", "failure_limit", default=0.5, show_default=True,
                          metavar="SHARE",
-                         help="Stop when more than this share of the images has failed."),
+                         help="Stop when more than this share of the images, and more than "
+                              "100, has failed; where nothing succeeds, after a few."),
             click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
                          help="How long to wait for one job."),
             click.option("--outage", default=60.0, show_default=True, metavar="SECONDS",

@@ -115,7 +115,7 @@ def _follow(
 
 def _planned(made: sharekit.Plan, *, preview: bool, as_json: bool) -> NoReturn:
     def show() -> None:
-        console.show_findings(made.findings)
+        console.show_findings(made.findings, ledger=made.path)
         console.show_plan(made)
         if preview:
             click.echo(made.preview())

@@ -72,7 +72,11 @@ def _ended(done: sharekit.Run, seal: Path | None, *, as_json: bool) -> NoReturn:
 def status(run: Path, as_json: bool) -> None:
     """Tell where RUN stands, also while it is being submitted."""
     now = sharekit.status(run)
-    answer(now.summary, as_json, lambda: console.show_run(now, busy=is_busy(run)))
+    answer(
+        now.summary,
+        as_json,
+        lambda: console.show_run(now, busy=is_busy(run), approved=approval.reviewers_of(run)),
+    )
     sys.exit(_verdict(now))
 
 
