@@ -45,8 +45,9 @@ class Verdict:
     """Whether a run's record is as it was written, and as good as was asked for.
 
     ``problems`` are pairs of where and what, and so are ``notes``, of what is no fault: a report
-    that was made from an earlier state of the ledger, an approval that did not count; ``head`` is the hash of the last event. ``unproven`` are those of the problems that say
-    that something was not signed or sealed as demanded, though nothing was changed.
+    that was made from an earlier state of the ledger, an approval that did not count. ``head`` is
+    the hash of the last event. ``unproven`` are those of the problems that say that something was
+    not signed or sealed as demanded, though nothing was changed.
     """
 
     events: int
