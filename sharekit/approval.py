@@ -270,11 +270,17 @@ def unproven(book: Ledger, demand: Demand) -> Iterator[tuple[Event | None, str]]
             fingerprint = event.body["fingerprint"]
         elif event.kind == "submitting" or not sent:
             sent = True
+            if fingerprint == NOTHING:
+                continue  # as in `require`: what sends nothing needs nobody's yes
             reviewers = max(demand.reviewers, int(event.body.get("reviewers", 1)))
             here = Demand(reviewers, demand.signers)
             if lack := missing(book, fingerprint, here, event.seq):
                 yield event, lack.replace(", so nothing is sent", ", but had not by then")
-    if fingerprint and not sent and (lack := missing(book, fingerprint, demand)):
+    if (
+        fingerprint not in ("", NOTHING)
+        and not sent
+        and (lack := missing(book, fingerprint, demand))
+    ):
         yield None, lack
 
 
