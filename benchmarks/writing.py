@@ -99,6 +99,7 @@ def _answer(book: Any, plan: Any) -> None:
     from sharekit import frames
     from sharekit.chunking import members
     from sharekit.run import load_run
+    from sharekit.sides import sides
 
     with book.transaction():
         for chunk in members(plan.rows):
@@ -109,8 +110,8 @@ def _answer(book: Any, plan: Any) -> None:
             book.append("answer", name | job | {"http": 200, "code": "", "reason": ""})
             book.append("job-done", name | {"status": "SUCCESS", "results": {}})
     seen = plan.rows.loc[plan.rows["disposition"] == "planned"]
-    seen = seen[["project_id", "image_id", "status"]].rename(columns={"status": "state"})
-    seen = seen.reset_index(drop=True)
+    seen = seen.assign(side=sides(seen["status"])).rename(columns={"status": "state"})
+    seen = seen[["project_id", "image_id", "side", "state"]].reset_index(drop=True)
     blob = book.put(frames.to_bytes(seen), frames.MEDIA_TYPE)
     book.append("observed", {"blob": blob, "images": len(seen)})
     run = load_run(book, plan)

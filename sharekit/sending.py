@@ -31,7 +31,7 @@ from .spec import Remedy
 LATEST = 100
 #: So many images that fail before any has succeeded stop a run; those of a project or vault that
 #: is refused as a whole do not count.
-_NOTHING_GOOD = 6
+_NOTHING_GOOD = 13
 #: Seconds after which a repeated request looks again whether the run is still held.
 _HELD = 0.1
 
@@ -61,6 +61,8 @@ class Sender:
         self.failures: deque[Failure] = deque(maxlen=LATEST)
         self.stopped_because: Exception | str | None = None
         self._images = max(1, sum(p.size for p in history.leaves()))
+        # What an earlier call sent says nothing of the cloud as it is now.
+        self._enough = _NOTHING_GOOD + sum(p.size for p in history.in_state("running", "unknown"))
         self._dead_projects: dict[str, Refused] = {}
         self._dead_vaults: dict[tuple[str, str], Refused] = {}
         self._lock = threading.RLock()
@@ -339,11 +341,10 @@ class Sender:
 
     def _hopeless(self, piece: Piece) -> bool:
         """Whether nothing succeeds. Jobs that still run may, where the no came without a job."""
-        isolation = self._isolation
-        if isolation.good or isolation.bad < _NOTHING_GOOD:
+        good, bad = self._isolation.good, self._isolation.bad
+        if good or bad < self._enough:
             return False
-        running = 0 if piece.job_id else len(self.history.in_state("running"))
-        return isolation.bad >= _NOTHING_GOOD + running
+        return bad >= self._enough + (0 if piece.job_id else len(self.history.in_state("running")))
 
     def _stop(self, why: Exception | str) -> None:
         self.stopped_because = self.stopped_because or why

@@ -37,7 +37,7 @@ class Settings:
         How often images whose request was lost are sent anew after reading back.
     failure_limit, failure_floor : float, int
         Stop when this share of the images has failed, but not before this many have. A run in
-        which nothing at all has succeeded stops after six; refusals wait for jobs under way.
+        which nothing at all has succeeded stops after a dozen; refusals wait for jobs under way.
     outage : float
         Stop when for so long no request had a useful answer, and at least five had none.
     canary : int

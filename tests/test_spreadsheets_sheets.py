@@ -544,7 +544,7 @@ def test_standard_input(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     inventory = read_inventory("-")
     assert inventory.rows["image_id"].tolist() == [IMAGE]
-    assert inventory.sources[0].file == "-"
+    assert inventory.sources[0].file == "standard input"
 
 
 def test_addresses_follow_any_selection(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from isal import igzip_lib, isal_zlib
 
+from ..display import visible
 from ..errors import SpreadsheetError
 from .limits import Limits
 
@@ -125,7 +126,8 @@ def _check_part(archive: ZipFile, info: ZipInfo, file: str, limits: Limits) -> N
         raise limits.refusal(
             "ratio",
             file,
-            f"holds a part ({info.filename}) that unpacks to {ratio:,} times its size",
+            f"holds a part ({visible(info.filename[:60])}) that unpacks to {ratio:,} times its "
+            "size",
             "it may be an attack, so ask where it comes from",
         )
     strings = "sharedstrings" in info.filename.lower()
