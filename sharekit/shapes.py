@@ -278,6 +278,12 @@ EVENTS: Final[Mapping[str, Any]] = {
 }
 
 
+# The validator lays out a type when it first meets it, and crashes if two threads do so at once;
+# so all are laid out here, while one thread imports this.
+for _kind in (Every, *EVENTS.values()):
+    msgspec.json.Decoder(_kind)
+
+
 def body_of(kind: object, at: object, text: object) -> dict[str, Any]:
     """Return the body of an event that is as it must be.
 

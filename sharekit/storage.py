@@ -55,6 +55,9 @@ class Owner:
         return f"process {self.pid}{name} on {self.host} since {self.since} ({minutes} min)"
 
 
+msgspec.json.Decoder(Owner)  # laid out while one thread imports this; two at once would crash
+
+
 class Claim:
     """The right to write to a ledger, which one process has at a time; the kernel ends it, too."""
 

@@ -138,6 +138,12 @@ class Changed(TypedDict):
     status: NotRequired[Id | None]
 
 
+# The validator lays out a type when it first meets it, and crashes if two threads do so at once;
+# so all are laid out here, while one thread imports this.
+for _kind in (Image, Page, Membership, Members, Vaults, Job, Projects, Changed):
+    msgspec.json.Decoder(_kind)
+
+
 def fitting(body: Mapping[str, Any], kind: Any, url: str) -> Mapping[str, Any]:
     """Return the body of an answer that is of a kind.
 

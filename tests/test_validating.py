@@ -1,0 +1,39 @@
+"""The validator of answers and events, in a process in which it has seen nothing yet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+RACE = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+from sharekit import shapes
+from sharekit.clouds import answers
+begin = threading.Barrier(12)
+
+def go():
+    begin.wait()
+    for kind, body in (
+        (answers.Page, {"images": [{"id": "x"}]}),
+        (answers.Job, {"status": "x", "entities": {"results": [{"image_id": "q"}]}}),
+        (answers.Vaults, {"vaults": [{"id": "x", "billing": {"size": 1}}]}),
+        (answers.Members, {"members": [{"member_id": "x", "status": "y"}]}),
+    ):
+        answers.fitting(body, kind, "u")
+    shapes.body_of("stopped", "2026-01-01T00:00:00Z", '{"why": "x"}')
+
+threads = [threading.Thread(target=go) for _ in range(12)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+"""
+
+
+def test_first_answers_of_several_threads_at_once() -> None:
+    """Threads that all meet their first answers and events at the same time do not crash."""
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", RACE], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert b"Error" not in done.stderr
