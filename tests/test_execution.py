@@ -116,8 +116,11 @@ def test_lost_answer_is_not_resent_blindly(world: Make) -> None:
     """After a lost answer the same images are sent again only once they were read back."""
     w = world(rows=60)
     plan = w.approved(chunk_size=3)
-    w.cloud.set_faults(Faults.parse("cut_after=0.2,cut_before=0.1"))
-    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, rounds=20))
+    w.cloud.set_faults(Faults.parse("cut_after=0.3,cut_before=0.2"))
+    clouds = w.connect()
+    for cloud in clouds.values():
+        cloud.transport.read_attempts = 40  # what is looked at here are the changing calls
+    run = sharekit.submit(plan, clouds, settings=replace(FAST, rounds=20))
     with Ledger.open(run.path) as book:
         events = book.events("lost", "observed", "intent")
     lost: set[str] = set()
