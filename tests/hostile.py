@@ -240,6 +240,46 @@ def _(path: Path) -> None:
     xlsx(path, data("<!-- odd -->", row(1, *HEADER), plain(2), plain(2)))
 
 
+@hostile("cell-twice.xlsx", "gives cell C2 twice, so one of the two would be lost")
+def _(path: Path) -> None:
+    xlsx(path, data(row(1, *HEADER), row(2, IMAGE, PROJECT, "rejected", text("C2", "accepted"))))
+
+
+@hostile("cell-twice-by-number.xlsx", "gives cell C2 twice")
+def _(path: Path) -> None:
+    # Errors and formulas of nothing must not make up for the cell too many.
+    odd = value("A3", "#N/A", "e"), '<c r="B3" t="str"><f>""</f><v></v></c>'
+    cells = [value(f"{place}2", str(i), "s") for i, place in enumerate("ABCC")]
+    texts = "".join(f"<si><t>{t}</t></si>" for t in (IMAGE, PROJECT, "accepted", "rejected"))
+    xlsx(path, data(row(1, *HEADER), row(2, *cells), row(3, *odd)), strings=texts)
+
+
+@hostile("cell-twice-in-odd-xml.xlsx", "gives cell B2 twice")
+def _(path: Path) -> None:
+    again = row(2, IMAGE, PROJECT, text("B2", PROJECT))
+    xlsx(path, data("<!-- odd -->", row(1, *HEADER), again))
+
+
+@hostile("cell-astray.xlsx", "gives row 2 twice")
+def _(path: Path) -> None:
+    rows = [plain(number) for number in range(2, 20_000)]
+    xlsx(path, data(row(1, *HEADER), *rows, row(20_000, text("C2", "rejected"))))
+
+
+@hostile("cell-twice.xlsb", "gives cell B2 twice")
+def _(path: Path) -> None:
+    by_hand_xlsb(path, ROWS)
+    name = "xl/worksheets/sheet1.bin"
+    with zipfile.ZipFile(path) as archive:
+        parts = {member: archive.read(member) for member in archive.namelist()}
+    third = struct.pack("<II", 2, 0)
+    at = parts[name].rindex(third)
+    parts[name] = parts[name][:at] + struct.pack("<II", 1, 0) + parts[name][at + 8 :]
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in parts.items():
+            archive.writestr(member, content)
+
+
 @hostile("beyond.xlsx", "has a row 1,048,577, but a sheet ends at row 1,048,576")
 def _(path: Path) -> None:
     xlsx(path, data(row(1, *HEADER), plain(2), row(1048577, IMAGE, PROJECT, "accepted")))

@@ -11,6 +11,7 @@ from typing import IO, Final
 
 from .formats import Disguises
 from .glance import Glance
+from .grid import column_letter
 
 _ROW: Final = 0
 _BLANK: Final = 1
@@ -34,12 +35,16 @@ def read_xlsb(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
     """Hidden rows and columns, merged and disguised cells and the extent of an xlsb sheet."""
     seen = Glance(errors=True)
     row, rows = 0, set[int]()
-    columns: set[int] = set()
+    columns, filled = set[int](), set[int]()
     disguises = disguises or Disguises()
     data = stream.read()
     for kind, start, length in _records(data):
         if kind in _CELLS:
-            columns.add(_LONG.unpack_from(data, start)[0])
+            column = _LONG.unpack_from(data, start)[0]
+            if column in filled:
+                seen.twice = f"cell {column_letter(column)}{row + 1}"
+            filled.add(column)
+            columns.add(column)
             seen.filled += 1
             seen.bottom = max(seen.bottom, row + 1)
             if kind in _TEXTS and disguises:
@@ -47,8 +52,9 @@ def read_xlsb(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
                 disguises.note(row, column, str(style & 0xFFFFFF))
         elif kind == _ROW and length >= 12:
             row = _LONG.unpack_from(data, start)[0]
-            seen.twice = row + 1 if row in rows else seen.twice
+            seen.twice = f"row {row + 1:,}" if row in rows else seen.twice
             rows.add(row)
+            filled.clear()
             if data[start + 11] & 0x10:  # fDyZero
                 seen.hidden.append(row)
         elif kind == _COLUMN and length >= 18 and data[start + 16] & 1:

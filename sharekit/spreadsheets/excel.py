@@ -28,7 +28,7 @@ from .glance import Glance
 from .grid import Blob, FinePrint, Grid, padded, text_column
 from .limits import Limits
 from .oddities import odd_spot, odd_text
-from .opened import Workbook, archive_format, check_box, check_rows, look
+from .opened import Workbook, archive_format, check_box, check_twice, look
 from .typed import Typed
 
 #: Given a workbook's sheet names, the positions of those to read.
@@ -140,7 +140,7 @@ def _read_sheet(book: Workbook, index: int) -> Grid:
         batch, errors, hidden = _values(book, index, seen)
     except fastexcel.FastExcelError as error:
         raise _missing_text(book, index, error) or error from error
-    check_rows(book, index, seen, batch)
+    check_twice(book, index, seen, batch, len(errors))
     grid = Grid(sheet=name, format=book.format, cells=(), hidden=hidden, siblings=tuple(book.names))
     if not batch.num_columns:
         return grid

@@ -18,7 +18,7 @@ from zipfile import ZipFile
 from .binary import sheet_links
 from .formats import Disguises, by_style
 from .glance import Glance, is_nothing, lost_result
-from .grid import Area
+from .grid import Area, column_letter
 from .values import column_index
 
 _CELL: Final = re.compile("([A-Z]+)([0-9]+)")
@@ -85,7 +85,7 @@ def read_xlsx(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
     for element in elements(stream, *names):
         if local(element.tag) == "row":
             number = int(element.get("r", number + 2)) - 1
-            seen.twice = number + 1 if number in known else seen.twice
+            seen.twice = f"row {number + 1:,}" if number in known else seen.twice
             known.add(number)
             _read_row(element, number, seen, disguises)
             if flat and not element.get("ht") and seen.hidden[-1:] != [number]:
@@ -106,12 +106,15 @@ def read_xlsx(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
 def _read_row(row: ElementTree.Element, number: int, seen: Glance, disguises: Disguises) -> None:
     if row.get("hidden") in _YES or is_nothing(row.get("ht", "")):
         seen.hidden.append(number)
-    column = -1
+    column, filled = -1, set[int]()
     for cell in row:
         known, place, below = _place(cell.get("r", "").upper())
         column = place if known else column + 1
         if len(cell):
             seen.filled += 1
+            if column in filled:
+                seen.twice = f"cell {column_letter(column)}{number + 1}"
+            filled.add(column)
             # Readers put a cell where its own address says, whatever row it is written in.
             seen.bottom = max(seen.bottom, number + 1, below + 1)
             seen.right = max(seen.right, column + 1)

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from .grid import Area, FinePrint
-from .patterns import matches, numbers, up_to, without_lookahead
+from .patterns import count_pairs, matches, numbers, up_to, without_lookahead
 from .values import column_index
 
 _CHUNK: Final = 1 << 20
@@ -79,8 +79,10 @@ class Glance:
         In an OpenDocument, the filled cells without their repetitions.
     tag, merges : int
         Bytes of a tag that is too long to be honest, else 0; how often cells are merged.
-    rows, twice : int
-        No more rows than these have content (0: not counted); a row whose number is given twice.
+    rows, values : int
+        No more rows than these have content, no more cells than these a value (0: not counted).
+    twice : str
+        A row or cell that is given twice, such as ``row 7`` or ``cell B7``.
     shown : list of (Area, str)
         Cells of text under a number format that shows another text, with that format.
     """
@@ -97,7 +99,8 @@ class Glance:
     tag: int = 0
     merges: int = 0
     rows: int = 0
-    twice: int = 0
+    values: int = 0
+    twice: str = ""
     hidden: list[int] = field(default_factory=list)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     unvalued: list[tuple[int, int]] = field(default_factory=list)
@@ -128,7 +131,7 @@ def glance(stream: IO[bytes], merges: int = 1 << 20) -> Glance:
     """Look once through the XML of an xlsx sheet, a few rows at a time, up to so many merges."""
     seen = Glance(merges=-merges)
     look = _Look(seen)
-    for block in _blocks(stream, seen):
+    for block in blocks(stream, seen):
         seen.tag = seen.tag or _long_tag(block)
         if seen.tag:
             break
@@ -140,7 +143,7 @@ def glance(stream: IO[bytes], merges: int = 1 << 20) -> Glance:
 def extent(stream: IO[bytes]) -> tuple[int, int, int]:
     """Last row, last column (1-based) and number of the cells that are not certainly blank."""
     bottom = right = filled = 0
-    for block in _blocks(stream, Glance()):
+    for block in blocks(stream, Glance()):
         found = _NOT_BLANK.findall(block)
         if not found:
             continue
@@ -151,18 +154,7 @@ def extent(stream: IO[bytes]) -> tuple[int, int, int]:
     return bottom, right, filled
 
 
-def repeated_row(stream: IO[bytes]) -> int:
-    """The number of the first row that a plain sheet gives twice; 0 if there is none."""
-    known: set[int] = set()
-    for block in _blocks(stream, Glance()):
-        for number in map(int, _ROW.findall(block)):
-            if number in known:
-                return number
-            known.add(number)
-    return 0
-
-
-def _blocks(stream: IO[bytes], seen: Glance) -> Iterator[bytes]:
+def blocks(stream: IO[bytes], seen: Glance) -> Iterator[bytes]:
     """Yield whole rows; head and tail of the sheet have none and are looked at here."""
     text = b""
     while (start := text.find(b"sheetData")) < 0 and len(text) < _LONGEST:
@@ -254,6 +246,9 @@ class _Look:
         """Take in a block of whole rows."""
         seen = self.seen
         seen.size += len(block)
+        seen.values += count_pairs(block, b"<v") + (
+            count_pairs(block, b"<i") if b"i" in block else 0
+        )
         seen.errors = seen.errors or (b"#" in block and bool(_ERROR.search(block)))
         self.lower(block)
         if not self.quick or matches(block, self.quick):
@@ -362,8 +357,7 @@ def _rows(block: bytes, last: int) -> int:
     """Count the rows of a block, or more, but never fewer."""
     first = _ROW.search(block)
     rows = last - int(first[1]) + 1 if first else 0
-    # Each row with content spells the word twice; one letter is counted in a fifth of the time.
-    return rows if block.count(b"w") == 2 * rows else block.count(b"<row")
+    return rows if count_pairs(block, b"<r") == rows else block.count(b"<row")
 
 
 def _holds(block: bytes, letter: bytes, word: bytes) -> bool:

@@ -18,9 +18,10 @@ from . import fine_print, opendocument
 from .archives import Measured, password_error
 from .binary import format_codes, read_xlsb
 from .formats import Disguises, by_style, declares
-from .glance import LAST_ROW, Glance, extent, glance, repeated_row
+from .glance import LAST_ROW, Glance, extent, glance
 from .grid import Blob, filled_rows
 from .limits import Limits
+from .twice import repeated_cell, repeated_row
 
 #: A sheet with so many bytes for each of its cells is no empty frame.
 _BYTES_A_CELL: Final = 2
@@ -164,17 +165,23 @@ def _check_honest(book: Workbook, index: int, seen: Glance) -> None:
         book.limits.check_box(book.blob.file, book.names[index], 1, seen.right)
 
 
-def check_rows(book: Workbook, index: int, seen: Glance, batch: pa.RecordBatch) -> None:
-    """Refuse a sheet with rows that no spreadsheet has, or that would hide each other."""
+def check_twice(
+    book: Workbook, index: int, seen: Glance, batch: pa.RecordBatch, errors: int
+) -> None:
+    """Refuse a sheet with rows that no spreadsheet has, or with cells that hide each other."""
     _check_end(book, index, batch.num_rows)
     twice = seen.twice
     if seen.rows > filled_rows(batch.columns, batch.num_rows):
         with book.part(book.members[index][0]) as stream:
             twice = repeated_row(stream)
+    read = errors + sum(len(column) - column.null_count for column in batch.columns)
+    if not twice and seen.values > read:
+        with book.part(book.members[index][0]) as stream:
+            twice = repeated_cell(stream)
     if twice:
         raise SpreadsheetError(
-            f"{book.blob.file} (sheet {book.names[index]}) gives row {twice:,} twice, so one of "
-            f"the two would be lost; {_COMPARE}."
+            f"{book.blob.file} (sheet {book.names[index]}) gives {twice} twice, so one of the two "
+            f"would be lost; {_COMPARE}."
         )
 
 

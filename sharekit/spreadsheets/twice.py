@@ -1,0 +1,44 @@
+"""Rows and cells that an xlsx sheet gives twice: programs keep one, and not all the same one.
+
+Counts tell whether there can be any; only then is the sheet searched for the first one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import IO, Final
+
+from .glance import Glance, blocks
+
+_ROW: Final = re.compile(rb'<row r="([0-9]+)"')
+#: A cell that is not empty for certain, and its row.
+_CELL: Final = re.compile(rb'<c r="([A-Z]{1,3}([0-9]+))"(?:[^>]*[^>/])?>(?!</c>)')
+
+
+def repeated_row(stream: IO[bytes]) -> str:
+    """Name the first row that a plain sheet gives twice; ``""`` if there is none."""
+    known: set[bytes] = set()
+    for block in blocks(stream, Glance()):
+        for number in _ROW.findall(block):
+            if number in known:
+                return f"row {int(number):,}"
+            known.add(number)
+    return ""
+
+
+def repeated_cell(stream: IO[bytes]) -> str:
+    """Name the first cell that a plain sheet gives twice; ``""`` if there is none.
+
+    A row with cells in two distant places is named as a whole.
+    """
+    known: set[bytes] = set()
+    for block in blocks(stream, Glance()):
+        found = _CELL.findall(block)
+        if len(set(found)) < len(found):
+            return next(f"cell {cell.decode()}" for (cell, _), n in Counter(found).items() if n > 1)
+        rows = {row for _, row in found}
+        if again := rows & known:
+            return f"row {min(map(int, again)):,}"
+        known |= rows
+    return ""
