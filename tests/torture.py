@@ -17,24 +17,36 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
 
 import sharekit
-from sharekit import execution, ledger
+from sharekit import execution, ledger, spec
 from sharekit.clouds import Cloud
 from sharekit.errors import SharekitError
 from sharekit.reporting import files
+from sharekit.sides import wants
+from sharekit.simulator import Image, Seed, Share
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
 from sharekit.simulator.sample import build_sample, write_workbook
+from sharekit.simulator.seed import DEFAULT_KEY
 
-ROWS, CHUNK = 24, 3
+#: Rows of projects that decide, among them some already so, repeated or damaged; owners' rows
+#: come on top (:func:`offers`).
+ROWS, CHUNK = 12, 6
+#: Both ways to a cloud; seeds take turns.
+APIS = ("batch", "native")
 PATIENT = sharekit.Settings(
     first_poll=0.02, last_poll=0.1, backoff=0.01, longest_wait=0.1, settle=0.05, job_timeout=20,
     attempts=30, rounds=15, looks=4, concurrency=3,
@@ -57,7 +69,7 @@ PLACES: dict[str, tuple[Any, str, bool, str]] = {
 STEPS = tuple(PLACES)
 NETWORK = (
     "cut_before=0.3", "cut_after=0.3", "p503=0.3", "garbage=0.3", "token_kill=0.2", "flow=0.3",
-    "no_results=1,cut_after=0.2",
+    "no_results=1,cut_after=0.2", "job_partial=0.2,cut_after=0.2",
 )  # fmt: skip
 KINDS = ("step", "instant", "network", "network and kill", "disk full", "fsync fails",
          "second client", "clock back")  # fmt: skip
@@ -124,36 +136,63 @@ class Tally:
     broken: Counter[str] = field(default_factory=Counter)
 
 
+def offers(cloud: Seed) -> tuple[Seed, str]:
+    """An owner in a cloud, and what it does to whole rectangles of shares, as a sheet (csv).
+
+    It shares two images with three projects, takes two images back from two, repeats a share that
+    is there, and tries what a batch refuses; and a project decides on what is not yet shared.
+    """
+    owner = cloud.projects[-1].id
+    a, b, c = (project.id for project in cloud.projects[:3])
+    new, other, back, mine, there, locked = (
+        str(uuid.uuid5(uuid.NAMESPACE_OID, f"{owner} {n}")) for n in range(6)
+    )
+    images = [Image(i, owner, key=DEFAULT_KEY if i == locked else "")
+              for i in (new, other, back, mine, there, locked)]  # fmt: skip
+    states = (spec.ACCEPTED, spec.PENDING, spec.REJECTED, spec.ACCEPTED)
+    known = zip(product((back, mine), (a, b)), states, strict=True)
+    shares = [Share(i, p, state) for (i, p), state in known] + [Share(there, a, spec.ACCEPTED)]
+    acts = [(*share, spec.SHARE) for share in product((new, other), (a, b, c))]
+    acts += [(*share, spec.UNSHARE) for share in product((back, mine), (a, b))]
+    acts += [(there, a, spec.SHARE), (locked, a, spec.SHARE), (locked, b, spec.SHARE)]
+    acts += [(new, a, spec.ACCEPTED), (there, c, spec.UNSHARE)]
+    seed = replace(cloud, images=(*cloud.images, *images), shares=(*cloud.shares, *shares))
+    return seed, "\n".join(map(",".join, [("image_id", "project_id", "status"), *acts]))
+
+
 class Chamber:
-    """A planned and approved run, its cloud, and what is done to copies of it."""
+    """Planned and approved runs, their cloud, and what is done to copies of them."""
 
     def __init__(self, folder: Path, cloud: Simulator) -> None:
         self.folder, self.cloud = folder, cloud
-        self.sample = build_sample(ROWS)
-        shares = write_workbook(self.sample, folder / "shares.xlsx")
-        self.reset()
-        self.config = str(cloud.write_clouds_yaml(folder / "clouds.yaml"))
-        findings = sharekit.check(
-            sharekit.read_inventory(shares), sharekit.connect(config_file=self.config)
-        )
-        plan = sharekit.plan(findings, folder / "plan.ledger", chunk_size=CHUNK)
-        sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+        sample = build_sample(ROWS, faulty=0.25)
+        self.seed, sheet = offers(sample.seed)
+        decisions = write_workbook(sample, folder / "decisions.xlsx")
+        (folder / "offers.csv").write_text(sheet, encoding="utf-8")
+        for api in APIS:
+            self.reset(api)
+            self.config = str(cloud.write_clouds_yaml(folder / "clouds.yaml"))
+            inventory = sharekit.read_inventory(decisions, folder / "offers.csv")
+            findings = sharekit.check(inventory, sharekit.connect(config_file=self.config))
+            plan = sharekit.plan(findings, folder / f"{api}.ledger", chunk_size=CHUNK)
+            sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
         self.context = mp.get_context("forkserver")
         self.context.set_forkserver_preload(["tests.torture"])
 
-    def reset(self) -> None:
-        """The cloud as it was."""
-        self.cloud.reset(self.sample.seed, job_seconds=0.01)
+    def reset(self, api: str) -> None:
+        """The cloud as it was; ``native``: one that knows no batches."""
+        self.cloud.reset(self.seed, job_seconds=0.01, native_only=api == "native")
 
     def torture(self, kind: str, seed: int, tally: Tally, step: str = "") -> list[str]:
         """One run; returns the invariants that did not hold."""
         dice = random.Random(f"{kind} {seed}")
-        self.reset()
+        api = APIS[seed % len(APIS)]
+        self.reset(api)
         with tempfile.TemporaryDirectory(dir=self.folder) as name, _disk(Path(name), kind) as small:
             run = Path(name) / "run.ledger"
-            shutil.copy(self.folder / "plan.ledger", run)
+            shutil.copy(self.folder / f"{api}.ledger", run)
             codes = self._hurt(kind, run, dice, step)
-            tally.struck += any(code != 0 for code in codes)
+            struck = any(code != 0 for code in codes)
             if small:
                 (run.parent / "ballast").unlink()
             self.cloud.set_faults(Faults())
@@ -161,8 +200,10 @@ class Chamber:
                 codes.append(self._submit(run))
                 if codes[-1] == 0:
                     break
-            tally.runs, tally.calls = tally.runs + 1, tally.calls + len(codes)
             broken = [*self.broken(run), *(["no traceback"] if TRACEBACK in codes else [])]
+        # All at once, so that a table that is cut short holds whole runs only.
+        tally.runs, tally.struck = tally.runs + 1, tally.struck + struck
+        tally.calls += len(codes)
         tally.broken.update(broken)
         return broken
 
@@ -202,26 +243,50 @@ class Chamber:
         run, state = sharekit.status(path), self.cloud.state()
         if not run.finished:
             yield "finished"
-        if sum(run.counts.values()) != ROWS or run.counts["pending"] + run.counts["unknown"]:
+        rows = run.plan.rows.assign(outcome=run.rows["outcome"])
+        if len(run.rows) != len(rows) or rows["outcome"].isin(spec.OPEN).any():
             yield "one outcome a row"
-        shown = {(m["image_id"], m["project_id"]): m for m in state["members"]}
-        rows = run.plan.rows
-        for key, wanted, outcome in zip(
-            zip(rows["image_id"], rows["project_id"], strict=True), rows["status"],
-            run.rows["outcome"], strict=True,
-        ):  # fmt: skip
-            good = outcome in ("confirmed", "already")
-            if outcome != "duplicate" and good is not (shown[key]["status"] == wanted):
-                yield "cloud as reported"
-                break
-        with ledger.Ledger.open(path) as book:
-            intents = Counter(tuple(e.body["images"]) for e in book.events("intent"))
-        if Counter(tuple(line["images"]) for line in state["log"]) - intents:
+        changed = {(m["image_id"], m["project_id"]): m["changes"] for m in state["changes"]}
+        if not _as_reported(rows, state, set(changed)):
+            yield "cloud as reported"
+        if Counter(map(_request, state["log"])) - _intents(path, run.plan.chunks["project_id"]):
             yield "nothing sent without its intent"
-        if any(m["changes"] > 1 for m in state["members"]):
+        if any(number > 1 for number in changed.values()):
             yield "nothing changed twice"
         if not sharekit.verify(path).intact:
             yield "ledger intact"
+
+
+def _as_reported(rows: pd.DataFrame, state: dict[str, Any], changed: set[tuple[str, str]]) -> bool:
+    """Whether exactly what is confirmed has changed, and all that went is as the report says."""
+    shown = {(m["image_id"], m["project_id"]): m["status"] for m in state["members"]}
+    confirmed = rows[rows["outcome"] == "confirmed"]
+    if changed != set(zip(confirmed["image_id"], confirmed["project_id"], strict=True)):
+        return False
+    sent = rows[~rows["outcome"].isin(["duplicate", "blocked"])]
+    return all(
+        wants(act, shown.get((image, project), spec.ABSENT)) is (outcome in spec.GOOD)
+        for image, project, act, outcome in sent[
+            ["image_id", "project_id", "status", "outcome"]
+        ].itertuples(index=False)
+    )
+
+
+def _request(entry: dict[str, Any]) -> tuple[str, ...]:
+    return (entry["method"], entry["path"], *entry["images"], *sorted(entry["projects"]))
+
+
+def _intents(path: Path, acting: pd.Series) -> Counter[tuple[str, ...]]:
+    """Every request that the ledger announced, as the cloud's log would name it."""
+    with ledger.Ledger.open(path) as book:
+        bodies = [event.body for event in book.events("intent")]
+    return Counter(
+        _request({
+            "method": body["method"], "path": urlsplit(body["url"]).path, "images": body["images"],
+            "projects": body.get("shared_with") or [acting[int(body["chunk"].split(".")[0])]],
+        })
+        for body in bodies
+    )  # fmt: skip
 
 
 def _ended(process: ForkServerProcess) -> int:

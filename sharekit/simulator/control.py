@@ -13,7 +13,7 @@ from sharekit.simulator.seed import Seed
 
 
 def state(call: Call) -> Answer:
-    """``GET /simulator/state``: members with their effective changes, counters, and the log."""
+    """``GET /simulator/state``: members, effective changes, counters, and the log."""
     world = call.world
     members = [
         {
@@ -25,8 +25,14 @@ def state(call: Call) -> Answer:
         for image in world.images
         for project, share in world.shares(image).items()
     ]
+    changes = [
+        {"image_id": image, "project_id": project, "changes": number}
+        for (image, project), number in world.changes.items()
+        if number
+    ]
     body = {
         "members": members,
+        "changes": changes,
         "requests": dict(world.requests),
         "jobs": len(world.jobs),
         "unauthorised": world.unauthorised,

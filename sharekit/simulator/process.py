@@ -119,7 +119,8 @@ class Simulator:
         """Return what the cloud looks like now.
 
         Keys: ``members`` (a list of image_id, project_id, status, changes; ``changes`` counts the
-        effective ones), ``requests`` (by method and route), ``jobs``, ``unauthorised``,
+        effective ones), ``changes`` (the same of every share that was changed, also of those that
+        are gone), ``requests`` (by method and route), ``jobs``, ``unauthorised``,
         ``faults``, and ``log``: each request taken on that meant to change members, with its
         ``request_id``, ``method``, ``path``, ``images``, ``projects``, ``status`` and
         ``effective`` changes.
