@@ -36,6 +36,10 @@ _SHARE: Final = ("image_id", "project_id")
 Keys = npt.NDArray[np.int64]
 
 
+#: Rules whose marks tell what a person sees, or what the cloud shows, beside the cell's value.
+_BESIDE: Final = ("shown-otherwise", "undo-pending", "undo-moved", "undo-decided")
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """One rule's hits: the rows' keys and the field.
@@ -284,7 +288,7 @@ def _marked(inventory: Inventory) -> list[Found]:
         else:
             value: pd.Series | None = values
             detail = None
-            if name == "shown-otherwise":  # the cell's own value, and what a person sees
+            if name in _BESIDE:  # the cell's own value, and what there is to say besides
                 value, detail = None, values
             if name in ("look-alike", "direction-mark"):  # the cell's text, and which letter it is
                 parts = values.str.partition(": ")

@@ -181,6 +181,9 @@ def check(
         rows["carried_by"].notna().to_numpy(),
         already,
     )
+    # What is forbidden is not also "already so, nothing to send": of two answers the no counts.
+    hindered = np.flatnonzero(blocked)
+    found = [_spare(f, hindered) if f.rule == "already" else f for f in found]
     return Findings(inventory, rows, _frame(inventory, found, strict=strict), seen, strict)
 
 

@@ -169,8 +169,8 @@ def _way_back(
     rows["status"] = back.where(possible, rows["status"])
     rows["vault_id"] = rows["vault_id"].where(rows["status"] == spec.ACCEPTED, "")
     return [
-        ("undo-pending", rows[~possible], before),
-        ("undo-moved", rows[moved], now),
+        ("undo-pending", rows[~possible], pd.Series("", rows.index, dtype="str")),
+        ("undo-moved", rows[moved], "the run left it " + left + ", now it is " + now),
         ("undo-decided", rows[decided], before),
     ]
 

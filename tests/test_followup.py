@@ -52,6 +52,11 @@ def test_undo(world: Make) -> None:
     assert back.counts["planned"] == 5
     assert (found["rule"] == "undo-moved").sum() == 1
     assert (found["rule"] == "undo-pending").sum() == confirmed - 6
+    # A row that cannot go back is as the run left it; that is not called "already so" besides.
+    assert found["row_key"].is_unique
+    [told] = found.loc[found["rule"] == "undo-moved", "message"]
+    left = first.plan.rows.at[0, "status"]
+    assert told.endswith(f"(the run left it {left}, now it is pending)")
     with pytest.raises(ApprovalError):
         sharekit.submit(back, w.connect(), settings=FAST)
     late = first.plan.rows.loc[5, ["image_id", "project_id"]].tolist()
