@@ -247,13 +247,16 @@ def _steps(odd: pd.Series, field: str) -> list[tuple[str, pd.Series]]:
 def _words(words: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     plain = words.str.replace(_INVISIBLE, "", regex=True)
     plain = plain.str.replace(rf"^{_BLANKS}+|{_BLANKS}+$", "", regex=True).str.lower()
+    bare = plain.str.replace(_QUOTES, "", regex=True)
     if field == "whole_image":
-        yes, no = plain.isin(spec.TRUE_WORDS), plain.isin(spec.FALSE_WORDS)
+        yes, no = bare.isin(spec.TRUE_WORDS), bare.isin(spec.FALSE_WORDS)
         result = pd.Series("", index=words.index, dtype="str")
-        result = result.where(~yes, "true").where(~(no & (plain != "")), "false")
-        hits = {"whole-image-unclear": ~(yes | no)}
+        result = result.where(~yes, "true").where(~(no & (bare != "")), "false")
+        hits = {
+            "repaired-braces": (yes | no) & (bare != plain),
+            "whole-image-unclear": ~(yes | no),
+        }
     else:
-        bare = plain.str.replace(_QUOTES, "", regex=True)
         meant = bare.map(spec.STATUS_WORDS).fillna(bare).astype("str")
         legal = meant.isin(spec.ACTS)
         result = meant.where(legal, words.where(plain != "", ""))

@@ -49,6 +49,7 @@ _TABLE = (
     ("boolean-cell", "error", "cell", "the cell holds TRUE or FALSE", "Format the column as text and enter the value anew."),
     ("error-cell", "error", "cell", "the cell holds a spreadsheet error", "Repair the formula, or paste the value as text."),
     ("formula-without-value", "error", "cell", "a formula whose result was never saved", "Open the workbook, let it calculate, save it."),
+    ("formula-empty", "warning", "cell", "formulas that show nothing, or were never calculated; an xls file does not tell which", "Look at these cells; if they show a value, save the workbook as .xlsx and use that."),
     ("whole-image-unclear", "warning", "cell", "neither yes nor no, so read as unknown", "Write true or false."),
     ("repaired-blanks", "repair", "cell", "blanks removed", ""),
     ("repaired-invisible", "repair", "cell", "invisible characters removed", ""),
@@ -68,7 +69,7 @@ _TABLE = (
     ("default-unused", "warning", "cell", "the sheet has a column for {field}, so the given default was not used", "Leave out the default, or set the column aside with --map {field}=."),
     ("sheet-without-header", "info", "cell", "no header row was found, so the sheet was not read", "Name the columns with a mapping if it holds shares."),
     ("sheet-unread", "warning", "cell", "no header row was found in the first 50 rows, so the sheet was not read, though it holds what looks like shares", "Move its header into the first rows, or name the columns with a mapping; delete the sheet if it holds no shares."),
-    ("rows-above-header", "error", "cell", "shares seem to stand above the header row, where nothing is read", "Move the header above all rows (sorting may have taken it along), or delete what stands above it."),
+    ("rows-above-header", "error", "cell", "shares seem to stand above the header row, where nothing is read", "Move the header above all rows (sorting may have taken it along), or delete what stands above it. Until then no row of the sheet is sent, and those above the header are in no report."),
     # rows together
     ("duplicate", "warning", "rows", "the same share and decision as another row, which carries it", "Delete one of the rows."),
     ("file-twice", "warning", "rows", "the very same file was read twice, and the row there carries this one", "Name the file once; nothing in it needs to be changed for this."),

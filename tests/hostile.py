@@ -436,6 +436,19 @@ def _(path: Path) -> None:
     ods(path, line(*HEADER) + line(IMAGE, PROJECT, hidden, "accepted"))
 
 
+@hostile("untyped.ods", "cell B2 shows a text that is not marked as one")
+def _(path: Path) -> None:
+    bare = f"<table:table-cell><text:p>{PROJECT}</text:p></table:table-cell>"
+    ods(path, line(*HEADER) + line(IMAGE, bare, "accepted"))
+
+
+@hostile("short-runs.ods", "repeats [0-9,]+ cells into|stretches to cell")
+def _(path: Path) -> None:
+    nine = said("x", ' table:number-columns-repeated="9"')
+    rows = line(nine * 3, more=' table:number-rows-repeated="9"') * 100_000
+    ods(path, line(*HEADER) + line(IMAGE, PROJECT, "accepted") + rows)
+
+
 @hostile("never-a-row.ods", "repeats a cell, row or column 0 times")
 def _(path: Path) -> None:
     ods(path, line(*HEADER) + line(IMAGE, PROJECT, more=" table:number-rows-repeated='0'"))

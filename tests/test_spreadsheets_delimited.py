@@ -184,14 +184,27 @@ def test_the_end_of_file_of_old_programs_is_no_row(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     text = f"image_id,project_id,status\n{IMAGE},{PROJECT},accepted"
     for end in ("\n\x1a", "\x1a", "\r\n\x1a\r\n"):
-        path.write_bytes((text + end).encode())
-        assert check(read_inventory(path)).frame.empty
+        for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+            path.write_bytes((text + end).encode(encoding))
+            assert check(read_inventory(path)).frame.empty, encoding
+    path.write_bytes(text.encode("utf-16") + b"\x1a")  # as `copy /a` adds it
+    assert check(read_inventory(path)).frame.empty
     path.write_text(f"{text}\n\x1a\n{OTHER},{PROJECT},accepted\n", encoding="utf-8")
     assert read_inventory(path).rows["row"].tolist() == [2, 3, 4]
 
 
-def test_quotation_marks_around_a_decision_are_taken_off(tmp_path: Path) -> None:
-    """As around IDs, with a word for each repair."""
+def test_quotation_marks_around_a_word_are_taken_off(tmp_path: Path) -> None:
+    """As around IDs, with a word for each repair; what is left must still mean something."""
+    quoted = [
+        [IMAGE, PROJECT, "accepted", text] for text in ('"yes"', "\u201cNo\u201d", '""', "'?'")
+    ]
+    path = by_csv(tmp_path / "a.csv", [[*HEADER[:3], "whole_image"], *quoted])
+    findings = check(read_inventory(path))
+    assert findings.rows["whole_image"].tolist() == ["true", "false", "", ""]
+    told = findings.frame[findings.frame["column"] == "whole_image"]
+    assert told[["rule", "cell"]].values.tolist() == [
+        *[["repaired-braces", cell] for cell in ("D2", "D3", "D4")], ["whole-image-unclear", "D5"],
+    ]  # fmt: skip
     path = by_csv(tmp_path / "a.csv", [HEADER, [IMAGE, PROJECT, '"Rejected"', "n"]])
     findings = check(read_inventory(path))
     assert findings.rows["status"].tolist() == ["rejected"]

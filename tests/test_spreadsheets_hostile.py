@@ -130,14 +130,21 @@ def test_blank_cells_stretch_nothing(tmp_path: Path) -> None:
 
 def test_standard_input_has_its_own_name_and_end() -> None:
     """What never ends is refused under the limit for pipes, and called by a name people know."""
-    endless = subprocess.Popen(["yes", "image_id,project_id,status"], stdout=subprocess.PIPE)
-    command = [sys.executable, "-m", "sharekit", "check", "-", "--limit", "piped_bytes=1000000"]
-    done = subprocess.run(
-        command, cwd=ROOT, stdin=endless.stdout, capture_output=True, text=True, check=False,
-        timeout=60,
-    )  # fmt: skip
-    endless.kill()
-    endless.communicate()
-    told = " ".join((done.stdout + done.stderr).split())
-    assert done.returncode == 2
-    assert "standard input has more than 1,000,000 bytes" in told
+    # What the shell runs, and then what it took.
+    run = (
+        "import atexit, pathlib, runpy, sys, time; sys.argv[0] = 'sharekit'; atexit.register("
+        "lambda: print(time.process_time(), pathlib.Path('/proc/self/status').read_text()));"
+        "runpy.run_module('sharekit', run_name='__main__')"
+    )
+    for limits, says in (([], "536,870,912"), (["--limit", "piped_bytes=1000000"], "1,000,000")):
+        endless = subprocess.Popen(["yes", "image_id,project_id,status"], stdout=subprocess.PIPE)
+        done = subprocess.run(
+            [sys.executable, "-c", run, "check", "-", *limits],
+            cwd=ROOT, stdin=endless.stdout, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        endless.kill()
+        endless.communicate()
+        assert done.returncode == 2
+        assert f"standard input has more than {says} bytes" in " ".join(done.stderr.split())
+        assert float(done.stdout.split()[0]) < 10
+        assert int(re.findall(r"VmHWM:\s*(\d+) kB", done.stdout)[0]) * 1024 < 1 << 30

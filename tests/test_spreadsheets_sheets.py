@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
 import sys
 import zipfile
 from collections.abc import Callable
@@ -18,7 +19,8 @@ import xlsxwriter
 import xlwt
 from click.testing import CliRunner
 from odf.opendocument import OpenDocumentSpreadsheet, load
-from odf.table import Table, TableRow
+from odf.style import Style, TableColumnProperties, TableRowProperties
+from odf.table import Table, TableColumn, TableRow
 
 import sharekit
 from sharekit import spec
@@ -32,6 +34,7 @@ from tests.workbooks import (
     Formula,
     Rows,
     by_csv,
+    by_hand_xlsb,
     by_odfpy,
     by_openpyxl,
     by_xlsxwriter,
@@ -420,6 +423,77 @@ def test_libreoffice_hides_as_we_read(tmp_path: Path) -> None:
         inventory = read_inventory(convert(source, tmp_path / f"b.{suffix}"))
         assert marked(inventory, "hidden-row")["row_key"].tolist() == [1]
         assert marked(inventory, "hidden-sheet")["value"].tolist() == ["Hidden", "Deep"]
+
+
+def flat_xls(path: Path) -> Path:
+    """An xls with a row and a column of no size, and a row of the default height."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Flat")
+    for number, cells in enumerate([HEADER, ROW, ROW]):
+        for place, cell in enumerate(cells):
+            sheet.write(number, place, cell)
+    sheet.row(1).height, sheet.row(1).height_mismatch = 0, True
+    sheet.col(2).width = 0
+    book.save(str(path))
+    return path
+
+
+def flat_ods(path: Path) -> Path:
+    """The same as an ods: sizes stand in styles."""
+    by_odfpy(path, [HEADER, ROW, ROW])
+    document = load(str(path))
+    for family, name in (("row", "height"), ("column", "width")):
+        style = Style(name=f"flat-{family}", family=f"table-{family}")
+        made = TableRowProperties if family == "row" else TableColumnProperties
+        style.addElement(made(**{f"{family}{name}": "0.00cm"}))
+        document.automaticstyles.addElement(style)
+    table = document.getElementsByType(Table)[0]
+    document.getElementsByType(TableRow)[1].setAttribute("stylename", "flat-row")
+    table.insertBefore(TableColumn(numbercolumnsrepeated=2), table.firstChild)
+    table.insertBefore(TableColumn(stylename="flat-column"), table.childNodes[1])
+    document.save(str(path))
+    return path
+
+
+def flat_xlsb(path: Path) -> Path:
+    """The same as an xlsb; a height of nothing counts if it is the row's own."""
+    by_hand_xlsb(path, [HEADER, ROW, ROW])
+
+    def flatten(name: str, data: bytes) -> bytes:
+        row = struct.Struct("<IIH")
+        columns = b"\x3c\x12" + struct.pack("<IIIIH", 2, 2, 0, 0, 2)
+        flat = data.replace(row.pack(1, 0, 300) + bytes(2), row.pack(1, 0, 0) + b"\x00\x20")
+        flat = flat.replace(row.pack(2, 0, 300), row.pack(2, 0, 0))
+        begin = b"\x91\x01\x00"  # BrtBeginSheetData, before which columns are told
+        return flat.replace(begin, columns + begin) if "worksheets/sheet" in name else data
+
+    return repacked(path, flatten)
+
+
+@pytest.mark.parametrize("made", [flat_xls, flat_ods, flat_xlsb])
+def test_sizes_of_nothing_hide_in_every_format(
+    made: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    """A row without height and a column without width are told like hidden ones."""
+    inventory = read_inventory(made(tmp_path / f"a.{made.__name__[5:]}"))
+    assert len(inventory) == 2
+    assert marked(inventory, "hidden-row")["row_key"].tolist() == [0]
+    assert marked(inventory, "hidden-column")["field"].tolist() == ["status"]
+
+
+def test_formulas_of_an_xls_that_show_nothing_are_named(tmp_path: Path) -> None:
+    """Never calculated or of nothing: an xls does not tell, so a person is asked to look."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Old")
+    lost = xlwt.Formula('"a"&"b"')
+    for number, cells in enumerate([HEADER, ROW, [IMAGE, lost, "accepted"], [lost, lost, lost]]):
+        for place, cell in enumerate(cells):
+            sheet.write(number, place, cell)
+    book.save(str(tmp_path / "a.xls"))
+    inventory = read_inventory(tmp_path / "a.xls")
+    assert inventory.rows["row"].tolist() == [2, 3]
+    told = marked(inventory, "formula-empty")[["field", "value"]].values.tolist()
+    assert told == [["image_id", "A4"], ["project_id", "B3, B4"], ["status", "C4"]]
 
 
 def test_merged_cells_are_marked_below_the_first(tmp_path: Path) -> None:

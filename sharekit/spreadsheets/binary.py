@@ -27,6 +27,7 @@ _MERGED: Final = 176
 _PAIR: Final = struct.Struct("<II")
 _QUAD: Final = struct.Struct("<IIII")
 _LONG: Final = struct.Struct("<I")
+_SHORT: Final = struct.Struct("<H")
 _NUMBER_FORMAT: Final = struct.Struct("<HI")
 _STYLE_FORMAT: Final = struct.Struct("<HH")
 
@@ -55,9 +56,10 @@ def read_xlsb(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
             seen.twice = f"row {row + 1:,}" if row in rows else seen.twice
             rows.add(row)
             filled.clear()
-            if data[start + 11] & 0x10:  # fDyZero
+            flat = not _SHORT.unpack_from(data, start + 8)[0] and data[start + 11] & 0x20
+            if data[start + 11] & 0x10 or flat:  # fDyZero, or nothing for a height of its own
                 seen.hidden.append(row)
-        elif kind == _COLUMN and length >= 18 and data[start + 16] & 1:
+        elif kind == _COLUMN and length >= 18 and _is_hidden(data, start):
             seen.hidden_columns.append(_PAIR.unpack_from(data, start))
         elif kind == _MERGED and length >= 16:
             top, bottom, left, right = _QUAD.unpack_from(data, start)
@@ -66,6 +68,11 @@ def read_xlsb(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
         seen.first, seen.last, seen.right = min(columns), max(columns), max(columns) + 1
     seen.shown = disguises.areas
     return seen
+
+
+def _is_hidden(data: bytes, start: int) -> bool:
+    """Whether columns are hidden, or so narrow that nobody sees them (BrtColInfo)."""
+    return bool(data[start + 16] & 1) or not _LONG.unpack_from(data, start + 8)[0]
 
 
 def format_codes(styles: bytes) -> list[str]:

@@ -6,6 +6,7 @@ line ``sep=;`` (Excel's own hint) is no row.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
@@ -36,7 +37,7 @@ _BOMS: Final = (
 _LEGACY: Final = ["cp1252", "cp1250", "cp1251", "cp1253", "cp932", "gb18030", "big5", "cp949"]
 _UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
 _FOREIGN: Final = re.compile("[^\\x00-\\x7f]")
-_ENDS: Final = (b"\x1a", b"\x1a\r\n", b"\x1a\n")
+_END: Final = "\x1a"
 _BATCH: Final = 1 << 16
 _SAMPLE: Final = 1 << 16
 #: One byte in so many may be zero in a text that is spoiled, and more in Unicode of wide letters.
@@ -85,10 +86,21 @@ def check_encoding(name: str) -> None:
 
 
 def _open(blob: Blob, encoding: str) -> TextIO:
-    data = blob.data
-    if data.endswith(_ENDS):  # how old programs end a text; it is no row
-        data = data.rstrip(b"\x1a\r\n")
+    data = _without_end(blob.data, encoding)
     return io.TextIOWrapper(io.BytesIO(data), encoding=encoding, newline="")
+
+
+def _without_end(data: bytes, encoding: str) -> bytes:
+    """Cut off the Ctrl-Z with which old programs end a text; it is no row."""
+    name = codecs.lookup(encoding).name.removesuffix("-sig")
+    if name in ("utf-16", "utf-32"):
+        name += "-be" if data.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)) else "-le"
+    end, *lines = (f"{_END}{line}".encode(name) for line in ("", "\r\n", "\n"))
+    if len(data) % len(end):  # added as one byte to a text of wide letters
+        data = data.removesuffix(_END.encode())
+    while data.endswith((end, *lines)):
+        data = data[: data.rindex(end)]
+    return data
 
 
 def _hinted(text: TextIO) -> str:

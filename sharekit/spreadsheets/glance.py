@@ -83,6 +83,8 @@ class Glance:
         No more rows than these have content, no more cells than these a value (0: not counted).
     twice : str
         A row or cell that is given twice, such as ``row 7`` or ``cell B7``.
+    untyped : str
+        In an OpenDocument, the first cell with a text that does not say that it is one.
     shown : list of (Area, str)
         Cells of text under a number format that shows another text, with that format.
     """
@@ -101,6 +103,7 @@ class Glance:
     rows: int = 0
     values: int = 0
     twice: str = ""
+    untyped: str = ""
     hidden: list[int] = field(default_factory=list)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     unvalued: list[tuple[int, int]] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """xls (Excel 97-2003), read by ``xlrd``, which knows types, errors, hidden rows and merges exactly.
 
-Excel stores a result with every formula in this format, so none can be without one.
+A formula that was never calculated looks like one that shows nothing: both have an empty text for
+a result, which no other cell has.
 """
 
 from __future__ import annotations
@@ -110,11 +111,16 @@ class _Typed:
 def _read_sheet(sheet: Any, book: Any, names: list[str]) -> Grid:
     typed = _Typed(sheet, book.datemode)
     columns = [[as_text(v) for v in typed.column(index)] for index in range(sheet.ncols)]
-    hidden = sorted(row for row, info in sheet.rowinfo_map.items() if info.hidden)
-    columns_hidden = tuple((i, i) for i, info in sheet.colinfo_map.items() if info.hidden)
+    columns_hidden = tuple(
+        (i, i) for i, info in sheet.colinfo_map.items() if info.hidden or not info.width
+    )
     merged = tuple((top, left, end - 1, to - 1) for top, end, left, to in sheet.merged_cells)
     note = FinePrint(
-        np.array(hidden, np.int64), merged, hidden_columns=columns_hidden, shown=_shown(sheet, book)
+        np.array(_hidden(sheet), np.int64),
+        merged,
+        hidden_columns=columns_hidden,
+        shown=_shown(sheet, book),
+        silent=tuple(_silent(sheet)),
     )
     return Grid(
         sheet=sheet.name,
@@ -137,3 +143,24 @@ def _shown(sheet: Any, book: Any) -> tuple[tuple[Area, str], ...]:
                 if kind == xlrd.XL_CELL_TEXT:
                     disguises.note(row, column, str(sheet.cell_xf_index(row, column)))
     return tuple(disguises.areas)
+
+
+def _hidden(sheet: Any) -> list[int]:
+    """Rows that nobody sees: hidden, of no height, or not mentioned where that means hidden."""
+    told = sheet.rowinfo_map
+    hidden = {row for row, info in told.items() if info.hidden or _is_flat(info)}
+    if sheet.default_row_hidden:
+        hidden |= set(range(sheet.nrows)) - told.keys()
+    return sorted(hidden)
+
+
+def _is_flat(info: Any) -> bool:
+    return not info.height and not info.has_default_height
+
+
+def _silent(sheet: Any) -> Iterator[tuple[int, int]]:
+    for column in range(sheet.ncols):
+        pairs = zip(sheet.col_types(column), sheet.col_values(column), strict=True)
+        for row, (kind, value) in enumerate(pairs):
+            if kind == xlrd.XL_CELL_TEXT and not value:
+                yield row, column

@@ -108,16 +108,22 @@ def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
         yield "encoding-guessed", "", part.grid.encoding
     if part.source.hidden:
         yield "hidden-sheet", "", part.source.sheet
-    for field, place in part.fields.items():
-        column = place + part.grid.first_column
-        if any(start <= column <= end for start, end in part.grid.fine_print.hidden_columns):
-            yield "hidden-column", field, part.names[place]
+    yield from _column_marks(part)
     for header in part.state_columns:
         yield "state-column", "status", header
     for field, value in part.defaults.items():
         yield "default-used", field, value
     for field in part.unused:
         yield "default-unused", field, ""
+
+
+def _column_marks(part: Part) -> Iterator[tuple[str, str, str]]:
+    for field, place in part.fields.items():
+        column = place + part.grid.first_column
+        if any(start <= column <= end for start, end in part.grid.fine_print.hidden_columns):
+            yield "hidden-column", field, part.names[place]
+        if silent := strays.silent(part.grid, part.source.header_row, place):
+            yield "formula-empty", field, silent
 
 
 def _without_header(part: Part) -> tuple[str, str, str]:

@@ -12,10 +12,12 @@ import numpy as np
 
 from .fine_print import elements, local
 from .formats import literal
-from .glance import LAST_ROW, Glance
+from .glance import LAST_ROW, Glance, is_nothing
+from .grid import column_letter
 
 _OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_STYLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _CALC: Final = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
 _ODS_WORDS: Final = (
     b"table:visibility=",
@@ -25,6 +27,15 @@ _ODS_WORDS: Final = (
     b"table:covered-table-cell",
     b"office:string-value=",
 )
+#: A row's height or a column's width of nothing.
+_ODS_FLAT: Final = re.compile(rb"""style:(?:row-height|column-width)\s*=\s*["'](?!0*\.?0*[1-9])""")
+#: A cell with something in it, but without a type; most readers take it for blank.
+_ODS_UNTYPED: Final = re.compile(
+    rb"<table:table-cell(?:\s(?![^>]*\boffice:value-type=)[^>]*[^>/])?>"
+)
+_ODS_CELL: Final = b"<table:table-cell"
+#: Short runs of cells or rows: few bytes, but one of each kind multiplies with the other.
+_ODS_SHORT: Final = re.compile(rb"""number-(columns|rows)-repeated\s*=\s*["']([2-9])["']""")
 #: Long runs of cells or rows, except the blank ones with which every sheet ends.
 _ODS_RUNS: Final = re.compile(
     rb'number-columns-repeated\s*=\s*["\'][0-9]{2,}["\'][^>]*'
@@ -40,6 +51,7 @@ _ODS_FIRST: Final = re.compile(
     rb"<table:table-row[^>]*>\s*<table:table-cell[^>]*office:value-type=[^>]*[^>/]>|<table:table[\s>]"
 )
 _ODS_BLANKS: Final = re.compile(rb"""<text:s\s[^>]*text:c\s*=\s*["']([0-9]{1,18})""")
+_UNITS: Final = "abcdefghijklmnopqrstuvwxyz%"
 _CHUNK: Final = 1 << 20
 #: Longer than any word or run of tags searched for, so that none is missed between two chunks.
 _OVERLAP: Final = 4096
@@ -50,22 +62,29 @@ class OdsGlance:
     """Whether an OpenDocument holds fine print, and for each table whether column A has values.
 
     ``blanks`` is how many blanks its texts unfold to: a few bytes may stand for millions.
-    ``repeated`` is a number of repetitions that is not positive, as it is written.
+    ``repeated`` is a number of repetitions that is not positive, as it is written; ``most`` no less
+    than the cells that short repetitions make.
     """
 
     exact: bool
     from_first_column: tuple[bool, ...]
     blanks: int = 0
     repeated: str = ""
+    most: int = 0
 
 
 def glance_ods(stream: IO[bytes]) -> OdsGlance:
     """Search an OpenDocument's content for what :func:`read_ods` would find."""
     repeated = ""
     exact, first, tail, seen, blanks = False, list[bool](), b"", 0, 0
+    cells, short = 0, {b"columns": 1, b"rows": 1}
     while chunk := stream.read(_CHUNK):
         text = tail + chunk
-        exact = exact or any(word in text for word in _ODS_WORDS) or bool(_ODS_RUNS.search(text))
+        exact = exact or any(word in text for word in _ODS_WORDS)
+        exact = exact or any(p.search(text) for p in (_ODS_RUNS, _ODS_FLAT, _ODS_UNTYPED))
+        cells += chunk.count(_ODS_CELL)
+        for way, times in set(_ODS_SHORT.findall(text)):
+            short[way] = max(short[way], int(times))
         done = seen - len(tail)
         for match in _ODS_FIRST.finditer(text):
             if match.end() <= len(tail) and done + match.end() <= seen:
@@ -80,28 +99,39 @@ def glance_ods(stream: IO[bytes]) -> OdsGlance:
             repeated = never[1].decode("utf-8", "replace")[:20] or "(blank)"
         seen += len(chunk)
         tail = text[-_OVERLAP:]
-    return OdsGlance(exact, tuple(first), blanks, repeated)
+    most = cells * short[b"columns"] * short[b"rows"]
+    return OdsGlance(exact, tuple(first), blanks, repeated, most)
 
 
 def read_ods(stream: IO[bytes]) -> list[Glance]:
     """Hidden rows, lost results, error cells and merges of every sheet (OpenDocument 1.3, 9.1)."""
     sheets: list[Glance] = []
-    sheet, number = _OdsSheet(Glance(), [], []), 0
-    for element in elements(stream, "table", "table-row", "table-column"):
-        if local(element.tag) == "table":
+    flat: set[str] = set()
+    sheet, number = _OdsSheet(Glance(), [], [], flat), 0
+    for element in elements(stream, "table", "table-row", "table-column", "style"):
+        kind = local(element.tag)
+        if kind == "style" and any(map(_is_flat, element)):
+            flat.add(element.get(f"{_STYLE}name", ""))
+        if kind == "table":
             sheets.append(sheet.finished())
-            sheet, number = _OdsSheet(Glance(), [], []), 0
-            continue
-        if local(element.tag) == "table-column":
+            sheet, number = _OdsSheet(Glance(), [], [], flat), 0
+        if kind == "table-column":
             sheet.column(element)
+        if kind != "table-row":
             continue
         repeated = int(element.get(f"{_TABLE}number-rows-repeated", "1"))
-        if element.get(f"{_TABLE}visibility") in {"collapse", "filter"}:
+        if sheet.hides(element):
             sheet.hidden.append(np.arange(number, min(number + repeated, LAST_ROW)))
         for spot in _spots(element):
             sheet.note(number, repeated, spot)
         number += repeated
     return sheets
+
+
+def _is_flat(properties: ElementTree.Element) -> bool:
+    """Whether a style gives a row no height, or a column no width."""
+    sizes = (properties.get(f"{_STYLE}{name}") for name in ("row-height", "column-width"))
+    return any(size and is_nothing(size.rstrip(_UNITS)) for size in sizes)
 
 
 class _Spot(NamedTuple):
@@ -139,15 +169,29 @@ def _is_unvalued(cell: ElementTree.Element) -> bool:
     )
 
 
+def _is_untyped(cell: ElementTree.Element) -> bool:
+    """Whether a cell shows a text that most readers drop, since it does not say what it is."""
+    if f"{_OFFICE}value-type" in cell.attrib or local(cell.tag) != "table-cell":
+        return False
+    return any(local(e.tag) == "p" and "".join(e.itertext()).strip() for e in cell)
+
+
 class _OdsSheet(NamedTuple):
     seen: Glance
     hidden: list[np.ndarray[tuple[int], np.dtype[np.int64]]]
     columns: list[int]
+    flat: set[str]
+
+    def hides(self, element: ElementTree.Element) -> bool:
+        """Whether nobody sees a row or column: it is hidden, filtered out, or of no size."""
+        visibility = element.get(f"{_TABLE}visibility")
+        style = element.get(f"{_TABLE}style-name")
+        return visibility in {"collapse", "filter"} or style in self.flat
 
     def column(self, element: ElementTree.Element) -> None:
         repeated = int(element.get(f"{_TABLE}number-columns-repeated", "1"))
         start = sum(self.columns)
-        if element.get(f"{_TABLE}visibility") in {"collapse", "filter"}:
+        if self.hides(element):
             self.seen.hidden_columns.append((start, start + repeated - 1))
         self.columns.append(repeated)
 
@@ -163,6 +207,8 @@ class _OdsSheet(NamedTuple):
             seen.error_cells.append((row, column, "".join(cell.itertext())))
         elif f"{_TABLE}formula" in cell.attrib and _is_unvalued(cell):
             seen.unvalued.append((row, column))
+        elif _is_untyped(cell) and not seen.untyped:
+            seen.untyped = f"{column_letter(column)}{row + 1}"
         shown = _otherwise(cell)
         if shown is not None:
             area = row, column, row + rows - 1, column + repeated - 1

@@ -94,7 +94,7 @@ class Workbook:
         if seen.blanks > self.limits.strings_bytes:
             held = f"holds texts of {seen.blanks:,} blanks"
             raise self.limits.refusal("strings_bytes", self.blob.file, held, "delete them")
-        if seen.exact:
+        if seen.exact or seen.most > self.limits.cells // 16:
             with self.part("content.xml") as stream:
                 sheets = opendocument.read_ods(stream)
         else:
@@ -105,6 +105,11 @@ class Workbook:
             box = sheet.bottom, sheet.right, sheet.filled
             self.limits.check_box(self.blob.file, str(number), *box)
             self.limits.check_runs(self.blob.file, str(number), sheet.written, sheet.filled)
+            if sheet.untyped:
+                raise SpreadsheetError(
+                    f"{self.blob.file} (sheet {number}): cell {sheet.untyped} shows a text that is "
+                    f"not marked as one, so programs read it differently; {_COMPARE}."
+                )
         return sheets
 
     def part(self, name: str) -> Measured:

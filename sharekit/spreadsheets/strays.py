@@ -57,6 +57,13 @@ def unread(grid: Grid) -> str:
     })  # fmt: skip
 
 
+def silent(grid: Grid, header_row: int, place: int) -> str:
+    """Addresses of formulas in a column, below its header, that may never have been calculated."""
+    spots = sorted(grid.fine_print.silent)
+    below = [row + 1 for row, column in spots if column - grid.first_column == place]
+    return _listed([_address(grid, row, place) for row in below if row > header_row])
+
+
 def deeper(grid: Grid, header: str = "") -> str:
     """Address of a header of image IDs (or the one given) below the rows that are searched."""
     words = [header] if header else [*SYNONYMS["image_id"]]
