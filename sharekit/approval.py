@@ -20,9 +20,9 @@ from typing import Any
 
 from . import signing
 from .chunking import NOTHING
-from .errors import ApprovalError, LedgerError
+from .errors import ApprovalError
 from .ledger import Event, Ledger
-from .planning import Plan, load_from
+from .planning import Plan, load_from, told
 
 #: What voids an approval when it comes after it.
 _CHANGES = ("planned", "decided", "undone", "revoked")
@@ -196,10 +196,7 @@ def stale(book: Ledger) -> int:
 
 def planned(book: Ledger) -> dict[str, Any]:
     """What the latest plan's event says."""
-    event = book.last("planned")
-    if event is None:
-        raise LedgerError(f"{book.path} is incomplete: it has no 'planned' event.")
-    return event.body
+    return told(book, "planned")
 
 
 def _independent(book: Ledger, name: str) -> None:

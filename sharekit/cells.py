@@ -36,10 +36,6 @@ _SHARE: Final = ("image_id", "project_id")
 Keys = npt.NDArray[np.int64]
 
 
-#: Rules whose marks tell what a person sees, or what the cloud shows, beside the cell's value.
-_BESIDE: Final = ("shown-otherwise", "undo-pending", "undo-moved", "undo-decided")
-
-
 @dataclass(frozen=True, eq=False)
 class Found:
     """One rule's hits: the rows' keys and the field.
@@ -278,6 +274,10 @@ _CELLS: Final = {
 }
 
 
+#: Marks that hold the cell's text and, behind a colon, what more is to be said of it.
+_TWO_PARTS: Final = ("look-alike", "direction-mark", "undo-moved", "undo-pending", "undo-decided")
+
+
 def _marked(inventory: Inventory) -> list[Found]:
     found = []
     marks = inventory.marks
@@ -291,9 +291,9 @@ def _marked(inventory: Inventory) -> list[Found]:
         else:
             value: pd.Series | None = values
             detail = None
-            if name in _BESIDE:  # the cell's own value, and what there is to say besides
+            if name == "shown-otherwise":  # the cell's own value, and what a person sees
                 value, detail = None, values
-            if name in ("look-alike", "direction-mark"):  # the cell's text, and which letter it is
+            if name in _TWO_PARTS:
                 parts = values.str.partition(": ")
                 value, detail = parts[0], parts[2]
             keys = group["row_key"].to_numpy("int64")

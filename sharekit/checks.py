@@ -223,7 +223,8 @@ def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> tuple[Keys, l
     was = rows.loc[status.index, "status"]
     # Where the cell says nothing that is legal, either side may be meant.
     wrong = (by_owner(status) != by_owner(was)) & was.isin(spec.ACTS)
-    said = Found("wrong-side", status.index.to_numpy("int64")[wrong], "status")
+    detail = "decided: " + decisions["decision"].loc[status.index].astype("str")
+    said = Found("wrong-side", status.index.to_numpy("int64")[wrong], "status", detail=detail)
     status = status[~wrong]
     rows.loc[status.index, "status"] = status
     if "vault_id" in decisions:

@@ -23,6 +23,7 @@ from .execution import Progress
 from .planning import Plan
 from .rules import RULES, SEVERITIES
 from .run import Run
+from .sides import amount, by_owner
 
 _EVERY = 5.0
 _STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}
@@ -237,18 +238,27 @@ def show_plan(plan: Plan) -> None:
         f"[red]{counts['blocked']:,} blocked[/red]"
     )
     if not plan.chunks.empty:
-        by = plan.chunks.groupby(["project_id", "status"])["images"].agg(["sum", "count"])
-        table = Table(box=None, pad_edge=False)
-        for name in ("project", "decision", "images", "requests"):
-            table.add_column(name, justify="right" if name in ("images", "requests") else "left")
-        for project, status, images, requests in by.reset_index().to_numpy().tolist():
-            table.add_row(project, status, f"{images:,}", f"{requests:,}")
-        console.print(table)
+        console.print(_by_project(plan))
     if plan.findings.snapshot is None:
         console.print(
             "[yellow]No cloud was asked: whether the images are there is not checked.[/yellow]"
         )
     console.print(f"fingerprint [b]{plan.fingerprint}[/b]")
+
+
+def _by_project(plan: Plan) -> Table:
+    """Say what each project does, and an owner with whom."""
+    by = plan.by_project
+    what = amount(by["status"], 2).split()[-1]
+    heads = {"project_id": "project", "status": "decision", "images": what, "requests": "requests"}
+    if by_owner(by["status"]).any():
+        heads["towards"] = "shared with"
+    table = Table(box=None, pad_edge=False)
+    for head in heads.values():
+        table.add_column(head, justify="right" if head in (what, "requests") else "left")
+    for line in by[list(heads)].to_numpy().tolist():
+        table.add_row(*(f"{one:,}" if isinstance(one, int) else str(one) for one in line))
+    return table
 
 
 def show_run(run: Run, *, busy: bool = False, approved: Sequence[str] = ()) -> None:

@@ -166,12 +166,13 @@ def _way_back(
     moved = possible & (now != "") & (now != left) & ~as_wanted(back, now)
     moved &= acting.isin(seen.projects["project_id"])
     decided = offered & before.isin(spec.STATUSES)
+    acted = rows["status"]
     rows["status"] = back.where(possible, rows["status"])
     rows["vault_id"] = rows["vault_id"].where(rows["status"] == spec.ACCEPTED, "")
     return [
-        ("undo-pending", rows[~possible], pd.Series("", rows.index, dtype="str")),
-        ("undo-moved", rows[moved], "the run left it " + left + ", now it is " + now),
-        ("undo-decided", rows[decided], before),
+        ("undo-pending", rows[~possible], acted),
+        ("undo-moved", rows[moved], acted + ": the run left it " + left + ", now it is " + now),
+        ("undo-decided", rows[decided], acted + ": it was " + before),
     ]
 
 

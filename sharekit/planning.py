@@ -103,9 +103,22 @@ class Plan:
         return f"<Plan: {', '.join(f'{name} {number}' for name, number in numbers.items())}>"
 
     def _repr_html_(self) -> str:
-        by = self.chunks.groupby(["project_id", "status"])["images"].agg(["sum", "count"])
-        by.columns = ["images", "requests"]
-        return table(by.reset_index(), title=repr(self)[1:-1])
+        return table(self.by_project, title=repr(self)[1:-1])
+
+    @property
+    def by_project(self) -> pd.DataFrame:
+        """What each project would do: ``project_id, status, images, requests, towards``.
+
+        Where an owner acts, ``images`` are images × projects, and ``towards`` is the project they
+        are shared with, or how many those are.
+        """
+        kinds = ["project_id", "status"]
+        by = self.chunks.groupby(kinds)["images"].agg(["sum", "count"])
+        by = by.set_axis(["images", "requests"], axis="columns")
+        mine = self.rows[(self.rows["disposition"] == "planned") & by_owner(self.rows["status"])]
+        to = mine.groupby(["owner", "status"])["project_id"].agg(["nunique", "first"])
+        told = to["first"].where(to["nunique"] == 1, to["nunique"].astype("str") + " projects")
+        return by.assign(towards=told.rename_axis(kinds)).fillna({"towards": ""}).reset_index()
 
 
 @frames.steady_memory()
@@ -165,7 +178,7 @@ def plan(
 
 def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
     """Make the plan anew with a reviewer's decisions; the approval of the old one is void."""
-    settings = _last(book, "planned")["settings"]
+    settings = told(book, "planned")["settings"]
     findings = check(
         load_inventory(book),
         strict=bool(settings["strict"]),
@@ -192,7 +205,7 @@ def load(path: str | PathLike[str]) -> Plan:
 
 def load_from(book: Ledger) -> Plan:
     """As :func:`load`, from an open ledger."""
-    said = _last(book, "planned")
+    said = told(book, "planned")
     rows = frames.from_bytes(book.get(said["rows_blob"]), shapes.PLAN)
     frame = frames.from_bytes(book.get(said["findings_blob"]), shapes.FINDINGS)
     seen = load_snapshot(book)
@@ -209,7 +222,7 @@ def load_from(book: Ledger) -> Plan:
 
 def length(book: Ledger) -> int:
     """How many rows the inventory has, by its event."""
-    return int(_last(book, "inventory")["rows"])
+    return int(told(book, "inventory")["rows"])
 
 
 def _misfit(told: int, inventory: Inventory, rows: pd.DataFrame, found: pd.DataFrame) -> str:
@@ -249,7 +262,7 @@ def _misfit(told: int, inventory: Inventory, rows: pd.DataFrame, found: pd.DataF
 
 def load_inventory(book: Ledger) -> Inventory:
     """Read back the inventory that a ledger was made from."""
-    said = _last(book, "inventory")
+    said = told(book, "inventory")
     return Inventory(
         rows=frames.from_bytes(book.get(said["rows_blob"]), shapes.ROWS),
         sources=tuple(Source(**{n: sheet[n] for n in _SHEET}) for sheet in said["sources"]),
@@ -351,7 +364,14 @@ def _places(seen: Snapshot) -> dict[str, tuple[str, str, str]]:
     return dict(zip(lines["project_id"], places, strict=True))
 
 
-def _last(book: Ledger, kind: str) -> dict[str, Any]:
+def told(book: Ledger, kind: str) -> dict[str, Any]:
+    """What the latest event of a kind says, which every run has.
+
+    Raises
+    ------
+    LedgerError
+        The ledger holds an audit, or is incomplete.
+    """
     event = book.last(kind)
     if event is None and book.last("audited") is not None:
         raise LedgerError(f"{book.path} holds an audit, not a run: `sharekit report` shows it.")

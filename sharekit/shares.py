@@ -65,6 +65,9 @@ def cloud_rules(rows: pd.DataFrame, shares: Shares, seen: Snapshot) -> list[Foun
     # A project is no member of its own images: what listings show there is what others decided.
     rows.loc[known.index, "before"] = state["state"].where(~own, "")
     gone = (state["state"] == spec.ABSENT) & ~own
+    # Whoever wrote something else may have meant the owner's side, which needs no share there.
+    offered = _only_now(rows, known, shares)
+    undecidable = gone & known["status"].isin(spec.STATUSES)
     wanted = state["state"] == known["status"]
     regions = known["project_id"].map(projects["region"]).fillna("").astype("str")
     elsewhere = (known["region"] != "") & (regions != "") & (known["region"] != regions)
@@ -72,13 +75,22 @@ def cloud_rules(rows: pd.DataFrame, shares: Shares, seen: Snapshot) -> list[Foun
     owner &= matches(known["owner"], spec.PROJECT)
     found += [
         _found("own-image", own, "image_id"),
-        _found("not-shared", gone, "image_id"),
+        Found("not-shared", keys_of(undecidable), "image_id", detail=offered),
         _found("region-differs", elsewhere, "region"),
         _found("already", wanted & ~own, "status"),
         _found("owner-differs", owner & ~own, "owner"),
     ]
     live = ~own & ~gone
     return found + _full_ecs(rows, known[live], state[live]) + vault_kinds(known[live], seen)
+
+
+def _only_now(rows: pd.DataFrame, known: pd.DataFrame, shares: Shares) -> pd.Series:
+    """Say where another row of the same run is about to share what a row decides on."""
+    numbers = pd.Series(shares.numbers, index=rows.index)
+    offered = numbers[shares.legal & (rows["status"] == spec.SHARE).to_numpy(dtype=bool)]
+    said = pd.Series("", index=known.index, dtype="str")
+    here = numbers[known.index].isin(offered)
+    return said.mask(here, "another row shares it in this very run: decide in the run after it")
 
 
 def _looked_up(known: pd.DataFrame, seen: Snapshot) -> pd.DataFrame:

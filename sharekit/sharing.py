@@ -62,7 +62,9 @@ def _owners(mine: pd.DataFrame, state: pd.DataFrame, seen: Snapshot) -> list[Fou
     other = named & signed_in & (truth != mine["owner"])
     unknown = ~named & ~truth.isin(there)
     state["acting"] = truth.isin(there) & ~other & ~(named & ~signed_in)
-    said = ("the cloud names " + truth + ", for which no sign-in was given").where(truth != "", "")
+    said = ("it is " + truth + ", which no cloud that was named gives access to").where(
+        truth != "", "no project that was asked has such an image"
+    )
     regions = truth.map(seen.projects.set_index("project_id")["region"]).fillna("").astype("str")
     elsewhere = (mine["region"] != "") & (regions != "") & (mine["region"] != regions)
     return [
@@ -88,9 +90,10 @@ def _images(mine: pd.DataFrame, state: pd.DataFrame, seen: Snapshot) -> list[Fou
     shown = state["visibility"]
     closed = (native & ~shown.isin(["shared", ""])) | (shown == "public")
     there = as_wanted(mine["status"], state["state"])
+    closed &= offered & ~there
     return [
         Found("already", keys_of(there), "status"),
-        Found("not-shareable", keys_of(offered & closed & ~there), "image_id", shown),
+        Found("not-shareable", keys_of(closed), "image_id", detail="it is " + shown),
         Found("encrypted", keys_of(offered & ~there & (state["key"] != "")), "image_id"),
     ]
 

@@ -26,6 +26,16 @@ def by_owner(status: pd.Series) -> pd.Series:
     return status.isin(spec.SHARING)
 
 
+def amount(status: pd.Series, number: int) -> str:
+    """A number of what acts are about, in words: an owner acts on images × projects, so on shares.
+
+    >>> amount(pd.Series(["accepted"]), 2), amount(pd.Series(["accepted", "share"]), 1)
+    ('2 images', '1 share')
+    """
+    what = "share" if by_owner(status).any() else "image"
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def sides(status: pd.Series) -> pd.Series:
     """Name the side of each act.
 

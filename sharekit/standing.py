@@ -111,7 +111,8 @@ def _calls(plan: Plan) -> int:
 def row(plan: Plan, rows: pd.DataFrame, key: int) -> dict[str, Any]:
     """All about one row: ``facts``, ``input`` (original columns), ``findings``, ``request``."""
     inventory, found = plan.findings.inventory.rows, plan.findings.frame
-    original, image = inventory.loc[key], str(rows.at[key, "image_id"])
+    original = inventory.loc[key]
+    share = [str(rows.at[key, name]) for name in ("image_id", "project_id")]
     chunk = int(plan.rows.loc[[key], "chunk"].fillna(0).iloc[0])
     sent = plan.requests(chunk) if chunk else ()
     return {
@@ -122,7 +123,7 @@ def row(plan: Plan, rows: pd.DataFrame, key: int) -> dict[str, Any]:
             if n.startswith(INPUT)
         },
         "findings": found[found["row_key"] == key].to_dict("records"),
-        "request": next((one for one in sent if image in json.dumps(one)), None),
+        "request": next((r for r in sent if all(one in json.dumps(r) for one in share)), None),
     }
 
 

@@ -18,7 +18,7 @@ from .ledger import Ledger
 from .planning import Plan, load_from
 from .run import Run, status
 from .selection import Page, Places, Query, cut, select
-from .sides import by_owner
+from .sides import amount, by_owner
 
 
 class View:
@@ -168,9 +168,13 @@ class View:
 
     @property
     def phrase(self) -> str:
-        """What a person has to write to approve; it holds the number of images."""
-        images = self.counts["images"]
-        return f"send {images} image{'' if images == 1 else 's'}"
+        """What a person has to write to approve; it holds the number of images, or shares."""
+        return f"send {self.to_send}".replace(",", "")
+
+    @property
+    def to_send(self) -> str:
+        """How much the plan would send, as in ``12 images``; where owners act, ``12 shares``."""
+        return amount(self.plan.chunks["status"], self.counts["images"])
 
     # -- what will be sent ---------------------------------------------------------------------
     def requests(self, chunk: int) -> list[dict[str, Any]]:

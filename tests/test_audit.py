@@ -309,7 +309,8 @@ def test_what_the_command_refuses(place: Place) -> None:
     ledger = auditing.save(
         sharekit.audit(None, place.clouds("project-0")), place.folder / "a.ledger"
     )
-    assert "holds an audit" in shell("status", ledger)[2]
+    for command in (["status"], ["review"], ["approve", "--reviewer=A", "--fingerprint=12345678"]):
+        assert "holds an audit" in shell(*command, ledger)[2]
     # Nothing but an unreadable project: the cloud's refusal is the answer.
     args = ("audit", place.folder / "bad.xlsx", "--cloud", "project-d", signed_in[0])
     code, out, _ = shell(*args)

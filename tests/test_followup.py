@@ -57,6 +57,8 @@ def test_undo(world: Make) -> None:
     [told] = found.loc[found["rule"] == "undo-moved", "message"]
     left = first.plan.rows.at[0, "status"]
     assert told.endswith(f"(the run left it {left}, now it is pending)")
+    pending = found[found["rule"] == "undo-pending"]
+    assert set(pending["value"]) <= {"accepted", "rejected"}  # what the sheet says, not the cloud
     with pytest.raises(ApprovalError):
         sharekit.submit(back, w.connect(), settings=FAST)
     late = first.plan.rows.loc[5, ["image_id", "project_id"]].tolist()

@@ -32,6 +32,7 @@ from sharekit.selection import Query
 from sharekit.sides import wants
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY
+from sharekit.widgets import Panel
 from tests.conftest import FAST, World
 from tests.test_tampering import by_script
 
@@ -208,8 +209,13 @@ def test_rules_with_a_cloud(world: Make, tmp_path: Path) -> None:
     planned = findings.rows[findings.rows["disposition"] == "planned"]
     assert planned.index.tolist() == [1, 11, 12, 14]
     assert set(planned["owner"]) == {ME}
-    (detail,) = findings.frame.loc[findings.frame["row"] == 7, "message"]
-    assert f"the cloud names {OTHER}" in detail
+    said = findings.frame.set_index("row")
+    assert f"it is {OTHER}, which no cloud that was named" in said.at[7, "message"]
+    assert "no project that was asked has such an image" in said.at[8, "message"]
+    assert "Correct the image ID" in said.at[8, "suggestion"]
+    assert said.at[15, "message"].endswith("(it is public)")
+    assert said.at[15, "value"] == public
+    assert "another row shares it in this very run" in said.at[17, "message"]
 
 
 # -- which share spoils a rectangle ---------------------------------------------------------------
@@ -411,6 +417,11 @@ def test_undo_and_retry(road: Callable[..., Road]) -> None:
     back = followup.undo(plan.path, r.folder / "back.ledger", r.clouds)
     assert back.rows["status"].tolist() == ["unshare", "unshare", "share", "share"]
     assert found(back.findings) == {(1, "undo-moved"), (2, "undo-decided")}
+    said = back.findings.frame.set_index("rule")
+    # The cell's own word, and beside it what the cloud shows.
+    assert said.at["undo-moved", "value"] == "share"
+    assert said.at["undo-moved", "message"].endswith("(the run left it pending, now it is accepted)")
+    assert said.at["undo-decided", "value"] == "unshare"
     sharekit.approve(back, reviewer="Ada", fingerprint=back.fingerprint)
     rows = r.submit(back)
     assert rows["outcome"].tolist() == ["confirmed", "blocked", "confirmed", "confirmed"]
@@ -447,6 +458,36 @@ def test_decisions_stay_on_their_side(road: Callable[..., Road]) -> None:
     assert made.rows["disposition"].tolist() == ["skipped", "blocked", "already", "planned"]
     assert found(made.findings) == {(1, "wrong-side"), (2, "already")}
     assert review.counts["share"] == 1
+    wrong = made.findings.frame.set_index("rule").at["wrong-side", "message"]
+    assert wrong.endswith("(decided: accept)")
+
+
+def test_an_owner_sees_shares(road: Callable[..., Road]) -> None:
+    """Where owners act, the panel and the shell speak of shares, show with whom, offer to share and
+    take back, and show of each row its own request.
+    """  # noqa: D205
+    r = road(native_only=True)
+    path = r.folder / "shares.csv"
+    sheet = [(MINE[n], p, "share") for n in (1, 2) for p in (A, B)]
+    pd.DataFrame(sheet, columns=["image_id", "project_id", "status"]).to_csv(path, index=False)
+    plan = sharekit.plan(
+        sharekit.check(sharekit.read_inventory(path), r.clouds), r.folder / "run.ledger"
+    )
+    review = sharekit.review(plan, r.clouds)
+    assert review.phrase == "send 4 shares"
+    assert plan.by_project.to_dict("records") == [
+        {"project_id": ME, "status": "share", "images": 4, "requests": 1, "towards": "2 projects"}
+    ]
+    assert all(project in str(review.row(key)["request"]) for key, project in enumerate([A, B]))
+    panel = Panel(review)
+    assert list(panel.deciding.sided) == ["share", "unshare"]
+    panel.deciding.grid.say("select", "3", True)
+    panel.deciding.reason.value = "not theirs"
+    panel.deciding.sided["unshare"].click()
+    assert review.frame["state"].tolist() == ["planned"] * 3 + ["already"]
+    panel.deciding.remake.click()
+    panel.go(2)
+    assert "<p>3 shares in 3 calls: 3 to share.</p>" in panel.approving.told.html
 
 
 def test_all_shown_leaves_the_other_side_alone(road: Callable[..., Road]) -> None:

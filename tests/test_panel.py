@@ -69,13 +69,13 @@ def test_all_shown_asks_before_it_overwrites(panel: Panel) -> None:
     deciding, (key,) = panel.deciding, planned(panel)
     panel.review.decide([key], "skip", reason="mine")
     deciding.scope.value, deciding.reason.value = "shown", "all"
-    deciding.reject.click()
+    deciding.sided["reject"].click()
     assert deciding.question.layout.display == ""
     assert "1 of the 60 rows shown" in deciding.asked.html
     assert len(panel.review.changes) == 1
     deciding.leave.click()
     assert len(panel.review.changes) == 1
-    deciding.reject.click()
+    deciding.sided["reject"].click()
     deciding.spare.click()
     assert panel.review.frame.at[key, "decision"] == "skip"
     assert len(panel.review.changes) == len(panel.review.frame)
@@ -213,7 +213,7 @@ def test_a_page_that_is_looked_at_takes_the_seat_and_shows_what_others_write(pan
         assert other.stdout.readline() == "\n"
         panel.head.say("here")
         assert "open in another notebook" in panel.head.html
-        assert panel.deciding.accept.disabled
+        assert panel.deciding.sided["accept"].disabled
         other.stdin.write("\n")
         other.stdin.flush()
         assert other.stdout.readline() == "1\n"
@@ -224,7 +224,7 @@ def test_a_page_that_is_looked_at_takes_the_seat_and_shows_what_others_write(pan
         other.wait()
     panel._next_look = 0.0
     panel.head.say("here")
-    assert not panel.deciding.accept.disabled
+    assert not panel.deciding.sided["accept"].disabled
     assert panel.head.beat == 3
     panel.review.release()
     assert Seat(panel.review.path).take() == ""

@@ -56,10 +56,11 @@ def approve(
 ) -> None:
     """Approve the plan in RUN by its fingerprint; any later change voids it."""
     yes = sharekit.approve(run, reviewer=reviewer, fingerprint=fingerprint, note=note, sign=sign)
+    many = "share" if yes.images == 1 else "shares"
     answer(
         {"reviewer": yes.reviewer, "fingerprint": yes.fingerprint, "images": yes.images,
          "at": yes.at},
         as_json,
-        lambda: click.echo(f"{yes.reviewer} approves {yes.images:,} images, "
-                           f"fingerprint {yes.fingerprint[:12]}. next: sharekit submit {run}"),
+        lambda: click.echo(f"{yes.reviewer} approves {yes.images:,} {many}, fingerprint "
+                           f"{yes.fingerprint[:12]}. next: sharekit submit {run}"),
     )  # fmt: skip

@@ -248,7 +248,7 @@ def approval_of(approvals: pd.DataFrame) -> str:
     if valid.empty:
         return "No valid approval: nothing may be sent."
     last = valid.assign(at=utc(valid["at"])).iloc[-1]
-    images = counted(int(last["images"]), "image")
+    images = counted(int(last["images"]), "share")
     return f"{last['reviewer']}, {moment(last['at'])}, {images}"
 
 

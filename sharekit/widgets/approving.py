@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipywidgets as ui
 
-from .. import spec
 from ..display import visible
 from . import markup
 from .live import Live
@@ -55,12 +54,13 @@ class Approving:
             return f"<h3>Approved</h3>{markup.note(told, 'good')}{names}{mark}"
         if not counts["images"]:
             return markup.note("The plan sends nothing, so there is nothing to approve.")
-        other = "".join(f", {counts[n]:,} to {n}" for n in spec.SHARING if counts[n])
+        words = {"accept": "accepted", "reject": "rejected", "share": "to share",
+                 "unshare": "to take back"}  # fmt: skip
+        becomes = ", ".join(f"{counts[n]:,} {word}" for n, word in words.items() if counts[n])
         return (
             f"<h3>Approve exactly this plan</h3>{self._needed(stage)}{names}"
-            f"<p>{markup.many(counts['images'], 'image')} in "
-            f"{markup.many(counts['calls'], 'call')}: {counts['accept']:,} accepted, "
-            f"{counts['reject']:,} rejected{other}.</p>{mark}"
+            f"<p>{self.review.to_send} in "
+            f"{markup.many(counts['calls'], 'call')}: {becomes}.</p>{mark}"
             f"<p>To approve, write <b>{visible(self.review.phrase)}</b> as the confirmation.</p>"
         )
 
@@ -88,9 +88,7 @@ class Approving:
             self.panel.say(f"{yes.reviewer} approved it. Somebody else has to approve it, too.")
             return
         self.panel.go(3)
-        self.panel.say(
-            f"{yes.reviewer} approved {markup.many(yes.images, 'image')}. Nothing is sent yet."
-        )
+        self.panel.say(f"{yes.reviewer} approved {self.review.to_send}. Nothing is sent yet.")
 
     def _revoke(self) -> None:
         self.review.revoke(self.note.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ipywidgets as ui
@@ -12,6 +13,7 @@ from .. import spec
 from ..display import plain
 from ..rules import RULES
 from ..selection import Query
+from ..sides import by_owner
 from . import markup, rows
 from .live import Live
 from .markup import many
@@ -22,6 +24,7 @@ _STATES = [
     ("any", ""),
     *((s, s) for s in ("planned", "already", "blocked", "duplicate", "skipped")),
 ]
+_TIPS = {"share": "Offer the image to the project", "unshare": "Take the share back"}
 _SELECTED, _SHOWN = "selected", "shown"
 _NO_VAULT = "select full-ECS images of one project"
 _SIZE = 20
@@ -83,8 +86,7 @@ class Deciding:
         self.scope = choice("For", [("selected rows", _SELECTED), ("all shown", _SHOWN)], "180px")
         self.scope.observe(lambda _: self._rescope(), "value")
         self.reason = text("Reason", "320px", placeholder="needed against the inventory")
-        self.accept = button("Accept", lambda: self._set("accept"))
-        self.reject = button("Reject", lambda: self._set("reject"))
+        self.sided = self._sides()
         self.skip = button("Skip", lambda: self._set("skip"), "Leave the share as it is")
         self.as_planned = button("As planned", lambda: self._set(""), "Take the decision back")
         self.undo = button("Undo", self._back, "Take the last step back")
@@ -93,7 +95,7 @@ class Deciding:
         self.give = button("Set vault", self._choose)
         self.steps = ui.VBox(
             [
-                row(self.scope, self.accept, self.reject, self.skip, self.as_planned, self.reason),
+                row(self.scope, *self.sided.values(), self.skip, self.as_planned, self.reason),
                 row(self.undo, self.remake, self.vault, self.give),
             ]
         )
@@ -108,12 +110,25 @@ class Deciding:
         self.question.add_class("sk-box")
         self.question.layout.display = "none"
 
+    def _sides(self) -> dict[str, ui.Button]:
+        """A button for each decision that a row of this plan may need; of one side or of both."""
+        asked = self.review.frame["asked"]
+        owners = by_owner(asked)
+        decisions = [
+            word for word, act in spec.DECISIONS.items()
+            if (owners.any() if act in spec.SHARING else not owners.all() or not len(owners))
+        ]  # fmt: skip
+        return {
+            word: button(word.capitalize(), partial(self._set, word), _TIPS.get(word, ""))
+            for word in decisions
+        }
+
     # -- showing -------------------------------------------------------------------------------
     def update(self) -> None:
         """Show the table and what can be done now."""
         self._table()
         fixed = self._fixed
-        for one in (self.accept, self.reject, self.skip, self.as_planned):
+        for one in (*self.sided.values(), self.skip, self.as_planned):
             one.disabled = fixed
         self.give.disabled = fixed or not (self.selected or self.scope.value == _SHOWN)
         self.undo.disabled = fixed or not self.review.steps

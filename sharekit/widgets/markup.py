@@ -84,8 +84,8 @@ def head(review: Review, *, full: bool) -> str:
         ("left out", counts["skipped"], ""),
         ("blocked", counts["blocked"], "warn"), ("already so", counts["already"], "calm"),
         ("duplicates", counts["duplicate"], ""), ("projects", counts["projects"], ""),
-        ("images to send", counts["images"], "calm"), ("chunks", counts["chunks"], ""),
-        ("calls", counts["calls"], ""),
+        (f"{review.to_send.split()[-1]} to send", counts["images"], "calm"),
+        ("chunks", counts["chunks"], ""), ("calls", counts["calls"], ""),
     ]  # fmt: skip
     title = f"<h2>Review of {visible(review.path.name)}</h2>"
     picture = by_project(review.by_project) if full else ""
@@ -328,7 +328,7 @@ def still(review: Review) -> str:
         "finished": "The run is finished.",
     }[review.stage]
     return (
-        f"<p><b>Review of {visible(review.path.name)}</b>: {told}; {counts['images']:,} images in "
+        f"<p><b>Review of {visible(review.path.name)}</b>: {told}; {review.to_send} in "
         f"{counts['chunks']:,} requests.</p><p>Fingerprint <code>{visible(plan.fingerprint)}</code>"
         f"</p><p><b>{visible(gate)}</b></p>"
     )
