@@ -420,7 +420,8 @@ def test_undo_and_retry(road: Callable[..., Road]) -> None:
     said = back.findings.frame.set_index("rule")
     # The cell's own word, and beside it what the cloud shows.
     assert said.at["undo-moved", "value"] == "share"
-    assert said.at["undo-moved", "message"].endswith("(the run left it pending, now it is accepted)")
+    told = said.at["undo-moved", "message"]
+    assert told.endswith("(the run left it pending, now it is accepted)")
     assert said.at["undo-decided", "value"] == "unshare"
     sharekit.approve(back, reviewer="Ada", fingerprint=back.fingerprint)
     rows = r.submit(back)
