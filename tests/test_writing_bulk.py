@@ -127,6 +127,24 @@ def test_a_long_review_has_several_sheets(tmp_path: Path, monkeypatch: pytest.Mo
         read_review(path, plan, fingerprint="0f" * 32)
 
 
+def test_a_review_is_printed_so_that_it_can_be_read(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Long findings make rows higher, by either way of writing; the key is not on paper."""
+    plan = rows(3)[["file", "sheet", "row", "image_id", "project_id", "status", "vault_id"]]
+    extra = dict.fromkeys(("name", "owner", "before", "disposition"), "")
+    plan = plan.assign(**extra, findings=["", "short", "far too long for a line " * 4])
+    write_review(plan, tmp_path / "fast.xlsx", fingerprint="0f" * 32)
+    request.getfixturevalue("unknown")
+    write_review(plan, tmp_path / "slow.xlsx", fingerprint="0f" * 32)
+    for name in ("fast.xlsx", "slow.xlsx"):
+        sheet = openpyxl.load_workbook(tmp_path / name)["Review"]
+        assert [sheet.row_dimensions[row].height for row in (2, 3, 4)] == [None, None, 45]
+        assert sheet["E4"].alignment.wrap_text
+        assert sheet.print_area == "'Review'!$B$1:$I$4"
+    assert cells(tmp_path / "fast.xlsx", "sheet1") == cells(tmp_path / "slow.xlsx", "sheet1")
+
+
 @pytest.mark.slow
 @pytest.mark.needs("soffice")
 def test_another_program_opens_it(tmp_path: Path) -> None:

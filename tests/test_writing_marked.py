@@ -159,6 +159,25 @@ def test_where_no_copy_is_made_the_workbook_says_so(
     assert any(why in text for text in told), told
 
 
+def test_the_copy_prints_in_its_width(tmp_path: Path) -> None:
+    """A sheet without print settings of its own fits the page's width; one that has some keeps."""
+    book = openpyxl.Workbook()
+    for sheet in (book.active, book.create_sheet("Own"), book.create_sheet("Wide")):
+        for line in (["Title"], ["image_id", "project_id", "status"], [IMAGE, PROJECT, "?"]):
+            sheet.append(line)
+    book["Own"].print_area, book["Wide"].column_dimensions["A"].width = "A1:B3", 255
+    book["Wide"].column_dimensions["B"].width = 100
+    book.save(tmp_path / "shares.xlsx")
+    made = write_findings(checked(tmp_path / "shares.xlsx"), tmp_path / "findings.xlsx")
+    copy = openpyxl.load_workbook(made)
+    assert copy["Sheet"].sheet_properties.pageSetUpPr.fitToPage
+    assert copy["Sheet"].print_title_rows == "$2:$2"
+    for name in ("Own", "Wide"):
+        assert not copy[name].sheet_properties.pageSetUpPr.fitToPage
+        assert copy[name].print_title_rows is None
+    assert copy["Findings"].print_area.startswith("'Findings'!$A$1:$H$")
+
+
 def test_comments_end_somewhere(
     shares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ from ..spreadsheets.grid import column_letter
 from ..spreadsheets.loading import STANDARD_INPUT
 from ..spreadsheets.reading import load
 from ..spreadsheets.saving import stored
+from ..spreadsheets.template import print_wide
 from . import xlsx
 
 #: Beyond these openpyxl takes minutes: bytes of XML in the workbook, lines of findings.
@@ -42,9 +43,11 @@ COMMENTS: Final = 1_000
 #: The longest comment that can still be read.
 _COMMENT: Final = 600
 _WIDTHS: Final = {
-    "mark": 12, "cell": 9, "sheet": 16, "row": 7, "column": 18, "value": 42, "message": 52,
-    "suggestion": 52, "rule": 22, "file": 28, "raw value": 42,
+    "mark": 12, "cell": 8, "sheet": 14, "row": 7, "column": 18, "value": 38, "message": 44,
+    "suggestion": 44, "rule": 22, "file": 28, "raw value": 42,
 }  # fmt: skip
+#: A page of so many digits' width can be read.
+_PRINTABLE: Final = 260
 _FAILURES: Final = (
     InvalidFileException, zipfile.BadZipFile, SyntaxError, ValueError, TypeError, KeyError,
     IndexError, AttributeError, NotImplementedError, OSError,
@@ -134,8 +137,10 @@ def _fill(book: Workbook, findings: Findings) -> None:
     for name, lines in frame[frame["cell"] != ""].groupby("sheet", sort=False):
         if str(name) in known:
             uncommented += _mark(known[str(name)], lines)
+    headers = {source.sheet: source.header_row for source in findings.inventory.sources}
     for sheet in book.worksheets:
         sheet.sheet_view.tabSelected = False
+        _fit_page(sheet, headers.get(sheet.title, 0))
     told = ["The sheets after this one are a copy, values only, of what was checked; pictures, "
             "charts and macros are not in it. The original was not touched."]  # fmt: skip
     if uncommented:
@@ -174,6 +179,20 @@ def _mark(sheet: Worksheet, lines: pd.DataFrame) -> int:
         if number < COMMENTS and isinstance(cell, Cell):
             _comment(cell, found)
     return max(len(cells) - COMMENTS, 0)
+
+
+def _fit_page(sheet: Worksheet, header: int) -> None:
+    """Print a sheet in its full width, unless its owner has said how or it would be too small."""
+    setup, told = sheet.page_setup, sheet.sheet_properties.pageSetUpPr
+    sizes = sheet.column_dimensions.values()
+    wide = sum(float(size.width) * ((size.max or 1) - (size.min or 1) + 1) for size in sizes)
+    own = sheet.print_area or setup.scale or (told and told.fitToPage)
+    if own or wide > _PRINTABLE:
+        return
+    setup.orientation, setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    if header and not sheet.print_title_rows:
+        sheet.print_title_rows = f"{header}:{header}"
 
 
 def _comment(cell: Cell | MergedCell, found: pd.DataFrame) -> None:
@@ -255,6 +274,8 @@ def _list(sheet: Worksheet, frame: pd.DataFrame, known: Mapping[str, object]) ->
     sheet.sheet_view.showGridLines = False
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = f"A1:{column_letter(len(places) - 1)}{len(frame) + 1}"
+    # With all columns, nobody could read the print.
+    sheet.print_area = f"A1:{column_letter(places['suggestion'])}{len(frame) + 1}"
     for place, name in enumerate(frame.columns):
         sheet.column_dimensions[column_letter(place)].width = _WIDTHS[name]
 
@@ -268,7 +289,7 @@ def _tell(sheet: Worksheet, frame: pd.DataFrame) -> None:
             if line[0] == mark.word:
                 sheet.cell(number, 1).fill = PatternFill("solid", fgColor=mark.fill)
     sheet.sheet_view.showGridLines = False
-    for letter, width in zip("AB", (32, 110), strict=True):
+    for letter, width in zip("AB", (32, 100), strict=True):
         sheet.column_dimensions[letter].width = width
 
 
@@ -277,11 +298,7 @@ def _header(sheet: Worksheet, names: list[str]) -> None:
         cell = sheet.cell(1, place, name)
         cell.font = Font(name="Calibri", bold=True, color="FFFFFF")
         cell.fill = PatternFill("solid", fgColor="22384D")
-    sheet.page_setup.orientation = "landscape"
-    sheet.page_setup.paperSize = 9
-    sheet.page_setup.fitToHeight = 0
-    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-    sheet.print_title_rows = "1:1"
+    print_wide(sheet)
 
 
 def _text(cell: Cell | MergedCell, value: object) -> None:

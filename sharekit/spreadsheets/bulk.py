@@ -40,6 +40,8 @@ _LAYOUT: Final = re.compile(
     re.DOTALL,
 )
 _MODEL: Final = re.compile(r'<c r="([A-Z]+)(\d+)" s="(\d+)"/>')
+#: Points of a line.
+LINE: Final = 15
 #: Rows joined at once: few enough to stay in the processor's cache.
 _BATCH: Final = 8_192
 #: A part as large as this needs the long form of the zip directory, which Excel dislikes otherwise.
@@ -71,13 +73,15 @@ class Look:
 class LongSheet:
     """Rows (from row 2 on) for a sheet that holds its header only; ``position`` counts from 1.
 
-    ``links`` are cells (row and column from 0) that lead to another place of the workbook.
+    ``links`` are cells (row and column from 0) that lead to another place of the workbook;
+    ``lines`` says how high each row is, if not all are of one line.
     """
 
     position: int
     columns: Sequence[pa.ChunkedArray]
     looks: Sequence[Look]
     links: Links = field(default_factory=dict)
+    lines: pa.Array | None = None
 
     @property
     def part(self) -> str:
@@ -128,6 +132,7 @@ def put(
     frame: pd.DataFrame,
     looks: Sequence[Look],
     links: Links | None = None,
+    lines: pd.Series[int] | None = None,
     *,
     later: bool,
 ) -> list[LongSheet]:
@@ -146,8 +151,13 @@ def put(
         One for each column.
     links : mapping, optional
         Cells that lead to another place of the workbook.
+    lines : Series of int64, optional
+        How many lines high each row is.
     """
     if not later or frame.empty:
+        for row, count in enumerate([] if lines is None else lines, start=1):
+            if count > 1:
+                sheet.set_row(row, LINE * count)
         put_cells(sheet, frame, looks, links=links)
         return []
     for row in range(max((len(look.formats) for look in looks), default=0)):
@@ -155,7 +165,7 @@ def put(
             if row < len(look.formats):
                 sheet.write_blank(row + 1, place, None, look.formats[row])
     columns = [_column(frame.iloc[:, place]) for place in range(frame.shape[1])]
-    return [LongSheet(position, columns, looks, links or {})]
+    return [LongSheet(position, columns, looks, links or {}, _lines(lines))]
 
 
 def put_cells(
@@ -243,7 +253,8 @@ def _rows(sheet: LongSheet, styles: Sequence[Sequence[int]]) -> Iterator[memoryv
     for start in range(0, sheet.rows, _BATCH):
         length = min(_BATCH, sheet.rows - start)
         numbers = pa.array(np.arange(start + 2, start + 2 + length)).cast(TEXT)
-        pieces: list[pa.Array | pa.Scalar] = [_fixed('<row r="'), numbers, _fixed('">')]
+        begin = _fixed('">') if sheet.lines is None else _high(sheet.lines.slice(start, length))
+        pieces: list[pa.Array | pa.Scalar] = [_fixed('<row r="'), numbers, begin]
         for place, (column, look) in enumerate(zip(sheet.columns, sheet.looks, strict=True)):
             values = column.slice(start, length).combine_chunks()
             head = _fixed(f'<c r="{column_letter(place)}')
@@ -258,6 +269,17 @@ def _rows(sheet: LongSheet, styles: Sequence[Sequence[int]]) -> Iterator[memoryv
                 pieces += _text_cells(head, numbers, values, look, styles[place])
         pieces += [_fixed("</row>"), _fixed("")]
         yield memoryview(pc.binary_join_element_wise(*pieces).buffers()[2])
+
+
+def _high(lines: pa.Array) -> pa.Array:
+    """Return what ends the opening tags of rows that are so many lines high."""
+    points = pc.multiply(lines, LINE).cast(TEXT)
+    high = (_fixed('" ht="'), points, _fixed('" customHeight="1">'), _fixed(""))
+    return pc.if_else(pc.greater(lines, 1), pc.binary_join_element_wise(*high), _fixed('">'))
+
+
+def _lines(lines: pd.Series[int] | None) -> pa.Array | None:
+    return None if lines is None else pa.array(lines.to_numpy("int64"))
 
 
 def _text_cells(

@@ -30,12 +30,12 @@ AS_PLANNED: Final = "as planned"
 CHOICES: Final = (AS_PLANNED, *spec.DECISIONS, "skip")
 #: Column -> width; the facts follow the three columns that a reviewer works with.
 FACTS: Final = {
-    "disposition": 14,
+    "disposition": 12,
     "findings": 36,
-    "image_id": 38,
-    "project_id": 36,
-    "status": 11,
-    "before": 11,
+    "image_id": 37,
+    "project_id": 33,
+    "status": 10,
+    "before": 10,
     "vault_id": 40,
     "name": 30,
     "owner": 36,
@@ -43,7 +43,7 @@ FACTS: Final = {
     "sheet": 16,
     "row": 8,
 }
-_WIDTHS: Final = {"key": 18, "decision": 14, "reason": 28} | FACTS
+_WIDTHS: Final = {"key": 18, "decision": 12, "reason": 24} | FACTS
 #: Disposition -> fill; they stay apart for colour-blind eyes, and each stands behind its word.
 _COLOURS: Final = {
     "blocked": "#F8D7C4",
@@ -62,6 +62,7 @@ _STYLES: Final[dict[str, dict[str, object]]] = {
     "input": {"num_format": "@", "bg_color": "#FFFBE6", "border": 1, "border_color": "#D9D3B8"},
     "head": {"bold": True, "font_color": "white", "bg_color": "#1F4E79"},
     "note": {"text_wrap": True},
+    "whole": {"num_format": "@", "text_wrap": True},
     **{word: {"num_format": "@", "bg_color": colour} for word, colour in _COLOURS.items()},
 }
 #: Rows under a header; more go on to a further sheet.
@@ -73,6 +74,8 @@ _NOTES: Final = (
     "Sorting, filtering and deleting rows is safe: each decision belongs to its key.",
     "A deleted row stays as planned. Change no key and no ID: such a sheet is refused.",
 )
+#: A row becomes no higher than so many lines.
+_HIGHEST: Final = 8
 #: Cells that are named one by one, in a note.
 _LISTED: Final = 50
 
@@ -115,7 +118,9 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
                 sheet = book.add_worksheet("Review" if part == 1 else f"Review ({part})")
                 piece = frame.iloc[start : start + _ROWS]
                 _prepare(sheet, looks, max(len(piece), 1))
-                long += bulk.put(sheet, part, piece, _looks(looks), later=later)
+                lines = piece["findings"].str.len() // (FACTS["findings"] * 1.15) + 1
+                lines = lines.clip(upper=_HIGHEST).astype("int64")
+                long += bulk.put(sheet, part, piece, _looks(looks), lines=lines, later=later)
             _explain(book.add_worksheet("Read me"), looks, fingerprint, cuts)
         return long
 
@@ -125,6 +130,7 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
 def _looks(formats: Mapping[str, Format]) -> list[Look]:
     words = {word: formats[word] for word in _COLOURS}
     kinds = {"decision": Look(formats["input"]), "reason": Look(formats["input"])}
+    kinds["findings"] = Look(formats["whole"])
     kinds["disposition"] = Look(formats["text"], words)
     return [kinds.get(name, Look(formats["text"])) for name in _WIDTHS]
 
@@ -140,7 +146,8 @@ def _prepare(sheet: Worksheet, formats: Mapping[str, Format], rows: int) -> None
     sheet.ignore_errors({"number_stored_as_text": f"A1:{column_letter(len(names) - 1)}{rows + 1}"})
     _print_wide(sheet)
     sheet.repeat_rows(0)
-    sheet.print_area(0, 0, rows, names.index("before"))
+    # On paper nobody needs the key, and the further facts would make the rest too small to read.
+    sheet.print_area(0, names.index("decision"), rows, names.index("before"))
     place = names.index("decision")
     sheet.data_validation(
         1, place, rows, place,

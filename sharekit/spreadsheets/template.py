@@ -11,6 +11,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -43,7 +44,7 @@ class _Column(NamedTuple):
 _COLUMNS: Final = (
     _Column(
         "image_id",
-        40,
+        38,
         "always",
         "The shared image.",
         "A UUID: 8-4-4-4-12 hexadecimal digits, lower case.",
@@ -51,7 +52,7 @@ _COLUMNS: Final = (
     ),
     _Column(
         "project_id",
-        36,
+        34,
         "always",
         "The project that accepts or rejects, so your own; or the one you share with.",
         "32 hexadecimal digits, no dashes.",
@@ -68,7 +69,7 @@ _COLUMNS: Final = (
     ),
     _Column(
         "vault_id",
-        40,
+        38,
         "to accept a full-ECS image",
         "The backup vault that takes the image.",
         "A UUID, as the backup service shows it.",
@@ -84,10 +85,10 @@ _COLUMNS: Final = (
         ("true", "false"),
     ),
     _Column("region", 12, "no", "The region, if the list spans several.", "Text.", "eu-de"),
-    _Column("name", 32, "no", "The image's name, for those who read the list.", "Text.", "build-7"),
+    _Column("name", 26, "no", "The image's name, for those who read the list.", "Text.", "build-7"),
     _Column(
         "owner",
-        36,
+        34,
         "no",
         "The project that shares the image; to share, the cloud is asked where it is empty.",
         "32 hexadecimal digits, no dashes.",
@@ -139,7 +140,11 @@ def style_header(sheet: Worksheet, row: int = 1) -> None:
 def print_wide(sheet: Worksheet) -> None:
     """Let a sheet print on pages of its full width, the header on each."""
     sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
     sheet.page_setup.fitToHeight = 0
+    sheet.page_margins = PageMargins(left=0.3, right=0.3, top=0.4, bottom=0.6)
+    if (footer := sheet.oddFooter) is not None:
+        footer.left.text, footer.right.text = "&A", "Page &P of &N"
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.print_title_rows = "1:1"
 
@@ -191,7 +196,8 @@ def _fill_notes(sheet: Worksheet) -> None:
         "Further columns of your own are welcome and are kept in every report.",
     ):
         sheet.append([line])
-    _lay_out(sheet, (26, 76, 46, 26, 40), len(_COLUMNS) + 1)
+    _lay_out(sheet, (22, 48, 36, 16, 38), len(_COLUMNS) + 1)
+    _wrap(sheet, len(_COLUMNS) + 1)
 
 
 def _fill_example(sheet: Worksheet) -> None:
@@ -212,7 +218,7 @@ def _fill_example(sheet: Worksheet) -> None:
     ):
         sheet.append(line)
         sheet.cell(sheet.max_row, len(line)).fill = _FILLS[mark]
-    _lay_out(sheet, (40, 36, 18, 40, 22, 54), sheet.max_row)
+    _lay_out(sheet, (38, 34, 17, 38, 23, 46), sheet.max_row)
 
 
 def _fill_rules(sheet: Worksheet) -> None:
@@ -223,13 +229,21 @@ def _fill_rules(sheet: Worksheet) -> None:
             [rule.name, rule.severity, message, rule.suggestion.replace("{field}", "FIELD")]
         )
         sheet.cell(sheet.max_row, 2).fill = _FILLS.get(rule.severity, PatternFill())
-    _lay_out(sheet, (24, 12, 62, 72), sheet.max_row)
-    for number, row in enumerate(sheet.iter_rows(min_row=2), start=2):
-        lines = max(len(str(cell.value or "")) // 60 + 1 for cell in row)
-        sheet.row_dimensions[number].height = 15 * lines
+    _lay_out(sheet, (22, 10, 56, 64), sheet.max_row)
+    _wrap(sheet, sheet.max_row)
+    sheet.auto_filter.ref = sheet.dimensions
+
+
+def _wrap(sheet: Worksheet, last_row: int) -> None:
+    """Make rows as high as their texts; programs that open a workbook do not all do it."""
+    sizes = [
+        sheet.column_dimensions[get_column_letter(n + 1)].width for n in range(sheet.max_column)
+    ]
+    for number, row in enumerate(sheet.iter_rows(min_row=2, max_row=last_row), start=2):
+        filled = (len(str(cell.value or "")) / size for cell, size in zip(row, sizes, strict=True))
+        sheet.row_dimensions[number].height = 15 * (int(max(filled) / 0.95) + 1)
         for cell in row:
             cell.alignment = Alignment(vertical="top", wrap_text=True)
-    sheet.auto_filter.ref = sheet.dimensions
 
 
 def _lay_out(sheet: Worksheet, widths: tuple[int, ...], last_row: int) -> None:
