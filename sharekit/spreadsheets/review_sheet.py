@@ -118,13 +118,19 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
                 sheet = book.add_worksheet("Review" if part == 1 else f"Review ({part})")
                 piece = frame.iloc[start : start + _ROWS]
                 _prepare(sheet, looks, max(len(piece), 1))
-                lines = piece["findings"].str.len() // (FACTS["findings"] * 1.15) + 1
-                lines = lines.clip(upper=_HIGHEST).astype("int64")
-                long += bulk.put(sheet, part, piece, _looks(looks), lines=lines, later=later)
+                long += bulk.put(
+                    sheet, part, piece, _looks(looks), lines=_lines(piece), later=later
+                )
             _explain(book.add_worksheet("Read me"), looks, fingerprint, cuts)
         return long
 
     return save_new(lambda temporary: bulk.make(temporary, lay_out), path)
+
+
+def _lines(rows: pd.DataFrame) -> pd.Series[int]:
+    """How many lines each row needs; letters are narrower than the digits of a width."""
+    lines = rows["findings"].str.len() // (FACTS["findings"] * 1.15) + 1
+    return lines.clip(upper=_HIGHEST).astype("int64")
 
 
 def _looks(formats: Mapping[str, Format]) -> list[Look]:
