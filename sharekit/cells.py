@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import spec
+from .coded import Coded
 from .rules import FORMAT_RULE, RULES
 from .spreadsheets import Inventory
 
@@ -30,8 +31,8 @@ _LOST = r"[1-9][0-9]{0,16}0{15,}"
 _DIGITS: Final = 32
 _UNDASHED = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
 
-#: What names a share.
-_SHARE: Final = ("image_id", "project_id")
+#: One value in so many is seldom.
+_SELDOM: Final = 8
 
 Keys = npt.NDArray[np.int64]
 
@@ -53,31 +54,12 @@ class Found:
     detail: pd.Series | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Coded:
-    """A column as its distinct values, and for each row which of them it has."""
-
-    codes: Keys
-    words: pd.Series
-
-    @classmethod
-    def of(cls, values: pd.Series) -> Coded:
-        """Number the distinct values of a column."""
-        codes, words = pd.factorize(values)
-        return cls(codes, pd.Series(words, dtype="str"))
-
-    def with_words(self, words: pd.Series) -> Coded:
-        """Put other values in place of the distinct ones; some of them may be equal."""
-        again = Coded.of(words)
-        return Coded(again.codes[self.codes], again.words)
-
-
 def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str, Coded]]:
     """Return every row with its values as the API wants them, and what was found on the way.
 
     The frame has the inventory's index; columns ``source``, ``row`` and the fields of
     :data:`sharekit.spec.FIELDS` (str). A value that is wrong stays as it is. Last come the
-    distinct values of ``image_id`` and ``project_id``, numbered.
+    distinct values of each field but ``name``, numbered.
     """
     raw = inventory.rows
     rows = raw[["source", "row"]].copy()
@@ -91,29 +73,26 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str
         if field == "name":  # all different, and nobody compares them
             rows[field], more = _plain(raw[field], field)
         else:
-            rows[field], more, numbered = _distinct(raw[field], field)
+            known = Coded.of(raw[field], inventory.coded.get(field))
+            rows[field], more, coded[field] = _distinct(raw[field], known, field)
             if spoiled[field]:
-                rows[field], numbered = _unmended(raw[field], rows[field], numbered, spoiled[field])
-            if field in _SHARE:
-                coded[field] = numbered
+                rows[field] = _unmended(raw[field], rows[field], spoiled[field])
+                coded[field] = Coded.of(rows[field], coded[field])
         if field in spec.MANDATORY:
             more += _missing(inventory, rows, field)
         found += [_without(f, spoiled[field]) for f in more]
     return rows, _swapped([f for f in found if _says(f)]), coded
 
 
-def _unmended(
-    raw: pd.Series, fixed: pd.Series, coded: Coded, spoiled: set[int]
-) -> tuple[pd.Series, Coded]:
+def _unmended(raw: pd.Series, fixed: pd.Series, spoiled: set[int]) -> pd.Series:
     """Leave what is wrong as it is: the digits of a number must not become an ID by mending."""
     keys = np.array(sorted(spoiled), dtype="int64")
     keys = keys[(raw.take(keys) != fixed.take(keys)).to_numpy(dtype=bool)]
     if not keys.size:
-        return fixed, coded
+        return fixed
     whole = np.zeros(len(raw), dtype=bool)
     whole[keys] = True
-    mended = _replaced(fixed, pd.Series(whole, index=raw.index), raw.take(keys))
-    return mended, Coded.of(mended)
+    return _replaced(fixed, whole, raw.take(keys))
 
 
 def statuses(raw: pd.Series) -> pd.Series:
@@ -122,12 +101,11 @@ def statuses(raw: pd.Series) -> pd.Series:
     >>> statuses(pd.Series(["Yes", "rejected", "?"], dtype="str")).tolist()
     ['accepted', 'rejected', '?']
     """
-    return _distinct(raw, "status")[0]
+    return _distinct(raw, Coded.of(raw), "status")[0]
 
 
-def _distinct(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found], Coded]:
+def _distinct(raw: pd.Series, coded: Coded, field: str) -> tuple[pd.Series, list[Found], Coded]:
     """Look at each distinct value once, then say it of all rows that have it."""
-    coded = Coded.of(raw)
     fixed, hits = _CELLS.get(field, _plain)(coded.words, field)
     found = []
     for f in hits:
@@ -136,8 +114,12 @@ def _distinct(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found], Coded
         found.append(replace(f, keys=raw.index.to_numpy(dtype="int64")[hit[coded.codes]]))
     if fixed.equals(coded.words):
         return raw, found, coded
-    values = pd.Series(fixed.array.take(coded.codes), index=raw.index)
-    return values, found, coded.with_words(fixed)
+    changed = (fixed != coded.words).to_numpy(dtype=bool)[coded.codes]
+    if np.count_nonzero(changed) * _SELDOM > len(raw):
+        values = pd.Series(fixed.array.take(coded.codes), index=raw.index)
+    else:  # in half the time
+        values = _replaced(raw, changed, fixed.take(coded.codes[changed]))
+    return values, found, coded.with_words(fixed, values)
 
 
 def _plain(raw: pd.Series, _: str) -> tuple[pd.Series, list[Found]]:
@@ -208,14 +190,14 @@ def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     found.append(Found("digits-lost", keys_of(lost), field))
     found.append(Found(FORMAT_RULE[field], keys_of(~usable & ~damaged & ~lost & ~blank), field))
     found.append(Found("vault-id-not-hex", keys_of(shaped), field))
-    return _replaced(raw, strange, fixed.where(usable, odd).where(~blank, "")), found
+    mended = fixed.where(usable, odd).where(~blank, "")
+    return _replaced(raw, strange.to_numpy(dtype=bool), mended), found
 
 
-def _replaced(values: pd.Series, where: pd.Series, by: pd.Series) -> pd.Series:
+def _replaced(values: pd.Series, where: npt.NDArray[np.bool_], by: pd.Series) -> pd.Series:
     # Arrow does at once what pandas' setting of items takes long for.
-    mask = pa.array(where.to_numpy(dtype=bool))
     new = pa.chunked_array(pa.array(by)).combine_chunks()
-    made = pc.replace_with_mask(pa.chunked_array(pa.array(values)), mask, new)
+    made = pc.replace_with_mask(pa.chunked_array(pa.array(values)), pa.array(where), new)
     return pd.Series(pd.array(made, dtype="str"), index=values.index)
 
 

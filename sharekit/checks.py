@@ -5,8 +5,8 @@ Nothing here stops at the first problem, guesses an ID, or asks a person; bad da
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ import pandas as pd
 from . import frames, shares, sharing, snapshot, spec
 from .cells import Found, Keys, normalise
 from .clouds import Clouds
+from .coded import Coded
 from .display import table
 from .rules import RULES, SEVERITIES, severity
 from .sides import by_owner
@@ -57,6 +58,8 @@ class Findings:
         What the clouds showed, if there were any to ask.
     strict : bool
         Whether warnings count as errors.
+    coded : Mapping[str, Coded]
+        Fields as the checks have numbered them, to save the plan from doing it again.
     """
 
     inventory: Inventory
@@ -64,6 +67,7 @@ class Findings:
     frame: pd.DataFrame
     snapshot: Snapshot | None = None
     strict: bool = False
+    coded: Mapping[str, Coded] = field(default_factory=dict)
 
     def count(self, *severities: str) -> int:
         """How many findings there are of some severities."""
@@ -184,7 +188,8 @@ def check(
     # What is forbidden is not also "already so, nothing to send": of two answers the no counts.
     hindered = np.flatnonzero(blocked)
     found = [_spare(f, hindered) if f.rule == "already" else f for f in found]
-    return Findings(inventory, rows, _frame(inventory, found, strict=strict), seen, strict)
+    frame = _frame(inventory, found, strict=strict)
+    return Findings(inventory, rows, frame, seen, strict, coded)
 
 
 def first_errors(findings: Findings, *, without: str = "") -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from . import rectangles, spec
+from .coded import Coded
 from .rectangles import COMMON, Places, Rectangles
 from .schema import canonical
 from .sides import by_owner
@@ -22,28 +24,56 @@ from .sides import by_owner
 NOTHING: Final = hashlib.sha256().hexdigest()
 #: So many rows an image make it worth while to look at each image once.
 _REPEATED: Final = 4
+#: What a number holds, beside its sign.
+_BITS: Final = 63
+_LARGEST: Final = 1 << (_BITS - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The images of all requests, one after the other: the distinct ones, and which each is.
+
+    ``ids`` says which of the distinct ones are IDs, so that they stand in JSON as they are.
+    """
+
+    words: pa.Array
+    codes: NDArray[np.int32]
+    ids: NDArray[np.bool_]
+
+    @property
+    def legal(self) -> bool:
+        """Whether all of them are IDs."""
+        return bool(self.ids[self.codes].all())
+
+    def texts(self) -> list[str]:
+        """All of them as text."""
+        texts: list[str] = self.words.take(pa.array(self.codes)).to_pylist()
+        return texts
+
+    def quoted(self) -> NDArray[np.uint8]:
+        """All of them, if legal, as lines of equal length: an ID in quotes, and a comma."""
+        _, _, text = self.words.filter(pa.array(self.ids)).buffers()
+        ids = np.frombuffer(text, np.uint8).reshape(-1, spec.UUID_LENGTH)
+        lines = np.full((len(ids), spec.UUID_LENGTH + 3), ord('"'), dtype=np.uint8)
+        lines[:, 1:-2] = ids
+        lines[:, -1] = ord(",")
+        places = np.cumsum(self.ids) - 1
+        return lines.take(places[self.codes], axis=0)
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
     """Rows in the order of sending, with their chunks' numbers and where each request begins.
 
-    ``legal`` says whether every image ID is one, so that it stands in JSON as it is. What owners
-    do stands in ``sharing``.
+    What owners do stands in ``sharing``.
     """
 
     rows: pd.DataFrame
     places: Places
+    images: Images
     chunk: Places
     starts: Places
-    legal: bool
     sharing: Rectangles
-
-    @functools.cached_property
-    def images(self) -> pa.Array:
-        """The images of all requests, one after the other."""
-        images = pa.array(self.rows["image_id"].take(self.places))
-        return images.combine_chunks() if isinstance(images, pa.ChunkedArray) else images
 
     @property
     def ends(self) -> Places:
@@ -58,19 +88,19 @@ class Cut:
         ends = self.ends[: len(numbers)].tolist()
         yield from zip(numbers, facts, self.starts.tolist(), ends, strict=True)
 
-    def lists(self) -> Iterator[str]:
-        """Yield the images of each request as JSON."""
-        if not len(self.starts):
+    def lists(self) -> Iterator[bytes | memoryview]:
+        """Yield the images of each request as JSON, without the brackets."""
+        pairs = zip(self.starts.tolist(), self.ends.tolist(), strict=False)
+        if not len(self.places):
             return
-        if not self.legal:  # only a ledger from elsewhere holds such a plan
-            texts = self.images.to_pylist()
-            pairs = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
-            yield from (canonical(texts[start:end]) for start, end in pairs)
+        if not self.images.legal:  # only a ledger from elsewhere holds such a plan
+            texts = self.images.texts()
+            yield from (canonical(texts[start:end])[1:-1].encode() for start, end in pairs)
             return
-        offsets = pa.array(np.append(self.starts, len(self.places)).astype(np.int32))
-        lists = pa.ListArray.from_arrays(offsets, self.images)
-        joined = pc.binary_join(lists, pa.scalar('","', self.images.type))
-        yield from (f'["{ids}"]' for ids in joined.to_pylist())
+        lines = self.images.quoted()
+        wide = lines.shape[1]
+        text = lines.reshape(-1).data
+        yield from (text[start * wide : end * wide - 1] for start, end in pairs)
 
     def fingerprint(self) -> str:
         """SHA-256 over the requests, each as one line of canonical JSON."""
@@ -78,8 +108,9 @@ class Cut:
         rest = functools.cache(lambda *values: canonical(dict(zip(COMMON, values, strict=True))))
         for (number, values, _, _), images in zip(self.spans(), self.lists(), strict=True):
             # In the order of their names, as canonical JSON has them.
-            line = f'{{"chunk":{number},"images":{images},{rest(*values)[1:]}\n'
-            sha.update(line.encode())
+            sha.update(b'{"chunk":%d,"images":[' % number)
+            sha.update(images)
+            sha.update(f"],{rest(*values)[1:]}\n".encode())
         for request in self.sharing.requests():
             sha.update(f"{canonical(request)}\n".encode())
         return sha.hexdigest()
@@ -92,8 +123,12 @@ class Cut:
         return pd.concat([chunks, self.sharing.chunks()]) if len(self.sharing.starts) else chunks
 
 
-def cut_into_chunks(rows: pd.DataFrame, size: int) -> tuple[pd.DataFrame, Cut]:
+def cut_into_chunks(
+    rows: pd.DataFrame, size: int, coded: Mapping[str, Coded] | None = None
+) -> tuple[pd.DataFrame, Cut]:
     """Put the planned rows into chunks of one kind, by image ID.
+
+    ``coded`` are fields that were numbered before.
 
     Returns
     -------
@@ -103,28 +138,29 @@ def cut_into_chunks(rows: pd.DataFrame, size: int) -> tuple[pd.DataFrame, Cut]:
         The same as requests.
     """
     places, offered = _planned(rows)
-    kind = _kinds(rows)[places]
-    order, legal = _order(rows, places, kind)
-    places, kind = places[order], kind[order]
-    chunk, starts = _numbered(kind, size)
+    known = coded or {}
+    kind = _kinds(rows, places, known)
+    order, images = _sorted(rows, places, kind, known.get("image_id"))
+    chunk, starts = _numbered(kind[order], size)
     sharing = rectangles.cut(rows, offered, size, len(starts))
     numbers = np.zeros(len(rows), dtype="int64")
-    numbers[places] = chunk
+    numbers[places[order]] = chunk
     numbers[sharing.places] = sharing.chunk
     rows = rows.assign(chunk=pd.arrays.IntegerArray(numbers, numbers == 0))
-    return rows, Cut(rows, places, chunk, starts, legal, replace(sharing, rows=rows))
+    return rows, Cut(rows, places[order], images, chunk, starts, replace(sharing, rows=rows))
 
 
 def cut_of(rows: pd.DataFrame) -> Cut:
     """Find the requests by the numbers that the rows have."""
     places, offered = _planned(rows)
-    chunk, kind = rows["chunk"].to_numpy("int64", na_value=0)[places], _kinds(rows)[places]
-    order, legal = _order(rows, places, chunk)
-    chunk, kind = chunk[order], kind[order]
+    chunk = rows["chunk"].to_numpy("int64", na_value=0)[places]
+    order, images = _sorted(rows, places, chunk)
+    chunk, places = chunk[order], places[order]
+    kind = _kinds(rows, places, {})
     # A new request begins with every change, so that no row of a chunk can differ unseen.
     begins = np.append(True, (chunk[1:] != chunk[:-1]) | (kind[1:] != kind[:-1]))[: len(chunk)]
     sharing = rectangles.found(rows, offered)
-    return Cut(rows, places[order], chunk, np.flatnonzero(begins), legal, sharing)
+    return Cut(rows, places, images, chunk, np.flatnonzero(begins), sharing)
 
 
 def fingerprint(rows: pd.DataFrame) -> str:
@@ -138,7 +174,7 @@ def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     An owner's chunk has ``projects`` as well, and each image is meant with each of them.
     """
     cut = cut_of(rows)
-    images = cut.images.to_pylist()
+    images = cut.images.texts()
     for number, values, start, end in cut.spans():
         common = dict(zip(COMMON, values, strict=True))
         yield {"chunk": number, **common, "images": images[start:end]}
@@ -152,25 +188,59 @@ def _planned(rows: pd.DataFrame) -> tuple[Places, Places]:
     return np.flatnonzero(planned & ~offered), np.flatnonzero(planned & offered)
 
 
-def _kinds(rows: pd.DataFrame) -> Places:
-    """Number the combinations of :data:`COMMON`, in their order."""
-    return np.asarray(rows.groupby(list(COMMON), sort=True).ngroup(), dtype=np.int64)
+def _kinds(rows: pd.DataFrame, places: Places, known: Mapping[str, Coded]) -> Places:
+    """Number the combinations of :data:`COMMON` at some places, in their order."""
+    columns = (Coded.of(rows[name], known.get(name)) for name in COMMON)
+    start = np.zeros(len(places), dtype=np.int64), 1
+    parts = (
+        (_ranks(column.words)[column.codes[places]], len(column.words))
+        for column in columns
+        if len(column.words) > 1
+    )
+    return functools.reduce(_combined, parts, start)[0]
 
 
-def _order(rows: pd.DataFrame, places: Places, first: Places) -> tuple[Places, bool]:
-    """Sort rows by a number, then by the image's ID; tell whether all of these are legal."""
-    images = rows["image_id"].take(places)
-    codes, words = pd.factorize(images)
-    legal = all_legal(pa.array(words))
+def _combined(first: tuple[Places, int], then: tuple[Places, int]) -> tuple[Places, int]:
+    """Make one number of two that keeps their order; each comes with how many there are."""
+    (numbers, size), (more, count) = first, then
+    if size * count > _LARGEST:
+        known, numbers = np.unique(numbers, return_inverse=True)
+        size = len(known)
+    return numbers * count + more, size * count
+
+
+def _ranks(words: pd.Series) -> Places:
+    """Say for each of some distinct texts where it stands among them in order."""
+    ranks = np.empty(len(words), dtype=np.int64)
+    ranks[pc.sort_indices(pa.array(words)).to_numpy()] = np.arange(len(words))
+    return ranks
+
+
+def _sorted(
+    rows: pd.DataFrame, places: Places, first: Places, known: Coded | None = None
+) -> tuple[Places, Images]:
+    """Sort places by a number, then by the image's ID: where each was, and the images in order."""
+    coded = Coded.of(rows["image_id"], known)
+    words = pa.chunked_array(pa.array(coded.words)).combine_chunks()
+    codes = coded.codes[places]
     if len(words) * _REPEATED < len(codes):
-        # Where images repeat, sorting each of them once and then numbers takes half the time.
-        rank = np.empty(len(words), dtype=np.int64)
-        rank[pc.sort_indices(pa.array(words)).to_numpy()] = np.arange(len(words))
-        # No share is planned twice, so that no two of these numbers are equal.
-        return np.argsort(first * len(words) + rank[codes]), legal
-    keys = pa.table({"first": pa.array(first), "image_id": pa.array(images)})
-    order = pc.sort_indices(keys, [("first", "ascending"), ("image_id", "ascending")])
-    return np.asarray(order, dtype=np.int64), legal
+        # Where images repeat, sorting each of them once and then numbers takes a third of the time.
+        start = first, int(first.max(initial=0)) + 1
+        order = _argsort(*_combined(start, (_ranks(coded.words)[codes], len(words))))
+    else:
+        keys = pa.table({"first": first, "image_id": words.take(pa.array(codes))})
+        order = pc.sort_indices(keys, [("first", "ascending"), ("image_id", "ascending")])
+        order = order.to_numpy().astype(np.int64)
+    return order, Images(words, codes[order], coded.having(spec.UUID))
+
+
+def _argsort(numbers: Places, size: int) -> Places:
+    """Sort numbers below ``size``; with its place beside each, they are sorted as they are."""
+    bits = len(numbers).bit_length()
+    if size.bit_length() + bits > _BITS:
+        return np.argsort(numbers, kind="stable")
+    places = np.arange(len(numbers))
+    return np.sort(numbers << bits | places) & ((1 << bits) - 1)
 
 
 def all_legal(texts: pa.Array | pa.ChunkedArray, grammar: str = spec.UUID) -> bool:

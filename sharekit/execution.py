@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from . import approval, frames, spec
-from .cells import Coded, Found
+from .cells import Found
 from .chunking import members
 from .clouds import Clouds
+from .coded import Coded
 from .environment import environment
 from .errors import SharekitError, UsageError
 from .history import History, Part, Piece, Share, rectangles, split_into

@@ -343,7 +343,7 @@ def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | Non
             f"The plan would change {planned:,} images, more than the limit of "
             f"{max_images:,}. Check the inventory, or raise the limit."
         )
-    rows, cut = cut_into_chunks(rows, chunk_size)
+    rows, cut = cut_into_chunks(rows, chunk_size, findings.coded)
     return Plan(path, rows, _chunks(cut, findings.snapshot), cut.fingerprint(), findings)
 
 

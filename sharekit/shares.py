@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from . import spec
-from .cells import Coded, Found, Keys, keys_of, matches
+from .cells import Found, Keys, keys_of, matches
+from .coded import Coded
 from .sides import SIDES, by_owner
 from .snapshot import Snapshot
 from .vaults import vault_kinds
 
+#: Numbers so close to each other are counted in a table, which takes a fifth of the time.
+_DENSE: Final = 4
 #: Row keys -> where they stand, as an array of text.
 Places = Callable[[Keys, str], npt.NDArray[np.object_]]
 
@@ -29,13 +33,10 @@ class Shares:
 
 def shares_of(images: Coded, projects: Coded) -> Shares:
     """Look at each distinct image and project once, and number their pairs."""
-    legal = _legal(images, spec.UUID) & _legal(projects, spec.PROJECT)
-    return Shares(legal, images.codes * len(projects.words) + projects.codes)
-
-
-def _legal(coded: Coded, pattern: str) -> npt.NDArray[np.bool_]:
-    legal: npt.NDArray[np.bool_] = matches(coded.words, pattern).to_numpy(dtype=bool)[coded.codes]
-    return legal
+    legal = images.having(spec.UUID)[images.codes]
+    legal &= projects.having(spec.PROJECT)[projects.codes]
+    numbers = images.codes.astype(np.int64) * len(projects.words) + projects.codes
+    return Shares(legal, numbers)
 
 
 def vault_rules(rows: pd.DataFrame) -> list[Found]:
@@ -128,7 +129,7 @@ def twice(
     valid[skipped] = False  # row keys count from 0, so they are positions
     live = np.flatnonzero(valid)
     acts = _acts(rows["status"].take(live), shares.numbers[live])
-    repeated = pd.Series(acts).duplicated(keep=False).to_numpy()
+    repeated = _repeated(acts)
     several = rows.take(live[repeated])
     if several.empty:
         return [], carried
@@ -147,6 +148,14 @@ def twice(
         _conflicts(several[conflict], share[conflict], decided[conflict], places),
         Found("duplicate", doubles.index.to_numpy("int64"), "image_id", detail=carrier),
     ], carried
+
+
+def _repeated(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Tell which numbers come more than once."""
+    if numbers.max(initial=0) > _DENSE * len(numbers):
+        return pd.Series(numbers).duplicated(keep=False).to_numpy(dtype=bool)
+    repeated: npt.NDArray[np.bool_] = (np.bincount(numbers) > 1)[numbers]
+    return repeated
 
 
 def _acts(status: pd.Series, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

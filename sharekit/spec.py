@@ -47,6 +47,7 @@ MANDATORY: Final = ("image_id", "project_id", "status")
 # -- grammars (anchored on both ends by the caller with fullmatch) -----------------------------
 #: IMS-members, Glance: a UUID, lower case. Glance answers 404 for any other spelling (observed).
 UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+UUID_LENGTH: Final = 36
 #: IMS-members: a project is 32 hex digits without dashes.
 PROJECT: Final = r"[0-9a-f]{32}"
 #: The API's own samples of a vault have this shape without being hexadecimal.

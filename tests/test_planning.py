@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
+from sharekit import chunking
 from sharekit.chunking import COMMON, fingerprint, members
 from sharekit.errors import ApprovalError, LedgerError, PlanError
 from sharekit.ledger import Ledger
@@ -60,6 +61,38 @@ def test_the_fingerprint_is_that_of_the_requests_as_json(images: list[str]) -> N
     rows = rows.assign(image_id=images, chunk=chunk, disposition="planned")
     lines = "".join(canonical(request) + "\n" for request in members(rows))
     assert fingerprint(rows) == hashlib.sha256(lines.encode()).hexdigest()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(40, 120), st.sampled_from([0, 3, 200]), st.sampled_from([0, 40, 63]))
+def test_every_way_of_ordering_gives_the_same_requests(rows: int, often: int, bits: int) -> None:
+    """Few or many rows an image, small or too large numbers: chunks and fingerprint are equal."""
+    findings = sharekit.check(inventory(rows, 0.3))
+    plain, cut = chunking.cut_into_chunks(findings.rows, 7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunking, "_REPEATED", often)
+        patch.setattr(chunking, "_BITS", bits)
+        patch.setattr(chunking, "_LARGEST", 1 << max(bits - 1, 8))
+        other, again = chunking.cut_into_chunks(findings.rows, 7, findings.coded)
+        assert again.fingerprint() == cut.fingerprint() == fingerprint(plain)
+    pd.testing.assert_frame_equal(plain, other)
+
+
+def test_what_was_numbered_is_only_used_for_the_same_column(tmp_path: Path) -> None:
+    """A frame that somebody changed between two steps is checked and planned as it then is."""
+    read = inventory(20, 0)
+    changed = "12345678-1234-4234-8234-123456789abc"
+    row = int(read.rows.index[read.rows["status"].str.lower() == "accepted"][0])
+    read.rows.loc[row, "image_id"] = changed
+    findings = sharekit.check(read)
+    assert findings.rows.loc[row, "image_id"] == changed
+    plan = sharekit.plan(findings, tmp_path / "one.ledger")
+    assert changed in [i for request in plan.requests() for i in request["body"]["images"]]
+    again = changed.replace("1", "9")
+    findings.rows.loc[row, "image_id"] = again
+    plan = sharekit.plan(findings, tmp_path / "two.ledger")
+    assert again in [i for request in plan.requests() for i in request["body"]["images"]]
+    assert load(tmp_path / "two.ledger").fingerprint == plan.fingerprint
 
 
 @settings(max_examples=15, deadline=None)

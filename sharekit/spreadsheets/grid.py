@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 TEXT: Final = pa.large_string()
@@ -102,9 +101,11 @@ def _without_nulls(values: pa.Array) -> pa.Array:
     if not values.null_count:
         return values
     _, ends, text = values.buffers()
-    bare = pa.Array.from_buffers(TEXT, len(values), [None, ends, text], offset=values.offset)
-    lengths = (pc.sum(pc.binary_length(array)) for array in (bare, values))
-    return bare if len({length.as_py() or 0 for length in lengths}) == 1 else values.fill_null("")
+    places = np.frombuffer(ends, np.int64)[values.offset : values.offset + len(values) + 1]
+    blank = np.asarray(values.is_null(), dtype=bool)
+    if (places[1:][blank] != places[:-1][blank]).any():
+        return values.fill_null("")
+    return pa.Array.from_buffers(TEXT, len(values), [None, ends, text], offset=values.offset)
 
 
 def filled_rows(columns: Iterable[pa.Array], height: int) -> int:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import spec
+from ..coded import Coded
 from ..display import table
 
 #: A field's name, or an array with one for each row.
@@ -73,11 +74,14 @@ class Inventory:
         What the text alone does not show: ``rule`` (a name in :data:`sharekit.rules.RULES`),
         ``row_key`` (int64, -1 for a whole sheet), ``source`` (int32), ``field`` (str, ``""`` for
         none), ``value`` (str).
+    coded : Mapping[str, Coded]
+        Fields as they were numbered while reading, to save the checks from doing it again.
     """
 
     rows: pd.DataFrame
     sources: tuple[Source, ...]
     marks: pd.DataFrame
+    coded: Mapping[str, Coded] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .. import spec
+from ..coded import Coded
 from . import strays
 from .formats import shown
 from .grid import TEXT
@@ -24,7 +25,7 @@ from .part import Part
 from .values import as_text, type_rule
 
 #: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
-_TEXT_FIELDS: Final = (*spec.ID_FIELDS, "status")
+TEXT_FIELDS: Final = (*spec.ID_FIELDS, "status")
 #: What a number, a date, a time, a duration or a truth value prints as. No hex ID but one made of
 #: digits (and one e) does, so the typed reading is rarely needed; numbers have no leading zero.
 _TYPED: Final = (
@@ -32,9 +33,9 @@ _TYPED: Final = (
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T].*)?|[0-9]{1,3}:[0-9]{2}.*|-?P[0-9T].*)\z"
 )
 #: What most cells hold, and what no rule here has anything to say of: nothing, or hex with letters.
-_PLAIN: Final = r"\A(?:[0-9a-f-]*[a-df][0-9a-f-]*)?\z"
-#: Where so many rows hold few values, each value is looked at once.
-_SAMPLE, _REPEATED = 4_096, 8
+_PLAIN: Final = dict.fromkeys(spec.ID_FIELDS, r"(?:[0-9a-f-]*[a-df][0-9a-f-]*)?") | {
+    "status": "|".join(["", *spec.ACTS])
+}
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d+:\d\d|-?P")
 _ERROR: Final = (
     r"\A(?:Err:[0-9]{3}|#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!"
@@ -50,11 +51,22 @@ class _Mark:
     values: list[str]
 
 
-def marks_of(part: Part, source: int, first_key: int) -> pd.DataFrame:
-    """Everything the reader saw in one sheet; ``first_key`` is the ``row_key`` of its first row."""
+def marks_of(part: Part, source: int, first_key: int, coded: Mapping[str, Coded]) -> pd.DataFrame:
+    """Everything the reader saw in one sheet; ``first_key`` is the ``row_key`` of its first row.
+
+    ``coded`` are the :data:`TEXT_FIELDS` of all sheets that have them.
+    """
+    rows = slice(first_key, first_key + part.source.rows)
+    odd: dict[str, _Odd] = {}
+    for field, place in part.fields.items():
+        if known := coded.get(field):
+            plain = known.having(_PLAIN[field])[known.codes[rows]]
+            odd[field] = _odd(part.cells[place], ~plain)
+        else:
+            odd[field] = _hashed(part.cells[place])
     frames = [
         _frame(mark.rule, mark.positions + first_key, source, mark.field, mark.values)
-        for mark in _row_marks(part)
+        for mark in _row_marks(part, odd)
         if mark.positions.size
     ]
     frames += [
@@ -144,32 +156,21 @@ class _Odd:
         return np.asarray(pc.match_substring_regex(self.texts, pattern), dtype=bool)
 
 
-def _odd(column: pa.ChunkedArray, field: str) -> _Odd:
-    if field not in _TEXT_FIELDS:
-        plain = ~np.asarray(pc.starts_with(column, "#"), dtype=bool)  # anything else is a text
-    elif field == "status":
-        return _unlike(column, ("", *spec.ACTS))
-    elif len(pc.unique(column.slice(0, _SAMPLE))) < _SAMPLE // _REPEATED:
-        words = column.combine_chunks().dictionary_encode()
-        plain = np.asarray(pc.match_substring_regex(words.dictionary, _PLAIN), dtype=bool)
-        plain = plain[words.indices.to_numpy()]
-    else:
-        plain = np.asarray(pc.match_substring_regex(column, _PLAIN), dtype=bool)
-    return _cells(column, ~plain)
+def _hashed(column: pa.ChunkedArray) -> _Odd:
+    return _odd(column, np.asarray(pc.starts_with(column, "#"), dtype=bool))
 
 
 def _unlike(column: pa.ChunkedArray, texts: Collection[str]) -> _Odd:
-    return _cells(column, ~np.asarray(pc.is_in(column, pa.array(texts, TEXT)), dtype=bool))
+    return _odd(column, ~np.asarray(pc.is_in(column, pa.array(texts, TEXT)), dtype=bool))
 
 
-def _cells(column: pa.ChunkedArray, chosen: NDArray[np.bool_]) -> _Odd:
+def _odd(column: pa.ChunkedArray, chosen: NDArray[np.bool_]) -> _Odd:
     positions = np.flatnonzero(chosen)
     return _Odd(positions, column.take(pa.array(positions)))
 
 
-def _row_marks(part: Part) -> Iterator[_Mark]:
-    odd = {field: _odd(part.cells[place], field) for field, place in part.fields.items()}
-    yield from _types(part, {field: odd[field] for field in _TEXT_FIELDS if field in odd})
+def _row_marks(part: Part, odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
+    yield from _types(part, {field: odd[field] for field in TEXT_FIELDS if field in odd})
     yield from _errors(odd)
     yield from _look_alikes(odd)
     yield from _rivals(part)

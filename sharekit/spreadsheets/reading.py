@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .. import spec
+from ..coded import Coded
 from ..errors import InputError, SpreadsheetError, UsageError
 from ..frames import steady_memory
 from .columnar import read_parquet
@@ -26,7 +27,7 @@ from .inventory import Inventory
 from .legacy import read_xls
 from .limits import Limits
 from .loading import STANDARD_INPUT, read_bytes
-from .marks import marks_of
+from .marks import TEXT_FIELDS, marks_of
 from .part import Part, make_part
 from .strays import deeper
 
@@ -296,12 +297,12 @@ def _inventory(parts: Sequence[Part]) -> Inventory:
     }
     data |= {field: _joined(parts, [_field(p, field) for p in parts]) for field in spec.FIELDS}
     data |= _originals(parts)
-    marks = [marks_of(part, i, int(starts[i])) for i, part in enumerate(parts)]
-    return Inventory(
-        rows=pd.DataFrame(data, index=pd.RangeIndex(int(starts[-1]), name="row_key"), copy=False),
-        sources=tuple(part.source for part in parts),
-        marks=pd.concat(marks, ignore_index=True),
-    )
+    rows = pd.DataFrame(data, index=pd.RangeIndex(int(starts[-1]), name="row_key"), copy=False)
+    there = [field for field in TEXT_FIELDS if any(field in part.fields for part in parts)]
+    coded = {field: Coded.of(rows[field]) for field in there}
+    marks = [marks_of(part, i, int(starts[i]), coded) for i, part in enumerate(parts)]
+    sources = tuple(part.source for part in parts)
+    return Inventory(rows, sources, pd.concat(marks, ignore_index=True), coded)
 
 
 def _category(texts: Sequence[str], index: NDArray[np.int32]) -> pd.Categorical:

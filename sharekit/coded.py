@@ -1,0 +1,70 @@
+"""Columns of texts as their distinct values, numbered once and used wherever values are judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A column as its distinct values, and for each row which of them it has.
+
+    Attributes
+    ----------
+    codes : ndarray of int32
+        One for each row: a position in ``words``.
+    words : Series of str
+        The distinct values.
+    texts : pyarrow.Array or ChunkedArray
+        The very column that was numbered.
+
+    Examples
+    --------
+    >>> names = pd.Series(["b", "a", "b"], dtype="str")
+    >>> coded = Coded.of(names)
+    >>> coded.codes.tolist(), coded.words.tolist()
+    ([0, 1, 0], ['b', 'a'])
+    >>> Coded.of(names, coded) is coded, Coded.of(names.str.upper(), coded) is coded
+    (True, False)
+    """
+
+    codes: NDArray[np.int32]
+    words: pd.Series
+    texts: pa.Array | pa.ChunkedArray = field(repr=False)
+    _having: dict[str, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def of(cls, values: pd.Series, known: Coded | None = None) -> Coded:
+        """Number the distinct values of a column, unless ``known`` says them of the very same."""
+        texts = pa.array(values)
+        if known is not None and _memory(known.texts) == _memory(texts):
+            return known
+        codes, words = pd.factorize(values)
+        return cls(codes.astype(np.int32), pd.Series(words, dtype="str"), texts)
+
+    def with_words(self, words: pd.Series, values: pd.Series) -> Coded:
+        """Put other values in place of the distinct ones, some of them equal: now the column's."""
+        again = Coded.of(words)
+        return Coded(again.codes[self.codes], again.words, pa.array(values))
+
+    def having(self, grammar: str) -> NDArray[np.bool_]:
+        """Tell which of the distinct values are wholly of a grammar; each is looked at once."""
+        if grammar not in self._having:
+            hits = pc.match_substring_regex(pa.array(self.words), rf"\A(?:{grammar})\z")
+            self._having[grammar] = np.asarray(hits, dtype=bool)
+        return self._having[grammar]
+
+
+def _memory(texts: pa.Array | pa.ChunkedArray) -> list[tuple[int, ...]]:
+    """Where texts are kept: Arrow never changes them there, so that a change is another place."""
+    chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+    return [
+        (len(chunk), chunk.offset, *(b.address if b else 0 for b in chunk.buffers()))
+        for chunk in chunks
+    ]
