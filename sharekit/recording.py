@@ -51,6 +51,7 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "job-done": lambda b: f"{b['status']}",
     "split": lambda b: f"into {len(b['into'])}: {b['why']}",
     "observed": lambda b: f"{b['images']} images read back",
+    "counted": lambda b: f"requests of this call: {_counted(b['requests'])}",
     "unreadable": lambda b: f"project {b['project_id']} cannot be read back: {b['reason']}",
     "settled": lambda b: _counted(b["counts"]),
     "finished": lambda b: f"all {b['rows']} rows have their outcome",

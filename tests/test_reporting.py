@@ -10,6 +10,7 @@ import re
 import subprocess
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -30,15 +31,25 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from sharekit import spec
 from sharekit.errors import InputError, UsageError
 from sharekit.record import INPUT, ROW_COLUMNS, Record
-from sharekit.reporting import book, differences, pictures, plain, stories, words, write, xlsx
+from sharekit.reporting import (
+    book,
+    differences,
+    groups,
+    pictures,
+    plain,
+    stories,
+    words,
+    write,
+    xlsx,
+)
 from sharekit.spreadsheets.saving import CELL
 
 from .records import START, record, rows
 
 NAMES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 SHEETS = [
-    "Summary", "Approval", "Environment", "Glossary", "By outcome", "Rows", "Findings", "Chunks",
-    "Timeline",
+    "Summary", "Who and where", "Glossary", "By outcome and chunk", "Rows", "Decisions", "Findings",
+    "Chunks", "Timeline",
 ]  # fmt: skip
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "|cmd", "＝1", "－1", "'=1")
 MARKUP = (
@@ -166,7 +177,7 @@ def test_formulas_are_inert_in_xlsx(tmp_path: Path) -> None:
         sheets = [parts.read(name) for name in parts.namelist() if "worksheets/sheet" in name]
     assert not any(re.search(rb"<f[ >]", part) for part in sheets)
     links = [link for part in sheets for link in re.findall(rb"<hyperlink .*?>", part)]
-    place = rb"location=\"'(%s)'![A-Z]+\d+\"" % "|".join(SHEETS).encode()
+    place = rb"location=\"'(%s)'![A-Z]+\d+(:[A-Z]+\d+)?\"" % "|".join(SHEETS).encode()
     assert links
     assert all(re.search(place, link) and b"r:id" not in link for link in links)
     book = openpyxl.load_workbook(path)
@@ -290,7 +301,7 @@ def test_long_texts_are_cut_and_listed(tmp_path: Path) -> None:
     for cell in cells[1:]:
         assert len(cell.encode("utf-16-le")) // 2 <= CELL
         assert cell.endswith("all of it: 32,768]")
-    told = pd.read_excel(path, sheet_name="Environment", header=None, engine="calamine")[0]
+    told = pd.read_excel(path, sheet_name="Who and where", header=None, engine="calamine")[0]
     assert [text for text in told.dropna() if "!" in text] == ["Rows!J3", "Rows!J4"]
 
 
@@ -339,7 +350,7 @@ def test_sheets_are_all_there(tmp_path: Path) -> None:
     """The workbook has its nine sheets; tables have filters and a header that stays."""
     book = openpyxl.load_workbook(report(record(9), tmp_path, ".xlsx"))
     assert book.sheetnames == SHEETS
-    for name in ("Rows", "Findings", "Chunks", "Timeline"):
+    for name in ("Rows", "Decisions", "Findings", "Chunks", "Timeline"):
         assert book[name].freeze_panes == "A2"
         assert book[name].auto_filter.ref
     assert str(book.properties.created) == "2026-07-01 08:57:00"
@@ -700,40 +711,86 @@ def test_every_number_leads_to_its_rows_in_html(tmp_path: Path) -> None:
     }
 
 
+def led_to(book: openpyxl.Workbook, cell: openpyxl.cell.Cell) -> list[openpyxl.cell.Cell]:
+    """The cells that a link leads to."""
+    name, _, address = cell.hyperlink.location.rpartition("!")
+    first, _, last = address.partition(":")
+    return [one for [one] in book[name.strip("'")][f"{first}:{last or first}"]]
+
+
 def test_every_number_leads_to_its_rows_in_xlsx(tmp_path: Path) -> None:
-    """Counts on Summary lead to their rows on By outcome, each of these to its line in Rows."""
+    """Counts on Summary lead to their rows in groups, each of these to its line in Rows."""
     it = record(300)
     book = openpyxl.load_workbook(report(it, tmp_path, ".xlsx"))
-    index, tab = book["By outcome"], book["Rows"]
-
-    def target(cell: openpyxl.cell.Cell) -> openpyxl.cell.Cell:
-        sheet_name, _, address = cell.hyperlink.location.rpartition("!")
-        return book[sheet_name.strip("'")][address]
-
+    index, tab = book[groups.SHEET], book["Rows"]
+    section = ""
     for line in book["Summary"].iter_rows(max_col=2):
+        section = section if line[0].hyperlink else line[0].value or section
         if line[0].value in it.counts and line[1].value:
             assert line[0].hyperlink.location == line[1].hyperlink.location
-            heading = target(line[1])
-            assert str(heading.value).startswith(f"{line[0].value}"), line[0].value
+            places = led_to(book, line[1])
+            if section == "Before and after":
+                assert len(places) == line[1].value
+                places = [tab.cell(led_to(book, one)[0].row, 8) for one in places]
+            assert all(str(one.value).startswith(line[0].value) for one in places)
     seen: Counter[str] = Counter()
     for cell in index["A"][1:]:
+        if str(cell.value).startswith("chunk "):
+            break
         if cell.value and not cell.hyperlink:
             outcome = str(cell.value).split(":")[0].split()[0]
         elif cell.hyperlink:
-            place = target(cell)
+            [place] = led_to(book, cell)
             assert index.cell(cell.row, 5).value == tab.cell(place.row, 4).value
             assert tab.cell(place.row, 8).value == outcome
             seen[outcome] += 1
     assert seen == {name: n for name, n in it.counts.items() if n}
-    for name, column, key in (("Findings", "E", 4), ("Chunks", "G", None)):
+    for name, column in (("Findings", "E"), ("Decisions", "I")):
         cells = [cell for cell in book[name][column][1:] if cell.hyperlink]
         assert cells
-        for cell in cells:
-            place = target(cell)
-            if key:
-                assert tab.cell(place.row, 3).value == cell.value
-            else:
-                assert tab.cell(place.row, 14).value == book[name].cell(cell.row, 1).value
+        assert all(tab.cell(led_to(book, cell)[0].row, 3).value == cell.value for cell in cells)
+    for cell in book["Chunks"]["G"][1:]:
+        rows_ = [led_to(book, one)[0].row for one in led_to(book, cell) if one.hyperlink]
+        assert len(rows_) == cell.value
+        chunk = book["Chunks"].cell(cell.row, 1).value
+        assert {tab.cell(row, 14).value for row in rows_} == {chunk}
+
+
+def test_a_chunk_leads_to_the_rows_of_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A split chunk leads to the rows of all its parts; beyond so many rows, to the first one."""
+    it = record(200)
+    renamed = it.rows["chunk"].map({"1": "7.1.1", "2": "7.2", "3": "10"}).fillna(it.rows["chunk"])
+    lines = it.chunks.assign(
+        chunk=it.chunks["chunk"].map({"1": "7.1.1", "2": "7.2", "3": "10"}).fillna("99")
+    ).drop_duplicates("chunk")
+    lines = pd.concat([lines, lines.head(2).assign(chunk=["7", "7.1"], state="split", images=9)])
+    it = replace(it, rows=it.rows.assign(chunk=renamed), chunks=lines)
+    for room in (5_000, int((renamed == "7.1.1").sum())):
+        (tmp_path / f"{room}").mkdir()
+        monkeypatch.setattr(groups, "CHUNKED", room)
+        book = openpyxl.load_workbook(report(it, tmp_path / f"{room}", ".xlsx"))
+        found = {}
+        for line in book["Chunks"].iter_rows(min_row=2):
+            if line[6].hyperlink:
+                ways = led_to(book, line[6])
+                if ways[0].parent.title != "Rows":
+                    ways = [led_to(book, one)[0] for one in ways if one.hyperlink]
+                found[line[0].value] = {ways[0].parent.cell(one.row, 14).value for one in ways}
+        assert found["7"] == ({"7.1.1", "7.2"} if room == 5_000 else {"7.1.1"})
+        assert found["7.1"] == found["7.1.1"] == {"7.1.1"}
+        assert (found["7.2"], found["10"]) == ({"7.2"}, {"10"})
+
+
+def test_paper(tmp_path: Path) -> None:
+    """What leads to other sheets is not printed, and no page holds only a few lines."""
+    book = openpyxl.load_workbook(report(record(60), tmp_path, ".xlsx"))
+    tab = book["Summary"]
+    [end] = [line[0].row for line in tab.iter_rows() if line[0].value == "The other sheets"]
+    assert tab.print_area == f"'Summary'!$A$1:$C${end - 2}"
+    pages = {name: book[name].page_setup.fitToHeight for name in ("Glossary", "Chunks")}
+    assert pages == {"Glossary": None, "Chunks": 0}  # None is its default: one page
 
 
 def test_a_link_to_elsewhere_is_found(tmp_path: Path) -> None:
@@ -758,11 +815,16 @@ def test_a_group_does_not_quote_one_row(tmp_path: Path) -> None:
 
 
 def test_requests_lead_to_where_they_stand(finished_run: Path) -> None:
-    """What was sent leads to the column that adds up to it; what is only counted leads nowhere."""
+    """What was sent, and what was only counted, leads to the lines that add up to it."""
     tab = openpyxl.load_workbook(finished_run / "audit.xlsx")
     lines = {line[0].value: line[1] for line in tab["Summary"].iter_rows()}
     sheet, _, cell = lines["submit"].hyperlink.location.replace("'", "").partition("!")
     column = [one.value for one in tab[sheet][cell[0]]]
     assert column[0] == "attempts"
     assert sum(column[1:]) == lines["submit"].value > 0
-    assert lines["poll"].hyperlink is lines["read"].hyperlink is None
+    told = [line for line in tab["Timeline"].iter_rows(values_only=True) if line[1] == "counted"]
+    for kind in ("poll", "read"):
+        numbers = [re.search(rf"(\d+) {kind}", line[4]) for line in told]
+        assert sum(int(one[1]) for one in numbers if one) == lines[kind].value > 0
+        [place] = led_to(tab, lines[kind])
+        assert tab["Timeline"].cell(place.row, 2).value == "counted"

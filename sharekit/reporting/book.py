@@ -71,6 +71,11 @@ EPOCH: Final = datetime(1980, 1, 1, tzinfo=UTC)
 _SAMPLE, _NARROW, _WIDE, _WIDEST = 500, 6, 44, 90
 #: Height of a line of text.
 LINE: Final = 15
+#: Points that A4 has between these margins, across and down; points of a digit's width, and of a
+#: column besides.
+_UPRIGHT, _LYING, _DIGIT, _GAP = (523, 748), (770, 502), 5.25, 3.75
+#: What sticks out by so much of a page is drawn in, up to so many pages.
+_DRAWN_IN, _PAGES = 0.4, 20
 #: Numbers that are names, so without thousands separators; words that are coloured.
 _PLAIN: Final = frozenset({"row", "row_key", "header_row"})
 _COLOURED: Final = frozenset({"outcome", "result", "result_was", "result_now"})
@@ -95,6 +100,15 @@ class Book:
         sheet.fit_to_pages(1, 0)
         sheet.set_footer("&L&A&RPage &P of &N")
         return sheet
+
+
+def draw_in(sheet: Worksheet, widths: Iterable[int], height: float) -> None:
+    """Let a sheet that sticks out by a few lines, in points, end with the page before."""
+    across, down = _UPRIGHT if sheet.orientation else _LYING
+    scale = min(1.0, across / sum(_DIGIT * width + _GAP for width in widths))
+    whole = int(pages := height * scale / down)
+    if 1 <= whole <= _PAGES and pages - whole <= _DRAWN_IN:
+        sheet.fit_to_pages(1, whole)
 
 
 def make(path: Path, title: str, created: datetime, content: Callable[[Book], None]) -> None:
@@ -127,12 +141,15 @@ def table(
         sheet = out.sheet(name if part == 1 else f"{name} ({part})")
         sheets.append(sheet)
         piece = words.texts(frame.iloc[start : start + ROWS])
-        _widths(sheet, [piece], _WIDE)
+        widths = _widths(sheet, [piece], _WIDE)
         end = fill(out, sheet, piece, top=0, ways=None if start else ways)
         sheet.freeze_panes(1, 0)
         sheet.repeat_rows(0)
         if name == "Rows":  # on paper, all columns together would be too small to be read
-            sheet.print_area(0, 0, end - 1, list(piece.columns).index("observed"))
+            last = list(piece.columns).index("observed")
+            sheet.print_area(0, 0, end - 1, last)
+            widths = {n: width for n, width in widths.items() if n <= last}
+        draw_in(sheet, widths.values(), LINE * (end + 1))
         sheet.autofilter(0, 0, end - 1, max(min(frame.shape[1], COLUMNS) - 1, 0))
     return sheets
 
@@ -142,7 +159,7 @@ def stack(out: Book, sheet: Worksheet, tables: Mapping[str, pd.DataFrame], none:
     sheet.hide_gridlines(2)
     plain = {title: words.texts(frame) for title, frame in tables.items()}
     widths = _widths(sheet, list(plain.values()), _WIDEST)
-    row = 0
+    row, height = 0, 0
     for title, frame in plain.items():
         sheet.write_string(row, 0, fitting(title), out.formats["section"])
         if frame.empty:
@@ -150,6 +167,9 @@ def stack(out: Book, sheet: Worksheet, tables: Mapping[str, pd.DataFrame], none:
             row += 3
         else:
             row = fill(out, sheet, frame, top=row + 1, widths=widths) + 1
+            height += LINE * sum(lines - 1 for lines in _heights(frame, widths))
+    if widths:
+        draw_in(sheet, widths.values(), height + LINE * row)
 
 
 def fill(

@@ -120,16 +120,22 @@ RUN_COLUMNS: Final = {
 }
 #: Sheet of ``audit.xlsx`` -> what it is for, in their order.
 SHEETS: Final = {
-    "Approval": "who approved what and when, and what was decided otherwise than the input says",
-    "Environment": "clouds and accounts, input files with their SHA-256, versions, settings",
+    "Who and where": "who approved what and when, and decided otherwise than the input says; "
+    "clouds and accounts, input files with their SHA-256, versions, settings",
     "Glossary": "what outcomes, states, columns and other words mean",
-    "By outcome": "rows that went the same way, together; the numbers here lead to them",
+    "By outcome and chunk": "rows that went the same way, together, then those of one request; the "
+    "numbers here and on Chunks lead to them",
     "Rows": "every row of the input, in its order, with what became of it; filter any column",
+    "Decisions": "what a reviewer decided otherwise than the input says, row by row",
     "Findings": "what the checks said, cell by cell",
     "Chunks": "what was sent and answered, request by request, with the cloud's request IDs; "
-    "images lead to the first of their rows, for all of them filter Rows by the chunk",
+    "images lead to their rows, beyond the first 5,000 to the first one: filter Rows by the chunk",
     "Timeline": "every event of the run, with its time in UTC",
 }
+#: Titles of what is told of the circumstances.
+CLOUDS: Final = "Clouds and accounts"
+UNSAFE: Final = "Unsafe by the user's wish"
+SETTINGS: Final = "Settings of the run"
 #: Kind of request -> what it is.
 REQUESTS: Final = {
     "submit": "decisions sent",
@@ -301,8 +307,8 @@ def moment(at: str) -> str:
 
 def environment(record: Record) -> dict[str, dict[str, str]]:
     """Return where and with what a run was made: title -> name -> value."""
-    titles = {"cloud ": "Clouds and accounts", "warning ": "Unsafe by the user's wish",
-              "setting ": "Settings of the run", "": "Versions and machine"}  # fmt: skip
+    titles = {"cloud ": CLOUDS, "warning ": UNSAFE, "setting ": SETTINGS,
+              "": "Versions and machine"}  # fmt: skip
     parts: dict[str, dict[str, str]] = {title: {} for title in titles.values()}
     for name, value in record.environment.items():
         prefix = next(prefix for prefix in titles if name.startswith(prefix))
