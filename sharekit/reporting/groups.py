@@ -31,6 +31,8 @@ _COLUMNS: Final = (
     "file", "sheet", "row", "image_id", "project_id", "chunk", "request_id", "reason",
 )  # fmt: skip
 _WIDTHS: Final = (14, 24, 12, 8, 38, 34, 8, 42, 50)
+#: A row to be listed: its position, how many lines of text it needs, its cells.
+_Line = tuple[int, int, tuple[str | int, ...]]
 
 
 def place(position: int) -> str:
@@ -158,11 +160,13 @@ class _Rows:
     """Rows to be listed, piece by piece."""
 
     def __init__(self, rows: pd.DataFrame, places: NDArray[np.int64]) -> None:
-        lines = rows[list(_COLUMNS)].take(places).itertuples(index=False, name=None)
-        self._lines = zip(places.tolist(), lines, strict=True)
+        taken = rows[list(_COLUMNS)].take(places)
+        high = book.lines_of(taken["reason"], _WIDTHS[-1]).tolist()
+        cells = taken.itertuples(index=False, name=None)
+        self._lines = zip(places.tolist(), high, cells, strict=True)
 
-    def next(self, number: int) -> Iterator[tuple[int, tuple[str | int, ...]]]:
-        """Yield the next so many: the position, and the cells."""
+    def next(self, number: int) -> Iterator[_Line]:
+        """Yield the next so many: the position, how many lines of text it needs, the cells."""
         return (next(self._lines) for _ in range(number))
 
 
@@ -194,14 +198,11 @@ def _story(out: Book, sheet: Worksheet, line: int, one: Mapping[str, Any], share
     return line + 1
 
 
-def _members(
-    out: Book, sheet: Worksheet, line: int, rows: Iterator[tuple[int, tuple[str | int, ...]]]
-) -> int:
-    for position, cells in rows:
+def _members(out: Book, sheet: Worksheet, line: int, rows: Iterator[_Line]) -> int:
+    for position, high, cells in rows:
         way = place(position)
-        lines = book.lines_of(pd.Series([str(cells[-1])], dtype="str"), _WIDTHS[-1])
-        if lines[0] > 1:
-            sheet.set_row(line, book.LINE * int(lines[0]))
+        if high > 1:
+            sheet.set_row(line, book.LINE * high)
         sheet.write_url(line, 0, f"internal:{way}", out.formats["link"], way.replace("'", ""))
         for column, cell in enumerate(cells, 1):
             if isinstance(cell, int):
