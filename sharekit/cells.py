@@ -79,7 +79,7 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str
                 rows[field] = _unmended(raw[field], rows[field], spoiled[field])
                 coded[field] = Coded.of(rows[field], coded[field])
         if field in spec.MANDATORY:
-            more += _missing(inventory, rows, field)
+            more += _missing(inventory, coded[field].among([""]), field)
         found += [_without(f, spoiled[field]) for f in more]
     return rows, _swapped([f for f in found if _says(f)]), coded
 
@@ -126,15 +126,14 @@ def _plain(raw: pd.Series, _: str) -> tuple[pd.Series, list[Found]]:
     return raw.str.strip(), []
 
 
-def _missing(inventory: Inventory, rows: pd.DataFrame, field: str) -> list[Found]:
+def _missing(inventory: Inventory, empty: npt.NDArray[np.bool_], field: str) -> list[Found]:
     """Find empty cells, and sheets that have no such column at all."""
-    empty = rows[field] == ""
+    source = inventory.rows["source"].to_numpy()
     lacking = [i for i, s in enumerate(inventory.sources) if s.rows and field not in s.columns]
-    without = [i for i in lacking if empty[rows["source"] == i].all()]
-    cells = empty & ~rows["source"].isin(without)
+    without = [i for i in lacking if empty[source == i].all()]
     none = np.array([], dtype="int64")
     return [
-        Found("missing", keys_of(cells), field),
+        Found("missing", np.flatnonzero(empty & ~np.isin(source, without)), field),
         *(Found("column-missing", none, field, source=i) for i in without),
     ]
 

@@ -157,9 +157,10 @@ def check(
     if decisions is not None:
         # The reviewer's word stands in place of whatever the status cell held.
         found = [*(_overruled(f, decisions) for f in found), *wrong]
-    found += shares.vault_rules(rows)
+    coded |= {name: Coded.of(rows[name], coded[name]) for name in ("status", "vault_id")}
+    found += shares.vault_rules(rows, coded)
     rows["before"] = ""
-    pairs = shares.shares_of(coded["image_id"], coded["project_id"])
+    pairs = shares.shares_of(*(coded[name] for name in ("image_id", "project_id", "status")))
     if seen is None and clouds is not None:
         seen = snapshot.take(clouds, rows[pairs.legal], progress)
     if seen is not None:

@@ -18,7 +18,6 @@ from . import rectangles, spec
 from .coded import Coded
 from .rectangles import COMMON, Places, Rectangles
 from .schema import canonical
-from .sides import by_owner
 
 #: The fingerprint of a plan that sends nothing.
 NOTHING: Final = hashlib.sha256().hexdigest()
@@ -80,10 +79,14 @@ class Cut:
         """Where the requests end."""
         return np.append(self.starts[1:], len(self.places)).astype(np.int64)
 
+    @functools.cached_property
+    def common(self) -> pd.DataFrame:
+        """:data:`COMMON` of each request."""
+        return self.rows[list(COMMON)].take(self.places[self.starts])
+
     def spans(self) -> Iterator[tuple[int, tuple[str, ...], int, int]]:
         """Yield each request's number and :data:`COMMON`, and where its images begin and end."""
-        common = self.rows[list(COMMON)].take(self.places[self.starts])
-        facts = zip(*(common[name].tolist() for name in COMMON), strict=True)
+        facts = zip(*(self.common[name].tolist() for name in COMMON), strict=True)
         numbers = self.chunk[self.starts].tolist()
         ends = self.ends[: len(numbers)].tolist()
         yield from zip(numbers, facts, self.starts.tolist(), ends, strict=True)
@@ -117,8 +120,7 @@ class Cut:
 
     def chunks(self) -> pd.DataFrame:
         """Return one line per chunk, indexed by ``chunk``: :data:`COMMON`, ``images`` (int64)."""
-        chunks = self.rows[list(COMMON)].take(self.places[self.starts])
-        chunks.index = pd.Index(self.chunk[self.starts], name="chunk")
+        chunks = self.common.set_axis(pd.Index(self.chunk[self.starts], name="chunk"))
         chunks["images"] = self.ends[: len(self.starts)] - self.starts
         return pd.concat([chunks, self.sharing.chunks()]) if len(self.sharing.starts) else chunks
 
@@ -137,8 +139,8 @@ def cut_into_chunks(
     cut : Cut
         The same as requests.
     """
-    places, offered = _planned(rows)
     known = coded or {}
+    places, offered = _planned(rows, known)
     kind = _kinds(rows, places, known)
     order, images = _sorted(rows, places, kind, known.get("image_id"))
     chunk, starts = _numbered(kind[order], size)
@@ -152,7 +154,7 @@ def cut_into_chunks(
 
 def cut_of(rows: pd.DataFrame) -> Cut:
     """Find the requests by the numbers that the rows have."""
-    places, offered = _planned(rows)
+    places, offered = _planned(rows, {})
     chunk = rows["chunk"].to_numpy("int64", na_value=0)[places]
     order, images = _sorted(rows, places, chunk)
     chunk, places = chunk[order], places[order]
@@ -181,10 +183,10 @@ def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     yield from cut.sharing.requests()
 
 
-def _planned(rows: pd.DataFrame) -> tuple[Places, Places]:
+def _planned(rows: pd.DataFrame, known: Mapping[str, Coded]) -> tuple[Places, Places]:
     """Where planned rows stand: those of the member's side, and those of the owner's."""
     planned = (rows["disposition"] == "planned").to_numpy(dtype=bool)
-    offered = by_owner(rows["status"]).to_numpy(dtype=bool)
+    offered = Coded.of(rows["status"], known.get("status")).among(spec.SHARING)
     return np.flatnonzero(planned & ~offered), np.flatnonzero(planned & offered)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +53,15 @@ class Coded:
         """Put other values in place of the distinct ones, some of them equal: now the column's."""
         again = Coded.of(words)
         return Coded(again.codes[self.codes], again.words, pa.array(values))
+
+    def among(self, texts: Collection[str]) -> NDArray[np.bool_]:
+        """Tell for each row whether its value is one of these.
+
+        >>> Coded.of(pd.Series(["b", "a", "b"], dtype="str")).among(["b", "c"]).tolist()
+        [True, False, True]
+        """
+        hits: NDArray[np.bool_] = self.words.isin(texts).to_numpy(dtype=bool)[self.codes]
+        return hits
 
     def having(self, grammar: str) -> NDArray[np.bool_]:
         """Tell which of the distinct values are wholly of a grammar; each is looked at once."""

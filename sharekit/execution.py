@@ -347,7 +347,7 @@ def _anew(piece: Piece, missing: list[Share]) -> list[Part]:
 def _looks(planned: pd.DataFrame, seen: Snapshot, *, strict: bool) -> pd.DataFrame:
     """What a fresh look says of planned rows: where they stand, and whether they go."""
     fresh = planned.copy()
-    pairs = shares_of(Coded.of(fresh["image_id"]), Coded.of(fresh["project_id"]))
+    pairs = shares_of(*(Coded.of(fresh[name]) for name in ("image_id", "project_id", "status")))
     both = cloud_rules(fresh, pairs, seen) + owner_rules(fresh, pairs, seen)
     said = _errors(both, strict=strict)
     already = as_wanted(planned["status"], fresh["before"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ import pandas as pd
 from . import spec
 from .cells import Found, Keys, keys_of, matches
 from .coded import Coded
-from .sides import SIDES, by_owner
+from .sides import SIDES
 from .snapshot import Snapshot
 from .vaults import vault_kinds
 
@@ -25,38 +25,41 @@ Places = Callable[[Keys, str], npt.NDArray[np.object_]]
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """Which rows name an image and a project in legal form, and a number for each such pair."""
+    """Which rows name an image and a project in legal form, a number for each such pair, the act.
+
+    ``offered`` says which acts are the owner's.
+    """
 
     legal: npt.NDArray[np.bool_]
     numbers: npt.NDArray[np.int64]
+    status: Coded
+    offered: npt.NDArray[np.bool_]
 
 
-def shares_of(images: Coded, projects: Coded) -> Shares:
-    """Look at each distinct image and project once, and number their pairs."""
+def shares_of(images: Coded, projects: Coded, status: Coded) -> Shares:
+    """Look at each distinct image, project and status once, and number the pairs."""
     legal = images.having(spec.UUID)[images.codes]
     legal &= projects.having(spec.PROJECT)[projects.codes]
     numbers = images.codes.astype(np.int64) * len(projects.words) + projects.codes
-    return Shares(legal, numbers)
+    return Shares(legal, numbers, status, status.among(spec.SHARING))
 
 
-def vault_rules(rows: pd.DataFrame) -> list[Found]:
+def vault_rules(rows: pd.DataFrame, coded: Mapping[str, Coded]) -> list[Found]:
     """Vaults by the inventory's own word; a vault for a rejection is dropped from the row."""
-    accepted, vault = rows["status"] == "accepted", rows["vault_id"] != ""
-    found = [
-        _found("vault-missing", accepted & ~vault & (rows["whole_image"] == "true"), "vault_id"),
-    ]
-    needless = rows["status"].isin([spec.REJECTED, *spec.SHARING]) & vault
-    if needless.any():
-        found.append(
-            Found("vault-for-rejection", keys_of(needless), "vault_id", rows["vault_id"].copy())
-        )
+    without, whole = coded["vault_id"].among([""]), coded["whole_image"].among(["true"])
+    missing = np.flatnonzero(coded["status"].among([spec.ACCEPTED]) & without & whole)
+    found = [Found("vault-missing", missing, "vault_id")]
+    needless = np.flatnonzero(coded["status"].among([spec.REJECTED, *spec.SHARING]) & ~without)
+    if needless.size:
+        # Row keys count from 0, so they are positions.
+        found.append(Found("vault-for-rejection", needless, "vault_id", rows["vault_id"].copy()))
         rows.loc[needless, "vault_id"] = ""
     return found
 
 
 def cloud_rules(rows: pd.DataFrame, shares: Shares, seen: Snapshot) -> list[Found]:
     """Compare decisions with the clouds; fills ``before``, and believes the cloud on full-ECS."""
-    known = rows[shares.legal & ~by_owner(rows["status"]).to_numpy(dtype=bool)]
+    known = rows[shares.legal & ~shares.offered]
     projects = seen.projects.set_index("project_id")
     has_cloud = known["project_id"].isin(projects.index)
     found = [_found("no-credentials", ~has_cloud, "project_id")]
@@ -125,10 +128,10 @@ def twice(
     The owner may share what the project decides on, but not take it back at the same time.
     """
     carried = pd.Series(np.nan, index=rows.index, dtype="float64")
-    valid = shares.legal & rows["status"].isin(spec.ACTS).to_numpy(dtype=bool)
+    valid = shares.legal & shares.status.among(spec.ACTS)
     valid[skipped] = False  # row keys count from 0, so they are positions
     live = np.flatnonzero(valid)
-    acts = _acts(rows["status"].take(live), shares.numbers[live])
+    acts = _acts(shares, live)
     repeated = _repeated(acts)
     several = rows.take(live[repeated])
     if several.empty:
@@ -158,12 +161,12 @@ def _repeated(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return repeated
 
 
-def _acts(status: pd.Series, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _acts(shares: Shares, live: Keys) -> npt.NDArray[np.int64]:
     """Number what rows act on: the owner's side apart from the member's, but for taking back."""
-    owner = by_owner(status).to_numpy(dtype=bool)
+    numbers, owner = shares.numbers[live], shares.offered[live]
     if not owner.any():
         return numbers
-    back = numbers[(status == spec.UNSHARE).to_numpy(dtype=bool)]
+    back = numbers[shares.status.among([spec.UNSHARE])[live]]
     both = np.isin(numbers, np.intersect1d(back, numbers[~owner]))
     return numbers * len(SIDES) + (owner & ~both)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from . import spec
 from .cells import Found, Keys, keys_of, matches
 from .shares import Shares
-from .sides import as_wanted, by_owner
+from .sides import as_wanted
 from .snapshot import Snapshot
 
 _KEY = ["project_id", "image_id"]
@@ -23,7 +23,7 @@ def owner_rules(
     The owner is the one that the cloud names, or without a cloud the row itself; never a guess.
     Rows that were ``skipped`` do not count against any limit.
     """
-    mine = rows[shares.legal & by_owner(rows["status"]).to_numpy(dtype=bool)]
+    mine = rows[shares.legal & shares.offered]
     if mine.empty:
         return []
     if seen is None:
