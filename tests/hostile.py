@@ -260,6 +260,53 @@ def _(path: Path) -> None:
     xlsx(path, data("<!-- odd -->", row(1, *HEADER), again))
 
 
+@hostile("two-values.xlsx", "gives the value of cell A2 twice")
+def _(path: Path) -> None:
+    both = f'<c r="A2" t="str"><v>{IMAGE}</v><v>{IMAGE[::-1]}</v></c>'
+    xlsx(path, data(row(1, *HEADER), row(2, both, PROJECT, "accepted")))
+
+
+@hostile("two-tables.xlsx", "gives its table of cells twice")
+def _(path: Path) -> None:
+    xlsx(path, data(row(1, *HEADER), plain(2), after=data(plain(3))))
+
+
+@hostile("odd-place.xlsx", "cell B2 refers to a text by ' 1', which is no number")
+def _(path: Path) -> None:
+    # Readers take it for the first text of all, which is another ID.
+    texts = "".join(f"<si><t>{t}</t></si>" for t in (PROJECT[::-1], PROJECT))
+    xlsx(path, data(row(1, *HEADER), row(2, IMAGE, value("B2", " 1", "s"))), strings=texts)
+
+
+@hostile("far-place.xlsx", "cell B2 refers to a text by '99999999999999999999'")
+def _(path: Path) -> None:
+    cell = value("B2", "9" * 20, "s")
+    xlsx(path, data(row(1, *HEADER), row(2, IMAGE, cell)), strings=f"<si><t>{PROJECT}</t></si>")
+
+
+@hostile("entity-for-a-place.xlsx", "cell B2 has markup in the midst")
+def _(path: Path) -> None:
+    cell = '<c r="B2" t="s"><v>&#48;</v></c>'
+    xlsx(path, data(row(1, *HEADER), row(2, IMAGE, cell)), strings=f"<si><t>{PROJECT}</t></si>")
+
+
+@hostile("number-in-blanks.xlsx", "cell B2 holds '.*', with white space around the value")
+def _(path: Path) -> None:
+    # Readers take it for text, and 32 digits of a number for an ID.
+    xlsx(path, data(row(1, *HEADER), row(2, IMAGE, value("B2", "\n" + "1" * 32))))
+
+
+@hostile("spliced.xlsx", "cell A2 has markup in the midst")
+def _(path: Path) -> None:
+    cell = f'<c r="A2" t="str"><v>{IMAGE}<![CDATA[0]]></v></c>'
+    xlsx(path, data(row(1, *HEADER), row(2, cell, PROJECT)))
+
+
+@hostile("spliced.ods", "CDATA")
+def _(path: Path) -> None:
+    ods(path, line(*HEADER) + line(f"{IMAGE}<![CDATA[0]]>", PROJECT, "accepted"))
+
+
 @hostile("cell-astray.xlsx", "gives row 2 twice")
 def _(path: Path) -> None:
     rows = [plain(number) for number in range(2, 20_000)]

@@ -193,6 +193,15 @@ def test_the_end_of_file_of_old_programs_is_no_row(tmp_path: Path) -> None:
     assert read_inventory(path).rows["row"].tolist() == [2, 3, 4]
 
 
+def test_a_table_drawn_for_the_screen_is_called_so(tmp_path: Path) -> None:
+    """What commands print without `-f csv` is refused with what to do, not read with its lines."""
+    path = tmp_path / "a.txt"
+    line = f"+{'-' * 38}+{'-' * 34}+\n"
+    path.write_text(f"{line}| Image ID | Project ID |\n{line}| {IMAGE} | {PROJECT} |\n{line}")
+    with pytest.raises(SpreadsheetError, match=r"drawn with lines for the screen.*-f csv"):
+        read_inventory(path)
+
+
 def test_quotation_marks_around_a_word_are_taken_off(tmp_path: Path) -> None:
     """As around IDs, with a word for each repair; what is left must still mean something."""
     quoted = [

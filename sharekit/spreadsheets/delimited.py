@@ -38,6 +38,8 @@ _LEGACY: Final = ["cp1252", "cp1250", "cp1251", "cp1253", "cp932", "gb18030", "b
 _UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
 _FOREIGN: Final = re.compile("[^\\x00-\\x7f]")
 _END: Final = "\x1a"
+#: The first line of a table as commands print it.
+_DRAWN: Final = re.compile(r"\s*\+(?:[-=]{3,}\+)+\s*\n\s*\|")
 _BATCH: Final = 1 << 16
 _SAMPLE: Final = 1 << 16
 #: One byte in so many may be zero in a text that is spoiled, and more in Unicode of wide letters.
@@ -62,6 +64,9 @@ def read_delimited(
     given = encoding
     encoding = _marked(blob) or given or _encoding(blob)
     try:
+        with _open(blob, encoding) as text:
+            if _DRAWN.match(text.read(_SAMPLE)):
+                raise _drawn(blob.file)
         with _open(blob, encoding) as text:
             delimiter = _hinted(text) or _delimiter(text, columns, limits)
         with _open(blob, encoding) as text:
@@ -230,6 +235,13 @@ def _legacy(data: bytes) -> str:
         # Every byte means something in Latin-1, so nothing is lost; IDs are ASCII in any case.
         return "latin-1"
     return encoding
+
+
+def _drawn(file: str) -> SpreadsheetError:
+    return SpreadsheetError(
+        f"{file} is a table drawn with lines for the screen; ask the program for a list instead "
+        "(openstack … -f csv), and use that."
+    )
 
 
 def _not_so(file: str, encoding: str) -> SpreadsheetError:

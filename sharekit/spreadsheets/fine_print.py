@@ -24,6 +24,8 @@ from .values import column_index
 _CELL: Final = re.compile("([A-Z]+)([0-9]+)")
 _YES: Final = frozenset({"1", "true"})
 _TEXTS: Final = frozenset({"s", "str", "inlineStr"})
+_VALUES: Final = frozenset({"n", "b", "e", "d"})
+_PLACE: Final = re.compile("[0-9]{1,9}")
 
 
 def sheet_members(archive: ZipFile, kind: str = "xml") -> list[tuple[str, bool]]:
@@ -81,7 +83,8 @@ def read_xlsx(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
     seen = Glance(errors=True)
     disguises = disguises or Disguises()
     number, known, flat = -1, set[int](), False
-    names = ("row", "mergeCell", "col", "conditionalFormatting", "sheetFormatPr")
+    names = ("row", "mergeCell", "col", "conditionalFormatting", "sheetFormatPr", "sheetData")
+    tables = 0
     for element in elements(stream, *names):
         if local(element.tag) == "row":
             number = int(element.get("r", number + 2)) - 1
@@ -90,6 +93,9 @@ def read_xlsx(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
             _read_row(element, number, seen, disguises)
             if flat and not element.get("ht") and seen.hidden[-1:] != [number]:
                 seen.hidden.append(number)
+        elif local(element.tag) == "sheetData":
+            tables += 1
+            seen.twice = seen.twice or ("its table of cells" if tables > 1 else "")
         elif local(element.tag) == "sheetFormatPr":
             flat = element.get("zeroHeight") in _YES
         elif local(element.tag) == "conditionalFormatting":
@@ -115,6 +121,8 @@ def _read_row(row: ElementTree.Element, number: int, seen: Glance, disguises: Di
             if column in filled:
                 seen.twice = f"cell {column_letter(column)}{number + 1}"
             filled.add(column)
+            if not seen.unclear and (odd := _unclear(cell)):
+                seen.unclear = f"cell {column_letter(column)}{number + 1} {odd}"
             # Readers put a cell where its own address says, whatever row it is written in.
             seen.bottom = max(seen.bottom, number + 1, below + 1)
             seen.right = max(seen.right, column + 1)
@@ -122,6 +130,18 @@ def _read_row(row: ElementTree.Element, number: int, seen: Glance, disguises: Di
             seen.unvalued.append((number, column))
         if disguises and cell.get("t") in _TEXTS:
             disguises.note(number, column, cell.get("s", "0"))
+
+
+def _unclear(cell: ElementTree.Element) -> str:
+    """Say why programs read a cell's value differently; ``""`` if they do not."""
+    held = [child for child in cell if local(child.tag) in {"v", "is"}]
+    if len(held) > 1:
+        return "has more than one value"
+    kind, text = cell.get("t", "n"), (held[0].text or "") if held else ""
+    if kind == "s" and text and not _PLACE.fullmatch(text):
+        return f"refers to a text by {text[:20]!r}, which is no number"
+    odd = kind in _VALUES and text != text.strip()
+    return f"holds {text[:40]!r}, with white space around the value" if odd else ""
 
 
 def _read_condition(element: ElementTree.Element, disguises: Disguises) -> None:

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from .grid import Area, FinePrint
-from .patterns import count_pairs, matches, numbers, up_to, without_lookahead
+from .patterns import UNCLEAR, count_pairs, matches, numbers, up_to, without_lookahead
 from .values import column_index
 
 _CHUNK: Final = 1 << 20
@@ -83,8 +83,8 @@ class Glance:
         No more rows than these have content, no more cells than these a value (0: not counted).
     twice : str
         A row or cell that is given twice, such as ``row 7`` or ``cell B7``.
-    untyped : str
-        In an OpenDocument, the first cell with a text that does not say that it is one.
+    unclear : str
+        Which cell programs read differently, and why.
     shown : list of (Area, str)
         Cells of text under a number format that shows another text, with that format.
     """
@@ -103,7 +103,7 @@ class Glance:
     rows: int = 0
     values: int = 0
     twice: str = ""
-    untyped: str = ""
+    unclear: str = ""
     hidden: list[int] = field(default_factory=list)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     unvalued: list[tuple[int, int]] = field(default_factory=list)
@@ -216,6 +216,7 @@ def _rest(stream: IO[bytes], text: bytes, seen: Glance, begin: bytes = b"<") -> 
         found, count = _MERGED.findall(text), len(_MERGE.findall(text))
         seen.plain &= len(found) == count and b"<!" not in text
         seen.merges += count
+        seen.plain &= b"<sheetData" not in text
         if seen.merges > 0:
             return
         for left, top, right, bottom in dict.fromkeys(found):
@@ -243,7 +244,8 @@ class _Look:
         self.odd = re.compile(
             rb'<(?:row(?! r="%b")|c(?! r="%b%b")[\s/>]|[!?])' % (rows, columns, rows)
         )
-        self.quick = without_lookahead(self.seen.right, self.seen.lowest)
+        beyond = without_lookahead(self.seen.right, self.seen.lowest)
+        self.quick = f"{beyond}|{UNCLEAR}" if beyond else ""
 
     def at(self, block: bytes) -> None:
         """Take in a block of whole rows."""
@@ -257,6 +259,7 @@ class _Look:
         if not self.quick or matches(block, self.quick):
             while seen.plain and (found := self.odd.search(block)):
                 self.odd_one(block, found[0])
+            seen.plain = seen.plain and not matches(block, UNCLEAR)
         if not seen.plain:
             return
         seen.plain = not _holds(block, b"x", b"xmlns")

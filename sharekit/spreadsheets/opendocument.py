@@ -63,7 +63,7 @@ class OdsGlance:
 
     ``blanks`` is how many blanks its texts unfold to: a few bytes may stand for millions.
     ``repeated`` is a number of repetitions that is not positive, as it is written; ``most`` no less
-    than the cells that short repetitions make.
+    than the cells that short repetitions make. ``spliced`` tells of character data sections.
     """
 
     exact: bool
@@ -71,18 +71,20 @@ class OdsGlance:
     blanks: int = 0
     repeated: str = ""
     most: int = 0
+    spliced: bool = False
 
 
 def glance_ods(stream: IO[bytes]) -> OdsGlance:
     """Search an OpenDocument's content for what :func:`read_ods` would find."""
     repeated = ""
     exact, first, tail, seen, blanks = False, list[bool](), b"", 0, 0
-    cells, short = 0, {b"columns": 1, b"rows": 1}
+    cells, short, spliced = 0, {b"columns": 1, b"rows": 1}, False
     while chunk := stream.read(_CHUNK):
         text = tail + chunk
         exact = exact or any(word in text for word in _ODS_WORDS)
         exact = exact or any(p.search(text) for p in (_ODS_RUNS, _ODS_FLAT, _ODS_UNTYPED))
         cells += chunk.count(_ODS_CELL)
+        spliced = spliced or b"<![CDATA[" in text
         for way, times in set(_ODS_SHORT.findall(text)):
             short[way] = max(short[way], int(times))
         done = seen - len(tail)
@@ -100,7 +102,7 @@ def glance_ods(stream: IO[bytes]) -> OdsGlance:
         seen += len(chunk)
         tail = text[-_OVERLAP:]
     most = cells * short[b"columns"] * short[b"rows"]
-    return OdsGlance(exact, tuple(first), blanks, repeated, most)
+    return OdsGlance(exact, tuple(first), blanks, repeated, most, spliced)
 
 
 def read_ods(stream: IO[bytes]) -> list[Glance]:
@@ -207,8 +209,9 @@ class _OdsSheet(NamedTuple):
             seen.error_cells.append((row, column, "".join(cell.itertext())))
         elif f"{_TABLE}formula" in cell.attrib and _is_unvalued(cell):
             seen.unvalued.append((row, column))
-        elif _is_untyped(cell) and not seen.untyped:
-            seen.untyped = f"{column_letter(column)}{row + 1}"
+        elif _is_untyped(cell) and not seen.unclear:
+            place = f"{column_letter(column)}{row + 1}"
+            seen.unclear = f"cell {place} shows a text that is not marked as one"
         shown = _otherwise(cell)
         if shown is not None:
             area = row, column, row + rows - 1, column + repeated - 1

@@ -21,7 +21,7 @@ from .formats import Disguises, by_style, declares
 from .glance import LAST_ROW, Glance, extent, glance
 from .grid import Blob, filled_rows
 from .limits import Limits
-from .twice import repeated_cell, repeated_row
+from .twice import repeated_cell, repeated_row, spliced_cell
 
 #: A sheet with so many bytes for each of its cells is no empty frame.
 _BYTES_A_CELL: Final = 2
@@ -91,6 +91,9 @@ class Workbook:
             held = f"repeats a cell, row or column {seen.repeated} times"
             told = f"{self.blob.file} {held}, which programs read differently; {_COMPARE}."
             raise SpreadsheetError(told)
+        if seen.spliced:
+            told = "holds character data sections (CDATA), which no spreadsheet program writes"
+            raise SpreadsheetError(f"{self.blob.file} {told} and programs differ on; {_COMPARE}.")
         if seen.blanks > self.limits.strings_bytes:
             held = f"holds texts of {seen.blanks:,} blanks"
             raise self.limits.refusal("strings_bytes", self.blob.file, held, "delete them")
@@ -105,11 +108,7 @@ class Workbook:
             box = sheet.bottom, sheet.right, sheet.filled
             self.limits.check_box(self.blob.file, str(number), *box)
             self.limits.check_runs(self.blob.file, str(number), sheet.written, sheet.filled)
-            if sheet.untyped:
-                raise SpreadsheetError(
-                    f"{self.blob.file} (sheet {number}): cell {sheet.untyped} shows a text that is "
-                    f"not marked as one, so programs read it differently; {_COMPARE}."
-                )
+            _check_clear(f"{self.blob.file} (sheet {number})", sheet)
         return sheets
 
     def part(self, name: str) -> Measured:
@@ -149,10 +148,21 @@ def look(book: Workbook, index: int) -> Glance:
             return read_xlsb(stream, book.disguises.afresh())
         seen = glance(stream, book.limits.merges)
     _check_honest(book, index, seen)
+    if not seen.plain:
+        with book.part(member) as stream:
+            if cell := spliced_cell(stream):
+                seen.unclear = f"{cell} has markup in the midst of its value"
+                _check_clear(f"{book.blob.file} (sheet {book.names[index]})", seen)
     if not seen.plain or book.disguises:
         with book.part(member) as stream:
             seen = fine_print.read_xlsx(stream, book.disguises.afresh())
+        _check_clear(f"{book.blob.file} (sheet {book.names[index]})", seen)
     return seen
+
+
+def _check_clear(where: str, seen: Glance) -> None:
+    if seen.unclear:
+        raise SpreadsheetError(f"{where}: {seen.unclear}, so programs differ; {_COMPARE}.")
 
 
 def _check_honest(book: Workbook, index: int, seen: Glance) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from .grid import column_letter
+
+#: Values with white space at an end, and references to shared texts that are no plain numbers:
+#: readers take the one for text, and the other for the first of all texts. A second table of cells.
+UNCLEAR: Final = (
+    r"<(?:sheetData|v(?: [^>]*)?>(?:[ \t\r\n]|[^<]*[ \t\r\n]<)"
+    r"""|c [^>]*\bt\s*=\s*["']s["'][^>]*>\s*(?:<f[^<]*(?:</f>)?)?<v(?: [^>]*)?>"""
+    r"(?:[0-9]{10}|[0-9]*[^0-9<]))"
+)
 
 
 def numbers(lowest: int) -> str:

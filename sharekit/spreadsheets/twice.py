@@ -14,6 +14,28 @@ from .glance import Glance, blocks
 _ROW: Final = re.compile(rb'<row r="([0-9]+)"')
 #: A cell that is not empty for certain, and its row.
 _CELL: Final = re.compile(rb'<c r="([A-Z]{1,3}([0-9]+))"(?:[^>]*[^>/])?>(?!</c>)')
+#: A comment or character data within a value, or an entity in the number of a shared text.
+_SPLICED: Final = re.compile(
+    rb"<(?:[\w.-]+:)?v(?:\s[^<>]*)?>[^<]*<[!?]"
+    rb"""|\bt\s*=\s*["']s["'][^<>]*>\s*<(?:[\w.-]+:)?v(?:\s[^<>]*)?>[^<&]*&"""
+)
+_PLACE: Final = re.compile(rb"""<(?:[\w.-]+:)?c\s[^<>]*?\br\s*=\s*["']([A-Z]+[0-9]+)["']""")
+_CHUNK: Final = 1 << 20
+#: Longer than any text of a cell.
+_LONGEST: Final = 1 << 18
+#: A value right behind another one.
+_VALUES: Final = re.compile(rb"</(?:v|is)>\s*<(?:v|is)[\s/>]")
+
+
+def spliced_cell(stream: IO[bytes]) -> str:
+    """Name the first value with markup in its midst, of which readers drop a part, or ``""``."""
+    text = b""
+    while chunk := stream.read(_CHUNK):
+        text = text[-_LONGEST:] + chunk
+        if found := _SPLICED.search(text):
+            places = _PLACE.findall(text, 0, found.end())
+            return f"cell {places[-1].decode()}" if places else "a cell"
+    return ""
 
 
 def repeated_row(stream: IO[bytes]) -> str:
@@ -34,6 +56,9 @@ def repeated_cell(stream: IO[bytes]) -> str:
     """
     known: set[bytes] = set()
     for block in blocks(stream, Glance()):
+        if second := _VALUES.search(block):
+            found = _CELL.findall(block, 0, second.start())
+            return f"the value of cell {found[-1][0].decode()}" if found else "a value"
         found = _CELL.findall(block)
         if len(set(found)) < len(found):
             return next(f"cell {cell.decode()}" for (cell, _), n in Counter(found).items() if n > 1)

@@ -108,7 +108,7 @@ def _values(row: bytes) -> list[object]:
         if kind == "n" and text:
             values[place] = float(text)
         elif kind == "b":
-            values[place] = text == "1"
+            values[place] = text in ("1", "true")
         elif kind == "d":
             raise LookupError(kind)
     return values
