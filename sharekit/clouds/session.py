@@ -19,6 +19,7 @@ from keystoneauth1.session import Session
 from openstack import exceptions as sdk
 from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import SECURE_FILES, OpenStackConfig
+from openstack.warnings import ConfigurationWarning
 
 from .. import __version__
 from ..errors import CloudError, SignInError, UsageError
@@ -35,6 +36,8 @@ from .wishes import Wishes
 
 #: What an entry with an access key has in common with others.
 _READING = threading.Lock()
+#: openstacksdk only warns, and then goes on without it.
+_NO_PROFILE = "Couldn't find the vendor profile"
 _NOT_AUTH = frozenset("region_name verify insecure cacert cert key api_timeout sharekit".split())
 
 
@@ -251,7 +254,18 @@ def _region_of(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.filterwarnings("error", _NO_PROFILE, ConfigurationWarning)
             region = config.get_one(cloud=name, auth=None if key or not scope else dict(scope))
+    except (ConfigurationWarning, LookupError, OSError, ValueError) as error:
+        if "profile" not in entry:
+            raise
+        # A profile may be an address, and what is found there anything.
+        missing = isinstance(error, ConfigurationWarning)
+        why = "there is none of that name" if missing else type(error).__name__
+        raise SignInError(
+            f"Cloud {name}: the profile {entry['profile']!r} cannot be used ({why}). Correct "
+            "`profile` in its entry in clouds.yaml, or write auth_url and the like instead."
+        ) from None
     except (sdk.ConfigException, ksa.ClientException) as error:
         why = " ".join(str(error).split()).rstrip(".")
         raise SignInError(f"Cloud {name}: {why}. Correct its entry in clouds.yaml.") from None
