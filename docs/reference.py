@@ -19,6 +19,32 @@ from sharekit.simulator.faults import Faults
 HERE = Path(__file__).parent
 
 
+_EXITS = """## Exit codes
+
+| code | meaning | what to do |
+|---|---|---|
+| 0 | yes | – |
+| 1 | the answer is no: errors, rows blocked or failed, drift, tampered | look at the report |
+| 2 | a call, an input or a ledger that cannot be used | correct what the sentence names |
+| 3 | unfinished: interrupted, stopped, or the cloud was lost on the way | the same command again |
+| 4 | the cloud refused the caller, or was of no use at all | mend what is named, then the same |
+
+What `submit` makes of a cloud that fails, by what this call has heard of it before:
+
+| what happens | nothing of use yet | later |
+|---|---|---|
+| sign-in or token refused | 4 | 4 |
+| name not found, no connection, TLS or proxy failure, silence, a cut | 4 | 3 |
+| HTML, truncated JSON, an answer that does not fit, a redirect, endless HTTP 5xx | 4 | 3 |
+| no right (HTTP 403, `IMG.0026`, also in a body under HTTP 200) | 4 | 1: those rows failed |
+| endless flow control | 3 | 3 |
+
+Either way each request that left is in the ledger, the outcomes so far are shown, and the same
+command goes on from there: a request whose answer was lost is read back before anything is sent
+anew.
+"""
+
+
 def pages() -> dict[str, str]:
     """Name and text of each generated page."""
     return {"cli.md": _commands(), "rules.md": _rules(), "states.md": _states()}
@@ -33,6 +59,7 @@ def _commands() -> str:
             command, info_name=name, parent=top, terminal_width=100, **cli.context_settings
         )
         parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    parts.append(_EXITS)
     parts.append(_audit_json())
     parts.append(_seed())
     parts.append(f"## What `--faults` can name\n\n```text\n{_faults()}\n```\n")

@@ -261,8 +261,13 @@ def _by_project(plan: Plan) -> Table:
     return table
 
 
-def show_run(run: Run, *, busy: bool = False, approved: Sequence[str] = ()) -> None:
-    """Print a run's outcomes, and why rows failed; ``busy``: another process is submitting it."""
+def show_run(
+    run: Run, *, busy: bool = False, approved: Sequence[str] = (), hindered: bool = False
+) -> None:
+    """Print a run's outcomes, and why rows failed.
+
+    ``busy``: another process is submitting it; ``hindered``: a person has to mend something first.
+    """
     console = out()
     table = Table(box=None, pad_edge=False)
     for name in ("outcome", "rows", "meaning"):
@@ -280,7 +285,8 @@ def show_run(run: Run, *, busy: bool = False, approved: Sequence[str] = ()) -> N
     if run.stopped:
         console.print(f"[yellow]Stopped: {escape(plain(run.stopped))}[/yellow]")
     if not run.finished:
-        console.print(f"[yellow]{_what_next(run, busy, approved)}[/yellow]")
+        first = "Mend what the error names, then: " if hindered else ""
+        console.print(f"[yellow]{first}{_what_next(run, busy, approved)}[/yellow]")
 
 
 def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:  # noqa: FBT001

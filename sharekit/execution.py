@@ -18,7 +18,7 @@ from .chunking import members
 from .clouds import Clouds
 from .coded import Coded
 from .environment import environment
-from .errors import SharekitError, UsageError
+from .errors import CloudError, SharekitError, UsageError
 from .history import History, Part, Piece, Share, rectangles, split_into
 from .ledger import Ledger
 from .planning import Plan, load_from, record_snapshot
@@ -104,7 +104,9 @@ def submit(
     UsageError
         A project of the plan has no cloud; nothing was sent.
     CloudError
-        A cloud cannot be read or refuses the sign-in; what was sent is in the ledger.
+        The caller is refused (sign-in, rights), or the cloud had no useful answer to anything that
+        this call sent; what was sent is in the ledger. A cloud that is lost later ends the call,
+        with the cause in ``Run.stopped``.
     LedgerError
         The ledger is in use, damaged, or cannot be written.
 
@@ -165,14 +167,28 @@ class _Submission:
                 self._read_back()
                 if self._stopping() or not self._send_lost_anew():
                     break
+            else:
+                self.sender.stopped_because = self._never_answered()
         except KeyboardInterrupt:
             self._end("interrupted")
             raise
         except (SharekitError, OSError) as error:
-            self._end(str(error))
-            raise
+            run = self._end(str(error))
+            if not self.sender.breaker.only_lost(error):
+                raise
+            return run
         why = self.sender.stopped_because or ("stopped" if self._stopping() else "")
-        return self._end(str(why))
+        run = self._end(str(why))
+        if isinstance(why, CloudError) and not self.sender.breaker.only_lost(why):
+            raise why
+        return run
+
+    def _never_answered(self) -> CloudError:
+        lost = self.book.events("lost")[-1:]
+        last = f"; the last: {lost[0].body['reason']}" if lost else ""
+        return CloudError(
+            f"requests stayed without an answer {self.settings.rounds} times over{last}"
+        )
 
     def _begin(self, yes: list[approval.Approval], demand: approval.Demand) -> None:
         clouds = [

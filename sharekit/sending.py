@@ -24,7 +24,7 @@ from .history import History, Part, Piece, split_into
 from .isolation import Isolation
 from .ledger import Ledger
 from .scheduler import Scheduler
-from .settings import Breaker, Settings
+from .settings import Breaker, Settings, down
 from .spec import Remedy
 
 #: So many of the latest failures are kept at hand, to be shown while a run is under way.
@@ -66,7 +66,7 @@ class Sender:
         self._dead_projects: dict[str, Refused] = {}
         self._dead_vaults: dict[tuple[str, str], Refused] = {}
         self._lock = threading.RLock()
-        self._breaker = Breaker(settings.outage)
+        self.breaker = Breaker(settings.outage)
         self.easing = Easing(lambda: self.scheduler)
         self._isolation = Isolation(
             history, self._begin, self._split,
@@ -150,7 +150,7 @@ class Sender:
             self._answered(piece, answer)
 
     def _answered(self, piece: Piece, answer: Answer) -> None:
-        self._breaker.good()
+        self.breaker.good()
         with self._lock, self.book.transaction():  # one write to the disk, not two
             self.note(
                 "answer", piece, http=answer.http, job_id=answer.job_id,
@@ -165,15 +165,15 @@ class Sender:
             self._isolation.settled(piece)
 
     def _unanswered(self, piece: Piece, silence: NoAnswer, tries: int, since: float) -> None:
-        down = self._breaker.bad()
+        dead = self.breaker.bad()
         if silence.sent:
             self.note("lost", piece, code="no-answer", reason=str(silence))
             self._isolation.settled(piece)
-            if down:
-                self._stop(_down(silence))
+            if dead:
+                self._stop(down(silence))
             return
         self.note("again", piece, code="not-sent", reason=str(silence))
-        if down or tries + 1 >= self.settings.attempts:
+        if dead or tries + 1 >= self.settings.attempts:
             self._stop(silence)
         else:
             self._later(piece, tries + 1, since)
@@ -187,19 +187,19 @@ class Sender:
             self.note("again", piece, **_facts(refusal))
             self.scheduler.add(partial(self._send, piece))
             return
-        down = False
+        dead = False
         if action is not Remedy.RETRY:
-            self._breaker.good()
+            self.breaker.good()
         else:
             # A request that fails again in a second call of submit is to blame by itself.
             first = piece.attempts <= self.settings.attempts
             last = tries + 1 >= self.settings.attempts
-            down = self._breaker.bad() or (
-                last and first and self._breaker.alone(self.settings.attempts)
+            dead = self.breaker.bad() or (
+                last and first and self.breaker.alone(self.settings.attempts)
             )
-        if down:
+        if dead:
             self.note("again", piece, **_facts(refusal))
-            self._stop(_down(refusal))
+            self._stop(down(refusal))
             return
         waiting = action is Remedy.WAIT and monotonic() - since < self.settings.patience
         retrying = action is Remedy.RETRY and tries + 1 < self.settings.attempts
@@ -227,12 +227,12 @@ class Sender:
         try:
             job = cloud.job(piece.job_id)
             told = job.status
-            self._breaker.good()
+            self.breaker.good()
         except (NoAnswer, Refused) as error:
             told = str(error)
             self.easing.if_busy(error, began)
-            if _passing(error) and self._breaker.bad():
-                self._stop(_down(error))
+            if _passing(error) and self.breaker.bad():
+                self._stop(down(error))
                 return
         if job is not None and job.done:
             bad = {name: ok for name, ok in _results(piece, job).items() if not ok}
@@ -380,10 +380,6 @@ def _passing(error: NoAnswer | Refused) -> bool:
     if isinstance(error, NoAnswer):
         return True
     return spec.remedy(error.code, error.http) is Remedy.RETRY
-
-
-def _down(error: Exception) -> str:
-    return f"the cloud gave no useful answer any more, the last was: {error}"
 
 
 def _facts(refusal: Refused) -> dict[str, Any]:

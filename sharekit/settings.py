@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from time import monotonic
 
 from . import spec
+from .errors import CloudError, NoAnswer, Refused, SignInError
 
 #: So many failures in a row at least, before a cloud is called down.
 _SOME = 5
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,21 @@ class Settings:
 
 
 class Breaker:
-    """Tells a cloud that is down from one that stumbles: nothing useful came for too long."""
+    """Tells a cloud that is down from one that stumbles: nothing useful came for too long.
+
+    ``heard`` is whether anything useful came at all.
+    """
 
     def __init__(self, outage: float) -> None:
         self.outage = outage
         self._lock = threading.Lock()
         self._failures = 0
         self._since = 0.0
+        self.heard = False
 
     def good(self) -> None:
         """A useful answer came, be it a no."""
-        self._failures = 0
+        self._failures, self.heard = 0, True
 
     def bad(self) -> bool:
         """Nothing useful came; returns whether the cloud is down."""
@@ -84,3 +90,21 @@ class Breaker:
     def alone(self, tries: int) -> bool:
         """Whether nothing but failures came while one request was tried so often."""
         return self._failures >= tries
+
+    def only_lost(self, error: Exception) -> bool:
+        """Whether a cloud that had been of use was lost: the same call goes on once it is back.
+
+        A no to the caller (sign-in, rights), or no useful word at all, wants a person first.
+        """
+        denied = isinstance(error, SignInError) or (
+            isinstance(error, Refused) and (error.http == _FORBIDDEN or error.code in spec.NO_RIGHT)
+        )
+        return self.heard and isinstance(error, CloudError) and not denied
+
+
+def down(error: NoAnswer | Refused) -> CloudError:
+    """What to say of a cloud that is down."""
+    told = str(error)
+    if isinstance(error, Refused):
+        told = f"{error.code}: {told}. Run this again later; if it stays so, ask the provider."
+    return CloudError(f"the cloud gave no useful answer any more, the last was: {told}")

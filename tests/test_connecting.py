@@ -531,49 +531,135 @@ def test_answers_that_are_none(
         exit_4(tmp_path, capsys, config, says)
 
 
+_HTML = (200, "<html>Please log in</html>", {})
+_NO_RIGHT = (200, {"error": {"code": "IMG.0026", "message": "no"}}, {})
+_AWAY = (302, "", {"Location": "https://elsewhere.invalid/"})
+
+
+class Fragile:
+    """A cloud with three pending images that answers so, once ``broken``, after so many changes."""
+
+    def __init__(self, answer: Any, after: int) -> None:
+        self.seen: list[Seen] = []
+        self.images = [f"{n}a7c7d2e-1bc3-4c3f-893e-3f4716e5e65e" for n in range(3)]
+        self.taken: list[str] = []
+        self.broken = False
+        self._answer, self._after = answer, after
+        self._resolve, self._usual = socket.getaddrinfo, cloud_at(self.seen)
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is broken by now."""
+        return self.broken and len(self.taken) >= self._after
+
+    def answers(self, method: str, path: str) -> Any:
+        """Answer a request; connections end with it, so that each name is looked up anew."""
+        if method == "PUT" and self.fails and self._answer != "dns":
+            return self._answer
+        if method == "PUT":
+            self.taken.append(path.split("/")[3])
+            return 200, {"status": "accepted"}, {"Connection": "close"}
+        if "member_status=" in path:
+            shown = [i for i in self.images if ("accepted" in path) == (i in self.taken)]
+            found = [] if "rejected" in path else [{"id": i, "owner": "f" * 32} for i in shown]
+            return 200, {"images": found}, {"Connection": "close"}
+        return self._usual(method, path)
+
+    def resolve(self, host: str, *rest: Any, **more: Any) -> Any:
+        """Look up a name as the system does, but for its own."""
+        if host == "cloud.test" and self._answer == "dns" and self.fails:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return self._resolve("127.0.0.1" if host == "cloud.test" else host, *rest, **more)
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at-once", "later"])
 @pytest.mark.parametrize(
-    ("answer", "outcome", "says"),
-    [((200, "<html>Please log in</html>", {}), "pending", "not JSON"),
-     ((200, '{"status": "acc', {}), "pending", "not JSON"),
-     ((200, '{"status": "accepted"}', {"Content-Length": "500"}), "pending", "cut|in time"),
-     ((200, {"error": {"code": "IMG.0026", "message": "no"}}, {}), "failed", "no right"),
-     ((302, "", {"Location": "https://elsewhere.invalid/"}), "", "redirects elsewhere"),
-     (None, "pending", "did not answer in time")],
-    ids="html truncated cut error-in-200 redirect silence".split(),
+    ("answer", "codes", "says"),
+    [(_HTML, (4, 3), "not JSON.*a login page"),
+     ((200, '{"status": "acc', {}), (4, 3), "not JSON"),
+     ((200, '{"status": "accepted"}', {"Content-Length": "500"}), (4, 3), "cut|in time.*Check the"),
+     (_NO_RIGHT, (4, 1), "no right"),
+     (_AWAY, (4, 3), "redirects elsewhere.*Correct the endpoint"),
+     ((503, {}, {}), (4, 3), "HTTP503: Service Unavailable.*Run this again later"),
+     ((401, {"error": {"message": "revoked"}}, {}), (4, 4), "refuses the token.*Check whether"),
+     (None, (4, 3), "did not answer in time.*Check the network"),
+     ("dns", (4, 3), "its name does not resolve.*Check the network")],
+    ids="html truncated cut error-in-200 redirect 503 revoked silence dns".split(),
 )  # fmt: skip
-def test_answers_that_are_none_in_mid_run(
-    tmp_path: Path, answer: Any, outcome: str, says: str
+def test_a_cloud_that_fails_at_submit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    answer: Any, codes: tuple[int, int], says: str, later: bool,
+) -> None:  # fmt: skip
+    """A cloud of no use at all is exit 4, one that is lost later exit 3; each request that left is
+    in the ledger with what became of it, none is a success, and the same command goes on.
+    """  # noqa: D205
+    cloud = Fragile(answer, int(later))
+    monkeypatch.setattr(socket, "getaddrinfo", cloud.resolve)
+    monkeypatch.setattr("sharekit.spec.SIGN_IN_WAITS", (0.0, 0.05))
+    monkeypatch.setattr(sharekit, "Settings", lambda **_: replace(FAST, outage=0, concurrency=1))
+    sheet = tmp_path / "shares.csv"
+    rows = (f"{image},{PROJECT},accepted\n" for image in cloud.images)
+    sheet.write_text("image_id,project_id,status\n" + "".join(rows))
+    with serving(cloud.answers) as server:
+        cloud.seen.append(server)
+        place = server.url.replace("127.0.0.1", "cloud.test")
+        wishes = {"read_timeout": 0.2, "api": "native", "insecure_http": True}
+        config = written(
+            tmp_path, here=entry(server.url, image_endpoint_override=place, sharekit=wishes)
+        )
+        clouds = sharekit.connect(config_file=config)
+        plan = sharekit.plan(sharekit.check(sharekit.read_inventory(sheet), clouds),
+                             tmp_path / "run.ledger")  # fmt: skip
+        sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+        command = ["submit", str(plan.path), f"--clouds-yaml={config}", "--cloud=here"]
+        ends = []
+        for cloud.broken in (True, False):
+            with pytest.raises(SystemExit) as end:
+                main(command)
+            ends.append((end.value.code, " ".join("".join(capsys.readouterr()).split())))
+            if cloud.broken:
+                run = sharekit.status(plan.path)
+                open_ones = [piece.state for piece in run.history.leaves()].count("sent")
+    assert ends[0][0] == codes[later], ends
+    assert re.search(says, ends[0][1]), ends
+    assert "Traceback" not in ends[0][1]
+    assert run.counts["confirmed"] + run.counts["claimed"] == (1 if later else 0)
+    # What became of each request is told; after a redirect it is for the next call to find out.
+    assert open_ones == (answer is _AWAY)
+    # Once the cloud is back, the same command settles what is not refused for good.
+    assert ends[1][0] == (0 if answer is not _NO_RIGHT else 4 if not later else 1), ends
+    assert sharekit.verify(plan.path).intact
+
+
+def test_a_certificate_that_is_not_trusted_any_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], certificate: Path
 ) -> None:
-    """A request whose answer cannot be used is in the ledger, with why; none is a success."""
+    """A run whose cloud fails the TLS check when it is submitted sends nothing, and ends with 4."""
     seen: list[Seen] = []
-    usual, image = cloud_at(seen), "5a7c7d2e-1bc3-4c3f-893e-3f4716e5e65e"
+    image = "5a7c7d2e-1bc3-4c3f-893e-3f4716e5e65e"
+    usual = cloud_at(seen)
 
     def answers(method: str, path: str) -> Any:
-        if method == "PUT":
-            return answer
         if "member_status=pending" in path:
             return 200, {"images": [{"id": image, "owner": "f" * 32}]}, {}
         return usual(method, path)
 
     sheet = tmp_path / "shares.csv"
     sheet.write_text(f"image_id,project_id,status\n{image},{PROJECT},accepted\n")
-    with serving(answers) as server:
+    with serving(answers, certificate) as server:
         seen.append(server)
-        clouds = sharekit.connect(config_file=written(tmp_path, here=entry(server.url)))
-        findings = sharekit.check(sharekit.read_inventory(sheet), clouds)
-        plan = sharekit.plan(findings, tmp_path / "run.ledger")
+        good = written(tmp_path, here=entry(server.url, cacert=str(certificate)))
+        clouds = sharekit.connect(config_file=good)
+        plan = sharekit.plan(sharekit.check(sharekit.read_inventory(sheet), clouds),
+                             tmp_path / "run.ledger")  # fmt: skip
         sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
-        settings = replace(FAST, rounds=1, looks=1)
-        if outcome:
-            assert sharekit.submit(plan, clouds, settings=settings).counts[outcome] == 1
-        else:
-            with pytest.raises(CloudError, match=says):
-                sharekit.submit(plan, clouds, settings=settings)
-    with Ledger.open(plan.path) as book:
-        assert len(book.events("intent")) == 1
-        told = [*book.events("lost"), *book.events("refused"), *book.events("stopped")]
-        assert any(re.search(says, str(event.body)) for event in told)
-    assert sharekit.verify(plan.path).intact
+        config = written(tmp_path, here=entry(server.url))
+        with pytest.raises(SystemExit) as end:
+            main(["submit", str(plan.path), "--cloud=here", f"--clouds-yaml={config}"])
+        told = " ".join("".join(capsys.readouterr()).split())
+    assert (end.value.code, "failed the TLS check" in told) == (4, True), told
+    assert "Mend what the error names, then: Nothing was sent yet. Approved by Ada" in told
+    assert not any(method == "PUT" for method, _, _ in server.requests)
 
 
 def test_refused_token_ends_the_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

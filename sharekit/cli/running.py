@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ import sharekit
 
 from .. import approval, console
 from ..approval import Demand, ensure
-from ..errors import UsageError
+from ..errors import CloudError, UsageError
 from ..run import clouds_of, is_finished
 from ..signals import end_cleanly
 from ..storage import is_busy, take_over
@@ -46,6 +47,11 @@ def submit(
         signed_in = _access(run, clouds, clouds_yaml) if given else sharekit.Clouds({})
         with console.RunBar() as bar:
             done = sharekit.submit(run, signed_in, settings=patience, progress=bar, demand=demand)
+    except CloudError as error:
+        console.say(f"Error: {error}")
+        _ended(
+            replace(sharekit.status(run), stopped=""), None, as_json=as_json, code=error.exit_code
+        )
     except KeyboardInterrupt:
         console.say(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
         sys.exit(3)
@@ -59,11 +65,14 @@ def _access(run: Path, clouds: Sequence[str], clouds_yaml: Path | None) -> share
     return connect(names, clouds_yaml)
 
 
-def _ended(done: sharekit.Run, seal: Path | None, *, as_json: bool) -> NoReturn:
+def _ended(
+    done: sharekit.Run, seal: Path | None, *, as_json: bool, code: int | None = None
+) -> NoReturn:
     if seal is not None and done.finished:
         approval.seal(done.path, seal)
-    answer(done.summary, as_json, lambda: console.show_run(done))
-    sys.exit(_verdict(done))
+    yes, no = approval.reviewers_of(done.path), code is not None
+    answer(done.summary, as_json, lambda: console.show_run(done, approved=yes, hindered=no))
+    sys.exit(_verdict(done) if code is None else code)
 
 
 @click.command()

@@ -98,7 +98,8 @@ class Transport:
             )
         except (ksa.ClientException, OSError) as error:
             why, left = _fate(error)
-            raise NoAnswer(f"{self.name}: {_host(url)} {why}", sent=left) from None
+            told = f"{self.name}: {_host(url)} {why}. {_CHECK}"
+            raise NoAnswer(told, sent=left) from None
         return self._judge(response)
 
     def read(self, url: str, **params: Any) -> Reply:
@@ -234,13 +235,16 @@ class Transport:
             self._skew = _skew(response.headers.get("Date"))
         code, message = error_of(body or {})
         raise Refused(
-            message or _text(response),
+            message or (name(response.reason) if body == {} else _text(response)),
             # An error under a status that means success is told as a bad request.
             http=max(400, response.status_code),
             code=code if fullmatch(r"IMG\.\w{1,20}", code) else f"HTTP{response.status_code}",
             request_id=name(request_id),
             retry_after=_retry_after(response.headers.get("Retry-After")),
         )
+
+
+_CHECK = "Check the network and the endpoint in clouds.yaml, then run this again."
 
 
 def _next(refusal: Refused) -> str:
