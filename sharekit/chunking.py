@@ -26,6 +26,8 @@ _REPEATED: Final = 4
 #: What a number holds, beside its sign.
 _BITS: Final = 63
 _LARGEST: Final = 1 << (_BITS - 1)
+#: So many requests are put into words at one time, to need little memory.
+_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +51,15 @@ class Images:
         texts: list[str] = self.words.take(pa.array(self.codes)).to_pylist()
         return texts
 
-    def quoted(self) -> NDArray[np.uint8]:
-        """All of them, if legal, as lines of equal length: an ID in quotes, and a comma."""
+    def quoted(self) -> tuple[NDArray[np.uint8], Places]:
+        """Distinct IDs as lines of equal length, in quotes and with a comma; and those of all."""
         _, _, text = self.words.filter(pa.array(self.ids)).buffers()
         ids = np.frombuffer(text, np.uint8).reshape(-1, spec.UUID_LENGTH)
         lines = np.full((len(ids), spec.UUID_LENGTH + 3), ord('"'), dtype=np.uint8)
         lines[:, 1:-2] = ids
         lines[:, -1] = ord(",")
         places = np.cumsum(self.ids) - 1
-        return lines.take(places[self.codes], axis=0)
+        return lines, places[self.codes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,17 +95,21 @@ class Cut:
 
     def lists(self) -> Iterator[bytes | memoryview]:
         """Yield the images of each request as JSON, without the brackets."""
-        pairs = zip(self.starts.tolist(), self.ends.tolist(), strict=False)
+        pairs = list(zip(self.starts.tolist(), self.ends.tolist(), strict=False))
         if not len(self.places):
             return
         if not self.images.legal:  # only a ledger from elsewhere holds such a plan
             texts = self.images.texts()
             yield from (canonical(texts[start:end])[1:-1].encode() for start, end in pairs)
             return
-        lines = self.images.quoted()
+        lines, places = self.images.quoted()
         wide = lines.shape[1]
-        text = lines.reshape(-1).data
-        yield from (text[start * wide : end * wide - 1] for start, end in pairs)
+        for number in range(0, len(pairs), _AT_ONCE):
+            some = pairs[number : number + _AT_ONCE]
+            first = some[0][0]
+            text = lines.take(places[first : some[-1][1]], axis=0).reshape(-1).data
+            for start, end in some:
+                yield text[(start - first) * wide : (end - first) * wide - 1]
 
     def fingerprint(self) -> str:
         """SHA-256 over the requests, each as one line of canonical JSON."""

@@ -73,8 +73,11 @@ def test_every_way_of_ordering_gives_the_same_requests(rows: int, often: int, bi
         patch.setattr(chunking, "_REPEATED", often)
         patch.setattr(chunking, "_BITS", bits)
         patch.setattr(chunking, "_LARGEST", 1 << max(bits - 1, 8))
+        patch.setattr(chunking, "_AT_ONCE", 3)
         other, again = chunking.cut_into_chunks(findings.rows, 7, findings.coded)
         assert again.fingerprint() == cut.fingerprint() == fingerprint(plain)
+        lines = "".join(canonical(request) + "\n" for request in members(plain))
+        assert again.fingerprint() == hashlib.sha256(lines.encode()).hexdigest()
     pd.testing.assert_frame_equal(plain, other)
 
 
