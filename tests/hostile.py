@@ -175,6 +175,18 @@ def _(path: Path) -> None:
     xlsx(path, *[data(row(1, *HEADER), plain(2))] * 10_000)
 
 
+@hostile("twins.xlsx", "has two sheets named Same, so one would be read for both")
+def _(path: Path) -> None:
+    one, two = (data(row(1, *HEADER), plain(2, image)) for image in (IMAGE, IMAGE[::-1]))
+    xlsx(path, one, two, names=("Same", "Same"))
+
+
+@hostile("twins.ods", "has two sheets named T0")
+def _(path: Path) -> None:
+    table = line(*HEADER) + line(IMAGE, PROJECT, "accepted")
+    ods(path, f'{table}</table:table><table:table table:name="T0">{table}')
+
+
 @hostile("one-part-many-sheets.xlsx", "under two names")
 def _(path: Path) -> None:
     xlsx(path.with_suffix(".tmp"), *[data(row(1, *HEADER), plain(2))] * 900)

@@ -27,6 +27,7 @@ from sharekit import spec
 from sharekit.cli import cli
 from sharekit.errors import InputError, SpreadsheetError, UsageError
 from sharekit.spreadsheets import Inventory, read_inventory
+from tests.corpus.make import line, ods
 from tests.workbooks import (
     IMAGE,
     OTHER,
@@ -423,6 +424,18 @@ def test_libreoffice_hides_as_we_read(tmp_path: Path) -> None:
         inventory = read_inventory(convert(source, tmp_path / f"b.{suffix}"))
         assert marked(inventory, "hidden-row")["row_key"].tolist() == [1]
         assert marked(inventory, "hidden-sheet")["value"].tolist() == ["Hidden", "Deep"]
+
+
+def test_what_an_ods_keeps_of_other_files_is_no_sheet(tmp_path: Path) -> None:
+    """Formulas that refer elsewhere leave a copy of what is there; nobody has a tab for it."""
+    cells = line(*HEADER), line(*ROW)
+    kept = "'file:///there/other.ods'#$Shares"
+    extra = f'</table:table><table:table table:name="{kept}">{"".join(cells)}'
+    path = ods(tmp_path / "a.ods", "".join(cells) + extra)
+    inventory = read_inventory(path)
+    assert inventory.rows["sheet"].tolist() == ["T0"]
+    with pytest.raises(InputError, match="its sheets are T0"):
+        read_inventory(path, sheet=kept)
 
 
 def flat_xls(path: Path) -> Path:

@@ -79,7 +79,8 @@ def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> l
 def _read_sheets(book: Workbook, choose: Choice) -> list[Grid]:
     """Read the chosen sheets; if the table of texts is refused, say which cell it is."""
     try:
-        return [_read_or_tell(book, index) for index in choose(book.names)]
+        chosen = choose([book.names[index] for index in book.shown])
+        return [_read_or_tell(book, book.shown[index]) for index in chosen]
     except SpreadsheetError:
         raise
     except BaseException as error:
@@ -141,7 +142,13 @@ def _read_sheet(book: Workbook, index: int) -> Grid:
     except fastexcel.FastExcelError as error:
         raise _missing_text(book, index, error) or error from error
     check_twice(book, index, seen, batch, len(errors))
-    grid = Grid(sheet=name, format=book.format, cells=(), hidden=hidden, siblings=tuple(book.names))
+    grid = Grid(
+        sheet=name,
+        format=book.format,
+        cells=(),
+        hidden=hidden,
+        siblings=tuple(book.names[i] for i in book.shown),
+    )
     if not batch.num_columns:
         return grid
     in_xml = book.format in ("xlsx", "xlsm")

@@ -6,6 +6,7 @@ What would take every reader long, or what programs would read differently, is r
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 from zipfile import ZipFile
@@ -25,6 +26,8 @@ from .twice import repeated_cell, repeated_row, spliced_cell
 
 #: A sheet with so many bytes for each of its cells is no empty frame.
 _BYTES_A_CELL: Final = 2
+#: The name under which an OpenDocument keeps what its formulas refer to elsewhere.
+_CACHED: Final = re.compile(r"'.*'#\$?.", re.DOTALL)
 _COMPARE: Final = "open it in a spreadsheet program, save it again, and compare the two"
 
 
@@ -50,7 +53,19 @@ class Workbook:
         names = list(self.fast.sheet_names)
         if len(names) > self.limits.sheets:
             self._refuse_sheets(len(names))
+        if len(set(names)) < len(names):
+            name = next(name for name in names if names.count(name) > 1)
+            raise SpreadsheetError(
+                f"{self.blob.file} has two sheets named {name}, so one would be read for both; "
+                "rename one of them in a spreadsheet program, and save it."
+            )
         return names
+
+    @functools.cached_property
+    def shown(self) -> list[int]:
+        """Positions of the sheets that people have tabs for: not copies of other workbooks'."""
+        names = list(enumerate(self.names))
+        return [i for i, name in names if self.format != "ods" or not _CACHED.match(name)]
 
     def _refuse_sheets(self, count: int) -> None:
         held = f"holds {count:,} sheets"
