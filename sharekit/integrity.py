@@ -20,6 +20,8 @@ Problem = tuple[str, str]
 BLOB_FIELDS: Final = frozenset(
     {"blob", "rows_blob", "marks_blob", "findings_blob", "members", "vaults", "projects", "owned"}
 )
+#: After these nothing comes but a seal: the end of a run, and of an audit.
+_ENDS: Final = ("finished", "audited")
 #: What voids an approval when it comes after it.
 _VOIDING: Final = frozenset({"planned", "decided", "undone", "revoked"})
 
@@ -92,8 +94,9 @@ def _order(events: list[Event]) -> Iterator[Problem]:
         if event.kind == "sealed" and event.body["head"] != event.prev:
             yield f"event {event.seq} (sealed)", "is the seal of another head"
         if finish is not None and event.kind != "sealed":
-            yield f"event {event.seq} ({event.kind})", "comes after the run was finished"
-        finish = event if event.kind == "finished" else finish
+            yield f"event {event.seq} ({event.kind})", "comes after the run was finished" \
+                if finish.kind == "finished" else "comes after the audit was done"  # fmt: skip
+        finish = event if event.kind in _ENDS else finish
     settled = last(events, "settled")
     if settled is not None and finish is None and _is_end(events, settled):
         yield f"event {events[-1].seq}", "every row was settled here, but no `finished` follows: " \
