@@ -20,6 +20,8 @@ Problem = tuple[str, str]
 BLOB_FIELDS: Final = frozenset(
     {"blob", "rows_blob", "marks_blob", "findings_blob", "members", "vaults", "projects", "owned"}
 )
+#: What a ledger begins with.
+_ONCE: Final = frozenset({"created", "inventory"})
 #: After these nothing comes but a seal: the end of a run, and of an audit.
 _ENDS: Final = ("finished", "audited")
 #: What voids an approval when it comes after it.
@@ -57,6 +59,11 @@ def _beginning(book: Ledger, events: list[Event]) -> Iterator[Problem]:
         yield "event 1", "does not say by what the ledger was created"
     elif events[0].body.get("schema") != book.schema():
         yield "schema", "its tables, indexes or triggers are not those it was created with"
+    begun: set[str] = set()
+    for event in events:
+        if event.kind in _ONCE & begun:
+            yield f"event {event.seq} ({event.kind})", "comes a second time: a ledger begins once"
+        begun.add(event.kind)
 
 
 def _blobs(book: Ledger, events: list[Event]) -> Iterator[Problem]:
