@@ -302,6 +302,12 @@ def _(path: Path) -> None:
     xlsx(path, data(row(1, *HEADER), row(2, IMAGE, cell)), strings=f"<si><t>{PROJECT}</t></si>")
 
 
+@hostile("foreign.xlsx", "row 3 holds elements of another vocabulary")
+def _(path: Path) -> None:
+    foreign = row(3, IMAGE, PROJECT).replace("<row", '<row xmlns="urn:other"')
+    xlsx(path, data(row(1, *HEADER), plain(2), foreign))
+
+
 @hostile("number-in-blanks.xlsx", "cell B2 holds '.*', with white space around the value")
 def _(path: Path) -> None:
     # Readers take it for text, and 32 digits of a number for an ID.

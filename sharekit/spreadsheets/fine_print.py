@@ -25,6 +25,10 @@ _CELL: Final = re.compile("([A-Z]+)([0-9]+)")
 _YES: Final = frozenset({"1", "true"})
 _TEXTS: Final = frozenset({"s", "str", "inlineStr"})
 _VALUES: Final = frozenset({"n", "b", "e", "d"})
+_VOCABULARIES: Final = frozenset({
+    "{http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+    "{http://purl.oclc.org/ooxml/spreadsheetml/main",
+})  # fmt: skip
 _PLACE: Final = re.compile("[0-9]{1,9}")
 
 
@@ -110,6 +114,8 @@ def read_xlsx(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
 
 
 def _read_row(row: ElementTree.Element, number: int, seen: Glance, disguises: Disguises) -> None:
+    if not seen.unclear and any(map(_is_foreign, row.iter())):
+        seen.unclear = f"row {number + 1:,} holds elements of another vocabulary"
     if row.get("hidden") in _YES or is_nothing(row.get("ht", "")):
         seen.hidden.append(number)
     column, filled = -1, set[int]()
@@ -130,6 +136,12 @@ def _read_row(row: ElementTree.Element, number: int, seen: Glance, disguises: Di
             seen.unvalued.append((number, column))
         if disguises and cell.get("t") in _TEXTS:
             disguises.note(number, column, cell.get("s", "0"))
+
+
+def _is_foreign(element: ElementTree.Element) -> bool:
+    """Whether readers take an element for a cell's that programs pass over."""
+    space, _, name = element.tag.rpartition("}")
+    return bool(space) and space not in _VOCABULARIES and name in {"row", "c", "v", "is", "t"}
 
 
 def _unclear(cell: ElementTree.Element) -> str:

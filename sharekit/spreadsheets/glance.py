@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from .grid import Area, FinePrint
-from .patterns import UNCLEAR, count_pairs, matches, numbers, up_to, without_lookahead
+from .patterns import UNCLEAR, count_letter, count_pairs, matches, numbers, up_to, without_lookahead
 from .values import column_index
 
 _CHUNK: Final = 1 << 20
@@ -363,7 +363,8 @@ def _rows(block: bytes, last: int) -> int:
     """Count the rows of a block, or more, but never fewer."""
     first = _ROW.search(block)
     rows = last - int(first[1]) + 1 if first else 0
-    return rows if count_pairs(block, b"<r") == rows else block.count(b"<row")
+    # Each row with content spells the word twice.
+    return rows if count_letter(block, b"w") == 2 * rows else block.count(b"<row")
 
 
 def _holds(block: bytes, letter: bytes, word: bytes) -> bool:
