@@ -302,6 +302,19 @@ def _(path: Path) -> None:
     xlsx(path, data(row(1, *HEADER), row(2, IMAGE, cell)), strings=f"<si><t>{PROJECT}</t></si>")
 
 
+@hostile("foreign-texts.xlsx", "holds texts of another vocabulary")
+def _(path: Path) -> None:
+    # A program that passes over them shows the second text where readers count to the first.
+    texts = f"<y:si><y:t>{IMAGE[::-1]}</y:t></y:si><si><t>{IMAGE}</t></si>"
+    cells = data(row(1, *HEADER), row(2, value("A2", "0", "s"), PROJECT, "accepted"))
+    xlsx(path.with_suffix(".tmp"), cells, strings=texts)
+    with zipfile.ZipFile(path.with_suffix(".tmp")) as old, zipfile.ZipFile(path, "w") as new:
+        for item in old.infolist():
+            told = old.read(item).replace(b"<sst ", b'<sst xmlns:y="urn:other" ')
+            new.writestr(item, told)
+    path.with_suffix(".tmp").unlink()
+
+
 @hostile("foreign.xlsx", "row 3 holds elements of another vocabulary")
 def _(path: Path) -> None:
     foreign = row(3, IMAGE, PROJECT).replace("<row", '<row xmlns="urn:other"')

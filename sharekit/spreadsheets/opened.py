@@ -22,7 +22,7 @@ from .formats import Disguises, by_style, declares
 from .glance import LAST_ROW, Glance, extent, glance
 from .grid import Blob, filled_rows
 from .limits import Limits
-from .twice import repeated_cell, repeated_row, spliced_cell
+from .twice import has_foreign_texts, repeated_cell, repeated_row, spliced_cell
 
 #: A sheet with so many bytes for each of its cells is no empty frame.
 _BYTES_A_CELL: Final = 2
@@ -82,6 +82,15 @@ class Workbook:
                 "program, save it again, and use the new file."
             )
         return members
+
+    @functools.cached_property
+    def foreign(self) -> bool:
+        """Whether the table of texts has some that programs pass over, and readers do not."""
+        name = fine_print.related_member(self.archive, "sharedStrings")
+        if not name:
+            return False
+        with self.part(name) as stream:
+            return has_foreign_texts(stream)
 
     @functools.cached_property
     def disguises(self) -> Disguises:
@@ -162,6 +171,9 @@ def look(book: Workbook, index: int) -> Glance:
         if book.format == "xlsb":
             return read_xlsb(stream, book.disguises.afresh())
         seen = glance(stream, book.limits.merges)
+    if book.foreign:
+        told = "holds texts of another vocabulary, which programs count differently"
+        raise SpreadsheetError(f"{book.blob.file} {told}; {_COMPARE}.")
     _check_honest(book, index, seen)
     if not seen.plain:
         with book.part(member) as stream:

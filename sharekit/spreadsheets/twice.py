@@ -20,6 +20,10 @@ _SPLICED: Final = re.compile(
     rb"""|\bt\s*=\s*["']s["'][^<>]*>\s*<(?:[\w.-]+:)?v(?:\s[^<>]*)?>[^<&]*&"""
 )
 _PLACE: Final = re.compile(rb"""<(?:[\w.-]+:)?c\s[^<>]*?\br\s*=\s*["']([A-Z]+[0-9]+)["']""")
+_SPACES: Final = re.compile(rb"""\sxmlns(:[\w.-]+)?\s*=\s*["']([^"']*)["']""")
+_TEXTS: Final = re.compile(rb"<([\w.-]+:)(?:si|t|r)[\s>/]")
+_HEAD: Final = 4096
+_TAG: Final = 256
 _CHUNK: Final = 1 << 20
 #: Longer than any text of a cell.
 _LONGEST: Final = 1 << 18
@@ -36,6 +40,24 @@ def spliced_cell(stream: IO[bytes]) -> str:
             places = _PLACE.findall(text, 0, found.end())
             return f"cell {places[-1].decode()}" if places else "a cell"
     return ""
+
+
+def has_foreign_texts(stream: IO[bytes]) -> bool:
+    """Whether a table of texts has any of another vocabulary, which readers count like its own.
+
+    No element is passed over by a program unless the table's own tag names more vocabularies.
+    """
+    text = stream.read(_HEAD)
+    spaces = _SPACES.findall(text[: text.find(b">", text.find(b"sst"))])
+    own = {prefix[1:] for prefix, space in spaces if b"spreadsheetml" in space}
+    if len(own) == len(spaces):
+        return False
+    while text:
+        if set(_TEXTS.findall(text)) - {own_prefix + b":" for own_prefix in own if own_prefix}:
+            return True
+        chunk = stream.read(_CHUNK)
+        text = text[-_TAG:] + chunk if chunk else b""
+    return False
 
 
 def repeated_row(stream: IO[bytes]) -> str:
