@@ -63,7 +63,7 @@ def _owners(mine: pd.DataFrame, state: pd.DataFrame, seen: Snapshot) -> list[Fou
     unknown = ~named & ~truth.isin(there)
     state["acting"] = truth.isin(there) & ~other & ~(named & ~signed_in)
     said = ("it is " + truth + ", which no cloud that was named gives access to").where(
-        truth != "", "no project that was asked has such an image"
+        truth != "", "no project that was asked shows such an image"
     )
     regions = truth.map(seen.projects.set_index("project_id")["region"]).fillna("").astype("str")
     elsewhere = (mine["region"] != "") & (regions != "") & (mine["region"] != regions)

@@ -211,7 +211,7 @@ def test_rules_with_a_cloud(world: Make, tmp_path: Path) -> None:
     assert set(planned["owner"]) == {ME}
     said = findings.frame.set_index("row")
     assert f"it is {OTHER}, which no cloud that was named" in said.at[7, "message"]
-    assert "no project that was asked has such an image" in said.at[8, "message"]
+    assert "no project that was asked shows such an image" in said.at[8, "message"]
     assert "Correct the image ID" in said.at[8, "suggestion"]
     assert said.at[15, "message"].endswith("(it is public)")
     assert said.at[15, "value"] == public

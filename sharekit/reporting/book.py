@@ -6,15 +6,19 @@ there is no formula in the workbook at all. Links lead to other cells of the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import xlsxwriter
+from numpy.typing import NDArray
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
@@ -166,8 +170,9 @@ def stack(out: Book, sheet: Worksheet, tables: Mapping[str, pd.DataFrame], none:
             sheet.write_string(row + 1, 0, none, out.formats["name"])
             row += 3
         else:
-            row = fill(out, sheet, frame, top=row + 1, widths=widths) + 1
-            height += LINE * sum(lines - 1 for lines in _heights(frame, widths))
+            heights = _heights(frame, widths)
+            row = fill(out, sheet, frame, top=row + 1, heights=heights) + 1
+            height += LINE * sum(lines - 1 for lines in heights)
     if widths:
         draw_in(sheet, widths.values(), height + LINE * row)
 
@@ -178,15 +183,14 @@ def fill(
     frame: pd.DataFrame,
     top: int,
     ways: Mapping[str, Mapping[int, str]] | None = None,
-    widths: Mapping[int, int] | None = None,
+    heights: Sequence[int] = (),
 ) -> int:
     """Write header and rows from row ``top`` (0 is the first) on; return the row after them."""
     frame = _fit(out, sheet.get_name(), frame, top)
     sheet.set_row(top, 20)
     sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{ROWS + 1}"})
-    if top and widths:
-        for row, lines in enumerate(_heights(frame, widths), top + 1):
-            sheet.set_row(row, LINE * lines)
+    for row, lines in enumerate(heights, top + 1):
+        sheet.set_row(row, LINE * lines)
     for number, header in enumerate(frame.columns):
         sheet.write_string(top, number, fitting(header), out.formats["head"])
     looks = [_look(out, frame[name], wrapped=top > 0, way=name in (ways or {})) for name in frame]
@@ -215,24 +219,31 @@ def _look(out: Book, column: pd.Series, *, wrapped: bool, way: bool) -> Look:
 
 def _heights(frame: pd.DataFrame, widths: Mapping[int, int]) -> list[int]:
     """Return how many lines of text each row needs: no program tells it to another."""
-    texts = frame.astype("str").fillna("")
-    lines = [lines_of(texts[name], widths[n]) for n, name in enumerate(frame.columns)]
-    return pd.concat(lines, axis="columns").max(axis="columns").tolist()
+    lines = [lines_of(frame[name], widths[n]) for n, name in enumerate(frame.columns)]
+    most: list[int] = np.maximum.reduce(lines).tolist()
+    return most
 
 
-def lines_of(texts: pd.Series, width: int) -> pd.Series:
+def lines_of(texts: pd.Series | Sequence[str], width: int) -> NDArray[np.int64]:
     """Return how many lines texts need in a column of this width (digits), ten at the most."""
-    return (texts.str.len() // (width * 1.15) + 1).clip(upper=10).astype("int64")
+    lines: NDArray[np.int64] = np.minimum(_lengths(texts) // (width * 1.15) + 1, 10).astype("int64")
+    return lines
+
+
+def _lengths(texts: pd.Series | Sequence[str]) -> NDArray[np.int64]:
+    plain = texts.astype("str").array if isinstance(texts, pd.Series) else texts
+    told = pc.utf8_length(pa.array(plain, pa.large_string()))
+    return np.asarray(pc.fill_null(told, 0), dtype=np.int64)
 
 
 def _widths(sheet: Worksheet, frames: list[pd.DataFrame], widest: int) -> dict[int, int]:
     """Make columns as wide as their header and their first texts need."""
     widths: dict[int, int] = {}
     for frame in frames:
-        sample = frame.head(_SAMPLE).astype("str").fillna("")
+        sample = frame.head(_SAMPLE)
         for number, name in enumerate(frame.columns[:COLUMNS]):
-            longest = sample[name].str.len().max() if len(sample) else 0
-            width = max(len(name) + 4, int(longest) + 2, widths.get(number, _NARROW))
+            longest = int(_lengths(sample[name]).max(initial=0))
+            width = max(len(name) + 4, longest + 2, widths.get(number, _NARROW))
             widths[number] = min(width, widest)
     for number, width in widths.items():
         sheet.set_column(number, number, width)

@@ -94,7 +94,7 @@ def _line(out: Book, sheet: Worksheet, row: int, line: Line) -> int:
         sheet.write_string(row, 1, fitting(value), out.formats["text"])
     if not meaning:
         return 0
-    height = book.LINE * int(book.lines_of(pd.Series([meaning], dtype="str"), _MEANING)[0])
+    height = book.LINE * int(book.lines_of([meaning], _MEANING)[0])
     sheet.set_row(row, height)
     sheet.write_string(row, 2, fitting(meaning), out.formats["wrapped"])
     return height - book.LINE
