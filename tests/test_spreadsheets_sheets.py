@@ -27,7 +27,7 @@ from sharekit import spec
 from sharekit.cli import cli
 from sharekit.errors import InputError, SpreadsheetError, UsageError
 from sharekit.spreadsheets import Inventory, read_inventory
-from tests.corpus.make import line, ods
+from tests.corpus.make import line, ods, typed
 from tests.workbooks import (
     IMAGE,
     OTHER,
@@ -436,6 +436,24 @@ def test_what_an_ods_keeps_of_other_files_is_no_sheet(tmp_path: Path) -> None:
     assert inventory.rows["sheet"].tolist() == ["T0"]
     with pytest.raises(InputError, match="its sheets are T0"):
         read_inventory(path, sheet=kept)
+
+
+def test_truth_and_time_in_an_ods_of_libreoffice_are_called_so(tmp_path: Path) -> None:
+    """TRUE is kept there as a formula that gives 1, a time as a duration; a 1 that shows 1 is 1."""
+    truth = (
+        '<table:table-cell table:formula="of:={}()" office:value-type="float" office:value="{}">'
+        "<text:p>{}</text:p></table:table-cell>"
+    )
+    cells = (truth.format("TRUE", 1, "WAHR"), truth.format("FALSE", 0, "FALSE"),
+             truth.format("TRUE", 1, "1.00"), typed("time", "PT06H00M00S", "06:00"))  # fmt: skip
+    rows = [line(IMAGE, PROJECT, cell) for cell in cells]
+    twice = line(IMAGE, PROJECT, cells[0], more=' table:number-rows-repeated="2"')
+    inventory = read_inventory(ods(tmp_path / "a.ods", "".join([line(*HEADER), *rows, twice])))
+    marks = inventory.marks.sort_values("row_key")
+    assert marks[["rule", "value"]].values.tolist() == [
+        ["boolean-cell", "TRUE"], ["boolean-cell", "FALSE"], ["number-cell", "1"],
+        ["date-cell", "06:00:00"], ["boolean-cell", "TRUE"], ["boolean-cell", "TRUE"],
+    ]  # fmt: skip
 
 
 def flat_xls(path: Path) -> Path:

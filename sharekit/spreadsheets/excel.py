@@ -48,6 +48,7 @@ _CORRECT: Final = (
     "open it in a spreadsheet program, correct it there, save it again as .xlsx, and use the new "
     "file."
 )
+_DURATION: Final = re.compile(r'DurationIso\("([^"]*)"\)')
 _ERROR_NAME: Final = re.compile(r"Error\((\w+)\)")
 
 # The reader logs chart sheets as warnings; with no handler, Python would print them to stderr.
@@ -211,6 +212,8 @@ def _first_column(seen: Glance, width: int, typed: Typed) -> int:
 
 
 def _error_spot(error: fastexcel.CellError) -> tuple[int, int, str]:
+    if duration := _DURATION.search(error.detail):  # of an OpenDocument; its type tells more
+        return (*error.position, duration[1])
     name = _ERROR_NAME.search(error.detail)
     text = _ERRORS.get(name[1], f"#{name[1].upper()}!") if name else "#ERROR!"
     return (*error.position, text)

@@ -34,8 +34,9 @@ class Blob:
 class FinePrint:
     """What a sheet says besides its values; rows and columns 0-based from the sheet's corner.
 
-    ``shown`` are areas with the number format under which text shows as another one; ``silent``
-    are formulas that show nothing or were never calculated, where a format does not tell which.
+    ``errors`` are texts that stand in place of what the reader gives; ``shown`` are areas with the
+    number format under which text shows as another one; ``silent`` are formulas that show nothing
+    or were never calculated, where a format does not tell which.
     """
 
     hidden_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))

@@ -254,6 +254,8 @@ def _judged(value: object, text: str) -> tuple[str, str]:
     rule = type_rule(value)
     if rule == "number-cell" and _DATE.match(text):
         return "date-cell", text  # a date is a number that is shown as one
+    if rule == "number-cell" and text in ("TRUE", "FALSE"):
+        return "boolean-cell", text  # so is a truth value in an ods
     return rule, as_text(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ _ODS_FIRST: Final = re.compile(
     rb"<table:table-row[^>]*>\s*<table:table-cell[^>]*office:value-type=[^>]*[^>/]>|<table:table[\s>]"
 )
 _ODS_BLANKS: Final = re.compile(rb"""<text:s\s[^>]*text:c\s*=\s*["']([0-9]{1,18})""")
+#: How LibreOffice keeps a truth value that it has read from another format.
+_TRUTH: Final = re.compile(r"(?:of:)?=(TRUE|FALSE)\(\)")
+#: Cells of one run that are noted one by one.
+_MARKED: Final = 100_000
 _UNITS: Final = "abcdefghijklmnopqrstuvwxyz%"
 _CHUNK: Final = 1 << 20
 #: Longer than any word or run of tags searched for, so that none is missed between two chunks.
@@ -171,6 +176,13 @@ def _is_unvalued(cell: ElementTree.Element) -> bool:
     )
 
 
+def _truth(cell: ElementTree.Element) -> str:
+    """Return TRUE or FALSE for what LibreOffice keeps as a number and shows as a word."""
+    found = _TRUTH.fullmatch(cell.get(f"{_TABLE}formula", ""))
+    shown = "".join(cell.itertext())
+    return found[1] if found and not any(letter.isdigit() for letter in shown) else ""
+
+
 def _is_untyped(cell: ElementTree.Element) -> bool:
     """Whether a cell shows a text that most readers drop, since it does not say what it is."""
     if f"{_OFFICE}value-type" in cell.attrib or local(cell.tag) != "table-cell":
@@ -205,10 +217,14 @@ class _OdsSheet(NamedTuple):
             seen.filled += rows * repeated
             seen.bottom = max(seen.bottom, row + rows)
             seen.right = max(seen.right, column + repeated)
+        run = range(row, row + rows), range(column, column + repeated)
+        places = itertools.islice(itertools.product(*run), _MARKED)
         if cell.get(f"{_CALC}value-type") == "error":
             seen.error_cells.append((row, column, "".join(cell.itertext())))
         elif f"{_TABLE}formula" in cell.attrib and _is_unvalued(cell):
-            seen.unvalued.append((row, column))
+            seen.unvalued.extend(places)
+        elif truth := _truth(cell):
+            seen.error_cells.extend((*place, truth) for place in places)
         elif _is_untyped(cell) and not seen.unclear:
             place = f"{column_letter(column)}{row + 1}"
             seen.unclear = f"cell {place} shows a text that is not marked as one"
