@@ -11,12 +11,14 @@ round where the cloud blames a project. What is counted are shares.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from . import spec
 from .errors import Refused
 from .history import History, Part, Piece
+from .settings import Settings
 
 #: So many images must have met their fate before their number of bad ones says anything.
 _ENOUGH = 20
@@ -26,6 +28,8 @@ _ALONE, _HALF = 0.38, 0.7
 _RESERVE = 0.9
 #: Where both halves were refused, there are several: the next cut is finer.
 _FINER = 8
+#: A cloud that fails more than this share of the latest images is not asked further.
+_MOST = 0.9
 
 
 @dataclass
@@ -42,6 +46,7 @@ class Isolation:
     lock: threading.RLock
     good: int = 0
     bad: int = 0
+    _fates: deque[tuple[int, int]] = field(default_factory=deque)
     _images: int = 0
     _held: dict[str, tuple[Piece, Refused]] = field(default_factory=dict)
     _second: set[str] = field(default_factory=set)
@@ -69,7 +74,7 @@ class Isolation:
         """Go on after a refusal that one image may have caused."""
         with self.lock:
             if piece.size == 1:
-                self.bad += 1
+                self._met(0, 1)
             else:
                 self._narrow(piece, refusal)
             self.settled(piece)
@@ -80,7 +85,7 @@ class Isolation:
             passed = piece.state == "done" and all(piece.results.values())
             if piece.state == "done":
                 failed = sum(not good for good in piece.results.values())
-                self.good, self.bad = self.good + piece.size - failed, self.bad + failed
+                self._met(piece.size - failed, failed)
             sibling, refusal = self._held.pop(piece.chunk, (None, None))
             if sibling is None or refusal is None:
                 return
@@ -90,12 +95,27 @@ class Isolation:
                 self._second.add(sibling.chunk)
                 self.begin(sibling)
 
+    def failing(self, settings: Settings) -> str:
+        """Say whether nearly all of the latest images have failed, however well it began."""
+        window, limit = settings.failure_window, max(_MOST, settings.failure_limit)
+        with self.lock:
+            while self._fates and sum(map(sum, self._fates)) - sum(self._fates[0]) >= window:
+                self._fates.popleft()
+            known, bad = sum(map(sum, self._fates)), sum(bad for _, bad in self._fates)
+        if known < window or bad <= limit * known:
+            return ""
+        return f"{bad:,} of the latest {known:,} images that met their fate have failed"
+
+    def _met(self, good: int, bad: int) -> None:
+        self.good, self.bad = self.good + good, self.bad + bad
+        self._fates.append((good, bad))
+
     def _guilty(self, piece: Piece, refusal: Refused) -> None:
         """One of these is bad, since the others passed without them."""
         if piece.size > 1:
             self._narrow(piece, refusal)
         elif self._short():
-            self.bad += 1
+            self._met(0, 1)
             reason = "refused together with others, which passed without it: "
             self.fail(piece, refusal.code, f"{reason}{refusal}")
         else:

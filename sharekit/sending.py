@@ -338,6 +338,8 @@ class Sender:
                     f"the first {self._isolation.bad} images that met their fate have all failed, "
                     f"the last with: {piece.code}: {piece.reason}"
                 )
+            elif told := self._isolation.failing(self.settings):
+                self._stop(f"{told}, the last with: {piece.code}: {piece.reason}")
 
     def _hopeless(self, piece: Piece) -> bool:
         """Whether nothing succeeds. Jobs that still run may, where the no came without a job."""

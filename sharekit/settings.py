@@ -40,6 +40,10 @@ class Settings:
     failure_limit, failure_floor : float, int
         Stop when this share of the images has failed, but not before this many have. A run in
         which nothing at all has succeeded stops after a dozen; refusals wait for jobs under way.
+    failure_window : int
+        Stop, too, when more than nine in ten of so many images that met their fate last have
+        failed, and more than ``failure_limit`` of them. Those of a project or vault that is refused
+        as a whole do not count. Submitting again goes on, for as many at least.
     outage : float
         Stop when for so long no request had a useful answer, and at least five had none.
     canary : int
@@ -59,6 +63,7 @@ class Settings:
     rounds: int = 5
     failure_limit: float = 0.5
     failure_floor: int = 100
+    failure_window: int = 500
     outage: float = 60.0
     canary: int = 0
 

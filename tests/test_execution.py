@@ -401,6 +401,25 @@ def test_nothing_succeeds(world: Make, size: int) -> None:
     assert sharekit.submit(plan, w.connect(), settings=FAST).finished
 
 
+@pytest.mark.parametrize(("rate", "limit"), [(0.95, 0.5), (0.95, 1.0), (0.6, 0.5)])
+def test_a_server_that_fails_most(world: Make, rate: float, limit: float) -> None:
+    """Failing nine in ten of the latest images stops a run; less does not, nor who allows it."""
+    # One request after another, so that these dice always fall alike: some of the first succeed.
+    w = world(rows=120, faults=f"job_partial={rate},seed=22")
+    plan = w.approved(chunk_size=4)
+    limits = {"failure_limit": limit, "failure_floor": 1_000, "failure_window": 40}
+    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, **limits, concurrency=1))
+    assert run.counts["confirmed"] > 0
+    if (rate, limit) != (0.95, 0.5):
+        assert run.finished
+        return
+    assert "of the latest 4" in run.stopped
+    assert run.counts["failed"] < 60
+    assert run.counts["pending"] > 20
+    w.cloud.set_faults(Faults())
+    assert sharekit.submit(plan, w.connect(), settings=FAST).finished
+
+
 @pytest.mark.slow
 def test_stop_and_resume(world: Make) -> None:
     """A run stopped in the middle is taken up by the same call, and nothing changes twice."""

@@ -77,7 +77,8 @@ def sending(command: Command) -> Command:
             click.option("--max-failed", "failure_limit", default=0.5, show_default=True,
                          metavar="SHARE",
                          help="Stop when more than this share of the images, and more than "
-                              "100, has failed; where nothing succeeds, after a few."),
+                              "100, has failed; where nothing succeeds, after a few; and when "
+                              "nine in ten of the latest 500 have."),
             click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
                          help="How long to wait for one job."),
             click.option("--outage", default=60.0, show_default=True, metavar="SECONDS",
