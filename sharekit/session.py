@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from . import approval, background, followup, reviewing, standing
+from . import clouds as cloud_access
 from .background import Submission
-from .clouds import Clouds, connect
+from .clouds import Clouds
 from .display import table
 from .errors import ApprovalError, PlanError, UsageError
 from .planning import Plan
@@ -282,7 +283,7 @@ class Review(View):
         seen = self.plan.findings.snapshot
         if seen is None:
             raise UsageError(f"{self.path} was planned without a cloud: name one to submit.")
-        return connect(*map(str, seen.projects["cloud"].unique()))
+        return cloud_access.connect(*map(str, seen.projects["cloud"].unique()))
 
     def _must_decide(self) -> None:
         free = not self._sat or not self._seat.taken

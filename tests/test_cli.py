@@ -199,6 +199,16 @@ def test_cloud_that_refuses(world: Make) -> None:
     wrong("plan", w.shares, w.folder / "r.ledger", *options, code=4, says=says, cwd=w.folder)
 
 
+def test_only_what_signs_in_waits_for_openstacksdk() -> None:
+    """Help, status, reports and verify load no openstacksdk, which takes a quarter of a second."""
+    code = (
+        "import sys, sharekit.cli, sharekit.recording, sharekit.verification, sharekit.session;"
+        "print('openstack' in sys.modules); sharekit.connect; print('openstack' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
 def test_no_right_at_all(world: Make) -> None:
     """When the cloud denies every decision for want of rights, submit ends with exit 4."""
     w = world(rows=6)

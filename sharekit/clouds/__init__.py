@@ -5,11 +5,23 @@ Nothing outside this package speaks HTTP, and nothing inside it knows DataFrames
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .cloud import Answer, Cloud, ImageShare, JobState, Member, Vault
 from .clouds import Clouds
-from .session import connect
 from .wishes import Wishes
+
+if TYPE_CHECKING:
+    from .session import connect
 
 __all__ = [
     "Answer", "Cloud", "Clouds", "ImageShare", "JobState", "Member", "Vault", "Wishes", "connect",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # openstacksdk takes long to load, and is needed only by what signs in.
+    if name != "connect":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(".session", __name__).connect

@@ -76,7 +76,7 @@ CHUNK_COLUMNS: Final = {
 }
 #: Outcome that is not settled -> what to do.
 NEXT: Final = {
-    "failed": "Settle the reason with the image's owner or the cloud; then “sharekit retry”.",
+    "failed": "Settle it with the other side of the share, or the cloud; then “sharekit retry”.",
     "contradicted": "Look at the share in the cloud; then “sharekit retry”.",
     "unknown": "“sharekit submit” again: it reads the cloud back before it sends anything.",
     "blocked": "Mend the cell that the finding names, and plan a new run with it.",
