@@ -104,12 +104,15 @@ class Scheduler:
             raise self._error
 
     def _watch(self, tick: Callable[[], None], every: float) -> None:
+        due = 0.0
         while True:
             with self._changed:
                 if not self._busy():
                     break
                 self._changed.wait(every)
-            tick()
+            if monotonic() >= due:
+                tick()
+                due = monotonic() + every
         tick()
 
     def _busy(self) -> bool:
