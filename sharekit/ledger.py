@@ -235,15 +235,17 @@ class Ledger:
         query = query.where(EVENTS.c.kind.in_(kinds)) if kinds else query
         return map(self._event, self._pages(query))
 
-    def _pages(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
-        query, seq = query.order_by(EVENTS.c.seq).limit(_PAGE), -sys.maxsize
+    def _pages(
+        self, query: sa.Select[Any], by: sa.Column[int] = EVENTS.c.seq
+    ) -> Iterator[sa.Row[Any]]:
+        query, last = query.order_by(by).limit(_PAGE), -sys.maxsize
         while True:
             with self._reading() as connection:
-                lines = connection.execute(query.where(EVENTS.c.seq > seq)).all()
+                lines = connection.execute(query.where(by > last)).all()
             yield from lines
             if len(lines) < _PAGE:
                 return
-            seq = lines[-1].seq
+            last = getattr(lines[-1], by.name)
 
     def raw_events(self) -> Iterator[tuple[Any, ...]]:
         """Yield every event just as it is stored: seq, at, kind, body, prev, hash."""
@@ -337,13 +339,13 @@ class Ledger:
             query = sa.select(sa.func.count()).select_from(META.tables[table])
             return int(connection.execute(query).scalar_one())
 
-    def read_rows(self, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Return these columns of every row, in the input's order."""
-        query = sa.select(*(ROWS.c[name] for name in columns)).order_by(ROWS.c.row_key)
+    def read_rows(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Give these columns of every row (``row_key`` is one), few at a time, by that key."""
         with self._reading() as connection:
             if odd := odd_rows(connection):
                 raise LedgerError(f"{self.path} is damaged: {odd}.")
-            return [tuple(row) for row in connection.execute(query)]
+        query = sa.select(*(ROWS.c[name] for name in columns))
+        return map(tuple, self._pages(query, ROWS.c.row_key))
 
     def _write(self, statement: str, rows: Iterable[Sequence[object]]) -> str:
         with self.transaction():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -265,18 +266,30 @@ def _outcomes(book: Ledger) -> Iterator[Problem]:
 def _differing(
     run: Run, columns: tuple[str, ...], should: Iterable[tuple[object, ...]], book: Ledger
 ) -> Iterator[Problem]:
-    stored = {line[0]: line for line in book.read_rows(columns)}
-    differing = [(line, stored.get(line[0])) for line in should if stored.get(line[0]) != line]
-    for line, other in differing[:_NAMED]:
-        where = f"table rows, {_place(run, line[0])}"
-        if other is None:
-            yield where, "is missing"
+    # Side by side, both by their keys: a million rows of either are too much to be held.
+    stored, other, differing = book.read_rows(columns), None, 0
+    for line in should:
+        key: Any = line[0]
+        while other is None or other[0] < key:
+            other = next(stored, (math.inf,))
+        if other == line:
             continue
-        for name, wanted, told in zip(columns, line, other, strict=True):
-            if wanted != told:
-                yield f"{where}, {name}", f"says {told!r}, should say {wanted!r}"
-    if len(differing) > _NAMED:
-        yield "table rows", f"{len(differing) - _NAMED:,} more rows differ"
+        differing += 1
+        if differing <= _NAMED:
+            yield from _told(f"table rows, {_place(run, key)}", columns, line, other)
+    if differing > _NAMED:
+        yield "table rows", f"{differing - _NAMED:,} more rows differ"
+
+
+def _told(
+    where: str, columns: tuple[str, ...], line: tuple[Any, ...], other: tuple[Any, ...]
+) -> Iterator[Problem]:
+    if other[0] != line[0]:
+        yield where, "is missing"
+        return
+    for name, wanted, told in zip(columns, line, other, strict=True):
+        if wanted != told:
+            yield f"{where}, {name}", f"says {told!r}, should say {wanted!r}"
 
 
 def _place(run: Run, row_key: Any) -> str:
