@@ -527,6 +527,13 @@ def _(path: Path) -> None:
     ods(path, line(*HEADER) + line(IMAGE, PROJECT, "accepted") + rows)
 
 
+@hostile("endless-tag.ods", "has a tag of")
+def _(path: Path) -> None:
+    ods(
+        path, line(*HEADER) + "<table:table-row" + ' table:number-columns-repeated="99"' * 1_500_000
+    )
+
+
 @hostile("never-a-row.ods", "repeats a cell, row or column 0 times")
 def _(path: Path) -> None:
     ods(path, line(*HEADER) + line(IMAGE, PROJECT, more=" table:number-rows-repeated='0'"))

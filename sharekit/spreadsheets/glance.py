@@ -135,7 +135,7 @@ def glance(stream: IO[bytes], merges: int = 1 << 20) -> Glance:
     seen = Glance(merges=-merges)
     look = _Look(seen)
     for block in blocks(stream, seen):
-        seen.tag = seen.tag or _long_tag(block)
+        seen.tag = seen.tag or long_tag(block)
         if seen.tag:
             break
         look.at(block)
@@ -348,7 +348,7 @@ def is_nothing(size: bytes | str) -> bool:
         return False
 
 
-def _long_tag(block: bytes) -> int:
+def long_tag(block: bytes) -> int:
     """Find a tag so long that a stretch of the block is nothing else; its length, or 0."""
     for start in range(0, len(block), _LONG):
         if len(block) - start >= _LONG and block.find(b">", start, start + _LONG) < 0:

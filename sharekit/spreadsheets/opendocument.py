@@ -13,7 +13,7 @@ import numpy as np
 
 from .fine_print import elements, local
 from .formats import literal
-from .glance import LAST_ROW, Glance, is_nothing
+from .glance import LAST_ROW, Glance, is_nothing, long_tag
 from .grid import column_letter
 
 _OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
@@ -32,26 +32,27 @@ _ODS_WORDS: Final = (
 _ODS_FLAT: Final = re.compile(rb"""style:(?:row-height|column-width)\s*=\s*["'](?!0*\.?0*[1-9])""")
 #: A cell with something in it, but without a type; most readers take it for blank.
 _ODS_UNTYPED: Final = re.compile(
-    rb"<table:table-cell(?:\s(?![^>]*\boffice:value-type=)[^>]*[^>/])?>"
+    rb"<table:table-cell(?:\s(?![^<>]{0,1024}\boffice:value-type=)[^<>]{0,1024}[^<>/])?>"
 )
 _ODS_CELL: Final = b"<table:table-cell"
 #: Short runs of cells or rows: few bytes, but one of each kind multiplies with the other.
 _ODS_SHORT: Final = re.compile(rb"""number-(columns|rows)-repeated\s*=\s*["']([2-9])["']""")
 #: Long runs of cells or rows, except the blank ones with which every sheet ends.
 _ODS_RUNS: Final = re.compile(
-    rb'number-columns-repeated\s*=\s*["\'][0-9]{2,}["\'][^>]*'
+    rb'number-columns-repeated\s*=\s*["\'][0-9]{2,}["\'][^<>]{0,1024}'
     rb"(?:(?<!/)>|/>(?!\s*</table:table-row>))"
-    rb'|number-rows-repeated\s*=\s*["\'][0-9]{2,}["\'][^>]*>'
-    rb"(?!\s*<table:table-cell[^>]*/>\s*</table:table-row>\s*</table:table>)"
+    rb'|number-rows-repeated\s*=\s*["\'][0-9]{2,}["\'][^<>]{0,1024}>'
+    rb"(?!\s*<table:table-cell[^<>]{0,1024}/>\s*</table:table-row>\s*</table:table>)"
 )
 #: A number of repetitions that is none.
 _ODS_NEVER: Final = re.compile(
     rb"""number-(?:columns|rows)-repeated\s*=\s*["'](?![1-9][0-9]*["'])([^"'<>]*)["']"""
 )
 _ODS_FIRST: Final = re.compile(
-    rb"<table:table-row[^>]*>\s*<table:table-cell[^>]*office:value-type=[^>]*[^>/]>|<table:table[\s>]"
+    rb"<table:table-row[^<>]{0,1024}>\s*<table:table-cell[^<>]{0,1024}office:value-type="
+    rb"[^<>]{0,1024}[^<>/]>|<table:table[\s>]"
 )
-_ODS_BLANKS: Final = re.compile(rb"""<text:s\s[^>]*text:c\s*=\s*["']([0-9]{1,18})""")
+_ODS_BLANKS: Final = re.compile(rb"""<text:s\s[^<>]{0,1024}text:c\s*=\s*["']([0-9]{1,18})""")
 #: How LibreOffice keeps a truth value that it has read from another format.
 _TRUTH: Final = re.compile(r"(?:of:)?=(TRUE|FALSE)\(\)")
 #: Cells of one run that are noted one by one.
@@ -68,7 +69,8 @@ class OdsGlance:
 
     ``blanks`` is how many blanks its texts unfold to: a few bytes may stand for millions.
     ``repeated`` is a number of repetitions that is not positive, as it is written; ``most`` no less
-    than the cells that short repetitions make. ``spliced`` tells of character data sections.
+    than the cells that short repetitions make. ``spliced`` tells of character data sections,
+    ``tag`` of the length of a tag that is too long to be honest.
     """
 
     exact: bool
@@ -77,6 +79,7 @@ class OdsGlance:
     repeated: str = ""
     most: int = 0
     spliced: bool = False
+    tag: int = 0
 
 
 def glance_ods(stream: IO[bytes]) -> OdsGlance:
@@ -86,6 +89,10 @@ def glance_ods(stream: IO[bytes]) -> OdsGlance:
     cells, short, spliced = 0, {b"columns": 1, b"rows": 1}, False
     while chunk := stream.read(_CHUNK):
         text = tail + chunk
+        if tag := long_tag(text):
+            return OdsGlance(exact, tuple(first), tag=tag)
+        # More of them than tags is no XML, and would take the patterns long.
+        exact = exact or text.count(b"-repeated") > text.count(b"<") + 1
         exact = exact or any(word in text for word in _ODS_WORDS)
         exact = exact or any(p.search(text) for p in (_ODS_RUNS, _ODS_FLAT, _ODS_UNTYPED))
         cells += chunk.count(_ODS_CELL)

@@ -115,6 +115,8 @@ class Workbook:
             held = f"repeats a cell, row or column {seen.repeated} times"
             told = f"{self.blob.file} {held}, which programs read differently; {_COMPARE}."
             raise SpreadsheetError(told)
+        if seen.tag:
+            raise _endless(self.blob.file, seen.tag)
         if seen.spliced:
             told = "holds character data sections (CDATA), which no spreadsheet program writes"
             raise SpreadsheetError(f"{self.blob.file} {told} and programs differ on; {_COMPARE}.")
@@ -196,15 +198,19 @@ def _check_honest(book: Workbook, index: int, seen: Glance) -> None:
     """Refuse what takes every reader long and no spreadsheet program writes."""
     where = f"{book.blob.file} (sheet {book.names[index]})"
     if seen.tag:
-        raise SpreadsheetError(
-            f"{where} has a tag of {seen.tag:,} bytes or more, which no spreadsheet program "
-            "writes; it may be an attack, so ask where it comes from."
-        )
+        raise _endless(where, seen.tag)
     if seen.merges > book.limits.merges:
         held = f"merges cells more than {book.limits.merges:,} times"
         raise book.limits.refusal("merges", where, held, "unmerge them")
     if seen.right > book.limits.columns:
         book.limits.check_box(book.blob.file, book.names[index], 1, seen.right)
+
+
+def _endless(where: str, tag: int) -> SpreadsheetError:
+    return SpreadsheetError(
+        f"{where} has a tag of {tag:,} bytes or more, which no spreadsheet program writes; it may "
+        "be an attack, so ask where it comes from."
+    )
 
 
 def check_twice(

@@ -17,7 +17,8 @@ _CELL: Final = re.compile(rb'<c r="([A-Z]{1,3}([0-9]+))"(?:[^>]*[^>/])?>(?!</c>)
 #: A comment or character data within a value, or an entity in the number of a shared text.
 _SPLICED: Final = re.compile(
     rb"<(?:[\w.-]+:)?v(?:\s[^<>]*)?>[^<]*<[!?]"
-    rb"""|\bt\s*=\s*["']s["'][^<>]*>\s*<(?:[\w.-]+:)?v(?:\s[^<>]*)?>[^<&]*&"""
+    rb"""|<(?:[\w.-]+:)?c(?>[^<>]*?\st\s*=\s*["']s["'])[^<>]*+>\s*"""
+    rb"<(?:[\w.-]+:)?v(?:\s[^<>]*)?>[^<&]*&"
 )
 _PLACE: Final = re.compile(rb"""<(?:[\w.-]+:)?c\s[^<>]*?\br\s*=\s*["']([A-Z]+[0-9]+)["']""")
 _SPACES: Final = re.compile(rb"""\sxmlns(:[\w.-]+)?\s*=\s*["']([^"']*)["']""")
