@@ -183,6 +183,12 @@ def _is_unvalued(cell: ElementTree.Element) -> bool:
     )
 
 
+def _places(row: int, rows: int, spot: _Spot) -> Iterator[tuple[int, int]]:
+    """Yield the cells of a run, but not without end."""
+    run = ((row + i, spot.column + j) for i in range(rows) for j in range(spot.repeated))
+    return itertools.islice(run, _MARKED)
+
+
 def _truth(cell: ElementTree.Element) -> str:
     """Return TRUE or FALSE for what LibreOffice keeps as a number and shows as a word."""
     found = _TRUTH.fullmatch(cell.get(f"{_TABLE}formula", ""))
@@ -224,14 +230,12 @@ class _OdsSheet(NamedTuple):
             seen.filled += rows * repeated
             seen.bottom = max(seen.bottom, row + rows)
             seen.right = max(seen.right, column + repeated)
-        run = range(row, row + rows), range(column, column + repeated)
-        places = itertools.islice(itertools.product(*run), _MARKED)
         if cell.get(f"{_CALC}value-type") == "error":
             seen.error_cells.append((row, column, "".join(cell.itertext())))
         elif f"{_TABLE}formula" in cell.attrib and _is_unvalued(cell):
-            seen.unvalued.extend(places)
+            seen.unvalued.extend(_places(row, rows, spot))
         elif truth := _truth(cell):
-            seen.error_cells.extend((*place, truth) for place in places)
+            seen.error_cells.extend((*place, truth) for place in _places(row, rows, spot))
         elif _is_untyped(cell) and not seen.unclear:
             place = f"{column_letter(column)}{row + 1}"
             seen.unclear = f"cell {place} shows a text that is not marked as one"
