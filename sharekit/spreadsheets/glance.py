@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from . import patterns
 from .grid import Area, FinePrint
-from .patterns import UNCLEAR, count_letter, count_pairs, matches, numbers, up_to, without_lookahead
 from .values import column_index
 
 _CHUNK: Final = 1 << 20
@@ -236,30 +236,36 @@ class _Look:
         self.seen = seen
         self.odd = re.compile(b"<")
         self.quick = ""
+        #: As in a sheet of texts, which are kept in a table and referred to by number.
+        self.digits_only = True
         self.narrow()
 
     def narrow(self) -> None:
         """Expect no row or column much beyond those seen; the first that comes is looked at."""
-        columns, rows = up_to(self.seen.right), numbers(self.seen.lowest).encode()
+        columns, rows = patterns.up_to(self.seen.right), patterns.numbers(self.seen.lowest).encode()
         self.odd = re.compile(
             rb'<(?:row(?! r="%b")|c(?! r="%b%b")[\s/>]|[!?])' % (rows, columns, rows)
         )
-        beyond = without_lookahead(self.seen.right, self.seen.lowest)
-        self.quick = f"{beyond}|{UNCLEAR}" if beyond else ""
+        beyond = patterns.without_lookahead(self.seen.right, self.seen.lowest)
+        unclear = patterns.MORE_THAN_DIGITS if self.digits_only else patterns.UNCLEAR
+        self.quick = f"{beyond}|{unclear}" if beyond else ""
 
     def at(self, block: bytes) -> None:
         """Take in a block of whole rows."""
         seen = self.seen
         seen.size += len(block)
-        seen.values += count_pairs(block, b"<v") + (
-            count_pairs(block, b"<i") if b"i" in block else 0
+        seen.values += patterns.count_pairs(block, b"<v") + (
+            patterns.count_pairs(block, b"<i") if b"i" in block else 0
         )
         seen.errors = seen.errors or (b"#" in block and bool(_ERROR.search(block)))
         self.lower(block)
-        if not self.quick or matches(block, self.quick):
+        if not self.quick or patterns.matches(block, self.quick):
             while seen.plain and (found := self.odd.search(block)):
                 self.odd_one(block, found[0])
-            seen.plain = seen.plain and not matches(block, UNCLEAR)
+            seen.plain = seen.plain and not patterns.matches(block, patterns.UNCLEAR)
+            if self.digits_only and patterns.matches(block, patterns.MORE_THAN_DIGITS):
+                self.digits_only = False
+                self.narrow()
         if not seen.plain:
             return
         seen.plain = not _holds(block, b"x", b"xmlns")
@@ -301,7 +307,7 @@ class _Look:
         if self.seen.first is None:
             self.filled(block, b"[A-Z]{1,3}")
         elif self.seen.first > 0:
-            self.filled(block, up_to(self.seen.first))
+            self.filled(block, patterns.up_to(self.seen.first))
 
     def filled(self, block: bytes, columns: bytes) -> None:
         names = set(re.findall(_FILLED % columns, block))
@@ -364,7 +370,7 @@ def _rows(block: bytes, last: int) -> int:
     first = _ROW.search(block)
     rows = last - int(first[1]) + 1 if first else 0
     # Each row with content spells the word twice.
-    return rows if count_letter(block, b"w") == 2 * rows else block.count(b"<row")
+    return rows if patterns.count_letter(block, b"w") == 2 * rows else block.count(b"<row")
 
 
 def _holds(block: bytes, letter: bytes, word: bytes) -> bool:
