@@ -11,7 +11,7 @@ import pandas as pd
 from . import drift, spec
 from .changes import KEY, Earlier
 from .checks import Findings, first_errors
-from .frames import steady_memory
+from .memory import steady_memory
 from .record import INPUT
 from .rules import RULES
 from .sides import as_wanted

@@ -20,6 +20,7 @@ from .display import table
 from .environment import environment
 from .errors import LedgerError, UsageError
 from .ledger import Ledger
+from .memory import steady_memory
 from .planning import load_inventory, record_inventory
 from .schema import digest
 from .snapshot import Progress
@@ -314,7 +315,7 @@ def _alike(one: Findings | None, other: Findings | None) -> bool:
     return one is not None and other is not None and one.frame.equals(other.frame)
 
 
-@frames.steady_memory()
+@steady_memory()
 def _made(findings: Findings | None, seen: Survey, before: Earlier | None) -> Audit:
     rows = assess(findings, seen, before)
     return Audit(findings, seen, rows, changes_since(before, rows, seen), before)

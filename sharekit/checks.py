@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from . import frames, shares, sharing, snapshot, spec
+from . import shares, sharing, snapshot, spec
 from .cells import Found, Keys, normalise
 from .clouds import Clouds
 from .coded import Coded
 from .display import table
+from .memory import steady_memory
 from .rules import RULES, SEVERITIES, severity
 from .sides import by_owner
 from .snapshot import Progress, Snapshot
@@ -110,7 +111,7 @@ class Findings:
         return shown + (table(first[columns], title="The first errors") if len(first) else "")
 
 
-@frames.steady_memory()
+@steady_memory()
 def check(
     inventory: Inventory,
     clouds: Clouds | None = None,

@@ -38,7 +38,7 @@ class Images:
     """
 
     words: pa.Array
-    codes: NDArray[np.int32]
+    codes: NDArray[np.unsignedinteger]
     ids: NDArray[np.bool_]
 
     @property

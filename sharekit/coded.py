@@ -18,7 +18,7 @@ class Coded:
 
     Attributes
     ----------
-    codes : ndarray of int32
+    codes : ndarray of unsigned integers, as short as they can be
         One for each row: a position in ``words``.
     words : Series of str
         The distinct values.
@@ -35,7 +35,7 @@ class Coded:
     (True, False)
     """
 
-    codes: NDArray[np.int32]
+    codes: NDArray[np.unsignedinteger]
     words: pd.Series
     texts: pa.Array | pa.ChunkedArray = field(repr=False)
     _having: dict[str, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
@@ -47,7 +47,8 @@ class Coded:
         if known is not None and _memory(known.texts) == _memory(texts):
             return known
         codes, words = pd.factorize(values)
-        return cls(codes.astype(np.int32), pd.Series(words, dtype="str"), texts)
+        short = np.min_scalar_type(len(words))
+        return cls(codes.astype(short), pd.Series(words, dtype="str"), texts)
 
     def with_words(self, words: pd.Series, values: pd.Series) -> Coded:
         """Put other values in place of the distinct ones, some of them equal: now the column's."""

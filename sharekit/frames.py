@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -26,21 +25,6 @@ _WIDEST: Final = 20_000
 _CELLS: Final = 1 << 28
 _UNPACKED: Final = 6 << 30
 MEDIA_TYPE = "application/vnd.apache.parquet"
-
-
-@contextlib.contextmanager
-def steady_memory() -> Iterator[None]:
-    """Let pyarrow take memory from the system's allocator while this lasts.
-
-    Its own one asks for huge pages, which for short-lived columns of a million texts costs the
-    kernel up to a fifth of all CPU time.
-    """
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
 
 
 def to_bytes(frame: pd.DataFrame) -> bytes:

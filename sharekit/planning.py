@@ -26,6 +26,7 @@ from .display import table
 from .environment import environment
 from .errors import LedgerError, PlanError
 from .ledger import Ledger
+from .memory import steady_memory
 from .rules import RULES, SEVERITIES
 from .schema import DISPOSITIONS, PLAN_COLUMNS
 from .sides import by_owner
@@ -121,7 +122,7 @@ class Plan:
         return by.assign(towards=told.rename_axis(kinds)).fillna({"towards": ""}).reset_index()
 
 
-@frames.steady_memory()
+@steady_memory()
 def plan(
     findings: Findings,
     ledger: str | PathLike[str],
@@ -332,7 +333,7 @@ def record_inventory(book: Ledger, inventory: Inventory) -> None:
     )
 
 
-@frames.steady_memory()
+@steady_memory()
 def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
     if chunk_size < 1:
         raise PlanError(f"A chunk needs at least one image; {chunk_size} was asked for.")

@@ -18,6 +18,7 @@ from . import frames, shapes, spec
 from .clouds import Cloud, Clouds, ImageShare, Member
 from .errors import CloudError, LedgerError, Refused
 from .ledger import Ledger, now
+from .memory import steady_memory
 from .snapshot import SINGLE_LOOKUPS, Progress
 
 _READERS: Final = 16
@@ -102,7 +103,7 @@ class Survey:
         return self.projects.loc[self.projects["owner_code"] == "", "project_id"].tolist()
 
 
-@frames.steady_memory()
+@steady_memory()
 def take(
     clouds: Clouds, asked: pd.DataFrame, progress: Progress | None = None, *, owned: bool = True
 ) -> Survey:

@@ -25,7 +25,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: Layers from the ground up; a module may import from its own layer and from lower ones.
 LAYERS = (
     ("errors", "spec", "rules", "display", "drift", "record", "shapes"),
-    ("coded", "frames", "sides", "schema", "environment"),
+    ("coded", "frames", "memory", "sides", "schema", "environment"),
     ("storage", "settings", "signing", "scheduler"),
     ("spreadsheets", "clouds", "ledger"),
     ("earlier", "ownership", "snapshot", "survey", "cells", "easing"),

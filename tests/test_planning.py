@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit import chunking
+from sharekit import chunking, memory
 from sharekit.chunking import COMMON, fingerprint, members
 from sharekit.errors import ApprovalError, LedgerError, PlanError
 from sharekit.ledger import Ledger
@@ -232,3 +233,17 @@ def test_the_database_keeps_the_plan(tmp_path: Path) -> None:
         with pytest.raises(LedgerError, match="finished when every row"):
             book.append("finished", {"rows": 4})
     assert np.array_equal(load(plan.path).rows.index, np.arange(5))
+
+
+@pytest.mark.parametrize("platform", ["linux", "elsewhere"])
+def test_memory_is_kept_only_for_a_while(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames are the same with and without glibc's settings, and these are the usual ones after."""
+    monkeypatch.setattr("sys.platform", platform)
+    memory._glibc.cache_clear()
+    before = pa.default_memory_pool().backend_name
+    with memory.steady_memory(), memory.steady_memory():
+        assert pa.default_memory_pool().backend_name == "system"
+        large = pa.array(["a" * 40] * 1_000_000).dictionary_encode()
+    assert pa.default_memory_pool().backend_name == before
+    assert large.dictionary.to_pylist() == ["a" * 40]
+    memory._glibc.cache_clear()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import spec
 from ..coded import Coded
 from ..errors import InputError, SpreadsheetError, UsageError
-from ..frames import steady_memory
+from ..memory import steady_memory
 from .columnar import read_parquet
 from .delimited import check_encoding, read_delimited
 from .excel import Choice, read_workbook
