@@ -46,11 +46,12 @@ class Account:
 
 
 @contextmanager
-def start(threads: int = 4, token_cache: int = 1) -> Iterator[RealCloud]:
+def start(threads: int = 4, token_cache: int = 1, workers: int = 1) -> Iterator[RealCloud]:
     """Install (once), start both servers on free ports, and stop them at the end.
 
     ``token_cache`` is how many seconds Glance believes a token; as it comes it is 300, which is too
-    long to see tokens end.
+    long to see tokens end. ``workers`` are Glance's processes, each with so many ``threads``; only
+    with one of them do :meth:`RealCloud.tune` and :meth:`RealCloud.requests` know of all.
 
     Raises
     ------
@@ -63,7 +64,7 @@ def start(threads: int = 4, token_cache: int = 1) -> Iterator[RealCloud]:
         shutil.copytree(made / "template", folder, dirs_exist_ok=True)
         cloud = RealCloud(folder, made / "venv")
         try:
-            cloud.run(threads, token_cache)
+            cloud.run(threads, token_cache, workers)
             yield cloud
         finally:
             cloud.stop()
@@ -92,14 +93,21 @@ class RealCloud:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._logs: list[IO[bytes]] = []
 
-    def run(self, threads: int, token_cache: int = 1) -> None:
+    def run(self, threads: int, token_cache: int = 1, workers: int = 1) -> None:
         """Start both; returns when both answer."""
         configure(self.folder, self.venv, self._keystone, self.image_url, token_cache)
         with closing(sqlite3.connect(self.folder / "keystone.db")) as book, book:
             moved = "UPDATE endpoint SET url = replace(url, ?, ?)"
             book.execute(moved, (NOWHERE, self._keystone))
+        if workers > 1:
+            with closing(sqlite3.connect(self.folder / "glance.db")) as book:
+                # Those that read need not wait for the one that writes.
+                book.execute("PRAGMA journal_mode = WAL")
         for name, listening in self._sockets.items():
-            self._serve(name, listening, threads)
+            for _ in range(workers if name == "glance" else 1):
+                self._serve(name, listening, threads)
+            # Only the servers listen from now on: if they die, their callers hear so at once.
+            listening.close()
         self._answers(self.auth_url, "keystone")
         self.admin = self.connection(Account("admin", PASSWORD, self._admin_project()))
         image = self.admin.identity.create_service(name="glance", type="image")
@@ -253,8 +261,6 @@ class RealCloud:
             pass_fds=(listening.fileno(),),
             env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), **settings},
         )
-        # Only the child listens from now on: if it dies, its callers hear so at once.
-        listening.close()
         self._processes.append(process)
 
     def _answers(self, url: str, name: str) -> None:
