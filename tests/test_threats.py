@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,21 +34,43 @@ def test_every_line_names_tests_that_exist() -> None:
     assert len(page.split()) < 1_200  # one page, or nobody reads it
 
 
-def test_the_lock_is_whole() -> None:
-    """What CI installs is pinned by hash: all that pyproject.toml asks for, from no named host."""
+def pinned() -> dict[str, list[str]]:
+    """The versions that CI installs, by package; each with the hashes of its files."""
     text = (ROOT / ".ci" / "requirements.txt").read_text(encoding="utf-8")
     assert "://" not in text
-    blocks = re.split(r"\n(?=\S)", text.strip())
-    pinned: dict[str, list[str]] = {}
-    for block in blocks:
+    found: dict[str, list[str]] = {}
+    for block in re.split(r"\n(?=\S)", text.strip()):
         name, version = re.match(r"([\w.-]+)==(\S+)", block).groups()  # type: ignore[union-attr]
         assert re.findall(r"--hash=sha256:[0-9a-f]{64}", block), name
-        pinned.setdefault(canonicalize_name(name), []).append(version)
+        found.setdefault(canonicalize_name(name), []).append(version)
+    return found
+
+
+def test_the_lock_is_whole() -> None:
+    """What CI installs is pinned by hash: all that pyproject.toml asks for, from no named host."""
+    locked = pinned()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"],
               *project["project"]["optional-dependencies"]["aksk"]]  # fmt: skip
     for line in wanted:
         asked = Requirement(line)
-        versions = pinned.get(canonicalize_name(asked.name), [])
+        versions = locked.get(canonicalize_name(asked.name), [])
         assert versions, f"run `make lock`: {line}"
         assert all(asked.specifier.contains(v, prereleases=True) for v in versions), line
+
+
+def test_no_package_is_older_than_what_mended_its_known_faults() -> None:
+    """Each pinned package is the release that mended its faults or newer, or it is said why not."""
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    mended, _, other = page.partition("## Known, and not mended")
+    locked = pinned()
+    lines = re.findall(r"^\| ([\w.-]+) \| (.+?) \| ([0-9.]+) \|", mended, re.MULTILINE)
+    assert len(lines) > 20
+    for name, _, least in lines:
+        assert locked[name], name
+        assert all(Version(version) >= Version(least) for version in locked[name]), name
+    left = re.findall(r"^\| ([\w.-]+) \| .+? \| ([0-9.]+) \| (.+) \|$", other, re.MULTILINE)
+    for name, least, why in left:
+        # As soon as nobody holds it back any more, the line moves up.
+        assert all(Version(version) < Version(least) for version in locked[name]), name
+        assert len(why.split()) > 10, name
