@@ -218,7 +218,9 @@ def first_errors(findings: Findings, *, without: str = "") -> pd.DataFrame:
 def _dispositions(*masks: npt.NDArray[np.bool_]) -> pd.api.extensions.ExtensionArray:
     """Say for each row which of the masks, in this order, is the first to hold."""
     names = pd.array(["skipped", "blocked", "duplicate", "already", "planned"], dtype="str")
-    codes = np.argmax([*masks, np.ones(len(masks[0]), dtype=bool)], axis=0)
+    codes = np.full(len(masks[0]), len(masks))
+    for code, mask in reversed(list(enumerate(masks))):
+        codes[mask] = code
     return names.take(codes)
 
 

@@ -36,8 +36,12 @@ def steady_memory() -> Iterator[None]:
         yield
     finally:
         _set(_USUAL)
-        _glibc("malloc_trim")(0)
         pa.set_memory_pool(before)
+
+
+def give_back() -> None:
+    """Give the system what was freed and is kept, before something large of another kind comes."""
+    _glibc("malloc_trim")(0)
 
 
 def _set(options: Mapping[int, int]) -> None:

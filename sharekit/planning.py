@@ -26,7 +26,7 @@ from .display import table
 from .environment import environment
 from .errors import LedgerError, PlanError
 from .ledger import Ledger
-from .memory import steady_memory
+from .memory import give_back, steady_memory
 from .rules import RULES, SEVERITIES
 from .schema import DISPOSITIONS, PLAN_COLUMNS
 from .sides import by_owner
@@ -163,6 +163,7 @@ def plan(
     """
     path = Path(ledger)
     made = _make(path, findings, chunk_size, max_images)
+    give_back()
     book = Ledger.create(path)
     try:
         with book, book.transaction():

@@ -91,12 +91,24 @@ def below_header(
 def _filled(columns: tuple[pa.ChunkedArray, ...], image_id: int) -> NDArray[np.bool_]:
     """Tell rows with anything in them; one that holds only white space looks blank, and is."""
     keep = np.ones(len(columns[image_id]), dtype=bool)
-    doubtful = np.flatnonzero(_is_white(columns[image_id]))
+    doubtful = np.flatnonzero(_may_be_white(columns[image_id]))
     if doubtful.size:
         places = pa.array(doubtful)
         white = [_is_white(column.take(places)) for column in columns]
         keep[doubtful[np.logical_and.reduce(white)]] = False
     return keep
+
+
+def _may_be_white(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Tell the cells that do not begin with a letter, digit or sign of ASCII: hardly any."""
+    found = [np.empty(0, dtype=bool)]
+    for chunk in column.chunks:
+        _, ends, text = chunk.buffers()
+        places = np.frombuffer(ends, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+        letters = np.frombuffer(text if text and text.size else b" ", np.uint8)
+        first = letters[np.minimum(places[:-1], len(letters) - 1)]
+        found.append((places[1:] == places[:-1]) | (first <= ord(" ")) | (first > ord("~")))
+    return np.concatenate(found)
 
 
 def _is_white(column: pa.ChunkedArray) -> NDArray[np.bool_]:
