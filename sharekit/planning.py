@@ -310,10 +310,12 @@ def record(
     settings = {"chunk_size": chunk_size, "max_images": max_images, "strict": findings.strict}
     lines = frames.lines(made.rows.reset_index(), PLAN_COLUMNS)
     with book.transaction():
+        # The largest piece first, while little else is in memory.
+        rows_blob = book.put(frames.to_bytes(made.rows), frames.MEDIA_TYPE)
         body = {
             **made.counts,
             "rows_digest": book.write_plan(lines),
-            "rows_blob": book.put(frames.to_bytes(made.rows), frames.MEDIA_TYPE),
+            "rows_blob": rows_blob,
             "findings_blob": book.put(frames.to_bytes(findings.frame), frames.MEDIA_TYPE),
             "findings": findings.counts,
             "settings": settings | {"planner": planner.strip()},
@@ -323,15 +325,14 @@ def record(
 
 def record_inventory(book: Ledger, inventory: Inventory) -> None:
     """Write every row of an inventory, and where it came from, into the ledger."""
-    book.append(
-        "inventory",
-        {
-            "rows": len(inventory),
-            "sources": [asdict(source) for source in inventory.sources],
-            "rows_blob": book.put(frames.to_bytes(inventory.rows), frames.MEDIA_TYPE),
-            "marks_blob": book.put(frames.to_bytes(inventory.marks), frames.MEDIA_TYPE),
-        },
-    )
+    body = {
+        "rows": len(inventory),
+        "sources": [asdict(source) for source in inventory.sources],
+        "rows_blob": book.put(frames.to_bytes(inventory.rows), frames.MEDIA_TYPE),
+        "marks_blob": book.put(frames.to_bytes(inventory.marks), frames.MEDIA_TYPE),
+    }
+    book.append("inventory", body)
+    give_back()
 
 
 @steady_memory()
