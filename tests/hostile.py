@@ -315,6 +315,14 @@ def _(path: Path) -> None:
     path.with_suffix(".tmp").unlink()
 
 
+@hostile("foreign-text.xlsx", "holds texts of another vocabulary")
+def _(path: Path) -> None:
+    # As above, but only the text itself says so.
+    texts = f'<si a=">" xmlns="urn:other"><t>{IMAGE[::-1]}</t></si><si><t>{IMAGE}</t></si>'
+    cells = data(row(1, *HEADER), row(2, value("A2", "0", "s"), PROJECT, "accepted"))
+    xlsx(path, cells, strings=texts)
+
+
 @hostile("foreign.xlsx", "row 3 holds elements of another vocabulary")
 def _(path: Path) -> None:
     foreign = row(3, IMAGE, PROJECT).replace("<row", '<row xmlns="urn:other"')

@@ -148,3 +148,14 @@ def test_standard_input_has_its_own_name_and_end() -> None:
         assert f"standard input has more than {says} bytes" in " ".join(done.stderr.split())
         assert float(done.stdout.split()[0]) < 10
         assert int(re.findall(r"VmHWM:\s*(\d+) kB", done.stdout)[0]) * 1024 < 1 << 30
+
+
+def test_texts_that_speak_of_vocabularies_are_texts(tmp_path: Path) -> None:
+    """Markup inside a cell's text, namespaces too, is text and arrives as it is."""
+    text = '<a xmlns="urn:other"> xmlns:y="urn:other"'
+    path = tmp_path / "shares.xlsx"
+    header = ["image_id", "project_id", "status", "Note"]
+    by_xlsxwriter(path, [header, [IMAGE, PROJECT, "accepted", text]])
+    rows = read_inventory(path).rows
+    assert rows["input.Note"].tolist() == [text]
+    assert rows["image_id"].tolist() == [IMAGE]

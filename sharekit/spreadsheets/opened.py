@@ -22,7 +22,13 @@ from .formats import Disguises, by_style, declares
 from .glance import LAST_ROW, Glance, extent, glance
 from .grid import Blob, filled_rows
 from .limits import Limits
-from .twice import has_foreign_texts, repeated_cell, repeated_row, spliced_cell
+from .twice import (
+    has_foreign_texts,
+    may_have_foreign_texts,
+    repeated_cell,
+    repeated_row,
+    spliced_cell,
+)
 
 #: A sheet with so many bytes for each of its cells is no empty frame.
 _BYTES_A_CELL: Final = 2
@@ -89,6 +95,9 @@ class Workbook:
         name = fine_print.related_member(self.archive, "sharedStrings")
         if not name:
             return False
+        with self.part(name) as stream:
+            if not may_have_foreign_texts(stream):
+                return False
         with self.part(name) as stream:
             return has_foreign_texts(stream)
 

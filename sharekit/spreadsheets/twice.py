@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from typing import IO, Final
+from xml.etree import ElementTree
 
 from .glance import Glance, blocks
 
@@ -43,21 +44,33 @@ def spliced_cell(stream: IO[bytes]) -> str:
     return ""
 
 
-def has_foreign_texts(stream: IO[bytes]) -> bool:
-    """Whether a table of texts has any of another vocabulary, which readers count like its own.
+def may_have_foreign_texts(stream: IO[bytes]) -> bool:
+    """Whether a table of texts may have any of another vocabulary; one look, and no parsing.
 
-    No element is passed over by a program unless the table's own tag names more vocabularies.
+    No element is passed over by a program unless some tag names more vocabularies.
     """
     text = stream.read(_HEAD)
-    spaces = _SPACES.findall(text[: text.find(b">", text.find(b"sst"))])
+    end = text.find(b">", text.find(b"sst"))
+    spaces = _SPACES.findall(text[:end])
     own = {prefix[1:] for prefix, space in spaces if b"spreadsheetml" in space}
-    if len(own) == len(spaces):
-        return False
+    known = {own_prefix + b":" for own_prefix in own if own_prefix}
+    text = text[end:]
     while text:
-        if set(_TEXTS.findall(text)) - {own_prefix + b":" for own_prefix in own if own_prefix}:
+        if b"xmlns" in text or (len(own) < len(spaces) and set(_TEXTS.findall(text)) - known):
             return True
         chunk = stream.read(_CHUNK)
         text = text[-_TAG:] + chunk if chunk else b""
+    return False
+
+
+def has_foreign_texts(stream: IO[bytes]) -> bool:
+    """Whether a table of texts has any of another vocabulary, which readers count like its own."""
+    for event, element in ElementTree.iterparse(stream, ("start", "end")):  # noqa: S314
+        space, _, name = element.tag.rpartition("}")
+        if name in ("si", "t", "r") and "spreadsheetml" not in space:
+            return True
+        if event == "end" and name == "si":
+            element.clear()
     return False
 
 
