@@ -56,7 +56,10 @@ def may_have_foreign_texts(stream: IO[bytes]) -> bool:
     known = {own_prefix + b":" for own_prefix in own if own_prefix}
     text = text[end:]
     while text:
-        if b"xmlns" in text or (len(own) < len(spaces) and set(_TEXTS.findall(text)) - known):
+        # IDs have no such letter, and one letter is found ten times as fast.
+        if b"x" in text and b"xmlns" in text:
+            return True
+        if len(own) < len(spaces) and set(_TEXTS.findall(text)) - known:
             return True
         chunk = stream.read(_CHUNK)
         text = text[-_TAG:] + chunk if chunk else b""
