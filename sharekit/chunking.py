@@ -251,12 +251,6 @@ def _argsort(numbers: Places, size: int) -> Places:
     return np.sort(numbers << bits | places) & ((1 << bits) - 1)
 
 
-def all_legal(texts: pa.Array | pa.ChunkedArray, grammar: str = spec.UUID) -> bool:
-    """Whether each of some texts is one by a grammar of :mod:`sharekit.spec`."""
-    legal = pc.match_substring_regex(texts, rf"\A(?:{grammar})\z")
-    return bool(pc.all(legal, min_count=0).as_py())
-
-
 def _numbered(kind: Places, size: int) -> tuple[Places, Places]:
     """Cut sorted rows into chunks of one kind each: their numbers from 1, and where each begins."""
     at = np.arange(len(kind))

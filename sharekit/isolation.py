@@ -99,9 +99,10 @@ class Isolation:
         """Say whether nearly all of the latest images have failed, however well it began."""
         window, limit = settings.failure_window, max(_MOST, settings.failure_limit)
         with self.lock:
-            while self._fates and sum(map(sum, self._fates)) - sum(self._fates[0]) >= window:
-                self._fates.popleft()
-            known, bad = sum(map(sum, self._fates)), sum(bad for _, bad in self._fates)
+            known = sum(map(sum, self._fates))
+            while self._fates and known - sum(self._fates[0]) >= window:
+                known -= sum(self._fates.popleft())
+            bad = sum(bad for _, bad in self._fates)
         if known < window or bad <= limit * known:
             return ""
         return f"{bad:,} of the latest {known:,} images that met their fate have failed"

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from . import frames, shapes, spec
+from .cells import matches
 from .checks import Findings, check
-from .chunking import Cut, all_legal, cut_into_chunks, cut_of, members
+from .chunking import Cut, cut_into_chunks, cut_of, members
 from .clouds.calls import batch_call, native_calls
 from .display import table
 from .environment import environment
@@ -253,11 +253,10 @@ def _misfit(told: int, inventory: Inventory, rows: pd.DataFrame, found: pd.DataF
         ),
         # They stand in the addresses of requests.
         "a planned row has an ID that is none": not all(
-            all_legal(pa.array(rows.loc[planned, name]), grammar)
+            matches(rows.loc[planned, name], grammar).all()
             for name, grammar in (("image_id", spec.UUID), ("project_id", spec.PROJECT),
                                   ("vault_id", f"|{spec.VAULT_SHAPE}"))
-        ) or not all_legal(pa.array(rows.loc[planned & by_owner(rows["status"]), "owner"]),
-                           spec.PROJECT),
+        ) or not matches(rows.loc[planned & by_owner(rows["status"]), "owner"], spec.PROJECT).all(),
     }  # fmt: skip
     return next((what for what, so in wrong.items() if so), "")
 

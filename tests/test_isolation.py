@@ -19,6 +19,7 @@ from sharekit.errors import Refused
 from sharekit.history import History, Part, Piece, split_into
 from sharekit.isolation import Isolation
 from sharekit.ledger import Event
+from sharekit.settings import Settings
 from tests.conftest import FAST, World
 
 COMMON = {"region": "", "project_id": "0" * 32, "status": "accepted", "vault_id": "",
@@ -147,3 +148,14 @@ def test_in_a_run(world: Callable[..., World], bad: int, most: float) -> None:
     assert run.counts["confirmed"] == len(rows) - bad
     assert (run.rows.loc[failed.index, "reason"] != "").all()
     assert run.requests["submit"] <= most - 20 + len(plan.chunks)
+
+
+def test_a_long_good_run_is_looked_at_once() -> None:
+    """After any number of good images the share of the latest is found by one look at each."""
+    bench = Desk([1], [])
+    for _ in range(200_000):
+        bench.isolation._met(1, 0)
+    assert bench.isolation.failing(Settings()) == ""
+    for _ in range(500):
+        bench.isolation._met(0, 1)
+    assert bench.isolation.failing(Settings()).startswith("500 of the latest 500 images")

@@ -263,7 +263,8 @@ class _Look:
             while seen.plain and (found := self.odd.search(block)):
                 self.odd_one(block, found[0])
             seen.plain = seen.plain and not patterns.matches(block, patterns.UNCLEAR)
-            if self.digits_only and patterns.matches(block, patterns.MORE_THAN_DIGITS):
+            choice = self.quick and self.digits_only
+            if choice and patterns.matches(block, patterns.MORE_THAN_DIGITS):
                 self.digits_only = False
                 self.narrow()
         if not seen.plain:
