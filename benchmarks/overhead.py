@@ -24,7 +24,7 @@ import yaml
 from requests.adapters import HTTPAdapter
 
 import sharekit
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
 from sharekit.simulator.sample import Sample, build_sample, write_workbook

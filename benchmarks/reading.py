@@ -123,7 +123,8 @@ def _both(path: Path, folder: Path, repetitions: int) -> tuple[dict[str, Any], d
 # -- one side, in its own process ----------------------------------------------------------------
 def _sharekit(path: Path, ledger: Path) -> dict[str, Any]:
     with clock() as imports:
-        from sharekit import check, plan, planning, read_inventory, spec
+        from sharekit import check, plan, planning, read_inventory
+        from sharekit.core import spec
     with clock() as read:
         inventory = read_inventory(path)
     with clock() as checked:

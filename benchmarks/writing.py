@@ -80,7 +80,8 @@ def _row(
 # -- one side, in its own process ----------------------------------------------------------------
 def _make(shares: Path, path: Path) -> dict[str, Any]:
     """Write a plan and the outcomes of its run into a ledger."""
-    from sharekit import approve, check, plan, planning, read_inventory, spec
+    from sharekit import approve, check, plan, planning, read_inventory
+    from sharekit.core import spec
     from sharekit.ledger import Ledger
 
     findings = check(read_inventory(shares))
@@ -98,8 +99,8 @@ def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
     from sharekit import frames
     from sharekit.chunking import members
+    from sharekit.core.sides import sides
     from sharekit.run import load_run
-    from sharekit.sides import sides
 
     with book.transaction():
         for chunk in members(plan.rows):

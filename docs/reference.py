@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from sharekit import drift, spec
 from sharekit.cli import cli
+from sharekit.core import audit_results, spec
+from sharekit.core.rules import markdown
 from sharekit.history import ENDED, MEANINGS, MOVES
-from sharekit.rules import markdown
 from sharekit.simulator import seed as seeds
 from sharekit.simulator.faults import Faults
 
@@ -73,14 +73,14 @@ def _audit_json() -> str:
         "| key | what it is |\n|---|---|\n"
         "| `rows` | rows of the inventory; 0 without one |\n"
         "| `shares` | shares that the projects show |\n"
-        f"| `results` | rows and shares by result: {_names(drift.RESULTS)} |\n"
-        f"| `drift` | how many of them are {_names(n for n in drift.RESULTS if n in drift.DRIFT)};"
+        f"| `results` | rows and shares by result: {_names(audit_results.RESULTS)} |\n"
+        f"| `drift` | how many of them are {_names(n for n in audit_results.RESULTS if n in audit_results.DRIFT)};"
         " 0 without an inventory |\n"
         "| `good` | whether all agrees and everything could be read; then the exit code is 0 |\n"
         "| `unread` | what could not be read: `cloud, project_id, what, code, reason` |\n"
         "| `unasked` | projects of the inventory to which no cloud that was named gives access |\n"
         "| `since` | name of the ledger it was compared with, or empty |\n"
-        f"| `changes` | shares by change: {_names(drift.CHANGES)} |\n"
+        f"| `changes` | shares by change: {_names(audit_results.CHANGES)} |\n"
         "| `taken_at` | when the clouds were read: UTC, ISO 8601 |\n"
         "| `fingerprint` | SHA-256 over what is said of every row and share |\n"
         "| `files` | what was written |\n\n"
@@ -89,7 +89,7 @@ def _audit_json() -> str:
         "| word | meaning |\n|---|---|\n"
         + "\n".join(
             f"| `{name}` | {text} |"
-            for words in (drift.RESULTS, drift.ABSENCES, drift.CHANGES)
+            for words in (audit_results.RESULTS, audit_results.ABSENCES, audit_results.CHANGES)
             for name, text in words.items()
         )
         + "\n"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .auditing import audit
     from .checks import Findings, check
     from .clouds import Clouds, connect
-    from .errors import SharekitError
+    from .core.errors import SharekitError
     from .execution import submit
     from .planning import Plan, plan
     from .recording import report
@@ -73,7 +73,7 @@ _HOMES = {
     "Plan": "planning",
     "Run": "run",
     "Settings": "settings",
-    "SharekitError": "errors",
+    "SharekitError": "core.errors",
     "Verdict": "verification",
     "approve": "approval",
     "audit": "auditing",

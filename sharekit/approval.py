@@ -20,7 +20,7 @@ from typing import Any
 
 from . import signing
 from .chunking import NOTHING
-from .errors import ApprovalError
+from .core.errors import ApprovalError
 from .ledger import Event, Ledger
 from .planning import Plan, load_from, told
 

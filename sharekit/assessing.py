@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from . import drift, spec
 from .changes import KEY, Earlier
 from .checks import Findings, first_errors
+from .core import audit_results, spec
+from .core.rules import RULES
+from .core.sides import as_wanted
 from .memory import steady_memory
 from .record import INPUT
-from .rules import RULES
-from .sides import as_wanted
 from .survey import Survey
 
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
@@ -142,7 +142,7 @@ def _codes(
     code.loc[errors.index], reason.loc[errors.index] = errors["rule"], errors["message"]
     absent = rows["result"] == "absent"
     code[absent] = _absences(rows[absent], seen, before)
-    reason[absent] = code[absent].map(drift.ABSENCES)
+    reason[absent] = code[absent].map(audit_results.ABSENCES)
     otherwise = rows["result"].isin(["differs", "undecided"])
     recorded = rows.loc[otherwise, "status"].where(rows["status"] != "", "without a decision")
     reason[otherwise] = (
@@ -197,7 +197,7 @@ def _unlisted(view: pd.DataFrame) -> pd.DataFrame:
         result=np.where(shares["seen_by"] == "owner", "shared-out", "unlisted"),
         **dict.fromkeys((*_PLACE, "code", "reason"), ""),
     )
-    shares["reason"] = shares["result"].map(drift.RESULTS)
+    shares["reason"] = shares["result"].map(audit_results.RESULTS)
     return shares.drop(columns="looked").sort_values([*KEY], kind="stable", ignore_index=True)
 
 

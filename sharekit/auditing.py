@@ -11,14 +11,15 @@ from typing import Any, Final
 
 import pandas as pd
 
-from . import __version__, drift, frames, shapes, spec, survey
+from . import __version__, frames, survey
 from .assessing import assess
 from .changes import KEY, Earlier, changes_since, earlier, of_audit
 from .checks import Findings, check
 from .clouds import Clouds
-from .display import table
-from .environment import environment
-from .errors import LedgerError, UsageError
+from .core import audit_results, shapes, spec
+from .core.errors import LedgerError, UsageError
+from .core.html import table
+from .core.provenance import environment
 from .ledger import Ledger
 from .memory import steady_memory
 from .planning import load_inventory, record_inventory
@@ -52,11 +53,11 @@ class Audit:
         int64 (0: no row of the inventory), ``age_days`` Int64 (whole days since the share was made,
         missing where that was not looked up), all else str. ``status`` is what the inventory
         records, ``observed`` what the cloud shows (pending, accepted, rejected, absent, ``""``
-        unknown), ``result`` one of :data:`sharekit.drift.RESULTS`, ``seen_by`` whose view it is:
+        unknown), ``result`` one of :data:`sharekit.core.audit_results.RESULTS`, ``seen_by`` whose view it is:
         the ``project``'s or the ``owner``'s.
     changes : DataFrame
         What changed since ``since``: ``project_id, image_id, change`` (one of
-        :data:`sharekit.drift.CHANGES`)``, was, now, result_was, result_now, name, owner``.
+        :data:`sharekit.core.audit_results.CHANGES`)``, was, now, result_was, result_now, name, owner``.
     since : Earlier or None
         The earlier look it was compared with.
     environment : dict
@@ -77,16 +78,16 @@ class Audit:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Result to number of rows: every name of :data:`sharekit.drift.RESULTS`."""
+        """Result to number of rows: every name of :data:`sharekit.core.audit_results.RESULTS`."""
         by = self.rows["result"].value_counts()
-        return {name: int(by.get(name, 0)) for name in drift.RESULTS}
+        return {name: int(by.get(name, 0)) for name in audit_results.RESULTS}
 
     @property
     def drift(self) -> int:
         """How many rows and shares differ from the inventory; 0 without one."""
         if self.findings is None:
             return 0
-        return sum(number for name, number in self.counts.items() if name in drift.DRIFT)
+        return sum(number for name, number in self.counts.items() if name in audit_results.DRIFT)
 
     @property
     def unread(self) -> pd.DataFrame:
@@ -113,7 +114,7 @@ class Audit:
     def good(self) -> bool:
         """Whether inventory and clouds agree, every row and every project included."""
         counts = {} if self.findings is None else self.counts
-        bad = sum(number for name, number in counts.items() if name not in drift.GOOD)
+        bad = sum(number for name, number in counts.items() if name not in audit_results.GOOD)
         return not bad and self.unread.empty
 
     @cached_property
@@ -134,7 +135,7 @@ class Audit:
             "unread": self.unread.to_dict("records"),
             "unasked": self.unasked,
             "since": "" if self.since is None else self.since.name,
-            "changes": {name: int(changed.get(name, 0)) for name in drift.CHANGES},
+            "changes": {name: int(changed.get(name, 0)) for name in audit_results.CHANGES},
             "taken_at": self.survey.taken_at,
             "fingerprint": self.fingerprint,
         }
@@ -144,11 +145,13 @@ class Audit:
         return f"<Audit: {numbers or 'no share at all'}>"
 
     def _repr_html_(self) -> str:
-        told = [(n, number, drift.RESULTS[n]) for n, number in self.counts.items() if number]
+        told = [
+            (n, number, audit_results.RESULTS[n]) for n, number in self.counts.items() if number
+        ]
         shown = table(
             pd.DataFrame(told, columns=["result", "rows", "meaning"]), title=repr(self)[1:-1]
         )
-        bad = self.rows[~self.rows["result"].isin(drift.GOOD)]
+        bad = self.rows[~self.rows["result"].isin(audit_results.GOOD)]
         names = ["result", "image_id", "project_id", "status", "observed", "name", "reason"]
         for title, frame in (
             ("Rows and shares to look at", bad[names]),

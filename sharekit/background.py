@@ -10,7 +10,7 @@ from typing import Literal
 
 from .approval import Demand
 from .clouds import Clouds
-from .errors import SharekitError, UsageError
+from .core.errors import SharekitError, UsageError
 from .execution import Progress, submit
 from .run import Run
 from .settings import Settings

@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import spec
-from .coded import Coded
-from .rules import FORMAT_RULE, RULES
+from .core import spec
+from .core.columns import Coded
+from .core.rules import FORMAT_RULE, RULES
 from .spreadsheets import Inventory
 
 _BLANKS = r"[\s\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]"
@@ -58,7 +58,7 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str
     """Return every row with its values as the API wants them, and what was found on the way.
 
     The frame has the inventory's index; columns ``source``, ``row`` and the fields of
-    :data:`sharekit.spec.FIELDS` (str). A value that is wrong stays as it is. Last come the
+    :data:`sharekit.core.spec.FIELDS` (str). A value that is wrong stays as it is. Last come the
     distinct values of each field but ``name``, numbered.
     """
     raw = inventory.rows
@@ -96,7 +96,7 @@ def _unmended(raw: pd.Series, fixed: pd.Series, spoiled: set[int]) -> pd.Series:
 
 
 def statuses(raw: pd.Series) -> pd.Series:
-    """Return what status cells mean, one of :data:`sharekit.spec.ACTS`; other text stays.
+    """Return what status cells mean, one of :data:`sharekit.core.spec.ACTS`; other text stays.
 
     >>> statuses(pd.Series(["Yes", "rejected", "?"], dtype="str")).tolist()
     ['accepted', 'rejected', '?']

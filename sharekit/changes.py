@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from . import drift, frames, shapes, spec
-from .errors import LedgerError
+from . import frames
+from .core import audit_results, shapes, spec
+from .core.errors import LedgerError
 from .ledger import Ledger
 from .run import load_run
 from .survey import Survey
@@ -142,7 +143,7 @@ def changes_since(before: Earlier | None, rows: pd.DataFrame, seen: Survey) -> p
     looked |= (both["seen_by_was"] == "owner") & both["owner_was"].isin(seen.owners)
     moved = was & now & (both["state_was"] != both["state_now"])
     same = was & now & ~moved
-    agreed, agrees = (both[f"result_{end}"].isin(drift.GOOD) for end in ("was", "now"))
+    agreed, agrees = (both[f"result_{end}"].isin(audit_results.GOOD) for end in ("was", "now"))
     undecided = both["state_was"] == spec.PENDING
     both["change"] = np.select(
         [
@@ -163,6 +164,6 @@ def changes_since(before: Earlier | None, rows: pd.DataFrame, seen: Survey) -> p
     for name in ("name", "owner"):
         both[name] = both[f"{name}_now"].where(both[f"{name}_now"] != "", both[f"{name}_was"])
     both = both.rename(columns={"state_was": "was", "state_now": "now"})
-    order = both["change"].map({name: rank for rank, name in enumerate(drift.CHANGES)})
+    order = both["change"].map({name: rank for rank, name in enumerate(audit_results.CHANGES)})
     both = both.iloc[np.argsort(order.to_numpy(), kind="stable")]
     return both[list(COLUMNS)].reset_index(drop=True).astype("str")

@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from . import shares, sharing, snapshot, spec
+from . import shares, sharing, snapshot
 from .cells import Found, Keys, normalise
 from .clouds import Clouds
-from .coded import Coded
-from .display import table
+from .core import spec
+from .core.columns import Coded
+from .core.html import table
+from .core.rules import RULES, SEVERITIES, severity
+from .core.sides import by_owner
 from .memory import steady_memory
-from .rules import RULES, SEVERITIES, severity
-from .sides import by_owner
 from .snapshot import Progress, Snapshot
 from .spreadsheets import Inventory
 from .vaults import vault_room, with_copies
@@ -49,7 +50,7 @@ class Findings:
     inventory : Inventory
         What was checked.
     rows : DataFrame
-        Indexed by ``row_key``: ``source, row``, the fields of :data:`sharekit.spec.FIELDS` with
+        Indexed by ``row_key``: ``source, row``, the fields of :data:`sharekit.core.spec.FIELDS` with
         repairs done (str), ``before`` (the cloud's state, ``""`` unknown), ``disposition``
         (``planned``, ``already``, ``blocked``, ``duplicate`` or ``skipped``) and ``carried_by``
         (Int64: the row that carries a duplicate).

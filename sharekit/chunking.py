@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from . import rectangles, spec
-from .coded import Coded
+from . import rectangles
+from .core import spec
+from .core.columns import Coded
 from .rectangles import COMMON, Places, Rectangles
 from .schema import canonical
 

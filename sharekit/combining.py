@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from . import spec
-from .errors import LedgerError
+from .core import spec
+from .core.errors import LedgerError
 from .ledger import Ledger
 from .outcomes import totals
 from .record import INPUT, RUN_COLUMNS, Record

@@ -15,15 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from . import drift, spec
 from .auditing import Audit
 from .checks import Findings
-from .display import plain
+from .core import audit_results, spec
+from .core.html import plain
+from .core.rules import RULES, SEVERITIES
+from .core.sides import amount, by_owner
 from .execution import Progress
 from .planning import Plan
-from .rules import RULES, SEVERITIES
 from .run import Run
-from .sides import amount, by_owner
 
 _EVERY = 5.0
 _STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}
@@ -150,8 +150,8 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
         table.add_column(name, justify="right" if name == "rows" else "left")
     for name, number in found.counts.items():
         if number:
-            style = _GOOD if name in drift.GOOD else _OPEN if name == "unread" else _BAD
-            table.add_row(_styled(name, style), f"{number:,}", drift.RESULTS[name])
+            style = _GOOD if name in audit_results.GOOD else _OPEN if name == "unread" else _BAD
+            table.add_row(_styled(name, style), f"{number:,}", audit_results.RESULTS[name])
     if table.row_count:
         console.print(table)
     _show_unread(console, found)
@@ -159,7 +159,7 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
         console.print(f"Since {escape(found.since.name)} of {escape(found.since.at)}:")
         changed = found.changes["change"].value_counts()
         for change, number in changed.items():
-            console.print(f"  {number:,} × {change}: {drift.CHANGES[str(change)]}")
+            console.print(f"  {number:,} × {change}: {audit_results.CHANGES[str(change)]}")
         if not len(changed):
             console.print("  nothing has changed")
     for path in files:

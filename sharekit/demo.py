@@ -14,7 +14,7 @@ import yaml
 import sharekit
 
 from . import console
-from .errors import UsageError
+from .core.errors import UsageError
 from .simulator.faults import Faults
 from .simulator.process import clouds_yaml, start, write_privately
 from .simulator.sample import build_sample, write_workbook

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from . import spec
 from .clouds import Answer, Cloud
-from .errors import NoAnswer, Refused
+from .core import spec
+from .core.errors import NoAnswer, Refused
 from .scheduler import Scheduler
 
 #: An answer or a job that takes this share of its time is slow; statuses of a service that is busy.

@@ -12,24 +12,25 @@ from time import monotonic
 import numpy as np
 import pandas as pd
 
-from . import approval, frames, spec
+from . import approval, frames
 from .cells import Found
 from .chunking import members
 from .clouds import Clouds
-from .coded import Coded
-from .environment import environment
-from .errors import CloudError, SharekitError, UsageError
+from .core import spec
+from .core.columns import Coded
+from .core.errors import CloudError, SharekitError, UsageError
+from .core.provenance import environment
+from .core.rules import RULES, severity
+from .core.sides import SIDES, as_wanted, sides
 from .history import History, Part, Piece, Share, rectangles, split_into
 from .ledger import Ledger
 from .planning import Plan, load_from, record_snapshot
 from .proof import Proof
-from .rules import RULES, severity
 from .run import SIDED, Run, finished, load_run, observed_states, undoes
 from .sending import Failure, Sender
 from .settings import Settings
 from .shares import cloud_rules, shares_of
 from .sharing import owner_rules
-from .sides import SIDES, as_wanted, sides
 from .snapshot import Snapshot, take
 from .storage import asked_to_stop
 from .vaults import vault_room

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import snapshot, spec
+from . import snapshot
 from .checks import check
 from .clouds import Clouds
-from .errors import LedgerError, PlanError
+from .core import spec
+from .core.errors import LedgerError, PlanError
+from .core.sides import as_wanted, by_owner
 from .ledger import Ledger
 from .planning import Plan, plan
 from .run import KEY, Run, load_run
-from .sides import as_wanted, by_owner
 from .snapshot import Snapshot
 from .spreadsheets import Inventory
 

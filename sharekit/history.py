@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from . import sides
-from .errors import LedgerError
+from .core import sides
+from .core.errors import LedgerError
 from .ledger import Event
 
 #: (state, event) -> state. Events not named here do not concern a piece.
@@ -104,7 +104,7 @@ class Piece:
 
     @property
     def act(self) -> str:
-        """What is to be done with every share of the piece; see :data:`sharekit.spec.ACTS`."""
+        """What is to be done with every share of the piece; see :data:`sharekit.core.spec.ACTS`."""
         return str(self.common["status"])
 
     @property

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from . import frames, spec
+from . import frames
+from .core import spec
 from .ledger import Event, Ledger
 from .schema import OUTCOME_COLUMNS, PLAN_COLUMNS, broken, digest
 

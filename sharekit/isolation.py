@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from . import spec
-from .errors import Refused
+from .core import spec
+from .core.errors import Refused
 from .history import History, Part, Piece
 from .settings import Settings
 

@@ -39,7 +39,8 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from .errors import LedgerError
+from .core.errors import LedgerError
+from .core.shapes import body_of
 from .schema import (
     APPLICATION_ID,
     BLOBS,
@@ -58,7 +59,6 @@ from .schema import (
     odd_rows,
     unlike,
 )
-from .shapes import body_of
 from .storage import Claim, connect, make_durable, make_file, must_be_ledger, why
 
 #: Events in memory at one time, where all of them are read.

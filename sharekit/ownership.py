@@ -8,9 +8,9 @@ from typing import Final
 
 import pandas as pd
 
-from . import spec
 from .clouds import Cloud, Clouds, ImageShare
-from .errors import Refused
+from .core import spec
+from .core.errors import Refused
 
 #: Images that no listing of their owners shows are looked up one by one, but not more of them
 #: than this for each project.

@@ -17,19 +17,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import frames, shapes, spec
+from . import frames
 from .cells import matches
 from .checks import Findings, check
 from .chunking import Cut, cut_into_chunks, cut_of, members
 from .clouds.calls import batch_call, native_calls
-from .display import table
-from .environment import environment
-from .errors import LedgerError, PlanError
+from .core import shapes, spec
+from .core.errors import LedgerError, PlanError
+from .core.html import table
+from .core.provenance import environment
+from .core.rules import RULES, SEVERITIES
+from .core.sides import by_owner
 from .ledger import Ledger
 from .memory import give_back, steady_memory
-from .rules import RULES, SEVERITIES
 from .schema import DISPOSITIONS, PLAN_COLUMNS
-from .sides import by_owner
 from .snapshot import Snapshot
 from .spreadsheets import Inventory
 from .spreadsheets.inventory import Source

@@ -14,14 +14,15 @@ from typing import Final
 
 import pandas as pd
 
-from . import frames, spec
+from . import frames
 from .clouds import Cloud, Clouds
-from .errors import Refused
+from .core import spec
+from .core.errors import Refused
+from .core.sides import MEMBER, OWNER, wants
 from .history import ENDED, History, Piece, Share
 from .ledger import Ledger
 from .ownership import members_of
 from .run import SIDED
-from .sides import MEMBER, OWNER, wants
 from .snapshot import look_back
 
 #: Project, image, side -> the state that was seen last.

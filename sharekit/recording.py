@@ -17,13 +17,13 @@ from .approval import approvals_of
 from .auditing import Audit
 from .checks import COLUMNS
 from .combining import chained, combined
-from .display import inert, visible
-from .errors import UsageError
+from .core.errors import UsageError
+from .core.html import inert, visible
+from .core.rules import RULES
 from .history import Piece
 from .ledger import Event, Ledger
 from .planning import Plan
 from .record import INPUT, ROW_COLUMNS, Record
-from .rules import RULES
 from .run import Run, load_run
 from .spreadsheets import Source
 from .storage import is_ledger

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from . import approval, frames, shapes, spec
-from .errors import LedgerError, PlanError, UsageError
+from . import approval, frames
+from .core import shapes, spec
+from .core.errors import LedgerError, PlanError, UsageError
 from .ledger import Event, Ledger
 from .planning import Plan, length, load_from, replan
 from .spreadsheets import read_review

@@ -10,16 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from . import frames, shapes, spec
+from . import frames
 from .checks import first_errors
 from .chunking import members
-from .display import table
+from .core import shapes, spec
+from .core.html import table
+from .core.sides import sides
 from .history import History
 from .ledger import Ledger
 from .outcomes import settle, totals
 from .planning import Plan, load, load_from
 from .schema import OUTCOME_COLUMNS
-from .sides import sides
 
 #: What names a share, and an act on it or a view of it.
 KEY = ["project_id", "image_id"]
@@ -41,7 +42,7 @@ class Run:
         Indexed by ``row_key``: ``outcome, code, reason, before, claimed, observed, last_chunk,
         job_id, request_id`` (str), one line per input row.
     counts : dict
-        Outcome to number of rows; every name of :data:`sharekit.spec.OUTCOMES`.
+        Outcome to number of rows; every name of :data:`sharekit.core.spec.OUTCOMES`.
     requests : dict
         ``submit, poll, read, retried`` to how many there were.
     finished : bool

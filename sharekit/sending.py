@@ -16,16 +16,16 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from . import spec
 from .clouds import Answer, Cloud, Clouds, JobState
+from .core import spec
+from .core.errors import NoAnswer, Refused
+from .core.spec import Remedy
 from .easing import Easing
-from .errors import NoAnswer, Refused
 from .history import History, Part, Piece, split_into
 from .isolation import Isolation
 from .ledger import Ledger
 from .scheduler import Scheduler
 from .settings import Breaker, Settings, down
-from .spec import Remedy
 
 #: So many of the latest failures are kept at hand, to be shown while a run is under way.
 LATEST = 100
@@ -354,7 +354,7 @@ class Sender:
 
 
 def _remedy(piece: Piece, refusal: Refused) -> Remedy:
-    """As :func:`sharekit.spec.remedy`, where an owner's image or project may be to blame alone."""
+    """As :func:`sharekit.core.spec.remedy`, where an owner's image or project may be to blame alone."""
     if piece.projects and (
         refusal.code in spec.OF_PROJECT or (piece.api == "native" and refusal.http == 403)
     ):

@@ -17,8 +17,8 @@ from . import approval, background, followup, reviewing, standing
 from . import clouds as cloud_access
 from .background import Submission
 from .clouds import Clouds
-from .display import table
-from .errors import ApprovalError, PlanError, UsageError
+from .core.errors import ApprovalError, PlanError, UsageError
+from .core.html import table
 from .planning import Plan
 from .run import Run
 from .seat import Seat

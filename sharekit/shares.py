@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from . import spec
 from .cells import Found, Keys, keys_of, matches
-from .coded import Coded
-from .sides import SIDES
+from .core import spec
+from .core.columns import Coded
+from .core.sides import SIDES
 from .snapshot import Snapshot
 from .vaults import vault_kinds
 

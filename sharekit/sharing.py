@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from . import spec
 from .cells import Found, Keys, keys_of, matches
+from .core import spec
+from .core.sides import as_wanted
 from .shares import Shares
-from .sides import as_wanted
 from .snapshot import Snapshot
 
 _KEY = ["project_id", "image_id"]

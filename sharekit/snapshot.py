@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from . import ownership, spec
+from . import ownership
 from .clouds import Cloud, Clouds, ImageShare, Vault
-from .errors import CloudError
+from .core import spec
+from .core.errors import CloudError
+from .core.sides import by_owner
 from .ledger import now
-from .sides import by_owner
 
 #: Shares that no listing shows are looked up one by one, but not more of them than this for each
 #: project; if there are more, hidden images are listed first.

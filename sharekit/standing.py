@@ -10,14 +10,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from . import spec
 from .cells import statuses
+from .core import spec
+from .core.sides import as_wanted, by_owner
 from .planning import Plan
 from .record import INPUT
 from .reviewing import view
 from .run import Run
 from .selection import Page, cut
-from .sides import as_wanted, by_owner
 from .vaults import suitable
 
 #: What a share's status is called as a decision.

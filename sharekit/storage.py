@@ -17,8 +17,8 @@ import sqlalchemy.dialects.sqlite  # loaded now, not at the first connection
 from filelock import FileLock, Timeout
 from sqlalchemy.pool import StaticPool
 
-from .environment import user
-from .errors import LedgerError
+from .core.errors import LedgerError
+from .core.provenance import user
 from .schema import APPLICATION_ID
 
 

@@ -14,9 +14,10 @@ from typing import Final, TypeVar
 
 import pandas as pd
 
-from . import frames, shapes, spec
+from . import frames
 from .clouds import Cloud, Clouds, ImageShare, Member
-from .errors import CloudError, LedgerError, Refused
+from .core import shapes, spec
+from .core.errors import CloudError, LedgerError, Refused
 from .ledger import Ledger, now
 from .memory import steady_memory
 from .snapshot import SINGLE_LOOKUPS, Progress

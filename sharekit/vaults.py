@@ -1,6 +1,6 @@
 """Whether the vaults named in rows can take the full-ECS images: kind, state, room.
 
-The room that is needed is known only in part (:data:`sharekit.spec.IMAGE_ROOM`), so what is found
+The room that is needed is known only in part (:data:`sharekit.core.spec.IMAGE_ROOM`), so what is found
 here is certain to be too little, while a vault that passes may still turn out to be.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from . import spec
 from .cells import Found, Keys, keys_of
+from .core import spec
 from .snapshot import Snapshot
 
 _KEY = ["project_id", "vault_id"]
@@ -63,7 +63,7 @@ def vault_room(going: pd.DataFrame, seen: Snapshot) -> list[Found]:
     ----------
     going : DataFrame
         The rows that would be sent and that nothing else blocks, in their order: the fields of
-        :data:`sharekit.spec.FIELDS`, indexed by ``row_key``.
+        :data:`sharekit.core.spec.FIELDS`, indexed by ``row_key``.
     seen : Snapshot
         Gives the room of vaults and the size of images.
     """

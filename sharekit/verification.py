@@ -14,8 +14,8 @@ from typing import Any, Final
 from . import __version__, auditing, frames, integrity, reporting, signing
 from .approval import Demand, unproven, unsigned
 from .combining import chained
+from .core.errors import LedgerError, SharekitError, UsageError
 from .earlier import Earlier, head_in
-from .errors import LedgerError, SharekitError, UsageError
 from .history import KINDS
 from .integrity import Problem
 from .ledger import Ledger

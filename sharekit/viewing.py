@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import approval, reviewing, spec, standing
+from . import approval, reviewing, standing
+from .core import spec
+from .core.sides import amount, by_owner
 from .ledger import Ledger
 from .planning import Plan, load_from
 from .run import Run, status
 from .selection import Page, Places, Query, cut, select
-from .sides import amount, by_owner
 
 
 class View:

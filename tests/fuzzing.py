@@ -24,7 +24,7 @@ import sharekit
 from sharekit import approval, frames, reviewing
 from sharekit.clouds import answers, cloud
 from sharekit.clouds.transport import Reply, Transport
-from sharekit.errors import SharekitError
+from sharekit.core.errors import SharekitError
 from sharekit.integrity import BLOB_FIELDS
 from sharekit.ledger import Ledger
 from sharekit.schema import OUTCOME_COLUMNS, PLAN_COLUMNS, TRIGGERS, canonical, digest, event_hash

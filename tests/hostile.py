@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msoffcrypto.format.ooxml import OOXMLFile
 
-from sharekit.errors import InputError
+from sharekit.core.errors import InputError
 from sharekit.spreadsheets import read_inventory
 from tests.corpus.make import (
     HEADER,

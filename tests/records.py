@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.record import ROW_COLUMNS, Record
 
 START = pd.Timestamp("2026-07-01T09:00:00Z")

@@ -17,7 +17,7 @@ import pytest
 import sharekit
 from docs import reference
 from sharekit.cli import cli
-from sharekit.rules import RULES, SEVERITIES
+from sharekit.core.rules import RULES, SEVERITIES
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sharekit"

@@ -17,9 +17,10 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit import auditing, drift, spec, survey
+from sharekit import auditing, survey
 from sharekit.clouds import Cloud, Clouds
-from sharekit.errors import SignInError
+from sharekit.core import audit_results, spec
+from sharekit.core.errors import SignInError
 from sharekit.reporting import drift_words
 from sharekit.simulator import Image, Project, Seed, Share, Simulator, User
 from tests import test_cli
@@ -145,7 +146,7 @@ def test_every_row_and_every_share_has_its_one_line(place: Place) -> None:
     keys = zip(rest["image_id"], rest["project_id"], strict=True)
     told = zip(rest["result"], rest["observed"], strict=True)
     assert dict(zip(keys, told, strict=True)) == BEYOND
-    assert set(rows["result"]) == set(drift.RESULTS)
+    assert set(rows["result"]) == set(audit_results.RESULTS)
     assert (rows["reason"] != "").eq(rows["result"] != "agrees").all()
     # Whose, how old, and by what name: of shadow shares and of what we share out.
     shadow = rest.set_index("image_id").loc[image(20)]
@@ -159,7 +160,7 @@ def test_every_row_and_every_share_has_its_one_line(place: Place) -> None:
         ["project-d", "shares", "HTTP404"]
     ]
     assert found.unread["reason"].all()
-    assert found.drift == sum(found.counts[name] for name in drift.DRIFT) > 0
+    assert found.drift == sum(found.counts[name] for name in audit_results.DRIFT) > 0
     assert not found.good
 
 
@@ -268,8 +269,8 @@ def test_the_command(place: Place) -> None:
     told = json.loads(out)
     assert code == 1
     assert told["files"] == [first, *more]
-    assert told["drift"] == sum(told["results"][name] for name in drift.DRIFT) > 0
-    assert told["results"].keys() == drift.RESULTS.keys()
+    assert told["drift"] == sum(told["results"][name] for name in audit_results.DRIFT) > 0
+    assert told["results"].keys() == audit_results.RESULTS.keys()
     page = (Path(__file__).parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
     assert all(f"| `{key}` |" in page for key in told)
     written = json.loads(Path(more[2]).read_text(encoding="utf-8"))

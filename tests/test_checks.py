@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 import sharekit
-from sharekit import spec
 from sharekit.cells import _ids, matches
-from sharekit.rules import RULES
+from sharekit.core import spec
+from sharekit.core.rules import RULES
 from tests.conftest import World
 
 A, B = "d164b5df-1bc3-4c3f-893e-3e471fd16e64", "0b680482-acaa-4045-b14c-9a8c7dfe9c70"

@@ -19,7 +19,7 @@ import pytest
 
 import sharekit
 from sharekit.cli import main
-from sharekit.errors import ApprovalError
+from sharekit.core.errors import ApprovalError
 from sharekit.ledger import Ledger
 from sharekit.session import Review
 from sharekit.simulator.faults import Faults

@@ -29,7 +29,7 @@ from cryptography.x509.oid import NameOID
 import sharekit
 from sharekit.cli import main
 from sharekit.clouds import pace, regions, signing
-from sharekit.errors import CloudError, SharekitError, SignInError, UsageError
+from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
 from sharekit.ledger import Ledger
 from sharekit.run import clouds_of
 from sharekit.simulator.faults import Faults
@@ -595,7 +595,7 @@ def test_a_cloud_that_fails_at_submit(
     """  # noqa: D205
     cloud = Fragile(answer, int(later))
     monkeypatch.setattr(socket, "getaddrinfo", cloud.resolve)
-    monkeypatch.setattr("sharekit.spec.SIGN_IN_WAITS", (0.0, 0.05))
+    monkeypatch.setattr("sharekit.core.spec.SIGN_IN_WAITS", (0.0, 0.05))
     monkeypatch.setattr(sharekit, "Settings", lambda **_: replace(FAST, outage=0, concurrency=1))
     sheet = tmp_path / "shares.csv"
     rows = (f"{image},{PROJECT},accepted\n" for image in cloud.images)
@@ -794,7 +794,7 @@ def test_sign_in_lost_in_mid_run(
         return seen
 
     monkeypatch.setattr("sharekit.execution.take", look_then_refuse)
-    monkeypatch.setattr("sharekit.spec.SIGN_IN_WAITS", (0.0, 0.05))
+    monkeypatch.setattr("sharekit.core.spec.SIGN_IN_WAITS", (0.0, 0.05))
     with pytest.raises(SystemExit) as end:
         main(["submit", str(plan.path), f"--clouds-yaml={w.config}"])
     told = " ".join(capsys.readouterr().err.split())

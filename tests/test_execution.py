@@ -14,7 +14,7 @@ import yaml
 
 import sharekit
 from sharekit import console, execution
-from sharekit.errors import ApprovalError, LedgerError, SharekitError, UsageError
+from sharekit.core.errors import ApprovalError, LedgerError, SharekitError, UsageError
 from sharekit.ledger import Ledger
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, World

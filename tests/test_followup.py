@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 import sharekit
-from sharekit.errors import ApprovalError, LedgerError, PlanError, UsageError
+from sharekit.core.errors import ApprovalError, LedgerError, PlanError, UsageError
 from sharekit.followup import retry, undo
 from sharekit.ledger import Ledger
 from sharekit.recording import load_record

@@ -26,7 +26,7 @@ import pytest
 import sharekit
 from sharekit import approval
 from sharekit.clouds import Clouds, bounds
-from sharekit.errors import CloudError, LedgerError, NoAnswer, SharekitError
+from sharekit.core.errors import CloudError, LedgerError, NoAnswer, SharekitError
 from sharekit.ledger import Ledger
 from sharekit.storage import Owner
 from sharekit.viewing import View

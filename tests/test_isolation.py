@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import sharekit
 from sharekit import execution
-from sharekit.errors import Refused
+from sharekit.core.errors import Refused
 from sharekit.history import History, Part, Piece, split_into
 from sharekit.isolation import Isolation
 from sharekit.ledger import Event

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharekit.errors import LedgerError
+from sharekit.core.errors import LedgerError
 from sharekit.ledger import Ledger
 from sharekit.schema import GENESIS, canonical, event_hash
 

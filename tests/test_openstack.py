@@ -17,8 +17,8 @@ import yaml
 import sharekit
 from benchmarks import openstack as benchmark
 from sharekit import execution
-from sharekit.errors import SignInError, UsageError
-from sharekit.sides import wants
+from sharekit.core.errors import SignInError, UsageError
+from sharekit.core.sides import wants
 from tests.conftest import FAST
 from tests.realcloud import Account, RealCloud, Unavailable, start
 

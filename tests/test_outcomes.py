@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sharekit import spec
 from sharekit.chunking import COMMON
-from sharekit.errors import LedgerError
+from sharekit.core import spec
+from sharekit.core.errors import LedgerError
 from sharekit.history import MOVES, History
 from sharekit.ledger import Event
 from sharekit.outcomes import settle, totals

@@ -21,15 +21,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit import followup, proof, spec
+from sharekit import followup, proof
 from sharekit.chunking import COMMON, cut_into_chunks, fingerprint, members
 from sharekit.clouds import Cloud, ImageShare, Member
-from sharekit.errors import Refused
+from sharekit.core import spec
+from sharekit.core.errors import Refused
+from sharekit.core.sides import wants
 from sharekit.history import History, Part, Piece, split_into
 from sharekit.isolation import Isolation
 from sharekit.ledger import Event
 from sharekit.selection import Query
-from sharekit.sides import wants
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY
 from sharekit.widgets import Panel

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import sharekit
 from sharekit import chunking, memory
 from sharekit.chunking import COMMON, fingerprint, members
-from sharekit.errors import ApprovalError, LedgerError, PlanError
+from sharekit.core.errors import ApprovalError, LedgerError, PlanError
 from sharekit.ledger import Ledger
 from sharekit.planning import load
 from sharekit.schema import canonical

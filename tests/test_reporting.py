@@ -28,8 +28,8 @@ from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font
 from openpyxl.worksheet.hyperlink import Hyperlink
 
-from sharekit import spec
-from sharekit.errors import InputError, UsageError
+from sharekit.core import spec
+from sharekit.core.errors import InputError, UsageError
 from sharekit.record import INPUT, ROW_COLUMNS, Record
 from sharekit.reporting import (
     book,

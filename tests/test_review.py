@@ -15,7 +15,7 @@ import pytest
 import sharekit
 from sharekit import approval, reviewing
 from sharekit.background import Submission
-from sharekit.errors import ApprovalError, LedgerError, PlanError, SharekitError, UsageError
+from sharekit.core.errors import ApprovalError, LedgerError, PlanError, SharekitError, UsageError
 from sharekit.execution import Progress
 from sharekit.ledger import Ledger
 from sharekit.selection import Query, select

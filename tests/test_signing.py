@@ -15,7 +15,7 @@ import pytest
 
 import sharekit
 from sharekit.approval import Demand, seal
-from sharekit.errors import ApprovalError, UsageError
+from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.ledger import Ledger
 from tests.conftest import FAST, World
 from tests.test_cli import shell

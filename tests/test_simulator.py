@@ -20,8 +20,8 @@ import pytest
 import requests
 import yaml
 
-from sharekit import spec
-from sharekit.errors import InputError
+from sharekit.core import spec
+from sharekit.core.errors import InputError
 from sharekit.simulator import (
     Faults,
     Image,

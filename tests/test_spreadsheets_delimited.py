@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from sharekit.checks import check
 from sharekit.cli import cli
-from sharekit.errors import SpreadsheetError, UsageError
+from sharekit.core.errors import SpreadsheetError, UsageError
 from sharekit.spreadsheets import read_inventory
 from tests.workbooks import DIGITS, IMAGE, OTHER, PROJECT, by_csv
 

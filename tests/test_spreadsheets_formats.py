@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.spreadsheets import Inventory, read_inventory
 from tests.workbooks import (
     DIGITS,

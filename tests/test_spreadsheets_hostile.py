@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import sharekit
-from sharekit.errors import InputError, SpreadsheetError
+from sharekit.core.errors import InputError, SpreadsheetError
 from sharekit.spreadsheets import Limits, loading, read_inventory
 from tests.corpus.make import HEADER, IMAGE, PROJECT, data, plain, row, xlsx
 from tests.hostile import FILES

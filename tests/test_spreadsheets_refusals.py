@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from msoffcrypto.format.ooxml import OOXMLFile
 
-from sharekit.errors import InputError, SpreadsheetError
+from sharekit.core.errors import InputError, SpreadsheetError
 from sharekit.spreadsheets import oddities, read_inventory
 from tests.workbooks import (
     IMAGE,

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sharekit.errors import InputError
+from sharekit.core.errors import InputError
 from sharekit.spreadsheets import read_review, write_review
 from sharekit.spreadsheets.review_sheet import FACTS
 from tests.workbooks import convert

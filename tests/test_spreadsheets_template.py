@@ -7,10 +7,10 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from sharekit import spec
 from sharekit.checks import check
-from sharekit.errors import InputError
-from sharekit.rules import RULES
+from sharekit.core import spec
+from sharekit.core.errors import InputError
+from sharekit.core.rules import RULES
 from sharekit.spreadsheets import read_inventory, write_template
 from tests.workbooks import DIGITS, IMAGE, convert
 

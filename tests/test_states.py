@@ -17,8 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sharekit import spec
-from sharekit.errors import LedgerError
+from sharekit.core import spec
+from sharekit.core.errors import LedgerError
 from sharekit.history import ENDED, KINDS, MEANINGS, MOVES, History, Piece, cut, split_into
 from sharekit.ledger import Event
 from sharekit.outcomes import settle

@@ -31,7 +31,7 @@ def test_every_fault_at_once(world: Callable[..., World]) -> None:
     rows = pd.concat([run.plan.rows.drop(columns="before"), run.rows], axis="columns")
     assert run.finished
     assert len(rows) == len(w.sample.sheet) == sum(run.counts.values())
-    assert rows["outcome"].isin(list(sharekit.spec.OUTCOMES)).all()
+    assert rows["outcome"].isin(list(sharekit.core.spec.OUTCOMES)).all()
 
     shown, changes = w.shown(), w.changed()
     share = list(zip(rows["image_id"], rows["project_id"], strict=True))

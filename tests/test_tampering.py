@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import sharekit
-from sharekit.errors import LedgerError
+from sharekit.core.errors import LedgerError
 from sharekit.reporting.compare import compared
 from sharekit.schema import TRIGGERS, event_hash
 from tests.conftest import FAST, REPORTS, World

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit import spec
 from sharekit.clouds.cloud import _vault
-from sharekit.errors import Refused
+from sharekit.core import spec
+from sharekit.core.errors import Refused
 from sharekit.simulator.process import Simulator
 from sharekit.simulator.seed import Image, Key, Project, Seed, Share, User, Vault
 from tests.conftest import FAST

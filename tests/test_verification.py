@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 
 import sharekit
-from sharekit.errors import LedgerError, UsageError
+from sharekit.core.errors import LedgerError, UsageError
 from sharekit.schema import event_hash
 from tests.conftest import FAST, REPORTS, World
 from tests.test_tampering import by_script

@@ -12,7 +12,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import PatternFill
 
 from sharekit.checks import COLUMNS, Findings, check
-from sharekit.errors import InputError
+from sharekit.core.errors import InputError
 from sharekit.reporting import marked, write_findings
 from sharekit.spreadsheets import read_inventory
 

@@ -13,9 +13,9 @@ from typing import NoReturn
 import click
 
 import sharekit
+from sharekit import console
+from sharekit.core.errors import SharekitError
 
-from .. import console
-from ..errors import SharekitError
 from .auditing import audit
 from .deciding import approve, review
 from .preparing import check, plan, retry, template, undo

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 import sharekit
+from sharekit import auditing, console
+from sharekit.core.errors import UsageError
 
-from .. import auditing, console
-from ..errors import UsageError
 from .common import AS_JSON, answer, connect, read, usual_cloud
 from .options import loading, signing_in
 
@@ -81,7 +81,7 @@ def _check_there(shares: Sequence[str]) -> None:
 
 def _check_free(ledgers: Sequence[Path], reports: Sequence[Path]) -> None:
     """Refuse, before anything is read, what could not be written in the end."""
-    from ..reporting.files import form, must_be_usable  # noqa: PLC0415 - matplotlib takes its time
+    from sharekit.reporting.files import form, must_be_usable  # noqa: PLC0415 - matplotlib takes its time
 
     for path in (*reports, *ledgers):
         if path.exists():

@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 import sharekit
+from sharekit import console
+from sharekit.core.errors import UsageError
 
-from .. import console
-from ..errors import UsageError
 from .options import limits_of
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 import sharekit
+from sharekit import console
 
-from .. import console
 from .common import AS_JSON, RUN, answer
 
 

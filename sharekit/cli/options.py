@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from .. import spec
-from ..errors import UsageError
+from sharekit.core import spec
+from sharekit.core.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -112,7 +112,7 @@ def demanding(command: Command) -> Command:
 
 def limits_of(entries: Sequence[str]) -> Any:
     """Read what ``--limit`` was given; the result is a :class:`sharekit.Limits`."""
-    from ..spreadsheets import Limits  # noqa: PLC0415 - pandas takes its time
+    from sharekit.spreadsheets import Limits  # noqa: PLC0415 - pandas takes its time
 
     names = [field.name for field in fields(Limits)]
     given = {}

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import click
 
 import sharekit
+from sharekit import console
+from sharekit.core.errors import UsageError
+from sharekit.run import clouds_of
 
-from .. import console
-from ..errors import UsageError
-from ..run import clouds_of
 from .common import AS_JSON, RUN, answer, checked, connect, usual_cloud
 from .options import loading, planning, signing_in
 
@@ -45,7 +45,7 @@ def check(
         raise UsageError(f"{output} exists already: choose another name for the findings.")
     findings = checked(shares, clouds, clouds_yaml, reading)
     if output is not None:
-        from ..reporting import write_findings  # noqa: PLC0415 - matplotlib takes its time
+        from sharekit.reporting import write_findings  # noqa: PLC0415 - matplotlib takes its time
 
         write_findings(findings, output)
         console.say(f"All findings: {output}")
@@ -101,7 +101,7 @@ def _follow(
     run: Path, new: Path, what: str, *, clouds: Sequence[str], clouds_yaml: Path | None,
     preview: bool, as_json: bool, **sizes: Any,
 ) -> None:  # fmt: skip
-    from .. import followup  # noqa: PLC0415 - only these two need it
+    from sharekit import followup  # noqa: PLC0415 - only these two need it
 
     names = clouds or clouds_of(run) or (usual_cloud() if clouds_yaml is None else ())
     if not names and clouds_yaml is None:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from ..display import plain
-from ..errors import NoAnswer
+from sharekit.core.errors import NoAnswer
+from sharekit.core.html import plain
 
 #: Longest text of a reason, and of a name or ID that is only passed on.
 _REASON, _NAME = 1_000, 200

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .. import spec
+from sharekit.core import spec
 
 #: Method, URL and body (None: without one).
 Call = tuple[str, str, dict[str, Any] | None]

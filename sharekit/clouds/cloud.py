@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from .. import spec
-from ..errors import CloudError, Refused
+from sharekit.core import spec
+from sharekit.core.errors import CloudError, Refused
+
 from . import answers
 from .answers import brief, fitting, name
 from .calls import Call, already_so, batch_call, native_calls

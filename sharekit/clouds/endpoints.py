@@ -10,7 +10,8 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.session import Session
 from openstack.config.cloud_region import CloudRegion
 
-from ..errors import CloudError
+from sharekit.core.errors import CloudError
+
 from . import regions
 
 _LOOPBACK = ("localhost", "::1")

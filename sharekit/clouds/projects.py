@@ -9,7 +9,8 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.plugin import AUTH_INTERFACE
 from keystoneauth1.session import Session
 
-from ..errors import CloudError, NoAnswer
+from sharekit.core.errors import CloudError, NoAnswer
+
 from . import regions
 from .answers import Projects, fitting
 

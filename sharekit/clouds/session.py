@@ -21,8 +21,9 @@ from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import SECURE_FILES, OpenStackConfig
 from openstack.warnings import ConfigurationWarning
 
-from .. import __version__
-from ..errors import CloudError, SignInError, UsageError
+from sharekit import __version__
+from sharekit.core.errors import CloudError, SignInError, UsageError
+
 from . import surroundings
 from .bounds import Adapter
 from .cloud import Cloud

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from requests.auth import AuthBase
 
-from ..errors import SignInError, UsageError
+from sharekit.core.errors import SignInError, UsageError
 
 #: What an access key consists of -> the variables of the environment that may hold it.
 VARIABLES = {

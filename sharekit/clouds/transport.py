@@ -1,7 +1,7 @@
 """One HTTP call at a time, with every way it can end told apart.
 
-An answer below 400 is returned; anything else the cloud says is :class:`~sharekit.errors.Refused`;
-no answer is :class:`~sharekit.errors.NoAnswer`, which knows whether the request can have left.
+An answer below 400 is returned; anything else the cloud says is :class:`~sharekit.core.errors.Refused`;
+no answer is :class:`~sharekit.core.errors.NoAnswer`, which knows whether the request can have left.
 Nothing is repeated here unless the caller asks (reading calls may, changing calls never).
 """
 
@@ -30,8 +30,9 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from .. import spec
-from ..errors import CloudError, NoAnswer, Refused, SignInError
+from sharekit.core import spec
+from sharekit.core.errors import CloudError, NoAnswer, Refused, SignInError
+
 from .answers import brief, decoded, name
 from .bounds import MOST_BYTES, Endless
 from .pace import Pace

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from re import fullmatch
 from typing import Any
 
-from .. import spec
-from ..errors import UsageError
+from sharekit.core import spec
+from sharekit.core.errors import UsageError
 
 APIS = ("auto", "batch", "native")
 JOB_APIS = ("auto", "results", "progress")

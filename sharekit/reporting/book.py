@@ -23,10 +23,11 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
-from ..record import INPUT
-from ..spreadsheets import bulk
-from ..spreadsheets.bulk import LongSheet, Look
-from ..spreadsheets.saving import CUT, fitted, fitting
+from sharekit.record import INPUT
+from sharekit.spreadsheets import bulk
+from sharekit.spreadsheets.bulk import LongSheet, Look
+from sharekit.spreadsheets.saving import CUT, fitted, fitting
+
 from . import words
 
 #: Excel's own limits: rows under a header, columns.

@@ -18,10 +18,11 @@ import pandas as pd
 import pyarrow as pa
 from xlsxwriter.utility import xl_rowcol_to_cell
 
-from ..auditing import Audit
-from ..display import plain
-from ..errors import InputError
-from ..record import Record
+from sharekit.auditing import Audit
+from sharekit.core.errors import InputError
+from sharekit.core.html import plain
+from sharekit.record import Record
+
 from . import looks
 from .files import form, writer_of
 from .words import counted

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .. import drift
-from ..auditing import Audit
+from sharekit.auditing import Audit
+from sharekit.core import audit_results
+
 from . import drift_pictures, drift_words, words
 from .html import LINES, ROWS, fill, picture
 from .words import lines
@@ -30,8 +31,8 @@ def _content(audit: Audit) -> dict[str, Any]:
         "headline": drift_words.headline(audit),
         "facts": drift_words.facts(audit),
         "total": len(audit.rows),
-        "results": drift.RESULTS,
-        "meanings": drift.CHANGES,
+        "results": audit_results.RESULTS,
+        "meanings": audit_results.CHANGES,
         "looks": words.LOOKS,
         "glossary": drift_words.GLOSSARY,
         "unread": lines(audit.unread.head(LINES)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..auditing import Audit
+from sharekit.auditing import Audit
+
 from . import drift_words, words
 from .pictures import canvas, draw_bars, drawing, share_of, svg
 from .words import LOOKS, SHADES

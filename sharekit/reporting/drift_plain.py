@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..auditing import Audit
+from sharekit.auditing import Audit
+
 from . import drift_words, plain
 
 

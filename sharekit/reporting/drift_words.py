@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from .. import drift, spec
-from ..auditing import Audit
+from sharekit.auditing import Audit
+from sharekit.core import audit_results, spec
+
 from .words import STATES, counted, number
 
 TITLE: Final = "Compliance audit of image shares"
@@ -38,9 +39,11 @@ COLUMNS: Final = {
     "input.…": "every original column, unchanged, under its own header",
 }
 GLOSSARY: Final = {
-    "Results: what the audit says of a row or a share": tuple(drift.RESULTS.items()),
-    "Kinds of absence, as far as the cloud lets them be told": tuple(drift.ABSENCES.items()),
-    "Changes since an earlier look": tuple(drift.CHANGES.items()),
+    "Results: what the audit says of a row or a share": tuple(audit_results.RESULTS.items()),
+    "Kinds of absence, as far as the cloud lets them be told": tuple(
+        audit_results.ABSENCES.items()
+    ),
+    "Changes since an earlier look": tuple(audit_results.CHANGES.items()),
     "States of a share": tuple(STATES.items()),
     "Columns of Rows": tuple(COLUMNS.items()),
 }
@@ -128,7 +131,7 @@ def projects(audit: Audit) -> pd.DataFrame:
     # What a project shares out is its own matter.
     out = audit.rows["result"] == "shared-out"
     whose = audit.rows["project_id"].where(~out, audit.rows["owner"])
-    by = pd.crosstab(whose, audit.rows["result"].isin(drift.GOOD))
+    by = pd.crosstab(whose, audit.rows["result"].isin(audit_results.GOOD))
     by = by.reindex(index=of["project_id"], columns=[True, False], fill_value=0)
     shown = audit.survey.shares[audit.survey.shares["state"] != spec.ABSENT]
     shares = shown["project_id"].value_counts().reindex(of["project_id"], fill_value=0)
@@ -162,13 +165,13 @@ def ages(audit: Audit) -> pd.DataFrame:
 def changed(audit: Audit) -> dict[str, int]:
     """Return each kind of change and how often it was found."""
     by = audit.changes["change"].value_counts()
-    return {name: int(by.get(name, 0)) for name in drift.CHANGES}
+    return {name: int(by.get(name, 0)) for name in audit_results.CHANGES}
 
 
 def newly_agreeing(audit: Audit) -> int:
     """Return how many shares did not agree then, and do now."""
     was, now = audit.changes["result_was"], audit.changes["result_now"]
-    return int((~was.isin(drift.GOOD) & now.isin(drift.GOOD)).sum())
+    return int((~was.isin(audit_results.GOOD) & now.isin(audit_results.GOOD)).sum())
 
 
 def outgoing(audit: Audit) -> pd.DataFrame:

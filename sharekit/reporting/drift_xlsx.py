@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import drift, spec
-from ..auditing import Audit
-from ..checks import COLUMNS as FINDING
+from sharekit.auditing import Audit
+from sharekit.checks import COLUMNS as FINDING
+from sharekit.core import audit_results, spec
+
 from . import drift_words
 from .book import ROWS, Book, make, pairs, stack, table
 from .summary import Charted, Line, lay_out
@@ -30,7 +31,7 @@ def _taken(audit: Audit) -> datetime:
 
 
 def _content(out: Book, audit: Audit) -> None:
-    charted = tuple(SHADES[LOOKS[name]] for name in drift.RESULTS)
+    charted = tuple(SHADES[LOOKS[name]] for name in audit_results.RESULTS)
     head, told = drift_words.headline(audit), _sections(audit)
     chart = "Rows and shares by result"
     lay_out(out, drift_words.TITLE, head, told, Charted("Results", chart, charted))
@@ -54,7 +55,10 @@ def _content(out: Book, audit: Audit) -> None:
 def _sections(audit: Audit) -> dict[str, list[Line]]:
     """Return the Summary: title -> lines, each result and change with the way to its rows."""
     first = _firsts(drift_words.rows(audit)["result"], "Rows")
-    counts = [(n, number, drift.RESULTS[n], first.get(n, "")) for n, number in audit.counts.items()]
+    counts = [
+        (n, number, audit_results.RESULTS[n], first.get(n, ""))
+        for n, number in audit.counts.items()
+    ]
     unread = audit.unread[["cloud", "what", "code", "reason"]].itertuples(index=False)
     ages = drift_words.ages(audit)
     told: dict[str, list[Line]] = {
@@ -71,7 +75,7 @@ def _sections(audit: Audit) -> dict[str, list[Line]]:
         first = _firsts(audit.changes["change"], "Changes")
         again = drift_words.newly_agreeing(audit)
         told["Changes"] = [
-            *((name, number, drift.CHANGES[name], first.get(name, ""))
+            *((name, number, audit_results.CHANGES[name], first.get(name, ""))
               for name, number in drift_words.changed(audit).items()),
             ("newly agreeing", again, "did not agree then, and do now", ""),
         ]  # fmt: skip

@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from ..auditing import Audit
-from ..checks import COLUMNS, Findings
-from ..errors import InputError, UsageError
-from ..record import Record
+from sharekit.auditing import Audit
+from sharekit.checks import COLUMNS, Findings
+from sharekit.core.errors import InputError, UsageError
+from sharekit.record import Record
+
 from . import drift_html, drift_plain, drift_xlsx, html, marked, plain, xlsx
 
 #: Suffix -> what writes it.

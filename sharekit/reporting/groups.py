@@ -15,9 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from xlsxwriter.worksheet import Worksheet
 
-from .. import spec
-from ..record import Record
-from ..spreadsheets.saving import fitting
+from sharekit.core import spec
+from sharekit.record import Record
+from sharekit.spreadsheets.saving import fitting
+
 from . import book, words
 from .book import Book
 from .stories import Stories

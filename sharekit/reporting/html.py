@@ -16,10 +16,12 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from .. import __version__, spec
-from ..display import plain
-from ..record import Record
-from ..rules import SEVERITIES
+from sharekit import __version__
+from sharekit.core import spec
+from sharekit.core.html import plain
+from sharekit.core.rules import SEVERITIES
+from sharekit.record import Record
+
 from . import pictures, stories, words
 
 #: Rows, and lines of any other table, that the page shows; the workbook has all.

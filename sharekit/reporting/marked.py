@@ -25,15 +25,16 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
-from ..checks import COLUMNS, Findings
-from ..display import plain
-from ..errors import InputError
-from ..spreadsheets import Source
-from ..spreadsheets.grid import column_letter
-from ..spreadsheets.loading import STANDARD_INPUT
-from ..spreadsheets.reading import load
-from ..spreadsheets.saving import stored
-from ..spreadsheets.template import print_wide
+from sharekit.checks import COLUMNS, Findings
+from sharekit.core.errors import InputError
+from sharekit.core.html import plain
+from sharekit.spreadsheets import Source
+from sharekit.spreadsheets.grid import column_letter
+from sharekit.spreadsheets.loading import STANDARD_INPUT
+from sharekit.spreadsheets.reading import load
+from sharekit.spreadsheets.saving import stored
+from sharekit.spreadsheets.template import print_wide
+
 from . import xlsx
 
 #: Beyond these openpyxl takes minutes: bytes of XML in the workbook, lines of findings.

@@ -21,8 +21,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ..display import plain
-from ..record import Record
+from sharekit.core.html import plain
+from sharekit.record import Record
+
 from . import words
 from .words import SHADES
 

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .. import spec
-from ..rules import RULES
+from sharekit.core import spec
+from sharekit.core.rules import RULES
+
 from .words import NEXT, PROBLEMS
 
 #: What rows of one story share; ``run`` only where a report tells of several runs.

@@ -11,9 +11,10 @@ import pandas as pd
 from xlsxwriter.chart import Chart
 from xlsxwriter.worksheet import Worksheet
 
-from .. import spec
-from ..record import Record
-from ..spreadsheets.saving import fitting
+from sharekit.core import spec
+from sharekit.record import Record
+from sharekit.spreadsheets.saving import fitting
+
 from . import book, groups, words
 from .book import FILLS, INK, RULE, Book
 from .stories import Stories

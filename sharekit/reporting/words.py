@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from .. import spec
-from ..record import Record
+from sharekit.core import spec
+from sharekit.record import Record
 
 TITLE: Final = "Image share audit"
 #: Outcome -> colour, from a palette that colour-blind people can tell apart (Okabe and Ito).

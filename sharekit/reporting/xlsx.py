@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from ..record import Record
+from sharekit.record import Record
+
 from . import groups, stories, summary, words
 from .book import EPOCH, TINTS, Book, make, pairs, stack, table
 from .words import TITLE

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from werkzeug.serving import BaseWSGIServer
 
-from sharekit.errors import InputError
+from sharekit.core.errors import InputError
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Seed
 from sharekit.simulator.server import make

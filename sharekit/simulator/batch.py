@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.simulator.answers import Answer, AnswerError, ims_error, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.seed import DEFAULT_KEY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.simulator.answers import Answer, ims_error, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.images import document

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sharekit import spec
-from sharekit.errors import InputError
+from sharekit.core import spec
+from sharekit.core.errors import InputError
 from sharekit.simulator.answers import Answer, AnswerError, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.faults import Faults

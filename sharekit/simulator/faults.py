@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
-from sharekit.errors import InputError
+from sharekit.core.errors import InputError
 
 
 @dataclass(frozen=True)

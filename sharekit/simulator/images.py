@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import NAMESPACE_OID, uuid5
 
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.simulator.answers import Answer, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.seed import Image

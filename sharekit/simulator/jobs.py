@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.simulator.answers import Answer, ims_error, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.world import Job, stamp

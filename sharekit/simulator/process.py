@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import yaml
 
-from sharekit.errors import InputError
+from sharekit.core.errors import InputError
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Seed
 

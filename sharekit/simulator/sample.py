@@ -19,8 +19,8 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-from sharekit import spec
-from sharekit.errors import InputError
+from sharekit.core import spec
+from sharekit.core.errors import InputError
 from sharekit.simulator.seed import Image, Project, Seed, Share, Vault
 from sharekit.simulator.seeding import invented_id, operators
 

@@ -8,8 +8,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from sharekit import spec
-from sharekit.errors import InputError
+from sharekit.core import spec
+from sharekit.core.errors import InputError
 
 VISIBILITIES = ("shared", "private", "public")
 ROLES = ("member", "reader")

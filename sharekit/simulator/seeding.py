@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.simulator.seed import Image, Key, Project, Seed, Share, User, Vault
 
 if TYPE_CHECKING:

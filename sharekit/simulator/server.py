@@ -16,7 +16,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request
 
-from sharekit.errors import InputError
+from sharekit.core.errors import InputError
 from sharekit.simulator import batch, cloudimages, control, identity, images, jobs, vaults
 from sharekit.simulator.answers import Answer, AnswerError, CutError, glance_error, ok
 from sharekit.simulator.calls import Call

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid5
 
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.simulator.answers import Answer, AnswerError, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.seed import Vault

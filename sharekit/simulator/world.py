@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from sharekit import spec
+from sharekit.core import spec
 from sharekit.simulator.seed import Image, Key, Project, Seed, User
 
 _BACKUP = (spec.VAULT_OBJECT_TYPE, spec.VAULT_PROTECT_TYPE)

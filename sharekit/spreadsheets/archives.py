@@ -14,8 +14,9 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from isal import igzip_lib, isal_zlib
 
-from ..display import visible
-from ..errors import SpreadsheetError
+from sharekit.core.errors import SpreadsheetError
+from sharekit.core.html import visible
+
 from .limits import Limits
 
 _Damaged: Final[type[Exception]] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub

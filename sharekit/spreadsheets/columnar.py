@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..errors import SpreadsheetError
+from sharekit.core.errors import SpreadsheetError
+
 from .grid import TEXT, Blob, Grid, text_column
 from .limits import Limits
 

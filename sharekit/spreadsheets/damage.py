@@ -12,7 +12,8 @@ from zipfile import BadZipFile, ZipFile
 import fastexcel
 import python_calamine
 
-from ..errors import SpreadsheetError
+from sharekit.core.errors import SpreadsheetError
+
 from .archives import Measured, password_error
 
 _CHUNK: Final = 1 << 20

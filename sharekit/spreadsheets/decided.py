@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .. import spec
-from ..errors import InputError
-from ..rules import RULES
+from sharekit.core import spec
+from sharekit.core.errors import InputError
+from sharekit.core.rules import RULES
+
 from .grid import TEXT, Blob, Grid, column_letter
 from .headers import SEARCHED_ROWS, normal
 from .marks import doubts

@@ -17,7 +17,8 @@ from typing import Final, TextIO
 import charset_normalizer
 import pyarrow as pa
 
-from ..errors import SpreadsheetError, UsageError
+from sharekit.core.errors import SpreadsheetError, UsageError
+
 from .grid import TEXT, Blob, Grid, constant
 from .headers import SEARCHED_ROWS, find_header
 from .limits import Limits

@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import SpreadsheetError
+from sharekit.core.errors import SpreadsheetError
+
 from . import fine_print
 from .archives import check_archive
 from .damage import cell_of_text, explained, is_damage, missing_text

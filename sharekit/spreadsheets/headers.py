@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .. import spec
+from sharekit.core import spec
+
 from .grid import Grid, column_letter
 
 #: A header is looked for in this many rows, below titles and blank rows.
@@ -140,7 +141,7 @@ def find_header(grid: Grid, columns: Mapping[str, str]) -> Header | None:
 def match(
     names: Sequence[str], columns: Mapping[str, str], ignored: Collection[int] = ()
 ) -> dict[str, int]:
-    """Match headers to fields, in the order of :data:`sharekit.spec.FIELDS`.
+    """Match headers to fields, in the order of :data:`sharekit.core.spec.FIELDS`.
 
     ``columns`` says outright which header means a field (``""``: none does) and is obeyed first;
     synonyms find the rest, the more specific before the leftmost. No header serves two fields

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .. import spec
-from ..coded import Coded
-from ..display import table
+from sharekit.core import spec
+from sharekit.core.columns import Coded
+from sharekit.core.html import table
 
 #: A field's name, or an array with one for each row.
 Field = str | NDArray[np.object_]
@@ -66,12 +66,12 @@ class Inventory:
     rows : DataFrame
         Indexed by ``row_key`` (0, 1, 2 … in the input's order). Columns: ``file`` and ``sheet``
         (category), ``row`` (int64, as the spreadsheet numbers it), ``source`` (int32, position in
-        ``sources``), the fields of :data:`sharekit.spec.FIELDS` (str, ``""`` for blank, nothing
+        ``sources``), the fields of :data:`sharekit.core.spec.FIELDS` (str, ``""`` for blank, nothing
         repaired) and every original column as ``input.<header>`` (str).
     sources : tuple of Source
         The sheets, in the order they were read.
     marks : DataFrame
-        What the text alone does not show: ``rule`` (a name in :data:`sharekit.rules.RULES`),
+        What the text alone does not show: ``rule`` (a name in :data:`sharekit.core.rules.RULES`),
         ``row_key`` (int64, -1 for a whole sheet), ``source`` (int32), ``field`` (str, ``""`` for
         none), ``value`` (str).
     coded : Mapping[str, Coded]
@@ -105,7 +105,7 @@ class Inventory:
         rows : DataFrame
             Any selection of this inventory's rows; only ``source`` and ``row`` are looked at.
         field : str or array of str
-            One of :data:`sharekit.spec.FIELDS`, or one for each row.
+            One of :data:`sharekit.core.spec.FIELDS`, or one for each row.
 
         Returns
         -------

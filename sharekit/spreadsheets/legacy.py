@@ -17,7 +17,8 @@ import pyarrow as pa
 import xlrd
 from numpy.typing import NDArray
 
-from ..errors import SpreadsheetError
+from sharekit.core.errors import SpreadsheetError
+
 from .archives import password_error
 from .excel import Choice
 from .formats import Disguises, by_style

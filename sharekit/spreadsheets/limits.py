@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import SpreadsheetError
+from sharekit.core.errors import SpreadsheetError
+
 from .grid import column_letter
 
 _MIB = 1 << 20

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from ..errors import InputError
+from sharekit.core.errors import InputError
+
 from .limits import Limits
 
 #: What ``-`` is called wherever people read of it.

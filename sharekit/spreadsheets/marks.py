@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .. import spec
-from ..coded import Coded
+from sharekit.core import spec
+from sharekit.core.columns import Coded
+
 from . import strays
 from .formats import shown
 from .grid import TEXT

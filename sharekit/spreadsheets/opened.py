@@ -14,7 +14,8 @@ from zipfile import ZipFile
 import fastexcel
 import pyarrow as pa
 
-from ..errors import SpreadsheetError
+from sharekit.core.errors import SpreadsheetError
+
 from . import fine_print, opendocument
 from .archives import Measured, password_error
 from .binary import format_codes, read_xlsb

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .. import spec
+from sharekit.core import spec
+
 from .grid import Blob, Grid, column_letter
 from .headers import find_header, match, normal, rivals
 from .inventory import Source

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .. import spec
-from ..coded import Coded
-from ..errors import InputError, SpreadsheetError, UsageError
-from ..memory import steady_memory
+from sharekit.core import spec
+from sharekit.core.columns import Coded
+from sharekit.core.errors import InputError, SpreadsheetError, UsageError
+from sharekit.memory import steady_memory
+
 from .columnar import read_parquet
 from .delimited import check_encoding, read_delimited
 from .excel import Choice, read_workbook

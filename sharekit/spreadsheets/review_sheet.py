@@ -20,7 +20,8 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
-from .. import spec
+from sharekit.core import spec
+
 from . import bulk
 from .bulk import LongSheet, Look
 from .grid import TEXT, column_letter

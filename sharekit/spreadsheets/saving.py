@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import InputError
+from sharekit.core.errors import InputError
 
 #: Excel's own limit: UTF-16 units in a cell.
 CELL: Final = 32_767

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import spec
+from sharekit.core import spec
+
 from .grid import TEXT, Grid, column_letter
 from .headers import SEARCHED_ROWS, SYNONYMS, match, normal, unique_names
 

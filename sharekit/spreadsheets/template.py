@@ -15,8 +15,9 @@ from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
-from .. import spec
-from ..rules import RULES
+from sharekit.core import spec
+from sharekit.core.rules import RULES
+
 from .saving import save_new
 
 HEADER_FONT: Final = Font(name="Calibri", size=11, bold=True, color="FFFFFF")

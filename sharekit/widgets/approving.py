@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipywidgets as ui
 
-from ..display import visible
+from sharekit.core.html import visible
+
 from . import markup
 from .live import Live
 from .parts import Owner, button, guarded, row, text

@@ -9,11 +9,12 @@ from typing import Any
 
 import ipywidgets as ui
 
-from .. import spec
-from ..display import plain
-from ..rules import RULES
-from ..selection import Query
-from ..sides import by_owner
+from sharekit.core import spec
+from sharekit.core.html import plain
+from sharekit.core.rules import RULES
+from sharekit.core.sides import by_owner
+from sharekit.selection import Query
+
 from . import markup, rows
 from .live import Live
 from .markup import many

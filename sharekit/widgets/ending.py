@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..display import visible
-from ..run import Run
-from ..selection import Page
+from sharekit.core.html import visible
+from sharekit.run import Run
+from sharekit.selection import Page
+
 from .markup import bars, cut, note, pager, project_of
 
 _TONE: Final = {

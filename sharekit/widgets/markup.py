@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pandas as pd
 
-from .. import spec
-from ..display import visible
-from ..execution import Progress
-from ..planning import Plan
-from ..selection import Page
-from ..session import Review
+from sharekit.core import spec
+from sharekit.core.html import visible
+from sharekit.execution import Progress
+from sharekit.planning import Plan
+from sharekit.selection import Page
+from sharekit.session import Review
 
 #: Characters of a value that are shown; a row opened in full shows more.
 _SHORT = 120
@@ -152,7 +152,7 @@ def bars(sums: pd.DataFrame, title: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """As :func:`sharekit.display.visible`, with line breaks kept."""
+    """As :func:`sharekit.core.html.visible`, with line breaks kept."""
     return "\n".join(map(visible, text.split("\n")))
 
 

@@ -9,8 +9,9 @@ from uuid import uuid4
 import ipywidgets as ui
 from IPython.display import display
 
-from ..display import plain
-from ..session import Review
+from sharekit.core.html import plain
+from sharekit.session import Review
+
 from . import markup
 from .approving import Approving
 from .deciding import Deciding

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 import ipywidgets as ui
 
-from ..errors import SharekitError
-from ..session import Review
+from sharekit.core.errors import SharekitError
+from sharekit.session import Review
 
 
 class Owner(Protocol):

@@ -6,10 +6,11 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from .. import spec
-from ..display import visible
-from ..selection import Page, Query
-from ..standing import WORD
+from sharekit.core import spec
+from sharekit.core.html import visible
+from sharekit.selection import Page, Query
+from sharekit.standing import WORD
+
 from .markup import cut, pager, project_of, visible_lines
 
 #: Characters of a value that a row opened in full shows.

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import ipywidgets as ui
 
-from ..background import Submission
-from ..storage import is_busy
+from sharekit.background import Submission
+from sharekit.storage import is_busy
+
 from . import ending, markup
 from .live import Live
 from .parts import Owner, button, guarded, row, told

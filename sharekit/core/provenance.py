@@ -6,7 +6,7 @@ import getpass
 import platform
 from importlib.metadata import version
 
-from . import __version__
+from sharekit import __version__
 
 _LIBRARIES = ("pandas", "pyarrow", "fastexcel", "requests", "keystoneauth1", "openstacksdk")
 
