@@ -82,7 +82,7 @@ def _make(shares: Path, path: Path) -> dict[str, Any]:
     """Write a plan and the outcomes of its run into a ledger."""
     from sharekit import approve, check, plan, planning, read_inventory
     from sharekit.core import spec
-    from sharekit.ledger import Ledger
+    from sharekit.ledger.ledger import Ledger
 
     findings = check(read_inventory(shares))
     with clock() as made:
@@ -97,9 +97,9 @@ def _make(shares: Path, path: Path) -> dict[str, Any]:
 
 def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
-    from sharekit import frames
     from sharekit.chunking import members
     from sharekit.core.sides import sides
+    from sharekit.ledger import parquet
     from sharekit.run import load_run
 
     with book.transaction():
@@ -113,7 +113,7 @@ def _answer(book: Any, plan: Any) -> None:
     seen = plan.rows.loc[plan.rows["disposition"] == "planned"]
     seen = seen.assign(side=sides(seen["status"])).rename(columns={"status": "state"})
     seen = seen[["project_id", "image_id", "side", "state"]].reset_index(drop=True)
-    blob = book.put(frames.to_bytes(seen), frames.MEDIA_TYPE)
+    blob = book.put(parquet.to_bytes(seen), parquet.MEDIA_TYPE)
     book.append("observed", {"blob": blob, "images": len(seen)})
     run = load_run(book, plan)
     with book.transaction():

@@ -18,10 +18,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from . import signing
 from .chunking import NOTHING
 from .core.errors import ApprovalError
-from .ledger import Event, Ledger
+from .ledger import signatures
+from .ledger.ledger import Event, Ledger
 from .planning import Plan, load_from, told
 
 #: What voids an approval when it comes after it.
@@ -131,7 +131,7 @@ def approve(
             "images": int(current.chunks["images"].sum()), "after": book.head,
         }  # fmt: skip
         if sign is not None:
-            body = signing.signed(body, sign, signing.APPROVAL)
+            body = signatures.signed(body, sign, signatures.APPROVAL)
         return _approval(book.append("approved", body))
 
 
@@ -293,7 +293,7 @@ def unsigned(
 ) -> Iterator[tuple[str, str]]:
     """Yield the time of each valid approval without a good signature, and what is wrong."""
     for event in _valid(book, fingerprint, before):
-        fault = signing.fault(event.body, signers, signing.APPROVAL, event.body["reviewer"])
+        fault = signatures.fault(event.body, signers, signatures.APPROVAL, event.body["reviewer"])
         if not fault and event.body["after"] != event.prev:
             fault = "was signed for another run"
         if fault:
@@ -322,7 +322,7 @@ def seal(run: str | PathLike[str], key: str | PathLike[str]) -> str:
         if book.last("sealed") is not None:
             raise ApprovalError(f"{run}: the run is sealed already.")
         body = {"events": book.length, "head": book.head}
-        book.append("sealed", signing.signed(body, key, signing.SEAL))
+        book.append("sealed", signatures.signed(body, key, signatures.SEAL))
         return book.head
 
 

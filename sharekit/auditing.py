@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from . import __version__, frames, survey
+from . import __version__, survey
 from .assessing import assess
 from .changes import KEY, Earlier, changes_since, earlier, of_audit
 from .checks import Findings, check
@@ -20,10 +20,11 @@ from .core import audit_results, shapes, spec
 from .core.errors import LedgerError, UsageError
 from .core.html import table
 from .core.provenance import environment
-from .ledger import Ledger
+from .ledger import parquet
+from .ledger.ledger import Ledger
+from .ledger.schema import digest
 from .memory import steady_memory
 from .planning import load_inventory, record_inventory
-from .schema import digest
 from .snapshot import Progress
 from .spreadsheets import Inventory
 from .survey import Survey
@@ -120,7 +121,7 @@ class Audit:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over what is said of every row and share."""
-        return digest(frames.lines(self.rows, _SAID))
+        return digest(parquet.lines(self.rows, _SAID))
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -251,12 +252,12 @@ def _record(audit: Audit, book: Ledger) -> None:
         "drift": audit.drift,
         "fingerprint": audit.fingerprint,
         "rows_digest": digest(()),  # nothing is planned
-        "rows_blob": book.put(frames.to_bytes(audit.rows), frames.MEDIA_TYPE),
+        "rows_blob": book.put(parquet.to_bytes(audit.rows), parquet.MEDIA_TYPE),
     }
     if audit.findings is not None:
         found = audit.findings
-        body["findings_blob"] = book.put(frames.to_bytes(found.frame), frames.MEDIA_TYPE)
-        body["blob"] = book.put(frames.to_bytes(found.rows), frames.MEDIA_TYPE)
+        body["findings_blob"] = book.put(parquet.to_bytes(found.frame), parquet.MEDIA_TYPE)
+        body["blob"] = book.put(parquet.to_bytes(found.rows), parquet.MEDIA_TYPE)
     book.append("audited", body)
 
 
@@ -285,7 +286,7 @@ def load_from(book: Ledger) -> Audit:
     if created is None or said is None:
         raise LedgerError(f"{book.path} is incomplete: it tells of no audit.")
     of = {"rows_blob": shapes.AUDIT, "findings_blob": shapes.FINDINGS, "blob": shapes.CHECKED}
-    blobs = {name: frames.from_bytes(book.get(said.body[name]), shape)
+    blobs = {name: parquet.from_bytes(book.get(said.body[name]), shape)
              for name, shape in of.items() if name in said.body}  # fmt: skip
     findings = None
     if "blob" in blobs and "findings_blob" in blobs:

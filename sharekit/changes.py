@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from . import frames
 from .core import audit_results, shapes, spec
 from .core.errors import LedgerError
-from .ledger import Ledger
+from .ledger import parquet
+from .ledger.ledger import Ledger
 from .run import load_run
 from .survey import Survey
 
@@ -58,7 +58,7 @@ class Earlier:
     def record(self, book: Ledger) -> None:
         """Write it into the ledger of the audit that was compared with it."""
         said = {n: getattr(self, n) for n in ("name", "kind", "at", "head", "whole", "owners")}
-        blob = book.put(frames.to_bytes(self.shares), frames.MEDIA_TYPE)
+        blob = book.put(parquet.to_bytes(self.shares), parquet.MEDIA_TYPE)
         book.append("compared", {**said, "blob": blob})
 
     @classmethod
@@ -68,7 +68,7 @@ class Earlier:
         if event is None:
             return None
         said = dict(event.body)
-        shares = frames.from_bytes(book.get(said.pop("blob")), shapes.EARLIER)
+        shares = parquet.from_bytes(book.get(said.pop("blob")), shapes.EARLIER)
         whole, owners = tuple(said.pop("whole")), tuple(said.pop("owners"))
         text = {name: said[name] for name in ("name", "kind", "at", "head")}
         return cls(**text, shares=shares, whole=whole, owners=owners)
@@ -90,7 +90,7 @@ def earlier(path: str | PathLike[str]) -> Earlier:
     with Ledger.open(Path(path)) as book:
         name = Path(path).name
         if (said := book.last("audited")) is not None:
-            rows = frames.from_bytes(book.get(said.body["rows_blob"]), shapes.AUDIT)
+            rows = parquet.from_bytes(book.get(said.body["rows_blob"]), shapes.AUDIT)
             seen = Survey.load(book)
             return of_audit(name, book.head, rows, seen)
         run = load_run(book)

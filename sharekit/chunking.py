@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from . import rectangles
 from .core import spec
 from .core.columns import Coded
+from .ledger.schema import canonical
 from .rectangles import COMMON, Places, Rectangles
-from .schema import canonical
 
 #: The fingerprint of a plan that sends nothing.
 NOTHING: Final = hashlib.sha256().hexdigest()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .core import spec
 from .core.errors import LedgerError
-from .ledger import Ledger
+from .ledger.ledger import Ledger
 from .outcomes import totals
 from .record import INPUT, RUN_COLUMNS, Record
 

@@ -12,7 +12,7 @@ from time import monotonic
 import numpy as np
 import pandas as pd
 
-from . import approval, frames
+from . import approval
 from .cells import Found
 from .chunking import members
 from .clouds import Clouds
@@ -23,7 +23,9 @@ from .core.provenance import environment
 from .core.rules import RULES, severity
 from .core.sides import SIDES, as_wanted, sides
 from .history import History, Part, Piece, Share, rectangles, split_into
-from .ledger import Ledger
+from .ledger import parquet
+from .ledger.ledger import Ledger
+from .ledger.storage import asked_to_stop
 from .planning import Plan, load_from, record_snapshot
 from .proof import Proof
 from .run import SIDED, Run, finished, load_run, observed_states, undoes
@@ -32,7 +34,6 @@ from .settings import Settings
 from .shares import cloud_rules, shares_of
 from .sharing import owner_rules
 from .snapshot import Snapshot, take
-from .storage import asked_to_stop
 from .vaults import vault_room
 
 _PAUSE = 0.05
@@ -235,7 +236,7 @@ class _Submission:
             gone = (looks["moved"] != "") & (looks["outcome"] == "")
             told = ["blocked", "undo-moved", RULES["undo-moved"].message]
             looks.loc[gone, ["outcome", "code", "reason"]] = told
-        blob = self.book.put(frames.to_bytes(looks), frames.MEDIA_TYPE)
+        blob = self.book.put(parquet.to_bytes(looks), parquet.MEDIA_TYPE)
         counts = {str(k): int(v) for k, v in looks["outcome"].value_counts().items() if k}
         counts["moved"] = int((looks["moved"] != "").sum())
         self.book.append("looked", {"blob": blob, "counts": counts})

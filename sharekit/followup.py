@@ -18,7 +18,7 @@ from .clouds import Clouds
 from .core import spec
 from .core.errors import LedgerError, PlanError
 from .core.sides import as_wanted, by_owner
-from .ledger import Ledger
+from .ledger.ledger import Ledger
 from .planning import Plan, plan
 from .run import KEY, Run, load_run
 from .snapshot import Snapshot

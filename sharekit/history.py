@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from .core import sides
 from .core.errors import LedgerError
-from .ledger import Event
+from .ledger.ledger import Event
 
 #: (state, event) -> state. Events not named here do not concern a piece.
 MOVES = {

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import frames
 from .cells import matches
 from .checks import Findings, check
 from .chunking import Cut, cut_into_chunks, cut_of, members
@@ -28,9 +27,10 @@ from .core.html import table
 from .core.provenance import environment
 from .core.rules import RULES, SEVERITIES
 from .core.sides import by_owner
-from .ledger import Ledger
+from .ledger import parquet
+from .ledger.ledger import Ledger
+from .ledger.schema import DISPOSITIONS, PLAN_COLUMNS
 from .memory import give_back, steady_memory
-from .schema import DISPOSITIONS, PLAN_COLUMNS
 from .snapshot import Snapshot
 from .spreadsheets import Inventory
 from .spreadsheets.inventory import Source
@@ -209,8 +209,8 @@ def load(path: str | PathLike[str]) -> Plan:
 def load_from(book: Ledger) -> Plan:
     """As :func:`load`, from an open ledger."""
     said = told(book, "planned")
-    rows = frames.from_bytes(book.get(said["rows_blob"]), shapes.PLAN)
-    frame = frames.from_bytes(book.get(said["findings_blob"]), shapes.FINDINGS)
+    rows = parquet.from_bytes(book.get(said["rows_blob"]), shapes.PLAN)
+    frame = parquet.from_bytes(book.get(said["findings_blob"]), shapes.FINDINGS)
     seen = load_snapshot(book)
     inventory = load_inventory(book)
     if odd := _misfit(length(book), inventory, rows, frame):
@@ -266,9 +266,9 @@ def load_inventory(book: Ledger) -> Inventory:
     """Read back the inventory that a ledger was made from."""
     said = told(book, "inventory")
     return Inventory(
-        rows=frames.from_bytes(book.get(said["rows_blob"]), shapes.ROWS),
+        rows=parquet.from_bytes(book.get(said["rows_blob"]), shapes.ROWS),
         sources=tuple(Source(**{n: sheet[n] for n in _SHEET}) for sheet in said["sources"]),
-        marks=frames.from_bytes(book.get(said["marks_blob"]), shapes.MARKS),
+        marks=parquet.from_bytes(book.get(said["marks_blob"]), shapes.MARKS),
     )
 
 
@@ -278,7 +278,7 @@ def load_snapshot(book: Ledger) -> Snapshot | None:
     if event is None:
         return None
     blobs = {
-        name: frames.from_bytes(book.get(event.body[name]), shape)
+        name: parquet.from_bytes(book.get(event.body[name]), shape)
         for name, shape in (
             ("members", shapes.MEMBERS), ("vaults", shapes.VAULTS), ("projects", shapes.PROJECTS),
             ("owned", shapes.OFFERED),
@@ -291,7 +291,7 @@ def load_snapshot(book: Ledger) -> Snapshot | None:
 def record_snapshot(book: Ledger, seen: Snapshot, kind: str = "snapshot") -> None:
     """Write a state of the clouds into the ledger."""
     blobs = {
-        name: book.put(frames.to_bytes(frame), frames.MEDIA_TYPE)
+        name: book.put(parquet.to_bytes(frame), parquet.MEDIA_TYPE)
         for name, frame in (
             ("members", seen.members), ("vaults", seen.vaults), ("projects", seen.projects),
             ("owned", seen.owned),
@@ -308,15 +308,15 @@ def record(
     """Write a plan into the ledger: every row's place, the findings, the fingerprint."""
     findings = made.findings
     settings = {"chunk_size": chunk_size, "max_images": max_images, "strict": findings.strict}
-    lines = frames.lines(made.rows.reset_index(), PLAN_COLUMNS)
+    lines = parquet.lines(made.rows.reset_index(), PLAN_COLUMNS)
     with book.transaction():
         # The largest piece first, while little else is in memory.
-        rows_blob = book.put(frames.to_bytes(made.rows), frames.MEDIA_TYPE)
+        rows_blob = book.put(parquet.to_bytes(made.rows), parquet.MEDIA_TYPE)
         body = {
             **made.counts,
             "rows_digest": book.write_plan(lines),
             "rows_blob": rows_blob,
-            "findings_blob": book.put(frames.to_bytes(findings.frame), frames.MEDIA_TYPE),
+            "findings_blob": book.put(parquet.to_bytes(findings.frame), parquet.MEDIA_TYPE),
             "findings": findings.counts,
             "settings": settings | {"planner": planner.strip()},
         }
@@ -328,8 +328,8 @@ def record_inventory(book: Ledger, inventory: Inventory) -> None:
     body = {
         "rows": len(inventory),
         "sources": [asdict(source) for source in inventory.sources],
-        "rows_blob": book.put(frames.to_bytes(inventory.rows), frames.MEDIA_TYPE),
-        "marks_blob": book.put(frames.to_bytes(inventory.marks), frames.MEDIA_TYPE),
+        "rows_blob": book.put(parquet.to_bytes(inventory.rows), parquet.MEDIA_TYPE),
+        "marks_blob": book.put(parquet.to_bytes(inventory.marks), parquet.MEDIA_TYPE),
     }
     book.append("inventory", body)
     give_back()

@@ -14,13 +14,13 @@ from typing import Final
 
 import pandas as pd
 
-from . import frames
 from .clouds import Cloud, Clouds
 from .core import spec
 from .core.errors import Refused
 from .core.sides import MEMBER, OWNER, wants
 from .history import ENDED, History, Piece, Share
-from .ledger import Ledger
+from .ledger import parquet
+from .ledger.ledger import Ledger
 from .ownership import members_of
 from .run import SIDED
 from .snapshot import look_back
@@ -87,7 +87,7 @@ class Proof:
             lines = [line for job in jobs for line in job.result()]
         tick()
         observed = pd.DataFrame(lines, columns=[*SIDED, "state"], dtype="str")
-        blob = self.book.put(frames.to_bytes(observed), frames.MEDIA_TYPE)
+        blob = self.book.put(parquet.to_bytes(observed), parquet.MEDIA_TYPE)
         self.book.append("observed", {"blob": blob, "images": len(observed)})
         self.seen.update({(project, image, side): s for project, image, side, s in lines})
 

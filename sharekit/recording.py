@@ -21,12 +21,12 @@ from .core.errors import UsageError
 from .core.html import inert, visible
 from .core.rules import RULES
 from .history import Piece
-from .ledger import Event, Ledger
+from .ledger.ledger import Event, Ledger
+from .ledger.storage import is_ledger
 from .planning import Plan
 from .record import INPUT, ROW_COLUMNS, Record
 from .run import Run, load_run
 from .spreadsheets import Source
-from .storage import is_ledger
 
 _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "created": lambda b: f"sharekit {b.get('sharekit', '')}",

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from . import approval, frames
+from . import approval
 from .core import shapes, spec
 from .core.errors import LedgerError, PlanError, UsageError
-from .ledger import Event, Ledger
+from .ledger import parquet
+from .ledger.ledger import Event, Ledger
 from .planning import Plan, length, load_from, replan
 from .spreadsheets import read_review
 
@@ -108,7 +109,7 @@ def decide(
                     "reviewer": reviewer.strip(),
                     "rows": len(keys),
                     "of": approval.planned(book)["fingerprint"],
-                    "blob": book.put(frames.to_bytes(told_of), frames.MEDIA_TYPE),
+                    "blob": book.put(parquet.to_bytes(told_of), parquet.MEDIA_TYPE),
                 },
             )
 
@@ -197,7 +198,7 @@ def take_sheet(path: Path, sheet: Path, reviewer: str) -> None:
                     "sha256": hashlib.sha256(sheet.read_bytes()).hexdigest(),
                     "decisions": len(taken),
                     "of": current.fingerprint,
-                    "blob": book.put(frames.to_bytes(taken), frames.MEDIA_TYPE),
+                    "blob": book.put(parquet.to_bytes(taken), parquet.MEDIA_TYPE),
                 },
             )
             replan(book, decisions(book))
@@ -239,7 +240,7 @@ def steps(book: Ledger) -> list[Event]:
 def step(book: Ledger, event: Event) -> pd.DataFrame:
     """What one step decided: :data:`FIELDS` by ``row_key``, missing where it left them alone."""
     shape = shapes.REVIEWED if event.kind == "reviewed" else shapes.DECISIONS
-    taken = frames.from_bytes(book.get(event.body["blob"]), shape).reindex(columns=FIELDS)
+    taken = parquet.from_bytes(book.get(event.body["blob"]), shape).reindex(columns=FIELDS)
     keys, known = taken.index, taken["decision"].dropna().isin(DECISIONS)
     if not (keys.is_unique and known.all() and keys.isin(range(length(book))).all()):
         raise LedgerError(f"{book.path} is damaged: event {event.seq} decides what it cannot.")

@@ -10,17 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from . import frames
 from .checks import first_errors
 from .chunking import members
 from .core import shapes, spec
 from .core.html import table
 from .core.sides import sides
 from .history import History
-from .ledger import Ledger
+from .ledger import parquet
+from .ledger.ledger import Ledger
+from .ledger.schema import OUTCOME_COLUMNS
 from .outcomes import settle, totals
 from .planning import Plan, load, load_from
-from .schema import OUTCOME_COLUMNS
 
 #: What names a share, and an act on it or a view of it.
 KEY = ["project_id", "image_id"]
@@ -92,7 +92,7 @@ class Run:
 
     def outcome_lines(self) -> Iterator[tuple[object, ...]]:
         """Every row as the ledger stores it."""
-        return frames.lines(self.rows.reset_index(), OUTCOME_COLUMNS)
+        return parquet.lines(self.rows.reset_index(), OUTCOME_COLUMNS)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{n:,} {name}" for name, n in self.counts.items() if n)
@@ -193,7 +193,7 @@ def _looks(book: Ledger) -> pd.DataFrame:
 def _gathered(book: Ledger, kind: str, columns: list[str], shape: shapes.Shape) -> pd.DataFrame:
     """What several events tell of shares; the last word on each counts."""
     blobs = [event.body["blob"] for event in book.events(kind)]
-    parts = [frames.from_bytes(book.get(blob), shape) for blob in blobs]
+    parts = [parquet.from_bytes(book.get(blob), shape) for blob in blobs]
     if not parts:
         return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
     both = pd.concat(parts, ignore_index=True)[columns]

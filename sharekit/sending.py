@@ -23,7 +23,7 @@ from .core.spec import Remedy
 from .easing import Easing
 from .history import History, Part, Piece, split_into
 from .isolation import Isolation
-from .ledger import Ledger
+from .ledger.ledger import Ledger
 from .scheduler import Scheduler
 from .settings import Breaker, Settings, down
 

@@ -19,13 +19,13 @@ from .background import Submission
 from .clouds import Clouds
 from .core.errors import ApprovalError, PlanError, UsageError
 from .core.html import table
+from .ledger.storage import ask_to_stop, is_busy
 from .planning import Plan
 from .run import Run
 from .seat import Seat
 from .selection import Places, Query
 from .settings import Settings
 from .spreadsheets import write_review
-from .storage import ask_to_stop, is_busy
 from .viewing import View
 
 #: Seconds without a sign of the page after which the seat is free for others.

@@ -13,7 +13,7 @@ from .clouds import Cloud, Clouds, ImageShare, Vault
 from .core import spec
 from .core.errors import CloudError
 from .core.sides import by_owner
-from .ledger import now
+from .ledger.ledger import now
 
 #: Shares that no listing shows are looked up one by one, but not more of them than this for each
 #: project; if there are more, hidden images are listed first.

@@ -14,11 +14,11 @@ from typing import Final, TypeVar
 
 import pandas as pd
 
-from . import frames
 from .clouds import Cloud, Clouds, ImageShare, Member
 from .core import shapes, spec
 from .core.errors import CloudError, LedgerError, Refused
-from .ledger import Ledger, now
+from .ledger import parquet
+from .ledger.ledger import Ledger, now
 from .memory import steady_memory
 from .snapshot import SINGLE_LOOKUPS, Progress
 
@@ -77,7 +77,7 @@ class Survey:
     def record(self, book: Ledger) -> None:
         """Write it into a ledger, a frame an event."""
         for name in FRAMES:
-            blob = book.put(frames.to_bytes(getattr(self, name)), frames.MEDIA_TYPE)
+            blob = book.put(parquet.to_bytes(getattr(self, name)), parquet.MEDIA_TYPE)
             body = {"what": name, "taken_at": self.taken_at, "lines": len(getattr(self, name))}
             book.append("surveyed", {**body, "blob": blob})
 
@@ -88,7 +88,7 @@ class Survey:
         if missing := set(FRAMES) - told.keys():
             raise LedgerError(f"{book.path} is incomplete: its survey lacks {min(missing)!r}.")
         kept = {
-            name: frames.from_bytes(book.get(told[name]["blob"]), shapes.SURVEY[name])
+            name: parquet.from_bytes(book.get(told[name]["blob"]), shapes.SURVEY[name])
             for name in FRAMES
         }
         return cls(told["shares"]["taken_at"], **kept)

@@ -11,18 +11,19 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from . import __version__, auditing, frames, integrity, reporting, signing
+from . import __version__, auditing, reporting
 from .approval import Demand, unproven, unsigned
 from .combining import chained
 from .core.errors import LedgerError, SharekitError, UsageError
-from .earlier import Earlier, head_in
 from .history import KINDS
-from .integrity import Problem
-from .ledger import Ledger
+from .ledger import integrity, parquet, signatures
+from .ledger.earlier import Earlier, head_in
+from .ledger.integrity import Problem
+from .ledger.ledger import Ledger
+from .ledger.schema import OUTCOME_COLUMNS, PLAN_COLUMNS
+from .ledger.storage import is_ledger, surplus
 from .recording import among, told_by
 from .run import Run, load_run
-from .schema import OUTCOME_COLUMNS, PLAN_COLUMNS
-from .storage import is_ledger, surplus
 
 #: Events that bear on an outcome.
 _TELLING: Final = frozenset({*KINDS, "observed", "looked"})
@@ -224,8 +225,8 @@ def _signatures(book: Ledger, demand: Demand) -> Iterator[_Graded]:
             yield _NOTE, (f"approval of {at}", f"{what}; it was not needed")
     if sealed is None:
         yield _UNPROVEN, ("seal", "there is none, so the end may have been cut off")
-    elif why := signing.fault(sealed.body, signers, signing.SEAL):
-        changed = signing.misfits(sealed.body, signing.SEAL)
+    elif why := signatures.fault(sealed.body, signers, signatures.SEAL):
+        changed = signatures.misfits(sealed.body, signatures.SEAL)
         yield _CHANGED if changed else _UNPROVEN, (f"event {sealed.seq} (sealed)", why)
 
 
@@ -252,7 +253,7 @@ def _outcomes(book: Ledger) -> Iterator[Problem]:
     said = integrity.last(events, "inventory")
     if said is not None and said.body["rows"] != len(run.rows):
         yield "rows", f"{len(run.rows)} outcomes for {said.body['rows']} input rows"
-    plan = frames.lines(run.plan.rows.reset_index(), PLAN_COLUMNS)
+    plan = parquet.lines(run.plan.rows.reset_index(), PLAN_COLUMNS)
     yield from _differing(run, PLAN_COLUMNS, plan, book)
     settled = integrity.last(events, "settled")
     if settled is None or any(e.kind in _TELLING for e in events[settled.seq :]):

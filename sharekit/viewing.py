@@ -16,7 +16,7 @@ import pandas as pd
 from . import approval, reviewing, standing
 from .core import spec
 from .core.sides import amount, by_owner
-from .ledger import Ledger
+from .ledger.ledger import Ledger
 from .planning import Plan, load_from
 from .run import Run, status
 from .selection import Page, Places, Query, cut, select

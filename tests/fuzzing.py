@@ -21,13 +21,21 @@ import pyarrow.parquet as pq
 import requests
 
 import sharekit
-from sharekit import approval, frames, reviewing
+from sharekit import approval, reviewing
 from sharekit.clouds import answers, cloud
 from sharekit.clouds.transport import Reply, Transport
 from sharekit.core.errors import SharekitError
-from sharekit.integrity import BLOB_FIELDS
-from sharekit.ledger import Ledger
-from sharekit.schema import OUTCOME_COLUMNS, PLAN_COLUMNS, TRIGGERS, canonical, digest, event_hash
+from sharekit.ledger import parquet
+from sharekit.ledger.integrity import BLOB_FIELDS
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.schema import (
+    OUTCOME_COLUMNS,
+    PLAN_COLUMNS,
+    TRIGGERS,
+    canonical,
+    digest,
+    event_hash,
+)
 from sharekit.viewing import View
 from tests import workbooks as workbooks_by
 
@@ -118,7 +126,7 @@ class Book:
         name = hashlib.sha256(content).hexdigest()
         self.database.execute("DELETE FROM blobs WHERE sha256 IN (?, ?)", (instead_of, name))
         self.database.execute(
-            "INSERT INTO blobs VALUES (?, ?, ?)", (name, frames.MEDIA_TYPE, content)
+            "INSERT INTO blobs VALUES (?, ?, ?)", (name, parquet.MEDIA_TYPE, content)
         )
         for _, _, body in events:
             for field in BLOB_FIELDS & body.keys():

@@ -20,7 +20,7 @@ import pytest
 import sharekit
 from sharekit.cli import main
 from sharekit.core.errors import ApprovalError
-from sharekit.ledger import Ledger
+from sharekit.ledger.ledger import Ledger
 from sharekit.session import Review
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, World

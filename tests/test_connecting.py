@@ -30,7 +30,7 @@ import sharekit
 from sharekit.cli import main
 from sharekit.clouds import pace, regions, signing
 from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
-from sharekit.ledger import Ledger
+from sharekit.ledger.ledger import Ledger
 from sharekit.run import clouds_of
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Key

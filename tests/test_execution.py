@@ -15,7 +15,7 @@ import yaml
 import sharekit
 from sharekit import console, execution
 from sharekit.core.errors import ApprovalError, LedgerError, SharekitError, UsageError
-from sharekit.ledger import Ledger
+from sharekit.ledger.ledger import Ledger
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, World
 

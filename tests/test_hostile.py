@@ -27,8 +27,8 @@ import sharekit
 from sharekit import approval
 from sharekit.clouds import Clouds, bounds
 from sharekit.core.errors import CloudError, LedgerError, NoAnswer, SharekitError
-from sharekit.ledger import Ledger
-from sharekit.storage import Owner
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.storage import Owner
 from sharekit.viewing import View
 from tests.conftest import FAST, REPORTS, World
 from tests.fuzzing import Book, forge, one_sentence

@@ -18,7 +18,7 @@ from sharekit import execution
 from sharekit.core.errors import Refused
 from sharekit.history import History, Part, Piece, split_into
 from sharekit.isolation import Isolation
-from sharekit.ledger import Event
+from sharekit.ledger.ledger import Event
 from sharekit.settings import Settings
 from tests.conftest import FAST, World
 

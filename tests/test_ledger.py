@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharekit.core.errors import LedgerError
-from sharekit.ledger import Ledger
-from sharekit.schema import GENESIS, canonical, event_hash
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.schema import GENESIS, canonical, event_hash
 
 
 def test_events_are_chained(tmp_path: Path) -> None:

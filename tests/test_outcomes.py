@@ -11,7 +11,7 @@ from sharekit.chunking import COMMON
 from sharekit.core import spec
 from sharekit.core.errors import LedgerError
 from sharekit.history import MOVES, History
-from sharekit.ledger import Event
+from sharekit.ledger.ledger import Event
 from sharekit.outcomes import settle, totals
 
 P = "edc89b490d7d4392898e19b2deb34797"

@@ -29,7 +29,7 @@ from sharekit.core.errors import Refused
 from sharekit.core.sides import wants
 from sharekit.history import History, Part, Piece, split_into
 from sharekit.isolation import Isolation
-from sharekit.ledger import Event
+from sharekit.ledger.ledger import Event
 from sharekit.selection import Query
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY

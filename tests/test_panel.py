@@ -12,7 +12,7 @@ import pytest
 
 import sharekit
 from sharekit import reviewing
-from sharekit.ledger import Ledger
+from sharekit.ledger.ledger import Ledger
 from sharekit.seat import Seat
 from sharekit.selection import Page, Query
 from sharekit.session import Review

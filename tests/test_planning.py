@@ -18,9 +18,9 @@ import sharekit
 from sharekit import chunking, memory
 from sharekit.chunking import COMMON, fingerprint, members
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError
-from sharekit.ledger import Ledger
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.schema import canonical
 from sharekit.planning import load
-from sharekit.schema import canonical
 from sharekit.simulator.sample import build_sample
 from tests.conftest import World
 from tests.workbooks import IMAGE

@@ -17,7 +17,7 @@ from sharekit import approval, reviewing
 from sharekit.background import Submission
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError, SharekitError, UsageError
 from sharekit.execution import Progress
-from sharekit.ledger import Ledger
+from sharekit.ledger.ledger import Ledger
 from sharekit.selection import Query, select
 from sharekit.session import Review
 

@@ -16,7 +16,7 @@ import pytest
 import sharekit
 from sharekit.approval import Demand, seal
 from sharekit.core.errors import ApprovalError, UsageError
-from sharekit.ledger import Ledger
+from sharekit.ledger.ledger import Ledger
 from tests.conftest import FAST, World
 from tests.test_cli import shell
 
@@ -109,7 +109,7 @@ def test_good_for_one_run(world: Callable[..., World], keys: Keys, tmp_path: Pat
     assert second.fingerprint == yes.fingerprint
     body = {n: getattr(yes, n) for n in ("reviewer", "fingerprint", "images", "note", "after",
                                          "signature")}  # fmt: skip
-    with sharekit.ledger.Ledger.open(second.path, write=True) as book:
+    with sharekit.ledger.ledger.Ledger.open(second.path, write=True) as book:
         book.append("approved", body)
     with pytest.raises(ApprovalError, match="for another run"):
         sharekit.approval.ensure(second.path, Demand(1, keys.signers))

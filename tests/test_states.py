@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from sharekit.core import spec
 from sharekit.core.errors import LedgerError
 from sharekit.history import ENDED, KINDS, MEANINGS, MOVES, History, Piece, cut, split_into
-from sharekit.ledger import Event
+from sharekit.ledger.ledger import Event
 from sharekit.outcomes import settle
 
 PROJECT = "0" * 32

@@ -19,8 +19,8 @@ import pytest
 
 import sharekit
 from sharekit.core.errors import LedgerError
+from sharekit.ledger.schema import TRIGGERS, event_hash
 from sharekit.reporting.compare import compared
-from sharekit.schema import TRIGGERS, event_hash
 from tests.conftest import FAST, REPORTS, World
 
 TIMES = 200

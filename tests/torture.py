@@ -31,11 +31,12 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 import sharekit
-from sharekit import execution, ledger
+from sharekit import execution
 from sharekit.clouds import Cloud
 from sharekit.core import spec
 from sharekit.core.errors import SharekitError
 from sharekit.core.sides import wants
+from sharekit.ledger import ledger
 from sharekit.reporting import files
 from sharekit.simulator import Image, Seed, Share
 from sharekit.simulator.faults import Faults

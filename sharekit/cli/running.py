@@ -14,9 +14,9 @@ import sharekit
 from sharekit import approval, console
 from sharekit.approval import Demand, ensure
 from sharekit.core.errors import CloudError, UsageError
+from sharekit.ledger.storage import is_busy, take_over
 from sharekit.run import clouds_of, is_finished
 from sharekit.signals import end_cleanly
-from sharekit.storage import is_busy, take_over
 
 from .common import AS_JSON, RUN, answer, connect, usual_cloud
 from .options import demanding, sending, signing_in

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import ipywidgets as ui
 
 from sharekit.background import Submission
-from sharekit.storage import is_busy
+from sharekit.ledger.storage import is_busy
 
 from . import ending, markup
 from .live import Live

@@ -39,8 +39,9 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from .core.errors import LedgerError
-from .core.shapes import body_of
+from sharekit.core.errors import LedgerError
+from sharekit.core.shapes import body_of
+
 from .schema import (
     APPLICATION_ID,
     BLOBS,

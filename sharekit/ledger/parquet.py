@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .core.errors import LedgerError
-from .core.shapes import Shape
+from sharekit.core.errors import LedgerError
+from sharekit.core.shapes import Shape
 
 #: Rows that become Python objects at one time.
 _LINES = 50_000

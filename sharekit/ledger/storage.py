@@ -17,8 +17,9 @@ import sqlalchemy.dialects.sqlite  # loaded now, not at the first connection
 from filelock import FileLock, Timeout
 from sqlalchemy.pool import StaticPool
 
-from .core.errors import LedgerError
-from .core.provenance import user
+from sharekit.core.errors import LedgerError
+from sharekit.core.provenance import user
+
 from .schema import APPLICATION_ID
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from .core.errors import UsageError
+from sharekit.core.errors import UsageError
+
 from .schema import canonical
 
 #: What a signature is for; one for another purpose is not accepted.

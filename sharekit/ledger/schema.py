@@ -10,7 +10,7 @@ from itertools import islice
 
 import sqlalchemy as sa
 
-from .core import spec
+from sharekit.core import spec
 
 #: Written into the file's header, so that a foreign database is told from a ledger.
 APPLICATION_ID = 0x53484B54  # "SHKT"

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from . import frames
-from .core import spec
+from sharekit.core import spec
+
+from . import parquet
 from .ledger import Event, Ledger
 from .schema import OUTCOME_COLUMNS, PLAN_COLUMNS, broken, digest
 
@@ -74,11 +75,11 @@ def _blobs(book: Ledger, events: list[Event]) -> Iterator[Problem]:
             names.setdefault(event.body[field], f"event {event.seq} ({event.kind}), {field}")
     sound = {}
     for name, media_type, whole in book.blobs():
-        sound[name] = whole and media_type == frames.MEDIA_TYPE
+        sound[name] = whole and media_type == parquet.MEDIA_TYPE
         if name not in names:
             yield f"blob {name[:12]}…", "belongs to no event: it was added, or its event cut off"
         elif whole and not sound[name]:
-            yield f"blob {name[:12]}…", f"says it is {media_type!r}, not {frames.MEDIA_TYPE!r}"
+            yield f"blob {name[:12]}…", f"says it is {media_type!r}, not {parquet.MEDIA_TYPE!r}"
     for name, place in names.items():
         if name not in sound:
             yield place, f"names blob {name[:12]}…, which is missing"
