@@ -10,12 +10,12 @@ import pandas as pd
 
 from .changes import KEY, Earlier
 from .checks import Findings, first_errors
+from .clouds.state.survey import Survey
 from .core import audit_results, spec
 from .core.rules import RULES
 from .core.sides import as_wanted
 from .memory import steady_memory
 from .record import INPUT
-from .survey import Survey
 
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
 COLUMNS: Final = (

@@ -11,11 +11,14 @@ from typing import Any, Final
 
 import pandas as pd
 
-from . import __version__, survey
+from . import __version__
 from .assessing import assess
 from .changes import KEY, Earlier, changes_since, earlier, of_audit
 from .checks import Findings, check
 from .clouds import Clouds
+from .clouds.state import survey
+from .clouds.state.snapshot import Progress
+from .clouds.state.survey import Survey
 from .core import audit_results, shapes, spec
 from .core.errors import LedgerError, UsageError
 from .core.html import table
@@ -25,9 +28,7 @@ from .ledger.ledger import Ledger
 from .ledger.schema import digest
 from .memory import steady_memory
 from .planning import load_inventory, record_inventory
-from .snapshot import Progress
 from .spreadsheets import Inventory
-from .survey import Survey
 
 #: What the fingerprint of an audit covers.
 _SAID: Final = (*KEY, "status", "result", "code", "observed")

@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from .clouds.state.survey import Survey
 from .core import audit_results, shapes, spec
 from .core.errors import LedgerError
 from .ledger import parquet
 from .ledger.ledger import Ledger
 from .run import load_run
-from .survey import Survey
 
 KEY: Final = ["project_id", "image_id"]
 _THEN: Final = [*KEY, "state", "result", "seen_by", "owner", "name"]

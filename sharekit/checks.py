@@ -13,16 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from . import shares, sharing, snapshot
+from . import shares, sharing
 from .cells import Found, Keys, normalise
 from .clouds import Clouds
+from .clouds.state import snapshot
+from .clouds.state.snapshot import Progress, Snapshot
 from .core import spec
 from .core.columns import Coded
 from .core.html import table
 from .core.rules import RULES, SEVERITIES, severity
 from .core.sides import by_owner
 from .memory import steady_memory
-from .snapshot import Progress, Snapshot
 from .spreadsheets import Inventory
 from .vaults import vault_room, with_copies
 

@@ -16,6 +16,7 @@ from . import approval
 from .cells import Found
 from .chunking import members
 from .clouds import Clouds
+from .clouds.state.snapshot import Snapshot, take
 from .core import spec
 from .core.columns import Coded
 from .core.errors import CloudError, SharekitError, UsageError
@@ -33,7 +34,6 @@ from .sending import Failure, Sender
 from .settings import Settings
 from .shares import cloud_rules, shares_of
 from .sharing import owner_rules
-from .snapshot import Snapshot, take
 from .vaults import vault_room
 
 _PAUSE = 0.05

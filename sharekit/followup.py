@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import snapshot
 from .checks import check
 from .clouds import Clouds
+from .clouds.state import snapshot
+from .clouds.state.snapshot import Snapshot
 from .core import spec
 from .core.errors import LedgerError, PlanError
 from .core.sides import as_wanted, by_owner
 from .ledger.ledger import Ledger
 from .planning import Plan, plan
 from .run import KEY, Run, load_run
-from .snapshot import Snapshot
 from .spreadsheets import Inventory
 
 #: What is worth another try. What is pending or unknown may still be settled by the first run.

@@ -20,7 +20,8 @@ import pandas as pd
 from .cells import matches
 from .checks import Findings, check
 from .chunking import Cut, cut_into_chunks, cut_of, members
-from .clouds.calls import batch_call, native_calls
+from .clouds.api_calls import batch_call, native_calls
+from .clouds.state.snapshot import Snapshot
 from .core import shapes, spec
 from .core.errors import LedgerError, PlanError
 from .core.html import table
@@ -31,7 +32,6 @@ from .ledger import parquet
 from .ledger.ledger import Ledger
 from .ledger.schema import DISPOSITIONS, PLAN_COLUMNS
 from .memory import give_back, steady_memory
-from .snapshot import Snapshot
 from .spreadsheets import Inventory
 from .spreadsheets.inventory import Source
 

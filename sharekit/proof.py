@@ -15,15 +15,15 @@ from typing import Final
 import pandas as pd
 
 from .clouds import Cloud, Clouds
+from .clouds.state.ownership import members_of
+from .clouds.state.snapshot import look_back
 from .core import spec
 from .core.errors import Refused
 from .core.sides import MEMBER, OWNER, wants
 from .history import ENDED, History, Piece, Share
 from .ledger import parquet
 from .ledger.ledger import Ledger
-from .ownership import members_of
 from .run import SIDED
-from .snapshot import look_back
 
 #: Project, image, side -> the state that was seen last.
 Seen = dict[tuple[str, str, str], str]

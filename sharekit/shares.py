@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from .cells import Found, Keys, keys_of, matches
+from .clouds.state.snapshot import Snapshot
 from .core import spec
 from .core.columns import Coded
 from .core.sides import SIDES
-from .snapshot import Snapshot
 from .vaults import vault_kinds
 
 #: Numbers so close to each other are counted in a table, which takes a fifth of the time.

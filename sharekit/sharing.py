@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from .cells import Found, Keys, keys_of, matches
+from .clouds.state.snapshot import Snapshot
 from .core import spec
 from .core.sides import as_wanted
 from .shares import Shares
-from .snapshot import Snapshot
 
 _KEY = ["project_id", "image_id"]
 _NONE = np.array([], dtype=np.int64)

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from .cells import Found, Keys, keys_of
+from .clouds.state.snapshot import Snapshot
 from .core import spec
-from .snapshot import Snapshot
 
 _KEY = ["project_id", "vault_id"]
 _IMAGE = ["project_id", "image_id"]

@@ -22,8 +22,8 @@ import requests
 
 import sharekit
 from sharekit import approval, reviewing
-from sharekit.clouds import answers, cloud
-from sharekit.clouds.transport import Reply, Transport
+from sharekit.clouds import cloud, responses
+from sharekit.clouds.http import Reply, Transport
 from sharekit.core.errors import SharekitError
 from sharekit.ledger import parquet
 from sharekit.ledger.integrity import BLOB_FIELDS
@@ -305,7 +305,7 @@ def answered(choose: Chooser) -> None:
             one()
         except SharekitError as error:
             one_sentence(error)
-    answers.decoded(text)
+    responses.decoded(text)
 
 
 # -- workbooks -----------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit import auditing, survey
+from sharekit import auditing
 from sharekit.clouds import Cloud, Clouds
+from sharekit.clouds.state import survey
 from sharekit.core import audit_results, spec
 from sharekit.core.errors import SignInError
 from sharekit.reporting import drift_words

@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 
 import sharekit
 from sharekit.cli import main
-from sharekit.clouds import pace, regions, signing
+from sharekit.clouds import access_key, pace, regions
 from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
 from sharekit.ledger.ledger import Ledger
 from sharekit.run import clouds_of
@@ -145,13 +145,13 @@ def test_access_key_from_the_environment(
 ) -> None:
     """What the file lacks of a key comes from the environment; without it a sentence says what."""
     w, _, key = keys
-    bare = {k: v for k, v in by_key(w, key).items() if k not in signing.VARIABLES}
+    bare = {k: v for k, v in by_key(w, key).items() if k not in access_key.VARIABLES}
     config = written(w.folder, signed={**bare, "auth_type": "aksk"})
     with pytest.raises(SignInError, match="has no ak"):
         sharekit.connect(config_file=config)
     for part, value in (("ak", key.access), ("sk", key.secret)):
-        monkeypatch.setenv(signing.VARIABLES[part][0], value)
-    monkeypatch.setenv(signing.VARIABLES["security_token"][1], key.security_token)
+        monkeypatch.setenv(access_key.VARIABLES[part][0], value)
+    monkeypatch.setenv(access_key.VARIABLES["security_token"][1], key.security_token)
     (cloud,) = sharekit.connect(config_file=config).values()
     assert cloud.resolve_api() == "batch"
 
@@ -184,8 +184,8 @@ def test_clock_that_goes_wrong(
             return dt.datetime.now(tz) + ahead
 
     real = time.time
-    monkeypatch.setattr("sharekit.clouds.signing.datetime", Ahead)
-    monkeypatch.setattr("sharekit.clouds.transport.time", lambda: real() + ahead.total_seconds())
+    monkeypatch.setattr("sharekit.clouds.access_key.datetime", Ahead)
+    monkeypatch.setattr("sharekit.clouds.http.time", lambda: real() + ahead.total_seconds())
     config = written(w.folder, signed=by_key(w, key))
     (cloud,) = sharekit.connect(config_file=config).values()
     with pytest.raises(SignInError, match="goes wrong by 60 minutes"):

@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .cloud import Answer, Cloud, ImageShare, JobState, Member, Vault
-from .clouds import Clouds
-from .wishes import Wishes
+from .config import Wishes
+from .registry import Clouds
 
 if TYPE_CHECKING:
-    from .session import connect
+    from .sign_in import connect
 
 __all__ = [
     "Answer", "Cloud", "Clouds", "ImageShare", "JobState", "Member", "Vault", "Wishes", "connect",
@@ -24,4 +24,4 @@ def __getattr__(name: str) -> Any:
     # openstacksdk takes long to load, and is needed only by what signs in.
     if name != "connect":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(".session", __name__).connect
+    return import_module(".sign_in", __name__).connect

@@ -16,10 +16,10 @@ from urllib.parse import urljoin, urlsplit
 from sharekit.core import spec
 from sharekit.core.errors import CloudError, Refused
 
-from . import answers
-from .answers import brief, fitting, name
-from .calls import Call, already_so, batch_call, native_calls
-from .transport import Reply, Transport
+from . import responses
+from .api_calls import Call, already_so, batch_call, native_calls
+from .http import Reply, Transport
+from .responses import brief, fitting, name
 
 #: No project is shared so many images; a listing that goes on is one that never ends.
 _MOST = 5_000_000
@@ -168,13 +168,13 @@ class Cloud:
         """
         url = f"{self.image}/v2/images/{image_id}/members"
         found = self.transport.read(url).body
-        return [_member(one) for one in fitting(found, answers.Members, url)["members"]]
+        return [_member(one) for one in fitting(found, responses.Members, url)["members"]]
 
     def _pages(self, url: str, params: dict[str, object]) -> Iterator[list[Mapping[str, Any]]]:
         seen: set[str] = set()
         while True:
             body = self.transport.read(url, **params).body
-            page = [i for i in fitting(body, answers.Page, url)["images"] if i["id"] not in seen]
+            page = [i for i in fitting(body, responses.Page, url)["images"] if i["id"] not in seen]
             yield page
             if not page:
                 return
@@ -198,14 +198,14 @@ class Cloud:
             member = self.transport.read(
                 f"{self.image}/v2/images/{image_id}/members/{self.project_id}"
             ).body
-            state = str(fitting(member, answers.Membership, self.image)["status"])
+            state = str(fitting(member, responses.Membership, self.image)["status"])
         except Refused as refusal:
             if refusal.http not in (403, 404):
                 raise
             state = spec.ABSENT
         try:
             url = f"{self.image}/v2/images/{image_id}"
-            image = fitting(self.transport.read(url).body, answers.Image, url)
+            image = fitting(self.transport.read(url).body, responses.Image, url)
         except Refused as refusal:
             if refusal.http not in (403, 404):
                 raise
@@ -221,7 +221,7 @@ class Cloud:
             body = self.transport.read(
                 f"{self.cbr}/vaults", limit=spec.VAULT_PAGE, offset=len(found)
             ).body
-            page = fitting(body, answers.Vaults, self.cbr)["vaults"]
+            page = fitting(body, responses.Vaults, self.cbr)["vaults"]
             found += [_vault(vault) for vault in page]
             if len(page) < spec.VAULT_PAGE:
                 return found
@@ -260,7 +260,7 @@ class Cloud:
             return Answer(
                 refusal.http, refusal.request_id, state=f"so already: {brief(str(refusal))}"
             )
-        told = fitting(reply.body, answers.Changed, url)
+        told = fitting(reply.body, responses.Changed, url)
         return Answer(
             reply.http,
             reply.request_id,
@@ -338,7 +338,7 @@ def _vault(vault: Mapping[str, Any]) -> Vault:
 
 
 def _job(reply: Reply) -> JobState:
-    body = fitting(reply.body, answers.Job, "the job's address")
+    body = fitting(reply.body, responses.Job, "the job's address")
     status = str(body["status"])
     entities = body.get("entities") or {}
     results, pairs = {}, {}

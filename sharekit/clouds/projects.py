@@ -12,7 +12,7 @@ from keystoneauth1.session import Session
 from sharekit.core.errors import CloudError, NoAnswer
 
 from . import regions
-from .answers import Projects, fitting
+from .responses import Projects, fitting
 
 
 def projects_of(session: Session, region: str, name: str) -> list[str]:

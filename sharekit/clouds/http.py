@@ -33,9 +33,9 @@ from urllib3.exceptions import (
 from sharekit.core import spec
 from sharekit.core.errors import CloudError, NoAnswer, Refused, SignInError
 
-from .answers import brief, decoded, name
 from .bounds import MOST_BYTES, Endless
 from .pace import Pace
+from .responses import brief, decoded, name
 
 _NO_LIMIT = Pace(0)
 #: Signatures are refused when clocks differ by more than a quarter of an hour.

@@ -25,15 +25,15 @@ from sharekit import __version__
 from sharekit.core.errors import CloudError, SignInError, UsageError
 
 from . import surroundings
+from .access_key import Key, Signature, key_of, wanted
 from .bounds import Adapter
 from .cloud import Cloud
-from .clouds import Clouds
+from .config import Wishes
 from .endpoints import endpoints, is_loopback
+from .http import Transport
 from .pace import Paces
 from .projects import projects_of
-from .signing import Key, Signature, key_of, wanted
-from .transport import Transport
-from .wishes import Wishes
+from .registry import Clouds
 
 #: What an entry with an access key has in common with others.
 _READING = threading.Lock()

@@ -8,9 +8,9 @@ from typing import Final
 
 import pandas as pd
 
-from .clouds import Cloud, Clouds, ImageShare
-from .core import spec
-from .core.errors import Refused
+from sharekit.clouds import Cloud, Clouds, ImageShare
+from sharekit.core import spec
+from sharekit.core.errors import Refused
 
 #: Images that no listing of their owners shows are looked up one by one, but not more of them
 #: than this for each project.

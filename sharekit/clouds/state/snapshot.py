@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from sharekit.clouds import Cloud, Clouds, ImageShare, Vault
+from sharekit.core import spec
+from sharekit.core.errors import CloudError
+from sharekit.core.sides import by_owner
+from sharekit.ledger.ledger import now
+
 from . import ownership
-from .clouds import Cloud, Clouds, ImageShare, Vault
-from .core import spec
-from .core.errors import CloudError
-from .core.sides import by_owner
-from .ledger.ledger import now
 
 #: Shares that no listing shows are looked up one by one, but not more of them than this for each
 #: project; if there are more, hidden images are listed first.

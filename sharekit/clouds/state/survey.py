@@ -14,12 +14,13 @@ from typing import Final, TypeVar
 
 import pandas as pd
 
-from .clouds import Cloud, Clouds, ImageShare, Member
-from .core import shapes, spec
-from .core.errors import CloudError, LedgerError, Refused
-from .ledger import parquet
-from .ledger.ledger import Ledger, now
-from .memory import steady_memory
+from sharekit.clouds import Cloud, Clouds, ImageShare, Member
+from sharekit.core import shapes, spec
+from sharekit.core.errors import CloudError, LedgerError, Refused
+from sharekit.ledger import parquet
+from sharekit.ledger.ledger import Ledger, now
+from sharekit.memory import steady_memory
+
 from .snapshot import SINGLE_LOOKUPS, Progress
 
 _READERS: Final = 16
@@ -56,7 +57,7 @@ class Survey:
         a share that is in no listing and was one too many to be looked up alone). A share's times
         are looked up only
         where it was not asked about or is not in the state asked for, and for so many of a project
-        at the most (:data:`~sharekit.snapshot.SINGLE_LOOKUPS`).
+        at the most (:data:`~sharekit.clouds.state.snapshot.SINGLE_LOOKUPS`).
     owned : DataFrame
         The projects' own images: ``owner, image_id, name, image_created_at``.
     outgoing : DataFrame

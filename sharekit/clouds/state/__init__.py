@@ -1,0 +1,1 @@
+"""What the clouds show: of the rows asked about, or everything."""
