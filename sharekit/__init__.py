@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .approval import approve
     from .auditing import Audit as Audit
     from .auditing import audit
-    from .checks import Findings, check
+    from .checks.check import Findings, check
     from .clouds import Clouds, connect
     from .core.errors import SharekitError
     from .execution import submit
@@ -67,7 +67,7 @@ _HOMES = {
     "Approval": "approval",
     "Audit": "auditing",
     "Clouds": "clouds",
-    "Findings": "checks",
+    "Findings": "checks.check",
     "Inventory": "spreadsheets",
     "Limits": "spreadsheets",
     "Plan": "planning",
@@ -77,7 +77,7 @@ _HOMES = {
     "Verdict": "verification",
     "approve": "approval",
     "audit": "auditing",
-    "check": "checks",
+    "check": "checks.check",
     "connect": "clouds",
     "plan": "planning",
     "read_inventory": "spreadsheets",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .changes import KEY, Earlier
-from .checks import Findings, first_errors
+from .checks.check import Findings, first_errors
 from .clouds.state.survey import Survey
 from .core import audit_results, spec
 from .core.rules import RULES

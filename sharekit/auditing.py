@@ -14,7 +14,7 @@ import pandas as pd
 from . import __version__
 from .assessing import assess
 from .changes import KEY, Earlier, changes_since, earlier, of_audit
-from .checks import Findings, check
+from .checks.check import Findings, check
 from .clouds import Clouds
 from .clouds.state import survey
 from .clouds.state.snapshot import Progress

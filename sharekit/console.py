@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from .auditing import Audit
-from .checks import Findings
+from .checks.check import Findings
 from .core import audit_results, spec
 from .core.html import plain
 from .core.rules import RULES, SEVERITIES

@@ -13,7 +13,10 @@ import numpy as np
 import pandas as pd
 
 from . import approval
-from .cells import Found
+from .checks.cell_rules import Found
+from .checks.owner_rules import owner_rules
+from .checks.row_rules import cloud_rules, shares_of
+from .checks.vault_rules import vault_room
 from .chunking import members
 from .clouds import Clouds
 from .clouds.state.snapshot import Snapshot, take
@@ -32,9 +35,6 @@ from .proof import Proof
 from .run import SIDED, Run, finished, load_run, observed_states, undoes
 from .sending import Failure, Sender
 from .settings import Settings
-from .shares import cloud_rules, shares_of
-from .sharing import owner_rules
-from .vaults import vault_room
 
 _PAUSE = 0.05
 #: A job that was late so often is given up: what it did not bring about is sent anew.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .checks import check
+from .checks.check import check
 from .clouds import Clouds
 from .clouds.state import snapshot
 from .clouds.state.snapshot import Snapshot

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .cells import matches
-from .checks import Findings, check
+from .checks.cell_rules import matches
+from .checks.check import Findings, check
 from .chunking import Cut, cut_into_chunks, cut_of, members
 from .clouds.api_calls import batch_call, native_calls
 from .clouds.state.snapshot import Snapshot

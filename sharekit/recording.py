@@ -15,7 +15,7 @@ import pandas as pd
 from . import auditing, reporting, reviewing
 from .approval import approvals_of
 from .auditing import Audit
-from .checks import COLUMNS
+from .checks.check import COLUMNS
 from .combining import chained, combined
 from .core.errors import UsageError
 from .core.html import inert, visible

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from .checks import first_errors
+from .checks.check import first_errors
 from .chunking import members
 from .core import shapes, spec
 from .core.html import table

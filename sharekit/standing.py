@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from .cells import statuses
+from .checks.cell_rules import statuses
+from .checks.vault_rules import suitable
 from .core import spec
 from .core.sides import as_wanted, by_owner
 from .planning import Plan
@@ -18,7 +19,6 @@ from .record import INPUT
 from .reviewing import view
 from .run import Run
 from .selection import Page, cut
-from .vaults import suitable
 
 #: What a share's status is called as a decision.
 WORD: Final = {act: word for word, act in spec.DECISIONS.items()}

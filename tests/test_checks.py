@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 import sharekit
-from sharekit.cells import _ids, matches
+from sharekit.checks.cell_rules import _ids, matches
 from sharekit.core import spec
 from sharekit.core.rules import RULES
 from tests.conftest import World

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
-from sharekit.checks import check
+from sharekit.checks.check import check
 from sharekit.core import spec
 from sharekit.spreadsheets import Inventory, fine_print, read_inventory
 from sharekit.spreadsheets.glance import Glance, _Look, glance

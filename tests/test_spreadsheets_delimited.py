@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sharekit.checks import check
+from sharekit.checks.check import check
 from sharekit.cli import cli
 from sharekit.core.errors import SpreadsheetError, UsageError
 from sharekit.spreadsheets import read_inventory

@@ -13,7 +13,7 @@ from openpyxl.formatting.rule import Rule
 from openpyxl.styles.differential import DifferentialStyle
 from openpyxl.styles.numbers import NumberFormat
 
-from sharekit.checks import check
+from sharekit.checks.check import check
 from sharekit.spreadsheets import read_inventory
 from tests.corpus import make
 from tests.corpus.make import HEADER, data, plain, xlsx

@@ -7,7 +7,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from sharekit.checks import check
+from sharekit.checks.check import check
 from sharekit.core import spec
 from sharekit.core.errors import InputError
 from sharekit.core.rules import RULES

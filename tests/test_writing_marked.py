@@ -11,7 +11,7 @@ import pytest
 from openpyxl.comments import Comment
 from openpyxl.styles import PatternFill
 
-from sharekit.checks import COLUMNS, Findings, check
+from sharekit.checks.check import COLUMNS, Findings, check
 from sharekit.core.errors import InputError
 from sharekit.reporting import marked, write_findings
 from sharekit.spreadsheets import read_inventory

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from sharekit.auditing import Audit
-from sharekit.checks import COLUMNS as FINDING
+from sharekit.checks.check import COLUMNS as FINDING
 from sharekit.core import audit_results, spec
 
 from . import drift_words

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from sharekit.auditing import Audit
-from sharekit.checks import COLUMNS, Findings
+from sharekit.checks.check import COLUMNS, Findings
 from sharekit.core.errors import InputError, UsageError
 from sharekit.record import Record
 

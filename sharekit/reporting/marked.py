@@ -25,7 +25,7 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sharekit.checks import COLUMNS, Findings
+from sharekit.checks.check import COLUMNS, Findings
 from sharekit.core.errors import InputError
 from sharekit.core.html import plain
 from sharekit.spreadsheets import Source

@@ -15,10 +15,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .core import spec
-from .core.columns import Coded
-from .core.rules import FORMAT_RULE, RULES
-from .spreadsheets import Inventory
+from sharekit.core import spec
+from sharekit.core.columns import Coded
+from sharekit.core.rules import FORMAT_RULE, RULES
+from sharekit.spreadsheets import Inventory
 
 _BLANKS = r"[\s\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]"
 _INVISIBLE = r"[\x{ad}\x{200b}-\x{200e}\x{2060}\x{feff}]"

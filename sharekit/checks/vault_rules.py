@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from .cells import Found, Keys, keys_of
-from .clouds.state.snapshot import Snapshot
-from .core import spec
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core import spec
+
+from .cell_rules import Found, Keys, keys_of
 
 _KEY = ["project_id", "vault_id"]
 _IMAGE = ["project_id", "image_id"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .cells import Found, Keys, keys_of, matches
-from .clouds.state.snapshot import Snapshot
-from .core import spec
-from .core.sides import as_wanted
-from .shares import Shares
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core import spec
+from sharekit.core.sides import as_wanted
+
+from .cell_rules import Found, Keys, keys_of, matches
+from .row_rules import Shares
 
 _KEY = ["project_id", "image_id"]
 _NONE = np.array([], dtype=np.int64)

@@ -13,19 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from . import shares, sharing
-from .cells import Found, Keys, normalise
-from .clouds import Clouds
-from .clouds.state import snapshot
-from .clouds.state.snapshot import Progress, Snapshot
-from .core import spec
-from .core.columns import Coded
-from .core.html import table
-from .core.rules import RULES, SEVERITIES, severity
-from .core.sides import by_owner
-from .memory import steady_memory
-from .spreadsheets import Inventory
-from .vaults import vault_room, with_copies
+from sharekit.clouds import Clouds
+from sharekit.clouds.state import snapshot
+from sharekit.clouds.state.snapshot import Progress, Snapshot
+from sharekit.core import spec
+from sharekit.core.columns import Coded
+from sharekit.core.html import table
+from sharekit.core.rules import RULES, SEVERITIES, severity
+from sharekit.core.sides import by_owner
+from sharekit.memory import steady_memory
+from sharekit.spreadsheets import Inventory
+
+from . import owner_rules, row_rules
+from .cell_rules import Found, Keys, normalise
+from .vault_rules import vault_room, with_copies
 
 #: The columns of a finding, for people and for scripts.
 COLUMNS = (
@@ -161,17 +162,17 @@ def check(
         # The reviewer's word stands in place of whatever the status cell held.
         found = [*(_overruled(f, decisions) for f in found), *wrong]
     coded |= {name: Coded.of(rows[name], coded[name]) for name in ("status", "vault_id")}
-    found += shares.vault_rules(rows, coded)
+    found += row_rules.vault_rules(rows, coded)
     rows["before"] = ""
-    pairs = shares.shares_of(*(coded[name] for name in ("image_id", "project_id", "status")))
+    pairs = row_rules.shares_of(*(coded[name] for name in ("image_id", "project_id", "status")))
     if seen is None and clouds is not None:
         seen = snapshot.take(clouds, rows[pairs.legal], progress)
     if seen is not None:
-        found += shares.cloud_rules(rows, pairs, seen)
-    found += sharing.owner_rules(rows, pairs, seen, skipped)
+        found += row_rules.cloud_rules(rows, pairs, seen)
+    found += owner_rules.owner_rules(rows, pairs, seen, skipped)
     found = [_spare(f, skipped) if RULES[f.rule].phase != "cell" else f for f in found]
     blocked = _blocked(rows, found, strict=strict)
-    twice, carried = shares.twice(rows, pairs, blocked, skipped, partial(_places, inventory))
+    twice, carried = row_rules.twice(rows, pairs, blocked, skipped, partial(_places, inventory))
     twice = [part for f in twice for part in _files_apart(inventory, f, carried)]
     found += twice
     blocked |= _blocked(rows, twice, strict=strict)

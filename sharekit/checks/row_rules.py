@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .cells import Found, Keys, keys_of, matches
-from .clouds.state.snapshot import Snapshot
-from .core import spec
-from .core.columns import Coded
-from .core.sides import SIDES
-from .vaults import vault_kinds
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core import spec
+from sharekit.core.columns import Coded
+from sharekit.core.sides import SIDES
+
+from .cell_rules import Found, Keys, keys_of, matches
+from .vault_rules import vault_kinds
 
 #: Numbers so close to each other are counted in a table, which takes a fifth of the time.
 _DENSE: Final = 4

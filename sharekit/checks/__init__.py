@@ -1,0 +1,1 @@
+"""From an inventory, and what the cloud shows, to findings."""
