@@ -23,7 +23,7 @@ from tests import browsing
 from .table import Table
 
 _PAINT, _STEP, _BYTES = 2.0, 0.5, 200_000
-_LOAD = "import sharekit\nfrom sharekit.planning import load\nplan = load('run.ledger')\n'loaded'"
+_LOAD = "import sharekit\nfrom sharekit.plans.plan import load\nplan = load('run.ledger')\n'loaded'"
 _SHOW = "sharekit.review(plan, reviewer='Ada')"
 
 

@@ -123,14 +123,15 @@ def _both(path: Path, folder: Path, repetitions: int) -> tuple[dict[str, Any], d
 # -- one side, in its own process ----------------------------------------------------------------
 def _sharekit(path: Path, ledger: Path) -> dict[str, Any]:
     with clock() as imports:
-        from sharekit import check, plan, planning, read_inventory
+        from sharekit import check, plan, read_inventory
         from sharekit.core import spec
+        from sharekit.plans import plan
     with clock() as read:
         inventory = read_inventory(path)
     with clock() as checked:
         findings = check(inventory)
     with clock() as planned:
-        planning._make(ledger, findings, spec.CHUNK_SIZE, None)
+        plan._make(ledger, findings, spec.CHUNK_SIZE, None)
     with clock() as written:
         plan(findings, ledger)
     repaired = findings.frame["severity"].eq("repair")

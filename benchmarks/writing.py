@@ -80,9 +80,10 @@ def _row(
 # -- one side, in its own process ----------------------------------------------------------------
 def _make(shares: Path, path: Path) -> dict[str, Any]:
     """Write a plan and the outcomes of its run into a ledger."""
-    from sharekit import approve, check, plan, planning, read_inventory
+    from sharekit import approve, check, plan, read_inventory
     from sharekit.core import spec
     from sharekit.ledger.ledger import Ledger
+    from sharekit.plans import plan as planning
 
     findings = check(read_inventory(shares))
     with clock() as made:
@@ -97,9 +98,9 @@ def _make(shares: Path, path: Path) -> dict[str, Any]:
 
 def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
-    from sharekit.chunking import members
     from sharekit.core.sides import sides
     from sharekit.ledger import parquet
+    from sharekit.plans.chunks import members
     from sharekit.run import load_run
 
     with book.transaction():
@@ -145,23 +146,25 @@ def _usual(ledger: Path, path: Path) -> dict[str, Any]:
 
 
 def _out(ledger: Path, path: Path) -> dict[str, Any]:
-    from sharekit import planning, reviewing
+    from sharekit.plans import decisions
+    from sharekit.plans import plan as planning
     from sharekit.spreadsheets import write_review
 
     with clock() as loaded:
         plan = planning.load(ledger)
     with clock() as written:
-        write_review(reviewing.view(plan), path, fingerprint=plan.fingerprint)
+        write_review(decisions.view(plan), path, fingerprint=plan.fingerprint)
     return {"load": loaded(), "work": written()}
 
 
 def _in(ledger: Path, path: Path) -> dict[str, Any]:
-    from sharekit import planning, reviewing
+    from sharekit.plans import decisions
+    from sharekit.plans import plan as planning
     from sharekit.spreadsheets import read_review
 
     with clock() as loaded:
         plan = planning.load(ledger)
-        rows = reviewing.view(plan)
+        rows = decisions.view(plan)
     with clock() as read:
         read_review(path, rows, fingerprint=plan.fingerprint)
     return {"load": loaded(), "work": read()}

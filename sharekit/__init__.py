@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .approval import Approval as Approval
-    from .approval import approve
     from .auditing import Audit as Audit
     from .auditing import audit
     from .checks.check import Findings, check
     from .clouds import Clouds, connect
     from .core.errors import SharekitError
     from .execution import submit
-    from .planning import Plan, plan
+    from .plans.approval import Approval as Approval
+    from .plans.approval import approve
+    from .plans.plan import Plan, plan
     from .recording import report
     from .run import Run, status
     from .session import review
@@ -64,22 +64,22 @@ __all__ = [
 #: Public name -> the module it lives in. Loaded when first used, so that `import sharekit`, the
 #: help of the shell and the simulator do not wait for pandas and the cloud libraries.
 _HOMES = {
-    "Approval": "approval",
+    "Approval": "plans.approval",
     "Audit": "auditing",
     "Clouds": "clouds",
     "Findings": "checks.check",
     "Inventory": "spreadsheets",
     "Limits": "spreadsheets",
-    "Plan": "planning",
+    "Plan": "plans.plan",
     "Run": "run",
     "Settings": "settings",
     "SharekitError": "core.errors",
     "Verdict": "verification",
-    "approve": "approval",
+    "approve": "plans.approval",
     "audit": "auditing",
     "check": "checks.check",
     "connect": "clouds",
-    "plan": "planning",
+    "plan": "plans.plan",
     "read_inventory": "spreadsheets",
     "report": "recording",
     "review": "session",

@@ -27,7 +27,7 @@ from .ledger import parquet
 from .ledger.ledger import Ledger
 from .ledger.schema import digest
 from .memory import steady_memory
-from .planning import load_inventory, record_inventory
+from .plans.plan import load_inventory, record_inventory
 from .spreadsheets import Inventory
 
 #: What the fingerprint of an audit covers.

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from .approval import Demand
 from .clouds import Clouds
 from .core.errors import SharekitError, UsageError
 from .execution import Progress, submit
+from .plans.approval import Demand
 from .run import Run
 from .settings import Settings
 

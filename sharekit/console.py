@@ -22,7 +22,7 @@ from .core.html import plain
 from .core.rules import RULES, SEVERITIES
 from .core.sides import amount, by_owner
 from .execution import Progress
-from .planning import Plan
+from .plans.plan import Plan
 from .run import Run
 
 _EVERY = 5.0

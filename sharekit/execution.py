@@ -12,12 +12,10 @@ from time import monotonic
 import numpy as np
 import pandas as pd
 
-from . import approval
 from .checks.cell_rules import Found
 from .checks.owner_rules import owner_rules
 from .checks.row_rules import cloud_rules, shares_of
 from .checks.vault_rules import vault_room
-from .chunking import members
 from .clouds import Clouds
 from .clouds.state.snapshot import Snapshot, take
 from .core import spec
@@ -30,7 +28,9 @@ from .history import History, Part, Piece, Share, rectangles, split_into
 from .ledger import parquet
 from .ledger.ledger import Ledger
 from .ledger.storage import asked_to_stop
-from .planning import Plan, load_from, record_snapshot
+from .plans import approval
+from .plans.chunks import members
+from .plans.plan import Plan, load_from, record_snapshot
 from .proof import Proof
 from .run import SIDED, Run, finished, load_run, observed_states, undoes
 from .sending import Failure, Sender
@@ -91,7 +91,7 @@ def submit(
     stop : threading.Event, optional
         Set it to end cleanly; the rest stays ``pending``.
     demand : Demand, optional
-        More than one reviewer, or signed approvals; see :class:`sharekit.approval.Demand`.
+        More than one reviewer, or signed approvals; see :class:`sharekit.plans.approval.Demand`.
     pause : threading.Event, optional
         While it is set no request is begun; jobs that run in the cloud are followed.
 

@@ -20,7 +20,7 @@ from .core import spec
 from .core.errors import LedgerError, PlanError
 from .core.sides import as_wanted, by_owner
 from .ledger.ledger import Ledger
-from .planning import Plan, plan
+from .plans.plan import Plan, plan
 from .run import KEY, Run, load_run
 from .spreadsheets import Inventory
 

@@ -12,8 +12,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from . import auditing, reporting, reviewing
-from .approval import approvals_of
+from . import auditing, reporting
 from .auditing import Audit
 from .checks.check import COLUMNS
 from .combining import chained, combined
@@ -23,7 +22,9 @@ from .core.rules import RULES
 from .history import Piece
 from .ledger.ledger import Event, Ledger
 from .ledger.storage import is_ledger
-from .planning import Plan
+from .plans import decisions
+from .plans.approval import approvals_of
+from .plans.plan import Plan
 from .record import INPUT, ROW_COLUMNS, Record
 from .run import Run, load_run
 from .spreadsheets import Source
@@ -277,8 +278,8 @@ def _approvals(book: Ledger, fingerprint: str) -> pd.DataFrame:
 def _reviews(book: Ledger, run: Run) -> pd.DataFrame:
     inventory = run.plan.findings.inventory.rows
     parts = []
-    for event in reviewing.steps(book):
-        taken = reviewing.step(book, event).fillna("")
+    for event in decisions.steps(book):
+        taken = decisions.step(book, event).fillna("")
         facts = inventory.loc[taken.index, ["file", "sheet", "row"]].astype(
             {"file": "str", "sheet": "str"}
         )

@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from .checks.check import first_errors
-from .chunking import members
 from .core import shapes, spec
 from .core.html import table
 from .core.sides import sides
@@ -20,7 +19,8 @@ from .ledger import parquet
 from .ledger.ledger import Ledger
 from .ledger.schema import OUTCOME_COLUMNS
 from .outcomes import settle, totals
-from .planning import Plan, load, load_from
+from .plans.chunks import members
+from .plans.plan import Plan, load, load_from
 
 #: What names a share, and an act on it or a view of it.
 KEY = ["project_id", "image_id"]

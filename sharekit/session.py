@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import approval, background, followup, reviewing, standing
+from . import background, followup, standing
 from . import clouds as cloud_access
 from .background import Submission
 from .clouds import Clouds
 from .core.errors import ApprovalError, PlanError, UsageError
 from .core.html import table
 from .ledger.storage import ask_to_stop, is_busy
-from .planning import Plan
+from .plans import approval, decisions
+from .plans.plan import Plan
 from .run import Run
 from .seat import Seat
 from .selection import Places, Query
@@ -121,7 +122,7 @@ class Review(View):
         self._must_have_reason(keys, decision, reason)
         if vault_id:
             keys = self._vault_fits(keys, vault_id)
-        reviewing.decide(
+        decisions.decide(
             self.path, keys.tolist(), decision=decision, reason=reason, vault_id=vault_id,
             reviewer=self.reviewer,
         )  # fmt: skip
@@ -149,7 +150,7 @@ class Review(View):
     def undo(self) -> int:
         """Take the last step back; returns how many rows it concerned."""
         self._must_decide()
-        rows = reviewing.undo(self.path, reviewer=self.reviewer)
+        rows = decisions.undo(self.path, reviewer=self.reviewer)
         self._forget("changes", "frame", "counts", "by_project")
         return rows
 
@@ -157,7 +158,7 @@ class Review(View):
         """Make the plan anew with every decision so far, if there are any that it does not hold."""
         if self.stale:
             self._must_decide()
-            made = reviewing.remake(self.path)
+            made = decisions.remake(self.path)
             self._forget("plan", "changes", "frame", "counts", "by_project")
             self.__dict__["plan"] = made
         return self.plan
@@ -358,7 +359,7 @@ def review(
     settings : Settings, optional
         For a run that is begun from here.
     demand : Demand, optional
-        More than one reviewer, or signed approvals; see :class:`sharekit.approval.Demand`.
+        More than one reviewer, or signed approvals; see :class:`sharekit.plans.approval.Demand`.
 
     Raises
     ------
@@ -377,7 +378,7 @@ def review(
         raise UsageError("A review sheet is either written or taken, not both at once.")
     path = plan.path if isinstance(plan, Plan) else Path(plan)
     if take is not None:
-        reviewing.take_sheet(path, Path(take), reviewer)
+        decisions.take_sheet(path, Path(take), reviewer)
     made = Review(
         plan if take is None else path, clouds, reviewer=reviewer, reasons=reasons,
         settings=settings, demand=demand,

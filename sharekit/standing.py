@@ -14,9 +14,9 @@ from .checks.cell_rules import statuses
 from .checks.vault_rules import suitable
 from .core import spec
 from .core.sides import as_wanted, by_owner
-from .planning import Plan
+from .plans.decisions import view
+from .plans.plan import Plan
 from .record import INPUT
-from .reviewing import view
 from .run import Run
 from .selection import Page, cut
 

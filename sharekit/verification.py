@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import __version__, auditing, reporting
-from .approval import Demand, unproven, unsigned
 from .combining import chained
 from .core.errors import LedgerError, SharekitError, UsageError
 from .history import KINDS
@@ -22,6 +21,7 @@ from .ledger.integrity import Problem
 from .ledger.ledger import Ledger
 from .ledger.schema import OUTCOME_COLUMNS, PLAN_COLUMNS
 from .ledger.storage import is_ledger, surplus
+from .plans.approval import Demand, unproven, unsigned
 from .recording import among, told_by
 from .run import Run, load_run
 

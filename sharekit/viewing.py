@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import approval, reviewing, standing
+from . import standing
 from .core import spec
 from .core.sides import amount, by_owner
 from .ledger.ledger import Ledger
-from .planning import Plan, load_from
+from .plans import approval, decisions
+from .plans.plan import Plan, load_from
 from .run import Run, status
 from .selection import Page, Places, Query, cut, select
 
@@ -60,7 +61,7 @@ class View:
     def changes(self) -> pd.DataFrame:
         """Every decision that holds: ``decision, reason, vault_id``, indexed by ``row_key``."""
         with Ledger.open(self.path) as book:
-            return reviewing.decisions(book)
+            return decisions.decisions(book)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -73,7 +74,7 @@ class View:
         far as they alone say).
         """
         with self._looking() as book:
-            return standing.frame(self.plan, self.changes, reviewing.deciders(book))
+            return standing.frame(self.plan, self.changes, decisions.deciders(book))
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -124,7 +125,7 @@ class View:
     def steps(self) -> int:
         """How many steps :meth:`undo` can take back."""
         with self._looking() as book:
-            return reviewing.steps_of(book)
+            return decisions.steps_of(book)
 
     def page(self, query: Query | None = None, number: int = 0, size: int = 20) -> Page:
         """Rows ``number * size`` and following of those that a query finds.

@@ -46,10 +46,10 @@ def finished(folder: Path) -> Path:
         findings = sharekit.check(sharekit.read_inventory(shares), clouds)
         plan = sharekit.plan(findings, folder / "run.ledger", chunk_size=4)
         keys = plan.rows.index[plan.rows["disposition"] == "planned"]
-        from sharekit import reviewing
+        from sharekit.plans import decisions
 
-        reviewing.decide(plan, [int(keys[0])], decision="skip", reason="x", reviewer="Bob")
-        plan = reviewing.remake(plan)
+        decisions.decide(plan, [int(keys[0])], decision="skip", reason="x", reviewer="Bob")
+        plan = decisions.remake(plan)
         sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
         sharekit.submit(plan, clouds, settings=FAST)
     return folder / "run.ledger"

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 import requests
 
 import sharekit
-from sharekit import approval, reviewing
 from sharekit.clouds import cloud, responses
 from sharekit.clouds.http import Reply, Transport
 from sharekit.core.errors import SharekitError
@@ -36,6 +35,7 @@ from sharekit.ledger.schema import (
     digest,
     event_hash,
 )
+from sharekit.plans import approval, decisions
 from sharekit.viewing import View
 from tests import workbooks as workbooks_by
 
@@ -225,7 +225,7 @@ def _view(path: Path) -> None:
     if len(view.plan.chunks):
         view.requests(1)
     with Ledger.open(path) as book:
-        reviewing.decisions(book)
+        decisions.decisions(book)
 
 
 def ledgers(original: Path, folder: Path) -> Callable[[Chooser], None]:

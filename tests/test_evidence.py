@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import sharekit
-from sharekit import approval, auditing, followup
+from sharekit import auditing, followup
+from sharekit.plans import approval
 from sharekit.simulator import Faults, Simulator
 from sharekit.simulator.sample import build_sample, write_workbook
 from tests.conftest import FAST

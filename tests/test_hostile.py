@@ -24,11 +24,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import sharekit
-from sharekit import approval
 from sharekit.clouds import Clouds, bounds
 from sharekit.core.errors import CloudError, LedgerError, NoAnswer, SharekitError
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.storage import Owner
+from sharekit.plans import approval
 from sharekit.viewing import View
 from tests.conftest import FAST, REPORTS, World
 from tests.fuzzing import Book, forge, one_sentence

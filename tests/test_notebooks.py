@@ -15,7 +15,7 @@ from nbclient.exceptions import CellExecutionError
 import sharekit
 from sharekit import auditing
 from sharekit.ledger.ledger import Ledger
-from sharekit.planning import load as load_plan
+from sharekit.plans.plan import load as load_plan
 from sharekit.simulator.faults import Faults
 
 from .conftest import World

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 import sharekit
 from sharekit import followup, proof
-from sharekit.chunking import COMMON, cut_into_chunks, fingerprint, members
 from sharekit.clouds import Cloud, ImageShare, Member
 from sharekit.core import spec
 from sharekit.core.errors import Refused
@@ -30,6 +29,7 @@ from sharekit.core.sides import wants
 from sharekit.history import History, Part, Piece, split_into
 from sharekit.isolation import Isolation
 from sharekit.ledger.ledger import Event
+from sharekit.plans.chunks import COMMON, cut_into_chunks, fingerprint, members
 from sharekit.selection import Query
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY

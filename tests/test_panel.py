@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import sharekit
-from sharekit import reviewing
 from sharekit.ledger.ledger import Ledger
+from sharekit.plans import decisions
 from sharekit.seat import Seat
 from sharekit.selection import Page, Query
 from sharekit.session import Review
@@ -149,7 +149,7 @@ def test_the_whole_way_by_its_controls(panel: Panel) -> None:
 def test_two_reviewers_are_asked_for_and_shown(world: Make) -> None:
     """Where two have to approve, the first one's yes is shown, the form stays, and nothing goes."""
     scene = world(rows=10)
-    demand = sharekit.approval.Demand(reviewers=2)
+    demand = sharekit.plans.approval.Demand(reviewers=2)
     panel = Panel(Review(scene.plan(), scene.connect(), settings=FAST, demand=demand))
     panel.go(2)
     assert "2 reviewers have to approve" in panel.approving.told.html
@@ -255,7 +255,7 @@ def test_rows_by_who_decided_them(panel: Panel) -> None:
     """Rows that others decided are not mine."""
     mine, other = planned(panel, 2)
     panel.review.decide([mine], "skip", reason="x")
-    reviewing.decide(panel.review.path, [other], decision="skip", reviewer="Eve")
+    decisions.decide(panel.review.path, [other], decision="skip", reviewer="Eve")
     panel.go(0)
     panel.deciding.changed.value = "*"
     assert "2 rows shown" in panel.deciding.grid.html
@@ -304,7 +304,7 @@ def test_a_failure_of_any_kind_is_said(panel: Panel, monkeypatch: pytest.MonkeyP
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reviewing, "decide", full)
+    monkeypatch.setattr(decisions, "decide", full)
     panel.deciding.grid.say("decide", str(planned(panel)[0]), "accept")
     assert "No space left on device" in panel.message.html
     panel.deciding.grid.say("no such thing")
@@ -314,7 +314,7 @@ def test_a_failure_of_any_kind_is_said(panel: Panel, monkeypatch: pytest.MonkeyP
 def test_what_is_changed_elsewhere_is_said_and_shown(panel: Panel) -> None:
     """A decision from another cell or the shell shows at the next step."""
     (key,) = planned(panel)
-    reviewing.decide(panel.review.path, [key], decision="skip", reason="from the shell")
+    decisions.decide(panel.review.path, [key], decision="skip", reason="from the shell")
     panel.go(0)
     assert "changed elsewhere" in panel.message.html
     assert panel.review.frame.at[key, "reason"] == "from the shell"

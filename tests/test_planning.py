@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit import chunking, memory
-from sharekit.chunking import COMMON, fingerprint, members
+from sharekit import memory
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import canonical
-from sharekit.planning import load
+from sharekit.plans import chunks
+from sharekit.plans.chunks import COMMON, fingerprint, members
+from sharekit.plans.plan import load
 from sharekit.simulator.sample import build_sample
 from tests.conftest import World
 from tests.workbooks import IMAGE
@@ -69,13 +70,13 @@ def test_the_fingerprint_is_that_of_the_requests_as_json(images: list[str]) -> N
 def test_every_way_of_ordering_gives_the_same_requests(rows: int, often: int, bits: int) -> None:
     """Few or many rows an image, small or too large numbers: chunks and fingerprint are equal."""
     findings = sharekit.check(inventory(rows, 0.3))
-    plain, cut = chunking.cut_into_chunks(findings.rows, 7)
+    plain, cut = chunks.cut_into_chunks(findings.rows, 7)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunking, "_REPEATED", often)
-        patch.setattr(chunking, "_BITS", bits)
-        patch.setattr(chunking, "_LARGEST", 1 << max(bits - 1, 8))
-        patch.setattr(chunking, "_AT_ONCE", 3)
-        other, again = chunking.cut_into_chunks(findings.rows, 7, findings.coded)
+        patch.setattr(chunks, "_REPEATED", often)
+        patch.setattr(chunks, "_BITS", bits)
+        patch.setattr(chunks, "_LARGEST", 1 << max(bits - 1, 8))
+        patch.setattr(chunks, "_AT_ONCE", 3)
+        other, again = chunks.cut_into_chunks(findings.rows, 7, findings.coded)
         assert again.fingerprint() == cut.fingerprint() == fingerprint(plain)
         lines = "".join(canonical(request) + "\n" for request in members(plain))
         assert again.fingerprint() == hashlib.sha256(lines.encode()).hexdigest()

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 import sharekit
-from sharekit import approval, reviewing
 from sharekit.background import Submission
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError, SharekitError, UsageError
 from sharekit.execution import Progress
 from sharekit.ledger.ledger import Ledger
+from sharekit.plans import approval, decisions
 from sharekit.selection import Query, select
 from sharekit.session import Review
 
@@ -67,9 +67,9 @@ def test_a_step_leaves_alone_what_it_does_not_name(review: Review) -> None:
     """A reason given later does not take back the decision, nor a decision the reason."""
     (key,) = planned(review)
     review.decide([key], "skip", reason="first")
-    reviewing.decide(review.path, [key], reason="second")
+    decisions.decide(review.path, [key], reason="second")
     with Ledger.open(review.path) as book:
-        assert reviewing.decisions(book).loc[key].to_dict() == {
+        assert decisions.decisions(book).loc[key].to_dict() == {
             "decision": "skip", "reason": "second", "vault_id": "",
         }  # fmt: skip
 
@@ -156,8 +156,8 @@ def test_an_approval_is_for_the_plan_that_is_shown(review: Review) -> None:
     """A plan that was made anew by somebody else meanwhile is not approved by an old view."""
     (key,) = planned(review)
     assert review.plan
-    reviewing.decide(review.path, [key], decision="skip")
-    reviewing.remake(review.path)
+    decisions.decide(review.path, [key], decision="skip")
+    decisions.remake(review.path)
     with pytest.raises(ApprovalError, match="Look at the plan again"):
         review.approve("Ada", review.phrase)
     assert review.refresh()
@@ -483,11 +483,11 @@ def test_bad_calls_are_sentences(review: Review, tmp_path: Path) -> None:
     with Ledger.open(review.path) as book:
         events = book.length
     for call in (
-        lambda: reviewing.decide(review.path, [], decision="skip"),
-        lambda: reviewing.decide(review.path, [0]),
-        lambda: reviewing.decide(review.path, [0], decision="maybe"),
-        lambda: reviewing.decide(review.path, [10_000], decision="skip"),
-        lambda: reviewing.decide(review.path, [0], vault_id="x"),
+        lambda: decisions.decide(review.path, [], decision="skip"),
+        lambda: decisions.decide(review.path, [0]),
+        lambda: decisions.decide(review.path, [0], decision="maybe"),
+        lambda: decisions.decide(review.path, [10_000], decision="skip"),
+        lambda: decisions.decide(review.path, [0], vault_id="x"),
     ):
         with pytest.raises(UsageError):
             call()

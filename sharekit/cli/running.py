@@ -11,10 +11,11 @@ from typing import Any, NoReturn
 import click
 
 import sharekit
-from sharekit import approval, console
-from sharekit.approval import Demand, ensure
+from sharekit import console
 from sharekit.core.errors import CloudError, UsageError
 from sharekit.ledger.storage import is_busy, take_over
+from sharekit.plans import approval
+from sharekit.plans.approval import Demand, ensure
 from sharekit.run import clouds_of, is_finished
 from sharekit.signals import end_cleanly
 

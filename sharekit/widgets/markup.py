@@ -11,7 +11,7 @@ import pandas as pd
 from sharekit.core import spec
 from sharekit.core.html import visible
 from sharekit.execution import Progress
-from sharekit.planning import Plan
+from sharekit.plans.plan import Plan
 from sharekit.selection import Page
 from sharekit.session import Review
 

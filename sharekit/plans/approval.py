@@ -18,11 +18,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from .chunking import NOTHING
-from .core.errors import ApprovalError
-from .ledger import signatures
-from .ledger.ledger import Event, Ledger
-from .planning import Plan, load_from, told
+from sharekit.core.errors import ApprovalError
+from sharekit.ledger import signatures
+from sharekit.ledger.ledger import Event, Ledger
+
+from .chunks import NOTHING
+from .plan import Plan, load_from, told
 
 #: What voids an approval when it comes after it.
 _CHANGES = ("planned", "decided", "undone", "revoked")

@@ -59,7 +59,7 @@ class Rectangles:
             }
 
     def chunks(self) -> pd.DataFrame:
-        """Return one line per request, as :meth:`sharekit.chunking.Cut.chunks`."""
+        """Return one line per request, as :meth:`sharekit.plans.chunks.Cut.chunks`."""
         chunks = self._common().set_axis(pd.Index(self.chunk[self.starts], name="chunk"))
         return chunks.assign(images=np.diff(np.append(self.starts, len(self.places))))
 

@@ -17,23 +17,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .checks.cell_rules import matches
-from .checks.check import Findings, check
-from .chunking import Cut, cut_into_chunks, cut_of, members
-from .clouds.api_calls import batch_call, native_calls
-from .clouds.state.snapshot import Snapshot
-from .core import shapes, spec
-from .core.errors import LedgerError, PlanError
-from .core.html import table
-from .core.provenance import environment
-from .core.rules import RULES, SEVERITIES
-from .core.sides import by_owner
-from .ledger import parquet
-from .ledger.ledger import Ledger
-from .ledger.schema import DISPOSITIONS, PLAN_COLUMNS
-from .memory import give_back, steady_memory
-from .spreadsheets import Inventory
-from .spreadsheets.inventory import Source
+from sharekit.checks.cell_rules import matches
+from sharekit.checks.check import Findings, check
+from sharekit.clouds.api_calls import batch_call, native_calls
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core import shapes, spec
+from sharekit.core.errors import LedgerError, PlanError
+from sharekit.core.html import table
+from sharekit.core.provenance import environment
+from sharekit.core.rules import RULES, SEVERITIES
+from sharekit.core.sides import by_owner
+from sharekit.ledger import parquet
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.schema import DISPOSITIONS, PLAN_COLUMNS
+from sharekit.memory import give_back, steady_memory
+from sharekit.spreadsheets import Inventory
+from sharekit.spreadsheets.inventory import Source
+
+from .chunks import Cut, cut_into_chunks, cut_of, members
 
 _SHEET = tuple(field.name for field in fields(Source))
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from sharekit.core import shapes, spec
+from sharekit.core.errors import LedgerError, PlanError, UsageError
+from sharekit.ledger import parquet
+from sharekit.ledger.ledger import Event, Ledger
+from sharekit.spreadsheets import read_review
+
 from . import approval
-from .core import shapes, spec
-from .core.errors import LedgerError, PlanError, UsageError
-from .ledger import parquet
-from .ledger.ledger import Event, Ledger
-from .planning import Plan, length, load_from, replan
-from .spreadsheets import read_review
+from .plan import Plan, length, load_from, replan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

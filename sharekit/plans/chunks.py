@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sharekit.core import spec
+from sharekit.core.columns import Coded
+from sharekit.ledger.schema import canonical
+
 from . import rectangles
-from .core import spec
-from .core.columns import Coded
-from .ledger.schema import canonical
 from .rectangles import COMMON, Places, Rectangles
 
 #: The fingerprint of a plan that sends nothing.
