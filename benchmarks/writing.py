@@ -101,7 +101,7 @@ def _answer(book: Any, plan: Any) -> None:
     from sharekit.core.sides import sides
     from sharekit.ledger import parquet
     from sharekit.plans.chunks import members
-    from sharekit.run import load_run
+    from sharekit.runs.run import load_run
 
     with book.transaction():
         for chunk in members(plan.rows):

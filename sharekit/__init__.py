@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from .checks.check import Findings, check
     from .clouds import Clouds, connect
     from .core.errors import SharekitError
-    from .execution import submit
     from .plans.approval import Approval as Approval
     from .plans.approval import approve
     from .plans.plan import Plan, plan
     from .recording import report
-    from .run import Run, status
+    from .runs.run import Run, status
+    from .runs.settings import Settings
+    from .runs.submit import submit
     from .session import review
-    from .settings import Settings
     from .spreadsheets import Inventory, read_inventory
     from .spreadsheets import Limits as Limits
     from .spreadsheets import write_template as template
@@ -71,8 +71,8 @@ _HOMES = {
     "Inventory": "spreadsheets",
     "Limits": "spreadsheets",
     "Plan": "plans.plan",
-    "Run": "run",
-    "Settings": "settings",
+    "Run": "runs.run",
+    "Settings": "runs.settings",
     "SharekitError": "core.errors",
     "Verdict": "verification",
     "approve": "plans.approval",
@@ -83,8 +83,8 @@ _HOMES = {
     "read_inventory": "spreadsheets",
     "report": "recording",
     "review": "session",
-    "status": "run",
-    "submit": "execution",
+    "status": "runs.run",
+    "submit": "runs.submit",
     "template": "spreadsheets",
     "verify": "verification",
 }

@@ -15,7 +15,7 @@ from .core import audit_results, shapes, spec
 from .core.errors import LedgerError
 from .ledger import parquet
 from .ledger.ledger import Ledger
-from .run import load_run
+from .runs.run import load_run
 
 KEY: Final = ["project_id", "image_id"]
 _THEN: Final = [*KEY, "state", "result", "seen_by", "owner", "name"]

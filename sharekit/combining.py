@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from .core import spec
 from .core.errors import LedgerError
 from .ledger.ledger import Ledger
-from .outcomes import totals
 from .record import INPUT, RUN_COLUMNS, Record
+from .runs.outcomes import totals
 
 #: Outcomes of a run that did nothing to a row.
 _LEFT: Final = ("blocked", "skipped", "duplicate", "pending")

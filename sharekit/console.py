@@ -21,9 +21,9 @@ from .core import audit_results, spec
 from .core.html import plain
 from .core.rules import RULES, SEVERITIES
 from .core.sides import amount, by_owner
-from .execution import Progress
 from .plans.plan import Plan
-from .run import Run
+from .runs.run import Run
+from .runs.submit import Progress
 
 _EVERY = 5.0
 _STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}

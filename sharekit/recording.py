@@ -19,14 +19,14 @@ from .combining import chained, combined
 from .core.errors import UsageError
 from .core.html import inert, visible
 from .core.rules import RULES
-from .history import Piece
 from .ledger.ledger import Event, Ledger
 from .ledger.storage import is_ledger
 from .plans import decisions
 from .plans.approval import approvals_of
 from .plans.plan import Plan
 from .record import INPUT, ROW_COLUMNS, Record
-from .run import Run, load_run
+from .runs.request_log import Piece
+from .runs.run import Run, load_run
 from .spreadsheets import Source
 
 _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {

@@ -13,19 +13,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import background, followup, standing
 from . import clouds as cloud_access
-from .background import Submission
+from . import standing
 from .clouds import Clouds
 from .core.errors import ApprovalError, PlanError, UsageError
 from .core.html import table
 from .ledger.storage import ask_to_stop, is_busy
 from .plans import approval, decisions
 from .plans.plan import Plan
-from .run import Run
+from .runs import background, follow_up
+from .runs.background import Submission
+from .runs.run import Run
+from .runs.settings import Settings
 from .seat import Seat
 from .selection import Places, Query
-from .settings import Settings
 from .spreadsheets import write_review
 from .viewing import View
 
@@ -256,9 +257,9 @@ class Review(View):
             The ledger that was named exists, or cannot be written.
         """
         self.result()
-        path = Path(ledger) if ledger else followup.next_to(self.path, "retry")
+        path = Path(ledger) if ledger else follow_up.next_to(self.path, "retry")
         if ledger or not path.exists():
-            followup.retry(self.path, path, self._connect())
+            follow_up.retry(self.path, path, self._connect())
         return Review(
             path, self._clouds, reviewer=self.reviewer, reasons=self.reasons,
             settings=self.settings, demand=self.demand,

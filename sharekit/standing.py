@@ -17,7 +17,7 @@ from .core.sides import as_wanted, by_owner
 from .plans.decisions import view
 from .plans.plan import Plan
 from .record import INPUT
-from .run import Run
+from .runs.run import Run
 from .selection import Page, cut
 
 #: What a share's status is called as a decision.

@@ -14,7 +14,6 @@ from typing import Any, Final
 from . import __version__, auditing, reporting
 from .combining import chained
 from .core.errors import LedgerError, SharekitError, UsageError
-from .history import KINDS
 from .ledger import integrity, parquet, signatures
 from .ledger.earlier import Earlier, head_in
 from .ledger.integrity import Problem
@@ -23,7 +22,8 @@ from .ledger.schema import OUTCOME_COLUMNS, PLAN_COLUMNS
 from .ledger.storage import is_ledger, surplus
 from .plans.approval import Demand, unproven, unsigned
 from .recording import among, told_by
-from .run import Run, load_run
+from .runs.request_log import KINDS
+from .runs.run import Run, load_run
 
 #: Events that bear on an outcome.
 _TELLING: Final = frozenset({*KINDS, "observed", "looked"})

@@ -19,7 +19,7 @@ from .core.sides import amount, by_owner
 from .ledger.ledger import Ledger
 from .plans import approval, decisions
 from .plans.plan import Plan, load_from
-from .run import Run, status
+from .runs.run import Run, status
 from .selection import Page, Places, Query, cut, select
 
 

@@ -31,7 +31,7 @@ from sharekit.cli import main
 from sharekit.clouds import access_key, pace, regions
 from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
 from sharekit.ledger.ledger import Ledger
-from sharekit.run import clouds_of
+from sharekit.runs.run import clouds_of
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Key
 from tests.conftest import FAST, World
@@ -786,14 +786,14 @@ def test_sign_in_lost_in_mid_run(
     """When every new token is refused in mid-run, what was sent is on record, and it resumes."""
     w = world(rows=12)
     plan = w.approved(chunk_size=2)
-    look = sharekit.execution.take
+    look = sharekit.runs.submit.take
 
     def look_then_refuse(*args: Any, **kwargs: Any) -> Any:
         seen = look(*args, **kwargs)
         w.cloud.set_faults(Faults.parse("token_kill=0.000001"))
         return seen
 
-    monkeypatch.setattr("sharekit.execution.take", look_then_refuse)
+    monkeypatch.setattr("sharekit.runs.submit.take", look_then_refuse)
     monkeypatch.setattr("sharekit.core.spec.SIGN_IN_WAITS", (0.0, 0.05))
     with pytest.raises(SystemExit) as end:
         main(["submit", str(plan.path), f"--clouds-yaml={w.config}"])

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import sharekit
-from sharekit import auditing, followup
+from sharekit import auditing
 from sharekit.plans import approval
+from sharekit.runs import follow_up
 from sharekit.simulator import Faults, Simulator
 from sharekit.simulator.sample import build_sample, write_workbook
 from tests.conftest import FAST
@@ -65,8 +66,8 @@ def ledgers(tmp_path_factory: pytest.TempPathFactory, _simulator: Simulator) -> 
         reviewer="ada", fingerprint=unfinished.fingerprint,
     )  # fmt: skip
     carry_out(sharekit.plan(findings, paths["both sides"]), "job_partial=0.3,cut_after=0.2,seed=4")
-    carry_out(followup.retry(paths["both sides"], paths["retry"], clouds))
-    carry_out(followup.undo(paths["both sides"], paths["undo"], clouds))
+    carry_out(follow_up.retry(paths["both sides"], paths["retry"], clouds))
+    carry_out(follow_up.undo(paths["both sides"], paths["undo"], clouds))
     again = sharekit.check(inventory, clouds)
     carry_out(sharekit.plan(again, paths["signed and sealed"], chunk_size=3), sign=key)
     approval.seal(paths["signed and sealed"], key)

@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit import console, execution
+from sharekit import console
 from sharekit.core.errors import ApprovalError, LedgerError, SharekitError, UsageError
 from sharekit.ledger.ledger import Ledger
+from sharekit.runs import submit
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, World
 
@@ -45,7 +46,7 @@ def assert_true_to(world: World, run: sharekit.Run) -> None:
 @contextmanager
 def turning(world: World, faults: str) -> Iterator[None]:
     """Let the cloud turn bad after the last look, just before the first request."""
-    original = execution.take
+    original = submit.take
 
     def take(*args: Any, **kwargs: Any) -> Any:
         seen = original(*args, **kwargs)
@@ -53,7 +54,7 @@ def turning(world: World, faults: str) -> Iterator[None]:
         return seen
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sharekit.execution.take", take)
+        patch.setattr("sharekit.runs.submit.take", take)
         yield
 
 
@@ -142,7 +143,7 @@ def test_one_bad_image_fails_alone(world: Make) -> None:
     plan = w.approved(chunk_size=50)
     victim = plan.rows.iloc[3]
     clouds = w.connect()
-    original = execution.take
+    original = submit.take
 
     def take_then_delete(*args: object, **kwargs: object) -> object:
         seen = original(*args, **kwargs)  # type: ignore[arg-type]
@@ -151,7 +152,7 @@ def test_one_bad_image_fails_alone(world: Make) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         # The share must vanish between the last look and the request: no server can time that.
-        patch.setattr("sharekit.execution.take", take_then_delete)
+        patch.setattr("sharekit.runs.submit.take", take_then_delete)
         run = sharekit.submit(plan, clouds, settings=FAST)
     assert run.counts["failed"] == 1
     assert run.counts["confirmed"] == 39
@@ -427,7 +428,7 @@ def test_stop_and_resume(world: Make) -> None:
     plan = w.approved(chunk_size=1)
     stop = threading.Event()
 
-    def watch(now: sharekit.execution.Progress) -> None:
+    def watch(now: sharekit.runs.submit.Progress) -> None:
         if now.done > 10:
             stop.set()
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit import execution
 from sharekit.core.errors import Refused
-from sharekit.history import History, Part, Piece, split_into
-from sharekit.isolation import Isolation
 from sharekit.ledger.ledger import Event
-from sharekit.settings import Settings
+from sharekit.runs import submit
+from sharekit.runs.bisection import Isolation
+from sharekit.runs.request_log import History, Part, Piece, split_into
+from sharekit.runs.settings import Settings
 from tests.conftest import FAST, World
 
 COMMON = {"region": "", "project_id": "0" * 32, "status": "accepted", "vault_id": "",
@@ -131,7 +131,7 @@ def test_in_a_run(world: Callable[..., World], bad: int, most: float) -> None:
     plan = w.approved(chunk_size=50)
     rows = plan.rows[plan.rows["disposition"] == "planned"]
     victims = rows.sample(bad, random_state=1)["image_id"].tolist()
-    original = execution.take
+    original = submit.take
 
     def take_then_delete(*args: object, **kwargs: object) -> object:
         seen = original(*args, **kwargs)  # type: ignore[arg-type]
@@ -141,7 +141,7 @@ def test_in_a_run(world: Callable[..., World], bad: int, most: float) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         # The shares must vanish between the last look and the requests.
-        patch.setattr("sharekit.execution.take", take_then_delete)
+        patch.setattr("sharekit.runs.submit.take", take_then_delete)
         run = sharekit.submit(plan, w.connect(), settings=FAST)
     failed = run.plan.rows.loc[run.rows["outcome"] == "failed", "image_id"]
     assert sorted(failed) == sorted(victims)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from sharekit.core import spec
 from sharekit.core.errors import LedgerError
-from sharekit.history import MOVES, History
 from sharekit.ledger.ledger import Event
-from sharekit.outcomes import settle, totals
 from sharekit.plans.chunks import COMMON
+from sharekit.runs.outcomes import settle, totals
+from sharekit.runs.request_log import MOVES, History
 
 P = "edc89b490d7d4392898e19b2deb34797"
 _STATES = st.sampled_from(["pending", "accepted", "rejected", "absent", ""])

@@ -21,15 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit import followup, proof
 from sharekit.clouds import Cloud, ImageShare, Member
 from sharekit.core import spec
 from sharekit.core.errors import Refused
 from sharekit.core.sides import wants
-from sharekit.history import History, Part, Piece, split_into
-from sharekit.isolation import Isolation
 from sharekit.ledger.ledger import Event
 from sharekit.plans.chunks import COMMON, cut_into_chunks, fingerprint, members
+from sharekit.runs import follow_up, read_back
+from sharekit.runs.bisection import Isolation
+from sharekit.runs.request_log import History, Part, Piece, split_into
 from sharekit.selection import Query
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY
@@ -393,14 +393,14 @@ def test_both_sides_must_show_it(
     """Where the owner sees a share and its project does not, that is no success."""
     r = road()
     plan = r.plan([(MINE[1], A, "share"), (MINE[1], B, "share")])
-    real = proof.look_back
+    real = read_back.look_back
 
     def blind(clouds: sharekit.Clouds, project: str, *rest: Any) -> list[ImageShare]:
         seen = real(clouds, project, *rest)
         return [replace(s, state="absent") for s in seen] if project == A else seen
 
     # No cloud of ours shows two sides different things.
-    monkeypatch.setattr(proof, "look_back", blind)
+    monkeypatch.setattr(read_back, "look_back", blind)
     rows = r.submit(plan)
     assert rows["outcome"].tolist() == ["contradicted", "confirmed"]
     assert rows["observed"].tolist() == ["absent", "pending"]
@@ -415,7 +415,7 @@ def test_undo_and_retry(road: Callable[..., Road]) -> None:
     plan = r.plan(sheet)
     assert set(r.submit(plan)["outcome"]) == {"confirmed"}
     r.simulator.set_share(MINE[3], A, "accepted")  # its project has decided since
-    back = followup.undo(plan.path, r.folder / "back.ledger", r.clouds)
+    back = follow_up.undo(plan.path, r.folder / "back.ledger", r.clouds)
     assert back.rows["status"].tolist() == ["unshare", "unshare", "share", "share"]
     assert found(back.findings) == {(1, "undo-moved"), (2, "undo-decided")}
     said = back.findings.frame.set_index("rule")
@@ -438,7 +438,7 @@ def test_retry(road: Callable[..., Road]) -> None:
     failed = r.submit(plan)["outcome"] == "failed"
     assert failed.any()
     r.simulator.set_faults(Faults())
-    again = followup.retry(plan.path, r.folder / "again.ledger", r.clouds)
+    again = follow_up.retry(plan.path, r.folder / "again.ledger", r.clouds)
     assert set(again.rows["owner"]) == {ME}
     sharekit.approve(again, reviewer="Ada", fingerprint=again.fingerprint)
     assert r.submit(again)["outcome"].tolist() == ["confirmed"] * failed.sum()

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 import sharekit
-from sharekit.background import Submission
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError, SharekitError, UsageError
-from sharekit.execution import Progress
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
+from sharekit.runs.background import Submission
+from sharekit.runs.submit import Progress
 from sharekit.selection import Query, select
 from sharekit.session import Review
 

@@ -19,9 +19,9 @@ from hypothesis.stateful import (
 
 from sharekit.core import spec
 from sharekit.core.errors import LedgerError
-from sharekit.history import ENDED, KINDS, MEANINGS, MOVES, History, Piece, cut, split_into
 from sharekit.ledger.ledger import Event
-from sharekit.outcomes import settle
+from sharekit.runs.outcomes import settle
+from sharekit.runs.request_log import ENDED, KINDS, MEANINGS, MOVES, History, Piece, cut, split_into
 
 PROJECT = "0" * 32
 COMMON = {"region": "", "project_id": PROJECT, "status": "accepted", "vault_id": "",

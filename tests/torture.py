@@ -31,13 +31,13 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 import sharekit
-from sharekit import execution
 from sharekit.clouds import Cloud
 from sharekit.core import spec
 from sharekit.core.errors import SharekitError
 from sharekit.core.sides import wants
 from sharekit.ledger import ledger
 from sharekit.reporting import files
+from sharekit.runs import submit
 from sharekit.simulator import Image, Seed, Share
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
@@ -63,7 +63,7 @@ PLACES: dict[str, tuple[Any, str, bool, str]] = {
     "after job": (ledger.Ledger, "append", True, "job-done"),
     "before commit": (ledger.Ledger, "_commit", False, ""),
     "after commit": (ledger.Ledger, "_commit", True, ""),
-    "reading back": (execution, "look", True, ""),
+    "reading back": (submit, "look", True, ""),
     "before settling": (ledger.Ledger, "write_outcomes", False, ""),
     "settling": (ledger.Ledger, "write_outcomes", True, ""),
     "reporting": (files, "_usable", True, ""),

@@ -12,7 +12,7 @@ import click
 import sharekit
 from sharekit import console
 from sharekit.core.errors import UsageError
-from sharekit.run import clouds_of
+from sharekit.runs.run import clouds_of
 
 from .common import AS_JSON, RUN, answer, checked, connect, usual_cloud
 from .options import loading, planning, signing_in
@@ -101,14 +101,14 @@ def _follow(
     run: Path, new: Path, what: str, *, clouds: Sequence[str], clouds_yaml: Path | None,
     preview: bool, as_json: bool, **sizes: Any,
 ) -> None:  # fmt: skip
-    from sharekit import followup  # noqa: PLC0415 - only these two need it
+    from sharekit.runs import follow_up  # noqa: PLC0415 - only these two need it
 
     names = clouds or clouds_of(run) or (usual_cloud() if clouds_yaml is None else ())
     if not names and clouds_yaml is None:
         raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
     signed_in = connect(names, clouds_yaml)
     with console.busy("Making the plan"):
-        make = followup.undo if what == "undo" else followup.retry
+        make = follow_up.undo if what == "undo" else follow_up.retry
         made = make(run, new, signed_in, **sizes)
     _planned(made, preview=preview, as_json=as_json)
 

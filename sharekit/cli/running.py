@@ -16,7 +16,7 @@ from sharekit.core.errors import CloudError, UsageError
 from sharekit.ledger.storage import is_busy, take_over
 from sharekit.plans import approval
 from sharekit.plans.approval import Demand, ensure
-from sharekit.run import clouds_of, is_finished
+from sharekit.runs.run import clouds_of, is_finished
 from sharekit.signals import end_cleanly
 
 from .common import AS_JSON, RUN, answer, connect, usual_cloud

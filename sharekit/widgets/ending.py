@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sharekit.core.html import visible
-from sharekit.run import Run
+from sharekit.runs.run import Run
 from sharekit.selection import Page
 
 from .markup import bars, cut, note, pager, project_of

@@ -10,8 +10,8 @@ import pandas as pd
 
 from sharekit.core import spec
 from sharekit.core.html import visible
-from sharekit.execution import Progress
 from sharekit.plans.plan import Plan
+from sharekit.runs.submit import Progress
 from sharekit.selection import Page
 from sharekit.session import Review
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import ipywidgets as ui
 
-from sharekit.background import Submission
 from sharekit.ledger.storage import is_busy
+from sharekit.runs.background import Submission
 
 from . import ending, markup
 from .live import Live

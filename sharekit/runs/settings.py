@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 from time import monotonic
 
-from .core import spec
-from .core.errors import CloudError, NoAnswer, Refused, SignInError
+from sharekit.core import spec
+from sharekit.core.errors import CloudError, NoAnswer, Refused, SignInError
 
 #: So many failures in a row at least, before a cloud is called down.
 _SOME = 5

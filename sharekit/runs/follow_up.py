@@ -12,17 +12,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from .checks.check import check
-from .clouds import Clouds
-from .clouds.state import snapshot
-from .clouds.state.snapshot import Snapshot
-from .core import spec
-from .core.errors import LedgerError, PlanError
-from .core.sides import as_wanted, by_owner
-from .ledger.ledger import Ledger
-from .plans.plan import Plan, plan
+from sharekit.checks.check import check
+from sharekit.clouds import Clouds
+from sharekit.clouds.state import snapshot
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core import spec
+from sharekit.core.errors import LedgerError, PlanError
+from sharekit.core.sides import as_wanted, by_owner
+from sharekit.ledger.ledger import Ledger
+from sharekit.plans.plan import Plan, plan
+from sharekit.spreadsheets import Inventory
+
 from .run import KEY, Run, load_run
-from .spreadsheets import Inventory
 
 #: What is worth another try. What is pending or unknown may still be settled by the first run.
 _AGAIN = ("failed", "contradicted", "unknown")

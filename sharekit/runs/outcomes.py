@@ -24,8 +24,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .core.sides import OWNER, SIDES, as_wanted, by_owner
-from .history import History, Piece
+from sharekit.core.sides import OWNER, SIDES, as_wanted, by_owner
+
+from .request_log import History, Piece
 
 #: Positions in a frame, -1 for none.
 Places = NDArray[np.int64]

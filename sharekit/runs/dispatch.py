@@ -16,14 +16,15 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from .clouds import Answer, Cloud, Clouds, JobState
-from .core import spec
-from .core.errors import NoAnswer, Refused
-from .core.spec import Remedy
+from sharekit.clouds import Answer, Cloud, Clouds, JobState
+from sharekit.core import spec
+from sharekit.core.errors import NoAnswer, Refused
+from sharekit.core.spec import Remedy
+from sharekit.ledger.ledger import Ledger
+
+from .bisection import Isolation
 from .easing import Easing
-from .history import History, Part, Piece, split_into
-from .isolation import Isolation
-from .ledger.ledger import Ledger
+from .request_log import History, Part, Piece, split_into
 from .scheduler import Scheduler
 from .settings import Breaker, Settings, down
 

@@ -14,15 +14,16 @@ from typing import Final
 
 import pandas as pd
 
-from .clouds import Cloud, Clouds
-from .clouds.state.ownership import members_of
-from .clouds.state.snapshot import look_back
-from .core import spec
-from .core.errors import Refused
-from .core.sides import MEMBER, OWNER, wants
-from .history import ENDED, History, Piece, Share
-from .ledger import parquet
-from .ledger.ledger import Ledger
+from sharekit.clouds import Cloud, Clouds
+from sharekit.clouds.state.ownership import members_of
+from sharekit.clouds.state.snapshot import look_back
+from sharekit.core import spec
+from sharekit.core.errors import Refused
+from sharekit.core.sides import MEMBER, OWNER, wants
+from sharekit.ledger import parquet
+from sharekit.ledger.ledger import Ledger
+
+from .request_log import ENDED, History, Piece, Share
 from .run import SIDED
 
 #: Project, image, side -> the state that was seen last.

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .core import sides
-from .core.errors import LedgerError
-from .ledger.ledger import Event
+from sharekit.core import sides
+from sharekit.core.errors import LedgerError
+from sharekit.ledger.ledger import Event
 
 #: (state, event) -> state. Events not named here do not concern a piece.
 MOVES = {

@@ -12,28 +12,29 @@ from time import monotonic
 import numpy as np
 import pandas as pd
 
-from .checks.cell_rules import Found
-from .checks.owner_rules import owner_rules
-from .checks.row_rules import cloud_rules, shares_of
-from .checks.vault_rules import vault_room
-from .clouds import Clouds
-from .clouds.state.snapshot import Snapshot, take
-from .core import spec
-from .core.columns import Coded
-from .core.errors import CloudError, SharekitError, UsageError
-from .core.provenance import environment
-from .core.rules import RULES, severity
-from .core.sides import SIDES, as_wanted, sides
-from .history import History, Part, Piece, Share, rectangles, split_into
-from .ledger import parquet
-from .ledger.ledger import Ledger
-from .ledger.storage import asked_to_stop
-from .plans import approval
-from .plans.chunks import members
-from .plans.plan import Plan, load_from, record_snapshot
-from .proof import Proof
+from sharekit.checks.cell_rules import Found
+from sharekit.checks.owner_rules import owner_rules
+from sharekit.checks.row_rules import cloud_rules, shares_of
+from sharekit.checks.vault_rules import vault_room
+from sharekit.clouds import Clouds
+from sharekit.clouds.state.snapshot import Snapshot, take
+from sharekit.core import spec
+from sharekit.core.columns import Coded
+from sharekit.core.errors import CloudError, SharekitError, UsageError
+from sharekit.core.provenance import environment
+from sharekit.core.rules import RULES, severity
+from sharekit.core.sides import SIDES, as_wanted, sides
+from sharekit.ledger import parquet
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.storage import asked_to_stop
+from sharekit.plans import approval
+from sharekit.plans.chunks import members
+from sharekit.plans.plan import Plan, load_from, record_snapshot
+
+from .dispatch import Failure, Sender
+from .read_back import Proof
+from .request_log import History, Part, Piece, Share, rectangles, split_into
 from .run import SIDED, Run, finished, load_run, observed_states, undoes
-from .sending import Failure, Sender
 from .settings import Settings
 
 _PAUSE = 0.05

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from .clouds import Clouds
-from .core.errors import SharekitError, UsageError
-from .execution import Progress, submit
-from .plans.approval import Demand
+from sharekit.clouds import Clouds
+from sharekit.core.errors import SharekitError, UsageError
+from sharekit.plans.approval import Demand
+
 from .run import Run
 from .settings import Settings
+from .submit import Progress, submit
 
 State = Literal["ready", "running", "paused", "stopping", "ended", "failed"]
 _RUNNING: dict[Path, Submission] = {}

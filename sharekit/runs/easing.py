@@ -6,9 +6,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from .clouds import Answer, Cloud
-from .core import spec
-from .core.errors import NoAnswer, Refused
+from sharekit.clouds import Answer, Cloud
+from sharekit.core import spec
+from sharekit.core.errors import NoAnswer, Refused
+
 from .scheduler import Scheduler
 
 #: An answer or a job that takes this share of its time is slow; statuses of a service that is busy.

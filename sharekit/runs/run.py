@@ -10,17 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from .checks.check import first_errors
-from .core import shapes, spec
-from .core.html import table
-from .core.sides import sides
-from .history import History
-from .ledger import parquet
-from .ledger.ledger import Ledger
-from .ledger.schema import OUTCOME_COLUMNS
+from sharekit.checks.check import first_errors
+from sharekit.core import shapes, spec
+from sharekit.core.html import table
+from sharekit.core.sides import sides
+from sharekit.ledger import parquet
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.schema import OUTCOME_COLUMNS
+from sharekit.plans.chunks import members
+from sharekit.plans.plan import Plan, load, load_from
+
 from .outcomes import settle, totals
-from .plans.chunks import members
-from .plans.plan import Plan, load, load_from
+from .request_log import History
 
 #: What names a share, and an act on it or a view of it.
 KEY = ["project_id", "image_id"]

@@ -15,9 +15,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from .core import spec
-from .core.errors import Refused
-from .history import History, Part, Piece
+from sharekit.core import spec
+from sharekit.core.errors import Refused
+
+from .request_log import History, Part, Piece
 from .settings import Settings
 
 #: So many images must have met their fate before their number of bad ones says anything.

@@ -1,0 +1,1 @@
+"""A plan that is sent, followed, read back and given its outcomes."""
