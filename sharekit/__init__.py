@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .auditing import Audit as Audit
-    from .auditing import audit
+    from .audits.audit import Audit as Audit
+    from .audits.audit import audit
     from .checks.check import Findings, check
     from .clouds import Clouds, connect
     from .core.errors import SharekitError
@@ -65,7 +65,7 @@ __all__ = [
 #: help of the shell and the simulator do not wait for pandas and the cloud libraries.
 _HOMES = {
     "Approval": "plans.approval",
-    "Audit": "auditing",
+    "Audit": "audits.audit",
     "Clouds": "clouds",
     "Findings": "checks.check",
     "Inventory": "spreadsheets",
@@ -76,7 +76,7 @@ _HOMES = {
     "SharekitError": "core.errors",
     "Verdict": "verification",
     "approve": "plans.approval",
-    "audit": "auditing",
+    "audit": "audits.audit",
     "check": "checks.check",
     "connect": "clouds",
     "plan": "plans.plan",

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from .auditing import Audit
+from .audits.audit import Audit
 from .checks.check import Findings
 from .core import audit_results, spec
 from .core.html import plain

@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from . import auditing, reporting
-from .auditing import Audit
+from . import reporting
+from .audits import audit
+from .audits.audit import Audit
 from .checks.check import COLUMNS
 from .combining import chained, combined
 from .core.errors import UsageError
@@ -122,8 +123,8 @@ def report(run: Told | Audit, *paths: Told) -> list[Path]:
 
 def told_by(*books: Ledger) -> Record | Audit:
     """Return what reports are made of: an audit, or the record of one or several runs."""
-    alone = len(books) == 1 and auditing.holds_audit(books[0])
-    return auditing.load_from(books[0]) if alone else record_of(*books)
+    alone = len(books) == 1 and audit.holds_audit(books[0])
+    return audit.load_from(books[0]) if alone else record_of(*books)
 
 
 def among(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

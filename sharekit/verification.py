@@ -11,7 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from . import __version__, auditing, reporting
+from . import __version__, reporting
+from .audits import audit
 from .combining import chained
 from .core.errors import LedgerError, SharekitError, UsageError
 from .ledger import integrity, parquet, signatures
@@ -210,7 +211,7 @@ def _in_ledger(book: Ledger) -> Iterator[Problem]:
     places = {where for where, _ in alone}
     if places - {"table rows"}:
         return
-    yield from auditing.faults(book) if auditing.holds_audit(book) else _outcomes(book)
+    yield from audit.faults(book) if audit.holds_audit(book) else _outcomes(book)
 
 
 def _signatures(book: Ledger, demand: Demand) -> Iterator[_Graded]:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit import auditing
+from sharekit.audits import audit
 from sharekit.clouds import Cloud, Clouds
 from sharekit.clouds.state import survey
 from sharekit.core import audit_results, spec
@@ -236,8 +236,8 @@ def test_a_reader_is_enough_and_an_agreeing_inventory_is_good(place: Place) -> N
 def test_the_evidence_of_an_audit_is_read_back(place: Place) -> None:
     """An audit's ledger gives back the same audit, and a changed one is told from it."""
     found = sharekit.audit(place.inventory(), place.clouds())
-    kept = auditing.save(found, place.folder / "audit.ledger")
-    again = auditing.load(kept)
+    kept = audit.save(found, place.folder / "audit.ledger")
+    again = audit.load(kept)
     pd.testing.assert_frame_equal(again.rows, found.rows)
     assert again.summary == found.summary
     for name in survey.FRAMES:
@@ -308,9 +308,7 @@ def test_what_the_command_refuses(place: Place) -> None:
                   (place.folder / "no" / "n.xlsx", *signed_in), ()):  # fmt: skip
         code, _, said = shell("audit", *wrong)
         assert (code, "Traceback" in said) == (2, False)
-    ledger = auditing.save(
-        sharekit.audit(None, place.clouds("project-0")), place.folder / "a.ledger"
-    )
+    ledger = audit.save(sharekit.audit(None, place.clouds("project-0")), place.folder / "a.ledger")
     for command in (["status"], ["review"], ["approve", "--reviewer=A", "--fingerprint=12345678"]):
         assert "holds an audit" in shell(*command, ledger)[2]
     # Nothing but an unreadable project: the cloud's refusal is the answer.
@@ -329,7 +327,7 @@ def test_a_changed_ledger_of_an_audit_shows(place: Place) -> None:
     """Rows that do not follow from what was seen are found, though every hash is right; and the
     script of docs/evidence.md comes to the same verdict on the intact one."""  # noqa: D205, D209
     found = sharekit.audit(place.inventory(), place.clouds())
-    good = auditing.save(found, place.folder / "good.ledger")
+    good = audit.save(found, place.folder / "good.ledger")
     assert sharekit.verify(good).intact
     page = (Path(__file__).parents[1] / "docs" / "evidence.md").read_text(encoding="utf-8")
     script = page.split("```python\n")[1].split("```")[0]
@@ -339,7 +337,7 @@ def test_a_changed_ledger_of_an_audit_shows(place: Place) -> None:
     assert (ran.returncode, ran.stdout.split(":")[0]) == (0, "intact"), ran.stderr
     rows = found.rows.copy()
     rows.loc[2, "result"] = "agrees"
-    forged = auditing.save(dataclasses.replace(found, rows=rows), place.folder / "forged.ledger")
+    forged = audit.save(dataclasses.replace(found, rows=rows), place.folder / "forged.ledger")
     assert not sharekit.verify(forged).intact
 
 
@@ -401,7 +399,7 @@ def test_what_changed_since_an_earlier_audit(place: Place) -> None:
     """New, gone, decided, decided otherwise, and what the inventory now records, each by name."""
     clouds = place.clouds()
     first = sharekit.audit(place.inventory(), clouds)
-    kept = auditing.save(first, place.folder / "first.ledger")
+    kept = audit.save(first, place.folder / "first.ledger")
     mine, owner = clouds[ME], clouds[OWNER]
     far = place.clouds("project-f")[FAR]
     for cloud, method, number, who, body in (

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 import sharekit
-from sharekit import auditing, console
+from sharekit import console
+from sharekit.audits import audit as auditing
 from sharekit.core.errors import UsageError
 
 from .common import AS_JSON, answer, connect, read, usual_cloud

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 from xlsxwriter.utility import xl_rowcol_to_cell
 
-from sharekit.auditing import Audit
+from sharekit.audits.audit import Audit
 from sharekit.core.errors import InputError
 from sharekit.core.html import plain
 from sharekit.record import Record

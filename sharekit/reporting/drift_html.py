@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sharekit.auditing import Audit
+from sharekit.audits.audit import Audit
 from sharekit.core import audit_results
 
 from . import drift_pictures, drift_words, words

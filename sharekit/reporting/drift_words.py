@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from sharekit.auditing import Audit
+from sharekit.audits.audit import Audit
 from sharekit.core import audit_results, spec
 
 from .words import STATES, counted, number

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sharekit.auditing import Audit
+from sharekit.audits.audit import Audit
 from sharekit.checks.check import COLUMNS as FINDING
 from sharekit.core import audit_results, spec
 

@@ -8,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .changes import KEY, Earlier
-from .checks.check import Findings, first_errors
-from .clouds.state.survey import Survey
-from .core import audit_results, spec
-from .core.rules import RULES
-from .core.sides import as_wanted
-from .memory import steady_memory
-from .record import INPUT
+from sharekit.checks.check import Findings, first_errors
+from sharekit.clouds.state.survey import Survey
+from sharekit.core import audit_results, spec
+from sharekit.core.rules import RULES
+from sharekit.core.sides import as_wanted
+from sharekit.memory import steady_memory
+from sharekit.record import INPUT
+
+from .baseline import KEY, Earlier
 
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
 COLUMNS: Final = (

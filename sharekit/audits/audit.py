@@ -11,24 +11,25 @@ from typing import Any, Final
 
 import pandas as pd
 
-from . import __version__
-from .assessing import assess
-from .changes import KEY, Earlier, changes_since, earlier, of_audit
-from .checks.check import Findings, check
-from .clouds import Clouds
-from .clouds.state import survey
-from .clouds.state.snapshot import Progress
-from .clouds.state.survey import Survey
-from .core import audit_results, shapes, spec
-from .core.errors import LedgerError, UsageError
-from .core.html import table
-from .core.provenance import environment
-from .ledger import parquet
-from .ledger.ledger import Ledger
-from .ledger.schema import digest
-from .memory import steady_memory
-from .plans.plan import load_inventory, record_inventory
-from .spreadsheets import Inventory
+from sharekit import __version__
+from sharekit.checks.check import Findings, check
+from sharekit.clouds import Clouds
+from sharekit.clouds.state import survey
+from sharekit.clouds.state.snapshot import Progress
+from sharekit.clouds.state.survey import Survey
+from sharekit.core import audit_results, shapes, spec
+from sharekit.core.errors import LedgerError, UsageError
+from sharekit.core.html import table
+from sharekit.core.provenance import environment
+from sharekit.ledger import parquet
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.schema import digest
+from sharekit.memory import steady_memory
+from sharekit.plans.plan import load_inventory, record_inventory
+from sharekit.spreadsheets import Inventory
+
+from .baseline import KEY, Earlier, changes_since, earlier, of_audit
+from .compare import assess
 
 #: What the fingerprint of an audit covers.
 _SAID: Final = (*KEY, "status", "result", "code", "observed")
@@ -51,7 +52,7 @@ class Audit:
         Everything the projects showed.
     rows : DataFrame
         First every row of the inventory in its order, then every share that no row names. Columns
-        ``sharekit.assessing.COLUMNS``, then the original ones as ``input.<header>``. ``row`` is
+        ``sharekit.audits.compare.COLUMNS``, then the original ones as ``input.<header>``. ``row`` is
         int64 (0: no row of the inventory), ``age_days`` Int64 (whole days since the share was made,
         missing where that was not looked up), all else str. ``status`` is what the inventory
         records, ``observed`` what the cloud shows (pending, accepted, rejected, absent, ``""``
@@ -184,7 +185,7 @@ def audit(
     clouds : Clouds
         From :func:`sharekit.connect`: the projects to read.
     since : path or Audit, optional
-        An earlier audit or its ledger (:func:`sharekit.auditing.save`), or the ledger of a run:
+        An earlier audit or its ledger (:func:`sharekit.audits.audit.save`), or the ledger of a run:
         then :attr:`Audit.changes` tells what changed. A run only knows of its own rows.
     owned : bool
         Read the owner's side too: one call for each image that a project owns.

@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from .clouds.state.survey import Survey
-from .core import audit_results, shapes, spec
-from .core.errors import LedgerError
-from .ledger import parquet
-from .ledger.ledger import Ledger
-from .runs.run import load_run
+from sharekit.clouds.state.survey import Survey
+from sharekit.core import audit_results, shapes, spec
+from sharekit.core.errors import LedgerError
+from sharekit.ledger import parquet
+from sharekit.ledger.ledger import Ledger
+from sharekit.runs.run import load_run
 
 KEY: Final = ["project_id", "image_id"]
 _THEN: Final = [*KEY, "state", "result", "seen_by", "owner", "name"]

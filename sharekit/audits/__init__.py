@@ -1,0 +1,1 @@
+"""An inventory compared with everything that the cloud shows."""
