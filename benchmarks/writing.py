@@ -124,19 +124,20 @@ def _answer(book: Any, plan: Any) -> None:
 
 
 def _report(ledger: Path, path: Path) -> dict[str, Any]:
-    from sharekit import recording, reporting
+    from sharekit import reports
+    from sharekit.reports import run_record
 
     with clock() as loaded:
-        record = recording.load_record(ledger)
+        record = run_record.load_record(ledger)
     with clock() as written:
-        reporting.write(record, path)
+        reports.write(record, path)
     return {"load": loaded(), "work": written()}
 
 
 def _usual(ledger: Path, path: Path) -> dict[str, Any]:
-    from sharekit import recording
+    from sharekit.reports import run_record
 
-    rows = recording.load_record(ledger).rows
+    rows = run_record.load_record(ledger).rows
     with clock() as written:
         if path.suffix == ".csv":
             rows.to_csv(path, index=False)

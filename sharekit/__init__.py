@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from .plans.approval import Approval as Approval
     from .plans.approval import approve
     from .plans.plan import Plan, plan
-    from .recording import report
+    from .reports.run_record import report
+    from .reports.verify import Verdict, verify
     from .runs.run import Run, status
     from .runs.settings import Settings
     from .runs.submit import submit
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from .spreadsheets import Inventory, read_inventory
     from .spreadsheets import Limits as Limits
     from .spreadsheets import write_template as template
-    from .verification import Verdict, verify
 
 __all__ = [
     "Clouds",
@@ -74,19 +74,19 @@ _HOMES = {
     "Run": "runs.run",
     "Settings": "runs.settings",
     "SharekitError": "core.errors",
-    "Verdict": "verification",
+    "Verdict": "reports.verify",
     "approve": "plans.approval",
     "audit": "audits.audit",
     "check": "checks.check",
     "connect": "clouds",
     "plan": "plans.plan",
     "read_inventory": "spreadsheets",
-    "report": "recording",
+    "report": "reports.run_record",
     "review": "session",
     "status": "runs.run",
     "submit": "runs.submit",
     "template": "spreadsheets",
-    "verify": "verification",
+    "verify": "reports.verify",
 }
 
 

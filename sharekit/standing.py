@@ -16,7 +16,7 @@ from .core import spec
 from .core.sides import as_wanted, by_owner
 from .plans.decisions import view
 from .plans.plan import Plan
-from .record import INPUT
+from .reports.record import INPUT
 from .runs.run import Run
 from .selection import Page, cut
 

@@ -22,7 +22,7 @@ from sharekit.clouds import Cloud, Clouds
 from sharekit.clouds.state import survey
 from sharekit.core import audit_results, spec
 from sharekit.core.errors import SignInError
-from sharekit.reporting import drift_words
+from sharekit.reports import drift_words
 from sharekit.simulator import Image, Project, Seed, Share, Simulator, User
 from tests import test_cli
 from tests.conftest import World

@@ -202,7 +202,7 @@ def test_cloud_that_refuses(world: Make) -> None:
 def test_only_what_signs_in_waits_for_openstacksdk() -> None:
     """Help, status, reports and verify load no openstacksdk, which takes a quarter of a second."""
     code = (
-        "import sys, sharekit.cli, sharekit.recording, sharekit.verification, sharekit.session;"
+        "import sys, sharekit.cli, sharekit.reports.run_record, sharekit.reports.verify, sharekit.session;"
         "print('openstack' in sys.modules); sharekit.connect; print('openstack' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -30,18 +30,8 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 
 from sharekit.core import spec
 from sharekit.core.errors import InputError, UsageError
-from sharekit.record import INPUT, ROW_COLUMNS, Record
-from sharekit.reporting import (
-    book,
-    differences,
-    groups,
-    pictures,
-    plain,
-    stories,
-    words,
-    write,
-    xlsx,
-)
+from sharekit.reports import book, differences, groups, pictures, plain, stories, words, write, xlsx
+from sharekit.reports.record import INPUT, ROW_COLUMNS, Record
 from sharekit.spreadsheets.saving import CELL
 
 from .records import START, record, rows

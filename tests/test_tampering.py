@@ -20,7 +20,7 @@ import pytest
 import sharekit
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.schema import TRIGGERS, event_hash
-from sharekit.reporting.compare import compared
+from sharekit.reports.compare import compared
 from tests.conftest import FAST, REPORTS, World
 
 TIMES = 200

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharekit.core.errors import InputError
-from sharekit.reporting import differences, xlsx
+from sharekit.reports import differences, xlsx
 from sharekit.spreadsheets import bulk, read_review, review_sheet, write_review
 from sharekit.spreadsheets.grid import TEXT
 

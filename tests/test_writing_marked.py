@@ -13,7 +13,7 @@ from openpyxl.styles import PatternFill
 
 from sharekit.checks.check import COLUMNS, Findings, check
 from sharekit.core.errors import InputError
-from sharekit.reporting import marked, write_findings
+from sharekit.reports import marked, write_findings
 from sharekit.spreadsheets import read_inventory
 
 from .workbooks import IMAGE, PROJECT

@@ -36,7 +36,7 @@ from sharekit.core import spec
 from sharekit.core.errors import SharekitError
 from sharekit.core.sides import wants
 from sharekit.ledger import ledger
-from sharekit.reporting import files
+from sharekit.reports import files
 from sharekit.runs import submit
 from sharekit.simulator import Image, Seed, Share
 from sharekit.simulator.faults import Faults

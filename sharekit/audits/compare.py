@@ -14,7 +14,7 @@ from sharekit.core import audit_results, spec
 from sharekit.core.rules import RULES
 from sharekit.core.sides import as_wanted
 from sharekit.memory import steady_memory
-from sharekit.record import INPUT
+from sharekit.reports.record import INPUT
 
 from .baseline import KEY, Earlier
 

@@ -82,7 +82,7 @@ def _check_there(shares: Sequence[str]) -> None:
 
 def _check_free(ledgers: Sequence[Path], reports: Sequence[Path]) -> None:
     """Refuse, before anything is read, what could not be written in the end."""
-    from sharekit.reporting.files import form, must_be_usable  # noqa: PLC0415 - matplotlib takes its time
+    from sharekit.reports.files import form, must_be_usable  # noqa: PLC0415 - matplotlib takes its time
 
     for path in (*reports, *ledgers):
         if path.exists():

@@ -45,7 +45,7 @@ def check(
         raise UsageError(f"{output} exists already: choose another name for the findings.")
     findings = checked(shares, clouds, clouds_yaml, reading)
     if output is not None:
-        from sharekit.reporting import write_findings  # noqa: PLC0415 - matplotlib takes its time
+        from sharekit.reports import write_findings  # noqa: PLC0415 - matplotlib takes its time
 
         write_findings(findings, output)
         console.say(f"All findings: {output}")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from sharekit.core import spec
-from sharekit.record import Record
+
+from .record import Record
 
 TITLE: Final = "Image share audit"
 #: Outcome -> colour, from a palette that colour-blind people can tell apart (Okabe and Ito).

@@ -14,10 +14,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from sharekit.record import Record
-
 from . import groups, stories, summary, words
 from .book import EPOCH, TINTS, Book, make, pairs, stack, table
+from .record import Record
 from .words import TITLE
 
 __all__ = ["TINTS", "tables", "write"]
@@ -30,7 +29,7 @@ _GROUPS: Final = 20
 def write(record: Record, path: Path) -> None:
     """Write the workbook; the same record gives the same cells, on every machine.
 
-    Sheets: ``Summary`` and those of :data:`~sharekit.reporting.words.SHEETS`; ``Rows (2)`` … beyond
+    Sheets: ``Summary`` and those of :data:`~sharekit.reports.words.SHEETS`; ``Rows (2)`` … beyond
     Excel's 1,048,575 rows; ``Decisions`` only where there are any. Numbers on ``Summary`` and
     ``Chunks`` lead to their rows on ``By outcome and chunk``, and those to ``Rows``, which keeps
     the input's order. A text longer than Excel allows is cut, says so at its end, and is listed on

@@ -12,11 +12,11 @@ from xlsxwriter.chart import Chart
 from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core import spec
-from sharekit.record import Record
 from sharekit.spreadsheets.saving import fitting
 
 from . import book, groups, words
 from .book import FILLS, INK, RULE, Book
+from .record import Record
 from .stories import Stories
 from .words import SHADES, TITLE
 

@@ -20,9 +20,9 @@ from sharekit import __version__
 from sharekit.core import spec
 from sharekit.core.html import plain
 from sharekit.core.rules import SEVERITIES
-from sharekit.record import Record
 
 from . import pictures, stories, words
+from .record import Record
 
 #: Rows, and lines of any other table, that the page shows; the workbook has all.
 ROWS, LINES = 1_000, 200
@@ -39,7 +39,7 @@ def _shown(value: Any) -> Any:
 
 def _environment() -> jinja2.Environment:
     page = jinja2.Environment(
-        loader=jinja2.PackageLoader("sharekit.reporting"),
+        loader=jinja2.PackageLoader("sharekit.reports"),
         autoescape=True,
         finalize=_shown,
         undefined=jinja2.StrictUndefined,

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .core import spec
-from .core.errors import LedgerError
-from .ledger.ledger import Ledger
+from sharekit.core import spec
+from sharekit.core.errors import LedgerError
+from sharekit.ledger.ledger import Ledger
+from sharekit.runs.outcomes import totals
+
 from .record import INPUT, RUN_COLUMNS, Record
-from .runs.outcomes import totals
 
 #: Outcomes of a run that did nothing to a row.
 _LEFT: Final = ("blocked", "skipped", "duplicate", "pending")

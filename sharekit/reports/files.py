@@ -12,9 +12,9 @@ from typing import Final
 from sharekit.audits.audit import Audit
 from sharekit.checks.check import COLUMNS, Findings
 from sharekit.core.errors import InputError, UsageError
-from sharekit.record import Record
 
 from . import drift_html, drift_plain, drift_xlsx, html, marked, plain, xlsx
+from .record import Record
 
 #: Suffix -> what writes it.
 FORMATS: Final[dict[str, Callable[[Record, Path], None]]] = {

@@ -22,9 +22,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sharekit.core.html import plain
-from sharekit.record import Record
 
 from . import words
+from .record import Record
 from .words import SHADES
 
 #: Stand-ins for the page's colours; no outcome has one of these.

@@ -11,20 +11,22 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from . import __version__, reporting
-from .audits import audit
-from .combining import chained
-from .core.errors import LedgerError, SharekitError, UsageError
-from .ledger import integrity, parquet, signatures
-from .ledger.earlier import Earlier, head_in
-from .ledger.integrity import Problem
-from .ledger.ledger import Ledger
-from .ledger.schema import OUTCOME_COLUMNS, PLAN_COLUMNS
-from .ledger.storage import is_ledger, surplus
-from .plans.approval import Demand, unproven, unsigned
-from .recording import among, told_by
-from .runs.request_log import KINDS
-from .runs.run import Run, load_run
+from sharekit import __version__
+from sharekit import reports as reporting
+from sharekit.audits import audit
+from sharekit.core.errors import LedgerError, SharekitError, UsageError
+from sharekit.ledger import integrity, parquet, signatures
+from sharekit.ledger.earlier import Earlier, head_in
+from sharekit.ledger.integrity import Problem
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.schema import OUTCOME_COLUMNS, PLAN_COLUMNS
+from sharekit.ledger.storage import is_ledger, surplus
+from sharekit.plans.approval import Demand, unproven, unsigned
+from sharekit.runs.request_log import KINDS
+from sharekit.runs.run import Run, load_run
+
+from .merged_runs import chained
+from .run_record import among, told_by
 
 #: Events that bear on an outcome.
 _TELLING: Final = frozenset({*KINDS, "observed", "looked"})

@@ -23,12 +23,12 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
-from sharekit.record import INPUT
 from sharekit.spreadsheets import bulk
 from sharekit.spreadsheets.bulk import LongSheet, Look
 from sharekit.spreadsheets.saving import CUT, fitted, fitting
 
 from . import words
+from .record import INPUT
 
 #: Excel's own limits: rows under a header, columns.
 ROWS, COLUMNS = 1_048_575, 16_384

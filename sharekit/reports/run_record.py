@@ -12,23 +12,24 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from . import reporting
-from .audits import audit
-from .audits.audit import Audit
-from .checks.check import COLUMNS
-from .combining import chained, combined
-from .core.errors import UsageError
-from .core.html import inert, visible
-from .core.rules import RULES
-from .ledger.ledger import Event, Ledger
-from .ledger.storage import is_ledger
-from .plans import decisions
-from .plans.approval import approvals_of
-from .plans.plan import Plan
+from sharekit import reports
+from sharekit.audits import audit
+from sharekit.audits.audit import Audit
+from sharekit.checks.check import COLUMNS
+from sharekit.core.errors import UsageError
+from sharekit.core.html import inert, visible
+from sharekit.core.rules import RULES
+from sharekit.ledger.ledger import Event, Ledger
+from sharekit.ledger.storage import is_ledger
+from sharekit.plans import decisions
+from sharekit.plans.approval import approvals_of
+from sharekit.plans.plan import Plan
+from sharekit.runs.request_log import Piece
+from sharekit.runs.run import Run, load_run
+from sharekit.spreadsheets import Source
+
+from .merged_runs import chained, combined
 from .record import INPUT, ROW_COLUMNS, Record
-from .runs.request_log import Piece
-from .runs.run import Run, load_run
-from .spreadsheets import Source
 
 _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "created": lambda b: f"sharekit {b.get('sharekit', '')}",
@@ -112,13 +113,13 @@ def report(run: Told | Audit, *paths: Told) -> list[Path]:
     """
     more = [Path(one.path if isinstance(one, Run | Plan) else one) for one in paths]
     if isinstance(run, Audit):
-        return Reports(reporting.write(run, *more))
+        return Reports(reports.write(run, *more))
     ledgers, files = among([Path(run.path if isinstance(run, Run | Plan) else run), *more])
     if not files:
         raise UsageError("Name what to write, by suffix: .xlsx, .html, .csv or .json.")
     with ExitStack() as stack:
         told = told_by(*(stack.enter_context(Ledger.open(path)) for path in ledgers))
-    return Reports(reporting.write(told, *files))
+    return Reports(reports.write(told, *files))
 
 
 def told_by(*books: Ledger) -> Record | Audit:

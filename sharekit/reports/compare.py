@@ -21,10 +21,10 @@ from xlsxwriter.utility import xl_rowcol_to_cell
 from sharekit.audits.audit import Audit
 from sharekit.core.errors import InputError
 from sharekit.core.html import plain
-from sharekit.record import Record
 
 from . import looks
 from .files import form, writer_of
+from .record import Record
 from .words import counted
 
 #: Differences named one by one; the rest is counted.
@@ -47,7 +47,7 @@ def differences(told: Record | Audit, path: str | PathLike[str]) -> list[Differe
     ``.csv``, ``.json`` and ``.html`` are compared byte for byte, and the first line that differs
     is named. An ``.xlsx`` of which every part is the same is the same. Else, since Excel rewrites a
     file that is merely saved, every cell of every sheet is compared, and what decides which texts
-    and rows a person sees (:mod:`~sharekit.reporting.looks`). A formula is always a difference,
+    and rows a person sees (:mod:`~sharekit.reports.looks`). A formula is always a difference,
     even where it shows the right value, and so is a link out of the workbook, and a sheet that was
     hidden, added or removed. An unreadable file is a difference.
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core import spec
-from sharekit.record import Record
 from sharekit.spreadsheets.saving import fitting
 
 from . import book, words
 from .book import Book
+from .record import Record
 from .stories import Stories
 
 SHEET: Final = "By outcome and chunk"
