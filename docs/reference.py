@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from sharekit.cli import cli
 from sharekit.core import audit_results, spec
 from sharekit.core.rules import markdown
+from sharekit.interfaces.cli import cli
 from sharekit.runs.request_log import ENDED, MEANINGS, MOVES
 from sharekit.simulator import seed as seeds
 from sharekit.simulator.faults import Faults

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .checks.check import Findings, check
     from .clouds import Clouds, connect
     from .core.errors import SharekitError
+    from .interfaces.review import review
     from .plans.approval import Approval as Approval
     from .plans.approval import approve
     from .plans.plan import Plan, plan
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from .runs.run import Run, status
     from .runs.settings import Settings
     from .runs.submit import submit
-    from .session import review
     from .spreadsheets import Inventory, read_inventory
     from .spreadsheets import Limits as Limits
     from .spreadsheets import write_template as template
@@ -82,7 +82,7 @@ _HOMES = {
     "plan": "plans.plan",
     "read_inventory": "spreadsheets",
     "report": "reports.run_record",
-    "review": "session",
+    "review": "interfaces.review",
     "status": "runs.run",
     "submit": "runs.submit",
     "template": "spreadsheets",

@@ -24,6 +24,7 @@ import sharekit
 from sharekit.clouds import cloud, responses
 from sharekit.clouds.http import Reply, Transport
 from sharekit.core.errors import SharekitError
+from sharekit.interfaces.viewing import View
 from sharekit.ledger import parquet
 from sharekit.ledger.integrity import BLOB_FIELDS
 from sharekit.ledger.ledger import Ledger
@@ -36,7 +37,6 @@ from sharekit.ledger.schema import (
     event_hash,
 )
 from sharekit.plans import approval, decisions
-from sharekit.viewing import View
 from tests import workbooks as workbooks_by
 
 #: Returns a number from 0 to one below its argument.

@@ -16,8 +16,8 @@ import pytest
 
 import sharekit
 from docs import reference
-from sharekit.cli import cli
 from sharekit.core.rules import RULES, SEVERITIES
+from sharekit.interfaces.cli import cli
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sharekit"

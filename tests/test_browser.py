@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import sharekit
-from sharekit.session import Review
+from sharekit.interfaces.review import Review
 
 from . import browsing
 from .conftest import World

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 import sharekit
-from sharekit.cli import main
 from sharekit.core.errors import ApprovalError
+from sharekit.interfaces.cli import main
+from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
-from sharekit.session import Review
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, World
 
@@ -202,7 +202,7 @@ def test_cloud_that_refuses(world: Make) -> None:
 def test_only_what_signs_in_waits_for_openstacksdk() -> None:
     """Help, status, reports and verify load no openstacksdk, which takes a quarter of a second."""
     code = (
-        "import sys, sharekit.cli, sharekit.reports.run_record, sharekit.reports.verify, sharekit.session;"
+        "import sys, sharekit.interfaces.cli, sharekit.reports.run_record, sharekit.reports.verify, sharekit.interfaces.review;"
         "print('openstack' in sys.modules); sharekit.connect; print('openstack' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -318,7 +318,7 @@ def test_terminal_closed(world: Make) -> None:
 
 _IN_A_TERMINAL = (
     "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
-    "from sharekit.cli import main; main()"
+    "from sharekit.interfaces.cli import main; main()"
 )
 
 

@@ -27,9 +27,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import sharekit
-from sharekit.cli import main
 from sharekit.clouds import access_key, pace, regions
 from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
+from sharekit.interfaces.cli import main
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs.run import clouds_of
 from sharekit.simulator.faults import Faults
@@ -713,7 +713,7 @@ def test_silence_behind_https_is_waited_for_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A port that speaks no TLS and waits is tried once, and said while it is waited for."""
-    monkeypatch.setattr("sharekit.console._EVERY", 0.2)
+    monkeypatch.setattr("sharekit.interfaces.cli.output._EVERY", 0.2)
     shares = tmp_path / "shares.csv"
     shares.write_text(f"image_id,project_id,status\nx,{PROJECT},accepted\n")
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit import console
 from sharekit.core.errors import ApprovalError, LedgerError, SharekitError, UsageError
+from sharekit.interfaces.cli import output
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs import submit
 from sharekit.simulator.faults import Faults
@@ -328,7 +328,7 @@ def test_canary(world: Make, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(w.cloud.state()["log"]) == 1
     assert run.counts["pending"] == 40 - len(w.cloud.state()["log"][0]["images"])
     assert "the canary" in run.stopped
-    console.show_run(run)
+    output.show_run(run)
     assert "Find out why first" in capsys.readouterr().out
     w.cloud.set_faults(Faults())
     again = sharekit.submit(plan, w.connect(), settings=careful)

@@ -26,10 +26,10 @@ import pytest
 import sharekit
 from sharekit.clouds import Clouds, bounds
 from sharekit.core.errors import CloudError, LedgerError, NoAnswer, SharekitError
+from sharekit.interfaces.viewing import View
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.storage import Owner
 from sharekit.plans import approval
-from sharekit.viewing import View
 from tests.conftest import FAST, REPORTS, World
 from tests.fuzzing import Book, forge, one_sentence
 from tests.servers import serving, token

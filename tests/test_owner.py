@@ -25,15 +25,15 @@ from sharekit.clouds import Cloud, ImageShare, Member
 from sharekit.core import spec
 from sharekit.core.errors import Refused
 from sharekit.core.sides import wants
+from sharekit.interfaces.notebook import Panel
+from sharekit.interfaces.review_filters import Query
 from sharekit.ledger.ledger import Event
 from sharekit.plans.chunks import COMMON, cut_into_chunks, fingerprint, members
 from sharekit.runs import follow_up, read_back
 from sharekit.runs.bisection import Isolation
 from sharekit.runs.request_log import History, Part, Piece, split_into
-from sharekit.selection import Query
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY
-from sharekit.widgets import Panel
 from tests.conftest import FAST, World
 from tests.test_tampering import by_script
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 import sharekit
+from sharekit.interfaces.notebook import Panel, markup, table
+from sharekit.interfaces.review import Review
+from sharekit.interfaces.review_filters import Page, Query
+from sharekit.interfaces.seat import Seat
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import decisions
-from sharekit.seat import Seat
-from sharekit.selection import Page, Query
-from sharekit.session import Review
-from sharekit.widgets import Panel, markup, rows
 
 from .conftest import FAST, World
 
@@ -199,7 +199,7 @@ def test_outcomes_open_and_what_failed_is_planned_anew(world: Make) -> None:
 def test_a_page_that_is_looked_at_takes_the_seat_and_shows_what_others_write(panel: Panel) -> None:
     """Making the panel takes nothing; a live page does, and follows what others decide."""
     code = (
-        "import sys; from sharekit.session import Review; r = Review(sys.argv[1]);"
+        "import sys; from sharekit.interfaces.review import Review; r = Review(sys.argv[1]);"
         "print(r.claim(), flush=True); sys.stdin.readline();"
         "print(r.decide([int(sys.argv[2])], 'skip', reason='other'), flush=True); sys.stdin.read()"
     )
@@ -331,9 +331,9 @@ def test_nothing_from_data_becomes_markup(panel: Panel) -> None:
         "facts": {"file": HOSTILE, "sheet": HOSTILE, "row": "1", "image_id": HOSTILE},
         "input": {HOSTILE: HOSTILE}, "findings": [], "request": None,
     }  # fmt: skip
-    full = rows.full_row(facts)
+    full = table.full_row(facts)
     pages = [
-        rows.page(one, Query(), set(), f"0\n{full}", fixed=False), full, markup.note(HOSTILE),
+        table.page(one, Query(), set(), f"0\n{full}", fixed=False), full, markup.note(HOSTILE),
         markup.head(panel.review, full=True), markup.still(panel.review),
     ]  # fmt: skip
     panel.update()
@@ -361,7 +361,7 @@ def test_little_goes_to_the_page(panel: Panel) -> None:
 def test_the_shell_needs_no_widgets(tmp_path: Path) -> None:
     """Neither the package nor its command line loads ipywidgets."""
     code = (
-        "import sys, sharekit, sharekit.cli; sharekit.review; "
+        "import sys, sharekit, sharekit.interfaces.cli; sharekit.review; "
         "print([m for m in sys.modules if m in ('ipywidgets', 'anywidget', 'IPython')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit import memory
+from sharekit.core import heap
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import canonical
@@ -240,11 +240,11 @@ def test_the_database_keeps_the_plan(tmp_path: Path) -> None:
 def test_memory_is_kept_only_for_a_while(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames are the same with and without glibc's settings, and these are the usual ones after."""
     monkeypatch.setattr("sys.platform", platform)
-    memory._glibc.cache_clear()
+    heap._glibc.cache_clear()
     before = pa.default_memory_pool().backend_name
-    with memory.steady_memory(), memory.steady_memory():
+    with heap.steady_memory(), heap.steady_memory():
         assert pa.default_memory_pool().backend_name == "system"
         large = pa.array(["a" * 40] * 1_000_000).dictionary_encode()
     assert pa.default_memory_pool().backend_name == before
     assert large.dictionary.to_pylist() == ["a" * 40]
-    memory._glibc.cache_clear()
+    heap._glibc.cache_clear()

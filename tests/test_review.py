@@ -14,12 +14,12 @@ import pytest
 
 import sharekit
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError, SharekitError, UsageError
+from sharekit.interfaces.review import Review
+from sharekit.interfaces.review_filters import Query, select
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
 from sharekit.runs.background import Submission
 from sharekit.runs.submit import Progress
-from sharekit.selection import Query, select
-from sharekit.session import Review
 
 from .conftest import FAST, World
 
@@ -264,7 +264,7 @@ def test_a_decision_under_a_filter_hits_the_rows_it_shows(review: Review) -> Non
 def test_the_second_one_only_looks_on(review: Review) -> None:
     """A review that is open in another process can be seen here, and not decided, and says why."""
     code = (
-        "import sys; from sharekit.session import Review; r = Review(sys.argv[1]);"
+        "import sys; from sharekit.interfaces.review import Review; r = Review(sys.argv[1]);"
         "print(repr(r.claim()), flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -384,7 +384,7 @@ def test_another_program_can_cancel_a_run(world: Make) -> None:
     settings = replace(FAST, concurrency=1)
     review = Review(scene.approved(chunk_size=1), scene.connect(), settings=settings)
     review.cancel()
-    code = "import sys; from sharekit.session import Review; Review(sys.argv[1]).cancel()"
+    code = "import sys; from sharekit.interfaces.review import Review; Review(sys.argv[1]).cancel()"
     other: list[int] = []
 
     def cancel(sending: Submission) -> None:

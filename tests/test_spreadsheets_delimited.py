@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from sharekit.checks.check import check
-from sharekit.cli import cli
 from sharekit.core.errors import SpreadsheetError, UsageError
+from sharekit.interfaces.cli import cli
 from sharekit.spreadsheets import read_inventory
 from tests.workbooks import DIGITS, IMAGE, OTHER, PROJECT, by_csv
 

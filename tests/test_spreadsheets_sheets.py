@@ -23,9 +23,9 @@ from odf.style import Style, TableColumnProperties, TableRowProperties
 from odf.table import Table, TableColumn, TableRow
 
 import sharekit
-from sharekit.cli import cli
 from sharekit.core import spec
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
+from sharekit.interfaces.cli import cli
 from sharekit.spreadsheets import Inventory, read_inventory
 from tests.corpus.make import line, ods, typed
 from tests.workbooks import (

@@ -19,12 +19,12 @@ from sharekit.clouds.state.snapshot import Progress
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results, shapes, spec
 from sharekit.core.errors import LedgerError, UsageError
+from sharekit.core.heap import steady_memory
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import digest
-from sharekit.memory import steady_memory
 from sharekit.plans.plan import load_inventory, record_inventory
 from sharekit.spreadsheets import Inventory
 

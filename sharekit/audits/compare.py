@@ -11,9 +11,9 @@ import pandas as pd
 from sharekit.checks.check import Findings, first_errors
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results, spec
+from sharekit.core.heap import steady_memory
 from sharekit.core.rules import RULES
 from sharekit.core.sides import as_wanted
-from sharekit.memory import steady_memory
 from sharekit.reports.record import INPUT
 
 from .baseline import KEY, Earlier

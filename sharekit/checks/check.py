@@ -18,10 +18,10 @@ from sharekit.clouds.state import snapshot
 from sharekit.clouds.state.snapshot import Progress, Snapshot
 from sharekit.core import spec
 from sharekit.core.columns import Coded
+from sharekit.core.heap import steady_memory
 from sharekit.core.html import table
 from sharekit.core.rules import RULES, SEVERITIES, severity
 from sharekit.core.sides import by_owner
-from sharekit.memory import steady_memory
 from sharekit.spreadsheets import Inventory
 
 from . import owner_rules, row_rules

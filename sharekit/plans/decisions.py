@@ -38,7 +38,7 @@ FIELDS: Final = ("decision", "reason", "vault_id")
 
 
 def view(plan: Plan) -> pd.DataFrame:
-    """Every row of a plan as a reviewer sees it; see :attr:`sharekit.session.Review.frame`."""
+    """Every row of a plan as a reviewer sees it; see :attr:`sharekit.interfaces.review.Review.frame`."""
     found = plan.findings.frame
     found = found[(found["row_key"] >= 0) & found["severity"].isin(["error", "warning", "repair"])]
     texts = (found["rule"] + ": " + found["message"]).set_axis(found["row_key"])

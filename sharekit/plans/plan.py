@@ -23,6 +23,7 @@ from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import shapes, spec
 from sharekit.core.errors import LedgerError, PlanError
+from sharekit.core.heap import give_back, steady_memory
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
 from sharekit.core.rules import RULES, SEVERITIES
@@ -30,7 +31,6 @@ from sharekit.core.sides import by_owner
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import DISPOSITIONS, PLAN_COLUMNS
-from sharekit.memory import give_back, steady_memory
 from sharekit.spreadsheets import Inventory
 from sharekit.spreadsheets.inventory import Source
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sharekit.core import spec
 from sharekit.core.columns import Coded
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
-from sharekit.memory import steady_memory
+from sharekit.core.heap import steady_memory
 
 from .columnar import read_parquet
 from .delimited import check_encoding, read_delimited

@@ -17,9 +17,9 @@ import pandas as pd
 from sharekit.clouds import Cloud, Clouds, ImageShare, Member
 from sharekit.core import shapes, spec
 from sharekit.core.errors import CloudError, LedgerError, Refused
+from sharekit.core.heap import steady_memory
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger, now
-from sharekit.memory import steady_memory
 
 from .snapshot import SINGLE_LOOKUPS, Progress
 

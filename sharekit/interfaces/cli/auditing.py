@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 import sharekit
-from sharekit import console
 from sharekit.audits import audit as auditing
 from sharekit.core.errors import UsageError
 
+from . import output
 from .common import AS_JSON, answer, connect, read, usual_cloud
 from .options import loading, signing_in
 
@@ -59,18 +59,18 @@ def audit(
         raise UsageError("Name the cloud to audit: --cloud NAME, once for each project.")
     inventory = read(shares, reading) if shares else None
     signed_in = connect(clouds, clouds_yaml)
-    with console.Steps() as progress:
+    with output.Steps() as progress:
         found = sharekit.audit(
             inventory, signed_in, since=since, owned=not received_only, progress=progress
         )
     if inventory is None and not found.survey.read and not found.survey.owners:
-        console.say("No project could be read, so nothing is written.")
+        output.say("No project could be read, so nothing is written.")
         ledgers, reports = [], []
-    with console.busy("Writing the audit"):
+    with output.busy("Writing the audit"):
         files = [auditing.save(found, path) for path in ledgers]
         files = [*(sharekit.report(found, *reports) if reports else ()), *files]
     told = found.summary | {"files": [str(path) for path in files]}
-    answer(told, as_json, lambda: console.show_audit(found, files))
+    answer(told, as_json, lambda: output.show_audit(found, files))
     sys.exit(_verdict(found))
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import standing
-from .core import spec
-from .core.sides import amount, by_owner
-from .ledger.ledger import Ledger
-from .plans import approval, decisions
-from .plans.plan import Plan, load_from
-from .runs.run import Run, status
-from .selection import Page, Places, Query, cut, select
+from sharekit.core import spec
+from sharekit.core.sides import amount, by_owner
+from sharekit.ledger.ledger import Ledger
+from sharekit.plans import approval, decisions
+from sharekit.plans.plan import Plan, load_from
+from sharekit.runs.run import Run, status
+
+from . import review_rows
+from .review_filters import Page, Places, Query, cut, select
 
 
 class View:
@@ -74,12 +75,12 @@ class View:
         far as they alone say).
         """
         with self._looking() as book:
-            return standing.frame(self.plan, self.changes, decisions.deciders(book))
+            return review_rows.frame(self.plan, self.changes, decisions.deciders(book))
 
     @cached_property
     def counts(self) -> dict[str, int]:
         """Rows by what becomes of them, as decided now; images, chunks and calls as planned."""
-        return standing.counts(self.plan, self.by_project)
+        return review_rows.counts(self.plan, self.by_project)
 
     @cached_property
     def by_project(self) -> pd.Series:
@@ -156,7 +157,7 @@ class View:
 
     def row(self, key: int) -> dict[str, Any]:
         """All about one row: ``facts``, ``input`` (original columns), ``findings``, ``request``."""
-        return standing.row(self.plan, self.frame, key)
+        return review_rows.row(self.plan, self.frame, key)
 
     def full_images(self, rows: Sequence[int] | Places) -> Places:
         """Return those of some rows, by key, whose image is a whole server and so takes a vault."""
@@ -166,7 +167,7 @@ class View:
 
     def vaults(self, project_id: str) -> pd.DataFrame:
         """Return a project's vaults that can take a full-ECS image: ``vault_id, name, free``."""
-        return standing.vaults(self.plan, project_id)
+        return review_rows.vaults(self.plan, project_id)
 
     @property
     def phrase(self) -> str:
@@ -185,11 +186,11 @@ class View:
 
     def curl(self, chunk: int) -> str:
         """Return a chunk's requests for the shell; the token is the caller's own variable."""
-        return standing.curl(self.requests(chunk))
+        return review_rows.curl(self.requests(chunk))
 
     def not_sent(self) -> pd.DataFrame:
         """Count the rows that the plan does not send: ``disposition, why, rows``."""
-        return standing.not_sent(self.frame)
+        return review_rows.not_sent(self.frame)
 
     # -- the run -----------------------------------------------------------------------------------
     def status(self) -> Run:
@@ -208,12 +209,12 @@ class View:
 
         >>> review("run.ledger").outcomes("contradicted").rows  # doctest: +SKIP
         """
-        return standing.outcomes(self.status(), outcome, number, size)
+        return review_rows.outcomes(self.status(), outcome, number, size)
 
     def report(self, *paths: str | PathLike[str]) -> list[Path]:
         """Make reports of the run; as :func:`sharekit.report`."""
         # Loaded when it is wanted: the pictures' library takes its time.
-        from .reports.run_record import report  # noqa: PLC0415
+        from sharekit.reports.run_record import report  # noqa: PLC0415
 
         return report(self.path, *paths)
 

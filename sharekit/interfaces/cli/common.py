@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 import sharekit
-from sharekit import console
 from sharekit.core.errors import UsageError
 
+from . import output
 from .options import limits_of
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -30,7 +30,7 @@ def read(shares: Sequence[str], reading: dict[str, Any]) -> sharekit.Inventory:
         raise UsageError(f'--map {bad[0]}: write it as FIELD=HEADER, as in image_id="Image UUID".')
     given = {"project_id": reading["project"], "status": reading["status"]}
     given["vault_id"] = reading["vault"]
-    with console.busy("Reading the spreadsheets"):
+    with output.busy("Reading the spreadsheets"):
         return sharekit.read_inventory(
             *shares,
             sheet=reading["sheet"] or None,
@@ -47,7 +47,7 @@ def checked(
     """Read spreadsheets as the options of ``loading`` say, and check them, with clouds if any."""
     inventory = read(shares, reading)
     signed_in = connect(clouds, clouds_yaml) if clouds or clouds_yaml else None
-    with console.busy("Checking every row" + (", and reading the cloud" if signed_in else "")):
+    with output.busy("Checking every row" + (", and reading the cloud" if signed_in else "")):
         return sharekit.check(inventory, signed_in, strict=reading["strict"])
 
 
@@ -58,11 +58,11 @@ def usual_cloud() -> tuple[str, ...]:
 
 def connect(names: Sequence[str], clouds_yaml: Path | None) -> sharekit.Clouds:
     """Sign in, and say what is less safe than it should be."""
-    with console.busy("Signing in to " + (", ".join(names) or str(clouds_yaml)), patient=False):
+    with output.busy("Signing in to " + (", ".join(names) or str(clouds_yaml)), patient=False):
         signed_in = sharekit.connect(*names, config_file=clouds_yaml)
     for name, warnings in signed_in.warnings.items():
         for warning in warnings:
-            console.say(f"Warning: {name}: {warning}.")
+            output.say(f"Warning: {name}: {warning}.")
     return signed_in
 
 

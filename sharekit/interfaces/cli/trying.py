@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from sharekit.signals import end_cleanly
-
 from .common import AS_JSON, answer
+from .signals import end_cleanly
 
 
 @click.command()
@@ -17,7 +16,7 @@ from .common import AS_JSON, answer
 @AS_JSON
 def demo(directory: Path, rows: int, as_json: bool) -> None:
     """Go the whole road on the embedded simulator, without credentials; files in DIRECTORY."""
-    from sharekit.demo import run_demo  # noqa: PLC0415 - the simulator is only loaded when it is wanted
+    from .rehearsal import run_demo  # noqa: PLC0415 - the simulator is only loaded when it is wanted
 
     result = run_demo(directory, rows, quiet=as_json)
     answer(result, as_json, lambda: None)
@@ -40,7 +39,7 @@ def simulator(
     port: int, shares: Path | None, faults: str, clouds_yaml: Path | None, as_json: bool
 ) -> None:
     """Run a simulated cloud on loopback until Ctrl-C; prints a clouds.yaml for it."""
-    from sharekit.demo import run_simulator  # noqa: PLC0415 - the simulator is only loaded when it is wanted
+    from .rehearsal import run_simulator  # noqa: PLC0415 - the simulator is only loaded when it is wanted
 
     end_cleanly()
     run_simulator(port, shares, faults, clouds_yaml, as_json=as_json)

@@ -11,16 +11,16 @@ from typing import Any, NoReturn
 import click
 
 import sharekit
-from sharekit import console
 from sharekit.core.errors import CloudError, UsageError
 from sharekit.ledger.storage import is_busy, take_over
 from sharekit.plans import approval
 from sharekit.plans.approval import Demand, ensure
 from sharekit.runs.run import clouds_of, is_finished
-from sharekit.signals import end_cleanly
 
+from . import output
 from .common import AS_JSON, RUN, answer, connect, usual_cloud
 from .options import demanding, sending, signing_in
+from .signals import end_cleanly
 
 
 @click.command()
@@ -40,21 +40,21 @@ def submit(
     demand = Demand(reviewers, signers)
     given = ensure(run, demand)
     if is_finished(run):
-        console.say(f"{run} is finished: nothing is left to send.")
+        output.say(f"{run} is finished: nothing is left to send.")
         _ended(sharekit.status(run), seal, as_json=as_json)
     end_cleanly()
     try:
         # A plan that sends nothing is approved by nobody, and ends without a cloud.
         signed_in = _access(run, clouds, clouds_yaml) if given else sharekit.Clouds({})
-        with console.RunBar() as bar:
+        with output.RunBar() as bar:
             done = sharekit.submit(run, signed_in, settings=patience, progress=bar, demand=demand)
     except CloudError as error:
-        console.say(f"Error: {error}")
+        output.say(f"Error: {error}")
         _ended(
             replace(sharekit.status(run), stopped=""), None, as_json=as_json, code=error.exit_code
         )
     except KeyboardInterrupt:
-        console.say(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
+        output.say(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
         sys.exit(3)
     _ended(done, seal, as_json=as_json)
 
@@ -72,7 +72,7 @@ def _ended(
     if seal is not None and done.finished:
         approval.seal(done.path, seal)
     yes, no = approval.reviewers_of(done.path), code is not None
-    answer(done.summary, as_json, lambda: console.show_run(done, approved=yes, hindered=no))
+    answer(done.summary, as_json, lambda: output.show_run(done, approved=yes, hindered=no))
     sys.exit(_verdict(done) if code is None else code)
 
 
@@ -85,7 +85,7 @@ def status(run: Path, as_json: bool) -> None:
     answer(
         now.summary,
         as_json,
-        lambda: console.show_run(now, busy=is_busy(run), approved=approval.reviewers_of(run)),
+        lambda: output.show_run(now, busy=is_busy(run), approved=approval.reviewers_of(run)),
     )
     sys.exit(_verdict(now))
 

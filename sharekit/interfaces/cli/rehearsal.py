@@ -12,15 +12,15 @@ import click
 import yaml
 
 import sharekit
+from sharekit.core.errors import UsageError
+from sharekit.simulator.faults import Faults
+from sharekit.simulator.process import clouds_yaml, start, write_privately
+from sharekit.simulator.sample import build_sample, write_workbook
+from sharekit.simulator.seed import Seed
+from sharekit.simulator.seeding import seed_from_workbook
+from sharekit.simulator.server import make
 
-from . import console
-from .core.errors import UsageError
-from .simulator.faults import Faults
-from .simulator.process import clouds_yaml, start, write_privately
-from .simulator.sample import build_sample, write_workbook
-from .simulator.seed import Seed
-from .simulator.seeding import seed_from_workbook
-from .simulator.server import make
+from . import output
 
 _FILES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 _REVIEWER = "Ada Reviewer"
@@ -54,10 +54,10 @@ def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, An
         clouds = sharekit.connect(*_names(config), config_file=config)
         step("check", f"sharekit check {shares} --cloud NAME …")
         findings = sharekit.check(inventory, clouds)
-        step.show(lambda: console.show_findings(findings, limit=3))
+        step.show(lambda: output.show_findings(findings, limit=3))
         step("plan", f"sharekit plan {shares} {ledger} --cloud NAME …")
         plan = sharekit.plan(findings, ledger)
-        step.show(lambda: console.show_plan(plan))
+        step.show(lambda: output.show_plan(plan))
         step.show(lambda: click.echo(_short(plan.preview(1))))
         step("approve", f"sharekit approve {ledger} --reviewer … --fingerprint …")
         sharekit.approve(plan, reviewer=_REVIEWER, fingerprint=plan.fingerprint[:12])
@@ -65,9 +65,9 @@ def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, An
         step("submit", f"sharekit submit {ledger}")
         cloud.set_faults(Faults.parse(_FAULTS))
         step.say("(the cloud now refuses some requests, and some images fail)")
-        with console.RunBar() as bar:
+        with output.RunBar() as bar:
             run = sharekit.submit(plan, clouds, progress=bar)
-        step.show(lambda: console.show_run(run))
+        step.show(lambda: output.show_run(run))
     step("report and verify", f"sharekit report {ledger} … && sharekit verify {ledger} …")
     reports = sharekit.report(run, *(directory / name for name in _FILES))
     verdict = sharekit.verify(ledger, *reports)
@@ -94,11 +94,11 @@ def run_simulator(
     names = list(yaml.safe_load(text)["clouds"])
     click.echo(json.dumps({"url": url, "clouds": names, "clouds_yaml": text}) if as_json else text)
     sys.stdout.flush()
-    console.say(f"A simulated cloud is running at {url}; Ctrl-C ends it.")
+    output.say(f"A simulated cloud is running at {url}; Ctrl-C ends it.")
     try:
         server.serve_forever(poll_interval=0.05)
     except KeyboardInterrupt:
-        console.say("The simulated cloud has ended.")
+        output.say("The simulated cloud has ended.")
     finally:
         server.server_close()
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sharekit.core.html import visible
+from sharekit.interfaces.review_filters import Page
 from sharekit.runs.run import Run
-from sharekit.selection import Page
 
 from .markup import bars, cut, note, pager, project_of
 

@@ -14,8 +14,8 @@ from sharekit.ledger.storage import is_busy
 from sharekit.runs.background import Submission
 
 from . import ending, markup
-from .live import Live
-from .parts import Owner, button, guarded, row, told
+from .controls import Owner, button, guarded, row, told
+from .html_region import Live
 
 _REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 

@@ -7,8 +7,8 @@ import ipywidgets as ui
 from sharekit.core.html import visible
 
 from . import markup
-from .live import Live
-from .parts import Owner, button, guarded, row, text
+from .controls import Owner, button, guarded, row, text
+from .html_region import Live
 
 
 class Approving:

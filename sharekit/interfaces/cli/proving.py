@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 import sharekit
-from sharekit import console
 
+from . import output
 from .common import AS_JSON, RUN, answer
 
 
@@ -24,7 +24,7 @@ def report(run: Path, out: Sequence[Path], as_json: bool) -> None:
     Ledgers among OUT, of runs that follow on RUN (retry, undo), make it one report over all of
     them: each row of the first input with one final outcome, and the run that settled it.
     """
-    with console.busy("Writing the report"):
+    with output.busy("Writing the report"):
         made = sharekit.report(run, *out)
     files = [str(path) for path in made]
     answer({"files": files}, as_json, lambda: click.echo("\n".join(files)))
@@ -55,7 +55,7 @@ def verify(
     them; the reports are then those over all of them. A report made from an earlier state of RUN
     is compared with that state, and a note says so (`notes` with --json).
     """
-    with console.busy("Verifying"):
+    with output.busy("Verifying"):
         verdict = sharekit.verify(run, *reports, signers=signers, reviewers=reviewers)
 
     def show() -> None:

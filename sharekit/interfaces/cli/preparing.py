@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import click
 
 import sharekit
-from sharekit import console
 from sharekit.core.errors import UsageError
 from sharekit.runs.run import clouds_of
 
+from . import output as console
 from .common import AS_JSON, RUN, answer, checked, connect, usual_cloud
 from .options import loading, planning, signing_in
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from sharekit.core import spec
 from sharekit.core.html import visible
-from sharekit.selection import Page, Query
-from sharekit.standing import WORD
+from sharekit.interfaces.review_filters import Page, Query
+from sharekit.interfaces.review_rows import WORD
 
 from .markup import cut, pager, project_of, visible_lines
 

@@ -13,12 +13,12 @@ from sharekit.core import spec
 from sharekit.core.html import plain
 from sharekit.core.rules import RULES
 from sharekit.core.sides import by_owner
-from sharekit.selection import Query
+from sharekit.interfaces.review_filters import Query
 
-from . import markup, rows
-from .live import Live
+from . import markup, table
+from .controls import Owner, button, choice, guarded, row, text
+from .html_region import Live
 from .markup import many
-from .parts import Owner, button, choice, guarded, row, text
 
 _DECISIONS = [("any", ""), *((word, word) for word in (*spec.DECISIONS, "skip"))]
 _STATES = [
@@ -144,8 +144,8 @@ class Deciding:
         self.number = page.number
         full = ""
         if self.opened and int(self.opened) in page.rows.index:
-            full = f"{self.opened}\n{rows.full_row(self.review.row(int(self.opened)))}"
-        self.grid.html = rows.page(page, self.query, self.selected, full, fixed=self._fixed)
+            full = f"{self.opened}\n{table.full_row(self.review.row(int(self.opened)))}"
+        self.grid.html = table.page(page, self.query, self.selected, full, fixed=self._fixed)
 
     @property
     def _fixed(self) -> bool:
@@ -277,8 +277,8 @@ class Deciding:
     # -- vaults --------------------------------------------------------------------------------
     def _vault_rows(self) -> list[int]:
         shown = self.scope.value == _SHOWN
-        rows = self.review.find(self.query) if shown else sorted(self.selected)
-        return [int(key) for key in self.review.full_images(rows)]
+        table = self.review.find(self.query) if shown else sorted(self.selected)
+        return [int(key) for key in self.review.full_images(table)]
 
     def _offer_vaults(self) -> None:
         keys = self._vault_rows()

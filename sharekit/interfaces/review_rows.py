@@ -10,15 +10,16 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from .checks.cell_rules import statuses
-from .checks.vault_rules import suitable
-from .core import spec
-from .core.sides import as_wanted, by_owner
-from .plans.decisions import view
-from .plans.plan import Plan
-from .reports.record import INPUT
-from .runs.run import Run
-from .selection import Page, cut
+from sharekit.checks.cell_rules import statuses
+from sharekit.checks.vault_rules import suitable
+from sharekit.core import spec
+from sharekit.core.sides import as_wanted, by_owner
+from sharekit.plans.decisions import view
+from sharekit.plans.plan import Plan
+from sharekit.reports.record import INPUT
+from sharekit.runs.run import Run
+
+from .review_filters import Page, cut
 
 #: What a share's status is called as a decision.
 WORD: Final = {act: word for word, act in spec.DECISIONS.items()}
@@ -31,7 +32,7 @@ _OF_RUN: Final = ["code", "reason", "before", "claimed", "observed", "last_chunk
 
 
 def frame(plan: Plan, changes: pd.DataFrame, deciders: pd.Series) -> pd.DataFrame:
-    """Every row of a plan with the decisions taken; see :attr:`sharekit.viewing.View.frame`."""
+    """Every row of a plan with the decisions taken; see :attr:`sharekit.interfaces.viewing.View.frame`."""
     rows = view(plan)
     rows["asked"] = statuses(plan.findings.inventory.rows["status"])
     for name, source in (("decision", "decision"), ("reason", "reason"), ("vault", "vault_id")):
@@ -75,7 +76,7 @@ def _word(status: pd.Series) -> pd.Series:
 
 
 def outcomes(run: Run, outcome: str, number: int, size: int) -> Page:
-    """One page of a run's rows with an outcome; see :meth:`sharekit.viewing.View.outcomes`."""
+    """One page of a run's rows with an outcome; see :meth:`sharekit.interfaces.viewing.View.outcomes`."""
     places = np.flatnonzero((run.rows["outcome"] == outcome).to_numpy())
     number, pages, shown = cut(places, number, size)
     told = run.plan.rows[_OF_ROW].take(shown).join(run.rows[_OF_RUN].take(shown))

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import ipywidgets as ui
 
 from sharekit.core.errors import SharekitError
-from sharekit.session import Review
+from sharekit.interfaces.review import Review
 
 
 class Owner(Protocol):

@@ -1,4 +1,4 @@
-"""The panel: four pages over one :class:`sharekit.session.Review`."""
+"""The panel: four pages over one :class:`sharekit.interfaces.review.Review`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import ipywidgets as ui
 from IPython.display import display
 
 from sharekit.core.html import plain
-from sharekit.session import Review
+from sharekit.interfaces.review import Review
 
 from . import markup
-from .approving import Approving
-from .deciding import Deciding
-from .live import Live, Pulse
-from .parts import button, guarded, row, told
-from .sending import Sending
+from .approve_page import Approving
+from .controls import button, guarded, row, told
+from .decide_page import Deciding
+from .html_region import Live, Pulse
+from .send_page import Sending
 
 _ELSEWHERE = "The ledger was changed elsewhere meanwhile; this is how it stands now."
 #: Seconds between two looks at most: a page that is there must not seem to be gone.

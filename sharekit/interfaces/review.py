@@ -13,21 +13,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import clouds as cloud_access
-from . import standing
-from .clouds import Clouds
-from .core.errors import ApprovalError, PlanError, UsageError
-from .core.html import table
-from .ledger.storage import ask_to_stop, is_busy
-from .plans import approval, decisions
-from .plans.plan import Plan
-from .runs import background, follow_up
-from .runs.background import Submission
-from .runs.run import Run
-from .runs.settings import Settings
+from sharekit import clouds as cloud_access
+from sharekit.clouds import Clouds
+from sharekit.core.errors import ApprovalError, PlanError, UsageError
+from sharekit.core.html import table
+from sharekit.ledger.storage import ask_to_stop, is_busy
+from sharekit.plans import approval, decisions
+from sharekit.plans.plan import Plan
+from sharekit.runs import background, follow_up
+from sharekit.runs.background import Submission
+from sharekit.runs.run import Run
+from sharekit.runs.settings import Settings
+from sharekit.spreadsheets import write_review
+
+from . import review_rows
+from .review_filters import Places, Query
 from .seat import Seat
-from .selection import Places, Query
-from .spreadsheets import write_review
 from .viewing import View
 
 #: Seconds without a sign of the page after which the seat is free for others.
@@ -274,7 +275,7 @@ class Review(View):
 
     def _ipython_display_(self) -> None:
         # Loaded only when it is shown: the shell and scripts need no widgets.
-        from .widgets import show  # noqa: PLC0415
+        from .notebook import show  # noqa: PLC0415
 
         show(self)
 
@@ -297,7 +298,7 @@ class Review(View):
             return
         rows = self.frame.take(keys)
         said = rows["reason"] if reason is None else pd.Series(reason.strip(), index=rows.index)
-        against = (rows["asked"].map(standing.WORD) != decision) & (said == "")
+        against = (rows["asked"].map(review_rows.WORD) != decision) & (said == "")
         if against.any():
             raise UsageError(
                 f"{int(against.sum()):,} of these rows would be decided against the inventory: "
@@ -321,7 +322,7 @@ class Review(View):
         for name, value in told.items():
             if value is not None:
                 frame.loc[keys, name] = value.strip()
-        for name, values in standing.standing(frame.take(keys)).items():
+        for name, values in review_rows.standing(frame.take(keys)).items():
             frame.loc[keys, name] = values
         rows = frame.take(keys)
         said = (rows[["decision", "reason", "vault"]] != "").any(axis="columns")

@@ -15,15 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from .audits.audit import Audit
-from .checks.check import Findings
-from .core import audit_results, spec
-from .core.html import plain
-from .core.rules import RULES, SEVERITIES
-from .core.sides import amount, by_owner
-from .plans.plan import Plan
-from .runs.run import Run
-from .runs.submit import Progress
+from sharekit.audits.audit import Audit
+from sharekit.checks.check import Findings
+from sharekit.core import audit_results, spec
+from sharekit.core.html import plain
+from sharekit.core.rules import RULES, SEVERITIES
+from sharekit.core.sides import amount, by_owner
+from sharekit.plans.plan import Plan
+from sharekit.runs.run import Run
+from sharekit.runs.submit import Progress
 
 _EVERY = 5.0
 _STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}
@@ -289,7 +289,7 @@ def show_run(
         console.print(f"[yellow]{first}{_what_next(run, busy, approved)}[/yellow]")
 
 
-def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:  # noqa: FBT001
+def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
     if busy:
         return "Another process is working on it now; rows in flight are unknown until it is done."
     if not run.requests["submit"]:

@@ -10,10 +10,10 @@ import pandas as pd
 
 from sharekit.core import spec
 from sharekit.core.html import visible
+from sharekit.interfaces.review import Review
+from sharekit.interfaces.review_filters import Page
 from sharekit.plans.plan import Plan
 from sharekit.runs.submit import Progress
-from sharekit.selection import Page
-from sharekit.session import Review
 
 #: Characters of a value that are shown; a row opened in full shows more.
 _SHORT = 120

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 import sharekit
-from sharekit import console
 
+from . import output
 from .common import AS_JSON, RUN, answer
 
 
@@ -27,8 +27,8 @@ def review(
     seen = sharekit.review(run, out=sheet, take=take, reviewer=reviewer)
 
     def show() -> None:
-        console.show_findings(seen.plan.findings, limit=5, ledger=run)
-        console.show_plan(seen.plan)
+        output.show_findings(seen.plan.findings, limit=5, ledger=run)
+        output.show_plan(seen.plan)
         if sheet is not None:
             click.echo(f"Decide in {sheet}, then: sharekit review {run} --take {sheet}")
         elif take is not None:

@@ -13,9 +13,9 @@ from typing import NoReturn
 import click
 
 import sharekit
-from sharekit import console
 from sharekit.core.errors import SharekitError
 
+from . import output
 from .auditing import audit
 from .deciding import approve, review
 from .preparing import check, plan, retry, template, undo
@@ -50,22 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.Abort:
-        console.say("Interrupted.")
+        output.say("Interrupted.")
         sys.exit(3)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except SharekitError as error:
-        console.say(f"Error: {error}")
+        output.say(f"Error: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        console.say("Interrupted.")
+        output.say("Interrupted.")
         sys.exit(3)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        console.say(f"Error: {where}{error.strerror or error}")
+        output.say(f"Error: {where}{error.strerror or error}")
         sys.exit(2)
     sys.exit(0)

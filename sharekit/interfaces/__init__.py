@@ -1,0 +1,1 @@
+"""How people drive sharekit: the review, the notebook and the shell."""
