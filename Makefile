@@ -60,7 +60,7 @@ bench: install
 
 # Kills, cuts off and starves submissions, and counts what is lost (docs/torture.md); then fuzzes.
 torture: install
-	$(BIN)/python -m tests.torture_run --runs 1000 --table torture-table.md
+	$(BIN)/python -m tests.runs.torture_run --runs 1000 --table torture-table.md
 	$(PIP) --group fuzz
 	$(BIN)/python -m tests.fuzz --seconds 200
 

@@ -24,7 +24,8 @@ import yaml
 from requests.adapters import HTTPAdapter
 
 import sharekit
-from sharekit.core import spec
+from sharekit.core.actions import PENDING
+from sharekit.core.api import CHUNK_SIZE, MIN_POLL_SECONDS
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
 from sharekit.simulator.sample import Sample, build_sample, write_workbook
@@ -68,7 +69,7 @@ class Scene:
 def run(
     *,
     chunks: int = 1000,
-    images: tuple[int, ...] = (10, spec.CHUNK_SIZE),
+    images: tuple[int, ...] = (10, CHUNK_SIZE),
     latency: float = 0.05,
     at_once: int = 16,
     repetitions: int = 3,
@@ -104,7 +105,7 @@ def run(
         rows=rows,
         notes=[
             f"{latency * 1000:g} ms latency, {at_once} calls at once, median of {repetitions} by "
-            f"ratio. Ideal: calls × latency ÷ {at_once}, plus {spec.FIRST_POLL_SECONDS:g} s before "
+            f"ratio. Ideal: calls × latency ÷ {at_once}, plus {MIN_POLL_SECONDS:g} s before "
             "the first look at a job. The calls of `submit` include its look at the cloud before "
             "sending and its reading back; the bare loop does neither, and keeps no ledger. A "
             "listing's pages come one after another, each naming the next, so that many images "
@@ -126,7 +127,7 @@ def _measured(
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         calls = scene.calls() - calls
         _must_be_decided(scene)
-        ideal = calls * latency / at_once + spec.FIRST_POLL_SECONDS
+        ideal = calls * latency / at_once + MIN_POLL_SECONDS
         return Measured(len(scene.plan.chunks), calls, wall, cpu, ideal)
 
 
@@ -155,7 +156,7 @@ def _scene(sample: Sample, chunk_size: int, latency: float) -> Iterator[Scene]:
 def _must_be_decided(scene: Scene) -> None:
     """A run that left something undone would be fast for the wrong reason."""
     members = scene.simulator.state()["members"]
-    undecided = sum(member["status"] == spec.PENDING for member in members)
+    undecided = sum(member["status"] == PENDING for member in members)
     if undecided:
         raise RuntimeError(f"{undecided} shares are still pending; the measurement is void.")
 
@@ -189,7 +190,7 @@ def _put(
 
 def _poll(session: requests.Session, tokens: Mapping[str, str], job: tuple[str, str, float]) -> str:
     project, url, sent = job
-    time.sleep(max(0.0, sent + spec.FIRST_POLL_SECONDS - time.monotonic()))
+    time.sleep(max(0.0, sent + MIN_POLL_SECONDS - time.monotonic()))
     answer = session.get(url, headers={"X-Auth-Token": tokens[project]})
     answer.raise_for_status()
     return str(answer.json()["status"])

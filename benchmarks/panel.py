@@ -18,7 +18,7 @@ import pandas as pd
 from playwright.sync_api import Page, WebSocket
 
 import sharekit
-from tests import browsing
+from tests.interfaces import browsing
 
 from .table import Table
 

@@ -124,14 +124,14 @@ def _both(path: Path, folder: Path, repetitions: int) -> tuple[dict[str, Any], d
 def _sharekit(path: Path, ledger: Path) -> dict[str, Any]:
     with clock() as imports:
         from sharekit import check, plan, read_inventory
-        from sharekit.core import spec
-        from sharekit.plans import plan
+        from sharekit.core.api import CHUNK_SIZE
+        from sharekit.plans import plan as planning
     with clock() as read:
         inventory = read_inventory(path)
     with clock() as checked:
         findings = check(inventory)
     with clock() as planned:
-        plan._make(ledger, findings, spec.CHUNK_SIZE, None)
+        planning._make(ledger, findings, CHUNK_SIZE, None)
     with clock() as written:
         plan(findings, ledger)
     repaired = findings.frame["severity"].eq("repair")

@@ -81,13 +81,13 @@ def _row(
 def _make(shares: Path, path: Path) -> dict[str, Any]:
     """Write a plan and the outcomes of its run into a ledger."""
     from sharekit import approve, check, plan, read_inventory
-    from sharekit.core import spec
+    from sharekit.core.api import CHUNK_SIZE
     from sharekit.ledger.ledger import Ledger
     from sharekit.plans import plan as planning
 
     findings = check(read_inventory(shares))
     with clock() as made:
-        planning._make(path, findings, spec.CHUNK_SIZE, None)
+        planning._make(path, findings, CHUNK_SIZE, None)
     with clock() as planned:
         current = plan(findings, path)
     approve(current, reviewer="Ada", fingerprint=current.fingerprint)
@@ -98,7 +98,7 @@ def _make(shares: Path, path: Path) -> dict[str, Any]:
 
 def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
-    from sharekit.core.sides import sides
+    from sharekit.core.columns import roles
     from sharekit.ledger import parquet
     from sharekit.plans.chunks import members
     from sharekit.runs.run import load_run
@@ -112,7 +112,7 @@ def _answer(book: Any, plan: Any) -> None:
             book.append("answer", name | job | {"http": 200, "code": "", "reason": ""})
             book.append("job-done", name | {"status": "SUCCESS", "results": {}})
     seen = plan.rows.loc[plan.rows["disposition"] == "planned"]
-    seen = seen.assign(side=sides(seen["status"])).rename(columns={"status": "state"})
+    seen = seen.assign(side=roles(seen["status"])).rename(columns={"status": "state"})
     seen = seen[["project_id", "image_id", "side", "state"]].reset_index(drop=True)
     blob = book.put(parquet.to_bytes(seen), parquet.MEDIA_TYPE)
     book.append("observed", {"blob": blob, "images": len(seen)})
@@ -180,8 +180,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _main(side: str, *arguments: str) -> None:
-    sides = {"make": _make, "report": _report, "usual": _usual, "out": _out, "in": _in}
-    tell(**(sides | {"read": _read})[side](*map(Path, arguments)))  # type: ignore[operator]
+    roles = {"make": _make, "report": _report, "usual": _usual, "out": _out, "in": _in}
+    tell(**(roles | {"read": _read})[side](*map(Path, arguments)))  # type: ignore[operator]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import click
 
-from sharekit.core import audit_results, spec
+from sharekit.core import audit_results, error_codes
+from sharekit.core.api import VAULT_RESOURCES
+from sharekit.core.error_codes import ADVICE, REMEDIES
+from sharekit.core.outcomes import OUTCOMES
 from sharekit.core.rules import markdown
 from sharekit.interfaces.cli import cli
 from sharekit.runs.request_log import ENDED, MEANINGS, MOVES
@@ -74,7 +77,8 @@ def _audit_json() -> str:
         "| `rows` | rows of the inventory; 0 without one |\n"
         "| `shares` | shares that the projects show |\n"
         f"| `results` | rows and shares by result: {_names(audit_results.RESULTS)} |\n"
-        f"| `drift` | how many of them are {_names(n for n in audit_results.RESULTS if n in audit_results.DRIFT)};"
+        "| `drift` | how many of them are "
+        f"{_names(n for n in audit_results.RESULTS if n in audit_results.DRIFT)};"
         " 0 without an inventory |\n"
         "| `good` | whether all agrees and everything could be read; then the exit code is 0 |\n"
         "| `unread` | what could not be read: `cloud, project_id, what, code, reason` |\n"
@@ -103,7 +107,7 @@ def _seed() -> str:
     wrong: list[dict[str, object]] = [
         {"size": 100},
         {"size": 100, "used": 71_680},
-        {"resources": spec.VAULT_RESOURCES},
+        {"resources": VAULT_RESOURCES},
         {"object_type": "disk"},
     ]
     mine, owner = "a" * 32, "b" * 32
@@ -151,10 +155,10 @@ def _faults() -> str:
 
 
 def _rules() -> str:
-    outcomes = "\n".join(f"| `{name}` | {text} |" for name, text in spec.OUTCOMES.items())
+    outcomes = "\n".join(f"| `{name}` | {text} |" for name, text in OUTCOMES.items())
     errors = "\n".join(
-        f"| `{code}` | {spec.MEANINGS[code]} | {action.value} | {spec.ADVICE.get(code, '–')} |"
-        for code, action in sorted(spec.REMEDIES.items())
+        f"| `{code}` | {error_codes.MEANINGS[code]} | {action.value} | {ADVICE.get(code, '–')} |"
+        for code, action in sorted(REMEDIES.items())
     )
     return (
         "# Rules, outcomes, error codes\n\nGenerated from the code by `make docs`.\n\n"
@@ -166,8 +170,8 @@ def _rules() -> str:
         "| code | meaning | what sharekit does | what you can do |\n|---|---|---|---|\n"
         f"{errors}\n\n"
         "Before anything is sent, a full-ECS image is compared with its vault: kind, state, how\n"
-        f"many servers it protects ({spec.VAULT_RESOURCES} at most), and room: size less what is\n"
-        f"used, against {spec.IMAGE_ROOM}.\n"
+        f"many servers it protects ({VAULT_RESOURCES} at most), and room: size less what is\n"
+        "used, against at least the system disk (min_disk); no listing tells the data disks.\n"
         "Rows take the room in their order. A vault found too small is too small; one that is\n"
         "not may be all the same, and the cloud then answers IMG.0182.\n\n"
         "An HTTP status without such a code: 401 signs in again; 403 stops the project;\n"

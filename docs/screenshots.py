@@ -11,7 +11,7 @@ from sharekit.audits.audit import Audit
 from sharekit.simulator import Simulator, start
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.sample import build_sample, write_workbook
-from tests import browsing
+from tests.interfaces import browsing
 
 DOCS = Path(__file__).parent
 _CELL = """import sharekit

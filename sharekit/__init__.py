@@ -18,7 +18,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .core.provenance import __version__ as __version__
 
 if TYPE_CHECKING:
     from .audits.audit import Audit as Audit

@@ -60,7 +60,7 @@ def by_atheris(name: str, folder: Path, seconds: int, told: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["sharekit"]):
-        import sharekit.cli  # noqa: F401 - all of it, so that all is counted
+        import sharekit.interfaces.cli  # noqa: F401 - all of it, so that all is counted
     target = prepared(name, folder)
     done = [0]
 

@@ -37,7 +37,7 @@ from sharekit.ledger.schema import (
     event_hash,
 )
 from sharekit.plans import approval, decisions
-from tests import workbooks as workbooks_by
+from tests.spreadsheets import workbooks as workbooks_by
 
 #: Returns a number from 0 to one below its argument.
 Chooser = Callable[[int], int]

@@ -30,11 +30,11 @@ from sharekit.interfaces.viewing import View
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.storage import Owner
 from sharekit.plans import approval
+from tests.clouds.servers import serving, token
+from tests.clouds.test_connecting import entry, written
 from tests.conftest import FAST, REPORTS, World
 from tests.fuzzing import Book, forge, one_sentence
-from tests.servers import serving, token
-from tests.test_cli import shell
-from tests.test_connecting import entry, written
+from tests.interfaces.test_cli import shell
 
 Make = Callable[..., World]
 ROOT = Path(__file__).parents[1]

@@ -17,8 +17,7 @@ from sharekit.audits import audit
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import load as load_plan
 from sharekit.simulator.faults import Faults
-
-from .conftest import World
+from tests.conftest import World
 
 ROOT = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(ROOT.glob("*.ipynb"))

@@ -13,7 +13,7 @@ from sharekit.simulator.process import start
 from sharekit.simulator.sample import build_sample, write_workbook
 from sharekit.simulator.seeding import seed_from_workbook
 from tests.conftest import World
-from tests.test_cli import shell
+from tests.interfaces.test_cli import shell
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

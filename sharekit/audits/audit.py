@@ -11,17 +11,18 @@ from typing import Any, Final
 
 import pandas as pd
 
-from sharekit import __version__
 from sharekit.checks.check import Findings, check
 from sharekit.clouds import Clouds
 from sharekit.clouds.state import survey
 from sharekit.clouds.state.snapshot import Progress
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import audit_results, shapes, spec
+from sharekit.core import audit_results, shapes
+from sharekit.core.actions import ABSENT
 from sharekit.core.errors import LedgerError, UsageError
+from sharekit.core.fields import GRAMMARS
 from sharekit.core.heap import steady_memory
 from sharekit.core.html import table
-from sharekit.core.provenance import environment
+from sharekit.core.provenance import __version__, environment
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import digest
@@ -52,15 +53,18 @@ class Audit:
         Everything the projects showed.
     rows : DataFrame
         First every row of the inventory in its order, then every share that no row names. Columns
-        ``sharekit.audits.compare.COLUMNS``, then the original ones as ``input.<header>``. ``row`` is
-        int64 (0: no row of the inventory), ``age_days`` Int64 (whole days since the share was made,
+        ``sharekit.audits.compare.COLUMNS``, then the original ones as
+        ``input.<header>``. ``row`` is int64 (0: no row of the inventory), ``age_days`` Int64
+        (whole days since the share was made,
         missing where that was not looked up), all else str. ``status`` is what the inventory
         records, ``observed`` what the cloud shows (pending, accepted, rejected, absent, ``""``
-        unknown), ``result`` one of :data:`sharekit.core.audit_results.RESULTS`, ``seen_by`` whose view it is:
-        the ``project``'s or the ``owner``'s.
+        unknown), ``result`` one of
+        :data:`sharekit.core.audit_results.RESULTS`, ``seen_by`` whose view it is: the
+        ``project``'s or the ``owner``'s.
     changes : DataFrame
         What changed since ``since``: ``project_id, image_id, change`` (one of
-        :data:`sharekit.core.audit_results.CHANGES`)``, was, now, result_was, result_now, name, owner``.
+        :data:`sharekit.core.audit_results.CHANGES`)``, was, now, result_was, result_now, name,
+        owner``.
     since : Earlier or None
         The earlier look it was compared with.
     environment : dict
@@ -131,7 +135,7 @@ class Audit:
         changed = self.changes["change"].value_counts()
         return {
             "rows": 0 if self.inventory is None else len(self.inventory),
-            "shares": int((self.survey.shares["state"] != spec.ABSENT).sum()),
+            "shares": int((self.survey.shares["state"] != ABSENT).sum()),
             "results": self.counts,
             "drift": self.drift,
             "good": self.good,
@@ -332,7 +336,7 @@ def _asked(findings: Findings) -> pd.DataFrame:
     rows = findings.rows
     codes = [pd.factorize(rows[name]) for name in KEY]
     legal = [
-        pd.Series(words).str.fullmatch(spec.GRAMMAR[name]).to_numpy(dtype=bool)[numbers]
+        pd.Series(words).str.fullmatch(GRAMMARS[name]).to_numpy(dtype=bool)[numbers]
         for name, (numbers, words) in zip(KEY, codes, strict=True)
     ]
     return rows.loc[legal[0] & legal[1], [*KEY, "status", "owner"]]

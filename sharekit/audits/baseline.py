@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import audit_results, shapes, spec
+from sharekit.core import audit_results, shapes
+from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING
 from sharekit.core.errors import LedgerError
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
@@ -119,7 +120,7 @@ def _of_run(planned: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     of = planned[[*KEY, "status", "owner", "name"]].assign(state=state, seen_by="project")
     of = of[of["state"] != ""].drop_duplicates(KEY, ignore_index=True)
     of["result"] = np.select(
-        [of["state"] == of["status"], of["state"] == spec.PENDING, of["state"] == spec.ABSENT],
+        [of["state"] == of["status"], of["state"] == PENDING, of["state"] == ABSENT],
         ["agrees", "undecided", "absent"],
         "differs",
     )
@@ -136,7 +137,7 @@ def changes_since(before: Earlier | None, rows: pd.DataFrame, seen: Survey) -> p
         return pd.DataFrame(columns=list(COLUMNS), dtype="str")
     both = before.shares.merge(shown(rows), on=KEY, how="outer", suffixes=("_was", "_now"))
     both = both.astype("str").fillna("")
-    was, now = (both[f"state_{end}"].isin(spec.MEMBER_STATES) for end in ("was", "now"))
+    was, now = (both[f"state_{end}"].isin(MEMBER_STATES) for end in ("was", "now"))
     known = both["state_was"] != ""
     known |= both["project_id"].isin(before.whole) | both["owner_now"].isin(before.owners)
     looked = both["project_id"].isin(seen.read)
@@ -144,14 +145,14 @@ def changes_since(before: Earlier | None, rows: pd.DataFrame, seen: Survey) -> p
     moved = was & now & (both["state_was"] != both["state_now"])
     same = was & now & ~moved
     agreed, agrees = (both[f"result_{end}"].isin(audit_results.GOOD) for end in ("was", "now"))
-    undecided = both["state_was"] == spec.PENDING
+    undecided = both["state_was"] == PENDING
     both["change"] = np.select(
         [
             ~was & now & known,
             was & ~now & looked,
             was & ~now,
             moved & undecided,
-            moved & (both["state_now"] == spec.PENDING),
+            moved & (both["state_now"] == PENDING),
             moved,
             same & ~agreed & agrees,
             same & agreed & ~agrees,

@@ -10,11 +10,12 @@ import pandas as pd
 
 from sharekit.checks.check import Findings, first_errors
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import audit_results, spec
+from sharekit.core import audit_results
+from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
+from sharekit.core.columns import are_satisfied
+from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID
 from sharekit.core.heap import steady_memory
 from sharekit.core.rules import RULES
-from sharekit.core.sides import as_wanted
-from sharekit.reports.record import INPUT
 
 from .baseline import KEY, Earlier
 
@@ -43,7 +44,7 @@ def assess(findings: Findings | None, seen: Survey, before: Earlier | None = Non
     rest = _unlisted(view if rows is None else _beyond(view, rows))
     both = rest if rows is None else pd.concat([rows, rest], ignore_index=True)
     both["age_days"] = _age(both["shared_at"], seen.taken_at)
-    originals = [name for name in both.columns if name.startswith(INPUT)]
+    originals = [name for name in both.columns if name.startswith(INPUT_PREFIX)]
     both = both[[*COLUMNS, *originals]].rename_axis("row_key")
     return both.astype({name: "str" for name in both.columns if name not in ("row", "age_days")})
 
@@ -54,7 +55,7 @@ def _view(seen: Survey) -> pd.DataFrame:
     out = seen.outgoing.assign(seen_by="owner", looked="listed")
     both = pd.concat([shares, out], ignore_index=True)[[*KEY, *_VIEW]]
     # A project's own word counts, unless it has none for the share.
-    both["rank"] = (both["state"] == spec.ABSENT).astype("int8")
+    both["rank"] = (both["state"] == ABSENT).astype("int8")
     both = both.sort_values("rank", kind="stable").drop_duplicates(KEY)
     return both.drop(columns="rank").reset_index(drop=True)
 
@@ -73,14 +74,14 @@ def _recorded(
     rows = rows.rename(columns={"state": "observed"})
     # Where the project shows nothing, its owner's list of members tells that there is no share.
     unseen = (rows["observed"] == "") & rows["image_id"].isin(seen.owned["image_id"])
-    unseen &= rows["project_id"].str.fullmatch(spec.PROJECT)
-    rows.loc[unseen, ["observed", "seen_by"]] = [spec.ABSENT, "owner"]
+    unseen &= rows["project_id"].str.fullmatch(PROJECT_ID)
+    rows.loc[unseen, ["observed", "seen_by"]] = [ABSENT, "owner"]
     rows["result"] = _results(findings, rows, seen)
     rows["code"], rows["reason"] = _codes(findings, rows, seen, before)
     rows.loc[rows["result"].isin(["unread", "faulty"]), "observed"] = rows["observed"].where(
-        rows["observed"] != spec.ABSENT, ""
+        rows["observed"] != ABSENT, ""
     )
-    originals = inventory[[name for name in inventory.columns if name.startswith(INPUT)]]
+    originals = inventory[[name for name in inventory.columns if name.startswith(INPUT_PREFIX)]]
     kept = ["file", "sheet", "row", *KEY, "status", "result", "code", "reason", "observed"]
     return pd.concat(
         [rows[[*kept, *_VIEW[1:7], "carried_by"]], originals], axis="columns"
@@ -101,16 +102,16 @@ def _looked_up(rows: pd.DataFrame, view: pd.DataFrame) -> pd.DataFrame:
 
 
 def _results(findings: Findings, rows: pd.DataFrame, seen: Survey) -> pd.Series:
-    state, shared = rows["observed"], rows["observed"].isin(spec.MEMBER_STATES)
+    state, shared = rows["observed"], rows["observed"].isin(MEMBER_STATES)
     told = _told_apart(findings)
     faulty = rows.index.isin(told.index)
-    absent = rows["project_id"].isin(seen.read) | (state == spec.ABSENT)
+    absent = rows["project_id"].isin(seen.read) | (state == ABSENT)
     chosen = np.select(
         [
             faulty,
             rows["carried_by"] != "",
-            as_wanted(rows["status"], state) & (shared | absent),
-            shared & (state == spec.PENDING) & (rows["status"] != spec.UNSHARE),
+            are_satisfied(rows["status"], state) & (shared | absent),
+            shared & (state == PENDING) & (rows["status"] != UNSHARE),
             shared,
             absent,
         ],
@@ -129,7 +130,7 @@ def _told_apart(findings: Findings) -> pd.DataFrame:
     blank = findings.rows.loc[undecided, "status"] == ""
     legal = pd.Series(True, index=undecided)  # noqa: FBT003
     for name in ("image_id", "project_id"):
-        legal &= findings.rows.loc[undecided, name].str.fullmatch(spec.GRAMMAR[name])
+        legal &= findings.rows.loc[undecided, name].str.fullmatch(GRAMMARS[name])
     kept: pd.DataFrame = errors.drop(undecided[(blank & legal).to_numpy()])
     return kept
 
@@ -169,7 +170,7 @@ def _absences(rows: pd.DataFrame, seen: Survey, before: Earlier | None) -> npt.N
     own = of_itself | (rows["owner"] == rows["project_id"]).to_numpy()
     was = np.zeros(len(rows), dtype=bool)
     if before is not None:
-        then = before.shares[before.shares["state"].isin(spec.MEMBER_STATES)]
+        then = before.shares[before.shares["state"].isin(MEMBER_STATES)]
         was = pd.MultiIndex.from_frame(rows[KEY]).isin(pd.MultiIndex.from_frame(then[KEY]))
     return np.select(
         [
@@ -192,7 +193,7 @@ def _beyond(view: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unlisted(view: pd.DataFrame) -> pd.DataFrame:
-    shares = view[view["state"].isin(spec.MEMBER_STATES)].rename(columns={"state": "observed"})
+    shares = view[view["state"].isin(MEMBER_STATES)].rename(columns={"state": "observed"})
     shares = shares.assign(
         row=0,
         result=np.where(shares["seen_by"] == "owner", "shared-out", "unlisted"),

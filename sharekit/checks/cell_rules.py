@@ -15,8 +15,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sharekit.core import spec
+from sharekit.core.actions import ACTIONS, STATUS_WORDS
 from sharekit.core.columns import Coded
+from sharekit.core.fields import (
+    FALSE_WORDS,
+    FIELDS,
+    GRAMMARS,
+    ID_FIELDS,
+    MANDATORY_FIELDS,
+    TRUE_WORDS,
+    UUID,
+    VAULT_SHAPE,
+)
 from sharekit.core.rules import FORMAT_RULE, RULES
 from sharekit.spreadsheets import Inventory
 
@@ -58,7 +68,7 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str
     """Return every row with its values as the API wants them, and what was found on the way.
 
     The frame has the inventory's index; columns ``source``, ``row`` and the fields of
-    :data:`sharekit.core.spec.FIELDS` (str). A value that is wrong stays as it is. Last come the
+    :data:`sharekit.core.fields.FIELDS` (str). A value that is wrong stays as it is. Last come the
     distinct values of each field but ``name``, numbered.
     """
     raw = inventory.rows
@@ -67,9 +77,9 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str
     found = _marked(inventory)
     spoiled = {
         field: {int(key) for f in found if f.field == field and _bad(f) for key in f.keys}
-        for field in spec.FIELDS
+        for field in FIELDS
     }
-    for field in spec.FIELDS:
+    for field in FIELDS:
         if field == "name":  # all different, and nobody compares them
             rows[field], more = _plain(raw[field], field)
         else:
@@ -78,7 +88,7 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str
             if spoiled[field]:
                 rows[field] = _unmended(raw[field], rows[field], spoiled[field])
                 coded[field] = Coded.of(rows[field], coded[field])
-        if field in spec.MANDATORY:
+        if field in MANDATORY_FIELDS:
             more += _missing(inventory, coded[field].among([""]), field)
         found += [_without(f, spoiled[field]) for f in more]
     return rows, _swapped([f for f in found if _says(f)]), coded
@@ -96,7 +106,7 @@ def _unmended(raw: pd.Series, fixed: pd.Series, spoiled: set[int]) -> pd.Series:
 
 
 def statuses(raw: pd.Series) -> pd.Series:
-    """Return what status cells mean, one of :data:`sharekit.core.spec.ACTS`; other text stays.
+    """Return the action each status cell means, one of :data:`~sharekit.core.actions.ACTIONS`.
 
     >>> statuses(pd.Series(["Yes", "rejected", "?"], dtype="str")).tolist()
     ['accepted', 'rejected', '?']
@@ -167,7 +177,7 @@ def matches(values: pd.Series, pattern: str) -> pd.Series:
 
 
 def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
-    grammar = spec.GRAMMAR[field]
+    grammar = GRAMMARS[field]
     strange = (~matches(raw, grammar) | raw.str.endswith("0" * 15)) & (raw != "")
     odd = raw[strange]
     if odd.empty:
@@ -178,7 +188,7 @@ def _ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     lost = matches(undashed, _LOST) & (undashed.str.len() == _DIGITS)
     legal = matches(fixed, grammar) & ~lost
     shaped = ~legal & ~lost & (field == "vault_id")
-    shaped &= matches(fixed, spec.VAULT_SHAPE)
+    shaped &= matches(fixed, VAULT_SHAPE)
     usable, found, before = legal | shaped, [], odd
     for rule, after in steps:
         found.append(Found(rule, keys_of((after != before) & usable), field))
@@ -207,7 +217,7 @@ def _steps(odd: pd.Series, field: str) -> list[tuple[str, pd.Series]]:
     lower = bare.str.lower()
     dashed = lower.str.replace(_DASHES, "-", regex=True)
     if field == "project_id":
-        whole = matches(dashed, spec.UUID)
+        whole = matches(dashed, UUID)
         dashed = dashed.where(~whole, dashed.str.replace("-", "", regex=False))
     else:
         whole = matches(dashed, _UNDASHED)
@@ -226,7 +236,7 @@ def _words(words: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
     plain = plain.str.replace(rf"^{_BLANKS}+|{_BLANKS}+$", "", regex=True).str.lower()
     bare = plain.str.replace(_QUOTES, "", regex=True)
     if field == "whole_image":
-        yes, no = bare.isin(spec.TRUE_WORDS), bare.isin(spec.FALSE_WORDS)
+        yes, no = bare.isin(TRUE_WORDS), bare.isin(FALSE_WORDS)
         result = pd.Series("", index=words.index, dtype="str")
         result = result.where(~yes, "true").where(~(no & (bare != "")), "false")
         hits = {
@@ -234,8 +244,8 @@ def _words(words: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
             "whole-image-unclear": ~(yes | no),
         }
     else:
-        meant = bare.map(spec.STATUS_WORDS).fillna(bare).astype("str")
-        legal = meant.isin(spec.ACTS)
+        meant = bare.map(STATUS_WORDS).fillna(bare).astype("str")
+        legal = meant.isin(ACTIONS)
         result = meant.where(legal, words.where(plain != "", ""))
         hits = {
             "repaired-braces": legal & (bare != plain),
@@ -250,7 +260,7 @@ def _words(words: pd.Series, field: str) -> tuple[pd.Series, list[Found]]:
 
 #: field -> what looks at its cells: values in, values as the API wants them and hits out.
 _CELLS: Final = {
-    **dict.fromkeys(spec.ID_FIELDS, _ids),
+    **dict.fromkeys(ID_FIELDS, _ids),
     **dict.fromkeys(("status", "whole_image"), _words),
 }
 

@@ -16,12 +16,11 @@ import pandas as pd
 from sharekit.clouds import Clouds
 from sharekit.clouds.state import snapshot
 from sharekit.clouds.state.snapshot import Progress, Snapshot
-from sharekit.core import spec
-from sharekit.core.columns import Coded
+from sharekit.core.actions import ACTIONS, DECISIONS
+from sharekit.core.columns import Coded, is_owner_action
 from sharekit.core.heap import steady_memory
 from sharekit.core.html import table
 from sharekit.core.rules import RULES, SEVERITIES, severity
-from sharekit.core.sides import by_owner
 from sharekit.spreadsheets import Inventory
 
 from . import owner_rules, row_rules
@@ -52,7 +51,7 @@ class Findings:
     inventory : Inventory
         What was checked.
     rows : DataFrame
-        Indexed by ``row_key``: ``source, row``, the fields of :data:`sharekit.core.spec.FIELDS` with
+        Indexed by ``row_key``: ``source, row``, the fields of a share (``fields.FIELDS``) with
         repairs done (str), ``before`` (the cloud's state, ``""`` unknown), ``disposition``
         (``planned``, ``already``, ``blocked``, ``duplicate`` or ``skipped``) and ``carried_by``
         (Int64: the row that carries a duplicate).
@@ -231,10 +230,10 @@ def _decide(rows: pd.DataFrame, decisions: pd.DataFrame | None) -> tuple[Keys, l
     """Put the reviewer's word in place of the inventory's; return the rows that are skipped."""
     if decisions is None:
         return np.array([], dtype="int64"), []
-    status = decisions["decision"].map(spec.DECISIONS).dropna().astype("str")
+    status = decisions["decision"].map(DECISIONS).dropna().astype("str")
     was = rows.loc[status.index, "status"]
     # Where the cell says nothing that is legal, either side may be meant.
-    wrong = (by_owner(status) != by_owner(was)) & was.isin(spec.ACTS)
+    wrong = (is_owner_action(status) != is_owner_action(was)) & was.isin(ACTIONS)
     detail = "decided: " + decisions["decision"].loc[status.index].astype("str")
     said = Found("wrong-side", status.index.to_numpy("int64")[wrong], "status", detail=detail)
     status = status[~wrong]

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core import spec
-from sharekit.core.sides import as_wanted
+from sharekit.core.actions import SHARE
+from sharekit.core.api import MAX_PROJECTS, MAX_PROJECTS_FULL_ECS
+from sharekit.core.columns import are_satisfied
+from sharekit.core.fields import PROJECT_ID
 
 from .cell_rules import Found, Keys, keys_of, matches
 from .row_rules import Shares
@@ -28,7 +30,7 @@ def owner_rules(
     if mine.empty:
         return []
     if seen is None:
-        named = matches(mine["owner"], spec.PROJECT)
+        named = matches(mine["owner"], PROJECT_ID)
         state = pd.DataFrame({"owner": mine["owner"].where(named, ""), "members": 0}, mine.index)
         found = [Found("owner-unknown", keys_of(~named), "owner")]
     else:
@@ -58,7 +60,7 @@ def _looked_up(mine: pd.DataFrame, seen: Snapshot) -> pd.DataFrame:
 def _owners(mine: pd.DataFrame, state: pd.DataFrame, seen: Snapshot) -> list[Found]:
     """Who acts: the project that owns the image, if it signed in and is not said to be another."""
     there = set(seen.projects["project_id"])
-    named, truth = matches(mine["owner"], spec.PROJECT), state["owner"]
+    named, truth = matches(mine["owner"], PROJECT_ID), state["owner"]
     signed_in = mine["owner"].isin(there)
     other = named & signed_in & (truth != mine["owner"])
     unknown = ~named & ~truth.isin(there)
@@ -85,12 +87,12 @@ def _full_ecs(rows: pd.DataFrame, mine: pd.DataFrame, state: pd.DataFrame) -> li
 
 
 def _images(mine: pd.DataFrame, state: pd.DataFrame, seen: Snapshot) -> list[Found]:
-    offered = mine["status"] == spec.SHARE
+    offered = mine["status"] == SHARE
     native = mine["owner"].map(seen.projects.set_index("project_id")["api"]) == "native"
     # Glance shares only what is set to be; IMS shares private images, but no public ones.
     shown = state["visibility"]
     closed = (native & ~shown.isin(["shared", ""])) | (shown == "public")
-    there = as_wanted(mine["status"], state["state"])
+    there = are_satisfied(mine["status"], state["state"])
     closed &= offered & ~there
     return [
         Found("already", keys_of(there), "status"),
@@ -102,12 +104,12 @@ def _images(mine: pd.DataFrame, state: pd.DataFrame, seen: Snapshot) -> list[Fou
 def _limits(mine: pd.DataFrame, state: pd.DataFrame) -> list[Found]:
     """More projects than an image may reach: those that have it, and those that are asked for."""
     before = state["state"] if "state" in state else pd.Series("", mine.index)
-    new = mine[(mine["status"] == spec.SHARE) & ~as_wanted(mine["status"], before)]
+    new = mine[(mine["status"] == SHARE) & ~are_satisfied(mine["status"], before)]
     asked = new.drop_duplicates(_KEY).groupby("image_id").size()
     more = new["image_id"].map(asked).fillna(0).astype("int64")
     have = state.loc[new.index, "members"].astype("int64")
-    most = pd.Series(spec.MOST_PROJECTS, new.index)
-    most = most.mask(new["whole_image"] == "true", spec.MOST_PROJECTS_FULL_ECS)
+    most = pd.Series(MAX_PROJECTS, new.index)
+    most = most.mask(new["whole_image"] == "true", MAX_PROJECTS_FULL_ECS)
     said = have.astype("str") + " have it, " + more.astype("str") + " are to get it, "
     detail = said + most.astype("str") + " is the limit"
     return [Found("too-many-projects", keys_of(have + more > most), "project_id", detail=detail)]

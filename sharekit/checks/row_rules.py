@@ -11,9 +11,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core import spec
+from sharekit.core.actions import (
+    ABSENT,
+    ACCEPTED,
+    ACTIONS,
+    OWNER_ACTIONS,
+    REJECTED,
+    ROLES,
+    SHARE,
+    STATUSES,
+    UNSHARE,
+)
 from sharekit.core.columns import Coded
-from sharekit.core.sides import SIDES
+from sharekit.core.fields import PROJECT_ID, UUID
 
 from .cell_rules import Found, Keys, keys_of, matches
 from .vault_rules import vault_kinds
@@ -39,18 +49,18 @@ class Shares:
 
 def shares_of(images: Coded, projects: Coded, status: Coded) -> Shares:
     """Look at each distinct image, project and status once, and number the pairs."""
-    legal = images.having(spec.UUID)[images.codes]
-    legal &= projects.having(spec.PROJECT)[projects.codes]
+    legal = images.having(UUID)[images.codes]
+    legal &= projects.having(PROJECT_ID)[projects.codes]
     numbers = images.codes.astype(np.int64) * len(projects.words) + projects.codes
-    return Shares(legal, numbers, status, status.among(spec.SHARING))
+    return Shares(legal, numbers, status, status.among(OWNER_ACTIONS))
 
 
 def vault_rules(rows: pd.DataFrame, coded: Mapping[str, Coded]) -> list[Found]:
     """Vaults by the inventory's own word; a vault for a rejection is dropped from the row."""
     without, whole = coded["vault_id"].among([""]), coded["whole_image"].among(["true"])
-    missing = np.flatnonzero(coded["status"].among([spec.ACCEPTED]) & without & whole)
+    missing = np.flatnonzero(coded["status"].among([ACCEPTED]) & without & whole)
     found = [Found("vault-missing", missing, "vault_id")]
-    needless = np.flatnonzero(coded["status"].among([spec.REJECTED, *spec.SHARING]) & ~without)
+    needless = np.flatnonzero(coded["status"].among([REJECTED, *OWNER_ACTIONS]) & ~without)
     if needless.size:
         # Row keys count from 0, so they are positions.
         found.append(Found("vault-for-rejection", needless, "vault_id", rows["vault_id"].copy()))
@@ -69,15 +79,15 @@ def cloud_rules(rows: pd.DataFrame, shares: Shares, seen: Snapshot) -> list[Foun
     own = state["owner"] == known["project_id"]
     # A project is no member of its own images: what listings show there is what others decided.
     rows.loc[known.index, "before"] = state["state"].where(~own, "")
-    gone = (state["state"] == spec.ABSENT) & ~own
+    gone = (state["state"] == ABSENT) & ~own
     # Whoever wrote something else may have meant the owner's side, which needs no share there.
     offered = _only_now(rows, known, shares)
-    undecidable = gone & known["status"].isin(spec.STATUSES)
+    undecidable = gone & known["status"].isin(STATUSES)
     wanted = state["state"] == known["status"]
     regions = known["project_id"].map(projects["region"]).fillna("").astype("str")
     elsewhere = (known["region"] != "") & (regions != "") & (known["region"] != regions)
     owner = (known["owner"] != "") & (state["owner"] != "") & (known["owner"] != state["owner"])
-    owner &= matches(known["owner"], spec.PROJECT)
+    owner &= matches(known["owner"], PROJECT_ID)
     found += [
         _found("own-image", own, "image_id"),
         Found("not-shared", keys_of(undecidable), "image_id", detail=offered),
@@ -92,7 +102,7 @@ def cloud_rules(rows: pd.DataFrame, shares: Shares, seen: Snapshot) -> list[Foun
 def _only_now(rows: pd.DataFrame, known: pd.DataFrame, shares: Shares) -> pd.Series:
     """Say where another row of the same run is about to share what a row decides on."""
     numbers = pd.Series(shares.numbers, index=rows.index)
-    offered = numbers[shares.legal & (rows["status"] == spec.SHARE).to_numpy(dtype=bool)]
+    offered = numbers[shares.legal & (rows["status"] == SHARE).to_numpy(dtype=bool)]
     said = pd.Series("", index=known.index, dtype="str")
     here = numbers[known.index].isin(offered)
     return said.mask(here, "another row shares it in this very run: decide in the run after it")
@@ -103,7 +113,7 @@ def _looked_up(known: pd.DataFrame, seen: Snapshot) -> pd.DataFrame:
         seen.members, on=["project_id", "image_id"], how="left"
     )
     state.index = known.index
-    return state.fillna({"state": spec.ABSENT, "owner": "", "whole_image": ""})
+    return state.fillna({"state": ABSENT, "owner": "", "whole_image": ""})
 
 
 def _full_ecs(rows: pd.DataFrame, known: pd.DataFrame, state: pd.DataFrame) -> list[Found]:
@@ -129,7 +139,7 @@ def twice(
     The owner may share what the project decides on, but not take it back at the same time.
     """
     carried = pd.Series(np.nan, index=rows.index, dtype="float64")
-    valid = shares.legal & shares.status.among(spec.ACTS)
+    valid = shares.legal & shares.status.among(ACTIONS)
     valid[skipped] = False  # row keys count from 0, so they are positions
     live = np.flatnonzero(valid)
     acts = _acts(shares, live)
@@ -167,9 +177,9 @@ def _acts(shares: Shares, live: Keys) -> npt.NDArray[np.int64]:
     numbers, owner = shares.numbers[live], shares.offered[live]
     if not owner.any():
         return numbers
-    back = numbers[shares.status.among([spec.UNSHARE])[live]]
+    back = numbers[shares.status.among([UNSHARE])[live]]
     both = np.isin(numbers, np.intersect1d(back, numbers[~owner]))
-    return numbers * len(SIDES) + (owner & ~both)
+    return numbers * len(ROLES) + (owner & ~both)
 
 
 def _conflicts(rows: pd.DataFrame, share: pd.Series, decided: pd.Series, places: Places) -> Found:

@@ -1,7 +1,7 @@
 """Whether the vaults named in rows can take the full-ECS images: kind, state, room.
 
-The room that is needed is known only in part (:data:`sharekit.core.spec.IMAGE_ROOM`), so what is found
-here is certain to be too little, while a vault that passes may still turn out to be.
+The room that is needed is known only in part (the images' least disk), so what is
+found here is certain to be too little, while a vault that passes may still turn out to be.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core import spec
+from sharekit.core.api import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_RESOURCES, VAULT_STATUS
 
 from .cell_rules import Found, Keys, keys_of
 
@@ -31,12 +31,11 @@ def vault_kinds(known: pd.DataFrame, seen: Snapshot) -> list[Found]:
     there = _looked_up(asked[read == "read"], seen)
     unknown = there["_merge"] == "left_only"
     wrong = ~unknown & (
-        (there["object_type"] != spec.VAULT_OBJECT_TYPE)
-        | (there["protect_type"] != spec.VAULT_PROTECT_TYPE)
+        (there["object_type"] != VAULT_OBJECT_TYPE) | (there["protect_type"] != VAULT_PROTECT_TYPE)
     )
-    closed = ~unknown & ~wrong & (there["status"] != spec.VAULT_STATUS)
+    closed = ~unknown & ~wrong & (there["status"] != VAULT_STATUS)
     state = "it is " + there["status"][closed].astype("str")
-    crowded = ~unknown & ~wrong & ~closed & (there["resources"] >= spec.VAULT_RESOURCES)
+    crowded = ~unknown & ~wrong & ~closed & (there["resources"] >= VAULT_RESOURCES)
     held = there["resources"][crowded].astype("int64").astype("str") + " servers"
     return [
         why,
@@ -50,10 +49,10 @@ def vault_kinds(known: pd.DataFrame, seen: Snapshot) -> list[Found]:
 def suitable(vaults: pd.DataFrame) -> pd.Series:
     """Say of each vault of a snapshot whether it takes full-ECS images, if there is room."""
     return (
-        (vaults["object_type"] == spec.VAULT_OBJECT_TYPE)
-        & (vaults["protect_type"] == spec.VAULT_PROTECT_TYPE)
-        & (vaults["status"] == spec.VAULT_STATUS)
-        & (vaults.get("resources", -1) < spec.VAULT_RESOURCES)
+        (vaults["object_type"] == VAULT_OBJECT_TYPE)
+        & (vaults["protect_type"] == VAULT_PROTECT_TYPE)
+        & (vaults["status"] == VAULT_STATUS)
+        & (vaults.get("resources", -1) < VAULT_RESOURCES)
     )
 
 
@@ -64,7 +63,7 @@ def vault_room(going: pd.DataFrame, seen: Snapshot) -> list[Found]:
     ----------
     going : DataFrame
         The rows that would be sent and that nothing else blocks, in their order: the fields of
-        :data:`sharekit.core.spec.FIELDS`, indexed by ``row_key``.
+        :data:`sharekit.core.fields.FIELDS`, indexed by ``row_key``.
     seen : Snapshot
         Gives the room of vaults and the size of images.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sharekit.core import spec
+from sharekit.core.actions import OWNER_ACTIONS, SHARE, UNSHARE
 
 #: Method, URL and body (None: without one).
 Call = tuple[str, str, dict[str, Any] | None]
@@ -26,9 +26,9 @@ def batch_call(chunk: Mapping[str, Any], base: str) -> Call:
     ('DELETE', '/v1/cloudimages/members', {'images': ['a', 'b'], 'projects': ['q']})
     """
     url, images = f"{base}/v1/cloudimages/members", list(chunk["images"])
-    if chunk["status"] in spec.SHARING:
+    if chunk["status"] in OWNER_ACTIONS:
         body = {"images": images, "projects": list(chunk["projects"])}
-        return "POST" if chunk["status"] == spec.SHARE else "DELETE", url, body
+        return "POST" if chunk["status"] == SHARE else "DELETE", url, body
     return "PUT", url, {"images": images, "project_id": chunk["project_id"]} | _decision(chunk)
 
 
@@ -40,9 +40,9 @@ def native_calls(chunk: Mapping[str, Any], base: str) -> Iterator[Call]:
     """
     for image in chunk["images"]:
         url = f"{base}/v2/images/{image}/members"
-        if chunk["status"] == spec.SHARE:
+        if chunk["status"] == SHARE:
             yield from (("POST", url, {"member": project}) for project in chunk["projects"])
-        elif chunk["status"] == spec.UNSHARE:
+        elif chunk["status"] == UNSHARE:
             yield from (("DELETE", f"{url}/{project}", None) for project in chunk["projects"])
         else:
             yield "PUT", f"{url}/{chunk['project_id']}", _decision(chunk)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from sharekit.core import spec
+from sharekit.core.actions import ABSENT
+from sharekit.core.api import JOB_DONE, JOB_FAILED, PAGE_SIZE, VAULT_PAGE_SIZE
 from sharekit.core.errors import CloudError, Refused
 
 from . import responses
@@ -135,7 +136,7 @@ class Cloud:
         params = {
             "member_status": state,
             "visibility": "shared",
-            "limit": spec.PAGE_SIZE,
+            "limit": PAGE_SIZE,
             **extra,
         }
         for page in self._pages(url, params):
@@ -154,7 +155,7 @@ class Cloud:
             url, what = f"{self.image}/v2/images", {"visibility": "shared"}
             looks = [(url, what), (url, {**what, "os_hidden": "true"})]
         for url, more in looks:
-            params = {"owner": self.project_id, "limit": spec.PAGE_SIZE, **more}
+            params = {"owner": self.project_id, "limit": PAGE_SIZE, **more}
             for page in self._pages(url, params):
                 yield from (_share(i, "") for i in page if i.get("owner") == self.project_id)
 
@@ -184,7 +185,7 @@ class Cloud:
             if following := body.get("next"):
                 # `next` is relative, and carries the parameters itself.
                 url, params = _following(self._base(url), following), {}
-            elif params and len(body["images"]) >= spec.PAGE_SIZE:
+            elif params and len(body["images"]) >= PAGE_SIZE:
                 params = {**params, "marker": page[-1]["id"]}
             else:
                 return
@@ -202,7 +203,7 @@ class Cloud:
         except Refused as refusal:
             if refusal.http not in (403, 404):
                 raise
-            state = spec.ABSENT
+            state = ABSENT
         try:
             url = f"{self.image}/v2/images/{image_id}"
             image = fitting(self.transport.read(url).body, responses.Image, url)
@@ -219,11 +220,11 @@ class Cloud:
         found: list[Vault] = []
         while True:
             body = self.transport.read(
-                f"{self.cbr}/vaults", limit=spec.VAULT_PAGE, offset=len(found)
+                f"{self.cbr}/vaults", limit=VAULT_PAGE_SIZE, offset=len(found)
             ).body
             page = fitting(body, responses.Vaults, self.cbr)["vaults"]
             found += [_vault(vault) for vault in page]
-            if len(page) < spec.VAULT_PAGE:
+            if len(page) < VAULT_PAGE_SIZE:
                 return found
 
     # -- what it can be told -------------------------------------------------------------------
@@ -345,15 +346,15 @@ def _job(reply: Reply) -> JobState:
     for one in entities.get("results") or []:
         if "image_id" in one:
             image, project = str(one["image_id"]), str(one.get("project_id") or "")
-            good = str(one.get("status", "")).lower() not in spec.JOB_FAILED
+            good = str(one.get("status", "")).lower() not in JOB_FAILED
             results[image] = good
             if project:
                 pairs[image, project] = good
     code = body.get("error_code") or entities.get("error_code") or ""
     reason = body.get("fail_reason") or entities.get("addition_error_msg") or ""
     return JobState(
-        done=status.lower() in spec.JOB_DONE,
-        failed=status.lower() in spec.JOB_FAILED,
+        done=status.lower() in JOB_DONE,
+        failed=status.lower() in JOB_FAILED,
         status=brief(status),
         code=name(code),
         reason=brief(reason),

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from re import fullmatch
 from typing import Any
 
-from sharekit.core import spec
 from sharekit.core.errors import UsageError
+from sharekit.core.fields import PROJECT_ID
 
 APIS = ("auto", "batch", "native")
 JOB_APIS = ("auto", "results", "progress")
@@ -113,7 +113,7 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
 def _projects(value: Any, name: str) -> tuple[str, ...]:
     words = [str(v) for v in value] if isinstance(value, list | tuple) else str(value).split(",")
     found = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
-    if found == ("all",) or (found and all(fullmatch(spec.PROJECT, one) for one in found)):
+    if found == ("all",) or (found and all(fullmatch(PROJECT_ID, one) for one in found)):
         return found
     raise UsageError(
         f"{name}: projects cannot be {value!r}; write `all`, or project IDs, into clouds.yaml."

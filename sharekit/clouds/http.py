@@ -1,6 +1,6 @@
 """One HTTP call at a time, with every way it can end told apart.
 
-An answer below 400 is returned; anything else the cloud says is :class:`~sharekit.core.errors.Refused`;
+An answer below 400 is returned; anything else the cloud says is :class:`~.Refused`;
 no answer is :class:`~sharekit.core.errors.NoAnswer`, which knows whether the request can have left.
 Nothing is repeated here unless the caller asks (reading calls may, changing calls never).
 """
@@ -30,7 +30,8 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from sharekit.core import spec
+from sharekit.core.api import SIGN_IN_WAITS, TOKEN_MARGIN_SECONDS
+from sharekit.core.error_codes import FORBIDDEN_CODES, Remedy, remedy
 from sharekit.core.errors import CloudError, NoAnswer, Refused, SignInError
 
 from .bounds import MOST_BYTES, Endless
@@ -111,7 +112,7 @@ class Transport:
                 return True
             if not isinstance(error, Refused):
                 return False
-            return spec.remedy(error.code, error.http) in (spec.Remedy.RETRY, spec.Remedy.WAIT)
+            return remedy(error.code, error.http) in (Remedy.RETRY, Remedy.WAIT)
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(passing),
@@ -137,7 +138,7 @@ class Transport:
             try:
                 return self.call("GET", url, token=token, **params)
             except Refused as refusal:
-                if spec.remedy(refusal.code, refusal.http) is not spec.Remedy.SIGN_IN:
+                if remedy(refusal.code, refusal.http) is not Remedy.SIGN_IN:
                     raise
                 self.sleep(self.sign_in_anew(refusal, token, tries, began))
                 tries += 1
@@ -155,13 +156,13 @@ class Transport:
                 f"{self.name}: the cloud refuses the access key: {refusal}. Check ak, sk and "
                 f"security_token{self._skew or ', and that the key may use this project'}."
             ) from None
-        if tries >= len(spec.SIGN_IN_WAITS) and self._good_at < since:
+        if tries >= len(SIGN_IN_WAITS) and self._good_at < since:
             raise SignInError(
                 f"{self.name}: the cloud refuses the token right after signing in: {refusal}. "
                 "Check whether the user still has a role in this project."
             ) from None
         self.renew(stale)
-        return spec.SIGN_IN_WAITS[min(tries, len(spec.SIGN_IN_WAITS) - 1)]
+        return SIGN_IN_WAITS[min(tries, len(SIGN_IN_WAITS) - 1)]
 
     def renew(self, stale: str | None = None) -> None:
         """Forget a stale token, unless another thread has replaced it already."""
@@ -250,7 +251,7 @@ _CHECK = "Check the network and the endpoint in clouds.yaml, then run this again
 
 def _next(refusal: Refused) -> str:
     """What to do when something could not be read."""
-    if refusal.http == 403 or refusal.code in spec.NO_RIGHT:
+    if refusal.http == 403 or refusal.code in FORBIDDEN_CODES:
         return "Ask for the right to read this in the project."
     if refusal.http == 404:
         return "Check the region and the endpoint in clouds.yaml."
@@ -265,7 +266,7 @@ def _careful(auth: Any) -> None:
     auth.sharekit_seen = access
     if access.expires and access.issued:
         life = (access.expires - access.issued).total_seconds()
-        auth.MIN_TOKEN_LIFE_SECONDS = min(spec.TOKEN_MARGIN_SECONDS, life / 4)
+        auth.MIN_TOKEN_LIFE_SECONDS = min(TOKEN_MARGIN_SECONDS, life / 4)
 
 
 def _means_yes(body: Mapping[str, Any]) -> bool:

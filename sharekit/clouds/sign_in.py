@@ -21,8 +21,8 @@ from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import SECURE_FILES, OpenStackConfig
 from openstack.warnings import ConfigurationWarning
 
-from sharekit import __version__
 from sharekit.core.errors import CloudError, SignInError, UsageError
+from sharekit.core.provenance import __version__
 
 from . import surroundings
 from .access_key import Key, Signature, key_of, wanted

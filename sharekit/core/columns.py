@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from .actions import ABSENT, MEMBER, MEMBER_STATES, OWNER, OWNER_ACTIONS, SHARE, UNSHARE
+
 
 @dataclass(frozen=True, eq=False)
 class Coded:
@@ -79,3 +81,47 @@ def _memory(texts: pa.Array | pa.ChunkedArray) -> list[tuple[int, ...]]:
         (len(chunk), chunk.offset, *(b.address if b else 0 for b in chunk.buffers()))
         for chunk in chunks
     ]
+
+
+def is_owner_action(status: pd.Series) -> pd.Series:
+    """Return True for each action that is the owner's.
+
+    >>> is_owner_action(pd.Series(["accepted", "unshare"])).tolist()
+    [False, True]
+    """
+    return status.isin(OWNER_ACTIONS)
+
+
+def describe_amount(status: pd.Series, number: int) -> str:
+    """Format a count with its unit: "2 images" for decisions, "4 shares" for owners' actions.
+
+    >>> describe_amount(pd.Series(["accepted"]), 2)
+    '2 images'
+    >>> describe_amount(pd.Series(["accepted", "share"]), 1)
+    '1 share'
+    """
+    what = "share" if is_owner_action(status).any() else "image"
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def roles(status: pd.Series) -> pd.Series:
+    """Return the role that takes each action, ``member`` or ``owner``.
+
+    >>> roles(pd.Series(["accepted", "unshare"])).tolist()
+    ['member', 'owner']
+    """
+    named = pd.Series(MEMBER, index=status.index, dtype="str")
+    return named.mask(is_owner_action(status), OWNER)
+
+
+def are_satisfied(status: pd.Series, state: pd.Series) -> pd.Series:
+    """Return :func:`~sharekit.core.actions.is_satisfied` of each row.
+
+    >>> are_satisfied(pd.Series(["share", "share"]), pd.Series(["pending", "absent"])).tolist()
+    [True, False]
+    """
+    good = status == state
+    if not is_owner_action(status).any():
+        return good
+    good |= (status == SHARE) & state.isin(MEMBER_STATES)
+    return good | ((status == UNSHARE) & (state == ABSENT))

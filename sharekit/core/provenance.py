@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import getpass
 import platform
+from datetime import UTC, datetime
 from importlib.metadata import version
 
-from sharekit import __version__
-
+__version__ = "0.1.0"
 _LIBRARIES = ("pandas", "pyarrow", "fastexcel", "requests", "keystoneauth1", "openstacksdk")
 
 
@@ -33,3 +33,8 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may have no user database
         return ""
+
+
+def utc_now() -> str:
+    """Return the time in UTC, to the microsecond, in a form that sorts."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

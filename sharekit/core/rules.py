@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import spec
+from .error_codes import ADVICE, MEANINGS
 
 SEVERITIES = ("error", "warning", "repair", "info")
 
@@ -95,11 +95,11 @@ _TABLE = (
     ("owner-differs", "warning", "cloud", "the cloud names another owner", "Make sure that this is the image that was meant."),
     ("full-ecs-differs", "warning", "cloud", "the cloud says otherwise about full-ECS, and is believed", "Correct the cell."),
     ("vault-unread", "warning", "cloud", "the project's vaults could not be read, so nothing is known of this one", "Ask for the right to list vaults, or name the service (cbr_endpoint_override), or compare it by hand."),
-    ("vault-unknown", "error", "cloud", spec.MEANINGS["IMG.0184"], spec.ADVICE["IMG.0184"]),
-    ("vault-wrong-type", "error", "cloud", spec.MEANINGS["IMG.0193"], spec.ADVICE["IMG.0193"]),
-    ("vault-unavailable", "error", "cloud", spec.MEANINGS["IMG.0188"], spec.ADVICE["IMG.0188"]),
-    ("vault-crowded", "error", "cloud", spec.MEANINGS["IMG.0185"], spec.ADVICE["IMG.0185"]),
-    ("vault-too-small", "error", "cloud", "the vault has too little room for this image", spec.ADVICE["IMG.0182"]),
+    ("vault-unknown", "error", "cloud", MEANINGS["IMG.0184"], ADVICE["IMG.0184"]),
+    ("vault-wrong-type", "error", "cloud", MEANINGS["IMG.0193"], ADVICE["IMG.0193"]),
+    ("vault-unavailable", "error", "cloud", MEANINGS["IMG.0188"], ADVICE["IMG.0188"]),
+    ("vault-crowded", "error", "cloud", MEANINGS["IMG.0185"], ADVICE["IMG.0185"]),
+    ("vault-too-small", "error", "cloud", "the vault has too little room for this image", ADVICE["IMG.0182"]),
     ("vault-filled", "error", "cloud", "the images in the rows before this one take the vault's room", "Choose another vault for some of them, enlarge this one, or skip rows."),
     ("moved", "warning", "cloud", "the share's state has changed since the plan was made", "Make sure that the decision still holds."),
 )  # fmt: skip

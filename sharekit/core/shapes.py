@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from . import spec
+from .fields import FIELDS
+from .outcomes import OUTCOMES
 
 #: Counts and sizes: what fits in a column of whole numbers, and in a float.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
@@ -28,7 +29,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=10_000)]
 Texts = list[str]
 Counts = dict[str, Count]
 #: Outcome to number of rows, each of them named.
-Outcomes = msgspec.defstruct("Outcomes", [(name, Count) for name in spec.OUTCOMES])
+Outcomes = msgspec.defstruct("Outcomes", [(name, Count) for name in OUTCOMES])
 
 
 class Sheet(TypedDict):
@@ -329,7 +330,7 @@ def _texts(names: str) -> dict[str, str]:
     return dict.fromkeys(names.split(), "str")
 
 
-_FIELDS: Final = dict.fromkeys(spec.FIELDS, "str")
+_FIELDS: Final = dict.fromkeys(FIELDS, "str")
 ROWS: Final = Shape(
     {"file": "category", "sheet": "category", "row": "int", "source": "int", **_FIELDS},
     key=True, more="input.",

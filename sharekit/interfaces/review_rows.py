@@ -12,17 +12,17 @@ import pandas as pd
 
 from sharekit.checks.cell_rules import statuses
 from sharekit.checks.vault_rules import suitable
-from sharekit.core import spec
-from sharekit.core.sides import as_wanted, by_owner
+from sharekit.core.actions import ACTIONS, DECISIONS
+from sharekit.core.columns import are_satisfied, is_owner_action
+from sharekit.core.fields import INPUT_PREFIX
 from sharekit.plans.decisions import view
 from sharekit.plans.plan import Plan
-from sharekit.reports.record import INPUT
 from sharekit.runs.run import Run
 
 from .review_filters import Page, cut
 
 #: What a share's status is called as a decision.
-WORD: Final = {act: word for word, act in spec.DECISIONS.items()}
+WORD: Final = {act: word for word, act in DECISIONS.items()}
 STATES: Final = ("planned", "already", "blocked", "duplicate", "skipped")
 #: States of a row in which a decision alone says what becomes of it.
 _FREE: Final = ("planned", "already", "skipped")
@@ -32,7 +32,7 @@ _OF_RUN: Final = ["code", "reason", "before", "claimed", "observed", "last_chunk
 
 
 def frame(plan: Plan, changes: pd.DataFrame, deciders: pd.Series) -> pd.DataFrame:
-    """Every row of a plan with the decisions taken; see :attr:`sharekit.interfaces.viewing.View.frame`."""
+    """Every row of a plan with the decisions taken; see :attr:`.View.frame`."""
     rows = view(plan)
     rows["asked"] = statuses(plan.findings.inventory.rows["status"])
     for name, source in (("decision", "decision"), ("reason", "reason"), ("vault", "vault_id")):
@@ -64,9 +64,13 @@ def standing(rows: pd.DataFrame) -> dict[str, pd.Series]:
     free = changed & planned.isin(_FREE)
     state = planned.mask(changed & (wanted == "skip"), "skipped")
     state = state.mask(free & (wanted != "skip"), "planned")
-    acts = wanted.map(spec.DECISIONS).fillna("").astype("str")
-    state = state.mask(free & as_wanted(acts, rows["before"]), "already")
-    wrong = changed & (by_owner(acts) != by_owner(rows["asked"])) & rows["asked"].isin(spec.ACTS)
+    acts = wanted.map(DECISIONS).fillna("").astype("str")
+    state = state.mask(free & are_satisfied(acts, rows["before"]), "already")
+    wrong = (
+        changed
+        & (is_owner_action(acts) != is_owner_action(rows["asked"]))
+        & rows["asked"].isin(ACTIONS)
+    )
     return {"wanted": wanted, "state": state.mask(wrong & (acts != ""), "blocked").astype("str")}
 
 
@@ -76,7 +80,7 @@ def _word(status: pd.Series) -> pd.Series:
 
 
 def outcomes(run: Run, outcome: str, number: int, size: int) -> Page:
-    """One page of a run's rows with an outcome; see :meth:`sharekit.interfaces.viewing.View.outcomes`."""
+    """One page of a run's rows with an outcome; see :meth:`.View.outcomes`."""
     places = np.flatnonzero((run.rows["outcome"] == outcome).to_numpy())
     number, pages, shown = cut(places, number, size)
     told = run.plan.rows[_OF_ROW].take(shown).join(run.rows[_OF_RUN].take(shown))
@@ -91,7 +95,7 @@ def counts(plan: Plan, by_project: pd.Series) -> dict[str, int]:
     of_state = by.groupby("state")["rows"].sum()
     return {
         "rows": len(plan.rows),
-        **{word: int(planned.get(word, 0)) for word in spec.DECISIONS},
+        **{word: int(planned.get(word, 0)) for word in DECISIONS},
         **{name: int(of_state.get(name, 0)) for name in STATES[1:]},
         "projects": int(by["project_id"].nunique()),
         "images": int(plan.chunks["images"].sum()),
@@ -119,9 +123,9 @@ def row(plan: Plan, rows: pd.DataFrame, key: int) -> dict[str, Any]:
     return {
         "facts": {name: str(value) for name, value in rows.loc[key].items()},
         "input": {
-            n.removeprefix(INPUT): str(original[n])
+            n.removeprefix(INPUT_PREFIX): str(original[n])
             for n in inventory.columns
-            if n.startswith(INPUT)
+            if n.startswith(INPUT_PREFIX)
         },
         "findings": found[found["row_key"] == key].to_dict("records"),
         "request": next((r for r in sent if all(one in json.dumps(r) for one in share)), None),

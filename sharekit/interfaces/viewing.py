@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sharekit.core import spec
-from sharekit.core.sides import amount, by_owner
+from sharekit.core.actions import ACTIONS, DECISIONS, OWNER_ACTIONS
+from sharekit.core.columns import describe_amount, is_owner_action
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan, load_from
@@ -149,11 +149,11 @@ class View:
         An owner shares and takes back, the project it is shared with accepts and rejects.
         """
         places = self.find(query)
-        if decision not in spec.DECISIONS:
+        if decision not in DECISIONS:
             return places[:0]
         asked = self.frame["asked"].take(places)
-        owners = spec.DECISIONS[decision] in spec.SHARING
-        return places[(asked.isin(spec.ACTS) & (by_owner(asked) != owners)).to_numpy()]
+        owners = DECISIONS[decision] in OWNER_ACTIONS
+        return places[(asked.isin(ACTIONS) & (is_owner_action(asked) != owners)).to_numpy()]
 
     def row(self, key: int) -> dict[str, Any]:
         """All about one row: ``facts``, ``input`` (original columns), ``findings``, ``request``."""
@@ -177,7 +177,7 @@ class View:
     @property
     def to_send(self) -> str:
         """How much the plan would send, as in ``12 images``; where owners act, ``12 shares``."""
-        return amount(self.plan.chunks["status"], self.counts["images"])
+        return describe_amount(self.plan.chunks["status"], self.counts["images"])
 
     # -- what will be sent ---------------------------------------------------------------------
     def requests(self, chunk: int) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from sharekit.core import spec
+from sharekit.core.outcomes import OUTCOMES, UNSETTLED
 
 from . import parquet
 from .ledger import Event, Ledger
@@ -114,7 +114,7 @@ def _order(events: list[Event]) -> Iterator[Problem]:
 
 def _is_end(events: list[Event], settled: Event) -> bool:
     before = events[settled.seq - 2].kind
-    return before != "stopped" and not any(settled.body["counts"][name] for name in spec.OPEN)
+    return before != "stopped" and not any(settled.body["counts"][name] for name in UNSETTLED)
 
 
 def _rows(book: Ledger, events: list[Event]) -> Iterator[Problem]:
@@ -134,7 +134,7 @@ def _rows(book: Ledger, events: list[Event]) -> Iterator[Problem]:
     counts: Counter[str] = Counter()
     if digest(stored, lambda batch: _count(counts, batch)) != settled.body["digest"]:
         yield "table rows", f"is not what event {settled.seq} (settled) recorded"
-    if {name: counts[name] for name in spec.OUTCOMES} != settled.body["counts"]:
+    if {name: counts[name] for name in OUTCOMES} != settled.body["counts"]:
         yield "table rows", f"has other counts than event {settled.seq} (settled)"
 
 

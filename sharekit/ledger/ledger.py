@@ -31,7 +31,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +39,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from sharekit.core.errors import LedgerError
+from sharekit.core.provenance import utc_now
 from sharekit.core.shapes import body_of
 
 from .schema import (
@@ -76,11 +76,6 @@ class Event:
     body: dict[str, Any]
     prev: str
     hash: str
-
-
-def now() -> str:
-    """Return the time in UTC, to the microsecond, in a form that sorts."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Ledger:
@@ -216,7 +211,7 @@ class Ledger:
     def append(self, kind: str, body: dict[str, Any]) -> Event:
         """Write one event and return it once it is on disk."""
         with self.transaction():
-            seq, at, text = self._seq + 1, now(), canonical(body)
+            seq, at, text = self._seq + 1, utc_now(), canonical(body)
             link = event_hash(seq, at, kind, text, self._head)
             self._connection.exec_driver_sql(
                 "INSERT INTO events (seq, at, kind, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?)",

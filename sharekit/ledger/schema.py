@@ -10,7 +10,7 @@ from itertools import islice
 
 import sqlalchemy as sa
 
-from sharekit.core import spec
+from sharekit.core.outcomes import OUTCOMES
 
 #: Written into the file's header, so that a foreign database is told from a ledger.
 APPLICATION_ID = 0x53484B54  # "SHKT"
@@ -73,7 +73,7 @@ ROWS = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False, server_default="pending"),
     *(sa.Column(name, sa.Text) for name in OUTCOME_COLUMNS[2:]),
     _one_of("disposition", DISPOSITIONS),
-    _one_of("outcome", reversed(spec.OUTCOMES)),  # a row begins as pending
+    _one_of("outcome", reversed(OUTCOMES)),  # a row begins as pending
     sa.CheckConstraint("(disposition = 'duplicate') = (carried_by IS NOT NULL)"),
     sa.CheckConstraint("(disposition = 'planned') = (chunk IS NOT NULL)"),
 )

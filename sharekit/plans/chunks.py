@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core import spec
+from sharekit.core.actions import OWNER_ACTIONS
 from sharekit.core.columns import Coded
+from sharekit.core.fields import UUID, UUID_LENGTH
 from sharekit.ledger.schema import canonical
 
 from . import rectangles
@@ -56,8 +57,8 @@ class Images:
     def quoted(self) -> tuple[NDArray[np.uint8], Places]:
         """Distinct IDs as lines of equal length, in quotes and with a comma; and those of all."""
         _, _, text = self.words.filter(pa.array(self.ids)).buffers()
-        ids = np.frombuffer(text, np.uint8).reshape(-1, spec.UUID_LENGTH)
-        lines = np.full((len(ids), spec.UUID_LENGTH + 3), ord('"'), dtype=np.uint8)
+        ids = np.frombuffer(text, np.uint8).reshape(-1, UUID_LENGTH)
+        lines = np.full((len(ids), UUID_LENGTH + 3), ord('"'), dtype=np.uint8)
         lines[:, 1:-2] = ids
         lines[:, -1] = ord(",")
         places = np.cumsum(self.ids) - 1
@@ -194,7 +195,7 @@ def members(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _planned(rows: pd.DataFrame, known: Mapping[str, Coded]) -> tuple[Places, Places]:
     """Where planned rows stand: those of the member's side, and those of the owner's."""
     planned = (rows["disposition"] == "planned").to_numpy(dtype=bool)
-    offered = Coded.of(rows["status"], known.get("status")).among(spec.SHARING)
+    offered = Coded.of(rows["status"], known.get("status")).among(OWNER_ACTIONS)
     return np.flatnonzero(planned & ~offered), np.flatnonzero(planned & offered)
 
 
@@ -241,7 +242,7 @@ def _sorted(
         keys = pa.table({"first": first, "image_id": words.take(pa.array(codes))})
         order = pc.sort_indices(keys, [("first", "ascending"), ("image_id", "ascending")])
         order = order.to_numpy().astype(np.int64)
-    return order, Images(words, codes[order], coded.having(spec.UUID))
+    return order, Images(words, codes[order], coded.having(UUID))
 
 
 def _argsort(numbers: Places, size: int) -> Places:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from sharekit.core import shapes, spec
+from sharekit.core import actions, shapes
 from sharekit.core.errors import LedgerError, PlanError, UsageError
+from sharekit.core.fields import VAULT_SHAPE
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets import read_review
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
 _VIEW = ["file", "sheet", "row", "image_id", "project_id", "status", "vault_id"]
 _MORE = ["name", "owner", "before", "disposition", "findings"]
 #: What a person may decide on a row; ``""`` is as the inventory says.
-DECISIONS: Final = ("", *spec.DECISIONS, "skip")
+DECISIONS: Final = ("", *actions.DECISIONS, "skip")
 #: What a decision consists of; what a step does not name it leaves as it was.
 FIELDS: Final = ("decision", "reason", "vault_id")
 
 
 def view(plan: Plan) -> pd.DataFrame:
-    """Every row of a plan as a reviewer sees it; see :attr:`sharekit.interfaces.review.Review.frame`."""
+    """Every row of a plan as a reviewer sees it; with what was found in it."""
     found = plan.findings.frame
     found = found[(found["row_key"] >= 0) & found["severity"].isin(["error", "warning", "repair"])]
     texts = (found["rule"] + ": " + found["message"]).set_axis(found["row_key"])
@@ -257,7 +258,7 @@ def _understood(told: dict[str, str], rows: Sequence[int]) -> None:
             "as planned."
         )
     vault = told.get("vault_id", "")
-    if vault and not pd.Series([vault], dtype="str").str.fullmatch(spec.VAULT_SHAPE).all():
+    if vault and not pd.Series([vault], dtype="str").str.fullmatch(VAULT_SHAPE).all():
         raise UsageError(f"{vault!r} is not the ID of a vault.")
 
 

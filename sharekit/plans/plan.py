@@ -21,13 +21,15 @@ from sharekit.checks.cell_rules import matches
 from sharekit.checks.check import Findings, check
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core import shapes, spec
+from sharekit.core import shapes
+from sharekit.core.api import CHUNK_SIZE
+from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import LedgerError, PlanError
+from sharekit.core.fields import PROJECT_ID, UUID, VAULT_SHAPE
 from sharekit.core.heap import give_back, steady_memory
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
 from sharekit.core.rules import RULES, SEVERITIES
-from sharekit.core.sides import by_owner
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import DISPOSITIONS, PLAN_COLUMNS
@@ -118,7 +120,9 @@ class Plan:
         kinds = ["project_id", "status"]
         by = self.chunks.groupby(kinds)["images"].agg(["sum", "count"])
         by = by.set_axis(["images", "requests"], axis="columns")
-        mine = self.rows[(self.rows["disposition"] == "planned") & by_owner(self.rows["status"])]
+        mine = self.rows[
+            (self.rows["disposition"] == "planned") & is_owner_action(self.rows["status"])
+        ]
         to = mine.groupby(["owner", "status"])["project_id"].agg(["nunique", "first"])
         told = to["first"].where(to["nunique"] == 1, to["nunique"].astype("str") + " projects")
         return by.assign(towards=told.rename_axis(kinds)).fillna({"towards": ""}).reset_index()
@@ -129,7 +133,7 @@ def plan(
     findings: Findings,
     ledger: str | PathLike[str],
     *,
-    chunk_size: int = spec.CHUNK_SIZE,
+    chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
     origin: Mapping[str, str] | None = None,
     planner: str = "",
@@ -256,9 +260,11 @@ def _misfit(told: int, inventory: Inventory, rows: pd.DataFrame, found: pd.DataF
         # They stand in the addresses of requests.
         "a planned row has an ID that is none": not all(
             matches(rows.loc[planned, name], grammar).all()
-            for name, grammar in (("image_id", spec.UUID), ("project_id", spec.PROJECT),
-                                  ("vault_id", f"|{spec.VAULT_SHAPE}"))
-        ) or not matches(rows.loc[planned & by_owner(rows["status"]), "owner"], spec.PROJECT).all(),
+            for name, grammar in (("image_id", UUID), ("project_id", PROJECT_ID),
+                                  ("vault_id", f"|{VAULT_SHAPE}"))
+        ) or not matches(
+            rows.loc[planned & is_owner_action(rows["status"]), "owner"], PROJECT_ID
+        ).all(),
     }  # fmt: skip
     return next((what for what, so in wrong.items() if so), "")
 

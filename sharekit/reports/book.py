@@ -23,12 +23,12 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
+from sharekit.core.fields import INPUT_PREFIX
 from sharekit.spreadsheets import bulk
 from sharekit.spreadsheets.bulk import LongSheet, Look
 from sharekit.spreadsheets.saving import CUT, fitted, fitting
 
 from . import words
-from .record import INPUT
 
 #: Excel's own limits: rows under a header, columns.
 ROWS, COLUMNS = 1_048_575, 16_384
@@ -214,7 +214,7 @@ def _look(out: Book, column: pd.Series, *, wrapped: bool, way: bool) -> Look:
         return Look(out.formats[usual])
     if column.name in _COLOURED:
         return Look(out.formats["text"], {name: out.formats[f"is {name}"] for name in FILLS})
-    original = str(column.name).startswith(INPUT)
+    original = str(column.name).startswith(INPUT_PREFIX)
     return Look(out.formats["name" if original else "wrapped" if wrapped else "text"])
 
 

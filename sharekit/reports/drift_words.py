@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from sharekit.audits.audit import Audit
-from sharekit.core import audit_results, spec
+from sharekit.core import audit_results
+from sharekit.core.actions import ABSENT, PENDING
 
 from .words import STATES, counted, number
 
@@ -133,7 +134,7 @@ def projects(audit: Audit) -> pd.DataFrame:
     whose = audit.rows["project_id"].where(~out, audit.rows["owner"])
     by = pd.crosstab(whose, audit.rows["result"].isin(audit_results.GOOD))
     by = by.reindex(index=of["project_id"], columns=[True, False], fill_value=0)
-    shown = audit.survey.shares[audit.survey.shares["state"] != spec.ABSENT]
+    shown = audit.survey.shares[audit.survey.shares["state"] != ABSENT]
     shares = shown["project_id"].value_counts().reindex(of["project_id"], fill_value=0)
     told = (
         audit.unread.assign(
@@ -192,12 +193,12 @@ def inventory(audit: Audit) -> pd.DataFrame:
     only tells. Whether an image is a full-ECS one is not a field here: the cloud says so anew when
     it is planned, and a share that is accepted already needs no vault.
     """
-    of = audit.survey.shares[audit.survey.shares["state"] != spec.ABSENT]
+    of = audit.survey.shares[audit.survey.shares["state"] != ABSENT]
     regions = audit.survey.projects.set_index("project_id")["region"]
     told = {
         "image_id": of["image_id"],
         "project_id": of["project_id"],
-        "status": of["state"].where(of["state"] != spec.PENDING, ""),
+        "status": of["state"].where(of["state"] != PENDING, ""),
         "vault_id": "",
         "region": of["project_id"].map(regions),
         "name": of["name"],

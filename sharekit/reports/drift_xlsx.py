@@ -9,7 +9,8 @@ import pandas as pd
 
 from sharekit.audits.audit import Audit
 from sharekit.checks.check import COLUMNS as FINDING
-from sharekit.core import audit_results, spec
+from sharekit.core import audit_results
+from sharekit.core.actions import STATUSES
 
 from . import drift_words
 from .book import ROWS, Book, make, pairs, stack, table
@@ -105,8 +106,8 @@ def _inventory(out: Book, audit: Audit) -> None:
     column = shares.columns.get_loc("status")
     for sheet in table(out, "Shares", shares):
         sheet.data_validation(1, column, ROWS, column, {
-            "validate": "list", "source": list(spec.STATUSES), "error_title": "Please choose",
-            "error_message": f"Choose one of: {', '.join(spec.STATUSES)}.",
+            "validate": "list", "source": list(STATUSES), "error_title": "Please choose",
+            "error_message": f"Choose one of: {', '.join(STATUSES)}.",
         })  # fmt: skip
     about = {
         "About this list": pairs(drift_words.about(audit), "what", "it says"),

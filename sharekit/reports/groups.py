@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from xlsxwriter.worksheet import Worksheet
 
-from sharekit.core import spec
+from sharekit.core.outcomes import FINAL_OK
 from sharekit.spreadsheets.saving import fitting
 
 from . import book, words
@@ -144,14 +144,14 @@ def write(out: Book, record: Record, told: Stories, sent: Requests) -> None:
     for one, share in zip(words.lines(told.table), shares.tolist(), strict=True):
         line = _story(out, sheet, line, one, share)
         line = _members(out, sheet, line, rows.next(share)) + 1
-        settled = settled if one["outcome"] in spec.GOOD else line
+        settled = settled if one["outcome"] in FINAL_OK else line
     rows = _Rows(record.rows, sent.places)
     for chunk in words.lines(sent.chunks):
         _heading(out, sheet, line, _request(chunk))
         line = _members(out, sheet, line + 1, rows.next(chunk["rows"])) + 1
     # On paper all else would stand twice: it is in Rows and Chunks.
     sheet.print_area(0, 0, max(settled - 2, 1), len(_COLUMNS))
-    open_ = ~told.table["outcome"].isin(spec.GOOD).to_numpy(dtype=bool)
+    open_ = ~told.table["outcome"].isin(FINAL_OK).to_numpy(dtype=bool)
     reasons = record.rows["reason"].take(places[np.repeat(open_, shares)])
     more = book.lines_of(reasons, _WIDTHS[-1]).sum() - len(reasons)
     book.draw_in(sheet, _WIDTHS, book.LINE * float(settled + more))

@@ -16,9 +16,9 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from sharekit import __version__
-from sharekit.core import spec
 from sharekit.core.html import plain
+from sharekit.core.outcomes import OUTCOMES
+from sharekit.core.provenance import __version__
 from sharekit.core.rules import SEVERITIES
 
 from . import pictures, stories, words
@@ -82,7 +82,7 @@ def _content(record: Record) -> dict[str, Any]:
         "headline": words.headline(record),
         "facts": words.facts(record),
         "total": sum(record.counts.values()),
-        "outcomes": spec.OUTCOMES,
+        "outcomes": OUTCOMES,
         "requests": words.REQUESTS,
         "glossary": words.glossary(record),
         "runs": words.runs(record) if len(record.runs) else [],

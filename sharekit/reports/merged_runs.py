@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sharekit.core import spec
 from sharekit.core.errors import LedgerError
+from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.outcomes import OUTCOMES, UNSETTLED
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs.outcomes import totals
 
-from .record import INPUT, RUN_COLUMNS, Record
+from .record import RUN_COLUMNS, Record
 
 #: Outcomes of a run that did nothing to a row.
 _LEFT: Final = ("blocked", "skipped", "duplicate", "pending")
@@ -125,7 +126,7 @@ def combined(links: Sequence[Link], records: Sequence[Record]) -> Record:
     """
     names = [str(number) for number in range(1, len(records) + 1)]
     rows = _rows(links, records, names)
-    counts = totals(rows["outcome"], spec.OUTCOMES)
+    counts = totals(rows["outcome"], OUTCOMES)
     first, last = records[0], records[-1]
     numbered = [
         replace(
@@ -152,7 +153,7 @@ def combined(links: Sequence[Link], records: Sequence[Record]) -> Record:
         fingerprint=last.fingerprint,
         head=last.head,
         events=sum(record.events for record in records),
-        finished=not any(counts[name] for name in spec.OPEN)
+        finished=not any(counts[name] for name in UNSETTLED)
         and all(record.finished for record in records[1:]),
         created=first.created,
         ended=max(record.ended for record in records),
@@ -178,7 +179,7 @@ def _rows(links: Sequence[Link], records: Sequence[Record], names: Sequence[str]
             rows[column] = pd.Series(values, index=rows.index, dtype="str")
     rows["run"] = pd.Series(run, index=rows.index, dtype="str")
     rows["history"] = history
-    originals = [name for name in rows.columns if name.startswith(INPUT)]
+    originals = [name for name in rows.columns if name.startswith(INPUT_PREFIX)]
     rest = [name for name in rows.columns if name not in {*originals, *RUN_COLUMNS}]
     return rows[[*rest, *RUN_COLUMNS, *originals]]
 

@@ -29,8 +29,6 @@ ROW_COLUMNS: Final = (
 )
 #: Further columns of a record of several runs, after these.
 RUN_COLUMNS: Final = ("run", "history")
-#: What the name of an original column is prefixed with.
-INPUT: Final = "input."
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from sharekit.audits import audit
 from sharekit.audits.audit import Audit
 from sharekit.checks.check import COLUMNS
 from sharekit.core.errors import UsageError
+from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.html import inert, visible
 from sharekit.core.rules import RULES
 from sharekit.ledger.ledger import Event, Ledger
@@ -29,7 +30,7 @@ from sharekit.runs.run import Run, load_run
 from sharekit.spreadsheets import Source
 
 from .merged_runs import chained, combined
-from .record import INPUT, ROW_COLUMNS, Record
+from .record import ROW_COLUMNS, Record
 
 _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "created": lambda b: f"sharekit {b.get('sharekit', '')}",
@@ -197,7 +198,7 @@ def _rows(run: Run) -> pd.DataFrame:
     carried = planned["carried_by"].dropna().astype("int64")
     place = _places(rows.loc[carried])
     rows["carried_by"] = place.set_axis(carried.index).reindex(rows.index, fill_value="")
-    originals = inventory[[c for c in inventory.columns if c.startswith(INPUT)]]
+    originals = inventory[[c for c in inventory.columns if c.startswith(INPUT_PREFIX)]]
     return pd.concat([rows[list(ROW_COLUMNS)], originals], axis="columns")  # fmt: skip
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sharekit.core import spec
+from sharekit.core.error_codes import MEANINGS
+from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.core.rules import RULES
 
 from .words import NEXT, PROBLEMS
@@ -25,8 +26,8 @@ KEY: Final = ("outcome", "code", "status", "before", "claimed", "observed", "run
 #: Outcomes in the order of a report: what asks for a person first.
 ORDER: Final = (
     *PROBLEMS,
-    *(name for name in reversed(spec.OUTCOMES) if name not in {*PROBLEMS, *spec.GOOD}),
-    *(name for name in spec.OUTCOMES if name in spec.GOOD),
+    *(name for name in reversed(OUTCOMES) if name not in {*PROBLEMS, *FINAL_OK}),
+    *(name for name in OUTCOMES if name in FINAL_OK),
 )
 #: Different values of a column that are told apart; the cloud and the input can hold anything.
 _CODES, _STATES, _OTHER = 100, 8, "(another)"
@@ -65,7 +66,7 @@ class Stories:
         """Return what is not settled, by outcome and code: ``outcome, code, reason, rows``, what to
         do ``next``, and ``story``, the position of the first one.
         """  # noqa: D205
-        left = self.table[~self.table["outcome"].isin(spec.GOOD)].reset_index(names="story")
+        left = self.table[~self.table["outcome"].isin(FINAL_OK)].reset_index(names="story")
         groups = left.groupby(["outcome", "code"], sort=False)
         table = groups.agg({"reason": "first", "rows": "sum", "story": "first"}).reset_index()
         rules = [(n, r.suggestion.format(field="the field")) for n, r in RULES.items()]
@@ -100,7 +101,7 @@ def tell(rows: pd.DataFrame) -> Stories:
     differs = rows["reason"].to_numpy() != reason.take(number).to_numpy()
     mixed = np.bincount(number, differs, minlength=len(table)) > 0
     reason = reason.where(~mixed, reason.map(_general))
-    table["reason"] = table["code"].map(spec.MEANINGS).fillna(reason).astype("str")
+    table["reason"] = table["code"].map(MEANINGS).fillna(reason).astype("str")
     table["rows"] = np.bincount(number, minlength=len(table)).astype("int64")
     order = _order(table)
     rank = np.empty(len(order), dtype="int64")

@@ -11,7 +11,7 @@ import pandas as pd
 from xlsxwriter.chart import Chart
 from xlsxwriter.worksheet import Worksheet
 
-from sharekit.core import spec
+from sharekit.core.outcomes import OUTCOMES
 from sharekit.spreadsheets.saving import fitting
 
 from . import book, groups, words
@@ -48,7 +48,7 @@ class Charted:
 
 def write(out: Book, record: Record, told: Stories) -> None:
     """Write ``Summary``: what became of the run, on a page or two, each number with its way."""
-    shades = tuple(SHADES[name] for name in spec.OUTCOMES)
+    shades = tuple(SHADES[name] for name in OUTCOMES)
     chart = Charted("Outcomes", "Rows by outcome", shades)
     lay_out(out, TITLE, words.headline(record), _sections(record, told), chart)
 
@@ -106,7 +106,7 @@ def _sections(record: Record, told: Stories) -> dict[str, list[Line]]:
     starts, areas = groups.starts(told), groups.areas(told)
     first = dict(zip(reversed(told.table["outcome"].tolist()), reversed(starts), strict=True))
     everything, counted = len(record.rows), _first_count(record.timeline)
-    counts = [(n, count, spec.OUTCOMES[n], first.get(n, "")) for n, count in record.counts.items()]
+    counts = [(n, count, OUTCOMES[n], first.get(n, "")) for n, count in record.counts.items()]
     sections: dict[str, list[Line]] = {
         "The run": [(name, value, "", "") for name, value in words.facts(record).items()],
         **_runs(record),

@@ -11,10 +11,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from sharekit import __version__
 from sharekit import reports as reporting
 from sharekit.audits import audit
 from sharekit.core.errors import LedgerError, SharekitError, UsageError
+from sharekit.core.provenance import __version__
 from sharekit.ledger import integrity, parquet, signatures
 from sharekit.ledger.earlier import Earlier, head_in
 from sharekit.ledger.integrity import Problem

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from sharekit.core import spec
+from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 
 from .record import Record
 
@@ -107,7 +107,7 @@ TERMS: Final = {
 }
 #: The glossary of a report: title -> its words and their meanings.
 GLOSSARY: Final = {
-    "Outcomes: what became of a row": tuple(spec.OUTCOMES.items()),
+    "Outcomes: what became of a row": tuple(OUTCOMES.items()),
     "Decisions, and the states of a share": tuple(STATES.items()),
     "Columns of Rows, outcomes.csv and outcomes.json": tuple(COLUMNS.items()),
     "Columns of Chunks: requests and jobs": tuple(CHUNK_COLUMNS.items()),
@@ -221,8 +221,8 @@ def headline(record: Record) -> str:
     A row is settled when its outcome asks for nothing more (``spec.GOOD``).
     """
     total = sum(record.counts.values())
-    settled = {name: n for name, n in record.counts.items() if n and name in spec.GOOD}
-    troubled = {name: n for name, n in record.counts.items() if n and name not in spec.GOOD}
+    settled = {name: n for name, n in record.counts.items() if n and name in FINAL_OK}
+    troubled = {name: n for name, n in record.counts.items() if n and name not in FINAL_OK}
     if not total:
         return "The input has no rows."
     if not troubled:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from sharekit.core import spec
+from sharekit.core.error_codes import BLAMES_PROJECT
 from sharekit.core.errors import Refused
 
 from .request_log import History, Part, Piece
@@ -124,7 +124,7 @@ class Isolation:
             self.begin(piece)
 
     def _narrow(self, piece: Piece, refusal: Refused) -> None:
-        by_project = refusal.code in spec.OF_PROJECT
+        by_project = refusal.code in BLAMES_PROJECT
         why = f"{refusal.code}: one {'project' if by_project else 'image'} may be bad"
         half = piece.size // 2
         several = piece.chunk in self._second

@@ -17,9 +17,8 @@ from time import monotonic
 from typing import Any
 
 from sharekit.clouds import Answer, Cloud, Clouds, JobState
-from sharekit.core import spec
+from sharekit.core.error_codes import BLAMES_PROJECT, Remedy, explain, remedy
 from sharekit.core.errors import NoAnswer, Refused
-from sharekit.core.spec import Remedy
 from sharekit.ledger.ledger import Ledger
 
 from .bisection import Isolation
@@ -258,7 +257,7 @@ class Sender:
     def _job_failed(self, piece: Piece, job: JobState) -> None:
         reason = job.reason or "the job failed and the cloud gave no reason"
         code = job.code or "JOB_FAILED"
-        reason = spec.explained(code, reason)
+        reason = explain(code, reason)
         refusal = Refused(reason, http=0, code=code, request_id=piece.request_id)
         action = _remedy(piece, refusal)
         if action in (Remedy.WAIT, Remedy.RETRY) and piece.attempts < self.settings.attempts:
@@ -313,7 +312,7 @@ class Sender:
         if refusal is None:
             return False
         reason = f"not sent, because the cloud refused another request with {refusal.code}: "
-        why = spec.explained(refusal.code, str(refusal))
+        why = explain(refusal.code, str(refusal))
         self._fail(piece, refusal.code, f"{reason}{why}")
         self._isolation.settled(piece)
         return True
@@ -355,12 +354,12 @@ class Sender:
 
 
 def _remedy(piece: Piece, refusal: Refused) -> Remedy:
-    """As :func:`sharekit.core.spec.remedy`, where an owner's image or project may be to blame alone."""
+    """Return the remedy; an owner's request may fail for one image or project of it alone."""
     if piece.projects and (
-        refusal.code in spec.OF_PROJECT or (piece.api == "native" and refusal.http == 403)
+        refusal.code in BLAMES_PROJECT or (piece.api == "native" and refusal.http == 403)
     ):
         return Remedy.SPLIT
-    return spec.remedy(refusal.code, refusal.http or 400)
+    return remedy(refusal.code, refusal.http or 400)
 
 
 def _names(piece: Piece) -> list[str]:
@@ -382,18 +381,18 @@ def _passing(error: NoAnswer | Refused) -> bool:
     """Whether it says that the cloud is in trouble, rather than what was asked about."""
     if isinstance(error, NoAnswer):
         return True
-    return spec.remedy(error.code, error.http) is Remedy.RETRY
+    return remedy(error.code, error.http) is Remedy.RETRY
 
 
 def _facts(refusal: Refused) -> dict[str, Any]:
     return {
         "http": refusal.http,
         "code": refusal.code,
-        "reason": spec.explained(refusal.code, str(refusal)),
+        "reason": explain(refusal.code, str(refusal)),
         "request_id": refusal.request_id,
     }
 
 
 def _spoken(job: JobState) -> dict[str, str]:
-    reason = spec.explained(job.code, job.reason or "failed within its job")
+    reason = explain(job.code, job.reason or "failed within its job")
     return {"code": job.code or "JOB_PARTIAL", "reason": reason}

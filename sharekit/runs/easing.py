@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from sharekit.clouds import Answer, Cloud
-from sharekit.core import spec
+from sharekit.core.error_codes import FLOW_CONTROL
 from sharekit.core.errors import NoAnswer, Refused
 
 from .scheduler import Scheduler
@@ -52,7 +52,7 @@ class Easing:
         """Do less at once if this is what a busy service says."""
         if not isinstance(error, Refused):
             return
-        if error.http in _BUSY or error.code == spec.FLOW_CONTROL:
+        if error.http in _BUSY or error.code == FLOW_CONTROL:
             self._ease(since, f"the cloud is busy ({error.code})")
 
     def job(self, since: float, timeout: float, *, done: bool) -> None:

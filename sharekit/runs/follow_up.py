@@ -16,9 +16,11 @@ from sharekit.checks.check import check
 from sharekit.clouds import Clouds
 from sharekit.clouds.state import snapshot
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core import spec
+from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES, UNSHARE
+from sharekit.core.api import CHUNK_SIZE
+from sharekit.core.columns import are_satisfied, is_owner_action
 from sharekit.core.errors import LedgerError, PlanError
-from sharekit.core.sides import as_wanted, by_owner
+from sharekit.core.fields import FIELDS
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, plan
 from sharekit.spreadsheets import Inventory
@@ -27,9 +29,9 @@ from .run import KEY, Run, load_run
 
 #: What is worth another try. What is pending or unknown may still be settled by the first run.
 _AGAIN = ("failed", "contradicted", "unknown")
-_OPPOSITE = {spec.SHARE: spec.UNSHARE, spec.UNSHARE: spec.SHARE}
+_OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 #: What an owner's act leaves behind where nobody looked.
-_LEFT = {spec.SHARE: spec.PENDING, spec.UNSHARE: spec.ABSENT}
+_LEFT = {SHARE: PENDING, UNSHARE: ABSENT}
 _MARKS = ("rule", "row_key", "source", "field", "value")
 
 
@@ -38,7 +40,7 @@ def undo(
     ledger: str | PathLike[str],
     clouds: Clouds,
     *,
-    chunk_size: int = spec.CHUNK_SIZE,
+    chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
 ) -> Plan:
     """Plan the way back: every image that a run changed, to the state that was recorded before.
@@ -90,7 +92,7 @@ def retry(
     ledger: str | PathLike[str],
     clouds: Clouds | None = None,
     *,
-    chunk_size: int = spec.CHUNK_SIZE,
+    chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
 ) -> Plan:
     """Plan once more what failed, was contradicted, or stayed unknown.
@@ -149,8 +151,10 @@ def _follows(path: Path, head: str) -> bool:
 def _changed(first: Run) -> pd.Series:
     """Which rows a run changed, as far as anybody can know: sent, and shown or said to be done."""
     rows, acts = first.rows, first.plan.rows["status"]
-    shown = rows["outcome"].isin(["confirmed", "contradicted"]) & as_wanted(acts, rows["observed"])
-    return (shown | (rows["outcome"] == "claimed")) & ~as_wanted(acts, rows["before"])
+    shown = rows["outcome"].isin(["confirmed", "contradicted"]) & are_satisfied(
+        acts, rows["observed"]
+    )
+    return (shown | (rows["outcome"] == "claimed")) & ~are_satisfied(acts, rows["before"])
 
 
 def _way_back(
@@ -158,19 +162,19 @@ def _way_back(
 ) -> list[tuple[str, pd.DataFrame, pd.Series]]:
     """Set the status of rows to the state before; return what cannot be, or only in part."""
     told = first.rows.loc[chosen].set_axis(rows.index)
-    before, offered = told["before"], by_owner(rows["status"])
+    before, offered = told["before"], is_owner_action(rows["status"])
     # A share is left as it was seen: whoever has decided on it since has moved it.
     left = told["observed"].where(offered & (told["observed"] != ""), rows["status"].replace(_LEFT))
     back = rows["status"].map(_OPPOSITE).where(offered, before)
     now = _now(rows, seen)
     acting = rows["project_id"].mask(offered, rows["owner"])
-    possible = offered | before.isin(spec.STATUSES)
-    moved = possible & (now != "") & (now != left) & ~as_wanted(back, now)
+    possible = offered | before.isin(STATUSES)
+    moved = possible & (now != "") & (now != left) & ~are_satisfied(back, now)
     moved &= acting.isin(seen.projects["project_id"])
-    decided = offered & before.isin(spec.STATUSES)
+    decided = offered & before.isin(STATUSES)
     acted = rows["status"]
     rows["status"] = back.where(possible, rows["status"])
-    rows["vault_id"] = rows["vault_id"].where(rows["status"] == spec.ACCEPTED, "")
+    rows["vault_id"] = rows["vault_id"].where(rows["status"] == ACCEPTED, "")
     return [
         ("undo-pending", rows[~possible], acted),
         ("undo-moved", rows[moved], acted + ": the run left it " + left + ", now it is " + now),
@@ -182,7 +186,7 @@ def _now(rows: pd.DataFrame, seen: Snapshot) -> pd.Series:
     """What rows show now: a share by its project, what an owner offered by the owner."""
     views = [seen.members.assign(offered=False), seen.owned.assign(offered=True)]
     known = pd.concat([view[[*KEY, "offered", "state"]] for view in views if len(view)] or views)
-    asked = rows[KEY].assign(offered=by_owner(rows["status"]))
+    asked = rows[KEY].assign(offered=is_owner_action(rows["status"]))
     found = asked.merge(known, on=[*KEY, "offered"], how="left")
     return found["state"].fillna("").set_axis(rows.index)
 
@@ -195,7 +199,7 @@ def _read(run: str | PathLike[str]) -> tuple[Run, str]:
 def _rows(first: Run, chosen: pd.Index) -> pd.DataFrame:
     """Rows of the first inventory under new keys, with the values that were sent."""
     rows = first.plan.findings.inventory.rows.loc[chosen].copy()
-    for name in spec.FIELDS:
+    for name in FIELDS:
         rows[name] = first.plan.rows.loc[chosen, name].astype("str")
     return rows.set_axis(pd.RangeIndex(len(rows), name="row_key"))
 

@@ -24,7 +24,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sharekit.core.sides import OWNER, SIDES, as_wanted, by_owner
+from sharekit.core.actions import OWNER, ROLES
+from sharekit.core.columns import are_satisfied, is_owner_action
 
 from .request_log import History, Piece
 
@@ -108,7 +109,7 @@ def _verdict(
     sent: pd.Series, wanted: pd.Series, state: pd.Series, claimed: pd.Series, seen: pd.Series
 ) -> pd.Series:
     read = seen != ""
-    there = read & as_wanted(wanted, seen)
+    there = read & are_satisfied(wanted, seen)
     failed, success = claimed == "failed", claimed == "success"
     cases = {
         "confirmed": sent & there & ~failed,
@@ -174,9 +175,9 @@ def _places(rows: pd.DataFrame, *others: pd.DataFrame, as_member: bool = False) 
     both = [pd.concat([frame[name] for frame in (rows, *others)]) for name in _KEY]
     projects, images = (pd.factorize(column)[0].astype(np.int64) for column in both)
     numbers = images * (projects.max(initial=0) + 1) + projects
-    own = by_owner(rows["status"]).to_numpy(dtype=bool) & (not as_member)
+    own = is_owner_action(rows["status"]).to_numpy(dtype=bool) & (not as_member)
     owner = np.concatenate([own, *((f["side"] == OWNER).to_numpy(dtype=bool) for f in others)])
-    numbers = numbers * len(SIDES) + owner
+    numbers = numbers * len(ROLES) + owner
     ends = np.cumsum([len(frame) for frame in (rows, *others)])
     wanted, *found = np.split(numbers, ends[:-1])
     return [_last(wanted, those) for those in found]
@@ -184,12 +185,12 @@ def _places(rows: pd.DataFrame, *others: pd.DataFrame, as_member: bool = False) 
 
 def _belying(rows: pd.DataFrame, acts: pd.Series, observed: pd.DataFrame, read: Places) -> Places:
     """Where the owner saw what it wanted, the word of the project it shares with counts, too."""
-    mine = by_owner(acts).to_numpy(dtype=bool)
+    mine = is_owner_action(acts).to_numpy(dtype=bool)
     if not mine.any():
         return read
     (theirs,) = _places(rows, observed, as_member=True)
     states = observed["state"].array.take(read, allow_fill=True, fill_value="")
-    good = as_wanted(acts, pd.Series(states, acts.index)).to_numpy(dtype=bool)
+    good = are_satisfied(acts, pd.Series(states, acts.index)).to_numpy(dtype=bool)
     return np.where(mine & good & (theirs >= 0), theirs, read)
 
 

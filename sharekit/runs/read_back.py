@@ -17,9 +17,17 @@ import pandas as pd
 from sharekit.clouds import Cloud, Clouds
 from sharekit.clouds.state.ownership import members_of
 from sharekit.clouds.state.snapshot import look_back
-from sharekit.core import spec
+from sharekit.core.actions import (
+    ABSENT,
+    MEMBER,
+    MEMBER_STATES,
+    OWNER,
+    PENDING,
+    SHARE,
+    UNSHARE,
+    is_satisfied,
+)
 from sharekit.core.errors import Refused
-from sharekit.core.sides import MEMBER, OWNER, wants
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 
@@ -29,7 +37,7 @@ from .run import SIDED
 #: Project, image, side -> the state that was seen last.
 Seen = dict[tuple[str, str, str], str]
 #: In which listing of the project something that its owner did should be.
-_HOPED: Final = {spec.SHARE: spec.PENDING, spec.UNSHARE: spec.ABSENT}
+_HOPED: Final = {SHARE: PENDING, UNSHARE: ABSENT}
 _Line = tuple[str, str, str, str]
 
 
@@ -48,14 +56,14 @@ class Proof:
     def state(self, piece: Piece, share: Share) -> str | None:
         """What a share was last seen as; where two sides looked, the one that shows otherwise."""
         mine = self.seen.get((*share, piece.side))
-        if mine is None or not piece.projects or not wants(piece.act, mine):
+        if mine is None or not piece.projects or not is_satisfied(piece.act, mine):
             return mine
         return self.seen.get((*share, MEMBER), mine)
 
     def holds(self, piece: Piece, share: Share) -> bool:
         """Whether a share was seen as it should be."""
         state = self.state(piece, share)
-        return state is not None and wants(piece.act, state)
+        return state is not None and is_satisfied(piece.act, state)
 
     def unproven(self) -> list[tuple[Piece, Share]]:
         """Shares that were sent and are not yet known to be as they should."""
@@ -98,7 +106,7 @@ class Proof:
     def _as_member(self, project: str, wanted: dict[str, str]) -> list[_Line]:
         self.counted["read"] += 1
         try:
-            with ThreadPoolExecutor(min(self.concurrency, len(spec.MEMBER_STATES))) as pool:
+            with ThreadPoolExecutor(min(self.concurrency, len(MEMBER_STATES))) as pool:
                 seen = look_back(self.clouds, project, wanted, pool)
             return [(project, share.image_id, MEMBER, share.state) for share in seen]
         except Refused as refusal:
@@ -119,7 +127,7 @@ class Proof:
         self.counted["read"] += len(images)
         known = dict(zip(images, pool.map(members_of, [cloud] * len(images), images), strict=True))
         for project, image in sorted(shares):
-            yield project, image, OWNER, known[image].get(project, spec.ABSENT)
+            yield project, image, OWNER, known[image].get(project, ABSENT)
 
     def _forbidden(self, refusal: Refused, project: str, side: str) -> None:
         if refusal.http not in (401, 403, 404):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from sharekit.core import sides
+from sharekit.core.actions import MEMBER, OWNER
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.ledger import Event
 
@@ -104,13 +104,13 @@ class Piece:
 
     @property
     def act(self) -> str:
-        """What is to be done with every share of the piece; see :data:`sharekit.core.spec.ACTS`."""
+        """What is to be done with every share of the piece; one of ``ACTIONS``."""
         return str(self.common["status"])
 
     @property
     def side(self) -> str:
         """Whose act it is."""
-        return sides.OWNER if self.projects else sides.MEMBER
+        return OWNER if self.projects else MEMBER
 
     @property
     def size(self) -> int:

@@ -11,9 +11,11 @@ from typing import Any
 import pandas as pd
 
 from sharekit.checks.check import first_errors
-from sharekit.core import shapes, spec
+from sharekit.core import shapes
+from sharekit.core.columns import roles
+from sharekit.core.error_codes import FORBIDDEN_CODES
 from sharekit.core.html import table
-from sharekit.core.sides import sides
+from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import OUTCOME_COLUMNS
@@ -43,7 +45,7 @@ class Run:
         Indexed by ``row_key``: ``outcome, code, reason, before, claimed, observed, last_chunk,
         job_id, request_id`` (str), one line per input row.
     counts : dict
-        Outcome to number of rows; every name of :data:`sharekit.core.spec.OUTCOMES`.
+        Outcome to number of rows; every name of :data:`sharekit.core.outcomes.OUTCOMES`.
     requests : dict
         ``submit, poll, read, retried`` to how many there were.
     finished : bool
@@ -89,7 +91,7 @@ class Run:
     def denied(self) -> bool:
         """Whether every planned row failed because the caller has no right to decide it."""
         rows = self.rows[self.plan.rows["disposition"] == "planned"]
-        return len(rows) > 0 and bool(rows["code"].isin(spec.NO_RIGHT).all())
+        return len(rows) > 0 and bool(rows["code"].isin(FORBIDDEN_CODES).all())
 
     def outcome_lines(self) -> Iterator[tuple[object, ...]]:
         """Every row as the ledger stores it."""
@@ -100,10 +102,10 @@ class Run:
         return f"<Run: {numbers}{'' if self.finished else '; unfinished'}>"
 
     def _repr_html_(self) -> str:
-        told = [(n, number, spec.OUTCOMES[n]) for n, number in self.counts.items() if number]
+        told = [(n, number, OUTCOMES[n]) for n, number in self.counts.items() if number]
         shown = table(pd.DataFrame(told, columns=["outcome", "rows", "meaning"]),
                       title=repr(self)[1:-1])  # fmt: skip
-        bad = self.rows[~self.rows["outcome"].isin(spec.GOOD)]
+        bad = self.rows[~self.rows["outcome"].isin(FINAL_OK)]
         ids = self.plan.rows.loc[bad.index, ["image_id", "project_id"]]
         columns = ["outcome", "code", "reason", "before", "claimed", "observed"]
         rest = ids.join(bad[columns])
@@ -156,7 +158,7 @@ def load_run(book: Ledger, plan: Plan | None = None, history: History | None = N
         path=book.path,
         plan=plan,
         rows=rows,
-        counts=totals(rows["outcome"], spec.OUTCOMES),
+        counts=totals(rows["outcome"], OUTCOMES),
         requests=history.requests,
         finished=finished(book),
         stopped=str(stopped[0].body["why"]) if stopped and stopped[0].kind == "stopped" else "",
@@ -205,5 +207,5 @@ def _moved(rows: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
     moved = looks[looks["moved"] != ""]
     # Few have moved: only rows of their images are looked at further.
     maybe = (rows["disposition"] == "planned") & rows["image_id"].isin(moved["image_id"])
-    planned = rows.loc[maybe, KEY].assign(side=sides(rows.loc[maybe, "status"])).reset_index()
+    planned = rows.loc[maybe, KEY].assign(side=roles(rows.loc[maybe, "status"])).reset_index()
     return planned.merge(moved, on=SIDED).set_index("row_key")[["before", "moved"]]

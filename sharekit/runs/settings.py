@@ -6,7 +6,8 @@ import threading
 from dataclasses import dataclass
 from time import monotonic
 
-from sharekit.core import spec
+from sharekit.core.api import MAX_POLL_SECONDS, MIN_POLL_SECONDS
+from sharekit.core.error_codes import FORBIDDEN_CODES
 from sharekit.core.errors import CloudError, NoAnswer, Refused, SignInError
 
 #: So many failures in a row at least, before a cloud is called down.
@@ -54,8 +55,8 @@ class Settings:
     attempts: int = 8
     patience: float = 1800.0
     job_timeout: float = 900.0
-    first_poll: float = spec.FIRST_POLL_SECONDS
-    last_poll: float = spec.LAST_POLL_SECONDS
+    first_poll: float = MIN_POLL_SECONDS
+    last_poll: float = MAX_POLL_SECONDS
     backoff: float = 0.5
     longest_wait: float = 30.0
     settle: float = 1.0
@@ -102,7 +103,8 @@ class Breaker:
         A no to the caller (sign-in, rights), or no useful word at all, wants a person first.
         """
         denied = isinstance(error, SignInError) or (
-            isinstance(error, Refused) and (error.http == _FORBIDDEN or error.code in spec.NO_RIGHT)
+            isinstance(error, Refused)
+            and (error.http == _FORBIDDEN or error.code in FORBIDDEN_CODES)
         )
         return self.heard and isinstance(error, CloudError) and not denied
 

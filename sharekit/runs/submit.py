@@ -18,12 +18,12 @@ from sharekit.checks.row_rules import cloud_rules, shares_of
 from sharekit.checks.vault_rules import vault_room
 from sharekit.clouds import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take
-from sharekit.core import spec
-from sharekit.core.columns import Coded
+from sharekit.core.actions import ROLES
+from sharekit.core.columns import Coded, are_satisfied, roles
 from sharekit.core.errors import CloudError, SharekitError, UsageError
+from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import environment
 from sharekit.core.rules import RULES, severity
-from sharekit.core.sides import SIDES, as_wanted, sides
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.storage import asked_to_stop
@@ -226,7 +226,7 @@ class _Submission:
         }
         rows = self.plan.rows
         planned = rows[rows["disposition"] == "planned"]
-        planned = planned.assign(side=sides(planned["status"]))
+        planned = planned.assign(side=roles(planned["status"]))
         planned = planned[pd.MultiIndex.from_frame(planned[SIDED]).isin(waiting)]
         if planned.empty:
             return
@@ -310,7 +310,7 @@ class _Submission:
             told = split_into(piece, _anew(piece, missing), kept)
             self.sender.note("split", piece, **told, why=why)
             for share in missing:
-                for side in SIDES:
+                for side in ROLES:
                     self.proof.seen.pop((*share, side), None)
             again = True
         return again
@@ -353,7 +353,7 @@ class _Submission:
         with self.book.transaction():
             digest = self.book.write_outcomes(run.outcome_lines())
             self.book.append("settled", {"counts": run.counts, "digest": digest})
-            if not why and not any(run.counts[name] for name in spec.OPEN):
+            if not why and not any(run.counts[name] for name in UNSETTLED):
                 self.book.append("finished", {"rows": len(run.rows), "counts": run.counts})
         return replace(run, finished=finished(self.book))
 
@@ -369,7 +369,7 @@ def _looks(planned: pd.DataFrame, seen: Snapshot, *, strict: bool) -> pd.DataFra
     pairs = shares_of(*(Coded.of(fresh[name]) for name in ("image_id", "project_id", "status")))
     both = cloud_rules(fresh, pairs, seen) + owner_rules(fresh, pairs, seen)
     said = _errors(both, strict=strict)
-    already = as_wanted(planned["status"], fresh["before"])
+    already = are_satisfied(planned["status"], fresh["before"])
     out = np.concatenate([np.empty(0, np.int64), *(f.keys for f in said)])
     going = ~fresh.index.isin(out) & ~already
     found = [*said, *_errors(vault_room(fresh[going], seen), strict=strict)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from sharekit.core import spec
+from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, STATUSES
+from sharekit.core.api import MAX_PROJECTS, MAX_PROJECTS_FULL_ECS
 from sharekit.simulator.answers import Answer, AnswerError, ims_error, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.seed import DEFAULT_KEY
@@ -23,7 +24,7 @@ def decide(call: Call) -> Answer:
     """
     body = _body(call, ("project_id", "status"))
     project_id, status = body["project_id"], body["status"]
-    if not isinstance(status, str) or status not in spec.STATUSES:
+    if not isinstance(status, str) or status not in STATUSES:
         raise ims_error(400, "IMG.0001", "The status must be accepted or rejected.")
     if project_id != call.caller.project_id:
         raise ims_error(400, "IMG.0108", "The project_id is not that of the token.")
@@ -32,19 +33,19 @@ def decide(call: Call) -> Answer:
     images: list[str] = body["images"]
     fault = next(filter(None, (_image_fault(call, image, project_id) for image in images)), None)
     vault_id = str(body.get("vault_id") or "")
-    if fault is None and status == spec.ACCEPTED:
+    if fault is None and status == ACCEPTED:
         fault = call.world.vault_fault(vault_id, images, project_id)
     return _start(call, _UPDATE, images, [project_id], status, fault, vault_id)
 
 
 def share(call: Call) -> Answer:
     """``POST /v1/cloudimages/members``: the owner shares images with projects."""
-    return _as_owner(call, _ADD, spec.PENDING)
+    return _as_owner(call, _ADD, PENDING)
 
 
 def withdraw(call: Call) -> Answer:
     """``DELETE /v1/cloudimages/members``: the owner takes shares back."""
-    return _as_owner(call, _REMOVE, spec.ABSENT)
+    return _as_owner(call, _REMOVE, ABSENT)
 
 
 def _as_owner(call: Call, kind: str, status: str) -> Answer:
@@ -93,7 +94,7 @@ def _owner_fault(call: Call, image_id: str, new: list[str]) -> Fault | None:
     image = call.world.images.get(image_id)
     if image is None:
         return "IMG.0027", "The image does not exist."
-    most = spec.MOST_PROJECTS_FULL_ECS if image.whole_image else spec.MOST_PROJECTS
+    most = MAX_PROJECTS_FULL_ECS if image.whole_image else MAX_PROJECTS
     many = bool(new) and len({*new, *call.world.shares(image_id)}) > most
     checks = (
         (image.owner != call.caller.project_id, "IMG.0047", "Only the owner can share an image."),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sharekit.core import spec
+from sharekit.core.actions import ACCEPTED, MEMBER_STATES
+from sharekit.core.api import PAGE_SIZE
 from sharekit.simulator.answers import Answer, ims_error, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.images import document
@@ -20,7 +21,7 @@ def listing(call: Call) -> Answer:
 
     ``member_status`` needs ``visibility=shared``. Without it, shares appear once accepted.
     """
-    text = call.args.get("limit", str(spec.PAGE_SIZE))
+    text = call.args.get("limit", str(PAGE_SIZE))
     if not text.isdecimal():
         raise ims_error(400, "IMG.0001", "The limit must be an integer.")
     marker = call.args.get("marker", "")
@@ -38,14 +39,14 @@ def _filter(call: Call) -> Callable[[Image], bool]:
     member_status, visibility = args.get("member_status"), args.get("visibility")
     if member_status is not None and visibility != "shared":
         raise ims_error(400, "IMG.0001", "member_status needs visibility=shared.")
-    if member_status not in (None, "all", *spec.MEMBER_STATES):
+    if member_status not in (None, "all", *MEMBER_STATES):
         raise ims_error(400, "IMG.0001", "The member_status is invalid.")
     kind = args.get("__imagetype")
     if kind not in (None, *_TYPES):
         raise ims_error(400, "IMG.0024", "The imagetype is invalid.")
     exact = [(name, args[name]) for name in _EXACT if name in args]
     whole = args.get("__whole_image")
-    status = member_status or spec.ACCEPTED
+    status = member_status or ACCEPTED
 
     def wanted(image: Image) -> bool:
         share = None if image.owner == me else call.world.share(image.id, me)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sharekit.core import spec
+from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.errors import InputError
 from sharekit.simulator.answers import Answer, AnswerError, ok
 from sharekit.simulator.calls import Call
@@ -75,9 +75,9 @@ def members(call: Call) -> Answer:
     if not project_id:
         return ok({"changed": world.delete_image(image_id)})
     before = world.changes[image_id, project_id]
-    if status == spec.ABSENT:
+    if status == ABSENT:
         changed = world.withdraw(image_id, project_id)
-    elif status in spec.MEMBER_STATES and project_id in world.projects:
+    elif status in MEMBER_STATES and project_id in world.projects:
         changed = world.add_share(image_id, project_id, status)
         changed = changed or world.set_status(image_id, project_id, status)
     else:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import NAMESPACE_OID, uuid5
 
-from sharekit.core import spec
+from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, PENDING
 from sharekit.simulator.answers import Answer, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.seed import Image
@@ -62,10 +62,10 @@ def _link(call: Call, changes: dict[str, str]) -> str:
 def _filter(call: Call) -> Callable[[Image], bool]:
     args, me = call.args, call.caller.project_id
     visibility = args.get("visibility", "all")
-    member_status = args.get("member_status", spec.ACCEPTED)
+    member_status = args.get("member_status", ACCEPTED)
     if visibility not in _VISIBILITIES:
         raise call.glance(400, f"Invalid visibility value: {visibility}")
-    if member_status not in (*spec.MEMBER_STATES, "all"):
+    if member_status not in (*MEMBER_STATES, "all"):
         raise call.glance(400, f"Invalid status: {member_status}")
     hidden = args.get("os_hidden", "false").lower() == "true"
     ids = args.get("id", "")
@@ -147,9 +147,9 @@ def decide(call: Call, image_id: str, project_id: str) -> Answer:
     if call.caller.project_id == image.owner or not call.caller.may_write:
         raise call.glance(403, "You are not authorized to complete modify_member action.")
     status = call.json.get("status") if isinstance(call.json, dict) else None
-    if status not in spec.MEMBER_STATES:
+    if status not in MEMBER_STATES:
         raise call.glance(400, "Status must be pending, accepted or rejected.")
-    if status == spec.ACCEPTED and not call.world.settings.native_only:
+    if status == ACCEPTED and not call.world.settings.native_only:
         _store(call, image)
     entry = _log(call, image_id, project_id, status)
     before = share.status
@@ -175,7 +175,7 @@ def add(call: Call, image_id: str) -> Answer:
         raise call.glance(403, "Only shared images have members.")
     if not call.world.add_share(image_id, project_id):
         raise call.glance(409, f"Image member {project_id} already exists for image {image_id}")
-    _log(call, image_id, project_id, spec.PENDING).effective = 1
+    _log(call, image_id, project_id, PENDING).effective = 1
     return ok(_member(image_id, project_id, call.world.shares(image_id)[project_id]))
 
 
@@ -186,7 +186,7 @@ def withdraw(call: Call, image_id: str, project_id: str) -> Answer:
         raise call.glance(
             404, f"{project_id} not found in the member list of the image {image_id}."
         )
-    _log(call, image_id, project_id, spec.ABSENT).effective = 1
+    _log(call, image_id, project_id, ABSENT).effective = 1
     return Answer(204)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sharekit.core import spec
+from sharekit.core.error_codes import MEANINGS
 from sharekit.simulator.answers import Answer, ims_error, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.world import Job, stamp
@@ -60,5 +60,5 @@ def _job(job: Job) -> dict[str, Any]:
         "begin_time": stamp(job.begin, digits=6),
         "end_time": "" if job.results is None else stamp(job.end, digits=6),
         "error_code": code,
-        "fail_reason": None if code is None else f"{code}: {spec.MEANINGS.get(code, 'failed')}.",
+        "fail_reason": None if code is None else f"{code}: {MEANINGS.get(code, 'failed')}.",
     }

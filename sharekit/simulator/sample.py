@@ -19,7 +19,7 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-from sharekit.core import spec
+from sharekit.core.actions import ACCEPTED, PENDING
 from sharekit.core.errors import InputError
 from sharekit.simulator.seed import Image, Project, Seed, Share, Vault
 from sharekit.simulator.seeding import invented_id, operators
@@ -299,7 +299,7 @@ def _seed(truth: pd.DataFrame, cast: _Cast) -> Seed:
     full = real["whole"] | real["kind"].isin(["no-vault", "unknown-vault", "locked-vault"])
     facts = zip(real["image_id"], real["owner"], real["name"], full, strict=True)
     shared = real[~real["kind"].isin(["not-shared", "own-image"])]
-    states = np.where(shared["kind"] == "already", spec.ACCEPTED, spec.PENDING).tolist()
+    states = np.where(shared["kind"] == "already", ACCEPTED, PENDING).tolist()
     users, keys = operators()
     return Seed(
         projects=(*cast.consumers, cast.owner),

@@ -8,7 +8,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from sharekit.core import spec
+from sharekit.core.actions import MEMBER_STATES, PENDING
+from sharekit.core.api import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_STATUS
 from sharekit.core.errors import InputError
 
 VISIBILITIES = ("shared", "private", "public")
@@ -77,7 +78,7 @@ class Share:
 
     image_id: str
     project_id: str
-    status: str = spec.PENDING
+    status: str = PENDING
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,9 @@ class Vault:
     id: str
     project_id: str
     name: str = ""
-    object_type: str = spec.VAULT_OBJECT_TYPE
-    protect_type: str = spec.VAULT_PROTECT_TYPE
-    status: str = spec.VAULT_STATUS
+    object_type: str = VAULT_OBJECT_TYPE
+    protect_type: str = VAULT_PROTECT_TYPE
+    status: str = VAULT_STATUS
     size: int = 10_000
     used: int = 0
     resources: int = 0
@@ -176,7 +177,7 @@ class Seed:
         _known("shares.image_id", images, (s.image_id for s in self.shares))
         _known("shares.project_id", projects, (s.project_id for s in self.shares))
         _known("vaults.project_id", projects, (v.project_id for v in self.vaults))
-        _known("shares.status", set(spec.MEMBER_STATES), (s.status for s in self.shares))
+        _known("shares.status", set(MEMBER_STATES), (s.status for s in self.shares))
         _known("images.visibility", set(VISIBILITIES), (i.visibility for i in self.images))
         _known("users.role", set(ROLES), (u.role for u in self.users))
 

@@ -6,7 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharekit.core import spec
+from sharekit.core.actions import SHARE, STATUS_WORDS
+from sharekit.core.fields import FIELDS, ID_FIELDS, PROJECT_ID, TRUE_WORDS, UUID
 from sharekit.simulator.seed import Image, Key, Project, Seed, Share, User, Vault
 
 if TYPE_CHECKING:
@@ -60,24 +61,24 @@ def seed_from_workbook(path: str | Path) -> Seed:
 
 def seed_from_rows(rows: pd.DataFrame) -> Seed:
     """Return the cloud for rows with the columns of ``spec.FIELDS``, all text, "" where blank."""
-    fields = [f for f in spec.FIELDS if f in rows.columns]
+    fields = [f for f in FIELDS if f in rows.columns]
     table = rows[fields].astype("str").fillna("").apply(lambda column: column.str.strip())
     # A mistyped ID means an image that exists, so the rehearsal has it under its right spelling.
-    for name in spec.ID_FIELDS:
+    for name in ID_FIELDS:
         if name in fields:
             table[name] = table[name].str.strip(_AROUND).str.lower()
     table["image_id"] = table["image_id"].str.replace(_UNDASHED, r"\1-\2-\3-\4-\5", regex=True)
-    legal = table["image_id"].str.fullmatch(spec.UUID)
-    legal &= table["project_id"].str.fullmatch(spec.PROJECT)
+    legal = table["image_id"].str.fullmatch(UUID)
+    legal &= table["project_id"].str.fullmatch(PROJECT_ID)
     table = table[legal]
-    table = table.assign(**{f: "" for f in spec.FIELDS if f not in fields})
+    table = table.assign(**{f: "" for f in FIELDS if f not in fields})
     images = table.drop_duplicates("image_id")
-    whole = table["whole_image"].str.lower().isin(spec.TRUE_WORDS) & (table["whole_image"] != "")
+    whole = table["whole_image"].str.lower().isin(TRUE_WORDS) & (table["whole_image"] != "")
     whole_ids = set(table.loc[whole | (table["vault_id"] != ""), "image_id"])
     consumers = table["project_id"].unique()
     stranger = invented_id("owner")
     receivers = table.groupby("image_id")["project_id"].agg(set).to_dict()
-    owners = images["owner"].where(images["owner"].str.fullmatch(spec.PROJECT), stranger)
+    owners = images["owner"].where(images["owner"].str.fullmatch(PROJECT_ID), stranger)
     made = tuple(
         Image(
             id=image_id,
@@ -89,7 +90,7 @@ def seed_from_rows(rows: pd.DataFrame) -> Seed:
         for image_id, owner, name in zip(images["image_id"], owners, images["name"], strict=True)
     )
     # What is to be shared is not shared yet.
-    offered = table["status"].str.lower().map(spec.STATUS_WORDS) == spec.SHARE
+    offered = table["status"].str.lower().map(STATUS_WORDS) == SHARE
     pairs = table[~offered].drop_duplicates(["image_id", "project_id"])
     users, keys = operators()
     return Seed(
@@ -107,6 +108,6 @@ def _projects(ids: list[str]) -> tuple[Project, ...]:
 
 
 def _vaults(table: pd.DataFrame) -> tuple[Vault, ...]:
-    legal = table[table["vault_id"].str.fullmatch(spec.UUID)].drop_duplicates("vault_id")
+    legal = table[table["vault_id"].str.fullmatch(UUID)].drop_duplicates("vault_id")
     pairs = zip(legal["vault_id"], legal["project_id"], strict=True)
     return tuple(Vault(v, p, f"vault-{v[:8]}", size=10_000_000) for v, p in pairs)

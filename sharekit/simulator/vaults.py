@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid5
 
-from sharekit.core import spec
+from sharekit.core.api import VAULT_PAGE_SIZE
 from sharekit.simulator.answers import Answer, AnswerError, ok
 from sharekit.simulator.calls import Call
 from sharekit.simulator.seed import Vault
@@ -15,8 +15,8 @@ def listing(call: Call, project_id: str) -> Answer:
     """Return a page of vaults with the ``count`` of all; ``limit`` is at most 1000."""
     if project_id != call.caller.project_id:
         raise _refused(403, "BackupService.0403", "The project is not that of the token.")
-    limit, offset = _number(call, "limit", spec.VAULT_PAGE), _number(call, "offset", 0)
-    if not 1 <= limit <= spec.VAULT_PAGE:
+    limit, offset = _number(call, "limit", VAULT_PAGE_SIZE), _number(call, "offset", 0)
+    if not 1 <= limit <= VAULT_PAGE_SIZE:
         raise _refused(400, "BackupService.6202", "The limit must be from 1 to 1000.")
     vaults = [v for v in call.world.vaults.values() if v.project_id == project_id]
     page = [_document(v) for v in vaults[offset : offset + limit]]

@@ -20,10 +20,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from sharekit.core import spec
+from sharekit.core.actions import ACCEPTED, PENDING
+from sharekit.core.api import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_RESOURCES, VAULT_STATUS
 from sharekit.simulator.seed import Image, Key, Project, Seed, User
 
-_BACKUP = (spec.VAULT_OBJECT_TYPE, spec.VAULT_PROTECT_TYPE)
+_BACKUP = (VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE)
 
 
 def stamp(at: datetime, *, digits: int = 0) -> str:
@@ -223,8 +224,8 @@ class World:
         room = vault.used + sum(image.min_disk for image in new) * 1024
         checks = (
             (kind != _BACKUP, "IMG.0193", "The vault is not one for server backups."),
-            (vault.status != spec.VAULT_STATUS, "IMG.0188", "The vault is not available."),
-            (vault.resources >= spec.VAULT_RESOURCES, "IMG.0185", "It protects too many."),
+            (vault.status != VAULT_STATUS, "IMG.0188", "The vault is not available."),
+            (vault.resources >= VAULT_RESOURCES, "IMG.0185", "It protects too many."),
             (room > vault.size * 1024, "IMG.0182", "The vault is too small."),
         )
         return next(((code, message) for bad, code, message in checks if bad), None)
@@ -238,7 +239,7 @@ class World:
             self.vaults[vault_id] = replace(vault, used=used)
             self.stored.add(share)
 
-    def add_share(self, image_id: str, project_id: str, status: str = spec.PENDING) -> bool:
+    def add_share(self, image_id: str, project_id: str, status: str = PENDING) -> bool:
         """Share an image with a project; returns False if it is shared with it already."""
         if project_id in self._shares[image_id]:
             return False
@@ -308,7 +309,7 @@ class World:
             return image_id in self.images and self.add_share(image_id, project_id)
         if job.kind == "imsDeleteImageMembersJob":
             return self.withdraw(image_id, project_id)
-        accepting = job.status == spec.ACCEPTED and self.share(image_id, project_id) is not None
+        accepting = job.status == ACCEPTED and self.share(image_id, project_id) is not None
         if accepting and (fault := self.vault_fault(job.vault_id, [image_id], project_id)):
             # The vault was filled while the job was under way.
             job.doomed[image_id] = fault[0]

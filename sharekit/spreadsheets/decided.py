@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core import spec
+from sharekit.core.actions import DECISIONS, STATUS_WORDS
 from sharekit.core.errors import InputError
 from sharekit.core.rules import RULES
 
@@ -29,11 +29,11 @@ from .reading import load, read_grids
 from .review_sheet import CHOICES, FACTS, keys_of
 from .saving import fitting, plain_text
 
-_DECIDED: Final = {act: word for word, act in spec.DECISIONS.items()}
+_DECIDED: Final = {act: word for word, act in DECISIONS.items()}
 #: What people write -> the decision; "" leaves the row as planned.
 _WORDS: Final = (
     {"": "", "as planned": "", "planned": "", "as plan": "", "default": ""}
-    | {word: _DECIDED[act] for word, act in spec.STATUS_WORDS.items()}
+    | {word: _DECIDED[act] for word, act in STATUS_WORDS.items()}
     | dict.fromkeys(("skip", "skipped", "leave", "leave out", "ignore", "hold", "later"), "skip")
 )
 #: Columns for the person, with what needs no closer look in them.

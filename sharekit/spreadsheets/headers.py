@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sharekit.core import spec
+from sharekit.core.fields import FIELDS
 
 from .grid import Grid, column_letter
 
@@ -141,7 +141,7 @@ def find_header(grid: Grid, columns: Mapping[str, str]) -> Header | None:
 def match(
     names: Sequence[str], columns: Mapping[str, str], ignored: Collection[int] = ()
 ) -> dict[str, int]:
-    """Match headers to fields, in the order of :data:`sharekit.core.spec.FIELDS`.
+    """Match headers to fields, in the order of :data:`sharekit.core.fields.FIELDS`.
 
     ``columns`` says outright which header means a field (``""``: none does) and is obeyed first;
     synonyms find the rest, the more specific before the leftmost. No header serves two fields
@@ -159,7 +159,7 @@ def match(
     taken = {*given.values(), *ignored}
     listing = _is_listing(keys)
     found: dict[str, int] = {}
-    for field in spec.FIELDS:
+    for field in FIELDS:
         if field in given:
             place = given[field]
         else:

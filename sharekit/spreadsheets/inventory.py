@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sharekit.core import spec
 from sharekit.core.columns import Coded
+from sharekit.core.fields import FIELDS
 from sharekit.core.html import table
 
 #: A field's name, or an array with one for each row.
@@ -66,7 +66,7 @@ class Inventory:
     rows : DataFrame
         Indexed by ``row_key`` (0, 1, 2 … in the input's order). Columns: ``file`` and ``sheet``
         (category), ``row`` (int64, as the spreadsheet numbers it), ``source`` (int32, position in
-        ``sources``), the fields of :data:`sharekit.core.spec.FIELDS` (str, ``""`` for blank, nothing
+        ``sources``), the fields of a share, ``fields.FIELDS`` (str, ``""`` for blank, nothing
         repaired) and every original column as ``input.<header>`` (str).
     sources : tuple of Source
         The sheets, in the order they were read.
@@ -92,7 +92,7 @@ class Inventory:
         return f"<Inventory: {len(self):,} rows from {sheets} sheets of {files} files>"
 
     def _repr_html_(self) -> str:
-        head = self.rows[["file", "sheet", "row", *spec.FIELDS]].head(5).astype("str")
+        head = self.rows[["file", "sheet", "row", *FIELDS]].head(5).astype("str")
         sheets = pd.DataFrame([_summary(source) for source in self.sources])
         found = table(sheets, title=f"Inventory: {len(self):,} rows")
         return found + table(head, title="The first rows")
@@ -105,7 +105,7 @@ class Inventory:
         rows : DataFrame
             Any selection of this inventory's rows; only ``source`` and ``row`` are looked at.
         field : str or array of str
-            One of :data:`sharekit.core.spec.FIELDS`, or one for each row.
+            One of :data:`sharekit.core.fields.FIELDS`, or one for each row.
 
         Returns
         -------

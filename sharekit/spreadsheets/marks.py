@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core import spec
+from sharekit.core.actions import ACTIONS, STATUS_WORDS
 from sharekit.core.columns import Coded
+from sharekit.core.fields import GRAMMARS, ID_FIELDS
 
 from . import strays
 from .formats import shown
@@ -26,7 +27,7 @@ from .part import Part
 from .values import as_text, type_rule
 
 #: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
-TEXT_FIELDS: Final = (*spec.ID_FIELDS, "status")
+TEXT_FIELDS: Final = (*ID_FIELDS, "status")
 #: What a number, a date, a time, a duration or a truth value prints as. No hex ID but one made of
 #: digits (and one e) does, so the typed reading is rarely needed; numbers have no leading zero.
 _TYPED: Final = (
@@ -34,8 +35,8 @@ _TYPED: Final = (
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T].*)?|[0-9]{1,3}:[0-9]{2}.*|-?P[0-9T].*)\z"
 )
 #: What most cells hold, and what no rule here has anything to say of: nothing, or hex with letters.
-_PLAIN: Final = dict.fromkeys(spec.ID_FIELDS, r"(?:[0-9a-f-]*[a-df][0-9a-f-]*)?") | {
-    "status": "|".join(["", *spec.ACTS])
+_PLAIN: Final = dict.fromkeys(ID_FIELDS, r"(?:[0-9a-f-]*[a-df][0-9a-f-]*)?") | {
+    "status": "|".join(["", *ACTIONS])
 }
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d+:\d\d|-?P")
 _ERROR: Final = (
@@ -191,7 +192,7 @@ def _errors(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
 
 def _look_alikes(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
     """Find IDs that would be legal but for letters of another alphabet, or marks nobody sees."""
-    for field in spec.ID_FIELDS:
+    for field in ID_FIELDS:
         if field not in odd:
             continue
         ascii_only = np.asarray(pc.string_is_ascii(odd[field].texts), bool)
@@ -200,13 +201,13 @@ def _look_alikes(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
         texts = odd[field].texts.filter(pa.array(suspect)).to_pylist()
         for rule, name in (("look-alike", disguised), ("direction-mark", turned)):
             told = {i: told for i, text in zip(foreign.tolist(), texts, strict=True)
-                    if (told := name(text, spec.GRAMMAR[field]))}  # fmt: skip
+                    if (told := name(text, GRAMMARS[field]))}  # fmt: skip
             yield _Mark(rule, np.array([*told], np.int64), field, [*told.values()])
 
 
 def _rivals(part: Part) -> Iterator[_Mark]:
     """Look where another column that could be meant says something else, and says it plainly."""
-    for field in (*spec.ID_FIELDS, "status"):
+    for field in (*ID_FIELDS, "status"):
         for place in part.rivals.get(field, ()):
             mine, other = (_meant(part.cells[c], field) for c in (part.fields[field], place))
             differ = np.asarray(pc.and_(pc.not_equal(other, ""), pc.not_equal(mine, other)))
@@ -222,7 +223,7 @@ def _meant(column: pa.ChunkedArray, field: str) -> pa.ChunkedArray:
     if field != "status":
         bare = pc.replace_substring(plain, "-", "")
         return pc.if_else(pc.match_substring_regex(bare, r"\A[0-9a-f]{32}\z"), bare, "")
-    words, meanings = zip(*spec.STATUS_WORDS.items(), strict=True)
+    words, meanings = zip(*STATUS_WORDS.items(), strict=True)
     places = pc.index_in(plain, pa.array(words, TEXT))
     return pc.fill_null(pc.take(pa.array(meanings, TEXT), places), "")
 

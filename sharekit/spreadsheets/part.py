@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core import spec
+from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES, PENDING
 
 from .grid import Blob, Grid, column_letter
 from .headers import find_header, match, normal, rivals
 from .inventory import Source
 
 _STATE_HEADERS: Final = {"status", "memberstatus"}
-_MEMBER_STATES: Final = frozenset(spec.MEMBER_STATES)
+_MEMBER_STATES: Final = frozenset(MEMBER_STATES)
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def _holds_states(column: pa.ChunkedArray, header: str, *, given: bool) -> bool:
     words = pc.utf8_lower(pc.utf8_trim_whitespace(pc.unique(column))).to_pylist()
     said = {word for word in words if word}
     # A listing of members prints pending beside accepted and rejected: where shares stand now.
-    listed = not given and normal(header) in _STATE_HEADERS and spec.PENDING in said
-    return bool(said) and (said <= spec.IMAGE_STATES or (listed and said <= _MEMBER_STATES))
+    listed = not given and normal(header) in _STATE_HEADERS and PENDING in said
+    return bool(said) and (said <= IMAGE_STATES or (listed and said <= _MEMBER_STATES))
 
 
 def _source(

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core import spec
+from sharekit.core.actions import STATUS_WORDS
 from sharekit.core.columns import Coded
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
+from sharekit.core.fields import FALSE_WORDS, FIELDS, GRAMMARS, TRUE_WORDS
 from sharekit.core.heap import steady_memory
 
 from .columnar import read_parquet
@@ -169,11 +170,9 @@ def _check_arguments(
 ) -> None:
     if not files:
         raise UsageError("No spreadsheet is given; name at least one file.")
-    unknown = [field for field in (*columns, *defaults) if field not in spec.FIELDS]
+    unknown = [field for field in (*columns, *defaults) if field not in FIELDS]
     if unknown:
-        raise UsageError(
-            f"There is no field {unknown[0]!r}; the fields are {_listed(spec.FIELDS)}."
-        )
+        raise UsageError(f"There is no field {unknown[0]!r}; the fields are {_listed(FIELDS)}.")
     if defaults.get("image_id"):
         raise UsageError("An image ID cannot have a default; every row names its own image.")
     for field, value in defaults.items():
@@ -194,10 +193,10 @@ _KINDS: Final = {
 
 def _is_legal(field: str, value: str) -> bool:
     word = value.strip().lower()
-    if field in spec.GRAMMAR:
-        return re.fullmatch(spec.GRAMMAR[field], word) is not None
+    if field in GRAMMARS:
+        return re.fullmatch(GRAMMARS[field], word) is not None
     words = {
-        "status": set(spec.STATUS_WORDS), "whole_image": spec.TRUE_WORDS | spec.FALSE_WORDS
+        "status": set(STATUS_WORDS), "whole_image": TRUE_WORDS | FALSE_WORDS
     }.get(field)  # fmt: skip
     return words is None or word in words
 
@@ -296,7 +295,7 @@ def _inventory(parts: Sequence[Part]) -> Inventory:
         "row": np.concatenate([part.rows for part in parts]) + 1,
         "source": index,
     }
-    data |= {field: _joined(parts, [_field(p, field) for p in parts]) for field in spec.FIELDS}
+    data |= {field: _joined(parts, [_field(p, field) for p in parts]) for field in FIELDS}
     data |= _originals(parts)
     rows = pd.DataFrame(data, index=pd.RangeIndex(int(starts[-1]), name="row_key"), copy=False)
     there = [field for field in TEXT_FIELDS if any(field in part.fields for part in parts)]

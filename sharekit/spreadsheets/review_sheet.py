@@ -20,7 +20,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
-from sharekit.core import spec
+from sharekit.core.actions import DECISIONS
 
 from . import bulk
 from .bulk import LongSheet, Look
@@ -28,7 +28,7 @@ from .grid import TEXT, column_letter
 from .saving import CUT, fitted, save_new
 
 AS_PLANNED: Final = "as planned"
-CHOICES: Final = (AS_PLANNED, *spec.DECISIONS, "skip")
+CHOICES: Final = (AS_PLANNED, *DECISIONS, "skip")
 #: Column -> width; the facts follow the three columns that a reviewer works with.
 FACTS: Final = {
     "disposition": 12,

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sharekit.core import spec
+from sharekit.core.actions import STATUS_WORDS
+from sharekit.core.fields import UUID
 
 from .grid import TEXT, Grid, column_letter
 from .headers import SEARCHED_ROWS, SYNONYMS, match, normal, unique_names
@@ -18,7 +19,7 @@ from .headers import SEARCHED_ROWS, SYNONYMS, match, normal, unique_names
 #: More addresses than this say nothing more.
 _NAMED: Final = 5
 _WRAPPING: Final = r"[\s\x{a0}\x{200b}\x{feff}\"'`={}()\[\]<>]*"
-_DASHED: Final = spec.UUID
+_DASHED: Final = UUID
 _BARE: Final = r"[0-9a-f]{32}"
 #: In templates and notes; nobody expects an example to be read.
 _EXAMPLE: Final = re.compile(r"\bexample\b", re.IGNORECASE)
@@ -87,7 +88,7 @@ _SKIN: Final = re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: chr(int(found[1], 16)
 def _is_share(row: Sequence[str], fields: Mapping[str, int]) -> bool:
     """Tell a row with a project, a decision and anything for an image, however damaged."""
     project, status = (row[fields[f]] if f in fields else "" for f in ("project_id", "status"))
-    decided = status.strip().lower() in spec.STATUS_WORDS
+    decided = status.strip().lower() in STATUS_WORDS
     return bool(row[fields["image_id"]].strip()) and decided and _is(project, _BARE)
 
 

@@ -15,7 +15,7 @@ from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sharekit.core import spec
+from sharekit.core.actions import ACTIONS
 from sharekit.core.rules import RULES
 
 from .saving import save_new
@@ -66,7 +66,7 @@ _COLUMNS: Final = (
         "The decision.",
         "accepted or rejected; of the image's owner share or unshare.",
         "accepted",
-        spec.ACTS,
+        ACTIONS,
     ),
     _Column(
         "vault_id",

@@ -9,7 +9,7 @@ from typing import Final
 import pandas as pd
 
 from sharekit.clouds import Cloud, Clouds, ImageShare
-from sharekit.core import spec
+from sharekit.core.actions import ABSENT
 from sharekit.core.errors import Refused
 
 #: Images that no listing of their owners shows are looked up one by one, but not more of them
@@ -73,7 +73,7 @@ def _alone(cloud: Cloud, images: set[str]) -> dict[str, ImageShare]:
 
 
 def _line(project: str, image: ImageShare, members: Mapping[str, str] | None) -> tuple[object, ...]:
-    state = "" if members is None else members.get(project, spec.ABSENT)
+    state = "" if members is None else members.get(project, ABSENT)
     whole = "" if image.whole_image is None else str(image.whole_image).lower()
     return (
         project, image.image_id, state, image.owner, image.name, whole, image.size,

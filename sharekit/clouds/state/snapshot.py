@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from sharekit.clouds import Cloud, Clouds, ImageShare, Vault
-from sharekit.core import spec
+from sharekit.core.actions import ABSENT, MEMBER_STATES
+from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import CloudError
-from sharekit.core.sides import by_owner
-from sharekit.ledger.ledger import now
+from sharekit.core.provenance import utc_now
 
 from . import ownership
 
@@ -72,8 +72,8 @@ def take(
     CloudError
         If a cloud cannot be read.
     """
-    at = now()
-    offered = by_owner(shares["status"])
+    at = utc_now()
+    offered = is_owner_action(shares["status"])
     asked = shares.loc[~offered, ["project_id", "image_id"]].drop_duplicates()
     clouds = clouds.within([*asked["project_id"].unique(), *_owners(clouds, shares[offered])])
     wanted = {
@@ -132,7 +132,7 @@ def look(
     jobs = {
         pool.submit(_listed, clouds[project], state, images): project
         for project, images in wanted.items()
-        for state in spec.MEMBER_STATES
+        for state in MEMBER_STATES
     }
     found: dict[str, dict[str, ImageShare]] = {project: {} for project in wanted}
     for done, job in enumerate(as_completed(jobs), 1):
@@ -148,7 +148,7 @@ def look(
             (share.image_id, share) for share in pool.map(clouds[project].share, hidden)
         )
     return {
-        project: [found[project].get(i) or ImageShare(i, spec.ABSENT) for i in sorted(images)]
+        project: [found[project].get(i) or ImageShare(i, ABSENT) for i in sorted(images)]
         for project, images in wanted.items()
     }
 
@@ -162,7 +162,7 @@ def look_back(
     """
     cloud, images = clouds[project], set(wanted)
     cloud.resolve_api()
-    states = [state for state in spec.MEMBER_STATES if state in wanted.values()]
+    states = [state for state in MEMBER_STATES if state in wanted.values()]
     jobs = [pool.submit(_listed, cloud, state, images) for state in states]
     found = [share for job in jobs for share in job.result()]
     left = images - {share.image_id for share in found}
@@ -173,7 +173,7 @@ def _hidden(cloud: Cloud, images: set[str]) -> dict[str, ImageShare]:
     """Images that only a listing of hidden ones shows; IMS has no such listing."""
     if cloud.resolve_api() == "batch":
         return {}
-    states = (cloud.shares(state, hidden=True) for state in spec.MEMBER_STATES)
+    states = (cloud.shares(state, hidden=True) for state in MEMBER_STATES)
     return {s.image_id: s for shares in states for s in shares if s.image_id in images}
 
 

@@ -15,11 +15,13 @@ from typing import Final, TypeVar
 import pandas as pd
 
 from sharekit.clouds import Cloud, Clouds, ImageShare, Member
-from sharekit.core import shapes, spec
+from sharekit.core import shapes
+from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, REJECTED
 from sharekit.core.errors import CloudError, LedgerError, Refused
 from sharekit.core.heap import steady_memory
+from sharekit.core.provenance import utc_now
 from sharekit.ledger import parquet
-from sharekit.ledger.ledger import Ledger, now
+from sharekit.ledger.ledger import Ledger
 
 from .snapshot import SINGLE_LOOKUPS, Progress
 
@@ -122,7 +124,7 @@ def take(
     owned : bool
         Read the owner's side too: one listing, and one call for each image a project owns.
     """
-    at = now()
+    at = utc_now()
     pairs = asked.drop_duplicates(["project_id", "image_id"])
     with ThreadPoolExecutor(_READERS) as pool:
         run = _Reading(pool, progress)
@@ -214,7 +216,7 @@ def _found(run: _Reading, clouds: Known, wanted: dict[str, dict[str, str]]) -> F
         (project, partial(_listing, cloud, state, hidden=hidden))
         for project, cloud in clouds.items()
         if project not in run.failed
-        for state in spec.MEMBER_STATES
+        for state in MEMBER_STATES
         for hidden in ((False, True) if cloud.resolve_api() == "native" else (False,))
     ]
     found: Found = {project: {} for project in clouds}
@@ -231,7 +233,7 @@ def _found(run: _Reading, clouds: Known, wanted: dict[str, dict[str, str]]) -> F
         found[project][share.image_id] = (share, "single")
     for project, images in missing.items():
         rest = images[SINGLE_LOOKUPS:]
-        found[project].update((i, (ImageShare(i, spec.ABSENT), "")) for i in rest)
+        found[project].update((i, (ImageShare(i, ABSENT), "")) for i in rest)
     return found
 
 
@@ -243,7 +245,7 @@ def _times(
     for project, shares in found.items():
         asked = wanted.get(project, {})
         odd = [i for i, (s, _) in shares.items()
-               if s.state != spec.ABSENT and asked.get(i) != s.state]  # fmt: skip
+               if s.state != ABSENT and asked.get(i) != s.state]  # fmt: skip
         work += [(project, partial(_members_of, clouds[project], i)) for i in odd[:SINGLE_LOOKUPS]]
     return {
         (project, image): member
@@ -264,7 +266,7 @@ def _owned(
     asked: dict[str, list[str]] = {}
     named = pairs[pairs["owner"].isin(list(images))]
     shown = [(project, i) for project, of in found.items()
-             for i, (share, _) in of.items() if share.state != spec.ABSENT]  # fmt: skip
+             for i, (share, _) in of.items() if share.state != ABSENT]  # fmt: skip
     listed = [(owner, i) for owner, own in images.items() for i in own]
     for columns, known in ((["project_id", "image_id"], shown), (["owner", "image_id"], listed)):
         named = named[~pd.MultiIndex.from_frame(named[columns]).isin(known)]
@@ -330,7 +332,7 @@ def _share_line(
 
 def _times_of(member: Member) -> tuple[str, str]:
     """When a share was made and decided; until somebody decides, the cloud repeats the first."""
-    decided = member.state in (spec.ACCEPTED, spec.REJECTED)
+    decided = member.state in (ACCEPTED, REJECTED)
     return member.created_at, member.updated_at if decided else ""
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sharekit.core import spec
+from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -56,7 +56,7 @@ def planning(command: Command) -> Command:
     """Options of every command that makes a plan."""
     for option in reversed(
         (
-            click.option("--chunk-size", default=spec.CHUNK_SIZE, show_default=True,
+            click.option("--chunk-size", default=CHUNK_SIZE, show_default=True,
                          help="Images a request."),
             click.option("--max-images", type=int,
                          help="Refuse a plan that changes more images than this."),

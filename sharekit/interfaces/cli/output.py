@@ -17,10 +17,11 @@ from rich.table import Table
 
 from sharekit.audits.audit import Audit
 from sharekit.checks.check import Findings
-from sharekit.core import audit_results, spec
+from sharekit.core import audit_results
+from sharekit.core.columns import describe_amount, is_owner_action
 from sharekit.core.html import plain
+from sharekit.core.outcomes import FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.core.rules import RULES, SEVERITIES
-from sharekit.core.sides import amount, by_owner
 from sharekit.plans.plan import Plan
 from sharekit.runs.run import Run
 from sharekit.runs.submit import Progress
@@ -249,9 +250,9 @@ def show_plan(plan: Plan) -> None:
 def _by_project(plan: Plan) -> Table:
     """Say what each project does, and an owner with whom."""
     by = plan.by_project
-    what = amount(by["status"], 2).split()[-1]
+    what = describe_amount(by["status"], 2).split()[-1]
     heads = {"project_id": "project", "status": "decision", "images": what, "requests": "requests"}
-    if by_owner(by["status"]).any():
+    if is_owner_action(by["status"]).any():
         heads["towards"] = "shared with"
     table = Table(box=None, pad_edge=False)
     for head in heads.values():
@@ -274,8 +275,8 @@ def show_run(
         table.add_column(name, justify="right" if name == "rows" else "left")
     for name, number in run.counts.items():
         if number:
-            style = _GOOD if name in spec.GOOD else _OPEN if name in spec.OPEN else _BAD
-            table.add_row(_styled(name, style), f"{number:,}", spec.OUTCOMES[name])
+            style = _GOOD if name in FINAL_OK else _OPEN if name in UNSETTLED else _BAD
+            table.add_row(_styled(name, style), f"{number:,}", OUTCOMES[name])
     console.print(table)
     bad = run.rows[run.rows["outcome"].isin(["failed", "contradicted"])]
     reasons = bad["reason"].value_counts().head(5)

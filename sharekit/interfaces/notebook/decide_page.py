@@ -9,10 +9,10 @@ from typing import Any
 
 import ipywidgets as ui
 
-from sharekit.core import spec
+from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
+from sharekit.core.columns import is_owner_action
 from sharekit.core.html import plain
 from sharekit.core.rules import RULES
-from sharekit.core.sides import by_owner
 from sharekit.interfaces.review_filters import Query
 
 from . import markup, table
@@ -20,7 +20,7 @@ from .controls import Owner, button, choice, guarded, row, text
 from .html_region import Live
 from .markup import many
 
-_DECISIONS = [("any", ""), *((word, word) for word in (*spec.DECISIONS, "skip"))]
+_DECISIONS = [("any", ""), *((word, word) for word in (*DECISIONS, "skip"))]
 _STATES = [
     ("any", ""),
     *((s, s) for s in ("planned", "already", "blocked", "duplicate", "skipped")),
@@ -114,10 +114,10 @@ class Deciding:
     def _sides(self) -> dict[str, ui.Button]:
         """A button for each decision that a row of this plan may need; of one side or of both."""
         asked = self.review.frame["asked"]
-        owners = by_owner(asked)
+        owners = is_owner_action(asked)
         decisions = [
-            word for word, act in spec.DECISIONS.items()
-            if (owners.any() if act in spec.SHARING else not owners.all() or not len(owners))
+            word for word, act in DECISIONS.items()
+            if (owners.any() if act in OWNER_ACTIONS else not owners.all() or not len(owners))
         ]  # fmt: skip
         return {
             word: button(word.capitalize(), partial(self._set, word), _TIPS.get(word, ""))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from sharekit.core import spec
+from sharekit.core.actions import OWNER_ACTIONS
 from sharekit.core.html import visible
 from sharekit.interfaces.review import Review
 from sharekit.interfaces.review_filters import Page
@@ -80,7 +80,7 @@ def head(review: Review, *, full: bool) -> str:
     numbers = [
         ("rows", counts["rows"], ""), ("to accept", counts["accept"], "good"),
         ("to reject", counts["reject"], "bad"),
-        *((f"to {word}", counts[word], "calm") for word in spec.SHARING if counts[word]),
+        *((f"to {word}", counts[word], "calm") for word in OWNER_ACTIONS if counts[word]),
         ("left out", counts["skipped"], ""),
         ("blocked", counts["blocked"], "warn"), ("already so", counts["already"], "calm"),
         ("duplicates", counts["duplicate"], ""), ("projects", counts["projects"], ""),
@@ -314,7 +314,7 @@ def still(review: Review) -> str:
         f"{counts[name]:,} {word}"
         for name, word in (
             ("rows", "rows"), ("accept", "to accept"), ("reject", "to reject"),
-            *((name, f"to {name}") for name in spec.SHARING if counts[name]),
+            *((name, f"to {name}") for name in OWNER_ACTIONS if counts[name]),
             ("skipped", "left out"), ("blocked", "blocked"), ("already", "already so"),
             ("duplicate", "duplicates"),
         )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sharekit.core import spec
+from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
 from sharekit.core.html import visible
 from sharekit.interfaces.review_filters import Page, Query
 from sharekit.interfaces.review_rows import WORD
@@ -17,7 +17,7 @@ from .markup import cut, pager, project_of, visible_lines
 _LONG: Final = 1_000
 _DECISIONS: Final = (
     ("", "as planned"),
-    *((word, word) for word in (*spec.DECISIONS, "skip")),
+    *((word, word) for word in (*DECISIONS, "skip")),
 )
 _AFTER: Final = {
     "accept": "accepted", "reject": "rejected", "share": "shared", "unshare": "not shared",
@@ -92,8 +92,8 @@ def _line(line: Mapping[Any, Any], key: int, on: bool, is_open: bool, off: str) 
 
 def _decision(line: Mapping[Any, Any], key: int, label: str, off: str) -> str:
     asked = WORD.get(str(line["asked"])) or cut(str(line["asked"]), 20) or "nothing"
-    owner = asked in spec.SHARING
-    side = [word for word, act in spec.DECISIONS.items() if (act in spec.SHARING) == owner]
+    owner = asked in OWNER_ACTIONS
+    side = [word for word, act in DECISIONS.items() if (act in OWNER_ACTIONS) == owner]
     options = "".join(
         f'<option value="{value}" {"selected" if line["decision"] == value else ""}>'
         f"{word if value else f'planned: {asked}'}</option>"

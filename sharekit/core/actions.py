@@ -1,0 +1,82 @@
+"""What can be done with a share, by whom, and the states it can be seen in.
+
+A share of an image with a project has two roles: the project (the *member*) accepts or rejects it,
+the *owner* of the image shares it or takes it back. Both may act on the same share, so a share is
+named by image and project, and an action by its role as well.
+
+Sources: ``IMS-members`` (see :mod:`sharekit.core.fields`); ``IMS-sharing`` is the same API, adding
+and deleting members in batches (``POST``, ``DELETE``); ``Glance`` is OpenStack Image API v2.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: IMS-members: the only two values of ``status``.
+STATUSES: Final = ("accepted", "rejected")
+#: IMS-sharing: what an image's owner does with a project; ours, since the calls have no status.
+SHARE, UNSHARE = "share", "unshare"
+OWNER_ACTIONS: Final = (SHARE, UNSHARE)
+#: All that the status column takes.
+ACTIONS: Final = (*STATUSES, *OWNER_ACTIONS)
+#: What a reviewer may decide instead -> the act it stands for.
+DECISIONS: Final = {"accept": "accepted", "reject": "rejected", SHARE: SHARE, UNSHARE: UNSHARE}
+#: What people write instead. Only unambiguous words; each use is reported as a repair.
+STATUS_WORDS: Final = {
+    "accepted": "accepted",
+    "rejected": "rejected",
+    "accept": "accepted",
+    "accepts": "accepted",
+    "approve": "accepted",
+    "approved": "accepted",
+    "yes": "accepted",
+    "y": "accepted",
+    "ok": "accepted",
+    "okay": "accepted",
+    "reject": "rejected",
+    "rejects": "rejected",
+    "decline": "rejected",
+    "declined": "rejected",
+    "deny": "rejected",
+    "denied": "rejected",
+    "refuse": "rejected",
+    "refused": "rejected",
+    "no": "rejected",
+    "n": "rejected",
+    "share": "share",
+    "shares": "share",
+    "add member": "share",
+    "unshare": "unshare",
+    "unshares": "unshare",
+    "un-share": "unshare",
+    "stop sharing": "unshare",
+    "withdraw": "unshare",
+    "withdraws": "unshare",
+    "remove member": "unshare",
+}
+#: States a share can be seen in (Glance); ``absent`` is ours: not shared with the project.
+PENDING, ACCEPTED, REJECTED, ABSENT = "pending", "accepted", "rejected", "absent"
+MEMBER_STATES: Final = (PENDING, ACCEPTED, REJECTED)
+#: Words Glance prints for the *image*, which is not a decision about a share.
+IMAGE_STATES: Final = frozenset(
+    "active queued saving uploading importing killed deactivated deleted pending_delete "
+    "pending".split()
+)
+#: Whose act it is, or whose view of a share.
+MEMBER, OWNER = "member", "owner"
+ROLES: Final = (MEMBER, OWNER)
+
+
+def is_satisfied(act: str, state: str) -> bool:
+    """Return True if a share in this state is what the action is for.
+
+    A share is there once the project sees it, whatever it has decided since.
+
+    >>> is_satisfied("share", "rejected"), is_satisfied("unshare", "absent")
+    (True, True)
+    >>> is_satisfied("accepted", "pending")
+    False
+    """
+    if act == SHARE:
+        return state in MEMBER_STATES
+    return state == (ABSENT if act == UNSHARE else act)

@@ -1,0 +1,306 @@
+"""The panel in a real browser, through JupyterLab and Voila, without a step outside loopback."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import openpyxl
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+import sharekit
+from sharekit.interfaces.review import Review
+from tests.conftest import World
+from tests.interfaces import browsing
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.needs("chromium"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+Make = Callable[..., World]
+HOSTILE = (
+    '<img src="http://example.org/x" onerror="document.title=\'run\'">', "$x^2$ <script>1</script>",
+    "invoice\u202egpj.exe", "long " * 2000,
+)  # fmt: skip
+_SLOW = "sharekit.Settings(concurrency=1, first_poll=0.05, settle=0.1)"
+
+
+@pytest.fixture
+def chromium() -> Iterator[Browser]:
+    """A headless browser."""
+    with browsing.browser() as made:
+        yield made
+
+
+def prepared(world: Make, rows: int, faults: str = "") -> World:
+    """A plan of one image for each request, with hostile names, beside a notebook to review it."""
+    scene = world(rows=rows)
+    book = openpyxl.load_workbook(scene.shares)
+    sheet = book["Shares"]
+    head = next(c for row in sheet.iter_rows(max_row=12) for c in row if c.value == "Image name")
+    for offset, name in enumerate(HOSTILE, 1):
+        sheet.cell(head.row + offset, head.column, name)
+    book.save(scene.shares)
+    scene.plan(chunk_size=1)
+    scene.cloud.set_faults(sharekit_faults(faults))
+    browsing.write_notebook(
+        scene.folder / "review.ipynb",
+        "import os, sharekit\nfrom pathlib import Path\n"
+        "Path('pid').write_text(str(os.getpid()))\n"
+        f"clouds = sharekit.connect(*{scene.names!r}, config_file='clouds.yaml')",
+        f"sharekit.review('run.ledger', clouds, reviewer='Bob', settings={_SLOW})",
+        "free = 6 * 7",
+    )
+    return scene
+
+
+def sharekit_faults(text: str) -> object:
+    """Faults by their text."""
+    from sharekit.simulator.faults import Faults
+
+    return Faults.parse(text)
+
+
+def panel_of(page: Page) -> Locator:
+    """The panel, once its table or its run is there."""
+    panel = page.locator(".sharekit-panel")
+    panel.wait_for()
+    return panel
+
+
+def button(panel: Locator, name: str) -> Locator:
+    """A button by its whole name."""
+    return panel.get_by_role("button", name=name, exact=True)
+
+
+def approve(panel: Locator, path: Path) -> None:
+    """Approve by mouse."""
+    button(panel, "3 Approve").click()
+    panel.get_by_text("Approve exactly this plan").wait_for()
+    panel.get_by_label("Your name").fill("Ada")
+    panel.get_by_label("Confirmation").fill(Review(path).phrase)
+    button(panel, "Approve").click()
+    panel.get_by_text("Nothing is sent yet").wait_for()
+
+
+def send_and_cancel(panel: Locator, path: Path) -> None:
+    """Begin the run, cancel it under way, and see that it has ended with rows left over."""
+    button(panel, "Send").click()
+    panel.get_by_text(re.compile(r"^[1-9]\d* of 59 images done")).wait_for()
+    button(panel, "Cancel").click()
+    expect(button(panel, "Continue")).to_be_enabled()
+    stopped = sharekit.status(path)
+    assert not stopped.finished
+    assert stopped.counts["pending"]
+
+
+def write_reports(page: Page, panel: Locator) -> None:
+    """Write the reports; the link to one of them leads to it."""
+    button(panel, "Write reports").click()
+    link = panel.get_by_role("link", name=re.compile("audit.html"))
+    link.wait_for()
+    expect(link).to_have_attribute("href", re.compile("/files/"))
+    assert page.request.get(str(link.get_attribute("href"))).ok
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds in the panel that is serious or worse."""
+    found = Axe().run(page, context=".sharekit-panel").response["violations"]
+    return [
+        f"{v['id']}: {v['nodes'][0]['html'][:200]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+def shortcuts_are_quiet(page: Page, row: Locator) -> None:
+    """Keys that add, turn or run cells do nothing of it while a row's list has the focus."""
+    row.locator("select").focus()
+    for key in ("b", "m", "y", "Shift+Enter"):
+        page.keyboard.press(key)
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == 3
+
+
+def shares_twice(scene: World) -> set[int]:
+    """How often shares were changed, as the cloud counts it."""
+    return set(scene.changed().values()) - {0, 1}
+
+
+def test_by_mouse(world: Make, chromium: Browser, tmp_path: Path) -> None:
+    """Decide, preview, approve, send, cancel and continue in JupyterLab; hostile values are inert;
+    axe finds nothing serious on any page; nothing leaves this machine."""  # noqa: D205, D209
+    scene = prepared(world, 60, "latency=0.05")
+    path = scene.folder / "run.ledger"
+    with (
+        browsing.lab(scene.folder, tmp_path / "home") as url,
+        browsing.window(chromium) as window,
+    ):
+        page = window.page
+        browsing.open_notebook(page, url, "review.ipynb")
+        panel = panel_of(page)
+        expect(panel.locator("tr[data-row]")).to_have_count(20)
+        expect(panel.locator("img, script")).to_have_count(0)
+        expect(panel.get_by_text("[U+202E]")).to_have_count(1)
+        assert page.title() != "run"
+        found = serious(page)
+        row = panel.locator("tr[data-row]").nth(1)
+        image = str(row.locator(".sk-id").first.text_content())
+        shortcuts_are_quiet(page, row)
+        panel.get_by_label("Reason").fill("owner unclear")
+        page.keyboard.press("Tab")
+        row.locator("select").select_option("skip")
+        expect(row.get_by_text("left as it is")).to_be_visible()
+        panel.locator("[data-do=open]").nth(3).click()
+        panel.get_by_text("In the workbook").wait_for()
+        found += serious(page)
+        button(panel, "2 Requests").click()
+        panel.get_by_text("Exactly what will be sent").wait_for()
+        found += serious(page)
+        approve(panel, path)
+        found += serious(page)
+        send_and_cancel(panel, path)
+        found += serious(page)
+        button(panel, "Continue").click()
+        panel.get_by_text("The run is finished").wait_for()
+        write_reports(page, panel)
+        found += serious(page)
+        assert found == []
+        assert window.strayed == []
+    run = sharekit.status(path)
+    left = run.plan.rows.index[run.plan.rows["image_id"] == image]
+    assert run.rows.loc[left, "outcome"].tolist() == ["skipped"]
+    assert shares_twice(scene) == set()
+    assert sharekit.verify(path).intact
+
+
+def test_by_keyboard(world: Make, chromium: Browser, tmp_path: Path) -> None:
+    """The whole review without a mouse, in Notebook 7 and its dark theme; the notebook's own
+    shortcuts stay quiet; axe finds nothing serious."""  # noqa: D205, D209
+    scene = prepared(world, 12)
+    path = scene.folder / "run.ledger"
+    with (
+        browsing.lab(scene.folder, tmp_path / "home", dark=True, seven=True) as url,
+        browsing.window(chromium, dark=True, width=800) as window,
+    ):
+        page = window.page
+        browsing.open_notebook(page, url, "review.ipynb", seven=True)
+        panel = panel_of(page)
+        panel.locator("tr[data-row]").first.wait_for()
+        cells = page.locator(".jp-Notebook .jp-Cell").count()
+        button(panel, "1 Review").focus()
+        keys = page.keyboard
+        tab_to(page, "select", "Decision for row")
+        for key in ("a", "r", "d", "d", "b", "x", "m", "y"):
+            keys.press(key)
+        assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+        assert page.locator(".jp-Notebook .jp-CodeCell").count() == cells
+        tab_to(page, "input", "Select row", back=True)
+        keys.press("Space")
+        panel.get_by_text("1 selected").wait_for()
+        tab_to(page, "input", "Reason", back=True)
+        keys.type("owner unclear")
+        tab_to(page, "button", "Skip", back=True)
+        keys.press("Enter")
+        panel.get_by_text("1 row: skip").wait_for()
+        found = serious(page)
+        tab_to(page, "button", "3 Approve", back=True)
+        keys.press("Enter")
+        panel.get_by_text("Approve exactly this plan").wait_for()
+        tab_to(page, "input", "Confirmation")
+        keys.type(Review(path).phrase)
+        tab_to(page, "button", "Approve")
+        keys.press("Space")
+        panel.get_by_text("Nothing is sent yet").wait_for()
+        tab_to(page, "button", "Send")
+        keys.press("Enter")
+        panel.get_by_text("The run is finished").wait_for()
+        assert found + serious(page) == []
+        assert window.strayed == []
+    assert sharekit.status(path).counts["skipped"] == 1
+
+
+def tab_to(page: Page, tag: str, label: str, *, back: bool = False) -> None:
+    """Press Tab until the focus is on a control with this name; it must be on the way."""
+    told = """() => { const e = document.activeElement;
+      const l = e.labels?.[0]?.textContent || e.getAttribute('aria-label') || e.textContent || '';
+      return [e.tagName.toLowerCase(), l.trim()]; }"""
+    for _ in range(160):
+        page.keyboard.press("Shift+Tab" if back else "Tab")
+        name, text = page.evaluate(told)
+        if name == tag and text.startswith(label) and (tag != "button" or text == label):
+            return
+    raise AssertionError(f"no {tag} {label!r} can be reached by Tab")
+
+
+def test_reload_and_a_killed_kernel(world: Make, chromium: Browser, tmp_path: Path) -> None:
+    """A page loaded anew in mid-run shows the run; after the kernel is killed, Continue takes it up
+    where the ledger stands, and no share is changed twice."""  # noqa: D205, D209
+    scene = prepared(world, 30, "latency=0.5")  # longer than a page takes to load anew
+    path = scene.folder / "run.ledger"
+    going = re.compile(r"^[1-9]\d* of 30 images done")
+    with (
+        browsing.lab(scene.folder, tmp_path / "home") as url,
+        browsing.window(chromium) as window,
+    ):
+        page = window.page
+        browsing.open_notebook(page, url, "review.ipynb")
+        approve(panel_of(page), path)
+        button(panel_of(page), "Send").click()
+        panel_of(page).get_by_text(going).wait_for()
+        page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+        page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+        page.reload()
+        panel = panel_of(page)
+        panel.get_by_text(going).wait_for()
+        expect(button(panel, "Pause")).to_be_enabled()
+        button(panel, "Pause").click()
+        panel.get_by_text("Paused").wait_for()
+        os.kill(int((scene.folder / "pid").read_text()), signal.SIGKILL)
+        assert not sharekit.status(path).finished
+        scene.cloud.set_faults(sharekit_faults(""))
+        page.goto("about:blank")
+        browsing.open_notebook(page, url, "review.ipynb")
+        panel = panel_of(page)
+        button(panel, "Continue").click()
+        panel.get_by_text("The run is finished").wait_for()
+        assert window.strayed == []
+    run = sharekit.status(path)
+    assert run.counts["confirmed"] == 30
+    assert shares_twice(scene) == set()
+    assert sharekit.verify(path).intact
+
+
+def test_voila(world: Make, chromium: Browser, tmp_path: Path) -> None:
+    """As an application without code: the review goes to its end, and a second window on the same
+    ledger only looks on, and says so."""  # noqa: D205, D209
+    scene = prepared(world, 12)
+    path = scene.folder / "run.ledger"
+    with (
+        browsing.voila(scene.folder / "review.ipynb", tmp_path / "home") as url,
+        browsing.window(chromium, width=800) as window,
+    ):
+        page = window.page
+        page.goto(url)
+        panel = panel_of(page)
+        panel.locator("tr[data-row]").first.wait_for()
+        with browsing.window(chromium) as second:
+            second.page.goto(url)
+            other = panel_of(second.page)
+            other.get_by_text("open in another notebook").wait_for()
+            expect(other.locator("select[data-do=decide]").first).to_be_disabled()
+            assert second.strayed == []
+        found = serious(page)
+        approve(panel, path)
+        button(panel, "Send").click()
+        panel.get_by_text("The run is finished").wait_for()
+        assert found == []
+        assert window.strayed == []
+    assert sharekit.status(path).finished

@@ -1,0 +1,250 @@
+"""A plan is the same for the same inventory, homogeneous, complete, and bounded."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sharekit
+from sharekit.core import heap
+from sharekit.core.errors import ApprovalError, LedgerError, PlanError
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.schema import canonical
+from sharekit.plans import chunks
+from sharekit.plans.chunks import COMMON, fingerprint, members
+from sharekit.plans.plan import load
+from sharekit.simulator.sample import build_sample
+from tests.conftest import World
+from tests.spreadsheets.workbooks import IMAGE
+
+
+def inventory(rows: int, faulty: float, shuffle: int | None = None) -> sharekit.Inventory:
+    """The sample as an inventory, its rows in another order if asked."""
+    sheet = build_sample(rows, faulty=faulty).sheet.astype("str").replace("nan", "")
+    if shuffle is not None:
+        sheet = sheet.sample(frac=1, random_state=shuffle)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shares.csv"
+        sheet.to_csv(path, index=False)
+        return sharekit.read_inventory(path)
+
+
+def planned(rows: int, faulty: float, size: int, shuffle: int | None = None) -> sharekit.Plan:
+    """A plan of the sample."""
+    with tempfile.TemporaryDirectory() as folder:
+        findings = sharekit.check(inventory(rows, faulty, shuffle))
+        return sharekit.plan(findings, Path(folder) / "run.ledger", chunk_size=size)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 120), st.integers(1, 60), st.integers(0, 1000))
+def test_order_of_rows_does_not_matter(rows: int, size: int, shuffle: int) -> None:
+    """The same inventory in any order of rows has the same fingerprint and the same requests."""
+    one, other = planned(rows, 0.2, size), planned(rows, 0.2, size, shuffle)
+    assert one.fingerprint == other.fingerprint
+    assert list(one.requests()) == list(other.requests())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(["a", 'b","c', "\\", "é", IMAGE]), min_size=1, max_size=6))
+def test_the_fingerprint_is_that_of_the_requests_as_json(images: list[str]) -> None:
+    """Whatever a ledger from elsewhere holds, it is the digest of the requests one by one."""
+    rows = pd.DataFrame({name: ['é"x'] * len(images) for name in COMMON}, dtype="str")
+    chunk = pd.array(range(len(images)), dtype="Int64") // 2 + 1
+    rows = rows.assign(image_id=images, chunk=chunk, disposition="planned")
+    lines = "".join(canonical(request) + "\n" for request in members(rows))
+    assert fingerprint(rows) == hashlib.sha256(lines.encode()).hexdigest()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(40, 120), st.sampled_from([0, 3, 200]), st.sampled_from([0, 40, 63]))
+def test_every_way_of_ordering_gives_the_same_requests(rows: int, often: int, bits: int) -> None:
+    """Few or many rows an image, small or too large numbers: chunks and fingerprint are equal."""
+    findings = sharekit.check(inventory(rows, 0.3))
+    plain, cut = chunks.cut_into_chunks(findings.rows, 7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "_REPEATED", often)
+        patch.setattr(chunks, "_BITS", bits)
+        patch.setattr(chunks, "_LARGEST", 1 << max(bits - 1, 8))
+        patch.setattr(chunks, "_AT_ONCE", 3)
+        other, again = chunks.cut_into_chunks(findings.rows, 7, findings.coded)
+        assert again.fingerprint() == cut.fingerprint() == fingerprint(plain)
+        lines = "".join(canonical(request) + "\n" for request in members(plain))
+        assert again.fingerprint() == hashlib.sha256(lines.encode()).hexdigest()
+    pd.testing.assert_frame_equal(plain, other)
+
+
+def test_what_was_numbered_is_only_used_for_the_same_column(tmp_path: Path) -> None:
+    """A frame that somebody changed between two steps is checked and planned as it then is."""
+    read = inventory(20, 0)
+    changed = "12345678-1234-4234-8234-123456789abc"
+    row = int(read.rows.index[read.rows["status"].str.lower() == "accepted"][0])
+    read.rows.loc[row, "image_id"] = changed
+    findings = sharekit.check(read)
+    assert findings.rows.loc[row, "image_id"] == changed
+    plan = sharekit.plan(findings, tmp_path / "one.ledger")
+    assert changed in [i for request in plan.requests() for i in request["body"]["images"]]
+    again = changed.replace("1", "9")
+    findings.rows.loc[row, "image_id"] = again
+    plan = sharekit.plan(findings, tmp_path / "two.ledger")
+    assert again in [i for request in plan.requests() for i in request["body"]["images"]]
+    assert load(tmp_path / "two.ledger").fingerprint == plan.fingerprint
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 200), st.integers(1, 60))
+def test_chunks_are_homogeneous_and_complete(rows: int, size: int) -> None:
+    """Each planned share is in exactly one chunk, no chunk is too large or mixed."""
+    plan = planned(rows, 0.3, size)
+    sent = plan.rows[plan.rows["disposition"] == "planned"]
+    assert sent["chunk"].notna().all()
+    assert plan.rows.loc[plan.rows["disposition"] != "planned", "chunk"].isna().all()
+    images = [(c["project_id"], i) for c in members(plan.rows) for i in c["images"]]
+    assert sorted(images) == sorted(zip(sent["project_id"], sent["image_id"], strict=True))
+    assert len(set(images)) == len(images)
+    assert (plan.chunks["images"] <= size).all()
+    assert (sent.groupby("chunk")[list(COMMON)].nunique() == 1).all(axis=None)
+    assert sum(plan.rows["disposition"].value_counts()) == rows
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_any_change_changes_the_fingerprint(data: st.DataObject) -> None:
+    """One changed value of one planned row gives another fingerprint."""
+    plan = planned(30, 0.0, 10)
+    row = data.draw(st.integers(0, 29))
+    column = data.draw(st.sampled_from(["image_id", "project_id", "status", "vault_id", "chunk"]))
+    rows = plan.rows.copy()
+    old = rows.at[row, column]
+    rows.at[row, column] = old + 1 if column == "chunk" else f"{old}x"
+    assert fingerprint(rows) != plan.fingerprint
+
+
+def test_blast_radius(tmp_path: Path) -> None:
+    """A plan larger than the limit is refused, and no ledger is left behind."""
+    findings = sharekit.check(inventory(30, 0.0))
+    with pytest.raises(PlanError, match="more than the limit of 29"):
+        sharekit.plan(findings, tmp_path / "run.ledger", max_images=29)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ledger_is_never_overwritten(tmp_path: Path) -> None:
+    """An existing file is not overwritten by a new plan."""
+    (tmp_path / "run.ledger").write_text("precious")
+    with pytest.raises(LedgerError, match="exists already"):
+        sharekit.plan(sharekit.check(inventory(3, 0.0)), tmp_path / "run.ledger")
+    assert (tmp_path / "run.ledger").read_text() == "precious"
+
+
+def test_the_ledger_gives_the_plan_back(tmp_path: Path) -> None:
+    """What is read from the ledger is what was planned, to the last value."""
+    plan = sharekit.plan(sharekit.check(inventory(50, 0.3)), tmp_path / "run.ledger")
+    again = load(plan.path)
+    pd.testing.assert_frame_equal(again.rows, plan.rows)
+    pd.testing.assert_frame_equal(again.chunks, plan.chunks)
+    pd.testing.assert_frame_equal(again.findings.frame, plan.findings.frame)
+    assert again.counts == plan.counts
+    assert again.preview() == plan.preview()
+
+
+def test_approval_names_the_fingerprint(tmp_path: Path) -> None:
+    """Only the plan's own fingerprint, eight digits at least, and a name, make an approval."""
+    plan = sharekit.plan(sharekit.check(inventory(5, 0.0)), tmp_path / "run.ledger")
+    for reviewer, digits in (("Ada", "0" * 12), ("Ada", plan.fingerprint[:7]), (" ", "0" * 12)):
+        with pytest.raises(ApprovalError):
+            sharekit.approve(plan, reviewer=reviewer, fingerprint=digits)
+    yes = sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint[:8].upper())
+    assert (yes.reviewer, yes.fingerprint, yes.images) == ("Ada", plan.fingerprint, 5)
+
+
+def test_review_changes_the_plan_and_voids_the_approval(world: Callable[..., World]) -> None:
+    """Decisions taken from the sheet make a new plan; the old approval no longer counts."""
+    import openpyxl
+
+    w = world(rows=12)
+    plan = w.approved()
+    out = w.folder / "review.xlsx"
+    sharekit.review(plan, out=out)
+    book = openpyxl.load_workbook(out)
+    page = book[book.sheetnames[0]]
+    lines = list(page.iter_rows())
+    top = next(i for i, line in enumerate(lines) if line[0].value == "key")
+    names = [cell.value for cell in lines[top]]
+    lines[top + 1][names.index("decision")].value = "skip"
+    lines[top + 2][names.index("decision")].value = "reject"
+    lines[top + 3][names.index("decision")].value = "accept"
+    book.save(out)
+    seen = sharekit.review(plan, take=out, reviewer="Bob")
+    assert seen.plan.fingerprint != plan.fingerprint
+    assert seen.plan.counts["skipped"] == 1
+    assert seen.plan.rows["status"].tolist()[1:3] == ["rejected", "accepted"]
+    with pytest.raises(ApprovalError, match="changed since Ada approved"):
+        sharekit.submit(plan, w.connect())
+    sharekit.approve(plan, reviewer="Ada", fingerprint=seen.plan.fingerprint)
+    run = sharekit.submit(plan, w.connect())
+    assert run.counts["skipped"] == 1
+    assert run.good
+    with pytest.raises(PlanError, match="can no longer change"):
+        sharekit.review(plan, take=out)
+
+
+def test_review_may_settle_a_conflict(tmp_path: Path) -> None:
+    """Skipping one of two conflicting rows frees the other one, and full-ECS rules still hold."""
+    image, project = "d164b5df-1bc3-4c3f-893e-3e471fd16e64", "edc89b490d7d4392898e19b2deb34797"
+    (tmp_path / "s.csv").write_text(
+        f"image_id,project_id,status\n{image},{project},accepted\n{image},{project},rejected\n"
+    )
+    findings = sharekit.check(sharekit.read_inventory(tmp_path / "s.csv"))
+    assert findings.rows["disposition"].tolist() == ["blocked", "blocked"]
+    word = pd.DataFrame({"decision": ["skip"], "reason": [""]}, index=[0])
+    again = sharekit.check(findings.inventory, decisions=word)
+    assert again.rows["disposition"].tolist() == ["skipped", "planned"]
+
+
+def test_preview_without_a_cloud(tmp_path: Path) -> None:
+    """A plan made without a cloud previews method, path and body with the endpoint left open."""
+    plan = sharekit.plan(sharekit.check(inventory(3, 0.0)), tmp_path / "run.ledger")
+    assert "PUT {ims}/v1/cloudimages/members" in plan.preview()
+    assert all(image in plan.preview() for image in plan.rows["image_id"])
+
+
+def test_the_database_keeps_the_plan(tmp_path: Path) -> None:
+    """No row is lost, doubled, given an unknown outcome, or replanned once a request was sent."""
+    plan = sharekit.plan(sharekit.check(inventory(5, 0.0)), tmp_path / "run.ledger")
+    with Ledger.open(plan.path, write=True) as book:
+        line = [0, "x", "planned", None, 1]
+        good = (0, "confirmed", *[""] * 8)
+        with pytest.raises(LedgerError, match="finished when every row"):
+            book.append("finished", {"rows": 5})
+        with pytest.raises(LedgerError, match="CHECK"):
+            book.write_outcomes([(0, "perhaps", *[""] * 8)])
+        book.write_outcomes([good])
+        book.append("intent", {"chunk": "1", "images": []})
+        with pytest.raises(LedgerError, match="plan is fixed"):
+            book.write_plan([line])
+        with pytest.raises(LedgerError, match="finished when every row"):
+            book.append("finished", {"rows": 4})
+    assert np.array_equal(load(plan.path).rows.index, np.arange(5))
+
+
+@pytest.mark.parametrize("platform", ["linux", "elsewhere"])
+def test_memory_is_kept_only_for_a_while(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames are the same with and without glibc's settings, and these are the usual ones after."""
+    monkeypatch.setattr("sys.platform", platform)
+    heap._glibc.cache_clear()
+    before = pa.default_memory_pool().backend_name
+    with heap.steady_memory(), heap.steady_memory():
+        assert pa.default_memory_pool().backend_name == "system"
+        large = pa.array(["a" * 40] * 1_000_000).dictionary_encode()
+    assert pa.default_memory_pool().backend_name == before
+    assert large.dictionary.to_pylist() == ["a" * 40]
+    heap._glibc.cache_clear()

@@ -1,0 +1,216 @@
+"""Whoever changes a ledger or a report afterwards is found, with the place."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+import sharekit
+from sharekit.core.errors import LedgerError, UsageError
+from sharekit.ledger.schema import event_hash
+from tests.conftest import FAST, REPORTS, World
+from tests.reports.test_tampering import by_script
+
+
+@pytest.fixture
+def done(finished_run: Path, tmp_path: Path) -> tuple[Path, list[Path]]:
+    """A copy of a finished run and its reports, to be tampered with."""
+    for path in finished_run.iterdir():
+        shutil.copy(path, tmp_path)
+    return tmp_path / "run.ledger", [tmp_path / name for name in REPORTS]
+
+
+def tampered(ledger: Path, *statements: str) -> sharekit.Verdict:
+    """The verdict on a copy of a ledger that somebody changed with any SQLite tool."""
+    copy = ledger.with_name("copy.ledger")
+    shutil.copy(ledger, copy)
+    database = sqlite3.connect(copy)
+    for (name,) in database.execute(
+        "SELECT name FROM sqlite_master WHERE type='trigger'"
+    ).fetchall():
+        database.execute(f"DROP TRIGGER {name}")
+    for statement in statements:
+        database.execute(statement)
+    database.commit()
+    database.close()
+    return sharekit.verify(copy)
+
+
+def test_intact(done: tuple[Path, list[Path]]) -> None:
+    """An untouched ledger and its reports are intact, and verifying changes nothing."""
+    ledger, reports = done
+    before = ledger.read_bytes()
+    verdict = sharekit.verify(ledger, *reports)
+    assert verdict.problems == ()
+    assert verdict.intact
+    assert ledger.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE events SET body = replace(body, 'Ada', 'Eve') WHERE kind = 'approved'",
+        "UPDATE events SET at = '2020-01-01T00:00:00.000000Z' WHERE seq = 3",
+        "DELETE FROM events WHERE seq = 4",
+        "UPDATE events SET kind = 'lost' WHERE kind = 'answer'",
+        "UPDATE blobs SET content = zeroblob(10)",
+        "DELETE FROM blobs WHERE rowid = 1",
+        "INSERT INTO blobs VALUES ('00', 'x', x'00')",
+        "UPDATE rows SET outcome = 'confirmed' WHERE outcome = 'blocked'",
+        "UPDATE rows SET image_id = 'x' WHERE row_key = 1",
+        "DELETE FROM rows WHERE row_key = 2",
+    ],
+)
+def test_any_change_of_the_ledger_is_found(done: tuple[Path, list[Path]], change: str) -> None:
+    """A changed, dropped or added event, blob or row makes the ledger tampered, with the place."""
+    verdict = tampered(done[0], change)
+    assert not verdict.intact
+    assert all(where and what for where, what in verdict.problems)
+
+
+@pytest.mark.parametrize("name", ["audit.html", "outcomes.csv", "outcomes.json"])
+def test_an_edited_text_report_is_found(done: tuple[Path, list[Path]], name: str) -> None:
+    """One changed outcome in a text report is found."""
+    ledger, reports = done
+    path = next(p for p in reports if p.name == name)
+    path.write_bytes(path.read_bytes().replace(b"confirmed", b"c0nfirmed", 1))
+    verdict = sharekit.verify(ledger, *reports)
+    assert [path.name in where for where, _ in verdict.problems] == [True]
+
+
+def test_an_edited_workbook_is_found(done: tuple[Path, list[Path]]) -> None:
+    """One edited cell of the audit workbook is found, by sheet and cell."""
+    ledger, reports = done
+    book = openpyxl.load_workbook(reports[0])
+    book["Rows"]["D5"].value = "00000000-0000-0000-0000-000000000000"
+    book.save(reports[0])
+    verdict = sharekit.verify(ledger, *reports)
+    assert any("Rows" in where and "D5" in where for where, _ in verdict.problems)
+
+
+def test_a_report_of_another_run_is_found(
+    done: tuple[Path, list[Path]], world: Callable[..., World]
+) -> None:
+    """Reports of one run do not pass for those of another."""
+    (done[0].with_name("shares.xlsx")).unlink()
+    done[0].rename(done[0].with_name("first.ledger"))
+    other = world(rows=30, faulty=0.3).plan()
+    assert len(sharekit.verify(other.path, *done[1]).problems) >= len(done[1])
+
+
+def test_counts_agree_everywhere(done: tuple[Path, list[Path]]) -> None:
+    """Ledger, csv, json and workbook tell the same outcomes for the same rows as the input has."""
+    import json
+
+    import pandas as pd
+
+    ledger, reports = done
+    run = sharekit.status(ledger)
+    csv = pd.read_csv(reports[2], dtype=str, keep_default_na=False)
+    said = json.loads(reports[3].read_text())
+    xlsx = pd.read_excel(
+        reports[0], sheet_name="Rows", engine="calamine", dtype=str, keep_default_na=False
+    )
+    database = sqlite3.connect(ledger)
+    stored = [o for (o,) in database.execute("SELECT outcome FROM rows ORDER BY row_key")]
+    database.close()
+    assert len(run.rows) == 80
+    outcomes = run.rows["outcome"].tolist()
+    assert csv["outcome"].tolist() == outcomes
+    assert xlsx["outcome"].tolist() == outcomes
+    assert [row["outcome"] for row in said["rows"]] == outcomes
+    assert stored == outcomes
+    assert said["counts"] == run.counts
+
+
+def test_a_report_of_an_earlier_state_is_intact(world: Callable[..., World]) -> None:
+    """Reports made before the run went on are compared with the ledger of then, and edits found."""
+    w = world(rows=40)
+    plan = w.plan(chunk_size=10)
+    made = {}
+    for stage in ("planned", "approved", "stopped"):
+        if stage == "approved":
+            sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+        elif stage == "stopped":
+            over = threading.Event()
+            over.set()
+            sharekit.submit(plan, w.connect(), settings=FAST, stop=over)
+        events = sharekit.verify(plan.path).events
+        paths = [plan.path.with_name(f"{stage}-{name}") for name in REPORTS]
+        made[events] = sharekit.report(plan, *paths)
+    sharekit.submit(plan, w.connect(), settings=FAST)
+    for events, reports in made.items():
+        for path in reports:
+            verdict = sharekit.verify(plan.path, path)
+            if path.suffix == ".csv":
+                assert not verdict.intact
+                assert "a csv names no state" in verdict.notes[0][1]
+                continue
+            assert verdict.problems == ()
+            assert verdict.notes[0][0] == path.name
+            assert f"event {events} of {verdict.events}" in verdict.notes[0][1]
+            if path.suffix != ".xlsx":
+                path.write_bytes(path.read_bytes().replace(b"pending", b"confirmed", 1))
+                assert not sharekit.verify(plan.path, path).intact
+
+
+def test_misuse(done: tuple[Path, list[Path]], tmp_path: Path) -> None:
+    """What is no ledger, or no file, is refused by name instead of judged."""
+    with pytest.raises(UsageError, match="no such file"):
+        sharekit.verify(done[0], tmp_path / "nowhere.csv")
+    with pytest.raises(LedgerError, match="not a sharekit ledger"):
+        sharekit.verify(done[1][0])
+
+
+def test_truncated_ledger_is_found(done: tuple[Path, list[Path]]) -> None:
+    """A ledger whose pages are overwritten is tampered, not a traceback."""
+    content = bytearray(done[0].read_bytes())
+    content[4096 * 3 : 4096 * 20] = b"\xff" * 4096 * 17
+    done[0].write_bytes(content)
+    try:
+        verdict = sharekit.verify(done[0])
+    except LedgerError:
+        return
+    assert not verdict.intact
+
+
+def test_bytes_after_the_end(done: tuple[Path, list[Path]]) -> None:
+    """Bytes appended to the file are noted; what it says is the same, for the script too."""
+    assert sharekit.verify(done[0]).notes == ()
+    with done[0].open("ab") as file:
+        file.write(b"more")
+    verdict = sharekit.verify(done[0])
+    assert verdict.notes == (("file", "4 bytes stand after the end of the database; unread"),)
+    assert verdict.intact
+    assert by_script(done[0])
+
+
+def test_dates_that_run_backwards(done: tuple[Path, list[Path]]) -> None:
+    """An event dated before the one before it is noted, with both dates, and is no fault."""
+    database = sqlite3.connect(done[0])
+    (trigger,) = database.execute(
+        "SELECT sql FROM sqlite_master WHERE name = 'events_stay'"
+    ).fetchone()
+    database.execute("DROP TRIGGER events_stay")
+    lines = database.execute("SELECT seq, at, kind, body, prev FROM events ORDER BY seq").fetchall()
+    prev = lines[0][4]
+    for seq, at, kind, body, _ in lines:
+        new = "1999-12-31T00:00:00.000000Z" if seq == 21 else at
+        link = event_hash(seq, new, kind, body, prev)
+        database.execute(
+            "UPDATE events SET at = ?, prev = ?, hash = ? WHERE seq = ?", (new, prev, link, seq)
+        )
+        prev = link
+    database.execute(trigger)
+    database.commit()
+    database.close()
+    verdict = sharekit.verify(done[0])
+    assert [where for where, _ in verdict.notes] == ["event 21"]
+    assert "1999-12-31" in verdict.notes[0][1]
+    assert verdict.word == "intact"

@@ -1,0 +1,205 @@
+"""Undo and retry: new plans that follow on a run, and change nothing else."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+import pytest
+
+import sharekit
+from sharekit.core.errors import ApprovalError, LedgerError, PlanError, UsageError
+from sharekit.ledger.ledger import Ledger
+from sharekit.reports.run_record import load_record
+from sharekit.runs.follow_up import retry, undo
+from sharekit.simulator.faults import Faults
+from tests.conftest import FAST, REPORTS, World
+from tests.interfaces.test_cli import said, shell
+
+Make = Callable[..., World]
+
+
+def finish(plan: sharekit.Plan, w: World) -> sharekit.Run:
+    """Approve and submit a plan."""
+    sharekit.approve(plan, reviewer="Bob", fingerprint=plan.fingerprint)
+    return sharekit.submit(plan, w.connect(), settings=FAST)
+
+
+def other(status: str) -> str:
+    """The opposite decision."""
+    return "rejected" if status == "accepted" else "accepted"
+
+
+def test_undo(world: Make) -> None:
+    """What was decided otherwise goes back; what was pending, or has moved since, is named, also
+    what moves between planning and sending; and nothing goes without an approval of its own.
+    """  # noqa: D205
+    w = world(rows=20)
+    rows = sharekit.read_inventory(w.shares).rows
+    for key in range(6):  # these had been decided, the other way round
+        share = rows.loc[key, ["image_id", "project_id"]].tolist()
+        w.cloud.set_share(*share, other(rows.at[key, "status"]))
+    plan = w.approved()
+    first = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert first.rows["outcome"].tolist()[:6] == ["confirmed"] * 6
+    before = w.shown()
+    moved = first.plan.rows.loc[0, ["image_id", "project_id"]].tolist()
+    w.cloud.set_share(*moved, "pending")
+    back = undo(plan.path, w.folder / "back.ledger", w.connect())
+    found = back.findings.frame
+    confirmed = (first.rows["outcome"] == "confirmed").sum()
+    assert len(back.rows) == confirmed
+    assert back.counts["planned"] == 5
+    assert (found["rule"] == "undo-moved").sum() == 1
+    assert (found["rule"] == "undo-pending").sum() == confirmed - 6
+    # A row that cannot go back is as the run left it; that is not called "already so" besides.
+    assert found["row_key"].is_unique
+    [told] = found.loc[found["rule"] == "undo-moved", "message"]
+    left = first.plan.rows.at[0, "status"]
+    assert told.endswith(f"(the run left it {left}, now it is pending)")
+    pending = found[found["rule"] == "undo-pending"]
+    assert set(pending["value"]) <= {"accepted", "rejected"}  # what the sheet says, not the cloud
+    with pytest.raises(ApprovalError):
+        sharekit.submit(back, w.connect(), settings=FAST)
+    late = first.plan.rows.loc[5, ["image_id", "project_id"]].tolist()
+    w.cloud.set_share(*late, "pending")
+    run = finish(back, w)
+    assert (run.counts["confirmed"], run.rows["code"].tolist().count("undo-moved")) == (4, 2)
+    after = w.shown()
+    assert after[tuple(late)] == after[tuple(moved)] == "pending"
+    for key in range(1, 5):
+        share = tuple(plan.rows.loc[key, ["image_id", "project_id"]])
+        assert after[share] == other(before[share])
+    with Ledger.open(back.path) as new, Ledger.open(plan.path) as old:
+        assert new.events()[0].body["follows"] == old.head
+    assert sharekit.verify(back.path).intact
+
+
+def test_retry(world: Make) -> None:
+    """What failed goes into a new plan, linked to the first run by its head, and only that."""
+    w = world(rows=30)
+    plan = w.approved(chunk_size=5)
+    w.cloud.set_faults(Faults.parse("job_partial=0.4,seed=3"))
+    first = sharekit.submit(plan, w.connect(), settings=FAST)
+    failed = first.rows["outcome"] == "failed"
+    w.cloud.set_faults(Faults())
+    again = retry(plan.path, w.folder / "again.ledger")
+    assert again.rows["image_id"].tolist() == plan.rows.loc[failed, "image_id"].tolist()
+    assert again.rows["row"].tolist() == plan.rows.loc[failed, "row"].tolist()
+    run = finish(again, w)
+    assert run.counts["confirmed"] == failed.sum() > 0
+    assert max(w.changed().values()) == 1
+    with Ledger.open(again.path) as new, Ledger.open(plan.path) as old:
+        assert new.events()[0].body["follows"] == old.head
+    with pytest.raises(PlanError, match="nothing to retry"):
+        retry(again.path, w.folder / "third.ledger")
+    assert not (w.folder / "third.ledger").exists()
+
+
+def test_a_report_over_all_runs(world: Make) -> None:
+    """A run, two retries and an undo make one report: a final outcome a row, and who gave it."""
+    w = world(rows=30)
+    rows = sharekit.read_inventory(w.shares).rows
+    for key in range(6):  # these had been decided, the other way round
+        share = rows.loc[key, ["image_id", "project_id"]].tolist()
+        w.cloud.set_share(*share, other(rows.at[key, "status"]))
+    plan = w.approved(chunk_size=5)
+    ledgers = [plan.path, w.folder / "again.ledger", w.folder / "third.ledger"]
+    w.cloud.set_faults(Faults.parse("job_partial=0.5,seed=3"))
+    runs = [sharekit.submit(plan, w.connect(), settings=FAST)]
+    for number, before in enumerate(ledgers[:2], 1):
+        w.cloud.set_faults(Faults.parse("job_partial=0.5,seed=5") if number == 1 else Faults())
+        runs.append(finish(retry(before, ledgers[number]), w))
+    first, again, third = (run.rows["outcome"] for run in runs)
+    assert (first == "failed").sum() > (again == "failed").sum() > 0
+    ledgers.append(w.folder / "back.ledger")
+    back = undo(plan.path, ledgers[3], w.connect())
+    undone = first.index[:6][first[:6] == "confirmed"]
+    assert finish(back, w).counts["confirmed"] == len(undone) > 0
+    made = sharekit.report(ledgers[3], *ledgers[:3], *(w.folder / name for name in REPORTS))
+    told = load_record(*ledgers)
+    assert len(told.rows) == len(plan.rows) == sum(told.counts.values())
+    wanted = first.where(first != "failed", "confirmed")
+    assert told.rows["outcome"].tolist() == wanted.tolist()
+    settled = dict(told.runs[["what", "settled"]].to_numpy().tolist())
+    assert settled == {
+        "first run": (first != "failed").sum() - len(undone),
+        "retry of run 1": (again == "confirmed").sum(),
+        "retry of run 2": (third == "confirmed").sum(),
+        "undo of run 1": len(undone),
+    }
+    assert sum(settled.values()) == len(plan.rows)
+    for key in undone:
+        row = told.rows.loc[key]
+        assert row["status"] == row["observed"] == other(rows.at[key, "status"])
+        assert row["history"] == "1 confirmed; 4 confirmed"
+    assert set(told.rows["chunk"]) - {""} <= set(told.chunks["chunk"])
+    assert (
+        w.shown().items()
+        >= {
+            (row.image_id, row.project_id): row.observed
+            for row in told.rows[told.rows["outcome"] == "confirmed"].itertuples()
+        }.items()
+    )
+    assert sharekit.verify(*ledgers, *made).problems == ()
+    page = (w.folder / "audit.html").read_text("utf-8")
+    assert all(path.name in page for path in ledgers)
+    assert len(sharekit.verify(*ledgers[:3], *made).problems) >= len(made)
+
+
+def test_a_report_over_runs_that_are_not_linked(world: Make) -> None:
+    """Another run, a run twice, and one whose end was cut off make no report, and are named."""
+    w = world(rows=8)
+    plan = w.approved()
+    w.cloud.set_faults(Faults.parse("job_partial=0.6,seed=3"))
+    sharekit.submit(plan, w.connect(), settings=FAST)
+    again = retry(plan.path, w.folder / "again.ledger")
+    apart = sharekit.plan(plan.findings, w.folder / "apart.ledger")
+    out = w.folder / "audit.html"
+    for ledgers, why in (
+        ([plan.path, apart.path], "do not follow on each other"),
+        ([plan.path, again.path, again.path], "given twice"),
+        ([again.path, apart.path], "another run, or its end was cut off"),
+    ):
+        with pytest.raises(LedgerError, match=why):
+            sharekit.report(*ledgers, out)
+        assert not sharekit.verify(*ledgers).intact
+    with pytest.raises(UsageError, match="Name what to write"):
+        sharekit.report(plan.path, again.path)
+    assert sharekit.verify(plan.path, again.path).intact
+    database = sqlite3.connect(plan.path)
+    [rule] = database.execute(
+        "SELECT sql FROM sqlite_master WHERE name = 'events_remain'"
+    ).fetchone()
+    database.execute("DROP TRIGGER events_remain")
+    database.execute("DELETE FROM events WHERE kind = 'finished'")
+    database.execute(rule)
+    database.commit()
+    database.close()
+    problems = dict(sharekit.verify(again.path, plan.path).problems)
+    assert any(where.startswith("run.ledger") for where in problems)
+    told = shell("verify", "run.ledger", "again.ledger", cwd=w.folder)
+    assert told.returncode == 1
+    assert not out.exists()
+
+
+def test_nothing_to_undo(world: Make) -> None:
+    """A run that changed nothing is not undone, and leaves no file."""
+    w = world(rows=6)
+    plan = w.plan()
+    with pytest.raises(PlanError, match="nothing to undo"):
+        undo(plan.path, w.folder / "back.ledger", w.connect())
+    assert not (w.folder / "back.ledger").exists()
+
+
+def test_in_the_shell(world: Make) -> None:
+    """`undo` exits 1 where rows cannot go back, `retry` 2 where nothing is left."""
+    w = world(rows=6)
+    sharekit.submit(w.approved(), w.connect(), settings=FAST)
+    config = f"--clouds-yaml={w.config}"
+    back = shell("undo", "run.ledger", "back.ledger", config, "--json", cwd=w.folder)
+    assert back.returncode == 1, back.stderr
+    assert said(back)["blocked"] == said(back)["rows"] > 0
+    again = shell("retry", "run.ledger", "again.ledger", config, cwd=w.folder)
+    assert again.returncode == 2
+    assert b"nothing to retry" in again.stderr

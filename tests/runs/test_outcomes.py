@@ -1,0 +1,146 @@
+"""Exactly one outcome for each row, whatever was planned, sent, answered and observed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sharekit.core.actions import STATUSES
+from sharekit.core.errors import LedgerError
+from sharekit.core.outcomes import OUTCOMES
+from sharekit.ledger.ledger import Event
+from sharekit.plans.chunks import COMMON
+from sharekit.runs.outcomes import settle, totals
+from sharekit.runs.request_log import MOVES, History
+
+P = "edc89b490d7d4392898e19b2deb34797"
+_STATES = st.sampled_from(["pending", "accepted", "rejected", "absent", ""])
+_DISPOSITION = st.sampled_from(["planned", "already", "blocked", "duplicate", "skipped"])
+#: Ways through the state machine of a chunk: what happened, in order.
+_ROADS = {
+    "planned": [],
+    "sent": ["intent"],
+    "running": ["intent", "answer"],
+    "done": ["intent", "answer", "job-done"],
+    "refused": ["intent", "refused"],
+    "job-refused": ["intent", "answer", "job-failed"],
+    "unknown": ["intent", "lost"],
+    "again": ["intent", "again"],
+    "late": ["intent", "answer", "late"],
+    "dropped": ["dropped"],
+}
+
+
+def plan_rows(dispositions: list[str], wanted: list[str]) -> pd.DataFrame:
+    """Rows of a plan: one image each, two to a chunk."""
+    count = len(dispositions)
+    rows = pd.DataFrame(
+        {
+            "image_id": [f"i{n}" for n in range(count)],
+            "disposition": dispositions,
+            "before": "pending",
+            "status": wanted,
+        }
+    ).assign(project_id=P, region="", vault_id="", whole_image="")
+    rows["chunk"] = pd.Series(range(count)).floordiv(2).where(rows["disposition"] == "planned")
+    return rows.rename_axis("row_key")
+
+
+def history_of(rows: pd.DataFrame, roads: list[str], bad: set[str]) -> History:
+    """A history in which each chunk went one of the roads."""
+    history = History([])
+    seq = 0
+    for (number, road), (_, group) in zip(
+        enumerate(roads), rows[rows["disposition"] == "planned"].groupby("chunk"), strict=False
+    ):
+        images = group["image_id"].tolist()
+        common = {name: group[name].iloc[0] for name in COMMON}
+        part = History([{"chunk": number, **common, "images": images}])
+        for kind in _ROADS[road]:
+            seq += 1
+            body = {"chunk": str(number), "images": images, "code": "C", "reason": "R"}
+            if kind == "job-done":
+                body["results"] = {i: False for i in images if i in bad}
+            part.apply(Event(seq, "2026-01-01T00:00:00.000000Z", kind, body, "", ""))
+        history.pieces.update(part.pieces)
+    return history
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_exactly_one_outcome(data: st.DataObject) -> None:
+    """Every row has one outcome of the closed list, and success only with proof."""
+    count = data.draw(st.integers(1, 12))
+    draw = lambda kind: data.draw(st.lists(kind, min_size=count, max_size=count))  # noqa: E731
+    status = data.draw(st.sampled_from(STATUSES))
+    rows = plan_rows(draw(_DISPOSITION), [status] * count)
+    roads = draw(st.sampled_from(list(_ROADS)))
+    bad = set(data.draw(st.lists(st.sampled_from(rows["image_id"].tolist()))))
+    history = history_of(rows, roads, bad)
+    seen = draw(_STATES)
+    known = pd.DataFrame({"project_id": P, "image_id": rows["image_id"], "side": "member"})
+    observed = known.assign(state=seen)
+    looked = draw(st.sampled_from(["", "already", "blocked"]))
+    looks = known.assign(before=draw(_STATES), outcome=looked, code="x", reason="y")
+    blockers = pd.DataFrame({"rule": "missing", "message": "empty"}, index=rows.index)
+    result = settle(rows, blockers, history, looks, observed)
+    assert result.index.equals(rows.index)
+    assert set(result["outcome"]) <= set(OUTCOMES)
+    assert sum(totals(result["outcome"], OUTCOMES).values()) == count
+    planned = rows["disposition"] == "planned"
+    assert (result.loc[~planned, "outcome"] == rows.loc[~planned, "disposition"]).all()
+    confirmed = result[result["outcome"] == "confirmed"]
+    assert (confirmed["observed"] == status).all()
+    failed = result[result["outcome"].isin(["failed", "blocked"])]
+    assert (failed["code"] != "").all()
+    never_sent = {
+        image for piece in history.leaves() if not piece.attempts for image in piece.images
+    }
+    unsent = result[rows["image_id"].isin(never_sent)]
+    assert not unsent["outcome"].isin(["confirmed", "contradicted", "claimed", "unknown"]).any()
+
+
+_ONE = [
+    ("done", "accepted", "confirmed"),
+    ("done", "pending", "contradicted"),
+    ("done", "", "claimed"),
+    ("refused", "pending", "failed"),
+    ("refused", "", "failed"),
+    ("refused", "accepted", "contradicted"),
+    ("unknown", "accepted", "confirmed"),
+    ("unknown", "pending", "unknown"),
+    ("unknown", "", "unknown"),
+    ("late", "pending", "unknown"),
+    ("running", "", "unknown"),
+    ("planned", "", "pending"),
+    ("planned", "accepted", "pending"),
+    ("again", "", "pending"),
+    ("dropped", "", "failed"),
+]
+
+
+@pytest.mark.parametrize(("road", "observed", "outcome"), _ONE)
+def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
+    """What was claimed and what was observed give the outcome that the table says."""
+    rows = plan_rows(["planned"], ["accepted"])
+    seen = pd.DataFrame(
+        {"project_id": [P], "image_id": ["i0"], "side": "member", "state": [observed]}
+    )
+    none = pd.DataFrame(
+        {c: pd.Series(dtype="str")
+         for c in ("project_id", "image_id", "side", "before", "outcome", "code", "reason")}
+    )  # fmt: skip
+    blockers = pd.DataFrame({"rule": [], "message": []}, dtype="str")
+    result = settle(rows, blockers, history_of(rows, [road], set()), none, seen)
+    assert result["outcome"].tolist() == [outcome]
+
+
+def test_impossible_order_is_damage() -> None:
+    """An event that cannot follow on what was before is refused, whatever it is."""
+    for kind in {kind for _, kind in MOVES} - {k for s, k in MOVES if s == "planned"}:
+        common = dict.fromkeys(COMMON, "")
+        history = History([{"chunk": 1, **common, "images": ["a"]}])
+        with pytest.raises(LedgerError, match="cannot follow"):
+            history.apply(Event(1, "", kind, {"chunk": "1"}, "", ""))
