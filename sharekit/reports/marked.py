@@ -29,7 +29,7 @@ from sharekit.checks.check import COLUMNS, Findings
 from sharekit.core.errors import InputError
 from sharekit.core.html import plain
 from sharekit.spreadsheets import Source
-from sharekit.spreadsheets.grid import column_letter
+from sharekit.spreadsheets.formats.raw_sheet import column_letter
 from sharekit.spreadsheets.loading import STANDARD_INPUT
 from sharekit.spreadsheets.reading import load
 from sharekit.spreadsheets.saving import stored

@@ -26,7 +26,7 @@ from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from .grid import TEXT, column_letter
+from .formats.raw_sheet import TEXT, column_letter
 
 #: What XML cannot hold as it is, or what Excel would take for its own notation of a character.
 _SPECIAL: Final = r"[&<>\x00-\x08\x0b-\x1f\x{fffe}\x{ffff}]|_x[0-9A-Fa-f]{4}_"

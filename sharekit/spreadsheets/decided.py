@@ -21,7 +21,7 @@ from sharekit.core.actions import DECISIONS, STATUS_WORDS
 from sharekit.core.errors import InputError
 from sharekit.core.rules import RULES
 
-from .grid import TEXT, Blob, Grid, column_letter
+from .formats.raw_sheet import TEXT, Blob, RawSheet, column_letter
 from .headers import SEARCHED_ROWS, normal
 from .marks import doubts
 from .part import Part, below_header
@@ -139,7 +139,7 @@ def _find_sheet(file: str) -> _Sheet:
     return _Sheet(file, letters, lines)
 
 
-def _header(grid: Grid) -> tuple[int, list[str]]:
+def _header(grid: RawSheet) -> tuple[int, list[str]]:
     for number, row in enumerate(grid.head(SEARCHED_ROWS)):
         names = [normal(cell) for cell in row]
         if "key" in names and "decision" in names:
@@ -147,7 +147,7 @@ def _header(grid: Grid) -> tuple[int, list[str]]:
     return 0, []
 
 
-def _take(blob: Blob, grid: Grid, start: int, names: Sequence[str]) -> _Sheet:
+def _take(blob: Blob, grid: RawSheet, start: int, names: Sequence[str]) -> _Sheet:
     places = {c: names.index(normal(c)) for c in _READ if normal(c) in names}
     letters = {c: column_letter(grid.first_column + place) for c, place in places.items()}
     twice = [c for c in places if names.count(normal(c)) > 1]

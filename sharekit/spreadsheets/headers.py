@@ -14,7 +14,7 @@ from typing import Final
 
 from sharekit.core.fields import FIELDS
 
-from .grid import Grid, column_letter
+from .formats.raw_sheet import RawSheet, column_letter
 
 #: A header is looked for in this many rows, below titles and blank rows.
 SEARCHED_ROWS: Final = 50
@@ -127,7 +127,7 @@ _RANKS: Final = {
 }
 
 
-def find_header(grid: Grid, columns: Mapping[str, str]) -> Header | None:
+def find_header(grid: RawSheet, columns: Mapping[str, str]) -> Header | None:
     """Find the row that names the most fields, an image ID among them; the first of equals."""
     best: Header | None = None
     for number, row in enumerate(grid.head(SEARCHED_ROWS)):

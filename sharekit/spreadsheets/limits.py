@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sharekit.core.errors import SpreadsheetError
 
-from .grid import column_letter
+from .formats.raw_sheet import column_letter
 
 _MIB = 1 << 20
 

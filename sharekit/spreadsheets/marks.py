@@ -20,11 +20,10 @@ from sharekit.core.columns import Coded
 from sharekit.core.fields import GRAMMARS, ID_FIELDS
 
 from . import strays
-from .formats import shown
-from .grid import TEXT
+from .formats.number_formats import shown
+from .formats.raw_sheet import TEXT, as_text, type_rule
 from .lookalikes import TYPED, disguised, turned
 from .part import Part
-from .values import as_text, type_rule
 
 #: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
 TEXT_FIELDS: Final = (*ID_FIELDS, "status")
@@ -134,7 +133,7 @@ def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
 def _column_marks(part: Part) -> Iterator[tuple[str, str, str]]:
     for field, place in part.fields.items():
         column = place + part.grid.first_column
-        if any(start <= column <= end for start, end in part.grid.fine_print.hidden_columns):
+        if any(start <= column <= end for start, end in part.grid.metadata.hidden_columns):
             yield "hidden-column", field, part.names[place]
         if silent := strays.silent(part.grid, part.source.header_row, place):
             yield "formula-empty", field, silent
@@ -179,7 +178,7 @@ def _row_marks(part: Part, odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
     yield from _unvalued(part)
     yield from _merged(part)
     yield from _disguised(part)
-    hidden = np.flatnonzero(np.isin(part.rows, part.grid.fine_print.hidden_rows))
+    hidden = np.flatnonzero(np.isin(part.rows, part.grid.metadata.hidden_rows))
     yield _Mark("hidden-row", hidden, "", [""] * hidden.size)
 
 
@@ -275,7 +274,7 @@ def _doubtful(odd: _Odd, *, exact: bool) -> NDArray[np.int64]:
 
 
 def _unvalued(part: Part) -> Iterator[_Mark]:
-    spots = np.array(part.grid.fine_print.unvalued, np.int64).reshape(-1, 2)
+    spots = np.array(part.grid.metadata.uncalculated, np.int64).reshape(-1, 2)
     for field, column in part.fields.items():
         rows = spots[spots[:, 1] == column + part.grid.first_column, 0]
         positions = _positions(part, rows)
@@ -289,7 +288,7 @@ def _merged(part: Part) -> Iterator[_Mark]:
         place = column + shift
         positions: list[int] = []
         values: list[str] = []
-        for top, left, bottom, right in part.grid.fine_print.merged:
+        for top, left, bottom, right in part.grid.metadata.merged:
             if left <= place <= right:
                 start, end = np.searchsorted(part.rows, [top + (place == left), bottom + 1])
                 text = _text_at(part, top, left - shift)
@@ -309,7 +308,7 @@ def _disguised(part: Part) -> Iterator[_Mark]:
     for field, column in part.fields.items():
         place = column + part.grid.first_column
         told: dict[int, str] = {}
-        for (top, left, bottom, right), code in part.grid.fine_print.shown:
+        for (top, left, bottom, right), code in part.grid.metadata.display_differs:
             if left <= place <= right:
                 start, end = np.searchsorted(part.rows, [top, bottom + 1])
                 texts = part.cells[column].slice(start, end - start).to_pylist()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES, PENDING
 
-from .grid import Blob, Grid, column_letter
+from .formats.raw_sheet import Blob, RawSheet, column_letter
 from .headers import find_header, match, normal, rivals
 from .inventory import Source
 
@@ -44,7 +44,7 @@ class Part:
     """
 
     source: Source
-    grid: Grid
+    grid: RawSheet
     rows: NDArray[np.int64]
     cells: tuple[pa.ChunkedArray, ...]
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Part:
 
 
 def make_part(
-    blob: Blob, grid: Grid, columns: Mapping[str, str], defaults: Mapping[str, str]
+    blob: Blob, grid: RawSheet, columns: Mapping[str, str], defaults: Mapping[str, str]
 ) -> Part:
     """Find the header of a sheet and take the rows below it; none if there is no header."""
     header = find_header(grid, columns)
@@ -65,7 +65,7 @@ def make_part(
     start = header.row + 1
     below = tuple(column.slice(start) for column in grid.cells)
     keep = _filled(below, header.fields["image_id"])
-    unvalued = [row - start for row, _ in grid.fine_print.unvalued if row >= start]
+    unvalued = [row - start for row, _ in grid.metadata.uncalculated if row >= start]
     keep[unvalued] = True
     blank = len(keep) - int(keep.sum())
     if blank:
@@ -80,7 +80,7 @@ def make_part(
 
 
 def below_header(
-    blob: Blob, grid: Grid, row: int, names: tuple[str, ...], fields: Mapping[str, int]
+    blob: Blob, grid: RawSheet, row: int, names: tuple[str, ...], fields: Mapping[str, int]
 ) -> Part:
     """Take every row below a header that is known (0-based), blank ones too."""
     cells = tuple(column.slice(row + 1) for column in grid.cells)
@@ -146,7 +146,7 @@ def _holds_states(column: pa.ChunkedArray, header: str, *, given: bool) -> bool:
 
 def _source(
     blob: Blob,
-    grid: Grid,
+    grid: RawSheet,
     header_row: int = 0,
     rows: int = 0,
     blank_rows: int = 0,

@@ -20,13 +20,13 @@ from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FALSE_WORDS, FIELDS, GRAMMARS, TRUE_WORDS
 from sharekit.core.heap import steady_memory
 
-from .columnar import read_parquet
-from .delimited import check_encoding, read_delimited
-from .excel import Choice, read_workbook
-from .grid import TEXT, Blob, Grid, constant
+from .formats.delimited import check_encoding, read_delimited
+from .formats.parquet import read_parquet
+from .formats.raw_sheet import TEXT, Blob, RawSheet, constant
+from .formats.workbook import Choice, read_workbook
+from .formats.xls import read_xls
 from .headers import SEARCHED_ROWS
 from .inventory import Inventory
-from .legacy import read_xls
 from .limits import Limits
 from .loading import STANDARD_INPUT, read_bytes
 from .marks import TEXT_FIELDS, marks_of
@@ -123,7 +123,7 @@ def read_grids(
     columns: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     encoding: str = "",
-) -> list[Grid]:
+) -> list[RawSheet]:
     """Read the wanted sheets (all, if none is named) of a file by its content."""
     limits = limits or Limits()
     choose: Choice = partial(_choose, blob.file, wanted)

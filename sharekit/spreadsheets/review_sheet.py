@@ -24,7 +24,7 @@ from sharekit.core.actions import DECISIONS
 
 from . import bulk
 from .bulk import LongSheet, Look
-from .grid import TEXT, column_letter
+from .formats.raw_sheet import TEXT, column_letter
 from .saving import CUT, fitted, save_new
 
 AS_PLANNED: Final = "as planned"

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from sharekit.core.actions import STATUS_WORDS
 from sharekit.core.fields import UUID
 
-from .grid import TEXT, Grid, column_letter
+from .formats.raw_sheet import TEXT, RawSheet, column_letter
 from .headers import SEARCHED_ROWS, SYNONYMS, match, normal, unique_names
 
 #: More addresses than this say nothing more.
@@ -25,7 +25,7 @@ _BARE: Final = r"[0-9a-f]{32}"
 _EXAMPLE: Final = re.compile(r"\bexample\b", re.IGNORECASE)
 
 
-def above(grid: Grid, header_row: int, fields: Mapping[str, int]) -> str:
+def above(grid: RawSheet, header_row: int, fields: Mapping[str, int]) -> str:
     """Addresses of what looks like shares above a header (1-based row), ``""`` if nothing does.
 
     A UUID anywhere does; 32 hexadecimal digits may be a project's ID in a title, so they do in the
@@ -42,7 +42,7 @@ def above(grid: Grid, header_row: int, fields: Mapping[str, int]) -> str:
     return _listed(found)
 
 
-def unread(grid: Grid) -> str:
+def unread(grid: RawSheet) -> str:
     """Address of the first thing in a sheet without a header that looks like an image ID.
 
     Columns headed as something else (a list of projects, say) and examples are passed over.
@@ -59,14 +59,14 @@ def unread(grid: Grid) -> str:
     })  # fmt: skip
 
 
-def silent(grid: Grid, header_row: int, place: int) -> str:
+def silent(grid: RawSheet, header_row: int, place: int) -> str:
     """Addresses of formulas in a column, below its header, that may never have been calculated."""
-    spots = sorted(grid.fine_print.silent)
+    spots = sorted(grid.metadata.empty_formulas)
     below = [row + 1 for row, column in spots if column - grid.first_column == place]
     return _listed([_address(grid, row, place) for row in below if row > header_row])
 
 
-def deeper(grid: Grid, header: str = "") -> str:
+def deeper(grid: RawSheet, header: str = "") -> str:
     """Address of a header of image IDs (or the one given) below the rows that are searched."""
     words = [header] if header else [*SYNONYMS["image_id"]]
     keys = [normal(word) for word in words if len(normal(word)) > len("id")]
@@ -92,7 +92,7 @@ def _is_share(row: Sequence[str], fields: Mapping[str, int]) -> bool:
     return bool(row[fields["image_id"]].strip()) and decided and _is(project, _BARE)
 
 
-def _first(grid: Grid, hits: Mapping[int, pa.ChunkedArray], start: int = 0) -> str:
+def _first(grid: RawSheet, hits: Mapping[int, pa.ChunkedArray], start: int = 0) -> str:
     spots = []
     for place, hit in hits.items():
         rows = np.flatnonzero(np.asarray(hit, dtype=bool)[start:])
@@ -101,7 +101,7 @@ def _first(grid: Grid, hits: Mapping[int, pa.ChunkedArray], start: int = 0) -> s
     return _address(grid, *min(spots)) if spots else ""
 
 
-def _address(grid: Grid, row: int, place: int) -> str:
+def _address(grid: RawSheet, row: int, place: int) -> str:
     return f"{column_letter(grid.first_column + place)}{row}"
 
 

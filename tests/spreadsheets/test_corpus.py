@@ -16,9 +16,10 @@ from openpyxl.utils.escape import unescape
 
 from sharekit.checks.check import check
 from sharekit.core.fields import ID_FIELDS
-from sharekit.spreadsheets import Inventory, fine_print, read_inventory
-from sharekit.spreadsheets.glance import Glance, _Look, glance
-from sharekit.spreadsheets.patterns import matches
+from sharekit.spreadsheets import Inventory, read_inventory
+from sharekit.spreadsheets.formats import fine_print
+from sharekit.spreadsheets.formats.patterns import matches
+from sharekit.spreadsheets.formats.xlsx import Glance, _Look, glance
 from tests.spreadsheets.corpus.make import MAIN, STRICT, make
 from tests.spreadsheets.workbooks import IMAGE, OTHER, PROJECT
 
@@ -87,7 +88,7 @@ def both(data: bytes) -> tuple[Glance, Glance]:
 def agree(quick: Glance, exact: Glance) -> None:
     """What both say of a sheet that looks plain must be the same."""
     assert np.array_equal(quick.note.hidden_rows, exact.note.hidden_rows)
-    assert quick.note.unvalued == exact.note.unvalued
+    assert quick.note.uncalculated == exact.note.uncalculated
     assert set(quick.note.merged) == set(exact.note.merged)
     assert quick.note.hidden_columns == exact.note.hidden_columns
     assert quick.lowest >= exact.bottom

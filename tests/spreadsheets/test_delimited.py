@@ -110,7 +110,7 @@ def test_ragged_lines_lose_nothing(tmp_path: Path) -> None:
 
 def test_long_lists_of_changing_width(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records are taken in batches; a column that begins late is blank before."""
-    monkeypatch.setattr("sharekit.spreadsheets.delimited._BATCH", 3)
+    monkeypatch.setattr("sharekit.spreadsheets.formats.delimited._BATCH", 3)
     rows = [["ID"], *[[IMAGE]] * 5, [OTHER, "x", "y"], *[[IMAGE]] * 4]
     frame = read_inventory(by_csv(tmp_path / "a.csv", rows)).rows
     assert frame["row"].tolist() == list(range(2, 12))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sharekit.core.errors import InputError
 from sharekit.reports import differences, xlsx
 from sharekit.spreadsheets import bulk, read_review, review_sheet, write_review
-from sharekit.spreadsheets.grid import TEXT
+from sharekit.spreadsheets.formats.raw_sheet import TEXT
 from tests.reports.records import record, rows
 
 NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"

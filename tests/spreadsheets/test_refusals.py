@@ -14,7 +14,8 @@ import pytest
 from msoffcrypto.format.ooxml import OOXMLFile
 
 from sharekit.core.errors import InputError, SpreadsheetError
-from sharekit.spreadsheets import oddities, read_inventory
+from sharekit.spreadsheets import read_inventory
+from sharekit.spreadsheets.formats import oddities
 from tests.spreadsheets.workbooks import (
     IMAGE,
     PROJECT,

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .grid import column_letter
+from .raw_sheet import column_letter
 
 _FOREIGN: Final = "sheetData|[^ >/]*:(?:row|c|v|is|t)[ />]"
 #: Values with white space at an end, and references to shared texts that are no plain numbers:

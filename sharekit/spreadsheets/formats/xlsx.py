@@ -15,8 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from . import patterns
-from .grid import Area, FinePrint
-from .values import column_index
+from .raw_sheet import Area, SheetMetadata, column_index
 
 _CHUNK: Final = 1 << 20
 #: A row longer than this is left to the parser.
@@ -118,15 +117,15 @@ class Glance:
         return min(int(text[0] + "9" * (len(text) - 1)), LAST_ROW)
 
     @property
-    def note(self) -> FinePrint:
+    def note(self) -> SheetMetadata:
         """The fine print, if ``plain``."""
-        return FinePrint(
+        return SheetMetadata(
             np.array(self.hidden, np.int64),
             tuple(self.merged),
             tuple(self.unvalued),
             tuple(self.error_cells),
             hidden_columns=tuple(self.hidden_columns),
-            shown=tuple(self.shown),
+            display_differs=tuple(self.shown),
         )
 
 

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sharekit.core.errors import SpreadsheetError
+from sharekit.spreadsheets.limits import Limits
 
-from .grid import TEXT, Blob, Grid, text_column
-from .limits import Limits
+from .raw_sheet import TEXT, Blob, RawSheet, text_column
 
 
-def read_parquet(blob: Blob, limits: Limits | None = None) -> list[Grid]:
+def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
     """Read a parquet file as one sheet.
 
     Raises
@@ -51,7 +51,7 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[Grid]:
 
     columns = zip(table.column_names, table.columns, strict=True)
     return [
-        Grid(
+        RawSheet(
             sheet="",
             format="parquet",
             cells=tuple(_under_header(name, column) for name, column in columns),

@@ -15,11 +15,10 @@ from typing import IO, Final
 from xml.etree import ElementTree
 from zipfile import ZipFile
 
-from .binary import sheet_links
-from .formats import Disguises, by_style
-from .glance import Glance, is_nothing, lost_result
-from .grid import Area, column_letter
-from .values import column_index
+from .number_formats import Disguises, by_style
+from .raw_sheet import Area, column_index, column_letter
+from .xlsb import sheet_links
+from .xlsx import Glance, is_nothing, lost_result
 
 _CELL: Final = re.compile("([A-Z]+)([0-9]+)")
 _YES: Final = frozenset({"1", "true"})

@@ -21,16 +21,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharekit.core.errors import SpreadsheetError
+from sharekit.spreadsheets.limits import Limits
 
 from . import fine_print
 from .archives import check_archive
+from .cell_types import Typed
 from .damage import cell_of_text, explained, is_damage, missing_text
-from .glance import Glance
-from .grid import Blob, FinePrint, Grid, padded, text_column
-from .limits import Limits
 from .oddities import odd_spot, odd_text
 from .opened import Workbook, archive_format, check_box, check_twice, look
-from .typed import Typed
+from .raw_sheet import Blob, RawSheet, SheetMetadata, padded, text_column
+from .xlsx import Glance
 
 #: Given a workbook's sheet names, the positions of those to read.
 Choice = Callable[[Sequence[str]], list[int]]
@@ -56,7 +56,7 @@ _ERROR_NAME: Final = re.compile(r"Error\((\w+)\)")
 logging.getLogger("calamine").addHandler(logging.NullHandler())
 
 
-def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[Grid]:
+def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[RawSheet]:
     """Read the chosen sheets of an xlsx, xlsm, xlsb or ods.
 
     Raises
@@ -78,7 +78,7 @@ def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> l
         raise explained(error, blob.file) from error
 
 
-def _read_sheets(book: Workbook, choose: Choice) -> list[Grid]:
+def _read_sheets(book: Workbook, choose: Choice) -> list[RawSheet]:
     """Read the chosen sheets; if the table of texts is refused, say which cell it is."""
     try:
         chosen = choose([book.names[index] for index in book.shown])
@@ -116,7 +116,7 @@ def _told(look: Callable[..., str], book: Workbook, *where: int) -> str:
         return ""
 
 
-def _read_or_tell(book: Workbook, index: int) -> Grid:
+def _read_or_tell(book: Workbook, index: int) -> RawSheet:
     """Read a sheet; if it is refused for its content, say which cell it is, if a look tells."""
     try:
         return _read_sheet(book, index)
@@ -135,7 +135,7 @@ def _odd_spot(book: Workbook, index: int) -> str:
         return odd_spot(stream)
 
 
-def _read_sheet(book: Workbook, index: int) -> Grid:
+def _read_sheet(book: Workbook, index: int) -> RawSheet:
     seen = look(book, index)
     name = book.names[index]
     check_box(book, index, seen)
@@ -144,7 +144,7 @@ def _read_sheet(book: Workbook, index: int) -> Grid:
     except fastexcel.FastExcelError as error:
         raise _missing_text(book, index, error) or error from error
     check_twice(book, index, seen, batch, len(errors))
-    grid = Grid(
+    grid = RawSheet(
         sheet=name,
         format=book.format,
         cells=(),
@@ -165,7 +165,7 @@ def _read_sheet(book: Workbook, index: int) -> Grid:
         cells=_lengthened(_with_errors(cells, spots), note),
         first_column=first,
         typed=functools.partial(typed, first_column=first, height=batch.num_rows),
-        fine_print=note,
+        metadata=note,
     )
 
 
@@ -234,7 +234,9 @@ def _with_errors(
     return tuple(changed)
 
 
-def _lengthened(cells: tuple[pa.ChunkedArray, ...], note: FinePrint) -> tuple[pa.ChunkedArray, ...]:
+def _lengthened(
+    cells: tuple[pa.ChunkedArray, ...], note: SheetMetadata
+) -> tuple[pa.ChunkedArray, ...]:
     """Add the rows at the end whose formulas have no saved result; readers stop before them."""
-    height = max((row + 1 for row, _ in note.unvalued), default=0)
+    height = max((row + 1 for row, _ in note.uncalculated), default=0)
     return tuple(padded(column, height) for column in cells)

@@ -15,14 +15,12 @@ import fastexcel
 import pyarrow as pa
 
 from sharekit.core.errors import SpreadsheetError
+from sharekit.spreadsheets.limits import Limits
 
-from . import fine_print, opendocument
+from . import fine_print, ods
 from .archives import Measured, password_error
-from .binary import format_codes, read_xlsb
-from .formats import Disguises, by_style, declares
-from .glance import LAST_ROW, Glance, extent, glance
-from .grid import Blob, filled_rows
-from .limits import Limits
+from .number_formats import Disguises, by_style, declares
+from .raw_sheet import Blob, filled_rows
 from .twice import (
     has_foreign_texts,
     may_have_foreign_texts,
@@ -30,6 +28,8 @@ from .twice import (
     repeated_row,
     spliced_cell,
 )
+from .xlsb import format_codes, read_xlsb
+from .xlsx import LAST_ROW, Glance, extent, glance
 
 #: A sheet with so many bytes for each of its cells is no empty frame.
 _BYTES_A_CELL: Final = 2
@@ -120,7 +120,7 @@ class Workbook:
     def content(self) -> list[Glance]:
         """The fine print of an OpenDocument's sheets."""
         with self.part("content.xml") as stream:
-            seen = opendocument.glance_ods(stream)
+            seen = ods.glance_ods(stream)
         if seen.repeated:
             held = f"repeats a cell, row or column {seen.repeated} times"
             told = f"{self.blob.file} {held}, which programs read differently; {_COMPARE}."
@@ -135,7 +135,7 @@ class Workbook:
             raise self.limits.refusal("strings_bytes", self.blob.file, held, "delete them")
         if seen.exact or seen.most > self.limits.cells // 16:
             with self.part("content.xml") as stream:
-                sheets = opendocument.read_ods(stream)
+                sheets = ods.read_ods(stream)
         else:
             sheets = [Glance() for _ in seen.from_first_column]
         for sheet, first in zip(sheets, seen.from_first_column, strict=False):

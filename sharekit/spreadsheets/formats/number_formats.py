@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Final
 
-from .grid import Area
+from .raw_sheet import Area
 
 #: Literals in quotes, single ones, blanks as wide as a letter, fillings, colours, General, others.
 _TOKEN: Final = re.compile(

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import IO, Final
 from xml.etree import ElementTree
 
-from .glance import Glance, blocks
+from .xlsx import Glance, blocks
 
 _ROW: Final = re.compile(rb'<row r="([0-9]+)"')
 #: A cell that is not empty for certain, and its row.

@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from .fine_print import elements, local
-from .formats import literal
-from .glance import LAST_ROW, Glance, is_nothing, long_tag
-from .grid import column_letter
+from .number_formats import literal
+from .raw_sheet import column_letter
+from .xlsx import LAST_ROW, Glance, is_nothing, long_tag
 
 _OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"

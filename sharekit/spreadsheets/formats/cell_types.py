@@ -20,8 +20,7 @@ import numpy as np
 import python_calamine
 from numpy.typing import NDArray
 
-from .grid import Area, Blob
-from .values import column_index
+from .raw_sheet import Area, Blob, column_index
 
 _CHUNK: Final = 1 << 20
 #: More rows than this, and a part of the sheet's, cost more to cut out than a whole reading.

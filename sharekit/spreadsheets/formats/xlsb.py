@@ -9,9 +9,9 @@ import struct
 from collections.abc import Iterator
 from typing import IO, Final
 
-from .formats import Disguises
-from .glance import Glance
-from .grid import column_letter
+from .number_formats import Disguises
+from .raw_sheet import column_letter
+from .xlsx import Glance
 
 _ROW: Final = 0
 _BLANK: Final = 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
@@ -31,25 +33,36 @@ class Blob:
 
 
 @dataclass(frozen=True)
-class FinePrint:
-    """What a sheet says besides its values; rows and columns 0-based from the sheet's corner.
+class SheetMetadata:
+    """What a sheet tells besides its values; rows and columns are 0-based from the sheet's corner.
 
-    ``errors`` are texts that stand in place of what the reader gives; ``shown`` are areas with the
-    number format under which text shows as another one; ``silent`` are formulas that show nothing
-    or were never calculated, where a format does not tell which.
+    Attributes
+    ----------
+    hidden_rows, hidden_columns : array, tuple of (first, last)
+        Rows and ranges of columns that nobody sees.
+    merged : tuple of Area
+        Merged ranges.
+    uncalculated : tuple of (row, column)
+        Formulas without a saved result.
+    errors : tuple of (row, column, text)
+        Error cells, with the text that stands in place of what the fast reader gives.
+    display_differs : tuple of (Area, number format)
+        Text cells whose number format displays another text.
+    empty_formulas : tuple of (row, column)
+        Formulas that show nothing or were never calculated, where the format does not tell which.
     """
 
     hidden_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     merged: tuple[Area, ...] = ()
-    unvalued: tuple[tuple[int, int], ...] = ()
+    uncalculated: tuple[tuple[int, int], ...] = ()
     errors: tuple[tuple[int, int, str], ...] = ()
     hidden_columns: tuple[tuple[int, int], ...] = ()
-    shown: tuple[tuple[Area, str], ...] = ()
-    silent: tuple[tuple[int, int], ...] = ()
+    display_differs: tuple[tuple[Area, str], ...] = ()
+    empty_formulas: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
-class Grid:
+class RawSheet:
     """A sheet before anybody has looked for its header.
 
     Attributes
@@ -74,7 +87,7 @@ class Grid:
     cells: tuple[pa.ChunkedArray, ...]
     first_column: int = 0
     hidden: bool = False
-    fine_print: FinePrint = FinePrint()
+    metadata: SheetMetadata = SheetMetadata()
     typed: Callable[[NDArray[np.int64]], Iterable[Sequence[object]]] | None = None
     siblings: tuple[str, ...] = ()
     encoding: str = ""
@@ -144,3 +157,56 @@ def column_letter(index: int) -> str:
         index, rest = divmod(index - 1, 26)
         letters = chr(ord("A") + rest) + letters
     return letters
+
+
+def as_text(value: object) -> str:
+    """Print a value as a spreadsheet shows it in a wide cell.
+
+    Examples
+    --------
+    >>> as_text(12.0), as_text(1.5e31), as_text(True)
+    ('12', '1.5E+31', 'TRUE')
+    >>> as_text(dt.datetime(2026, 7, 1))
+    '2026-07-01 00:00:00'
+    """
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 1e16
+        return str(int(value)) if whole else repr(value).upper()
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ")
+    return str(value)
+
+
+def type_rule(value: object) -> str:
+    """Name the mark for a value that is no text; ``""`` for text.
+
+    Examples
+    --------
+    >>> type_rule(12), type_rule(True), type_rule("12")
+    ('number-cell', 'boolean-cell', '')
+    """
+    if isinstance(value, bool):
+        return "boolean-cell"
+    if isinstance(value, (int, float, Decimal)):
+        return "number-cell"
+    if isinstance(value, (dt.date, dt.time, dt.timedelta)):
+        return "date-cell"
+    return ""
+
+
+def column_index(address: str) -> int:
+    """0-based column of a cell address.
+
+    Examples
+    --------
+    >>> column_index("A1"), column_index("AB17")
+    (0, 27)
+    """
+    index = 0
+    for letter in address:
+        if letter.isdigit():
+            break
+        index = index * 26 + ord(letter) - ord("A") + 1
+    return index - 1

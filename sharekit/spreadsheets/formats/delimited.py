@@ -18,10 +18,10 @@ import charset_normalizer
 import pyarrow as pa
 
 from sharekit.core.errors import SpreadsheetError, UsageError
+from sharekit.spreadsheets.headers import SEARCHED_ROWS, find_header
+from sharekit.spreadsheets.limits import Limits
 
-from .grid import TEXT, Blob, Grid, constant
-from .headers import SEARCHED_ROWS, find_header
-from .limits import Limits
+from .raw_sheet import TEXT, Blob, RawSheet, constant
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 #: Tried where no header is found otherwise; blanks are not, since they stand in every text.
@@ -51,7 +51,7 @@ _LONGEST: Final = 1 << 22
 
 def read_delimited(
     blob: Blob, columns: Mapping[str, str], limits: Limits | None = None, encoding: str = ""
-) -> list[Grid]:
+) -> list[RawSheet]:
     """Read a csv or tsv as one sheet; ``columns`` helps to tell the delimiter.
 
     A byte order mark tells the encoding; else ``encoding`` does, or it is found out.
@@ -78,7 +78,7 @@ def read_delimited(
         raise (_not_so(blob.file, given) if given else _not_text(blob.file)) from error
     kind = "tsv" if delimiter == "\t" else "csv"
     guessed = not given and not encoding.startswith("utf")
-    return [Grid(sheet="", format=kind, cells=cells, encoding=encoding, guessed=guessed)]
+    return [RawSheet(sheet="", format=kind, cells=cells, encoding=encoding, guessed=guessed)]
 
 
 def check_encoding(name: str) -> None:
@@ -125,7 +125,7 @@ def _delimiter(text: TextIO, columns: Mapping[str, str], limits: Limits) -> str:
         reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
         records = itertools.islice(reader, SEARCHED_ROWS)
         cells = _columns(record[: limits.columns] for record in records)
-        header = find_header(Grid("", "csv", cells), columns)
+        header = find_header(RawSheet("", "csv", cells), columns)
         return len(header.fields) if header else 0, len(cells)
 
     usual = {delimiter: score(delimiter) for delimiter in _DELIMITERS}

@@ -18,13 +18,12 @@ import xlrd
 from numpy.typing import NDArray
 
 from sharekit.core.errors import SpreadsheetError
+from sharekit.spreadsheets.limits import Limits
 
 from .archives import password_error
-from .excel import Choice
-from .formats import Disguises, by_style
-from .grid import TEXT, Area, Blob, FinePrint, Grid
-from .limits import Limits
-from .values import as_text
+from .number_formats import Disguises, by_style
+from .raw_sheet import TEXT, Area, Blob, RawSheet, SheetMetadata, as_text
+from .workbook import Choice
 
 _DAMAGE: Final = (
     xlrd.XLRDError,
@@ -40,7 +39,7 @@ _DAMAGE: Final = (
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 
 
-def read_xls(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[Grid]:
+def read_xls(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[RawSheet]:
     """Read the chosen sheets of an xls.
 
     Raises
@@ -109,26 +108,26 @@ class _Typed:
             yield [self.value(kind, value) for kind, value in pairs]
 
 
-def _read_sheet(sheet: Any, book: Any, names: list[str]) -> Grid:
+def _read_sheet(sheet: Any, book: Any, names: list[str]) -> RawSheet:
     typed = _Typed(sheet, book.datemode)
     columns = [[as_text(v) for v in typed.column(index)] for index in range(sheet.ncols)]
     columns_hidden = tuple(
         (i, i) for i, info in sheet.colinfo_map.items() if info.hidden or not info.width
     )
     merged = tuple((top, left, end - 1, to - 1) for top, end, left, to in sheet.merged_cells)
-    note = FinePrint(
+    note = SheetMetadata(
         np.array(_hidden(sheet), np.int64),
         merged,
         hidden_columns=columns_hidden,
-        shown=_shown(sheet, book),
-        silent=tuple(_silent(sheet)),
+        display_differs=_shown(sheet, book),
+        empty_formulas=tuple(_silent(sheet)),
     )
-    return Grid(
+    return RawSheet(
         sheet=sheet.name,
         format="xls",
         cells=tuple(pa.chunked_array([pa.array(column, TEXT)]) for column in columns),
         hidden=sheet.visibility != 0,
-        fine_print=note,
+        metadata=note,
         typed=typed,
         siblings=tuple(names),
     )
