@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .audits.audit import Audit as Audit
     from .audits.audit import audit
     from .checks.check import Findings, check
-    from .clouds import Clouds, connect
+    from .clouds.registry import Clouds
+    from .clouds.sign_in import connect
     from .core.errors import SharekitError
     from .interfaces.review import review
     from .plans.approval import Approval as Approval
@@ -66,7 +67,7 @@ __all__ = [
 _HOMES = {
     "Approval": "plans.approval",
     "Audit": "audits.audit",
-    "Clouds": "clouds",
+    "Clouds": "clouds.registry",
     "Findings": "checks.check",
     "Inventory": "spreadsheets",
     "Limits": "spreadsheets",
@@ -78,7 +79,7 @@ _HOMES = {
     "approve": "plans.approval",
     "audit": "audits.audit",
     "check": "checks.check",
-    "connect": "clouds",
+    "connect": "clouds.sign_in",
     "plan": "plans.plan",
     "read_inventory": "spreadsheets",
     "report": "reports.run_record",

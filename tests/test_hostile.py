@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import sharekit
-from sharekit.clouds import Clouds, bounds
-from sharekit.core.errors import CloudError, LedgerError, NoAnswer, SharekitError
+from sharekit.clouds import bounds
+from sharekit.clouds.registry import Clouds
+from sharekit.core.errors import CloudError, LedgerError, NoResponseError, SharekitError
 from sharekit.interfaces.viewing import View
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.storage import Owner
@@ -271,7 +272,7 @@ def test_answer_without_end(
             config = written(tmp_path, here=entry(good.url, sharekit=quick | {"api": "native"}))
             (cloud,) = sharekit.connect(config_file=config).values()
             began = time.monotonic()
-            with pytest.raises(NoAnswer, match=says):
+            with pytest.raises(NoResponseError, match=says):
                 list(cloud.shares("pending"))
         config = written(tmp_path, here=entry(url, sharekit=quick))
         with pytest.raises(CloudError):
@@ -338,7 +339,7 @@ def test_answers_of_wrong_types(tmp_path: Path, body: object, what: str) -> None
         (cloud,) = sharekit.connect(
             config_file=written(tmp_path, here=entry(server.url, sharekit={"read_attempts": 1}))
         ).values()
-        with pytest.raises(NoAnswer, match=what) as refusal:
+        with pytest.raises(NoResponseError, match=what) as refusal:
             list(cloud.shares("pending"))
     assert len(str(refusal.value)) < 1_500
 

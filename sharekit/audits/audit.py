@@ -12,7 +12,7 @@ from typing import Any, Final
 import pandas as pd
 
 from sharekit.checks.check import Findings, check
-from sharekit.clouds import Clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state import survey
 from sharekit.clouds.state.snapshot import Progress
 from sharekit.clouds.state.survey import Survey
@@ -31,6 +31,7 @@ from sharekit.spreadsheets import Inventory
 
 from .baseline import KEY, Earlier, changes_since, earlier, of_audit
 from .compare import assess
+from .storage import read_survey, write_survey
 
 #: What the fingerprint of an audit covers.
 _SAID: Final = (*KEY, "status", "result", "code", "observed")
@@ -242,7 +243,7 @@ def save(audit: Audit, path: str | PathLike[str]) -> Path:
             book.append("created", audit.environment | {"schema": book.schema()})
             if audit.inventory is not None:
                 record_inventory(book, audit.inventory)
-            audit.survey.record(book)
+            write_survey(book, audit.survey)
             if audit.since is not None:
                 audit.since.record(book)
             _record(audit, book)
@@ -297,7 +298,7 @@ def load_from(book: Ledger) -> Audit:
     findings = None
     if "blob" in blobs and "findings_blob" in blobs:
         findings = Findings(load_inventory(book), blobs["blob"], blobs["findings_blob"])
-    seen, before = Survey.load(book), Earlier.load(book)
+    seen, before = read_survey(book), Earlier.load(book)
     facts = sorted(created.body.items())
     made = {name: str(value) for name, value in facts if name != "schema"}
     rows = blobs["rows_blob"]

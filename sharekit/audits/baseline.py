@@ -18,6 +18,8 @@ from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs.run import load_run
 
+from .storage import read_survey
+
 KEY: Final = ["project_id", "image_id"]
 _THEN: Final = [*KEY, "state", "result", "seen_by", "owner", "name"]
 #: The columns of what has changed, in order. Scripts depend on them.
@@ -92,7 +94,7 @@ def earlier(path: str | PathLike[str]) -> Earlier:
         name = Path(path).name
         if (said := book.last("audited")) is not None:
             rows = parquet.from_bytes(book.get(said.body["rows_blob"]), shapes.AUDIT)
-            seen = Survey.load(book)
+            seen = read_survey(book)
             return of_audit(name, book.head, rows, seen)
         run = load_run(book)
         last = book.last()
@@ -103,7 +105,15 @@ def earlier(path: str | PathLike[str]) -> Earlier:
 def of_audit(name: str, head: str, rows: pd.DataFrame, seen: Survey) -> Earlier:
     """Make an earlier look of an audit's rows."""
     shares = shown(rows)
-    return Earlier(name, "audit", seen.taken_at, head, shares, tuple(seen.read), tuple(seen.owners))
+    return Earlier(
+        name,
+        "audit",
+        seen.taken_at,
+        head,
+        shares,
+        tuple(seen.complete_projects),
+        tuple(seen.complete_owners),
+    )
 
 
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
@@ -140,8 +150,8 @@ def changes_since(before: Earlier | None, rows: pd.DataFrame, seen: Survey) -> p
     was, now = (both[f"state_{end}"].isin(MEMBER_STATES) for end in ("was", "now"))
     known = both["state_was"] != ""
     known |= both["project_id"].isin(before.whole) | both["owner_now"].isin(before.owners)
-    looked = both["project_id"].isin(seen.read)
-    looked |= (both["seen_by_was"] == "owner") & both["owner_was"].isin(seen.owners)
+    looked = both["project_id"].isin(seen.complete_projects)
+    looked |= (both["seen_by_was"] == "owner") & both["owner_was"].isin(seen.complete_owners)
     moved = was & now & (both["state_was"] != both["state_now"])
     same = was & now & ~moved
     agreed, agrees = (both[f"result_{end}"].isin(audit_results.GOOD) for end in ("was", "now"))

@@ -105,7 +105,7 @@ def _results(findings: Findings, rows: pd.DataFrame, seen: Survey) -> pd.Series:
     state, shared = rows["observed"], rows["observed"].isin(MEMBER_STATES)
     told = _told_apart(findings)
     faulty = rows.index.isin(told.index)
-    absent = rows["project_id"].isin(seen.read) | (state == ABSENT)
+    absent = rows["project_id"].isin(seen.complete_projects) | (state == ABSENT)
     chosen = np.select(
         [
             faulty,
@@ -166,7 +166,7 @@ def _absences(rows: pd.DataFrame, seen: Survey, before: Earlier | None) -> npt.N
     """Why there is no share, as far as it can be told: codes of :data:`drift.ABSENCES`."""
     owned = pd.MultiIndex.from_frame(seen.owned[["owner", "image_id"]])
     of_itself = pd.MultiIndex.from_frame(rows[["project_id", "image_id"]]).isin(owned)
-    lacks = rows["named_owner"].isin(seen.owners)
+    lacks = rows["named_owner"].isin(seen.complete_owners)
     own = of_itself | (rows["owner"] == rows["project_id"]).to_numpy()
     was = np.zeros(len(rows), dtype=bool)
     if before is not None:

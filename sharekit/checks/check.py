@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sharekit.clouds import Clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state import snapshot
 from sharekit.clouds.state.snapshot import Progress, Snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS

@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 from sharekit.core.actions import ABSENT
 from sharekit.core.api import JOB_DONE, JOB_FAILED, PAGE_SIZE, VAULT_PAGE_SIZE
-from sharekit.core.errors import CloudError, Refused
+from sharekit.core.errors import CloudError, CloudRefusedError
 
 from . import responses
 from .api_calls import Call, already_so, batch_call, native_calls
@@ -164,7 +164,7 @@ class Cloud:
 
         Raises
         ------
-        Refused
+        CloudRefusedError
             404 where the project does not see the image; 403 where it is a public one.
         """
         url = f"{self.image}/v2/images/{image_id}/members"
@@ -200,14 +200,14 @@ class Cloud:
                 f"{self.image}/v2/images/{image_id}/members/{self.project_id}"
             ).body
             state = str(fitting(member, responses.Membership, self.image)["status"])
-        except Refused as refusal:
+        except CloudRefusedError as refusal:
             if refusal.http not in (403, 404):
                 raise
             state = ABSENT
         try:
             url = f"{self.image}/v2/images/{image_id}"
             image = fitting(self.transport.read(url).body, responses.Image, url)
-        except Refused as refusal:
+        except CloudRefusedError as refusal:
             if refusal.http not in (403, 404):
                 raise
             return ImageShare(image_id, state)
@@ -235,7 +235,7 @@ class Cloud:
                 try:
                     self.transport.read(f"{self.ims}/v2/cloudimages", limit=1)
                     self.api = "batch"
-                except Refused as refusal:
+                except CloudRefusedError as refusal:
                     if refusal.http != 404:
                         raise
                     self.api = "native"
@@ -255,7 +255,7 @@ class Cloud:
         method, url, body = call
         try:
             reply: Reply = self.transport.call(method, url, body=body, token=token)
-        except Refused as refusal:
+        except CloudRefusedError as refusal:
             if not already_so(call, refusal.http):
                 raise
             return Answer(
@@ -279,7 +279,7 @@ class Cloud:
             return _job(self.transport.get(progress))
         try:
             return _job(self.transport.get(with_results))
-        except Refused as refusal:
+        except CloudRefusedError as refusal:
             if refusal.http != 404:
                 raise
         state = _job(self.transport.get(progress))

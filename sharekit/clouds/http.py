@@ -1,7 +1,7 @@
 """One HTTP call at a time, with every way it can end told apart.
 
-An answer below 400 is returned; anything else the cloud says is :class:`~.Refused`;
-no answer is :class:`~sharekit.core.errors.NoAnswer`, which knows whether the request can have left.
+A response below 400 is returned; any other raises :class:`~.CloudRefusedError`. Without a usable
+response :class:`~.NoResponseError` is raised, which knows whether the request can have left.
 Nothing is repeated here unless the caller asks (reading calls may, changing calls never).
 """
 
@@ -32,7 +32,7 @@ from urllib3.exceptions import (
 
 from sharekit.core.api import SIGN_IN_WAITS, TOKEN_MARGIN_SECONDS
 from sharekit.core.error_codes import FORBIDDEN_CODES, Remedy, remedy
-from sharekit.core.errors import CloudError, NoAnswer, Refused, SignInError
+from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, SignInError
 
 from .bounds import MOST_BYTES, Endless
 from .pace import Pace
@@ -76,9 +76,9 @@ class Transport:
 
         Raises
         ------
-        Refused
+        CloudRefusedError
             The cloud answered with an error.
-        NoAnswer
+        NoResponseError
             No answer came; ``sent`` is False if the request surely never left.
         SignInError
             No token could be had.
@@ -101,16 +101,16 @@ class Transport:
         except (ksa.ClientException, OSError) as error:
             why, left = _fate(error)
             told = f"{self.name}: {_host(url)} {why}. {_CHECK}"
-            raise NoAnswer(told, sent=left) from None
+            raise NoResponseError(told, sent=left) from None
         return self._judge(response)
 
     def read(self, url: str, **params: Any) -> Reply:
         """GET, repeated with backoff while the fault is a passing one, signing in anew once."""
 
         def passing(error: BaseException) -> bool:
-            if isinstance(error, NoAnswer):
+            if isinstance(error, NoResponseError):
                 return True
-            if not isinstance(error, Refused):
+            if not isinstance(error, CloudRefusedError):
                 return False
             return remedy(error.code, error.http) in (Remedy.RETRY, Remedy.WAIT)
 
@@ -123,10 +123,10 @@ class Transport:
         )
         try:
             return retrying(self.get, url, **params)
-        except Refused as refusal:
+        except CloudRefusedError as refusal:
             code = "" if refusal.code in str(refusal) else f"{refusal.code}: "
             told = f"{self.name}: {url} says {code}{str(refusal).rstrip('.')}. {_next(refusal)}"
-            raise Refused(
+            raise CloudRefusedError(
                 told, http=refusal.http, code=refusal.code, request_id=refusal.request_id
             ) from None
 
@@ -137,13 +137,15 @@ class Transport:
             token = self._token()
             try:
                 return self.call("GET", url, token=token, **params)
-            except Refused as refusal:
+            except CloudRefusedError as refusal:
                 if remedy(refusal.code, refusal.http) is not Remedy.SIGN_IN:
                     raise
                 self.sleep(self.sign_in_anew(refusal, token, tries, began))
                 tries += 1
 
-    def sign_in_anew(self, refusal: Refused, stale: str, tries: int, since: float) -> float:
+    def sign_in_anew(
+        self, refusal: CloudRefusedError, stale: str, tries: int, since: float
+    ) -> float:
         """Forget a refused token; returns how long to wait before the next try.
 
         Raises
@@ -229,14 +231,14 @@ class Transport:
             self._good_at = monotonic()
             return Reply(response.status_code, body, name(request_id))
         if body is None and response.status_code < 400:
-            raise NoAnswer(
+            raise NoResponseError(
                 f"{self.name}: {brief(response.url)} answered something that is not JSON. "
                 "Check the endpoint; a proxy or a login page may be in between."
             )
         if self.signature is not None and response.status_code in (401, 403):
             self._skew = _skew(response.headers.get("Date"))
         code, message = error_of(body or {})
-        raise Refused(
+        raise CloudRefusedError(
             message or (name(response.reason) if body == {} else _text(response)),
             # An error under a status that means success is told as a bad request.
             http=max(400, response.status_code),
@@ -249,7 +251,7 @@ class Transport:
 _CHECK = "Check the network and the endpoint in clouds.yaml, then run this again."
 
 
-def _next(refusal: Refused) -> str:
+def _next(refusal: CloudRefusedError) -> str:
     """What to do when something could not be read."""
     if refusal.http == 403 or refusal.code in FORBIDDEN_CODES:
         return "Ask for the right to read this in the project."
@@ -294,7 +296,7 @@ def error_of(body: Mapping[str, Any]) -> tuple[str, str]:
 
 def _wait(state: tenacity.RetryCallState) -> float:
     outcome = state.outcome.exception() if state.outcome else None
-    asked = outcome.retry_after if isinstance(outcome, Refused) else None
+    asked = outcome.retry_after if isinstance(outcome, CloudRefusedError) else None
     backoff = tenacity.wait_random_exponential(multiplier=0.2, max=10)(state)
     return max(asked or 0.0, backoff)
 

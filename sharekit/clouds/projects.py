@@ -9,7 +9,7 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.plugin import AUTH_INTERFACE
 from keystoneauth1.session import Session
 
-from sharekit.core.errors import CloudError, NoAnswer
+from sharekit.core.errors import CloudError, NoResponseError
 
 from . import regions
 from .responses import Projects, fitting
@@ -27,7 +27,7 @@ def projects_of(session: Session, region: str, name: str) -> list[str]:
     try:
         body = session.get("/auth/projects", endpoint_filter=where).json()
         told = fitting(body, Projects, "/auth/projects")["projects"]
-    except (ksa.ClientException, NoAnswer, ValueError, RecursionError) as error:
+    except (ksa.ClientException, NoResponseError, ValueError, RecursionError) as error:
         raise CloudError(
             f"{name}: the sign-in service does not tell this account's projects "
             f"({type(error).__name__}). Name them in clouds.yaml, as in `projects: [ID, ID]`."

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from sharekit.core.errors import NoAnswer
+from sharekit.core.errors import NoResponseError
 from sharekit.core.html import plain
 
 #: Longest text of a reason, and of a name or ID that is only passed on.
@@ -149,14 +149,14 @@ def fitting(body: Mapping[str, Any], kind: Any, url: str) -> Mapping[str, Any]:
 
     Raises
     ------
-    NoAnswer
+    NoResponseError
         If it is not: then it says nothing, least of all that there is nothing.
     """
     try:
         msgspec.convert(body, kind)
     except (msgspec.MsgspecError, RecursionError) as error:
         why = brief(error).replace("Object missing required field", "it lacks")
-        raise NoAnswer(
+        raise NoResponseError(
             f"{url} gave an answer that does not fit ({why}): it may not be that service. Check it."
         ) from None
     return body

@@ -1,48 +1,49 @@
-"""Everything sharekit raises on purpose.
+"""Every exception that sharekit raises, with the exit code it gives the command line.
 
 ::
 
-    SharekitError                    exit 2   the message is one sentence with a next step
-    ├── InputError                   exit 2   a file, sheet, header or value that cannot be used
-    │   └── SpreadsheetError         exit 2   a spreadsheet that cannot be read at all
-    ├── UsageError                   exit 2   a call or an option that makes no sense
-    ├── LedgerError                  exit 2   a ledger that is missing, foreign, locked or damaged
-    ├── ApprovalError                exit 2   nothing is sent: no valid approval
-    ├── PlanError                    exit 2   a plan that may not be made (too large, already sent)
-    └── CloudError                   exit 4   the cloud cannot be reached, or refused
-        ├── SignInError              exit 4   wrong or missing credentials
-        └── Refused                  exit 4   an answer that says no (HTTP status, code, request id)
+    SharekitError                       2   the message is one sentence and the next step
+    ├── InputError                      2   a file, header, setting or value cannot be used
+    │   └── SpreadsheetError            2   a spreadsheet cannot be read at all
+    ├── UsageError                      2   arguments contradict each other or make no sense
+    ├── LedgerError                     2   a ledger is missing, foreign, locked or damaged
+    ├── ApprovalError                   2   the plan has no valid approval; nothing is sent
+    ├── PlanError                       2   the plan may not be made or changed
+    └── CloudError                      4   the cloud cannot be found, reached or understood
+        ├── SignInError                 4   credentials are missing, wrong or without access
+        ├── CloudRefusedError           4   the cloud responded with an error
+        └── NoResponseError             4   a request was made and no usable response came
 
-Bad *data* is never an exception: it is a finding, with the address of its cell.
+Bad *data* never raises: it becomes a finding that names its cell.
 """
 
 from __future__ import annotations
 
 
 class SharekitError(Exception):
-    """Base of everything sharekit raises on purpose; ``exit_code`` is what the shell returns."""
+    """Base of all exceptions; ``exit_code`` is the exit code of the command line."""
 
     exit_code = 2
 
     def _render_traceback_(self) -> list[str]:
-        # IPython's hook: in a notebook too, the message is all there is to say.
+        # IPython's hook: the message says everything a user needs, so no traceback is shown.
         return [f"{type(self).__name__}: {self}"]
 
 
 class InputError(SharekitError):
-    """An input (file, sheet, header, setting) that cannot be used as it is."""
+    """An input (file, sheet, header, setting) cannot be used as it is."""
 
 
 class SpreadsheetError(InputError):
-    """A spreadsheet that cannot be read: truncated, encrypted, empty, or not one at all."""
+    """A spreadsheet cannot be read: it is truncated, encrypted, empty, or not a spreadsheet."""
 
 
 class UsageError(SharekitError):
-    """A combination of arguments that makes no sense."""
+    """A combination of arguments makes no sense."""
 
 
 class LedgerError(SharekitError):
-    """A ledger that is missing, is not one, is in use by another process, or is damaged."""
+    """A ledger is missing, is another kind of file, is locked by a process, or is damaged."""
 
 
 class ApprovalError(SharekitError):
@@ -50,7 +51,7 @@ class ApprovalError(SharekitError):
 
 
 class PlanError(SharekitError):
-    """A plan that may not be made or changed: too large, empty, or already being sent."""
+    """A plan may not be made or changed: it is too large, empty, or already being sent."""
 
 
 class CloudError(SharekitError):
@@ -63,11 +64,19 @@ class SignInError(CloudError):
     """Credentials are missing, wrong, or give no access to the project."""
 
 
-class Refused(CloudError):
-    """The cloud answered and said no.
+class CloudRefusedError(CloudError):
+    """The cloud responded with an error.
 
-    ``http`` is the HTTP status, ``code`` the API's error code (or ``HTTP404``…),
-    ``request_id`` what the provider's support asks for, ``retry_after`` seconds or ``None``.
+    Attributes
+    ----------
+    http : int
+        HTTP status.
+    code : str
+        Error code of the API, or ``HTTP404`` and so on where the response has none.
+    request_id : str
+        The ID that the provider's support asks for.
+    retry_after : float or None
+        Seconds the cloud asks to wait, None where it does not ask.
     """
 
     def __init__(
@@ -86,8 +95,8 @@ class Refused(CloudError):
         self.retry_after = retry_after
 
 
-class NoAnswer(CloudError):
-    """A request left and no answer came back; ``sent`` is False when it surely never left."""
+class NoResponseError(CloudError):
+    """No usable response came; ``sent`` is False if the request certainly never left."""
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sharekit import clouds as cloud_access
-from sharekit.clouds import Clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import ApprovalError, PlanError, UsageError
 from sharekit.core.html import table
 from sharekit.ledger.storage import ask_to_stop, is_busy
@@ -286,7 +285,9 @@ class Review(View):
         seen = self.plan.findings.snapshot
         if seen is None:
             raise UsageError(f"{self.path} was planned without a cloud: name one to submit.")
-        return cloud_access.connect(*map(str, seen.projects["cloud"].unique()))
+        from sharekit.clouds.sign_in import connect  # noqa: PLC0415 - openstacksdk loads slowly
+
+        return connect(*map(str, seen.projects["cloud"].unique()))
 
     def _must_decide(self) -> None:
         free = not self._sat or not self._seat.taken

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from sharekit.clouds import Clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import SharekitError, UsageError
 from sharekit.plans.approval import Demand
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sharekit.core.error_codes import BLAMES_PROJECT
-from sharekit.core.errors import Refused
+from sharekit.core.errors import CloudRefusedError
 
 from .request_log import History, Part, Piece
 from .settings import Settings
@@ -49,7 +49,7 @@ class Isolation:
     bad: int = 0
     _fates: deque[tuple[int, int]] = field(default_factory=deque)
     _images: int = 0
-    _held: dict[str, tuple[Piece, Refused]] = field(default_factory=dict)
+    _held: dict[str, tuple[Piece, CloudRefusedError]] = field(default_factory=dict)
     _second: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class Isolation:
             self.settled(piece)
             return True
 
-    def refused(self, piece: Piece, refusal: Refused) -> None:
+    def refused(self, piece: Piece, refusal: CloudRefusedError) -> None:
         """Go on after a refusal that one image may have caused."""
         with self.lock:
             if piece.size == 1:
@@ -112,7 +112,7 @@ class Isolation:
         self.good, self.bad = self.good + good, self.bad + bad
         self._fates.append((good, bad))
 
-    def _guilty(self, piece: Piece, refusal: Refused) -> None:
+    def _guilty(self, piece: Piece, refusal: CloudRefusedError) -> None:
         """One of these is bad, since the others passed without them."""
         if piece.size > 1:
             self._narrow(piece, refusal)
@@ -123,7 +123,7 @@ class Isolation:
         else:
             self.begin(piece)
 
-    def _narrow(self, piece: Piece, refusal: Refused) -> None:
+    def _narrow(self, piece: Piece, refusal: CloudRefusedError) -> None:
         by_project = refusal.code in BLAMES_PROJECT
         why = f"{refusal.code}: one {'project' if by_project else 'image'} may be bad"
         half = piece.size // 2

@@ -16,9 +16,10 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from sharekit.clouds import Answer, Cloud, Clouds, JobState
+from sharekit.clouds.cloud import Answer, Cloud, JobState
+from sharekit.clouds.registry import Clouds
 from sharekit.core.error_codes import BLAMES_PROJECT, Remedy, explain, remedy
-from sharekit.core.errors import NoAnswer, Refused
+from sharekit.core.errors import CloudRefusedError, NoResponseError
 from sharekit.ledger.ledger import Ledger
 
 from .bisection import Isolation
@@ -63,8 +64,8 @@ class Sender:
         self._images = max(1, sum(p.size for p in history.leaves()))
         # What an earlier call sent says nothing of the cloud as it is now.
         self._enough = _NOTHING_GOOD + sum(p.size for p in history.in_state("running", "unknown"))
-        self._dead_projects: dict[str, Refused] = {}
-        self._dead_vaults: dict[tuple[str, str], Refused] = {}
+        self._dead_projects: dict[str, CloudRefusedError] = {}
+        self._dead_vaults: dict[tuple[str, str], CloudRefusedError] = {}
         self._lock = threading.RLock()
         self.breaker = Breaker(settings.outage)
         self.easing = Easing(lambda: self.scheduler)
@@ -135,9 +136,9 @@ class Sender:
         )  # fmt: skip
         try:
             answer = self.easing.change(cloud, request, token)
-        except NoAnswer as silence:
+        except NoResponseError as silence:
             self._unanswered(piece, silence, tries, since)
-        except Refused as refusal:
+        except CloudRefusedError as refusal:
             if _remedy(piece, refusal) is Remedy.SIGN_IN:
                 self.note("again", piece, **_facts(refusal))
                 at = monotonic() if refused_at is None else refused_at
@@ -164,7 +165,7 @@ class Sender:
         else:
             self._isolation.settled(piece)
 
-    def _unanswered(self, piece: Piece, silence: NoAnswer, tries: int, since: float) -> None:
+    def _unanswered(self, piece: Piece, silence: NoResponseError, tries: int, since: float) -> None:
         dead = self.breaker.bad()
         if silence.sent:
             self.note("lost", piece, code="no-answer", reason=str(silence))
@@ -179,7 +180,7 @@ class Sender:
             self._later(piece, tries + 1, since)
 
     def _refused(
-        self, piece: Piece, cloud: Cloud, refusal: Refused, tries: int, since: float
+        self, piece: Piece, cloud: Cloud, refusal: CloudRefusedError, tries: int, since: float
     ) -> None:
         action = _remedy(piece, refusal)
         if action is Remedy.NATIVE and piece.api == "batch":
@@ -228,7 +229,7 @@ class Sender:
             job = cloud.job(piece.job_id)
             told = job.status
             self.breaker.good()
-        except (NoAnswer, Refused) as error:
+        except (NoResponseError, CloudRefusedError) as error:
             told = str(error)
             self.easing.if_busy(error, began)
             if _passing(error) and self.breaker.bad():
@@ -258,7 +259,7 @@ class Sender:
         reason = job.reason or "the job failed and the cloud gave no reason"
         code = job.code or "JOB_FAILED"
         reason = explain(code, reason)
-        refusal = Refused(reason, http=0, code=code, request_id=piece.request_id)
+        refusal = CloudRefusedError(reason, http=0, code=code, request_id=piece.request_id)
         action = _remedy(piece, refusal)
         if action in (Remedy.WAIT, Remedy.RETRY) and piece.attempts < self.settings.attempts:
             self.note("again", piece, code=refusal.code, reason=reason)
@@ -276,7 +277,7 @@ class Sender:
             self._after_no(piece, refusal, action)
 
     # -- what follows a no ---------------------------------------------------------------------
-    def _after_no(self, piece: Piece, refusal: Refused, action: Remedy) -> None:
+    def _after_no(self, piece: Piece, refusal: CloudRefusedError, action: Remedy) -> None:
         vault = (piece.project_id, str(piece.common["vault_id"]))
         with self._lock:
             if action is Remedy.STOP_PROJECT:
@@ -353,7 +354,7 @@ class Sender:
         self.scheduler.stop()
 
 
-def _remedy(piece: Piece, refusal: Refused) -> Remedy:
+def _remedy(piece: Piece, refusal: CloudRefusedError) -> Remedy:
     """Return the remedy; an owner's request may fail for one image or project of it alone."""
     if piece.projects and (
         refusal.code in BLAMES_PROJECT or (piece.api == "native" and refusal.http == 403)
@@ -377,14 +378,14 @@ def _results(piece: Piece, job: JobState) -> Mapping[str, bool]:
     return {name: good for name, good in told.items() if good is not None}
 
 
-def _passing(error: NoAnswer | Refused) -> bool:
+def _passing(error: NoResponseError | CloudRefusedError) -> bool:
     """Whether it says that the cloud is in trouble, rather than what was asked about."""
-    if isinstance(error, NoAnswer):
+    if isinstance(error, NoResponseError):
         return True
     return remedy(error.code, error.http) is Remedy.RETRY
 
 
-def _facts(refusal: Refused) -> dict[str, Any]:
+def _facts(refusal: CloudRefusedError) -> dict[str, Any]:
     return {
         "http": refusal.http,
         "code": refusal.code,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from sharekit.clouds import Answer, Cloud
+from sharekit.clouds.cloud import Answer, Cloud
 from sharekit.core.error_codes import FLOW_CONTROL
-from sharekit.core.errors import NoAnswer, Refused
+from sharekit.core.errors import CloudRefusedError, NoResponseError
 
 from .scheduler import Scheduler
 
@@ -37,7 +37,7 @@ class Easing:
         began, patient = monotonic(), cloud.transport.timeout[1] * _SLOW
         try:
             answer = cloud.change(request, token)
-        except Refused as refusal:
+        except CloudRefusedError as refusal:
             self.if_busy(refusal, began)
             raise
         finally:
@@ -48,9 +48,9 @@ class Easing:
             self._scheduler().quicken()
         return answer
 
-    def if_busy(self, error: NoAnswer | Refused, since: float) -> None:
+    def if_busy(self, error: NoResponseError | CloudRefusedError, since: float) -> None:
         """Do less at once if this is what a busy service says."""
-        if not isinstance(error, Refused):
+        if not isinstance(error, CloudRefusedError):
             return
         if error.http in _BUSY or error.code == FLOW_CONTROL:
             self._ease(since, f"the cloud is busy ({error.code})")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from sharekit.checks.check import check
-from sharekit.clouds import Clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state import snapshot
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES, UNSHARE

@@ -14,7 +14,8 @@ from typing import Final
 
 import pandas as pd
 
-from sharekit.clouds import Cloud, Clouds
+from sharekit.clouds.cloud import Cloud
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.ownership import members_of
 from sharekit.clouds.state.snapshot import look_back
 from sharekit.core.actions import (
@@ -27,7 +28,7 @@ from sharekit.core.actions import (
     UNSHARE,
     is_satisfied,
 )
-from sharekit.core.errors import Refused
+from sharekit.core.errors import CloudRefusedError
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 
@@ -109,7 +110,7 @@ class Proof:
             with ThreadPoolExecutor(min(self.concurrency, len(MEMBER_STATES))) as pool:
                 seen = look_back(self.clouds, project, wanted, pool)
             return [(project, share.image_id, MEMBER, share.state) for share in seen]
-        except Refused as refusal:
+        except CloudRefusedError as refusal:
             self._forbidden(refusal, project, MEMBER)
             return []
 
@@ -118,7 +119,7 @@ class Proof:
         with ThreadPoolExecutor(self.concurrency) as pool:
             try:
                 return list(self._offered(cloud, shares, pool))
-            except Refused as refusal:
+            except CloudRefusedError as refusal:
                 self._forbidden(refusal, owner, OWNER)
                 return []
 
@@ -129,7 +130,7 @@ class Proof:
         for project, image in sorted(shares):
             yield project, image, OWNER, known[image].get(project, ABSENT)
 
-    def _forbidden(self, refusal: Refused, project: str, side: str) -> None:
+    def _forbidden(self, refusal: CloudRefusedError, project: str, side: str) -> None:
         if refusal.http not in (401, 403, 404):
             raise refusal
         body = {"project_id": project, "code": refusal.code, "reason": str(refusal)}

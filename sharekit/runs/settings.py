@@ -8,7 +8,7 @@ from time import monotonic
 
 from sharekit.core.api import MAX_POLL_SECONDS, MIN_POLL_SECONDS
 from sharekit.core.error_codes import FORBIDDEN_CODES
-from sharekit.core.errors import CloudError, NoAnswer, Refused, SignInError
+from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, SignInError
 
 #: So many failures in a row at least, before a cloud is called down.
 _SOME = 5
@@ -103,15 +103,15 @@ class Breaker:
         A no to the caller (sign-in, rights), or no useful word at all, wants a person first.
         """
         denied = isinstance(error, SignInError) or (
-            isinstance(error, Refused)
+            isinstance(error, CloudRefusedError)
             and (error.http == _FORBIDDEN or error.code in FORBIDDEN_CODES)
         )
         return self.heard and isinstance(error, CloudError) and not denied
 
 
-def down(error: NoAnswer | Refused) -> CloudError:
+def down(error: NoResponseError | CloudRefusedError) -> CloudError:
     """What to say of a cloud that is down."""
     told = str(error)
-    if isinstance(error, Refused):
+    if isinstance(error, CloudRefusedError):
         told = f"{error.code}: {told}. Run this again later; if it stays so, ask the provider."
     return CloudError(f"the cloud gave no useful answer any more, the last was: {told}")

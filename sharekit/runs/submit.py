@@ -16,7 +16,7 @@ from sharekit.checks.cell_rules import Found
 from sharekit.checks.owner_rules import owner_rules
 from sharekit.checks.row_rules import cloud_rules, shares_of
 from sharekit.checks.vault_rules import vault_room
-from sharekit.clouds import Clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take
 from sharekit.core.actions import ROLES
 from sharekit.core.columns import Coded, are_satisfied, roles

@@ -18,7 +18,9 @@ import yaml
 
 import sharekit
 from sharekit.audits import audit
-from sharekit.clouds import Cloud, Clouds
+from sharekit.audits.storage import SURVEY_FRAMES
+from sharekit.clouds.cloud import Cloud
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state import survey
 from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT
@@ -241,7 +243,7 @@ def test_the_evidence_of_an_audit_is_read_back(place: Place) -> None:
     again = audit.load(kept)
     pd.testing.assert_frame_equal(again.rows, found.rows)
     assert again.summary == found.summary
-    for name in survey.FRAMES:
+    for name in SURVEY_FRAMES:
         pd.testing.assert_frame_equal(getattr(again.survey, name), getattr(found.survey, name))
 
 

@@ -14,7 +14,7 @@ import sharekit
 from sharekit.clouds.cloud import _vault
 from sharekit.core.api import VAULT_RESOURCES
 from sharekit.core.error_codes import ADVICE, MEANINGS
-from sharekit.core.errors import Refused
+from sharekit.core.errors import CloudRefusedError
 from sharekit.simulator.process import Simulator
 from sharekit.simulator.seed import Image, Key, Project, Seed, Share, User, Vault
 from tests.conftest import FAST
@@ -83,7 +83,7 @@ class Place:
         chunk = {"images": images, "project_id": P, "status": "accepted", "vault_id": vault_id}
         try:
             cloud.change(cloud.call_for(chunk, native=False), cloud.transport.token())
-        except Refused as refusal:
+        except CloudRefusedError as refusal:
             return refusal.code
         return ""
 

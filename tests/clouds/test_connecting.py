@@ -580,7 +580,7 @@ class Fragile:
      ((200, '{"status": "accepted"}', {"Content-Length": "500"}), (4, 3), "cut|in time.*Check the"),
      (_NO_RIGHT, (4, 1), "no right"),
      (_AWAY, (4, 3), "redirects elsewhere.*Correct the endpoint"),
-     ((503, {}, {}), (4, 3), "HTTP503: Service Unavailable.*Run this again later"),
+     ((503, {}, {}), (4, 3), "HTTP503: Service UnavailableError.*Run this again later"),
      ((401, {"error": {"message": "revoked"}}, {}), (4, 4), "refuses the token.*Check whether"),
      (None, (4, 3), "did not answer in time.*Check the network"),
      ("dns", (4, 3), "its name does not resolve.*Check the network")],

@@ -20,7 +20,7 @@ from sharekit.core.actions import is_satisfied
 from sharekit.core.errors import SignInError, UsageError
 from sharekit.runs import submit as execution
 from tests.conftest import FAST
-from tests.realcloud import Account, RealCloud, Unavailable, start
+from tests.realcloud import Account, RealCloud, UnavailableError, start
 
 Shares = list[tuple[str, str, str]]
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ def openstack() -> Iterator[RealCloud]:
     try:
         with start() as cloud:
             yield cloud
-    except Unavailable as error:
+    except UnavailableError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"with CI=true Keystone and Glance must be installed: {error}")
         pytest.skip(f"Keystone and Glance cannot be installed: {error}")

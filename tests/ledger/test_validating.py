@@ -8,19 +8,19 @@ import sys
 RACE = """
 import sys, threading
 sys.setswitchinterval(1e-6)
-from sharekit import shapes
-from sharekit.clouds import answers
+from sharekit.core import shapes
+from sharekit.clouds import responses
 begin = threading.Barrier(12)
 
 def go():
     begin.wait()
     for kind, body in (
-        (answers.Page, {"images": [{"id": "x"}]}),
-        (answers.Job, {"status": "x", "entities": {"results": [{"image_id": "q"}]}}),
-        (answers.Vaults, {"vaults": [{"id": "x", "billing": {"size": 1}}]}),
-        (answers.Members, {"members": [{"member_id": "x", "status": "y"}]}),
+        (responses.Page, {"images": [{"id": "x"}]}),
+        (responses.Job, {"status": "x", "entities": {"results": [{"image_id": "q"}]}}),
+        (responses.Vaults, {"vaults": [{"id": "x", "billing": {"size": 1}}]}),
+        (responses.Members, {"members": [{"member_id": "x", "status": "y"}]}),
     ):
-        answers.fitting(body, kind, "u")
+        responses.fitting(body, kind, "u")
     shapes.body_of("stopped", "2026-01-01T00:00:00Z", '{"why": "x"}')
 
 threads = [threading.Thread(target=go) for _ in range(12)]

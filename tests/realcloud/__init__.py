@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .cloud import Account, RealCloud, start
-from .install import Unavailable
+from .install import UnavailableError
 
-__all__ = ["Account", "RealCloud", "Unavailable", "start"]
+__all__ = ["Account", "RealCloud", "UnavailableError", "start"]

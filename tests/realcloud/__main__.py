@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from . import RealCloud, Unavailable, start
+from . import RealCloud, UnavailableError, start
 
 _PENDING, _HIDDEN, _WITHDRAWN = 12, 1, 1
 
@@ -50,7 +50,7 @@ def main(directory: str = "openstack-run") -> None:
             threading.Event().wait()
     except KeyboardInterrupt:
         pass
-    except Unavailable as error:
+    except UnavailableError as error:
         sys.exit(f"Keystone and Glance cannot be installed: {error}")
 
 

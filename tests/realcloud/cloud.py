@@ -55,7 +55,7 @@ def start(threads: int = 4, token_cache: int = 1, workers: int = 1) -> Iterator[
 
     Raises
     ------
-    Unavailable
+    UnavailableError
         If the servers cannot be installed.
     """
     made = install()

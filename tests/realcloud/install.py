@@ -68,7 +68,7 @@ config_file = {paste}
 """
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """The servers cannot be installed here; the message says why."""
 
 
@@ -129,7 +129,7 @@ def _run(*command: object) -> None:
     try:
         done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
-        raise Unavailable(f"{words[0]} took more than {_SECONDS} s") from None
+        raise UnavailableError(f"{words[0]} took more than {_SECONDS} s") from None
     if done.returncode:
         told = [line for line in done.stderr.splitlines() if "WARNING" not in line]
-        raise Unavailable(" ".join(told[-3:])[-500:] or f"{words[0]} failed")
+        raise UnavailableError(" ".join(told[-3:])[-500:] or f"{words[0]} failed")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit.core.errors import Refused
+from sharekit.core.errors import CloudRefusedError
 from sharekit.ledger.ledger import Event
 from sharekit.runs import submit
 from sharekit.runs.bisection import Isolation
@@ -24,7 +24,7 @@ from tests.conftest import FAST, World
 
 COMMON = {"region": "", "project_id": "0" * 32, "status": "accepted", "vault_id": "",
           "whole_image": ""}  # fmt: skip
-NO = Refused("not available", http=400, code="IMG.0046")
+NO = CloudRefusedError("not available", http=400, code="IMG.0046")
 
 
 class Desk:

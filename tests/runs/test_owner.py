@@ -21,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit.clouds import Cloud, ImageShare, Member
+from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.core.actions import ACCEPTED, ACTIONS, OWNER_ACTIONS, is_satisfied
-from sharekit.core.errors import Refused
+from sharekit.core.errors import CloudRefusedError
 from sharekit.interfaces.notebook import Panel
 from sharekit.interfaces.review_filters import Query
 from sharekit.ledger.ledger import Event
@@ -73,7 +73,7 @@ def test_what_a_project_owns(
     assert mine.members(MINE[1]) == []
     # A member sees itself alone.
     assert [m.project_id for m in mine.members(FOREIGN)] == [ME]
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(CloudRefusedError) as refusal:
         mine.members(MINE[0].replace("8000", "9000"))
     assert refusal.value.http == 404
 
@@ -228,7 +228,7 @@ class Desk:
         common = dict.fromkeys(COMMON, "") | {"status": "share", "project_id": ME}
         self.history = History([{"chunk": 1, **common, **content}])
         self.waiting = deque(self.history.pieces.values())
-        self.bad, self.no = set(bad), Refused("no", http=400, code=code)
+        self.bad, self.no = set(bad), CloudRefusedError("no", http=400, code=code)
         self.isolation = Isolation(
             self.history, self.waiting.appendleft, self.split, self.fail, threading.RLock()
         )

@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 import sharekit
-from sharekit.clouds import Cloud
+from sharekit.clouds.cloud import Cloud
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, REJECTED, SHARE, UNSHARE, is_satisfied
 from sharekit.core.errors import SharekitError
 from sharekit.core.outcomes import FINAL_OK, UNSETTLED

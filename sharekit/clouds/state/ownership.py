@@ -8,9 +8,10 @@ from typing import Final
 
 import pandas as pd
 
-from sharekit.clouds import Cloud, Clouds, ImageShare
+from sharekit.clouds.cloud import Cloud, ImageShare
+from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT
-from sharekit.core.errors import Refused
+from sharekit.core.errors import CloudRefusedError
 
 #: Images that no listing of their owners shows are looked up one by one, but not more of them
 #: than this for each project.
@@ -56,7 +57,7 @@ def members_of(cloud: Cloud, image_id: str) -> dict[str, str]:
     """Whom an owner shares an image with, and what they have decided; nobody if it is gone."""
     try:
         return {member.project_id: member.state for member in cloud.members(image_id)}
-    except Refused as refusal:
+    except CloudRefusedError as refusal:
         if refusal.http not in (403, 404):
             raise
         return {}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from sharekit.clouds import Cloud, Clouds, ImageShare, Vault
+from sharekit.clouds.cloud import Cloud, ImageShare, Vault
+from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import CloudError

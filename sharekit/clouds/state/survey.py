@@ -14,14 +14,12 @@ from typing import Final, TypeVar
 
 import pandas as pd
 
-from sharekit.clouds import Cloud, Clouds, ImageShare, Member
-from sharekit.core import shapes
+from sharekit.clouds.cloud import Cloud, ImageShare, Member
+from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, REJECTED
-from sharekit.core.errors import CloudError, LedgerError, Refused
+from sharekit.core.errors import CloudError, CloudRefusedError
 from sharekit.core.heap import steady_memory
 from sharekit.core.provenance import utc_now
-from sharekit.ledger import parquet
-from sharekit.ledger.ledger import Ledger
 
 from .snapshot import SINGLE_LOOKUPS, Progress
 
@@ -36,9 +34,6 @@ _PROJECTS: Final = (
     "project_id", "cloud", "region", "api", "account", "code", "reason", "owner_code",
     "owner_reason",
 )  # fmt: skip
-#: The frames of a survey, in the order in which they are kept.
-FRAMES: Final = ("shares", "owned", "outgoing", "projects")
-
 T = TypeVar("T")
 Failures = dict[str, CloudError]
 
@@ -77,32 +72,13 @@ class Survey:
     outgoing: pd.DataFrame
     projects: pd.DataFrame
 
-    def record(self, book: Ledger) -> None:
-        """Write it into a ledger, a frame an event."""
-        for name in FRAMES:
-            blob = book.put(parquet.to_bytes(getattr(self, name)), parquet.MEDIA_TYPE)
-            body = {"what": name, "taken_at": self.taken_at, "lines": len(getattr(self, name))}
-            book.append("surveyed", {**body, "blob": blob})
-
-    @classmethod
-    def load(cls, book: Ledger) -> Survey:
-        """Read it back from a ledger."""
-        told = {e.body["what"]: e.body for e in book.events("surveyed")}
-        if missing := set(FRAMES) - told.keys():
-            raise LedgerError(f"{book.path} is incomplete: its survey lacks {min(missing)!r}.")
-        kept = {
-            name: parquet.from_bytes(book.get(told[name]["blob"]), shapes.SURVEY[name])
-            for name in FRAMES
-        }
-        return cls(told["shares"]["taken_at"], **kept)
-
     @property
-    def read(self) -> list[str]:
+    def complete_projects(self) -> list[str]:
         """The projects whose shares were read in full."""
         return self.projects.loc[self.projects["code"] == "", "project_id"].tolist()
 
     @property
-    def owners(self) -> list[str]:
+    def complete_owners(self) -> list[str]:
         """The projects whose own images were read in full."""
         return self.projects.loc[self.projects["owner_code"] == "", "project_id"].tolist()
 
@@ -311,7 +287,7 @@ def _own(cloud: Cloud) -> tuple[str, list[ImageShare]]:
 def _members_of(cloud: Cloud, image_id: str) -> tuple[str, str, list[Member]]:
     try:
         return cloud.project_id, image_id, cloud.members(image_id)
-    except Refused as refusal:
+    except CloudRefusedError as refusal:
         # Gone since it was listed, or public: such an image has no members.
         if refusal.http not in (403, 404):
             raise
@@ -349,7 +325,7 @@ def _identity(project: str, cloud: Cloud | None) -> tuple[str, ...]:
 def _why(error: CloudError | None) -> tuple[str, str]:
     if error is None:
         return "", ""
-    return error.code if isinstance(error, Refused) else type(error).__name__, str(error)
+    return error.code if isinstance(error, CloudRefusedError) else type(error).__name__, str(error)
 
 
 def _frame(lines: list[tuple[str, ...]], columns: tuple[str, ...]) -> pd.DataFrame:

@@ -63,7 +63,11 @@ def audit(
         found = sharekit.audit(
             inventory, signed_in, since=since, owned=not received_only, progress=progress
         )
-    if inventory is None and not found.survey.read and not found.survey.owners:
+    if (
+        inventory is None
+        and not found.survey.complete_projects
+        and not found.survey.complete_owners
+    ):
         output.say("No project could be read, so nothing is written.")
         ledgers, reports = [], []
     with output.busy("Writing the audit"):
