@@ -125,19 +125,19 @@ def _answer(book: Any, plan: Any) -> None:
 
 def _report(ledger: Path, path: Path) -> dict[str, Any]:
     from sharekit import reports
-    from sharekit.reports import run_record
+    from sharekit.reports import merged_runs
 
     with clock() as loaded:
-        record = run_record.load_record(ledger)
+        record = merged_runs.load_record(ledger)
     with clock() as written:
         reports.write(record, path)
     return {"load": loaded(), "work": written()}
 
 
 def _usual(ledger: Path, path: Path) -> dict[str, Any]:
-    from sharekit.reports import run_record
+    from sharekit.reports import merged_runs
 
-    rows = run_record.load_record(ledger).rows
+    rows = merged_runs.load_record(ledger).rows
     with clock() as written:
         if path.suffix == ".csv":
             rows.to_csv(path, index=False)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .plans.approval import Approval as Approval
     from .plans.approval import approve
     from .plans.plan import Plan, plan
-    from .reports.run_record import report
+    from .reports.report import report
     from .reports.verify import Verdict, verify
     from .runs.run import Run, status
     from .runs.settings import Settings
@@ -82,7 +82,7 @@ _HOMES = {
     "connect": "clouds.sign_in",
     "plan": "plans.plan",
     "read_inventory": "spreadsheets",
-    "report": "reports.run_record",
+    "report": "reports.report",
     "review": "interfaces.review",
     "status": "runs.run",
     "submit": "runs.submit",

@@ -214,7 +214,7 @@ class View:
     def report(self, *paths: str | PathLike[str]) -> list[Path]:
         """Make reports of the run; as :func:`sharekit.report`."""
         # Loaded when it is wanted: the pictures' library takes its time.
-        from sharekit.reports.run_record import report  # noqa: PLC0415
+        from sharekit.reports.report import report  # noqa: PLC0415
 
         return report(self.path, *paths)
 

@@ -1,7 +1,7 @@
 """A run's record as files for people and programs: ``.xlsx``, ``.html``, ``.csv``, ``.json``.
 
-A report is a pure function of a :class:`~sharekit.reports.record.Record`: no clock, no chance, no
-environment. So it can be made again years later and compared with the one in an auditor's hands.
+A report is a pure function of a :class:`~sharekit.reports.run_record.Record`: no clock, no chance,
+no environment. So it can be made again years later and compared with the one an auditor holds.
 """
 
 from __future__ import annotations

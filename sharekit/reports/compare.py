@@ -24,7 +24,7 @@ from sharekit.core.html import plain
 
 from . import looks
 from .files import form, writer_of
-from .record import Record
+from .run_record import Record
 from .words import counted
 
 #: Differences named one by one; the rest is counted.

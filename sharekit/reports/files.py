@@ -14,7 +14,7 @@ from sharekit.checks.check import COLUMNS, Findings
 from sharekit.core.errors import InputError, UsageError
 
 from . import drift_html, drift_plain, drift_xlsx, html, marked, plain, xlsx
-from .record import Record
+from .run_record import Record
 
 #: Suffix -> what writes it.
 FORMATS: Final[dict[str, Callable[[Record, Path], None]]] = {

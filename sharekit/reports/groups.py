@@ -20,7 +20,7 @@ from sharekit.spreadsheets.saving import fitting
 
 from . import book, words
 from .book import Book
-from .record import Record
+from .run_record import Record
 from .stories import Stories
 
 SHEET: Final = "By outcome and chunk"

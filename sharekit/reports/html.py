@@ -22,7 +22,7 @@ from sharekit.core.provenance import __version__
 from sharekit.core.rules import SEVERITIES
 
 from . import pictures, stories, words
-from .record import Record
+from .run_record import Record
 
 #: Rows, and lines of any other table, that the page shows; the workbook has all.
 ROWS, LINES = 1_000, 200

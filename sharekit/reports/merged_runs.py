@@ -1,13 +1,16 @@
-"""One record over several runs: a run and what followed on it (`retry`, `undo`), linked by hash.
+"""One record of several runs: a run and those that followed it (`retry`, `undo`), linked by hash.
 
-The rows are those of the first run's input. What a row ends with is what the last run did to it: a
-run that blocked, skipped or never reached a row leaves it as it was.
+The rows are those of the first run's input. A row ends with what the last run did to it: a run
+that blocked, skipped or never reached a row leaves the row as it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -20,13 +23,13 @@ from sharekit.core.outcomes import OUTCOMES, UNSETTLED
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs.outcomes import totals
 
-from .record import RUN_COLUMNS, Record
+from .run_record import RUN_COLUMNS, Record, read_record
 
 #: Outcomes of a run that did nothing to a row.
-_LEFT: Final = ("blocked", "skipped", "duplicate", "pending")
-#: What a row has from the run that settled it; where it stands and ``carried_by`` it has from the
-#: first run.
-_DECIDED: Final = (
+_UNTOUCHED: Final = ("blocked", "skipped", "duplicate", "pending")
+#: The columns that a row takes from the run that settled it; its address and ``carried_by`` are
+#: those of the first run.
+_SETTLED: Final = (
     "status", "vault_id", "outcome", "code", "reason", "before", "claimed", "observed", "chunk",
     "job_id", "request_id",
 )  # fmt: skip
@@ -35,89 +38,119 @@ _SHARE: Final = ["image_id", "project_id"]
 
 
 @dataclass(frozen=True)
-class Link:
-    """A run among several: its ledger, the place of the run it follows on, and as what.
+class RunLink:
+    """A run among several: its ledger, and how it follows on another of them.
 
-    ``kind`` is ``retry`` or ``undo``, ``""`` for the first run, whose ``follows`` is -1.
+    ``follows`` is the position of the run it follows, -1 for the first run. ``kind`` is ``retry``
+    or ``undo``, ``""`` for the first run.
     """
 
-    book: Ledger
+    ledger: Ledger
     follows: int = -1
     kind: str = ""
 
     @property
     def name(self) -> str:
         """The ledger's file name."""
-        return self.book.path.name
+        return self.ledger.path.name
 
 
-def chained(books: Sequence[Ledger]) -> list[Link]:
-    """Put runs in order, each after the one it follows on, as the hashes in them say.
+def load_record(*paths: str | PathLike[str]) -> Record:
+    """Read the record of one run, or of several that follow on each other, from their ledgers.
 
     Raises
     ------
     LedgerError
-        If they are not one first run and what followed on it.
+        If a ledger does not exist or is damaged, or one does not follow on another.
     """
-    books = sorted(books, key=_begun)
-    parents = [_parent(book, books) for book in books]
-    if len({_begun(book) for book in books}) < len(books):
-        raise LedgerError(f"{_listed(books)}: one is given twice; name each ledger once.")
+    with ExitStack() as stack:
+        return read_records(*(stack.enter_context(Ledger.open(Path(path))) for path in paths))
+
+
+def read_records(*ledgers: Ledger) -> Record:
+    """Return the record of one or several runs whose ledgers are open; see :func:`load_record`."""
+    if len(ledgers) == 1:
+        return read_record(ledgers[0])
+    links = order_runs(ledgers)
+    return merge_records(links, [read_record(link.ledger) for link in links])
+
+
+# -- order -------------------------------------------------------------------------------------
+def order_runs(ledgers: Sequence[Ledger]) -> list[RunLink]:
+    """Order runs so that each comes after the run it follows, by the hashes in their ledgers.
+
+    Raises
+    ------
+    LedgerError
+        If they are not one first run and what followed it.
+    """
+    ledgers = sorted(ledgers, key=_identity)
+    parents = [_parent(ledger, ledgers) for ledger in ledgers]
+    if len({_identity(ledger) for ledger in ledgers}) < len(ledgers):
+        raise LedgerError(f"{_names(ledgers)}: one is given twice; name each ledger once.")
     first, *strangers = sorted(
-        (n for n, at in enumerate(parents) if at < 0), key=lambda n: bool(_origin(books[n])[0])
+        (n for n, parent in enumerate(parents) if parent < 0),
+        key=lambda n: bool(_origin(ledgers[n])[0]),
     )
     if strangers:
-        raise LedgerError(_stranger(books[strangers[-1]], books))
+        raise LedgerError(_unrelated_message(ledgers[strangers[-1]], ledgers))
     order = [first]
-    while len(order) < len(books):
+    while len(order) < len(ledgers):
         # By hash, not by time: a clock may have been turned back.
         order.append(next(n for n, at in enumerate(parents) if n not in order and at in order))
-    links = [Link(books[first])]
+    links = [RunLink(ledgers[first])]
     for n in order[1:]:
-        kind = _origin(books[n])[1].split(" ")[0]
-        links.append(Link(books[n], order.index(parents[n]), kind))
+        kind = _origin(ledgers[n])[1].split(" ")[0]
+        links.append(RunLink(ledgers[n], order.index(parents[n]), kind))
     return links
 
 
-def _parent(book: Ledger, books: Sequence[Ledger]) -> int:
-    head, _ = _origin(book)
-    others = (n for n, other in enumerate(books) if other is not book and other.holds(head))
+def _parent(ledger: Ledger, ledgers: Sequence[Ledger]) -> int:
+    """Return the position of the ledger that holds the hash this one follows, or -1."""
+    head, _ = _origin(ledger)
+    others = (n for n, other in enumerate(ledgers) if other is not ledger and other.holds(head))
     return next(others, -1) if head else -1
 
 
-def _listed(books: Sequence[Ledger]) -> str:
-    return ", ".join(book.path.name for book in books)
+def _names(ledgers: Sequence[Ledger]) -> str:
+    return ", ".join(ledger.path.name for ledger in ledgers)
 
 
-def _begun(book: Ledger) -> tuple[str, str]:
-    """When a run was begun, and the hash of that event, which no other run has."""
-    first = book.last("created")
+def _identity(ledger: Ledger) -> tuple[str, str]:
+    """Return when a run was created and the hash of that event, which no other run has."""
+    first = ledger.last("created")
     return (first.at, first.hash) if first else ("", "")
 
 
-def _origin(book: Ledger) -> tuple[str, str]:
-    first = book.last("created")
+def _origin(ledger: Ledger) -> tuple[str, str]:
+    """Return the head of the ledger that a run follows, and as what it follows it."""
+    first = ledger.last("created")
     body = first.body if first else {}
     return str(body.get("follows", "")), str(body.get("follows as", ""))
 
 
-def _stranger(book: Ledger, books: Sequence[Ledger]) -> str:
-    others = _listed([other for other in books if other is not book])
-    head, told = _origin(book)
+def _unrelated_message(ledger: Ledger, ledgers: Sequence[Ledger]) -> str:
+    others = _names([other for other in ledgers if other is not ledger])
+    head, kind = _origin(ledger)
     if not head:
-        return f"{book.path.name} and {others} do not follow on each other: they are no one report."
+        return (
+            f"{ledger.path.name} and {others} do not follow on each other, so there is no report "
+            "of both."
+        )
     return (
-        f"{book.path.name} is the {told}, whose ledger holds the hash {head[:12]}…; "
+        f"{ledger.path.name} is the {kind}, whose ledger holds the hash {head[:12]}…; "
         f"{others} does not: it is another run, or its end was cut off."
     )
 
 
-def combined(links: Sequence[Link], records: Sequence[Record]) -> Record:
-    """Return the record over several runs.
+# -- merge -------------------------------------------------------------------------------------
+def merge_records(links: Sequence[RunLink], records: Sequence[Record]) -> Record:
+    """Return the record of several runs.
 
-    As of one run (:class:`Record`), with these differences: ``rows`` has :data:`RUN_COLUMNS` too;
-    chunks are called ``2:7``, chunk 7 of run 2; the other frames begin with ``run``; ``runs`` has
-    a line for each; facts of the environment that differ are told for each run.
+    It is that of one run (:class:`Record`), with these differences: ``rows`` has
+    :data:`RUN_COLUMNS` too; chunks are called ``2:7`` (chunk 7 of run 2); the other frames begin
+    with ``run``; ``runs`` has one line for each; facts of the environment that differ between runs
+    are listed for each run.
 
     Raises
     ------
@@ -131,22 +164,22 @@ def combined(links: Sequence[Link], records: Sequence[Record]) -> Record:
     numbered = [
         replace(
             record,
-            chunks=_numbered(record.chunks, name),
-            timeline=_of(_numbered(record.timeline, name), name),
-            findings=_of(record.findings, name),
-            approvals=_of(record.approvals, name),
-            reviews=_of(record.reviews, name),
+            chunks=_prefix_chunks(record.chunks, name),
+            timeline=_with_run(_prefix_chunks(record.timeline, name), name),
+            findings=_with_run(record.findings, name),
+            approvals=_with_run(record.approvals, name),
+            reviews=_with_run(record.reviews, name),
         )
         for record, name in zip(records, names, strict=True)
     ]
     return Record(
         rows=rows,
-        findings=_together([record.findings for record in numbered]),
-        chunks=_together([record.chunks for record in numbered]),
+        findings=_concat([record.findings for record in numbered]),
+        chunks=_concat([record.chunks for record in numbered]),
         sources=first.sources,
-        approvals=_together([record.approvals for record in numbered]),
-        reviews=_together([record.reviews for record in numbered]),
-        timeline=_together([record.timeline for record in numbered]),
+        approvals=_concat([record.approvals for record in numbered]),
+        reviews=_concat([record.reviews for record in numbered]),
+        timeline=_concat([record.timeline for record in numbered]),
         environment=_environment(records, names),
         counts=counts,
         requests={n: sum(record.requests[n] for record in records) for n in last.requests},
@@ -161,21 +194,23 @@ def combined(links: Sequence[Link], records: Sequence[Record]) -> Record:
     )
 
 
-def _rows(links: Sequence[Link], records: Sequence[Record], names: Sequence[str]) -> pd.DataFrame:
-    rows = _numbered(records[0].rows, names[0])
+def _rows(
+    links: Sequence[RunLink], records: Sequence[Record], names: Sequence[str]
+) -> pd.DataFrame:
+    rows = _prefix_chunks(records[0].rows, names[0])
     run = np.full(len(rows), names[0], dtype=object)
-    history = f"{names[0]} " + _told(rows)
+    history = f"{names[0]} " + _outcomes(rows)
     for link, record, name in zip(links[1:], records[1:], names[1:], strict=True):
-        later = _numbered(record.rows, name)
-        places = _places(link.name, rows, later)
+        later = _prefix_chunks(record.rows, name)
+        positions = _positions(link.name, rows, later)
         text = history.to_numpy(dtype=object, copy=True)
-        text[places] = text[places] + ("; " + f"{name} " + _told(later)).to_numpy(dtype=object)
+        text[positions] += ("; " + f"{name} " + _outcomes(later)).to_numpy(dtype=object)
         history = pd.Series(text, index=rows.index, dtype="str")
-        did = ~later["outcome"].isin(_LEFT).to_numpy(dtype=bool)
-        run[places[did]] = name
-        for column in _DECIDED:
+        touched = ~later["outcome"].isin(_UNTOUCHED).to_numpy(dtype=bool)
+        run[positions[touched]] = name
+        for column in _SETTLED:
             values = rows[column].to_numpy(dtype=object, copy=True)
-            values[places[did]] = later[column].to_numpy(dtype=object)[did]
+            values[positions[touched]] = later[column].to_numpy(dtype=object)[touched]
             rows[column] = pd.Series(values, index=rows.index, dtype="str")
     rows["run"] = pd.Series(run, index=rows.index, dtype="str")
     rows["history"] = history
@@ -184,36 +219,36 @@ def _rows(links: Sequence[Link], records: Sequence[Record], names: Sequence[str]
     return rows[[*rest, *RUN_COLUMNS, *originals]]
 
 
-def _told(rows: pd.DataFrame) -> pd.Series:
+def _outcomes(rows: pd.DataFrame) -> pd.Series:
     return (rows["outcome"] + " " + rows["code"]).str.rstrip(" ")
 
 
-def _places(name: str, rows: pd.DataFrame, later: pd.DataFrame) -> NDArray[np.int64]:
+def _positions(name: str, rows: pd.DataFrame, later: pd.DataFrame) -> NDArray[np.int64]:
     """Find the rows of a later run among those of the first."""
     near = rows.reset_index(drop=True)
     near = near.loc[near["row"].isin(later["row"]), _ADDRESS + _SHARE]
-    found = later[_ADDRESS].merge(near.reset_index(names="place"), on=_ADDRESS, how="left")
-    same = found["place"].notna()
+    joined = later[_ADDRESS].merge(near.reset_index(names="position"), on=_ADDRESS, how="left")
+    same = joined["position"].notna()
     for column in _SHARE:
-        same &= found[column].to_numpy() == later[column].to_numpy()
-    if len(found) != len(later) or not same.all():
+        same &= joined[column].to_numpy() == later[column].to_numpy()
+    if len(joined) != len(later) or not same.all():
         raise LedgerError(
             f"{name} has rows that are not those of its first run: one of the two was changed."
         )
-    return found["place"].to_numpy("int64")
+    return joined["position"].to_numpy("int64")
 
 
-def _numbered(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def _prefix_chunks(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     chunk = frame["chunk"]
     return frame.assign(chunk=(f"{name}:" + chunk).where(chunk != "", "").astype("str"))
 
 
-def _of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def _with_run(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     run = pd.Series(name, index=frame.index, dtype="str")
     return pd.concat([run.rename("run"), frame], axis="columns")
 
 
-def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     types = frames[0].dtypes.to_dict()
     return pd.concat(frames, ignore_index=True).astype(types)
 
@@ -226,15 +261,15 @@ def _environment(records: Sequence[Record], names: Sequence[str]) -> dict[str, s
         if all(value == values[0] for value in values):
             facts[name] = str(values[0])
         else:
-            told = zip(names, values, strict=True)
-            facts |= {f"{name} (run {run})": v for run, v in told if v is not None}
+            by_run = zip(names, values, strict=True)
+            facts |= {f"{name} (run {run})": v for run, v in by_run if v is not None}
     return facts
 
 
 def _runs(
-    links: Sequence[Link], records: Sequence[Record], names: Sequence[str], settled: pd.Series
+    links: Sequence[RunLink], records: Sequence[Record], names: Sequence[str], settled_by: pd.Series
 ) -> pd.DataFrame:
-    counts = settled.value_counts()
+    counts = settled_by.value_counts()
     lines = [
         {
             "run": name,

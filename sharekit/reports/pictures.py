@@ -24,7 +24,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from sharekit.core.html import plain
 
 from . import words
-from .record import Record
+from .run_record import Record
 from .words import SHADES
 
 #: Stand-ins for the page's colours; no outcome has one of these.

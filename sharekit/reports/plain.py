@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from .record import Record
+from .run_record import Record
 
 #: What makes a spreadsheet calculate a cell, or run a program (DDE), after any quotes before it.
 _ACTIVE: Final = r"[=+\-@|\t\r\n＝＋－＠]"

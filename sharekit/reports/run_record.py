@@ -1,36 +1,103 @@
-"""From a ledger to the plain frames that every report is made from."""
+"""One run, read from its ledger into the plain frames that every report is made from."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from os import PathLike
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import pandas as pd
 
-from sharekit import reports
-from sharekit.audits import audit
-from sharekit.audits.audit import Audit
 from sharekit.checks.check import COLUMNS
-from sharekit.core.errors import UsageError
 from sharekit.core.fields import INPUT_PREFIX
-from sharekit.core.html import inert, visible
 from sharekit.core.rules import RULES
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.ledger.storage import is_ledger
 from sharekit.plans import decisions
 from sharekit.plans.approval import approvals_of
-from sharekit.plans.plan import Plan
 from sharekit.runs.request_log import Piece
 from sharekit.runs.run import Run, load_run
 from sharekit.spreadsheets import Source
 
-from .merged_runs import chained, combined
-from .record import ROW_COLUMNS, Record
+#: The columns of ``Record.rows`` that every report has, in order. Scripts depend on them.
+ROW_COLUMNS: Final = (
+    "file", "sheet", "row", "image_id", "project_id", "status", "vault_id", "outcome", "code",
+    "reason", "before", "claimed", "observed", "chunk", "job_id", "request_id", "carried_by",
+)  # fmt: skip
+#: Further columns of a record of several runs, after these.
+RUN_COLUMNS: Final = ("run", "history")
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One run, read from its ledger; nothing in it depends on when or where it was read.
+
+    All text is ``str`` and ``""`` means "none"; whole numbers are ``int64``; times are
+    ``datetime64[us, UTC]`` with ``NaT`` for "never".
+
+    Attributes
+    ----------
+    rows
+        One line per row of the input, in the input's order, indexed by ``row_key``. Columns:
+        :data:`ROW_COLUMNS` (``row`` is ``int64``, the rest text), then every original column
+        as ``input.<its header>``. Column names are unique.
+    findings
+        What the checks said: ``rule, severity, file, sheet, row (int64), column, cell, value,
+        message, suggestion``.
+    chunks
+        One line per request that was planned or made of splitting another: ``chunk`` ("7", or
+        "7.1" when split), ``region, project_id, status, vault_id, whole_image (bool), images
+        (int64), api ("batch", "native", ""), attempts (int64), state, http (int64, 0 for none),
+        code, reason, job_id, request_id, first_sent, ended``.
+    sources
+        The sheets that were read: ``file, sheet, sha256, size (int64, bytes), format, header_row
+        (int64), rows (int64), blank_rows (int64), hidden (bool), columns``; the last says in one
+        line which header became which field.
+    approvals
+        ``at, reviewer, fingerprint, images (int64), note, valid (bool)``.
+    reviews
+        Decisions that a reviewer changed: ``row_key (int64), file, sheet, row (int64), image_id,
+        project_id, planned, decided, reason, reviewer, at``.
+    timeline
+        Every event of the ledger in order: ``at, event, chunk, images (int64), what``.
+    environment
+        Name to value: versions, platform, clouds, endpoints, account, settings. No secrets.
+    counts
+        Outcome to number of rows: every name of ``spec.OUTCOMES`` in that order, zeros included.
+    requests
+        ``submit, poll, read, retried`` to the number of requests.
+    fingerprint, head
+        SHA-256 of the plan and of the ledger's last event, in hex.
+    events
+        How many events the ledger holds.
+    finished
+        Whether no row can still be changed by submitting again.
+    created, ended
+        When the run was begun and when it last changed: ISO 8601, UTC.
+    runs
+        Empty for one run. For a run and what followed on it one line each, in order: ``run`` ("1"),
+        ``ledger``, ``what`` ("first run", "retry of run 1"), ``rows`` and ``settled`` (``int64``:
+        of its inventory, and whose final outcome it gave), ``finished`` (bool), ``created, ended,
+        fingerprint, head, events (int64)``. Then ``rows`` has :data:`RUN_COLUMNS` too.
+    """
+
+    rows: pd.DataFrame
+    findings: pd.DataFrame
+    chunks: pd.DataFrame
+    sources: pd.DataFrame
+    approvals: pd.DataFrame
+    reviews: pd.DataFrame
+    timeline: pd.DataFrame
+    environment: dict[str, str]
+    counts: dict[str, int]
+    requests: dict[str, int]
+    fingerprint: str
+    head: str
+    events: int
+    finished: bool
+    created: str
+    ended: str
+    runs: pd.DataFrame = field(default_factory=pd.DataFrame)
+
 
 _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "created": lambda b: f"sharekit {b.get('sharekit', '')}",
@@ -64,104 +131,16 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-class Reports(list[Path]):
-    """The report files that were written, as a list of paths; a notebook shows links to them."""
-
-    def _repr_html_(self) -> str:
-        lines = "".join(f"<li>{_link(path)}</li>" for path in self)
-        return inert(f"<p><b>Reports</b></p><ul>{lines}</ul>")
-
-
-def _link(path: Path) -> str:
-    # Relative, because Jupyter serves what lies below the notebook, and nothing else.
-    if path.is_absolute() or ".." in path.parts:
-        return visible(path)
-    return f'<a href="{html.escape(quote(path.as_posix()))}" target="_blank">{visible(path)}</a>'
-
-
-Told = Run | Plan | str | PathLike[str]
-
-
-def report(run: Told | Audit, *paths: Told) -> list[Path]:
-    """Make reports of a run, from its ledger alone: the same ledger gives the same report.
-
-    Of an audit without an inventory, ``.xlsx`` and ``.csv`` are an inventory to begin with.
-
-    Parameters
-    ----------
-    run : Run, Plan, Audit or path
-        The run or its ledger, or an audit or its ledger.
-    *paths : path
-        What to write, by suffix: ``.xlsx``, ``.html``, ``.csv``, ``.json``. Further runs (`retry`,
-        `undo`) or their ledgers may stand among them: then the reports are over all of these, with
-        one final outcome for each row of the first input.
-
-    Returns
-    -------
-    list of Path
-
-    Raises
-    ------
-    UsageError
-        A suffix that is none of the four, or nothing to write.
-    LedgerError
-        If there is no such ledger, it is damaged, or one does not follow on another.
-
-    Examples
-    --------
-    >>> report("run.ledger", "audit.xlsx", "audit.html")  # doctest: +SKIP
-    >>> report("run.ledger", "again.ledger", "audit.xlsx")  # doctest: +SKIP
-    """
-    more = [Path(one.path if isinstance(one, Run | Plan) else one) for one in paths]
-    if isinstance(run, Audit):
-        return Reports(reports.write(run, *more))
-    ledgers, files = among([Path(run.path if isinstance(run, Run | Plan) else run), *more])
-    if not files:
-        raise UsageError("Name what to write, by suffix: .xlsx, .html, .csv or .json.")
-    with ExitStack() as stack:
-        told = told_by(*(stack.enter_context(Ledger.open(path)) for path in ledgers))
-    return Reports(reports.write(told, *files))
-
-
-def told_by(*books: Ledger) -> Record | Audit:
-    """Return what reports are made of: an audit, or the record of one or several runs."""
-    alone = len(books) == 1 and audit.holds_audit(books[0])
-    return audit.load_from(books[0]) if alone else record_of(*books)
-
-
-def among(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Tell ledgers, of which the first is one, from other files: by what is in them.
-
-    >>> among([Path("run.ledger"), Path("audit.xlsx")])
-    ([PosixPath('run.ledger')], [PosixPath('audit.xlsx')])
-    """
-    more = [path for path in paths[1:] if path.is_file() and is_ledger(path)]
-    return [paths[0], *more], [path for path in paths[1:] if path not in more]
-
-
-def load_record(*paths: str | PathLike[str]) -> Record:
-    """Read everything that a report tells from a ledger, or from several that follow on another.
+def read_record(ledger: Ledger) -> Record:
+    """Return the record of the run in an open ledger.
 
     Raises
     ------
     LedgerError
-        If there is no such ledger, it is damaged, or one does not follow on another.
+        If the ledger is damaged.
     """
-    with ExitStack() as stack:
-        return record_of(*(stack.enter_context(Ledger.open(Path(path))) for path in paths))
-
-
-def record_of(*books: Ledger) -> Record:
-    """As :func:`load_record`, from open ledgers."""
-    if len(books) == 1:
-        return _record(books[0])
-    links = chained(books)
-    return combined(links, [_record(link.book) for link in links])
-
-
-def _record(book: Ledger) -> Record:
-    run = load_run(book)
-    timeline, first, last = _timeline(book.each()), book.last("created"), book.last()
+    run = load_run(ledger)
+    timeline, first, last = _timeline(ledger.each()), ledger.last("created"), ledger.last()
     return Record(
         rows=_rows(run),
         findings=_findings(run),
@@ -169,15 +148,15 @@ def _record(book: Ledger) -> Record:
         .astype(_types(_CHUNK, _CHUNK_TYPES)),
         sources=pd.DataFrame([_source(s) for s in run.plan.findings.inventory.sources],
                              columns=_SOURCE).astype(_types(_SOURCE, _SOURCE_TYPES)),
-        approvals=_approvals(book, run.plan.fingerprint),
-        reviews=_reviews(book, run),
+        approvals=_approvals(ledger, run.plan.fingerprint),
+        reviews=_reviews(ledger, run),
         timeline=timeline,
-        environment=_environment(book.each("created", "submitting")),
+        environment=_environment(ledger.each("created", "submitting")),
         counts=run.counts,
         requests=run.requests,
         fingerprint=run.plan.fingerprint,
-        head=book.head,
-        events=book.length,
+        head=ledger.head,
+        events=ledger.length,
         finished=run.finished,
         created=first.at if first else "",
         ended=last.at if last else "",
@@ -269,20 +248,20 @@ def _source(source: Source) -> dict[str, Any]:
     return {name: getattr(source, name) for name in _SOURCE[:-1]} | {"columns": found}
 
 
-def _approvals(book: Ledger, fingerprint: str) -> pd.DataFrame:
-    valid = {approval.at for approval in approvals_of(book, fingerprint)}
-    lines = [{**e.body, "at": e.at} for e in book.events("approved")]
+def _approvals(ledger: Ledger, fingerprint: str) -> pd.DataFrame:
+    valid = {approval.at for approval in approvals_of(ledger, fingerprint)}
+    lines = [{**e.body, "at": e.at} for e in ledger.events("approved")]
     columns = ["at", "reviewer", "fingerprint", "images", "note"]
     frame = pd.DataFrame(lines, columns=columns).astype({"images": "int64"})
     frame["valid"] = [at in valid for at in frame["at"]]
     return frame.astype({c: "str" for c in columns if c != "images"} | {"valid": "bool"})
 
 
-def _reviews(book: Ledger, run: Run) -> pd.DataFrame:
+def _reviews(ledger: Ledger, run: Run) -> pd.DataFrame:
     inventory = run.plan.findings.inventory.rows
     parts = []
-    for event in decisions.steps(book):
-        taken = decisions.step(book, event).fillna("")
+    for event in decisions.steps(ledger):
+        taken = decisions.step(ledger, event).fillna("")
         facts = inventory.loc[taken.index, ["file", "sheet", "row"]].astype(
             {"file": "str", "sheet": "str"}
         )

@@ -16,7 +16,7 @@ from sharekit.spreadsheets.saving import fitting
 
 from . import book, groups, words
 from .book import FILLS, INK, RULE, Book
-from .record import Record
+from .run_record import Record
 from .stories import Stories
 from .words import SHADES, TITLE
 

@@ -25,8 +25,8 @@ from sharekit.plans.approval import Demand, unproven, unsigned
 from sharekit.runs.request_log import KINDS
 from sharekit.runs.run import Run, load_run
 
-from .merged_runs import chained
-from .run_record import among, told_by
+from .merged_runs import order_runs
+from .report import report_source, split_ledgers
 
 #: Events that bear on an outcome.
 _TELLING: Final = frozenset({*KINDS, "observed", "looked"})
@@ -117,7 +117,7 @@ def verify(
     for report in reports:
         if not Path(report).is_file():
             raise UsageError(f"{report}: there is no such file.")
-    ledgers, files = among([Path(one) for one in (ledger, *reports)])
+    ledgers, files = split_ledgers([Path(one) for one in (ledger, *reports)])
     try:
         with ExitStack() as stack:
             books = [stack.enter_context(Ledger.open(one, checked=False)) for one in ledgers]
@@ -138,7 +138,7 @@ def verify(
 def _head(books: Sequence[Ledger]) -> str:
     """Return the head of the last run."""
     try:
-        return chained(books)[-1].book.head
+        return order_runs(books)[-1].ledger.head
     except SharekitError:
         return ""
 
@@ -152,7 +152,7 @@ def _guarded(
             found += grade != _NOTE
             yield grade, (f"{book.path.name}, {where}" if len(books) > 1 else where, what)
     try:
-        told = told_by(*books) if reports or len(books) > 1 else None
+        told = report_source(*books) if reports or len(books) > 1 else None
     except (*_UNFIT, SharekitError) as error:
         if not found:
             yield _CHANGED, _unfit(error)
@@ -177,7 +177,7 @@ def _of_earlier(book: Ledger, report: Path) -> str:
         return ""
     try:
         with Earlier.open(book.path, checked=False) as past:
-            if not past.cut_at(head) or reporting.differences(told_by(past), report):
+            if not past.cut_at(head) or reporting.differences(report_source(past), report):
                 return ""
             return f"made from an earlier state (event {past.length} of {book.length}), and as then"
     except (*_UNFIT, SharekitError):

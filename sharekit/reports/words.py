@@ -10,7 +10,7 @@ import pandas as pd
 
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 
-from .record import Record
+from .run_record import Record
 
 TITLE: Final = "Image share audit"
 #: Outcome -> colour, from a palette that colour-blind people can tell apart (Okabe and Ito).

@@ -16,7 +16,7 @@ import pandas as pd
 
 from . import groups, stories, summary, words
 from .book import EPOCH, TINTS, Book, make, pairs, stack, table
-from .record import Record
+from .run_record import Record
 from .words import TITLE
 
 __all__ = ["TINTS", "tables", "write"]

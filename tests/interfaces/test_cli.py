@@ -203,7 +203,7 @@ def test_only_what_signs_in_waits_for_openstacksdk() -> None:
     """Help, status, reports and verify load no openstacksdk, which takes a quarter of a second."""
     code = (
         "import sys, sharekit.interfaces.cli, sharekit.interfaces.review;"
-        "import sharekit.reports.run_record, sharekit.reports.verify;"
+        "import sharekit.reports.report, sharekit.reports.verify;"
         "print('openstack' in sys.modules); sharekit.connect; print('openstack' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

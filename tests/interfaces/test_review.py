@@ -451,7 +451,7 @@ def test_reports_tell_of_decisions_that_hold(review: Review) -> None:
     review.decide([second], "skip", reason="taken back")
     review.undo()
     review.remake()
-    from sharekit.reports.run_record import load_record
+    from sharekit.reports.merged_runs import load_record
 
     record = load_record(review.path)
     assert record.reviews["row_key"].tolist() == [first]

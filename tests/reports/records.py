@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sharekit.core.outcomes import OUTCOMES
-from sharekit.reports.record import ROW_COLUMNS, Record
+from sharekit.reports.run_record import ROW_COLUMNS, Record
 
 START = pd.Timestamp("2026-07-01T09:00:00Z")
 PROJECTS = ("edc89b490d7d4392898e19b2deb34797", "00000000000000000000000000000012")

@@ -32,7 +32,7 @@ from sharekit.core.errors import InputError, UsageError
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.reports import book, differences, groups, pictures, plain, stories, words, write, xlsx
-from sharekit.reports.record import ROW_COLUMNS, Record
+from sharekit.reports.run_record import ROW_COLUMNS, Record
 from sharekit.spreadsheets.saving import CELL
 from tests.reports.records import START, record, rows
 

@@ -10,7 +10,7 @@ import pytest
 import sharekit
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError, UsageError
 from sharekit.ledger.ledger import Ledger
-from sharekit.reports.run_record import load_record
+from sharekit.reports.merged_runs import load_record
 from sharekit.runs.follow_up import retry, undo
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, REPORTS, World
