@@ -70,6 +70,7 @@ def _commands() -> str:
 
 
 def _audit_json() -> str:
+    results = {name: result.meaning for name, result in audit_results.RESULTS.items()}
     return (
         "## What `audit --json` prints\n\n"
         "One object. The json file of an audit has the same keys, but for `files`.\n\n"
@@ -93,7 +94,7 @@ def _audit_json() -> str:
         "| word | meaning |\n|---|---|\n"
         + "\n".join(
             f"| `{name}` | {text} |"
-            for words in (audit_results.RESULTS, audit_results.ABSENCES, audit_results.CHANGES)
+            for words in (results, audit_results.ABSENCES, audit_results.CHANGES)
             for name, text in words.items()
         )
         + "\n"
@@ -155,7 +156,7 @@ def _faults() -> str:
 
 
 def _rules() -> str:
-    outcomes = "\n".join(f"| `{name}` | {text} |" for name, text in OUTCOMES.items())
+    outcomes = "\n".join(f"| `{name}` | {outcome.meaning} |" for name, outcome in OUTCOMES.items())
     errors = "\n".join(
         f"| `{code}` | {error_codes.MEANINGS[code]} | {action.value} | {ADVICE.get(code, '–')} |"
         for code, action in sorted(REMEDIES.items())

@@ -154,7 +154,9 @@ class Audit:
 
     def _repr_html_(self) -> str:
         told = [
-            (n, number, audit_results.RESULTS[n]) for n, number in self.counts.items() if number
+            (n, number, audit_results.RESULTS[n].meaning)
+            for n, number in self.counts.items()
+            if number
         ]
         shown = table(
             pd.DataFrame(told, columns=["result", "rows", "meaning"]), title=repr(self)[1:-1]

@@ -1,36 +1,100 @@
-"""The words of an audit, as data: what can be said of a share, why, and what can have changed.
+"""The words of an audit: what can be said of a share, why, and what can have changed.
 
 Names are stable: scripts, workbooks and old audits use them.
 
 Examples
 --------
->>> RESULTS["unlisted"]
+>>> RESULTS["unlisted"].meaning
 'shared with the project, and in no row of the inventory'
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-#: name -> what it means; the closed list of what an audit says of a row or a share.
-RESULTS: Final = {
-    "agrees": "the cloud shows the share as the inventory records it",
-    "differs": "decided differently than the inventory records",
-    "undecided": "shared, and nobody has decided about it yet",
-    "absent": "in the inventory, but the cloud shows no such share",
-    "unlisted": "shared with the project, and in no row of the inventory",
-    "shared-out": "the project shares its own image with another project, and no row says so",
-    "unread": "the project could not be read, or no cloud that was named gives access to it, so "
-    "nothing is known",
-    "faulty": "the row names no share and decision that could be compared",
-    "duplicate": "the same share and decision as another row, which is named",
-}
-#: What asks for no attention.
-GOOD: Final = frozenset({"agrees", "duplicate"})
-#: What is a difference between inventory and cloud for certain.
-DRIFT: Final = frozenset({"differs", "undecided", "absent", "unlisted", "shared-out"})
+from .outcomes import OUTCOMES
 
-#: code -> why there is no share, as far as the cloud lets it be seen.
+
+@dataclass(frozen=True)
+class Result:
+    """What an audit says of a row or a share.
+
+    Attributes
+    ----------
+    meaning : str
+        The result in one sentence.
+    rank : int
+        Place in a report, counted from 1: what to look at comes first. Rows of the same rank stay
+        in the inventory's order.
+    like : str
+        The outcome of a run that has the same colour.
+    agrees : bool
+        Nobody needs to look at it.
+    drift : bool
+        Inventory and cloud differ for certain.
+    """
+
+    meaning: str
+    rank: int
+    like: str
+    agrees: bool = False
+    drift: bool = False
+
+    @property
+    def color(self) -> str:
+        """``#rrggbb``."""
+        return OUTCOMES[self.like].color
+
+
+#: Name -> result; the closed list, in the order of every count.
+RESULTS: Final = {
+    "agrees": Result(
+        "the cloud shows the share as the inventory records it",
+        rank=8, like="confirmed", agrees=True,
+    ),
+    "differs": Result(
+        "decided differently than the inventory records",
+        rank=2, like="failed", drift=True,
+    ),
+    "undecided": Result(
+        "shared, and nobody has decided about it yet",
+        rank=6, like="claimed", drift=True,
+    ),
+    "absent": Result(
+        "in the inventory, but the cloud shows no such share",
+        rank=5, like="contradicted", drift=True,
+    ),
+    "unlisted": Result(
+        "shared with the project, and in no row of the inventory",
+        rank=3, like="blocked", drift=True,
+    ),
+    "shared-out": Result(
+        "the project shares its own image with another project, and no row says so",
+        rank=4, like="pending", drift=True,
+    ),
+    "unread": Result(
+        "the project could not be read, or no cloud that was named gives access to it, so nothing "
+        "is known",
+        rank=1, like="unknown",
+    ),
+    "faulty": Result(
+        "the row names no share and decision that could be compared",
+        rank=7, like="skipped",
+    ),
+    "duplicate": Result(
+        "the same share and decision as another row, which is named",
+        rank=8, like="duplicate", agrees=True,
+    ),
+}  # fmt: skip
+#: Results that ask for no attention.
+GOOD: Final = frozenset(name for name, result in RESULTS.items() if result.agrees)
+#: Results that are a difference between inventory and cloud for certain.
+DRIFT: Final = frozenset(name for name, result in RESULTS.items() if result.drift)
+#: All results in the order of a report.
+BY_RANK: Final = tuple(sorted(RESULTS, key=lambda name: RESULTS[name].rank))
+
+#: Code -> why there is no share, as far as the cloud lets it be seen.
 ABSENCES: Final = {
     "not-told": "withdrawn, deleted, or never there: the cloud answers all three alike",
     "was-shared": "it was shared when last looked at; since then withdrawn, or the image deleted",
@@ -41,10 +105,7 @@ ABSENCES: Final = {
     "visible": "the project sees the image without any share: it is public, or for a community",
     "not-looked-up": "in no listing; too many are missing to look each one up, so it may be hidden",
 }
-#: code -> why a row could not be compared, where no rule of the checks says so.
-UNREADABLE: Final = {"no-credentials": "no cloud was named that gives access to this project"}
-
-#: name -> what has changed since an earlier look.
+#: Name -> what has changed since the earlier audit or run.
 CHANGES: Final = {
     "newly-shared": "shared now, and not then",
     "gone": "shared then, and not any more",

@@ -24,6 +24,7 @@ from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.outcomes import OUTCOMES, tint
 from sharekit.spreadsheets import bulk
 from sharekit.spreadsheets.bulk import LongSheet, Look
 from sharekit.spreadsheets.saving import CUT, fitted, fitting
@@ -32,19 +33,8 @@ from . import words
 
 #: Excel's own limits: rows under a header, columns.
 ROWS, COLUMNS = 1_048_575, 16_384
-#: Outcome -> fill: pale tints of ``words.SHADES``.
-TINTS: Final = {
-    "confirmed": "#CDEBE1",
-    "already": "#D9EEFA",
-    "claimed": "#FAF3B8",
-    "contradicted": "#F2D9E8",
-    "failed": "#F9D2B8",
-    "blocked": "#FCE4B6",
-    "skipped": "#E8EAED",
-    "duplicate": "#E8EAED",
-    "unknown": "#C9CDD3",
-    "pending": "#D3E3F5",
-}
+#: Outcome -> fill: a pale tint of its colour.
+TINTS: Final = {name: tint(outcome.color) for name, outcome in OUTCOMES.items()}
 #: Word of a coloured column -> fill.
 FILLS: Final = TINTS | {name: TINTS[outcome] for name, outcome in words.LOOKS.items()}
 INK, _MUTED, _HEAD, RULE, _LINK = "#1F2933", "#5B6773", "#22384D", "#D5DAE0", "#0B5CAD"

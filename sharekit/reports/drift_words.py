@@ -15,7 +15,7 @@ from .words import STATES, counted, number
 
 TITLE: Final = "Compliance audit of image shares"
 #: Results in the order in which somebody should look at them.
-PROBLEMS: Final = ("unread", "differs", "unlisted", "shared-out", "absent", "undecided", "faulty")
+PROBLEMS: Final = audit_results.BY_RANK[:7]
 #: Column of a report -> what stands in it.
 COLUMNS: Final = {
     "file": "the spreadsheet the row was read from; empty for a share that no row names",
@@ -40,7 +40,9 @@ COLUMNS: Final = {
     "input.…": "every original column, unchanged, under its own header",
 }
 GLOSSARY: Final = {
-    "Results: what the audit says of a row or a share": tuple(audit_results.RESULTS.items()),
+    "Results: what the audit says of a row or a share": tuple(
+        (name, result.meaning) for name, result in audit_results.RESULTS.items()
+    ),
     "Kinds of absence, as far as the cloud lets them be told": tuple(
         audit_results.ABSENCES.items()
     ),

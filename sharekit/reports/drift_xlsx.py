@@ -57,7 +57,7 @@ def _sections(audit: Audit) -> dict[str, list[Line]]:
     """Return the Summary: title -> lines, each result and change with the way to its rows."""
     first = _firsts(drift_words.rows(audit)["result"], "Rows")
     counts = [
-        (n, number, audit_results.RESULTS[n], first.get(n, ""))
+        (n, number, audit_results.RESULTS[n].meaning, first.get(n, ""))
         for n, number in audit.counts.items()
     ]
     unread = audit.unread[["cloud", "what", "code", "reason"]].itertuples(index=False)

@@ -16,19 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sharekit.core.error_codes import MEANINGS
-from sharekit.core.outcomes import FINAL_OK, OUTCOMES
+from sharekit.core.outcomes import BY_RANK, FINAL_OK, OUTCOMES
 from sharekit.core.rules import RULES
 
-from .words import NEXT, PROBLEMS
-
+_NEXT: Final = {name: outcome.next_step for name, outcome in OUTCOMES.items()}
 #: What rows of one story share; ``run`` only where a report tells of several runs.
 KEY: Final = ("outcome", "code", "status", "before", "claimed", "observed", "run")
 #: Outcomes in the order of a report: what asks for a person first.
-ORDER: Final = (
-    *PROBLEMS,
-    *(name for name in reversed(OUTCOMES) if name not in {*PROBLEMS, *FINAL_OK}),
-    *(name for name in OUTCOMES if name in FINAL_OK),
-)
+ORDER: Final = BY_RANK
 #: Different values of a column that are told apart; the cloud and the input can hold anything.
 _CODES, _STATES, _OTHER = 100, 8, "(another)"
 
@@ -72,7 +67,9 @@ class Stories:
         rules = [(n, r.suggestion.format(field="the field")) for n, r in RULES.items()]
         mend = {name: advice for name, advice in rules if advice}
         advice = table["code"].map(mend).where(table["outcome"] == "blocked")
-        return table.assign(next=advice.fillna(table["outcome"].map(NEXT)).fillna("").astype("str"))
+        return table.assign(
+            next=advice.fillna(table["outcome"].map(_NEXT)).fillna("").astype("str")
+        )
 
 
 def tell(rows: pd.DataFrame) -> Stories:

@@ -106,7 +106,9 @@ def _sections(record: Record, told: Stories) -> dict[str, list[Line]]:
     starts, areas = groups.starts(told), groups.areas(told)
     first = dict(zip(reversed(told.table["outcome"].tolist()), reversed(starts), strict=True))
     everything, counted = len(record.rows), _first_count(record.timeline)
-    counts = [(n, count, OUTCOMES[n], first.get(n, "")) for n, count in record.counts.items()]
+    counts = [
+        (n, count, OUTCOMES[n].meaning, first.get(n, "")) for n, count in record.counts.items()
+    ]
     sections: dict[str, list[Line]] = {
         "The run": [(name, value, "", "") for name, value in words.facts(record).items()],
         **_runs(record),

@@ -8,39 +8,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from sharekit.core.outcomes import FINAL_OK, OUTCOMES
+from sharekit.core import audit_results
+from sharekit.core.outcomes import BY_RANK, FINAL_OK, OUTCOMES
 
 from .run_record import Record
 
 TITLE: Final = "Image share audit"
-#: Outcome -> colour, from a palette that colour-blind people can tell apart (Okabe and Ito).
-#: The word always stands beside it.
-SHADES: Final = {
-    "confirmed": "#009e73",
-    "already": "#56b4e9",
-    "claimed": "#d4b400",
-    "contradicted": "#cc79a7",
-    "failed": "#d55e00",
-    "blocked": "#e69f00",
-    "skipped": "#9aa5b1",
-    "duplicate": "#b8c0c8",
-    "unknown": "#616e7c",
-    "pending": "#0072b2",
-}
+#: Outcome -> colour.
+SHADES: Final = {name: outcome.color for name, outcome in OUTCOMES.items()}
 #: Result of an audit -> the outcome whose colours it has.
-LOOKS: Final = {
-    "agrees": "confirmed",
-    "differs": "failed",
-    "undecided": "claimed",
-    "absent": "contradicted",
-    "unlisted": "blocked",
-    "shared-out": "pending",
-    "unread": "unknown",
-    "faulty": "skipped",
-    "duplicate": "duplicate",
-}
+LOOKS: Final = {name: result.like for name, result in audit_results.RESULTS.items()}
 #: Outcomes that come first in a report, the worst first.
-PROBLEMS: Final = ("failed", "contradicted", "unknown", "blocked")
+PROBLEMS: Final = BY_RANK[:4]
 
 #: Column of a report -> what stands in it.
 COLUMNS: Final = {
@@ -75,15 +54,6 @@ CHUNK_COLUMNS: Final = {
     "job_id, request_id": "the cloud's names for its work and for the call, for its support",
     "first_sent, ended": "when it left for the first time, and when nothing more was to come; UTC",
 }
-#: Outcome that is not settled -> what to do.
-NEXT: Final = {
-    "failed": "Settle it with the other side of the share, or the cloud; then “sharekit retry”.",
-    "contradicted": "Look at the share in the cloud; then “sharekit retry”.",
-    "unknown": "“sharekit submit” again: it reads the cloud back before it sends anything.",
-    "blocked": "Mend the cell that the finding names, and plan a new run with it.",
-    "claimed": "Look at the share in the cloud: this run was not able to read it back.",
-    "pending": "“sharekit submit” goes on with it.",
-}
 #: Decision or state -> what it means (IMS-members, Glance).
 STATES: Final = {
     "accepted": "the image is in the project's image list, and servers can be created from it",
@@ -107,7 +77,9 @@ TERMS: Final = {
 }
 #: The glossary of a report: title -> its words and their meanings.
 GLOSSARY: Final = {
-    "Outcomes: what became of a row": tuple(OUTCOMES.items()),
+    "Outcomes: what became of a row": tuple(
+        (name, outcome.meaning) for name, outcome in OUTCOMES.items()
+    ),
     "Decisions, and the states of a share": tuple(STATES.items()),
     "Columns of Rows, outcomes.csv and outcomes.json": tuple(COLUMNS.items()),
     "Columns of Chunks: requests and jobs": tuple(CHUNK_COLUMNS.items()),

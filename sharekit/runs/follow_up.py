@@ -21,14 +21,13 @@ from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.columns import are_satisfied, is_owner_action
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import FIELDS
+from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, plan
 from sharekit.spreadsheets import Inventory
 
 from .run import KEY, Run, load_run
 
-#: What is worth another try. What is pending or unknown may still be settled by the first run.
-_AGAIN = ("failed", "contradicted", "unknown")
 _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 #: What an owner's act leaves behind where nobody looked.
 _LEFT = {SHARE: PENDING, UNSHARE: ABSENT}
@@ -112,7 +111,7 @@ def retry(
     7
     """
     first, head = _read(run)
-    chosen = first.rows.index[first.rows["outcome"].isin(_AGAIN)]
+    chosen = first.rows.index[first.rows["outcome"].isin(RETRYABLE)]
     if chosen.empty:
         raise PlanError(f"{run}: no row failed or stayed unknown, so there is nothing to retry.")
     inventory = _inventory(first, _rows(first, chosen), [])

@@ -102,7 +102,7 @@ class Run:
         return f"<Run: {numbers}{'' if self.finished else '; unfinished'}>"
 
     def _repr_html_(self) -> str:
-        told = [(n, number, OUTCOMES[n]) for n, number in self.counts.items() if number]
+        told = [(n, number, OUTCOMES[n].meaning) for n, number in self.counts.items() if number]
         shown = table(pd.DataFrame(told, columns=["outcome", "rows", "meaning"]),
                       title=repr(self)[1:-1])  # fmt: skip
         bad = self.rows[~self.rows["outcome"].isin(FINAL_OK)]

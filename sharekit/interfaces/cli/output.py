@@ -20,7 +20,7 @@ from sharekit.checks.check import Findings
 from sharekit.core import audit_results
 from sharekit.core.columns import describe_amount, is_owner_action
 from sharekit.core.html import plain
-from sharekit.core.outcomes import FINAL_OK, OUTCOMES, UNSETTLED
+from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.core.rules import RULES, SEVERITIES
 from sharekit.plans.plan import Plan
 from sharekit.runs.run import Run
@@ -152,7 +152,7 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
     for name, number in found.counts.items():
         if number:
             style = _GOOD if name in audit_results.GOOD else _OPEN if name == "unread" else _BAD
-            table.add_row(_styled(name, style), f"{number:,}", audit_results.RESULTS[name])
+            table.add_row(_styled(name, style), f"{number:,}", audit_results.RESULTS[name].meaning)
     if table.row_count:
         console.print(table)
     _show_unread(console, found)
@@ -276,9 +276,9 @@ def show_run(
     for name, number in run.counts.items():
         if number:
             style = _GOOD if name in FINAL_OK else _OPEN if name in UNSETTLED else _BAD
-            table.add_row(_styled(name, style), f"{number:,}", OUTCOMES[name])
+            table.add_row(_styled(name, style), f"{number:,}", OUTCOMES[name].meaning)
     console.print(table)
-    bad = run.rows[run.rows["outcome"].isin(["failed", "contradicted"])]
+    bad = run.rows[run.rows["outcome"].isin(FAILURES)]
     reasons = bad["reason"].value_counts().head(5)
     for reason, number in zip(reasons.index, reasons.tolist(), strict=True):
         console.print(f"  {number:,} × {escape(plain(reason) or 'no reason given')}")

@@ -6,23 +6,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sharekit.core.html import visible
+from sharekit.core.outcomes import FAILURES, OUTCOMES
 from sharekit.interfaces.review_filters import Page
 from sharekit.runs.run import Run
 
 from .markup import bars, cut, note, pager, project_of
 
-_TONE: Final = {
-    "confirmed": "good", "already": "calm", "failed": "bad", "contradicted": "bad",
-    "blocked": "warn", "unknown": "warn", "pending": "warn", "claimed": "warn",
-}  # fmt: skip
 _HEADS: Final = ("Image", "Wanted", "In the cloud", "Code, reason", "Project", "Stands in")
-#: Outcomes that a new run can try again.
-AGAIN: Final = ("failed", "contradicted", "unknown")
 
 
 def outcome(run: Run, shown: str = "") -> str:
     """How a run stands by its ledger: tiles that open their rows, bars, why rows failed."""
-    bad = run.rows[run.rows["outcome"].isin(["failed", "contradicted"])]
+    bad = run.rows[run.rows["outcome"].isin(FAILURES)]
     reasons = bad["reason"].where(bad["reason"] != "", bad["code"]).value_counts().head(8)
     why = "".join(f"<li>{n:,} × {cut(reason)}</li>" for reason, n in reasons.items())
     both = run.plan.rows["project_id"].to_frame().join(run.rows["outcome"])
@@ -44,7 +39,7 @@ def _stopped(run: Run) -> str:
 
 def _tiles(counts: Mapping[str, int], shown: str) -> str:
     cells = "".join(
-        f'<button class="sk-tile {_TONE.get(name, "")}" data-do="outcome" '
+        f'<button class="sk-tile {OUTCOMES[name].tone}" data-do="outcome" '
         f'data-key="{visible(name)}" data-id="tile-{visible(name)}" '
         f'aria-pressed="{str(name == shown).lower()}" '
         f'title="Show these rows"><b>{number:,}</b><span>{visible(name)}</span></button>'

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sharekit.core.actions import OWNER_ACTIONS
 from sharekit.core.html import visible
+from sharekit.core.outcomes import OUTCOMES
 from sharekit.interfaces.review import Review
 from sharekit.interfaces.review_filters import Page
 from sharekit.plans.plan import Plan
@@ -21,12 +22,12 @@ _SHORT = 120
 _BARS: Final = 8
 #: Calls of one chunk that are shown.
 _SENT: Final = 20
-#: How a bar's parts follow each other.
-_ORDER: Final = (
-    "accept", "share", "confirmed", "already", "reject", "unshare", "claimed", "failed",
-    "contradicted", "blocked",
-    "unknown", "pending", "skip", "duplicate",
-)  # fmt: skip
+#: Decision -> the outcome whose colour and place among the parts of a bar it has.
+_LIKE: Final = {
+    "accept": "confirmed", "share": "confirmed", "reject": "failed",
+    "unshare": "failed", "skip": "skipped",
+}  # fmt: skip
+_PLACES: Final = {name: number for number, name in enumerate(OUTCOMES)}
 #: What becomes of the images of a chunk.
 _IMAGES: Final = {
     "accepted": ("image", "accepted"), "rejected": ("image", "rejected"),
@@ -118,7 +119,12 @@ def by_project(sizes: pd.Series) -> str:
 
 
 def _place(kind: str) -> int:
-    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
+    return _PLACES.get(_LIKE.get(kind, kind), len(_PLACES))
+
+
+def _color(kind: str) -> str:
+    outcome = OUTCOMES.get(_LIKE.get(kind, kind))
+    return outcome.color if outcome else "var(--sk-soft)"
 
 
 def bars(sums: pd.DataFrame, title: str) -> str:
@@ -131,7 +137,7 @@ def bars(sums: pd.DataFrame, title: str) -> str:
     for name, line in sums.loc[totals.index].head(_BARS).iterrows():
         total = int(line.sum())
         parts = "".join(
-            f'<i class="sk-{visible(kind)}" style="width:{100 * int(line[kind]) / most:.2f}%"></i>'
+            f'<i style="width:{100 * int(line[kind]) / most:.2f}%;background:{_color(kind)}"></i>'
             for kind in kinds
             if line[kind]
         )
@@ -141,7 +147,7 @@ def bars(sums: pd.DataFrame, title: str) -> str:
             f'<span class="sk-bar" role="img" aria-label="{visible(told)}">{parts}</span>'
             f'<span class="sk-nowrap">{total:,}</span>'
         )
-    key = "".join(f'<i class="sk-{visible(k)}"></i>{visible(k)}' for k in kinds)
+    key = "".join(f'<i style="background:{_color(k)}"></i>{visible(k)}' for k in kinds)
     rest = len(sums) - _BARS
     more = f'<p class="sk-soft">… and {rest:,} more projects.</p>' if rest > 0 else ""
     return (
@@ -275,7 +281,7 @@ def progress(now: Progress | None, state: str, error: str) -> str:
 def _bar(now: Progress) -> str:
     total, bad = max(now.total, 1), min(now.failed, now.done)
     parts = "".join(
-        f'<i class="sk-{kind}" style="width:{100 * number / total:.2f}%"></i>'
+        f'<i style="width:{100 * number / total:.2f}%;background:{_color(kind)}"></i>'
         for kind, number in (("confirmed", now.done - bad), ("failed", bad))
     )
     return (

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import ipywidgets as ui
 
+from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.storage import is_busy
 from sharekit.runs.background import Submission
 
@@ -68,7 +69,7 @@ class Sending:
             return
         run = self.review.status()
         self.ended.html = ending.outcome(run, self.shown)
-        again = sum(run.counts[name] for name in ending.AGAIN) if run.finished else 0
+        again = sum(run.counts[name] for name in RETRYABLE) if run.finished else 0
         self.again.layout.display = "" if again else "none"
         self.retry.description = f"Plan {markup.many(again, 'row')} anew"
         if self.shown and run.counts.get(self.shown):
