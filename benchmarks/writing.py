@@ -149,7 +149,7 @@ def _usual(ledger: Path, path: Path) -> dict[str, Any]:
 def _out(ledger: Path, path: Path) -> dict[str, Any]:
     from sharekit.plans import decisions
     from sharekit.plans import plan as planning
-    from sharekit.spreadsheets import write_review
+    from sharekit.spreadsheets.writing.review_sheet import write_review
 
     with clock() as loaded:
         plan = planning.load(ledger)
@@ -161,7 +161,7 @@ def _out(ledger: Path, path: Path) -> dict[str, Any]:
 def _in(ledger: Path, path: Path) -> dict[str, Any]:
     from sharekit.plans import decisions
     from sharekit.plans import plan as planning
-    from sharekit.spreadsheets import read_review
+    from sharekit.spreadsheets.writing.review_sheet import read_review
 
     with clock() as loaded:
         plan = planning.load(ledger)

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from .runs.run import Run, status
     from .runs.settings import Settings
     from .runs.submit import submit
-    from .spreadsheets import Inventory, read_inventory
-    from .spreadsheets import Limits as Limits
-    from .spreadsheets import write_template as template
+    from .spreadsheets.input import Limits as Limits
+    from .spreadsheets.inventory import Inventory
+    from .spreadsheets.reading import read_inventory
+    from .spreadsheets.writing.template import write_template as template
 
 __all__ = [
     "Clouds",
@@ -69,8 +70,8 @@ _HOMES = {
     "Audit": "audits.audit",
     "Clouds": "clouds.registry",
     "Findings": "checks.check",
-    "Inventory": "spreadsheets",
-    "Limits": "spreadsheets",
+    "Inventory": "spreadsheets.inventory",
+    "Limits": "spreadsheets.input",
     "Plan": "plans.plan",
     "Run": "runs.run",
     "Settings": "runs.settings",
@@ -81,12 +82,12 @@ _HOMES = {
     "check": "checks.check",
     "connect": "clouds.sign_in",
     "plan": "plans.plan",
-    "read_inventory": "spreadsheets",
+    "read_inventory": "spreadsheets.reading",
     "report": "reports.report",
     "review": "interfaces.review",
     "status": "runs.run",
     "submit": "runs.submit",
-    "template": "spreadsheets",
+    "template": "spreadsheets.writing.template",
     "verify": "reports.verify",
 }
 

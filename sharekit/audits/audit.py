@@ -27,7 +27,7 @@ from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import digest
 from sharekit.plans.plan import load_inventory, record_inventory
-from sharekit.spreadsheets import Inventory
+from sharekit.spreadsheets.inventory import Inventory
 
 from .baseline import KEY, Earlier, changes_since, earlier, of_audit
 from .compare import assess

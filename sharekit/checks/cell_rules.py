@@ -28,7 +28,7 @@ from sharekit.core.fields import (
     VAULT_SHAPE,
 )
 from sharekit.core.rules import FORMAT_RULE, RULES
-from sharekit.spreadsheets import Inventory
+from sharekit.spreadsheets.inventory import Inventory
 
 _BLANKS = r"[\s\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]"
 _INVISIBLE = r"[\x{ad}\x{200b}-\x{200e}\x{2060}\x{feff}]"

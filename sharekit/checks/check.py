@@ -21,7 +21,7 @@ from sharekit.core.columns import Coded, is_owner_action
 from sharekit.core.heap import steady_memory
 from sharekit.core.html import table
 from sharekit.core.rules import RULES, SEVERITIES, severity
-from sharekit.spreadsheets import Inventory
+from sharekit.spreadsheets.inventory import Inventory
 
 from . import owner_rules, row_rules
 from .cell_rules import Found, Keys, normalise

@@ -23,7 +23,7 @@ from sharekit.runs import background, follow_up
 from sharekit.runs.background import Submission
 from sharekit.runs.run import Run
 from sharekit.runs.settings import Settings
-from sharekit.spreadsheets import write_review
+from sharekit.spreadsheets.writing.review_sheet import write_review
 
 from . import review_rows
 from .review_filters import Places, Query

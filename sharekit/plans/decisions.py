@@ -22,7 +22,7 @@ from sharekit.core.errors import LedgerError, PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.spreadsheets import read_review
+from sharekit.spreadsheets.writing.review_sheet import read_review
 
 from . import approval
 from .plan import Plan, length, load_from, replan

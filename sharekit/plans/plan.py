@@ -33,8 +33,7 @@ from sharekit.core.rules import RULES, SEVERITIES
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import DISPOSITIONS, PLAN_COLUMNS
-from sharekit.spreadsheets import Inventory
-from sharekit.spreadsheets.inventory import Source
+from sharekit.spreadsheets.inventory import Inventory, Source
 
 from .chunks import Cut, cut_into_chunks, cut_of, members
 

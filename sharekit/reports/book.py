@@ -25,9 +25,9 @@ from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import OUTCOMES, tint
-from sharekit.spreadsheets import bulk
-from sharekit.spreadsheets.bulk import LongSheet, Look
-from sharekit.spreadsheets.saving import CUT, fitted, fitting
+from sharekit.spreadsheets.writing import fast_xlsx
+from sharekit.spreadsheets.writing.fast_xlsx import ColumnFormat, LongSheet
+from sharekit.spreadsheets.writing.safe_cells import CUT, truncate, truncate_frame
 
 from . import words
 
@@ -108,7 +108,7 @@ def draw_in(sheet: Worksheet, widths: Iterable[int], height: float) -> None:
 
 def make(path: Path, title: str, created: datetime, content: Callable[[Book], None]) -> None:
     """Write a workbook whose sheets ``content`` adds; the same content gives the same cells."""
-    bulk.make(path, partial(_lay_out, title, created, content))
+    fast_xlsx.write_workbook(path, partial(_lay_out, title, created, content))
 
 
 def _lay_out(
@@ -156,7 +156,7 @@ def stack(out: Book, sheet: Worksheet, tables: Mapping[str, pd.DataFrame], none:
     widths = _widths(sheet, list(plain.values()), _WIDEST)
     row, height = 0, 0
     for title, frame in plain.items():
-        sheet.write_string(row, 0, fitting(title), out.formats["section"])
+        sheet.write_string(row, 0, truncate(title), out.formats["section"])
         if frame.empty:
             sheet.write_string(row + 1, 0, none, out.formats["name"])
             row += 3
@@ -183,7 +183,7 @@ def fill(
     for row, lines in enumerate(heights, top + 1):
         sheet.set_row(row, LINE * lines)
     for number, header in enumerate(frame.columns):
-        sheet.write_string(top, number, fitting(header), out.formats["head"])
+        sheet.write_string(top, number, truncate(header), out.formats["head"])
     looks = [_look(out, frame[name], wrapped=top > 0, way=name in (ways or {})) for name in frame]
     columns = {name: number for number, name in enumerate(frame.columns)}
     links = {
@@ -192,20 +192,22 @@ def fill(
         for row, place in places.items()
     }
     if top:
-        bulk.put_cells(sheet, frame, looks, top, links)
+        fast_xlsx.write_cells(sheet, frame, looks, top, links)
     else:
-        out.long += bulk.put(sheet, sheet.index + 1, frame, looks, links, later=out.later)
+        out.long += fast_xlsx.add_rows(sheet, sheet.index + 1, frame, looks, links, later=out.later)
     return top + 1 + len(frame)
 
 
-def _look(out: Book, column: pd.Series, *, wrapped: bool, way: bool) -> Look:
+def _look(out: Book, column: pd.Series, *, wrapped: bool, way: bool) -> ColumnFormat:
     if pd.api.types.is_numeric_dtype(column.dtype):
         usual = "way" if way else "plain" if column.name in _PLAIN else "number"
-        return Look(out.formats[usual])
+        return ColumnFormat(out.formats[usual])
     if column.name in _COLOURED:
-        return Look(out.formats["text"], {name: out.formats[f"is {name}"] for name in FILLS})
+        return ColumnFormat(
+            out.formats["text"], {name: out.formats[f"is {name}"] for name in FILLS}
+        )
     original = str(column.name).startswith(INPUT_PREFIX)
-    return Look(out.formats["name" if original else "wrapped" if wrapped else "text"])
+    return ColumnFormat(out.formats["name" if original else "wrapped" if wrapped else "text"])
 
 
 def _heights(frame: pd.DataFrame, widths: Mapping[int, int]) -> list[int]:
@@ -246,7 +248,7 @@ def _fit(out: Book, sheet: str, frame: pd.DataFrame, top: int) -> pd.DataFrame:
     if frame.shape[1] > COLUMNS:
         out.cuts.append((sheet, f"columns {COLUMNS + 1:,} to {frame.shape[1]:,} are left out"))
         frame = frame.iloc[:, :COLUMNS]
-    frame, cuts = fitted(frame)
+    frame, cuts = truncate_frame(frame)
     for row, column in cuts:
         cell = xl_rowcol_to_cell(row + top + 1, column)
         out.cuts.append((f"{sheet}!{cell}", f"{frame.columns[column]}: {CUT}"))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.outcomes import FINAL_OK
-from sharekit.spreadsheets.saving import fitting
+from sharekit.spreadsheets.writing.safe_cells import truncate
 
 from . import book, words
 from .book import Book
@@ -185,7 +185,7 @@ def _heading(out: Book, sheet: Worksheet, line: int, text: str, way: str = "") -
         sheet.write_blank(line, column, None, out.formats["story"])
     if way:
         sheet.write_url(line, 0, f"internal:{way}", out.formats["story"], "–")
-    sheet.write_string(line, 0, fitting(text), out.formats["story"])
+    sheet.write_string(line, 0, truncate(text), out.formats["story"])
 
 
 def _story(out: Book, sheet: Worksheet, line: int, one: Mapping[str, Any], share: int) -> int:
@@ -210,6 +210,6 @@ def _members(out: Book, sheet: Worksheet, line: int, rows: Iterator[_Line]) -> i
                 sheet.write_number(line, column, cell, out.formats["plain"])
             elif cell:
                 look = "wrapped" if column == len(_COLUMNS) else "text"
-                sheet.write_string(line, column, fitting(cell), out.formats[look])
+                sheet.write_string(line, column, truncate(cell), out.formats[look])
         line += 1
     return line

@@ -28,12 +28,11 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sharekit.checks.check import COLUMNS, Findings
 from sharekit.core.errors import InputError
 from sharekit.core.html import plain
-from sharekit.spreadsheets import Source
 from sharekit.spreadsheets.formats.raw_sheet import column_letter
-from sharekit.spreadsheets.loading import STANDARD_INPUT
-from sharekit.spreadsheets.reading import load
-from sharekit.spreadsheets.saving import stored
-from sharekit.spreadsheets.template import print_wide
+from sharekit.spreadsheets.input import STANDARD_INPUT, load
+from sharekit.spreadsheets.inventory import Source
+from sharekit.spreadsheets.writing.safe_cells import escape_cell
+from sharekit.spreadsheets.writing.template import print_wide
 
 from . import xlsx
 
@@ -200,7 +199,7 @@ def _comment(cell: Cell | MergedCell, found: pd.DataFrame) -> None:
     said = zip(found["severity"], found["message"], found["suggestion"], strict=True)
     texts = [f"{_MARKS[severity].word}: {what}. {todo}".strip() for severity, what, todo in said]
     own = [cell.comment.text] if cell.comment else []
-    text = stored("\n\n".join([*texts, *own])[:_COMMENT])
+    text = escape_cell("\n\n".join([*texts, *own])[:_COMMENT])
     cell.comment = Comment(text, "sharekit", height=40 + 18 * (len(text) // 38 + 1), width=300)
 
 
@@ -308,5 +307,5 @@ def _text(cell: Cell | MergedCell, value: object) -> None:
     if isinstance(value, int):
         cell.value = value or None  # a whole sheet has no row
         return
-    cell.value = stored(str(value))
+    cell.value = escape_cell(str(value))
     cell.data_type, cell.number_format = "s", "@"

@@ -16,7 +16,7 @@ from sharekit.plans import decisions
 from sharekit.plans.approval import approvals_of
 from sharekit.runs.request_log import Piece
 from sharekit.runs.run import Run, load_run
-from sharekit.spreadsheets import Source
+from sharekit.spreadsheets.inventory import Source
 
 #: The columns of ``Record.rows`` that every report has, in order. Scripts depend on them.
 ROW_COLUMNS: Final = (

@@ -12,7 +12,7 @@ from xlsxwriter.chart import Chart
 from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.outcomes import OUTCOMES
-from sharekit.spreadsheets.saving import fitting
+from sharekit.spreadsheets.writing.safe_cells import truncate
 
 from . import book, groups, words
 from .book import FILLS, INK, RULE, Book
@@ -86,18 +86,18 @@ def _line(out: Book, sheet: Worksheet, row: int, line: Line) -> int:
     name, value, meaning, way = line
     style = f"is {name}" if name in FILLS else "link" if way else "name"
     if way:
-        sheet.write_url(row, 0, f"internal:{way}", out.formats[style], fitting(name))
+        sheet.write_url(row, 0, f"internal:{way}", out.formats[style], truncate(name))
         sheet.write_url(row, 1, f"internal:{way}", string="–")
-    sheet.write_string(row, 0, fitting(name), out.formats[style])
+    sheet.write_string(row, 0, truncate(name), out.formats[style])
     if isinstance(value, int):
         sheet.write_number(row, 1, value, out.formats["way" if way else "number"])
     else:
-        sheet.write_string(row, 1, fitting(value), out.formats["text"])
+        sheet.write_string(row, 1, truncate(value), out.formats["text"])
     if not meaning:
         return 0
     height = book.LINE * int(book.lines_of([meaning], _MEANING)[0])
     sheet.set_row(row, height)
-    sheet.write_string(row, 2, fitting(meaning), out.formats["wrapped"])
+    sheet.write_string(row, 2, truncate(meaning), out.formats["wrapped"])
     return height - book.LINE
 
 

@@ -24,7 +24,7 @@ from sharekit.core.fields import FIELDS
 from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, plan
-from sharekit.spreadsheets import Inventory
+from sharekit.spreadsheets.inventory import Inventory
 
 from .run import KEY, Run, load_run
 

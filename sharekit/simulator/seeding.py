@@ -51,7 +51,7 @@ def seed_from_workbook(path: str | Path) -> Seed:
     InputError
         If the workbook cannot be read.
     """
-    from sharekit.spreadsheets import read_inventory  # noqa: PLC0415 - the simulator runs without it
+    from sharekit.spreadsheets.reading import read_inventory  # noqa: PLC0415 - the simulator runs without it
 
     inventory = read_inventory(path)
     marks = inventory.marks

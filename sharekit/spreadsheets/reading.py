@@ -20,18 +20,15 @@ from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FALSE_WORDS, FIELDS, GRAMMARS, TRUE_WORDS
 from sharekit.core.heap import steady_memory
 
+from .cell_issues import TEXT_FIELDS, find_cell_issues
 from .formats.delimited import check_encoding, read_delimited
 from .formats.parquet import read_parquet
 from .formats.raw_sheet import TEXT, Blob, RawSheet, constant
 from .formats.workbook import Choice, read_workbook
 from .formats.xls import read_xls
-from .headers import SEARCHED_ROWS
-from .inventory import Inventory
-from .limits import Limits
-from .loading import STANDARD_INPUT, read_bytes
-from .marks import TEXT_FIELDS, marks_of
-from .part import Part, make_part
-from .strays import deeper
+from .headers import SEARCHED_ROWS, header_too_deep
+from .input import Limits, load
+from .inventory import Inventory, SheetRows, take_rows
 
 #: How the first bytes look -> what it is, for files that people give by mistake.
 _FOREIGN: Final = (
@@ -106,7 +103,7 @@ def read_inventory(
     check_encoding(encoding)
     wanted = (sheet,) if isinstance(sheet, str) else tuple(sheet or ())
     parts = [
-        make_part(blob, grid, columns, defaults)
+        take_rows(blob, grid, columns, defaults)
         for file in files
         for blob in [load(file, limits)]
         for grid in read_grids(blob, wanted, columns, limits, encoding)
@@ -144,13 +141,6 @@ def read_grids(
                 "csv, tsv or parquet file."
             )
     return read_delimited(blob, columns or {}, limits, encoding)
-
-
-def load(file: str | os.PathLike[str], limits: Limits | None = None) -> Blob:
-    """Read a file's bytes, or standard input's for ``-``, once and for reading only."""
-    name = os.fspath(file)
-    data = read_bytes(name, limits or Limits())
-    return Blob(STANDARD_INPUT if name == "-" else name, data)
 
 
 def _choose(file: str, wanted: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -201,7 +191,7 @@ def _is_legal(field: str, value: str) -> bool:
     return words is None or word in words
 
 
-def _check_sheets(parts: Iterable[Part], wanted: Sequence[str]) -> None:
+def _check_sheets(parts: Iterable[SheetRows], wanted: Sequence[str]) -> None:
     found = {part.grid.sheet.casefold() for part in parts}
     missing = [name for name in wanted if name.casefold() not in found]
     if missing:
@@ -213,7 +203,7 @@ def _check_sheets(parts: Iterable[Part], wanted: Sequence[str]) -> None:
 
 
 def _check_headers(
-    parts: Sequence[Part], wanted: Sequence[str], columns: Mapping[str, str]
+    parts: Sequence[SheetRows], wanted: Sequence[str], columns: Mapping[str, str]
 ) -> None:
     """Every file must have a header somewhere, every named sheet its own, every mapping a use."""
     for file in dict.fromkeys(part.source.file for part in parts):
@@ -234,11 +224,11 @@ def _check_headers(
             )
 
 
-def _stated(part: Part) -> tuple[str, ...]:
+def _stated(part: SheetRows) -> tuple[str, ...]:
     return ("status",) if part.state_columns else ()
 
 
-def _no_header(parts: Sequence[Part], mapped: str) -> SpreadsheetError:
+def _no_header(parts: Sequence[SheetRows], mapped: str) -> SpreadsheetError:
     file = parts[0].source.file
     filled = [part for part in parts if part.grid.cells]
     if not filled:
@@ -247,7 +237,7 @@ def _no_header(parts: Sequence[Part], mapped: str) -> SpreadsheetError:
     rows = ([cell for cell in row if cell.strip()] for row in part.grid.head(SEARCHED_ROWS))
     seen = next((row for row in rows if row), ["only blanks"])
     where = f" (sheet {part.grid.sheet})" if part.grid.sheet else ""
-    deep = next(((p, spot) for p in filled if (spot := deeper(p.grid, mapped))), None)
+    deep = next(((p, spot) for p in filled if (spot := header_too_deep(p.grid, mapped))), None)
     if deep:
         within = f" (sheet {deep[0].grid.sheet})" if deep[0].grid.sheet else ""
         return SpreadsheetError(
@@ -271,7 +261,7 @@ def _no_header(parts: Sequence[Part], mapped: str) -> SpreadsheetError:
     )
 
 
-def _check_rows(parts: Sequence[Part]) -> None:
+def _check_rows(parts: Sequence[SheetRows]) -> None:
     if not any(part.source.rows for part in parts):
         files = dict.fromkeys(part.source.file for part in parts)
         raise InputError(
@@ -285,7 +275,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:12]) + (" …" if len(shown) > 12 else "")
 
 
-def _inventory(parts: Sequence[Part]) -> Inventory:
+def _inventory(parts: Sequence[SheetRows]) -> Inventory:
     lengths = np.array([part.source.rows for part in parts])
     starts = np.concatenate([[0], np.cumsum(lengths)])
     index = np.repeat(np.arange(len(parts), dtype=np.int32), lengths)
@@ -300,7 +290,7 @@ def _inventory(parts: Sequence[Part]) -> Inventory:
     rows = pd.DataFrame(data, index=pd.RangeIndex(int(starts[-1]), name="row_key"), copy=False)
     there = [field for field in TEXT_FIELDS if any(field in part.fields for part in parts)]
     coded = {field: Coded.of(rows[field]) for field in there}
-    marks = [marks_of(part, i, int(starts[i]), coded) for i, part in enumerate(parts)]
+    marks = [find_cell_issues(part, i, int(starts[i]), coded) for i, part in enumerate(parts)]
     sources = tuple(part.source for part in parts)
     return Inventory(rows, sources, pd.concat(marks, ignore_index=True), coded)
 
@@ -311,13 +301,13 @@ def _category(texts: Sequence[str], index: NDArray[np.int32]) -> pd.Categorical:
     return pd.Categorical.from_codes(codes[index], categories=pd.Index(names, dtype="str"))
 
 
-def _field(part: Part, field: str) -> pa.ChunkedArray | str:
+def _field(part: SheetRows, field: str) -> pa.ChunkedArray | str:
     if field in part.fields:
         return part.cells[part.fields[field]]
     return part.defaults.get(field, "")
 
 
-def _originals(parts: Sequence[Part]) -> dict[str, object]:
+def _originals(parts: Sequence[SheetRows]) -> dict[str, object]:
     """Every column of every sheet under its own header, blank where a sheet lacks it."""
     places = [
         {
@@ -340,7 +330,7 @@ def _originals(parts: Sequence[Part]) -> dict[str, object]:
     }
 
 
-def _is_named(part: Part, place: int) -> bool:
+def _is_named(part: SheetRows, place: int) -> bool:
     header = part.grid.cells[place][part.source.header_row - 1].as_py()
     return bool(header.strip())
 
@@ -349,7 +339,7 @@ def _is_blank(column: pa.ChunkedArray) -> bool:
     return bool(pc.all(pc.equal(column, "")).as_py())
 
 
-def _joined(parts: Sequence[Part], columns: Sequence[pa.ChunkedArray | str]) -> object:
+def _joined(parts: Sequence[SheetRows], columns: Sequence[pa.ChunkedArray | str]) -> object:
     """Put one column together from all sheets, without copying what was read."""
     chunks: list[pa.Array] = []
     for part, column in zip(parts, columns, strict=True):

@@ -14,7 +14,7 @@ from openpyxl.styles import PatternFill
 from sharekit.checks.check import COLUMNS, Findings, check
 from sharekit.core.errors import InputError
 from sharekit.reports import marked, write_findings
-from sharekit.spreadsheets import read_inventory
+from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.workbooks import IMAGE, PROJECT
 
 VALUES = [

@@ -33,7 +33,7 @@ from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.reports import book, differences, groups, pictures, plain, stories, words, write, xlsx
 from sharekit.reports.run_record import ROW_COLUMNS, Record
-from sharekit.spreadsheets.saving import CELL
+from sharekit.spreadsheets.writing.safe_cells import CELL
 from tests.reports.records import START, record, rows
 
 NAMES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")

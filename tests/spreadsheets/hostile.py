@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from msoffcrypto.format.ooxml import OOXMLFile
 
 from sharekit.core.errors import InputError
-from sharekit.spreadsheets import read_inventory
+from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.corpus.make import (
     HEADER,
     IMAGE,

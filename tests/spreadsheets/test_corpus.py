@@ -16,10 +16,11 @@ from openpyxl.utils.escape import unescape
 
 from sharekit.checks.check import check
 from sharekit.core.fields import ID_FIELDS
-from sharekit.spreadsheets import Inventory, read_inventory
 from sharekit.spreadsheets.formats import fine_print
 from sharekit.spreadsheets.formats.patterns import matches
 from sharekit.spreadsheets.formats.xlsx import Glance, _Look, glance
+from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.corpus.make import MAIN, STRICT, make
 from tests.spreadsheets.workbooks import IMAGE, OTHER, PROJECT
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from sharekit.checks.check import check
 from sharekit.core.errors import SpreadsheetError, UsageError
 from sharekit.interfaces.cli import cli
-from sharekit.spreadsheets import read_inventory
+from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.workbooks import DIGITS, IMAGE, OTHER, PROJECT, by_csv
 
 HEADER = ["Image ID", "Project ID", "Status", "Name"]

@@ -14,7 +14,7 @@ from openpyxl.styles.differential import DifferentialStyle
 from openpyxl.styles.numbers import NumberFormat
 
 from sharekit.checks.check import check
-from sharekit.spreadsheets import read_inventory
+from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.corpus import make
 from tests.spreadsheets.corpus.make import HEADER, data, plain, xlsx
 from tests.spreadsheets.workbooks import IMAGE, PROJECT, _record, _wide, by_hand_xlsb, convert

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from sharekit.core.errors import InputError
 from sharekit.reports import differences, xlsx
-from sharekit.spreadsheets import bulk, read_review, review_sheet, write_review
 from sharekit.spreadsheets.formats.raw_sheet import TEXT
+from sharekit.spreadsheets.writing import fast_xlsx, review_sheet
+from sharekit.spreadsheets.writing.review_sheet import read_review, write_review
 from tests.reports.records import record, rows
 
 NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -53,9 +54,9 @@ def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the layout that xlsxwriter writes one that is not known."""
 
     def refuse(*_: object) -> None:
-        raise bulk.UnknownLayoutError
+        raise fast_xlsx.UnknownLayoutError
 
-    monkeypatch.setattr(bulk, "fill", refuse)
+    monkeypatch.setattr(fast_xlsx, "insert_rows", refuse)
 
 
 @pytest.mark.parametrize("count", [1, 3, 9_000])
@@ -84,7 +85,7 @@ def test_either_way_passes_for_the_other(tmp_path: Path, unknown: None) -> None:
 @given(st.lists(st.text(st.sampled_from("_x0F41<&>\r\n\t \ufffeA") | st.characters(codec="utf-8"))))
 def test_any_text_survives_the_escape(texts: list[str]) -> None:
     """What Excel's own reading rule makes of an escaped text is the text."""
-    made = bulk.escaped(pa.array(texts, TEXT)).to_pylist()
+    made = fast_xlsx.escape_texts(pa.array(texts, TEXT)).to_pylist()
     for text, escaped in zip(texts, made, strict=True):
         stored = ElementTree.fromstring(f"<t>{escaped}</t>").text or ""
         found = re.sub("_x([0-9A-Fa-f]{4})_", lambda one: chr(int(one[1], 16)), stored)

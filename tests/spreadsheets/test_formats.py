@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharekit.core.fields import FIELDS
-from sharekit.spreadsheets import Inventory, read_inventory
+from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.workbooks import (
     DIGITS,
     IMAGE,

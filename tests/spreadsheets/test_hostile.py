@@ -13,7 +13,9 @@ import pytest
 
 import sharekit
 from sharekit.core.errors import InputError, SpreadsheetError
-from sharekit.spreadsheets import Limits, loading, read_inventory
+from sharekit.spreadsheets import input as input_
+from sharekit.spreadsheets.input import Limits
+from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.corpus.make import HEADER, IMAGE, PROJECT, data, plain, row, xlsx
 from tests.spreadsheets.hostile import FILES
 from tests.spreadsheets.workbooks import by_csv, by_xlsxwriter
@@ -58,7 +60,7 @@ def test_a_file_that_changes_while_it_is_read(
 ) -> None:
     """Half of the old and half of the new is never taken for a list."""
     path = by_csv(tmp_path / "a.csv", ROWS)
-    read = loading._at_most
+    read = input_._at_most
 
     def meanwhile(*arguments: object) -> bytes:
         found = read(*arguments)  # type: ignore[arg-type]
@@ -66,7 +68,7 @@ def test_a_file_that_changes_while_it_is_read(
             other.write("x")
         return found
 
-    monkeypatch.setattr(loading, "_at_most", meanwhile)
+    monkeypatch.setattr(input_, "_at_most", meanwhile)
     with pytest.raises(InputError, match="changed while it was read"):
         read_inventory(path)
 
@@ -78,7 +80,7 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def forbidden(*_: object) -> int:
         raise PermissionError
 
-    monkeypatch.setattr(loading, "_opener", forbidden)
+    monkeypatch.setattr(input_, "_opener", forbidden)
     with pytest.raises(InputError, match="may not be read"):
         read_inventory(path)
 
@@ -116,7 +118,7 @@ def test_merges_are_limited(tmp_path: Path) -> None:
 def test_a_million_rows_of_fifty_columns_are_no_attack() -> None:
     """The defaults let long lists pass, full or with every other cell blank."""
     for height, width in ((1_048_576, 8), (1_048_576, 50), (1_000_000, 60), (4000, 16_384)):
-        Limits().check_box("a.xlsx", "S", height, width, height * width // 2)
+        Limits().check_dimensions("a.xlsx", "S", height, width, height * width // 2)
 
 
 def test_blank_cells_stretch_nothing(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 from msoffcrypto.format.ooxml import OOXMLFile
 
 from sharekit.core.errors import InputError, SpreadsheetError
-from sharekit.spreadsheets import read_inventory
 from sharekit.spreadsheets.formats import oddities
+from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.workbooks import (
     IMAGE,
     PROJECT,

@@ -12,8 +12,7 @@ import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sharekit.core.errors import InputError
-from sharekit.spreadsheets import read_review, write_review
-from sharekit.spreadsheets.review_sheet import FACTS
+from sharekit.spreadsheets.writing.review_sheet import FACTS, read_review, write_review
 from tests.spreadsheets.workbooks import convert
 
 PLAN = "0f" * 32

@@ -26,7 +26,8 @@ import sharekit
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS
 from sharekit.interfaces.cli import cli
-from sharekit.spreadsheets import Inventory, read_inventory
+from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.corpus.make import line, ods, typed
 from tests.spreadsheets.workbooks import (
     IMAGE,

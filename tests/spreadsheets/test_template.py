@@ -11,7 +11,8 @@ from sharekit.checks.check import check
 from sharekit.core.errors import InputError
 from sharekit.core.fields import FIELDS
 from sharekit.core.rules import RULES
-from sharekit.spreadsheets import read_inventory, write_template
+from sharekit.spreadsheets.reading import read_inventory
+from sharekit.spreadsheets.writing.template import write_template
 from tests.spreadsheets.workbooks import DIGITS, IMAGE, convert
 
 

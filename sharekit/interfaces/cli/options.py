@@ -112,7 +112,7 @@ def demanding(command: Command) -> Command:
 
 def limits_of(entries: Sequence[str]) -> Any:
     """Read what ``--limit`` was given; the result is a :class:`sharekit.Limits`."""
-    from sharekit.spreadsheets import Limits  # noqa: PLC0415 - pandas takes its time
+    from sharekit.spreadsheets.input import Limits  # noqa: PLC0415 - pandas takes its time
 
     names = [field.name for field in fields(Limits)]
     given = {}

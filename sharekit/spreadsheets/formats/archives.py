@@ -16,7 +16,7 @@ from isal import igzip_lib, isal_zlib
 
 from sharekit.core.errors import SpreadsheetError
 from sharekit.core.html import visible
-from sharekit.spreadsheets.limits import Limits
+from sharekit.spreadsheets.input import Limits
 
 _Damaged: Final[type[Exception]] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub
 #: Deflate cannot do better than this, whatever an archive claims.

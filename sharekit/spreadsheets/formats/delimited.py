@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from sharekit.core.errors import SpreadsheetError, UsageError
 from sharekit.spreadsheets.headers import SEARCHED_ROWS, find_header
-from sharekit.spreadsheets.limits import Limits
+from sharekit.spreadsheets.input import Limits
 
 from .raw_sheet import TEXT, Blob, RawSheet, constant
 
@@ -171,7 +171,7 @@ def _columns(
         if limits:
             filled += sum(map(len, batch))
             width = max(len(columns), *map(len, batch))
-            limits.check_box(file, "", height + len(batch), width, filled)
+            limits.check_dimensions(file, "", height + len(batch), width, filled)
         arrays = [pa.array(c, TEXT) for c in itertools.zip_longest(*batch, fillvalue="")]
         columns += [[constant("", height)] for _ in range(len(arrays) - len(columns))]
         for index, chunks in enumerate(columns):

@@ -15,7 +15,7 @@ import fastexcel
 import pyarrow as pa
 
 from sharekit.core.errors import SpreadsheetError
-from sharekit.spreadsheets.limits import Limits
+from sharekit.spreadsheets.input import Limits
 
 from . import fine_print, ods
 from .archives import Measured, password_error
@@ -142,8 +142,8 @@ class Workbook:
             sheet.first = 0 if first else None
         for number, sheet in enumerate(sheets, start=1):
             box = sheet.bottom, sheet.right, sheet.filled
-            self.limits.check_box(self.blob.file, str(number), *box)
-            self.limits.check_runs(self.blob.file, str(number), sheet.written, sheet.filled)
+            self.limits.check_dimensions(self.blob.file, str(number), *box)
+            self.limits.check_repetition(self.blob.file, str(number), sheet.written, sheet.filled)
             _check_clear(f"{self.blob.file} (sheet {number})", sheet)
         return sheets
 
@@ -213,7 +213,7 @@ def _check_honest(book: Workbook, index: int, seen: Glance) -> None:
         held = f"merges cells more than {book.limits.merges:,} times"
         raise book.limits.refusal("merges", where, held, "unmerge them")
     if seen.right > book.limits.columns:
-        book.limits.check_box(book.blob.file, book.names[index], 1, seen.right)
+        book.limits.check_dimensions(book.blob.file, book.names[index], 1, seen.right)
 
 
 def _endless(where: str, tag: int) -> SpreadsheetError:
@@ -258,7 +258,7 @@ def check_box(book: Workbook, index: int, seen: Glance) -> None:
     box = seen.lowest * seen.right
     dense = box <= book.limits.cells and seen.size > box * _BYTES_A_CELL
     if seen.right > book.limits.columns or (box > book.limits.cells // 4 and not dense):
-        book.limits.check_box(book.blob.file, book.names[index], *_extent(book, index, seen))
+        book.limits.check_dimensions(book.blob.file, book.names[index], *_extent(book, index, seen))
 
 
 def _extent(book: Workbook, index: int, seen: Glance) -> tuple[int, int, int]:

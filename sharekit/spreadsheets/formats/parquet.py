@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sharekit.core.errors import SpreadsheetError
-from sharekit.spreadsheets.limits import Limits
+from sharekit.spreadsheets.input import Limits
 
 from .raw_sheet import TEXT, Blob, RawSheet, text_column
 
@@ -27,7 +27,9 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
     limits = limits or Limits()
     try:
         file = pq.ParquetFile(pa.BufferReader(blob.data))
-        limits.check_box(blob.file, "", file.metadata.num_rows + 1, file.metadata.num_columns)
+        limits.check_dimensions(
+            blob.file, "", file.metadata.num_rows + 1, file.metadata.num_columns
+        )
         # A repeated text is stored once; so it stays until it is known how long all are together.
         texts = [file.schema.column(i) for i in range(file.metadata.num_columns)]
         names = [column.path for column in texts if column.physical_type == "BYTE_ARRAY"]

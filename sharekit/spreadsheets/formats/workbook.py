@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharekit.core.errors import SpreadsheetError
-from sharekit.spreadsheets.limits import Limits
+from sharekit.spreadsheets.input import Limits
 
 from . import fine_print
 from .archives import check_archive

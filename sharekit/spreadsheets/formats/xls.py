@@ -18,7 +18,7 @@ import xlrd
 from numpy.typing import NDArray
 
 from sharekit.core.errors import SpreadsheetError
-from sharekit.spreadsheets.limits import Limits
+from sharekit.spreadsheets.input import Limits
 
 from .archives import password_error
 from .number_formats import Disguises, by_style
@@ -61,7 +61,7 @@ def read_xls(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[R
             raise limits.refusal("sheets", blob.file, f"holds {len(names):,} sheets", "split it")
         sheets = [book.sheet_by_index(i) for i in choose(names)]
         for sheet in sheets:
-            limits.check_box(blob.file, sheet.name, sheet.nrows, sheet.ncols)
+            limits.check_dimensions(blob.file, sheet.name, sheet.nrows, sheet.ncols)
         return [_read_sheet(sheet, book, names) for sheet in sheets]
     except SpreadsheetError:
         raise

@@ -26,7 +26,7 @@ from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from .formats.raw_sheet import TEXT, column_letter
+from ..formats.raw_sheet import TEXT, column_letter
 
 #: What XML cannot hold as it is, or what Excel would take for its own notation of a character.
 _SPECIAL: Final = r"[&<>\x00-\x08\x0b-\x1f\x{fffe}\x{ffff}]|_x[0-9A-Fa-f]{4}_"
@@ -57,7 +57,7 @@ Links = Mapping[tuple[int, int], str]
 
 
 @dataclass(frozen=True)
-class Look:
+class ColumnFormat:
     """How a column's cells look: in general, and where they hold one of some words."""
 
     usual: Format
@@ -79,7 +79,7 @@ class LongSheet:
 
     position: int
     columns: Sequence[pa.ChunkedArray]
-    looks: Sequence[Look]
+    looks: Sequence[ColumnFormat]
     links: Links = field(default_factory=dict)
     lines: pa.Array | None = None
 
@@ -107,7 +107,7 @@ class Layout(Protocol):
         """Write the workbook."""
 
 
-def make(path: Path, lay_out: Layout) -> None:
+def write_workbook(path: Path, lay_out: Layout) -> None:
     """Write a workbook by its layout, then put the long sheets' rows in.
 
     If xlsxwriter should come to write sheets in a way that is not known here, the workbook is laid
@@ -116,7 +116,7 @@ def make(path: Path, lay_out: Layout) -> None:
     bare = path.with_name(f"{path.name}.layout")
     bare.touch()  # if it cannot be, xlsxwriter would leave its scratch files behind
     try:
-        fill(bare, path, lay_out(bare, later=True))
+        insert_rows(bare, path, lay_out(bare, later=True))
     except UnknownLayoutError:
         lay_out(path, later=False)
     except FileCreateError as error:
@@ -126,11 +126,11 @@ def make(path: Path, lay_out: Layout) -> None:
         bare.unlink(missing_ok=True)
 
 
-def put(
+def add_rows(
     sheet: Worksheet,
     position: int,
     frame: pd.DataFrame,
-    looks: Sequence[Look],
+    looks: Sequence[ColumnFormat],
     links: Links | None = None,
     lines: pd.Series[int] | None = None,
     *,
@@ -147,7 +147,7 @@ def put(
     frame : DataFrame
         Text, written as text cells (``""``: no cell), and ``int64`` or ``Int64``, written as
         numbers (missing: no cell).
-    looks : sequence of Look
+    looks : sequence of ColumnFormat
         One for each column.
     links : mapping, optional
         Cells that lead to another place of the workbook.
@@ -158,7 +158,7 @@ def put(
         for row, count in enumerate([] if lines is None else lines, start=1):
             if count > 1:
                 sheet.set_row(row, LINE * count)
-        put_cells(sheet, frame, looks, links=links)
+        write_cells(sheet, frame, looks, links=links)
         return []
     for row in range(max((len(look.formats) for look in looks), default=0)):
         for place, look in enumerate(looks):
@@ -168,10 +168,10 @@ def put(
     return [LongSheet(position, columns, looks, links or {}, _lines(lines))]
 
 
-def put_cells(
+def write_cells(
     sheet: Worksheet,
     frame: pd.DataFrame,
-    looks: Sequence[Look],
+    looks: Sequence[ColumnFormat],
     top: int = 0,
     links: Links | None = None,
 ) -> None:
@@ -189,7 +189,7 @@ def put_cells(
                 write(row, number, cell, look.words.get(cell, look.usual))
 
 
-def fill(source: Path, target: Path, sheets: Sequence[LongSheet]) -> None:
+def insert_rows(source: Path, target: Path, sheets: Sequence[LongSheet]) -> None:
     """Copy a workbook and put the rows of its long sheets in place of the models.
 
     The same rows give the same bytes with the same zlib.
@@ -283,13 +283,13 @@ def _lines(lines: pd.Series[int] | None) -> pa.Array | None:
 
 
 def _text_cells(
-    head: pa.Scalar, numbers: pa.Array, values: pa.Array, look: Look, styles: Sequence[int]
+    head: pa.Scalar, numbers: pa.Array, values: pa.Array, look: ColumnFormat, styles: Sequence[int]
 ) -> list[pa.Array | pa.Scalar]:
     """Return what joined makes the cells of one column; a word that repeats is built once."""
     encoded = values.dictionary_encode()
     words = encoded.dictionary
     if len(words) * 4 > len(values) and not look.words and not pc.any(pc.equal(words, "")).as_py():
-        return [head, numbers, _opening(values, styles[0]), escaped(values), _CLOSING]
+        return [head, numbers, _opening(values, styles[0]), escape_texts(values), _CLOSING]
     ids = dict(zip(look.words, styles[1:], strict=True))
     opening = _opening(words, styles[0])
     if ids:
@@ -297,7 +297,7 @@ def _text_cells(
         other = {i: usual.replace(f's="{styles[0]}"', f's="{i}"') for i in ids.values()}
         names = words.to_pylist()
         opening = pa.array([other[ids[n]] if n in ids else usual for n in names], TEXT)
-    rests = pc.binary_join_element_wise(opening, escaped(words), _CLOSING, _fixed(""))
+    rests = pc.binary_join_element_wise(opening, escape_texts(words), _CLOSING, _fixed(""))
     cells = pc.binary_join_element_wise(head, numbers, rests.take(encoded.indices), _fixed(""))
     return [pc.if_else(pc.equal(values, ""), _fixed(""), cells)]
 
@@ -315,10 +315,10 @@ def _fixed(text: str) -> pa.Scalar:
 _CLOSING: Final = _fixed("</t></is></c>")
 
 
-def escaped(values: pa.Array) -> pa.Array:
+def escape_texts(values: pa.Array) -> pa.Array:
     r"""Return texts as XML holds them, with Excel's ``_xHHHH_`` for what XML cannot hold.
 
-    >>> escaped(pa.array(["a<b", "\x01", "_x0041_"], TEXT)).to_pylist()
+    >>> escape_texts(pa.array(["a<b", "\x01", "_x0041_"], TEXT)).to_pylist()
     ['a&lt;b', '_x0001_', '_x005F_x0041_']
     """
     if not pc.any(pc.match_substring_regex(values, _SPECIAL)).as_py():

@@ -58,7 +58,7 @@ def _check_free(target: Path) -> None:
         raise InputError(f"There is no directory {target.parent}; make it first.")
 
 
-def fitting(text: str) -> str:
+def truncate(text: str) -> str:
     """Return the text as it is, or shortened to Excel's limit with a mark that says so."""
     units = text.encode("utf-16-le", "surrogatepass")
     if len(units) <= 2 * CELL:
@@ -67,7 +67,7 @@ def fitting(text: str) -> str:
     return units[: 2 * (CELL - len(mark))].decode("utf-16-le", "ignore") + mark
 
 
-def fitted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
+def truncate_frame(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
     """Shorten the texts that no cell can hold.
 
     Returns
@@ -87,9 +87,9 @@ def fitted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
         if not len(long):
             continue
         texts = frame[name].to_numpy(dtype=object, copy=True)
-        rows = [int(row) for row in long if fitting(texts[row]) != texts[row]]
+        rows = [int(row) for row in long if truncate(texts[row]) != texts[row]]
         if rows:
-            texts[rows] = [fitting(texts[row]) for row in rows]
+            texts[rows] = [truncate(texts[row]) for row in rows]
             frame = frame.assign(**{name: pd.Series(texts, frame.index, dtype="str")})
             cuts += [(row, place) for row in rows]
     return frame, cuts
@@ -108,11 +108,11 @@ def plain_text(text: str) -> str:
     return _IMPOSSIBLE.sub("", text).strip()
 
 
-def stored(text: str) -> str:
+def escape_cell(text: str) -> str:
     r"""Return a text as a cell of openpyxl's must hold it, so that readers get back what it was.
 
-    >>> stored("a\x01b"), stored("_x0041_")
+    >>> escape_cell("a\x01b"), escape_cell("_x0041_")
     ('a_x0001_b', '_x005F_x0041_')
     """
     text = text.replace("_x", "_x005F_x") if _ESCAPED.search(text) else text
-    return _IMPOSSIBLE.sub(lambda found: f"_x{ord(found[0]):04X}_", fitting(text))
+    return _IMPOSSIBLE.sub(lambda found: f"_x{ord(found[0]):04X}_", truncate(text))

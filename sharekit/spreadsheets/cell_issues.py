@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,11 +20,15 @@ from sharekit.core.actions import ACTIONS, STATUS_WORDS
 from sharekit.core.columns import Coded
 from sharekit.core.fields import GRAMMARS, ID_FIELDS
 
-from . import strays
 from .formats.number_formats import shown
 from .formats.raw_sheet import TEXT, as_text, type_rule
-from .lookalikes import TYPED, disguised, turned
-from .part import Part
+from .headers import (
+    empty_formulas,
+    header_too_deep,
+    ids_in_skipped_sheet,
+    rows_above_header,
+)
+from .inventory import SheetRows
 
 #: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
 TEXT_FIELDS: Final = (*ID_FIELDS, "status")
@@ -42,6 +47,16 @@ _ERROR: Final = (
     r"\A(?:Err:[0-9]{3}|#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!"
     r"|FIELD!|BLOCKED!|CONNECT!|UNKNOWN!|BUSY!|ERROR!))\z"
 )
+#: Cyrillic and Greek letters drawn like a hexadecimal digit, or nearly so.
+_LIKE: Final = str.maketrans(
+    "\u0430\u0410\u0412\u0432\u0441\u0421\u0435\u0415\u0501\u0500\u03b1\u0391\u0392\u03f2\u03f9\u0395"
+    "\u0417\u0437\u041e\u043e\u03bf\u039f\u0431\u042c\u044c",
+    "aabbcceeddaabcce3300006bb",
+) | str.maketrans("OolI", "0011")
+#: Invisible marks that turn the order of letters around, or shield them from that.
+_TURNS: Final = re.compile("[\u061c\u200f\u202a-\u202e\u2066-\u2069]")
+#: The letters of our own alphabet among them.
+_LATIN: Final = "[OolI]"
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,9 @@ class _Mark:
     values: list[str]
 
 
-def marks_of(part: Part, source: int, first_key: int, coded: Mapping[str, Coded]) -> pd.DataFrame:
+def find_cell_issues(
+    part: SheetRows, source: int, first_key: int, coded: Mapping[str, Coded]
+) -> pd.DataFrame:
     """Everything the reader saw in one sheet; ``first_key`` is the ``row_key`` of its first row.
 
     ``coded`` are the :data:`TEXT_FIELDS` of all sheets that have them.
@@ -77,7 +94,7 @@ def marks_of(part: Part, source: int, first_key: int, coded: Mapping[str, Coded]
     return pd.concat(frames, ignore_index=True) if frames else _frame("", np.empty(0), 0, "", [])
 
 
-def doubts(part: Part, known: Mapping[str, Collection[str]]) -> pd.DataFrame:
+def unsafe_cells(part: SheetRows, known: Mapping[str, Collection[str]]) -> pd.DataFrame:
     """Every cell of one sheet whose text is not what a person sees there, as marks.
 
     ``known`` names the fields in which only text is safe, each with texts that are beyond doubt.
@@ -111,11 +128,11 @@ def _frame(
     )
 
 
-def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
+def _sheet_marks(part: SheetRows) -> Iterator[tuple[str, str, str]]:
     if not part.source.header_row:
         yield _without_header(part)
         return
-    if above := strays.above(part.grid, part.source.header_row, part.fields):
+    if above := rows_above_header(part.grid, part.source.header_row, part.fields):
         yield "rows-above-header", "image_id", above
     if part.grid.guessed:
         yield "encoding-guessed", "", part.grid.encoding
@@ -130,17 +147,17 @@ def _sheet_marks(part: Part) -> Iterator[tuple[str, str, str]]:
         yield "default-unused", field, ""
 
 
-def _column_marks(part: Part) -> Iterator[tuple[str, str, str]]:
+def _column_marks(part: SheetRows) -> Iterator[tuple[str, str, str]]:
     for field, place in part.fields.items():
         column = place + part.grid.first_column
         if any(start <= column <= end for start, end in part.grid.metadata.hidden_columns):
             yield "hidden-column", field, part.names[place]
-        if silent := strays.silent(part.grid, part.source.header_row, place):
+        if silent := empty_formulas(part.grid, part.source.header_row, place):
             yield "formula-empty", field, silent
 
 
-def _without_header(part: Part) -> tuple[str, str, str]:
-    spot = strays.deeper(part.grid) or strays.unread(part.grid)
+def _without_header(part: SheetRows) -> tuple[str, str, str]:
+    spot = header_too_deep(part.grid) or ids_in_skipped_sheet(part.grid)
     name = part.source.sheet
     return ("sheet-unread", "", f"{name} {spot}") if spot else ("sheet-without-header", "", name)
 
@@ -170,7 +187,7 @@ def _odd(column: pa.ChunkedArray, chosen: NDArray[np.bool_]) -> _Odd:
     return _Odd(positions, column.take(pa.array(positions)))
 
 
-def _row_marks(part: Part, odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
+def _row_marks(part: SheetRows, odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
     yield from _types(part, {field: odd[field] for field in TEXT_FIELDS if field in odd})
     yield from _errors(odd)
     yield from _look_alikes(odd)
@@ -195,16 +212,16 @@ def _look_alikes(odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
         if field not in odd:
             continue
         ascii_only = np.asarray(pc.string_is_ascii(odd[field].texts), bool)
-        suspect = ~ascii_only | odd[field].matching(TYPED)
+        suspect = ~ascii_only | odd[field].matching(_LATIN)
         foreign = odd[field].positions[suspect]
         texts = odd[field].texts.filter(pa.array(suspect)).to_pylist()
-        for rule, name in (("look-alike", disguised), ("direction-mark", turned)):
+        for rule, name in (("look-alike", find_homoglyph), ("direction-mark", find_bidi_mark)):
             told = {i: told for i, text in zip(foreign.tolist(), texts, strict=True)
                     if (told := name(text, GRAMMARS[field]))}  # fmt: skip
             yield _Mark(rule, np.array([*told], np.int64), field, [*told.values()])
 
 
-def _rivals(part: Part) -> Iterator[_Mark]:
+def _rivals(part: SheetRows) -> Iterator[_Mark]:
     """Look where another column that could be meant says something else, and says it plainly."""
     for field in (*ID_FIELDS, "status"):
         for place in part.rivals.get(field, ()):
@@ -227,7 +244,7 @@ def _meant(column: pa.ChunkedArray, field: str) -> pa.ChunkedArray:
     return pc.fill_null(pc.take(pa.array(meanings, TEXT), places), "")
 
 
-def _types(part: Part, odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
+def _types(part: SheetRows, odd: Mapping[str, _Odd]) -> Iterator[_Mark]:
     """Look at the type of every cell whose text could be a number, a date or a truth value."""
     if part.grid.typed is None:
         return
@@ -273,7 +290,7 @@ def _doubtful(odd: _Odd, *, exact: bool) -> NDArray[np.int64]:
     return odd.positions[hits]
 
 
-def _unvalued(part: Part) -> Iterator[_Mark]:
+def _unvalued(part: SheetRows) -> Iterator[_Mark]:
     spots = np.array(part.grid.metadata.uncalculated, np.int64).reshape(-1, 2)
     for field, column in part.fields.items():
         rows = spots[spots[:, 1] == column + part.grid.first_column, 0]
@@ -281,7 +298,7 @@ def _unvalued(part: Part) -> Iterator[_Mark]:
         yield _Mark("formula-without-value", positions, field, [""] * positions.size)
 
 
-def _merged(part: Part) -> Iterator[_Mark]:
+def _merged(part: SheetRows) -> Iterator[_Mark]:
     """Mark the cells that a merge leaves without a value of their own, or whose value it hides."""
     shift = part.grid.first_column
     for field, column in part.fields.items():
@@ -303,7 +320,7 @@ def _merged(part: Part) -> Iterator[_Mark]:
         )
 
 
-def _disguised(part: Part) -> Iterator[_Mark]:
+def _disguised(part: SheetRows) -> Iterator[_Mark]:
     """Mark the cells whose number format shows a person another text than they hold."""
     for field, column in part.fields.items():
         place = column + part.grid.first_column
@@ -319,11 +336,59 @@ def _disguised(part: Part) -> Iterator[_Mark]:
         yield _Mark("shown-otherwise", np.array([*told], np.int64), field, [*told.values()])
 
 
-def _text_at(part: Part, row: int, column: int) -> str:
+def _text_at(part: SheetRows, row: int, column: int) -> str:
     inside = 0 <= column < len(part.grid.cells) and row < part.grid.height
     return part.grid.cells[column][row].as_py() if inside else ""
 
 
-def _positions(part: Part, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _positions(part: SheetRows, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Places, among the rows kept, of rows of the sheet."""
     return np.flatnonzero(np.isin(part.rows, rows))
+
+
+def find_homoglyph(text: str, grammar: str) -> str:
+    """Name the letters that only look like digits, if the text is an ID but for them.
+
+    Examples
+    --------
+    >>> find_homoglyph("9\N{CYRILLIC SMALL LETTER A}f", "[0-9a-f]{3}")
+    '9\u0430f: character 2 is CYRILLIC SMALL LETTER A, not a'
+    >>> find_homoglyph("9lf", "[0-9a-f]{3}")
+    '9lf: character 2 is LATIN SMALL LETTER L, not 1'
+    >>> find_homoglyph("9af", "[0-9a-f]{3}")
+    ''
+    >>> find_homoglyph("\N{CYRILLIC SMALL LETTER ZHE}", "[0-9a-f]")
+    ''
+    """
+    latin = unicodedata.normalize("NFKC", text.translate(_LIKE)).lower()
+    bare = latin.strip()
+    if len(latin) != len(text) or not _is_id(bare, grammar):
+        return ""
+    pairs = enumerate(zip(text, latin, strict=True))
+    odd = [i for i, (letter, meant) in pairs if letter.lower() != meant and not letter.isspace()]
+    first = odd[0] if odd else len(text)
+    if not odd:
+        return ""
+    name = unicodedata.name(text[first], f"U+{ord(text[first]):04X}")
+    more = f" ({len(odd)} such letters)" if len(odd) > 1 else ""
+    return f"{text}: character {first + 1} is {name}, not {latin[first]}{more}"
+
+
+def find_bidi_mark(text: str, grammar: str) -> str:
+    """Name the first direction mark, if the text is an ID but for such marks.
+
+    Examples
+    --------
+    >>> find_bidi_mark("\u202e9af", "[0-9a-f]{3}")
+    '\u202e9af: character 1 is RIGHT-TO-LEFT OVERRIDE'
+    >>> find_bidi_mark("9af", "[0-9a-f]{3}"), find_bidi_mark("\u202ewhat", "[0-9a-f]{3}")
+    ('', '')
+    """
+    found = _TURNS.search(text)
+    if not found or not _is_id(_TURNS.sub("", text).strip().lower(), grammar):
+        return ""
+    return f"{text}: character {found.start() + 1} is {unicodedata.name(found[0])}"
+
+
+def _is_id(text: str, grammar: str) -> bool:
+    return bool(re.fullmatch(grammar, text) or re.fullmatch(r"[0-9a-f]{32}", text.replace("-", "")))

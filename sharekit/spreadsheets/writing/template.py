@@ -18,7 +18,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sharekit.core.actions import ACTIONS
 from sharekit.core.rules import RULES
 
-from .saving import save_new
+from .safe_cells import save_new
 
 HEADER_FONT: Final = Font(name="Calibri", size=11, bold=True, color="FFFFFF")
 HEADER_FILL: Final = PatternFill("solid", fgColor="1F4E79")
