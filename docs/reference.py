@@ -14,7 +14,7 @@ from sharekit.core.api import VAULT_RESOURCES
 from sharekit.core.error_codes import ADVICE, REMEDIES
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.core.rules import markdown
-from sharekit.interfaces.cli import cli
+from sharekit.interfaces.cli.main import COMMANDS, cli, load_command
 from sharekit.runs.request_log import ENDED, MEANINGS, MOVES
 from sharekit.simulator import seed as seeds
 from sharekit.simulator.faults import Faults
@@ -57,7 +57,8 @@ def _commands() -> str:
     parts = ["# The command line\n\nGenerated from the code by `make docs`.\n"]
     top = click.Context(cli, info_name="sharekit", **cli.context_settings, terminal_width=100)
     parts.append(f"```text\n{cli.get_help(top)}\n```\n")
-    for name, command in sorted(cli.commands.items()):
+    for name in COMMANDS:
+        command = load_command(name)
         context = click.Context(
             command, info_name=name, parent=top, terminal_width=100, **cli.context_settings
         )

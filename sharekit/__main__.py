@@ -1,6 +1,6 @@
 """``python -m sharekit`` is the command ``sharekit``."""
 
-from .interfaces.cli import main
+from .interfaces.cli.main import main
 
 if __name__ == "__main__":
     main()

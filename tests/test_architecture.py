@@ -18,7 +18,7 @@ import pytest
 import sharekit
 from docs import reference
 from sharekit.core.rules import RULES, SEVERITIES
-from sharekit.interfaces.cli import cli
+from sharekit.interfaces.cli.main import COMMANDS, load_command
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sharekit"
@@ -141,14 +141,20 @@ def test_commands_of_the_docs_exist() -> None:
         for block in re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(), re.DOTALL):
             for line in re.findall(r"^(?:\$ )?sharekit (.*)$", block, re.MULTILINE):
                 words = line.split("#")[0].split()
-                command = cli.commands.get(words[0])
-                assert command is not None, f"{page.name}: {line}"
+                assert words[0] in COMMANDS, f"{page.name}: {line}"
+                command = load_command(words[0])
                 options = {o for p in command.params if isinstance(p, click.Option) for o in p.opts}
                 for word in words[1:]:
                     if word.startswith("-") and word != "-":
                         assert word.split("=")[0] in options, f"{page.name}: {line}"
                 checked += 1
     assert checked >= 10
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_lines_are_the_docstrings_first(name: str) -> None:
+    """The list of commands in the help says of each what the command's own help begins with."""
+    assert COMMANDS[name][1] == (load_command(name).help or "").split("\n")[0]
 
 
 def test_make_targets_of_the_readme_exist() -> None:

@@ -20,7 +20,6 @@ from sharekit.core import audit_results, shapes
 from sharekit.core.actions import ABSENT
 from sharekit.core.errors import LedgerError, UsageError
 from sharekit.core.fields import GRAMMARS
-from sharekit.core.heap import steady_memory
 from sharekit.core.html import table
 from sharekit.core.provenance import __version__, environment
 from sharekit.ledger import parquet
@@ -328,7 +327,6 @@ def _alike(one: Findings | None, other: Findings | None) -> bool:
     return one is not None and other is not None and one.frame.equals(other.frame)
 
 
-@steady_memory()
 def _made(findings: Findings | None, seen: Survey, before: Earlier | None) -> Audit:
     rows = assess(findings, seen, before)
     return Audit(findings, seen, rows, changes_since(before, rows, seen), before)

@@ -14,7 +14,6 @@ from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
 from sharekit.core.columns import are_satisfied
 from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID
-from sharekit.core.heap import steady_memory
 from sharekit.core.rules import RULES
 
 from .baseline import KEY, Earlier
@@ -33,7 +32,6 @@ _PLACE: Final = ("file", "sheet", "status", "carried_by")
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
-@steady_memory()
 def assess(findings: Findings | None, seen: Survey, before: Earlier | None = None) -> pd.DataFrame:
     """Return the rows of an audit (:data:`COLUMNS` and ``input.…``): a function of its arguments.
 

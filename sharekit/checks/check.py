@@ -18,7 +18,6 @@ from sharekit.clouds.state import snapshot
 from sharekit.clouds.state.snapshot import Progress, Snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import Coded, is_owner_action
-from sharekit.core.heap import steady_memory
 from sharekit.core.html import table
 from sharekit.core.rules import RULES, SEVERITIES, severity
 from sharekit.spreadsheets.inventory import Inventory
@@ -113,7 +112,6 @@ class Findings:
         return shown + (table(first[columns], title="The first errors") if len(first) else "")
 
 
-@steady_memory()
 def check(
     inventory: Inventory,
     clouds: Clouds | None = None,

@@ -26,7 +26,6 @@ from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import PROJECT_ID, UUID, VAULT_SHAPE
-from sharekit.core.heap import give_back, steady_memory
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
 from sharekit.core.rules import RULES, SEVERITIES
@@ -127,7 +126,6 @@ class Plan:
         return by.assign(towards=told.rename_axis(kinds)).fillna({"towards": ""}).reset_index()
 
 
-@steady_memory()
 def plan(
     findings: Findings,
     ledger: str | PathLike[str],
@@ -168,7 +166,6 @@ def plan(
     """
     path = Path(ledger)
     made = _make(path, findings, chunk_size, max_images)
-    give_back()
     book = Ledger.create(path)
     try:
         with book, book.transaction():
@@ -338,10 +335,8 @@ def record_inventory(book: Ledger, inventory: Inventory) -> None:
         "marks_blob": book.put(parquet.to_bytes(inventory.marks), parquet.MEDIA_TYPE),
     }
     book.append("inventory", body)
-    give_back()
 
 
-@steady_memory()
 def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
     if chunk_size < 1:
         raise PlanError(f"A chunk needs at least one image; {chunk_size} was asked for.")

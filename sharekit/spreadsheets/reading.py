@@ -18,7 +18,6 @@ from sharekit.core.actions import STATUS_WORDS
 from sharekit.core.columns import Coded
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FALSE_WORDS, FIELDS, GRAMMARS, TRUE_WORDS
-from sharekit.core.heap import steady_memory
 
 from .cell_issues import TEXT_FIELDS, find_cell_issues
 from .formats.delimited import check_encoding, read_delimited
@@ -44,7 +43,6 @@ _FOREIGN: Final = (
 _HEAD: Final = 4096
 
 
-@steady_memory()
 def read_inventory(
     *files: str | os.PathLike[str],
     sheet: str | Sequence[str] | None = None,

@@ -29,7 +29,7 @@ from cryptography.x509.oid import NameOID
 import sharekit
 from sharekit.clouds import access_key, pace, regions
 from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
-from sharekit.interfaces.cli import main
+from sharekit.interfaces.cli.main import main
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs.run import clouds_of
 from sharekit.simulator.faults import Faults

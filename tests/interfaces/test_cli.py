@@ -19,7 +19,7 @@ import pytest
 
 import sharekit
 from sharekit.core.errors import ApprovalError
-from sharekit.interfaces.cli import main
+from sharekit.interfaces.cli.main import main
 from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
 from sharekit.simulator.faults import Faults
@@ -319,7 +319,7 @@ def test_terminal_closed(world: Make) -> None:
 
 _IN_A_TERMINAL = (
     "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
-    "from sharekit.interfaces.cli import main; main()"
+    "from sharekit.interfaces.cli.main import main; main()"
 )
 
 

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit.core import heap
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import canonical
@@ -234,17 +232,3 @@ def test_the_database_keeps_the_plan(tmp_path: Path) -> None:
         with pytest.raises(LedgerError, match="finished when every row"):
             book.append("finished", {"rows": 4})
     assert np.array_equal(load(plan.path).rows.index, np.arange(5))
-
-
-@pytest.mark.parametrize("platform", ["linux", "elsewhere"])
-def test_memory_is_kept_only_for_a_while(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Frames are the same with and without glibc's settings, and these are the usual ones after."""
-    monkeypatch.setattr("sys.platform", platform)
-    heap._glibc.cache_clear()
-    before = pa.default_memory_pool().backend_name
-    with heap.steady_memory(), heap.steady_memory():
-        assert pa.default_memory_pool().backend_name == "system"
-        large = pa.array(["a" * 40] * 1_000_000).dictionary_encode()
-    assert pa.default_memory_pool().backend_name == before
-    assert large.dictionary.to_pylist() == ["a" * 40]
-    heap._glibc.cache_clear()

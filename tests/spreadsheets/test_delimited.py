@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from sharekit.checks.check import check
 from sharekit.core.errors import SpreadsheetError, UsageError
-from sharekit.interfaces.cli import cli
+from sharekit.interfaces.cli.main import cli
 from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.workbooks import DIGITS, IMAGE, OTHER, PROJECT, by_csv
 

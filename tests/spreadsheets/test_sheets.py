@@ -25,7 +25,7 @@ from odf.table import Table, TableColumn, TableRow
 import sharekit
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS
-from sharekit.interfaces.cli import cli
+from sharekit.interfaces.cli.main import cli
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.corpus.make import line, ods, typed

@@ -18,7 +18,6 @@ from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, REJECTED
 from sharekit.core.errors import CloudError, CloudRefusedError
-from sharekit.core.heap import steady_memory
 from sharekit.core.provenance import utc_now
 
 from .snapshot import SINGLE_LOOKUPS, Progress
@@ -83,7 +82,6 @@ class Survey:
         return self.projects.loc[self.projects["owner_code"] == "", "project_id"].tolist()
 
 
-@steady_memory()
 def take(
     clouds: Clouds, asked: pd.DataFrame, progress: Progress | None = None, *, owned: bool = True
 ) -> Survey:

@@ -1,7 +1,9 @@
-"""Options that several commands have, or that belong together."""
+"""Options that several commands have, and what each group of them means."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -9,13 +11,22 @@ from typing import Any, TypeVar
 
 import click
 
+from sharekit.checks.check import Findings, check
+from sharekit.clouds import Clouds, connect
 from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.errors import UsageError
+from sharekit.runs.run import clouds_of
+from sharekit.spreadsheets import Inventory, Limits, read_inventory
+
+from . import output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+RUN = click.argument("run", type=click.Path(path_type=Path))
 
-def loading(command: Command) -> Command:
+
+def reading_options(command: Command) -> Command:
     """Options of every command that reads spreadsheets."""
     for option in reversed(
         (
@@ -27,7 +38,7 @@ def loading(command: Command) -> Command:
                          "tells it."),
             click.option("--vault", help="The vault ID, where no column tells it."),
             click.option("--encoding", default="", metavar="NAME",
-                         help="How csv files are written, such as cp1251, if not found out."),
+                         help="Encoding of csv files, e.g. cp1251 (default: detected)."),
             click.option("--strict", is_flag=True, help="Warnings count as errors."),
             click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
                          help="Read larger files than usual, as in --limit columns=20000."),
@@ -37,7 +48,7 @@ def loading(command: Command) -> Command:
     return command
 
 
-def signing_in(command: Command) -> Command:
+def cloud_options(command: Command) -> Command:
     """Options of every command that talks to clouds."""
     for option in reversed(
         (
@@ -52,12 +63,12 @@ def signing_in(command: Command) -> Command:
     return command
 
 
-def planning(command: Command) -> Command:
+def plan_options(command: Command) -> Command:
     """Options of every command that makes a plan."""
     for option in reversed(
         (
             click.option("--chunk-size", default=CHUNK_SIZE, show_default=True,
-                         help="Images a request."),
+                         help="Images in each request."),
             click.option("--max-images", type=int,
                          help="Refuse a plan that changes more images than this."),
             click.option("--preview", is_flag=True,
@@ -68,7 +79,7 @@ def planning(command: Command) -> Command:
     return command
 
 
-def sending(command: Command) -> Command:
+def sending_options(command: Command) -> Command:
     """Options of every command that sends: the settings of a run, under their own names."""
     for option in reversed(
         (
@@ -76,44 +87,108 @@ def sending(command: Command) -> Command:
                          help="Requests under way at once."),
             click.option("--max-failed", "failure_limit", default=0.5, show_default=True,
                          metavar="SHARE",
-                         help="Stop when more than this share of the images, and more than "
-                              "100, has failed; where nothing succeeds, after a few; and when "
-                              "nine in ten of the latest 500 have."),
+                         help="Stop when more than this share of the images (and more than 100) "
+                              "has failed, when 90 % of the last 500 finished images failed, or "
+                              "when the first few all fail."),
             click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
                          help="How long to wait for one job."),
             click.option("--outage", default=60.0, show_default=True, metavar="SECONDS",
-                         help="Stop when nothing useful came from the cloud for so long."),
+                         help="Stop after this long without a successful response."),
             click.option("--canary", default=0, show_default=True, metavar="N",
-                         help="Send N chunks first; the rest only if they are confirmed."),
+                         help="Send N chunks first, and the rest only if all their images are "
+                              "confirmed."),
         )
     ):  # fmt: skip
         command = option(command)
     return command
 
 
-def demanding(command: Command) -> Command:
-    """Options that say what it takes before anything is sent, and what seals it."""
+def approval_options(command: Command) -> Command:
+    """Options that say which approvals are required before anything is sent, and what seals it."""
     for option in reversed(
         (
             click.option("--reviewers", default=1, show_default=True,
-                         help="So many must have approved."),
+                         help="Number of approvals required."),
             click.option("--require-signature", "signers", type=click.Path(path_type=Path),
                          metavar="ALLOWED_SIGNERS",
-                         help="Only approvals count that these people signed."),
+                         help="Count only approvals signed by a person listed in this file."),
             click.option("--seal", type=click.Path(path_type=Path), metavar="KEY",
-                         help="Sign the finished run, so that its end cannot be cut off unseen."),
-            click.option("--take-over", "take", is_flag=True,
-                         help="Another machine left the run open, and is gone for sure."),
+                         help="Sign the finished run, so that a cut-off end is noticed."),
+            click.option("--take-over", "break_lock", is_flag=True,
+                         help="Break the lock of another machine that is certainly gone."),
         )
     ):  # fmt: skip
         command = option(command)
     return command
 
 
-def limits_of(entries: Sequence[str]) -> Any:
-    """Read what ``--limit`` was given; the result is a :class:`sharekit.Limits`."""
-    from sharekit.spreadsheets.input import Limits  # noqa: PLC0415 - pandas takes its time
+def read_shares(shares: Sequence[str], reading: dict[str, Any]) -> Inventory:
+    """Read spreadsheets as the options of :func:`reading_options` say."""
+    columns = {
+        field.strip().lower().replace(" ", "_").replace("-", "_"): header
+        for field, _, header in (entry.partition("=") for entry in reading["maps"])
+    }
+    if bad := [entry for entry in reading["maps"] if "=" not in entry]:
+        raise UsageError(f'--map {bad[0]}: write it as FIELD=HEADER, as in image_id="Image UUID".')
+    defaults = {
+        "project_id": reading["project"],
+        "status": reading["status"],
+        "vault_id": reading["vault"],
+    }
+    with output.spinner("Reading the spreadsheets"):
+        return read_inventory(
+            *shares,
+            sheet=reading["sheet"] or None,
+            columns=columns,
+            defaults={name: value for name, value in defaults.items() if value is not None},
+            limits=_limits(reading["limits"]),
+            encoding=reading["encoding"],
+        )
 
+
+def check_shares(
+    shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None, reading: dict[str, Any]
+) -> Findings:
+    """Read spreadsheets and check them, against the clouds that are named, if any."""
+    inventory = read_shares(shares, reading)
+    signed_in = sign_in(clouds, clouds_yaml) if clouds or clouds_yaml else None
+    with output.spinner("Checking every row" + (", and reading the cloud" if signed_in else "")):
+        return check(inventory, signed_in, strict=reading["strict"])
+
+
+def default_clouds() -> tuple[str, ...]:
+    """Return the cloud that ``OS_CLOUD`` names, as for ``openstack``; nothing without it."""
+    return tuple(filter(None, [os.environ.get("OS_CLOUD", "").strip()]))
+
+
+def sign_in(names: Sequence[str], clouds_yaml: Path | None) -> Clouds:
+    """Sign in, and print what is less safe than it should be."""
+    target = ", ".join(names) or str(clouds_yaml)
+    with output.spinner(f"Signing in to {target}", wait_for_others=True):
+        signed_in = connect(*names, config_file=clouds_yaml)
+    for name, warnings in signed_in.warnings.items():
+        for warning in warnings:
+            output.info(f"Warning: {name}: {warning}.")
+    return signed_in
+
+
+def sign_in_for(run: Path, names: Sequence[str], clouds_yaml: Path | None) -> Clouds:
+    """Sign in to the clouds named, else to those RUN was planned with, else to the default."""
+    names = names or clouds_of(run) or (default_clouds() if clouds_yaml is None else ())
+    if not names and clouds_yaml is None:
+        raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
+    return sign_in(names, clouds_yaml)
+
+
+def answer(result: dict[str, Any], as_json: bool, show: Callable[[], object]) -> None:
+    """Print the result: one JSON object, or what a person reads."""
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False))
+    else:
+        show()
+
+
+def _limits(entries: Sequence[str]) -> Limits:
     names = [field.name for field in fields(Limits)]
     given = {}
     for entry in entries:

@@ -26,31 +26,34 @@ from sharekit.plans.plan import Plan
 from sharekit.runs.run import Run
 from sharekit.runs.submit import Progress
 
+#: Seconds between two lines of progress where stderr is no terminal.
 _EVERY = 5.0
 _STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}
 _GOOD, _BAD, _OPEN = "green", "red", "yellow"
 
 
-def out() -> Console:
-    """The console on stdout; wide enough that no ID is cut when it is not a terminal."""
+def stdout_console() -> Console:
+    """Return the console on stdout, wide enough that no ID is cut when it is not a terminal."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=160)
 
 
-def say(text: str) -> None:
-    """A message on stderr."""
+def info(text: str) -> None:
+    """Print a message on stderr."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text))
 
 
 @contextmanager
-def busy(what: str, *, patient: bool = True) -> Iterator[None]:
-    """Show on stderr that something takes its time (a terminal only).
+def spinner(what: str, *, wait_for_others: bool = False) -> Iterator[None]:
+    """Show on stderr, in a terminal, that something takes its time.
 
-    Where somebody else is waited for (not ``patient``), a line says so elsewhere too, now and then.
+    Without a terminal, only waiting for somebody else is shown: a line every few seconds.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        with nullcontext() if patient else _saying(f"{what}: still waiting for an answer"):
+        with (
+            _repeating(f"{what}: still waiting for an answer") if wait_for_others else nullcontext()
+        ):
             yield
         return
     with console.status(escape(what)):
@@ -58,12 +61,12 @@ def busy(what: str, *, patient: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def _saying(what: str) -> Iterator[None]:
+def _repeating(text: str) -> Iterator[None]:
     done = Event()
 
     def repeat() -> None:
         while not done.wait(_EVERY):
-            say(what)
+            info(text)
 
     thread = Thread(target=repeat, daemon=True)
     thread.start()
@@ -74,12 +77,12 @@ def _saying(what: str) -> Iterator[None]:
         thread.join()
 
 
-class RunBar:
+class RunProgress:
     """A run's progress on stderr: a bar in a terminal, else a line every few seconds."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._said = monotonic()
+        self._last_line = monotonic()
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -93,7 +96,7 @@ class RunBar:
         )
         self._task = self._bar.add_task("looking", total=None, failed=0, flying=0, slowed="")
 
-    def __enter__(self) -> RunBar:
+    def __enter__(self) -> RunProgress:
         self._bar.start()
         return self
 
@@ -106,29 +109,29 @@ class RunBar:
             self._task, description=now.phase, total=now.total, completed=now.done,
             failed=now.failed, flying=now.in_flight, slowed=now.slowed,
         )  # fmt: skip
-        if self._bar.disable and monotonic() - self._said > _EVERY:
-            self._said = monotonic()
+        if self._bar.disable and monotonic() - self._last_line > _EVERY:
+            self._last_line = monotonic()
             left = "" if now.left is None else f", about {now.left:.0f} s left"
             slowed = f"; {now.slowed}" if now.slowed else ""
-            say(
+            info(
                 f"{now.phase}: {now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
                 f"{now.in_flight} requests in flight{left}{slowed}"
             )
 
 
-class Steps:
+class ReadProgress:
     """Where a long reading is, on stderr: a bar in a terminal, else a line every few seconds."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._said = monotonic()
+        self._last_line = monotonic()
         self._bar = Bar(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             console=self._console, disable=not self._console.is_terminal, transient=True,
         )  # fmt: skip
         self._task = self._bar.add_task("reading the cloud", total=None)
 
-    def __enter__(self) -> Steps:
+    def __enter__(self) -> ReadProgress:
         self._bar.start()
         return self
 
@@ -138,14 +141,14 @@ class Steps:
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show which step it is at."""
         self._bar.update(self._task, description=what, completed=done, total=total)
-        if self._bar.disable and monotonic() - self._said > _EVERY:
-            self._said = monotonic()
-            say(f"{what}: {done:,} of {total:,}")
+        if self._bar.disable and monotonic() - self._last_line > _EVERY:
+            self._last_line = monotonic()
+            info(f"{what}: {done:,} of {total:,}")
 
 
 def show_audit(found: Audit, files: Sequence[Path]) -> None:
     """Print what an audit found, what has changed, and where it is written."""
-    console = out()
+    console = stdout_console()
     table = Table(box=None, pad_edge=False)
     for name in ("result", "rows", "meaning"):
         table.add_column(name, justify="right" if name == "rows" else "left")
@@ -186,7 +189,7 @@ def show_findings(
 
     ``written`` is the file that holds all of them, if there is one; ``ledger`` the run they are in.
     """
-    console, frame = out(), findings.frame
+    console, frame = stdout_console(), findings.frame
     counts = findings.counts
     console.print(
         f"[b]{counts['rows']:,}[/b] rows: [red]{counts['errors']:,} errors[/red], "
@@ -231,7 +234,7 @@ def show_findings(
 
 def show_plan(plan: Plan) -> None:
     """Print a plan's numbers, what it would do to which project, and its fingerprint."""
-    console, counts = out(), plan.counts
+    console, counts = stdout_console(), plan.counts
     console.print(
         f"[b]{counts['rows']:,}[/b] rows: [b]{counts['planned']:,} planned[/b] in "
         f"{counts['chunks']:,} requests, {counts['already']:,} already so, "
@@ -263,13 +266,13 @@ def _by_project(plan: Plan) -> Table:
 
 
 def show_run(
-    run: Run, *, busy: bool = False, approved: Sequence[str] = (), hindered: bool = False
+    run: Run, *, busy: bool = False, approved: Sequence[str] = (), needs_fix: bool = False
 ) -> None:
     """Print a run's outcomes, and why rows failed.
 
-    ``busy``: another process is submitting it; ``hindered``: a person has to mend something first.
+    ``busy``: another process is submitting it; ``needs_fix``: a person has to mend something first.
     """
-    console = out()
+    console = stdout_console()
     table = Table(box=None, pad_edge=False)
     for name in ("outcome", "rows", "meaning"):
         table.add_column(name, justify="right" if name == "rows" else "left")
@@ -286,7 +289,7 @@ def show_run(
     if run.stopped:
         console.print(f"[yellow]Stopped: {escape(plain(run.stopped))}[/yellow]")
     if not run.finished:
-        first = "Mend what the error names, then: " if hindered else ""
+        first = "Mend what the error names, then: " if needs_fix else ""
         console.print(f"[yellow]{first}{_what_next(run, busy, approved)}[/yellow]")
 
 

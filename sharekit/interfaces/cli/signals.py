@@ -1,4 +1,4 @@
-"""Being told to go: brought to an end as after Ctrl-C, whoever says it."""
+"""Signals that end the process as Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 
-def end_cleanly() -> None:
+def install_signal_handlers() -> None:
     """Let SIGTERM and a closed terminal (SIGHUP) do what Ctrl-C does."""
     signal.signal(signal.SIGTERM, _interrupt)
     if hasattr(signal, "SIGHUP"):

@@ -8,29 +8,29 @@ from pathlib import Path
 
 import click
 
-import sharekit
+from sharekit.interfaces.cli.options import AS_JSON, RUN, answer
+from sharekit.interfaces.cli.output import spinner
+from sharekit.reports.run_record import report
+from sharekit.reports.verify import verify
 
-from . import output
-from .common import AS_JSON, RUN, answer
 
-
-@click.command()
+@click.command("report")
 @RUN
 @click.argument("out", nargs=-1, required=True, type=click.Path(path_type=Path))
 @AS_JSON
-def report(run: Path, out: Sequence[Path], as_json: bool) -> None:
-    """Make reports of RUN: audit.xlsx, audit.html, outcomes.csv, outcomes.json, by suffix.
+def report_command(run: Path, out: Sequence[Path], as_json: bool) -> None:
+    """Write reports of RUN: xlsx, html, csv, json, by suffix.
 
     Ledgers among OUT, of runs that follow on RUN (retry, undo), make it one report over all of
     them: each row of the first input with one final outcome, and the run that settled it.
     """
-    with output.busy("Writing the report"):
-        made = sharekit.report(run, *out)
+    with spinner("Writing the report"):
+        made = report(run, *out)
     files = [str(path) for path in made]
     answer({"files": files}, as_json, lambda: click.echo("\n".join(files)))
 
 
-@click.command()
+@click.command("verify")
 @RUN
 @click.argument("reports", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
@@ -38,25 +38,25 @@ def report(run: Path, out: Sequence[Path], as_json: bool) -> None:
     "signers",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Check signatures too: of as many approvals as were demanded, and the seal.",
+    help="Check signatures too: of the seal, and of as many approvals as were required.",
 )
 @click.option("--reviewers", default=1, show_default=True, metavar="N",
-              help="So many must have signed, whatever the submission demanded.")  # fmt: skip
+              help="Number of signed approvals required, whatever submit required.")  # fmt: skip
 @AS_JSON
-def verify(
+def verify_command(
     run: Path, reports: Sequence[Path], signers: Path | None, reviewers: int, as_json: bool
 ) -> None:
-    """Check RUN, and REPORTS made from it, for any change; exits 1 if there was one.
+    """Check RUN, and reports made from it, for any change.
 
-    The verdict is intact, TAMPERED, or UNPROVEN: nothing was changed, but it is not signed or
-    sealed as you demand (exit 1 as well). Notes are worth knowing, and no fault.
+    The verdict is intact, TAMPERED (exit 1), or UNPROVEN: nothing was changed, but it is not signed
+    or sealed as you require (exit 1 as well). A note is worth knowing, and no fault.
 
     Ledgers among REPORTS, of runs that follow on RUN, are checked too, and the hashes that link
     them; the reports are then those over all of them. A report made from an earlier state of RUN
     is compared with that state, and a note says so (`notes` with --json).
     """
-    with output.busy("Verifying"):
-        verdict = sharekit.verify(run, *reports, signers=signers, reviewers=reviewers)
+    with spinner("Verifying"):
+        verdict = verify(run, *reports, signers=signers, reviewers=reviewers)
 
     def show() -> None:
         for where, what in verdict.problems:

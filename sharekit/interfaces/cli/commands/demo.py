@@ -1,4 +1,4 @@
-"""The whole road on the embedded simulator, through the same functions that a user calls."""
+"""A cloud to play with: demo goes the whole road on it, simulator serves it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,69 @@ from typing import Any
 import click
 import yaml
 
-import sharekit
+from sharekit.checks.check import check
+from sharekit.clouds import connect
 from sharekit.core.errors import UsageError
+from sharekit.interfaces.cli.options import AS_JSON, answer
+from sharekit.interfaces.cli.output import (
+    RunProgress,
+    info,
+    show_findings,
+    show_plan,
+    show_run,
+)
+from sharekit.interfaces.cli.signals import install_signal_handlers
+from sharekit.plans.approval import approve
+from sharekit.plans.plan import plan as make_plan
+from sharekit.reports.run_record import report
+from sharekit.reports.verify import verify
+from sharekit.runs.submit import submit
 from sharekit.simulator.faults import Faults
-from sharekit.simulator.process import clouds_yaml, start, write_privately
+from sharekit.simulator.process import clouds_yaml as make_clouds_yaml
+from sharekit.simulator.process import start, write_privately
 from sharekit.simulator.sample import build_sample, write_workbook
 from sharekit.simulator.seed import Seed
 from sharekit.simulator.seeding import seed_from_workbook
 from sharekit.simulator.server import make
-
-from . import output
+from sharekit.spreadsheets import read_inventory
 
 _FILES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 _REVIEWER = "Ada Reviewer"
 #: A cloud on an ordinary bad day: flow control, passing errors, a few images that fail.
 _FAULTS = "flow=0.1,p503=0.1,job_partial=0.01"
+
+
+@click.command("demo")
+@click.argument("directory", default="demo-run", type=click.Path(path_type=Path))
+@click.option("--rows", default=500, show_default=True, help="Number of rows of the workbook.")
+@AS_JSON
+def demo_command(directory: Path, rows: int, as_json: bool) -> None:
+    """Go the whole road on the embedded simulator.
+
+    No credentials are needed. The workbook, the ledger and the reports stay in DIRECTORY.
+    """
+    result = run_demo(directory, rows, quiet=as_json)
+    answer(result, as_json, lambda: None)
+
+
+@click.command("simulator")
+@click.option("--port", default=0, help="Port to listen on; 0 takes a free one.")
+@click.option("--shares", type=click.Path(path_type=Path), metavar="FILE",
+              help="A seed (json), or a workbook of shares to rehearse with.")  # fmt: skip
+@click.option("--faults", default="", metavar="NAME=VALUE,…",
+              help="What goes wrong, as in p503=0.1; docs/cli.md lists all names.")  # fmt: skip
+@click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the clouds.yaml to this file too.")  # fmt: skip
+@AS_JSON
+def simulator_command(
+    port: int, shares: Path | None, faults: str, clouds_yaml: Path | None, as_json: bool
+) -> None:
+    """Run a simulated cloud on loopback until Ctrl-C.
+
+    Its clouds.yaml is printed on stdout.
+    """
+    install_signal_handlers()
+    run_simulator(port, shares, faults, clouds_yaml, as_json=as_json)
 
 
 def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, Any]:
@@ -50,27 +98,27 @@ def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, An
     with start(sample.seed) as cloud:
         config = cloud.write_clouds_yaml(directory / "clouds.yaml")
         step(f"A cloud of its own is running at {cloud.url}; {shares} lists {rows} shares.")
-        inventory = sharekit.read_inventory(shares)
-        clouds = sharekit.connect(*_names(config), config_file=config)
+        inventory = read_inventory(shares)
+        clouds = connect(*_names(config), config_file=config)
         step("check", f"sharekit check {shares} --cloud NAME …")
-        findings = sharekit.check(inventory, clouds)
-        step.show(lambda: output.show_findings(findings, limit=3))
+        findings = check(inventory, clouds)
+        step.show(lambda: show_findings(findings, limit=3))
         step("plan", f"sharekit plan {shares} {ledger} --cloud NAME …")
-        plan = sharekit.plan(findings, ledger)
-        step.show(lambda: output.show_plan(plan))
+        plan = make_plan(findings, ledger)
+        step.show(lambda: show_plan(plan))
         step.show(lambda: click.echo(_short(plan.preview(1))))
         step("approve", f"sharekit approve {ledger} --reviewer … --fingerprint …")
-        sharekit.approve(plan, reviewer=_REVIEWER, fingerprint=plan.fingerprint[:12])
+        approve(plan, reviewer=_REVIEWER, fingerprint=plan.fingerprint[:12])
         step.say(f"{_REVIEWER} approves fingerprint {plan.fingerprint[:12]}")
         step("submit", f"sharekit submit {ledger}")
         cloud.set_faults(Faults.parse(_FAULTS))
         step.say("(the cloud now refuses some requests, and some images fail)")
-        with output.RunBar() as bar:
-            run = sharekit.submit(plan, clouds, progress=bar)
-        step.show(lambda: output.show_run(run))
+        with RunProgress() as bar:
+            run = submit(plan, clouds, progress=bar)
+        step.show(lambda: show_run(run))
     step("report and verify", f"sharekit report {ledger} … && sharekit verify {ledger} …")
-    reports = sharekit.report(run, *(directory / name for name in _FILES))
-    verdict = sharekit.verify(ledger, *reports)
+    reports = report(run, *(directory / name for name in _FILES))
+    verdict = verify(ledger, *reports)
     step.say(verdict.word)
     files = [shares, config, ledger, *reports]
     seconds = monotonic() - began
@@ -88,17 +136,17 @@ def run_simulator(
         seed = Seed.from_file(shares) if shares.suffix == ".json" else seed_from_workbook(shares)
     server = make(seed, Faults.parse(faults), port=port)
     url = f"http://127.0.0.1:{server.port}"
-    text = clouds_yaml(seed, url)
+    text = make_clouds_yaml(seed, url)
     if config is not None:
         write_privately(config, text)
     names = list(yaml.safe_load(text)["clouds"])
     click.echo(json.dumps({"url": url, "clouds": names, "clouds_yaml": text}) if as_json else text)
     sys.stdout.flush()
-    output.say(f"A simulated cloud is running at {url}; Ctrl-C ends it.")
+    info(f"A simulated cloud is running at {url}; Ctrl-C ends it.")
     try:
         server.serve_forever(poll_interval=0.05)
     except KeyboardInterrupt:
-        output.say("The simulated cloud has ended.")
+        info("The simulated cloud has ended.")
     finally:
         server.server_close()
 

@@ -1,0 +1,1 @@
+"""The commands, a module for each step of the road; loaded when they are called."""

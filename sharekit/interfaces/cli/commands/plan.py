@@ -1,0 +1,103 @@
+"""From findings, or from an old run, to a plan: plan, undo, retry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from sharekit.core.errors import UsageError
+from sharekit.interfaces.cli.options import (
+    AS_JSON,
+    RUN,
+    answer,
+    check_shares,
+    cloud_options,
+    plan_options,
+    reading_options,
+    sign_in_for,
+)
+from sharekit.interfaces.cli.output import show_findings, show_plan, spinner
+from sharekit.plans.plan import Plan, plan
+from sharekit.runs.follow_up import retry, undo
+
+
+@click.command("plan")
+@click.argument("shares", nargs=-1, required=True)
+@RUN
+@reading_options
+@cloud_options
+@plan_options
+@click.option("--planner", default="", help="Who plans; then somebody else has to approve.")
+@AS_JSON
+def plan_command(
+    shares: Sequence[str], run: Path, clouds: Sequence[str], clouds_yaml: Path | None,
+    chunk_size: int, max_images: int | None, planner: str, preview: bool, as_json: bool,
+    **reading: Any,
+) -> None:  # fmt: skip
+    """Check SHARES and write the plan into a new ledger RUN.
+
+    With --cloud the plan is made against what the cloud shows. Exits 1 if rows are blocked; the
+    plan is made all the same.
+    """
+    if run.exists():
+        raise UsageError(f"{run} exists already: choose another name for the new run.")
+    findings = check_shares(shares, clouds, clouds_yaml, reading)
+    with spinner("Making the plan"):
+        planned = plan(findings, run, chunk_size=chunk_size, max_images=max_images, planner=planner)
+    _end(planned, preview=preview, as_json=as_json)
+
+
+def _follow_up_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Arguments and options of commands that make a new run of an old one."""
+    command = cloud_options(plan_options(AS_JSON(command)))
+    return RUN(click.argument("new", type=click.Path(path_type=Path))(command))
+
+
+@click.command("undo")
+@_follow_up_options
+def undo_command(run: Path, new: Path, **options: Any) -> None:
+    """Plan in NEW the way back from RUN.
+
+    NEW changes back what RUN changed, to the state before it.
+    """
+    _follow_up(undo, run, new, **options)
+
+
+@click.command("retry")
+@_follow_up_options
+def retry_command(run: Path, new: Path, **options: Any) -> None:
+    """Plan in NEW what failed or stayed unknown in RUN.
+
+    That is every row whose outcome is failed, contradicted or unknown.
+    """
+    _follow_up(retry, run, new, **options)
+
+
+def _follow_up(
+    make: Callable[..., Plan], run: Path, new: Path, *, clouds: Sequence[str],
+    clouds_yaml: Path | None, preview: bool, as_json: bool, **sizes: Any,
+) -> None:  # fmt: skip
+    signed_in = sign_in_for(run, clouds, clouds_yaml)
+    with spinner("Making the plan"):
+        planned = make(run, new, signed_in, **sizes)
+    _end(planned, preview=preview, as_json=as_json)
+
+
+def _end(planned: Plan, *, preview: bool, as_json: bool) -> NoReturn:
+    def show() -> None:
+        show_findings(planned.findings, ledger=planned.path)
+        show_plan(planned)
+        if preview:
+            click.echo(planned.preview())
+        if planned.counts["planned"]:
+            click.echo(
+                f"next: sharekit review {planned.path}, then sharekit approve {planned.path} "
+                f"--reviewer NAME --fingerprint {planned.fingerprint[:12]}"
+            )
+
+    answer(planned.counts, as_json, show)
+    sys.exit(1 if planned.counts["blocked"] else 0)

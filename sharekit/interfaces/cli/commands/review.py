@@ -1,0 +1,77 @@
+"""What a person decides: review, approve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sharekit.interfaces.cli.options import AS_JSON, RUN, answer
+from sharekit.interfaces.cli.output import show_findings, show_plan
+from sharekit.interfaces.review import review
+from sharekit.plans.approval import approve
+
+
+@click.command("review")
+@RUN
+@click.argument("sheet", required=False, type=click.Path(path_type=Path))
+@click.option("--take", type=click.Path(path_type=Path), metavar="SHEET",
+              help="Take the decisions in from a filled-in review sheet.")  # fmt: skip
+@click.option("--reviewer", default="", help="Who decided, for the report.")
+@click.option("--requests", type=int, default=3, show_default=True, help="Requests to preview.")
+@AS_JSON
+def review_command(
+    run: Path, sheet: Path | None, take: Path | None, reviewer: str, requests: int, as_json: bool
+) -> None:
+    """Show the plan in RUN; decide on it in an Excel sheet.
+
+    Name a SHEET to write the plan to it; fill in decisions there, and take them in with --take.
+    """
+    current = review(run, out=sheet, take=take, reviewer=reviewer)
+
+    def show() -> None:
+        show_findings(current.plan.findings, limit=5, ledger=run)
+        show_plan(current.plan)
+        if sheet is not None:
+            click.echo(f"Decide in {sheet}, then: sharekit review {run} --take {sheet}")
+        elif take is not None:
+            click.echo(
+                f"{len(current.changes)} rows decided otherwise; the plan has this fingerprint."
+            )
+        else:
+            click.echo(current.plan.preview(requests))
+            if len(current.plan.chunks) > requests:
+                click.echo(f"… --requests {len(current.plan.chunks)} shows all.")
+
+    answer(current.plan.counts | {"decided": len(current.changes)}, as_json, show)
+
+
+@click.command("approve")
+@RUN
+@click.option("--reviewer", required=True, help="Who approves.")
+@click.option(
+    "--fingerprint",
+    required=True,
+    metavar="PREFIX",
+    help="At least the first 8 digits of the plan's fingerprint.",
+)
+@click.option("--note", default="", help="A reason, for the report.")
+@click.option("--sign", type=click.Path(path_type=Path), metavar="KEY",
+              help="Sign it with this OpenSSH key (a public one: by the ssh-agent).")  # fmt: skip
+@AS_JSON
+def approve_command(
+    run: Path, reviewer: str, fingerprint: str, note: str, sign: Path | None, as_json: bool
+) -> None:
+    """Approve the plan in RUN; any later change voids the approval.
+
+    PREFIX is the beginning of the fingerprint that plan and review print.
+    """
+    approval = approve(run, reviewer=reviewer, fingerprint=fingerprint, note=note, sign=sign)
+    unit = "share" if approval.images == 1 else "shares"
+    answer(
+        {"reviewer": approval.reviewer, "fingerprint": approval.fingerprint,
+         "images": approval.images, "at": approval.at},
+        as_json,
+        lambda: click.echo(f"{approval.reviewer} approves {approval.images:,} {unit}, fingerprint "
+                           f"{approval.fingerprint[:12]}. next: sharekit submit {run}"),
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""What goes to the cloud, and where it stands: submit, status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from sharekit.clouds import Clouds
+from sharekit.core.errors import CloudError
+from sharekit.interfaces.cli.options import (
+    AS_JSON,
+    RUN,
+    answer,
+    approval_options,
+    cloud_options,
+    sending_options,
+    sign_in_for,
+)
+from sharekit.interfaces.cli.output import RunProgress, info, show_run
+from sharekit.interfaces.cli.signals import install_signal_handlers
+from sharekit.ledger.storage import is_busy, take_over
+from sharekit.plans import approval
+from sharekit.plans.approval import Demand, ensure
+from sharekit.runs.run import Run, is_finished, status
+from sharekit.runs.settings import Settings
+from sharekit.runs.submit import submit
+
+
+@click.command("submit")
+@RUN
+@cloud_options
+@sending_options
+@approval_options
+@AS_JSON
+def submit_command(
+    run: Path, clouds: Sequence[str], clouds_yaml: Path | None, reviewers: int,
+    signers: Path | None, seal: Path | None, break_lock: bool, as_json: bool, **settings: Any,
+) -> None:  # fmt: skip
+    """Send what is approved in RUN; the same command resumes.
+
+    Afterwards the cloud is read back. Exits 0 only if every planned row is confirmed or already so.
+    """
+    if break_lock:
+        take_over(run)
+    demand = Demand(reviewers, signers)
+    given = ensure(run, demand)
+    if is_finished(run):
+        info(f"{run} is finished: nothing is left to send.")
+        _ended(status(run), seal, as_json=as_json)
+    install_signal_handlers()
+    try:
+        # A plan that sends nothing is approved by nobody, and ends without a cloud.
+        signed_in = sign_in_for(run, clouds, clouds_yaml) if given else Clouds({})
+        with RunProgress() as bar:
+            done = submit(
+                run, signed_in, settings=Settings(**settings), progress=bar, demand=demand
+            )
+    except CloudError as error:
+        info(f"Error: {error}")
+        _ended(replace(status(run), stopped=""), None, as_json=as_json, code=error.exit_code)
+    except KeyboardInterrupt:
+        info(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
+        sys.exit(3)
+    _ended(done, seal, as_json=as_json)
+
+
+def _ended(done: Run, seal: Path | None, *, as_json: bool, code: int | None = None) -> NoReturn:
+    if seal is not None and done.finished:
+        approval.seal(done.path, seal)
+    approved = approval.reviewers_of(done.path)
+    answer(
+        done.summary, as_json, lambda: show_run(done, approved=approved, needs_fix=code is not None)
+    )
+    sys.exit(_verdict(done) if code is None else code)
+
+
+@click.command("status")
+@RUN
+@AS_JSON
+def status_command(run: Path, as_json: bool) -> None:
+    """Show where RUN stands, also while it is being submitted.
+
+    Exits as submit would: 0, 1, 3 or 4.
+    """
+    now = status(run)
+    answer(
+        now.summary,
+        as_json,
+        lambda: show_run(now, busy=is_busy(run), approved=approval.reviewers_of(run)),
+    )
+    sys.exit(_verdict(now))
+
+
+def _verdict(run: Run) -> int:
+    if not run.finished:
+        return 3
+    if run.good:
+        return 0
+    return 4 if run.denied else 1

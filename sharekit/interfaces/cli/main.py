@@ -1,0 +1,107 @@
+"""The group of all commands, and how a call ends: an exit code and at most one sentence.
+
+Exit codes: 0 yes; 1 the answer is no; 2 usage or unreadable input; 3 unfinished, run it again;
+4 the cloud refused or cannot be reached; 70 a fault of sharekit itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final, NoReturn
+
+import click
+
+from sharekit.core.errors import SharekitError
+from sharekit.core.provenance import __version__
+
+from .heap import keep_freed_memory
+
+#: Command -> the module it is in, and its line in the help. A module is loaded when its command is
+#: called, so that the help does not wait for pandas. A test holds the lines to the docstrings.
+COMMANDS: Final = {
+    "approve": ("review", "Approve the plan in RUN; any later change voids the approval."),
+    "audit": ("audit", "Compare SHARES with what the cloud shows, and write OUT."),
+    "check": ("check", "Check every row of SHARES; send nothing."),
+    "demo": ("demo", "Go the whole road on the embedded simulator."),
+    "plan": ("plan", "Check SHARES and write the plan into a new ledger RUN."),
+    "report": ("report", "Write reports of RUN: xlsx, html, csv, json, by suffix."),
+    "retry": ("plan", "Plan in NEW what failed or stayed unknown in RUN."),
+    "review": ("review", "Show the plan in RUN; decide on it in an Excel sheet."),
+    "simulator": ("demo", "Run a simulated cloud on loopback until Ctrl-C."),
+    "status": ("submit", "Show where RUN stands, also while it is being submitted."),
+    "submit": ("submit", "Send what is approved in RUN; the same command resumes."),
+    "template": ("check", "Write an empty workbook to fill in."),
+    "undo": ("plan", "Plan in NEW the way back from RUN."),
+    "verify": ("report", "Check RUN, and reports made from it, for any change."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that loads a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name; None if there is none of that name."""
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def load_command(name: str) -> click.Command:
+    """Return a command of :data:`COMMANDS`, loading its module."""
+    module = import_module(f".commands.{COMMANDS[name][0]}", __package__)
+    command: click.Command = getattr(module, f"{name}_command")
+    return command
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="sharekit")
+def cli() -> None:
+    """Accept or reject shared cloud images by the hundred, and prove what happened.
+
+    \b
+    The road:  check → plan → review → approve → submit → report → verify
+    Try it without a cloud:  sharekit demo
+    Exit codes:  0 yes · 1 no · 2 usage or input · 3 unfinished · 4 the cloud refused
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; every way it can end is an exit code and one sentence."""
+    keep_freed_memory()
+    try:
+        cli.main(arguments, prog_name="sharekit", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _complain("Interrupted.", 3)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except SharekitError as error:
+        _complain(f"Error: {error}", error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"Error: {where}{error.strerror or error}", 2)
+    sys.exit(0)
+
+
+def _complain(text: str, code: int) -> NoReturn:
+    from .output import info  # noqa: PLC0415 - the console is loaded when there is something to say
+
+    info(text)
+    sys.exit(code)
