@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from sharekit.checks.check import Findings, check
-from sharekit.clouds import Clouds, connect
+from sharekit.clouds.registry import Clouds
 from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.errors import UsageError
 from sharekit.runs.run import clouds_of
@@ -163,6 +163,8 @@ def default_clouds() -> tuple[str, ...]:
 
 def sign_in(names: Sequence[str], clouds_yaml: Path | None) -> Clouds:
     """Sign in, and print what is less safe than it should be."""
+    from sharekit.clouds.sign_in import connect  # noqa: PLC0415 - openstacksdk takes 0.25 s to load
+
     target = ", ".join(names) or str(clouds_yaml)
     with output.spinner(f"Signing in to {target}", wait_for_others=True):
         signed_in = connect(*names, config_file=clouds_yaml)

@@ -23,7 +23,7 @@ from sharekit.interfaces.cli.options import (
 )
 from sharekit.interfaces.cli.output import ReadProgress, info, show_audit, spinner
 from sharekit.reports.files import form, must_be_usable
-from sharekit.reports.run_record import report
+from sharekit.reports.report import report
 
 _LEDGER = ".ledger"
 

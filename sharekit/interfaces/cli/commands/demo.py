@@ -12,7 +12,7 @@ import click
 import yaml
 
 from sharekit.checks.check import check
-from sharekit.clouds import connect
+from sharekit.clouds.sign_in import connect
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import AS_JSON, answer
 from sharekit.interfaces.cli.output import (
@@ -25,7 +25,7 @@ from sharekit.interfaces.cli.output import (
 from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.plans.approval import approve
 from sharekit.plans.plan import plan as make_plan
-from sharekit.reports.run_record import report
+from sharekit.reports.report import report
 from sharekit.reports.verify import verify
 from sharekit.runs.submit import submit
 from sharekit.simulator.faults import Faults

@@ -10,7 +10,7 @@ import click
 
 from sharekit.interfaces.cli.options import AS_JSON, RUN, answer
 from sharekit.interfaces.cli.output import spinner
-from sharekit.reports.run_record import report
+from sharekit.reports.report import report
 from sharekit.reports.verify import verify
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from sharekit.clouds import Clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import CloudError
 from sharekit.interfaces.cli.options import (
     AS_JSON,
