@@ -16,7 +16,9 @@ from sharekit.clouds.registry import Clouds
 from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.errors import UsageError
 from sharekit.runs.run import clouds_of
-from sharekit.spreadsheets import Inventory, Limits, read_inventory
+from sharekit.spreadsheets.input import Limits
+from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.reading import read_inventory
 
 from . import output
 

@@ -19,7 +19,7 @@ from sharekit.interfaces.cli.options import (
 )
 from sharekit.interfaces.cli.output import info, show_findings
 from sharekit.reports import write_findings
-from sharekit.spreadsheets import write_template
+from sharekit.spreadsheets.writing.template import write_template
 
 
 @click.command("template")

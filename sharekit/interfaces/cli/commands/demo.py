@@ -35,7 +35,7 @@ from sharekit.simulator.sample import build_sample, write_workbook
 from sharekit.simulator.seed import Seed
 from sharekit.simulator.seeding import seed_from_workbook
 from sharekit.simulator.server import make
-from sharekit.spreadsheets import read_inventory
+from sharekit.spreadsheets.reading import read_inventory
 
 _FILES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 _REVIEWER = "Ada Reviewer"
