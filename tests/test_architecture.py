@@ -31,7 +31,7 @@ RESERVED = {
     "click": {"interfaces"},
     "huaweicloudsdkcore": {"clouds"},
     "rich": {"interfaces"},
-    "sqlalchemy": {"ledger"},
+    "sqlite3": {"ledger"},
     "matplotlib": {"reports"},
     "ipywidgets": {"interfaces"},
     "anywidget": {"interfaces"},

@@ -26,6 +26,7 @@ Examples
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,34 +37,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import sqlalchemy as sa
-
 from sharekit.core.errors import LedgerError
 from sharekit.core.provenance import utc_now
 from sharekit.core.shapes import body_of
 
 from .schema import (
-    APPLICATION_ID,
-    BLOBS,
-    EVENTS,
+    DEFINITIONS,
     FORMAT,
     GENESIS,
-    META,
+    ODD_ROW,
     OUTCOME_COLUMNS,
     PLAN_COLUMNS,
-    ROWS,
-    TRIGGERS,
     broken,
     canonical,
+    create_tables,
     digest,
     event_hash,
-    odd_rows,
     unlike,
 )
 from .storage import Claim, connect, make_durable, make_file, must_be_ledger, why
 
-#: Events in memory at one time, where all of them are read.
+#: Events or rows in memory at one time, where all of them are read.
 _PAGE = 1_000
+_EVENT = "seq, at, kind, body, prev, hash"
 
 
 @dataclass(frozen=True)
@@ -86,13 +82,18 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, connection: sa.Connection, claim: Claim | None, *, checked: bool = True
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        claim: Claim | None,
+        *,
+        checked: bool = True,
     ) -> None:
         self.path = path
         self._connection = connection
         self._claim = claim
         self._mutex = threading.RLock()
-        self._depth = 0
+        self._writing = False
         self._seq, self._head = 0, GENESIS
         try:
             self._begin(checked=checked)
@@ -101,18 +102,21 @@ class Ledger:
             raise
 
     def _begin(self, *, checked: bool) -> None:
-        with self._reading() as connection:
-            if odd := unlike(connection):
-                raise LedgerError(f"{self.path} is damaged: {odd}.")
+        if odd := unlike(self._rows(DEFINITIONS)):
+            raise LedgerError(f"{self.path} is damaged: {odd}.")
         for where, what in broken(self.raw_events()) if checked else ():
             raise LedgerError(
                 f"{self.path} is damaged: {where} {what}. `sharekit verify` tells all."
             )
-        query = sa.select(EVENTS.c.seq, EVENTS.c.hash).order_by(EVENTS.c.seq.desc()).limit(1)
-        with self._reading() as connection:
-            end = connection.execute(query).first()
-        if end:
-            self._seq, self._head = end.seq, end.hash
+        for seq, head in self._rows("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1"):
+            self._seq, self._head = seq, head
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._mutex:
+            try:
+                return self._connection.execute(query, values).fetchall()
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                raise LedgerError(f"{self.path} is damaged: {why(error)}.") from None
 
     # -- opening and closing -------------------------------------------------------------------
     @classmethod
@@ -127,18 +131,15 @@ class Ledger:
         path = Path(path)
         if path.exists():
             raise LedgerError(f"{path} exists already: choose another name for the new run.")
-        claim = Claim(path)
+        claim, connection = Claim(path), None
         try:
             make_file(path)
             connection = connect(path, "rw")
-            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
-            META.create_all(connection)
-            for trigger in TRIGGERS:
-                connection.exec_driver_sql(trigger)
-            connection.commit()
+            create_tables(connection)
             make_durable(connection, path)
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+        except (sqlite3.Error, OSError) as error:
+            if connection is not None:
+                connection.close()
             claim.release()
             raise LedgerError(f"{path} cannot be written: {why(error)}.") from None
         return cls(path, connection, claim)
@@ -157,12 +158,14 @@ class Ledger:
         """
         path = Path(path)
         must_be_ledger(path)
-        claim = Claim(path) if write else None
+        claim, connection = Claim(path) if write else None, None
         try:
             connection = connect(path, "rw" if write else "ro")
             if write:
                 make_durable(connection, path)
-        except sa.exc.SQLAlchemyError as error:
+        except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
             if claim:
                 claim.release()
             raise LedgerError(f"{path} cannot be opened: {why(error)}.") from None
@@ -173,11 +176,10 @@ class Ledger:
         if self._claim is not None:
             # One file is what people copy, so the write-ahead log is folded in; where the disk is
             # full or gone that cannot be, and the log keeps what was committed.
-            with suppress(sa.exc.SQLAlchemyError):
-                self._connection.rollback()
-                self._connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
+            with suppress(sqlite3.Error):
+                self._roll_back()
+                self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
-        self._connection.engine.dispose()
         if self._claim is not None:
             self._claim.release()
 
@@ -205,15 +207,14 @@ class Ledger:
 
     def holds(self, link: str) -> bool:
         """Whether an event has this hash: then it and all before it are what they were."""
-        with self._reading() as connection:
-            return bool(connection.scalar(sa.select(sa.exists().where(EVENTS.c.hash == link))))
+        return bool(self._rows("SELECT 1 FROM events WHERE hash = ?", (link,)))
 
     def append(self, kind: str, body: dict[str, Any]) -> Event:
         """Write one event and return it once it is on disk."""
         with self.transaction():
             seq, at, text = self._seq + 1, utc_now(), canonical(body)
             link = event_hash(seq, at, kind, text, self._head)
-            self._connection.exec_driver_sql(
+            self._connection.execute(
                 "INSERT INTO events (seq, at, kind, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?)",
                 (seq, at, kind, text, self._head, link),
             )
@@ -227,50 +228,57 @@ class Ledger:
 
     def each(self, *kinds: str) -> Iterator[Event]:
         """Yield the same events, few of them at a time in memory."""
-        query = sa.select(EVENTS)
-        query = query.where(EVENTS.c.kind.in_(kinds)) if kinds else query
-        return map(self._event, self._pages(query))
+        chosen = f"kind IN ({', '.join('?' * len(kinds))})" if kinds else "TRUE"
+        return map(self._event, self._pages(_EVENT, "events", "seq", chosen, kinds))
 
     def _pages(
-        self, query: sa.Select[Any], by: sa.Column[int] = EVENTS.c.seq
-    ) -> Iterator[sa.Row[Any]]:
-        query, last = query.order_by(by).limit(_PAGE), -sys.maxsize
+        self,
+        columns: str,
+        table: str,
+        key: str,
+        chosen: str = "TRUE",
+        values: Sequence[object] = (),
+    ) -> Iterator[tuple[Any, ...]]:
+        query = (
+            f"SELECT {key}, {columns} FROM {table} WHERE {chosen} AND {key} > ? "
+            f"ORDER BY {key} LIMIT {_PAGE}"
+        )
+        last = -sys.maxsize
         while True:
-            with self._reading() as connection:
-                lines = connection.execute(query.where(by > last)).all()
-            yield from lines
+            lines = self._rows(query, (*values, last))
+            yield from (line[1:] for line in lines)
             if len(lines) < _PAGE:
                 return
-            last = getattr(lines[-1], by.name)
+            last = lines[-1][0]
 
     def raw_events(self) -> Iterator[tuple[Any, ...]]:
         """Yield every event just as it is stored: seq, at, kind, body, prev, hash."""
-        return map(tuple, self._pages(sa.select(EVENTS)))
+        return self._pages(_EVENT, "events", "seq")
 
     def last(self, kind: str = "") -> Event | None:
         """Return the latest event, or the latest of a kind."""
-        query = sa.select(EVENTS).order_by(EVENTS.c.seq.desc())
-        query = query.where(EVENTS.c.kind == kind) if kind else query
-        with self._reading() as connection:
-            line = connection.execute(query.limit(1)).first()
-        return self._event(line) if line else None
+        lines = self._rows(
+            f"SELECT {_EVENT} FROM events WHERE ? IN (kind, '') ORDER BY seq DESC LIMIT 1", (kind,)
+        )
+        return self._event(lines[0]) if lines else None
 
-    def _event(self, line: sa.Row[Any]) -> Event:
+    def _event(self, line: tuple[Any, ...]) -> Event:
+        seq, at, kind, text, prev, link = line
         try:
-            body = body_of(line.kind, line.at, line.body)
+            body = body_of(kind, at, text)
         except ValueError as error:
-            place = f"event {line.seq} ({line.kind!s:.40})"
             raise LedgerError(
-                f"{self.path} is damaged: {place} does not hold what it must: {error}."
+                f"{self.path} is damaged: event {seq} ({kind!s:.40}) does not hold what it must: "
+                f"{error}."
             ) from None
-        return Event(line.seq, line.at, line.kind, body, line.prev, line.hash)
+        return Event(seq, at, kind, body, prev, link)
 
     # -- blobs ---------------------------------------------------------------------------------
     def put(self, content: bytes, media_type: str) -> str:
         """Store bytes under their SHA-256 and return it; the same bytes are stored once."""
         name = hashlib.sha256(content).hexdigest()
         with self.transaction():
-            self._connection.exec_driver_sql(
+            self._connection.execute(
                 "INSERT OR IGNORE INTO blobs VALUES (?, ?, ?)", (name, media_type, content)
             )
         return name
@@ -283,18 +291,14 @@ class Ledger:
         LedgerError
             If they are missing or no longer have that hash.
         """
-        query = sa.select(BLOBS.c.content).where(BLOBS.c.sha256 == name)
-        with self._reading() as connection:
-            content = connection.execute(query).scalar()
-        if not isinstance(content, bytes) or hashlib.sha256(content).hexdigest() != name:
-            raise LedgerError(f"{self.path} is damaged: blob {name[:12]}… is missing or changed.")
-        return content
+        for (content,) in self._rows("SELECT content FROM blobs WHERE sha256 = ?", (name,)):
+            if isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == name:
+                return content
+        raise LedgerError(f"{self.path} is damaged: blob {name[:12]}… is missing or changed.")
 
     def blobs(self) -> Iterator[tuple[str, str, bool]]:
         """Yield each blob's name, its media type, and whether its bytes have that name."""
-        with self._reading() as connection:
-            lines = connection.execute(sa.select(BLOBS.c.sha256, BLOBS.c.media_type)).all()
-        for name, media_type in lines:
+        for name, media_type in self._rows("SELECT sha256, media_type FROM blobs"):
             try:
                 self.get(name)
             except LedgerError:
@@ -306,15 +310,13 @@ class Ledger:
     def schema(self) -> str:
         """Return the digest of all tables, indexes and triggers: what the database forbids."""
         query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-        with self._reading() as connection:
-            return digest([tuple(line) for line in connection.exec_driver_sql(query)])
+        return digest(self._rows(query))
 
     def faults(self) -> list[str]:
         """What the database itself finds wrong with its file."""
-        with self._reading() as connection:
-            told = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
-            form = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        found = [str(line).splitlines()[-1] for line in told if line != "ok"]
+        told = self._rows("PRAGMA integrity_check(5)")
+        ((form,),) = self._rows("PRAGMA user_version")
+        found = [str(line).splitlines()[-1] for (line,) in told if line != "ok"]
         return [*found, *([f"format {form}, not {FORMAT}"] if form != FORMAT else [])]
 
     # -- rows -----------------------------------------------------------------------------------
@@ -331,23 +333,17 @@ class Ledger:
 
     def count(self, table: str) -> int:
         """Return how many lines a table has."""
-        with self._reading() as connection:
-            query = sa.select(sa.func.count()).select_from(META.tables[table])
-            return int(connection.execute(query).scalar_one())
+        return int(self._rows(f"SELECT count(*) FROM {table}")[0][0])
 
     def read_rows(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Give these columns of every row (``row_key`` is one), few at a time, by that key."""
-        with self._reading() as connection:
-            if odd := odd_rows(connection):
-                raise LedgerError(f"{self.path} is damaged: {odd}.")
-        query = sa.select(*(ROWS.c[name] for name in columns))
-        return map(tuple, self._pages(query, ROWS.c.row_key))
+        for (row,) in self._rows(ODD_ROW):
+            raise LedgerError(f"{self.path} is damaged: row {row} holds a value of a wrong kind.")
+        return self._pages(", ".join(columns), "rows", "row_key")
 
     def _write(self, statement: str, rows: Iterable[Sequence[object]]) -> str:
         with self.transaction():
-            return digest(
-                rows, lambda batch: self._connection.exec_driver_sql(statement, _tuples(batch))
-            )
+            return digest(rows, lambda batch: self._connection.executemany(statement, batch))
 
     # -- transactions ---------------------------------------------------------------------------
     @contextmanager
@@ -356,41 +352,32 @@ class Ledger:
         with self._mutex:
             if self._claim is None:
                 raise LedgerError(f"{self.path} was opened to be read only.")
-            before = (self._seq, self._head)
-            self._depth += 1
-            try:
+            if self._writing:  # part of a transaction that has begun
                 yield
-                if self._depth == 1:
-                    self._commit()
+                return
+            before = (self._seq, self._head)
+            self._writing = True
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield
+                self._commit()
             except BaseException as error:
-                if self._depth == 1:
-                    self._connection.rollback()
-                    self._seq, self._head = before
-                if isinstance(error, sa.exc.SQLAlchemyError):
+                self._roll_back()
+                self._seq, self._head = before
+                if isinstance(error, sqlite3.Error):
                     raise LedgerError(f"{self.path} refused a change: {why(error)}.") from None
                 raise
             finally:
-                self._depth -= 1
+                self._writing = False
 
     def _commit(self) -> None:
-        self._connection.commit()
+        self._connection.execute("COMMIT")
 
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with self._mutex:
-            try:
-                yield self._connection
-            except (sa.exc.SQLAlchemyError, UnicodeDecodeError) as error:
-                raise LedgerError(f"{self.path} is damaged: {why(error)}.") from None
-            finally:
-                if self._depth == 0:
-                    self._connection.rollback()
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # the database itself may have rolled back
+            self._connection.execute("ROLLBACK")
 
 
 def _update(columns: Sequence[str]) -> str:
     changes = ", ".join(f"{name} = ?{i}" for i, name in enumerate(columns[1:], 2))
     return f"UPDATE rows SET {changes} WHERE {columns[0]} = ?1"
-
-
-def _tuples(rows: Iterable[Sequence[object]]) -> list[tuple[object, ...]]:
-    return [tuple(row) for row in rows]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
-
-import sqlalchemy as sa
-
-from sharekit.core.outcomes import OUTCOMES
+from typing import Any
 
 #: Written into the file's header, so that a foreign database is told from a ledger.
 APPLICATION_ID = 0x53484B54  # "SHKT"
@@ -37,45 +36,55 @@ OUTCOME_COLUMNS = (
     "request_id",
 )
 
-META = sa.MetaData()
-EVENTS = sa.Table(
-    "events",
-    META,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("prev", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False, unique=True),
-)
-BLOBS = sa.Table(
-    "blobs",
-    META,
-    sa.Column("sha256", sa.Text, primary_key=True),
-    sa.Column("media_type", sa.Text, nullable=False),
-    sa.Column("content", sa.LargeBinary, nullable=False),
-)
-
-
-def _one_of(column: str, names: Iterable[str]) -> sa.CheckConstraint:
+#: The definitions of the tables, as format 1 has them: they are compared word by word, so a change
+#: of them is another format.
+TABLES = (
+    """\
+CREATE TABLE events (
+    seq INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    prev TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    PRIMARY KEY (seq),
+    UNIQUE (hash)
+)""",
+    """\
+CREATE TABLE blobs (
+    sha256 TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (sha256)
+)""",
     # Not `IN (…)`: SQLite builds that list anew for each row, which trebles the time of an insert.
-    return sa.CheckConstraint(" OR ".join(f"{column} = {name!r}" for name in names))
-
-
-ROWS = sa.Table(
-    "rows",
-    META,
-    sa.Column("row_key", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("image_id", sa.Text, nullable=False),
-    sa.Column("disposition", sa.Text, nullable=False),
-    sa.Column("carried_by", sa.Integer, sa.ForeignKey("rows.row_key")),
-    sa.Column("chunk", sa.Integer),
-    sa.Column("outcome", sa.Text, nullable=False, server_default="pending"),
-    *(sa.Column(name, sa.Text) for name in OUTCOME_COLUMNS[2:]),
-    _one_of("disposition", DISPOSITIONS),
-    _one_of("outcome", reversed(OUTCOMES)),  # a row begins as pending
-    sa.CheckConstraint("(disposition = 'duplicate') = (carried_by IS NOT NULL)"),
-    sa.CheckConstraint("(disposition = 'planned') = (chunk IS NOT NULL)"),
+    # The outcome of most rows, and of each at first, is tried first.
+    """\
+CREATE TABLE rows (
+    row_key INTEGER NOT NULL,
+    image_id TEXT NOT NULL,
+    disposition TEXT NOT NULL,
+    carried_by INTEGER,
+    chunk INTEGER,
+    outcome TEXT DEFAULT 'pending' NOT NULL,
+    code TEXT,
+    reason TEXT,
+    "before" TEXT,
+    claimed TEXT,
+    observed TEXT,
+    last_chunk TEXT,
+    job_id TEXT,
+    request_id TEXT,
+    PRIMARY KEY (row_key),
+    CHECK (disposition = 'planned' OR disposition = 'already' OR disposition = 'blocked' OR \
+disposition = 'duplicate' OR disposition = 'skipped'),
+    CHECK (outcome = 'pending' OR outcome = 'unknown' OR outcome = 'duplicate' OR \
+outcome = 'skipped' OR outcome = 'blocked' OR outcome = 'failed' OR outcome = 'contradicted' OR \
+outcome = 'claimed' OR outcome = 'already' OR outcome = 'confirmed'),
+    CHECK ((disposition = 'duplicate') = (carried_by IS NOT NULL)),
+    CHECK ((disposition = 'planned') = (chunk IS NOT NULL)),
+    FOREIGN KEY(carried_by) REFERENCES rows (row_key)
+)""",
 )
 #: Rules that outlive any bug of ours: the database itself refuses.
 TRIGGERS = (
@@ -97,42 +106,50 @@ TRIGGERS = (
 )
 
 
-def unlike(connection: sa.Connection) -> str:
+#: What a database is made of; more than 100 definitions are no ledger's.
+DEFINITIONS = "SELECT type, name, sql FROM sqlite_master LIMIT 100"
+#: The first row that holds a value of a kind that its column cannot hold.
+ODD_ROW = f"""
+SELECT rowid FROM rows
+WHERE typeof(row_key) <> 'integer'
+OR typeof(image_id) <> 'text' OR typeof(disposition) <> 'text' OR typeof(outcome) <> 'text'
+OR typeof(carried_by) <> 'integer' AND carried_by IS NOT NULL
+OR typeof(chunk) <> 'integer' AND chunk IS NOT NULL
+{" ".join(f"OR typeof({n}) <> 'text' AND {n} IS NOT NULL" for n in OUTCOME_COLUMNS[2:])}
+LIMIT 1
+"""
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make an empty database a ledger."""
+    connection.execute("BEGIN")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    for statement in (*TABLES, *TRIGGERS):
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def unlike(definitions: Iterable[tuple[Any, ...]]) -> str:
     """Say what a database has in place of the tables, indexes and triggers of a ledger.
 
     A view, a generated column or a trigger of somebody else could answer, run or change anything.
     """
-    have, want = _definitions(connection), _wanted()
-    odd = sorted(have ^ want)
+    odd = sorted(_one_spelling(definitions) ^ _wanted())
     return f"{' '.join(odd[0][:2])} is not as sharekit makes it" if odd else ""
 
 
 @functools.cache
 def _wanted() -> frozenset[tuple[str, str, str]]:
-    engine = sa.create_engine("sqlite://")
-    with engine.connect() as connection:
-        META.create_all(connection)
-        for trigger in TRIGGERS:
-            connection.exec_driver_sql(trigger)
-        made = _definitions(connection)
-    engine.dispose()
-    return made
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        create_tables(connection)
+        return _one_spelling(connection.execute(DEFINITIONS))
 
 
-def _definitions(connection: sa.Connection) -> frozenset[tuple[str, str, str]]:
-    found = connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_master LIMIT 100")
-    return frozenset((str(t), str(n)[:100], " ".join(str(sql).split())) for t, n, sql in found)
-
-
-def odd_rows(connection: sa.Connection) -> str:
-    """Say which column of the rows holds a value of a kind that it cannot hold."""
-    wrong = " OR ".join(
-        f"typeof({column.name}) <> '{'integer' if isinstance(column.type, sa.Integer) else 'text'}'"
-        + (f" AND {column.name} IS NOT NULL" if column.nullable else "")
-        for column in ROWS.c
+def _one_spelling(definitions: Iterable[tuple[Any, ...]]) -> frozenset[tuple[str, str, str]]:
+    return frozenset(
+        (str(t), str(n)[:100], " ".join(str(sql).split())) for t, n, sql in definitions
     )
-    first = connection.exec_driver_sql(f"SELECT rowid FROM rows WHERE {wrong} LIMIT 1").scalar()
-    return "" if first is None else f"row {first} holds a value of a wrong kind"
 
 
 def canonical(value: object) -> str:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 
 import msgspec
-import sqlalchemy as sa
-import sqlalchemy.dialects.sqlite  # loaded now, not at the first connection
 from filelock import FileLock, Timeout
-from sqlalchemy.pool import StaticPool
 
 from sharekit.core.errors import LedgerError
 from sharekit.core.provenance import user
@@ -158,33 +155,33 @@ def make_file(path: Path, content: bytes = b"") -> None:
         file.write(content)
 
 
-def connect(path: Path, mode: str) -> sa.Connection:
-    """Open the database in an SQLite mode: ``ro``, ``rw`` or ``rwc``."""
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open the database in an SQLite mode: ``ro``, ``rw`` or ``rwc``.
 
-    def opened() -> sqlite3.Connection:
-        database = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=30)
-        # The file may come from anybody: its cells are checked, and nothing its schema names is
-        # run (our own triggers, which `unlike` knows word by word, are needed to write).
-        trusted = "OFF" if mode == "ro" else "ON"
-        try:
-            for pragma in (f"trusted_schema = {trusted}", "cell_size_check = ON", "mmap_size = 0"):
-                database.execute(f"PRAGMA {pragma}")
-        except BaseException:
-            database.close()
-            raise
-        return database
+    Every statement is a transaction by itself, unless one was begun. The connection may be used
+    by any thread, by one at a time.
+    """
+    database = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True, isolation_level=None, check_same_thread=False, timeout=30,
+    )  # fmt: skip
+    # The file may come from anybody: its cells are checked, and nothing its schema names is
+    # run (our own triggers, which `unlike` knows word by word, are needed to write).
+    trusted = "OFF" if mode == "ro" else "ON"
+    try:
+        for pragma in (f"trusted_schema = {trusted}", "cell_size_check = ON", "mmap_size = 0"):
+            database.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        database.close()
+        raise
+    return database
 
-    engine = sa.create_engine("sqlite://", creator=opened, poolclass=StaticPool)
-    return engine.connect()
 
-
-def make_durable(connection: sa.Connection, path: Path) -> None:
+def make_durable(connection: sqlite3.Connection, path: Path) -> None:
     """See to it that a committed event is on disk, and that only its owner reads the file."""
     # Write-ahead log with full sync: a committed event survives a power cut.
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.exec_driver_sql(f"PRAGMA {pragma}")
-    connection.rollback()
+        connection.execute(f"PRAGMA {pragma}")
     path.chmod(0o600)
 
 
@@ -200,15 +197,12 @@ def is_ledger(path: str | PathLike[str]) -> bool:
 def surplus(path: Path) -> int:
     """How many bytes stand in the file after the end of the database; nothing reads them."""
     size = path.stat().st_size  # first: a writer may make the file longer meanwhile
-    connection = connect(path, "ro")
     try:
-        count, length = (
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("page_count", "page_size")
-        )
-    finally:
-        connection.close()
-        connection.engine.dispose()
+        with closing(connect(path, "ro")) as connection:
+            (count,) = connection.execute("PRAGMA page_count").fetchone()
+            (length,) = connection.execute("PRAGMA page_size").fetchone()
+    except sqlite3.Error as error:
+        raise LedgerError(f"{path} is damaged: {why(error)}.") from None
     return max(0, size - int(count) * int(length))
 
 
@@ -227,5 +221,5 @@ def must_be_ledger(path: Path) -> None:
 
 
 def why(error: Exception) -> str:
-    """What the database said, without SQLAlchemy's words around it."""
-    return str(getattr(error, "orig", None) or error).rstrip(".")
+    """What the database said, as part of a sentence."""
+    return str(error).rstrip(".")
