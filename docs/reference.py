@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from docs.tree import tree
 from sharekit.core import audit_results, error_codes
 from sharekit.core.api import VAULT_RESOURCES
 from sharekit.core.error_codes import ADVICE, REMEDIES
@@ -50,7 +51,20 @@ anew.
 
 def pages() -> dict[str, str]:
     """Name and text of each generated page."""
-    return {"cli.md": _commands(), "rules.md": _rules(), "states.md": _states()}
+    return {
+        "architecture.md": _architecture(),
+        "cli.md": _commands(),
+        "rules.md": _rules(),
+        "states.md": _states(),
+    }
+
+
+def _architecture() -> str:
+    """Return the page with the tree as it is now; the rest is written by hand."""
+    page = (HERE / "architecture.md").read_text(encoding="utf-8")
+    head, start, rest = page.partition("<!-- tree: written by `make docs` -->\n")
+    _, end, tail = rest.partition("<!-- end of tree -->\n")
+    return f"{head}{start}```text\nsharekit/\n{tree()}\n```\n{end}{tail}"
 
 
 def _commands() -> str:

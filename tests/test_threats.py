@@ -24,7 +24,7 @@ def test_every_line_names_tests_that_exist() -> None:
     for who, how, tests in threats:
         assert who
         assert how
-        names = re.findall(r"`([\w.]+)::(\w+)`", tests)
+        names = re.findall(r"`([\w./]+)::(\w+)`", tests)
         assert names, who
         assert tests.count("`") == 2 * len(names), who
         for file, name in names:
