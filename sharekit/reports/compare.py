@@ -1,55 +1,87 @@
-"""Is this report what the record says? Made again, and compared to the last cell."""
+"""Compare a report with one made anew from the same ledger, to the last cell."""
 
 from __future__ import annotations
 
+import contextlib
+import posixpath
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice, zip_longest
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import IO, Final
+
+# Expat itself limits the expansion of entities (2.4.1 and later).
+from xml.etree import ElementTree
+from xml.parsers import expat
 
 import fastexcel
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from openpyxl.styles.numbers import BUILTIN_FORMATS
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 from sharekit.audits.audit import Audit
 from sharekit.core.errors import InputError
 from sharekit.core.html import plain
 
-from . import looks
 from .files import form, writer_of
 from .run_record import Record
 from .words import counted
 
-#: Differences named one by one; the rest is counted.
+#: Differences that are listed one by one; the rest is counted.
 LIMIT: Final = 50
-#: A formula in a sheet, whatever its namespace is called. Our own workbooks hold none.
-_FORMULA: Final = re.compile(rb"<(?:[\w.-]+:)?f[\s/>]")
-#: A link that leads out of the workbook. Our own lead to its cells.
-_ELSEWHERE: Final = re.compile(rb"TargetMode\s*=\s*[\"']External")
-_UNREADABLE: Final = (
-    fastexcel.FastExcelError, zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError,
-)  # fmt: skip
-_PIECE, _SHOWN = 1 << 20, 80
+#: How reports name the head of their ledger: ``"head": "…"`` in json, ``… (12 events)`` in html
+#: and xlsx.
+_HEAD: Final = re.compile(
+    rb'"head": "([0-9a-f]{64})"|([0-9a-f]{64}) \([0-9][^()<>]{0,20} events?\)'
+)
+#: Bytes read at a time, and bytes of one piece that are searched again with the next.
+_PIECE, _OVERLAP = 1 << 20, 128
+#: Characters of a text that are quoted.
+_QUOTED: Final = 80
+#: A row lower than this many points, or a column narrower than this many digits, shows nothing.
+_THIN: Final = 2.0
+_TRUE: Final = frozenset({"1", "true", "on"})
+#: Elements of a sheet that no report has, since each can display something else than the values.
+_FOREIGN: Final = {
+    "f": "holds a formula; a report has none",
+    "conditionalFormatting": "holds a conditional format; a report has none",
+}
 
+#: Where a report differs, and how.
 Difference = tuple[str, str]
 
 
-def differences(told: Record | Audit, path: str | PathLike[str]) -> list[Difference]:
-    """Return where a report differs from what the run or audit says, as pairs of where and what.
+class _UnreadableError(Exception):
+    """The file to compare is no workbook, or a damaged one."""
 
-    ``.csv``, ``.json`` and ``.html`` are compared byte for byte, and the first line that differs
-    is named. An ``.xlsx`` of which every part is the same is the same. Else, since Excel rewrites a
-    file that is merely saved, every cell of every sheet is compared, and what decides which texts
-    and rows a person sees (:mod:`~sharekit.reports.looks`). A formula is always a difference,
-    even where it shows the right value, and so is a link out of the workbook, and a sheet that was
-    hidden, added or removed. An unreadable file is a difference.
+
+@contextlib.contextmanager
+def _library_errors() -> Iterator[None]:
+    """Raise what the libraries say of a damaged workbook as :class:`_UnreadableError`."""
+    try:
+        yield
+    except (
+        fastexcel.FastExcelError, expat.ExpatError, ElementTree.ParseError, zipfile.BadZipFile,
+        zlib.error, EOFError, OSError,
+    ) as error:  # fmt: skip
+        raise _UnreadableError(plain(str(error).partition("\n")[0])) from error
+
+
+def differences(source: Record | Audit, path: str | PathLike[str]) -> list[Difference]:
+    """Return where and how a report differs from what the run or audit says.
+
+    A ``.csv``, ``.json`` or ``.html`` is compared byte for byte, and the first line that differs is
+    named. An ``.xlsx`` is equal if all its parts are. Otherwise, since Excel rewrites a file that
+    is merely saved, the values of all cells are compared, and what hides or replaces them: hidden
+    sheets, rows and columns, number formats and conditional formats. Formulas, sheets added or
+    removed and links out of the workbook are always differences. So is an unreadable file.
 
     Raises
     ------
@@ -64,49 +96,48 @@ def differences(told: Record | Audit, path: str | PathLike[str]) -> list[Differe
         raise InputError(f"{report}: there is no such file; name a report that was made.")
     with TemporaryDirectory(prefix="sharekit-") as scratch:
         fresh = Path(scratch) / f"fresh{suffix}"
-        writer_of(told, suffix)(fresh)
-        return compared(report, fresh)
+        writer_of(source, suffix)(fresh)
+        return compare_files(report, fresh)
 
 
-def compared(report: Path, fresh: Path) -> list[Difference]:
+def compare_files(report: Path, fresh: Path) -> list[Difference]:
     """Return where a report differs from one that was made just now; see :func:`differences`."""
     if _same_bytes(report, fresh):
         return []
-    workbook = fresh.suffix == ".xlsx"
-    if workbook and _same_parts(report, fresh):
-        return []
-    found = _in_workbook(report, fresh) if workbook else _in_lines(report, fresh)
-    return _limited(report.name, found)
+    if fresh.suffix != ".xlsx":
+        return _limited(report.name, _in_lines(report, fresh))
+    return [] if _same_parts(report, fresh) else _limited(report.name, _in_workbook(report, fresh))
 
 
-def _same_bytes(left: Path, right: Path) -> bool:
-    if left.stat().st_size != right.stat().st_size:
+def _same_bytes(report: Path, fresh: Path) -> bool:
+    if report.stat().st_size != fresh.stat().st_size:
         return False
-    with left.open("rb") as one, right.open("rb") as two:
-        return all(piece == two.read(_PIECE) for piece in iter(lambda: one.read(_PIECE), b""))
+    with report.open("rb") as given, fresh.open("rb") as wanted:
+        return _same_content(given, wanted)
 
 
 def _same_parts(report: Path, fresh: Path) -> bool:
     try:
-        with zipfile.ZipFile(report) as one, zipfile.ZipFile(fresh) as two:
-            names = one.namelist()
-            return names == two.namelist() and all(_same(one, two, name) for name in names)
-    except _UNREADABLE:
+        with _library_errors(), zipfile.ZipFile(report) as given, zipfile.ZipFile(fresh) as wanted:
+            names = given.namelist()
+            return names == wanted.namelist() and all(
+                _same_content(_entry(given, name), _entry(wanted, name)) for name in names
+            )
+    except _UnreadableError:
         return False
 
 
-def _same(one: zipfile.ZipFile, two: zipfile.ZipFile, name: str) -> bool:
-    with one.open(name) as left, two.open(name) as right:
-        while piece := left.read(_PIECE):
-            if piece != right.read(_PIECE):
-                return False
-        return not right.read(1)
+def _same_content(given: IO[bytes], wanted: IO[bytes]) -> bool:
+    while piece := given.read(_PIECE):
+        if piece != wanted.read(_PIECE):
+            return False
+    return not wanted.read(1)
 
 
 def _limited(name: str, found: Iterator[Difference]) -> list[Difference]:
-    listed = [difference for difference, _ in zip(found, range(LIMIT), strict=False)]
+    listed = list(islice(found, LIMIT))
     rest = sum(1 for _ in found)
-    return [*listed, (name, f"{counted(rest, 'further difference')}")] if rest else listed
+    return [*listed, (name, counted(rest, "further difference"))] if rest else listed
 
 
 # -- text --------------------------------------------------------------------------------------
@@ -115,125 +146,80 @@ def _in_lines(report: Path, fresh: Path) -> Iterator[Difference]:
     with report.open("rb") as given, fresh.open("rb") as wanted:
         for number, (says, should) in enumerate(zip_longest(given, wanted), start=1):
             if says != should:
-                yield f"{report.name}, line {number}", _line(says, should)
+                yield f"{report.name}, line {number}", _line_difference(says, should)
                 return
 
 
-def _first(says: Sequence[object], should: Sequence[object]) -> int:
-    """Return where two texts part."""
+def _line_difference(says: bytes | None, should: bytes | None) -> str:
+    if says is None or should is None:
+        return "the report ends too early" if says is None else "the report goes on too long"
+    start = max(_first_difference(says, should) - _QUOTED // 2, 0)
+    end = start + 2 * _QUOTED
+    one, two = (line[start:end].decode("utf-8", "backslashreplace") for line in (says, should))
+    if b'name="generator"' in says and b'name="generator"' in should:
+        return f"made by other versions: {_quoted(one)}; these are {_quoted(two)}"
+    return _says(one, two)
+
+
+def _first_difference(says: Sequence[object], should: Sequence[object]) -> int:
+    """Return the position of the first difference of two texts."""
     pairs = enumerate(zip(says, should, strict=False))
     return next((n for n, (one, two) in pairs if one != two), min(len(says), len(should)))
 
 
-def _line(says: bytes | None, should: bytes | None) -> str:
-    if says is None or should is None:
-        return "the report ends too early" if says is None else "the report goes on too long"
-    if b'name="generator"' in says and b'name="generator"' in should:
-        return f"made by other versions: {_around(says, 0)}; these are {_around(should, 0)}"
-    at = _first(says, should)
-    one, two = _around(says, at), _around(should, at)
-    if one == two:  # they differ in what cannot be seen: ends of lines, blanks, invisible signs
-        one, two = _spelled(says, at), _spelled(should, at)
+def _says(given: str, wanted: str) -> str:
+    """Describe how two texts differ; where only invisible characters do, they are spelled out."""
+    one, two = _quoted(given), _quoted(wanted)
+    if one == two:
+        start = max(_first_difference(given, wanted) - 20, 0)
+        one, two = (ascii(text[start : start + _QUOTED]) for text in (given, wanted))
     return f"says {one}, should say {two}"
 
 
-def _around(line: bytes, at: int) -> str:
-    start = max(at - _SHOWN // 2, 0)
-    return _quoted(line[start : start + _SHOWN + 40].decode("utf-8", "replace").strip())
-
-
-def _spelled(line: bytes, at: int) -> str:
-    start = max(at - 20, 0)
-    return ascii(line[start : start + _SHOWN])[1:]
-
-
-def _spelled_text(says: str, should: str) -> tuple[str, str]:
-    start = max(_first(says, should) - 20, 0)
-    one, two = (ascii(text[start : start + _SHOWN]) for text in (says, should))
-    return one, two
-
-
 def _quoted(text: str) -> str:
-    text = plain(text)
-    return f"“{text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}”" if text else "nothing"
+    text = plain(text.strip())
+    return f"“{text if len(text) <= _QUOTED else text[:_QUOTED] + '…'}”" if text else "nothing"
 
 
 # -- workbooks ---------------------------------------------------------------------------------
 def _in_workbook(report: Path, fresh: Path) -> Iterator[Difference]:
     try:
-        given = fastexcel.read_excel(report)
-        formulas = list(_parts_with(report, _FORMULA, "xl/worksheets/", ".xml"))
-        elsewhere = list(_parts_with(report, _ELSEWHERE, "xl/worksheets/_rels/", ".rels"))
-    except _UNREADABLE as error:
-        yield report.name, f"cannot be read as a workbook ({str(error).splitlines()[0]})"
-        return
-    wanted = fastexcel.read_excel(fresh)
-    yield from ((f"{report.name}, {part}", "holds a formula; a report has none")
-                for part in formulas)  # fmt: skip
-    yield from ((f"{report.name}, {part}", "holds a link to elsewhere; a report has none")
-                for part in elsewhere)  # fmt: skip
-    for name in given.sheet_names:
-        if name not in wanted.sheet_names:
-            yield f"{report.name}, sheet {_quoted(name)}", "is not part of the report"
-    for name in wanted.sheet_names:
-        where = f"{report.name}, {name}"
-        if name not in given.sheet_names:
-            yield where, "the sheet is missing"
-        else:
-            yield from _in_sheet(where, given, wanted, name)
-    yield from _looks(report, fresh)
-
-
-def _looks(report: Path, fresh: Path) -> Iterator[Difference]:
-    try:
-        for sheet, what in looks.differing(report, fresh):
-            yield f"{report.name}, {sheet}" if sheet else report.name, plain(what)
-    except (*_UNREADABLE, LookupError) as error:
-        yield report.name, f"what it looks like cannot be read ({plain(error)})"
-
-
-def _parts_with(report: Path, what: re.Pattern[bytes], folder: str, suffix: str) -> Iterator[str]:
-    """Yield the parts of the file that hold something."""
-    with zipfile.ZipFile(report) as parts:
-        if damaged := parts.testzip():
-            raise zipfile.BadZipFile(f"{damaged} is damaged")
-        for part in parts.namelist():
-            if part.startswith(folder) and part.endswith(suffix):
-                with parts.open(part) as file:
-                    tail = b""
-                    while piece := file.read(_PIECE):
-                        if what.search(tail + piece):
-                            yield part
-                            break
-                        tail = piece[-64:]
+        with _library_errors():
+            given, wanted = fastexcel.read_excel(report), fastexcel.read_excel(fresh)
+        for name in given.sheet_names:
+            if name not in wanted.sheet_names:
+                yield f"{report.name}, sheet {_quoted(name)}", "is not part of the report"
+        for name in wanted.sheet_names:
+            where = f"{report.name}, {name}"
+            if name in given.sheet_names:
+                yield from _in_sheet(where, given, wanted, name)
+            else:
+                yield where, "the sheet is missing"
+        for where, what in _in_parts(report, fresh):
+            yield f"{report.name}, {where}", plain(what)
+    except _UnreadableError as error:
+        yield report.name, f"cannot be read as a workbook ({error})"
 
 
 def _in_sheet(
     where: str, given: fastexcel.ExcelReader, wanted: fastexcel.ExcelReader, name: str
 ) -> Iterator[Difference]:
-    try:
-        (says, hidden), (should, _) = _cells(given, name), _cells(wanted, name)
-    except _UNREADABLE as error:
-        yield where, f"cannot be read ({str(error).splitlines()[0]})"
-        return
+    (says, hidden), (should, _) = _cells(given, name), _cells(wanted, name)
     if hidden:
         yield where, "the sheet is hidden"
-    shape = (max(len(says), len(should)), max(says.shape[1], should.shape[1]))
-    for number in range(shape[1]):
-        one, two = _column(says, number, shape[0]), _column(should, number, shape[0])
+    length, width = max(len(says), len(should)), max(says.shape[1], should.shape[1])
+    for number in range(width):
+        one, two = _column(says, number, length), _column(should, number, length)
         for row in np.flatnonzero((one != two).to_numpy()):
             cell = xl_rowcol_to_cell(int(row), number)
-            pair = _quoted(one[row]), _quoted(two[row])
-            if pair[0] == pair[1]:
-                pair = _spelled_text(one[row], two[row])
-            what = f"says {pair[0]}, should say {pair[1]}"
-            yield f"{where}!{cell}", what
+            yield f"{where}!{cell}", _says(one[row], two[row])
 
 
-def _cells(book: fastexcel.ExcelReader, name: str) -> tuple[pd.DataFrame, bool]:
+def _cells(workbook: fastexcel.ExcelReader, name: str) -> tuple[pd.DataFrame, bool]:
     """Return every cell of a sheet as text, error values included, and whether it is hidden."""
-    sheet = book.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
-    batch, errors = sheet.to_arrow_with_errors()
+    with _library_errors():
+        sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
+        batch, errors = sheet.to_arrow_with_errors()
     frame = pa.Table.from_batches([batch]).to_pandas().fillna("").astype("str")
     for error in errors.errors if errors else []:
         frame.iat[error.position] = error.detail
@@ -244,3 +230,148 @@ def _column(frame: pd.DataFrame, number: int, length: int) -> pd.Series:
     if number >= frame.shape[1]:
         return pd.Series("", index=range(length), dtype="str")
     return frame.iloc[:, number].reindex(range(length), fill_value="")
+
+
+# -- what decides whether and how a value is displayed -----------------------------------------
+def _in_parts(report: Path, fresh: Path) -> Iterator[Difference]:
+    """Yield where a sheet hides or displays something otherwise than a report does."""
+    with _library_errors(), zipfile.ZipFile(report) as given, zipfile.ZipFile(fresh) as wanted:
+        formats, usual = _number_formats(given), set(_number_formats(wanted).values())
+        parts = _sheet_parts(given)
+        names = given.namelist()
+        trees = {
+            name: _xml(given, name)
+            for name in names
+            if name.startswith("xl/worksheets/_rels/") and name.endswith(".rels")
+        }
+    for name, tree in trees.items():
+        if any(relation.get("TargetMode") == "External" for relation in tree):
+            yield name, "holds a link to elsewhere; a report has none"
+    for name in names:
+        if name in parts or (name.startswith("xl/worksheets/") and name.endswith(".xml")):
+            for what in _SheetScan(formats, usual).read(report, name):
+                yield parts.get(name, name), what
+
+
+def _entry(workbook: zipfile.ZipFile, part: str) -> IO[bytes]:
+    try:
+        return workbook.open(part)
+    except KeyError as error:
+        raise _UnreadableError(f"its part {part} is missing") from error
+    except RuntimeError as error:  # encrypted, or packed in a way that zipfile does not know
+        raise _UnreadableError(plain(str(error))) from error
+
+
+def _xml(workbook: zipfile.ZipFile, part: str) -> ElementTree.Element:
+    with _entry(workbook, part) as file:
+        return ElementTree.fromstring(file.read())  # noqa: S314 - see the import
+
+
+def _related(workbook: zipfile.ZipFile) -> dict[str, tuple[str, str]]:
+    """Return the parts that belong to the workbook: relation's ID -> type, name of the part."""
+    return {
+        relation.get("Id", ""): (
+            relation.get("Type", "").rpartition("/")[2],
+            posixpath.normpath(posixpath.join("/xl", relation.get("Target", "")))[1:],
+        )
+        for relation in _xml(workbook, "xl/_rels/workbook.xml.rels")
+    }
+
+
+def _sheet_parts(workbook: zipfile.ZipFile) -> dict[str, str]:
+    """Return part -> name of the sheet, for every sheet that the workbook lists."""
+    related = _related(workbook)
+    return {
+        part: sheet.get("name", "")
+        for sheet in _xml(workbook, "xl/workbook.xml").iterfind("{*}sheets/{*}sheet")
+        for key, value in sheet.items()
+        if key.endswith("}id")
+        for _, part in [related.get(value, ("", ""))]
+    }
+
+
+def _number_formats(workbook: zipfile.ZipFile) -> dict[str, str]:
+    """Return the number format of each style that a cell can have, by the style's number."""
+    part = next((part for kind, part in _related(workbook).values() if kind == "styles"), "")
+    root = _xml(workbook, part)
+    codes = {str(number): code for number, code in BUILTIN_FORMATS.items()} | {
+        own.get("numFmtId", ""): own.get("formatCode", "")
+        for own in root.iterfind("{*}numFmts/{*}numFmt")
+    }
+    styles = (style.get("numFmtId", "0") for style in root.iterfind("{*}cellXfs/{*}xf"))
+    return {str(number): codes.get(code, code) for number, code in enumerate(styles)}
+
+
+class _SheetScan:
+    """Reads a sheet element by element; ``usual`` are the number formats of a report."""
+
+    def __init__(self, formats: Mapping[str, str], usual: set[str]) -> None:
+        self._formats = formats
+        self._usual = {style for style, code in formats.items() if code in usual}
+        self._facts: list[str] = []
+
+    def read(self, workbook: Path, part: str) -> Iterator[str]:
+        """Yield each fact that a report does not have, one sentence each."""
+        parser = expat.ParserCreate(namespace_separator=" ")
+        parser.StartElementHandler = self._start
+        with _library_errors(), zipfile.ZipFile(workbook) as book, _entry(book, part) as file:
+            for piece in iter(partial(file.read, _PIECE), b""):
+                parser.Parse(piece, False)  # noqa: FBT003 - takes no keyword
+                yield from self._facts
+                self._facts.clear()
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        kind = name.rpartition(" ")[2]
+        if kind == "c":
+            style = attributes.get("s", "0")
+            if style not in self._usual:
+                code = self._formats.get(style, "unknown")
+                cell = attributes.get("r", "a cell")
+                self._facts.append(f"{cell} is displayed with the number format {code!r}")
+        elif kind == "row":
+            if _is_hidden(attributes, "ht"):
+                self._facts.append(f"row {attributes.get('r', '')} is hidden")
+        elif kind == "col":
+            if _is_hidden(attributes, "width"):
+                columns = f"{attributes.get('min')} to {attributes.get('max')}"
+                self._facts.append(f"columns {columns} are hidden")
+        elif kind == "sheetFormatPr":
+            if attributes.get("zeroHeight") in _TRUE or _is_hidden(attributes, "defaultColWidth"):
+                self._facts.append("rows or columns are hidden by default")
+        elif kind in _FOREIGN:
+            self._facts.append(_FOREIGN[kind])
+
+
+def _is_hidden(attributes: Mapping[str, str], size: str) -> bool:
+    if attributes.get("hidden") in _TRUE:
+        return True
+    try:
+        return float(attributes.get(size, "9")) < _THIN
+    except ValueError:  # no size at all: a program takes its default
+        return False
+
+
+# -- the ledger's state that a report was made from --------------------------------------------
+def head_of_report(report: Path) -> str:
+    """Return the head of the ledger that a report names, ``""`` if it names none."""
+    with contextlib.suppress(_UnreadableError), _library_errors():
+        if report.suffix.lower() != ".xlsx":
+            with report.open("rb") as file:
+                return _head_in(file)
+        with zipfile.ZipFile(report) as parts:
+            for name in parts.namelist():
+                if name.endswith(".xml"):
+                    with _entry(parts, name) as part:
+                        head = _head_in(part)
+                    if head:
+                        return head
+    return ""
+
+
+def _head_in(file: IO[bytes]) -> str:
+    tail = b""
+    for piece in iter(partial(file.read, _PIECE), b""):
+        if match := _HEAD.search(tail + piece):
+            return (match[1] or match[2]).decode()
+        tail = piece[-_OVERLAP:]
+    return ""

@@ -20,7 +20,7 @@ import pytest
 import sharekit
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.schema import TRIGGERS, event_hash
-from sharekit.reports.compare import compared
+from sharekit.reports.compare import compare_files
 from tests.conftest import FAST, REPORTS, World
 
 TIMES = 200
@@ -235,7 +235,7 @@ def test_edited_texts(finished_run: Path, tmp_path: Path, name: str) -> None:
         at, way = dice.randrange(len(text)), number % 3
         new = other(text[at], dice) if way == 0 else "" if way == 1 else dice.choice("0aZ\n")
         copy.write_text(text[:at] + new + text[at + (way < 2) :], encoding="utf-8", newline="")
-        (where, what), *_ = compared(copy, fresh)
+        (where, what), *_ = compare_files(copy, fresh)
         # The newline of a line belongs to that line.
         lines = enumerate(zip_longest(lines_of(text), lines_of(copy.read_bytes().decode())), 1)
         first = next(line for line, (was, now) in lines if was != now)
@@ -262,7 +262,7 @@ def test_edited_cells(finished_run: Path, tmp_path: Path) -> None:
         with zipfile.ZipFile(copy, "w") as book:
             for name, content in parts.items():
                 book.writestr(name, edited if name == sheet else content)
-        problems = compared(copy, fresh)
+        problems = compare_files(copy, fresh)
         assert [where.endswith(f"!{cell[1].decode()}") for where, _ in problems] == [True], problems
 
 
@@ -270,7 +270,7 @@ def test_edited_cells(finished_run: Path, tmp_path: Path) -> None:
 def test_made_again(finished_run: Path, tmp_path: Path, name: str) -> None:
     """A report made again is the same: byte for byte, and the workbook cell for cell."""
     (made,) = sharekit.report(finished_run / "run.ledger", tmp_path / name)
-    assert compared(made, finished_run / name) == []
+    assert compare_files(made, finished_run / name) == []
     if not name.endswith("xlsx"):
         assert made.read_bytes() == (finished_run / name).read_bytes()
 
