@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import sharekit
-from sharekit.audits.audit import Audit
+from sharekit.audits.results import Audit
 from sharekit.simulator import Simulator, start
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.sample import build_sample, write_workbook

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from .core.provenance import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .audits.audit import Audit as Audit
     from .audits.audit import audit
+    from .audits.results import Audit as Audit
     from .checks.check import Findings, check
     from .clouds.registry import Clouds
     from .clouds.sign_in import connect
@@ -67,7 +67,7 @@ __all__ = [
 #: help of the shell and the simulator do not wait for pandas and the cloud libraries.
 _HOMES = {
     "Approval": "plans.approval",
-    "Audit": "audits.audit",
+    "Audit": "audits.results",
     "Clouds": "clouds.registry",
     "Findings": "checks.check",
     "Inventory": "spreadsheets.inventory",

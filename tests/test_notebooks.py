@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 import sharekit
-from sharekit.audits import audit
+from sharekit.audits import storage
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import load as load_plan
 from sharekit.simulator.faults import Faults
@@ -116,7 +116,7 @@ def test_compliance_audit(work: Path) -> None:
     """Two audits, what changed between them, reports that are those of the ledger, a listing."""
     shown = run("03-compliance-audit.ipynb", work)
     assert sharekit.verify(work / "after.ledger", work / "compliance.xlsx").intact
-    changes = audit.load(work / "after.ledger").changes
+    changes = storage.load(work / "after.ledger").changes
     assert set(changes["change"]) == {"newly-shared", "gone", "decided"}
     assert len(changes) == 3
     assert (work / "inventory.xlsx").is_file()

@@ -1,41 +1,36 @@
-"""Two looks at the clouds, and what has changed between them."""
+"""What an earlier audit or run showed, and what has changed since then."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import audit_results, shapes
+from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING
-from sharekit.core.errors import LedgerError
-from sharekit.ledger import parquet
-from sharekit.ledger.ledger import Ledger
-from sharekit.runs.run import load_run
+from sharekit.core.columns import first_case
+from sharekit.core.fields import SHARE_KEY
+from sharekit.runs.run import Run
 
-from .storage import read_survey
-
-KEY: Final = ["project_id", "image_id"]
-_THEN: Final = [*KEY, "state", "result", "seen_by", "owner", "name"]
-#: The columns of what has changed, in order. Scripts depend on them.
+_SHARE_COLUMNS: Final = [*SHARE_KEY, "state", "result", "seen_by", "owner", "name"]
+#: The columns of the changes, in order. Scripts depend on them.
 COLUMNS: Final = (
     "change", "project_id", "image_id", "was", "now", "result_was", "result_now", "name", "owner",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
-class Earlier:
-    """An earlier look.
+class Baseline:
+    """What an earlier audit or run showed.
 
     Attributes
     ----------
     name : str
-        The file it was read from, without its folder.
+        The ledger's file name, without its folder.
     kind : str
         ``audit`` or ``run``.
     at : str
@@ -43,11 +38,11 @@ class Earlier:
     head : str
         The head of its ledger.
     shares : DataFrame
-        ``project_id, image_id, state, result, seen_by, owner, name`` (str): what it showed.
-    whole : tuple of str
-        The projects of which it shows every share that there was; a run has none.
-    owners : tuple of str
-        The projects of which it shows everything they shared out.
+        The shares it showed: ``project_id, image_id, state, result, seen_by, owner, name`` (str).
+    complete_projects : tuple of str
+        The projects of which it shows every share; a run has none.
+    complete_owners : tuple of str
+        The projects of which it shows everything that they shared with others.
     """
 
     name: str
@@ -55,126 +50,85 @@ class Earlier:
     at: str
     head: str
     shares: pd.DataFrame
-    whole: tuple[str, ...] = ()
-    owners: tuple[str, ...] = ()
-
-    def record(self, book: Ledger) -> None:
-        """Write it into the ledger of the audit that was compared with it."""
-        said = {n: getattr(self, n) for n in ("name", "kind", "at", "head", "whole", "owners")}
-        blob = book.put(parquet.to_bytes(self.shares), parquet.MEDIA_TYPE)
-        book.append("compared", {**said, "blob": blob})
-
-    @classmethod
-    def load(cls, book: Ledger) -> Earlier | None:
-        """Read it back from that ledger; None if there was no comparison."""
-        event = book.last("compared")
-        if event is None:
-            return None
-        said = dict(event.body)
-        shares = parquet.from_bytes(book.get(said.pop("blob")), shapes.EARLIER)
-        whole, owners = tuple(said.pop("whole")), tuple(said.pop("owners"))
-        text = {name: said[name] for name in ("name", "kind", "at", "head")}
-        return cls(**text, shares=shares, whole=whole, owners=owners)
+    complete_projects: tuple[str, ...] = ()
+    complete_owners: tuple[str, ...] = ()
 
 
-def earlier(path: str | PathLike[str]) -> Earlier:
-    """Read an earlier look from the ledger of an audit, or of a run.
-
-    Raises
-    ------
-    LedgerError
-        If there is no such ledger, it is damaged, or it holds neither.
-    """
-    if not Path(path).exists():
-        raise LedgerError(
-            f"{path}: there is no such ledger. `sharekit audit … -o NAME.ledger` keeps one to "
-            "compare with."
-        )
-    with Ledger.open(Path(path)) as book:
-        name = Path(path).name
-        if (said := book.last("audited")) is not None:
-            rows = parquet.from_bytes(book.get(said.body["rows_blob"]), shapes.AUDIT)
-            seen = read_survey(book)
-            return of_audit(name, book.head, rows, seen)
-        run = load_run(book)
-        last = book.last()
-        at = last.at if last else ""
-        return Earlier(name, "run", at, book.head, _of_run(run.plan.rows, run.rows))
+def from_audit(name: str, head: str, rows: pd.DataFrame, survey: Survey) -> Baseline:
+    """Return the baseline that an audit's rows give."""
+    projects, owners = tuple(survey.complete_projects), tuple(survey.complete_owners)
+    return Baseline(name, "audit", survey.taken_at, head, distinct_shares(rows), projects, owners)
 
 
-def of_audit(name: str, head: str, rows: pd.DataFrame, seen: Survey) -> Earlier:
-    """Make an earlier look of an audit's rows."""
-    shares = shown(rows)
-    return Earlier(
-        name,
-        "audit",
-        seen.taken_at,
-        head,
-        shares,
-        tuple(seen.complete_projects),
-        tuple(seen.complete_owners),
-    )
-
-
-def shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return each share of an audit's rows once, with what was said of it (``_THEN``)."""
-    of = rows[rows["observed"] != ""].rename(columns={"observed": "state"})
-    # Of several rows of one share, one that carries the others speaks.
-    rank = of["result"].isin(["duplicate", "faulty"]).astype("int8")
-    order = np.argsort(rank.to_numpy(), kind="stable")
-    return of[_THEN].take(order).drop_duplicates(KEY, ignore_index=True)
-
-
-def _of_run(planned: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+def from_run(name: str, head: str, at: str, run: Run) -> Baseline:
+    """Return the baseline that a run gives: it knows nothing but its own rows."""
+    outcomes = run.rows
     state = outcomes["observed"].where(outcomes["observed"] != "", outcomes["before"])
-    of = planned[[*KEY, "status", "owner", "name"]].assign(state=state, seen_by="project")
-    of = of[of["state"] != ""].drop_duplicates(KEY, ignore_index=True)
-    of["result"] = np.select(
-        [of["state"] == of["status"], of["state"] == PENDING, of["state"] == ABSENT],
-        ["agrees", "undecided", "absent"],
-        "differs",
-    )
-    return of[_THEN].astype("str")
+    shares = run.plan.rows[[*SHARE_KEY, "status", "owner", "name"]]
+    shares = shares.assign(state=state, seen_by="project")
+    shares = shares[shares["state"] != ""].drop_duplicates(SHARE_KEY, ignore_index=True)
+    cases = {
+        "agrees": shares["state"] == shares["status"],
+        "undecided": shares["state"] == PENDING,
+        "absent": shares["state"] == ABSENT,
+    }
+    shares["result"] = first_case(cases, "differs")
+    return Baseline(name, "run", at, head, shares[_SHARE_COLUMNS].astype("str"))
 
 
-def changes_since(before: Earlier | None, rows: pd.DataFrame, seen: Survey) -> pd.DataFrame:
-    """Return what changed between an earlier look and an audit's rows (:data:`COLUMNS`, str).
+def distinct_shares(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return each share that an audit's rows show once, with its state and result."""
+    shares = rows[rows["observed"] != ""].rename(columns={"observed": "state"})
+    # Of several rows of one share, the one that stands for its duplicates counts.
+    rank = shares["result"].isin(["duplicate", "faulty"]).astype("int8")
+    order = np.argsort(rank.to_numpy(), kind="stable")
+    return shares[_SHARE_COLUMNS].take(order).drop_duplicates(SHARE_KEY, ignore_index=True)
 
-    A share counts as new only if the earlier look would have shown it, and as gone only if this
-    one would.
+
+def diff(baseline: Baseline | None, rows: pd.DataFrame, survey: Survey) -> pd.DataFrame:
+    """Return what changed between a baseline and an audit's rows (:data:`COLUMNS`, str).
+
+    A share counts as new only if the baseline would have shown it, and as gone only if the survey
+    would.
     """
-    if before is None:
+    if baseline is None:
         return pd.DataFrame(columns=list(COLUMNS), dtype="str")
-    both = before.shares.merge(shown(rows), on=KEY, how="outer", suffixes=("_was", "_now"))
-    both = both.astype("str").fillna("")
-    was, now = (both[f"state_{end}"].isin(MEMBER_STATES) for end in ("was", "now"))
-    known = both["state_was"] != ""
-    known |= both["project_id"].isin(before.whole) | both["owner_now"].isin(before.owners)
-    looked = both["project_id"].isin(seen.complete_projects)
-    looked |= (both["seen_by_was"] == "owner") & both["owner_was"].isin(seen.complete_owners)
-    moved = was & now & (both["state_was"] != both["state_now"])
-    same = was & now & ~moved
-    agreed, agrees = (both[f"result_{end}"].isin(audit_results.GOOD) for end in ("was", "now"))
-    undecided = both["state_was"] == PENDING
-    both["change"] = np.select(
-        [
-            ~was & now & known,
-            was & ~now & looked,
-            was & ~now,
-            moved & undecided,
-            moved & (both["state_now"] == PENDING),
-            moved,
-            same & ~agreed & agrees,
-            same & agreed & ~agrees,
-        ],
-        ["newly-shared", "gone", "not-told", "decided", "undecided-again",
-         "decided-otherwise", "now-agrees", "now-drifts"],
-        "",
-    )  # fmt: skip
-    both = both[both["change"] != ""]
+    joined = baseline.shares.merge(
+        distinct_shares(rows), on=SHARE_KEY, how="outer", suffixes=("_was", "_now")
+    )
+    joined = joined.astype("str").fillna("")
+    joined["change"] = _changes(joined, baseline, survey)
+    joined = joined[joined["change"] != ""]
     for name in ("name", "owner"):
-        both[name] = both[f"{name}_now"].where(both[f"{name}_now"] != "", both[f"{name}_was"])
-    both = both.rename(columns={"state_was": "was", "state_now": "now"})
-    order = both["change"].map({name: rank for rank, name in enumerate(audit_results.CHANGES)})
-    both = both.iloc[np.argsort(order.to_numpy(), kind="stable")]
-    return both[list(COLUMNS)].reset_index(drop=True).astype("str")
+        newer = joined[f"{name}_now"]
+        joined[name] = newer.where(newer != "", joined[f"{name}_was"])
+    joined = joined.rename(columns={"state_was": "was", "state_now": "now"})
+    order = joined["change"].map({name: n for n, name in enumerate(audit_results.CHANGES)})
+    joined = joined.iloc[np.argsort(order.to_numpy(), kind="stable")]
+    return joined[list(COLUMNS)].reset_index(drop=True).astype("str")
+
+
+def _changes(joined: pd.DataFrame, baseline: Baseline, survey: Survey) -> NDArray[np.object_]:
+    """Return the name of each share's change, ``""`` for none."""
+    was, now = (joined[f"state_{end}"].isin(MEMBER_STATES) for end in ("was", "now"))
+    # Would the baseline have shown the share, and does the survey?
+    known = joined["state_was"] != ""
+    known |= joined["project_id"].isin(baseline.complete_projects)
+    known |= joined["owner_now"].isin(baseline.complete_owners)
+    surveyed = joined["project_id"].isin(survey.complete_projects)
+    by_owner = joined["seen_by_was"] == "owner"
+    surveyed |= by_owner & joined["owner_was"].isin(survey.complete_owners)
+    moved = was & now & (joined["state_was"] != joined["state_now"])
+    same = was & now & ~moved
+    agreed, agrees = (joined[f"result_{end}"].isin(audit_results.GOOD) for end in ("was", "now"))
+    cases = {
+        "newly-shared": ~was & now & known,
+        "gone": was & ~now & surveyed,
+        "not-told": was & ~now,
+        "decided": moved & (joined["state_was"] == PENDING),
+        "undecided-again": moved & (joined["state_now"] == PENDING),
+        "decided-otherwise": moved,
+        "now-agrees": same & ~agreed & agrees,
+        "now-drifts": same & agreed & ~agrees,
+    }
+    return first_case(cases)

@@ -1,22 +1,22 @@
-"""What an audit says of every row of an inventory, and of every share that no row names."""
+"""Compare an inventory with a survey: a result for every row, and for every share beyond them."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from numpy.typing import NDArray
 
 from sharekit.checks.check import Findings, first_errors
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
-from sharekit.core.columns import are_satisfied
-from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID
+from sharekit.core.columns import are_satisfied, first_case
+from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID, SHARE_KEY
 from sharekit.core.rules import RULES
 
-from .baseline import KEY, Earlier
+from .baseline import Baseline
 
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
 COLUMNS: Final = (
@@ -24,185 +24,173 @@ COLUMNS: Final = (
     "observed", "result", "code", "reason", "seen_by", "image_created_at", "shared_at",
     "decided_at", "carried_by",
 )  # fmt: skip
-_VIEW: Final = (
-    "state", "seen_by", "name", "owner", "image_created_at", "shared_at", "decided_at", "looked",
-)  # fmt: skip
-_PLACE: Final = ("file", "sheet", "status", "carried_by")
-#: The form of a time in an answer.
+_SEEN: Final = ("seen_by", "name", "owner", "image_created_at", "shared_at", "decided_at")
+_OBSERVED: Final = ("state", *_SEEN, "looked")
+#: The form of a time in a response.
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
-def assess(findings: Findings | None, seen: Survey, before: Earlier | None = None) -> pd.DataFrame:
-    """Return the rows of an audit (:data:`COLUMNS` and ``input.…``): a function of its arguments.
+def compare(
+    findings: Findings | None, survey: Survey, baseline: Baseline | None = None
+) -> pd.DataFrame:
+    """Return the rows of an audit (:data:`COLUMNS` and ``input.…``); they depend on nothing else.
 
-    Every row of the inventory comes first, in its order; then every share that none of them names.
+    Every row of the inventory comes first, in its order, then every share that no row names.
     """
-    view = _view(seen)
-    rows = _recorded(findings, seen, view, before) if findings is not None else None
-    rest = _unlisted(view if rows is None else _beyond(view, rows))
-    both = rest if rows is None else pd.concat([rows, rest], ignore_index=True)
-    both["age_days"] = _age(both["shared_at"], seen.taken_at)
-    originals = [name for name in both.columns if name.startswith(INPUT_PREFIX)]
-    both = both[[*COLUMNS, *originals]].rename_axis("row_key")
-    return both.astype({name: "str" for name in both.columns if name not in ("row", "age_days")})
+    shares = _observed_shares(survey)
+    if findings is None:
+        rows = _unmanaged(shares)
+    else:
+        listed = _inventory_rows(findings, survey, shares, baseline)
+        named = pd.MultiIndex.from_frame(listed[SHARE_KEY].drop_duplicates())
+        others = shares[~pd.MultiIndex.from_frame(shares[SHARE_KEY]).isin(named)]
+        rows = pd.concat([listed, _unmanaged(others)], ignore_index=True)
+    rows["age_days"] = _age(rows["shared_at"], survey.taken_at)
+    originals = [name for name in rows.columns if name.startswith(INPUT_PREFIX)]
+    rows = rows[[*COLUMNS, *originals]].rename_axis("row_key")
+    return rows.astype({name: "str" for name in rows.columns if name not in ("row", "age_days")})
 
 
-def _view(seen: Survey) -> pd.DataFrame:
-    """Every share as a project shows it, or else as its owner does; one line each."""
-    shares = seen.shares[[*KEY, *_VIEW[2:], "state"]].assign(seen_by="project")
-    out = seen.outgoing.assign(seen_by="owner", looked="listed")
-    both = pd.concat([shares, out], ignore_index=True)[[*KEY, *_VIEW]]
-    # A project's own word counts, unless it has none for the share.
-    both["rank"] = (both["state"] == ABSENT).astype("int8")
-    both = both.sort_values("rank", kind="stable").drop_duplicates(KEY)
-    return both.drop(columns="rank").reset_index(drop=True)
+def _observed_shares(survey: Survey) -> pd.DataFrame:
+    """Return every share once: as its project shows it, else as the image's owner does."""
+    by_project = survey.shares.assign(seen_by="project")
+    by_owner = survey.outgoing.assign(seen_by="owner", looked="listed")
+    shares = pd.concat([by_project, by_owner], ignore_index=True)[[*SHARE_KEY, *_OBSERVED]]
+    # What the project shows counts, unless it shows no such share.
+    rank = (shares["state"] == ABSENT).to_numpy().astype("int8")
+    shares = shares.take(np.argsort(rank, kind="stable"))
+    return shares.drop_duplicates(SHARE_KEY, ignore_index=True)
 
 
-def _recorded(
-    findings: Findings, seen: Survey, view: pd.DataFrame, before: Earlier | None
+# -- rows of the inventory ---------------------------------------------------------------------
+def _inventory_rows(
+    findings: Findings, survey: Survey, shares: pd.DataFrame, baseline: Baseline | None
 ) -> pd.DataFrame:
     inventory = findings.inventory.rows
-    rows = findings.rows[["row", "image_id", "project_id", "status", "owner", "name"]].copy()
-    rows["named_owner"], rows["named"] = rows.pop("owner"), rows.pop("name")
-    for name in ("file", "sheet"):
-        rows[name] = inventory[name].astype("str")
-    rows["carried_by"] = _carriers(findings, rows)
-    rows = rows.join(_looked_up(rows, view))
-    rows["name"] = rows["name"].where(rows["name"] != "", rows["named"])
-    rows = rows.rename(columns={"state": "observed"})
+    rows = findings.rows[["row", *SHARE_KEY, "status"]].assign(
+        named_owner=findings.rows["owner"],
+        file=inventory["file"].astype("str"),
+        sheet=inventory["sheet"].astype("str"),
+    )
+    rows["carried_by"] = _duplicate_addresses(findings, rows)
+    rows = rows.join(_join_shares(rows, shares)).rename(columns={"state": "observed"})
+    rows["name"] = rows["name"].where(rows["name"] != "", findings.rows["name"])
     # Where the project shows nothing, its owner's list of members tells that there is no share.
-    unseen = (rows["observed"] == "") & rows["image_id"].isin(seen.owned["image_id"])
+    unseen = (rows["observed"] == "") & rows["image_id"].isin(survey.owned["image_id"])
     unseen &= rows["project_id"].str.fullmatch(PROJECT_ID)
     rows.loc[unseen, ["observed", "seen_by"]] = [ABSENT, "owner"]
-    rows["result"] = _results(findings, rows, seen)
-    rows["code"], rows["reason"] = _codes(findings, rows, seen, before)
-    rows.loc[rows["result"].isin(["unread", "faulty"]), "observed"] = rows["observed"].where(
-        rows["observed"] != ABSENT, ""
-    )
+    errors = _uncomparable_rows(findings)
+    rows["result"] = _results(rows, errors, survey)
+    rows["code"], rows["reason"] = _codes(rows, errors, survey, baseline)
+    # Of a row that cannot be judged, nothing is claimed to be absent.
+    unjudged = rows["result"].isin(["unread", "faulty"]) & (rows["observed"] == ABSENT)
+    rows["observed"] = rows["observed"].mask(unjudged, "")
     originals = inventory[[name for name in inventory.columns if name.startswith(INPUT_PREFIX)]]
-    kept = ["file", "sheet", "row", *KEY, "status", "result", "code", "reason", "observed"]
-    return pd.concat(
-        [rows[[*kept, *_VIEW[1:7], "carried_by"]], originals], axis="columns"
-    ).reset_index(drop=True)
+    kept = [name for name in COLUMNS if name in rows]
+    return pd.concat([rows[kept], originals], axis="columns").reset_index(drop=True)
 
 
-def _carriers(findings: Findings, rows: pd.DataFrame) -> pd.Series:
-    carried = findings.rows["carried_by"].dropna().astype("int64")
-    carrier = rows.loc[carried.to_numpy(), ["file", "sheet", "row"]]
-    sheet = (", " + carrier["sheet"]).where(carrier["sheet"] != "", "")
-    place = carrier["file"] + sheet + ", row " + carrier["row"].astype("str")
-    return place.set_axis(carried.index).reindex(rows.index, fill_value="").astype("str")
+def _duplicate_addresses(findings: Findings, rows: pd.DataFrame) -> pd.Series:
+    """Return for each duplicate the address of the row that stands for it, ``""`` for others."""
+    carried_by = findings.rows["carried_by"].dropna().astype("int64")
+    carriers = rows.loc[carried_by.to_numpy(), ["file", "sheet", "row"]]
+    sheet = (", " + carriers["sheet"]).where(carriers["sheet"] != "", "")
+    addresses = carriers["file"] + sheet + ", row " + carriers["row"].astype("str")
+    addresses = addresses.set_axis(carried_by.index)
+    return addresses.reindex(rows.index, fill_value="").astype("str")
 
 
-def _looked_up(rows: pd.DataFrame, view: pd.DataFrame) -> pd.DataFrame:
-    found = rows[KEY].merge(view, on=KEY, how="left")[list(_VIEW)].set_axis(rows.index)
-    return found.fillna(dict.fromkeys(_VIEW, "")).astype("str")
+def _join_shares(rows: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
+    joined = rows[SHARE_KEY].merge(shares, on=SHARE_KEY, how="left").set_axis(rows.index)
+    return joined[list(_OBSERVED)].fillna("").astype("str")
 
 
-def _results(findings: Findings, rows: pd.DataFrame, seen: Survey) -> pd.Series:
-    state, shared = rows["observed"], rows["observed"].isin(MEMBER_STATES)
-    told = _told_apart(findings)
-    faulty = rows.index.isin(told.index)
-    absent = rows["project_id"].isin(seen.complete_projects) | (state == ABSENT)
-    chosen = np.select(
-        [
-            faulty,
-            rows["carried_by"] != "",
-            are_satisfied(rows["status"], state) & (shared | absent),
-            shared & (state == PENDING) & (rows["status"] != UNSHARE),
-            shared,
-            absent,
-        ],
-        ["faulty", "duplicate", "agrees", "undecided", "differs", "absent"],
-        "unread",
-    )
-    return pd.Series(chosen, index=rows.index, dtype="str")
+def _results(rows: pd.DataFrame, errors: pd.DataFrame, survey: Survey) -> pd.Series:
+    state, status = rows["observed"], rows["status"]
+    shared = state.isin(MEMBER_STATES)
+    absent = rows["project_id"].isin(survey.complete_projects) | (state == ABSENT)
+    cases = {
+        "faulty": rows.index.isin(errors.index),
+        "duplicate": rows["carried_by"] != "",
+        "agrees": are_satisfied(status, state) & (shared | absent),
+        "undecided": shared & (state == PENDING) & (status != UNSHARE),
+        "differs": shared,
+        "absent": absent,
+    }
+    return pd.Series(first_case(cases, "unread"), index=rows.index, dtype="str")
 
 
-def _told_apart(findings: Findings) -> pd.DataFrame:
-    """The first error of each row that cannot be compared; an empty decision can be."""
+def _uncomparable_rows(findings: Findings) -> pd.DataFrame:
+    """Return the first error of each row that cannot be compared; an empty decision can be."""
     errors = first_errors(findings, without="vault_id")
-    # Who owns an image need not be known to look whether it is shared.
+    # Who owns an image need not be known to see whether it is shared.
     errors = errors[errors["rule"] != "owner-unknown"]
-    undecided = errors.index[errors["rule"] == "missing"]
-    blank = findings.rows.loc[undecided, "status"] == ""
-    legal = pd.Series(True, index=undecided)  # noqa: FBT003
-    for name in ("image_id", "project_id"):
-        legal &= findings.rows.loc[undecided, name].str.fullmatch(GRAMMARS[name])
-    kept: pd.DataFrame = errors.drop(undecided[(blank & legal).to_numpy()])
+    undecided = findings.rows.loc[errors.index[errors["rule"] == "missing"]]
+    comparable = undecided["status"] == ""
+    for name in SHARE_KEY:
+        comparable &= undecided[name].str.fullmatch(GRAMMARS[name])
+    kept: pd.DataFrame = errors.drop(undecided.index[comparable.to_numpy(dtype=bool)])
     return kept
 
 
 def _codes(
-    findings: Findings, rows: pd.DataFrame, seen: Survey, before: Earlier | None
+    rows: pd.DataFrame, errors: pd.DataFrame, survey: Survey, baseline: Baseline | None
 ) -> tuple[pd.Series, pd.Series]:
+    """Return code and reason of each row's result."""
     code = pd.Series("", index=rows.index, dtype="str")
-    reason = pd.Series("", index=rows.index, dtype="str")
-    errors = _told_apart(findings)
+    reason = code.copy()
     code.loc[errors.index], reason.loc[errors.index] = errors["rule"], errors["message"]
     absent = rows["result"] == "absent"
-    code[absent] = _absences(rows[absent], seen, before)
+    code[absent] = _absences(rows[absent], survey, baseline)
     reason[absent] = code[absent].map(audit_results.ABSENCES)
-    otherwise = rows["result"].isin(["differs", "undecided"])
-    recorded = rows.loc[otherwise, "status"].where(rows["status"] != "", "without a decision")
-    reason[otherwise] = (
-        "recorded " + recorded.where(rows["status"] == "", "as " + recorded)
-        + ", the cloud shows " + rows.loc[otherwise, "observed"]
-    )  # fmt: skip
+    differing = rows[rows["result"].isin(["differs", "undecided"])]
+    recorded = ("as " + differing["status"]).where(differing["status"] != "", "without a decision")
+    reason[differing.index] = "recorded " + recorded + ", the cloud shows " + differing["observed"]
     unread = rows["result"] == "unread"
-    projects = seen.projects.set_index("project_id")
-    for name, told in (("code", code), ("reason", reason)):
-        default = "no-credentials" if name == "code" else RULES["no-credentials"].message
-        known = rows.loc[unread, "project_id"].map(projects[name]).astype("str")
-        told[unread] = known.fillna(default)
-    double = rows["result"] == "duplicate"
-    code[double], reason[double] = "duplicate", RULES["duplicate"].message
+    projects = survey.projects.set_index("project_id")
+    for column, name, default in (
+        (code, "code", "no-credentials"),
+        (reason, "reason", RULES["no-credentials"].message),
+    ):
+        column[unread] = rows.loc[unread, "project_id"].map(projects[name]).fillna(default)
+    duplicate = rows["result"] == "duplicate"
+    code[duplicate], reason[duplicate] = "duplicate", RULES["duplicate"].message
     return code.astype("str"), reason.astype("str")
 
 
-def _absences(rows: pd.DataFrame, seen: Survey, before: Earlier | None) -> npt.NDArray[np.str_]:
-    """Why there is no share, as far as it can be told: codes of :data:`drift.ABSENCES`."""
-    owned = pd.MultiIndex.from_frame(seen.owned[["owner", "image_id"]])
-    of_itself = pd.MultiIndex.from_frame(rows[["project_id", "image_id"]]).isin(owned)
-    lacks = rows["named_owner"].isin(seen.complete_owners)
-    own = of_itself | (rows["owner"] == rows["project_id"]).to_numpy()
-    was = np.zeros(len(rows), dtype=bool)
-    if before is not None:
-        then = before.shares[before.shares["state"].isin(MEMBER_STATES)]
-        was = pd.MultiIndex.from_frame(rows[KEY]).isin(pd.MultiIndex.from_frame(then[KEY]))
-    return np.select(
-        [
-            own,
-            rows["image_id"].isin(seen.owned["image_id"]),
-            lacks,
-            rows["owner"] != "",
-            was,
-            rows["looked"] == "",
-        ],
-        ["own-image", "owner-keeps", "owner-lacks", "visible", "was-shared", "not-looked-up"],
-        "not-told",
-    )
+def _absences(rows: pd.DataFrame, survey: Survey, baseline: Baseline | None) -> NDArray[np.object_]:
+    """Return why there is no share, as far as it can be seen: codes of ``ABSENCES``."""
+    owned = pd.MultiIndex.from_frame(survey.owned[["owner", "image_id"]])
+    own = pd.MultiIndex.from_frame(rows[SHARE_KEY]).isin(owned)
+    was_shared = np.zeros(len(rows), dtype=bool)
+    if baseline is not None:
+        then = baseline.shares[baseline.shares["state"].isin(MEMBER_STATES)]
+        keys = pd.MultiIndex.from_frame(then[SHARE_KEY])
+        was_shared = pd.MultiIndex.from_frame(rows[SHARE_KEY]).isin(keys)
+    cases = {
+        "own-image": own | (rows["owner"] == rows["project_id"]).to_numpy(),
+        "owner-keeps": rows["image_id"].isin(survey.owned["image_id"]),
+        "owner-lacks": rows["named_owner"].isin(survey.complete_owners),
+        "visible": rows["owner"] != "",
+        "was-shared": was_shared,
+        "not-looked-up": rows["looked"] == "",
+    }
+    return first_case(cases, "not-told")
 
 
-def _beyond(view: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Shares that no row names."""
-    known = pd.MultiIndex.from_frame(rows[KEY].drop_duplicates())
-    return view[~pd.MultiIndex.from_frame(view[KEY]).isin(known)]
-
-
-def _unlisted(view: pd.DataFrame) -> pd.DataFrame:
-    shares = view[view["state"].isin(MEMBER_STATES)].rename(columns={"state": "observed"})
-    shares = shares.assign(
-        row=0,
-        result=np.where(shares["seen_by"] == "owner", "shared-out", "unlisted"),
-        **dict.fromkeys((*_PLACE, "code", "reason"), ""),
-    )
-    shares["reason"] = shares["result"].map(audit_results.RESULTS)
-    return shares.drop(columns="looked").sort_values([*KEY], kind="stable", ignore_index=True)
+# -- shares beyond the inventory ---------------------------------------------------------------
+def _unmanaged(shares: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of shares that no row of the inventory names."""
+    rows = shares[shares["state"].isin(MEMBER_STATES)].rename(columns={"state": "observed"})
+    result = pd.Series(np.where(rows["seen_by"] == "owner", "shared-out", "unlisted"), rows.index)
+    reasons = {name: audit_results.RESULTS[name].meaning for name in ("shared-out", "unlisted")}
+    empty = dict.fromkeys(("file", "sheet", "status", "carried_by", "code"), "")
+    rows = rows.assign(row=0, result=result, reason=result.map(reasons), **empty)
+    return rows.sort_values(SHARE_KEY, kind="stable", ignore_index=True)
 
 
 def _age(shared_at: pd.Series, now: str) -> pd.Series:
-    """Whole days since a time; missing where there is none."""
+    """Return the whole days since a time; missing where there is none."""
     known = shared_at.where(shared_at.str.fullmatch(_TIME), None)
     since = pd.to_datetime(known, utc=True, format="%Y-%m-%dT%H:%M:%SZ", errors="coerce")
     return (pd.Timestamp(now) - since).dt.days.astype("Int64")

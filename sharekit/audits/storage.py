@@ -1,14 +1,24 @@
-"""Parts of an audit in its ledger: what is written there, and how it is read back."""
+"""Audits, and their parts, written into a ledger and read back from it."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
 
+from sharekit.checks.check import Findings
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import shapes
 from sharekit.core.errors import LedgerError
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.schema import digest
+from sharekit.plans.plan import load_inventory, record_inventory
+from sharekit.runs.run import load_run
+
+from .baseline import Baseline, diff, from_audit, from_run
+from .results import Audit
 
 #: The frames of a survey, in the order in which they are written.
 SURVEY_FRAMES: Final = ("shares", "owned", "outgoing", "projects")
@@ -39,3 +49,148 @@ def read_survey(ledger: Ledger) -> Survey:
         for name in SURVEY_FRAMES
     }
     return Survey(bodies["shares"]["taken_at"], **frames)
+
+
+def write_baseline(ledger: Ledger, baseline: Baseline) -> None:
+    """Write a baseline into the ledger of the audit that was compared with it."""
+    ledger.append(
+        "compared",
+        {
+            "name": baseline.name,
+            "kind": baseline.kind,
+            "at": baseline.at,
+            "head": baseline.head,
+            "whole": baseline.complete_projects,
+            "owners": baseline.complete_owners,
+            "blob": ledger.put(parquet.to_bytes(baseline.shares), parquet.MEDIA_TYPE),
+        },
+    )
+
+
+def read_baseline(ledger: Ledger) -> Baseline | None:
+    """Read a baseline back from an audit's ledger; None if there was no comparison."""
+    event = ledger.last("compared")
+    if event is None:
+        return None
+    body = event.body
+    return Baseline(
+        name=body["name"],
+        kind=body["kind"],
+        at=body["at"],
+        head=body["head"],
+        shares=parquet.from_bytes(ledger.get(body["blob"]), shapes.EARLIER),
+        complete_projects=tuple(body["whole"]),
+        complete_owners=tuple(body["owners"]),
+    )
+
+
+def load_baseline(path: str | PathLike[str]) -> Baseline:
+    """Return what the ledger of an earlier audit or run showed.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such ledger, it is damaged, or it holds neither.
+    """
+    ledger_path = Path(path)
+    if not ledger_path.exists():
+        raise LedgerError(
+            f"{path}: there is no such ledger. `sharekit audit … -o NAME.ledger` keeps one to "
+            "compare with."
+        )
+    with Ledger.open(ledger_path) as ledger:
+        audited, last = ledger.last("audited"), ledger.last()
+        if audited is None:
+            at = last.at if last else ""
+            return from_run(ledger_path.name, ledger.head, at, load_run(ledger))
+        rows = parquet.from_bytes(ledger.get(audited.body["rows_blob"]), shapes.AUDIT)
+        return from_audit(ledger_path.name, ledger.head, rows, read_survey(ledger))
+
+
+def save(audit: Audit, path: str | PathLike[str]) -> Path:
+    """Write an audit into a ledger of its own: evidence, and a baseline for later audits.
+
+    Raises
+    ------
+    LedgerError
+        If the file exists or cannot be written.
+
+    Examples
+    --------
+    >>> save(audit, "2026-07.ledger")  # doctest: +SKIP
+    """
+    target = Path(path)
+    ledger = Ledger.create(target)
+    try:
+        with ledger, ledger.transaction():
+            ledger.append("created", audit.environment | {"schema": ledger.schema()})
+            if audit.inventory is not None:
+                record_inventory(ledger, audit.inventory)
+            write_survey(ledger, audit.survey)
+            if audit.baseline is not None:
+                write_baseline(ledger, audit.baseline)
+            _write_result(ledger, audit)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def _write_result(ledger: Ledger, audit: Audit) -> None:
+    body: dict[str, Any] = {
+        "counts": audit.counts,
+        "drift": audit.drift,
+        "fingerprint": audit.fingerprint,
+        "rows_digest": digest(()),  # nothing is planned
+        "rows_blob": ledger.put(parquet.to_bytes(audit.rows), parquet.MEDIA_TYPE),
+    }
+    if audit.findings is not None:
+        frames = {"findings_blob": audit.findings.frame, "blob": audit.findings.rows}
+        for name, frame in frames.items():
+            body[name] = ledger.put(parquet.to_bytes(frame), parquet.MEDIA_TYPE)
+    ledger.append("audited", body)
+
+
+def load(path: str | PathLike[str]) -> Audit:
+    """Read an audit back from its ledger.
+
+    Raises
+    ------
+    LedgerError
+        If it is no ledger, is damaged, or holds no audit.
+    """
+    with Ledger.open(Path(path)) as ledger:
+        if not holds_audit(ledger):
+            raise LedgerError(f"{path} holds a run, not an audit.")
+        return read_audit(ledger)
+
+
+def holds_audit(ledger: Ledger) -> bool:
+    """Return True if a ledger is that of an audit."""
+    return ledger.last("audited") is not None and ledger.last("planned") is None
+
+
+def read_audit(ledger: Ledger) -> Audit:
+    """Return the audit in an open ledger; see :func:`load`."""
+    created, audited = ledger.last("created"), ledger.last("audited")
+    if created is None or audited is None:
+        raise LedgerError(f"{ledger.path} is incomplete: it holds no result of an audit.")
+    rows = parquet.from_bytes(ledger.get(audited.body["rows_blob"]), shapes.AUDIT)
+    survey, baseline = read_survey(ledger), read_baseline(ledger)
+    facts = sorted(created.body.items())
+    return Audit(
+        findings=_read_findings(ledger, audited.body),
+        survey=survey,
+        rows=rows,
+        changes=diff(baseline, rows, survey),
+        baseline=baseline,
+        environment={name: str(value) for name, value in facts if name != "schema"},
+    )
+
+
+def _read_findings(ledger: Ledger, body: Mapping[str, Any]) -> Findings | None:
+    if "blob" not in body or "findings_blob" not in body:
+        return None
+    rows = parquet.from_bytes(ledger.get(body["blob"]), shapes.CHECKED)
+    frame = parquet.from_bytes(ledger.get(body["findings_blob"]), shapes.FINDINGS)
+    return Findings(load_inventory(ledger), rows, frame)

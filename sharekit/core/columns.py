@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,3 +125,13 @@ def are_satisfied(status: pd.Series, state: pd.Series) -> pd.Series:
         return good
     good |= (status == SHARE) & state.isin(MEMBER_STATES)
     return good | ((status == UNSHARE) & (state == ABSENT))
+
+
+def first_case(cases: Mapping[str, object], default: str = "") -> NDArray[np.object_]:
+    """Return for each row the name of the first case, a mask of the rows, that applies to it.
+
+    >>> first_case({"big": pd.Series([True, False]), "odd": np.array([True, False])}).tolist()
+    ['big', '']
+    """
+    masks = [np.asarray(mask, dtype=bool) for mask in cases.values()]
+    return np.select(masks, [np.array(name, dtype=object) for name in cases], default)

@@ -21,6 +21,8 @@ FIELDS: Final = (
     "name",
     "owner",
 )
+#: The fields that identify a share: the project it is for, and the image.
+SHARE_KEY: Final = ["project_id", "image_id"]
 #: Fields whose cells must be text: a number there means that Excel has changed an ID.
 ID_FIELDS: Final = ("image_id", "project_id", "vault_id")
 #: Fields a row cannot do without (IMS-members: ``images``, ``project_id``, ``status``).

@@ -26,7 +26,7 @@ import pyarrow as pa
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 from xlsxwriter.utility import xl_rowcol_to_cell
 
-from sharekit.audits.audit import Audit
+from sharekit.audits.results import Audit
 from sharekit.core.errors import InputError
 from sharekit.core.html import plain
 

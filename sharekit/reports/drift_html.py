@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sharekit.audits.audit import Audit
+from sharekit.audits.results import Audit
 from sharekit.core import audit_results
 
 from . import drift_pictures, drift_words, words
@@ -35,7 +35,7 @@ def _content(audit: Audit) -> dict[str, Any]:
         "meanings": audit_results.CHANGES,
         "looks": words.LOOKS,
         "glossary": drift_words.GLOSSARY,
-        "unread": lines(audit.unread.head(LINES)),
+        "unread": lines(audit.read_errors.head(LINES)),
         "projects": lines(drift_words.projects(audit).head(LINES)),
         "drawn": drift_pictures.PROJECTS,
         "changed": drift_words.changed(audit),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sharekit.audits.audit import Audit
+from sharekit.audits.results import Audit
 
 from . import drift_words, words
 from .pictures import canvas, draw_bars, drawing, share_of, svg

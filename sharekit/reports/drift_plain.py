@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sharekit.audits.audit import Audit
+from sharekit.audits.results import Audit
 
 from . import drift_words, plain
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from sharekit.audits.audit import Audit
+from sharekit.audits.results import Audit
 from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT, PENDING
 
@@ -62,10 +62,10 @@ def headline(audit: Audit) -> str:
         said = f"{counted(shares, 'share')} listed, to begin an inventory with."
     else:
         said = _compared(audit)
-    if len(audit.unread):
-        names = ", ".join(audit.unread["cloud"].unique()[:5])
+    if len(audit.read_errors):
+        names = ", ".join(audit.read_errors["cloud"].unique()[:5])
         said += f" Not everything could be read: {names}."
-    if missing := audit.unasked:
+    if missing := audit.projects_without_credentials:
         said += " No cloud that was named gives access to " + ", ".join(missing[:5])
         said += "." if len(missing) <= 5 else f" and {counted(len(missing) - 5, 'more project')}."
     return said
@@ -85,10 +85,10 @@ def _compared(audit: Audit) -> str:
 def facts(audit: Audit) -> dict[str, str]:
     """Return what identifies the audit: name to value."""
     made, projects = audit.environment, audit.survey.projects
-    since = audit.since
+    since = audit.baseline
     told = {
         "Taken": audit.survey.taken_at,
-        "Agree": "yes" if audit.good else "no",
+        "Agree": "yes" if audit.in_sync else "no",
         "Inventory": _inventory(audit),
         "Projects": f"{counted(len(projects), 'project')}: " + ", ".join(projects["cloud"][:8])
         + (" …" if len(projects) > 8 else ""),
@@ -139,8 +139,12 @@ def projects(audit: Audit) -> pd.DataFrame:
     shown = audit.survey.shares[audit.survey.shares["state"] != ABSENT]
     shares = shown["project_id"].value_counts().reindex(of["project_id"], fill_value=0)
     told = (
-        audit.unread.assign(
-            said=audit.unread["what"] + ": " + audit.unread["code"] + ", " + audit.unread["reason"]
+        audit.read_errors.assign(
+            said=audit.read_errors["what"]
+            + ": "
+            + audit.read_errors["code"]
+            + ", "
+            + audit.read_errors["reason"]
         )
         .set_index("project_id")["said"]
         .to_dict()
@@ -224,7 +228,7 @@ def about(audit: Audit) -> list[tuple[str, str]]:
         ("Vaults", "to accept an image of the kind full-ECS, its row needs a vault_id"),
         ("Changing nothing", "rows left as they are ask for nothing: they are so already"),
     ]
-    unread = audit.unread[["cloud", "what", "code", "reason"]].itertuples(index=False)
+    unread = audit.read_errors[["cloud", "what", "code", "reason"]].itertuples(index=False)
     told += [(f"Could not be read: {cloud}", f"{what}: {code}, {why}")
              for cloud, what, code, why in unread]  # fmt: skip
     return told

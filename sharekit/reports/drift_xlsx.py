@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sharekit.audits.audit import Audit
+from sharekit.audits.results import Audit
 from sharekit.checks.check import COLUMNS as FINDING
 from sharekit.core import audit_results
 from sharekit.core.actions import STATUSES
@@ -37,7 +37,7 @@ def _content(out: Book, audit: Audit) -> None:
     chart = "Rows and shares by result"
     lay_out(out, drift_words.TITLE, head, told, Charted("Results", chart, charted))
     table(out, "Rows", drift_words.rows(audit))
-    if audit.since is not None:
+    if audit.baseline is not None:
         table(out, "Changes", audit.changes)
     table(out, "Shared out", drift_words.outgoing(audit))
     table(out, "Projects", drift_words.projects(audit))
@@ -60,7 +60,7 @@ def _sections(audit: Audit) -> dict[str, list[Line]]:
         (n, number, audit_results.RESULTS[n].meaning, first.get(n, ""))
         for n, number in audit.counts.items()
     ]
-    unread = audit.unread[["cloud", "what", "code", "reason"]].itertuples(index=False)
+    unread = audit.read_errors[["cloud", "what", "code", "reason"]].itertuples(index=False)
     ages = drift_words.ages(audit)
     told: dict[str, list[Line]] = {
         "The audit": [(name, value, "", "") for name, value in drift_words.facts(audit).items()],
@@ -72,7 +72,7 @@ def _sections(audit: Audit) -> dict[str, list[Line]]:
             (age, shares, "", "") for age, shares in ages.itertuples(index=False)
         ],
     }
-    if audit.since is not None:
+    if audit.baseline is not None:
         first = _firsts(audit.changes["change"], "Changes")
         again = drift_words.newly_agreeing(audit)
         told["Changes"] = [

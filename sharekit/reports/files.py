@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from sharekit.audits.audit import Audit
+from sharekit.audits.results import Audit
 from sharekit.checks.check import COLUMNS, Findings
 from sharekit.core.errors import InputError, UsageError
 

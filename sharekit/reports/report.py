@@ -9,8 +9,8 @@ from os import PathLike
 from pathlib import Path
 from urllib.parse import quote
 
-from sharekit.audits import audit
-from sharekit.audits.audit import Audit
+from sharekit.audits import storage
+from sharekit.audits.results import Audit
 from sharekit.core.errors import UsageError
 from sharekit.core.html import inert, visible
 from sharekit.ledger.ledger import Ledger
@@ -85,8 +85,8 @@ def report(run: RunOrPath | Audit, *paths: RunOrPath) -> list[Path]:
 
 def report_source(*ledgers: Ledger) -> Record | Audit:
     """Return the source of reports: an audit, or the record of one or several runs."""
-    alone = len(ledgers) == 1 and audit.holds_audit(ledgers[0])
-    return audit.load_from(ledgers[0]) if alone else read_records(*ledgers)
+    alone = len(ledgers) == 1 and storage.holds_audit(ledgers[0])
+    return storage.read_audit(ledgers[0]) if alone else read_records(*ledgers)
 
 
 def split_ledgers(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

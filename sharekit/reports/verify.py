@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sharekit import reports as reporting
-from sharekit.audits import audit
+from sharekit.audits.audit import verify_audit
+from sharekit.audits.storage import holds_audit
 from sharekit.core.errors import LedgerError, SharekitError, UsageError
 from sharekit.core.provenance import __version__
 from sharekit.ledger import integrity, parquet, signatures
@@ -213,7 +214,7 @@ def _in_ledger(book: Ledger) -> Iterator[Problem]:
     places = {where for where, _ in alone}
     if places - {"table rows"}:
         return
-    yield from audit.faults(book) if audit.holds_audit(book) else _outcomes(book)
+    yield from verify_audit(book) if holds_audit(book) else _outcomes(book)
 
 
 def _signatures(book: Ledger, demand: Demand) -> Iterator[_Graded]:

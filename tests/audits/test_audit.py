@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit.audits import audit
+from sharekit.audits import storage
 from sharekit.audits.storage import SURVEY_FRAMES
 from sharekit.clouds.cloud import Cloud
 from sharekit.clouds.registry import Clouds
@@ -160,12 +160,12 @@ def test_every_row_and_every_share_has_its_one_line(place: Place) -> None:
     assert shadow["age_days"] == then.days
     assert rest.set_index("image_id").loc[image(22), ["owner", "name"]].tolist() == [ME, "=1+1"]
     # What could not be read is said, and is no agreement.
-    assert found.unread[["cloud", "what", "code"]].to_numpy().tolist() == [
+    assert found.read_errors[["cloud", "what", "code"]].to_numpy().tolist() == [
         ["project-d", "shares", "HTTP404"]
     ]
-    assert found.unread["reason"].all()
+    assert found.read_errors["reason"].all()
     assert found.drift == sum(found.counts[name] for name in audit_results.DRIFT) > 0
-    assert not found.good
+    assert not found.in_sync
 
 
 def test_a_project_that_cannot_be_signed_in_to(place: Place) -> None:
@@ -178,12 +178,12 @@ def test_a_project_that_cannot_be_signed_in_to(place: Place) -> None:
 
     clouds = Clouds(dict(known), {LOST: refuse})
     found = sharekit.audit(place.inventory(), clouds)
-    assert found.unread[["project_id", "what", "reason"]].to_numpy().tolist() == [
+    assert found.read_errors[["project_id", "what", "reason"]].to_numpy().tolist() == [
         [LOST, "shares", "project-c: no role there."]
     ]
     there = found.rows[found.rows["project_id"] == LOST]
     assert set(there["code"]) == {"SignInError"}
-    assert found.unasked == [BAD]
+    assert found.projects_without_credentials == [BAD]
     assert f"gives access to {BAD}." in drift_words.headline(found)
     # Only what somebody decided has a time of its decision, on both sides of a share.
     survey = found.survey
@@ -233,14 +233,14 @@ def test_a_reader_is_enough_and_an_agreeing_inventory_is_good(place: Place) -> N
     )
     place.write([(image(1), ME, "accepted"), (image(2), ME, "rejected")])
     found = sharekit.audit(place.inventory(), place.clouds("project-0"))
-    assert (found.good, found.drift, found.counts["agrees"]) == (True, 0, 2)
+    assert (found.in_sync, found.drift, found.counts["agrees"]) == (True, 0, 2)
 
 
 def test_the_evidence_of_an_audit_is_read_back(place: Place) -> None:
     """An audit's ledger gives back the same audit, and a changed one is told from it."""
     found = sharekit.audit(place.inventory(), place.clouds())
-    kept = audit.save(found, place.folder / "audit.ledger")
-    again = audit.load(kept)
+    kept = storage.save(found, place.folder / "audit.ledger")
+    again = storage.load(kept)
     pd.testing.assert_frame_equal(again.rows, found.rows)
     assert again.summary == found.summary
     for name in SURVEY_FRAMES:
@@ -311,7 +311,9 @@ def test_what_the_command_refuses(place: Place) -> None:
                   (place.folder / "no" / "n.xlsx", *signed_in), ()):  # fmt: skip
         code, _, said = shell("audit", *wrong)
         assert (code, "Traceback" in said) == (2, False)
-    ledger = audit.save(sharekit.audit(None, place.clouds("project-0")), place.folder / "a.ledger")
+    ledger = storage.save(
+        sharekit.audit(None, place.clouds("project-0")), place.folder / "a.ledger"
+    )
     for command in (["status"], ["review"], ["approve", "--reviewer=A", "--fingerprint=12345678"]):
         assert "holds an audit" in shell(*command, ledger)[2]
     # Nothing but an unreadable project: the cloud's refusal is the answer.
@@ -330,7 +332,7 @@ def test_a_changed_ledger_of_an_audit_shows(place: Place) -> None:
     """Rows that do not follow from what was seen are found, though every hash is right; and the
     script of docs/evidence.md comes to the same verdict on the intact one."""  # noqa: D205, D209
     found = sharekit.audit(place.inventory(), place.clouds())
-    good = audit.save(found, place.folder / "good.ledger")
+    good = storage.save(found, place.folder / "good.ledger")
     assert sharekit.verify(good).intact
     page = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
     script = page.split("```python\n")[1].split("```")[0]
@@ -340,7 +342,7 @@ def test_a_changed_ledger_of_an_audit_shows(place: Place) -> None:
     assert (ran.returncode, ran.stdout.split(":")[0]) == (0, "intact"), ran.stderr
     rows = found.rows.copy()
     rows.loc[2, "result"] = "agrees"
-    forged = audit.save(dataclasses.replace(found, rows=rows), place.folder / "forged.ledger")
+    forged = storage.save(dataclasses.replace(found, rows=rows), place.folder / "forged.ledger")
     assert not sharekit.verify(forged).intact
 
 
@@ -402,7 +404,7 @@ def test_what_changed_since_an_earlier_audit(place: Place) -> None:
     """New, gone, decided, decided otherwise, and what the inventory now records, each by name."""
     clouds = place.clouds()
     first = sharekit.audit(place.inventory(), clouds)
-    kept = audit.save(first, place.folder / "first.ledger")
+    kept = storage.save(first, place.folder / "first.ledger")
     mine, owner = clouds[ME], clouds[OWNER]
     far = place.clouds("project-f")[FAR]
     for cloud, method, number, who, body in (
@@ -457,8 +459,8 @@ def test_what_changed_since_a_run(world: Make) -> None:
     assert found.changes[["change", "was", "now"]].to_numpy().tolist() == [
         ["undecided-again", share["status"], "pending"]
     ]
-    assert found.since is not None
-    assert found.since.whole == ()
+    assert found.baseline is not None
+    assert found.baseline.complete_projects == ()
 
 
 def test_more_missing_shares_than_are_looked_up(

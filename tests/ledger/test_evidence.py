@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import sharekit
-from sharekit.audits import audit
+from sharekit.audits import storage
 from sharekit.plans import approval
 from sharekit.runs import follow_up
 from sharekit.simulator import Faults, Simulator
@@ -71,8 +71,8 @@ def ledgers(tmp_path_factory: pytest.TempPathFactory, _simulator: Simulator) -> 
     again = sharekit.check(inventory, clouds)
     carry_out(sharekit.plan(again, paths["signed and sealed"], chunk_size=3), sign=key)
     approval.seal(paths["signed and sealed"], key)
-    audit.save(sharekit.audit(inventory, clouds), paths["audit"])
-    audit.save(sharekit.audit(None, clouds), paths["listing"])
+    storage.save(sharekit.audit(inventory, clouds), paths["audit"])
+    storage.save(sharekit.audit(None, clouds), paths["listing"])
     return paths
 
 

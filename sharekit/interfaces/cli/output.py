@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from sharekit.audits.audit import Audit
+from sharekit.audits.results import Audit
 from sharekit.checks.check import Findings
 from sharekit.core import audit_results
 from sharekit.core.columns import describe_amount, is_owner_action
@@ -159,8 +159,8 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
     if table.row_count:
         console.print(table)
     _show_unread(console, found)
-    if found.since is not None:
-        console.print(f"Since {escape(found.since.name)} of {escape(found.since.at)}:")
+    if found.baseline is not None:
+        console.print(f"Since {escape(found.baseline.name)} of {escape(found.baseline.at)}:")
         changed = found.changes["change"].value_counts()
         for change, number in changed.items():
             console.print(f"  {number:,} × {change}: {audit_results.CHANGES[str(change)]}")
@@ -171,11 +171,11 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
 
 
 def _show_unread(console: Console, found: Audit) -> None:
-    for line in found.unread.head(20).to_dict("records"):
+    for line in found.read_errors.head(20).to_dict("records"):
         where = escape(plain(f"{line['cloud']} ({line['what']})"))
         why = escape(plain(f"{line['code']}: {line['reason']}"))
         console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
-    for project in found.unasked[:20]:
+    for project in found.projects_without_credentials[:20]:
         console.print(
             f"[yellow]Not asked: project {escape(plain(project))}: no cloud that was named gives "
             "access to it; name its entry with --cloud NAME too.[/yellow]"

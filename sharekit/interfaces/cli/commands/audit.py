@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from sharekit.audits import audit as auditing
-from sharekit.audits.audit import Audit, audit
+from sharekit.audits import storage
+from sharekit.audits.audit import audit
+from sharekit.audits.results import Audit
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
     AS_JSON,
@@ -76,7 +77,7 @@ def audit_command(
         info("No project could be read, so nothing is written.")
         ledgers, reports = [], []
     with spinner("Writing the audit"):
-        files = [auditing.save(result, path) for path in ledgers]
+        files = [storage.save(result, path) for path in ledgers]
         files = [*(report(result, *reports) if reports else ()), *files]
     summary = result.summary | {"files": [str(path) for path in files]}
     answer(summary, as_json, lambda: show_audit(result, files))
@@ -103,7 +104,7 @@ def _check_free(ledgers: Sequence[Path], reports: Sequence[Path]) -> None:
 
 
 def _verdict(result: Audit) -> int:
-    if result.good:
+    if result.in_sync:
         return 0
     only_unread = result.inventory is None or not result.drift + result.counts["faulty"]
     return 4 if only_unread else 1

@@ -1,0 +1,163 @@
+"""The result of an audit: every row and share with what the cloud shows, counts and changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import pandas as pd
+
+from sharekit.checks.check import Findings
+from sharekit.clouds.state.survey import Survey
+from sharekit.core import audit_results
+from sharekit.core.actions import ABSENT
+from sharekit.core.fields import SHARE_KEY
+from sharekit.core.html import table
+from sharekit.core.provenance import environment
+from sharekit.ledger import parquet
+from sharekit.ledger.schema import digest
+from sharekit.spreadsheets.inventory import Inventory
+
+from .baseline import Baseline, diff
+from .compare import compare
+
+#: The columns of the rows that the fingerprint of an audit covers.
+FINGERPRINT_COLUMNS: Final = (*SHARE_KEY, "status", "result", "code", "observed")
+
+
+def _provenance() -> dict[str, str]:
+    return dict(sorted(environment().items()))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Audit:
+    """An inventory compared with everything that the clouds show.
+
+    Attributes
+    ----------
+    findings : Findings or None
+        The checked inventory; None without one.
+    survey : Survey
+        Everything that the projects showed.
+    rows : DataFrame
+        Every row of the inventory in its order, then every share that no row names. Columns
+        :data:`sharekit.audits.compare.COLUMNS`, then the original ones as ``input.<header>``.
+        ``row`` is int64 (0: no row of the inventory), ``age_days`` Int64 (whole days since the
+        share was made, missing where that was not looked up), all else str. ``status`` is what the
+        inventory records, ``observed`` what the cloud shows (pending, accepted, rejected, absent,
+        ``""`` unknown), ``result`` one of :data:`sharekit.core.audit_results.RESULTS`, ``seen_by``
+        the role that showed it: the ``project`` or the ``owner``.
+    changes : DataFrame
+        What changed since the ``baseline``: ``change`` (one of
+        :data:`sharekit.core.audit_results.CHANGES`), ``project_id, image_id, was, now, result_was,
+        result_now, name, owner``.
+    baseline : Baseline or None
+        The earlier audit or run that it was compared with.
+    environment : dict
+        Versions, machine and user of the audit.
+    """
+
+    findings: Findings | None
+    survey: Survey
+    rows: pd.DataFrame
+    changes: pd.DataFrame
+    baseline: Baseline | None = None
+    environment: dict[str, str] = field(default_factory=_provenance)
+
+    @property
+    def inventory(self) -> Inventory | None:
+        """The inventory that was audited, if there was one."""
+        return None if self.findings is None else self.findings.inventory
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of rows by result: every name of :data:`sharekit.core.audit_results.RESULTS`."""
+        by = self.rows["result"].value_counts()
+        return {name: int(by.get(name, 0)) for name in audit_results.RESULTS}
+
+    @property
+    def drift(self) -> int:
+        """Number of rows and shares that differ from the inventory; 0 without one."""
+        if self.findings is None:
+            return 0
+        return sum(number for name, number in self.counts.items() if name in audit_results.DRIFT)
+
+    @property
+    def read_errors(self) -> pd.DataFrame:
+        """What could not be read: ``cloud, project_id, what, code, reason``."""
+        projects = self.survey.projects
+        shares = projects["code"] != ""
+        # Where the shares cannot be read either, one line is enough.
+        own = ~projects["owner_code"].isin(["", "not asked"]) & ~shares
+        parts = [
+            projects.loc[failed, ["cloud", "project_id", f"{prefix}code", f"{prefix}reason"]]
+            .set_axis(["cloud", "project_id", "code", "reason"], axis="columns")
+            .assign(what=what)
+            for failed, what, prefix in ((shares, "shares", ""), (own, "own images", "owner_"))
+        ]
+        return pd.concat(parts, ignore_index=True).astype("str")
+
+    @property
+    def projects_without_credentials(self) -> list[str]:
+        """The projects of the inventory that no given cloud gives access to."""
+        unread = (self.rows["result"] == "unread") & (self.rows["code"] == "no-credentials")
+        return sorted(self.rows.loc[unread, "project_id"].unique().tolist())
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether inventory and clouds agree in every row, and every project could be read."""
+        counts = {} if self.findings is None else self.counts
+        differing = any(n for name, n in counts.items() if name not in audit_results.GOOD)
+        return not differing and self.read_errors.empty
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the result of every row and share."""
+        return digest(parquet.lines(self.rows, FINGERPRINT_COLUMNS))
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What ``sharekit audit --json`` prints, without the names of the files."""
+        changed = self.changes["change"].value_counts()
+        return {
+            "rows": 0 if self.inventory is None else len(self.inventory),
+            "shares": int((self.survey.shares["state"] != ABSENT).sum()),
+            "results": self.counts,
+            "drift": self.drift,
+            "good": self.in_sync,
+            "unread": self.read_errors.to_dict("records"),
+            "unasked": self.projects_without_credentials,
+            "since": "" if self.baseline is None else self.baseline.name,
+            "changes": {name: int(changed.get(name, 0)) for name in audit_results.CHANGES},
+            "taken_at": self.survey.taken_at,
+            "fingerprint": self.fingerprint,
+        }
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{n:,} {name}" for name, n in self.counts.items() if n)
+        return f"<Audit: {numbers or 'no share at all'}>"
+
+    def _repr_html_(self) -> str:
+        counted = [
+            (name, number, audit_results.RESULTS[name].meaning)
+            for name, number in self.counts.items()
+            if number
+        ]
+        overview = pd.DataFrame(counted, columns=["result", "rows", "meaning"])
+        page = table(overview, title=repr(self)[1:-1])
+        differing = self.rows[~self.rows["result"].isin(audit_results.GOOD)]
+        names = ["result", "image_id", "project_id", "status", "observed", "name", "reason"]
+        for title, frame in (
+            ("Rows and shares to look at", differing[names]),
+            ("Projects that could not be read", self.read_errors),
+            ("What changed", self.changes),
+        ):
+            page += table(frame, title=title, limit=10) if len(frame) else ""
+        return page
+
+
+def build_audit(findings: Findings | None, survey: Survey, baseline: Baseline | None) -> Audit:
+    """Return the audit that follows from a checked inventory, a survey and a baseline."""
+    rows = compare(findings, survey, baseline)
+    return Audit(findings, survey, rows, diff(baseline, rows, survey), baseline)
