@@ -1,23 +1,22 @@
-"""A ledger against its own hashes, its counts against its rows, reports against the ledger."""
+"""Verify a ledger against its hashes, its outcomes against its events, reports against both."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from sharekit import reports as reporting
 from sharekit.audits.audit import verify_audit
 from sharekit.audits.storage import holds_audit
 from sharekit.core.errors import LedgerError, SharekitError, UsageError
 from sharekit.core.provenance import __version__
 from sharekit.ledger import integrity, parquet, signatures
-from sharekit.ledger.earlier import Earlier, head_in
+from sharekit.ledger.earlier import Earlier
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import OUTCOME_COLUMNS, PLAN_COLUMNS
@@ -26,49 +25,57 @@ from sharekit.plans.approval import Demand, unproven, unsigned
 from sharekit.runs.request_log import KINDS
 from sharekit.runs.run import Run, load_run
 
+from .compare import differences, head_of_report
 from .merged_runs import order_runs
 from .report import report_source, split_ledgers
 
-#: Events that bear on an outcome.
-_TELLING: Final = frozenset({*KINDS, "observed", "looked"})
-#: Rows that are named one by one; more are counted.
-_NAMED: Final = 20
-#: What is said of a csv that is not what the ledger says now.
+_log = logging.getLogger("sharekit.reports")
+
+#: Events that decide an outcome.
+_OUTCOME_EVENTS: Final = frozenset({*KINDS, "observed", "looked"})
+#: Rows and events that are listed one by one; more are counted.
+_LISTED: Final = 20
 _NO_HEAD: Final = (
     "a csv names no state of the ledger, so it was changed, or made from an earlier state: verify "
     "the xlsx, html or json made with it"
 )
-#: What a finding of ours means for the verdict.
+#: What a problem means for the verdict.
 _CHANGED, _UNPROVEN, _NOTE = "changed", "unproven", "note"
 _Graded = tuple[str, Problem]
-_UNFIT: Final = (
-    LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a run's record is as it was written, and as good as was asked for.
+    """Whether a run's record is as it was written, and signed as demanded.
 
-    ``problems`` are pairs of where and what, and so are ``notes``, of what is no fault: a report
-    that was made from an earlier state of the ledger, an approval that did not count. ``head`` is
-    the hash of the last event. ``unproven`` are those of the problems that say that something was
-    not signed or sealed as demanded, though nothing was changed.
+    Attributes
+    ----------
+    events : int
+        Number of events in the ledgers.
+    head : str
+        Hash of the last event.
+    problems : tuple of pairs
+        Where something is wrong, and what.
+    unproven : tuple of pairs
+        Those of the problems that lack a signature or seal, though nothing was changed.
+    notes : tuple of pairs
+        What is no fault: a report made from an earlier state of the ledger, an approval that did
+        not count.
     """
 
     events: int
     head: str
-    problems: tuple[tuple[str, str], ...]
-    unproven: tuple[tuple[str, str], ...] = ()
-    notes: tuple[tuple[str, str], ...] = ()
+    problems: tuple[Problem, ...]
+    unproven: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
 
     @property
     def intact(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there is no problem."""
         return not self.problems
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """``intact``, ``UNPROVEN`` or, where anything was changed, ``TAMPERED``."""
         if self.intact:
             return "intact"
@@ -88,16 +95,17 @@ def verify(
     ledger : path
         The run's file.
     *reports : path
-        Report files (xlsx, html, csv, json), each compared with a fresh one; if it names the head
-        of an earlier state of the one ledger, with one made from that. Further ledgers may
-        stand among them, of runs that follow on this one (`retry`, `undo`): then each is checked,
-        and that each holds the hash of the one it follows on; reports are those over all of them.
+        Report files (xlsx, html, csv, json). Each is compared with a fresh one; a report that names
+        the head of an earlier state of the one ledger is compared with one made from that state.
+        The ledgers of runs that follow on this one (`retry`, `undo`) may be among them: then each
+        is checked, and that it holds the hash of the one it follows; the reports are those over all
+        of them.
     signers : path, optional
-        OpenSSH's allowed-signers file: then each submission must have as many approvals, signed
-        by their reviewers, as it demanded, and the run be sealed by somebody in that file. Further
-        approvals that are not signed so are noted.
+        OpenSSH's allowed-signers file. With it, each submission must have as many approvals, signed
+        by their reviewers, as it demanded, and somebody in that file must have sealed the run.
+        Further approvals that are not signed so are noted.
     reviewers : int
-        So many at least must have signed, whatever the submission demanded.
+        Number of signed approvals required at least, whatever the submission demanded.
 
     Returns
     -------
@@ -108,7 +116,7 @@ def verify(
     LedgerError
         If the file is no ledger at all.
     UsageError
-        If a report does not exist or is of no kind we make, or signatures cannot be checked.
+        If a report does not exist or has an unknown suffix, or signatures cannot be checked.
 
     Examples
     --------
@@ -118,52 +126,52 @@ def verify(
     for report in reports:
         if not Path(report).is_file():
             raise UsageError(f"{report}: there is no such file.")
-    ledgers, files = split_ledgers([Path(one) for one in (ledger, *reports)])
+    paths, files = split_ledgers([Path(one) for one in (ledger, *reports)])
     try:
         with ExitStack() as stack:
-            books = [stack.enter_context(Ledger.open(one, checked=False)) for one in ledgers]
-            demand = None if signers is None else Demand(reviewers, signers)
-            graded = list(_guarded(books, files, demand))
-            problems, unproven, notes = (
-                tuple(problem for grade, problem in graded if grade in grades)
-                for grades in ((_CHANGED, _UNPROVEN), (_UNPROVEN,), (_NOTE,))
-            )
-            events = sum(book.length for book in books)
-            return Verdict(events, _head(books), problems, unproven, notes)
+            ledgers = [stack.enter_context(Ledger.open(path, checked=False)) for path in paths]
+            required = None if signers is None else Demand(reviewers, signers)
+            verdict = _verdict(ledgers, list(_check_all(ledgers, files, required)))
     except LedgerError as error:
         if not is_ledger(ledger):
             raise
-        return Verdict(0, "", (("file", str(error)),))
+        verdict = Verdict(0, "", (("file", str(error)),))
+    _log.info("%s: %s, %d problems", ledger, verdict.label, len(verdict.problems))
+    return verdict
 
 
-def _head(books: Sequence[Ledger]) -> str:
-    """Return the head of the last run."""
+def _verdict(ledgers: Sequence[Ledger], graded: Sequence[_Graded]) -> Verdict:
+    problems, unproven, notes = (
+        tuple(problem for grade, problem in graded if grade in grades)
+        for grades in ((_CHANGED, _UNPROVEN), (_UNPROVEN,), (_NOTE,))
+    )
     try:
-        return order_runs(books)[-1].ledger.head
+        head = order_runs(ledgers)[-1].ledger.head
     except SharekitError:
-        return ""
+        head = ""
+    return Verdict(sum(one.length for one in ledgers), head, problems, unproven, notes)
 
 
-def _guarded(
-    books: Sequence[Ledger], reports: Sequence[Path], demand: Demand | None
+def _check_all(
+    ledgers: Sequence[Ledger], reports: Sequence[Path], required: Demand | None
 ) -> Iterator[_Graded]:
-    found = 0
-    for book in books:
-        for grade, (where, what) in _one(book, demand):
-            found += grade != _NOTE
-            yield grade, (f"{book.path.name}, {where}" if len(books) > 1 else where, what)
+    faulty = False
+    for ledger in ledgers:
+        for grade, (where, what) in _check_ledger(ledger, required):
+            faulty |= grade != _NOTE
+            yield grade, (f"{ledger.path.name}, {where}" if len(ledgers) > 1 else where, what)
+    if not reports and len(ledgers) == 1:
+        return
     try:
-        told = report_source(*books) if reports or len(books) > 1 else None
-    except (*_UNFIT, SharekitError) as error:
-        if not found:
-            yield _CHANGED, _unfit(error)
+        source = report_source(*ledgers)
+    except SharekitError as error:
+        if not faulty:
+            yield _CHANGED, ("ledger", str(error))
         return
     for report in reports:
-        if told is None:
-            continue
-        differing = reporting.differences(told, report)
-        if differing and len(books) == 1 and not found:
-            if note := _of_earlier(books[0], report):
+        differing = differences(source, report)
+        if differing and len(ledgers) == 1 and not faulty:
+            if note := _earlier_state(ledgers[0], report):
                 yield _NOTE, (report.name, note)
                 continue
             if report.suffix.lower() == ".csv":
@@ -171,133 +179,134 @@ def _guarded(
         yield from ((_CHANGED, one) for one in differing)
 
 
-def _of_earlier(book: Ledger, report: Path) -> str:
+def _earlier_state(ledger: Ledger, report: Path) -> str:
     """Return from which earlier state of a sound ledger a report was made; ``""`` if from none."""
-    head = head_in(report)
-    if not head or head == book.head or not book.holds(head):
+    head = head_of_report(report)
+    if not head or head == ledger.head or not ledger.holds(head):
         return ""
-    try:
-        with Earlier.open(book.path, checked=False) as past:
-            if not past.cut_at(head) or reporting.differences(report_source(past), report):
-                return ""
-            return f"made from an earlier state (event {past.length} of {book.length}), and as then"
-    except (*_UNFIT, SharekitError):
-        return ""
+    with Earlier.open(ledger.path, checked=False) as past:
+        past.cut_at(head)
+        try:
+            source = report_source(past)
+        except SharekitError:  # no plan yet
+            return ""
+        if differences(source, report):
+            return ""
+        return f"made from an earlier state (event {past.length} of {ledger.length}), and as then"
 
 
-def _one(book: Ledger, demand: Demand | None) -> Iterator[_Graded]:
-    """Check a ledger alone. One that was changed by hand can hold anything, but not pass."""
-    found = 0
+# -- one ledger --------------------------------------------------------------------------------
+def _check_ledger(ledger: Ledger, required: Demand | None) -> Iterator[_Graded]:
+    """Check one ledger; whatever a tampered one contains is a problem, not an exception."""
+    faulty = False
     try:
-        for problem in _in_ledger(book):
-            found += 1
+        for problem in _integrity(ledger):
+            faulty = True
             yield _CHANGED, problem
-        for grade, problem in chain(_signatures(book, demand) if demand else (), _odd(book)):
-            found += grade != _NOTE
-            yield grade, problem
+        if required is not None:
+            for grade, problem in _signatures(ledger, required):
+                faulty |= grade != _NOTE
+                yield grade, problem
+        for problem in _notes(ledger):
+            yield _NOTE, problem
     except UsageError:
         raise
-    except (*_UNFIT, SharekitError) as error:
-        if not found:
-            yield _CHANGED, _unfit(error)
+    except SharekitError as error:
+        if not faulty:
+            yield _CHANGED, ("ledger", str(error))
 
 
-def _unfit(error: Exception) -> Problem:
-    if isinstance(error, SharekitError):
-        return "ledger", str(error)
-    return "ledger", f"its contents do not fit together ({type(error).__name__}: {error})"
-
-
-def _in_ledger(book: Ledger) -> Iterator[Problem]:
-    alone = list(integrity.problems(book))
-    yield from alone
-    places = {where for where, _ in alone}
-    if places - {"table rows"}:
+def _integrity(ledger: Ledger) -> Iterator[Problem]:
+    problems = list(integrity.problems(ledger))
+    yield from problems
+    if {where for where, _ in problems} - {"table rows"}:
         return
-    yield from verify_audit(book) if holds_audit(book) else _outcomes(book)
+    yield from verify_audit(ledger) if holds_audit(ledger) else _outcomes(ledger)
 
 
-def _signatures(book: Ledger, demand: Demand) -> Iterator[_Graded]:
-    planned, sealed = book.last("planned"), book.last("sealed")
-    signers, lacks = demand.signers, list(unproven(book, demand))
+def _signatures(ledger: Ledger, required: Demand) -> Iterator[_Graded]:
+    planned, sealed = ledger.last("planned"), ledger.last("sealed")
+    signers, lacks = required.signers, list(unproven(ledger, required))
     assert signers is not None  # noqa: S101 - for mypy: without them nobody asks
     for event, lack in lacks:
         where = "approvals" if event is None else f"event {event.seq} ({event.kind})"
         yield _UNPROVEN, (where, lack)
     if planned is not None and not lacks:
-        for at, what in unsigned(book, planned.body["fingerprint"], signers):
+        for at, what in unsigned(ledger, planned.body["fingerprint"], signers):
             yield _NOTE, (f"approval of {at}", f"{what}; it was not needed")
     if sealed is None:
         yield _UNPROVEN, ("seal", "there is none, so the end may have been cut off")
-    elif why := signatures.fault(sealed.body, signers, signatures.SEAL):
+    elif fault := signatures.fault(sealed.body, signers, signatures.SEAL):
         changed = signatures.misfits(sealed.body, signatures.SEAL)
-        yield _CHANGED if changed else _UNPROVEN, (f"event {sealed.seq} (sealed)", why)
+        yield _CHANGED if changed else _UNPROVEN, (f"event {sealed.seq} (sealed)", fault)
 
 
-def _odd(book: Ledger) -> Iterator[_Graded]:
-    """Surplus bytes, and events dated before the one before them: honest clocks are set, too."""
-    if more := surplus(book.path):
-        yield _NOTE, ("file", f"{more:,} bytes stand after the end of the database; unread")
-    before, told = "", 0
-    for seq, at, *_ in book.raw_events():
-        if str(at) < before:
-            told += 1
-            if told <= _NAMED:
-                what = f"is dated {at}, the one before it {before}: a clock was set back, or " \
-                    "somebody wrote them"  # fmt: skip
-                yield _NOTE, (f"event {seq}", what)
-        before = str(at)
-    if told > _NAMED:
-        yield _NOTE, ("events", f"{told - _NAMED:,} more are dated before the one before them")
+def _notes(ledger: Ledger) -> Iterator[Problem]:
+    """Yield trailing bytes, and events dated before their predecessor: clocks are set, too."""
+    if trailing := surplus(ledger.path):
+        yield "file", f"{trailing:,} bytes stand after the end of the database; unread"
+    previous, backwards = "", 0
+    for seq, at, *_ in ledger.raw_events():
+        if str(at) < previous:
+            backwards += 1
+            if backwards <= _LISTED:
+                yield (
+                    f"event {seq}",
+                    f"is dated {at}, the one before it {previous}: a clock was set back, or "
+                    "somebody wrote them",
+                )
+        previous = str(at)
+    if backwards > _LISTED:
+        yield "events", f"{backwards - _LISTED:,} more are dated before the one before them"
 
 
-def _outcomes(book: Ledger) -> Iterator[Problem]:
-    """What follows from the events, row by row, against what the ledger holds."""
-    run, events = load_run(book), book.events()
-    said = integrity.last(events, "inventory")
-    if said is not None and said.body["rows"] != len(run.rows):
-        yield "rows", f"{len(run.rows)} outcomes for {said.body['rows']} input rows"
+def _outcomes(ledger: Ledger) -> Iterator[Problem]:
+    """Yield where the stored rows differ from what follows from the events."""
+    run, events = load_run(ledger), ledger.events()
+    inventory = integrity.last(events, "inventory")
+    if inventory is not None and inventory.body["rows"] != len(run.rows):
+        yield "rows", f"{len(run.rows)} outcomes for {inventory.body['rows']} input rows"
     plan = parquet.lines(run.plan.rows.reset_index(), PLAN_COLUMNS)
-    yield from _differing(run, PLAN_COLUMNS, plan, book)
+    yield from _row_differences(run, PLAN_COLUMNS, plan, ledger)
     settled = integrity.last(events, "settled")
-    if settled is None or any(e.kind in _TELLING for e in events[settled.seq :]):
+    if settled is None or any(e.kind in _OUTCOME_EVENTS for e in events[settled.seq :]):
         return
     if run.counts != settled.body["counts"]:
         yield f"event {settled.seq} (settled)", "its counts do not follow from the events before it"
     if events[0].body["sharekit"] == __version__:  # another version may word a reason otherwise
-        yield from _differing(run, OUTCOME_COLUMNS, run.outcome_lines(), book)
+        yield from _row_differences(run, OUTCOME_COLUMNS, run.outcome_lines(), ledger)
 
 
-def _differing(
-    run: Run, columns: tuple[str, ...], should: Iterable[tuple[object, ...]], book: Ledger
+def _row_differences(
+    run: Run, columns: tuple[str, ...], derived: Iterable[tuple[object, ...]], ledger: Ledger
 ) -> Iterator[Problem]:
     # Side by side, both by their keys: a million rows of either are too much to be held.
-    stored, other, differing = book.read_rows(columns), None, 0
-    for line in should:
+    stored, other, differing = ledger.read_rows(columns), None, 0
+    for line in derived:
         key: Any = line[0]
         while other is None or other[0] < key:
             other = next(stored, (math.inf,))
         if other == line:
             continue
         differing += 1
-        if differing <= _NAMED:
-            yield from _told(f"table rows, {_place(run, key)}", columns, line, other)
-    if differing > _NAMED:
-        yield "table rows", f"{differing - _NAMED:,} more rows differ"
+        if differing <= _LISTED:
+            yield from _differences(f"table rows, {_address(run, key)}", columns, line, other)
+    if differing > _LISTED:
+        yield "table rows", f"{differing - _LISTED:,} more rows differ"
 
 
-def _told(
-    where: str, columns: tuple[str, ...], line: tuple[Any, ...], other: tuple[Any, ...]
+def _differences(
+    where: str, columns: tuple[str, ...], derived: tuple[Any, ...], stored: tuple[Any, ...]
 ) -> Iterator[Problem]:
-    if other[0] != line[0]:
+    if stored[0] != derived[0]:
         yield where, "is missing"
         return
-    for name, wanted, told in zip(columns, line, other, strict=True):
-        if wanted != told:
-            yield f"{where}, {name}", f"says {told!r}, should say {wanted!r}"
+    for name, should, says in zip(columns, derived, stored, strict=True):
+        if should != says:
+            yield f"{where}, {name}", f"says {says!r}, should say {should!r}"
 
 
-def _place(run: Run, row_key: Any) -> str:
+def _address(run: Run, row_key: Any) -> str:
     source = run.plan.findings.inventory.rows.loc[row_key]
     sheet = ", ".join(filter(None, (str(source["file"]), str(source["sheet"]))))
     return f"row_key {row_key} ({sheet}, row {source['row']})"

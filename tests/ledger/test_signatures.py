@@ -213,11 +213,11 @@ def test_surplus_approvals_are_notes(world: Callable[..., World], keys: Keys) ->
     sharekit.submit(plan, w.connect(), settings=FAST, demand=demand)
     seal(plan.path, keys.of(ADA))
     verdict = sharekit.verify(plan.path, signers=keys.signers)
-    assert (verdict.problems, verdict.word) == ((), "intact")
+    assert (verdict.problems, verdict.label) == ((), "intact")
     assert ["not needed" in what for _, what in verdict.notes] == [True, True]
     more = sharekit.verify(plan.path, signers=keys.signers, reviewers=3)
     assert [what[:15] for _, what in more.problems] == ["1 more reviewer"]
-    assert more.word == "UNPROVEN"
+    assert more.label == "UNPROVEN"
 
 
 def test_unproven_is_not_tampered(world: Callable[..., World], keys: Keys) -> None:
@@ -236,12 +236,12 @@ def test_unproven_is_not_tampered(world: Callable[..., World], keys: Keys) -> No
     assert b"UNPROVEN" in told.stdout
     assert b"TAMPERED" not in told.stdout
     seal(plan.path, keys.folder / "eve")
-    assert sharekit.verify(plan.path, signers=keys.signers).word == "UNPROVEN"
+    assert sharekit.verify(plan.path, signers=keys.signers).label == "UNPROVEN"
     with Ledger.open(plan.path, write=True) as book:  # a seal brought along from elsewhere
         last = book.last("sealed")
         assert last is not None
         book.append("sealed", last.body | {"head": book.head})
-    assert sharekit.verify(plan.path, signers=keys.signers).word == "TAMPERED"
+    assert sharekit.verify(plan.path, signers=keys.signers).label == "TAMPERED"
 
 
 def test_what_cannot_sign(

@@ -199,7 +199,6 @@ def test_every_change_is_found(finished_run: Path, tmp_path: Path, change: Chang
         told = "; ".join(": ".join(problem) for problem in verdict.problems)
         assert not verdict.intact, f"{change.__name__} {number}"
         assert re.search(re.escape(place) + r"\b", told) or not place, f"{place} in {told}"
-        assert "do not fit together" not in told
         assert not by_script(tmp_path / "copy.ledger"), told
 
 

@@ -160,6 +160,19 @@ def test_a_report_of_an_earlier_state_is_intact(world: Callable[..., World]) -> 
                 assert not sharekit.verify(plan.path, path).intact
 
 
+def test_our_own_faults_are_not_taken_for_tampering(
+    done: tuple[Path, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An IndexError of our own code while a ledger is checked comes out as it is."""
+
+    def faulty(*_: object) -> None:
+        raise IndexError("planted")
+
+    monkeypatch.setattr("sharekit.reports.verify.load_run", faulty)
+    with pytest.raises(IndexError, match="planted"):
+        sharekit.verify(done[0])
+
+
 def test_misuse(done: tuple[Path, list[Path]], tmp_path: Path) -> None:
     """What is no ledger, or no file, is refused by name instead of judged."""
     with pytest.raises(UsageError, match="no such file"):
@@ -213,4 +226,4 @@ def test_dates_that_run_backwards(done: tuple[Path, list[Path]]) -> None:
     verdict = sharekit.verify(done[0])
     assert [where for where, _ in verdict.notes] == ["event 21"]
     assert "1999-12-31" in verdict.notes[0][1]
-    assert verdict.word == "intact"
+    assert verdict.label == "intact"

@@ -119,7 +119,7 @@ def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, An
     step("report and verify", f"sharekit report {ledger} … && sharekit verify {ledger} …")
     reports = report(run, *(directory / name for name in _FILES))
     verdict = verify(ledger, *reports)
-    step.say(verdict.word)
+    step.say(verdict.label)
     files = [shares, config, ledger, *reports]
     seconds = monotonic() - began
     step.show(lambda: _files(files, seconds))

@@ -63,14 +63,14 @@ def verify_command(
             click.echo(f"{where}: {what}")
         for where, what in verdict.notes:
             click.echo(f"note: {where}: {what}")
-        click.echo(f"{verdict.word}: {verdict.events} events, head {verdict.head}")
+        click.echo(f"{verdict.label}: {verdict.events} events, head {verdict.head}")
 
     problems, notes = (
         [{"where": where, "what": what} for where, what in told]
         for told in (verdict.problems, verdict.notes)
     )
     answer(
-        {"intact": verdict.intact, "verdict": verdict.word, "events": verdict.events,
+        {"intact": verdict.intact, "verdict": verdict.label, "events": verdict.events,
          "head": verdict.head, "problems": problems, "notes": notes},
         as_json, show,
     )  # fmt: skip
