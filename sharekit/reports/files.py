@@ -13,7 +13,7 @@ from sharekit.audits.results import Audit
 from sharekit.checks.check import COLUMNS, Findings
 from sharekit.core.errors import InputError, UsageError
 
-from . import drift_html, drift_plain, drift_xlsx, html, marked, plain, xlsx
+from . import annotated_workbook, drift_html, drift_plain, drift_xlsx, html, plain, xlsx
 from .run_record import Record
 
 #: Suffix -> what writes it.
@@ -39,7 +39,7 @@ _LISTINGS: Final = _AUDITS | {
 }
 #: The same for findings.
 _TABLES: Final[dict[str, Callable[[Findings, Path], None]]] = {
-    ".xlsx": marked.write,
+    ".xlsx": annotated_workbook.write,
     ".csv": lambda findings, path: plain.csv_table(findings.frame[list(COLUMNS)], path),
     ".json": lambda findings, path: plain.json_table(findings.frame[list(COLUMNS)], path),
 }

@@ -13,7 +13,7 @@ from openpyxl.styles import PatternFill
 
 from sharekit.checks.check import COLUMNS, Findings, check
 from sharekit.core.errors import InputError
-from sharekit.reports import marked, write_findings
+from sharekit.reports import annotated_workbook, write_findings
 from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.workbooks import IMAGE, PROJECT
 
@@ -146,10 +146,10 @@ def test_where_no_copy_is_made_the_workbook_says_so(
         pd.DataFrame(VALUES[3:], columns=VALUES[2]).to_csv(table, index=False)
         files = [table] if why == "this is csv" else [shares, table]
     elif why == "64 MB":
-        monkeypatch.setattr(marked, "LARGEST", 100)
+        monkeypatch.setattr(annotated_workbook, "MAX_BYTES", 100)
         why = "longer than"
     else:
-        monkeypatch.setattr(marked, "MOST", 1)
+        monkeypatch.setattr(annotated_workbook, "MAX_FINDINGS", 1)
     findings = check(read_inventory(*files))
     book = openpyxl.load_workbook(write_findings(findings, tmp_path / "findings.xlsx"))
     assert book.sheetnames == ["Findings", "About"]
@@ -181,7 +181,7 @@ def test_comments_end_somewhere(
     shares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond the limit cells are coloured without a comment, the graver ones keep theirs."""
-    monkeypatch.setattr(marked, "COMMENTS", 1)
+    monkeypatch.setattr(annotated_workbook, "MAX_COMMENTS", 1)
     book = openpyxl.load_workbook(write_findings(checked(shares), tmp_path / "findings.xlsx"))
     sheet = book["Q3 'own'"]
     noted = [cell for line in sheet.iter_rows() for cell in line if cell.comment]
@@ -189,6 +189,20 @@ def test_comments_end_somewhere(
         "✖ error"
     ]
     assert sheet["A5"].fill.fgColor.rgb.endswith("D9EEFA")
+
+
+def test_our_own_faults_are_not_taken_for_an_odd_workbook(
+    shares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An IndexError of our own code while cells are marked comes out as it is."""
+
+    def faulty(*_: object) -> None:
+        raise IndexError("planted")
+
+    monkeypatch.setattr(annotated_workbook, "_mark_cells", faulty)
+    with pytest.raises(IndexError, match="planted"):
+        write_findings(checked(shares), tmp_path / "findings.xlsx")
+    assert [path.name for path in tmp_path.iterdir()] == ["shares.xlsx"]
 
 
 @pytest.mark.parametrize("name", ["findings.csv", "findings.json"])
