@@ -83,7 +83,7 @@ def normalise(inventory: Inventory) -> tuple[pd.DataFrame, list[Found], dict[str
         if field == "name":  # all different, and nobody compares them
             rows[field], more = _plain(raw[field], field)
         else:
-            known = Coded.of(raw[field], inventory.coded.get(field))
+            known = Coded.of(raw[field], inventory.encoded.get(field))
             rows[field], more, coded[field] = _distinct(raw[field], known, field)
             if spoiled[field]:
                 rows[field] = _unmended(raw[field], rows[field], spoiled[field])
@@ -265,30 +265,20 @@ _CELLS: Final = {
 }
 
 
-#: Marks that hold the cell's text and, behind a colon, what more is to be said of it.
-_TWO_PARTS: Final = ("look-alike", "direction-mark", "undo-moved", "undo-pending", "undo-decided")
-
-
 def _marked(inventory: Inventory) -> list[Found]:
     found = []
-    marks = inventory.marks
-    for (rule, field, source), group in marks.groupby(["rule", "field", "source"], observed=True):
-        values = group.set_index("row_key")["value"]
+    issues = inventory.cell_issues
+    for (rule, field, source), group in issues.groupby(["rule", "field", "source"], observed=True):
         name, column = str(rule), str(field)
         if group["row_key"].iloc[0] < 0:
-            note = ", ".join(filter(None, values))
+            note = ", ".join(filter(None, group["value"]))
             none = np.array([], dtype="int64")
             found.append(Found(name, none, column, None, note, int(str(source))))
         else:
-            value: pd.Series | None = values
-            detail = None
-            if name == "shown-otherwise":  # the cell's own value, and what a person sees
-                value, detail = None, values
-            if name in _TWO_PARTS:
-                parts = values.str.partition(": ")
-                value, detail = parts[0], parts[2]
+            by_row = group.set_index("row_key")
+            detail = by_row["detail"] if by_row["detail"].any() else None
             keys = group["row_key"].to_numpy("int64")
-            found.append(Found(name, keys, column, value, detail=detail))
+            found.append(Found(name, keys, column, by_row["value"], detail=detail))
     return found
 
 

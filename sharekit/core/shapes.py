@@ -335,7 +335,7 @@ ROWS: Final = Shape(
     {"file": "category", "sheet": "category", "row": "int", "source": "int", **_FIELDS},
     key=True, more="input.",
 )  # fmt: skip
-MARKS: Final = Shape({**_texts("rule field value"), "row_key": "int", "source": "int"})
+CELL_ISSUES: Final = Shape({**_texts("rule field value detail"), "row_key": "int", "source": "int"})
 _CHECKED: Final = {"source": "int", "row": "int", **_FIELDS, **_texts("before disposition"),
                    "carried_by": "Int"}  # fmt: skip
 CHECKED: Final = Shape(_CHECKED, key=True)

@@ -233,8 +233,8 @@ def _misfit(told: int, inventory: Inventory, rows: pd.DataFrame, found: pd.DataF
     """Say in what a plan that was read does not fit together."""
     keys, sheets = np.arange(told), len(inventory.sources)
     planned, carried = rows["disposition"] == "planned", rows["carried_by"].dropna()
-    sources = [frame["source"] for frame in (inventory.rows, rows, inventory.marks)]
-    of_rows = [found["row_key"], inventory.marks["row_key"]]
+    sources = [frame["source"] for frame in (inventory.rows, rows, inventory.cell_issues)]
+    of_rows = [found["row_key"], inventory.cell_issues["row_key"]]
     wrong = {
         "its rows are not those of its inventory": not (
             np.array_equal(inventory.rows.index, keys) and np.array_equal(rows.index, keys)
@@ -271,7 +271,7 @@ def load_inventory(book: Ledger) -> Inventory:
     return Inventory(
         rows=parquet.from_bytes(book.get(said["rows_blob"]), shapes.ROWS),
         sources=tuple(Source(**{n: sheet[n] for n in _SHEET}) for sheet in said["sources"]),
-        marks=parquet.from_bytes(book.get(said["marks_blob"]), shapes.MARKS),
+        cell_issues=parquet.from_bytes(book.get(said["marks_blob"]), shapes.CELL_ISSUES),
     )
 
 
@@ -332,7 +332,7 @@ def record_inventory(book: Ledger, inventory: Inventory) -> None:
         "rows": len(inventory),
         "sources": [asdict(source) for source in inventory.sources],
         "rows_blob": book.put(parquet.to_bytes(inventory.rows), parquet.MEDIA_TYPE),
-        "marks_blob": book.put(parquet.to_bytes(inventory.marks), parquet.MEDIA_TYPE),
+        "marks_blob": book.put(parquet.to_bytes(inventory.cell_issues), parquet.MEDIA_TYPE),
     }
     book.append("inventory", body)
 

@@ -27,7 +27,7 @@ from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import OUTCOMES, tint
 from sharekit.spreadsheets.writing import fast_xlsx
 from sharekit.spreadsheets.writing.fast_xlsx import ColumnFormat, LongSheet
-from sharekit.spreadsheets.writing.safe_cells import CUT, truncate, truncate_frame
+from sharekit.spreadsheets.writing.safe_cells import TRUNCATED, truncate, truncate_frame
 
 from . import words
 
@@ -251,7 +251,7 @@ def _fit(out: Book, sheet: str, frame: pd.DataFrame, top: int) -> pd.DataFrame:
     frame, cuts = truncate_frame(frame)
     for row, column in cuts:
         cell = xl_rowcol_to_cell(row + top + 1, column)
-        out.cuts.append((f"{sheet}!{cell}", f"{frame.columns[column]}: {CUT}"))
+        out.cuts.append((f"{sheet}!{cell}", f"{frame.columns[column]}: {TRUNCATED}"))
     return frame
 
 

@@ -31,7 +31,7 @@ from .run import KEY, Run, load_run
 _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 #: What an owner's act leaves behind where nobody looked.
 _LEFT = {SHARE: PENDING, UNSHARE: ABSENT}
-_MARKS = ("rule", "row_key", "source", "field", "value")
+_ISSUE = ("rule", "row_key", "source", "field", "value", "detail")
 
 
 def undo(
@@ -158,7 +158,7 @@ def _changed(first: Run) -> pd.Series:
 
 def _way_back(
     first: Run, chosen: pd.Index, rows: pd.DataFrame, seen: Snapshot
-) -> list[tuple[str, pd.DataFrame, pd.Series]]:
+) -> list[pd.DataFrame]:
     """Set the status of rows to the state before; return what cannot be, or only in part."""
     told = first.rows.loc[chosen].set_axis(rows.index)
     before, offered = told["before"], is_owner_action(rows["status"])
@@ -175,9 +175,9 @@ def _way_back(
     rows["status"] = back.where(possible, rows["status"])
     rows["vault_id"] = rows["vault_id"].where(rows["status"] == ACCEPTED, "")
     return [
-        ("undo-pending", rows[~possible], acted),
-        ("undo-moved", rows[moved], acted + ": the run left it " + left + ", now it is " + now),
-        ("undo-decided", rows[decided], acted + ": it was " + before),
+        _issues("undo-pending", rows[~possible], acted),
+        _issues("undo-moved", rows[moved], acted, "the run left it " + left + ", now it is " + now),
+        _issues("undo-decided", rows[decided], acted, "it was " + before),
     ]
 
 
@@ -203,16 +203,24 @@ def _rows(first: Run, chosen: pd.Index) -> pd.DataFrame:
     return rows.set_axis(pd.RangeIndex(len(rows), name="row_key"))
 
 
-def _inventory(
-    first: Run, rows: pd.DataFrame, marks: list[tuple[str, pd.DataFrame, pd.Series]]
-) -> Inventory:
-    lines = [
-        pd.DataFrame(
-            {"rule": rule, "row_key": hit.index.to_numpy("int64"), "source": hit["source"],
-             "field": "status", "value": values.loc[hit.index]}
-        )
-        for rule, hit, values in marks
-    ]  # fmt: skip
-    empty = first.plan.findings.inventory.marks[list(_MARKS)].head(0)
-    found = pd.concat([empty, *lines], ignore_index=True)[list(_MARKS)].astype(empty.dtypes)
-    return Inventory(rows, first.plan.findings.inventory.sources, found)
+def _issues(
+    rule: str, rows: pd.DataFrame, values: pd.Series, details: pd.Series | None = None
+) -> pd.DataFrame:
+    """Return a line of :attr:`.Inventory.cell_issues` for each row, about its decision."""
+    return pd.DataFrame(
+        {
+            "rule": rule,
+            "row_key": rows.index.to_numpy("int64"),
+            "source": rows["source"],
+            "field": "status",
+            "value": values.loc[rows.index],
+            "detail": "" if details is None else details.loc[rows.index],
+        }
+    )
+
+
+def _inventory(first: Run, rows: pd.DataFrame, issues: list[pd.DataFrame]) -> Inventory:
+    inventory = first.plan.findings.inventory
+    empty = inventory.cell_issues[list(_ISSUE)].head(0)
+    joined = pd.concat([empty, *issues], ignore_index=True).astype(empty.dtypes)
+    return Inventory(rows, inventory.sources, joined)

@@ -54,8 +54,8 @@ def seed_from_workbook(path: str | Path) -> Seed:
     from sharekit.spreadsheets.reading import read_inventory  # noqa: PLC0415 - the simulator runs without it
 
     inventory = read_inventory(path)
-    marks = inventory.marks
-    numbers = marks.loc[marks["rule"] == "number-cell", "row_key"]
+    issues = inventory.cell_issues
+    numbers = issues.loc[issues["rule"] == "number-cell", "row_key"]
     return seed_from_rows(inventory.rows[~inventory.rows.index.isin(numbers)])
 
 

@@ -1,4 +1,4 @@
-"""Finding the header row, and which column means what.
+"""Find the header row of a sheet, the field each column means, and IDs outside of the list.
 
 The synonyms cover what people type and what ``openstack image list -f csv`` and
 ``openstack image member list -f csv`` print (python-openstackclient, *image* commands).
@@ -21,136 +21,97 @@ from sharekit.core.fields import FIELDS, UUID
 
 from .formats.raw_sheet import TEXT, RawSheet, column_letter
 
-#: A header is looked for in this many rows, below titles and blank rows.
+#: Number of rows searched for a header: titles and notes above a list take far fewer.
 SEARCHED_ROWS: Final = 50
-#: Field -> what its header may read, the most specific first; only letters and digits count.
-SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
-    "image_id": ("image id", "image uuid", "shared image id", "uuid", "id", "image"),
-    "project_id": (
-        "project id",
-        "member id",
-        "member project id",
-        "target project id",
-        "project uuid",
-        "tenant id",
-        "member",
-        "project",
-        "tenant",
-    ),
-    # "Status" may be the present state beside a column that holds the decision.
-    "status": (
-        "decision",
-        "new status",
-        "target status",
-        "wanted status",
-        "status",
-        "member status",
-        "verdict",
-        "accept or reject",
-        "action",
-    ),
-    "vault_id": (
-        "vault id",
-        "cbr vault id",
-        "vault uuid",
-        "backup vault id",
-        "cbr vault",
-        "backup vault",
+#: Field -> headers it is known by, the most specific first; only letters and digits count.
+SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
+    field: headers.split(", ")
+    for field, headers in {
+        "image_id": "image id, image uuid, shared image id, uuid, id, image",
+        "project_id": "project id, member id, member project id, target project id, project uuid, "
+        "tenant id, member, project, tenant",
+        # "Status" may be the present state beside a column that holds the decision.
+        "status": "decision, new status, target status, wanted status, status, member status, "
+        "verdict, accept or reject, action",
+        "vault_id": "vault id, cbr vault id, vault uuid, backup vault id, cbr vault, backup vault, "
         "vault",
-    ),
-    "whole_image": (
-        "whole image",
-        "full ecs image",
-        "full ecs",
-        "is whole image",
-        "is full ecs image",
+        "whole_image": "whole image, full ecs image, full ecs, is whole image, is full ecs image, "
         "full server image",
-    ),
-    "region": ("region", "region id", "region name"),
-    "name": ("image name", "name"),
-    "owner": (
-        "owner id",
-        "owner project id",
-        "source project id",
-        "owner",
-        "owner project",
-        "source project",
-        "shared by",
-    ),
+        "region": "region, region id, region name",
+        "name": "image name, name",
+        "owner": "owner id, owner project id, source project id, owner, owner project, "
+        "source project, shared by",
+    }.items()
 }
-#: What makes the name of a repeated header unique.
+#: The number that makes the name of a repeated header unique.
 _NUMBERED: Final = re.compile(r" \([0-9]+\)\Z")
-#: ``openstack image list --long`` heads the *owner's* project with "Project".
+#: Headers of ``openstack image list --long``, in which "Project" is the *owner's* project.
 _IMAGE_LISTING: Final = {"containerformat", "diskformat", "visibility"}
+
+
+#: Addresses named one by one; the rest are counted.
+_MAX_ADDRESSES: Final = 5
+#: Characters that people and programs put around an ID; once for Arrow's expressions (RE2), once
+#: for Python's.
+_WRAPPING: Final = r"[\s\x{a0}\x{200b}\x{feff}\"'`={}()\[\]<>]*"
+_PY_WRAPPING: Final = _WRAPPING.replace(r"\x{a0}\x{200b}\x{feff}", "\xa0\u200b\ufeff")
+_BARE_ID: Final = r"[0-9a-f]{32}"
+#: Cells of templates and notes: nobody expects the IDs below to be read.
+_EXAMPLE: Final = re.compile(r"\bexample\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Header:
-    """A header row: its 0-based place, a unique name per column, and field -> column."""
+    """A header row: its 0-based row, a unique name for each column, and field -> column."""
 
     row: int
     names: tuple[str, ...]
     fields: Mapping[str, int]
 
 
-def rivals(
-    names: Sequence[str], columns: Mapping[str, str], fields: Mapping[str, int]
-) -> dict[str, list[int]]:
-    """Field -> further columns whose headers could mean it, where nobody said which one does.
+def normalize(text: str) -> str:
+    """Return the letters and digits of a header, case-folded: what headers are compared by.
 
     Examples
     --------
-    >>> rivals(["ID", "Image ID", "Image ID (2)"], {}, {"image_id": 1})
-    {'image_id': [0, 2]}
-    """
-    keys = [normal(_NUMBERED.sub("", name)) for name in names]
-    listing = _is_listing(keys)
-    taken = set(fields.values())
-    found = {
-        field: [i for i, key in enumerate(keys) if i not in taken and key in ranks]
-        for field in fields
-        if field not in columns
-        for ranks in [_ranks(field, listing=listing)]
-    }
-    return {field: places for field, places in found.items() if places}
-
-
-def normal(text: str) -> str:
-    """Reduce a header to what counts: letters and digits, case folded.
-
-    Examples
-    --------
-    >>> normal(" Image_ID*: ") == normal("image-id") == "imageid"
+    >>> normalize(" Image_ID*: ") == normalize("image-id") == "imageid"
     True
     """
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text)).casefold()
 
 
 _RANKS: Final = {
-    field: {name: rank for rank, name in enumerate(dict.fromkeys(map(normal, words)))}
+    field: {name: rank for rank, name in enumerate(dict.fromkeys(map(normalize, words)))}
     for field, words in SYNONYMS.items()
 }
 
 
-def find_header(grid: RawSheet, columns: Mapping[str, str]) -> Header | None:
-    """Find the row that names the most fields, an image ID among them; the first of equals."""
+def find_header(sheet: RawSheet, mapping: Mapping[str, str]) -> Header | None:
+    """Return the row that names the most fields, an image ID among them; the first of equals."""
     best: Header | None = None
-    for number, row in enumerate(grid.head(SEARCHED_ROWS)):
-        names = unique_names(row, grid.first_column)
-        fields = match(names, columns)
+    for number, row in enumerate(sheet.head(SEARCHED_ROWS)):
+        names = unique_names(row, sheet.first_column)
+        fields = match(names, mapping)
         if "image_id" in fields and (best is None or len(fields) > len(best.fields)):
             best = Header(number, names, fields)
     return best
 
 
 def match(
-    names: Sequence[str], columns: Mapping[str, str], ignored: Collection[int] = ()
+    names: Sequence[str], mapping: Mapping[str, str], ignored: Collection[int] = ()
 ) -> dict[str, int]:
-    """Match headers to fields, in the order of :data:`sharekit.core.fields.FIELDS`.
+    """Return field -> column, in the order of :data:`sharekit.core.fields.FIELDS`.
 
-    ``columns`` says outright which header means a field (``""``: none does) and is obeyed first;
-    synonyms find the rest, the more specific before the leftmost. No header serves two fields
-    unless ``columns`` says so; those at the places ``ignored`` serve none.
+    Parameters
+    ----------
+    names : sequence of str
+        The headers.
+    mapping : Mapping of str to str
+        Field -> header, applied first; ``""`` means that no column is the field's. Synonyms find
+        the other fields, the more specific before the leftmost. A header serves two fields only
+        if the mapping says so.
+    ignored : collection of int
+        Columns that serve no field.
 
     Examples
     --------
@@ -159,23 +120,45 @@ def match(
     >>> match(["ID", "Image ID", "Status"], {"image_id": "ID", "status": ""})
     {'image_id': 0}
     """
-    keys = [normal(name) for name in names]
-    given = {field: _place(names, keys, header) for field, header in columns.items()}
-    taken = {*given.values(), *ignored}
+    keys = [normalize(name) for name in names]
+    mapped = {field: _column_of(header, names, keys) for field, header in mapping.items()}
+    taken = {*mapped.values(), *ignored}
     listing = _is_listing(keys)
-    found: dict[str, int] = {}
+    fields: dict[str, int] = {}
     for field in FIELDS:
-        if field in given:
-            place = given[field]
+        if field in mapped:
+            column = mapped[field]
         else:
             ranks = _ranks(field, listing=listing)
-            free = [
+            ranked = [
                 (ranks[key], i) for i, key in enumerate(keys) if key in ranks and i not in taken
             ]
-            place = min(free)[1] if free else None
-        if place is not None:
-            found[field] = place
-    return found
+            column = min(ranked)[1] if ranked else None
+        if column is not None:
+            fields[field] = column
+    return fields
+
+
+def ambiguous_columns(
+    names: Sequence[str], mapping: Mapping[str, str], fields: Mapping[str, int]
+) -> dict[str, list[int]]:
+    """Return field -> further columns whose headers could mean it too; mapped fields have none.
+
+    Examples
+    --------
+    >>> ambiguous_columns(["ID", "Image ID", "Image ID (2)"], {}, {"image_id": 1})
+    {'image_id': [0, 2]}
+    """
+    keys = [normalize(_NUMBERED.sub("", name)) for name in names]
+    listing = _is_listing(keys)
+    taken = set(fields.values())
+    others = {
+        field: [i for i, key in enumerate(keys) if i not in taken and key in ranks]
+        for field in fields
+        if field not in mapping
+        for ranks in [_ranks(field, listing=listing)]
+    }
+    return {field: columns for field, columns in others.items() if columns}
 
 
 def _is_listing(keys: Collection[str]) -> bool:
@@ -190,17 +173,17 @@ def _ranks(field: str, *, listing: bool) -> Mapping[str, int]:
     return _RANKS[field]
 
 
-def _place(names: Sequence[str], keys: Sequence[str], header: str) -> int | None:
+def _column_of(header: str, names: Sequence[str], keys: Sequence[str]) -> int | None:
     wanted = header.strip()
-    exact = [place for place, name in enumerate(names) if name.strip() == wanted != ""]
+    exact = [column for column, name in enumerate(names) if name.strip() == wanted != ""]
     if exact:
         return exact[0]
-    key = normal(header)
+    key = normalize(header)
     return keys.index(key) if key and key in keys else None
 
 
 def unique_names(texts: Sequence[str], first_column: int = 0) -> tuple[str, ...]:
-    """Name every column: its header, or its letter; a repeated header gets a number.
+    """Return a name for each column: its header, or its letter; a repeated one gets a number.
 
     Examples
     --------
@@ -208,8 +191,8 @@ def unique_names(texts: Sequence[str], first_column: int = 0) -> tuple[str, ...]
     ('ID', '(column B)', 'ID (2)')
     """
     names: dict[str, None] = {}
-    for place, text in enumerate(texts):
-        base = text if text.strip() else f"(column {column_letter(first_column + place)})"
+    for column, text in enumerate(texts, first_column):
+        base = text if text.strip() else f"(column {column_letter(column)})"
         name, count = base, 1
         while name in names:
             count += 1
@@ -218,95 +201,85 @@ def unique_names(texts: Sequence[str], first_column: int = 0) -> tuple[str, ...]
     return tuple(names)
 
 
-#: More addresses than this say nothing more.
-_NAMED: Final = 5
-_WRAPPING: Final = r"[\s\x{a0}\x{200b}\x{feff}\"'`={}()\[\]<>]*"
-_DASHED: Final = UUID
-_BARE: Final = r"[0-9a-f]{32}"
-#: In templates and notes; nobody expects an example to be read.
-_EXAMPLE: Final = re.compile(r"\bexample\b", re.IGNORECASE)
+def rows_above_header(sheet: RawSheet, header_row: int, fields: Mapping[str, int]) -> str:
+    """Return the addresses of what looks like shares above a header (1-based row), else "".
 
-
-def rows_above_header(grid: RawSheet, header_row: int, fields: Mapping[str, int]) -> str:
-    """Addresses of what looks like shares above a header (1-based row), ``""`` if nothing does.
-
-    A UUID anywhere does; 32 hexadecimal digits may be a project's ID in a title, so they do in the
-    column of image IDs only.
+    A UUID counts in any column. 32 hexadecimal digits may be a project's ID in a title, so they
+    count in the column of image IDs only.
     """
     image = fields["image_id"]
-    found = []
-    for number, row in enumerate(grid.head(header_row - 1), start=1):
-        alone = [place for place, cell in enumerate(row) if _is(cell, _DASHED)]
-        if _is(row[image], _BARE) or (not alone and _is_share(row, fields)):
-            alone = [image]
-        if alone:
-            found.append(_address(grid, number, alone[0]))
-    return _listed(found)
+    addresses = []
+    for number, row in enumerate(sheet.head(header_row - 1), start=1):
+        columns = [column for column, cell in enumerate(row) if _is_wrapped(cell, UUID)]
+        if _is_wrapped(row[image], _BARE_ID) or (not columns and _is_share(row, fields)):
+            columns = [image]
+        addresses += [_address(sheet, number, column) for column in columns[:1]]
+    return _join_addresses(addresses)
 
 
-def ids_in_skipped_sheet(grid: RawSheet) -> str:
-    """Address of the first thing in a sheet without a header that looks like an image ID.
+def address_of_id(sheet: RawSheet) -> str:
+    """Return the address of the first likely image ID in a sheet without a header, else "".
 
-    Columns headed as something else (a list of projects, say) and examples are passed over.
+    Columns with the header of another field (a list of projects, say) and examples do not count.
     """
-    spared: set[int] = set()
-    for row in grid.head(SEARCHED_ROWS):
+    excluded: set[int] = set()
+    for row in sheet.head(SEARCHED_ROWS):
         fields = match(unique_names(row), {})
-        spared |= {place for field, place in fields.items() if field != "image_id"}
-        spared |= {place for place, cell in enumerate(row) if _EXAMPLE.search(cell)}
-    pattern = rf"(?i)\A{_WRAPPING}(?:{_DASHED}|{_BARE}){_WRAPPING}\z"
-    return _first(grid, {
-        place: pc.match_substring_regex(column, pattern)
-        for place, column in enumerate(grid.cells) if place not in spared
-    })  # fmt: skip
+        excluded |= {column for field, column in fields.items() if field != "image_id"}
+        excluded |= {column for column, cell in enumerate(row) if _EXAMPLE.search(cell)}
+    pattern = rf"(?i)\A{_WRAPPING}(?:{UUID}|{_BARE_ID}){_WRAPPING}\z"
+    hits = {
+        column: pc.match_substring_regex(texts, pattern)
+        for column, texts in enumerate(sheet.cells)
+        if column not in excluded
+    }
+    return _first_address(sheet, hits)
 
 
-def empty_formulas(grid: RawSheet, header_row: int, place: int) -> str:
-    """Addresses of formulas in a column, below its header, that may never have been calculated."""
-    spots = sorted(grid.metadata.empty_formulas)
-    below = [row + 1 for row, column in spots if column - grid.first_column == place]
-    return _listed([_address(grid, row, place) for row in below if row > header_row])
+def header_too_deep(sheet: RawSheet, header: str = "") -> str:
+    """Return the address of an image ID's header (or that given) below the rows searched."""
+    words = [header] if header else SYNONYMS["image_id"]
+    # "ID" alone stands in many tables that are no lists of shares.
+    keys = pa.array([normalize(word) for word in words if len(normalize(word)) > len("id")], TEXT)
+    hits = {
+        column: pc.is_in(pc.utf8_lower(pc.replace_substring_regex(texts, r"[\W_]+", "")), keys)
+        for column, texts in enumerate(sheet.cells)
+    }
+    return _first_address(sheet, hits, SEARCHED_ROWS)
 
 
-def header_too_deep(grid: RawSheet, header: str = "") -> str:
-    """Address of a header of image IDs (or the one given) below the rows that are searched."""
-    words = [header] if header else [*SYNONYMS["image_id"]]
-    keys = [normal(word) for word in words if len(normal(word)) > len("id")]
-    return _first(grid, {
-        place: pc.is_in(pc.utf8_lower(pc.replace_substring_regex(column, r"[\W_]+", "")),
-                        pa.array(keys, TEXT))
-        for place, column in enumerate(grid.cells)
-    }, SEARCHED_ROWS)  # fmt: skip
+def empty_formulas(sheet: RawSheet, header_row: int, column: int) -> str:
+    """Return the addresses of formulas below a header that may never have been calculated."""
+    spots = sorted(sheet.metadata.empty_formulas)
+    rows = [row + 1 for row, position in spots if position - sheet.first_column == column]
+    return _join_addresses([_address(sheet, row, column) for row in rows if row > header_row])
 
 
-def _is(cell: str, shape: str) -> bool:
-    return re.fullmatch(f"{_SKIN}(?:{shape}){_SKIN}", cell, re.IGNORECASE) is not None
-
-
-#: The same for Python's expressions.
-_SKIN: Final = re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: chr(int(found[1], 16)), _WRAPPING)
+def _is_wrapped(cell: str, grammar: str) -> bool:
+    pattern = f"{_PY_WRAPPING}(?:{grammar}){_PY_WRAPPING}"
+    return re.fullmatch(pattern, cell, re.IGNORECASE) is not None
 
 
 def _is_share(row: Sequence[str], fields: Mapping[str, int]) -> bool:
-    """Tell a row with a project, a decision and anything for an image, however damaged."""
+    """Return True for a row with a project, a decision and any text for the image."""
     project, status = (row[fields[f]] if f in fields else "" for f in ("project_id", "status"))
     decided = status.strip().lower() in STATUS_WORDS
-    return bool(row[fields["image_id"]].strip()) and decided and _is(project, _BARE)
+    return bool(row[fields["image_id"]].strip()) and decided and _is_wrapped(project, _BARE_ID)
 
 
-def _first(grid: RawSheet, hits: Mapping[int, pa.ChunkedArray], start: int = 0) -> str:
+def _first_address(sheet: RawSheet, hits: Mapping[int, pa.ChunkedArray], start: int = 0) -> str:
     spots = []
-    for place, hit in hits.items():
+    for column, hit in hits.items():
         rows = np.flatnonzero(np.asarray(hit, dtype=bool)[start:])
         if rows.size:
-            spots.append((int(rows[0]) + start + 1, place))
-    return _address(grid, *min(spots)) if spots else ""
+            spots.append((int(rows[0]) + start + 1, column))
+    return _address(sheet, *min(spots)) if spots else ""
 
 
-def _address(grid: RawSheet, row: int, place: int) -> str:
-    return f"{column_letter(grid.first_column + place)}{row}"
+def _address(sheet: RawSheet, row: int, column: int) -> str:
+    return f"{column_letter(sheet.first_column + column)}{row}"
 
 
-def _listed(addresses: Sequence[str]) -> str:
-    more = len(addresses) - _NAMED
-    return ", ".join(addresses[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _join_addresses(addresses: Sequence[str]) -> str:
+    more = len(addresses) - _MAX_ADDRESSES
+    return ", ".join(addresses[:_MAX_ADDRESSES]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""A file's bytes, read once and whole, and the limits on what a file may ask for."""
+"""Read a file's bytes, once and whole; the formats they can have, and limits on what they ask."""
 
 from __future__ import annotations
 
@@ -7,52 +7,89 @@ import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from sharekit.core.errors import InputError, SpreadsheetError
 
 from .formats.raw_sheet import Blob, column_letter
 
-#: What ``-`` is called wherever people read of it.
+#: Name of ``-`` in messages and reports.
 STANDARD_INPUT: Final = "standard input"
-_KINDS: Final = (
+#: First bytes of each kind of file that is read; what has none of them is read as text.
+ZIP: Final = b"PK\x03\x04"
+OLE: Final = b"\xd0\xcf\x11\xe0"
+PARQUET: Final = b"PAR1"
+PLAIN_TEXT: Final = b""
+
+
+class Format(NamedTuple):
+    """A format that is read: its name, its files' first bytes, and if they can have sheets."""
+
+    name: str
+    magic: bytes
+    has_sheets: bool
+
+
+FORMATS: Final = (
+    Format("xlsx", ZIP, has_sheets=True),
+    Format("xlsm", ZIP, has_sheets=True),
+    Format("xlsb", ZIP, has_sheets=True),
+    Format("xls", OLE, has_sheets=True),
+    Format("ods", ZIP, has_sheets=True),
+    Format("csv", PLAIN_TEXT, has_sheets=False),
+    Format("tsv", PLAIN_TEXT, has_sheets=False),
+    Format("parquet", PARQUET, has_sheets=False),
+)
+
+
+def list_formats() -> str:
+    """Return the names of the formats, for a message.
+
+    >>> list_formats()
+    'xlsx, xlsm, xlsb, xls, ods, csv, tsv or parquet'
+    """
+    *others, last = (form.name for form in FORMATS)
+    return f"{', '.join(others)} or {last}"
+
+
+#: Kinds of files that are not read, and what to do instead.
+_NO_FILES: Final = (
     (stat.S_ISDIR, "is a directory; name the spreadsheets in it."),
     (stat.S_ISFIFO, "is a pipe, not a file; save it as a file, or send it to standard input (-)."),
     (stat.S_ISSOCK, "is a socket, not a file; save the spreadsheet as a file."),
     (stat.S_ISCHR, "is a device, not a file; name a spreadsheet."),
     (stat.S_ISBLK, "is a device, not a file; name a spreadsheet."),
 )
-
-
-_MIB = 1 << 20
+_MIB: Final = 1 << 20
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one spreadsheet may hold; whatever is honest and useful stays far below.
+    """The most that one spreadsheet may hold; every list of shares stays far below.
 
-    A million rows of fifty columns pass. What does not is refused before it takes the memory.
+    A million rows of fifty columns pass. A file beyond a limit is rejected before it is unpacked.
 
     Attributes
     ----------
     file_bytes : int
-        Size of the file itself.
+        Size of the file.
     piped_bytes : int
-        Length of what comes from standard input; it may never end, and is held in memory.
+        Bytes read from standard input, which may never end and is held in memory.
     inflated_bytes : int
-        Size of all parts of a workbook together once unpacked, or of a parquet file's text.
+        Size of all parts of a workbook once unpacked, or of the text of a parquet file.
     strings_bytes : int
-        Size of a workbook's table of texts once unpacked; readers hold all of it in memory.
+        Size of a workbook's table of shared strings once unpacked; readers hold it in memory.
     ratio : int
-        How many times its packed size a part may unpack to, if it is larger than 64 MiB.
+        Ratio of unpacked to packed size of a part larger than 64 MiB.
     parts, sheets, columns : int
-        Files inside a workbook, its sheets, and columns of one sheet.
+        Number of files in a workbook, of its sheets, and of columns of one sheet.
     merges : int
-        How often a sheet merges cells.
+        Number of merged ranges of a sheet.
     cells : int
-        Height times width of a sheet, from its corner to its last cell; blank ones count, since
-        they take memory as well. Above a quarter of it, one cell in twenty must be filled; above
-        a sixteenth, no more than twenty cells may be told by repeating one (OpenDocument).
+        Height times width of a sheet, from its first to its last cell; blank cells count, since
+        they take memory as well. Of more than a quarter of it, one cell in twenty must be filled;
+        of more than a sixteenth, one cell in twenty must be written out and not be a repetition
+        of its neighbour (OpenDocument).
 
     Examples
     --------
@@ -72,29 +109,29 @@ class Limits:
     cells: int = 64 * _MIB
 
     def check_size(self, file: str, size: int) -> None:
-        """Refuse a file that is too long to be read at all."""
+        """Raise SpreadsheetError for a file that is too long."""
         if size > self.file_bytes:
             raise self.refusal("file_bytes", file, f"has {size:,} bytes", "split it into several")
 
     def check_dimensions(
         self, file: str, sheet: str, height: int, width: int, filled: int | None = None
     ) -> None:
-        """Refuse a sheet whose corner-to-corner size would fill the memory."""
-        where = f"{file} (sheet {sheet})" if sheet else file
+        """Raise SpreadsheetError for a sheet whose rows and columns would fill the memory."""
+        location = f"{file} (sheet {sheet})" if sheet else file
         cells = height * width
         if width > self.columns:
             raise self.refusal(
-                "columns", where, f"has {width:,} columns", "delete those not needed"
+                "columns", location, f"has {width:,} columns", "delete those not needed"
             )
-        thin = filled is not None and cells > self.cells // 4 and filled * 20 < cells
-        if cells > self.cells or thin:
+        sparse = filled is not None and cells > self.cells // 4 and filled * 20 < cells
+        if cells > self.cells or sparse:
             corner = f"{column_letter(width - 1)}{height}"
-            held = f" though it holds only {filled:,} cells" if thin else ""
+            count = f" though it holds only {filled:,} cells" if sparse else ""
             remedy = "delete the rows and columns beyond the list, and save"
-            raise self.refusal("cells", where, f"stretches to cell {corner}{held}", remedy)
+            raise self.refusal("cells", location, f"reaches to cell {corner}{count}", remedy)
 
     def check_repetition(self, file: str, sheet: str, written: int, filled: int) -> None:
-        """Refuse a sheet that is little more than repetitions of a few cells."""
+        """Raise SpreadsheetError for a sheet that mostly repeats a few cells."""
         if filled > self.cells // 16 and written * 20 < filled:
             raise self.refusal(
                 "cells",
@@ -103,38 +140,31 @@ class Limits:
                 "delete those beyond the list, and save",
             )
 
-    def refusal(self, name: str, where: str, what: str, remedy: str) -> SpreadsheetError:
-        """Say what is too much, how much would be allowed, and what to do."""
+    def refusal(self, name: str, location: str, excess: str, remedy: str) -> SpreadsheetError:
+        """Return the error for what is beyond a limit, with the limit and what to do."""
         limit: int = getattr(self, name)
         return SpreadsheetError(
-            f"{where} {what}, more than is read; {remedy}, or raise the limit "
+            f"{location} {excess}, which is beyond the limit; {remedy}, or raise the limit "
             f"({name}={limit}; --limit in the shell, limits=Limits(…) in Python)."
         )
 
 
 def load(file: str | os.PathLike[str], limits: Limits | None = None) -> Blob:
-    """Read a file's bytes, or standard input's for ``-``, once and for reading only."""
-    name = os.fspath(file)
-    data = read_bytes(name, limits or Limits())
-    return Blob(STANDARD_INPUT if name == "-" else name, data)
-
-
-def read_bytes(name: str, limits: Limits) -> bytes:
     """Read a file, or standard input for ``-``, for reading only.
 
     Raises
     ------
     InputError
-        There is no such file, it may not be read, is no file, or changes while it is read.
+        The file does not exist, may not be read, is no file, or changes while it is read.
     SpreadsheetError
-        It is longer than the limits allow.
+        The file is longer than the limits allow.
     """
+    name, limits = os.fspath(file), limits or Limits()
     if name == "-":
-        return _piped(sys.stdin.buffer, limits)
+        return Blob(STANDARD_INPUT, _read_piped(sys.stdin.buffer, limits))
     try:
-        # Without waiting: a pipe that nobody writes to would never open.
-        with open(name, "rb", opener=_opener) as file:
-            return _settled(file, name, limits)
+        with _open(name) as stream:
+            return Blob(name, _read_unchanged(stream, name, limits))
     except FileNotFoundError as error:
         raise InputError(f"{name} does not exist; check the path.") from error
     except IsADirectoryError as error:
@@ -142,23 +172,31 @@ def read_bytes(name: str, limits: Limits) -> bytes:
     except PermissionError as error:
         if Path(name).is_dir():
             raise InputError(f"{name} is a directory; name the spreadsheets in it.") from error
-        raise InputError(f"{name} may not be read; ask for the right to read it.") from error
-    except (OSError, ValueError) as error:
+        raise InputError(f"{name} may not be read; ask for permission to read it.") from error
+    except OSError as error:
         raise InputError(f"{name} cannot be read ({error}); check the path.") from error
+
+
+def _open(name: str) -> BinaryIO:
+    try:
+        # Without waiting: a pipe that nobody writes to would never open.
+        return open(name, "rb", opener=_opener)
+    except ValueError as error:  # a null byte, or a letter that no file's name can hold
+        raise InputError(f"{name!r} is no name of a file ({error}); check the path.") from error
 
 
 def _opener(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _settled(file: BinaryIO, name: str, limits: Limits) -> bytes:
-    before = os.fstat(file.fileno())
-    for is_kind, what in _KINDS:
+def _read_unchanged(stream: BinaryIO, name: str, limits: Limits) -> bytes:
+    before = os.fstat(stream.fileno())
+    for is_kind, what in _NO_FILES:
         if is_kind(before.st_mode):
             raise InputError(f"{name} {what}")
     limits.check_size(name, before.st_size)
-    data = _at_most(file, name, limits)
-    after = os.fstat(file.fileno())
+    data = _read_limited(stream, name, limits)
+    after = os.fstat(stream.fileno())
     same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
     if not same or len(data) != after.st_size:
         raise InputError(
@@ -167,15 +205,17 @@ def _settled(file: BinaryIO, name: str, limits: Limits) -> bytes:
     return data
 
 
-def _piped(file: BinaryIO, limits: Limits) -> bytes:
-    data = file.read(limits.piped_bytes + 1)
+def _read_piped(stream: BinaryIO, limits: Limits) -> bytes:
+    data = stream.read(limits.piped_bytes + 1)
     if len(data) > limits.piped_bytes:
-        held = f"has more than {limits.piped_bytes:,} bytes"
-        raise limits.refusal("piped_bytes", STANDARD_INPUT, held, "save it as a file and name that")
+        excess = f"has more than {limits.piped_bytes:,} bytes"
+        raise limits.refusal(
+            "piped_bytes", STANDARD_INPUT, excess, "save it as a file and name that"
+        )
     return data
 
 
-def _at_most(file: BinaryIO, name: str, limits: Limits) -> bytes:
-    data = file.read(limits.file_bytes + 1)
+def _read_limited(stream: BinaryIO, name: str, limits: Limits) -> bytes:
+    data = stream.read(limits.file_bytes + 1)
     limits.check_size(name, len(data))
     return data

@@ -1,4 +1,4 @@
-"""What reading spreadsheets gives: the rows, where each stood, and what only the reader saw."""
+"""The rows of the spreadsheets that were read, with their addresses and the issues of cells."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from sharekit.core.fields import FIELDS
 from sharekit.core.html import table
 
 from .formats.raw_sheet import Blob, RawSheet, column_letter
-from .headers import find_header, match, normal, rivals
+from .headers import ambiguous_columns, find_header, match, normalize
 
 #: A field's name, or an array with one for each row.
 Field = str | NDArray[np.object_]
+#: Normalized headers that may be over a decision or over the present state of a share.
+_STATE_HEADERS: Final = {"status", "memberstatus"}
+_MEMBER_STATES: Final = frozenset(MEMBER_STATES)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One sheet that was looked at.
+    """One sheet of a file, read or skipped.
 
     Attributes
     ----------
@@ -35,19 +38,19 @@ class Source:
     sheet : str
         Name of the sheet; empty for csv, tsv and parquet.
     sha256, size : str, int
-        Digest and length in bytes of the whole file, taken from the very bytes that were read.
+        SHA-256 and length in bytes of the whole file, of the very bytes that were read.
     format : str
         ``xlsx``, ``xlsm``, ``xlsb``, ``xls``, ``ods``, ``csv``, ``tsv`` or ``parquet``, by content.
     header_row : int
-        1-based row of the header; 0 if none was found and the sheet was left out.
+        1-based row of the header; 0 if none was found and the sheet was skipped.
     rows, blank_rows : int
-        Rows read, and wholly blank rows below the header that were passed over.
+        Number of rows read, and of blank rows below the header that were skipped.
     hidden : bool
         Whether the sheet is hidden.
     columns, letters : Mapping[str, str]
-        Field -> header text as it stands there, and field -> column letter.
+        Field -> header as it is in the sheet, and field -> column letter.
     encoding : str
-        How text was decoded (csv and tsv only).
+        Encoding of the text (csv and tsv only).
     """
 
     file: str
@@ -66,29 +69,30 @@ class Source:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inventory:
-    """Every row of the input, untouched, with its address.
+    """Every row of the input, as it was read, with its address.
 
     Attributes
     ----------
     rows : DataFrame
         Indexed by ``row_key`` (0, 1, 2 … in the input's order). Columns: ``file`` and ``sheet``
         (category), ``row`` (int64, as the spreadsheet numbers it), ``source`` (int32, position in
-        ``sources``), the fields of a share, ``fields.FIELDS`` (str, ``""`` for blank, nothing
-        repaired) and every original column as ``input.<header>`` (str).
+        ``sources``), the fields of a share, :data:`sharekit.core.fields.FIELDS` (str, ``""`` for
+        blank, nothing repaired) and every original column as ``input.<header>`` (str).
     sources : tuple of Source
         The sheets, in the order they were read.
-    marks : DataFrame
-        What the text alone does not show: ``rule`` (a name in :data:`sharekit.core.rules.RULES`),
-        ``row_key`` (int64, -1 for a whole sheet), ``source`` (int32), ``field`` (str, ``""`` for
-        none), ``value`` (str).
-    coded : Mapping[str, Coded]
-        Fields as they were numbered while reading, to save the checks from doing it again.
+    cell_issues : DataFrame
+        What the text alone does not show, found while reading. Columns: ``rule`` (a name in
+        :data:`sharekit.core.rules.RULES`), ``row_key`` (int64, -1 for a whole sheet), ``source``
+        (int32), ``field`` (str, ``""`` for none), ``value`` (str, what to show as the cell's
+        value) and ``detail`` (str, what to add to the rule's message).
+    encoded : Mapping of str to EncodedColumn
+        Dictionary-encoded fields; the checks use them instead of encoding the columns again.
     """
 
     rows: pd.DataFrame
     sources: tuple[Source, ...]
-    marks: pd.DataFrame
-    coded: Mapping[str, Coded] = field(default_factory=dict)
+    cell_issues: pd.DataFrame
+    encoded: Mapping[str, Coded] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -101,16 +105,16 @@ class Inventory:
     def _repr_html_(self) -> str:
         head = self.rows[["file", "sheet", "row", *FIELDS]].head(5).astype("str")
         sheets = pd.DataFrame([_summary(source) for source in self.sources])
-        found = table(sheets, title=f"Inventory: {len(self):,} rows")
-        return found + table(head, title="The first rows")
+        summary = table(sheets, title=f"Inventory: {len(self):,} rows")
+        return summary + table(head, title="The first rows")
 
     def cell_addresses(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
-        """Where the value of a field stands in its sheet, such as ``B17``.
+        """Return the address of a field's cell in each row's sheet, such as ``B17``.
 
         Parameters
         ----------
         rows : DataFrame
-            Any selection of this inventory's rows; only ``source`` and ``row`` are looked at.
+            Any selection of this inventory's rows; only ``source`` and ``row`` are used.
         field : str or array of str
             One of :data:`sharekit.core.fields.FIELDS`, or one for each row.
 
@@ -119,179 +123,185 @@ class Inventory:
         Series of str
             With the index of ``rows``; ``""`` where the sheet has no column for the field.
         """
-        letters = self._names("letters", rows, field)
+        letters = self._per_source("letters", rows, field)
         return (letters + rows["row"].astype("str")).where(letters != "", "")
 
     def column_headers(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
         """Return the header over a field in each row's sheet; ``""`` where there is none."""
-        return self._names("columns", rows, field)
+        return self._per_source("columns", rows, field)
 
-    def _names(self, kind: str, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
-        one = np.array([field], dtype=object) if isinstance(field, str) else field
-        codes, fields = pd.factorize(one)
-        names = [[getattr(source, kind).get(f, "") for f in fields] for source in self.sources]
-        taken = np.array(names, dtype=object)[rows["source"].to_numpy(), codes]
+    def _per_source(self, attribute: str, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
+        asked = np.array([field], dtype=object) if isinstance(field, str) else field
+        codes, fields = pd.factorize(asked)
+        texts = [[getattr(source, attribute).get(f, "") for f in fields] for source in self.sources]
+        taken = np.array(texts, dtype=object)[rows["source"].to_numpy(), codes]
         return pd.Series(taken, index=rows.index, dtype="str")
 
 
 def _summary(source: Source) -> dict[str, object]:
-    found = ", ".join(f"{name} ← {header}" for name, header in source.columns.items())
+    columns = ", ".join(f"{name} ← {header}" for name, header in source.columns.items())
     return {
         "file": source.file,
         "sheet": source.sheet,
         "rows": source.rows,
-        "columns found": found or "no header found, not read",
+        "columns found": columns or "no header found, skipped",
     }
-
-
-_STATE_HEADERS: Final = {"status", "memberstatus"}
-_MEMBER_STATES: Final = frozenset(MEMBER_STATES)
 
 
 @dataclass(frozen=True)
 class SheetRows:
-    """The rows of one sheet.
+    """The rows of one sheet below its header.
 
     Attributes
     ----------
     rows : ndarray of int64
-        0-based place in the sheet of each row kept.
+        0-based row in the sheet of each row kept.
     cells : tuple of pyarrow.ChunkedArray
-        The columns of the grid, at those rows.
-    names, fields : tuple of str, Mapping[str, int]
-        A unique name per column, and field -> column.
-    defaults : Mapping[str, str]
-        The defaults that stand in for a missing column here.
+        The columns of ``raw``, at those rows.
+    names, fields : tuple of str, Mapping of str to int
+        A unique name for each column, and field -> column.
+    defaults : Mapping of str to str
+        Field -> default, where the sheet has no column for the field.
     state_columns : tuple of str
-        Headers of columns that hold a state and so are no decision.
-    rivals : Mapping[str, list of int]
-        Further columns that could mean a field.
-    unused : tuple of str
-        Fields with a default that this sheet's own column overrules.
+        Headers of columns that were set aside because they hold images' states, not decisions.
+    ambiguous : Mapping of str to list of int
+        Field -> further columns that could mean it.
+    unused_defaults : tuple of str
+        Fields with a default that the sheet's own column overrides.
     """
 
     source: Source
-    grid: RawSheet
+    raw: RawSheet
     rows: NDArray[np.int64]
     cells: tuple[pa.ChunkedArray, ...]
     names: tuple[str, ...]
     fields: Mapping[str, int]
-    defaults: Mapping[str, str]
+    defaults: Mapping[str, str] = field(default_factory=dict)
     state_columns: tuple[str, ...] = ()
-    rivals: Mapping[str, list[int]] = field(default_factory=dict)
-    unused: tuple[str, ...] = ()
+    ambiguous: Mapping[str, list[int]] = field(default_factory=dict)
+    unused_defaults: tuple[str, ...] = ()
 
 
-def take_rows(
-    blob: Blob, grid: RawSheet, columns: Mapping[str, str], defaults: Mapping[str, str]
+def find_rows(
+    blob: Blob, raw: RawSheet, mapping: Mapping[str, str], defaults: Mapping[str, str]
 ) -> SheetRows:
-    """Find the header of a sheet and take the rows below it; none if there is no header."""
-    header = find_header(grid, columns)
+    """Find the header of a sheet and take the filled rows below it; no header, no rows."""
+    header = find_header(raw, mapping)
     if header is None:
-        return SheetRows(_source(blob, grid), grid, np.empty(0, np.int64), (), (), {}, {})
+        return SheetRows(_source(blob, raw), raw, np.empty(0, np.int64), (), (), {})
     start = header.row + 1
-    below = tuple(column.slice(start) for column in grid.cells)
-    keep = _filled(below, header.fields["image_id"])
-    unvalued = [row - start for row, _ in grid.metadata.uncalculated if row >= start]
-    keep[unvalued] = True
+    cells = tuple(column.slice(start) for column in raw.cells)
+    keep = _filled(cells, header.fields["image_id"])
+    keep[[row - start for row, _ in raw.metadata.uncalculated if row >= start]] = True
     blank = len(keep) - int(keep.sum())
     if blank:
-        below = tuple(column.filter(pa.array(keep)) for column in below)
-    fields, states = _decisions(below, header.names, columns, dict(header.fields))
-    source = _source(blob, grid, header.row + 1, len(keep) - blank, blank, header.names, fields)
-    used = {f: text for f, text in defaults.items() if text and f not in fields}
-    unused = tuple(f for f, text in defaults.items() if text and f in fields)
-    rows = np.flatnonzero(keep) + start
-    others = rivals(header.names, columns, fields)
-    return SheetRows(source, grid, rows, below, header.names, fields, used, states, others, unused)
+        cells = tuple(column.filter(pa.array(keep)) for column in cells)
+    fields, states = _set_states_aside(cells, header.names, mapping, dict(header.fields))
+    source = _source(blob, raw, header.row + 1, len(keep) - blank, blank, header.names, fields)
+    given = {name: text for name, text in defaults.items() if text}
+    return SheetRows(
+        source,
+        raw,
+        np.flatnonzero(keep) + start,
+        cells,
+        header.names,
+        fields,
+        defaults={name: text for name, text in given.items() if name not in fields},
+        state_columns=states,
+        ambiguous=ambiguous_columns(header.names, mapping, fields),
+        unused_defaults=tuple(name for name in given if name in fields),
+    )
 
 
 def rows_below(
-    blob: Blob, grid: RawSheet, row: int, names: tuple[str, ...], fields: Mapping[str, int]
+    blob: Blob, raw: RawSheet, row: int, names: tuple[str, ...], fields: Mapping[str, int]
 ) -> SheetRows:
-    """Take every row below a header that is known (0-based), blank ones too."""
-    cells = tuple(column.slice(row + 1) for column in grid.cells)
-    rows = np.arange(row + 1, grid.height)
-    source = _source(blob, grid, row + 1, len(rows), 0, names, fields)
-    return SheetRows(source, grid, rows, cells, names, fields, {})
+    """Take every row, blank ones too, below a header whose 0-based row is known."""
+    cells = tuple(column.slice(row + 1) for column in raw.cells)
+    rows = np.arange(row + 1, raw.height)
+    source = _source(blob, raw, row + 1, len(rows), 0, names, fields)
+    return SheetRows(source, raw, rows, cells, names, fields)
 
 
 def _filled(columns: tuple[pa.ChunkedArray, ...], image_id: int) -> NDArray[np.bool_]:
-    """Tell rows with anything in them; one that holds only white space looks blank, and is."""
-    keep = np.ones(len(columns[image_id]), dtype=bool)
-    doubtful = np.flatnonzero(_may_be_white(columns[image_id]))
+    """Return True for each row with any text but white space."""
+    filled = np.ones(len(columns[image_id]), dtype=bool)
+    doubtful = np.flatnonzero(_may_be_blank(columns[image_id]))
     if doubtful.size:
-        places = pa.array(doubtful)
-        white = [_is_white(column.take(places)) for column in columns]
-        keep[doubtful[np.logical_and.reduce(white)]] = False
-    return keep
+        positions = pa.array(doubtful)
+        blank = [_is_blank(column.take(positions)) for column in columns]
+        filled[doubtful[np.logical_and.reduce(blank)]] = False
+    return filled
 
 
-def _may_be_white(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Tell the cells that do not begin with a letter, digit or sign of ASCII: hardly any."""
-    found = [np.empty(0, dtype=bool)]
+def _may_be_blank(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Return True for texts that do not begin with a visible ASCII character: hardly any.
+
+    Only their rows are then looked through, which for a full sheet saves reading every cell.
+    """
+    parts = [np.empty(0, dtype=bool)]
     for chunk in column.chunks:
-        _, ends, text = chunk.buffers()
-        places = np.frombuffer(ends, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-        letters = np.frombuffer(text if text and text.size else b" ", np.uint8)
-        first = letters[np.minimum(places[:-1], len(letters) - 1)]
-        found.append((places[1:] == places[:-1]) | (first <= ord(" ")) | (first > ord("~")))
-    return np.concatenate(found)
+        _, offsets, data = chunk.buffers()
+        ends = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+        letters = np.frombuffer(data if data and data.size else b" ", np.uint8)
+        first = letters[np.minimum(ends[:-1], len(letters) - 1)]
+        parts.append((ends[1:] == ends[:-1]) | (first <= ord(" ")) | (first > ord("~")))
+    return np.concatenate(parts)
 
 
-def _is_white(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+def _is_blank(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     empty = pc.equal(column, "")
     return np.asarray(pc.or_(empty, pc.utf8_is_space(column)), dtype=bool)
 
 
-def _decisions(
+def _set_states_aside(
     cells: tuple[pa.ChunkedArray, ...],
     names: tuple[str, ...],
-    columns: Mapping[str, str],
+    mapping: Mapping[str, str],
     fields: dict[str, int],
 ) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Pass over columns headed as a status that hold only the images' states."""
-    passed: list[int] = []
+    """Skip columns with a status header that hold only states; return them by header, too."""
+    skipped: list[int] = []
     while "status" in fields and _holds_states(
-        cells[fields["status"]], names[fields["status"]], given="status" in columns
+        cells[fields["status"]], names[fields["status"]], mapped="status" in mapping
     ):
-        passed.append(fields["status"])
-        if columns.get("status"):
-            fields = {field: place for field, place in fields.items() if field != "status"}
+        skipped.append(fields["status"])
+        if mapping.get("status"):
+            fields = {name: column for name, column in fields.items() if name != "status"}
         else:
-            fields = match(names, columns, passed)
-    return fields, tuple(names[place] for place in passed)
+            fields = match(names, mapping, skipped)
+    return fields, tuple(names[column] for column in skipped)
 
 
-def _holds_states(column: pa.ChunkedArray, header: str, *, given: bool) -> bool:
-    words = pc.utf8_lower(pc.utf8_trim_whitespace(pc.unique(column))).to_pylist()
-    said = {word for word in words if word}
-    # A listing of members prints pending beside accepted and rejected: where shares stand now.
-    listed = not given and normal(header) in _STATE_HEADERS and PENDING in said
-    return bool(said) and (said <= IMAGE_STATES or (listed and said <= _MEMBER_STATES))
+def _holds_states(column: pa.ChunkedArray, header: str, *, mapped: bool) -> bool:
+    texts = pc.utf8_lower(pc.utf8_trim_whitespace(pc.unique(column))).to_pylist()
+    words = {word for word in texts if word}
+    # A listing of members prints pending beside accepted and rejected: the shares' present states.
+    listed = not mapped and normalize(header) in _STATE_HEADERS and PENDING in words
+    return bool(words) and (words <= IMAGE_STATES or (listed and words <= _MEMBER_STATES))
 
 
 def _source(
     blob: Blob,
-    grid: RawSheet,
+    raw: RawSheet,
     header_row: int = 0,
     rows: int = 0,
     blank_rows: int = 0,
     names: tuple[str, ...] = (),
     fields: Mapping[str, int] | None = None,
 ) -> Source:
-    found = fields or {}
+    columns = fields or {}
     return Source(
         file=blob.file,
-        sheet=grid.sheet,
+        sheet=raw.sheet,
         sha256=blob.sha256,
         size=len(blob.data),
-        format=grid.format,
+        format=raw.format,
         header_row=header_row,
         rows=rows,
         blank_rows=blank_rows,
-        hidden=grid.hidden,
-        columns={field: names[place] for field, place in found.items()},
-        letters={f: column_letter(grid.first_column + place) for f, place in found.items()},
-        encoding=grid.encoding,
+        hidden=raw.hidden,
+        columns={name: names[column] for name, column in columns.items()},
+        letters={n: column_letter(raw.first_column + column) for n, column in columns.items()},
+        encoding=raw.encoding,
     )

@@ -1,10 +1,10 @@
-"""Reading spreadsheets into one inventory; the bytes decide the format, not the name."""
+"""Read spreadsheets into one inventory; a file's bytes decide its format, not its name."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -19,18 +19,18 @@ from sharekit.core.columns import Coded
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FALSE_WORDS, FIELDS, GRAMMARS, TRUE_WORDS
 
-from .cell_issues import TEXT_FIELDS, find_cell_issues
+from .cell_issues import TEXT_FIELDS, concat, find_cell_issues
 from .formats.delimited import check_encoding, read_delimited
 from .formats.parquet import read_parquet
 from .formats.raw_sheet import TEXT, Blob, RawSheet, constant
 from .formats.workbook import Choice, read_workbook
 from .formats.xls import read_xls
 from .headers import SEARCHED_ROWS, header_too_deep
-from .input import Limits, load
-from .inventory import Inventory, SheetRows, take_rows
+from .input import FORMATS, OLE, PARQUET, PLAIN_TEXT, ZIP, Limits, list_formats, load
+from .inventory import Inventory, SheetRows, find_rows
 
-#: How the first bytes look -> what it is, for files that people give by mistake.
-_FOREIGN: Final = (
+#: First bytes -> what the file is, for files that people give by mistake.
+_NOT_SPREADSHEETS: Final = (
     (rb"%PDF", "a PDF"),
     (rb"\x1f\x8b", "a gzip archive"),
     (b"<", "HTML or XML (some portals give it the suffix .xls)"),
@@ -39,8 +39,19 @@ _FOREIGN: Final = (
     (rb"\xff\xd8\xff", "a picture"),
     (rb"SQLite format 3", "a database"),
 )
-
+#: Bytes in which the first ones that are no white space are looked for.
 _HEAD: Final = 4096
+#: Names and texts listed in a message, and the characters shown of each.
+_MAX_LISTED: Final = 12
+_MAX_CHARACTERS: Final = 60
+#: Field -> what a default for it must be.
+_EXPECTED: Final = {
+    "project_id": "a project ID (32 hexadecimal digits)",
+    "status": "a decision (accepted or rejected; of an owner share or unshare)",
+    "vault_id": "a vault ID (8-4-4-4-12 hexadecimal digits)",
+    "whole_image": "yes or no",
+}
+_WORDS: Final = {"status": frozenset(STATUS_WORDS), "whole_image": TRUE_WORDS | FALSE_WORDS}
 
 
 def read_inventory(
@@ -56,19 +67,20 @@ def read_inventory(
     Parameters
     ----------
     *files : path
-        xlsx, xlsm, xlsb, xls, ods, csv, tsv or parquet, told apart by content; ``-`` is standard
-        input. Opened for reading only.
+        xlsx, xlsm, xlsb, xls, ods, csv, tsv or parquet files, recognized by their content; ``-``
+        is standard input. They are opened for reading only.
     sheet : str or sequence of str, optional
-        The sheets to read. Without it, every sheet with a recognisable header is read.
-    columns : Mapping[str, str], optional
-        Field -> header, where the synonyms do not know it; ``""`` says that no column means it.
-    defaults : Mapping[str, str], optional
-        Field -> text, for sheets in which that column is missing as a whole.
+        The sheets to read. Without it, every sheet with a header that is recognized is read.
+    columns : Mapping of str to str, optional
+        Field -> header, for headers that are not recognized; ``""`` means that no column is the
+        field's.
+    defaults : Mapping of str to str, optional
+        Field -> text, for sheets that have no column for the field.
     limits : Limits, optional
-        How much a file may hold; the defaults let a million rows of fifty columns pass.
+        How much a file may hold; the defaults admit a million rows of fifty columns.
     encoding : str, optional
-        How csv and tsv files are written that have no byte order mark, such as ``cp1251``; without
-        it, it is found out.
+        Encoding of csv and tsv files without a byte order mark, such as ``cp1251``; it is detected
+        by default.
 
     Returns
     -------
@@ -78,11 +90,11 @@ def read_inventory(
     Raises
     ------
     SpreadsheetError
-        A file that cannot be read, or without any header row.
+        A file cannot be read, or has no header row.
     InputError
-        A file or sheet that does not exist, or no rows at all.
+        A file or sheet does not exist, or there are no rows at all.
     UsageError
-        No file, or a field or an encoding that does not exist.
+        No file is given, or a field or an encoding does not exist.
 
     Examples
     --------
@@ -96,49 +108,53 @@ def read_inventory(
     >>> inventory.cell_addresses(inventory.rows, "project_id").tolist()
     ['B2']
     """
-    columns, defaults = dict(columns or {}), dict(defaults or {})
-    _check_arguments(files, columns, defaults)
+    mapping, defaults = dict(columns or {}), dict(defaults or {})
+    _check_arguments(files, mapping, defaults)
     check_encoding(encoding)
-    wanted = (sheet,) if isinstance(sheet, str) else tuple(sheet or ())
-    parts = [
-        take_rows(blob, grid, columns, defaults)
+    names = (sheet,) if isinstance(sheet, str) else tuple(sheet or ())
+    sheets = [
+        find_rows(blob, raw, mapping, defaults)
         for file in files
         for blob in [load(file, limits)]
-        for grid in read_grids(blob, wanted, columns, limits, encoding)
+        for raw in read_sheets(blob, names, mapping, limits, encoding)
     ]
-    _check_sheets(parts, wanted)
-    _check_headers(parts, wanted, columns)
-    _check_rows(parts)
-    return _inventory([part for part in parts if part.grid.cells])
+    _check_sheets(sheets, names)
+    _check_headers(sheets, names, mapping)
+    _check_rows(sheets)
+    return _inventory([rows for rows in sheets if rows.raw.cells])
 
 
-def read_grids(
+def read_sheets(
     blob: Blob,
-    wanted: Sequence[str] = (),
-    columns: Mapping[str, str] | None = None,
+    names: Sequence[str] = (),
+    mapping: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     encoding: str = "",
 ) -> list[RawSheet]:
-    """Read the wanted sheets (all, if none is named) of a file by its content."""
+    """Read the named sheets of a file, or all of them, by the reader for its first bytes."""
     limits = limits or Limits()
-    choose: Choice = partial(_choose, blob.file, wanted)
-    data = blob.data
-    if not data[:_HEAD].strip() and not data.strip():
+    if not blob.data[:_HEAD].strip() and not blob.data.strip():
         raise SpreadsheetError(f"{blob.file} is empty; give a spreadsheet with a header row.")
-    if data.startswith(b"PK\x03\x04"):
-        return read_workbook(blob, choose, limits)
-    if data.startswith(b"\xd0\xcf\x11\xe0"):
-        return read_xls(blob, choose, limits)
-    if data.startswith(b"PAR1"):
-        return read_parquet(blob, limits)
-    head = data[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
-    for mark, what in _FOREIGN:
-        if re.match(mark, head):
+    choose: Choice = partial(_choose, blob.file, names)
+    readers: dict[bytes, Callable[[], list[RawSheet]]] = {
+        ZIP: partial(read_workbook, blob, choose, limits),
+        OLE: partial(read_xls, blob, choose, limits),
+        PARQUET: partial(read_parquet, blob, limits),
+        PLAIN_TEXT: partial(read_delimited, blob, mapping or {}, limits, encoding),
+    }
+    magic = next((key for key in readers if key and blob.data.startswith(key)), PLAIN_TEXT)
+    if magic == PLAIN_TEXT:
+        _check_is_table(blob)
+    return readers[magic]()
+
+
+def _check_is_table(blob: Blob) -> None:
+    head = blob.data[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+    for pattern, kind in _NOT_SPREADSHEETS:
+        if re.match(pattern, head):
             raise SpreadsheetError(
-                f"{blob.file} is {what}, not a spreadsheet; give an xlsx, xlsm, xlsb, xls, ods, "
-                "csv, tsv or parquet file."
+                f"{blob.file} is {kind}, not a spreadsheet; give an {list_formats()} file."
             )
-    return read_delimited(blob, columns or {}, limits, encoding)
 
 
 def _choose(file: str, wanted: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -148,149 +164,136 @@ def _choose(file: str, wanted: Sequence[str], names: Sequence[str]) -> list[int]
         raise SpreadsheetError(f"{file} has no sheets at all; give a workbook with shares.")
     if not chosen:
         raise InputError(
-            f"{file} has no sheet named {_listed(wanted)}; its sheets are {_listed(names)}."
+            f"{file} has no sheet named {_join(wanted)}; its sheets are {_join(names)}."
         )
     return chosen
 
 
 def _check_arguments(
-    files: Sequence[object], columns: Mapping[str, str], defaults: Mapping[str, str]
+    files: Sequence[object], mapping: Mapping[str, str], defaults: Mapping[str, str]
 ) -> None:
     if not files:
         raise UsageError("No spreadsheet is given; name at least one file.")
-    unknown = [field for field in (*columns, *defaults) if field not in FIELDS]
+    unknown = [field for field in (*mapping, *defaults) if field not in FIELDS]
     if unknown:
-        raise UsageError(f"There is no field {unknown[0]!r}; the fields are {_listed(FIELDS)}.")
+        raise UsageError(f"There is no field {unknown[0]!r}; the fields are {_join(FIELDS)}.")
     if defaults.get("image_id"):
         raise UsageError("An image ID cannot have a default; every row names its own image.")
     for field, value in defaults.items():
-        if value and not _is_legal(field, value):
+        if value and not _is_valid(field, value):
             raise UsageError(
-                f"The default for {field}, {value!r}, is not {_KINDS[field]}; correct it."
+                f"The default for {field}, {value!r}, is not {_EXPECTED[field]}; correct it."
             )
 
 
-#: What a default must be, in words.
-_KINDS: Final = {
-    "project_id": "a project ID (32 hexadecimal digits)",
-    "status": "a decision (accepted or rejected; of an owner share or unshare)",
-    "vault_id": "a vault ID (8-4-4-4-12 hexadecimal digits)",
-    "whole_image": "yes or no",
-}
-
-
-def _is_legal(field: str, value: str) -> bool:
+def _is_valid(field: str, value: str) -> bool:
     word = value.strip().lower()
     if field in GRAMMARS:
         return re.fullmatch(GRAMMARS[field], word) is not None
-    words = {
-        "status": set(STATUS_WORDS), "whole_image": TRUE_WORDS | FALSE_WORDS
-    }.get(field)  # fmt: skip
-    return words is None or word in words
+    return field not in _WORDS or word in _WORDS[field]
 
 
-def _check_sheets(parts: Iterable[SheetRows], wanted: Sequence[str]) -> None:
-    found = {part.grid.sheet.casefold() for part in parts}
-    missing = [name for name in wanted if name.casefold() not in found]
+def _check_sheets(sheets: Iterable[SheetRows], names: Sequence[str]) -> None:
+    """Raise InputError unless every named sheet is in one of the files."""
+    read = {sheet.raw.sheet.casefold() for sheet in sheets}
+    missing = [name for name in names if name.casefold() not in read]
     if missing:
-        names = dict.fromkeys(name for part in parts for name in part.grid.siblings)
-        names = names or {"none (csv, tsv and parquet have no sheets)": None}
+        others = dict.fromkeys(name for sheet in sheets for name in sheet.raw.siblings)
+        known = f"the sheets there are {_join(others)}"
+        without = " and ".join(form.name for form in FORMATS if not form.has_sheets)
         raise InputError(
-            f"No file has a sheet named {_listed(missing)}; the sheets there are {_listed(names)}."
+            f"No file has a sheet named {_join(missing)}; "
+            f"{known if others else f'files of the formats {without} have no sheets'}."
         )
 
 
 def _check_headers(
-    parts: Sequence[SheetRows], wanted: Sequence[str], columns: Mapping[str, str]
+    sheets: Sequence[SheetRows], names: Sequence[str], mapping: Mapping[str, str]
 ) -> None:
-    """Every file must have a header somewhere, every named sheet its own, every mapping a use."""
-    for file in dict.fromkeys(part.source.file for part in parts):
-        own = [part for part in parts if part.source.file == file]
-        if wanted and own[0].grid.sheet:
-            lacking = [part for part in own if not part.source.header_row]
-        else:
-            lacking = [] if any(part.source.header_row for part in own) else own
-        if lacking:
-            raise _no_header(lacking, columns.get("image_id", ""))
-    used = {field for part in parts for field in (*part.source.columns, *_stated(part))}
-    for field, header in columns.items():
+    """Raise an error unless each file (each sheet, if named) has a header, each mapping a use."""
+    for file in dict.fromkeys(sheet.source.file for sheet in sheets):
+        own = [sheet for sheet in sheets if sheet.source.file == file]
+        without = [sheet for sheet in own if not sheet.source.header_row]
+        each_needs_one = bool(names) and own[0].raw.sheet != ""
+        if without and (each_needs_one or len(without) == len(own)):
+            raise _no_header(without, mapping.get("image_id", ""))
+    used = {field for sheet in sheets for field in sheet.source.columns}
+    if any(sheet.state_columns for sheet in sheets):
+        used.add("status")
+    for field, header in mapping.items():
         if header and field not in used:
-            seen = dict.fromkeys(name for part in parts for name in part.names)
+            headers = dict.fromkeys(name for sheet in sheets for name in sheet.names)
             raise InputError(
                 f"No sheet has a column {header!r} to map {field} to; the headers are "
-                f"{_listed(seen)}."
+                f"{_join(headers)}."
             )
 
 
-def _stated(part: SheetRows) -> tuple[str, ...]:
-    return ("status",) if part.state_columns else ()
-
-
-def _no_header(parts: Sequence[SheetRows], mapped: str) -> SpreadsheetError:
-    file = parts[0].source.file
-    filled = [part for part in parts if part.grid.cells]
+def _no_header(sheets: Sequence[SheetRows], mapped: str) -> SpreadsheetError:
+    filled = [sheet.raw for sheet in sheets if sheet.raw.cells]
+    file = sheets[0].source.file
     if not filled:
         return SpreadsheetError(f"{file} has no cells with content; give a sheet with shares.")
-    part = filled[0]
-    rows = ([cell for cell in row if cell.strip()] for row in part.grid.head(SEARCHED_ROWS))
-    seen = next((row for row in rows if row), ["only blanks"])
-    where = f" (sheet {part.grid.sheet})" if part.grid.sheet else ""
-    deep = next(((p, spot) for p in filled if (spot := header_too_deep(p.grid, mapped))), None)
-    if deep:
-        within = f" (sheet {deep[0].grid.sheet})" if deep[0].grid.sheet else ""
-        return SpreadsheetError(
-            f"{file}{within}: the header seems to be in {deep[1]}, but only the first "
-            f"{SEARCHED_ROWS} rows are searched for it; delete rows above it, so that it stands "
-            "higher."
-        )
+    for raw in filled:
+        if address := header_too_deep(raw, mapped):
+            return SpreadsheetError(
+                f"{_location(file, raw)}: the header seems to be in {address}, but only the first "
+                f"{SEARCHED_ROWS} rows are searched for it; delete rows above it."
+            )
+    raw = filled[0]
+    rows = ([cell for cell in row if cell.strip()] for row in raw.head(SEARCHED_ROWS))
+    first = _join(next((row for row in rows if row), ["only blanks"]))
     if mapped:
         return SpreadsheetError(
-            f"{file}{where} has no column {mapped!r} to map image_id to in its first "
-            f"{SEARCHED_ROWS} rows, the first of which reads {_listed(seen)}. "
-            "Give the header as it stands there."
+            f"{_location(file, raw)} has no column {mapped!r} to map image_id to in its first "
+            f"{SEARCHED_ROWS} rows; its first row reads {first}. Give the header as it is in the "
+            "sheet."
         )
-    alone = part.grid.format == "csv" and len(part.grid.cells) == 1
-    hint = " If its columns have an odd separator, name it in a first line such as sep=:" * alone
+    one_column = raw.format == "csv" and len(raw.cells) == 1
+    hint = " If another character separates its columns, add a first line such as sep=:"
     return SpreadsheetError(
-        f"{file}{where} has no header row with an image ID in the first {SEARCHED_ROWS} rows; its "
-        f"first row reads {_listed(seen)}. "
-        "Expected are headers such as image_id, project_id and status; say otherwise with "
-        f'--map image_id="Your header".{hint}'
+        f"{_location(file, raw)} has no header row with an image ID in the first {SEARCHED_ROWS} "
+        f"rows; its first row reads {first}. "
+        "Expected are headers such as image_id, project_id and status; name another header with "
+        f'--map image_id="Your header".{hint if one_column else ""}'
     )
 
 
-def _check_rows(parts: Sequence[SheetRows]) -> None:
-    if not any(part.source.rows for part in parts):
-        files = dict.fromkeys(part.source.file for part in parts)
+def _location(file: str, raw: RawSheet) -> str:
+    return f"{file} (sheet {raw.sheet})" if raw.sheet else file
+
+
+def _check_rows(sheets: Sequence[SheetRows]) -> None:
+    if not any(sheet.source.rows for sheet in sheets):
+        files = dict.fromkeys(sheet.source.file for sheet in sheets)
         raise InputError(
-            f"{_listed(files)} has a header but no rows below it; fill in one row per share "
+            f"{_join(files)} has a header but no rows below it; fill in one row per share "
             "and read it again."
         )
 
 
-def _listed(names: Iterable[str]) -> str:
-    shown = [" ".join(name.split())[:60] for name in names]
-    return ", ".join(shown[:12]) + (" …" if len(shown) > 12 else "")
+def _join(texts: Iterable[str]) -> str:
+    short = [" ".join(text.split())[:_MAX_CHARACTERS] for text in texts]
+    return ", ".join(short[:_MAX_LISTED]) + (" …" if len(short) > _MAX_LISTED else "")
 
 
-def _inventory(parts: Sequence[SheetRows]) -> Inventory:
-    lengths = np.array([part.source.rows for part in parts])
+def _inventory(sheets: Sequence[SheetRows]) -> Inventory:
+    lengths = np.array([sheet.source.rows for sheet in sheets])
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    index = np.repeat(np.arange(len(parts), dtype=np.int32), lengths)
+    index = np.repeat(np.arange(len(sheets), dtype=np.int32), lengths)
     data: dict[str, object] = {
-        "file": _category([part.source.file for part in parts], index),
-        "sheet": _category([part.source.sheet for part in parts], index),
-        "row": np.concatenate([part.rows for part in parts]) + 1,
+        "file": _category([sheet.source.file for sheet in sheets], index),
+        "sheet": _category([sheet.source.sheet for sheet in sheets], index),
+        "row": np.concatenate([sheet.rows for sheet in sheets]) + 1,
         "source": index,
     }
-    data |= {field: _joined(parts, [_field(p, field) for p in parts]) for field in FIELDS}
-    data |= _originals(parts)
+    data |= {field: _joined(sheets, [_field(s, field) for s in sheets]) for field in FIELDS}
+    data |= _originals(sheets)
     rows = pd.DataFrame(data, index=pd.RangeIndex(int(starts[-1]), name="row_key"), copy=False)
-    there = [field for field in TEXT_FIELDS if any(field in part.fields for part in parts)]
-    coded = {field: Coded.of(rows[field]) for field in there}
-    marks = [find_cell_issues(part, i, int(starts[i]), coded) for i, part in enumerate(parts)]
-    sources = tuple(part.source for part in parts)
-    return Inventory(rows, sources, pd.concat(marks, ignore_index=True), coded)
+    present = [field for field in TEXT_FIELDS if any(field in sheet.fields for sheet in sheets)]
+    encoded = {field: Coded.of(rows[field]) for field in present}
+    issues = [find_cell_issues(sheet, i, int(starts[i]), encoded) for i, sheet in enumerate(sheets)]
+    return Inventory(rows, tuple(sheet.source for sheet in sheets), concat(issues), encoded)
 
 
 def _category(texts: Sequence[str], index: NDArray[np.int32]) -> pd.Categorical:
@@ -299,47 +302,44 @@ def _category(texts: Sequence[str], index: NDArray[np.int32]) -> pd.Categorical:
     return pd.Categorical.from_codes(codes[index], categories=pd.Index(names, dtype="str"))
 
 
-def _field(part: SheetRows, field: str) -> pa.ChunkedArray | str:
-    if field in part.fields:
-        return part.cells[part.fields[field]]
-    return part.defaults.get(field, "")
+def _field(sheet: SheetRows, field: str) -> pa.ChunkedArray | str:
+    if field in sheet.fields:
+        return sheet.cells[sheet.fields[field]]
+    return sheet.defaults.get(field, "")
 
 
-def _originals(parts: Sequence[SheetRows]) -> dict[str, object]:
-    """Every column of every sheet under its own header, blank where a sheet lacks it."""
-    places = [
+def _originals(sheets: Sequence[SheetRows]) -> dict[str, object]:
+    """Return every column of every sheet under its own header, blank where a sheet lacks it."""
+    columns = [
         {
-            name: place
-            for place, name in enumerate(part.names)
-            if _is_named(part, place) or not _is_blank(part.cells[place])
+            name: cells
+            for name, cells, header in zip(sheet.names, sheet.cells, _headers(sheet), strict=True)
+            if header or not _is_empty(cells)
         }
-        for part in parts
+        for sheet in sheets
     ]
-    names = dict.fromkeys(name for found in places for name in found)
+    names = dict.fromkeys(name for own in columns for name in own)
     return {
-        f"input.{name}": _joined(
-            parts,
-            [
-                part.cells[found[name]] if name in found else ""
-                for part, found in zip(parts, places, strict=True)
-            ],
-        )
-        for name in names
+        f"input.{name}": _joined(sheets, [own.get(name, "") for own in columns]) for name in names
     }
 
 
-def _is_named(part: SheetRows, place: int) -> bool:
-    header = part.grid.cells[place][part.source.header_row - 1].as_py()
-    return bool(header.strip())
+def _headers(sheet: SheetRows) -> list[str]:
+    if not sheet.cells:
+        return []
+    return [column[sheet.source.header_row - 1].as_py().strip() for column in sheet.raw.cells]
 
 
-def _is_blank(column: pa.ChunkedArray) -> bool:
+def _is_empty(column: pa.ChunkedArray) -> bool:
     return bool(pc.all(pc.equal(column, "")).as_py())
 
 
-def _joined(parts: Sequence[SheetRows], columns: Sequence[pa.ChunkedArray | str]) -> object:
-    """Put one column together from all sheets, without copying what was read."""
+def _joined(sheets: Sequence[SheetRows], columns: Sequence[pa.ChunkedArray | str]) -> object:
+    """Join one column of all sheets, without copying what was read."""
     chunks: list[pa.Array] = []
-    for part, column in zip(parts, columns, strict=True):
-        chunks += [constant(column, part.source.rows)] if isinstance(column, str) else column.chunks
+    for sheet, column in zip(sheets, columns, strict=True):
+        if isinstance(column, str):
+            chunks.append(constant(column, sheet.source.rows))
+        else:
+            chunks += column.chunks
     return pd.array(pa.chunked_array(chunks, TEXT), dtype="str")

@@ -230,7 +230,7 @@ def test_full_ecs_by_the_clouds_word(world: Callable[..., World]) -> None:
     full &= w.sample.expected["status"] == "accepted"
     assert full.any()
     bare = sharekit.Inventory(
-        book.rows.assign(whole_image="", vault_id=""), book.sources, book.marks
+        book.rows.assign(whole_image="", vault_id=""), book.sources, book.cell_issues
     )
     findings = sharekit.check(bare, w.connect())
     missing = findings.frame[findings.frame["rule"] == "vault-missing"]

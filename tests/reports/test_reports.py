@@ -42,7 +42,7 @@ from sharekit.reports import (
     xlsx,
 )
 from sharekit.reports.run_record import ROW_COLUMNS, Record
-from sharekit.spreadsheets.writing.safe_cells import CELL
+from sharekit.spreadsheets.writing.safe_cells import MAX_CELL
 from tests.reports.records import START, record, rows
 
 NAMES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
@@ -298,7 +298,7 @@ def test_long_texts_are_cut_and_listed(tmp_path: Path) -> None:
     cells = sheet(path, "Rows")["reason"]
     assert cells[0] == table["reason"][0]
     for cell in cells[1:]:
-        assert len(cell.encode("utf-16-le")) // 2 <= CELL
+        assert len(cell.encode("utf-16-le")) // 2 <= MAX_CELL
         assert cell.endswith("all of it: 32,768]")
     told = pd.read_excel(path, sheet_name="Who and where", header=None, engine="calamine")[0]
     assert [text for text in told.dropna() if "!" in text] == ["Rows!J3", "Rows!J4"]

@@ -386,7 +386,7 @@ def _(path: Path) -> None:
     xlsx(path, data(row(1, *HEADER), row(3, text("A16000000", IMAGE), PROJECT, "accepted")))
 
 
-@hostile("astray-in-odd-xml.xlsx", "stretches to cell XFD1048576")
+@hostile("astray-in-odd-xml.xlsx", "reaches to cell XFD1048576")
 def _(path: Path) -> None:
     xlsx(path, data("<!-- odd -->", row(1, *HEADER), row(3, text("xfd1048576", "x"), PROJECT)))
 
@@ -430,12 +430,12 @@ def _(path: Path) -> None:
     _with(path, "xl/worksheets/sheet1.xml", f"{head}<worksheet><sheetData/></worksheet>")
 
 
-@hostile("corner.xlsx", "stretches to cell XFD1048576")
+@hostile("corner.xlsx", "reaches to cell XFD1048576")
 def _(path: Path) -> None:
     xlsx(path, data(row(1, *HEADER), plain(2), row(1048576, value("XFD1048576", "1"))))
 
 
-@hostile("unordered.xlsx", "stretches to cell XFD999999")
+@hostile("unordered.xlsx", "reaches to cell XFD999999")
 def _(path: Path) -> None:
     last = row(999999, value("XFD999999", "1"))
     xlsx(path, data(row(1, *HEADER), plain(2), last, plain(3)))
@@ -456,18 +456,18 @@ def _(path: Path) -> None:
     path.write_bytes("image_id,name\n1,Grüße aus Köln\n2,".encode() + b"\xff\xfe\n")
 
 
-@hostile("lying.xlsx", "stretches to cell XFD1048576")
+@hostile("lying.xlsx", "reaches to cell XFD1048576")
 def _(path: Path) -> None:
     xlsx(path, data(row(1, *HEADER), plain(2), row(3, value("XFD1048576", "1"))))
 
 
-@hostile("quoted.xlsx", "stretches to cell XFD1048576")
+@hostile("quoted.xlsx", "reaches to cell XFD1048576")
 def _(path: Path) -> None:
     last = "<row r='1048576'><c r='XFD1048576'><v>1</v></c></row>"
     xlsx(path, data(row(1, *HEADER), plain(2), last))
 
 
-@hostile("tall.xlsx", "stretches to cell BZ1048576")
+@hostile("tall.xlsx", "reaches to cell BZ1048576")
 def _(path: Path) -> None:
     xlsx(
         path,
@@ -477,7 +477,7 @@ def _(path: Path) -> None:
     )
 
 
-@hostile("corner.xlsb", "stretches to cell|cannot be read")
+@hostile("corner.xlsb", "reaches to cell|cannot be read")
 def _(path: Path) -> None:
     by_hand_xlsb(path, [*ROWS, *[[]] * 3000, [*[None] * 16383, 1.0]])
     with zipfile.ZipFile(path) as old:
@@ -490,14 +490,14 @@ def _(path: Path) -> None:
             new.writestr(name, content)
 
 
-@hostile("repeated.ods", "stretches to cell")
+@hostile("repeated.ods", "reaches to cell")
 def _(path: Path) -> None:
     run = said("x", ' table:number-columns-repeated="16384"')
     rows = line(*HEADER) + line(run, more=' table:number-rows-repeated="1048000"')
     ods(path, rows)
 
 
-@hostile("gap.ods", "stretches to cell")
+@hostile("gap.ods", "reaches to cell")
 def _(path: Path) -> None:
     gap = '<table:table-cell table:number-columns-repeated="16000"/>'
     rows = line(*HEADER) + line(gap, more=' table:number-rows-repeated="1000000"') + line(gap, "x")
@@ -528,7 +528,7 @@ def _(path: Path) -> None:
     ods(path, line(*HEADER) + line(IMAGE, bare, "accepted"))
 
 
-@hostile("short-runs.ods", "repeats [0-9,]+ cells into|stretches to cell")
+@hostile("short-runs.ods", "repeats [0-9,]+ cells into|reaches to cell")
 def _(path: Path) -> None:
     nine = said("x", ' table:number-columns-repeated="9"')
     rows = line(nine * 3, more=' table:number-rows-repeated="9"') * 20_000
@@ -560,7 +560,7 @@ def _(path: Path) -> None:
     path.write_text("Image ID,Project ID\n" + "," * 3_000_000 + "\n" + "a,b\n" * 60_000)
 
 
-@hostile("thin.csv", "stretches to cell")
+@hostile("thin.csv", "reaches to cell")
 def _(path: Path) -> None:
     path.write_text("Image ID,Project ID\n" + "," * 16_000 + "\n" + "a,b\n" * 60_000)
 
@@ -575,7 +575,7 @@ def _(path: Path) -> None:
     path.write_text('Image ID,Project ID\n"' + "x,y\n" * 1_000_000)
 
 
-@hostile("rows.parquet", "stretches to cell")
+@hostile("rows.parquet", "reaches to cell")
 def _(path: Path) -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([0] * (1 << 20), pa.int32()), [IMAGE])
     table = pa.table({"Image ID": column})

@@ -30,7 +30,9 @@ XLSX = sorted(CORPUS.glob("*.xlsx"))
 
 def cells(inventory: Inventory, rule: str) -> list[str]:
     """Addresses of the cells that a rule marks."""
-    marks = inventory.marks[(inventory.marks["rule"] == rule) & (inventory.marks["row_key"] >= 0)]
+    marks = inventory.cell_issues[
+        (inventory.cell_issues["rule"] == rule) & (inventory.cell_issues["row_key"] >= 0)
+    ]
     rows = inventory.rows.loc[marks["row_key"]]
     found = inventory.cell_addresses(rows, marks["field"].to_numpy(object))
     return sorted(found)
@@ -63,7 +65,7 @@ def known(path: Path) -> io.BytesIO:
 def test_every_id_is_as_openpyxl_sees_it_or_an_error(path: Path) -> None:
     """Text is the same text; whatever else stands in an ID's cell is marked with its address."""
     inventory = read_inventory(path)
-    marks = inventory.marks[inventory.marks["row_key"] >= 0]
+    marks = inventory.cell_issues[inventory.cell_issues["row_key"] >= 0]
     spoiled = set(zip(marks["row_key"], marks["field"], strict=True))
     book = openpyxl.load_workbook(known(path), data_only=True)
     for field in (*ID_FIELDS, "status"):
@@ -206,13 +208,13 @@ def test_both_spellings_of_the_quick_look_find_the_same(
 def test_letters_that_only_look_alike_are_errors() -> None:
     """No ID with a foreign letter or a direction mark passes, and the letter is named."""
     inventory = read_inventory(CORPUS / "letters.xlsx")
-    told = inventory.marks.query("rule == 'look-alike'")["value"].tolist()
+    told = inventory.cell_issues.query("rule == 'look-alike'")["detail"].tolist()
     blocked = check(inventory).frame.query("severity == 'error'")["cell"].tolist()
     assert {"A20", "A21", "A26", "A31", "A32"} <= set(blocked)
     assert len(told) == 5
     assert told[0].endswith("character 11 is CYRILLIC SMALL LETTER IE, not e")
     assert cells(inventory, "direction-mark") == ["A22", "A28"]
-    marks = inventory.marks.query("rule == 'direction-mark'")["value"].tolist()
+    marks = inventory.cell_issues.query("rule == 'direction-mark'")["detail"].tolist()
     assert marks[0].endswith("character 1 is RIGHT-TO-LEFT OVERRIDE")
     assert {"A22", "A28"} <= set(blocked)
 
@@ -221,7 +223,7 @@ def test_what_merges_hide_and_columns_hide_is_said() -> None:
     """A value under a merge is an error with its address; a hidden column of IDs is a warning."""
     inventory = read_inventory(CORPUS / "odd.ods")
     assert cells(inventory, "covered-cell") == ["A14"]
-    marks = read_inventory(CORPUS / "places.xlsx").marks
+    marks = read_inventory(CORPUS / "places.xlsx").cell_issues
     assert marks.loc[marks["rule"] == "hidden-column", "field"].tolist() == ["project_id"]
 
 

@@ -122,13 +122,13 @@ def test_nothing_is_inferred(tmp_path: Path) -> None:
     rows = [["ID", "Project ID", "Name"], ["000012", "1e31", "NA"], ["null", "TRUE", "1/2"]]
     inventory = read_inventory(by_csv(tmp_path / "a.csv", rows))
     assert inventory.rows[["image_id", "project_id", "name"]].values.tolist() == rows[1:]
-    assert inventory.marks.empty
+    assert inventory.cell_issues.empty
 
 
 def test_errors_exported_as_text_are_errors(tmp_path: Path) -> None:
     """What a spreadsheet exports for an error cell is marked as one."""
     rows = [["ID", "Vault"], [IMAGE, "#N/A"], [OTHER, "#N/A or so"], [OTHER, "Err:522"]]
-    marks = read_inventory(by_csv(tmp_path / "a.csv", rows)).marks
+    marks = read_inventory(by_csv(tmp_path / "a.csv", rows)).cell_issues
     assert marks[["rule", "row_key", "field", "value"]].values.tolist() == [
         ["error-cell", 0, "vault_id", "#N/A"],
         ["error-cell", 2, "vault_id", "Err:522"],
@@ -148,7 +148,7 @@ def test_an_encoding_that_was_guessed_is_said(tmp_path: Path) -> None:
     for encoding, told in (("cp1252", ["encoding-guessed"]), ("utf-8", [])):
         path = tmp_path / f"{encoding}.csv"
         path.write_text(f"image_id,project_id,status,name\n{IMAGE},p,accepted,Grüße\n", encoding)
-        assert read_inventory(path).marks["rule"].tolist() == told
+        assert read_inventory(path).cell_issues["rule"].tolist() == told
 
 
 def test_a_formula_that_only_quotes_an_id_is_the_id(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_an_encoding_may_be_named(tmp_path: Path) -> None:
         path.write_text(f"image_id,project_id,status,name\n{IMAGE},{PROJECT},,{name}\n", encoding)
         inventory = read_inventory(path, encoding=encoding)
         assert inventory.rows["name"].tolist() == [name]
-        assert inventory.marks.empty
+        assert inventory.cell_issues.empty
     with pytest.raises(SpreadsheetError, match="nothing in utf-8; name another"):
         read_inventory(path, encoding="utf-8")
     for wrong in ("klingon", "rot13"):

@@ -122,7 +122,7 @@ def test_what_has_no_height_or_width_is_hidden(tmp_path: Path) -> None:
     rows = [make.row(1, *HEADER), make.row(2, IMAGE, PROJECT, "accepted", more=flat), plain(3)]
     for comment in ("", odd):
         path = xlsx(tmp_path / "a.xlsx", data(comment, *rows, before=narrow))
-        marks = read_inventory(path).marks
+        marks = read_inventory(path).cell_issues
         assert marks.loc[marks["rule"] == "hidden-row", "row_key"].tolist() == [0]
         assert marks.loc[marks["rule"] == "hidden-column", "field"].tolist() == ["project_id"]
     default = '<sheetFormatPr defaultRowHeight="15" zeroHeight="1"/>'
@@ -130,5 +130,5 @@ def test_what_has_no_height_or_width_is_hidden(tmp_path: Path) -> None:
     path = xlsx(
         tmp_path / "a.xlsx", data(make.row(1, *HEADER), plain(2), plain(3), high, before=default)
     )
-    marks = read_inventory(path).marks
+    marks = read_inventory(path).cell_issues
     assert marks.loc[marks["rule"] == "hidden-row", "row_key"].tolist() == [0, 1]

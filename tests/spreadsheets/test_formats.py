@@ -62,7 +62,7 @@ def written(program: str, folder: Path, rows: Rows) -> Path:
 
 def seen(inventory: Inventory) -> list[tuple[str, str, str]]:
     """The marks of rows as (rule, field, address)."""
-    marks = inventory.marks[inventory.marks["row_key"] >= 0]
+    marks = inventory.cell_issues[inventory.cell_issues["row_key"] >= 0]
     rows = inventory.rows.loc[marks["row_key"]]
     return sorted(
         (mark.rule, mark.field, inventory.cell_addresses(rows.iloc[[i]], mark.field).iloc[0])
@@ -85,7 +85,7 @@ def test_rows_fields_and_addresses_are_the_same_in_every_format(
     assert inventory.cell_addresses(rows, "project_id").tolist() == ["B4", "B5", "B7"]
     assert inventory.column_headers(rows, "project_id").unique().tolist() == ["Project ID"]
     assert inventory.cell_addresses(rows, "vault_id").tolist() == ["", "", ""]
-    assert inventory.marks.empty
+    assert inventory.cell_issues.empty
     source = inventory.sources[0]
     assert (source.format, source.header_row, source.rows, source.blank_rows) == (
         WRITERS[program][0],
@@ -110,7 +110,7 @@ def test_cells_that_are_no_text_are_found_by_type(program: str, tmp_path: Path) 
             (third, "status", "C3"),
         ]
     )
-    values = inventory.marks.set_index("rule")["value"]
+    values = inventory.cell_issues.set_index("rule")["value"]
     if program != "xlsb":
         assert values["number-cell"].startswith("1.23456789012345")
         assert values["date-cell"] == "2026-07-01 09:30:00"
@@ -151,7 +151,7 @@ def test_a_saved_result_counts_as_the_value(tmp_path: Path) -> None:
     rows = [HEADER, [Formula("=Z1", IMAGE), PROJECT, "accepted"]]
     inventory = read_inventory(by_xlsxwriter(tmp_path / "shares.xlsx", rows))
     assert inventory.rows["image_id"].tolist() == [IMAGE]
-    assert inventory.marks.empty
+    assert inventory.cell_issues.empty
 
 
 def test_parquet_counts_from_under_a_header(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_text_in_parquet_is_text_whatever_its_digits(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "shares.parquet")
     inventory = read_inventory(tmp_path / "shares.parquet")
     assert inventory.rows["project_id"].tolist() == [DIGITS, PROJECT]
-    assert inventory.marks.empty
+    assert inventory.cell_issues.empty
 
 
 @pytest.mark.parametrize("suffix", ["xlsx", "xls", "ods"])

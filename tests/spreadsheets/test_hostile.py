@@ -46,7 +46,7 @@ def test_the_shell_says_it_and_exits_with_two(tmp_path: Path) -> None:
     """A pipe that nobody writes to does not block, and a stretched sheet does not abort."""
     os.mkfifo(tmp_path / "pipe.csv")
     FILES["corner.xlsx"][1](tmp_path / "corner.xlsx")
-    for name, says in (("pipe.csv", "is a pipe"), ("corner.xlsx", "stretches to cell")):
+    for name, says in (("pipe.csv", "is a pipe"), ("corner.xlsx", "reaches to cell")):
         result = subprocess.run(
             [sys.executable, "-m", "sharekit", "check", str(tmp_path / name)],
             cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
@@ -60,7 +60,7 @@ def test_a_file_that_changes_while_it_is_read(
 ) -> None:
     """Half of the old and half of the new is never taken for a list."""
     path = by_csv(tmp_path / "a.csv", ROWS)
-    read = input_._at_most
+    read = input_._read_limited
 
     def meanwhile(*arguments: object) -> bytes:
         found = read(*arguments)  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def test_a_file_that_changes_while_it_is_read(
             other.write("x")
         return found
 
-    monkeypatch.setattr(input_, "_at_most", meanwhile)
+    monkeypatch.setattr(input_, "_read_limited", meanwhile)
     with pytest.raises(InputError, match="changed while it was read"):
         read_inventory(path)
 
@@ -94,7 +94,7 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (Limits(parts=3), "parts"),
         (Limits(sheets=0), "1 sheets"),
         (Limits(columns=2), "columns"),
-        (Limits(cells=4), "stretches to cell D2"),
+        (Limits(cells=4), "reaches to cell D2"),
     ],
 )
 def test_limits_are_settings(limits: Limits, says: str, tmp_path: Path) -> None:

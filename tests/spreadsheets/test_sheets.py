@@ -61,8 +61,8 @@ def book_of(path: Path, **sheets: Rows) -> Path:
 
 
 def marked(inventory: Inventory, rule: str) -> pd.DataFrame:
-    """The marks of one rule."""
-    return inventory.marks[inventory.marks["rule"] == rule]
+    """The cells' issues of one rule."""
+    return inventory.cell_issues[inventory.cell_issues["rule"] == rule]
 
 
 def repacked(path: Path, change: Callable[[str, bytes], bytes]) -> Path:
@@ -99,7 +99,7 @@ def test_all_sheets_and_files_make_one_inventory(tmp_path: Path) -> None:
 
 
 def test_the_schema_is_what_is_promised(tmp_path: Path) -> None:
-    """Types of all columns, and of the marks, hold with and without marks."""
+    """Types of all columns, and of the cells' issues, hold with and without issues."""
     for status in ("accepted", True):
         path = book_of(tmp_path / f"{status}.xlsx", S=[HEADER, [IMAGE, PROJECT, status]])
         inventory = read_inventory(path)
@@ -108,10 +108,11 @@ def test_the_schema_is_what_is_promised(tmp_path: Path) -> None:
         assert types[["row", "source"]].tolist() == ["int64", "int32"]
         assert set(types.drop(["file", "sheet", "row", "source"])) == {"str"}
         assert list(inventory.rows.columns[4:12]) == list(FIELDS)
-        assert inventory.marks.dtypes.astype(str).tolist() == [
+        assert inventory.cell_issues.dtypes.astype(str).tolist() == [
             "str",
             "int64",
             "int32",
+            "str",
             "str",
             "str",
         ]
@@ -301,7 +302,7 @@ def test_a_column_with_one_decision_is_a_decision(tmp_path: Path) -> None:
     rows = [["ID", "Decision"], [IMAGE, "pending"], [OTHER, "accepted"]]
     inventory = read_inventory(by_csv(tmp_path / "a.csv", rows))
     assert inventory.rows["status"].tolist() == ["pending", "accepted"]
-    assert inventory.marks.empty
+    assert inventory.cell_issues.empty
 
 
 def test_a_listing_of_members_holds_states(tmp_path: Path) -> None:
@@ -450,7 +451,7 @@ def test_truth_and_time_in_an_ods_of_libreoffice_are_called_so(tmp_path: Path) -
     rows = [line(IMAGE, PROJECT, cell) for cell in cells]
     twice = line(IMAGE, PROJECT, cells[0], more=' table:number-rows-repeated="2"')
     inventory = read_inventory(ods(tmp_path / "a.ods", "".join([line(*HEADER), *rows, twice])))
-    marks = inventory.marks.sort_values("row_key")
+    marks = inventory.cell_issues.sort_values("row_key")
     assert marks[["rule", "value"]].values.tolist() == [
         ["boolean-cell", "TRUE"], ["boolean-cell", "FALSE"], ["number-cell", "1"],
         ["date-cell", "06:00:00"], ["boolean-cell", "TRUE"], ["boolean-cell", "TRUE"],
@@ -724,7 +725,7 @@ def test_an_empty_result_that_was_saved_is_a_blank(tmp_path: Path) -> None:
 
     inventory = read_inventory(repacked(path, saved))
     assert inventory.rows["vault_id"].tolist() == [""]
-    assert inventory.marks.empty
+    assert inventory.cell_issues.empty
 
 
 def test_shares_above_the_header_block_their_sheet(tmp_path: Path) -> None:
@@ -753,7 +754,7 @@ def test_a_sheet_left_out_with_shares_is_a_warning(tmp_path: Path) -> None:
         Bare=[["x"], [None, IMAGE.replace("-", "")]],
         Deep=[*[["text"]] * 60, HEADER, ["…"]],
     )
-    marks = read_inventory(book).marks
+    marks = read_inventory(book).cell_issues
     assert marks[["rule", "value"]].values.tolist() == [
         ["sheet-without-header", "Prose"],
         ["sheet-without-header", "Projects"],

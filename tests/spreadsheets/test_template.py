@@ -34,7 +34,7 @@ def test_a_filled_template_is_read_completely(tmp_path: Path) -> None:
     book.save(path)
     inventory = read_inventory(path)
     assert inventory.rows[list(FIELDS)].values.tolist() == [values]
-    assert set(inventory.marks["rule"]) == {"sheet-without-header"}
+    assert set(inventory.cell_issues["rule"]) == {"sheet-without-header"}
     assert list(inventory.sources[0].columns) == list(FIELDS)
 
 

@@ -1,7 +1,8 @@
-"""The review as a workbook in which a person decides, written and read back.
+"""The review sheet: a workbook in which a person decides on each row of a plan.
 
-Each row carries a key made from the plan's fingerprint and the row's IDs. Decisions are taken by
-key alone, so sorting, filtering or deleting rows in between cannot move one to another image.
+Each row carries a key made from the plan's fingerprint and the row's IDs. Decisions are matched by
+key alone, so sorting, filtering or deleting rows cannot move one to another image. Changes in any
+other column are rejected, because they would be silently ignored.
 """
 
 from __future__ import annotations
@@ -28,17 +29,23 @@ from sharekit.core.rules import RULES
 
 from ..cell_issues import unsafe_cells
 from ..formats.raw_sheet import TEXT, Blob, RawSheet, column_letter
-from ..headers import SEARCHED_ROWS, normal
+from ..headers import SEARCHED_ROWS, normalize
 from ..input import load
 from ..inventory import SheetRows, rows_below
-from ..reading import read_grids
-from . import fast_xlsx
-from .fast_xlsx import ColumnFormat, LongSheet
-from .safe_cells import CUT, plain_text, save_new, truncate, truncate_frame
+from ..reading import read_sheets
+from .fast_xlsx import ColumnFormat, LongSheet, add_rows, write_workbook
+from .safe_cells import (
+    HEADER_COLOR,
+    TRUNCATED,
+    plain_text,
+    save_new,
+    truncate,
+    truncate_frame,
+)
 
 AS_PLANNED: Final = "as planned"
 CHOICES: Final = (AS_PLANNED, *DECISIONS, "skip")
-#: Column -> width; the facts follow the three columns that a reviewer works with.
+#: Column -> width. The facts follow the three columns that a reviewer works with.
 FACTS: Final = {
     "disposition": 12,
     "findings": 36,
@@ -54,8 +61,8 @@ FACTS: Final = {
     "row": 8,
 }
 _WIDTHS: Final = {"key": 18, "decision": 12, "reason": 24} | FACTS
-#: Disposition -> fill; they stay apart for colour-blind eyes, and each stands behind its word.
-_COLOURS: Final = {
+#: Disposition -> fill; color-blind people can tell them apart, and each is behind its word.
+_COLORS: Final = {
     "blocked": "#F8D7C4",
     "planned": "#D6E8F7",
     "already": "#E7E7E7",
@@ -67,27 +74,49 @@ _OPTIONS: Final = {
     "strings_to_numbers": False,
     "strings_to_urls": False,
 }
-_STYLES: Final[dict[str, dict[str, object]]] = {
+_FORMATS: Final[dict[str, dict[str, object]]] = {
     "text": {"num_format": "@"},
     "input": {"num_format": "@", "bg_color": "#FFFBE6", "border": 1, "border_color": "#D9D3B8"},
-    "head": {"bold": True, "font_color": "white", "bg_color": "#1F4E79"},
+    "header": {"bold": True, "font_color": "white", "bg_color": f"#{HEADER_COLOR}"},
     "note": {"text_wrap": True},
-    "whole": {"num_format": "@", "text_wrap": True},
-    **{word: {"num_format": "@", "bg_color": colour} for word, colour in _COLOURS.items()},
+    "wrapped": {"num_format": "@", "text_wrap": True},
+    **{word: {"num_format": "@", "bg_color": color} for word, color in _COLORS.items()},
 }
-#: Rows under a header; more go on to a further sheet.
-_ROWS: Final = 1_048_575
+#: Number of rows below a header; more go to a further sheet.
+_MAX_ROWS: Final = 1_048_575
 _NOTES: Final = (
-    "Choose a decision in the column of that name; 'as planned' leaves the row as it is.",
-    "accept and reject change the decision; skip leaves the share untouched.",
+    "Choose a decision in the column decision; 'as planned' leaves the row as it is.",
+    "accept and reject change the decision; skip leaves the share as it is in the cloud.",
     "share and unshare are for rows in which the owner of an image shares it.",
-    "Sorting, filtering and deleting rows is safe: each decision belongs to its key.",
-    "A deleted row stays as planned. Change no key and no ID: such a sheet is refused.",
+    "You can sort, filter and delete rows: each decision belongs to its key.",
+    "A deleted row stays as planned. Do not change keys, IDs or other facts: such a sheet is "
+    "rejected.",
 )
-#: A row becomes no higher than so many lines.
-_HIGHEST: Final = 8
-#: Cells that are named one by one, in a note.
-_LISTED: Final = 50
+#: Number of lines a row's height is limited to.
+_MAX_LINES: Final = 8
+#: Cells named one by one in a note, and in an error.
+_MAX_NOTED: Final = 50
+_MAX_NAMED: Final = 5
+_DECISION_OF: Final = {action: word for word, action in DECISIONS.items()}
+#: What people write -> the decision; "" leaves the row as planned.
+_WORDS: Final = (
+    {"": "", "as planned": "", "planned": "", "as plan": "", "default": ""}
+    | {word: _DECISION_OF[action] for word, action in STATUS_WORDS.items()}
+    | dict.fromkeys(("skip", "skipped", "leave", "leave out", "ignore", "hold", "later"), "skip")
+)
+#: Columns that the reviewer fills in, with the texts that need no closer look.
+_INPUT: Final = {"decision": ("", *CHOICES), "reason": ("",)}
+_READ: Final = ("key", *_INPUT, *FACTS)
+#: Column -> what to do if its text was changed.
+_REMEDIES: Final = {
+    "image_id": "restore the ID, because another image needs a row in the inventory and a new plan",
+    "project_id": "restore the ID, because another project needs a row in the inventory and a new "
+    "plan",
+    "status": "restore it, and choose what you want in the column decision",
+    "vault_id": "restore it; a vault is chosen in the inventory or in the notebook's panel",
+}
+_RESTORE: Final = "restore it; only the columns decision and reason are read"
+_Mask = NDArray[np.bool_] | pd.Series
 
 
 def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprint: str) -> Path:
@@ -97,11 +126,11 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     ----------
     rows : DataFrame
         Indexed by ``row_key``; columns ``file, sheet, row, image_id, project_id, status, vault_id,
-        name, owner, before, disposition, findings``, printed as text.
+        name, owner, before, disposition, findings``, written as text.
     path : path
-        Where to; nothing may be there yet.
+        The file to write; it must not exist yet.
     fingerprint : str
-        The plan's; a sheet written for another plan is refused by :func:`.read_review`.
+        The plan's fingerprint; :func:`read_review` rejects a sheet written for another plan.
 
     Returns
     -------
@@ -116,302 +145,293 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     facts = rows[list(FACTS)].astype("str").fillna("")
     fixed = {"key": review_keys(rows, fingerprint), "decision": AS_PLANNED, "reason": ""}
     frame = pd.DataFrame(fixed, index=rows.index).join(facts)
-    frame, cuts = truncate_frame(frame.astype("str"))
+    frame, truncated = truncate_frame(frame.astype("str"))
 
     def lay_out(path: Path, *, later: bool) -> list[LongSheet]:
-        with xlsxwriter.Workbook(str(path), _OPTIONS) as book:
-            looks = {
-                name: book.add_format({"valign": "top"} | own) for name, own in _STYLES.items()
+        with xlsxwriter.Workbook(str(path), _OPTIONS) as workbook:
+            formats = {
+                name: workbook.add_format({"valign": "top"} | own) for name, own in _FORMATS.items()
             }
+            columns = _column_formats(formats)
             long = []
-            for part, start in enumerate(range(0, max(len(frame), 1), _ROWS), start=1):
-                sheet = book.add_worksheet("Review" if part == 1 else f"Review ({part})")
-                piece = frame.iloc[start : start + _ROWS]
-                _prepare(sheet, looks, max(len(piece), 1))
-                long += fast_xlsx.add_rows(
-                    sheet, part, piece, _looks(looks), lines=_lines(piece), later=later
-                )
-            _explain(book.add_worksheet("Read me"), looks, fingerprint, cuts)
+            for number, start in enumerate(range(0, max(len(frame), 1), _MAX_ROWS), start=1):
+                part = frame.iloc[start : start + _MAX_ROWS]
+                name = "Review" if number == 1 else f"Review ({number})"
+                sheet = workbook.add_worksheet(name)
+                _lay_out(sheet, formats, max(len(part), 1))
+                counts = _line_counts(part)
+                long += add_rows(sheet, number, part, columns, line_counts=counts, later=later)
+            _write_notes(workbook.add_worksheet("Read me"), formats, fingerprint, truncated)
         return long
 
-    return save_new(lambda temporary: fast_xlsx.write_workbook(temporary, lay_out), path)
+    return save_new(lambda temporary: write_workbook(temporary, lay_out), path)
 
 
-def _lines(rows: pd.DataFrame) -> pd.Series[int]:
-    """How many lines each row needs; letters are narrower than the digits of a width."""
+def _line_counts(rows: pd.DataFrame) -> pd.Series[int]:
+    """Return the wrapped line count of each row; Excel does not compute it on opening."""
+    # Widths are in digits; letters are narrower, by 15 % in findings.
     lines = rows["findings"].str.len() // (FACTS["findings"] * 1.15) + 1
-    return lines.clip(upper=_HIGHEST).astype("int64")
+    return lines.clip(upper=_MAX_LINES).astype("int64")
 
 
-def _looks(formats: Mapping[str, Format]) -> list[ColumnFormat]:
-    words = {word: formats[word] for word in _COLOURS}
-    kinds = {"decision": ColumnFormat(formats["input"]), "reason": ColumnFormat(formats["input"])}
-    kinds["findings"] = ColumnFormat(formats["whole"])
-    kinds["disposition"] = ColumnFormat(formats["text"], words)
-    return [kinds.get(name, ColumnFormat(formats["text"])) for name in _WIDTHS]
+def _column_formats(formats: Mapping[str, Format]) -> list[ColumnFormat]:
+    special = {
+        "decision": ColumnFormat(formats["input"]),
+        "reason": ColumnFormat(formats["input"]),
+        "findings": ColumnFormat(formats["wrapped"]),
+        "disposition": ColumnFormat(formats["text"], {word: formats[word] for word in _COLORS}),
+    }
+    return [special.get(name, ColumnFormat(formats["text"])) for name in _WIDTHS]
 
 
-def _prepare(sheet: Worksheet, formats: Mapping[str, Format], rows: int) -> None:
+def _lay_out(sheet: Worksheet, formats: Mapping[str, Format], rows: int) -> None:
     names = list(_WIDTHS)
-    for place, (name, width) in enumerate(_WIDTHS.items()):
-        sheet.set_column(place, place, width)
-        sheet.write_string(0, place, name, formats["head"])
+    last = len(names) - 1
+    for column, (name, width) in enumerate(_WIDTHS.items()):
+        sheet.set_column(column, column, width)
+        sheet.write_string(0, column, name, formats["header"])
     sheet.set_row(0, 20)
     sheet.freeze_panes(1, 3)
-    sheet.autofilter(0, 0, rows, len(names) - 1)
-    sheet.ignore_errors({"number_stored_as_text": f"A1:{column_letter(len(names) - 1)}{rows + 1}"})
-    _print_wide(sheet)
+    sheet.autofilter(0, 0, rows, last)
+    sheet.ignore_errors({"number_stored_as_text": f"A1:{column_letter(last)}{rows + 1}"})
+    _fit_to_page(sheet)
     sheet.repeat_rows(0)
-    # On paper nobody needs the key, and the further facts would make the rest too small to read.
-    sheet.print_area(0, names.index("decision"), rows, names.index("before"))
-    place = names.index("decision")
-    sheet.data_validation(
-        1, place, rows, place,
-        {"validate": "list", "source": list(CHOICES), "error_title": "Please choose",
-         "error_message": f"Choose one of: {', '.join(CHOICES)}."},
-    )  # fmt: skip
+    # On paper nobody needs the key, and with all facts the text would be too small to read.
+    decision = names.index("decision")
+    sheet.print_area(0, decision, rows, names.index("before"))
+    choices = {
+        "validate": "list",
+        "source": list(CHOICES),
+        "error_title": "Please choose",
+        "error_message": f"Choose one of: {', '.join(CHOICES)}.",
+    }
+    sheet.data_validation(1, decision, rows, decision, choices)
 
 
-def _print_wide(sheet: Worksheet) -> None:
+def _fit_to_page(sheet: Worksheet) -> None:
     sheet.set_landscape()
-    sheet.set_paper(9)
+    sheet.set_paper(9)  # A4
     sheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.6)
     sheet.fit_to_pages(1, 0)
     sheet.set_footer("&L&A&RPage &P of &N")
 
 
-def _explain(
-    sheet: Worksheet, formats: Mapping[str, Format], fingerprint: str, cuts: list[tuple[int, int]]
+def _write_notes(
+    sheet: Worksheet,
+    formats: Mapping[str, Format],
+    fingerprint: str,
+    truncated: Sequence[tuple[int, int]],
 ) -> None:
     sheet.set_column(0, 0, 100)
     sheet.hide_gridlines(2)
-    _print_wide(sheet)
-    cells = [xl_rowcol_to_cell(row % _ROWS + 1, column) for row, column in cuts]
-    shown = ", ".join(cells[:_LISTED]) + (" …" if len(cells) > _LISTED else "")
-    told = [f"{len(cells):,} texts were {CUT}: {shown}."] if cells else []
-    for row, line in enumerate((*_NOTES, f"Plan: {fingerprint}", *told)):
-        sheet.write_string(row, 0, line, formats["note"])
+    _fit_to_page(sheet)
+    notes = [*_NOTES, f"Plan: {fingerprint}"]
+    if truncated:
+        cells = [xl_rowcol_to_cell(row % _MAX_ROWS + 1, column) for row, column in truncated]
+        named = ", ".join(cells[:_MAX_NOTED]) + (" …" if len(cells) > _MAX_NOTED else "")
+        notes.append(f"{len(cells):,} texts were {TRUNCATED}: {named}.")
+    for row, note in enumerate(notes):
+        sheet.write_string(row, 0, note, formats["note"])
 
 
 def review_keys(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
-    """Name each row of a plan: its number, and 12 hexadecimal digits of plan, row and IDs.
+    """Return a key for each row: its number, and 12 hexadecimal digits of plan, row and IDs.
 
-    The digits are SipHash with the fingerprint as its key. They guard against slips, not against
-    forgery: whoever may fill in the sheet may decide.
+    The digits are SipHash with the fingerprint as its key. They protect against mistakes, not
+    against forgery: whoever may fill in the sheet may decide.
     """
     number = pa.array(rows.index.to_numpy(np.int64)).cast(TEXT)
     parts = [number, *(pa.array(rows[name]).cast(TEXT) for name in ("image_id", "project_id"))]
     texts = pc.binary_join_element_wise(*parts, pa.scalar("|", TEXT))
     hash_key = f"{fingerprint:0<16.16}"
-    # All texts differ, so that looking for equal ones first would only cost time.
+    # All texts differ, so looking for equal ones first (categorize) would only cost time.
     hashes = pd.util.hash_array(np.asarray(texts, object), hash_key=hash_key, categorize=False)
     digits = np.frombuffer(hashes.astype(">u8").tobytes().hex().encode(), "S16").astype("S12")
     ends = pa.array(digits.astype("U12"), TEXT)
-    pieces = (pa.scalar("r", TEXT), number, pa.scalar("-", TEXT), ends, pa.scalar("", TEXT))
-    keys = pc.binary_join_element_wise(*pieces)
+    dash, nothing = pa.scalar("-", TEXT), pa.scalar("", TEXT)
+    keys = pc.binary_join_element_wise(pa.scalar("r", TEXT), number, dash, ends, nothing)
     return pd.Series(pd.array(keys, dtype="str"), index=rows.index)
-
-
-_DECIDED: Final = {act: word for word, act in DECISIONS.items()}
-#: What people write -> the decision; "" leaves the row as planned.
-_WORDS: Final = (
-    {"": "", "as planned": "", "planned": "", "as plan": "", "default": ""}
-    | {word: _DECIDED[act] for word, act in STATUS_WORDS.items()}
-    | dict.fromkeys(("skip", "skipped", "leave", "leave out", "ignore", "hold", "later"), "skip")
-)
-#: Columns for the person, with what needs no closer look in them.
-_FOR_DECIDING: Final = {"decision": ("", *CHOICES), "reason": ("",)}
-_READ: Final = ("key", *_FOR_DECIDING, *FACTS)
-#: What to do about a fact that was changed; for every other one it is as for these.
-_INSTEAD: Final = {
-    "image_id": "restore the ID, because another image needs a row in the inventory and a new plan",
-    "project_id": "restore the ID, because another project needs a row in the inventory and a new "
-    "plan",
-    "status": "restore it, and say what you want in the column decision",
-    "vault_id": "restore it; a vault is chosen in the inventory or in the notebook's panel",
-}
-_RESTORE: Final = "restore it; only the columns decision and reason are read"
-#: Which of the lines.
-Marked = NDArray[np.bool_] | pd.Series
-#: Cells that are named one by one, in a refusal.
-_SHOWN: Final = 5
 
 
 def read_review(
     path: str | os.PathLike[str], rows: pd.DataFrame, *, fingerprint: str
 ) -> pd.DataFrame:
-    """Take the decisions out of a review that :func:`write_review` wrote for the same plan.
+    """Read the decisions in a review sheet that :func:`write_review` wrote for the same plan.
 
     Parameters
     ----------
     path : path
-        The workbook (or the same table in any other format that can be read).
+        The workbook, or the same table in any other format that can be read.
     rows : DataFrame
         The plan's rows, as they were given to :func:`write_review`.
     fingerprint : str
-        The plan's.
+        The plan's fingerprint.
 
     Returns
     -------
     DataFrame
-        Indexed by ``row_key`` in ascending order: ``decision`` (``accept``, ``reject`` or ``skip``)
-        and ``reason``, both str. Rows left as planned, and rows deleted, are not in it.
+        Indexed by ``row_key`` in ascending order: ``decision`` (``accept``, ``reject``, ``share``,
+        ``unshare`` or ``skip``) and ``reason``, both str. Rows left as planned, and rows deleted,
+        are not in it.
 
     Raises
     ------
     InputError
-        A key is unknown or from another plan, occurs twice with different decisions, or stands
-        beside a fact that was changed; a decision is no known word, or like a reason no text; a
-        cell holds another text than it shows; the sheet has no keys.
+        A key is unknown, belongs to another plan, or has two decisions; a fact was changed; a
+        decision is no known word; a decision or reason is no text, or is not the text that its
+        cell displays; the sheet has no keys.
     """
-    sheet = _find_sheet(os.fspath(path))
+    sheet = _read_sheet(os.fspath(path))
     row_keys = _row_keys(sheet, rows, fingerprint)
     decisions = _decisions(sheet, row_keys)
-    _refuse_changed(sheet, row_keys, rows)
+    _check_facts(sheet, row_keys, rows)
     taken = pd.DataFrame(
-        {"row_key": row_keys, "decision": decisions, "reason": sheet.lines["reason"]}
+        {"row_key": row_keys, "decision": decisions, "reason": sheet.rows["reason"]}
     )
     chosen = taken[taken["decision"] != ""].drop_duplicates("row_key")
     return chosen.set_index("row_key").sort_index()
 
 
 @dataclass(frozen=True)
-class _Sheet:
-    """A review that came back: ``lines`` as text, with ``_line``, the row in the sheet.
+class _FilledSheet:
+    """A review sheet that was filled in.
 
-    A long review has several sheets; ``_tab`` is what a cell's name begins with.
+    Attributes
+    ----------
+    file : str
+        The path of the workbook.
+    letters : Mapping of str to str
+        Column name -> column letter.
+    rows : DataFrame
+        The columns of the review as text; ``_row`` is the row in the sheet, and ``_sheet`` is what
+        addresses begin with (a long review has several sheets).
     """
 
     file: str
     letters: Mapping[str, str]
-    lines: pd.DataFrame
+    rows: pd.DataFrame
 
-    def refuse(self, bad: Marked, column: str, what: str) -> None:
-        """Name the cells of a column that are bad, if any are."""
-        lines = self.lines[bad]
-        if lines.empty:
+    def reject(self, mask: _Mask, column: str, problem: str) -> None:
+        """Raise InputError with the addresses of a column's cells in some rows, if any."""
+        rows = self.rows[mask]
+        if rows.empty:
             return
-        shown = lines.head(_SHOWN)
+        named = rows.head(_MAX_NAMED)
         cells = ", ".join(
-            f"{tab}{self.letters[column]}{line}"
-            for tab, line in zip(shown["_tab"], shown["_line"], strict=True)
+            f"{sheet}{self.letters[column]}{row}"
+            for sheet, row in zip(named["_sheet"], named["_row"], strict=True)
         )
-        more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-        raise InputError(f"{self.file}: {cells}{more} {what}.")
+        more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
+        raise InputError(f"{self.file}: {cells}{more} {problem}.")
 
 
-def _find_sheet(file: str) -> _Sheet:
+def _read_sheet(file: str) -> _FilledSheet:
     blob = load(file)
-    parts = [
-        _take(blob, grid, number, names)
-        for grid in read_grids(blob)
-        for number, names in [_header(grid)]
+    sheets = [
+        _filled_sheet(blob, raw, number, names)
+        for raw in read_sheets(blob)
+        for number, names in [_find_header(raw)]
         if names
     ]
-    if not parts:
+    if not sheets:
         raise InputError(
             f"{file} has no header with key and decision, so it is no review sheet; "
-            "write one anew and copy the decisions into it."
+            "write a new one and copy the decisions into it."
         )
-    if len(parts) == 1:
-        return parts[0]
-    letters = parts[0].letters
-    if any(part.letters != letters for part in parts):
+    if len(sheets) == 1:
+        return sheets[0]
+    letters = sheets[0].letters
+    if any(sheet.letters != letters for sheet in sheets):
         raise InputError(f"{file}: its sheets differ in their columns; arrange them alike.")
-    lines = pd.concat([part.lines for part in parts], ignore_index=True)
-    return _Sheet(file, letters, lines)
+    return _FilledSheet(file, letters, pd.concat([s.rows for s in sheets], ignore_index=True))
 
 
-def _header(grid: RawSheet) -> tuple[int, list[str]]:
-    for number, row in enumerate(grid.head(SEARCHED_ROWS)):
-        names = [normal(cell) for cell in row]
+def _find_header(raw: RawSheet) -> tuple[int, list[str]]:
+    for number, row in enumerate(raw.head(SEARCHED_ROWS)):
+        names = [normalize(cell) for cell in row]
         if "key" in names and "decision" in names:
             return number, names
     return 0, []
 
 
-def _take(blob: Blob, grid: RawSheet, start: int, names: Sequence[str]) -> _Sheet:
-    places = {c: names.index(normal(c)) for c in _READ if normal(c) in names}
-    letters = {c: column_letter(grid.first_column + place) for c, place in places.items()}
-    twice = [c for c in places if names.count(normal(c)) > 1]
-    if twice:
-        raise InputError(f"{blob.file} has more than one column {twice[0]}; leave one of them.")
-    part = rows_below(blob, grid, start, tuple(names), places)
-    lines = pd.DataFrame({c: pd.array(part.cells[p], dtype="str") for c, p in places.items()})
-    for name in _FOR_DECIDING:
-        lines[name] = lines[name] if name in lines else pd.Series("", lines.index, dtype="str")
-    lines["key"] = lines["key"].str.strip()
-    lines["_tab"] = f"{grid.sheet}!" if grid.sheet else ""
-    lines["_line"] = part.rows + 1
-    sheet = _Sheet(blob.file, letters, lines)
-    _refuse_unseen(sheet, part)
-    astray = (lines["key"] == "") & (lines["decision"].str.strip() != "")
-    sheet.refuse(astray, "decision", "has a decision but no key; clear it")
-    keyed = lines["key"] != ""
-    return sheet if keyed.all() else _Sheet(blob.file, letters, lines[keyed])
+def _filled_sheet(blob: Blob, raw: RawSheet, header: int, names: Sequence[str]) -> _FilledSheet:
+    columns = {name: names.index(normalize(name)) for name in _READ if normalize(name) in names}
+    repeated = [name for name in columns if names.count(normalize(name)) > 1]
+    if repeated:
+        raise InputError(f"{blob.file} has more than one column {repeated[0]}; keep one of them.")
+    below = rows_below(blob, raw, header, tuple(names), columns)
+    rows = pd.DataFrame({n: pd.array(below.cells[c], dtype="str") for n, c in columns.items()})
+    for name in _INPUT:
+        rows[name] = rows[name] if name in rows else pd.Series("", rows.index, dtype="str")
+    rows["key"] = rows["key"].str.strip()
+    rows["_sheet"] = f"{raw.sheet}!" if raw.sheet else ""
+    rows["_row"] = below.rows + 1
+    sheet = _FilledSheet(blob.file, below.source.letters, rows)
+    _check_input_cells(sheet, below)
+    without_key = (rows["key"] == "") & (rows["decision"].str.strip() != "")
+    sheet.reject(without_key, "decision", "has a decision but no key; clear it")
+    keyed = rows["key"] != ""
+    return sheet if keyed.all() else _FilledSheet(blob.file, sheet.letters, rows[keyed])
 
 
-def _refuse_unseen(sheet: _Sheet, part: SheetRows) -> None:
-    """Refuse what an inventory is refused for: cells that a person sees otherwise."""
-    found = unsafe_cells(part, _FOR_DECIDING)
-    for (rule, field), cells in found.groupby(["rule", "field"], sort=False):
-        told = RULES[str(rule)]
-        bad = np.isin(np.arange(len(sheet.lines)), cells["row_key"])
-        what = f"({field}): {told.message}. {told.suggestion.rstrip('.')}"
-        sheet.refuse(bad, str(field), what)
+def _check_input_cells(sheet: _FilledSheet, below: SheetRows) -> None:
+    """Reject decisions and reasons that a person sees otherwise, as in an inventory."""
+    issues = unsafe_cells(below, _INPUT)
+    for (name, field), cells in issues.groupby(["rule", "field"], sort=False):
+        rule = RULES[str(name)]
+        mask = np.isin(np.arange(len(sheet.rows)), cells["row_key"])
+        problem = f"({field}): {rule.message}. {rule.suggestion.rstrip('.')}"
+        sheet.reject(mask, str(field), problem)
 
 
-def _row_keys(sheet: _Sheet, rows: pd.DataFrame, fingerprint: str) -> pd.Series[int]:
+def _row_keys(sheet: _FilledSheet, rows: pd.DataFrame, fingerprint: str) -> pd.Series[int]:
     known = review_keys(rows, fingerprint)
-    keys = sheet.lines["key"]
-    # Most sheets come back in the order in which they went; only the others are looked up.
-    same = np.arange(len(keys)) % max(len(known), 1)
-    found = pd.Series(known.index[same], keys.index, dtype="Int64")
-    astray = keys.to_numpy() != known.to_numpy()[same]
-    elsewhere = keys[astray].map(pd.Series(known.index, index=known.to_numpy()))
-    found[astray] = elsewhere.astype("Int64")
-    what = (
-        "holds a key of another plan (taking a sheet makes a new one); "
+    keys = sheet.rows["key"]
+    # Most sheets come back in the order in which they were written; only others are looked up.
+    expected = np.arange(len(keys)) % max(len(known), 1)
+    row_keys = pd.Series(known.index[expected], keys.index, dtype="Int64")
+    moved = keys.to_numpy() != known.to_numpy()[expected]
+    by_key = pd.Series(known.index, index=known.to_numpy())
+    row_keys[moved] = keys[moved].map(by_key).astype("Int64")
+    problem = (
+        "holds a key of another plan (importing a review sheet makes a new plan); "
         "write a review sheet of this plan and decide there"
     )
-    sheet.refuse(found.isna(), "key", what)
-    return found.astype(np.int64)
+    sheet.reject(row_keys.isna(), "key", problem)
+    return row_keys.astype(np.int64)
 
 
-def _decisions(sheet: _Sheet, row_keys: pd.Series[int]) -> pd.Series[str]:
-    codes, words = pd.factorize(sheet.lines["decision"])
-    said = pd.Series(words, dtype="str").str.split().str.join(" ").str.casefold()
-    meant = pd.Series(said.map(_WORDS).to_numpy()[codes], sheet.lines.index)
-    what = f"is no decision; choose one of {', '.join(CHOICES)}"
-    sheet.refuse(meant.isna(), "decision", what)
-    several = meant.groupby(row_keys).transform("nunique") > 1
-    what = "decides differently on the same key; keep one row for each key"
-    sheet.refuse(several, "decision", what)
-    return meant.astype("str")
+def _decisions(sheet: _FilledSheet, row_keys: pd.Series[int]) -> pd.Series[str]:
+    codes, texts = pd.factorize(sheet.rows["decision"])
+    words = pd.Series(texts, dtype="str").str.split().str.join(" ").str.casefold()
+    decisions = pd.Series(words.map(_WORDS).to_numpy()[codes], sheet.rows.index)
+    problem = f"is no decision; choose one of {', '.join(CHOICES)}"
+    sheet.reject(decisions.isna(), "decision", problem)
+    several = decisions.groupby(row_keys).transform("nunique") > 1
+    problem = "decides differently on the same key; keep one row for each key"
+    sheet.reject(several, "decision", problem)
+    return decisions.astype("str")
 
 
-def _refuse_changed(sheet: _Sheet, row_keys: pd.Series[int], rows: pd.DataFrame) -> None:
-    """Compare every fact with the plan's, as texts."""
+def _check_facts(sheet: _FilledSheet, row_keys: pd.Series[int], rows: pd.DataFrame) -> None:
+    """Reject a sheet in which a fact differs from the plan's."""
     keys = row_keys.to_numpy()
-    at = (
-        None
-        if np.array_equal(keys, rows.index)
-        else pa.array(rows.index.get_indexer(pd.Index(keys)))
-    )
+    in_order = np.array_equal(keys, rows.index)
+    positions = None if in_order else pa.array(rows.index.get_indexer(pd.Index(keys)))
     for field in FACTS:
         if field not in sheet.letters:
             continue
         written = pc.fill_null(pa.array(rows[field]).cast(TEXT), "")
-        written = written if at is None else written.take(at)
-        found = pa.array(sheet.lines[field]).cast(TEXT)
-        odd = pa.array(np.flatnonzero(np.asarray(pc.not_equal(found, written), dtype=bool)))
-        pairs = zip(found.take(odd).to_pylist(), written.take(odd).to_pylist(), strict=True)
-        bad = np.zeros(len(found), dtype=bool)
-        bad[odd] = [_changed(*pair) for pair in pairs]
-        what = f"differs from the plan's {field}; {_INSTEAD.get(field, _RESTORE)}"
-        sheet.refuse(bad, field, what)
+        written = written if positions is None else written.take(positions)
+        read = pa.array(sheet.rows[field]).cast(TEXT)
+        differ = pa.array(np.flatnonzero(np.asarray(pc.not_equal(read, written), dtype=bool)))
+        pairs = zip(read.take(differ).to_pylist(), written.take(differ).to_pylist(), strict=True)
+        changed = np.zeros(len(read), dtype=bool)
+        changed[differ] = [_is_changed(*pair) for pair in pairs]
+        problem = f"differs from the plan's {field}; {_REMEDIES.get(field, _RESTORE)}"
+        sheet.reject(changed, field, problem)
 
 
-def _changed(found: str, written: str) -> bool:
-    """Say whether two texts differ in more than what programs change when they save."""
-    return plain_text(found) != plain_text(truncate(written))
+def _is_changed(read: str, written: str) -> bool:
+    """Return True if two texts differ in more than what programs change when they save."""
+    return plain_text(read) != plain_text(truncate(written))

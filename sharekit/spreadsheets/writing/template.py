@@ -1,4 +1,4 @@
-"""An empty workbook for shares, in which a spreadsheet program cannot damage an ID."""
+"""The template: an empty workbook for shares in which spreadsheet programs keep IDs intact."""
 
 from __future__ import annotations
 
@@ -18,93 +18,61 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sharekit.core.actions import ACTIONS
 from sharekit.core.rules import RULES
 
-from .safe_cells import save_new
+from .safe_cells import HEADER_COLOR, save_new
 
-HEADER_FONT: Final = Font(name="Calibri", size=11, bold=True, color="FFFFFF")
-HEADER_FILL: Final = PatternFill("solid", fgColor="1F4E79")
-#: Light tints that stay apart for colour-blind eyes; the word stands beside or in the cell.
-_FILLS: Final = {
-    name: PatternFill("solid", fgColor=tint)
-    for name, tint in {
-        "planned": "D6E8F7", "repair": "D9EEFA", "warning": "FFF3C4", "error": "F9D2B8",
-    }.items()
-}  # fmt: skip
-LAST_ROW: Final = 1_048_576
+_HEADER_FONT: Final = Font(name="Calibri", size=11, bold=True, color="FFFFFF")
+_HEADER_FILL: Final = PatternFill("solid", fgColor=HEADER_COLOR)
+#: Tints that color-blind people can tell apart; the cell or the one beside it has the word.
+_TINTS: Final = {"planned": "D6E8F7", "repair": "D9EEFA", "warning": "FFF3C4", "error": "F9D2B8"}
+_FILLS: Final = {name: PatternFill("solid", fgColor=tint) for name, tint in _TINTS.items()}
+_LAST_ROW: Final = 1_048_576
 
 
 class _Column(NamedTuple):
+    """A column of the template: ``how`` its values are written, and when they are needed."""
+
     field: str
     width: int
-    must: str
     meaning: str
-    grammar: str
+    how: str
     example: str
+    needed: str = "no"
     choices: tuple[str, ...] = ()
 
 
+_UUID: Final = "A UUID: 8-4-4-4-12 hexadecimal digits, lower case."
+_PROJECT: Final = "32 hexadecimal digits, no dashes."
+# fmt: off
 _COLUMNS: Final = (
-    _Column(
-        "image_id",
-        38,
-        "always",
-        "The shared image.",
-        "A UUID: 8-4-4-4-12 hexadecimal digits, lower case.",
-        "9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10",
-    ),
-    _Column(
-        "project_id",
-        34,
-        "always",
-        "The project that accepts or rejects, so your own; or the one you share with.",
-        "32 hexadecimal digits, no dashes.",
-        "edc89b490d7d4392898e19b2deb34797",
-    ),
-    _Column(
-        "status",
-        12,
-        "always",
-        "The decision.",
-        "accepted or rejected; of the image's owner share or unshare.",
-        "accepted",
-        ACTIONS,
-    ),
-    _Column(
-        "vault_id",
-        38,
-        "to accept a full-ECS image",
-        "The backup vault that takes the image.",
-        "A UUID, as the backup service shows it.",
-        "0d7f9c52-3b1e-4f86-9d55-8a2f4c6e1b03",
-    ),
-    _Column(
-        "whole_image",
-        14,
-        "no",
-        "Whether it is a full-ECS image; the cloud's own word is looked up where it can be.",
-        "true or false.",
-        "true",
-        ("true", "false"),
-    ),
-    _Column("region", 12, "no", "The region, if the list spans several.", "Text.", "eu-de"),
-    _Column("name", 26, "no", "The image's name, for those who read the list.", "Text.", "build-7"),
-    _Column(
-        "owner",
-        34,
-        "no",
-        "The project that shares the image; to share, the cloud is asked where it is empty.",
-        "32 hexadecimal digits, no dashes.",
-        "5a1f0e2bd3c84c7e9f60718293a4b5c6",
-    ),
+    _Column("image_id", 38, "The shared image.", _UUID,
+            "9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10", "always"),
+    _Column("project_id", 34,
+            "The project that accepts or rejects, usually your own; or the one you share with.",
+            _PROJECT, "edc89b490d7d4392898e19b2deb34797", "always"),
+    _Column("status", 12, "The decision.",
+            "accepted or rejected; share or unshare if you own the image.",
+            "accepted", "always", ACTIONS),
+    _Column("vault_id", 38, "The backup vault that takes the image.",
+            "A UUID, as the backup service shows it.",
+            "0d7f9c52-3b1e-4f86-9d55-8a2f4c6e1b03", "to accept a full-ECS image"),
+    _Column("whole_image", 14, "Whether it is a full-ECS image; the cloud is asked where possible.",
+            "true or false.", "true", choices=("true", "false")),
+    _Column("region", 12, "The region, if the list spans several.", "Text.", "eu-de"),
+    _Column("name", 26, "The image's name, for people who read the list.", "Text.", "build-7"),
+    _Column("owner", 34,
+            "The project that owns the image; if it is empty, the cloud is asked before sharing.",
+            _PROJECT, "5a1f0e2bd3c84c7e9f60718293a4b5c6"),
 )
+# fmt: on
 
 
 def write_template(path: str | os.PathLike[str]) -> Path:
-    """Write an empty workbook for shares: columns, notes, drop-downs, an example, every rule.
+    """Write an empty workbook for shares: columns, notes, drop-downs, examples, all rules.
 
     Parameters
     ----------
     path : path
-        Where to, usually ending in ``.xlsx``; nothing may be there yet.
+        The file to write, usually ending in ``.xlsx``; it must not exist yet.
 
     Returns
     -------
@@ -123,23 +91,23 @@ def write_template(path: str | os.PathLike[str]) -> Path:
     ...     write_template(Path(folder, "shares.xlsx")).name
     'shares.xlsx'
     """
-    book = Workbook()
-    _fill_shares(book.worksheets[0])
-    _fill_notes(book.create_sheet("Read me"))
-    _fill_example(book.create_sheet("Example"))
-    _fill_rules(book.create_sheet("Rules"))
-    return save_new(book.save, path)
+    workbook = Workbook()
+    _fill_shares(workbook.worksheets[0])
+    _fill_notes(workbook.create_sheet("Read me"))
+    _fill_example(workbook.create_sheet("Example"))
+    _fill_rules(workbook.create_sheet("Rules"))
+    return save_new(workbook.save, path)
 
 
 def style_header(sheet: Worksheet, row: int = 1) -> None:
-    """Make a row look like a header."""
+    """Format a row as a header."""
     for cell in sheet[row]:
-        cell.font, cell.fill = HEADER_FONT, HEADER_FILL
+        cell.font, cell.fill = _HEADER_FONT, _HEADER_FILL
         cell.alignment = Alignment(vertical="top")
 
 
 def print_wide(sheet: Worksheet) -> None:
-    """Let a sheet print on pages of its full width, the header on each."""
+    """Print a sheet fitted to the width of a page, with the header on each page."""
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
     sheet.page_setup.fitToHeight = 0
@@ -150,8 +118,8 @@ def print_wide(sheet: Worksheet) -> None:
     sheet.print_title_rows = "1:1"
 
 
-def add_choices(sheet: Worksheet, column: str, choices: tuple[str, ...], last_row: int) -> None:
-    """Give the cells of a column below the header a drop-down that admits nothing else."""
+def _add_choices(sheet: Worksheet, column: str, choices: tuple[str, ...], last_row: int) -> None:
+    """Restrict the cells of a column below the header to the choices of a drop-down list."""
     rule = DataValidation(
         type="list",
         formula1=f'"{",".join(choices)}"',
@@ -172,29 +140,29 @@ def _fill_shares(sheet: Worksheet) -> None:
     print_wide(sheet)
     for index, column in enumerate(_COLUMNS, start=1):
         letter = get_column_letter(index)
-        note = f"{column.meaning}\n{column.grammar}\nNeeded: {column.must}."
+        note = f"{column.meaning}\n{column.how}\nNeeded: {column.needed}."
         sheet[f"{letter}1"].comment = Comment(note, "sharekit", height=110, width=300)
-        # The column's own format covers every cell that is still to come.
+        # The format of the column applies to every cell that is filled in later.
         sheet.column_dimensions[letter].number_format = "@"
         sheet.column_dimensions[letter].width = column.width
         if column.choices:
-            add_choices(sheet, letter, column.choices, LAST_ROW)
+            _add_choices(sheet, letter, column.choices, _LAST_ROW)
 
 
 def _fill_notes(sheet: Worksheet) -> None:
-    # Nothing here may look like a header row, or the example would be taken for a share.
-    sheet.append(["Where", "What it is", "How it is written", "Needed", "Example"])
+    # No row here may look like a header, or the example would be read as a share.
+    sheet.append(["Column", "What it is", "How it is written", "Needed", "Example"])
     for index, column in enumerate(_COLUMNS, start=1):
-        where = f"Column {get_column_letter(index)} ({column.field})"
-        sheet.append([where, column.meaning, column.grammar, column.must, column.example])
+        name = f"{get_column_letter(index)} ({column.field})"
+        sheet.append([name, column.meaning, column.how, column.needed, column.example])
     sheet.append([])
     for line in (
-        "One row is one share: one image for one project. Blank rows do no harm.",
-        "The columns are formatted as text: otherwise IDs made of digits would lose some of them.",
-        "Paste values only (Ctrl+Shift+V), so that the text format stays.",
+        "One row is one share: one image for one project. Blank rows are skipped.",
+        "The columns are formatted as text, because IDs of digits would lose digits as numbers.",
+        "Paste values only (Ctrl+Shift+V) to keep the text format.",
         "Rejected images leave the image list; servers can still be created from them.",
-        "share and unshare are for the owner of an image; the project is whom it is shared with.",
-        "Further columns of your own are welcome and are kept in every report.",
+        "share and unshare are for an image's owner; the project is the one it is shared with.",
+        "You can add columns of your own; every report keeps them.",
     ):
         sheet.append([line])
     _lay_out(sheet, (22, 48, 36, 16, 38), len(_COLUMNS) + 1)
@@ -202,28 +170,28 @@ def _fill_notes(sheet: Worksheet) -> None:
 
 
 def _fill_example(sheet: Worksheet) -> None:
-    # With these headers the sheet is no list of shares: what it shows must never be sent.
-    sheet.append([f"{column.field} (example)" for column in _COLUMNS[:5]] + ["what becomes of it"])
-    good = [column.example for column in _COLUMNS[:5]]
-    image, project = good[:2]
+    # With these headers the sheet is not read as a list of shares: examples must never be sent.
+    sheet.append([f"{column.field} (example)" for column in _COLUMNS[:5]] + ["what happens to it"])
+    valid = [column.example for column in _COLUMNS[:5]]
+    image, project = valid[:2]
     other, third, fourth = (image[:-2] + end for end in ("22", "a3", "f4"))
-    for line, mark in (
-        ([other, project, "accepted", "", "", "planned: sent once it is approved"], "planned"),
-        ([*good, "planned: a full-ECS image goes into a backup vault"], "planned"),
-        ([third.upper(), project, "Reject", "", "", "repaired beyond doubt; planned"], "repair"),
-        ([other, project, "accepted", "", "", "a duplicate: the first row carries it"], "warning"),
+    for cells, kind in (
+        ([other, project, "accepted", "", "", "planned: sent after approval"], "planned"),
+        ([*valid, "planned: a full-ECS image goes into a backup vault"], "planned"),
+        ([third.upper(), project, "Reject", "", "", "repaired and planned"], "repair"),
+        ([other, project, "accepted", "", "", "a duplicate of row 2: sent once"], "warning"),
         ([image[:-1], project, "accepted", "", "", "blocked: a digit is missing"], "error"),
         ([image, "", "accepted", "", "", "blocked: no project"], "error"),
         ([image, project, "maybe", "", "", "blocked: no decision"], "error"),
         ([fourth, project, "accepted", "", "true", "blocked: a full-ECS image, no vault"], "error"),
     ):
-        sheet.append(line)
-        sheet.cell(sheet.max_row, len(line)).fill = _FILLS[mark]
+        sheet.append(cells)
+        sheet.cell(sheet.max_row, len(cells)).fill = _FILLS[kind]
     _lay_out(sheet, (38, 34, 17, 38, 23, 46), sheet.max_row)
 
 
 def _fill_rules(sheet: Worksheet) -> None:
-    sheet.append(["rule", "severity", "what it says", "what to do"])
+    sheet.append(["rule", "severity", "what is wrong", "what to do"])
     for rule in RULES.values():
         message = rule.message.replace("{field}", "the field")
         sheet.append(
@@ -236,13 +204,14 @@ def _fill_rules(sheet: Worksheet) -> None:
 
 
 def _wrap(sheet: Worksheet, last_row: int) -> None:
-    """Make rows as high as their texts; programs that open a workbook do not all do it."""
+    """Set the height of rows to their texts, which some programs do not do on opening."""
     sizes = [
         sheet.column_dimensions[get_column_letter(n + 1)].width for n in range(sheet.max_column)
     ]
     for number, row in enumerate(sheet.iter_rows(min_row=2, max_row=last_row), start=2):
-        filled = (len(str(cell.value or "")) / size for cell, size in zip(row, sizes, strict=True))
-        sheet.row_dimensions[number].height = 15 * (int(max(filled) / 0.95) + 1)
+        lines = (len(str(cell.value or "")) / size for cell, size in zip(row, sizes, strict=True))
+        # Words break before a line's end: a line holds about 95 % of a column's width.
+        sheet.row_dimensions[number].height = 15 * (int(max(lines) / 0.95) + 1)
         for cell in row:
             cell.alignment = Alignment(vertical="top", wrap_text=True)
 
