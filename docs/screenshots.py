@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _last(ledger: Path) -> str:
-    return sharekit.review(ledger).remake().fingerprint
+    return sharekit.review(ledger).replan().fingerprint
 
 
 def _panel(work: Path, home: Path, plan: sharekit.Plan) -> None:

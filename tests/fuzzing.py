@@ -24,7 +24,7 @@ import sharekit
 from sharekit.clouds import cloud, responses
 from sharekit.clouds.http import Reply, Transport
 from sharekit.core.errors import SharekitError
-from sharekit.interfaces.viewing import View
+from sharekit.interfaces.review import Review
 from sharekit.ledger import parquet
 from sharekit.ledger.integrity import BLOB_FIELDS
 from sharekit.ledger.ledger import Ledger
@@ -219,11 +219,11 @@ def use(path: Path, choose: Chooser) -> None:
 
 
 def _view(path: Path) -> None:
-    view = View(path)
-    _ = view.frame, view.counts, view.stage, view.stale, view.not_sent()
-    view.row(0)
-    if len(view.plan.chunks):
-        view.requests(1)
+    review = Review(path)
+    _ = review.rows, review.gate, review.state.counts, review.state.not_sent()
+    review.state.row(0)
+    if len(review.plan.chunks):
+        review.state.curl(1)
     with Ledger.open(path) as book:
         decisions.decisions(book)
 

@@ -27,7 +27,7 @@ import sharekit
 from sharekit.clouds import bounds
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import CloudError, LedgerError, NoResponseError, SharekitError
-from sharekit.interfaces.viewing import View
+from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.storage import Owner
 from sharekit.plans import approval
@@ -103,7 +103,7 @@ def test_forged_ledger(finished_run: Path, tmp_path: Path, how: str) -> None:
         sharekit.status(path)
     for use in (
         lambda: sharekit.report(path, tmp_path / "a.csv"),
-        lambda: View(path).frame,
+        lambda: Review(path).rows,
         lambda: sharekit.submit(path, Clouds({}), settings=FAST),
     ):
         try:

@@ -11,17 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-#: Positions in the whole table, in the order they are shown.
-Places = NDArray[np.int64]
+#: Positions in the whole table, in the order in which they are shown.
+Positions = NDArray[np.int64]
 
 #: Columns that a search looks into.
 SEARCHED: Final = ("image_id", "name", "project_id", "owner", "vault_id", "reason")
-#: Columns a table can be sorted by, as well as by the input's order.
+#: Columns that a table can be sorted by.
 SORTED: Final = ("name", "image_id", "project_id", "owner", "before", "wanted", "state", "findings")
 
 
 @dataclass(frozen=True)
-class Query:
+class RowFilter:
     """What is to be shown; an empty field does not narrow it.
 
     Attributes
@@ -32,7 +32,7 @@ class Query:
         Exactly this project; ``accept``, ``reject`` or ``skip``; ``planned``, ``already``,
         ``blocked``, ``duplicate`` or ``skipped``; the state in the cloud before the run.
     finding : str
-        Rows with this rule; ``any`` for rows with one at all.
+        Rows with this rule; ``any`` for rows with any finding.
     changed : bool
         Only rows that a person has decided.
     by : str
@@ -40,12 +40,12 @@ class Query:
     sort : str
         One of :data:`SORTED`, or ``""`` for the input's order.
     descending : bool
-        The other way round.
+        Reverse the order.
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"project_id": ["a", "b", "a"]})
-    >>> select(frame, Query(project="a")).tolist()
+    >>> rows = pd.DataFrame({"project_id": ["a", "b", "a"]})
+    >>> select(rows, RowFilter(project="a")).tolist()
     [0, 2]
     """
 
@@ -63,7 +63,7 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """One page of a table: ``rows``, its ``number`` from 0, and how many there are."""
+    """One page of a table: ``rows``, its ``number`` from 0, of ``pages``; ``found`` rows in all."""
 
     rows: pd.DataFrame
     number: int
@@ -71,58 +71,61 @@ class Page:
     found: int
 
 
-def cut(places: Places, number: int, size: int) -> tuple[int, int, Places]:
-    """Return the number of a page that exists, how many there are, and what stands on it.
+def paginate(positions: Positions, number: int, size: int) -> tuple[int, int, Positions]:
+    """Return the nearest page number that exists, the number of pages, and the page's positions.
 
-    >>> cut(np.arange(45), 9, 20)
+    >>> paginate(np.arange(45), 9, 20)
     (2, 3, array([40, 41, 42, 43, 44]))
     """
-    pages = max(1, -(-len(places) // size))
+    pages = max(1, -(-len(positions) // size))
     number = min(max(number, 0), pages - 1)
-    return number, pages, places[number * size : (number + 1) * size]
+    return number, pages, positions[number * size : (number + 1) * size]
 
 
-def select(frame: pd.DataFrame, query: Query) -> Places:
+def select(rows: pd.DataFrame, row_filter: RowFilter) -> Positions:
     """Return the positions of the rows to be shown, in the order to show them."""
-    mask = _mask(frame, query)
-    places = np.arange(len(frame)) if mask is None else np.flatnonzero(mask)
-    if query.sort in SORTED:
-        values = pa.array(frame[query.sort]).take(pa.array(places))
-        order = "descending" if query.descending else "ascending"
-        table = pa.table({"value": values, "place": pa.array(places)})
-        order = pc.sort_indices(table, [("value", order), ("place", "ascending")])
-        return np.asarray(places[np.asarray(order)], dtype=np.int64)
-    return np.asarray(places[::-1] if query.descending else places, dtype=np.int64)
+    mask = _mask(rows, row_filter)
+    positions = np.arange(len(rows)) if mask is None else np.flatnonzero(mask)
+    if row_filter.sort in SORTED:
+        values = pa.array(rows[row_filter.sort]).take(pa.array(positions))
+        order = "descending" if row_filter.descending else "ascending"
+        table = pa.table({"value": values, "position": pa.array(positions)})
+        ranks = pc.sort_indices(table, [("value", order), ("position", "ascending")])
+        return np.asarray(positions[np.asarray(ranks)], dtype=np.int64)
+    step = -1 if row_filter.descending else 1
+    return np.asarray(positions[::step], dtype=np.int64)
 
 
-def _mask(frame: pd.DataFrame, query: Query) -> NDArray[np.bool_] | None:
+def _mask(rows: pd.DataFrame, row_filter: RowFilter) -> NDArray[np.bool_] | None:
     exact = {
-        "project_id": query.project, "wanted": query.decision, "state": query.state,
-        "before": query.before, "by": query.by,
+        "project_id": row_filter.project, "wanted": row_filter.decision,
+        "state": row_filter.state, "before": row_filter.before, "by": row_filter.by,
     }  # fmt: skip
-    masks = [(frame[column] == value).to_numpy() for column, value in exact.items() if value]
-    if query.changed:
-        masks.append((frame["decision"] != "").to_numpy() | (frame["vault"] != "").to_numpy())
-    if query.finding == "any":
-        masks.append((frame["findings"] != "").to_numpy())
-    elif query.finding:
-        masks.append(_holds(frame["findings"], f"{query.finding}:"))
-    if text := query.text.strip():
-        masks.append(np.logical_or.reduce([_SEARCH[c](frame[c], text) for c in SEARCHED]))
+    masks = [(rows[column] == value).to_numpy() for column, value in exact.items() if value]
+    if row_filter.changed:
+        masks.append((rows["decision"] != "").to_numpy() | (rows["vault"] != "").to_numpy())
+    if row_filter.finding == "any":
+        masks.append((rows["findings"] != "").to_numpy())
+    elif row_filter.finding:
+        masks.append(_contains(rows["findings"], f"{row_filter.finding}:"))
+    if text := row_filter.text.strip():
+        masks.append(np.logical_or.reduce([_SEARCH[name](rows[name], text) for name in SEARCHED]))
     return np.logical_and.reduce(masks) if masks else None
 
 
-def _holds(column: pd.Series, text: str) -> NDArray[np.bool_]:
-    found = pc.match_substring(pa.array(column), text, ignore_case=not text.isnumeric())
-    return np.asarray(pc.fill_null(found, fill_value=False), dtype=bool)
+def _contains(column: pd.Series, text: str) -> NDArray[np.bool_]:
+    hits = pc.match_substring(pa.array(column), text, ignore_case=not text.isnumeric())
+    return np.asarray(pc.fill_null(hits, fill_value=False), dtype=bool)
 
 
-def _few_hold(column: pd.Series, text: str) -> NDArray[np.bool_]:
-    """As :func:`_holds`, where a few values fill all rows: each is looked at once."""
+def _contains_by_value(column: pd.Series, text: str) -> NDArray[np.bool_]:
+    """As :func:`_contains`, for columns with few distinct values: each is searched once."""
     codes = pa.chunked_array(pa.array(column)).combine_chunks().dictionary_encode()
-    found = _holds(pd.Series(codes.dictionary.to_pandas(), dtype="str"), text)
-    return np.asarray(found[codes.indices.to_numpy()], dtype=bool)
+    hits = _contains(pd.Series(codes.dictionary.to_pandas(), dtype="str"), text)
+    return np.asarray(hits[codes.indices.to_numpy()], dtype=bool)
 
 
-#: How to look into each of :data:`SEARCHED`: names and images are nearly all different.
-_SEARCH: Final = {c: _holds if c in ("image_id", "name") else _few_hold for c in SEARCHED}
+#: How each of :data:`SEARCHED` is searched: names and image IDs are nearly all different.
+_SEARCH: Final = {
+    name: _contains if name in ("image_id", "name") else _contains_by_value for name in SEARCHED
+}

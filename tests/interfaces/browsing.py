@@ -170,7 +170,7 @@ def _serving(command: list[str], folder: Path, home: Path) -> Iterator[str]:
 
 
 def _answers(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    # Not by loading a page: Voila would run the notebook for it, and that would take the seat.
+    # Not by loading a page: Voila would run the notebook for it.
     until = time.monotonic() + _SECONDS
     while time.monotonic() < until and server.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

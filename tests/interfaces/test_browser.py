@@ -86,7 +86,7 @@ def approve(panel: Locator, path: Path) -> None:
     button(panel, "3 Approve").click()
     panel.get_by_text("Approve exactly this plan").wait_for()
     panel.get_by_label("Your name").fill("Ada")
-    panel.get_by_label("Confirmation").fill(Review(path).phrase)
+    panel.get_by_label("Confirmation").fill(Review(path).state.phrase)
     button(panel, "Approve").click()
     panel.get_by_text("Nothing is sent yet").wait_for()
 
@@ -215,7 +215,7 @@ def test_by_keyboard(world: Make, chromium: Browser, tmp_path: Path) -> None:
         keys.press("Enter")
         panel.get_by_text("Approve exactly this plan").wait_for()
         tab_to(page, "input", "Confirmation")
-        keys.type(Review(path).phrase)
+        keys.type(Review(path).state.phrase)
         tab_to(page, "button", "Approve")
         keys.press("Space")
         panel.get_by_text("Nothing is sent yet").wait_for()
@@ -279,8 +279,8 @@ def test_reload_and_a_killed_kernel(world: Make, chromium: Browser, tmp_path: Pa
 
 
 def test_voila(world: Make, chromium: Browser, tmp_path: Path) -> None:
-    """As an application without code: the review goes to its end, and a second window on the same
-    ledger only looks on, and says so."""  # noqa: D205, D209
+    """As an application without code: the review goes to its end; what a second window on the same
+    ledger decides is shown by the first one at its next step."""  # noqa: D205, D209
     scene = prepared(world, 12)
     path = scene.folder / "run.ledger"
     with (
@@ -294,13 +294,23 @@ def test_voila(world: Make, chromium: Browser, tmp_path: Path) -> None:
         with browsing.window(chromium) as second:
             second.page.goto(url)
             other = panel_of(second.page)
-            other.get_by_text("open in another notebook").wait_for()
-            expect(other.locator("select[data-do=decide]").first).to_be_disabled()
+            other.get_by_label("Reason").fill("owner unclear")
+            second.page.keyboard.press("Tab")
+            line = other.locator("tr[data-row]").first
+            line.locator("select").select_option("skip")
+            line.get_by_text("decided").wait_for()
             assert second.strayed == []
+        button(panel, "1 Review").click()
+        panel.get_by_text("changed elsewhere").wait_for()
+        panel.locator("tr[data-row]").first.get_by_text("decided").wait_for()
         found = serious(page)
+        button(panel, "2 Requests").click()
+        panel.get_by_text("The plan holds every decision").wait_for()
         approve(panel, path)
         button(panel, "Send").click()
         panel.get_by_text("The run is finished").wait_for()
         assert found == []
         assert window.strayed == []
-    assert sharekit.status(path).finished
+    run = sharekit.status(path)
+    assert run.finished
+    assert run.counts["skipped"] == 1

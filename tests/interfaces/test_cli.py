@@ -438,7 +438,7 @@ def test_a_plan_that_sends_nothing_goes_all_the_way(
     phrase = ["--reviewer", "Ada", "--fingerprint", str(made["fingerprint"])[:12]]
     panel = Review(tmp_path / "panel.ledger", w.connect(), settings=FAST)
     assert panel.counts[kind] == made["rows"]
-    assert set(panel.frame["disposition"]) == {kind}
+    assert set(panel.rows["disposition"]) == {kind}
     told = step("approve", "shell.ledger", *phrase, code=2).stderr
     assert b"the plan sends nothing, so there is nothing to approve" in told
     with pytest.raises(ApprovalError, match="nothing to approve"):

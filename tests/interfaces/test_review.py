@@ -15,7 +15,7 @@ import pytest
 import sharekit
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError, SharekitError, UsageError
 from sharekit.interfaces.review import Review
-from sharekit.interfaces.review_filters import Query, select
+from sharekit.interfaces.review_filters import RowFilter, select
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
 from sharekit.runs.background import Submission
@@ -34,7 +34,7 @@ def review(world: Make) -> Review:
 
 def planned(review: Review, number: int = 1) -> list[int]:
     """Keys of rows that would be accepted."""
-    frame = review.frame
+    frame = review.rows
     free = frame[(frame["disposition"] == "planned") & (frame["wanted"] == "accept")]
     return [int(key) for key in free.index[:number]]
 
@@ -45,8 +45,8 @@ def test_a_decision_is_on_disk_at_once_and_found_again(review: Review) -> None:
     assert review.decide(keys, "reject", reason="owner left") == 3
     again = Review(review.path)
     assert again.changes["decision"].to_dict() == dict.fromkeys(keys, "reject")
-    assert set(again.frame.loc[keys, "wanted"]) == {"reject"}
-    assert set(again.frame.loc[keys, "reason"]) == {"owner left"}
+    assert set(again.rows.loc[keys, "wanted"]) == {"reject"}
+    assert set(again.rows.loc[keys, "reason"]) == {"owner left"}
 
 
 def test_what_is_shown_is_what_the_ledger_says(review: Review) -> None:
@@ -55,11 +55,11 @@ def test_what_is_shown_is_what_the_ledger_says(review: Review) -> None:
     review.decide([first], "reject", reason="no")
     review.decide([first, second], "skip", reason="b")
     review.decide([second], "", reason="")
-    assert review.counts["skipped"] == 1
-    pd.testing.assert_frame_equal(review.frame, Review(review.path).frame)
+    assert review.state.counts["skipped"] == 1
+    pd.testing.assert_frame_equal(review.rows, Review(review.path).rows)
     review.undo()
-    pd.testing.assert_frame_equal(review.frame, Review(review.path).frame)
-    assert review.frame.loc[second, "decision"] == "skip"
+    pd.testing.assert_frame_equal(review.rows, Review(review.path).rows)
+    assert review.rows.loc[second, "decision"] == "skip"
 
 
 def test_a_step_leaves_alone_what_it_does_not_name(review: Review) -> None:
@@ -78,7 +78,7 @@ def test_undo_takes_back_one_step_at_a_time(review: Review) -> None:
     keys = planned(review, 4)
     review.decide(keys[:1], "skip", reason="a")
     review.decide(keys, "skip", reason="b")
-    assert (review.steps, review.undo(), review.steps) == (2, 4, 1)
+    assert (review.gate.undoable_steps, review.undo(), review.gate.undoable_steps) == (2, 4, 1)
     assert review.changes["reason"].tolist() == ["a"]
     assert (review.undo(), review.undo()) == (1, 0)
     assert review.changes.empty
@@ -88,13 +88,13 @@ def test_decisions_make_a_new_plan_with_another_fingerprint(review: Review) -> N
     """The plan holds the decisions once it is made anew, and its requests are theirs."""
     before = review.plan.fingerprint
     (key,) = planned(review)
-    image = review.frame.at[key, "image_id"]
+    image = review.rows.at[key, "image_id"]
     review.decide([key], "skip", reason="not now")
-    assert review.stale == 1
-    made = review.remake()
+    assert review.gate.pending_steps == 1
+    made = review.replan()
     assert made.fingerprint != before
-    assert review.stale == 0
-    assert review.frame.at[key, "disposition"] == "skipped"
+    assert review.gate.pending_steps == 0
+    assert review.rows.at[key, "disposition"] == "skipped"
     assert image not in made.preview()
     assert sharekit.verify(review.path).intact
 
@@ -106,9 +106,9 @@ def test_what_is_shown_after_a_decision_is_what_the_new_plan_says(world: Make) -
     review.decide(rows[:4], "skip", reason="x")
     review.decide(rows[4:], "reject", reason="x")
     states = ("accept", "reject", "already", "blocked", "skipped", "duplicate")
-    shown = {name: review.counts[name] for name in states}
-    review.remake()
-    assert {name: review.counts[name] for name in states} == shown
+    shown = {name: review.state.counts[name] for name in states}
+    review.replan()
+    assert {name: review.state.counts[name] for name in states} == shown
 
 
 def test_a_stale_plan_is_not_approved(review: Review) -> None:
@@ -117,12 +117,12 @@ def test_a_stale_plan_is_not_approved(review: Review) -> None:
     with pytest.raises(ApprovalError, match="Make the plan anew"):
         sharekit.approve(review.path, reviewer="Ada", fingerprint=review.plan.fingerprint)
     with pytest.raises(ApprovalError, match="Make the plan anew"):
-        review.approve("Ada", review.phrase)
+        review.approve("Ada", review.state.phrase)
 
 
 def test_an_approved_plan_is_fixed_until_the_approval_is_taken_back(review: Review) -> None:
     """Nothing can be decided on an approved plan; taking the approval back opens it again."""
-    review.approve("Ada", review.phrase)
+    review.approve("Ada", review.state.phrase)
     assert review.stage == "approved"
     for change in (lambda: review.decide(planned(review), "skip", reason="x"), review.undo):
         with pytest.raises(PlanError, match="Ada has approved"):
@@ -136,7 +136,7 @@ def test_an_approved_plan_is_fixed_until_the_approval_is_taken_back(review: Revi
 
 def test_a_decision_that_gets_past_the_session_voids_the_approval(review: Review) -> None:
     """An event of deciding after the approval voids it, whoever wrote it."""
-    review.approve("Ada", review.phrase)
+    review.approve("Ada", review.state.phrase)
     with Ledger.open(review.path, write=True) as book:
         book.append("decided", {"reviewer": "", "rows": 0, "of": "0" * 64, "blob": "0" * 64})
         with pytest.raises(ApprovalError):
@@ -146,7 +146,7 @@ def test_a_decision_that_gets_past_the_session_voids_the_approval(review: Review
 @pytest.mark.parametrize("phrase", ["", "yes", "send images", "send 1 images"])
 def test_the_phrase_holds_the_number_of_images(review: Review, phrase: str) -> None:
     """Only the exact phrase approves; the button knows nothing that the library does not."""
-    with pytest.raises(ApprovalError, match=f"write exactly: send {review.counts['images']}"):
+    with pytest.raises(ApprovalError, match=f"write exactly: send {review.state.counts['images']}"):
         review.approve("Ada", phrase)
     assert review.stage == "deciding"
 
@@ -158,9 +158,9 @@ def test_an_approval_is_for_the_plan_that_is_shown(review: Review) -> None:
     decisions.decide(review.path, [key], decision="skip")
     decisions.remake(review.path)
     with pytest.raises(ApprovalError, match="Look at the plan again"):
-        review.approve("Ada", review.phrase)
+        review.approve("Ada", review.state.phrase)
     assert review.refresh()
-    review.approve("Ada", review.phrase)
+    review.approve("Ada", review.state.phrase)
 
 
 def test_who_plans_does_not_approve(world: Make) -> None:
@@ -169,10 +169,10 @@ def test_who_plans_does_not_approve(world: Make) -> None:
     findings = sharekit.check(sharekit.read_inventory(scene.shares), scene.connect())
     review = Review(sharekit.plan(findings, scene.folder / "two.ledger", planner=" Ada"))
     review.decide(planned(review), "skip", reason="x")
-    review.remake()
+    review.replan()
     with pytest.raises(ApprovalError, match="somebody else has to approve"):
-        review.approve("ada ", review.phrase)
-    assert review.approve("Bob", review.phrase).reviewer == "Bob"
+        review.approve("ada ", review.state.phrase)
+    assert review.approve("Bob", review.state.phrase).reviewer == "Bob"
 
 
 def test_a_decision_against_the_inventory_needs_a_reason(review: Review) -> None:
@@ -182,37 +182,37 @@ def test_a_decision_against_the_inventory_needs_a_reason(review: Review) -> None
         review.decide([key], "reject")
     assert review.changes.empty
     assert review.decide([key], "accept") == 1
-    assert Review(review.path, reasons=False).decide([key], "reject") == 1
+    assert Review(review.path, require_reasons=False).decide([key], "reject") == 1
 
 
 def test_all_shown_never_overwrites_an_explicit_decision_unasked(review: Review) -> None:
     """Deciding on all that a filter finds spares explicit decisions, and says how many."""
     first, *_ = planned(review, 5)
     review.decide([first], "skip", reason="mine")
-    query = Query(decision="accept")
-    everything = Query()
-    assert review.explicit(everything) == 1
-    found = len(review.find(query))
-    assert review.decide_shown(query, "accept") == found
-    assert review.frame.at[first, "decision"] == "skip"
-    total = len(review.frame)
-    assert review.decide_shown(everything, "skip", reason="all", overwrite=True) == total
-    assert set(review.frame["decision"]) == {"skip"}
+    query = RowFilter(decision="accept")
+    everything = RowFilter()
+    assert review.state.count_decided(everything) == 1
+    found = len(review.state.find(query))
+    assert review.decide_matching(query, "accept") == found
+    assert review.rows.at[first, "decision"] == "skip"
+    total = len(review.rows)
+    assert review.decide_matching(everything, "skip", reason="all", overwrite=True) == total
+    assert set(review.rows["decision"]) == {"skip"}
 
 
 def test_a_vault_is_chosen_from_the_projects_own(world: Make) -> None:
     """A suitable vault lets a blocked full-ECS image go; another vault, or row, is refused."""
     scene = world(rows=120, faulty=0.4)
     review = Review(scene.plan())
-    missing = review.frame[review.frame["findings"].str.contains("vault-missing:")]
+    missing = review.rows[review.rows["findings"].str.contains("vault-missing:")]
     key = int(missing.index[0])
-    fitting = review.vaults(str(missing.at[key, "project_id"]))
+    fitting = review.state.vaults(str(missing.at[key, "project_id"]))
     with pytest.raises(UsageError, match="no such vault"):
         review.decide([key], vault_id="00000000-0000-4000-8000-000000000000")
     review.decide([key], vault_id=str(fitting["vault_id"].iloc[0]))
-    review.remake()
-    assert review.frame.at[key, "disposition"] == "planned"
-    assert review.row(key)["request"]["body"]["vault_id"] == fitting["vault_id"].iloc[0]
+    review.replan()
+    assert review.rows.at[key, "disposition"] == "planned"
+    assert review.state.row(key)["request"]["body"]["vault_id"] == fitting["vault_id"].iloc[0]
     with pytest.raises(UsageError, match="full-ECS"):
         review.decide(planned(review), vault_id=str(fitting["vault_id"].iloc[0]))
 
@@ -230,68 +230,64 @@ def test_filters_sort_and_pages() -> None:
         }
     ).astype("str")  # fmt: skip
     found = {
-        Query(): [0, 1, 2],
-        Query(descending=True): [2, 1, 0],
-        Query(text=" a "): [1],
-        Query(text="$^"): [2],
-        Query(text="KÖLN"): [2],
-        Query(text="no such"): [],
-        Query(project="p", decision="accept"): [0, 2],
-        Query(state="blocked"): [2],
-        Query(finding="any"): [1, 2],
-        Query(finding="not-shared"): [2],
-        Query(changed=True): [1, 2],
-        Query(before="accepted"): [],
-        Query(sort="project_id"): [0, 2, 1],
-        Query(sort="project_id", descending=True): [1, 0, 2],
-        Query(sort="no such"): [0, 1, 2],
+        RowFilter(): [0, 1, 2],
+        RowFilter(descending=True): [2, 1, 0],
+        RowFilter(text=" a "): [1],
+        RowFilter(text="$^"): [2],
+        RowFilter(text="KÖLN"): [2],
+        RowFilter(text="no such"): [],
+        RowFilter(project="p", decision="accept"): [0, 2],
+        RowFilter(state="blocked"): [2],
+        RowFilter(finding="any"): [1, 2],
+        RowFilter(finding="not-shared"): [2],
+        RowFilter(changed=True): [1, 2],
+        RowFilter(before="accepted"): [],
+        RowFilter(sort="project_id"): [0, 2, 1],
+        RowFilter(sort="project_id", descending=True): [1, 0, 2],
+        RowFilter(sort="no such"): [0, 1, 2],
     }
     assert {query: select(frame, query).tolist() for query in found} == found
 
 
 def test_a_decision_under_a_filter_hits_the_rows_it_shows(review: Review) -> None:
     """Sorted, filtered and on a later page, a decision goes to the images that stand there."""
-    query = Query(decision="accept", sort="image_id", descending=True)
-    page = review.page(query, number=1, size=5)
+    query = RowFilter(decision="accept", sort="image_id", descending=True)
+    page = review.state.page(query, number=1, size=5)
     images = set(page.rows["image_id"])
     review.decide(page.rows.index.tolist(), "skip", reason="x")
     again = Review(review.path)
-    assert set(again.frame.loc[again.changes.index, "image_id"]) == images
-    assert review.page(Query(), number=99, size=50).number == 1
+    assert set(again.rows.loc[again.changes.index, "image_id"]) == images
+    assert review.state.page(RowFilter(), number=99, size=50).number == 1
 
 
-def test_the_second_one_only_looks_on(review: Review) -> None:
-    """A review that is open in another process can be seen here, and not decided, and says why."""
+def test_several_reviews_of_one_ledger_decide_in_turn(review: Review) -> None:
+    """A review in another process decides too: each step is an event, and the latest one holds."""
     code = (
         "import sys; from sharekit.interfaces.review import Review; r = Review(sys.argv[1]);"
-        "print(repr(r.claim()), flush=True); sys.stdin.read()"
+        "r.reviewer = 'Eve'; r.decide([int(k) for k in sys.argv[2:]], 'skip', reason='other')"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(review.path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as other:  # fmt: skip
-        assert other.stdout is not None
-        assert other.stdout.readline() == "''\n"
-        assert "open in another notebook" in review.claim()
-        with pytest.raises(UsageError, match="open in another notebook"):
-            review.decide(planned(review), "skip", reason="x")
-        with pytest.raises(UsageError, match="open in another notebook"):
-            review.approve("Ada", review.phrase)
-        other.kill()
-        other.wait()
-        assert review.claim() == ""
-    assert review.decide(planned(review), "skip", reason="x") == 1
+    first, second, third = planned(review, 3)
+    review.decide([first], "skip", reason="ours")
+    command = [sys.executable, "-c", code, str(review.path), str(first), str(second)]
+    subprocess.run(command, check=True)
+    review.decide([third], "skip", reason="ours")
+    assert review.rows.loc[[first, second, third], "by"].tolist() == ["Eve", "Eve", "Bob"]
+    assert review.gate.undoable_steps == 3
+    with pytest.raises(ApprovalError, match="Make the plan anew"):
+        review.approve("Ada", review.state.phrase)
+    pd.testing.assert_frame_equal(review.rows, Review(review.path).rows)
 
 
-def test_in_one_process_the_latest_has_the_seat(review: Review) -> None:
-    """Running a cell again makes a new review that decides; the old one says so and does not."""
-    assert review.claim() == ""
-    newer = Review(review.path)
-    assert newer.claim() == ""
-    with pytest.raises(UsageError, match="opened again"):
-        review.decide(planned(review), "skip", reason="x")
-    review.release()
-    assert newer.decide(planned(newer), "skip", reason="x") == 1
+def test_the_state_is_a_value(review: Review) -> None:
+    """A step makes a new state; the one before still says what it said."""
+    before, (key,) = review.state, planned(review)
+    rows = before.rows.copy(deep=True)
+    review.decide([key], "skip", reason="x")
+    assert review.state is not before
+    assert not review.refresh()
+    pd.testing.assert_frame_equal(before.rows, rows)
+    assert before.changes.empty
+    assert review.changes.loc[key].tolist() == ["skip", "x", "", "Bob"]
 
 
 def test_a_ledger_in_use_is_a_sentence_and_nothing_is_lost(review: Review) -> None:
@@ -306,7 +302,7 @@ def test_the_whole_way_in_the_background(review: Review) -> None:
     """Approved and submitted from the session, every row ends as the cloud shows it."""
     with pytest.raises(ApprovalError, match="not approved"):
         review.result()
-    review.approve("Ada", review.phrase)
+    review.approve("Ada", review.state.phrase)
     with pytest.raises(PlanError, match="not finished"):
         review.result()
     seen: list[str] = []
@@ -409,7 +405,7 @@ def test_one_ledger_is_submitted_once_at_a_time(world: Make) -> None:
     first = review.submit()
     first.pause()
     other = Review(review.path, scene.connect())
-    assert other.submission is first
+    assert other.run.submission is first
     with pytest.raises(UsageError):
         other.submit()
     first.resume()
@@ -450,7 +446,7 @@ def test_reports_tell_of_decisions_that_hold(review: Review) -> None:
     review.decide([first], "skip", reason="kept")
     review.decide([second], "skip", reason="taken back")
     review.undo()
-    review.remake()
+    review.replan()
     from sharekit.reports.merged_runs import load_record
 
     record = load_record(review.path)
@@ -463,7 +459,7 @@ def test_reports_tell_of_decisions_that_hold(review: Review) -> None:
 
 def test_requests_as_curl_hold_no_secret(review: Review) -> None:
     """What can be copied for the shell names the token's variable, not a token."""
-    text = review.curl(1)
+    text = review.state.curl(1)
     assert text.startswith("curl -X PUT")
     assert "$OS_TOKEN" in text
     tokens = {c.transport.token() for c in review._connect().values()}
@@ -472,8 +468,8 @@ def test_requests_as_curl_hold_no_secret(review: Review) -> None:
 
 def test_what_is_not_sent_is_counted_with_its_reason(review: Review) -> None:
     """Every row that is not sent is in the summary, with what blocks it."""
-    rest = review.not_sent()
-    assert rest["rows"].sum() == len(review.frame) - review.counts["images"]
+    rest = review.state.not_sent()
+    assert rest["rows"].sum() == len(review.rows) - review.state.counts["images"]
     assert rest.loc[rest["disposition"] == "blocked", "why"].str.contains(":").all()
 
 

@@ -24,8 +24,8 @@ import sharekit
 from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.core.actions import ACCEPTED, ACTIONS, OWNER_ACTIONS, is_satisfied
 from sharekit.core.errors import CloudRefusedError
-from sharekit.interfaces.notebook import Panel
-from sharekit.interfaces.review_filters import Query
+from sharekit.interfaces.notebook.panel import Panel
+from sharekit.interfaces.review_filters import RowFilter
 from sharekit.ledger.ledger import Event
 from sharekit.plans.chunks import COMMON, cut_into_chunks, fingerprint, members
 from sharekit.runs import follow_up, read_back
@@ -454,11 +454,11 @@ def test_decisions_stay_on_their_side(road: Callable[..., Road]) -> None:
     review = sharekit.review(plan, r.clouds)
     for key, word in ((0, "skip"), (1, "accept"), (2, "unshare")):
         review.decide([key], word, reason="because")
-    assert review.frame["state"].tolist() == ["skipped", "blocked", "already", "planned"]
-    made = review.remake()
+    assert review.rows["state"].tolist() == ["skipped", "blocked", "already", "planned"]
+    made = review.replan()
     assert made.rows["disposition"].tolist() == ["skipped", "blocked", "already", "planned"]
     assert found(made.findings) == {(1, "wrong-side"), (2, "already")}
-    assert review.counts["share"] == 1
+    assert review.state.counts["share"] == 1
     wrong = made.findings.frame.set_index("rule").at["wrong-side", "message"]
     assert wrong.endswith("(decided: accept)")
 
@@ -475,20 +475,23 @@ def test_an_owner_sees_shares(road: Callable[..., Road]) -> None:
         sharekit.check(sharekit.read_inventory(path), r.clouds), r.folder / "run.ledger"
     )
     review = sharekit.review(plan, r.clouds)
-    assert review.phrase == "send 4 shares"
+    assert review.state.phrase == "send 4 shares"
     assert plan.by_project.to_dict("records") == [
         {"project_id": ME, "status": "share", "images": 4, "requests": 1, "towards": "2 projects"}
     ]
-    assert all(project in str(review.row(key)["request"]) for key, project in enumerate([A, B]))
+    assert all(
+        project in str(review.state.row(key)["request"]) for key, project in enumerate([A, B])
+    )
     panel = Panel(review)
-    assert list(panel.deciding.sided) == ["share", "unshare"]
-    panel.deciding.grid.say("select", "3", True)
-    panel.deciding.reason.value = "not theirs"
-    panel.deciding.sided["unshare"].click()
-    assert review.frame["state"].tolist() == ["planned"] * 3 + ["already"]
-    panel.deciding.remake.click()
+    page = panel.page(0)
+    assert list(page.decisions) == ["share", "unshare", "skip", ""]
+    page.table.region.send_event("select", "3", True)
+    page.reason.value = "not theirs"
+    page.decisions["unshare"].click()
+    assert review.rows["state"].tolist() == ["planned"] * 3 + ["already"]
+    page.replan.click()
     panel.go(2)
-    assert "<p>3 shares in 3 calls: 3 to share.</p>" in panel.approving.told.html
+    assert "<p>3 shares in 3 calls: 3 to share.</p>" in panel.page(2).facts.html
 
 
 def test_all_shown_leaves_the_other_side_alone(road: Callable[..., Road]) -> None:
@@ -499,7 +502,7 @@ def test_all_shown_leaves_the_other_side_alone(road: Callable[..., Road]) -> Non
     pd.DataFrame(sheet, columns=["image_id", "project_id", "status"]).to_csv(path, index=False)
     findings = sharekit.check(sharekit.read_inventory(path), r.clouds)
     review = sharekit.review(sharekit.plan(findings, r.folder / "run.ledger"), r.clouds)
-    assert review.other_side(Query(), "accept").tolist() == [0, 2]
-    assert review.other_side(Query(), "skip").tolist() == []
-    assert review.decide_shown(Query(), "accept", reason="because") == 1
-    assert review.frame["decision"].tolist() == ["", "accept", ""]
+    assert review.state.wrong_role_rows(RowFilter(), "accept").tolist() == [0, 2]
+    assert review.state.wrong_role_rows(RowFilter(), "skip").tolist() == []
+    assert review.decide_matching(RowFilter(), "accept", reason="because") == 1
+    assert review.rows["decision"].tolist() == ["", "accept", ""]

@@ -5,93 +5,101 @@ from __future__ import annotations
 import ipywidgets as ui
 
 from sharekit.core.html import visible
+from sharekit.interfaces.review_state import Gate
 
 from . import markup
-from .controls import Owner, button, guarded, row, text
-from .html_region import Live
+from .controls import button, row, show_errors, show_if, text
+from .html_region import HtmlRegion
+from .model import SEND, PageHost
+
+_FIXED = {
+    "approved": "This very plan is approved, and its rows are fixed.",
+    "sending": "This plan is approved, and being sent.",
+    "finished": "This plan was approved and sent.",
+}
+_WORDS = {
+    "accept": "accepted", "reject": "rejected", "share": "to share", "unshare": "to take back",
+}  # fmt: skip
 
 
-class Approving:
-    """The form of an approval; whether it is one, the library says."""
+class ApprovePage:
+    """The form of an approval; the library decides whether it is valid."""
 
-    def __init__(self, panel: Owner) -> None:
-        self.panel, self.review = panel, panel.review
-        guard = guarded(panel.say)
-        self._yes, self._no = guard(self._approve), guard(self._revoke)
-        self.told = Live()
+    def __init__(self, host: PageHost) -> None:
+        guard = show_errors(host.say)
+        self.host, self.review = host, host.review
+        self.facts = HtmlRegion()
         self.name = text("Your name", "300px", value=self.review.reviewer)
         self.phrase = text("Confirmation", "340px")
         self.note = text("Note (optional)", "340px")
-        self.approve = button("Approve", self._yes, style="primary")
-        self.revoke = button("Take the approval back", self._no)
+        self.approve = button("Approve", guard(self._approve), style="primary")
+        self.revoke = button("Take the approval back", guard(self._revoke))
         self.form = ui.VBox([row(self.name, self.phrase, self.note), row(self.approve)])
-        self.take_back = row(self.revoke)
-        self.box = ui.VBox([self.told, self.form, self.take_back])
+        self.revocation = row(self.revoke)
+        self.box = ui.VBox([self.facts, self.form, self.revocation])
 
     def update(self) -> None:
         """Show whether the plan can be approved, or is."""
-        stage, counts = self.review.stage, self.review.counts
-        wanting = stage in ("deciding", "approving")
-        self.form.layout.display = "" if wanting and counts["images"] else "none"
-        self.take_back.layout.display = "" if stage in ("approving", "approved") else "none"
-        self.approve.disabled = not wanting or bool(self.review.read_only)
-        self.revoke.disabled = bool(self.review.read_only)
-        self.told.html = self._words(stage)
+        gate = self.review.gate
+        missing = gate.stage in ("deciding", "approving")
+        show_if(self.form, shown=missing and bool(self.review.state.counts["images"]))
+        show_if(self.revocation, shown=gate.stage in ("approving", "approved"))
+        self.approve.disabled = not missing
+        self.facts.html = self._facts(gate)
 
-    def _words(self, stage: str) -> str:
-        plan, counts, given = self.review.plan, self.review.counts, self.review.approvals
-        mark = f"<p>Fingerprint <code>{visible(plan.fingerprint)}</code></p>"
+    def _facts(self, gate: Gate) -> str:
+        state = self.review.state
+        fingerprint = f"<p>Fingerprint <code>{visible(state.plan.fingerprint)}</code></p>"
         names = "".join(
-            f"<li>{markup.cut(yes.reviewer)}, {visible(yes.at[:19].replace('T', ' '))} UTC"
-            f"{', signed' if yes.signature else ''}"
-            f"{f': “{markup.cut(yes.note)}”' if yes.note else ''}</li>"
-            for yes in given
+            f"<li>{markup.truncate(given.reviewer)}, "
+            f"{visible(given.at[:19].replace('T', ' '))} UTC{', signed' if given.signature else ''}"
+            f"{f': “{markup.truncate(given.note)}”' if given.note else ''}</li>"
+            for given in gate.approvals
         )
         names = f"<ul>{names}</ul>" if names else ""
-        if stage not in ("deciding", "approving"):
-            told = {"approved": "This very plan is approved, and its rows are fixed.",
-                    "sending": "This plan is approved, and being sent.",
-                    "finished": "This plan was approved and sent."}[stage]  # fmt: skip
-            return f"<h3>Approved</h3>{markup.note(told, 'good')}{names}{mark}"
+        if gate.stage in _FIXED:
+            note = markup.note(_FIXED[gate.stage], "good")
+            return f"<h3>Approved</h3>{note}{names}{fingerprint}"
+        counts = state.counts
         if not counts["images"]:
             return markup.note("The plan sends nothing, so there is nothing to approve.")
-        words = {"accept": "accepted", "reject": "rejected", "share": "to share",
-                 "unshare": "to take back"}  # fmt: skip
-        becomes = ", ".join(f"{counts[n]:,} {word}" for n, word in words.items() if counts[n])
+        becomes = ", ".join(f"{counts[n]:,} {word}" for n, word in _WORDS.items() if counts[n])
+        needed = "".join(markup.note(line, "calm") for line in _requirements(gate))
         return (
-            f"<h3>Approve exactly this plan</h3>{self._needed(stage)}{names}"
-            f"<p>{self.review.to_send} in "
-            f"{markup.many(counts['calls'], 'call')}: {becomes}.</p>{mark}"
-            f"<p>To approve, write <b>{visible(self.review.phrase)}</b> as the confirmation.</p>"
+            f"<h3>Approve exactly this plan</h3>{needed}{names}<p>{state.send_summary} in "
+            f"{markup.pluralize(counts['calls'], 'call')}: {becomes}.</p>{fingerprint}"
+            f"<p>To approve, write <b>{visible(state.phrase)}</b> as the confirmation.</p>"
         )
 
-    def _needed(self, stage: str) -> str:
-        demand, lines = self.review.demand, []
-        if planner := self.review.planner:
-            lines.append(f"{planner} made this plan, so somebody else has to approve it.")
-        if demand.reviewers > 1:
-            lines.append(f"{demand.reviewers} reviewers have to approve it, each by name.")
-        if demand.signers:
-            lines.append(
-                "Only signed approvals count: sharekit approve --sign KEY, in a shell; they show "
-                "here by themselves."
-            )
-        if stage == "approving":
-            lines.append("It is not approved by all that have to, so nothing is sent yet.")
-        return "".join(markup.note(line, "calm") for line in lines)
-
     def _approve(self) -> None:
-        yes = self.review.approve(self.name.value, self.phrase.value, note=self.note.value)
+        given = self.review.approve(self.name.value, self.phrase.value, note=self.note.value)
         self.phrase.value = self.note.value = ""
-        if self.review.stage == "approving":
+        if self.review.gate.stage == "approving":
             self.name.value = ""
-            self.panel.update()
-            self.panel.say(f"{yes.reviewer} approved it. Somebody else has to approve it, too.")
+            self.host.update()
+            self.host.say(f"{given.reviewer} approved it. Somebody else has to approve it, too.")
             return
-        self.panel.go(3)
-        self.panel.say(f"{yes.reviewer} approved {self.review.to_send}. Nothing is sent yet.")
+        self.host.go(SEND)
+        summary = self.review.state.send_summary
+        self.host.say(f"{given.reviewer} approved {summary}. Nothing is sent yet.")
 
     def _revoke(self) -> None:
         self.review.revoke(self.note.value)
-        self.panel.update()
-        self.panel.say("The approval is taken back; rows can be decided again.")
+        self.host.update()
+        self.host.say("The approval is taken back; rows can be decided again.")
+
+
+def _requirements(gate: Gate) -> list[str]:
+    lines = []
+    if gate.planner:
+        lines.append(f"{gate.planner} made this plan, so somebody else has to approve it.")
+    if gate.demand.reviewers > 1:
+        lines.append(f"{gate.demand.reviewers} reviewers have to approve it, each by name.")
+    if gate.demand.signers:
+        lines.append(
+            "Only signed approvals count: run sharekit approve --sign KEY in a shell, then turn to "
+            "this page again."
+        )
+    if gate.stage == "approving":
+        lines.append("It is not approved by all who have to, so nothing is sent yet.")
+    return lines

@@ -2,83 +2,77 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import ipywidgets as ui
 
 from sharekit.core.errors import SharekitError
-from sharekit.interfaces.review import Review
 
-
-class Owner(Protocol):
-    """What a page knows of the panel it stands in."""
-
-    review: Review
-
-    def say(self, text: str, tone: str = "good") -> None:
-        """Show one sentence."""
-
-    def go(self, number: int) -> None:
-        """Turn to a page."""
-
-    def update(self) -> None:
-        """Show what the review says now."""
-
-    def open(self, review: Review) -> None:
-        """Show another review in this one's place."""
-
-
+_LOG = logging.getLogger("sharekit.interfaces")
 _SHARED: list[Any] = []
 _Step = TypeVar("_Step", bound=Callable[..., None])
 
 
-def told(error: Exception) -> str:
-    """What went wrong, in words; a fault of ours with its kind."""
-    known = isinstance(error, (SharekitError, OSError))
-    return str(error) if known else f"{type(error).__name__}: {error}"
+def error_text(error: Exception) -> str:
+    """Return what went wrong as a sentence; an error that nobody foresaw is logged, and named."""
+    if isinstance(error, (SharekitError, OSError)):
+        return str(error)
+    _LOG.error("The panel failed.", exc_info=error)
+    return f"{type(error).__name__}: {error}"
 
 
-def guarded(say: Callable[[str, str], None]) -> Callable[[_Step], _Step]:
-    """Let nothing that goes wrong in a step be lost: it is said."""
+def show_errors(say: Callable[[str, str], None]) -> Callable[[_Step], _Step]:
+    """Return a decorator that shows what a step raises: nobody sees a callback's exception."""
 
-    def around(step: _Step) -> _Step:
+    def decorate(step: _Step) -> _Step:
         @wraps(step)
-        def tried(*args: Any, **named: Any) -> None:
+        def guarded(*args: Any, **named: Any) -> None:
             try:
                 say("", "good")
                 step(*args, **named)
             except Exception as error:  # noqa: BLE001 - in a callback it would be seen by nobody
-                say(told(error), "bad")
+                say(error_text(error), "bad")
 
-        return tried  # type: ignore[return-value]
+        return guarded  # type: ignore[return-value]
 
-    return around
+    return decorate
 
 
-def _plain() -> tuple[ui.Layout, ui.ButtonStyle]:
-    # Every widget brings two models of its own along; buttons share theirs, while they live.
+def _shared_models() -> tuple[ui.Layout, ui.ButtonStyle]:
+    # Every widget brings two models of its own; buttons share theirs, as long as these are open.
     if not _SHARED or _SHARED[0].comm is None:
         _SHARED[:] = [ui.Layout(width="auto"), ui.ButtonStyle()]
     return _SHARED[0], _SHARED[1]
 
 
-def button(name: str, act: Callable[[], None], tip: str = "", style: str = "") -> ui.Button:
+def button(name: str, action: Callable[[], None], tip: str = "", style: str = "") -> ui.Button:
     """Make a button that does one thing."""
-    layout, look = _plain()
+    layout, look = _shared_models()
     made = ui.Button(description=name, tooltip=tip, button_style=style, layout=layout, style=look)
-    made.on_click(lambda _: act())
+    made.on_click(lambda _: action())
     return made
 
 
-def row(*widgets: ui.Widget, boxed: bool = False) -> ui.HBox:
+def row(*widgets: ui.Widget) -> ui.HBox:
     """Put widgets side by side; they wrap where the page is narrow."""
     made = ui.HBox(list(widgets))
     made.add_class("sk-row")
-    if boxed:
-        made.add_class("sk-box")
     return made
+
+
+def box(*widgets: ui.Widget) -> ui.VBox:
+    """Put widgets below each other, in a frame."""
+    made = ui.VBox(list(widgets))
+    made.add_class("sk-box")
+    return made
+
+
+def show_if(widget: ui.Widget, *, shown: bool) -> None:
+    """Show a widget, or hide it. Not for buttons, which share their layout: hide their row."""
+    widget.layout.display = "" if shown else "none"
 
 
 def text(label: str, width: str = "260px", **traits: Any) -> ui.Text:

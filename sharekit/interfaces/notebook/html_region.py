@@ -12,8 +12,8 @@ import traitlets
 _HERE = Path(__file__).parent
 
 
-class Live(anywidget.AnyWidget):
-    """Shows escaped HTML; a click in it calls ``heard(what, key, value)``.
+class HtmlRegion(anywidget.AnyWidget):
+    """Shows escaped HTML; a click in it calls ``on_event(action, key, value)``.
 
     Plain ipywidgets cannot do two things that the panel needs: HTML whose real buttons, boxes and
     lists reach Python, and keys that do not reach the notebook's own shortcuts.
@@ -21,43 +21,38 @@ class Live(anywidget.AnyWidget):
 
     _esm = _HERE / "live.js"
     html = traitlets.Unicode("").tag(sync=True)
-    turn = traitlets.Int(0).tag(sync=True)
+    redraws = traitlets.Int(0).tag(sync=True)
     role = traitlets.Unicode("").tag(sync=True)
-    hides = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
-        self, html: str = "", heard: Callable[[str, str, Any], None] | None = None, **traits: Any
+        self, on_event: Callable[[str, str, Any], None] | None = None, **traits: Any
     ) -> None:
-        super().__init__(html=html, **traits)
+        super().__init__(**traits)
         self.add_class("sk-live")
-        self._heard = heard
-        self.on_msg(self._hear)
+        self._on_event = on_event
+        self.on_msg(self._receive)
 
-    def say(self, what: str, key: str = "", value: object = "") -> None:
+    def send_event(self, action: str, key: str = "", value: object = "") -> None:
         """Do what a click would do."""
-        self._hear(self, {"do": what, "key": key, "value": value}, [])
+        self._receive(self, {"do": action, "key": key, "value": value}, [])
 
     def redraw(self) -> None:
-        """Show the same once more: what a person chose in the page and was refused, goes."""
-        self.turn += 1
+        """Show the same HTML again, which resets a choice that was refused."""
+        self.redraws += 1
 
-    def _hear(self, _: object, message: Mapping[str, Any], __: object) -> None:
-        if self._heard is not None:
-            self._heard(
+    def _receive(self, _: object, message: Mapping[str, Any], __: object) -> None:
+        if self._on_event is not None:
+            self._on_event(
                 str(message.get("do", "")), str(message.get("key", "")), message.get("value", "")
             )
 
 
-class Pulse(Live):
-    """The region that brings the style sheet, and says every ``pulse`` ms that a page is there.
+class HeadRegion(HtmlRegion):
+    """The region that brings the panel's style sheet once, and keeps its keys from the notebook.
 
-    Python answers each of these by :meth:`answer`; no further one comes before it did.
+    ``hides`` names the summary for readers without a kernel, which the panel takes the place of.
     """
 
     _css = _HERE / "panel.css"
-    pulse = traitlets.Int(2_000).tag(sync=True)
-    beat = traitlets.Int(0).tag(sync=True)
-
-    def answer(self) -> None:
-        """Say that Python is there, too."""
-        self.beat += 1
+    guards_keys = traitlets.Bool(default_value=True).tag(sync=True)
+    hides = traitlets.Unicode("").tag(sync=True)

@@ -61,62 +61,26 @@ function render({ model, el }) {
   const attach = () => {
     root = el.closest(".sharekit-panel");
     if (!root) return void requestAnimationFrame(attach);
-    if (every) {
+    if (model.get("guards_keys")) {
       addEventListener("keydown", guard, true);
       addEventListener("keypress", guard, true);
-      pulse();
     }
     for (const still of document.querySelectorAll(`[data-sharekit="${model.get("hides")}"]`)) {
       still.hidden = true;
     }
   };
 
-  // A page that is open says so: only then is the seat taken, and what others write is shown.
-  const every = model.get("pulse");
-  const quiet = document.createElement("div");
-  let asked = 0;
-  const pulse = () => {
-    if (!el.isConnected) return;
-    if (asked) {
-      quiet.hidden = Date.now() - asked < 15000;
-      return;
-    }
-    asked = Date.now();
-    try {
-      model.send({ do: "here" });
-    } catch {
-      // The kernel is gone; `quiet` will say so.
-    }
-  };
-  const answered = () => {
-    asked = 0;
-    quiet.hidden = true;
-  };
-  let timer = 0;
-  if (every) {
-    quiet.className = "sk-warning bad";
-    quiet.hidden = true;
-    quiet.setAttribute("role", "alert");
-    quiet.textContent = "The kernel has not answered for a while. It is busy with another cell, or " +
-      "gone: then run this cell again. Every decision is in the ledger.";
-    el.prepend(quiet);
-    model.on("change:beat", answered);
-    timer = setInterval(pulse, every);
-  }
-
   body.addEventListener("click", click);
   body.addEventListener("change", change);
   model.on("change:html", show);
-  model.on("change:turn", show);
+  model.on("change:redraws", show);
   show();
   requestAnimationFrame(attach);
   return () => {
-    clearInterval(timer);
     removeEventListener("keydown", guard, true);
     removeEventListener("keypress", guard, true);
     model.off("change:html", show);
-    model.off("change:turn", show);
-    model.off("change:beat", answered);
+    model.off("change:redraws", show);
   };
 }
 

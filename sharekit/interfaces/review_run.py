@@ -1,0 +1,123 @@
+"""The run of a review: sent in the background, followed, and told by its outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+
+from sharekit.clouds.registry import Clouds
+from sharekit.core.errors import PlanError, UsageError
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.storage import ask_to_stop, is_busy
+from sharekit.plans import approval
+from sharekit.runs import background
+from sharekit.runs.background import Submission
+from sharekit.runs.run import Run, status
+from sharekit.runs.settings import Settings
+
+from . import review_rows
+from .review_filters import Page
+
+
+class ReviewRun:
+    """Sends the approved plan of a ledger, and says where its run stands.
+
+    Attributes
+    ----------
+    path : Path
+        The ledger.
+    submission : Submission or None
+        The run that was started here, or that this process was sending already.
+    """
+
+    def __init__(
+        self, path: Path, connect: Callable[[], Clouds], settings: Settings | None,
+        demand: approval.Demand,
+    ) -> None:  # fmt: skip
+        self.path = path
+        self.submission: Submission | None = background.running(path)
+        self._connect, self._settings, self._demand = connect, settings, demand
+        self._status_at = lru_cache(maxsize=1)(lambda _head: status(path))
+
+    @property
+    def is_submitting(self) -> bool:
+        """Whether this process is sending the run now."""
+        submission = self.submission
+        return submission is not None and submission.state in ("running", "paused", "stopping")
+
+    def submit(
+        self, clouds: Clouds | None = None,
+        listener: Callable[[Submission], None] | None = None,
+    ) -> Submission:  # fmt: skip
+        """Send what is approved, in the background; the same call resumes an interrupted run.
+
+        Raises
+        ------
+        ApprovalError
+            This very plan is not approved by all who have to; nothing was sent.
+        UsageError
+            The run is being submitted already.
+        """
+        approval.ensure(self.path, self._demand)
+        if is_busy(self.path):
+            raise UsageError(f"Another program is using {self.path}; nothing is sent.")
+        connect = self._connect if clouds is None else lambda: clouds
+        submission = Submission(self.path, connect, self._settings, self._demand)
+        if listener is not None:
+            submission.listen(listener)
+        submission.start()
+        self.submission = submission
+        return submission
+
+    def cancel(self) -> None:
+        """Stop the run, whether this process or another one on this machine is sending it.
+
+        Nothing more is sent; :meth:`submit` resumes the run.
+        """
+        if self.submission is not None and self.is_submitting:
+            self.submission.cancel()
+        else:
+            ask_to_stop(self.path)
+
+    def status(self) -> Run:
+        """Return the run as its ledger tells it; read again only when the ledger has changed."""
+        with Ledger.open(self.path, checked=False) as ledger:
+            head = ledger.head
+        return self._status_at(head)
+
+    def result(self) -> Run:
+        """Return the finished run, or raise what is still to be done.
+
+        Raises
+        ------
+        ApprovalError
+            The plan is not approved by all who have to.
+        PlanError
+            The plan is approved, and not, or not completely, sent.
+        """
+        approval.ensure(self.path, self._demand)
+        run = self.status()
+        if not run.finished:
+            raise PlanError(
+                f"{self.path} is approved and its run is not finished: submit it, then go on here."
+            )
+        return run
+
+    def outcomes(self, outcome: str, number: int = 0, size: int = 20) -> Page:
+        """Return page ``number`` (from 0) of the run's rows with an outcome.
+
+        ``file, sheet, row, image_id, project_id, name, status, vault_id, code, reason, before,
+        claimed, observed, last_chunk, job_id``.
+
+        >>> review("run.ledger").run.outcomes("contradicted").rows  # doctest: +SKIP
+        """
+        return review_rows.outcome_page(self.status(), outcome, number, size)
+
+    def report(self, *paths: str | PathLike[str]) -> list[Path]:
+        """Write reports of the run; as :func:`sharekit.report`."""
+        # Loaded when it is called, because drawing libraries are slow to load.
+        from sharekit.reports.report import report  # noqa: PLC0415
+
+        return report(self.path, *paths)

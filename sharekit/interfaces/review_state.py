@@ -1,0 +1,237 @@
+"""A ledger under review at one moment: an immutable value made of the plan and the decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sharekit.core.actions import DECISIONS
+from sharekit.core.columns import describe_amount
+from sharekit.ledger.ledger import Event, Ledger
+from sharekit.plans import approval, decisions
+from sharekit.plans.plan import Plan, load_from
+
+from . import review_rows
+from .review_filters import Page, Positions, RowFilter, paginate, select
+
+
+@dataclass(frozen=True, eq=False)
+class ReviewState:
+    """A plan with the decisions on it, as they were when the ledger was last read.
+
+    Attributes
+    ----------
+    plan : Plan
+        The plan as the ledger holds it. Newer decisions are not in it: see
+        :attr:`Gate.pending_steps`.
+    changes : DataFrame
+        Every decision that holds: ``decision, reason, vault_id, by``, indexed by ``row_key``.
+    planned_at : int
+        Number of the event that recorded the plan.
+    steps : tuple of int
+        Numbers of the events that the decisions come from.
+    """
+
+    plan: Plan
+    changes: pd.DataFrame
+    planned_at: int
+    steps: tuple[int, ...]
+    _make_rows: Callable[[], pd.DataFrame] = field(repr=False)
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """Every row, indexed by ``row_key``, with the decisions on it.
+
+        ``file, sheet, row, image_id, project_id, status, vault_id, name, owner, before,
+        disposition, findings`` as the plan has them; ``asked`` (the inventory's own decision),
+        ``decision, reason, vault`` (the reviewer's), ``by`` (the reviewer's name), ``wanted``
+        (accept, reject or skip, with all decisions) and ``state`` (the disposition with these
+        decisions, as far as they alone determine it).
+        """
+        return self._make_rows()
+
+    @cached_property
+    def by_project(self) -> pd.Series:
+        """Number of rows by ``project_id, state, wanted``."""
+        return self.rows.groupby(["project_id", "state", "wanted"]).size()
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Rows by what becomes of them, as decided now; images, chunks and calls as planned."""
+        return review_rows.counts(self.plan, self.by_project)
+
+    # -- rows --------------------------------------------------------------------------------------
+    def find(self, row_filter: RowFilter) -> Positions:
+        """Return the positions (and so keys) of the rows that a filter shows, in its order."""
+        return self._select(row_filter)
+
+    @cached_property
+    def _select(self) -> Callable[[RowFilter], Positions]:
+        # The pages of one filter follow each other, so the latest result is kept.
+        return lru_cache(maxsize=1)(partial(select, self.rows))
+
+    def page(self, row_filter: RowFilter | None = None, number: int = 0, size: int = 20) -> Page:
+        """Return page ``number`` (from 0) of the rows that a filter shows.
+
+        >>> review("run.ledger").state.page(RowFilter(finding="any")).rows  # doctest: +SKIP
+        """
+        positions = self.find(row_filter or RowFilter())
+        number, pages, shown = paginate(positions, number, size)
+        return Page(self.rows.take(shown), number, pages, len(positions))
+
+    def count_decided(self, row_filter: RowFilter) -> int:
+        """Return the number of rows that a filter shows and a person has decided already."""
+        return int((self.rows["decision"].take(self.find(row_filter)) != "").sum())
+
+    def wrong_role_rows(self, row_filter: RowFilter, decision: str) -> Positions:
+        """Return the rows that a filter shows and whose role cannot take this decision.
+
+        An owner shares and takes back; the project it is shared with accepts and rejects.
+        """
+        positions = self.find(row_filter)
+        if decision not in DECISIONS:
+            return positions[:0]
+        asked = self.rows["asked"].take(positions)
+        wrong = review_rows.is_wrong_role(asked, DECISIONS[decision])
+        return np.asarray(positions[wrong.to_numpy()], dtype=np.int64)
+
+    def full_ecs_rows(self, rows: Sequence[int] | Positions) -> Positions:
+        """Return those of some rows, by key, whose image is a whole server and so needs a vault."""
+        keys = np.asarray(rows, dtype="int64")
+        whole = (self.plan.rows["whole_image"].take(keys) == "true").to_numpy()
+        return np.asarray(keys[whole], dtype="int64")
+
+    def row(self, key: int) -> dict[str, Any]:
+        """Return ``facts``, ``input`` (original columns), ``findings``, ``request`` of one row."""
+        return review_rows.row_details(self.plan, self.rows, key)
+
+    def vaults(self, project_id: str) -> pd.DataFrame:
+        """Return a project's vaults that can take a full-ECS image: ``vault_id, name, free``."""
+        return review_rows.vaults(self.plan, project_id)
+
+    # -- what will be sent -------------------------------------------------------------------------
+    @property
+    def send_summary(self) -> str:
+        """What the plan would send, as in ``12 images``; where owners act, ``12 shares``."""
+        return describe_amount(self.plan.chunks["status"], self.counts["images"])
+
+    @property
+    def phrase(self) -> str:
+        """What a person has to write to approve; it holds the number of images, or shares."""
+        return f"send {self.send_summary}".replace(",", "")
+
+    def curl(self, chunk: int) -> str:
+        """Return a chunk's requests for the shell; the token is a variable of that shell."""
+        return review_rows.curl(self.plan.requests(chunk))
+
+    def not_sent(self) -> pd.DataFrame:
+        """Count the rows that the plan does not send: ``disposition, why, rows``."""
+        return review_rows.not_sent(self.rows)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the ledger says about approving and sending the plan.
+
+    Attributes
+    ----------
+    stage : str
+        ``deciding, approving, approved, sending`` or ``finished``. ``approving``: some have
+        approved, and not all who have to. ``sending``: the run has begun and is not finished.
+    approvals : tuple of Approval
+        The approvals of this very plan.
+    planner : str
+        Who made the plan and so cannot approve it; ``""`` if no name was given.
+    demand : Demand
+        How many have to approve it, and whose signatures count.
+    pending_steps : int
+        Number of decisions that the plan does not hold yet; ``Review.replan`` takes them in.
+    undoable_steps : int
+        Number of decisions that ``Review.undo`` can take back.
+    """
+
+    stage: str
+    approvals: tuple[approval.Approval, ...]
+    planner: str
+    demand: approval.Demand
+    pending_steps: int
+    undoable_steps: int
+
+
+def read_gate(ledger: Ledger, demand: approval.Demand) -> Gate:
+    """Read from an open ledger what can be decided, approved or sent now."""
+    planned = approval.planned(ledger)
+    approvals = tuple(approval.approvals_of(ledger, planned["fingerprint"]))
+    if ledger.last("finished") is not None:
+        stage = "finished"
+    elif ledger.last("submitting") is not None:
+        stage = "sending"
+    elif not approvals:
+        stage = "deciding"
+    else:
+        lacking = approval.missing(ledger, planned["fingerprint"], demand)
+        stage = "approving" if lacking else "approved"
+    return Gate(
+        stage, approvals, str(planned["settings"].get("planner", "")), demand,
+        approval.stale(ledger), decisions.steps_of(ledger),
+    )  # fmt: skip
+
+
+def read_state(
+    path: Path, known: ReviewState | None = None, plan: Plan | None = None
+) -> tuple[ReviewState, str]:
+    """Read a ledger's state, and the hash of its last event.
+
+    What has not changed since ``known`` is not read again: a decision costs as much as the rows
+    it is about. ``plan`` is the plan of this ledger where the caller has it in memory.
+    """
+    # The chain of hashes is verified when a review is opened, and by whoever writes.
+    with Ledger.open(path, checked=False) as ledger:
+        event = ledger.last("planned")
+        planned_at = event.seq if event is not None else 0
+        events = decisions.steps(ledger)
+        steps = tuple(event.seq for event in events)
+        if known is not None and planned_at == known.planned_at:
+            if steps == known.steps:
+                return known, ledger.head
+            plan = known.plan
+            if steps[: len(known.steps)] == known.steps:
+                new = [_changes(ledger, event) for event in events[len(known.steps) :]]
+                changes = _combine([known.changes, *new])
+                keys = np.unique(np.concatenate([step.index for step in new]))
+                rows = partial(review_rows.with_changes, known.rows, changes, keys)
+                return ReviewState(plan, changes, planned_at, steps, rows), ledger.head
+        if plan is None or not _is_recorded(ledger, plan, replanned=known is not None):
+            plan = load_from(ledger)
+        changes = _combine([_changes(ledger, event) for event in events])
+        rows = partial(review_rows.review_frame, plan, changes)
+        return ReviewState(plan, changes, planned_at, steps, rows), ledger.head
+
+
+def _is_recorded(ledger: Ledger, plan: Plan, *, replanned: bool) -> bool:
+    """Return True if the ledger's latest plan is this one.
+
+    Two plans of one ledger can send the same and differ in what they leave out, so the fingerprint
+    alone does not tell them apart.
+    """
+    same = plan.fingerprint == approval.planned(ledger)["fingerprint"]
+    return same and (replanned or len(ledger.events("planned")) == 1)
+
+
+def _changes(ledger: Ledger, event: Event) -> pd.DataFrame:
+    return decisions.step(ledger, event).assign(by=str(event.body["reviewer"]))
+
+
+def _combine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return what holds after several steps; what a step leaves missing stays as it was."""
+    columns = [*decisions.FIELDS, "by"]
+    none = pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
+    changes = pd.concat([none.rename_axis("row_key"), *parts]).astype("str")
+    changes = changes.groupby(level=0).last().astype("str").fillna("").rename_axis("row_key")
+    return changes[(changes[list(decisions.FIELDS)] != "").any(axis="columns")]
