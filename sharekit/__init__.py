@@ -15,6 +15,7 @@ True
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from .spreadsheets.inventory import Inventory
     from .spreadsheets.reading import read_inventory
     from .spreadsheets.writing.template import write_template as template
+
+# A library shows no log records of its own accord; sharekit.core.logs.configure does, when asked.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "Clouds",

@@ -267,7 +267,7 @@ class _Said(Transport):
         response.status_code, response.url = self.http, url
         response._content = self.left.pop(0) if self.left else b'{"images": [], "vaults": []}'
         response.headers.update(self.headers)
-        return self._judge(response)
+        return self._parse(response)
 
     def read(self, url: str, **more: Any) -> Reply:
         return self.get(url, **more)
@@ -298,14 +298,14 @@ def answered(choose: Chooser) -> None:
         where.vaults,
         lambda: where.members(ID),
         lambda: where.job("j"),
-        lambda: where.change(("PUT", "https://a/x", {}), "t"),
+        lambda: where.send(("PUT", "https://a/x", {}), "t"),
     ):
         said.left = [text]
         try:
             one()
         except SharekitError as error:
             one_sentence(error)
-    responses.decoded(text)
+    responses.parse_json(text)
 
 
 # -- workbooks -----------------------------------------------------------------------------------

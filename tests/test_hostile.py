@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import sharekit
-from sharekit.clouds import bounds
+from sharekit.clouds import http_limits
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import CloudError, LedgerError, NoResponseError, SharekitError
 from sharekit.interfaces.review import Review
@@ -257,7 +257,7 @@ def drip_body(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "says"),
-    [(endless, "answers without end"), (drip, "did not answer in time"),
+    [(endless, "in one response"), (drip, "did not answer in time"),
      (drip_body, "did not answer in time")],
 )  # fmt: skip
 def test_answer_without_end(
@@ -265,7 +265,7 @@ def test_answer_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """A body without end, and one that drips for ever, are cut off: when signed in, and before."""
-    monkeypatch.setattr(bounds, "MOST_BYTES", 4 << 20)
+    monkeypatch.setattr(http_limits, "MAX_BYTES", 4 << 20)
     quick = {"read_attempts": 1, "connect_timeout": 1, "read_timeout": 0.2}
     with raw(answer) as url:
         with serving(lambda *_: token(url)) as good:

@@ -1,6 +1,6 @@
-"""Signing in with an access key (AK/SK): each request is signed, so there is no token.
+"""Sign-in with an access key (AK/SK): every request is signed, so there is no token.
 
-The signature is made by the provider's own signer, from the optional extra ``aksk``.
+The provider's own signer, from the optional extra ``aksk``, computes the signatures.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
@@ -17,62 +17,63 @@ from requests.auth import AuthBase
 
 from sharekit.core.errors import SignInError, UsageError
 
-#: What an access key consists of -> the variables of the environment that may hold it.
-VARIABLES = {
+#: Part of an access key -> environment variables that may hold it, the first one first.
+VARIABLES: Final = {
     "ak": ("HUAWEICLOUD_SDK_AK", "OS_AK"),
     "sk": ("HUAWEICLOUD_SDK_SK", "OS_SK"),
     "security_token": ("HUAWEICLOUD_SDK_SECURITY_TOKEN", "OS_SECURITY_TOKEN"),
 }
-#: As ``auth_type`` in clouds.yaml: sign with an access key from the environment.
-AUTH_TYPE = "aksk"
+#: ``auth_type`` in clouds.yaml that takes the access key from the environment.
+AUTH_TYPE: Final = "aksk"
 
 
 @dataclass(frozen=True)
-class Key:
-    """An access key; with a ``token`` it is a temporary one."""
+class AccessKey:
+    """An access key; one with a ``token`` is temporary."""
 
     ak: str = field(repr=False)
     sk: str = field(repr=False)
     token: str = field(default="", repr=False)
 
 
-def wanted(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of ``clouds.yaml`` signs in with an access key.
+def uses_access_key(entry: Mapping[str, Any]) -> bool:
+    """Return True if an entry of ``clouds.yaml`` signs in with an access key.
 
-    >>> wanted({"ak": "A", "sk": "S"}), wanted({"auth": {"username": "ada"}})
+    >>> uses_access_key({"ak": "A", "sk": "S"}), uses_access_key({"auth": {"username": "ada"}})
     (True, False)
     """
     return bool(entry.get("ak")) or entry.get("auth_type") == AUTH_TYPE
 
 
-def key_of(entry: Mapping[str, Any], name: str) -> Key:
-    """Read the key from an entry, or what it lacks from the environment.
+def read_access_key(entry: Mapping[str, Any], name: str) -> AccessKey:
+    """Read the key from an entry, and what the entry lacks from the environment.
 
-    A secret of the environment never completes an ``ak`` of the file with a foreign token.
+    A security token of the environment never completes a key that is whole in the file: it
+    belongs to another key.
 
     Raises
     ------
     SignInError
-        If half of the key is nowhere.
+        If ``ak`` or ``sk`` is in neither.
     """
-    found = {part: str(entry.get(part) or "") for part in VARIABLES}
-    own = bool(found["ak"] and found["sk"])
-    for part, names in VARIABLES.items():
-        if not found[part] and not (own and part == "security_token"):
-            found[part] = next((os.environ[n] for n in names if os.environ.get(n)), "")
+    parts = {part: str(entry.get(part) or "") for part in VARIABLES}
+    complete = bool(parts["ak"] and parts["sk"])
+    for part, variables in VARIABLES.items():
+        if not parts[part] and not (complete and part == "security_token"):
+            parts[part] = next(filter(None, map(os.environ.get, variables)), "")
     for part in ("ak", "sk"):
-        if not found[part]:
+        if not parts[part]:
             raise SignInError(
                 f"{name}: the access key has no {part}. Put it into secure.yaml, or into the "
                 f"variable {VARIABLES[part][0]}."
             )
-    return Key(found["ak"], found["sk"], found["security_token"])
+    return AccessKey(parts["ak"], parts["sk"], parts["security_token"])
 
 
-class Signature(AuthBase):
-    """Signs each request that passes, for one project."""
+class HmacAuth(AuthBase):
+    """Signs every request of a session, for one project."""
 
-    def __init__(self, key: Key, project_id: str) -> None:
+    def __init__(self, key: AccessKey, project_id: str) -> None:
         try:
             from huaweicloudsdkcore.sdk_request import SdkRequest  # noqa: PLC0415 - optional
             from huaweicloudsdkcore.signer.signer import Signer  # noqa: PLC0415 - optional
@@ -84,7 +85,7 @@ class Signature(AuthBase):
         self._project_id = project_id
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add date, project, token and signature to a request that is ready to be sent."""
+        """Add date, project, security token and signature to a prepared request."""
         parts = urlsplit(str(request.url))
         headers = {
             "Host": parts.netloc,

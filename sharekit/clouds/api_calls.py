@@ -1,7 +1,7 @@
-"""Chunks as the calls that change the cloud: method, URL and body, in batches or one by one.
+"""Chunks as the API calls that change the cloud: method, URL and body, in batches or one by one.
 
-A chunk of the member's side has ``images``, ``project_id``, ``status`` and ``vault_id``; one of the
-owner's side has ``projects`` as well, and ``project_id`` is the owner that sends it.
+A chunk of member decisions has ``images``, ``project_id``, ``status`` and ``vault_id``; one of
+owner actions has ``projects`` as well, and its ``project_id`` is the owner that sends it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 from sharekit.core.actions import OWNER_ACTIONS, SHARE, UNSHARE
 
-#: Method, URL and body (None: without one).
+#: Method, URL and body (None for no body).
 Call = tuple[str, str, dict[str, Any] | None]
 
 
 def batch_call(chunk: Mapping[str, Any], base: str) -> Call:
-    """Return the one batch call for a chunk (IMS-members, IMS-sharing).
+    """Return the batch call for a chunk (IMS-members, IMS-sharing).
 
     >>> batch_call({"images": ["a"], "project_id": "p", "status": "rejected", "vault_id": ""},
     ...            "https://ims.example")
@@ -48,10 +48,10 @@ def native_calls(chunk: Mapping[str, Any], base: str) -> Iterator[Call]:
             yield "PUT", f"{url}/{chunk['project_id']}", _decision(chunk)
 
 
-def already_so(call: Call, http: int) -> bool:
-    """Whether a refusal of a native call says that there was nothing to change any more.
+def is_noop(call: Call, http: int) -> bool:
+    """Return True if an error status of a native call means that there was nothing to change.
 
-    Glance answers 409 to sharing with a member, and 404 to withdrawing from none (observed).
+    Glance responds 409 to sharing with a member, and 404 to withdrawing from none (observed).
     """
     batch = call[1].endswith("/v1/cloudimages/members")
     return not batch and (call[0], http) in (("POST", 409), ("DELETE", 404))

@@ -1,7 +1,7 @@
-"""One project on one cloud: what it shows, and what it can be told.
+"""The client of one project on one cloud: listings, lookups, changes and jobs.
 
 The batch call (``PUT /v1/cloudimages/members``) is used where the cloud has it, the native call
-(``PUT /v2/images/{image}/members/{project}``) elsewhere; the rest of sharekit does not care which.
+(``PUT /v2/images/{image}/members/{project}``) elsewhere; no caller depends on which.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from sharekit.core.actions import ABSENT
@@ -18,21 +18,21 @@ from sharekit.core.api import JOB_DONE, JOB_FAILED, PAGE_SIZE, VAULT_PAGE_SIZE
 from sharekit.core.errors import CloudError, CloudRefusedError
 
 from . import responses
-from .api_calls import Call, already_so, batch_call, native_calls
+from .api_calls import Call, batch_call, is_noop, native_calls
 from .http import Reply, Transport
-from .responses import brief, fitting, name
+from .responses import sanitize, sanitize_name, validated
 
-#: No project is shared so many images; a listing that goes on is one that never ends.
-_MOST = 5_000_000
+#: Images of one listing. No project is shared so many: a longer listing would never end.
+_MAX_LISTED: Final = 5_000_000
 
 
 @dataclass(frozen=True)
 class ImageShare:
     """An image as a project sees it; ``whole_image`` = full-ECS, ``size`` in GB (0 unknown).
 
-    ``size`` is ``min_disk``: of a full-ECS image the system disk, without data disks, which no
-    listing tells (IMS-guide). ``created_at`` is the image's; its :class:`Member` tells the share's.
-    ``key`` is the ID of the key it is encrypted with (IMS), ``""`` for none.
+    ``size`` is ``min_disk``: for a full-ECS image the system disk alone, because no listing shows
+    its data disks (IMS-guide). ``created_at`` is the image's; that of the share is in its
+    :class:`Member`. ``key`` is the ID of the key it is encrypted with (IMS), ``""`` for none.
     """
 
     image_id: str
@@ -48,7 +48,7 @@ class ImageShare:
 
 @dataclass(frozen=True)
 class Member:
-    """A project that an image is shared with, as the owner sees it; times as the cloud says."""
+    """A project that an image is shared with, as the owner sees it; times in the cloud's format."""
 
     project_id: str
     state: str
@@ -58,9 +58,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Vault:
-    """A backup vault; ``free`` is the room left in GB, ``resources`` how many it has (-1 unknown).
+    """A backup vault; ``free`` GB are left, it has ``resources`` servers (-1 unknown).
 
-    A vault that grows by itself (``auto_expand``) and is not full yet has endless room: ``inf``.
+    A vault that grows by itself (``auto_expand``) and is not full yet has ``inf`` GB left.
     """
 
     vault_id: str
@@ -73,8 +73,8 @@ class Vault:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A changing call was answered: ``job_id`` (batch), or the new ``state`` (native)."""
+class Accepted:
+    """The cloud accepted a changing request: ``job_id`` (batch), or the new ``state`` (native)."""
 
     http: int
     request_id: str
@@ -84,10 +84,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class JobState:
-    """A job when it was looked at: ``done``, ``failed``, or neither while it runs.
+    """The state of a job: ``done``, ``failed``, or neither while it runs.
 
-    ``results`` maps image IDs to True (done) or False (failed); empty where the cloud names none.
-    ``pairs`` does so for each ``(image, project)`` that the cloud names together.
+    ``results`` maps image IDs to True (done) or False (failed); it is empty where the cloud names
+    no images. ``pairs`` does the same for each ``(image, project)`` that the cloud names together.
     """
 
     done: bool
@@ -101,9 +101,9 @@ class JobState:
 
 @dataclass
 class Cloud:
-    """One project's way to its cloud; safe to use from several threads.
+    """The client of one project; safe to use from several threads.
 
-    ``warnings`` tell what is less safe than it should be, because the user said so.
+    ``warnings`` name what is less safe than it should be, by the user's own settings.
     """
 
     name: str
@@ -117,15 +117,15 @@ class Cloud:
     job_api: str = "auto"
     account: str = ""
     warnings: tuple[str, ...] = ()
-    _known: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _api_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    # -- what the project sees -----------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------
     def shares(self, state: str, *, hidden: bool = False) -> Iterator[ImageShare]:
         """List every image shared with this project that is in a state, page by page.
 
-        ``hidden`` images (``os_hidden``) are in no other listing; IMS does not know them. Images
-        the project owns itself are listed too (both APIs show them under ``pending``);
-        the caller tells them by ``owner``.
+        ``hidden`` images (``os_hidden``) are in no other listing; IMS does not know them. The
+        project's own images are listed too (both APIs show them as ``pending``); their ``owner``
+        is the project.
         """
         if self.resolve_api() == "batch":
             url = f"{self.ims}/v2/cloudimages"
@@ -133,12 +133,7 @@ class Cloud:
         else:
             url = f"{self.image}/v2/images"
             extra = {"os_hidden": "true"} if hidden else {}
-        params = {
-            "member_status": state,
-            "visibility": "shared",
-            "limit": PAGE_SIZE,
-            **extra,
-        }
+        params = {"member_status": state, "visibility": "shared", "limit": PAGE_SIZE, **extra}
         for page in self._pages(url, params):
             for image in page:
                 yield _share(image, state)
@@ -150,12 +145,12 @@ class Cloud:
         Their ``state`` is ``""``: a project is no member of its own images.
         """
         if self.resolve_api() == "batch":
-            looks = [(f"{self.ims}/v2/cloudimages", {"__imagetype": "private"})]
+            listings = [(f"{self.ims}/v2/cloudimages", {"__imagetype": "private"})]
         else:
-            url, what = f"{self.image}/v2/images", {"visibility": "shared"}
-            looks = [(url, what), (url, {**what, "os_hidden": "true"})]
-        for url, more in looks:
-            params = {"owner": self.project_id, "limit": PAGE_SIZE, **more}
+            url, shared = f"{self.image}/v2/images", {"visibility": "shared"}
+            listings = [(url, shared), (url, {**shared, "os_hidden": "true"})]
+        for url, extra in listings:
+            params = {"owner": self.project_id, "limit": PAGE_SIZE, **extra}
             for page in self._pages(url, params):
                 yield from (_share(i, "") for i in page if i.get("owner") == self.project_id)
 
@@ -168,23 +163,23 @@ class Cloud:
             404 where the project does not see the image; 403 where it is a public one.
         """
         url = f"{self.image}/v2/images/{image_id}/members"
-        found = self.transport.read(url).body
-        return [_member(one) for one in fitting(found, responses.Members, url)["members"]]
+        body = validated(self.transport.read(url).body, responses.Members, url)
+        return [_member(member) for member in body["members"]]
 
     def _pages(self, url: str, params: dict[str, object]) -> Iterator[list[Mapping[str, Any]]]:
-        seen: set[str] = set()
+        listed: set[str] = set()
         while True:
-            body = self.transport.read(url, **params).body
-            page = [i for i in fitting(body, responses.Page, url)["images"] if i["id"] not in seen]
+            body = validated(self.transport.read(url, **params).body, responses.Page, url)
+            page = [image for image in body["images"] if image["id"] not in listed]
             yield page
             if not page:
                 return
-            seen.update(image["id"] for image in page)
-            if len(seen) > _MOST:
-                raise CloudError(f"{url} lists more than {_MOST:,} images: it does not end.")
+            listed.update(image["id"] for image in page)
+            if len(listed) > _MAX_LISTED:
+                raise CloudError(f"{url} lists more than {_MAX_LISTED:,} images: it does not end.")
             if following := body.get("next"):
-                # `next` is relative, and carries the parameters itself.
-                url, params = _following(self._base(url), following), {}
+                # `next` is relative, and has the parameters in it.
+                url, params = _next_page(self._base(url), following), {}
             elif params and len(body["images"]) >= PAGE_SIZE:
                 params = {**params, "marker": page[-1]["id"]}
             else:
@@ -195,18 +190,16 @@ class Cloud:
 
     def share(self, image_id: str) -> ImageShare:
         """Look one image up: its member state, or ``absent``, and its owner where visible."""
+        url = f"{self.image}/v2/images/{image_id}"
         try:
-            member = self.transport.read(
-                f"{self.image}/v2/images/{image_id}/members/{self.project_id}"
-            ).body
-            state = str(fitting(member, responses.Membership, self.image)["status"])
+            member = self.transport.read(f"{url}/members/{self.project_id}").body
+            state = str(validated(member, responses.Membership, self.image)["status"])
         except CloudRefusedError as refusal:
             if refusal.http not in (403, 404):
                 raise
             state = ABSENT
         try:
-            url = f"{self.image}/v2/images/{image_id}"
-            image = fitting(self.transport.read(url).body, responses.Image, url)
+            image = validated(self.transport.read(url).body, responses.Image, url)
         except CloudRefusedError as refusal:
             if refusal.http not in (403, 404):
                 raise
@@ -217,20 +210,20 @@ class Cloud:
         """List the project's backup vaults (CBR-vaults); None where there is no such service."""
         if not self.cbr:
             return None
-        found: list[Vault] = []
+        vaults: list[Vault] = []
         while True:
             body = self.transport.read(
-                f"{self.cbr}/vaults", limit=VAULT_PAGE_SIZE, offset=len(found)
+                f"{self.cbr}/vaults", limit=VAULT_PAGE_SIZE, offset=len(vaults)
             ).body
-            page = fitting(body, responses.Vaults, self.cbr)["vaults"]
-            found += [_vault(vault) for vault in page]
+            page = validated(body, responses.Vaults, self.cbr)["vaults"]
+            vaults += [_vault(vault) for vault in page]
             if len(page) < VAULT_PAGE_SIZE:
-                return found
+                return vaults
 
-    # -- what it can be told -------------------------------------------------------------------
+    # -- changing ------------------------------------------------------------------------------
     def resolve_api(self) -> str:
         """Return ``batch`` or ``native``; with ``auto``, ask the cloud once."""
-        with self._known:
+        with self._api_lock:
             if self.api == "auto":
                 try:
                     self.transport.read(f"{self.ims}/v2/cloudimages", limit=1)
@@ -241,36 +234,39 @@ class Cloud:
                     self.api = "native"
             return self.api
 
-    def without_batch(self) -> None:
-        """Remember that the batch call does not exist here, so that every image goes alone."""
-        with self._known:
+    def mark_batch_missing(self) -> None:
+        """Remember that the cloud has no batch call, so that every image is sent alone."""
+        with self._api_lock:
             self.api = "native"
 
     def call_for(self, chunk: Mapping[str, Any], *, native: bool) -> Call:
-        """Return the call for a chunk: in a batch, or natively for one of a single share."""
+        """Return the call for a chunk: a batch, or the native call if it has a single share."""
         return next(native_calls(chunk, self.image)) if native else batch_call(chunk, self.ims)
 
-    def change(self, call: Call, token: str) -> Answer:
-        """Send one changing call, once, with a token; errors as :meth:`Transport.call`."""
+    def send(self, call: Call, token: str) -> Accepted:
+        """Send one changing call, once, with a token.
+
+        Raises
+        ------
+        CloudRefusedError
+            If the cloud responded with an error.
+        NoResponseError
+            If no usable response came.
+        """
         method, url, body = call
         try:
             reply: Reply = self.transport.call(method, url, body=body, token=token)
         except CloudRefusedError as refusal:
-            if not already_so(call, refusal.http):
+            if not is_noop(call, refusal.http):
                 raise
-            return Answer(
-                refusal.http, refusal.request_id, state=f"so already: {brief(str(refusal))}"
-            )
-        told = fitting(reply.body, responses.Changed, url)
-        return Answer(
-            reply.http,
-            reply.request_id,
-            told.get("job_id") or "",
-            brief(told.get("status") or ""),
-        )
+            state = f"already done: {sanitize(refusal)}"
+            return Accepted(refusal.http, refusal.request_id, state=state)
+        accepted = validated(reply.body, responses.Changed, url)
+        job_id, state = accepted.get("job_id") or "", sanitize(accepted.get("status") or "")
+        return Accepted(reply.http, reply.request_id, job_id, state)
 
     def job(self, job_id: str) -> JobState:
-        """Look at a job once, by the endpoint this cloud has (IMS-job)."""
+        """Read the state of a job, from the endpoint that this cloud has (IMS-job)."""
         with_results = f"{self.ims}/v1/{self.project_id}/jobs/{job_id}"
         progress = f"{self.ims}/v1/cloudimages/job/{job_id}"
         if self.job_api == "results":
@@ -287,13 +283,13 @@ class Cloud:
         return state
 
 
-def _following(base: str, link: str) -> str:
-    """Return the address of the next page, which is where the token may go, or nowhere."""
+def _next_page(base: str, link: str) -> str:
+    """Return the URL of the next page; raise CloudError if the token must not go there."""
     url = urljoin(f"{base}/", link.lstrip("/"))
     if urlsplit(url)[:2] != urlsplit(base)[:2]:
         raise CloudError(
-            f"{base} says that its list goes on at {brief(url)}, which is another server: the "
-            "token is not sent there. Check the endpoint."
+            f"{base} continues its list at {sanitize(url)}, which is another server: the token is "
+            "not sent there. Check the endpoint."
         )
     return url
 
@@ -308,8 +304,8 @@ def _share(image: Mapping[str, Any], state: str) -> ImageShare:
         whole_image=None if whole is None else str(whole).lower() == "true",
         size=int(image.get("min_disk") or 0),
         created_at=str(image.get("created_at") or ""),
-        visibility=name(image.get("visibility") or ""),
-        key=name(image.get("__system__cmkid") or ""),
+        visibility=sanitize_name(image.get("visibility") or ""),
+        key=sanitize_name(image.get("__system__cmkid") or ""),
     )
 
 
@@ -332,32 +328,32 @@ def _vault(vault: Mapping[str, Any]) -> Vault:
         object_type=str(billing.get("object_type", "")),
         protect_type=str(billing.get("protect_type", "")),
         status=str(billing.get("status", "")),
-        # CBR-limits: a vault that is full already no longer grows.
+        # CBR-limits: a vault that is already full no longer grows.
         free=math.inf if vault.get("auto_expand") is True and free > 0 else free,
         resources=len(resources) if isinstance(resources, list) else -1,
     )
 
 
 def _job(reply: Reply) -> JobState:
-    body = fitting(reply.body, responses.Job, "the job's address")
+    body = validated(reply.body, responses.Job, "the job's URL")
     status = str(body["status"])
     entities = body.get("entities") or {}
     results, pairs = {}, {}
-    for one in entities.get("results") or []:
-        if "image_id" in one:
-            image, project = str(one["image_id"]), str(one.get("project_id") or "")
-            good = str(one.get("status", "")).lower() not in JOB_FAILED
-            results[image] = good
+    for result in entities.get("results") or []:
+        if "image_id" in result:
+            image, project = str(result["image_id"]), str(result.get("project_id") or "")
+            done = str(result.get("status", "")).lower() not in JOB_FAILED
+            results[image] = done
             if project:
-                pairs[image, project] = good
+                pairs[image, project] = done
     code = body.get("error_code") or entities.get("error_code") or ""
     reason = body.get("fail_reason") or entities.get("addition_error_msg") or ""
     return JobState(
         done=status.lower() in JOB_DONE,
         failed=status.lower() in JOB_FAILED,
-        status=brief(status),
-        code=name(code),
-        reason=brief(reason),
+        status=sanitize(status),
+        code=sanitize_name(code),
+        reason=sanitize(reason),
         results=results,
         pairs=pairs,
     )

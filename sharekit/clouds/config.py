@@ -1,4 +1,4 @@
-"""What an entry of ``clouds.yaml`` may say under ``sharekit:``, with careful defaults."""
+"""Settings of an entry of ``clouds.yaml`` under ``sharekit:``, with careful defaults."""
 
 from __future__ import annotations
 
@@ -6,45 +6,43 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from re import fullmatch
-from typing import Any
+from typing import Any, Final
 
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import PROJECT_ID
 
-APIS = ("auto", "batch", "native")
-JOB_APIS = ("auto", "results", "progress")
-_CHOICES = {"api": APIS, "job_api": JOB_APIS}
-_WHOLE = ("read_attempts", "connections")
+_CHOICES: Final = {"api": ("auto", "batch", "native"), "job_api": ("auto", "results", "progress")}
+_INTEGERS: Final = ("read_attempts", "connections")
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """Settings of one cloud; times in seconds.
+class CloudConfig:
+    """Settings of one cloud.
 
     Attributes
     ----------
     api : str
-        ``batch``, ``native``, or ``auto``: whichever call the cloud has.
+        The API for changes: ``batch``, ``native``, or ``auto`` for the one that the cloud has.
     job_api : str
-        ``results``, ``progress``, or ``auto``.
+        The API for jobs: ``results``, ``progress``, or ``auto`` for the one that the cloud has.
     read_attempts : int
-        How often a reading request is tried at passing faults.
+        Attempts of a reading request at temporary faults.
     connect_timeout, read_timeout : float
-        How long to wait for a connection, and for an answer.
+        Seconds to wait for a connection, and for the next bytes of a response.
     connections : int
-        How many connections are kept open.
+        Connections that are kept open.
     rate : float
-        Requests a second to each service, whether they send, poll or read; 0 is no limit. By
-        default 50, and none on this machine. No cloud says what it allows.
+        Requests a second to each service, whether they send, poll or read; 0 for no limit. The
+        default is 50, and no limit on this machine. No cloud documents its limit.
     insecure_http : bool
         Send credentials without TLS to other machines too.
     projects : tuple of str
-        Give access to several projects by one account: ``all`` in which it has a role, or those
-        with these IDs. Without it, an entry is for one project.
+        Projects that the account gives access to: ``all`` in which it has a role, or those with
+        these IDs. Without it, an entry is for one project.
 
     Examples
     --------
-    >>> Wishes.of({"api": "native", "rate": 20}, "otc").rate
+    >>> CloudConfig.from_config({"api": "native", "rate": 20}, "otc").rate
     20.0
     """
 
@@ -59,29 +57,29 @@ class Wishes:
     projects: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, said: object, name: str, api_timeout: object = None) -> Wishes:
-        """Read the settings of a cloud; ``api_timeout`` is openstacksdk's own for answers.
+    def from_config(cls, settings: object, name: str, api_timeout: object = None) -> CloudConfig:
+        """Read the settings of a cloud; ``api_timeout`` is openstacksdk's own read time-out.
 
         Raises
         ------
         UsageError
-            A setting that does not exist, or a value that makes no sense.
+            If a setting does not exist, or a value makes no sense.
         """
-        said = {} if said is None else said
-        if not isinstance(said, Mapping):
+        settings = {} if settings is None else settings
+        if not isinstance(settings, Mapping):
             raise UsageError(f"{name}: `sharekit:` in clouds.yaml must hold settings by name.")
-        known = {f.name: f.default for f in fields(cls)}
-        if unknown := sorted(set(map(str, said)) - known.keys()):
+        defaults = {f.name: f.default for f in fields(cls)}
+        if unknown := sorted(set(map(str, settings)) - defaults.keys()):
             raise UsageError(
                 f"{name}: clouds.yaml has an unknown setting {unknown[0]!r} under `sharekit:`; "
-                f"there are {', '.join(known)}."
+                f"there are {', '.join(defaults)}."
             )
         if api_timeout is not None:
-            said = {"read_timeout": api_timeout, **said}
-        return cls(**{key: _value(key, value, known[key], name) for key, value in said.items()})
+            settings = {"read_timeout": api_timeout, **settings}
+        return cls(**{k: _value(k, v, defaults[k], name) for k, v in settings.items()})
 
     def rate_for(self, *, loopback: bool) -> float:
-        """Requests a second to a service, here or elsewhere."""
+        """Return the requests a second to a service on this machine, or on another one."""
         if math.isnan(self.rate):
             return 0.0 if loopback else 50.0
         return self.rate
@@ -90,31 +88,29 @@ class Wishes:
 def _value(key: str, value: Any, default: object, name: str) -> Any:
     if key in _CHOICES:
         if value not in _CHOICES[key]:
-            raise UsageError(
-                f"{name}: {key} must be one of {', '.join(_CHOICES[key])}; clouds.yaml says "
-                f"{value!r}."
-            )
+            choices = ", ".join(_CHOICES[key])
+            raise UsageError(f"{name}: {key} must be one of {choices}; clouds.yaml has {value!r}.")
         return value
     if key == "projects":
         return _projects(value, name)
-    # openstacksdk has made text of whatever stood in the file.
+    # openstacksdk turns every value of the file into text.
     text = str(value).lower()
     if isinstance(default, bool):
         if text in ("true", "false"):
             return text == "true"
     else:
         number = _number(text)
-        least = 1.0 if key in _WHOLE else 0.0
+        least = 1.0 if key in _INTEGERS else 0.0
         if math.isfinite(number) and number >= least and (number > 0 or key == "rate"):
-            return int(number) if key in _WHOLE else number
+            return int(number) if key in _INTEGERS else number
     raise UsageError(f"{name}: {key} cannot be {value!r}; correct it in clouds.yaml.")
 
 
 def _projects(value: Any, name: str) -> tuple[str, ...]:
     words = [str(v) for v in value] if isinstance(value, list | tuple) else str(value).split(",")
-    found = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
-    if found == ("all",) or (found and all(fullmatch(PROJECT_ID, one) for one in found)):
-        return found
+    projects = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
+    if projects == ("all",) or (projects and all(fullmatch(PROJECT_ID, p) for p in projects)):
+        return projects
     raise UsageError(
         f"{name}: projects cannot be {value!r}; write `all`, or project IDs, into clouds.yaml."
     )

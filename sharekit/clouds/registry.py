@@ -1,14 +1,16 @@
-"""The clouds of a run, by project; what an account offers is signed in to when it is needed."""
+"""The clouds of a run by project; projects that an account offers are signed in to when needed."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from .cloud import Cloud
 
-_SIGN_INS = 8
+#: Projects that are signed in to at the same time.
+_SIGN_INS: Final = 8
 
 
 class Clouds(Mapping[str, Cloud]):
@@ -22,9 +24,9 @@ class Clouds(Mapping[str, Cloud]):
     clouds : mapping
         Projects that are signed in to.
     offers : mapping, optional
-        For further projects, what signs in to them.
+        Further project IDs, each with the function that signs in to it.
     warnings : mapping, optional
-        Names of entries and what is less safe there than it should be.
+        Names of entries in ``clouds.yaml``, each with what is less safe there than it should be.
 
     Examples
     --------
@@ -40,18 +42,18 @@ class Clouds(Mapping[str, Cloud]):
         warnings: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._clouds = dict(clouds)
-        self._offers = {p: make for p, make in (offers or {}).items() if p not in clouds}
+        self._offers = {p: sign_in for p, sign_in in (offers or {}).items() if p not in clouds}
         self._locks = {project: threading.Lock() for project in self._offers}
         self.warnings = dict(warnings or {})
 
     def __getitem__(self, project_id: str) -> Cloud:
-        found = self._clouds.get(project_id)
-        if found is not None:
-            return found
-        make = self._offers[project_id]
+        cloud = self._clouds.get(project_id)
+        if cloud is not None:
+            return cloud
+        sign_in = self._offers[project_id]
         with self._locks[project_id]:
             if project_id not in self._clouds:
-                self._clouds[project_id] = make()
+                self._clouds[project_id] = sign_in()
         return self._clouds[project_id]
 
     def __contains__(self, project_id: object) -> bool:
@@ -63,21 +65,21 @@ class Clouds(Mapping[str, Cloud]):
     def __len__(self) -> int:
         return len(self._clouds.keys() | self._offers.keys())
 
-    def within(self, projects: Iterable[str]) -> Clouds:
-        """Return the clouds that are signed in to, and of the others those of some projects.
+    def restricted_to(self, projects: Iterable[str]) -> Clouds:
+        """Return the clouds that are signed in to; sign in to ``projects``, offer no others.
 
         Raises
         ------
         CloudError
             If the sign-in to one of them fails.
         """
-        wanted = [p for p in dict.fromkeys(projects) if p in self._offers]
+        offered = [p for p in dict.fromkeys(projects) if p in self._offers]
         with ThreadPoolExecutor(_SIGN_INS) as pool:
-            list(pool.map(self.__getitem__, wanted))
+            list(pool.map(self.__getitem__, offered))
         return Clouds(self._clouds, warnings=self.warnings)
 
     def __repr__(self) -> str:
-        told = [f"{c.name} ({c.project_id})" for c in self._clouds.values()]
+        names = [f"{cloud.name} ({cloud.project_id})" for cloud in self._clouds.values()]
         if waiting := len(self) - len(self._clouds):
-            told.append(f"{waiting} project{'s'[: waiting > 1]} not signed in to yet")
-        return f"Clouds({', '.join(told)})"
+            names.append(f"{waiting} project{'s'[: waiting > 1]} not signed in to yet")
+        return f"Clouds({', '.join(names)})"

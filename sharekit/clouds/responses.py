@@ -1,7 +1,7 @@
-"""What clouds answer, as types: what is of another type is no answer at all.
+"""Types of the cloud APIs' responses. A response that does not match counts as no response.
 
-A server may be anything that sits at an address. Nothing it says is used before it has passed here,
-and the texts that people get to see are short and plain.
+Any server can be at an address, so nothing from a response is used before it has passed here, and
+texts that people read are shortened and stripped of control characters.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import msgspec
 from sharekit.core.errors import NoResponseError
 from sharekit.core.html import plain
 
-#: Longest text of a reason, and of a name or ID that is only passed on.
+#: Characters of the longest reason, and of the longest name or ID that is only passed on.
 _REASON, _NAME = 1_000, 200
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=_NAME)]
-#: It becomes a part of an address.
+#: A job ID becomes a part of a URL.
 JobId = Annotated[str, msgspec.Meta(pattern=r"^[\w.:-]{0,128}$")]
 Number = (
     Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
@@ -27,7 +27,7 @@ Size = (
     Annotated[int, msgspec.Meta(ge=0, le=10**12)]
     | Annotated[str, msgspec.Meta(pattern=r"^\d{0,12}$")]
 )
-_MORE: Final = {
+_IMAGE: Final = {
     "owner": NotRequired[str | None],
     "name": NotRequired[str | None],
     "__whole_image": NotRequired[bool | str | None],
@@ -35,20 +35,20 @@ _MORE: Final = {
     "visibility": NotRequired[str | None],
     "__system__cmkid": NotRequired[str | None],
 }
-#: One image, and one in a listing.
-Image = TypedDict("Image", _MORE)  # type: ignore[misc] # one key could not be a Python name
-Listed = TypedDict("Listed", {"id": Id, **_MORE})  # type: ignore[misc]
+#: One image looked up, and one in a listing.
+Image = TypedDict("Image", _IMAGE)  # type: ignore[misc] # one key could not be a Python name
+ImageInList = TypedDict("ImageInList", {"id": Id, **_IMAGE})  # type: ignore[misc]
 
 
 class Page(TypedDict):
     """A page of a listing of images."""
 
-    images: list[Listed]
+    images: list[ImageInList]
     next: NotRequired[str | None]
 
 
 class Membership(TypedDict):
-    """How an image stands with a project."""
+    """The state of an image for a project that it is shared with."""
 
     status: Id
 
@@ -63,13 +63,13 @@ class Member(TypedDict):
 
 
 class Members(TypedDict):
-    """All of them."""
+    """All projects that an image is shared with."""
 
     members: list[Member]
 
 
 class Billing(TypedDict):
-    """What a vault is for, and its room."""
+    """Purpose and size of a vault."""
 
     object_type: NotRequired[str | None]
     protect_type: NotRequired[str | None]
@@ -87,13 +87,13 @@ class Vault(TypedDict):
 
 
 class Vaults(TypedDict):
-    """A page of them."""
+    """A page of a listing of backup vaults."""
 
     vaults: list[Vault]
 
 
 class Result(TypedDict):
-    """What a job says of one image."""
+    """The result of a job for one image."""
 
     image_id: NotRequired[str]
     project_id: NotRequired[str | None]
@@ -101,7 +101,7 @@ class Result(TypedDict):
 
 
 class Entities(TypedDict):
-    """What a job was about."""
+    """The images of a job, or the error of the whole job."""
 
     results: NotRequired[list[Result] | None]
     error_code: NotRequired[str | int | None]
@@ -109,7 +109,7 @@ class Entities(TypedDict):
 
 
 class Job(TypedDict):
-    """A job when it was looked at."""
+    """The state of a job."""
 
     status: Id
     entities: NotRequired[Entities | Literal[""] | None]
@@ -118,7 +118,7 @@ class Job(TypedDict):
 
 
 class Project(TypedDict):
-    """A project that an account has a role in."""
+    """A project in which an account has a role."""
 
     id: Id
     name: NotRequired[str | None]
@@ -126,46 +126,47 @@ class Project(TypedDict):
 
 
 class Projects(TypedDict):
-    """All of them."""
+    """All projects in which an account has a role."""
 
     projects: list[Project]
 
 
 class Changed(TypedDict):
-    """The answer to a changing call: a job (batch) or the new status (native)."""
+    """The response to a changing request: a job (batch) or the new status (native)."""
 
     job_id: NotRequired[JobId | None]
     status: NotRequired[Id | None]
 
 
-# The validator lays out a type when it first meets it, and crashes if two threads do so at once;
-# so all are laid out here, while one thread imports this.
+# msgspec prepares a type when it first meets it, and crashes if two threads do so at once; so all
+# are prepared here, while one thread imports this module.
 for _kind in (Image, Page, Membership, Members, Vaults, Job, Projects, Changed):
     msgspec.json.Decoder(_kind)
 
 
-def fitting(body: Mapping[str, Any], kind: Any, url: str) -> Mapping[str, Any]:
-    """Return the body of an answer that is of a kind.
+def validated(body: Mapping[str, Any], kind: Any, url: str) -> Mapping[str, Any]:
+    """Return the body of a response if it matches a type.
 
     Raises
     ------
     NoResponseError
-        If it is not: then it says nothing, least of all that there is nothing.
+        If it does not match; it is then never read as an empty result.
     """
     try:
         msgspec.convert(body, kind)
     except (msgspec.MsgspecError, RecursionError) as error:
-        why = brief(error).replace("Object missing required field", "it lacks")
+        reason = sanitize(error).replace("Object missing required field", "it lacks")
         raise NoResponseError(
-            f"{url} gave an answer that does not fit ({why}): it may not be that service. Check it."
+            f"{url} sent a response that does not fit ({reason}): it may not be that service. "
+            "Check the endpoint in clouds.yaml."
         ) from None
     return body
 
 
-def decoded(content: bytes) -> Mapping[str, Any] | None:
+def parse_json(content: bytes) -> Mapping[str, Any] | None:
     """Return a JSON object; None for anything else.
 
-    >>> decoded(b'{"a": 1}'), decoded(b"[1]"), decoded(b"<html>")
+    >>> parse_json(b'{"a": 1}'), parse_json(b"[1]"), parse_json(b"<html>")
     ({'a': 1}, None, None)
     """
     try:
@@ -175,16 +176,16 @@ def decoded(content: bytes) -> Mapping[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def brief(text: object, most: int = _REASON) -> str:
-    r"""Return a text as it may stand in a message: plain, on one line, and not too long.
+def sanitize(text: object, limit: int = _REASON) -> str:
+    r"""Return a text as it may appear in a message: on one line, without control characters, short.
 
-    >>> brief(" a\n<b>\x1b[31m"), brief("long " * 4, 8)
+    >>> sanitize(" a\n<b>\x1b[31m"), sanitize("long " * 4, 8)
     ('a <b>␛[31m', 'long lon…')
     """
-    line = plain(" ".join(str(text)[: 4 * most].split()))
-    return line if len(line) <= most else f"{line[:most]}…"
+    line = plain(" ".join(str(text)[: 4 * limit].split()))
+    return line if len(line) <= limit else f"{line[:limit]}…"
 
 
-def name(text: object) -> str:
-    """As :func:`brief`, of a name or an ID."""
-    return brief(text, _NAME)
+def sanitize_name(text: object) -> str:
+    """Return a name or an ID as it may appear in a message."""
+    return sanitize(text, _NAME)

@@ -16,7 +16,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from sharekit.clouds.cloud import Answer, Cloud, JobState
+from sharekit.clouds.cloud import Accepted, Cloud, JobState
 from sharekit.clouds.registry import Clouds
 from sharekit.core.error_codes import BLAMES_PROJECT, Remedy, explain, remedy
 from sharekit.core.errors import CloudRefusedError, NoResponseError
@@ -142,7 +142,7 @@ class Sender:
             if _remedy(piece, refusal) is Remedy.SIGN_IN:
                 self.note("again", piece, **_facts(refusal))
                 at = monotonic() if refused_at is None else refused_at
-                wait = cloud.transport.sign_in_anew(refusal, token, renewed, at)
+                wait = cloud.transport.reauthenticate(refusal, token, renewed, at)
                 again = partial(self._send, piece, tries, since, renewed + 1, at)
                 self.scheduler.add(again, wait)
             else:
@@ -150,7 +150,7 @@ class Sender:
         else:
             self._answered(piece, answer)
 
-    def _answered(self, piece: Piece, answer: Answer) -> None:
+    def _answered(self, piece: Piece, answer: Accepted) -> None:
         self.breaker.good()
         with self._lock, self.book.transaction():  # one write to the disk, not two
             self.note(
@@ -184,7 +184,7 @@ class Sender:
     ) -> None:
         action = _remedy(piece, refusal)
         if action is Remedy.NATIVE and piece.api == "batch":
-            cloud.without_batch()
+            cloud.mark_batch_missing()
             self.note("again", piece, **_facts(refusal))
             self.scheduler.add(partial(self._send, piece))
             return

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from sharekit.clouds.cloud import Answer, Cloud
+from sharekit.clouds.cloud import Accepted, Cloud
 from sharekit.core.error_codes import FLOW_CONTROL
 from sharekit.core.errors import CloudRefusedError, NoResponseError
 
@@ -32,11 +32,11 @@ class Easing:
         now, most = self.at_once(), self._scheduler().workers
         return f"slowed down to {now} of {most} at once: {self._why}" if now < most else ""
 
-    def change(self, cloud: Cloud, request: tuple[str, str, Any], token: str) -> Answer:
+    def change(self, cloud: Cloud, request: tuple[str, str, Any], token: str) -> Accepted:
         """Send a request, and learn from its answer."""
         began, patient = monotonic(), cloud.transport.timeout[1] * _SLOW
         try:
-            answer = cloud.change(request, token)
+            answer = cloud.send(request, token)
         except CloudRefusedError as refusal:
             self.if_busy(refusal, began)
             raise

@@ -128,7 +128,7 @@ def submit(
         current = load_from(book)
         yes = approval.require(book, current.fingerprint, demand)
         _covered(current, clouds)
-        clouds = clouds.within(current.chunks["project_id"])
+        clouds = clouds.restricted_to(current.chunks["project_id"])
         return _Submission(book, current, clouds, settings, progress, stop, pause).carry_out(
             yes, demand
         )

@@ -82,7 +82,7 @@ class Place:
         (cloud,) = self.clouds().values()
         chunk = {"images": images, "project_id": P, "status": "accepted", "vault_id": vault_id}
         try:
-            cloud.change(cloud.call_for(chunk, native=False), cloud.transport.token())
+            cloud.send(cloud.call_for(chunk, native=False), cloud.transport.token())
         except CloudRefusedError as refusal:
             return refusal.code
         return ""

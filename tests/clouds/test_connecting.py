@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import sharekit
-from sharekit.clouds import access_key, pace, regions
+from sharekit.clouds import access_key, endpoints, http_limits
 from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
 from sharekit.interfaces.cli.main import main
 from sharekit.ledger.ledger import Ledger
@@ -188,7 +188,7 @@ def test_clock_that_goes_wrong(
     monkeypatch.setattr("sharekit.clouds.http.time", lambda: real() + ahead.total_seconds())
     config = written(w.folder, signed=by_key(w, key))
     (cloud,) = sharekit.connect(config_file=config).values()
-    with pytest.raises(SignInError, match="goes wrong by 60 minutes"):
+    with pytest.raises(SignInError, match="off by 60 minutes"):
         cloud.resolve_api()
 
 
@@ -213,10 +213,10 @@ def test_access_key_finds_its_region(tmp_path: Path) -> None:
 
 def test_regions_know_their_provider() -> None:
     """A region's addresses are only used for the provider that it belongs to."""
-    assert regions.known("eu-ch2", "iam.eu-ch2.sc.otc.t-systems.com")
-    assert regions.known("ap-southeast-1", "iam.ap-southeast-1.myhuaweicloud.com")
-    assert not regions.known("eu-de", "keystone.myhuaweicloud.com")
-    assert not regions.known("RegionOne")
+    assert endpoints.default_endpoints("eu-ch2", "iam.eu-ch2.sc.otc.t-systems.com")
+    assert endpoints.default_endpoints("ap-southeast-1", "iam.ap-southeast-1.myhuaweicloud.com")
+    assert not endpoints.default_endpoints("eu-de", "keystone.myhuaweicloud.com")
+    assert not endpoints.default_endpoints("RegionOne")
 
 
 # -- one account, several projects ---------------------------------------------------------------
@@ -307,11 +307,11 @@ def test_settings_that_make_no_sense(tmp_path: Path, settings: object, says: str
 def test_rate_is_shared_and_kept() -> None:
     """However many ask, a service gets its requests one interval apart; no limit, no wait."""
     waits: list[float] = []
-    slow = pace.Pace(10, waits.append)
+    slow = http_limits.RateLimiter(10, waits.append)
     for _ in range(4):
         slow.wait()
     assert waits == pytest.approx([0.1, 0.2, 0.3], abs=0.05)
-    free = pace.Pace(0, waits.append)
+    free = http_limits.RateLimiter(0, waits.append)
     free.wait()
     assert len(waits) == 3
 
@@ -321,11 +321,11 @@ def test_rate_is_one_for_all_projects(world: Make) -> None:
     w = world(rows=10)
     config = yaml.safe_load(w.config.read_text())["clouds"]
     clouds = sharekit.connect(config_file=written(w.folder, **config))
-    assert {c.transport.pace("127.0.0.1:1").rate for c in clouds.values()} == {0}
+    assert {c.transport.limiter_of("127.0.0.1:1").rate for c in clouds.values()} == {0}
     for settings in config.values():
         settings["sharekit"] = {"rate": 5000}
     clouds = sharekit.connect(config_file=written(w.folder, **config))
-    assert len({id(c.transport.pace("ims.example")) for c in clouds.values()}) == 1
+    assert len({id(c.transport.limiter_of("ims.example")) for c in clouds.values()}) == 1
     assert len(clouds) > 1
 
 
@@ -416,7 +416,7 @@ def test_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (cloud,) = sharekit.connect(config_file=config).values()
         assert list(cloud.shares("pending")) == []
     assert {path.partition("/v")[0] for _, path, _ in proxy.requests} == {seen[0].url}
-    assert cloud.warnings == ("cloud.invalid is spoken to without TLS (insecure_http)",)
+    assert cloud.warnings == ("cloud.invalid is accessed without TLS (insecure_http)",)
 
 
 def test_interface_and_timeout_of_the_entry(tmp_path: Path) -> None:
@@ -465,7 +465,7 @@ def test_tokens_are_forgotten_while_others_ask(
             try:
                 for _ in range(20):
                     assert cloud.transport.token()
-                    cloud.transport.renew()
+                    cloud.transport.invalidate_token()
             except BaseException as error:  # noqa: BLE001 - it would be lost with its thread
                 faults.append(error)
 
@@ -580,7 +580,7 @@ class Fragile:
      ((200, '{"status": "accepted"}', {"Content-Length": "500"}), (4, 3), "cut|in time.*Check the"),
      (_NO_RIGHT, (4, 1), "no right"),
      (_AWAY, (4, 3), "redirects elsewhere.*Correct the endpoint"),
-     ((503, {}, {}), (4, 3), "HTTP503: Service UnavailableError.*Run this again later"),
+     ((503, {}, {}), (4, 3), "HTTP503: Service Unavailable.*Run this again later"),
      ((401, {"error": {"message": "revoked"}}, {}), (4, 4), "refuses the token.*Check whether"),
      (None, (4, 3), "did not answer in time.*Check the network"),
      ("dns", (4, 3), "its name does not resolve.*Check the network")],
@@ -863,7 +863,7 @@ def test_no_secret_in_anything_that_a_run_leaves(
     texts = [trace, repr(clouds), repr(list(clouds.values())), repr(run), repr(plan), logged.text]
     texts += [
         *capfd.readouterr(),
-        *(repr(vars(c.transport.signature)) for c in clouds.values() if c.transport.signature),
+        *(repr(vars(c.transport.signer)) for c in clouds.values() if c.transport.signer),
     ]
     files = [p.read_bytes() for p in w.folder.iterdir() if p.is_file() and p != config]
     assert tokens

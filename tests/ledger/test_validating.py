@@ -20,7 +20,7 @@ def go():
         (responses.Vaults, {"vaults": [{"id": "x", "billing": {"size": 1}}]}),
         (responses.Members, {"members": [{"member_id": "x", "status": "y"}]}),
     ):
-        responses.fitting(body, kind, "u")
+        responses.validated(body, kind, "u")
     shapes.body_of("stopped", "2026-01-01T00:00:00Z", '{"why": "x"}')
 
 threads = [threading.Thread(target=go) for _ in range(12)]

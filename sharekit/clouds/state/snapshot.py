@@ -76,7 +76,9 @@ def take(
     at = utc_now()
     offered = is_owner_action(shares["status"])
     asked = shares.loc[~offered, ["project_id", "image_id"]].drop_duplicates()
-    clouds = clouds.within([*asked["project_id"].unique(), *_owners(clouds, shares[offered])])
+    clouds = clouds.restricted_to(
+        [*asked["project_id"].unique(), *_owners(clouds, shares[offered])]
+    )
     wanted = {
         str(project): set(group)
         for project, group in asked.groupby("project_id")["image_id"]
