@@ -16,7 +16,7 @@ from sharekit.core.error_codes import ADVICE, REMEDIES
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.core.rules import markdown
 from sharekit.interfaces.cli.main import COMMANDS, cli, load_command
-from sharekit.runs.request_log import ENDED, MEANINGS, MOVES
+from sharekit.runs.request_log import FINAL_STATES, MEANINGS, TRANSITIONS
 from sharekit.simulator import seed as seeds
 from sharekit.simulator.faults import Faults
 
@@ -200,15 +200,15 @@ def _rules() -> str:
 def _states() -> str:
     moves = "\n".join(
         f"| `{state}` | `{event}` | `{then}` | {MEANINGS[event]} |"
-        for (state, event), then in MOVES.items()
+        for (state, event), then in TRANSITIONS.items()
     )
-    ends = ", ".join(f"`{name}`" for name in sorted(ENDED))
+    ends = ", ".join(f"`{name}`" for name in sorted(FINAL_STATES))
     return (
         "# The states of a chunk\n\nGenerated from the code's own table by `make docs`.\n\n"
-        "A chunk, or a part of one, is what one request carries. It begins as `planned`. The\n"
-        "table is all that may happen to it; anything else is refused before it is written, and\n"
-        "damage when it is read. A test walks it at random and looks that each row keeps exactly\n"
-        "one outcome.\n\n"
+        "A request carries a chunk, or a part of one. It begins as `planned`. The table is all\n"
+        "that may happen to it; anything else is refused before it is written, and is damage\n"
+        "when it is read. A test walks it at random and checks that each row keeps exactly one\n"
+        "outcome.\n\n"
         f"| state | event | next state | meaning |\n|---|---|---|---|\n{moves}\n\n"
         f"In {ends} nothing more happens by itself. A `split` hands each image on exactly once;\n"
         "what reading back showed changed stays with the old request as `unknown`, to be settled.\n"

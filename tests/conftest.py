@@ -18,8 +18,9 @@ from sharekit.simulator.sample import Sample, build_sample, write_workbook
 
 #: Waits of a cloud next door instead of one across a network.
 FAST = sharekit.Settings(
-    first_poll=0.05, last_poll=0.2, backoff=0.02, longest_wait=0.2, settle=0.1, job_timeout=30
-)
+    min_poll_interval=0.05, max_poll_interval=0.2, initial_backoff=0.02, max_backoff=0.2,
+    read_back_delay=0.1, job_timeout=30,
+)  # fmt: skip
 REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 
 

@@ -21,7 +21,7 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan
 from sharekit.runs import follow_up
-from sharekit.runs.background import Submission
+from sharekit.runs.background import BackgroundRun
 from sharekit.runs.run import Run
 from sharekit.runs.settings import Settings
 from sharekit.spreadsheets.writing.review_sheet import write_review
@@ -185,8 +185,8 @@ class Review:
 
     def submit(
         self, clouds: Clouds | None = None,
-        listener: Callable[[Submission], None] | None = None,
-    ) -> Submission:  # fmt: skip
+        listener: Callable[[BackgroundRun], None] | None = None,
+    ) -> BackgroundRun:  # fmt: skip
         """Send what is approved, in the background; see :meth:`ReviewRun.submit`."""
         return self.run.submit(clouds, listener)
 
@@ -212,7 +212,7 @@ class Review:
             The ledger that was named exists, or cannot be written.
         """
         self.result()
-        path = Path(ledger) if ledger else follow_up.next_to(self.path, "retry")
+        path = Path(ledger) if ledger else follow_up.follow_up_path(self.path, "retry")
         if ledger or not path.exists():
             follow_up.retry(self.path, path, self._connect())
         return Review(

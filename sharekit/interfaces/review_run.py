@@ -13,7 +13,7 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.storage import ask_to_stop, is_busy
 from sharekit.plans import approval
 from sharekit.runs import background
-from sharekit.runs.background import Submission
+from sharekit.runs.background import BackgroundRun
 from sharekit.runs.run import Run, status
 from sharekit.runs.settings import Settings
 
@@ -28,7 +28,7 @@ class ReviewRun:
     ----------
     path : Path
         The ledger.
-    submission : Submission or None
+    submission : BackgroundRun or None
         The run that was started here, or that this process was sending already.
     """
 
@@ -37,7 +37,7 @@ class ReviewRun:
         demand: approval.Demand,
     ) -> None:  # fmt: skip
         self.path = path
-        self.submission: Submission | None = background.running(path)
+        self.submission: BackgroundRun | None = background.active_run(path)
         self._connect, self._settings, self._demand = connect, settings, demand
         self._status_at = lru_cache(maxsize=1)(lambda _head: status(path))
 
@@ -49,8 +49,8 @@ class ReviewRun:
 
     def submit(
         self, clouds: Clouds | None = None,
-        listener: Callable[[Submission], None] | None = None,
-    ) -> Submission:  # fmt: skip
+        listener: Callable[[BackgroundRun], None] | None = None,
+    ) -> BackgroundRun:  # fmt: skip
         """Send what is approved, in the background; the same call resumes an interrupted run.
 
         Raises
@@ -64,9 +64,9 @@ class ReviewRun:
         if is_busy(self.path):
             raise UsageError(f"Another program is using {self.path}; nothing is sent.")
         connect = self._connect if clouds is None else lambda: clouds
-        submission = Submission(self.path, connect, self._settings, self._demand)
+        submission = BackgroundRun(self.path, connect, self._settings, self._demand)
         if listener is not None:
-            submission.listen(listener)
+            submission.on_progress(listener)
         submission.start()
         self.submission = submission
         return submission

@@ -21,7 +21,7 @@ from sharekit.core.errors import LedgerError
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import OUTCOMES, UNSETTLED
 from sharekit.ledger.ledger import Ledger
-from sharekit.runs.outcomes import totals
+from sharekit.runs.outcomes import count_outcomes
 
 from .run_record import RUN_COLUMNS, Record, read_record
 
@@ -159,7 +159,7 @@ def merge_records(links: Sequence[RunLink], records: Sequence[Record]) -> Record
     """
     names = [str(number) for number in range(1, len(records) + 1)]
     rows = _rows(links, records, names)
-    counts = totals(rows["outcome"], OUTCOMES)
+    counts = count_outcomes(rows["outcome"], OUTCOMES)
     first, last = records[0], records[-1]
     numbered = [
         replace(

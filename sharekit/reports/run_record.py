@@ -14,7 +14,7 @@ from sharekit.core.rules import RULES
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import decisions
 from sharekit.plans.approval import approvals_of
-from sharekit.runs.request_log import Piece
+from sharekit.runs.request_log import Request
 from sharekit.runs.run import Run, load_run
 from sharekit.spreadsheets.inventory import Source
 
@@ -144,7 +144,7 @@ def read_record(ledger: Ledger) -> Record:
     return Record(
         rows=_rows(run),
         findings=_findings(run),
-        chunks=pd.DataFrame([_chunk(p) for p in run.history.pieces.values()], columns=_CHUNK)
+        chunks=pd.DataFrame([_chunk(r) for r in run.request_log.requests.values()], columns=_CHUNK)
         .astype(_types(_CHUNK, _CHUNK_TYPES)),
         sources=pd.DataFrame([_source(s) for s in run.plan.findings.inventory.sources],
                              columns=_SOURCE).astype(_types(_SOURCE, _SOURCE_TYPES)),
@@ -189,13 +189,14 @@ def _places(rows: pd.DataFrame) -> pd.Series:
 
 def _findings(run: Run) -> pd.DataFrame:
     found = run.plan.findings.frame[list(COLUMNS)]
-    if run.moved.empty:
+    if run.changed_since_plan.empty:
         return found
-    inventory, rule = run.plan.findings.inventory.rows.loc[run.moved.index], RULES["moved"]
+    changed, rule = run.changed_since_plan, RULES["moved"]
+    inventory = run.plan.findings.inventory.rows.loc[changed.index]
     moved = pd.DataFrame({name: inventory[name] for name in ("file", "sheet", "row")})
     moved = moved.assign(
         rule=rule.name, severity=rule.severity, column="", cell="",
-        value=run.moved["moved"] + " → " + run.moved["before"],
+        value=changed["moved"] + " → " + changed["before"],
         message=rule.message, suggestion=rule.suggestion,
     ).astype({"file": "str", "sheet": "str"})  # fmt: skip
     return pd.concat([found, moved[list(COLUMNS)]], ignore_index=True)
@@ -224,19 +225,17 @@ def _types(columns: tuple[str, ...], special: Mapping[str, str]) -> dict[str, st
     return {name: special.get(name, "str") for name in columns}
 
 
-def _chunk(piece: Piece) -> dict[str, Any]:
-    facts = {
-        name: getattr(piece, name)
-        for name in ("chunk", "api", "attempts", "state", "http", "code", "reason", "job_id")
-    }
+def _chunk(request: Request) -> dict[str, Any]:
     return {
-        **piece.common,
-        **facts,
-        "whole_image": piece.common["whole_image"] == "true",
-        "images": piece.size,
-        "request_id": piece.request_id,
-        "first_sent": pd.Timestamp(piece.first_sent) if piece.first_sent else None,
-        "ended": pd.Timestamp(piece.ended) if piece.ended else None,
+        **request.common,
+        **vars(request.response),
+        "chunk": request.chunk,
+        "attempts": request.attempts,
+        "state": request.state,
+        "whole_image": request.common["whole_image"] == "true",
+        "images": request.size,
+        "first_sent": pd.Timestamp(request.first_sent) if request.first_sent else None,
+        "ended": pd.Timestamp(request.ended) if request.ended else None,
     }
 
 

@@ -22,7 +22,7 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.schema import OUTCOME_COLUMNS, PLAN_COLUMNS
 from sharekit.ledger.storage import is_ledger, surplus
 from sharekit.plans.approval import Demand, unproven, unsigned
-from sharekit.runs.request_log import KINDS
+from sharekit.runs.request_log import REQUEST_EVENTS
 from sharekit.runs.run import Run, load_run
 
 from .compare import differences, head_of_report
@@ -32,7 +32,7 @@ from .report import report_source, split_ledgers
 _log = logging.getLogger("sharekit.reports")
 
 #: Events that decide an outcome.
-_OUTCOME_EVENTS: Final = frozenset({*KINDS, "observed", "looked"})
+_OUTCOME_EVENTS: Final = frozenset({*REQUEST_EVENTS, "observed"})
 #: Rows and events that are listed one by one; more are counted.
 _LISTED: Final = 20
 _NO_HEAD: Final = (

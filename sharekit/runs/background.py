@@ -1,4 +1,4 @@
-"""A submission that runs beside other work: watched, paused, cancelled, waited for."""
+"""A run in a thread of its own: watched, paused, cancelled, waited for."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from .settings import Settings
 from .submit import Progress, submit
 
 State = Literal["ready", "running", "paused", "stopping", "ended", "failed"]
-_RUNNING: dict[Path, Submission] = {}
+_RUNNING: dict[Path, BackgroundRun] = {}
 _LOCK = threading.Lock()
 
 
-class Submission:
+class BackgroundRun:
     """One call of :func:`sharekit.submit` in a thread of its own.
 
     Attributes
     ----------
     progress : Progress or None
-        The latest word of the run.
+        The latest progress.
     run : Run or None
-        Where it stood when it ended.
+        The status when the run ended.
     error : str
-        Why it failed, in one sentence; nothing is raised in the thread.
+        Why the run failed, in one sentence; nothing is raised in the thread.
 
     Examples
     --------
-    >>> sending = Submission("run.ledger", lambda: connect("otc"))  # doctest: +SKIP
-    >>> sending.start(); sending.pause(); sending.resume()          # doctest: +SKIP
-    >>> sending.wait().counts["confirmed"]                          # doctest: +SKIP
+    >>> run = BackgroundRun("run.ledger", lambda: connect("otc"))  # doctest: +SKIP
+    >>> run.start(); run.pause(); run.resume()                     # doctest: +SKIP
+    >>> run.wait().counts["confirmed"]                             # doctest: +SKIP
     412
     """
 
@@ -52,7 +52,7 @@ class Submission:
         self._clouds, self._settings, self._demand = clouds, settings, demand
         self._stop, self._pause = threading.Event(), threading.Event()
         self._ended = threading.Event()
-        self._listeners: list[Callable[[Submission], None]] = []
+        self._listeners: list[Callable[[BackgroundRun], None]] = []
         self._thread: threading.Thread | None = None
 
     @property
@@ -66,12 +66,12 @@ class Submission:
             return "stopping"
         return "paused" if self._pause.is_set() else "running"
 
-    def listen(self, listener: Callable[[Submission], None]) -> None:
+    def on_progress(self, listener: Callable[[BackgroundRun], None]) -> None:
         """Call ``listener`` about ten times a second, and once at the end, in the run's thread."""
         self._listeners.append(listener)
 
     def start(self) -> None:
-        """Begin, or take up what an earlier run left.
+        """Begin, or resume what an earlier call left.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Submission:
         self._thread.start()
 
     def pause(self) -> None:
-        """Begin no further request; what runs in the cloud is followed."""
+        """Send no further request; jobs that run in the cloud are followed."""
         self._pause.set()
 
     def resume(self) -> None:
@@ -95,19 +95,19 @@ class Submission:
         self._pause.clear()
 
     def cancel(self) -> None:
-        """Begin nothing more, await the answers to what was sent, read back, and end.
+        """Send nothing more, wait for the responses to what was sent, read back, and end.
 
         Jobs that still run in the cloud are left to the next call, which follows them.
         """
         self._stop.set()
 
     def wait(self, seconds: float | None = None) -> Run:
-        """Wait for the end, and return where the run stands then.
+        """Wait for the end, and return the status of the run.
 
         Raises
         ------
         SharekitError
-            What the run failed with, or that it has not ended in so many seconds.
+            If the run failed, or has not ended after ``seconds``.
         """
         if not self._ended.wait(seconds):
             raise UsageError(f"{self.path.name}: the run has not ended yet.")
@@ -118,7 +118,7 @@ class Submission:
     def _work(self) -> None:
         try:
             self.run = submit(
-                self.path, self._clouds(), settings=self._settings, progress=self._tell,
+                self.path, self._clouds(), settings=self._settings, progress=self._on_progress,
                 stop=self._stop, pause=self._pause, demand=self._demand,
             )  # fmt: skip
         except (SharekitError, OSError) as error:
@@ -129,18 +129,18 @@ class Submission:
             with _LOCK:
                 _RUNNING.pop(self.path, None)
             self._ended.set()
-            self._say()
+            self._notify()
 
-    def _tell(self, now: Progress) -> None:
-        self.progress = now
-        self._say()
+    def _on_progress(self, progress: Progress) -> None:
+        self.progress = progress
+        self._notify()
 
-    def _say(self) -> None:
+    def _notify(self) -> None:
         for listener in list(self._listeners):
             listener(self)
 
 
-def running(path: Path) -> Submission | None:
-    """Return the submission of a ledger that is under way in this process."""
+def active_run(path: Path) -> BackgroundRun | None:
+    """Return the run of a ledger that is under way in this process, if there is one."""
     with _LOCK:
         return _RUNNING.get(Path(path).absolute())

@@ -1,17 +1,15 @@
-"""One piece after another to the cloud: intent, request, job, and what to do about a no.
+"""Sends requests: intent, request, job, and what to do about a refusal.
 
 Every step is written down before the next: an intent before its request leaves, a job's ID before
-the job is polled. A request that got no answer is left ``unknown``: only reading the cloud back
+the job is polled. A request that got no response stays ``unknown``: only reading the cloud back
 tells what became of it, so it is never sent again from here.
 """
 
 from __future__ import annotations
 
-import random
-import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -20,380 +18,381 @@ from sharekit.clouds.cloud import Accepted, Cloud, JobState
 from sharekit.clouds.registry import Clouds
 from sharekit.core.error_codes import BLAMES_PROJECT, Remedy, explain, remedy
 from sharekit.core.errors import CloudRefusedError, NoResponseError
-from sharekit.ledger.ledger import Ledger
 
-from .bisection import Isolation
-from .easing import Easing
-from .request_log import History, Part, Piece, split_into
+from .bisection import Bisector
+from .brakes import (
+    AdaptiveConcurrency,
+    CircuitBreaker,
+    Failure,
+    FailureLimits,
+    FinishedImages,
+    backoff,
+    outage_error,
+)
+from .request_log import LOG, Recorder, Request, ShareBlock, split_event
 from .scheduler import Scheduler
-from .settings import Breaker, Settings, down
+from .settings import Settings
 
-#: So many of the latest failures are kept at hand, to be shown while a run is under way.
-LATEST = 100
-#: So many images that fail before any has succeeded stop a run; those of a project or vault that
-#: is refused as a whole do not count.
-_NOTHING_GOOD = 13
-#: Seconds after which a repeated request looks again whether the run is still held.
-_HELD = 0.1
+#: Seconds after which a repeated request checks again if the run is still paused.
+_PAUSED = 0.1
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Images of a chunk that failed, with the cloud's code and reason.
+class Attempt:
+    """How often a request was tried since ``since``, and signed in for."""
 
-    On the owner's side each stands with the project it was to be shared with.
+    number: int = 0
+    since: float = field(default_factory=monotonic)
+    sign_ins: int = 0
+    unauthorized_since: float | None = None
+
+    def next(self) -> Attempt:
+        """Return the attempt after this one."""
+        return Attempt(self.number + 1, self.since)
+
+
+class Dispatcher:
+    """Sends requests and follows their jobs; all state that matters is in the request log.
+
+    Attributes
+    ----------
+    calls : Counter
+        ``submit, poll, read`` to the number of calls that are not in the ledger yet.
+    stopped_because : Exception or str or None
+        Why nothing more is sent.
+    failures : FailureLimits
+        The images that failed.
     """
 
-    chunk: str
-    project_id: str
-    images: tuple[str, ...]
-    code: str
-    reason: str
-
-
-class Sender:
-    """Sends pieces; all state that matters is in the ledger and its history."""
-
-    def __init__(self, book: Ledger, history: History, clouds: Clouds, settings: Settings) -> None:
-        self.book, self.history, self.clouds, self.settings = book, history, clouds, settings
-        self.scheduler = Scheduler(settings.concurrency)
-        self.counted: Counter[str] = Counter()
-        self.failed = 0
-        self.failures: deque[Failure] = deque(maxlen=LATEST)
+    def __init__(self, recorder: Recorder, clouds: Clouds, settings: Settings) -> None:
+        log, finished = recorder.log, FinishedImages()
+        self.recorder, self.clouds, self.settings = recorder, clouds, settings
+        self.concurrency = AdaptiveConcurrency(settings.concurrency)
+        self.scheduler = Scheduler(settings.concurrency, lambda: self.concurrency.limit)
+        self.breaker = CircuitBreaker(settings.outage_timeout)
+        self.calls: Counter[str] = Counter()
         self.stopped_because: Exception | str | None = None
-        self._images = max(1, sum(p.size for p in history.leaves()))
-        # What an earlier call sent says nothing of the cloud as it is now.
-        self._enough = _NOTHING_GOOD + sum(p.size for p in history.in_state("running", "unknown"))
-        self._dead_projects: dict[str, CloudRefusedError] = {}
-        self._dead_vaults: dict[tuple[str, str], CloudRefusedError] = {}
-        self._lock = threading.RLock()
-        self.breaker = Breaker(settings.outage)
-        self.easing = Easing(lambda: self.scheduler)
-        self._isolation = Isolation(
-            history, self._begin, self._split,
-            self._fail, self._lock,
-        )  # fmt: skip
+        images = sum(request.size for request in log.current())
+        unsettled = sum(request.size for request in log.in_state("running", "unknown"))
+        self.failures = FailureLimits(settings, images, unsettled, finished)
+        #: Project, or project and vault, that is refused altogether.
+        self._refused: dict[tuple[str, str], CloudRefusedError] = {}
+        self._bisector = Bisector(log, self, recorder.lock, finished)
 
     def run(self, tick: Callable[[], None], chunks: Collection[str] | None = None) -> None:
-        """Send every planned piece, or some, and follow every running job to its end."""
-        held, limit = self.scheduler.held, self.scheduler.limit
-        self.scheduler = Scheduler(self.settings.concurrency, limit)
-        self.scheduler.hold(on=held)
-        for piece in self.history.in_state("planned"):
-            if chunks is None or piece.chunk in chunks:
-                self.scheduler.add(partial(self._send, piece))
-        for piece in self.history.in_state("running"):
-            # A job that was late before has had its time: one more look at it.
-            began = monotonic() - (self.settings.job_timeout if piece.late else 0.0)
-            self.scheduler.add(partial(self._poll, piece, 0, began), 0.0)
+        """Send every planned request, or those of some chunks, and follow all jobs to their end."""
+        for request in self.recorder.log.in_state("planned"):
+            if chunks is None or request.chunk in chunks:
+                self.scheduler.add(partial(self._send, request))
+        for request in self.recorder.log.in_state("running"):
+            # A job that timed out before has had its time: it is polled once more.
+            began = monotonic() - (self.settings.job_timeout if request.timeouts else 0.0)
+            self.scheduler.add(partial(self._poll, request, 0, began), 0.0)
         self.scheduler.run(tick)
 
-    def _begin(self, piece: Piece) -> None:
-        # Before what still waits: the sooner it is known what is bad, the fewer requests it takes.
-        self.scheduler.add(partial(self._send, piece), first=True)
-
     def latest_failures(self) -> tuple[Failure, ...]:
-        """The latest failures, oldest first."""
-        with self._lock:
-            return tuple(self.failures)
+        """Return the latest failures, oldest first."""
+        with self.recorder.lock:
+            return tuple(self.failures.latest)
 
-    def note(self, kind: str, piece: Piece, **body: Any) -> None:
-        """Write an event about a piece, then follow it."""
-        with self._lock:
-            told = {"chunk": piece.chunk, **body}
-            self.history.follows(kind, told)  # a ledger never holds what cannot be
-            self.history.apply(self.book.append(kind, told))
+    def stop(self, reason: Exception | str) -> None:
+        """Send nothing more; the first reason counts."""
+        self.stopped_because = self.stopped_because or reason
+        LOG.info("nothing more is sent: %s", reason)
+        self.scheduler.stop()
 
-    # -- sending --------------------------------------------------------------------------------
-    def _send(
-        self,
-        piece: Piece,
-        tries: int = 0,
-        since: float | None = None,
-        renewed: int = 0,
-        refused_at: float | None = None,
-    ) -> None:
-        since = monotonic() if since is None else since
-        if self.scheduler.held:  # a repeated request; new ones do not even come here
-            again = partial(self._send, piece, tries, since, renewed=renewed)
-            self.scheduler.add(again, _HELD)
+    # -- what the bisector asks for -----------------------------------------------------------
+    def send_next(self, request: Request) -> None:
+        """Send a request before those that wait: early knowledge of bad images spares requests."""
+        self.scheduler.add(partial(self._send, request), first=True)
+
+    def split(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> None:
+        """Record that a request is split."""
+        self.recorder.record("split", request, **split_event(request, blocks), why=why)
+
+    def fail_unsent(self, request: Request, code: str, reason: str) -> None:
+        """Record that a request failed although it was not sent."""
+        self.recorder.record("dropped", request, code=code, reason=reason)
+        self._count_failed(request, _job_keys(request))
+
+    # -- sending ------------------------------------------------------------------------------
+    def _send(self, request: Request, attempt: Attempt | None = None) -> None:
+        attempt = attempt or Attempt()
+        if self.scheduler.paused:  # a repeated request; new ones do not even come here
+            self.scheduler.add(partial(self._send, request, attempt), _PAUSED)
             return
-        if self._dropped(piece):
+        if self._skip_if_refused(request):
             return
-        cloud = self.clouds[piece.project_id]
+        cloud = self.clouds[request.project_id]
         native = cloud.resolve_api() == "native"
-        if native and piece.size > 1:
-            self._one_by_one(piece)
+        if native and request.size > 1:
+            self._send_singly(request)
             return
-        if not native and self._isolation.cut_first(piece):
+        if not native and self._bisector.presplit(request):
             return
         token = cloud.transport.token()
-        request = cloud.call_for(piece.request(), native=native)
-        self.note(
-            "intent", piece, **piece.content, attempt=piece.attempts + 1,
-            api="native" if native else "batch",
-            method=request[0], url=request[1], body=request[2],
+        call = cloud.call_for(request.payload(), native=native)
+        method, url, body = call
+        self.recorder.record(
+            "intent", request, **request.block.body, attempt=request.attempts + 1,
+            api="native" if native else "batch", method=method, url=url, body=body,
         )  # fmt: skip
         try:
-            answer = self.easing.change(cloud, request, token)
-        except NoResponseError as silence:
-            self._unanswered(piece, silence, tries, since)
+            answer = self._call(cloud, call, token)
+        except NoResponseError as error:
+            self._on_no_response(request, error, attempt)
         except CloudRefusedError as refusal:
-            if _remedy(piece, refusal) is Remedy.SIGN_IN:
-                self.note("again", piece, **_facts(refusal))
-                at = monotonic() if refused_at is None else refused_at
-                wait = cloud.transport.reauthenticate(refusal, token, renewed, at)
-                again = partial(self._send, piece, tries, since, renewed + 1, at)
-                self.scheduler.add(again, wait)
+            if _remedy(request, refusal) is Remedy.SIGN_IN:
+                self._reauthenticate(request, refusal, token, attempt)
             else:
-                self._refused(piece, cloud, refusal, tries, since)
+                self._on_refusal(request, refusal, attempt)
         else:
-            self._answered(piece, answer)
+            self._on_answer(request, answer)
 
-    def _answered(self, piece: Piece, answer: Accepted) -> None:
-        self.breaker.good()
-        with self._lock, self.book.transaction():  # one write to the disk, not two
-            self.note(
-                "answer", piece, http=answer.http, job_id=answer.job_id,
+    def _call(self, cloud: Cloud, call: Any, token: str) -> Accepted:
+        """Send a call and learn from its response how many may be under way at once."""
+        began, answer = monotonic(), None
+        try:
+            answer = cloud.send(call, token)
+        except CloudRefusedError as refusal:
+            self.concurrency.on_error(refusal, began)
+            raise
+        finally:
+            done, timeout = answer is not None and not answer.job_id, cloud.transport.timeout[1]
+            self.concurrency.on_duration("a response", began, timeout, succeeded=done)
+        return answer
+
+    def _send_singly(self, request: Request) -> None:
+        singles = request.block.singles()
+        self.split(request, singles, "one call for each image")
+        self._bisector.on_finished(request)
+        for part in self.recorder.log.children(request, len(singles)):
+            self.scheduler.add(partial(self._send, part))
+
+    def _skip_if_refused(self, request: Request) -> bool:
+        project, vault = request.project_id, str(request.common["vault_id"])
+        refusal = self._refused.get((project, "")) or self._refused.get((project, vault))
+        if refusal is None:
+            return False
+        reason = explain(refusal.code, str(refusal))
+        reason = (
+            f"not sent, because the cloud refused another request with {refusal.code}: {reason}"
+        )
+        self.fail_unsent(request, refusal.code, reason)
+        self._bisector.on_finished(request)
+        return True
+
+    def _on_answer(self, request: Request, answer: Accepted) -> None:
+        self.breaker.record_success()
+        with self.recorder.lock, self.recorder.store.transaction():  # one write to the disk
+            self.recorder.record(
+                "answer", request, http=answer.http, job_id=answer.job_id,
                 request_id=answer.request_id, code="", reason="",
             )  # fmt: skip
             if not answer.job_id:
-                self.note("job-done", piece, status=answer.state or "answered at once")
+                status = answer.state or "answered at once"
+                self.recorder.record("job-done", request, status=status)
         if answer.job_id:
-            poll = partial(self._poll, piece, 0, monotonic())
-            self.scheduler.add(poll, self.settings.first_poll)
+            poll = partial(self._poll, request, 0, monotonic())
+            self.scheduler.add(poll, self.settings.min_poll_interval)
         else:
-            self._isolation.settled(piece)
+            self._bisector.on_finished(request)
 
-    def _unanswered(self, piece: Piece, silence: NoResponseError, tries: int, since: float) -> None:
-        dead = self.breaker.bad()
-        if silence.sent:
-            self.note("lost", piece, code="no-answer", reason=str(silence))
-            self._isolation.settled(piece)
-            if dead:
-                self._stop(down(silence))
+    def _on_no_response(self, request: Request, error: NoResponseError, attempt: Attempt) -> None:
+        down = self.breaker.record_failure()
+        if error.sent:
+            self.recorder.record("lost", request, code="no-answer", reason=str(error))
+            self._bisector.on_finished(request)
+            if down:
+                self.stop(outage_error(error))
             return
-        self.note("again", piece, code="not-sent", reason=str(silence))
-        if dead or tries + 1 >= self.settings.attempts:
-            self._stop(silence)
+        self.recorder.record("again", request, code="not-sent", reason=str(error))
+        if down or attempt.number + 1 >= self.settings.attempts:
+            self.stop(error)
         else:
-            self._later(piece, tries + 1, since)
+            self._retry_later(request, attempt.next())
 
-    def _refused(
-        self, piece: Piece, cloud: Cloud, refusal: CloudRefusedError, tries: int, since: float
+    def _reauthenticate(
+        self, request: Request, refusal: CloudRefusedError, token: str, attempt: Attempt
     ) -> None:
-        action = _remedy(piece, refusal)
-        if action is Remedy.NATIVE and piece.api == "batch":
-            cloud.mark_batch_missing()
-            self.note("again", piece, **_facts(refusal))
-            self.scheduler.add(partial(self._send, piece))
+        self.recorder.record("again", request, **_refusal_body(refusal))
+        since = attempt.unauthorized_since
+        since = monotonic() if since is None else since
+        transport = self.clouds[request.project_id].transport
+        wait = transport.reauthenticate(refusal, token, attempt.sign_ins, since)
+        attempt = replace(attempt, sign_ins=attempt.sign_ins + 1, unauthorized_since=since)
+        self.scheduler.add(partial(self._send, request, attempt), wait)
+
+    def _on_refusal(self, request: Request, refusal: CloudRefusedError, attempt: Attempt) -> None:
+        action, body = _remedy(request, refusal), _refusal_body(refusal)
+        if action is Remedy.NATIVE and request.response.api == "batch":
+            self.clouds[request.project_id].mark_batch_missing()
+            self.recorder.record("again", request, **body)
+            self.scheduler.add(partial(self._send, request))
             return
-        dead = False
+        last = attempt.number + 1 >= self.settings.attempts
         if action is not Remedy.RETRY:
-            self.breaker.good()
-        else:
-            # A request that fails again in a second call of submit is to blame by itself.
-            first = piece.attempts <= self.settings.attempts
-            last = tries + 1 >= self.settings.attempts
-            dead = self.breaker.bad() or (
-                last and first and self.breaker.alone(self.settings.attempts)
-            )
-        if dead:
-            self.note("again", piece, **_facts(refusal))
-            self._stop(down(refusal))
+            self.breaker.record_success()
+        elif self._is_down(request, last=last):
+            self.recorder.record("again", request, **body)
+            self.stop(outage_error(refusal))
             return
-        waiting = action is Remedy.WAIT and monotonic() - since < self.settings.patience
-        retrying = action is Remedy.RETRY and tries + 1 < self.settings.attempts
-        if waiting or retrying or action is Remedy.WAIT:
-            self.note("again", piece, **_facts(refusal))
-            if waiting or retrying:
-                self._later(piece, tries + 1, since, refusal.retry_after)
+        if action is Remedy.WAIT:
+            self.recorder.record("again", request, **body)
+            if monotonic() - attempt.since < self.settings.busy_timeout:
+                self._retry_later(request, attempt.next(), refusal.retry_after)
             else:
-                self._stop(f"the cloud has been busy for {self.settings.patience:g} s: {refusal}")
-            return
-        self.note("refused", piece, **_facts(refusal))
-        self._after_no(piece, refusal, action)
+                limit = self.settings.busy_timeout
+                self.stop(f"the cloud has been busy for {limit:g} s: {refusal}")
+        elif action is Remedy.RETRY and not last:
+            self.recorder.record("again", request, **body)
+            self._retry_later(request, attempt.next(), refusal.retry_after)
+        else:
+            self.recorder.record("refused", request, **body)
+            self._handle_refusal(request, refusal, action)
 
-    def _later(self, piece: Piece, tries: int, since: float, asked: float | None = None) -> None:
-        wait = min(self.settings.longest_wait, self.settings.backoff * 2 ** (tries - 1))
-        wait = max(asked or 0.0, wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-        self.scheduler.add(partial(self._send, piece, tries, since), wait)
+    def _is_down(self, request: Request, *, last: bool) -> bool:
+        """Count a failure; return True if the cloud is to blame for it and not this request."""
+        if self.breaker.record_failure():
+            return True
+        # A request that fails again in a second call of submit is to blame by itself.
+        first = request.attempts <= self.settings.attempts
+        return last and first and self.breaker.only_failures(self.settings.attempts)
 
-    # -- following the job ---------------------------------------------------------------------
-    def _poll(self, piece: Piece, polls: int, since: float) -> None:
-        cloud = self.clouds[piece.project_id]
-        self.counted["poll"] += 1
+    def _retry_later(
+        self, request: Request, attempt: Attempt, retry_after: float | None = None
+    ) -> None:
+        wait = backoff(self.settings, attempt.number, retry_after)
+        LOG.info("chunk %s: sent again in %.1f s: %s %s", request.chunk, wait,
+                 request.response.code, request.response.reason)  # fmt: skip
+        self.scheduler.add(partial(self._send, request, attempt), wait)
+
+    # -- following the job --------------------------------------------------------------------
+    def _poll(self, request: Request, polls: int, since: float) -> None:
+        self.calls["poll"] += 1
+        timeout, began = self.settings.job_timeout, monotonic()
         job: JobState | None = None
-        began = monotonic()
         try:
-            job = cloud.job(piece.job_id)
-            told = job.status
-            self.breaker.good()
+            job = self.clouds[request.project_id].job(request.response.job_id)
+            status = job.status
+            self.breaker.record_success()
         except (NoResponseError, CloudRefusedError) as error:
-            told = str(error)
-            self.easing.if_busy(error, began)
-            if _passing(error) and self.breaker.bad():
-                self._stop(down(error))
+            status = str(error)
+            self.concurrency.on_error(error, began)
+            if _is_transient(error) and self.breaker.record_failure():
+                self.stop(outage_error(error))
                 return
         if job is not None and job.done:
-            bad = {name: ok for name, ok in _results(piece, job).items() if not ok}
-            self.note(
-                "job-done", piece, status=job.status, results=bad, **(_spoken(job) if bad else {})
-            )
-            self._count_failed(piece, list(bad))
-            self.easing.job(since, self.settings.job_timeout, done=True)
-            self._isolation.settled(piece)
+            self._on_job_done(request, job)
+            self.concurrency.on_duration("a job", since, timeout, succeeded=True)
         elif job is not None and job.failed:
-            self._job_failed(piece, job)
-        elif monotonic() - since > self.settings.job_timeout:
-            reason = f"the job had not ended after {self.settings.job_timeout:g} s: {told}"
-            self.note("late", piece, code="job-late", reason=reason)
-            self._isolation.settled(piece)
+            self._on_job_failed(request, job)
+        elif monotonic() - since > timeout:
+            reason = f"the job had not ended after {timeout:g} s: {status}"
+            self.recorder.record("late", request, code="job-late", reason=reason)
+            self._bisector.on_finished(request)
         else:
             if job is not None:
-                self.easing.job(since, self.settings.job_timeout, done=False)
-            wait = min(self.settings.last_poll, self.settings.first_poll * 1.5**polls)
-            self.scheduler.add(partial(self._poll, piece, polls + 1, since), wait)
+                self.concurrency.on_duration("a job", since, timeout, succeeded=False)
+            least, most = self.settings.min_poll_interval, self.settings.max_poll_interval
+            wait = min(most, least * 1.5**polls)
+            self.scheduler.add(partial(self._poll, request, polls + 1, since), wait)
 
-    def _job_failed(self, piece: Piece, job: JobState) -> None:
-        reason = job.reason or "the job failed and the cloud gave no reason"
+    def _on_job_done(self, request: Request, job: JobState) -> None:
+        failed = {key: good for key, good in _results(request, job).items() if not good}
+        reason = explain(job.code, job.reason or "failed within its job")
+        cause = {"code": job.code or "JOB_PARTIAL", "reason": reason} if failed else {}
+        self.recorder.record("job-done", request, status=job.status, results=failed, **cause)
+        self._count_failed(request, list(failed))
+        self._bisector.on_finished(request)
+
+    def _on_job_failed(self, request: Request, job: JobState) -> None:
         code = job.code or "JOB_FAILED"
-        reason = explain(code, reason)
-        refusal = CloudRefusedError(reason, http=0, code=code, request_id=piece.request_id)
-        action = _remedy(piece, refusal)
-        if action in (Remedy.WAIT, Remedy.RETRY) and piece.attempts < self.settings.attempts:
-            self.note("again", piece, code=refusal.code, reason=reason)
-            self._later(piece, piece.attempts, monotonic())
+        reason = explain(code, job.reason or "the job failed and the cloud gave no reason")
+        refusal = CloudRefusedError(
+            reason, http=0, code=code, request_id=request.response.request_id
+        )
+        action = _remedy(request, refusal)
+        if action in (Remedy.WAIT, Remedy.RETRY) and request.attempts < self.settings.attempts:
+            self.recorder.record("again", request, code=code, reason=reason)
+            self._retry_later(request, Attempt(request.attempts))
             return
-        good = {name: True for name, ok in _results(piece, job).items() if ok}
-        self.note(
-            "job-failed", piece, status=job.status, results=good, code=refusal.code, reason=reason
+        good = {key: True for key, passed in _results(request, job).items() if passed}
+        self.recorder.record(
+            "job-failed", request, status=job.status, results=good, code=code, reason=reason
         )
         if good:
             # The job names the shares it failed for, so none of them has spoiled the others.
-            self._count_failed(piece, [name for name in _names(piece) if name not in good])
-            self._isolation.settled(piece)
+            self._count_failed(request, [key for key in _job_keys(request) if key not in good])
+            self._bisector.on_finished(request)
         else:
-            self._after_no(piece, refusal, action)
+            self._handle_refusal(request, refusal, action)
 
-    # -- what follows a no ---------------------------------------------------------------------
-    def _after_no(self, piece: Piece, refusal: CloudRefusedError, action: Remedy) -> None:
-        vault = (piece.project_id, str(piece.common["vault_id"]))
-        with self._lock:
-            if action is Remedy.STOP_PROJECT:
-                self._dead_projects.setdefault(piece.project_id, refusal)
-            elif action is Remedy.FAIL_VAULT and vault[1]:
-                self._dead_vaults.setdefault(vault, refusal)
+    # -- what follows a refusal ---------------------------------------------------------------
+    def _handle_refusal(self, request: Request, refusal: CloudRefusedError, action: Remedy) -> None:
+        project, vault = request.project_id, str(request.common["vault_id"])
+        if action is Remedy.STOP_PROJECT:
+            self._refused.setdefault((project, ""), refusal)
+        elif action is Remedy.FAIL_VAULT and vault:
+            self._refused.setdefault((project, vault), refusal)
         # What fails again and again while others pass may be the fault of one image, too.
-        may_be_one = action in (Remedy.SPLIT, Remedy.RETRY)
-        if not may_be_one or piece.size == 1:
-            self._count_failed(piece, _names(piece))
-        if may_be_one:
-            self._isolation.refused(piece, refusal)
+        may_be_one_image = action in (Remedy.SPLIT, Remedy.RETRY)
+        if not may_be_one_image or request.size == 1:
+            self._count_failed(request, _job_keys(request))
+        if may_be_one_image:
+            self._bisector.on_refused(request, refusal)
         else:
-            self._isolation.settled(piece)
+            self._bisector.on_finished(request)
 
-    def _split(self, piece: Piece, parts: Sequence[Part], why: str) -> None:
-        self.note("split", piece, **split_into(piece, parts), why=why)
-
-    def _fail(self, piece: Piece, code: str, reason: str) -> None:
-        self.note("dropped", piece, code=code, reason=reason)
-        self._count_failed(piece, _names(piece))
-
-    def _one_by_one(self, piece: Piece) -> None:
-        parts = piece.singles()
-        self._split(piece, parts, "one call for each image")
-        self._isolation.settled(piece)
-        for child in self.history.children(piece, len(parts)):
-            self.scheduler.add(partial(self._send, child))
-
-    def _dropped(self, piece: Piece) -> bool:
-        vault = (piece.project_id, str(piece.common["vault_id"]))
-        refusal = self._dead_projects.get(piece.project_id) or self._dead_vaults.get(vault)
-        if refusal is None:
-            return False
-        reason = f"not sent, because the cloud refused another request with {refusal.code}: "
-        why = explain(refusal.code, str(refusal))
-        self._fail(piece, refusal.code, f"{reason}{why}")
-        self._isolation.settled(piece)
-        return True
-
-    def _count_failed(self, piece: Piece, images: Sequence[str]) -> None:
+    def _count_failed(self, request: Request, images: Sequence[str]) -> None:
         if not images:
             return
-        with self._lock:
-            self.failures.append(
-                Failure(piece.chunk, piece.project_id, tuple(images), piece.code, piece.reason)
-            )
-            self.failed += len(images)
-            if self.stopped_because is not None:
-                return
-            limit = max(self.settings.failure_limit * self._images, self.settings.failure_floor)
-            if self.failed > limit:
-                self._stop(
-                    f"{self.failed:,} of {self._images:,} images have failed, more than the limit "
-                    f"of {self.settings.failure_limit:.0%}"
-                )
-            elif self._hopeless(piece):
-                self._stop(
-                    f"the first {self._isolation.bad} images that met their fate have all failed, "
-                    f"the last with: {piece.code}: {piece.reason}"
-                )
-            elif told := self._isolation.failing(self.settings):
-                self._stop(f"{told}, the last with: {piece.code}: {piece.reason}")
+        response = request.response
+        failure = Failure(
+            request.chunk, request.project_id, tuple(images), response.code, response.reason
+        )
+        with self.recorder.lock:
+            reason = self.failures.record(failure, lambda: self._open_jobs(request))
+            if reason and self.stopped_because is None:
+                self.stop(reason)
 
-    def _hopeless(self, piece: Piece) -> bool:
-        """Whether nothing succeeds. Jobs that still run may, where the no came without a job."""
-        good, bad = self._isolation.good, self._isolation.bad
-        if good or bad < self._enough:
-            return False
-        return bad >= self._enough + (0 if piece.job_id else len(self.history.in_state("running")))
-
-    def _stop(self, why: Exception | str) -> None:
-        self.stopped_because = self.stopped_because or why
-        self.scheduler.stop()
+    def _open_jobs(self, request: Request) -> int:
+        """Return how many jobs may still succeed where a request was refused without a job."""
+        return 0 if request.response.job_id else len(self.recorder.log.in_state("running"))
 
 
-def _remedy(piece: Piece, refusal: CloudRefusedError) -> Remedy:
+def _remedy(request: Request, refusal: CloudRefusedError) -> Remedy:
     """Return the remedy; an owner's request may fail for one image or project of it alone."""
-    if piece.projects and (
-        refusal.code in BLAMES_PROJECT or (piece.api == "native" and refusal.http == 403)
-    ):
+    native_forbidden = request.response.api == "native" and refusal.http == 403
+    if request.planned.projects and (refusal.code in BLAMES_PROJECT or native_forbidden):
         return Remedy.SPLIT
     return remedy(refusal.code, refusal.http or 400)
 
 
-def _names(piece: Piece) -> list[str]:
-    return [piece.named(share) for share in piece.shares]
+def _job_keys(request: Request) -> list[str]:
+    return [request.job_key(share) for share in request.shares]
 
 
-def _results(piece: Piece, job: JobState) -> Mapping[str, bool]:
-    """What a job says of the shares that it names, alone or with all others of their image."""
-    if not piece.projects:
+def _results(request: Request, job: JobState) -> Mapping[str, bool]:
+    """Return what a job says of the shares it names, alone or with all others of their image."""
+    if not request.planned.projects:
         return job.results
-    told = {
-        piece.named(share): job.pairs.get((share[1], share[0]), job.results.get(share[1]))
-        for share in piece.shares
+    results = {
+        request.job_key((project, image)): job.pairs.get((image, project), job.results.get(image))
+        for project, image in request.shares
     }
-    return {name: good for name, good in told.items() if good is not None}
+    return {key: good for key, good in results.items() if good is not None}
 
 
-def _passing(error: NoResponseError | CloudRefusedError) -> bool:
-    """Whether it says that the cloud is in trouble, rather than what was asked about."""
-    if isinstance(error, NoResponseError):
-        return True
-    return remedy(error.code, error.http) is Remedy.RETRY
+def _is_transient(error: NoResponseError | CloudRefusedError) -> bool:
+    """Return True if the cloud is in trouble, rather than what was asked about."""
+    return isinstance(error, NoResponseError) or remedy(error.code, error.http) is Remedy.RETRY
 
 
-def _facts(refusal: CloudRefusedError) -> dict[str, Any]:
+def _refusal_body(refusal: CloudRefusedError) -> dict[str, Any]:
     return {
         "http": refusal.http,
         "code": refusal.code,
         "reason": explain(refusal.code, str(refusal)),
         "request_id": refusal.request_id,
     }
-
-
-def _spoken(job: JobState) -> dict[str, str]:
-    reason = explain(job.code, job.reason or "failed within its job")
-    return {"code": job.code or "JOB_PARTIAL", "reason": reason}

@@ -1,4 +1,4 @@
-"""A run that follows on another: back to the state before, or once more what did not succeed.
+"""A run that follows another: undo restores the states before, retry repeats what did not succeed.
 
 Both make a new plan in a new ledger, which is reviewed, approved and submitted like any other. The
 rows keep their addresses in the first input, and the new ledger names the first one by its head.
@@ -29,8 +29,8 @@ from sharekit.spreadsheets.inventory import Inventory
 from .run import KEY, Run, load_run
 
 _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
-#: What an owner's act leaves behind where nobody looked.
-_LEFT = {SHARE: PENDING, UNSHARE: ABSENT}
+#: The state that an owner's action leaves behind where it was not read back.
+_RESULT = {SHARE: PENDING, UNSHARE: ABSENT}
 _ISSUE = ("rule", "row_key", "source", "field", "value", "detail")
 
 
@@ -42,14 +42,14 @@ def undo(
     chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
 ) -> Plan:
-    """Plan the way back: every image that a run changed, to the state that was recorded before.
+    """Plan to set every image that a run changed back to the state recorded before.
 
     Those are the images that the cloud showed as wanted afterwards, and those whose job succeeded
-    and that could not be read back. Only what is still as the run left it is planned, and sent: a
-    share that somebody decided anew meanwhile stays. What cannot be undone is blocked, row by row:
-    no call brings a share back to pending. A run that was never finished may still change more:
-    submit it first. What an owner shared is taken back, and the other way round; a share that
-    comes back is pending, whatever the project had decided on it.
+    and that could not be read back. A share is planned, and sent, only while it is as the run left
+    it: what somebody decided since stays. What cannot be undone is blocked, row by row: no call
+    sets a share back to pending. A run that is not finished may still change more: submit it first.
+    What an owner shared is withdrawn, and the other way round; a share that comes back is pending,
+    whatever the project had decided on it.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def undo(
     ledger : path
         The new run's file, which must not exist yet.
     clouds : Clouds
-        Access to the projects, to see how the images are now.
+        Access to the projects, to read the present states.
     chunk_size, max_images : int
         As for :func:`sharekit.plan`.
 
@@ -79,9 +79,9 @@ def undo(
     if chosen.empty:
         raise PlanError(f"{run}: the run changed nothing, so there is nothing to undo.")
     rows = _rows(first, chosen)
-    seen = snapshot.take(clouds, rows)
-    inventory = _inventory(first, rows, _way_back(first, chosen, rows, seen))
-    findings = check(inventory, seen=seen, strict=first.plan.findings.strict)
+    present = snapshot.take(clouds, rows)
+    inventory = _inventory(first, rows, _restore_previous(first, chosen, rows, present))
+    findings = check(inventory, seen=present, strict=first.plan.findings.strict)
     origin = {"follows": head, "follows as": f"undo of {Path(run).name}"}
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
 
@@ -94,14 +94,14 @@ def retry(
     chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
 ) -> Plan:
-    """Plan once more what failed, was contradicted, or stayed unknown.
+    """Plan again what failed, was contradicted, or stayed unknown.
 
-    Parameters are those of :func:`undo`; without ``clouds``, ``submit`` looks first.
+    Parameters are those of :func:`undo`; without ``clouds``, only ``submit`` reads the states.
 
     Raises
     ------
     PlanError
-        There is nothing to try again, or the plan is too large.
+        There is nothing to retry, or the plan is too large.
     LedgerError
         There is no such ledger, or the new one exists.
 
@@ -120,17 +120,17 @@ def retry(
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
 
 
-def next_to(run: str | PathLike[str], kind: str) -> Path:
-    """Where a run that follows goes: ``run-retry.ledger``, or that with a number.
+def follow_up_path(run: str | PathLike[str], kind: str) -> Path:
+    """Return the path of a run that follows: ``run-retry.ledger``, or that with a number.
 
-    A ledger that follows on the run as it is now is found again; any other is passed by.
+    A ledger that follows the run as it is now is found again; any other is left alone.
 
-    >>> next_to("run.ledger", "retry").name  # doctest: +SKIP
+    >>> follow_up_path("run.ledger", "retry").name  # doctest: +SKIP
     'run-retry.ledger'
     """
     path = Path(run)
-    with Ledger.open(path) as book:
-        head = book.head
+    with Ledger.open(path) as ledger:
+        head = ledger.head
     for number in count(1):
         beside = path.with_name(f"{path.stem}-{kind}{f'-{number}' if number > 1 else ''}.ledger")
         if not beside.exists() or _follows(beside, head):
@@ -140,63 +140,65 @@ def next_to(run: str | PathLike[str], kind: str) -> Path:
 
 def _follows(path: Path, head: str) -> bool:
     try:
-        with Ledger.open(path, checked=False) as book:
-            first = book.last("created")
+        with Ledger.open(path, checked=False) as ledger:
+            first = ledger.last("created")
     except LedgerError:
         return False
     return first is not None and first.body.get("follows") == head
 
 
 def _changed(first: Run) -> pd.Series:
-    """Which rows a run changed, as far as anybody can know: sent, and shown or said to be done."""
-    rows, acts = first.rows, first.plan.rows["status"]
+    """Return True for rows that a run changed, as far as is known: sent, and shown or claimed."""
+    rows, actions = first.rows, first.plan.rows["status"]
     shown = rows["outcome"].isin(["confirmed", "contradicted"]) & are_satisfied(
-        acts, rows["observed"]
+        actions, rows["observed"]
     )
-    return (shown | (rows["outcome"] == "claimed")) & ~are_satisfied(acts, rows["before"])
+    return (shown | (rows["outcome"] == "claimed")) & ~are_satisfied(actions, rows["before"])
 
 
-def _way_back(
-    first: Run, chosen: pd.Index, rows: pd.DataFrame, seen: Snapshot
+def _restore_previous(
+    first: Run, chosen: pd.Index, rows: pd.DataFrame, present: Snapshot
 ) -> list[pd.DataFrame]:
-    """Set the status of rows to the state before; return what cannot be, or only in part."""
-    told = first.rows.loc[chosen].set_axis(rows.index)
-    before, offered = told["before"], is_owner_action(rows["status"])
-    # A share is left as it was seen: whoever has decided on it since has moved it.
-    left = told["observed"].where(offered & (told["observed"] != ""), rows["status"].replace(_LEFT))
-    back = rows["status"].map(_OPPOSITE).where(offered, before)
-    now = _now(rows, seen)
-    acting = rows["project_id"].mask(offered, rows["owner"])
-    possible = offered | before.isin(STATUSES)
-    moved = possible & (now != "") & (now != left) & ~are_satisfied(back, now)
-    moved &= acting.isin(seen.projects["project_id"])
-    decided = offered & before.isin(STATUSES)
-    acted = rows["status"]
-    rows["status"] = back.where(possible, rows["status"])
+    """Set the action of rows to the state before; return what cannot be undone as it was."""
+    outcomes = first.rows.loc[chosen].set_axis(rows.index)
+    actions, before = rows["status"], outcomes["before"]
+    by_owner = is_owner_action(actions)
+    # A share was left as it was read back: whoever has decided on it since has moved it.
+    was_read = by_owner & (outcomes["observed"] != "")
+    left = outcomes["observed"].where(was_read, actions.replace(_RESULT))
+    opposite = actions.map(_OPPOSITE).where(by_owner, before)
+    current = _current_state(rows, present)
+    acting = rows["project_id"].mask(by_owner, rows["owner"])
+    possible = by_owner | before.isin(STATUSES)
+    moved = possible & (current != "") & (current != left) & ~are_satisfied(opposite, current)
+    moved &= acting.isin(present.projects["project_id"])
+    decided = by_owner & before.isin(STATUSES)
+    rows["status"] = opposite.where(possible, actions)
     rows["vault_id"] = rows["vault_id"].where(rows["status"] == ACCEPTED, "")
+    was_moved = "the run left it " + left + ", now it is " + current
     return [
-        _issues("undo-pending", rows[~possible], acted),
-        _issues("undo-moved", rows[moved], acted, "the run left it " + left + ", now it is " + now),
-        _issues("undo-decided", rows[decided], acted, "it was " + before),
+        _issues("undo-pending", rows[~possible], actions),
+        _issues("undo-moved", rows[moved], actions, was_moved),
+        _issues("undo-decided", rows[decided], actions, "it was " + before),
     ]
 
 
-def _now(rows: pd.DataFrame, seen: Snapshot) -> pd.Series:
-    """What rows show now: a share by its project, what an owner offered by the owner."""
-    views = [seen.members.assign(offered=False), seen.owned.assign(offered=True)]
+def _current_state(rows: pd.DataFrame, present: Snapshot) -> pd.Series:
+    """Return the present state of rows: of a share by its project, of an owner's by the owner."""
+    views = [present.members.assign(offered=False), present.owned.assign(offered=True)]
     known = pd.concat([view[[*KEY, "offered", "state"]] for view in views if len(view)] or views)
     asked = rows[KEY].assign(offered=is_owner_action(rows["status"]))
-    found = asked.merge(known, on=[*KEY, "offered"], how="left")
-    return found["state"].fillna("").set_axis(rows.index)
+    states = asked.merge(known, on=[*KEY, "offered"], how="left")["state"]
+    return states.fillna("").set_axis(rows.index)
 
 
 def _read(run: str | PathLike[str]) -> tuple[Run, str]:
-    with Ledger.open(run) as book:
-        return load_run(book), book.head
+    with Ledger.open(run) as ledger:
+        return load_run(ledger), ledger.head
 
 
 def _rows(first: Run, chosen: pd.Index) -> pd.DataFrame:
-    """Rows of the first inventory under new keys, with the values that were sent."""
+    """Return rows of the first inventory under new keys, with the values that were sent."""
     rows = first.plan.findings.inventory.rows.loc[chosen].copy()
     for name in FIELDS:
         rows[name] = first.plan.rows.loc[chosen, name].astype("str")

@@ -24,6 +24,7 @@ from sharekit.core.actions import (
     MEMBER_STATES,
     OWNER,
     PENDING,
+    ROLES,
     SHARE,
     UNSHARE,
     is_satisfied,
@@ -32,107 +33,120 @@ from sharekit.core.errors import CloudRefusedError
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 
-from .request_log import ENDED, History, Piece, Share
-from .run import SIDED
+from .request_log import FINAL_STATES, LOG, Action, Request, RequestLog, Share
+from .run import ACTION_KEY
 
-#: Project, image, side -> the state that was seen last.
-Seen = dict[tuple[str, str, str], str]
 #: In which listing of the project something that its owner did should be.
-_HOPED: Final = {SHARE: PENDING, UNSHARE: ABSENT}
+EXPECTED_LISTING: Final = {SHARE: PENDING, UNSHARE: ABSENT}
+#: Project, image, role, state.
 _Line = tuple[str, str, str, str]
 
 
 @dataclass
-class Proof:
-    """What was seen of the shares of a run; every look is an event of its ledger."""
+class ReadBack:
+    """The latest state of each share of a run; every reading is an event of its ledger.
 
-    book: Ledger
-    history: History
+    ``calls`` counts the calls of the cloud, ``denied`` are the projects and roles that may not
+    read what they did.
+    """
+
+    ledger: Ledger
+    log: RequestLog
     clouds: Clouds
-    counted: Counter[str]
-    concurrency: int
-    seen: Seen
-    unreadable: set[tuple[str, str]] = field(default_factory=set)
+    calls: Counter[str]
+    states: dict[Action, str]
+    denied: set[tuple[str, str]] = field(default_factory=set)
 
-    def state(self, piece: Piece, share: Share) -> str | None:
-        """What a share was last seen as; where two sides looked, the one that shows otherwise."""
-        mine = self.seen.get((*share, piece.side))
-        if mine is None or not piece.projects or not is_satisfied(piece.act, mine):
-            return mine
-        return self.seen.get((*share, MEMBER), mine)
+    def state(self, request: Request, share: Share) -> str | None:
+        """Return the latest state of a share; of two sides the one that is not as wanted."""
+        own = self.states.get((*share, request.role))
+        if own is None or request.role == MEMBER or not is_satisfied(request.action, own):
+            return own
+        return self.states.get((*share, MEMBER), own)
 
-    def holds(self, piece: Piece, share: Share) -> bool:
-        """Whether a share was seen as it should be."""
-        state = self.state(piece, share)
-        return state is not None and is_satisfied(piece.act, state)
+    def is_confirmed(self, request: Request, share: Share) -> bool:
+        """Return True if a share was read as wanted."""
+        state = self.state(request, share)
+        return state is not None and is_satisfied(request.action, state)
 
-    def unproven(self) -> list[tuple[Piece, Share]]:
-        """Shares that were sent and are not yet known to be as they should."""
+    def unconfirmed(self) -> list[tuple[Request, Share]]:
+        """Return the shares that were sent and may still be found as wanted."""
         return [
-            (piece, share)
-            for piece in self.history.leaves()
-            if piece.attempts and piece.state in ENDED and self.can_read(piece)
-            for share in piece.shares
-            if self.state(piece, share) is None
-            or (not self.holds(piece, share) and piece.claim(piece.named(share)) != "failed")
+            (request, share)
+            for request in self.log.current()
+            if request.attempts and request.state in FINAL_STATES and self.can_read(request)
+            for share in request.shares
+            if self.state(request, share) is None
+            or (
+                not self.is_confirmed(request, share)
+                and request.reported(request.job_key(share)) != "failed"
+            )
         ]
 
-    def can_read(self, piece: Piece) -> bool:
-        """Whether the cloud lets the acting project look at what it did."""
-        return (piece.project_id, piece.side) not in self.unreadable
+    def can_read(self, request: Request) -> bool:
+        """Return True if the cloud lets the acting project read what it did."""
+        return (request.project_id, request.role) not in self.denied
 
-    def read(self, todo: list[tuple[Piece, Share]], tick: Callable[[], None]) -> None:
-        """Look at shares once, and write down what is seen."""
+    def forget(self, shares: list[Share]) -> None:
+        """Forget the states of shares that are sent again."""
+        for share in shares:
+            for role in ROLES:
+                self.states.pop((*share, role), None)
+
+    def read(
+        self, shares: list[tuple[Request, Share]], concurrency: int, tick: Callable[[], None]
+    ) -> None:
+        """Read shares once, and write down their states."""
         decided: dict[str, dict[str, str]] = {}
         offered: dict[str, set[Share]] = {}
-        for piece, (project, image) in todo:
-            if piece.projects:
-                offered.setdefault(piece.project_id, set()).add((project, image))
-            if not piece.projects or (project in self.clouds and self._may_look(project)):
-                hoped = _HOPED.get(piece.act, piece.act)
-                decided.setdefault(project, {})[image] = hoped
-        with ThreadPoolExecutor(self.concurrency) as pool:
-            jobs = [pool.submit(self._as_member, p, images) for p, images in decided.items()]
-            jobs += [pool.submit(self._as_owner, p, shares) for p, shares in offered.items()]
+        for request, (project, image) in shares:
+            by_owner = request.role == OWNER
+            if by_owner:
+                offered.setdefault(request.project_id, set()).add((project, image))
+            if not by_owner or (project in self.clouds and (project, MEMBER) not in self.denied):
+                listing = EXPECTED_LISTING.get(request.action, request.action)
+                decided.setdefault(project, {})[image] = listing
+        # A pool for each project: all of them in one could wait for each other.
+        with ThreadPoolExecutor(concurrency) as pool:
+            jobs = [pool.submit(self._as_member, *item, concurrency) for item in decided.items()]
+            jobs += [pool.submit(self._as_owner, *item, concurrency) for item in offered.items()]
             lines = [line for job in jobs for line in job.result()]
         tick()
-        observed = pd.DataFrame(lines, columns=[*SIDED, "state"], dtype="str")
-        blob = self.book.put(parquet.to_bytes(observed), parquet.MEDIA_TYPE)
-        self.book.append("observed", {"blob": blob, "images": len(observed)})
-        self.seen.update({(project, image, side): s for project, image, side, s in lines})
+        LOG.info("read back %d shares of %d", len(lines), len(shares))
+        observed = pd.DataFrame(lines, columns=[*ACTION_KEY, "state"], dtype="str")
+        blob = self.ledger.put(parquet.to_bytes(observed), parquet.MEDIA_TYPE)
+        self.ledger.append("observed", {"blob": blob, "images": len(observed)})
+        self.states.update({(project, image, role): s for project, image, role, s in lines})
 
-    def _may_look(self, project: str) -> bool:
-        return (project, MEMBER) not in self.unreadable
-
-    def _as_member(self, project: str, wanted: dict[str, str]) -> list[_Line]:
-        self.counted["read"] += 1
+    def _as_member(self, project: str, listings: dict[str, str], concurrency: int) -> list[_Line]:
+        self.calls["read"] += 1
         try:
-            with ThreadPoolExecutor(min(self.concurrency, len(MEMBER_STATES))) as pool:
-                seen = look_back(self.clouds, project, wanted, pool)
-            return [(project, share.image_id, MEMBER, share.state) for share in seen]
+            with ThreadPoolExecutor(min(concurrency, len(MEMBER_STATES))) as pool:
+                shares = look_back(self.clouds, project, listings, pool)
+            return [(project, share.image_id, MEMBER, share.state) for share in shares]
         except CloudRefusedError as refusal:
-            self._forbidden(refusal, project, MEMBER)
+            self._note_denied(refusal, project, MEMBER)
             return []
 
-    def _as_owner(self, owner: str, shares: set[Share]) -> list[_Line]:
-        cloud = self.clouds[owner]
-        with ThreadPoolExecutor(self.concurrency) as pool:
+    def _as_owner(self, owner: str, shares: set[Share], concurrency: int) -> list[_Line]:
+        with ThreadPoolExecutor(concurrency) as pool:
             try:
-                return list(self._offered(cloud, shares, pool))
+                return list(self._offered(self.clouds[owner], shares, pool))
             except CloudRefusedError as refusal:
-                self._forbidden(refusal, owner, OWNER)
+                self._note_denied(refusal, owner, OWNER)
                 return []
 
     def _offered(self, cloud: Cloud, shares: set[Share], pool: Executor) -> Iterator[_Line]:
         images = sorted({image for _, image in shares})
-        self.counted["read"] += len(images)
-        known = dict(zip(images, pool.map(members_of, [cloud] * len(images), images), strict=True))
+        self.calls["read"] += len(images)
+        members = pool.map(members_of, [cloud] * len(images), images)
+        states = dict(zip(images, members, strict=True))
         for project, image in sorted(shares):
-            yield project, image, OWNER, known[image].get(project, ABSENT)
+            yield project, image, OWNER, states[image].get(project, ABSENT)
 
-    def _forbidden(self, refusal: CloudRefusedError, project: str, side: str) -> None:
+    def _note_denied(self, refusal: CloudRefusedError, project: str, role: str) -> None:
         if refusal.http not in (401, 403, 404):
             raise refusal
         body = {"project_id": project, "code": refusal.code, "reason": str(refusal)}
-        self.book.append("unreadable", body)
-        self.unreadable.add((project, side))
+        self.ledger.append("unreadable", body)
+        self.denied.add((project, role))

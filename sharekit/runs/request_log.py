@@ -1,29 +1,40 @@
-"""What the ledger's events say about every request: the state machine of a chunk.
+"""Every request of a run and its state, kept up with the events of the ledger: a state machine.
 
-A *piece* is what one request carries: a planned chunk, or what came of splitting one. Its states::
+A request carries the shares of a planned chunk, or of a part of one that was split. Its states::
 
     planned ──intent──► sent ──answer──► running ──job──► done
-       ▲                 │ │ │              │  └───job──► refused ──split──► split
-       └──again──────────┘ │ └──refused──► refused ──split──► split
-                           └──lost──► unknown ◄──late──┘
-                                         └──split──► split   (what did not arrive goes anew)
+     ▲   ▲               │ │ │              │  └───job──► refused ──split──► split
+     │   └────again──────┘ │ └──refused──► refused ──split──► split
+   looked                  └──lost──► unknown ◄──late──┘
+     ▼                                   └──split──► split   (what did not arrive is resent)
+    excluded
 
-The table :data:`MOVES` is that picture; an event it does not know is damage.
+The table :data:`TRANSITIONS` is that picture. A state changes by an event and in no other way, so
+the log of a running submission and a replay of its ledger are the same; an event that the table
+does not allow is damage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sharekit.core.actions import MEMBER, OWNER
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.ledger import Event
 
-#: (state, event) -> state. Events not named here do not concern a piece.
-MOVES = {
+LOG = logging.getLogger("sharekit.runs")
+
+#: (state, event) -> next state. ``looked`` concerns all requests that were not sent yet; every
+#: other event names its request.
+TRANSITIONS = {
+    ("planned", "looked"): "excluded",
+    ("excluded", "looked"): "planned",
     ("planned", "intent"): "sent",
     ("planned", "dropped"): "refused",
     ("planned", "split"): "split",
@@ -39,9 +50,12 @@ MOVES = {
     ("unknown", "split"): "split",
     ("refused", "split"): "split",
 }
-KINDS = tuple(dict.fromkeys(kind for _, kind in MOVES))
+#: Kinds of events that change the state of requests.
+REQUEST_EVENTS = tuple(dict.fromkeys(kind for _, kind in TRANSITIONS))
 #: What each event means, for the docs.
 MEANINGS = {
+    "looked": "the preflight: shares that need not or must not be sent are excluded, and a request "
+    "that has no other share with them; the next preflight may find otherwise",
     "intent": "a request is about to leave; its images stand here before it does",
     "dropped": "not sent: the cloud refuses this project or vault altogether",
     "split": "its images go on in smaller or new requests",
@@ -55,137 +69,181 @@ MEANINGS = {
     "resumed": "taken up by another call of `submit`: its job is asked again",
 }
 #: States in which nothing more happens by itself.
-ENDED = frozenset({"done", "refused", "split", "unknown"})
-
-
-class Rectangle(NamedTuple):
-    """Images that are shared with projects, or not any more: each with each."""
-
-    images: tuple[str, ...]
-    projects: tuple[str, ...]
-
-
-#: A part of a piece: images of the member's side, or a rectangle of the owner's.
-Part = Sequence[str] | Rectangle
+FINAL_STATES = frozenset({"done", "refused", "split", "unknown", "excluded"})
 #: A share: the project it is with, and the image.
 Share = tuple[str, str]
+#: An action on a share: the project it is with, the image, and whose action it is.
+Action = tuple[str, str, str]
+
+
+class ShareBlock(NamedTuple):
+    """Images and the projects that an owner shares them with, each with each.
+
+    A project that decides on its own shares names no projects.
+    """
+
+    images: tuple[str, ...]
+    projects: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of shares."""
+        return len(self.images) * max(1, len(self.projects))
+
+    @property
+    def body(self) -> dict[str, list[str]]:
+        """``images``, and on the owner's side ``shared_with``, as events name them."""
+        projects = {"shared_with": list(self.projects)} if self.projects else {}
+        return {"images": list(self.images), **projects}
+
+    def shares(self, acting: str) -> Iterator[Share]:
+        """Yield the shares; ``acting`` is the project of a block that names none."""
+        return ((p, image) for image in self.images for p in self.projects or (acting,))
+
+    def chunked(self, size: int, *, by_project: bool = False) -> list[ShareBlock]:
+        """Split into blocks of at most ``size`` shares: by images first, then by projects."""
+        if self._splits_projects(by_project):
+            parts = chunked(self.projects, max(1, size // len(self.images)))
+            return [ShareBlock(self.images, tuple(part)) for part in parts]
+        parts = chunked(self.images, max(1, size // max(1, len(self.projects))))
+        return [ShareBlock(tuple(part), self.projects) for part in parts]
+
+    def halves(self, *, by_project: bool = False) -> list[ShareBlock]:
+        """Split in two, by images as long as there are several."""
+        if self._splits_projects(by_project):
+            half = len(self.projects) // 2
+            parts = (self.projects[:half], self.projects[half:])
+            return [ShareBlock(self.images, part) for part in parts]
+        half = len(self.images) // 2
+        return [
+            ShareBlock(part, self.projects) for part in (self.images[:half], self.images[half:])
+        ]
+
+    def singles(self) -> list[ShareBlock]:
+        """Split into single shares."""
+        projects: list[tuple[str, ...]] = [(project,) for project in self.projects] or [()]
+        return [ShareBlock((image,), project) for image in self.images for project in projects]
+
+    def _splits_projects(self, by_project: bool) -> bool:  # noqa: FBT001 - passed on as it came
+        return len(self.projects) > 1 and (by_project or len(self.images) == 1)
 
 
 @dataclass
-class Piece:
-    """One request's worth of shares, and how far it has come.
+class Response:
+    """The latest response to a request, and the API (``batch``, ``native``) it was sent by."""
 
-    ``projects`` are those that an owner shares its images with; a member's piece has none. Of an
-    owner's lost request, ``only`` are the shares that it still stands for.
-    """
-
-    chunk: str
-    common: Mapping[str, Any]
-    images: tuple[str, ...]
-    projects: tuple[str, ...] = ()
-    only: tuple[Share, ...] | None = None
-    state: str = "planned"
-    attempts: int = 0
     api: str = ""
     http: int = 0
     code: str = ""
     reason: str = ""
     job_id: str = ""
     request_id: str = ""
+
+
+@dataclass
+class Request:
+    """A request and how far it has come.
+
+    ``planned`` are the shares it was made for, ``blocks`` those that it stands for now: without
+    what a preflight excluded, or of a lost request what had arrived all the same. Only a request
+    of a single block can be sent. ``common`` are the fields that all of its shares have.
+    """
+
+    chunk: str
+    common: Mapping[str, Any]
+    planned: ShareBlock
+    blocks: tuple[ShareBlock, ...] = ()
+    state: str = "planned"
+    attempts: int = 0
+    timeouts: int = 0
     first_sent: str = ""
     ended: str = ""
-    late: int = 0
+    response: Response = field(default_factory=Response)
     results: dict[str, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.blocks = self.blocks or (self.planned,)
 
     @property
     def project_id(self) -> str:
-        """The project that acts: it accepts or rejects, or it owns the images."""
+        """The acting project: it accepts or rejects, or it owns the images."""
         return str(self.common["project_id"])
 
     @property
-    def act(self) -> str:
-        """What is to be done with every share of the piece; one of ``ACTIONS``."""
+    def action(self) -> str:
+        """What is to be done with every share; one of ``ACTIONS``."""
         return str(self.common["status"])
 
     @property
-    def side(self) -> str:
-        """Whose act it is."""
-        return OWNER if self.projects else MEMBER
+    def role(self) -> str:
+        """``owner`` or ``member``: the role in which the project acts."""
+        return OWNER if self.planned.projects else MEMBER
+
+    @property
+    def block(self) -> ShareBlock:
+        """The shares of a request that can be sent."""
+        return self.blocks[0]
 
     @property
     def size(self) -> int:
-        """How many shares it has."""
-        if self.only is not None:
-            return len(self.only)
-        return len(self.images) * max(1, len(self.projects))
+        """Number of shares."""
+        return sum(block.size for block in self.blocks)
 
     @property
     def shares(self) -> list[Share]:
-        """Its shares: the project it is with, and the image."""
-        if self.only is not None:
-            return list(self.only)
-        projects = self.projects or (self.project_id,)
-        return [(project, image) for image in self.images for project in projects]
+        """The shares: the project each is with, and its image."""
+        return [share for block in self.blocks for share in block.shares(self.project_id)]
 
-    def request(self) -> dict[str, Any]:
-        """What the clouds make a request of."""
-        projects = {"projects": list(self.projects)} if self.projects else {}
-        return {**self.common, "images": list(self.images), **projects}
+    def payload(self) -> dict[str, Any]:
+        """Return what the clouds make a request of."""
+        images, projects = self.block
+        return {
+            **self.common,
+            "images": list(images),
+            **({"projects": list(projects)} if projects else {}),
+        }
 
-    @property
-    def content(self) -> dict[str, list[str]]:
-        """``images``, and on the owner's side ``shared_with``, as events name them."""
-        projects = {"shared_with": list(self.projects)} if self.projects else {}
-        return {"images": list(self.images), **projects}
+    def job_key(self, share: Share) -> str:
+        """Return the name of a share in a job's results: that of its image if that is enough."""
+        return f"{share[1]} {share[0]}" if self.role == OWNER else share[1]
 
-    def named(self, share: Share) -> str:
-        """Return the name of a share in what a job says: that of its image, where it is alone."""
-        return f"{share[1]} {share[0]}" if self.projects else share[1]
-
-    def claim(self, name: str) -> str:
-        """What the cloud said of a share: ``success``, ``failed``, or ``""`` for nothing."""
+    def reported(self, job_key: str) -> str:
+        """Return what the cloud said of a share: ``success``, ``failed``, or "" for nothing."""
         if self.state == "done":
-            return "success" if self.results.get(name, True) else "failed"
+            return "success" if self.results.get(job_key, True) else "failed"
         if self.state == "refused" and self.attempts:
-            return "success" if self.results.get(name, False) else "failed"
+            return "success" if self.results.get(job_key, False) else "failed"
         return ""
 
-    def parts(self, size: int, *, by_project: bool = False) -> list[Part]:
-        """Cut it into parts of at most so many shares: between images, then between projects."""
-        if not self.projects:
-            return [*cut(self.images, size)]
-        if len(self.projects) > 1 and (by_project or len(self.images) == 1):
-            cuts = cut(self.projects, max(1, size // len(self.images)))
-            return [Rectangle(self.images, tuple(some)) for some in cuts]
-        cuts = cut(self.images, max(1, size // len(self.projects)))
-        return [Rectangle(tuple(some), self.projects) for some in cuts]
 
-    def halves(self, *, by_project: bool = False) -> list[Part]:
-        """Cut it in two, between images as long as there are several."""
-        if self.projects and len(self.projects) > 1 and (by_project or len(self.images) == 1):
-            both = _halves(self.projects)
-            return [Rectangle(self.images, tuple(some)) for some in both]
-        both = _halves(self.images)
-        return [Rectangle(tuple(s), self.projects) for s in both] if self.projects else [*both]
+class RequestLog:
+    """All requests of a run, kept up with its events.
 
-    def singles(self) -> list[Part]:
-        """Cut it into single shares."""
-        if not self.projects:
-            return [*cut(self.images, 1)]
-        return [Rectangle((image,), (project,)) for project, image in self.shares]
+    Attributes
+    ----------
+    requests : dict
+        Chunk, such as ``7`` or ``7.1``, to :class:`Request`, split ones included.
+    calls : dict
+        ``submit, poll, read, retried`` to the number of calls of the cloud.
+    done_images : int
+        Number of shares of requests that are done or refused.
+    """
 
-
-class History:
-    """All pieces of a run, kept up with its events."""
-
-    def __init__(self, chunks: Iterable[Mapping[str, Any]], events: Iterable[Event] = ()) -> None:
-        self.pieces: dict[str, Piece] = {}
-        self.requests = {"submit": 0, "poll": 0, "read": 0, "retried": 0}
-        self.ended_images = 0
+    def __init__(
+        self,
+        chunks: Iterable[Mapping[str, Any]],
+        events: Iterable[Event] = (),
+        read_excluded: Callable[[Event], Iterable[Action]] = lambda _: (),
+    ) -> None:
+        """Begin with the chunks of a plan; ``read_excluded`` reads a preflight's blob."""
+        self.requests: dict[str, Request] = {}
+        self.calls = {"submit": 0, "poll": 0, "read": 0, "retried": 0}
+        self.done_images = 0
+        self._read_excluded = read_excluded
         for chunk in chunks:
             common = {k: v for k, v in chunk.items() if k not in ("chunk", "images", "projects")}
-            name, projects = str(chunk["chunk"]), tuple(chunk.get("projects", ()))
-            self.pieces[name] = Piece(name, common, tuple(chunk["images"]), projects)
+            block = ShareBlock(tuple(chunk["images"]), tuple(chunk.get("projects", ())))
+            self.requests[str(chunk["chunk"])] = Request(str(chunk["chunk"]), common, block)
         for event in events:
             self.apply(event)
 
@@ -197,162 +255,221 @@ class History:
         LedgerError
             If the event cannot follow on what was before.
         """
-        body = event.body
-        state = self.follows(event.kind, body, f" at event {event.seq}")
         if event.kind == "counted":
-            for name, number in body["requests"].items():
-                self.requests[name] += number
-        if event.kind not in KINDS:
-            return
-        piece = self.pieces[str(body["chunk"])]
-        self._count(piece, -1)
-        piece.state = state
-        for name in ("api", "http", "code", "reason", "job_id", "request_id"):
-            if name in body:
-                setattr(piece, name, body[name])
-        piece.results.update(body.get("results", {}))
-        if event.kind == "intent":
-            self._begin(piece, event)
-        elif event.kind == "late":
-            piece.late += 1
-        elif event.kind == "split":
-            self._split(piece, body)
-        if state in ENDED:
-            piece.ended = event.at
-        self._count(piece, 1)
+            for name, number in event.body["requests"].items():
+                self.calls[name] += number
+        elif event.kind == "looked":
+            self._exclude(set(self._read_excluded(event)))
+        elif event.kind in REQUEST_EVENTS:
+            self._change(event)
 
-    def follows(self, kind: str, body: Mapping[str, Any], where: str = "") -> str:
-        """Return the state that an event leads to; ``""`` if it concerns no piece.
+    def next_state(self, kind: str, body: Mapping[str, Any], where: str = "") -> str:
+        """Return the state that an event which names a request leads to.
 
         Raises
         ------
         LedgerError
             If the event cannot follow on what was before.
         """
-        if kind not in KINDS:
-            return ""
-        piece = self.pieces.get(str(body.get("chunk")))
-        state = None if piece is None else MOVES.get((piece.state, kind))
-        if piece is None or state is None or not self._whole(kind, piece, body):
+        request = self.requests.get(str(body.get("chunk")))
+        state = None if request is None else TRANSITIONS.get((request.state, kind))
+        if request is None or state is None or not self._is_consistent(kind, request, body):
             raise LedgerError(f"The ledger is damaged{where}: {kind!r} cannot follow there.")
         return state
 
-    def _whole(self, kind: str, piece: Piece, body: Mapping[str, Any]) -> bool:
-        """Whether an event takes along what its piece has, and no name twice."""
+    def children(self, request: Request, number: int) -> list[Request]:
+        """Return the requests that one was split into: of ``7`` they are ``7.1``, ``7.2``."""
+        return [self.requests[f"{request.chunk}.{n + 1}"] for n in range(number)]
+
+    def in_state(self, *states: str) -> list[Request]:
+        """Return every request in one of some states."""
+        return [request for request in self.requests.values() if request.state in states]
+
+    def current(self) -> list[Request]:
+        """Return the requests that carry shares now: all but those that were split."""
+        return [request for request in self.requests.values() if request.state != "split"]
+
+    def _is_consistent(self, kind: str, request: Request, body: Mapping[str, Any]) -> bool:
+        """Return True if an event takes along what its request has, and no name twice."""
         if kind == "split":
             names = [name for name, _ in body["into"]]
-            fresh = len(set(names)) == len(names) and not self.pieces.keys() & set(names)
-            return fresh and _partition(piece, body)
-        return kind != "intent" or set(body["images"]) <= set(piece.images)
+            fresh = len(set(names)) == len(names) and not self.requests.keys() & set(names)
+            return fresh and _is_partition(request, body)
+        if kind != "intent":
+            return True
+        images, projects = request.block
+        return (
+            len(request.blocks) == 1
+            and set(body["images"]) <= set(images)
+            and set(body.get("shared_with", ())) <= set(projects)
+        )
 
-    def _begin(self, piece: Piece, event: Event) -> None:
-        piece.attempts += 1
-        piece.first_sent = piece.first_sent or event.at
-        if list(piece.images) != event.body["images"]:  # the same texts twice would cost memory
-            piece.images = tuple(event.body["images"])
-        if piece.projects:
-            piece.projects = tuple(event.body["shared_with"])
-        self.requests["submit"] += 1
-        self.requests["retried"] += piece.attempts > 1
+    def _exclude(self, excluded: set[Action]) -> None:
+        """Leave out what a preflight excluded; what an earlier one excluded may go again."""
+        for request in self.in_state("planned", "excluded"):
+            if request.state == "planned" and not excluded:
+                continue
+            request.blocks, role = (request.planned,), request.role
+            shares = request.shares
+            kept = [share for share in shares if (*share, role) not in excluded]
+            request.state = "planned" if kept else "excluded"
+            if kept and len(kept) < len(shares):
+                request.blocks = _blocks_of(kept, role)
 
-    def _split(self, piece: Piece, body: Mapping[str, Any]) -> None:
-        for name, images, projects in _into(body):
-            self.pieces[name] = Piece(name, piece.common, tuple(images), tuple(projects))
+    def _change(self, event: Event) -> None:
+        body = event.body
+        state = self.next_state(event.kind, body, f" at event {event.seq}")
+        request = self.requests[str(body["chunk"])]
+        self._count(request, -1)
+        request.state = state
+        for name in ("api", "http", "code", "reason", "job_id", "request_id"):
+            if name in body:
+                setattr(request.response, name, body[name])
+        request.results.update(body.get("results", {}))
+        if event.kind == "intent":
+            self._begin(request, event)
+        elif event.kind == "late":
+            request.timeouts += 1
+        elif event.kind == "split":
+            self._split(request, body)
+        if state in FINAL_STATES:
+            request.ended = event.at
+        self._count(request, 1)
+
+    def _begin(self, request: Request, event: Event) -> None:
+        request.attempts += 1
+        request.first_sent = request.first_sent or event.at
+        if request.block.body["images"] != event.body["images"]:  # equal texts share their memory
+            block = ShareBlock(tuple(event.body["images"]), request.block.projects)
+            request.blocks = (block,)
+        if request.role == OWNER:
+            request.blocks = (request.block._replace(projects=tuple(event.body["shared_with"])),)
+        request.planned = request.block
+        self.calls["submit"] += 1
+        self.calls["retried"] += request.attempts > 1
+
+    def _split(self, request: Request, body: Mapping[str, Any]) -> None:
+        for name, block in _blocks_in(body):
+            self.requests[name] = Request(name, request.common, block)
         if kept := body.get("kept"):
             # These were found changed on reading back, so their lost request did arrive.
-            piece.state = "unknown"
-            if piece.projects:
-                piece.only = tuple(zip(body["kept_with"], kept, strict=True))
-            else:
-                piece.images = tuple(kept)
+            request.state = "unknown"
+            projects = body.get("kept_with") or [request.project_id] * len(kept)
+            request.blocks = _blocks_of([*zip(projects, kept, strict=True)], request.role)
 
-    def _count(self, piece: Piece, sign: int) -> None:
-        if piece.state in ("done", "refused"):
-            self.ended_images += sign * piece.size
-
-    def children(self, piece: Piece, number: int) -> list[Piece]:
-        """The parts that a piece was split into: of ``7`` they are ``7.1``, ``7.2``."""
-        return [self.pieces[f"{piece.chunk}.{n + 1}"] for n in range(number)]
-
-    def in_state(self, *states: str) -> list[Piece]:
-        """Every piece in one of some states."""
-        return [piece for piece in self.pieces.values() if piece.state in states]
-
-    def leaves(self) -> list[Piece]:
-        """The pieces that carry images now: all but the ones that were split."""
-        return [piece for piece in self.pieces.values() if piece.state != "split"]
+    def _count(self, request: Request, sign: int) -> None:
+        if request.state in ("done", "refused"):
+            self.done_images += sign * request.size
 
 
-def _partition(piece: Piece, body: Mapping[str, Any]) -> bool:
-    """Whether a split takes each share along exactly once."""
-    if piece.projects:
-        whole: Iterable[Any] = piece.shares
+class EventStore(Protocol):
+    """What a recorder needs of the ledger."""
+
+    def append(self, kind: str, body: dict[str, Any]) -> Event:
+        """Write an event durably and return it."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Write everything inside together or not at all."""
+
+
+class Recorder:
+    """Writes events of requests, each checked before it is written and followed after it.
+
+    ``lock`` guards the log; whoever reads and changes several requests together holds it, too.
+    """
+
+    def __init__(self, store: EventStore, log: RequestLog) -> None:
+        self.store, self.log = store, log
+        self.lock = threading.RLock()
+
+    def record(self, kind: str, request: Request, **body: Any) -> None:
+        """Write an event of one request, then follow it."""
+        with self.lock:
+            body = {"chunk": request.chunk, **body}
+            self.log.next_state(kind, body)  # a ledger never holds what cannot be
+            self.record_run(kind, body)
+        if LOG.isEnabledFor(logging.INFO):
+            facts = [f"{name}={body[name]}" for name in _LOGGED if body.get(name)]
+            LOG.info("chunk %s (%d images): %s %s", request.chunk, request.size, kind,
+                     " ".join(facts))  # fmt: skip
+
+    def record_run(self, kind: str, body: dict[str, Any]) -> None:
+        """Write an event that names no single request, then follow it."""
+        with self.lock:
+            self.log.apply(self.store.append(kind, body))
+
+
+#: Fields of an event's body that a line of the log shows.
+_LOGGED = ("attempt", "api", "http", "job_id", "request_id", "status", "code", "reason", "why")
+
+
+def _is_partition(request: Request, body: Mapping[str, Any]) -> bool:
+    """Return True if a split takes each share along exactly once."""
+    if request.role == OWNER:
         kept, kept_with = body.get("kept", ()), body.get("kept_with", ())
         if len(kept) != len(kept_with) or len(body["into"]) != len(body.get("shared_with", ())):
             return False
         parts = [*zip(kept_with, kept, strict=True)]
-        for _, images, projects in _into(body):
-            parts += [(project, image) for image in images for project in projects]
-    else:
-        whole = piece.images
-        parts = [*body.get("kept", ()), *(image for _, images in body["into"] for image in images)]
-    if piece.state == "planned":  # a look before sending may have taken some out
-        return len(set(parts)) == len(parts) and set(parts) <= set(whole)
-    return sorted(parts) == sorted(whole)
+        parts += [share for _, block in _blocks_in(body) for share in block.shares("")]
+        return sorted(parts) == sorted(request.shares)
+    images = [image for block in request.blocks for image in block.images]
+    moved = [image for _, block in _blocks_in(body) for image in block.images]
+    return sorted([*body.get("kept", ()), *moved]) == sorted(images)
 
 
-def _into(body: Mapping[str, Any]) -> Iterator[tuple[str, list[str], list[str]]]:
-    """The parts of a split: name, images, and projects, of which the member's side has none."""
-    shared_with = body.get("shared_with") or [[]] * len(body["into"])
-    for (name, images), projects in zip(body["into"], shared_with, strict=True):
-        yield name, images, projects
+def _blocks_in(body: Mapping[str, Any]) -> Iterator[tuple[str, ShareBlock]]:
+    """Yield name and shares of each request that a split makes."""
+    projects = body.get("shared_with") or [()] * len(body["into"])
+    for (name, images), shared_with in zip(body["into"], projects, strict=True):
+        yield name, ShareBlock(tuple(images), tuple(shared_with))
 
 
-def split_into(piece: Piece, parts: Iterable[Part], kept: Sequence[Share] = ()) -> dict[str, Any]:
-    """Tell of a split as its event does: ``into``, ``kept``, and whom an owner shares with.
+def split_event(
+    request: Request, blocks: Iterable[ShareBlock], kept: Sequence[Share] = ()
+) -> dict[str, Any]:
+    """Return the body of a split: the new requests, and the shares that stay with the old one.
 
-    >>> split_into(Piece("7", {}, ("a", "b", "c")), ["a", ["b", "c"]])
-    {'into': [('7.1', ['a']), ('7.2', ['b', 'c'])]}
+    >>> split_event(Request("7", {}, ShareBlock(("a", "b"))), [ShareBlock("a"), ShareBlock("b")])
+    {'into': [('7.1', ['a']), ('7.2', ['b'])]}
     """
-    named = [(f"{piece.chunk}.{number}", part) for number, part in enumerate(parts, 1)]
-    images = [p.images if isinstance(p, Rectangle) else p for _, p in named]
-    told: dict[str, Any] = {
-        "into": [(name, list(some)) for (name, _), some in zip(named, images, strict=True)]
-    }
+    blocks = list(blocks)
+    into = [(f"{request.chunk}.{n}", list(block.images)) for n, block in enumerate(blocks, 1)]
+    body: dict[str, Any] = {"into": into}
     if kept:
-        told["kept"] = [image for _, image in kept]
-    if piece.projects:
-        told["shared_with"] = [list(p.projects) for _, p in named if isinstance(p, Rectangle)]
-        told["kept_with"] = [project for project, _ in kept]
-    return told
+        body["kept"] = [image for _, image in kept]
+    if request.role == OWNER:
+        body["shared_with"] = [list(block.projects) for block in blocks]
+        body["kept_with"] = [project for project, _ in kept]
+    return body
 
 
-def cut(images: Sequence[str], size: int) -> list[Sequence[str]]:
-    """Cut images into equal groups of at most so many.
+def chunked(names: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Split a sequence into parts of nearly equal length, at most ``size`` long.
 
-    >>> cut("abcdefg", 3)
+    >>> chunked("abcdefg", 3)
     ['ab', 'cd', 'efg']
     """
-    parts = -(-len(images) // size)
-    ends = [len(images) * number // parts for number in range(parts + 1)]
-    return [images[start:end] for start, end in pairwise(ends)]
+    parts = -(-len(names) // size)
+    ends = [len(names) * number // parts for number in range(parts + 1)]
+    return [names[start:end] for start, end in pairwise(ends)]
 
 
-def _halves(some: Sequence[str]) -> list[Sequence[str]]:
-    half = len(some) // 2
-    return [some[:half], some[half:]]
+def _blocks_of(shares: Sequence[Share], role: str) -> tuple[ShareBlock, ...]:
+    if role == MEMBER:
+        return (ShareBlock(tuple(image for _, image in shares)),)
+    return tuple(group_by_projects(shares))
 
 
-def rectangles(shares: Iterable[Share]) -> list[Part]:
-    """Put shares into rectangles: images that go to the same projects go together.
+def group_by_projects(shares: Iterable[Share]) -> list[ShareBlock]:
+    """Group shares into blocks: images that are shared with the same projects go together.
 
-    >>> rectangles([("p", "a"), ("q", "a"), ("p", "b"), ("q", "b"), ("q", "c")])
-    [Rectangle(images=('a', 'b'), projects=('p', 'q')), Rectangle(images=('c',), projects=('q',))]
+    >>> group_by_projects([("p", "a"), ("q", "a"), ("p", "b"), ("q", "b"), ("q", "c")])
+    [ShareBlock(images=('a', 'b'), projects=('p', 'q')), ShareBlock(images=('c',), projects=('q',))]
     """
     projects: dict[str, list[str]] = {}
     for project, image in shares:
         projects.setdefault(image, []).append(project)
     images: dict[tuple[str, ...], list[str]] = {}
-    for image, some in projects.items():
-        images.setdefault(tuple(some), []).append(image)
-    return [Rectangle(tuple(some), of) for of, some in images.items()]
+    for image, shared_with in projects.items():
+        images.setdefault(tuple(shared_with), []).append(image)
+    return [ShareBlock(tuple(group), shared_with) for shared_with, group in images.items()]

@@ -1,8 +1,8 @@
-"""Where a run stands: every row with its outcome, computed from the ledger's events alone."""
+"""The status of a run: every row with its outcome, computed from the ledger's events alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -17,46 +17,46 @@ from sharekit.core.error_codes import FORBIDDEN_CODES
 from sharekit.core.html import table
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.ledger import parquet
-from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.ledger import Event, Ledger
 from sharekit.ledger.schema import OUTCOME_COLUMNS
 from sharekit.plans.chunks import members
 from sharekit.plans.plan import Plan, load, load_from
 
-from .outcomes import settle, totals
-from .request_log import History
+from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
+from .request_log import Action, RequestLog
 
-#: What names a share, and an act on it or a view of it.
+#: Columns that name a share, and an action on it or a view of it.
 KEY = ["project_id", "image_id"]
-SIDED = [*KEY, "side"]
-_LOOKS = [*SIDED, "before", "outcome", "code", "reason", "moved"]
+ACTION_KEY = [*KEY, "side"]
+_PREFLIGHT = [*ACTION_KEY, "before", "outcome", "code", "reason", "moved"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
-    """A run as its ledger tells it.
+    """The status of a run, as its ledger tells it.
 
     Attributes
     ----------
     path : Path
         The ledger.
     plan : Plan
-        What was planned.
+        The plan that was approved.
     rows : DataFrame
         Indexed by ``row_key``: ``outcome, code, reason, before, claimed, observed, last_chunk,
         job_id, request_id`` (str), one line per input row.
     counts : dict
         Outcome to number of rows; every name of :data:`sharekit.core.outcomes.OUTCOMES`.
     requests : dict
-        ``submit, poll, read, retried`` to how many there were.
+        ``submit, poll, read, retried`` to the number of calls of the cloud.
     finished : bool
-        Whether no row can change by submitting again.
+        True if no row can change by submitting again.
     stopped : str
-        Why the last call ended early, if it did.
-    moved : DataFrame
+        Why the last call of ``submit`` ended early; "" if it did not.
+    changed_since_plan : DataFrame
         Rows whose state changed between plan and submission: ``before``, ``moved`` (the state at
         planning), indexed by ``row_key``.
-    history : History
-        Every request.
+    request_log : RequestLog
+        Every request and its state.
     """
 
     path: Path
@@ -66,8 +66,8 @@ class Run:
     requests: dict[str, int]
     finished: bool
     stopped: str
-    moved: pd.DataFrame
-    history: History
+    changed_since_plan: pd.DataFrame
+    request_log: RequestLog
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -82,19 +82,19 @@ class Run:
         }
 
     @property
-    def good(self) -> bool:
-        """Whether every planned row ended ``confirmed`` or ``already``."""
+    def succeeded(self) -> bool:
+        """True if every planned row ended ``confirmed`` or ``already``."""
         planned = self.plan.rows["disposition"] == "planned"
         return bool(self.rows.loc[planned, "outcome"].isin(["confirmed", "already"]).all())
 
     @property
-    def denied(self) -> bool:
-        """Whether every planned row failed because the caller has no right to decide it."""
+    def not_authorized(self) -> bool:
+        """True if every planned row failed because the caller has no right to decide it."""
         rows = self.rows[self.plan.rows["disposition"] == "planned"]
         return len(rows) > 0 and bool(rows["code"].isin(FORBIDDEN_CODES).all())
 
     def outcome_lines(self) -> Iterator[tuple[object, ...]]:
-        """Every row as the ledger stores it."""
+        """Yield every row as the ledger stores it."""
         return parquet.lines(self.rows.reset_index(), OUTCOME_COLUMNS)
 
     def __repr__(self) -> str:
@@ -102,18 +102,21 @@ class Run:
         return f"<Run: {numbers}{'' if self.finished else '; unfinished'}>"
 
     def _repr_html_(self) -> str:
-        told = [(n, number, OUTCOMES[n].meaning) for n, number in self.counts.items() if number]
-        shown = table(pd.DataFrame(told, columns=["outcome", "rows", "meaning"]),
-                      title=repr(self)[1:-1])  # fmt: skip
-        bad = self.rows[~self.rows["outcome"].isin(FINAL_OK)]
-        ids = self.plan.rows.loc[bad.index, ["image_id", "project_id"]]
+        counts = [
+            (name, number, OUTCOMES[name].meaning) for name, number in self.counts.items() if number
+        ]
+        summary = pd.DataFrame(counts, columns=["outcome", "rows", "meaning"])
+        open_rows = self.rows[~self.rows["outcome"].isin(FINAL_OK)]
+        ids = self.plan.rows.loc[open_rows.index, ["image_id", "project_id"]]
         columns = ["outcome", "code", "reason", "before", "claimed", "observed"]
-        rest = ids.join(bad[columns])
-        return shown + (table(rest, title="Rows to look at", limit=10) if len(bad) else "")
+        rest = ids.join(open_rows[columns])
+        return table(summary, title=repr(self)[1:-1]) + (
+            table(rest, title="Rows to look at", limit=10) if len(rest) else ""
+        )
 
 
 def status(ledger: Plan | str | PathLike[str]) -> Run:
-    """Tell where a run stands, also while another process is submitting it.
+    """Return the status of a run, also while another process is submitting it.
 
     Raises
     ------
@@ -125,87 +128,115 @@ def status(ledger: Plan | str | PathLike[str]) -> Run:
     >>> status("run.ledger").counts  # doctest: +SKIP
     """
     path = ledger.path if isinstance(ledger, Plan) else Path(ledger)
-    with Ledger.open(path) as book:
-        return load_run(book)
+    with Ledger.open(path) as opened:
+        return load_run(opened)
 
 
 def clouds_of(path: str | PathLike[str]) -> list[str]:
-    """The names of the clouds that the plan was made with, as clouds.yaml calls them."""
-    seen = load(path).findings.snapshot
-    return [] if seen is None else [str(name) for name in seen.projects["cloud"].unique()]
+    """Return the names of the clouds that the plan was made with, as clouds.yaml has them."""
+    snapshot = load(path).findings.snapshot
+    return [] if snapshot is None else [str(name) for name in snapshot.projects["cloud"].unique()]
 
 
 def is_finished(path: str | PathLike[str]) -> bool:
-    """As :func:`finished`, of a ledger that is not open."""
-    with Ledger.open(Path(path)) as book:
-        return finished(book)
+    """Return True if nothing is left to do, as :func:`finished`, of a ledger that is not open."""
+    with Ledger.open(Path(path)) as ledger:
+        return finished(ledger)
 
 
-def load_run(book: Ledger, plan: Plan | None = None, history: History | None = None) -> Run:
-    """As :func:`status`, from an open ledger; what the caller has read from it is not read anew."""
-    plan = plan or load_from(book)
-    history = history or History(members(plan.rows), book.each())
-    looks = _looks(book)
-    rows = settle(
+def load_run(
+    ledger: Ledger, plan: Plan | None = None, request_log: RequestLog | None = None
+) -> Run:
+    """Return the status of a run; plan and request log are not read again if they are given."""
+    plan = plan or load_from(ledger)
+    preflights: list[pd.DataFrame] = []
+    if request_log is None:
+        request_log = load_request_log(ledger, plan, preflights)
+    else:
+        preflights = _read_frames(ledger, "looked", shapes.LOOKS)
+    preflight = _latest(preflights, _PREFLIGHT)
+    rows = assign_outcomes(
         plan.rows,
         first_errors(plan.findings),
-        history,
-        looks.drop(columns="moved"),
-        _observed(book),
+        request_log,
+        preflight.drop(columns="moved"),
+        _observed(ledger),
     )
-    stopped = book.events("submitting", "stopped")[-1:]
+    stopped = ledger.events("submitting", "stopped")[-1:]
     return Run(
-        path=book.path,
+        path=ledger.path,
         plan=plan,
         rows=rows,
-        counts=totals(rows["outcome"], OUTCOMES),
-        requests=history.requests,
-        finished=finished(book),
+        counts=count_outcomes(rows["outcome"], OUTCOMES),
+        requests=request_log.calls,
+        finished=finished(ledger),
         stopped=str(stopped[0].body["why"]) if stopped and stopped[0].kind == "stopped" else "",
-        moved=_moved(plan.rows, looks),
-        history=history,
+        changed_since_plan=_changed_since_plan(plan.rows, preflight),
+        request_log=request_log,
     )
 
 
-def undoes(book: Ledger) -> bool:
-    """Whether a run takes another one back."""
-    first = book.last("created")
+def load_request_log(
+    ledger: Ledger, plan: Plan, preflights: list[pd.DataFrame] | None = None
+) -> RequestLog:
+    """Return the log of a run's requests, which can follow further events of its ledger.
+
+    Frames of preflights that are read on the way are added to ``preflights``.
+    """
+
+    def read_excluded(event: Event) -> Iterable[Action]:
+        frame = parquet.from_bytes(ledger.get(event.body["blob"]), shapes.LOOKS)
+        if preflights is not None:
+            preflights.append(frame)
+        excluded = frame.loc[frame["outcome"].isin(EXCLUDED), ACTION_KEY]
+        return excluded.itertuples(index=False, name=None)
+
+    return RequestLog(members(plan.rows), ledger.each(), read_excluded)
+
+
+def is_undo(ledger: Ledger) -> bool:
+    """Return True if the run takes another one back."""
+    first = ledger.last("created")
     return first is not None and str(first.body.get("follows as", "")).startswith("undo of ")
 
 
-def finished(book: Ledger) -> bool:
-    """Whether nothing is left to do: the ledger itself says so."""
-    return book.last("finished") is not None
+def finished(ledger: Ledger) -> bool:
+    """Return True if the ledger says that nothing is left to do."""
+    return ledger.last("finished") is not None
 
 
-def observed_states(book: Ledger) -> dict[tuple[str, str, str], str]:
-    """The last state that reading back showed, by project, image and side."""
-    frame = _observed(book)
-    keys = zip(*(frame[name] for name in SIDED), strict=True)
+def observed_states(ledger: Ledger) -> dict[Action, str]:
+    """Return the last state that reading back showed, by project, image and role."""
+    frame = _observed(ledger)
+    keys = zip(*(frame[name] for name in ACTION_KEY), strict=True)
     return dict(zip(keys, frame["state"], strict=True))
 
 
-def _observed(book: Ledger) -> pd.DataFrame:
-    return _gathered(book, "observed", [*SIDED, "state"], shapes.STATES)
+def _observed(ledger: Ledger) -> pd.DataFrame:
+    frames = _read_frames(ledger, "observed", shapes.STATES)
+    return _latest(frames, [*ACTION_KEY, "state"])
 
 
-def _looks(book: Ledger) -> pd.DataFrame:
-    return _gathered(book, "looked", _LOOKS, shapes.LOOKS)
+def _read_frames(ledger: Ledger, kind: str, shape: shapes.Shape) -> list[pd.DataFrame]:
+    blobs = [event.body["blob"] for event in ledger.events(kind)]
+    return [parquet.from_bytes(ledger.get(blob), shape) for blob in blobs]
 
 
-def _gathered(book: Ledger, kind: str, columns: list[str], shape: shapes.Shape) -> pd.DataFrame:
-    """What several events tell of shares; the last word on each counts."""
-    blobs = [event.body["blob"] for event in book.events(kind)]
-    parts = [parquet.from_bytes(book.get(blob), shape) for blob in blobs]
-    if not parts:
+def _latest(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Return the last line on each action of several frames."""
+    if not frames:
         return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
-    both = pd.concat(parts, ignore_index=True)[columns]
-    return both.drop_duplicates(SIDED, keep="last", ignore_index=True)
+    together = pd.concat(frames, ignore_index=True)[columns]
+    return together.drop_duplicates(ACTION_KEY, keep="last", ignore_index=True)
 
 
-def _moved(rows: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
-    moved = looks[looks["moved"] != ""]
-    # Few have moved: only rows of their images are looked at further.
-    maybe = (rows["disposition"] == "planned") & rows["image_id"].isin(moved["image_id"])
-    planned = rows.loc[maybe, KEY].assign(side=roles(rows.loc[maybe, "status"])).reset_index()
-    return planned.merge(moved, on=SIDED).set_index("row_key")[["before", "moved"]]
+def _changed_since_plan(rows: pd.DataFrame, preflight: pd.DataFrame) -> pd.DataFrame:
+    changed = preflight[preflight["moved"] != ""]
+    # Few have changed: only rows of their images are looked at further.
+    candidates = (rows["disposition"] == "planned") & rows["image_id"].isin(changed["image_id"])
+    planned = rows.loc[candidates, KEY].assign(side=roles(rows.loc[candidates, "status"]))
+    return (
+        planned.reset_index()
+        .merge(changed, on=ACTION_KEY)
+        .set_index("row_key")[["before", "moved"]]
+    )

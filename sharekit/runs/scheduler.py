@@ -1,4 +1,4 @@
-"""A few threads that do steps when they are due; a chunk that waits for its job holds none."""
+"""A few threads that run steps when they are due; a request that waits for its job holds none."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from collections.abc import Callable
 from time import monotonic
 
 Step = Callable[[], None]
-#: So many open steps for each step that may be done at once before nothing new is begun.
-_OPEN = 16
+#: Steps with a due time, for each step that may be under way at once, before nothing new begins:
+#: enough to keep jobs running in the cloud, few enough that polls do not come late.
+_BACKLOG = 16
 
 
 class Scheduler:
-    """Runs steps on ``workers`` threads, each not before its time.
+    """Runs steps on a number of threads, each not before its time.
 
-    What waits for its turn is begun first, so that jobs run meanwhile; but once many steps with a
-    time (a job to look at, a request to repeat) are open, nothing new is begun. A step may
-    :meth:`add` further steps. ``limit`` is how many are done at once: all workers at first, half as
-    many whenever a step says :meth:`ease`, and slowly more again with each :meth:`quicken`. After
-    :meth:`stop`, steps under way are ended, the rest is dropped; while :meth:`hold` is on, nothing
-    new is begun, but what has a time is still followed. The first exception in a step stops
-    everything and comes out of :meth:`run`.
+    What waits for its turn begins first, so that jobs run meanwhile; but once many steps with a due
+    time (a job to poll, a request to repeat) are open, nothing new begins. A step may :meth:`add`
+    further steps. ``limit`` returns how many may be under way at once, at most all ``workers``.
+    After :meth:`stop`, steps under way end and the rest is dropped; during :meth:`pause` nothing
+    new begins, but steps with a due time go on. The first exception in a step stops everything and
+    is raised by :meth:`run`, which may be called again with new steps.
     """
 
-    def __init__(self, workers: int, limit: float | None = None) -> None:
+    def __init__(self, workers: int, limit: Callable[[], float] | None = None) -> None:
         self.workers = workers
-        self.limit: float = workers if limit is None else limit
-        self._eased = 0.0
         self.in_flight = 0
         self.stopped = threading.Event()
-        self.held = False
+        self.paused = False
+        self._limit = limit or (lambda: workers)
         self._changed = threading.Condition()
         self._timed: list[tuple[float, int, Step]] = []
         self._waiting: deque[Step] = deque()
@@ -41,7 +40,7 @@ class Scheduler:
         self._error: BaseException | None = None
 
     def add(self, step: Step, delay: float | None = None, *, first: bool = False) -> None:
-        """Do a step in ``delay`` seconds, or when its turn comes, or as the next one."""
+        """Run a step in ``delay`` seconds, or when its turn comes, or as the next one."""
         with self._changed:
             if first:
                 self._waiting.appendleft(step)
@@ -57,31 +56,16 @@ class Scheduler:
         with self._changed:
             self._changed.notify_all()
 
-    def hold(self, *, on: bool) -> None:
+    def pause(self, *, on: bool) -> None:
         """Begin nothing that waits for its turn, until this is taken back."""
-        if on != self.held:
+        if on != self.paused:
             with self._changed:
-                self.held = on
-                self._changed.notify_all()
-
-    def ease(self, since: float) -> None:
-        """Do less at once: what began ``since`` then met a service that has too much to do.
-
-        What began before the last time says nothing new.
-        """
-        with self._changed:
-            if since >= self._eased:
-                self.limit, self._eased = max(1.0, self.limit / 2), monotonic()
-
-    def quicken(self) -> None:
-        """Do a little more at once: all went well."""
-        if self.limit < self.workers:
-            with self._changed:
-                self.limit = min(float(self.workers), self.limit + 1 / self.limit)
+                self.paused = on
                 self._changed.notify_all()
 
     def run(self, tick: Callable[[], None], every: float = 0.1) -> None:
         """Work until nothing is left, calling ``tick`` in this thread about ten times a second."""
+        self.stopped.clear()
         context = contextvars.copy_context()
         threads = [
             threading.Thread(target=context.copy().run, args=(self._work,), daemon=True)
@@ -92,7 +76,7 @@ class Scheduler:
         try:
             self._watch(tick, every)
         except KeyboardInterrupt:
-            # What is under way is brought to its end and written down, then we go.
+            # Steps under way end and are written down before the interrupt goes on.
             self.stop()
             self._watch(tick, every)
             raise
@@ -100,6 +84,8 @@ class Scheduler:
             self.stop()
             for thread in threads:
                 thread.join()
+            self._timed.clear()
+            self._waiting.clear()
         if self._error is not None:
             raise self._error
 
@@ -116,11 +102,12 @@ class Scheduler:
         tick()
 
     def _busy(self) -> bool:
-        left = bool(self._timed or self._waiting)
-        return self.in_flight > 0 or (left and not self.stopped.is_set())
+        open_steps = bool(self._timed or self._waiting)
+        return self.in_flight > 0 or (open_steps and not self.stopped.is_set())
 
-    def _crowded(self) -> bool:
-        return self.held or len(self._timed) > _OPEN * self.limit
+    def _may_begin(self) -> bool:
+        crowded = self.paused or len(self._timed) > _BACKLOG * self._limit()
+        return bool(self._waiting) and not crowded
 
     def _work(self) -> None:
         while (step := self._next()) is not None:
@@ -138,10 +125,10 @@ class Scheduler:
         with self._changed:
             while not self.stopped.is_set():
                 wait = self._timed[0][0] - monotonic() if self._timed else None
-                if self.in_flight >= int(self.limit):
+                if self.in_flight >= int(self._limit()):
                     self._changed.wait()
                     continue
-                new = bool(self._waiting) and not self._crowded()
+                new = self._may_begin()
                 if wait is not None and wait <= 0 and not new:
                     self.in_flight += 1
                     return heapq.heappop(self._timed)[2]

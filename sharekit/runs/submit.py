@@ -1,4 +1,4 @@
-"""An approved plan carried out: look, send, follow, read back, settle – and take up again."""
+"""Submits an approved plan: preflight, sending, following, reading back; and resumes a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from sharekit.checks.row_rules import cloud_rules, shares_of
 from sharekit.checks.vault_rules import vault_room
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take
-from sharekit.core.actions import ROLES
 from sharekit.core.columns import Coded, are_satisfied, roles
 from sharekit.core.errors import CloudError, SharekitError, UsageError
 from sharekit.core.outcomes import UNSETTLED
@@ -28,26 +27,44 @@ from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.storage import asked_to_stop
 from sharekit.plans import approval
-from sharekit.plans.chunks import members
 from sharekit.plans.plan import Plan, load_from, record_snapshot
 
-from .dispatch import Failure, Sender
-from .read_back import Proof
-from .request_log import History, Part, Piece, Share, rectangles, split_into
-from .run import SIDED, Run, finished, load_run, observed_states, undoes
+from .brakes import Failure
+from .dispatch import Dispatcher
+from .read_back import ReadBack
+from .request_log import (
+    LOG,
+    Recorder,
+    Request,
+    RequestLog,
+    Share,
+    ShareBlock,
+    group_by_projects,
+    split_event,
+)
+from .run import (
+    ACTION_KEY,
+    Run,
+    finished,
+    is_undo,
+    load_request_log,
+    load_run,
+    observed_states,
+)
 from .settings import Settings
 
+#: Longest sleep before a wait looks again whether the run is to stop.
 _PAUSE = 0.05
-#: A job that was late so often is given up: what it did not bring about is sent anew.
-_LATE = 2
+#: A job that timed out this often is given up: what it did not bring about is sent again.
+_TIMEOUTS = 2
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: counts are images, times are seconds (``left`` None while unknown).
+    """How far a run is: counts are images, times are seconds (``eta`` is None while unknown).
 
     ``failures`` are the latest ones of this call, oldest first; ``in_flight`` counts requests;
-    ``slowed`` says how far and why fewer of them go at once than allowed ("": they do not).
+    ``throttled_because`` says how far and why fewer than the maximum may be under way ("": none).
     """
 
     phase: str
@@ -56,9 +73,9 @@ class Progress:
     failed: int
     in_flight: int
     elapsed: float
-    left: float | None
+    eta: float | None
     failures: tuple[Failure, ...] = ()
-    slowed: str = ""
+    throttled_because: str = ""
 
 
 def submit(
@@ -72,9 +89,9 @@ def submit(
     demand: approval.Demand | None = None,
     pause: threading.Event | None = None,
 ) -> Run:
-    """Send what was approved, follow it to its end, and read back what the cloud then shows.
+    """Send an approved plan, follow its jobs to their end, and read back what the cloud shows.
 
-    The same call takes up a run that was interrupted: nothing is sent twice without having been
+    The same call resumes a run that was interrupted: nothing is sent twice without having been
     read back.
 
     Parameters
@@ -84,9 +101,9 @@ def submit(
     clouds : Clouds
         Access to every project of the plan.
     settings : Settings, optional
-        Patience, limits and waits; see :class:`sharekit.Settings`.
+        Limits, timeouts and retries; see :class:`sharekit.Settings`.
     concurrency : int, optional
-        Requests under way at once (8).
+        Maximum number of requests under way at once (8).
     progress : callable, optional
         Called with a :class:`Progress` about ten times a second, in the calling thread.
     stop : threading.Event, optional
@@ -94,7 +111,7 @@ def submit(
     demand : Demand, optional
         More than one reviewer, or signed approvals; see :class:`sharekit.plans.approval.Demand`.
     pause : threading.Event, optional
-        While it is set no request is begun; jobs that run in the cloud are followed.
+        While it is set no request is sent; jobs that run in the cloud are followed.
 
     Returns
     -------
@@ -107,9 +124,9 @@ def submit(
     UsageError
         A project of the plan has no cloud; nothing was sent.
     CloudError
-        The caller is refused (sign-in, rights), or the cloud had no useful answer to anything that
-        this call sent; what was sent is in the ledger. A cloud that is lost later ends the call,
-        with the cause in ``Run.stopped``.
+        The caller is refused (sign-in, rights), or the cloud had no useful response to anything
+        that this call sent; what was sent is in the ledger. A cloud that is lost later ends the
+        call, with the cause in ``Run.stopped``.
     LedgerError
         The ledger is in use, damaged, or cannot be written.
 
@@ -122,78 +139,116 @@ def submit(
     if concurrency is not None:
         settings = Settings(**{**asdict(settings), "concurrency": concurrency})
     if settings.concurrency < 1:
-        raise UsageError("At least one request must be allowed at once.")
+        raise UsageError("The concurrency must be at least 1.")
     path = plan.path if isinstance(plan, Plan) else Path(plan)
-    with Ledger.open(path, write=True) as book:
-        current = load_from(book)
-        yes = approval.require(book, current.fingerprint, demand)
-        _covered(current, clouds)
+    with Ledger.open(path, write=True) as ledger:
+        current = load_from(ledger)
+        approvals = approval.require(ledger, current.fingerprint, demand)
+        _check_access(current, clouds)
+        if finished(ledger):
+            return load_run(ledger, current)
         clouds = clouds.restricted_to(current.chunks["project_id"])
-        return _Submission(book, current, clouds, settings, progress, stop, pause).carry_out(
-            yes, demand
-        )
+        driver = RunDriver(ledger, current, clouds, settings, progress, stop, pause)
+        reviewers = ", ".join(dict.fromkeys(one.reviewer for one in approvals))
+        return driver.run(reviewers, (demand or approval.Demand()).reviewers)
 
 
-class _Submission:
-    """One call of :func:`submit`, from its first look to its last."""
+class ProgressReporter:
+    """Tells a caller how far a run is."""
 
     def __init__(
-        self, book: Ledger, plan: Plan, clouds: Clouds, settings: Settings,
+        self, callback: Callable[[Progress], None] | None, log: RequestLog, dispatcher: Dispatcher
+    ) -> None:
+        self.phase = "looking at the cloud"
+        self._callback, self._log, self._dispatcher = callback, log, dispatcher
+        self._began = monotonic()
+        self.count()
+
+    def count(self) -> None:
+        """Count the images that are to be sent."""
+        requests = self._log.current()
+        self._total = sum(request.size for request in requests if request.state != "excluded")
+
+    def report(self, *, paused: bool) -> None:
+        """Call back with the progress of this moment."""
+        if self._callback is None:
+            return
+        dispatcher, done, elapsed = self._dispatcher, self._log.done_images, self._elapsed()
+        in_flight = dispatcher.scheduler.in_flight
+        self._callback(
+            Progress(
+                phase="paused" if paused and not in_flight else self.phase,
+                total=self._total,
+                done=done,
+                failed=dispatcher.failures.failed,
+                in_flight=in_flight,
+                elapsed=elapsed,
+                eta=elapsed / done * (self._total - done) if done else None,
+                failures=dispatcher.latest_failures(),
+                throttled_because=dispatcher.concurrency.describe(),
+            )
+        )
+
+    def _elapsed(self) -> float:
+        return monotonic() - self._began
+
+
+class RunDriver:
+    """One call of :func:`submit`, from its preflight to its last reading."""
+
+    def __init__(
+        self, ledger: Ledger, plan: Plan, clouds: Clouds, settings: Settings,
         progress: Callable[[Progress], None] | None, stop: threading.Event | None,
         pause: threading.Event | None = None,
     ) -> None:  # fmt: skip
-        self.book, self.plan, self.clouds, self.settings = book, plan, clouds, settings
-        self.history = History(members(plan.rows), book.events())
-        self.sender = Sender(book, self.history, clouds, settings)
-        self.total = sum(piece.size for piece in self.history.leaves())
-        self.began = monotonic()
-        self.progress, self.pause = progress, pause
-        self.stop = threading.Event() if stop is None else stop
-        self.phase = "looking at the cloud"
-        self.proof = Proof(
-            book, self.history, clouds, self.sender.counted, settings.concurrency,
-            observed_states(book),
-        )  # fmt: skip
+        self.ledger, self.plan, self.clouds, self.settings = ledger, plan, clouds, settings
+        self.log = load_request_log(ledger, plan)
+        self.recorder = Recorder(ledger, self.log)
+        self.dispatcher = Dispatcher(self.recorder, clouds, settings)
+        self.read_back = ReadBack(
+            ledger, self.log, clouds, self.dispatcher.calls, observed_states(ledger)
+        )
+        self.reporter = ProgressReporter(progress, self.log, self.dispatcher)
+        self.stop = stop or threading.Event()
+        self.pause = pause or threading.Event()
 
-    def carry_out(self, yes: list[approval.Approval], demand: approval.Demand | None = None) -> Run:
-        if finished(self.book):
-            return load_run(self.book)
-        self._begin(yes, demand or approval.Demand())
+    def run(self, reviewers: str, required: int) -> Run:
+        """Carry the run as far as it goes, and return its status."""
+        self._begin(reviewers, required)
+        is_recoverable = self.dispatcher.breaker.is_recoverable
         try:
-            self._take_up()
-            self._look()
-            self._send_canary()
-            for _ in range(self.settings.rounds):
-                if self._stopping():
-                    break
-                self._send()
-                self._read_back()
-                if self._stopping() or not self._send_lost_anew():
-                    break
-            else:
-                self.sender.stopped_because = self._never_answered()
+            self._carry_out()
         except KeyboardInterrupt:
             self._end("interrupted")
             raise
         except (SharekitError, OSError) as error:
             run = self._end(str(error))
-            if not self.sender.breaker.only_lost(error):
+            if not is_recoverable(error):
                 raise
             return run
-        why = self.sender.stopped_because or ("stopped" if self._stopping() else "")
-        run = self._end(str(why))
-        if isinstance(why, CloudError) and not self.sender.breaker.only_lost(why):
-            raise why
+        reason = self.dispatcher.stopped_because or ("stopped" if self._stopping() else "")
+        run = self._end(str(reason))
+        if isinstance(reason, CloudError) and not is_recoverable(reason):
+            raise reason
         return run
 
-    def _never_answered(self) -> CloudError:
-        lost = self.book.events("lost")[-1:]
+    def _carry_out(self) -> None:
+        self._resume()
+        self._preflight()
+        self._send_canary()
+        for _ in range(self.settings.resend_rounds):
+            if self._stopping():
+                return
+            self._send()
+            self._confirm()
+            if self._stopping() or not self._resend_missing():
+                return
+        lost = self.ledger.events("lost")[-1:]
         last = f"; the last: {lost[0].body['reason']}" if lost else ""
-        return CloudError(
-            f"requests stayed without an answer {self.settings.rounds} times over{last}"
-        )
+        rounds = self.settings.resend_rounds
+        self.dispatcher.stop(CloudError(f"no response after {rounds} rounds of sending{last}"))
 
-    def _begin(self, yes: list[approval.Approval], demand: approval.Demand) -> None:
+    def _begin(self, reviewers: str, required: int) -> None:
         clouds = [
             {"cloud": c.name, "project_id": c.project_id, "region": c.region, "ims": c.ims,
              "image": c.image, "account": c.account, "warnings": list(c.warnings)}
@@ -202,194 +257,185 @@ class _Submission:
         body = {
             "clouds": clouds,
             "settings": asdict(self.settings),
-            "reviewer": ", ".join(dict.fromkeys(one.reviewer for one in yes)),
-            "reviewers": demand.reviewers,
+            "reviewer": reviewers,
+            "reviewers": required,
+            "environment": environment(),
         }
-        self.book.append("submitting", body | {"environment": environment()})
+        self.ledger.append("submitting", body)
 
-    def _take_up(self) -> None:
-        """What an earlier call left open: a lost answer stays lost, a known job is followed."""
-        for piece in self.history.in_state("sent"):
-            reason = "the program ended before the answer came"
-            self.sender.note("lost", piece, code="no-answer", reason=reason)
-        for piece in self.history.in_state("unknown"):
-            if piece.job_id:
-                self.sender.note("resumed", piece)
+    def _resume(self) -> None:
+        """Take up what an earlier call left open: a lost response stays lost, a job is polled."""
+        for request in self.log.in_state("sent"):
+            reason = "the program ended before the response came"
+            self.recorder.record("lost", request, code="no-answer", reason=reason)
+        for request in self.log.in_state("unknown"):
+            if request.response.job_id:
+                self.recorder.record("resumed", request)
 
-    def _look(self) -> None:
-        """See what has changed since the plan; leave out what needs nothing or must not go."""
-        self._tick()
+    def _preflight(self) -> None:
+        """Take a fresh snapshot; exclude what needs nothing any more or must not be sent."""
+        self._report_progress()
         waiting = {
-            (*share, piece.side)
-            for piece in self.history.in_state("planned")
-            for share in piece.shares
+            (*share, request.role)
+            for request in self.log.in_state("planned", "excluded")
+            for share in request.planned.shares(request.project_id)
         }
         rows = self.plan.rows
         planned = rows[rows["disposition"] == "planned"]
         planned = planned.assign(side=roles(planned["status"]))
-        planned = planned[pd.MultiIndex.from_frame(planned[SIDED]).isin(waiting)]
+        planned = planned[pd.MultiIndex.from_frame(planned[ACTION_KEY]).isin(waiting)]
         if planned.empty:
             return
-        seen = take(self.clouds, planned)
-        record_snapshot(self.book, seen, "seen")
-        looks = _looks(planned, seen, strict=self.plan.findings.strict)
-        if undoes(self.book):  # somebody has decided anew since; that is not ours to undo
-            gone = (looks["moved"] != "") & (looks["outcome"] == "")
-            told = ["blocked", "undo-moved", RULES["undo-moved"].message]
-            looks.loc[gone, ["outcome", "code", "reason"]] = told
-        blob = self.book.put(parquet.to_bytes(looks), parquet.MEDIA_TYPE)
-        counts = {str(k): int(v) for k, v in looks["outcome"].value_counts().items() if k}
-        counts["moved"] = int((looks["moved"] != "").sum())
-        self.book.append("looked", {"blob": blob, "counts": counts})
-        out = looks[looks["outcome"] != ""]
-        self._leave_out(set(out[SIDED].itertuples(index=False, name=None)))
-
-    def _leave_out(self, shares: set[tuple[str, str, str]]) -> None:
-        for piece in self.history.in_state("planned"):
-            kept = [share for share in piece.shares if (*share, piece.side) not in shares]
-            if not kept:
-                del self.history.pieces[piece.chunk]
-            elif piece.projects and len(kept) < piece.size:
-                # What is left of a rectangle may be several; none may hold what was left out.
-                told = split_into(piece, rectangles(kept))
-                self.sender.note("split", piece, **told, why="some need not be sent any more")
-            elif not piece.projects:
-                piece.images = tuple(image for _, image in kept)
+        snapshot = take(self.clouds, planned)
+        record_snapshot(self.ledger, snapshot, "seen")
+        preflight = _evaluate_preflight(planned, snapshot, strict=self.plan.findings.strict)
+        if is_undo(self.ledger):  # somebody has decided again since: that is not ours to undo
+            moved = (preflight["moved"] != "") & (preflight["outcome"] == "")
+            blocked = ["blocked", "undo-moved", RULES["undo-moved"].message]
+            preflight.loc[moved, ["outcome", "code", "reason"]] = blocked
+        blob = self.ledger.put(parquet.to_bytes(preflight), parquet.MEDIA_TYPE)
+        counts = {str(k): int(v) for k, v in preflight["outcome"].value_counts().items() if k}
+        counts["moved"] = int((preflight["moved"] != "").sum())
+        LOG.info("preflight of %d shares: %s", len(preflight), counts)
+        self.recorder.record_run("looked", {"blob": blob, "counts": counts})
+        for request in self.log.in_state("planned"):
+            if len(request.blocks) > 1:  # what is left of a block may be no block
+                body = split_event(request, request.blocks)
+                self.recorder.record("split", request, **body, why="some need not be sent any more")
+        self.reporter.count()
 
     def _send(self, chunks: Collection[str] | None = None) -> None:
-        self.phase = "sending"
-        self.sender.run(self._tick, chunks)
-        self._count()
+        self.reporter.phase = "sending"
+        self.dispatcher.run(self._report_progress, chunks)
+        self._record_calls()
 
     def _send_canary(self) -> None:
-        """Send the first chunks alone; the rest goes only if all of their images are confirmed."""
-        first = self.history.in_state("planned")[: self.settings.canary]
+        """Send the first chunks alone; the rest is sent only if all their images are confirmed."""
+        first = self.log.in_state("planned")[: self.settings.canary]
         if not first:
             return
-        went = [(piece, share) for piece in first for share in piece.shares]
-        self._send({piece.chunk for piece in first})
-        self._read_back()
-        bad = sum(not self.proof.holds(piece, share) for piece, share in went)
-        if bad and not self._stopping():
-            self.sender.stopped_because = (
-                f"the canary: {bad} of the {len(went)} images that went first were not "
+        LOG.info("the canary: %d chunks are sent alone", len(first))
+        sent = [(request, share) for request in first for share in request.shares]
+        self._send({request.chunk for request in first})
+        self._confirm()
+        failed = sum(not self.read_back.is_confirmed(request, share) for request, share in sent)
+        if failed and not self._stopping():
+            self.dispatcher.stop(
+                f"the canary: {failed} of the {len(sent)} images that were sent first were not "
                 "confirmed, so nothing else was sent"
             )
 
-    def _count(self) -> None:
-        if self.sender.counted:
-            numbers = {"submit": 0, "poll": 0, "read": 0, "retried": 0, **self.sender.counted}
-            self.history.apply(self.book.append("counted", {"requests": numbers}))
-            self.sender.counted.clear()
+    def _record_calls(self) -> None:
+        calls = self.dispatcher.calls
+        if calls:
+            numbers = {"submit": 0, "poll": 0, "read": 0, "retried": 0, **calls}
+            self.recorder.record_run("counted", {"requests": numbers})
+            calls.clear()
 
-    def _read_back(self) -> None:
-        """Read the cloud until it shows what was claimed, a few times at the most."""
-        self.phase = "reading back"
-        self._tick()
-        for attempt in range(self.settings.looks):
-            todo = self.proof.unproven()
-            if not todo or (attempt and self._stopping()):
+    def _confirm(self) -> None:
+        """Read the cloud until it shows what was reported, a few times at the most."""
+        self.reporter.phase = "reading back"
+        self._report_progress()
+        for attempt in range(self.settings.read_back_attempts):
+            shares = self.read_back.unconfirmed()
+            if not shares or (attempt and self._stopping()):
                 break
-            self._rest(self.settings.settle * attempt)
-            self.proof.concurrency = self.sender.easing.at_once()
-            self.proof.read(todo, self._tick)
-        self._count()
+            wait = self.settings.read_back_delay * attempt
+            LOG.info("reading back in %.1f s: %d shares are not confirmed", wait, len(shares))
+            self._sleep(wait)
+            concurrency = int(self.dispatcher.concurrency.limit)
+            self.read_back.read(shares, concurrency, self._report_progress)
+        self._record_calls()
 
-    def _send_lost_anew(self) -> bool:
-        """After reading back: what a lost request did not bring about goes into a new one."""
-        again = False
-        for piece in self.history.in_state("unknown"):
-            missing = [share for share in piece.shares if not self.proof.holds(piece, share)]
-            if not missing or not self.proof.can_read(piece):
+    def _resend_missing(self) -> bool:
+        """Put what a lost request did not bring about into new requests; return True if any."""
+        any_missing = False
+        for request in self.log.in_state("unknown"):
+            shares, confirmed = request.shares, self.read_back.is_confirmed
+            kept = [share for share in shares if confirmed(request, share)]
+            if len(kept) == len(shares) or not self.read_back.can_read(request):
                 continue
-            if piece.job_id and piece.late < _LATE:
+            if request.response.job_id and request.timeouts < _TIMEOUTS:
                 continue  # while a job may still run, only the job or the cloud can tell
-            kept = [share for share in piece.shares if share not in set(missing)]
-            lost = "the job did not end" if piece.job_id else "the answer was lost"
-            why = f"{lost}, and reading back shows these not changed"
-            told = split_into(piece, _anew(piece, missing), kept)
-            self.sender.note("split", piece, **told, why=why)
-            for share in missing:
-                for side in ROLES:
-                    self.proof.seen.pop((*share, side), None)
-            again = True
-        return again
+            missing = [share for share in shares if share not in set(kept)]
+            lost = "the job did not end" if request.response.job_id else "the response was lost"
+            self.recorder.record(
+                "split", request, **split_event(request, _resent(request, missing), kept),
+                why=f"{lost}, and reading back shows these not changed",
+            )  # fmt: skip
+            self.read_back.forget(missing)
+            any_missing = True
+        return any_missing
 
-    def _rest(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         until = monotonic() + seconds
         while monotonic() < until and not self._stopping():
-            threading.Event().wait(min(_PAUSE, max(0.0, until - monotonic())))
-            self._tick()
+            self.stop.wait(min(_PAUSE, max(0.0, until - monotonic())))
+            self._report_progress()
 
     def _stopping(self) -> bool:
-        return self.stop.is_set() or self.sender.stopped_because is not None
+        return self.stop.is_set() or self.dispatcher.stopped_because is not None
 
-    def _tick(self) -> None:
-        if asked_to_stop(self.book.path):
+    def _report_progress(self) -> None:
+        if asked_to_stop(self.ledger.path):
             self.stop.set()
         if self.stop.is_set():
-            self.sender.scheduler.stop()
-        paused = self.pause is not None and self.pause.is_set()
-        self.sender.scheduler.hold(on=paused)
-        if self.progress is None:
-            return
-        done, elapsed = self.history.ended_images, monotonic() - self.began
-        left = elapsed / done * (self.total - done) if done else None
-        flying = self.sender.scheduler.in_flight
-        self.progress(
-            Progress(
-                "paused" if paused and not flying else self.phase, self.total, done,
-                self.sender.failed, flying, elapsed, left, self.sender.latest_failures(),
-                self.sender.easing.told(),
-            )
-        )  # fmt: skip
+            self.dispatcher.scheduler.stop()
+        paused = self.pause.is_set()
+        self.dispatcher.scheduler.pause(on=paused)
+        self.reporter.report(paused=paused)
 
-    def _end(self, why: str) -> Run:
+    def _end(self, reason: str) -> Run:
         """Write every row's outcome; the run is finished if nothing can change any more."""
-        self._count()
-        if why:
-            self.book.append("stopped", {"why": why})
-        run = load_run(self.book, self.plan, self.history)
-        with self.book.transaction():
-            digest = self.book.write_outcomes(run.outcome_lines())
-            self.book.append("settled", {"counts": run.counts, "digest": digest})
-            if not why and not any(run.counts[name] for name in UNSETTLED):
-                self.book.append("finished", {"rows": len(run.rows), "counts": run.counts})
-        return replace(run, finished=finished(self.book))
+        self._record_calls()
+        if reason:
+            LOG.info("the run stops: %s", reason)
+            self.ledger.append("stopped", {"why": reason})
+        run = load_run(self.ledger, self.plan, self.log)
+        with self.ledger.transaction():
+            digest = self.ledger.write_outcomes(run.outcome_lines())
+            self.ledger.append("settled", {"counts": run.counts, "digest": digest})
+            if not reason and not any(run.counts[name] for name in UNSETTLED):
+                self.ledger.append("finished", {"rows": len(run.rows), "counts": run.counts})
+        return replace(run, finished=finished(self.ledger))
 
 
-def _anew(piece: Piece, missing: list[Share]) -> list[Part]:
-    """What a new request for some shares of a lost one holds; a rectangle may leave several."""
-    return rectangles(missing) if piece.projects else [[image for _, image in missing]]
+def _resent(request: Request, missing: list[Share]) -> list[ShareBlock]:
+    """Return the blocks of shares to send again; a block of an owner may leave several."""
+    if request.planned.projects:
+        return group_by_projects(missing)
+    return [ShareBlock(tuple(image for _, image in missing))]
 
 
-def _looks(planned: pd.DataFrame, seen: Snapshot, *, strict: bool) -> pd.DataFrame:
-    """What a fresh look says of planned rows: where they stand, and whether they go."""
+def _evaluate_preflight(planned: pd.DataFrame, snapshot: Snapshot, *, strict: bool) -> pd.DataFrame:
+    """Return what a fresh snapshot says of planned rows: their state, and if they are excluded."""
     fresh = planned.copy()
     pairs = shares_of(*(Coded.of(fresh[name]) for name in ("image_id", "project_id", "status")))
-    both = cloud_rules(fresh, pairs, seen) + owner_rules(fresh, pairs, seen)
-    said = _errors(both, strict=strict)
+    hits = cloud_rules(fresh, pairs, snapshot) + owner_rules(fresh, pairs, snapshot)
+    errors = _errors(hits, strict=strict)
     already = are_satisfied(planned["status"], fresh["before"])
-    out = np.concatenate([np.empty(0, np.int64), *(f.keys for f in said)])
-    going = ~fresh.index.isin(out) & ~already
-    found = [*said, *_errors(vault_room(fresh[going], seen), strict=strict)]
-    looks = planned[SIDED].assign(before=fresh["before"], outcome="", code="", reason="", moved="")
-    looks["outcome"] = looks["outcome"].where(~already, "already")
-    for f in reversed(found):  # the first rule of the table has the last word
-        looks.loc[f.keys, "outcome"] = "blocked"
-        looks.loc[f.keys, "code"] = f.rule
-        detail = "" if f.detail is None else " (" + f.detail.reindex(f.keys) + ")"
-        looks.loc[f.keys, "reason"] = RULES[f.rule].message + detail
+    blocked = np.concatenate([np.empty(0, np.int64), *(hit.keys for hit in errors)])
+    to_send = ~fresh.index.isin(blocked) & ~already
+    errors += _errors(vault_room(fresh[to_send], snapshot), strict=strict)
+    preflight = planned[ACTION_KEY].assign(
+        before=fresh["before"], outcome="", code="", reason="", moved=""
+    )
+    preflight["outcome"] = preflight["outcome"].where(~already, "already")
+    for hit in reversed(errors):  # the first rule of the table has the last word
+        detail = "" if hit.detail is None else " (" + hit.detail.reindex(hit.keys) + ")"
+        preflight.loc[hit.keys, "outcome"] = "blocked"
+        preflight.loc[hit.keys, "code"] = hit.rule
+        preflight.loc[hit.keys, "reason"] = RULES[hit.rule].message + detail
     moved = (planned["before"] != "") & (planned["before"] != fresh["before"])
-    looks["moved"] = planned["before"].where(moved, "")
-    return looks.astype("str")
+    preflight["moved"] = planned["before"].where(moved, "")
+    return preflight.astype("str")
 
 
-def _errors(said: list[Found], *, strict: bool) -> list[Found]:
-    return [f for f in said if severity(f.rule, strict=strict) == "error"]
+def _errors(hits: list[Found], *, strict: bool) -> list[Found]:
+    return [hit for hit in hits if severity(hit.rule, strict=strict) == "error"]
 
 
-def _covered(plan: Plan, clouds: Clouds) -> None:
+def _check_access(plan: Plan, clouds: Clouds) -> None:
     missing = sorted(set(plan.chunks["project_id"]) - set(clouds))
     if missing:
         raise UsageError(

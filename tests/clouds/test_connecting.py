@@ -596,7 +596,8 @@ def test_a_cloud_that_fails_at_submit(
     cloud = Fragile(answer, int(later))
     monkeypatch.setattr(socket, "getaddrinfo", cloud.resolve)
     monkeypatch.setattr("sharekit.clouds.http.SIGN_IN_WAITS", (0.0, 0.05))
-    monkeypatch.setattr(sharekit, "Settings", lambda **_: replace(FAST, outage=0, concurrency=1))
+    quick = replace(FAST, outage_timeout=0, concurrency=1)
+    monkeypatch.setattr(sharekit, "Settings", lambda **_: quick)
     sheet = tmp_path / "shares.csv"
     rows = (f"{image},{PROJECT},accepted\n" for image in cloud.images)
     sheet.write_text("image_id,project_id,status\n" + "".join(rows))
@@ -619,7 +620,7 @@ def test_a_cloud_that_fails_at_submit(
             ends.append((end.value.code, " ".join("".join(capsys.readouterr()).split())))
             if cloud.broken:
                 run = sharekit.status(plan.path)
-                open_ones = [piece.state for piece in run.history.leaves()].count("sent")
+                open_ones = [r.state for r in run.request_log.current()].count("sent")
     assert ends[0][0] == codes[later], ends
     assert re.search(says, ends[0][1]), ends
     assert "Traceback" not in ends[0][1]

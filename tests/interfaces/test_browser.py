@@ -30,7 +30,7 @@ HOSTILE = (
     '<img src="http://example.org/x" onerror="document.title=\'run\'">', "$x^2$ <script>1</script>",
     "invoice\u202egpj.exe", "long " * 2000,
 )  # fmt: skip
-_SLOW = "sharekit.Settings(concurrency=1, first_poll=0.05, settle=0.1)"
+_SLOW = "sharekit.Settings(concurrency=1, min_poll_interval=0.05, read_back_delay=0.1)"
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from sharekit.interfaces.review import Review
 from sharekit.interfaces.review_filters import RowFilter, select
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
-from sharekit.runs.background import Submission
+from sharekit.runs.background import BackgroundRun
 from sharekit.runs.submit import Progress
 from tests.conftest import FAST, World
 
@@ -320,7 +320,7 @@ def test_nothing_is_sent_without_approval_whatever_the_button_says(
     """The gate is in the library: neither the session nor the thread below it sends anything."""
     with pytest.raises(ApprovalError):
         review.submit()
-    below = Submission(review.path, review._connect, FAST)
+    below = BackgroundRun(review.path, review._connect, FAST)
     below.start()
     with pytest.raises(SharekitError, match="not approved"):
         below.wait(60)
@@ -336,7 +336,7 @@ def test_pause_holds_and_continue_goes_on(world: Make) -> None:
     review = Review(scene.approved(chunk_size=1), scene.connect(), settings=settings)
     held, resting = threading.Event(), []
 
-    def pause_at_once(sending: Submission) -> None:
+    def pause_at_once(sending: BackgroundRun) -> None:
         now = sending.progress
         if now and now.done and not held.is_set():
             sending.pause()
@@ -359,7 +359,7 @@ def test_cancel_ends_and_the_same_call_takes_it_up(world: Make) -> None:
     settings = replace(FAST, concurrency=1)
     review = Review(scene.approved(chunk_size=1), scene.connect(), settings=settings)
 
-    def cancel(sending: Submission) -> None:
+    def cancel(sending: BackgroundRun) -> None:
         if sending.progress and sending.progress.done:
             sending.cancel()
 
@@ -382,7 +382,7 @@ def test_another_program_can_cancel_a_run(world: Make) -> None:
     code = "import sys; from sharekit.interfaces.review import Review; Review(sys.argv[1]).cancel()"
     other: list[int] = []
 
-    def cancel(sending: Submission) -> None:
+    def cancel(sending: BackgroundRun) -> None:
         now = sending.progress
         if now and now.done and not other:
             sending.pause()
@@ -432,7 +432,7 @@ def test_a_cloud_that_went_away_is_a_sentence(world: Make) -> None:
     def gone() -> sharekit.Clouds:
         return sharekit.connect("no-such-cloud", config_file=scene.config)
 
-    below = Submission(review.path, gone, FAST)
+    below = BackgroundRun(review.path, gone, FAST)
     below.start()
     with pytest.raises(SharekitError, match="no-such-cloud"):
         below.wait(60)

@@ -190,7 +190,7 @@ def test_review_changes_the_plan_and_voids_the_approval(world: Callable[..., Wor
     sharekit.approve(plan, reviewer="Ada", fingerprint=seen.plan.fingerprint)
     run = sharekit.submit(plan, w.connect())
     assert run.counts["skipped"] == 1
-    assert run.good
+    assert run.succeeded
     with pytest.raises(PlanError, match="can no longer change"):
         sharekit.review(plan, take=out)
 

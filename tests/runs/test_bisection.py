@@ -17,8 +17,9 @@ import sharekit
 from sharekit.core.errors import CloudRefusedError
 from sharekit.ledger.ledger import Event
 from sharekit.runs import submit
-from sharekit.runs.bisection import Isolation
-from sharekit.runs.request_log import History, Part, Piece, split_into
+from sharekit.runs.bisection import Bisector
+from sharekit.runs.brakes import Failure, FailureLimits, FinishedImages
+from sharekit.runs.request_log import Request, RequestLog, ShareBlock, split_event
 from sharekit.runs.settings import Settings
 from tests.conftest import FAST, World
 
@@ -28,7 +29,7 @@ NO = CloudRefusedError("not available", http=400, code="IMG.0046")
 
 
 class Desk:
-    """Sends pieces to a cloud that refuses every request with a bad image in it."""
+    """Sends requests to a cloud that refuses every request with a bad image in it."""
 
     def __init__(self, sizes: Sequence[int], bad: Collection[int], flying: int = 8) -> None:
         images = [str(n) for n in range(sum(sizes))]
@@ -38,50 +39,52 @@ class Desk:
             for n in range(len(sizes))
         ]
         self.bad, self.flying = {str(n) for n in bad}, flying
-        self.history = History(chunks)
-        self.waiting = deque(self.history.pieces.values())
-        self.isolation = Isolation(
-            self.history, self.waiting.appendleft, self.split, self.fail, threading.RLock()
-        )
+        self.log = RequestLog(chunks)
+        self.waiting = deque(self.log.requests.values())
+        self.finished = FinishedImages()
+        self.bisector = Bisector(self.log, self, threading.RLock(), self.finished)
 
-    def note(self, kind: str, piece: Piece, **body: Any) -> None:
-        self.history.apply(Event(0, "", kind, {"chunk": piece.chunk, **body}, "", ""))
+    def note(self, kind: str, request: Request, **body: Any) -> None:
+        self.log.apply(Event(0, "", kind, {"chunk": request.chunk, **body}, "", ""))
 
-    def split(self, piece: Piece, parts: Sequence[Part], why: str) -> None:
-        self.note("split", piece, **split_into(piece, parts), why=why)
+    def send_next(self, request: Request) -> None:
+        self.waiting.appendleft(request)
 
-    def fail(self, piece: Piece, code: str, reason: str) -> None:
-        self.note("dropped", piece, code=code, reason=reason)
+    def split(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> None:
+        self.note("split", request, **split_event(request, blocks), why=why)
+
+    def fail_unsent(self, request: Request, code: str, reason: str) -> None:
+        self.note("dropped", request, code=code, reason=reason)
 
     def work(self) -> int:
         """Until nothing waits, with some requests under way at once; returns the requests."""
-        flying: deque[Piece] = deque()
+        flying: deque[Request] = deque()
         while self.waiting or flying:
             while self.waiting and len(flying) < self.flying:
-                piece = self.waiting.popleft()
-                if not self.isolation.cut_first(piece):
-                    self.note("intent", piece, images=list(piece.images))
-                    flying.append(piece)
+                request = self.waiting.popleft()
+                if not self.bisector.presplit(request):
+                    self.note("intent", request, images=list(request.block.images))
+                    flying.append(request)
             if flying:
                 self.answer(flying.popleft())
-        return self.history.requests["submit"]
+        return self.log.calls["submit"]
 
-    def answer(self, piece: Piece) -> None:
+    def answer(self, request: Request) -> None:
         """The cloud's yes or no to one request."""
-        if self.bad.isdisjoint(piece.images):
-            self.note("answer", piece, job_id="j")
-            self.note("job-done", piece, results={})
-            self.isolation.settled(piece)
+        if self.bad.isdisjoint(request.block.images):
+            self.note("answer", request, job_id="j")
+            self.note("job-done", request, results={})
+            self.bisector.on_finished(request)
         else:
-            self.note("refused", piece, code=NO.code)
-            self.isolation.refused(piece, NO)
+            self.note("refused", request, code=NO.code)
+            self.bisector.on_refused(request, NO)
 
     def failed(self) -> set[str]:
         """The images that ended refused; every other one must have passed."""
-        assert all(piece.state in ("done", "refused") for piece in self.history.leaves())
-        pieces = self.history.in_state("refused")
-        assert all(len(piece.images) == 1 for piece in pieces)
-        return {image for piece in pieces for image in piece.images}
+        assert all(request.state in ("done", "refused") for request in self.log.current())
+        requests = self.log.in_state("refused")
+        assert all(len(request.block.images) == 1 for request in requests)
+        return {image for request in requests for image in request.block.images}
 
 
 @pytest.mark.parametrize("size", [*range(2, 70), 100, 127, 500])
@@ -152,10 +155,13 @@ def test_in_a_run(world: Callable[..., World], bad: int, most: float) -> None:
 
 def test_a_long_good_run_is_looked_at_once() -> None:
     """After any number of good images the share of the latest is found by one look at each."""
-    bench = Desk([1], [])
+    finished = FinishedImages()
+    limits = FailureLimits(Settings(), 200_000, 0, finished)
+    failure = Failure("1", "0" * 32, ("a",), "IMG.0046", "not available")
     for _ in range(200_000):
-        bench.isolation._met(1, 0)
-    assert bench.isolation.failing(Settings()) == ""
+        finished.record(1, 0)
+    assert limits.record(failure, lambda: 0) == ""
     for _ in range(500):
-        bench.isolation._met(0, 1)
-    assert bench.isolation.failing(Settings()).startswith("500 of the latest 500 images")
+        finished.record(0, 1)
+    reason = limits.record(failure, lambda: 0)
+    assert reason.startswith("500 of the last 500 finished images have failed")

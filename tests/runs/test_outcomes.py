@@ -12,8 +12,8 @@ from sharekit.core.errors import LedgerError
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event
 from sharekit.plans.chunks import COMMON
-from sharekit.runs.outcomes import settle, totals
-from sharekit.runs.request_log import MOVES, History
+from sharekit.runs.outcomes import assign_outcomes, count_outcomes
+from sharekit.runs.request_log import TRANSITIONS, RequestLog
 
 P = "edc89b490d7d4392898e19b2deb34797"
 _STATES = st.sampled_from(["pending", "accepted", "rejected", "absent", ""])
@@ -48,24 +48,27 @@ def plan_rows(dispositions: list[str], wanted: list[str]) -> pd.DataFrame:
     return rows.rename_axis("row_key")
 
 
-def history_of(rows: pd.DataFrame, roads: list[str], bad: set[str]) -> History:
-    """A history in which each chunk went one of the roads."""
-    history = History([])
+def log_of(rows: pd.DataFrame, roads: list[str], bad: set[str], excluded: set[str]) -> RequestLog:
+    """A log in which each chunk went one of the roads, after a preflight excluded some images."""
+    log = RequestLog([])
     seq = 0
+    actions = [(P, image, "member") for image in excluded]
     for (number, road), (_, group) in zip(
         enumerate(roads), rows[rows["disposition"] == "planned"].groupby("chunk"), strict=False
     ):
-        images = group["image_id"].tolist()
         common = {name: group[name].iloc[0] for name in COMMON}
-        part = History([{"chunk": number, **common, "images": images}])
-        for kind in _ROADS[road]:
+        chunk = {"chunk": number, **common, "images": group["image_id"].tolist()}
+        part = RequestLog([chunk], read_excluded=lambda _: actions)
+        part.apply(Event(seq, "", "looked", {}, "", ""))
+        images = list(part.requests[str(number)].block.images)
+        for kind in _ROADS[road] if part.in_state("planned") else []:
             seq += 1
             body = {"chunk": str(number), "images": images, "code": "C", "reason": "R"}
             if kind == "job-done":
                 body["results"] = {i: False for i in images if i in bad}
             part.apply(Event(seq, "2026-01-01T00:00:00.000000Z", kind, body, "", ""))
-        history.pieces.update(part.pieces)
-    return history
+        log.requests.update(part.requests)
+    return log
 
 
 @settings(deadline=None)
@@ -78,17 +81,17 @@ def test_exactly_one_outcome(data: st.DataObject) -> None:
     rows = plan_rows(draw(_DISPOSITION), [status] * count)
     roads = draw(st.sampled_from(list(_ROADS)))
     bad = set(data.draw(st.lists(st.sampled_from(rows["image_id"].tolist()))))
-    history = history_of(rows, roads, bad)
     seen = draw(_STATES)
     known = pd.DataFrame({"project_id": P, "image_id": rows["image_id"], "side": "member"})
+    looked = pd.Series(draw(st.sampled_from(["", "already", "blocked"])), rows.index)
+    log = log_of(rows, roads, bad, set(rows.loc[looked != "", "image_id"]))
     observed = known.assign(state=seen)
-    looked = draw(st.sampled_from(["", "already", "blocked"]))
     looks = known.assign(before=draw(_STATES), outcome=looked, code="x", reason="y")
     blockers = pd.DataFrame({"rule": "missing", "message": "empty"}, index=rows.index)
-    result = settle(rows, blockers, history, looks, observed)
+    result = assign_outcomes(rows, blockers, log, looks, observed)
     assert result.index.equals(rows.index)
     assert set(result["outcome"]) <= set(OUTCOMES)
-    assert sum(totals(result["outcome"], OUTCOMES).values()) == count
+    assert sum(count_outcomes(result["outcome"], OUTCOMES).values()) == count
     planned = rows["disposition"] == "planned"
     assert (result.loc[~planned, "outcome"] == rows.loc[~planned, "disposition"]).all()
     confirmed = result[result["outcome"] == "confirmed"]
@@ -96,10 +99,15 @@ def test_exactly_one_outcome(data: st.DataObject) -> None:
     failed = result[result["outcome"].isin(["failed", "blocked"])]
     assert (failed["code"] != "").all()
     never_sent = {
-        image for piece in history.leaves() if not piece.attempts for image in piece.images
+        image
+        for request in log.current()
+        if not request.attempts
+        for image in request.planned.images
     }
     unsent = result[rows["image_id"].isin(never_sent)]
     assert not unsent["outcome"].isin(["confirmed", "contradicted", "claimed", "unknown"]).any()
+    excluded = planned & (looked != "")
+    assert (result.loc[excluded, "outcome"] == looked[excluded]).all()
 
 
 _ONE = [
@@ -133,14 +141,14 @@ def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
          for c in ("project_id", "image_id", "side", "before", "outcome", "code", "reason")}
     )  # fmt: skip
     blockers = pd.DataFrame({"rule": [], "message": []}, dtype="str")
-    result = settle(rows, blockers, history_of(rows, [road], set()), none, seen)
+    result = assign_outcomes(rows, blockers, log_of(rows, [road], set(), set()), none, seen)
     assert result["outcome"].tolist() == [outcome]
 
 
 def test_impossible_order_is_damage() -> None:
     """An event that cannot follow on what was before is refused, whatever it is."""
-    for kind in {kind for _, kind in MOVES} - {k for s, k in MOVES if s == "planned"}:
+    for kind in {kind for _, kind in TRANSITIONS} - {k for s, k in TRANSITIONS if s == "planned"}:
         common = dict.fromkeys(COMMON, "")
-        history = History([{"chunk": 1, **common, "images": ["a"]}])
+        log = RequestLog([{"chunk": 1, **common, "images": ["a"]}])
         with pytest.raises(LedgerError, match="cannot follow"):
-            history.apply(Event(1, "", kind, {"chunk": "1"}, "", ""))
+            log.apply(Event(1, "", kind, {"chunk": "1"}, "", ""))

@@ -29,8 +29,9 @@ from sharekit.interfaces.review_filters import RowFilter
 from sharekit.ledger.ledger import Event
 from sharekit.plans.chunks import COMMON, cut_into_chunks, fingerprint, members
 from sharekit.runs import follow_up, read_back
-from sharekit.runs.bisection import Isolation
-from sharekit.runs.request_log import History, Part, Piece, split_into
+from sharekit.runs.bisection import Bisector
+from sharekit.runs.brakes import FinishedImages
+from sharekit.runs.request_log import Request, RequestLog, ShareBlock, split_event
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY
 from tests.conftest import FAST, World
@@ -226,40 +227,42 @@ class Desk:
         content = {"images": [f"i{n}" for n in range(images)],
                    "projects": [f"p{n}" for n in range(projects)]}  # fmt: skip
         common = dict.fromkeys(COMMON, "") | {"status": "share", "project_id": ME}
-        self.history = History([{"chunk": 1, **common, **content}])
-        self.waiting = deque(self.history.pieces.values())
+        self.log = RequestLog([{"chunk": 1, **common, **content}])
+        self.waiting = deque(self.log.requests.values())
         self.bad, self.no = set(bad), CloudRefusedError("no", http=400, code=code)
-        self.isolation = Isolation(
-            self.history, self.waiting.appendleft, self.split, self.fail, threading.RLock()
-        )
+        self.finished = FinishedImages()
+        self.bisector = Bisector(self.log, self, threading.RLock(), self.finished)
 
-    def note(self, kind: str, piece: Piece, **body: object) -> None:
-        self.history.apply(Event(0, "", kind, {"chunk": piece.chunk, **body}, "", ""))
+    def note(self, kind: str, request: Request, **body: object) -> None:
+        self.log.apply(Event(0, "", kind, {"chunk": request.chunk, **body}, "", ""))
 
-    def split(self, piece: Piece, parts: Sequence[Part], why: str) -> None:
-        self.note("split", piece, **split_into(piece, parts), why=why)
+    def send_next(self, request: Request) -> None:
+        self.waiting.appendleft(request)
 
-    def fail(self, piece: Piece, code: str, reason: str) -> None:
-        self.note("dropped", piece, code=code, reason=reason)
+    def split(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> None:
+        self.note("split", request, **split_event(request, blocks), why=why)
+
+    def fail_unsent(self, request: Request, code: str, reason: str) -> None:
+        self.note("dropped", request, code=code, reason=reason)
 
     def work(self) -> int:
         """Until nothing waits; returns the requests."""
         while self.waiting:
-            piece = self.waiting.popleft()
-            if self.isolation.cut_first(piece):
+            request = self.waiting.popleft()
+            if self.bisector.presplit(request):
                 continue
-            self.note("intent", piece, **piece.content)
-            if self.bad.isdisjoint(piece.shares):
-                self.note("answer", piece, job_id="j")
-                self.note("job-done", piece, results={})
-                self.isolation.settled(piece)
+            self.note("intent", request, **request.block.body)
+            if self.bad.isdisjoint(request.shares):
+                self.note("answer", request, job_id="j")
+                self.note("job-done", request, results={})
+                self.bisector.on_finished(request)
             else:
-                self.note("refused", piece, code=self.no.code)
-                self.isolation.refused(piece, self.no)
-        ended = self.history.leaves()
-        assert all(piece.state == "done" or piece.size == 1 for piece in ended)
+                self.note("refused", request, code=self.no.code)
+                self.bisector.on_refused(request, self.no)
+        ended = self.log.current()
+        assert all(request.state == "done" or request.size == 1 for request in ended)
         assert {s for p in ended if p.state == "refused" for s in p.shares} == self.bad
-        return self.history.requests["submit"]
+        return self.log.calls["submit"]
 
 
 @pytest.mark.parametrize(("images", "projects"), [(1, 50), (50, 1), (25, 2), (7, 7), (2, 25)])

@@ -20,13 +20,28 @@ from hypothesis.stateful import (
 from sharekit.core.errors import LedgerError
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event
-from sharekit.runs.outcomes import settle
-from sharekit.runs.request_log import ENDED, KINDS, MEANINGS, MOVES, History, Piece, cut, split_into
+from sharekit.runs.outcomes import assign_outcomes
+from sharekit.runs.request_log import (
+    FINAL_STATES,
+    MEANINGS,
+    REQUEST_EVENTS,
+    TRANSITIONS,
+    Action,
+    Request,
+    RequestLog,
+    ShareBlock,
+    chunked,
+    split_event,
+)
 
 PROJECT = "0" * 32
 COMMON = {"region": "", "project_id": PROJECT, "status": "accepted", "vault_id": "",
           "whole_image": ""}  # fmt: skip
 STATES = ("pending", "accepted", "rejected", "absent")
+
+
+#: The events that name their request; a preflight concerns all that were not sent.
+KINDS = tuple(kind for kind in REQUEST_EVENTS if kind != "looked")
 
 
 class Walk(RuleBasedStateMachine):
@@ -42,65 +57,94 @@ class Walk(RuleBasedStateMachine):
             self.images += images
         self.events: list[Event] = []
         self.chunks = chunks
-        self.history = History(chunks)
+        self.preflights: dict[int, set[Action]] = {}
+        self.log = RequestLog(chunks, (), self.excluded)
+        self.looked: dict[str, str] = {}
         self.observed: dict[str, str] = {}
 
-    def happens(self, kind: str, piece: Piece, **body: Any) -> Event:
+    def excluded(self, event: Event) -> set[Action]:
+        """What a preflight excluded, as its blob would tell."""
+        return self.preflights[event.seq]
+
+    def happens(self, kind: str, **body: Any) -> Event:
         """An event as the ledger would hold it."""
         at = f"2026-01-01T00:00:{len(self.events):06d}Z"
-        return Event(len(self.events) + 1, at, kind, {"chunk": piece.chunk, **body}, "", "")
+        return Event(len(self.events) + 1, at, kind, body, "", "")
 
-    def body(self, kind: str, piece: Piece, data: st.DataObject) -> dict[str, Any]:
+    def of(self, kind: str, request: Request, data: st.DataObject) -> Event:
+        """Such an event of a request, with a body chosen at random."""
+        return self.happens(kind, chunk=request.chunk, **self.body(kind, request, data))
+
+    def body(self, kind: str, request: Request, data: st.DataObject) -> dict[str, Any]:
         """What such an event tells, chosen at random."""
-        some = st.lists(st.sampled_from(piece.images), unique=True)
+        images = list(request.block.images)
+        some = st.lists(st.sampled_from(images), unique=True)
         if kind == "intent":
-            return {"images": list(piece.images), "api": "batch"}
+            return {"images": images, "api": "batch"}
         if kind == "answer":
             return {"http": 200, "job_id": "j", "request_id": "r"}
         if kind in ("job-done", "job-failed"):
             return {"results": dict.fromkeys(data.draw(some), kind == "job-failed")}
         if kind != "split":
             return {"code": "X", "reason": "because"}
-        kept = data.draw(some) if piece.state == "unknown" else []
-        rest = [image for image in piece.images if image not in kept]
-        parts = cut(rest, data.draw(st.integers(1, 3))) if rest else []
-        return {**split_into(piece, parts), "kept": kept, "why": "x"}
+        kept = data.draw(some) if request.state == "unknown" else []
+        rest = [image for image in images if image not in kept]
+        parts = chunked(rest, data.draw(st.integers(1, 3))) if rest else []
+        blocks = [ShareBlock(tuple(part)) for part in parts]
+        return {**split_event(request, blocks), "kept": kept, "why": "x"}
 
-    @precondition(lambda self: any((p.state, k) in MOVES for p in self.history.leaves()
+    @precondition(lambda self: any((r.state, k) in TRANSITIONS for r in self.log.current()
                                    for k in KINDS))  # fmt: skip
     @rule(data=st.data())
     def legal(self, data: st.DataObject) -> None:
         """Something that may happen does."""
-        moves = [(p, k) for p in self.history.leaves() for k in KINDS if (p.state, k) in MOVES]
-        piece, kind = data.draw(st.sampled_from(moves))
-        then = MOVES[piece.state, kind]
-        event = self.happens(kind, piece, **self.body(kind, piece, data))
-        self.history.apply(event)
+        requests = self.log.current()
+        moves = [(r, k) for r in requests for k in KINDS if (r.state, k) in TRANSITIONS]
+        request, kind = data.draw(st.sampled_from(moves))
+        then = TRANSITIONS[request.state, kind]
+        event = self.of(kind, request, data)
+        self.log.apply(event)
         self.events.append(event)
-        assert piece.state == then or (kind == "split" and piece.state == "unknown")
+        assert request.state == then or (kind == "split" and request.state == "unknown")
+
+    @rule(data=st.data())
+    def preflight(self, data: st.DataObject) -> None:
+        """A preflight excludes any images that were not sent; a later one may take them back."""
+        waiting = self.log.in_state("planned", "excluded")
+        images = [image for request in waiting for image in request.planned.images]
+        outcomes = {i: data.draw(st.sampled_from(["", "already", "blocked"])) for i in images}
+        event = self.happens("looked", counts={})
+        gone = {image for image, outcome in outcomes.items() if outcome}
+        self.preflights[event.seq] = {(PROJECT, image, "member") for image in gone}
+        self.log.apply(event)
+        self.events.append(event)
+        self.looked |= outcomes
+        for request in waiting:
+            left = [image for image in request.planned.images if image not in gone]
+            assert request.state == ("planned" if left else "excluded")
+            assert list(request.block.images) == (left or list(request.planned.images))
 
     @rule(data=st.data())
     def illegal(self, data: st.DataObject) -> None:
         """What may not happen is refused, and changes nothing."""
-        pieces = list(self.history.pieces.values())
-        moves = [(p, k) for p in pieces for k in KINDS if (p.state, k) not in MOVES]
-        piece, kind = data.draw(st.sampled_from(moves))
-        before = repr(self.history.pieces)
+        requests = list(self.log.requests.values())
+        moves = [(r, k) for r in requests for k in KINDS if (r.state, k) not in TRANSITIONS]
+        request, kind = data.draw(st.sampled_from(moves))
+        before = repr(self.log.requests)
         with pytest.raises(LedgerError, match="cannot follow"):
-            self.history.apply(self.happens(kind, piece, **self.body(kind, piece, data)))
-        assert repr(self.history.pieces) == before
+            self.log.apply(self.of(kind, request, data))
+        assert repr(self.log.requests) == before
 
     @rule(data=st.data())
     def unfair_split(self, data: st.DataObject) -> None:
         """A split that loses an image, or doubles one, is refused."""
-        pieces = [p for p in self.history.leaves() if (p.state, "split") in MOVES]
-        for piece in pieces[:1]:
-            images = list(piece.images)
-            ways = [[*images, images[0]], [*images, "new"]]
-            ways += [images[1:]] if piece.state != "planned" else []
-            wrong = data.draw(st.sampled_from(ways))
+        requests = [r for r in self.log.current() if (r.state, "split") in TRANSITIONS]
+        for request in requests[:1]:
+            images = list(request.block.images)
+            wrong = data.draw(st.sampled_from([[*images, images[0]], [*images, "new"], images[1:]]))
+            event = self.happens("split", chunk=request.chunk, into=[("x", wrong)], why="")
             with pytest.raises(LedgerError, match="cannot follow"):
-                self.history.apply(self.happens("split", piece, into=[("x", wrong)], why=""))
+                self.log.apply(event)
 
     @rule(data=st.data())
     def read_back(self, data: st.DataObject) -> None:
@@ -111,37 +155,41 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def one_outcome_each(self) -> None:
         """Every row has one outcome of the list, and success only where the cloud shows it."""
-        outcomes = self.settled(self.history)
+        outcomes = self.settled(self.log)
         assert len(outcomes) == len(self.images)
         assert set(outcomes["outcome"]) <= set(OUTCOMES)
         for image, outcome in zip(self.images, outcomes["outcome"], strict=True):
-            (piece,) = [p for p in self.history.leaves() if image in p.images]
             assert (outcome == "confirmed") <= (self.observed.get(image) == "accepted")
-            assert (outcome == "pending") <= (piece.state == "planned")
-            assert piece.attempts or piece.state == "refused" or outcome == "pending"
-            assert (outcome == "unknown") <= (piece.state in ENDED | {"sent", "running"})
+            requests = [r for r in self.log.current() if (PROJECT, image) in r.shares]
+            if not requests or requests[0].state == "excluded":
+                assert outcome == self.looked[image]
+                continue
+            (request,) = requests
+            assert (outcome == "pending") <= (request.state == "planned")
+            assert request.attempts or request.state == "refused" or outcome == "pending"
+            assert (outcome == "unknown") <= (request.state in FINAL_STATES | {"sent", "running"})
 
     @invariant()
     def same_from_the_ledger(self) -> None:
         """Who reads the events later comes to the very same state."""
-        assert repr(History(self.chunks, self.events).pieces) == repr(self.history.pieces)
+        replay = RequestLog(self.chunks, self.events, self.excluded)
+        assert repr(replay.requests) == repr(self.log.requests)
+        assert (replay.calls, replay.done_images) == (self.log.calls, self.log.done_images)
 
-    def settled(self, history: History) -> pd.DataFrame:
+    def settled(self, log: RequestLog) -> pd.DataFrame:
         """The rows' outcomes by the rule that the run uses."""
         rows = pd.DataFrame({"project_id": PROJECT, "image_id": self.images}, dtype="str")
         rows = rows.assign(disposition="planned", before="pending", status="accepted").rename_axis(
             "row_key"
         )
-        looks = pd.DataFrame(
-            {n: pd.Series(dtype="str") for n in ("project_id", "image_id", "side", "before",
-                                                 "outcome", "code", "reason")}
-        )  # fmt: skip
-        seen = pd.DataFrame(
-            {"project_id": PROJECT, "image_id": list(self.observed),
-             "side": "member", "state": list(self.observed.values())}, dtype="str",
-        )  # fmt: skip
+        looks = self.known(self.looked, "outcome").assign(before="pending", code="", reason="")
         blockers = pd.DataFrame({"rule": pd.Series(dtype="str"), "message": pd.Series(dtype="str")})
-        return settle(rows, blockers, history, looks, seen)
+        return assign_outcomes(rows, blockers, log, looks, self.known(self.observed, "state"))
+
+    def known(self, values: dict[str, str], name: str) -> pd.DataFrame:
+        """A frame of what is known of images."""
+        columns = {"project_id": PROJECT, "image_id": list(values), "side": "member"}
+        return pd.DataFrame({**columns, name: list(values.values())}, dtype="str")
 
 
 def test_walk() -> None:
@@ -152,7 +200,7 @@ def test_walk() -> None:
 
 def test_the_table_is_whole() -> None:
     """Each event has its meaning, each state a way in, and each that has not ended a way out."""
-    assert set(MEANINGS) == set(KINDS)
-    states = {state for state, _ in MOVES} | set(MOVES.values())
-    assert states == {"planned", *MOVES.values()}
-    assert all(any(s == state for s, _ in MOVES) for state in states - ENDED)
+    assert set(MEANINGS) == set(REQUEST_EVENTS)
+    states = {state for state, _ in TRANSITIONS} | set(TRANSITIONS.values())
+    assert states == {"planned", *TRANSITIONS.values()}
+    assert all(any(s == state for s, _ in TRANSITIONS) for state in states - FINAL_STATES)

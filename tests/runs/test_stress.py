@@ -25,7 +25,7 @@ def test_every_fault_at_once(world: Callable[..., World]) -> None:
     plan = w.approved()
     before = w.shown()
     w.cloud.set_faults(Faults.parse(EVERYTHING))
-    patient = replace(FAST, attempts=20, rounds=12, failure_limit=1.0)
+    patient = replace(FAST, attempts=20, resend_rounds=12, max_failure_rate=1.0)
     run = sharekit.submit(plan, w.connect(), settings=patient)
     w.cloud.set_faults(Faults())
     rows = pd.concat([run.plan.rows.drop(columns="before"), run.rows], axis="columns")

@@ -106,7 +106,7 @@ def test_passing_faults_cost_nothing(world: Make, faults: str) -> None:
     w = world(rows=60)
     plan = w.approved(chunk_size=5)
     w.cloud.set_faults(Faults.parse(faults))
-    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, attempts=40, rounds=20))
+    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, attempts=40, resend_rounds=20))
     assert run.counts["confirmed"] == 60
     assert run.finished
     assert_true_to(w, run)
@@ -121,7 +121,7 @@ def test_lost_answer_is_not_resent_blindly(world: Make) -> None:
     clouds = w.connect()
     for cloud in clouds.values():
         cloud.transport.read_attempts = 40  # what is looked at here are the changing calls
-    run = sharekit.submit(plan, clouds, settings=replace(FAST, rounds=20))
+    run = sharekit.submit(plan, clouds, settings=replace(FAST, resend_rounds=20))
     with Ledger.open(run.path) as book:
         events = book.events("lost", "observed", "intent")
     lost: set[str] = set()
@@ -132,7 +132,7 @@ def test_lost_answer_is_not_resent_blindly(world: Make) -> None:
         elif event.kind == "observed":
             lost.clear()
         else:
-            lost.update(run.history.pieces[event.body["chunk"]].images)
+            lost.update(run.request_log.requests[event.body["chunk"]].block.images)
     assert run.counts["confirmed"] == 60
     assert_true_to(w, run)
 
@@ -171,7 +171,7 @@ def test_seen_gone_before_sending(world: Make) -> None:
     run = sharekit.submit(plan, w.connect(), settings=FAST)
     assert run.rows.iloc[0][["outcome", "code"]].tolist() == ["blocked", "not-shared"]
     assert all(gone not in line["images"] for line in w.cloud.state()["log"])
-    assert not run.good
+    assert not run.succeeded
 
 
 def test_moved_since_the_plan(world: Make) -> None:
@@ -184,7 +184,7 @@ def test_moved_since_the_plan(world: Make) -> None:
     w.cloud.set_share(rows.at[1, "image_id"], rows.at[1, "project_id"], other)
     run = sharekit.submit(plan, w.connect(), settings=FAST)
     assert run.rows["outcome"].tolist()[:2] == ["already", "confirmed"]
-    assert run.moved.index.tolist() == [0, 1]
+    assert run.changed_since_plan.index.tolist() == [0, 1]
     assert run.rows.at[1, "before"] == other
 
 
@@ -220,7 +220,9 @@ def test_a_lie_is_contradicted(world: Make) -> None:
     assert run.counts["contradicted"] == 8
     assert set(run.rows["claimed"]) == {"success"}
     assert set(run.rows["observed"]) == {"pending"}
-    assert set(run.rows["reason"]) == {"the cloud said that it was done, and shows otherwise"}
+    assert set(run.rows["reason"]) == {
+        "the job reported success, but the cloud shows a different state"
+    }
 
 
 @pytest.mark.slow
@@ -249,10 +251,12 @@ def test_late_job_that_ended_after_all(world: Make) -> None:
     """A job that was late but did its work is settled by reading back; nothing is sent again."""
     w = world(rows=8, job_seconds=0.6)
     plan = w.approved()
-    slow = replace(FAST, job_timeout=0.05, settle=0.0, looks=1)
+    slow = replace(FAST, job_timeout=0.05, read_back_delay=0.0, read_back_attempts=1)
     run = sharekit.submit(plan, w.connect(), settings=slow)
     assert run.counts["unknown"] > 0
-    again = sharekit.submit(plan, w.connect(), settings=replace(FAST, settle=0.5, looks=6))
+    again = sharekit.submit(
+        plan, w.connect(), settings=replace(FAST, read_back_delay=0.5, read_back_attempts=6)
+    )
     assert again.counts["confirmed"] == 8
     assert len(w.cloud.state()["log"]) == len(plan.chunks)
     assert_true_to(w, again)
@@ -262,8 +266,8 @@ def test_late_job_that_ended_after_all(world: Make) -> None:
     ("faults", "settings", "why"),
     [("most=2,latency=0.1", FAST, "the cloud is busy (HTTP429)"),
      ("flow=0.8", FAST, "the cloud is busy (IMG.0060)"),
-     ("latency=0.05,load=0.15", FAST, "an answer took longer than 0.333 s"),
-     ("", replace(FAST, job_timeout=6), "a job has taken longer than 2 s")],
+     ("latency=0.05,load=0.15", FAST, "a response took longer than 0.333 s"),
+     ("", replace(FAST, job_timeout=6), "a job took longer than 2 s")],
 )  # fmt: skip
 def test_a_slow_cloud_slows_the_run(
     world: Make, faults: str, settings: sharekit.Settings, why: str
@@ -278,7 +282,10 @@ def test_a_slow_cloud_slows_the_run(
     told: set[str] = set()
     with turning(w, faults):
         run = sharekit.submit(
-            plan, w.connect(), settings=settings, progress=lambda now: told.add(now.slowed)
+            plan,
+            w.connect(),
+            settings=settings,
+            progress=lambda now: told.add(now.throttled_because),
         )
     assert run.finished
     assert run.counts["confirmed"] == 60
@@ -290,7 +297,7 @@ def test_a_busy_cloud_fails_no_row(world: Make) -> None:
     """A cloud that stays busy for longer than patience stops the run; its rows stay pending."""
     w = world(rows=8, faults="flow=1")
     plan = w.approved(chunk_size=2)
-    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, patience=0.3))
+    run = sharekit.submit(plan, w.connect(), settings=replace(FAST, busy_timeout=0.3))
     assert run.counts["pending"] == 8
     assert "busy for 0.3 s" in run.stopped
     w.cloud.set_faults(Faults())
@@ -306,7 +313,9 @@ def test_a_cloud_that_is_down_stops_the_run(world: Make, faults: str) -> None:
     clouds = w.connect()
     with turning(w, faults):
         try:
-            run = sharekit.submit(plan, clouds, settings=replace(FAST, outage=0.0, attempts=4))
+            run = sharekit.submit(
+                plan, clouds, settings=replace(FAST, outage_timeout=0.0, attempts=4)
+            )
         except SharekitError:  # reading back fails as well
             run = sharekit.status(plan)
     assert run.requests["submit"] < 150
@@ -377,7 +386,7 @@ def test_too_many_failures_stop_the_run(world: Make) -> None:
     w = world(rows=80)
     plan = w.approved(chunk_size=4)
     w.cloud.set_faults(Faults.parse("job_fail=1"))
-    careful = replace(FAST, attempts=1, failure_limit=0.2, failure_floor=4, concurrency=2)
+    careful = replace(FAST, attempts=1, max_failure_rate=0.2, min_failures=4, concurrency=2)
     run = sharekit.submit(plan, w.connect(), settings=careful)
     assert "failed" in run.stopped
     assert run.counts["pending"] > 0
@@ -408,13 +417,13 @@ def test_a_server_that_fails_most(world: Make, rate: float, limit: float) -> Non
     # One request after another, so that these dice always fall alike: some of the first succeed.
     w = world(rows=120, faults=f"job_partial={rate},seed=22")
     plan = w.approved(chunk_size=4)
-    limits = {"failure_limit": limit, "failure_floor": 1_000, "failure_window": 40}
+    limits = {"max_failure_rate": limit, "min_failures": 1_000, "failure_window": 40}
     run = sharekit.submit(plan, w.connect(), settings=replace(FAST, **limits, concurrency=1))
     assert run.counts["confirmed"] > 0
     if (rate, limit) != (0.95, 0.5):
         assert run.finished
         return
-    assert "of the latest 4" in run.stopped
+    assert "of the last 4" in run.stopped
     assert run.counts["failed"] < 60
     assert run.counts["pending"] > 20
     w.cloud.set_faults(Faults())

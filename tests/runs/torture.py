@@ -51,8 +51,9 @@ ROWS, CHUNK = 12, 6
 #: Both ways to a cloud; seeds take turns.
 APIS = ("batch", "native")
 PATIENT = sharekit.Settings(
-    first_poll=0.02, last_poll=0.1, backoff=0.01, longest_wait=0.1, settle=0.05, job_timeout=20,
-    attempts=30, rounds=15, looks=4, concurrency=3,
+    min_poll_interval=0.02, max_poll_interval=0.1, initial_backoff=0.01, max_backoff=0.1,
+    read_back_delay=0.05, job_timeout=20, attempts=30, resend_rounds=15, read_back_attempts=4,
+    concurrency=3,
 )  # fmt: skip
 #: Named steps of a submission at which it can be killed: where, before or after, which event.
 PLACES: dict[str, tuple[Any, str, bool, str]] = {

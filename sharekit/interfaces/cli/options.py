@@ -87,14 +87,15 @@ def sending_options(command: Command) -> Command:
         (
             click.option("--concurrency", default=8, show_default=True,
                          help="Requests under way at once."),
-            click.option("--max-failed", "failure_limit", default=0.5, show_default=True,
+            click.option("--max-failed", "max_failure_rate", default=0.5, show_default=True,
                          metavar="SHARE",
                          help="Stop when more than this share of the images (and more than 100) "
                               "has failed, when 90 % of the last 500 finished images failed, or "
                               "when the first few all fail."),
             click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
                          help="How long to wait for one job."),
-            click.option("--outage", default=60.0, show_default=True, metavar="SECONDS",
+            click.option("--outage", "outage_timeout", default=60.0, show_default=True,
+                         metavar="SECONDS",
                          help="Stop after this long without a successful response."),
             click.option("--canary", default=0, show_default=True, metavar="N",
                          help="Send N chunks first, and the rest only if all their images are "

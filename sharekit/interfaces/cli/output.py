@@ -107,12 +107,12 @@ class RunProgress:
         """Show where the run is."""
         self._bar.update(
             self._task, description=now.phase, total=now.total, completed=now.done,
-            failed=now.failed, flying=now.in_flight, slowed=now.slowed,
+            failed=now.failed, flying=now.in_flight, slowed=now.throttled_because,
         )  # fmt: skip
         if self._bar.disable and monotonic() - self._last_line > _EVERY:
             self._last_line = monotonic()
-            left = "" if now.left is None else f", about {now.left:.0f} s left"
-            slowed = f"; {now.slowed}" if now.slowed else ""
+            left = "" if now.eta is None else f", about {now.eta:.0f} s left"
+            slowed = f"; {now.throttled_because}" if now.throttled_because else ""
             info(
                 f"{now.phase}: {now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
                 f"{now.in_flight} requests in flight{left}{slowed}"
@@ -285,7 +285,7 @@ def show_run(
     reasons = bad["reason"].value_counts().head(5)
     for reason, number in zip(reasons.index, reasons.tolist(), strict=True):
         console.print(f"  {number:,} × {escape(plain(reason) or 'no reason given')}")
-    _show_moved(console, run.moved)
+    _show_moved(console, run.changed_since_plan)
     if run.stopped:
         console.print(f"[yellow]Stopped: {escape(plain(run.stopped))}[/yellow]")
     if not run.finished:

@@ -13,7 +13,7 @@ from sharekit.interfaces.review_run import ReviewRun
 from sharekit.interfaces.review_state import Gate, ReviewState
 from sharekit.plans.approval import Approval
 from sharekit.plans.plan import Plan
-from sharekit.runs.background import Submission
+from sharekit.runs.background import BackgroundRun
 
 #: Numbers of the panel's pages.
 DECIDE, REQUESTS, APPROVE, SEND = range(4)
@@ -61,7 +61,7 @@ class ReviewModel(Protocol):
     def revoke(self, note: str = "") -> None:
         """Take the approval back."""
 
-    def submit(self, *, listener: Callable[[Submission], None]) -> Submission:
+    def submit(self, *, listener: Callable[[BackgroundRun], None]) -> BackgroundRun:
         """Send what is approved, or resume."""
 
     def cancel(self) -> None:

@@ -14,7 +14,7 @@ import ipywidgets as ui
 from sharekit.core.html import visible
 from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
 from sharekit.ledger.storage import is_busy
-from sharekit.runs.background import Submission
+from sharekit.runs.background import BackgroundRun
 from sharekit.runs.run import Run
 from sharekit.runs.submit import Progress
 
@@ -59,7 +59,7 @@ class SendPage:
             ]
         )  # fmt: skip
         if self.review.run.submission is not None:
-            self.review.run.submission.listen(self._on_progress)
+            self.review.run.submission.on_progress(self._on_progress)
 
     def update(self) -> None:
         """Show where the run stands, and what can be done."""
@@ -106,7 +106,7 @@ class SendPage:
         else:
             self.host.say("The program that sends it was asked to stop.")
 
-    def _on_progress(self, submission: Submission) -> None:
+    def _on_progress(self, submission: BackgroundRun) -> None:
         # Called in the run's thread: whatever goes wrong here must not end the run.
         try:
             if submission.state in ("ended", "failed"):
@@ -116,7 +116,7 @@ class SendPage:
         except Exception as error:  # noqa: BLE001
             self.host.say(error_text(error), "bad")
 
-    def _show(self, submission: Submission) -> None:
+    def _show(self, submission: BackgroundRun) -> None:
         self._set_controls("sending", submitting=self.review.run.is_submitting)
         self.pause.description = "Continue" if submission.state == "paused" else "Pause"
         self.pause.disabled = self.cancel.disabled = submission.state == "stopping"
@@ -246,8 +246,10 @@ def _progress(now: Progress | None, state: str, error: str) -> str:
     failed = note(error, "bad") if error else ""
     if now is None:
         return failed or f"<p>{visible(state)} …</p>"
-    left = "" if now.left is None else f", about {duration(now.left)} left"
-    slowed = f"<p>{visible(now.slowed.capitalize())}</p>" if now.slowed else ""
+    left = "" if now.eta is None else f", about {duration(now.eta)} left"
+    slowed = (
+        f"<p>{visible(now.throttled_because.capitalize())}</p>" if now.throttled_because else ""
+    )
     return (
         f"{_bar(now)}<p><b>{visible(_DURING.get(state, now.phase.capitalize()))}</b></p>"
         f"<p>{now.done:,} of {now.total:,} images done, {now.failed:,} failed, "

@@ -99,6 +99,6 @@ def status_command(run: Path, as_json: bool) -> None:
 def _verdict(run: Run) -> int:
     if not run.finished:
         return 3
-    if run.good:
+    if run.succeeded:
         return 0
-    return 4 if run.denied else 1
+    return 4 if run.not_authorized else 1
