@@ -114,13 +114,15 @@ class Review:
         Raises
         ------
         UsageError
-            Not a decision, or a missing reason.
+            Not a decision, a missing reason, or somebody else decided on one of these rows since
+            this review showed it; then it shows the other decision, and the call can be repeated.
         PlanError
             The plan is approved, or requests were sent already.
         """
         keys = np.unique(np.asarray(rows, dtype="int64"))
         if len(keys) and not 0 <= keys[0] <= keys[-1] < len(self.plan.rows):
             raise UsageError(f"{self.path} has no row with key {keys[0]} … {keys[-1]}.")
+        self._check_unseen(keys)
         if self._require_reasons and decision:
             self._check_reasons(keys, decision, reason)
         if vault_id:
@@ -148,7 +150,19 @@ class Review:
         return self.decide(keys.tolist(), decision, reason=reason) if len(keys) else 0
 
     def undo(self) -> int:
-        """Take the latest step back; return the number of rows that it was about."""
+        """Take the latest step back; return the number of rows that it was about.
+
+        Raises
+        ------
+        UsageError
+            Somebody else took a step since this review showed the decisions; now it shows them.
+        PlanError
+            The plan is approved, or requests were sent already.
+        """
+        steps = self.state.steps
+        self.refresh()
+        if self.state.steps != steps:
+            raise UsageError("Others decided meanwhile, so nothing is undone: look at it first.")
         count = decisions.undo(self.path, reviewer=self.reviewer)
         self.refresh()
         return count
@@ -243,6 +257,18 @@ class Review:
         from sharekit.clouds.sign_in import connect  # noqa: PLC0415 - openstacksdk loads slowly
 
         return connect(*map(str, snapshot.projects["cloud"].unique()))
+
+    def _check_unseen(self, keys: Positions) -> None:
+        shown = self.state.changes
+        self.refresh()
+        if self.changes is shown:
+            return
+        before, now = (changes.reindex(keys).fillna("") for changes in (shown, self.changes))
+        if count := int((before != now).any(axis="columns").sum()):
+            raise UsageError(
+                f"Others decided on {count:,} of these rows meanwhile, so nothing is written: look "
+                "at their decisions first."
+            )
 
     def _check_reasons(self, keys: Positions, decision: str, reason: str | None) -> None:
         rows = self.rows.take(keys)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import PlanError, UsageError
@@ -19,6 +20,9 @@ from sharekit.runs.settings import Settings
 
 from . import review_rows
 from .review_filters import Page
+
+if TYPE_CHECKING:
+    from sharekit.reports.report import Reports
 
 
 class ReviewRun:
@@ -115,9 +119,9 @@ class ReviewRun:
         """
         return review_rows.outcome_page(self.status(), outcome, number, size)
 
-    def report(self, *paths: str | PathLike[str]) -> list[Path]:
+    def report(self, *paths: str | PathLike[str]) -> Reports:
         """Write reports of the run; as :func:`sharekit.report`."""
         # Loaded when it is called, because drawing libraries are slow to load.
-        from sharekit.reports.report import report  # noqa: PLC0415
+        from sharekit.reports.report import Reports, report  # noqa: PLC0415
 
-        return report(self.path, *paths)
+        return Reports(report(self.path, *paths))

@@ -278,6 +278,22 @@ def test_several_reviews_of_one_ledger_decide_in_turn(review: Review) -> None:
     pd.testing.assert_frame_equal(review.rows, Review(review.path).rows)
 
 
+def test_nobody_overwrites_a_decision_unseen(review: Review) -> None:
+    """What others decided meanwhile on the same rows is shown before it can be changed."""
+    (key,) = planned(review)
+    eve = Review(review.path, reviewer="Eve")
+    eve.decide([key], "skip", reason="hers")
+    with pytest.raises(UsageError, match="Others decided on 1 of these rows"):
+        review.decide([key], "reject", reason="ours")
+    assert review.rows.at[key, "by"] == "Eve"
+    assert review.decide([key], "reject", reason="ours") == 1
+    with pytest.raises(UsageError, match="nothing is undone"):
+        eve.undo()
+    assert eve.undo() == 1
+    assert review.refresh()
+    assert review.rows.at[key, "reason"] == "hers"
+
+
 def test_the_state_is_a_value(review: Review) -> None:
     """A step makes a new state; the one before still says what it said."""
     before, (key,) = review.state, planned(review)

@@ -26,14 +26,14 @@ class ApprovePage:
     """The form of an approval; the library decides whether it is valid."""
 
     def __init__(self, host: PageHost) -> None:
-        guard = show_errors(host.say)
+        act = show_errors(host.say, host.update)
         self.host, self.review = host, host.review
         self.facts = HtmlRegion()
         self.name = text("Your name", "300px", value=self.review.reviewer)
         self.phrase = text("Confirmation", "340px")
         self.note = text("Note (optional)", "340px")
-        self.approve = button("Approve", guard(self._approve), style="primary")
-        self.revoke = button("Take the approval back", guard(self._revoke))
+        self.approve = button("Approve", act(self._approve), style="primary")
+        self.revoke = button("Take the approval back", act(self._revoke))
         self.form = ui.VBox([row(self.name, self.phrase, self.note), row(self.approve)])
         self.revocation = row(self.revoke)
         self.box = ui.VBox([self.facts, self.form, self.revocation])
@@ -76,7 +76,6 @@ class ApprovePage:
         self.phrase.value = self.note.value = ""
         if self.review.gate.stage == "approving":
             self.name.value = ""
-            self.host.update()
             self.host.say(f"{given.reviewer} approved it. Somebody else has to approve it, too.")
             return
         self.host.go(SEND)
@@ -85,7 +84,6 @@ class ApprovePage:
 
     def _revoke(self) -> None:
         self.review.revoke(self.note.value)
-        self.host.update()
         self.host.say("The approval is taken back; rows can be decided again.")
 
 

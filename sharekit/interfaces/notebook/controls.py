@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import ipywidgets as ui
@@ -24,17 +24,23 @@ def error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def show_errors(say: Callable[[str, str], None]) -> Callable[[_Step], _Step]:
-    """Return a decorator that shows what a step raises: nobody sees a callback's exception."""
+def show_errors(
+    say: Callable[[str, str], None], then: Callable[[], None] = lambda: None
+) -> Callable[[_Step], _Step]:
+    """Return a decorator that shows what a step raises: nobody sees a callback's exception.
+
+    ``then`` is called after each step, whether it succeeded or not.
+    """
 
     def decorate(step: _Step) -> _Step:
         @wraps(step)
         def guarded(*args: Any, **named: Any) -> None:
-            try:
-                say("", "good")
-                step(*args, **named)
-            except Exception as error:  # noqa: BLE001 - in a callback it would be seen by nobody
-                say(error_text(error), "bad")
+            say("", "good")
+            for call in (partial(step, *args, **named), then):
+                try:
+                    call()
+                except Exception as error:  # noqa: BLE001 - in a callback nobody would see it
+                    say(error_text(error), "bad")
 
         return guarded  # type: ignore[return-value]
 

@@ -40,22 +40,22 @@ class DecidePage:
     """Filters, the table, and what can be done with its rows."""
 
     def __init__(self, host: PageHost) -> None:
-        guard = show_errors(host.say)
+        guard, act = show_errors(host.say), show_errors(host.say, host.update)
         self.host, self.review = host, host.review
         self.filters = FilterBar(self.review.state, self.review.reviewer, guard(self._filter))
-        self.table = RowsTable(self.review, guard(self._decide_row), guard(self._selected), guard)
+        self.table = RowsTable(self.review, guard, act(self._decide_row), act(self._offer_vaults))
         self.scope = choice("For", [("selected rows", _SELECTED), ("all shown", _SHOWN)], "180px")
-        self.scope.observe(lambda _: guard(self._selected)(), "value")
+        self.scope.observe(lambda _: act(self._offer_vaults)(), "value")
         self.reason = text("Reason", "320px", placeholder="needed against the inventory")
-        self.vaults = VaultList(guard(self._set_vault))
-        self.question = OverwriteQuestion(guard(self._decide_shown))
+        self.vaults = VaultList(act(self._set_vault))
+        self.question = OverwriteQuestion(act(self._decide_shown))
         self.decisions = {
-            word: button(word.capitalize() or "As planned", partial(guard(self._decide), word),
+            word: button(word.capitalize() or "As planned", partial(act(self._decide), word),
                          _TIPS.get(word, ""))
             for word in (*_possible_decisions(self.review.state), "skip", "")
         }  # fmt: skip
-        self.undo = button("Undo", guard(self._undo), "Take the last step back")
-        self.replan = button("Update the plan", guard(self._replan))
+        self.undo = button("Undo", act(self._undo), "Take the last step back")
+        self.replan = button("Update the plan", act(self._replan))
         steps = box(
             row(self.scope, *self.decisions.values(), self.reason),
             row(self.undo, self.replan, self.vaults.choice, self.vaults.button),
@@ -83,10 +83,6 @@ class DecidePage:
         if self.scope.value == _SHOWN:
             self._offer_vaults()
 
-    def _selected(self) -> None:
-        self._offer_vaults()
-        self.update()
-
     # -- deciding ----------------------------------------------------------------------------------
     def _reason_for(self, decision: str) -> str | None:
         return (self.reason.value.strip() or None) if decision else ""
@@ -95,7 +91,6 @@ class DecidePage:
         try:
             self.review.decide([key], decision, reason=self._reason_for(decision))
         finally:
-            self.host.update()
             self.table.region.redraw()
 
     def _decide(self, decision: str) -> None:
@@ -123,19 +118,16 @@ class DecidePage:
         self._done(count, decision, rest if others else "")
 
     def _done(self, count: int, decision: str, also: str = "") -> None:
-        self.host.update()
         self.host.say(
             f"{pluralize(count, 'row')}: {decision or 'as planned'}. Written into the ledger.{also}"
         )
 
     def _undo(self) -> None:
         count = self.review.undo()
-        self.host.update()
         self.host.say(f"The last step, on {pluralize(count, 'row')}, is taken back.")
 
     def _replan(self) -> None:
         fingerprint = self.review.replan().fingerprint
-        self.host.update()
         self.host.say(f"The plan is made again; its fingerprint is {fingerprint[:12]}.")
 
     # -- vaults ------------------------------------------------------------------------------------
@@ -157,7 +149,6 @@ class DecidePage:
             given = self.review.state.rows["vault"].take(keys) != ""
             keys, kept = given.index[~given].tolist(), int(given.sum())
         count = self.review.decide(keys, vault_id=vault) if keys else 0
-        self.host.update()
         spared = f" {pluralize(kept, 'row')} had one from a reviewer and kept it." if kept else ""
         self.host.say(
             f"{pluralize(count, 'row')} got this vault; update the plan to check again.{spared}"
@@ -212,8 +203,8 @@ class RowsTable:
     """The table: which page of which rows is shown, which are selected, which is open."""
 
     def __init__(
-        self, review: ReviewModel, on_decide: Callable[[int, str], None],
-        on_select: Callable[[], None], guard: Callable[[Callable[..., None]], Callable[..., None]],
+        self, review: ReviewModel, guard: Callable[[Callable[..., None]], Callable[..., None]],
+        on_decide: Callable[[int, str], None], on_select: Callable[[], None],
     ) -> None:  # fmt: skip
         self.row_filter, self.fixed = RowFilter(), False
         self.selected: set[int] = set()

@@ -61,10 +61,8 @@ function render({ model, el }) {
   const attach = () => {
     root = el.closest(".sharekit-panel");
     if (!root) return void requestAnimationFrame(attach);
-    if (model.get("guards_keys")) {
-      addEventListener("keydown", guard, true);
-      addEventListener("keypress", guard, true);
-    }
+    addEventListener("keydown", guard, true);
+    addEventListener("keypress", guard, true);
     for (const still of document.querySelectorAll(`[data-sharekit="${model.get("hides")}"]`)) {
       still.hidden = true;
     }
@@ -75,7 +73,7 @@ function render({ model, el }) {
   model.on("change:html", show);
   model.on("change:redraws", show);
   show();
-  requestAnimationFrame(attach);
+  if (model.get("guards_keys")) requestAnimationFrame(attach);
   return () => {
     removeEventListener("keydown", guard, true);
     removeEventListener("keypress", guard, true);

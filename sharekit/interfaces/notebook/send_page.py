@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import ipywidgets as ui
 
@@ -123,10 +121,10 @@ class SendPage:
         self.progress.html = _progress(submission.progress, submission.state, submission.error)
 
     def _report(self) -> None:
-        folder = self.review.path.absolute().parent
-        paths = self.review.run.report(*(folder / name for name in _REPORTS))
-        text = f"<h3>Reports</h3><ul>{''.join(map(_link, paths))}</ul>"
-        data = {"text/html": text, "text/plain": "\n".join(map(str, paths))}
+        # By relative paths, because Jupyter serves what lies below the notebook.
+        folder = Path(os.path.relpath(self.review.path.parent))
+        reports = self.review.run.report(*(folder / name for name in _REPORTS))
+        data = {"text/html": reports._repr_html_(), "text/plain": "\n".join(map(str, reports))}
         # An output, not a region of ours: only there does Jupyter make links to files work.
         self.files.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
 
@@ -296,12 +294,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
-
-
-def _link(path: Path) -> str:
-    # Jupyter serves what lies below the notebook; anything else can only be named.
-    relative = os.path.relpath(path)
-    name = html.escape(path.name)
-    if relative.startswith(".."):
-        return f"<li>{html.escape(str(path))}</li>"
-    return f'<li><a href="{html.escape(quote(relative))}" target="_blank">{name}</a></li>'
