@@ -99,7 +99,7 @@ def _make(shares: Path, path: Path) -> dict[str, Any]:
 def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
     from sharekit.core.columns import roles
-    from sharekit.ledger import parquet
+    from sharekit.ledger.tables import OUTCOME_COLUMNS
     from sharekit.plans.chunks import members
     from sharekit.runs.run import load_run
 
@@ -114,11 +114,11 @@ def _answer(book: Any, plan: Any) -> None:
     seen = plan.rows.loc[plan.rows["disposition"] == "planned"]
     seen = seen.assign(side=roles(seen["status"])).rename(columns={"status": "state"})
     seen = seen[["project_id", "image_id", "side", "state"]].reset_index(drop=True)
-    blob = book.put(parquet.to_bytes(seen), parquet.MEDIA_TYPE)
+    blob = book.put_frame(seen)
     book.append("observed", {"blob": blob, "images": len(seen)})
     run = load_run(book, plan)
     with book.transaction():
-        digest = book.write_outcomes(run.outcome_lines())
+        digest = book.write_rows(OUTCOME_COLUMNS, run.outcome_lines())
         book.append("settled", {"counts": run.counts, "digest": digest})
         book.append("finished", {"rows": len(run.rows)})
 

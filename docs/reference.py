@@ -16,7 +16,8 @@ from sharekit.core.error_codes import ADVICE, REMEDIES
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.core.rules import markdown
 from sharekit.interfaces.cli.main import COMMANDS, cli, load_command
-from sharekit.runs.request_log import FINAL_STATES, MEANINGS, TRANSITIONS
+from sharekit.ledger.events import EVENTS
+from sharekit.runs.request_log import FINAL_STATES, TRANSITIONS
 from sharekit.simulator import seed as seeds
 from sharekit.simulator.faults import Faults
 
@@ -199,7 +200,7 @@ def _rules() -> str:
 
 def _states() -> str:
     moves = "\n".join(
-        f"| `{state}` | `{event}` | `{then}` | {MEANINGS[event]} |"
+        f"| `{state}` | `{event}` | `{then}` | {EVENTS[event].meaning} |"
         for (state, event), then in TRANSITIONS.items()
     )
     ends = ", ".join(f"`{name}`" for name in sorted(FINAL_STATES))

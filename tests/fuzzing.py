@@ -26,16 +26,10 @@ from sharekit.clouds.http import Reply, Transport
 from sharekit.core.errors import SharekitError
 from sharekit.interfaces.review import Review
 from sharekit.ledger import parquet
+from sharekit.ledger.hashing import canonical_json, digest, event_hash
 from sharekit.ledger.integrity import BLOB_FIELDS
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.schema import (
-    OUTCOME_COLUMNS,
-    PLAN_COLUMNS,
-    TRIGGERS,
-    canonical,
-    digest,
-    event_hash,
-)
+from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS, TRIGGERS
 from sharekit.plans import approval, decisions
 from tests.spreadsheets import workbooks as workbooks_by
 
@@ -97,7 +91,7 @@ def forge(original: Path, forged: Path, change: Callable[[list[list[Any]], Book]
     database.execute("DELETE FROM events")
     head = "0" * 64
     for seq, (at, kind, body) in enumerate(events, 1):
-        text = body if isinstance(body, str) else canonical(body)
+        text = body if isinstance(body, str) else canonical_json(body)
         link = event_hash(seq, str(at), str(kind), text, head)
         line = (seq, at, kind, text, head, link)
         database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", line)

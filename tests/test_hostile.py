@@ -29,7 +29,7 @@ from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import CloudError, LedgerError, NoResponseError, SharekitError
 from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.storage import Owner
+from sharekit.ledger.lock import LockHolder
 from sharekit.plans import approval
 from tests.clouds.servers import serving, token
 from tests.clouds.test_connecting import entry, written
@@ -159,9 +159,9 @@ def test_foreign_definitions(finished_run: Path, tmp_path: Path, statement: str)
     database.commit()
     database.close()
     began = time.process_time()
-    with pytest.raises(LedgerError, match="not as sharekit makes it"):
+    with pytest.raises(LedgerError, match="not as sharekit defines it"):
         sharekit.status(path)
-    assert "not as sharekit makes it" in sharekit.verify(path).problems[0][1]
+    assert "not as sharekit defines it" in sharekit.verify(path).problems[0][1]
     assert time.process_time() - began < 2
 
 
@@ -191,7 +191,7 @@ def test_what_stands_beside_a_ledger(finished_run: Path, tmp_path: Path) -> None
         pass
     for told in ('{"host": 5}', '{"host":"a","pid":1,"user":"u","since":"2026-01-01"}', "[" * 5000):
         owner.write_text(told)
-        assert Owner.of(path) is None
+        assert LockHolder.of(path) is None
     (tmp_path / "new.ledger").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(LedgerError):
         Ledger.create(tmp_path / "new.ledger")

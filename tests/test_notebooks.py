@@ -91,7 +91,7 @@ def test_without_a_person_the_bulk_notebook_sends_nothing(work: Path) -> None:
     shown = run("02-bulk-accept-from-excel.ipynb", work)
     assert any("nobody has approved this plan" in html for html in shown)
     with Ledger.open(work / "bulk.ledger") as book:
-        assert book.last("intent") is None
+        assert book.last_event("intent") is None
         first = book.head
     with pytest.raises(CellExecutionError, match="the plan is not approved, so nothing is sent"):
         run("04-after-the-run.ipynb", work)

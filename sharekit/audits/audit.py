@@ -82,7 +82,7 @@ def audit(
 
 def verify_audit(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield where and how an audit's ledger contradicts the survey and the inventory in it."""
-    stored, event = read_audit(ledger), ledger.last("audited")
+    stored, event = read_audit(ledger), ledger.last_event("audited")
     body = event.body if event else {}
     if stored.fingerprint != body.get("fingerprint") or stored.counts != body.get("counts"):
         yield "audited", "its counts or its fingerprint are not those of its rows"

@@ -10,17 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import audit_results
+from sharekit.core import audit_results, frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING
 from sharekit.core.columns import first_case
 from sharekit.core.fields import SHARE_KEY
 from sharekit.runs.run import Run
 
-_SHARE_COLUMNS: Final = [*SHARE_KEY, "state", "result", "seen_by", "owner", "name"]
+_SHARE_COLUMNS: Final = [*frame_schemas.BASELINE.names]
 #: The columns of the changes, in order. Scripts depend on them.
-COLUMNS: Final = (
-    "change", "project_id", "image_id", "was", "now", "result_was", "result_now", "name", "owner",
-)  # fmt: skip
+COLUMNS: Final = frame_schemas.CHANGES.names
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sharekit.checks.check import Findings, first_errors
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import audit_results
+from sharekit.core import audit_results, frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
 from sharekit.core.columns import are_satisfied, first_case
 from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID, SHARE_KEY
@@ -19,11 +19,7 @@ from sharekit.core.rules import RULES
 from .baseline import Baseline
 
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
-COLUMNS: Final = (
-    "file", "sheet", "row", "image_id", "project_id", "name", "owner", "age_days", "status",
-    "observed", "result", "code", "reason", "seen_by", "image_created_at", "shared_at",
-    "decided_at", "carried_by",
-)  # fmt: skip
+COLUMNS: Final = frame_schemas.AUDIT_ROWS.names
 _SEEN: Final = ("seen_by", "name", "owner", "image_created_at", "shared_at", "decided_at")
 _OBSERVED: Final = ("state", *_SEEN, "looked")
 #: The form of a time in a response.

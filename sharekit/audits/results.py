@@ -16,7 +16,7 @@ from sharekit.core.fields import SHARE_KEY
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
 from sharekit.ledger import parquet
-from sharekit.ledger.schema import digest
+from sharekit.ledger.hashing import digest
 from sharekit.spreadsheets.inventory import Inventory
 
 from .baseline import Baseline, diff
@@ -114,7 +114,7 @@ class Audit:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the result of every row and share."""
-        return digest(parquet.lines(self.rows, FINGERPRINT_COLUMNS))
+        return digest(parquet.iter_rows(self.rows, FINGERPRINT_COLUMNS))
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -5,30 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sharekit.checks.check import Findings
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import shapes
+from sharekit.core import frame_schemas
 from sharekit.core.errors import LedgerError
-from sharekit.ledger import parquet
+from sharekit.ledger.hashing import digest
+from sharekit.ledger.integrity import schema_digest
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.schema import digest
 from sharekit.plans.plan import load_inventory, record_inventory
 from sharekit.runs.run import load_run
 
 from .baseline import Baseline, diff, from_audit, from_run
 from .results import Audit
 
-#: The frames of a survey, in the order in which they are written.
-SURVEY_FRAMES: Final = ("shares", "owned", "outgoing", "projects")
-
 
 def write_survey(ledger: Ledger, survey: Survey) -> None:
     """Write a survey into a ledger, one event for each frame."""
-    for name in SURVEY_FRAMES:
+    for name in frame_schemas.SURVEY:
         frame = getattr(survey, name)
-        blob = ledger.put(parquet.to_bytes(frame), parquet.MEDIA_TYPE)
+        blob = ledger.put_frame(frame)
         body = {"what": name, "taken_at": survey.taken_at, "lines": len(frame), "blob": blob}
         ledger.append("surveyed", body)
 
@@ -41,12 +38,12 @@ def read_survey(ledger: Ledger) -> Survey:
     LedgerError
         If the ledger lacks one of its frames.
     """
-    bodies = {event.body["what"]: event.body for event in ledger.events("surveyed")}
-    if missing := set(SURVEY_FRAMES) - bodies.keys():
+    bodies = {event.body["what"]: event.body for event in ledger.list_events("surveyed")}
+    if missing := set(frame_schemas.SURVEY) - bodies.keys():
         raise LedgerError(f"{ledger.path} is incomplete: its survey lacks {min(missing)!r}.")
     frames = {
-        name: parquet.from_bytes(ledger.get(bodies[name]["blob"]), shapes.SURVEY[name])
-        for name in SURVEY_FRAMES
+        name: ledger.get_frame(bodies[name]["blob"], schema)
+        for name, schema in frame_schemas.SURVEY.items()
     }
     return Survey(bodies["shares"]["taken_at"], **frames)
 
@@ -62,14 +59,14 @@ def write_baseline(ledger: Ledger, baseline: Baseline) -> None:
             "head": baseline.head,
             "whole": baseline.complete_projects,
             "owners": baseline.complete_owners,
-            "blob": ledger.put(parquet.to_bytes(baseline.shares), parquet.MEDIA_TYPE),
+            "blob": ledger.put_frame(baseline.shares),
         },
     )
 
 
 def read_baseline(ledger: Ledger) -> Baseline | None:
     """Read a baseline back from an audit's ledger; None if there was no comparison."""
-    event = ledger.last("compared")
+    event = ledger.last_event("compared")
     if event is None:
         return None
     body = event.body
@@ -78,7 +75,7 @@ def read_baseline(ledger: Ledger) -> Baseline | None:
         kind=body["kind"],
         at=body["at"],
         head=body["head"],
-        shares=parquet.from_bytes(ledger.get(body["blob"]), shapes.EARLIER),
+        shares=ledger.get_frame(body["blob"], frame_schemas.BASELINE),
         complete_projects=tuple(body["whole"]),
         complete_owners=tuple(body["owners"]),
     )
@@ -99,11 +96,11 @@ def load_baseline(path: str | PathLike[str]) -> Baseline:
             "compare with."
         )
     with Ledger.open(ledger_path) as ledger:
-        audited, last = ledger.last("audited"), ledger.last()
+        audited, last = ledger.last_event("audited"), ledger.last_event()
         if audited is None:
             at = last.at if last else ""
             return from_run(ledger_path.name, ledger.head, at, load_run(ledger))
-        rows = parquet.from_bytes(ledger.get(audited.body["rows_blob"]), shapes.AUDIT)
+        rows = ledger.get_frame(audited.body["rows_blob"], frame_schemas.AUDIT_ROWS)
         return from_audit(ledger_path.name, ledger.head, rows, read_survey(ledger))
 
 
@@ -123,7 +120,7 @@ def save(audit: Audit, path: str | PathLike[str]) -> Path:
     ledger = Ledger.create(target)
     try:
         with ledger, ledger.transaction():
-            ledger.append("created", audit.environment | {"schema": ledger.schema()})
+            ledger.append("created", audit.environment | {"schema": schema_digest(ledger)})
             if audit.inventory is not None:
                 record_inventory(ledger, audit.inventory)
             write_survey(ledger, audit.survey)
@@ -142,12 +139,12 @@ def _write_result(ledger: Ledger, audit: Audit) -> None:
         "drift": audit.drift,
         "fingerprint": audit.fingerprint,
         "rows_digest": digest(()),  # nothing is planned
-        "rows_blob": ledger.put(parquet.to_bytes(audit.rows), parquet.MEDIA_TYPE),
+        "rows_blob": ledger.put_frame(audit.rows),
     }
     if audit.findings is not None:
         frames = {"findings_blob": audit.findings.frame, "blob": audit.findings.rows}
         for name, frame in frames.items():
-            body[name] = ledger.put(parquet.to_bytes(frame), parquet.MEDIA_TYPE)
+            body[name] = ledger.put_frame(frame)
     ledger.append("audited", body)
 
 
@@ -167,15 +164,15 @@ def load(path: str | PathLike[str]) -> Audit:
 
 def holds_audit(ledger: Ledger) -> bool:
     """Return True if a ledger is that of an audit."""
-    return ledger.last("audited") is not None and ledger.last("planned") is None
+    return ledger.last_event("audited") is not None and ledger.last_event("planned") is None
 
 
 def read_audit(ledger: Ledger) -> Audit:
     """Return the audit in an open ledger; see :func:`load`."""
-    created, audited = ledger.last("created"), ledger.last("audited")
+    created, audited = ledger.last_event("created"), ledger.last_event("audited")
     if created is None or audited is None:
         raise LedgerError(f"{ledger.path} is incomplete: it holds no result of an audit.")
-    rows = parquet.from_bytes(ledger.get(audited.body["rows_blob"]), shapes.AUDIT)
+    rows = ledger.get_frame(audited.body["rows_blob"], frame_schemas.AUDIT_ROWS)
     survey, baseline = read_survey(ledger), read_baseline(ledger)
     facts = sorted(created.body.items())
     return Audit(
@@ -191,6 +188,6 @@ def read_audit(ledger: Ledger) -> Audit:
 def _read_findings(ledger: Ledger, body: Mapping[str, Any]) -> Findings | None:
     if "blob" not in body or "findings_blob" not in body:
         return None
-    rows = parquet.from_bytes(ledger.get(body["blob"]), shapes.CHECKED)
-    frame = parquet.from_bytes(ledger.get(body["findings_blob"]), shapes.FINDINGS)
+    rows = ledger.get_frame(body["blob"], frame_schemas.CHECKED_ROWS)
+    frame = ledger.get_frame(body["findings_blob"], frame_schemas.FINDINGS)
     return Findings(load_inventory(ledger), rows, frame)

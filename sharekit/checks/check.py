@@ -16,6 +16,7 @@ import pandas as pd
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state import snapshot
 from sharekit.clouds.state.snapshot import Progress, Snapshot
+from sharekit.core import frame_schemas
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import Coded, is_owner_action
 from sharekit.core.html import table
@@ -27,18 +28,7 @@ from .cell_rules import Found, Keys, normalise
 from .vault_rules import vault_room, with_copies
 
 #: The columns of a finding, for people and for scripts.
-COLUMNS = (
-    "rule",
-    "severity",
-    "file",
-    "sheet",
-    "row",
-    "column",
-    "cell",
-    "value",
-    "message",
-    "suggestion",
-)
+COLUMNS = frame_schemas.REPORTED_FINDINGS.names
 
 
 @dataclass(frozen=True, eq=False, repr=False)

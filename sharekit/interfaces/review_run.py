@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import PlanError, UsageError
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.storage import ask_to_stop, is_busy
+from sharekit.ledger.lock import is_busy, request_stop
 from sharekit.plans import approval
 from sharekit.runs import background
 from sharekit.runs.background import BackgroundRun
@@ -83,11 +83,11 @@ class ReviewRun:
         if self.submission is not None and self.is_submitting:
             self.submission.cancel()
         else:
-            ask_to_stop(self.path)
+            request_stop(self.path)
 
     def status(self) -> Run:
         """Return the run as its ledger tells it; read again only when the ledger has changed."""
-        with Ledger.open(self.path, checked=False) as ledger:
+        with Ledger.open(self.path, verify_chain=False) as ledger:
             head = ledger.head
         return self._status_at(head)
 

@@ -168,9 +168,9 @@ def read_gate(ledger: Ledger, demand: approval.Demand) -> Gate:
     """Read from an open ledger what can be decided, approved or sent now."""
     planned = approval.planned(ledger)
     approvals = tuple(approval.approvals_of(ledger, planned["fingerprint"]))
-    if ledger.last("finished") is not None:
+    if ledger.last_event("finished") is not None:
         stage = "finished"
-    elif ledger.last("submitting") is not None:
+    elif ledger.last_event("submitting") is not None:
         stage = "sending"
     elif not approvals:
         stage = "deciding"
@@ -192,8 +192,8 @@ def read_state(
     it is about. ``plan`` is the plan of this ledger where the caller has it in memory.
     """
     # The chain of hashes is verified when a review is opened, and by whoever writes.
-    with Ledger.open(path, checked=False) as ledger:
-        event = ledger.last("planned")
+    with Ledger.open(path, verify_chain=False) as ledger:
+        event = ledger.last_event("planned")
         planned_at = event.seq if event is not None else 0
         events = decisions.steps(ledger)
         steps = tuple(event.seq for event in events)
@@ -221,7 +221,7 @@ def _is_recorded(ledger: Ledger, plan: Plan, *, replanned: bool) -> bool:
     alone does not tell them apart.
     """
     same = plan.fingerprint == approval.planned(ledger)["fingerprint"]
-    return same and (replanned or len(ledger.events("planned")) == 1)
+    return same and (replanned or len(ledger.list_events("planned")) == 1)
 
 
 def _changes(ledger: Ledger, event: Event) -> pd.DataFrame:

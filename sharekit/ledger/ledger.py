@@ -2,17 +2,17 @@
 
 A ledger is an SQLite database with three tables:
 
-- ``events``  append-only. Each event holds the SHA-256 of the one before, so that a change, a gap
-  or another order shows. What happens is written here *before* it happens where that matters: an
-  intent before its request, a job's ID before it is polled.
+- ``events``  append-only. Each event holds the SHA-256 of the event before it, so that a change, a
+  gap or another order shows. What matters is written *before* it happens: an intent before its
+  request, a job's ID before it is polled.
 - ``blobs``   whole frames (the inventory, the findings, the cloud's state), each named by the
   SHA-256 of its bytes; an event names every blob that counts.
 - ``rows``    one line per input row, with its place in the plan and exactly one outcome. The
-  schema forbids a second outcome, an unknown one, a lost row, and a run that is called finished
-  while a row is still pending.
+  database refuses a second outcome, an unknown one, a lost row, and an event `finished` while a
+  row is still pending.
 
 The hash of an event is the SHA-256 of ``seq``, ``at``, ``kind``, ``body`` and ``prev``, joined by
-line feeds, in UTF-8. Nothing here knows DataFrames or HTTP.
+line feeds, in UTF-8.
 
 Examples
 --------
@@ -26,6 +26,7 @@ Examples
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 import sys
 import threading
@@ -37,26 +38,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pandas as pd
+
 from sharekit.core.errors import LedgerError
+from sharekit.core.frame_schemas import FrameSchema
 from sharekit.core.provenance import utc_now
-from sharekit.core.shapes import body_of
 
-from .schema import (
-    DEFINITIONS,
-    FORMAT,
-    GENESIS,
-    ODD_ROW,
-    OUTCOME_COLUMNS,
-    PLAN_COLUMNS,
-    broken,
-    canonical,
-    create_tables,
-    digest,
-    event_hash,
-    unlike,
-)
-from .storage import Claim, connect, make_durable, make_file, must_be_ledger, why
+from . import parquet
+from .events import decode_body
+from .file import check_is_ledger, connect, create_private_file, make_durable, sqlite_message
+from .hashing import GENESIS, canonical_json, chain_errors, digest, event_hash
+from .lock import WriteLock
+from .tables import DEFINITIONS, INVALID_ROW, create_tables, schema_difference
 
+_LOG = logging.getLogger("sharekit.ledger")
 #: Events or rows in memory at one time, where all of them are read.
 _PAGE = 1_000
 _EVENT = "seq, at, kind, body, prev, hash"
@@ -75,53 +70,25 @@ class Event:
 
 
 class Ledger:
-    """An open ledger. Safe to use from several threads; one process writes at a time.
+    """An open ledger. Several threads may use it; one process writes at a time.
 
     Use :meth:`create` or :meth:`open`, both as context managers. ``append`` returns only when the
     event is on disk.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        connection: sqlite3.Connection,
-        claim: Claim | None,
-        *,
-        checked: bool = True,
-    ) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: WriteLock | None) -> None:
         self.path = path
         self._connection = connection
-        self._claim = claim
+        self._lock = lock
         self._mutex = threading.RLock()
         self._writing = False
+        self._until = sys.maxsize
         self._seq, self._head = 0, GENESIS
-        try:
-            self._begin(checked=checked)
-        except BaseException:
-            self.close()
-            raise
 
-    def _begin(self, *, checked: bool) -> None:
-        if odd := unlike(self._rows(DEFINITIONS)):
-            raise LedgerError(f"{self.path} is damaged: {odd}.")
-        for where, what in broken(self.raw_events()) if checked else ():
-            raise LedgerError(
-                f"{self.path} is damaged: {where} {what}. `sharekit verify` tells all."
-            )
-        for seq, head in self._rows("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1"):
-            self._seq, self._head = seq, head
-
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._mutex:
-            try:
-                return self._connection.execute(query, values).fetchall()
-            except (sqlite3.Error, UnicodeDecodeError) as error:
-                raise LedgerError(f"{self.path} is damaged: {why(error)}.") from None
-
-    # -- opening and closing -------------------------------------------------------------------
+    # -- opening and closing -----------------------------------------------------------------------
     @classmethod
-    def create(cls, path: str | PathLike[str]) -> Ledger:
-        """Make a new ledger; an existing file is never overwritten.
+    def create(cls, path: str | PathLike[str]) -> Self:
+        """Create a new ledger; an existing file is never overwritten.
 
         Raises
         ------
@@ -131,57 +98,93 @@ class Ledger:
         path = Path(path)
         if path.exists():
             raise LedgerError(f"{path} exists already: choose another name for the new run.")
-        claim, connection = Claim(path), None
+        lock, connection = WriteLock(path), None
         try:
-            make_file(path)
-            connection = connect(path, "rw")
+            create_private_file(path)
+            connection = connect(path, write=True)
             create_tables(connection)
             make_durable(connection, path)
         except (sqlite3.Error, OSError) as error:
-            if connection is not None:
-                connection.close()
-            claim.release()
-            raise LedgerError(f"{path} cannot be written: {why(error)}.") from None
-        return cls(path, connection, claim)
+            _abandon(connection, lock)
+            raise LedgerError(f"{path} cannot be written: {sqlite_message(error)}.") from None
+        _LOG.info("created %s", path)
+        return cls(path, connection, lock)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, write: bool = False, checked: bool = True) -> Self:
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        write: bool = False,
+        verify_chain: bool = True,
+        until: str = "",
+    ) -> Self:
         """Open an existing ledger, to read, or to write (one process at a time).
 
-        Its chain of hashes must hold, unless ``checked`` is False, which is for finding out why
-        it does not.
+        Parameters
+        ----------
+        path : path
+            The ledger.
+        write : bool
+            Whether events can be appended.
+        verify_chain : bool
+            Whether the chain of hashes must hold; False is for finding out where it does not.
+        until : str
+            The hash of an event; the ledger then shows its events up to this one only.
 
         Raises
         ------
         LedgerError
-            If there is no such file, it is no ledger, or another process is writing to it.
+            If there is no such file or no such event, the file is no ledger or is damaged, or
+            another process is writing to it.
         """
         path = Path(path)
-        must_be_ledger(path)
-        claim, connection = Claim(path) if write else None, None
+        check_is_ledger(path)
+        lock, connection = WriteLock(path) if write else None, None
         try:
-            connection = connect(path, "rw" if write else "ro")
+            connection = connect(path, write=write)
             if write:
                 make_durable(connection, path)
         except sqlite3.Error as error:
-            if connection is not None:
-                connection.close()
-            if claim:
-                claim.release()
-            raise LedgerError(f"{path} cannot be opened: {why(error)}.") from None
-        return cls(path, connection, claim, checked=checked)
+            _abandon(connection, lock)
+            raise LedgerError(f"{path} cannot be opened: {sqlite_message(error)}.") from None
+        ledger = cls(path, connection, lock)
+        try:
+            ledger._begin(until, verify_chain=verify_chain)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def _begin(self, until: str, *, verify_chain: bool) -> None:
+        if difference := schema_difference(self.fetch(DEFINITIONS)):
+            raise LedgerError(f"{self.path} is damaged: {difference}.")
+        for where, what in chain_errors(self.raw_events()) if verify_chain else ():
+            raise LedgerError(
+                f"{self.path} is damaged: {where} {what}. `sharekit verify` lists everything."
+            )
+        if until:
+            found = self.fetch("SELECT seq FROM events WHERE hash = ?", (until,))
+            if not found:
+                raise LedgerError(f"{self.path} has no event with the hash {until:.12}….")
+            self._until = found[0][0]
+        self._read_head()
+        _LOG.debug("opened %s: %d events, head %.12s", self.path, self._seq, self._head)
+
+    def _read_head(self) -> None:
+        query = "SELECT seq, hash FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+        found = self.fetch(query, (self._until,))
+        self._seq, self._head = found[0] if found else (0, GENESIS)
 
     def close(self) -> None:
         """Close the file; after writing it is one file again, without side files."""
-        if self._claim is not None:
-            # One file is what people copy, so the write-ahead log is folded in; where the disk is
-            # full or gone that cannot be, and the log keeps what was committed.
+        if self._lock is not None:
+            # People copy one file, so the write-ahead log is folded in. If the disk is full or
+            # gone, that fails, and the log keeps what was committed.
             with suppress(sqlite3.Error):
                 self._roll_back()
                 self._connection.execute("PRAGMA journal_mode = DELETE")
-        self._connection.close()
-        if self._claim is not None:
-            self._claim.release()
+        _abandon(self._connection, self._lock)
 
     def __enter__(self) -> Self:
         return self
@@ -194,78 +197,64 @@ class Ledger:
     ) -> None:
         self.close()
 
-    # -- events -------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------
     @property
     def head(self) -> str:
         """The hash of the last event (64 zeros in an empty ledger)."""
         return self._head
 
     @property
-    def length(self) -> int:
-        """How many events there are."""
+    def event_count(self) -> int:
+        """The number of events."""
         return self._seq
 
-    def holds(self, link: str) -> bool:
-        """Whether an event has this hash: then it and all before it are what they were."""
-        return bool(self._rows("SELECT 1 FROM events WHERE hash = ?", (link,)))
+    def has_event(self, head: str) -> bool:
+        """Return True if an event has this hash; it and all before it are then unchanged."""
+        return bool(self.fetch("SELECT 1 FROM events WHERE hash = ?", (head,)))
 
     def append(self, kind: str, body: dict[str, Any]) -> Event:
         """Write one event and return it once it is on disk."""
         with self.transaction():
-            seq, at, text = self._seq + 1, utc_now(), canonical(body)
-            link = event_hash(seq, at, kind, text, self._head)
+            seq, at, text = self._seq + 1, utc_now(), canonical_json(body)
+            event = Event(
+                seq, at, kind, body, self._head, event_hash(seq, at, kind, text, self._head)
+            )
             self._connection.execute(
                 "INSERT INTO events (seq, at, kind, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?)",
-                (seq, at, kind, text, self._head, link),
+                (seq, at, kind, text, event.prev, event.hash),
             )
-            event = Event(seq, at, kind, body, self._head, link)
-            self._seq, self._head = seq, link
-            return event
+            self._seq, self._head = seq, event.hash
+        _LOG.debug("event %d: %s", seq, kind)
+        return event
 
-    def events(self, *kinds: str) -> list[Event]:
-        """Every event in order, or only those of some kinds."""
-        return list(self.each(*kinds))
+    def list_events(self, *kinds: str) -> list[Event]:
+        """Return every event in order, or those of some kinds."""
+        return list(self.iter_events(*kinds))
 
-    def each(self, *kinds: str) -> Iterator[Event]:
-        """Yield the same events, few of them at a time in memory."""
-        chosen = f"kind IN ({', '.join('?' * len(kinds))})" if kinds else "TRUE"
-        return map(self._event, self._pages(_EVENT, "events", "seq", chosen, kinds))
-
-    def _pages(
-        self,
-        columns: str,
-        table: str,
-        key: str,
-        chosen: str = "TRUE",
-        values: Sequence[object] = (),
-    ) -> Iterator[tuple[Any, ...]]:
-        query = (
-            f"SELECT {key}, {columns} FROM {table} WHERE {chosen} AND {key} > ? "
-            f"ORDER BY {key} LIMIT {_PAGE}"
-        )
-        last = -sys.maxsize
-        while True:
-            lines = self._rows(query, (*values, last))
-            yield from (line[1:] for line in lines)
-            if len(lines) < _PAGE:
-                return
-            last = lines[-1][0]
+    def iter_events(self, *kinds: str) -> Iterator[Event]:
+        """Yield the same events as :meth:`list_events`, few of them at a time in memory."""
+        return map(self._decode, self._iter_raw(*kinds))
 
     def raw_events(self) -> Iterator[tuple[Any, ...]]:
         """Yield every event just as it is stored: seq, at, kind, body, prev, hash."""
-        return self._pages(_EVENT, "events", "seq")
+        return self._iter_raw()
 
-    def last(self, kind: str = "") -> Event | None:
+    def _iter_raw(self, *kinds: str) -> Iterator[tuple[Any, ...]]:
+        where, values = _of_kinds(kinds)
+        return self._iter_pages(f"{_EVENT} FROM events WHERE seq <= ?{where}", "seq",
+                                (self._until, *values))  # fmt: skip
+
+    def last_event(self, kind: str = "") -> Event | None:
         """Return the latest event, or the latest of a kind."""
-        lines = self._rows(
-            f"SELECT {_EVENT} FROM events WHERE ? IN (kind, '') ORDER BY seq DESC LIMIT 1", (kind,)
-        )
-        return self._event(lines[0]) if lines else None
+        where, values = _of_kinds([kind] if kind else [])
+        query = f"SELECT {_EVENT} FROM events WHERE seq <= ?{where} ORDER BY seq DESC LIMIT 1"
+        found = self.fetch(query, (self._until, *values))
+        return self._decode(found[0]) if found else None
 
-    def _event(self, line: tuple[Any, ...]) -> Event:
+    def _decode(self, line: tuple[Any, ...]) -> Event:
         seq, at, kind, text, prev, link = line
         try:
-            body = body_of(kind, at, text)
+            body = decode_body(kind, at, text)
         except ValueError as error:
             raise LedgerError(
                 f"{self.path} is damaged: event {seq} ({kind!s:.40}) does not hold what it must: "
@@ -273,8 +262,8 @@ class Ledger:
             ) from None
         return Event(seq, at, kind, body, prev, link)
 
-    # -- blobs ---------------------------------------------------------------------------------
-    def put(self, content: bytes, media_type: str) -> str:
+    # -- blobs and frames --------------------------------------------------------------------------
+    def put_blob(self, content: bytes, media_type: str) -> str:
         """Store bytes under their SHA-256 and return it; the same bytes are stored once."""
         name = hashlib.sha256(content).hexdigest()
         with self.transaction():
@@ -283,7 +272,7 @@ class Ledger:
             )
         return name
 
-    def get(self, name: str) -> bytes:
+    def get_blob(self, name: str) -> bytes:
         """Return the bytes stored under a SHA-256.
 
         Raises
@@ -291,81 +280,92 @@ class Ledger:
         LedgerError
             If they are missing or no longer have that hash.
         """
-        for (content,) in self._rows("SELECT content FROM blobs WHERE sha256 = ?", (name,)):
+        for (content,) in self.fetch("SELECT content FROM blobs WHERE sha256 = ?", (name,)):
             if isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == name:
                 return content
         raise LedgerError(f"{self.path} is damaged: blob {name[:12]}… is missing or changed.")
 
-    def blobs(self) -> Iterator[tuple[str, str, bool]]:
-        """Yield each blob's name, its media type, and whether its bytes have that name."""
-        for name, media_type in self._rows("SELECT sha256, media_type FROM blobs"):
-            try:
-                self.get(name)
-            except LedgerError:
-                yield str(name), str(media_type), False
-            else:
-                yield name, media_type, True
+    def put_frame(self, frame: pd.DataFrame) -> str:
+        """Store a frame, with its index if that has a name, and return the name of its blob."""
+        return self.put_blob(parquet.to_bytes(frame), parquet.MEDIA_TYPE)
 
-    # -- the file -------------------------------------------------------------------------------
-    def schema(self) -> str:
-        """Return the digest of all tables, indexes and triggers: what the database forbids."""
-        query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-        return digest(self._rows(query))
+    def get_frame(self, name: str, schema: FrameSchema) -> pd.DataFrame:
+        """Return the frame of a blob.
 
-    def faults(self) -> list[str]:
-        """What the database itself finds wrong with its file."""
-        told = self._rows("PRAGMA integrity_check(5)")
-        ((form,),) = self._rows("PRAGMA user_version")
-        found = [str(line).splitlines()[-1] for (line,) in told if line != "ok"]
-        return [*found, *([f"format {form}, not {FORMAT}"] if form != FORMAT else [])]
+        Raises
+        ------
+        LedgerError
+            If it is missing or changed, does not conform to the schema, or is unreasonably large.
+        """
+        content = self.get_blob(name)
+        try:
+            return parquet.from_bytes(content, schema)
+        except parquet.FrameError as error:
+            raise LedgerError(
+                f"{self.path} is damaged: the frame {name[:12]}… is not as it must be ({error})."
+            ) from None
 
-    # -- rows -----------------------------------------------------------------------------------
-    def write_plan(self, rows: Iterable[Sequence[object]]) -> str:
-        """Write every row's place in the plan (``PLAN_COLUMNS``) and return their digest."""
-        if self.count("rows"):
-            return self._write(_update(PLAN_COLUMNS), rows)
-        names, marks = ", ".join(PLAN_COLUMNS), ", ".join("?" * len(PLAN_COLUMNS))
-        return self._write(f"INSERT INTO rows ({names}) VALUES ({marks})", rows)
-
-    def write_outcomes(self, rows: Iterable[Sequence[object]]) -> str:
-        """Write every row's outcome (``OUTCOME_COLUMNS``) and return their digest."""
-        return self._write(_update(OUTCOME_COLUMNS), rows)
-
-    def count(self, table: str) -> int:
-        """Return how many lines a table has."""
-        return int(self._rows(f"SELECT count(*) FROM {table}")[0][0])
-
-    def read_rows(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Give these columns of every row (``row_key`` is one), few at a time, by that key."""
-        for (row,) in self._rows(ODD_ROW):
-            raise LedgerError(f"{self.path} is damaged: row {row} holds a value of a wrong kind.")
-        return self._pages(", ".join(columns), "rows", "row_key")
-
-    def _write(self, statement: str, rows: Iterable[Sequence[object]]) -> str:
+    # -- rows --------------------------------------------------------------------------------------
+    def write_rows(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+        """Write these columns of every row (``row_key`` is the first) and return their digest."""
+        names = ", ".join(columns)
+        if self.fetch("SELECT 1 FROM rows LIMIT 1"):
+            changes = ", ".join(f"{name} = ?{i}" for i, name in enumerate(columns[1:], 2))
+            statement = f"UPDATE rows SET {changes} WHERE {columns[0]} = ?1"
+        else:
+            statement = f"INSERT INTO rows ({names}) VALUES ({', '.join('?' * len(columns))})"
         with self.transaction():
             return digest(rows, lambda batch: self._connection.executemany(statement, batch))
 
-    # -- transactions ---------------------------------------------------------------------------
+    def read_rows(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Return these columns of every row (``row_key`` is the first), few of them at a time."""
+        for (row,) in self.fetch(INVALID_ROW):
+            raise LedgerError(f"{self.path} is damaged: row {row} holds a value of a wrong type.")
+        return self._iter_pages(f"{', '.join(columns)} FROM rows WHERE TRUE", columns[0])
+
+    # -- the database ------------------------------------------------------------------------------
+    def fetch(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return the result of a query; only this package knows SQL."""
+        with self._mutex:
+            try:
+                return self._connection.execute(query, values).fetchall()
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                raise LedgerError(f"{self.path} is damaged: {sqlite_message(error)}.") from None
+
+    def _iter_pages(
+        self, query: str, key: str, values: Sequence[object] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield the lines of a query, a page at a time; the first column is its key."""
+        query = f"SELECT {query} AND {key} > ? ORDER BY {key} LIMIT {_PAGE}"
+        last = -sys.maxsize
+        while True:
+            lines = self.fetch(query, (*values, last))
+            yield from lines
+            if len(lines) < _PAGE:
+                return
+            last = lines[-1][0]
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside is written together or not at all."""
+        """Write everything inside together or not at all."""
         with self._mutex:
-            if self._claim is None:
+            if self._lock is None:
                 raise LedgerError(f"{self.path} was opened to be read only.")
-            if self._writing:  # part of a transaction that has begun
+            if self._writing:  # inside another transaction, which commits
                 yield
                 return
-            before = (self._seq, self._head)
             self._writing = True
+            before = self._seq, self._head
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._commit()
             except BaseException as error:
-                self._roll_back()
                 self._seq, self._head = before
+                self._roll_back()
                 if isinstance(error, sqlite3.Error):
-                    raise LedgerError(f"{self.path} refused a change: {why(error)}.") from None
+                    message = f"{self.path} refused a change: {sqlite_message(error)}."
+                    raise LedgerError(message) from None
                 raise
             finally:
                 self._writing = False
@@ -374,10 +374,17 @@ class Ledger:
         self._connection.execute("COMMIT")
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:  # the database itself may have rolled back
+        if self._connection.in_transaction:  # on a full disk the database itself has rolled back
             self._connection.execute("ROLLBACK")
 
 
-def _update(columns: Sequence[str]) -> str:
-    changes = ", ".join(f"{name} = ?{i}" for i, name in enumerate(columns[1:], 2))
-    return f"UPDATE rows SET {changes} WHERE {columns[0]} = ?1"
+def _of_kinds(kinds: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Return a condition on the kind of an event, and its values; none for all kinds."""
+    return (f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""), kinds
+
+
+def _abandon(connection: sqlite3.Connection | None, lock: WriteLock | None) -> None:
+    if connection is not None:
+        connection.close()
+    if lock is not None:
+        lock.release()

@@ -12,156 +12,158 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sharekit.core.errors import LedgerError
-from sharekit.core.shapes import Shape
+from sharekit.core.frame_schemas import FrameSchema
 
 #: Rows that become Python objects at one time.
-_LINES = 50_000
-#: Key in the file's metadata: all columns in order, and which of them stand for another.
-_SAME: Final = b"sharekit.columns"
-_Told = tuple[list[str], dict[str, str]]
-#: The most columns, cells, and bytes once unpacked, of a frame; a million rows stay far below.
-_WIDEST: Final = 20_000
-_CELLS: Final = 1 << 28
-_UNPACKED: Final = 6 << 30
+_BATCH: Final = 50_000
+#: Key in the file's metadata: all columns in order, and the stored column that each duplicate has.
+_COLUMNS: Final = b"sharekit.columns"
+_Columns = tuple[list[str], dict[str, str]]
+#: Limits on a frame's columns, cells, and bytes once unpacked. A million rows stay far below.
+_MAX_COLUMNS: Final = 20_000
+_MAX_CELLS: Final = 1 << 28
+_MAX_BYTES: Final = 6 << 30
 MEDIA_TYPE = "application/vnd.apache.parquet"
+
+
+class FrameError(ValueError):
+    """Bytes that are not a frame of ours, or not of the schema; the message says why."""
 
 
 def to_bytes(frame: pd.DataFrame) -> bytes:
     """Return the frame, with its index if that has a name, as one Parquet file.
 
-    A column that equals an earlier one is kept once; the file's metadata says which they are.
+    A column that equals an earlier one is stored once; the file's metadata names the duplicates.
 
-    >>> from_bytes(to_bytes(pd.DataFrame({"a": ["x", ""]})), Shape({"a": "str"}))["a"].tolist()
+    >>> schema = FrameSchema({"a": "str"})
+    >>> from_bytes(to_bytes(pd.DataFrame({"a": ["x", ""]})), schema)["a"].tolist()
     ['x', '']
     """
     table = pa.Table.from_pandas(frame, preserve_index=frame.index.name is not None)
-    same = _repeated(table)
-    table = table.drop_columns(list(same)).replace_schema_metadata(
-        {**table.schema.metadata, _SAME: json.dumps([table.column_names, same])}
+    duplicates = _duplicate_columns(table)
+    table = table.drop_columns(list(duplicates)).replace_schema_metadata(
+        {**table.schema.metadata, _COLUMNS: json.dumps([table.column_names, duplicates])}
     )
     sink = io.BytesIO()
-    # Most columns are IDs, nearly all different: dictionaries would only cost time and room.
+    # Most columns are IDs, nearly all different: dictionaries would only cost time and space.
     pq.write_table(table, sink, compression="zstd", use_dictionary=False)
     return sink.getvalue()
 
 
-def _repeated(table: pa.Table) -> dict[str, str]:
-    """Name the columns that equal an earlier one, as an ID's original column does its field."""
-    same: dict[str, str] = {}
+def _duplicate_columns(table: pa.Table) -> dict[str, str]:
+    """Name the columns that equal an earlier one, as an ID's original column equals its field."""
+    duplicates: dict[str, str] = {}
     kept: list[str] = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         twin = next((k for k in kept if column.equals(table.column(k))), None)
         if twin is None:
             kept.append(name)
         else:
-            same[name] = twin
-    return same
+            duplicates[name] = twin
+    return duplicates
 
 
-def lines(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[object, ...]]:
+def iter_rows(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[object, ...]]:
     """Yield rows as tuples of plain values, missing ones as None; few of them at a time in memory.
 
-    >>> list(lines(pd.DataFrame({"a": ["x", None], "b": [1, 2]}), ["b", "a"]))
+    >>> list(iter_rows(pd.DataFrame({"a": ["x", None], "b": [1, 2]}), ["b", "a"]))
     [(1, 'x'), (2, None)]
     """
     table = pa.Table.from_pandas(frame[list(columns)], preserve_index=False)
-    for batch in table.to_batches(max_chunksize=_LINES):
+    for batch in table.to_batches(max_chunksize=_BATCH):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def from_bytes(content: bytes, shape: Shape) -> pd.DataFrame:
-    """Return the frame that :func:`to_bytes` stored, if it is of a shape.
+def from_bytes(content: bytes, schema: FrameSchema) -> pd.DataFrame:
+    """Return the frame that :func:`to_bytes` stored.
 
     Raises
     ------
-    LedgerError
-        If it is not, or would take more memory than any honest frame.
+    FrameError
+        If it does not conform to the schema, or would take more memory than any honest frame.
     """
     try:
-        table = _whole(content)
-        return _framed(table, shape)
+        table = _read_bounded(content)
+        return _conform(table, schema)
     except (pa.ArrowException, msgspec.MsgspecError, OSError, ValueError) as error:
-        why = str(error).partition("\n")[0]
-        raise LedgerError(f"The ledger is damaged: a frame in it is not as it must be ({why}).") \
-            from None  # fmt: skip
+        raise FrameError(str(error).partition("\n")[0]) from None
 
 
-def _whole(content: bytes) -> pa.Table:
-    """Read a frame's columns, after a look at what it says of its size."""
+def _read_bounded(content: bytes) -> pa.Table:
+    """Read all columns, once the file's metadata has shown that they are of a reasonable size."""
     file = pq.ParquetFile(pa.BufferReader(content), memory_map=False)
-    said = file.metadata
-    names, same = msgspec.json.decode((said.metadata or {}).get(_SAME, b""), type=_Told)
-    if len(names) > _WIDEST or len(set(names)) < len(names) or len(names) * said.num_rows > _CELLS:
-        raise ValueError(f"{len(names)} columns of {said.num_rows} rows")
-    groups = [said.row_group(i) for i in range(said.num_row_groups)]
+    metadata = file.metadata
+    encoded = (metadata.metadata or {}).get(_COLUMNS, b"")
+    names, duplicates = msgspec.json.decode(encoded, type=_Columns)
+    cells = len(names) * metadata.num_rows
+    if len(names) > _MAX_COLUMNS or len(set(names)) < len(names) or cells > _MAX_CELLS:
+        raise FrameError(f"{len(names)} columns of {metadata.num_rows} rows")
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
     # Texts that are stored once for many rows may take any memory; we never store them so.
     if any("DICTIONARY" in code for chunk in chunks for code in chunk.encodings):
-        raise ValueError("it is packed in a way that sharekit does not use")
+        raise FrameError("it has a dictionary encoding, which sharekit does not write")
     size = sum(chunk.total_uncompressed_size for chunk in chunks)
-    if not 0 <= size <= _UNPACKED or any(chunk.total_uncompressed_size < 0 for chunk in chunks):
-        raise ValueError(f"it unpacks to {size} bytes")
+    if not 0 <= size <= _MAX_BYTES or any(chunk.total_uncompressed_size < 0 for chunk in chunks):
+        raise FrameError(f"it unpacks to {size} bytes")
     table = file.read()
     stored = set(table.column_names)
-    columns = [same.get(name, name) for name in names]
+    columns = [duplicates.get(name, name) for name in names]
     if missing := [name for name in columns if name not in stored]:
-        raise ValueError(f"it lacks the column {missing[0]!r}")
+        raise FrameError(f"it lacks the column {missing[0]!r}")
     return pa.table([table.column(name) for name in columns], names=names) if names else table
 
 
-def _framed(table: pa.Table, shape: Shape) -> pd.DataFrame:
-    kinds = dict(shape.columns)
-    if shape.more:
-        kinds |= {
-            n: "str?" if shape.gaps else "str"
-            for n in table.column_names
-            if n.startswith(shape.more)
-        }
-    if shape.key:
+def _conform(table: pa.Table, schema: FrameSchema) -> pd.DataFrame:
+    kinds = dict(schema.columns)
+    if schema.extra_prefix:
+        extra = [name for name in table.column_names if name.startswith(schema.extra_prefix)]
+        kinds |= dict.fromkeys(extra, "str?" if schema.nullable_extra else "str")
+    if schema.indexed:
         kinds["row_key"] = "int"
     if missing := kinds.keys() - set(table.column_names):
-        raise ValueError(f"it lacks the column {min(missing)!r}")
+        raise FrameError(f"it lacks the column {min(missing)!r}")
     kept = table.select([name for name in table.column_names if name in kinds])
     for name, column in zip(kept.column_names, kept.columns, strict=True):
         kind = kinds[name]
-        if not _FITS[kind](column.type) or (column.null_count and kind not in _NULLS):
-            raise ValueError(f"its column {name!r} is no {kind}")
-    # Not the types that the file names: only these, and of those only what is ours.
-    numbers = {name: "Int64" for name, kind in kinds.items() if kind == "Int"}
-    bare = [
+        if not _FITS[kind](column.type) or (column.null_count and kind not in _NULLABLE):
+            raise FrameError(f"its column {name!r} is not of the kind {kind}")
+    frame = _to_pandas(kept, {name for name, kind in kinds.items() if kind == "Int"})
+    return frame.set_index("row_key") if schema.indexed else frame
+
+
+def _to_pandas(table: pa.Table, nullable: set[str]) -> pd.DataFrame:
+    """Convert columns by their own types, not by those that the file's metadata names."""
+    types = [
         (f.name, pa.large_string() if pa.types.is_null(f.type) else f.type)
-        for f in kept.schema
-        if f.name not in numbers
+        for f in table.schema
+        if f.name not in nullable
     ]
-    plain = kept.drop_columns([*numbers]).cast(pa.schema(bare))
-    frame: pd.DataFrame = plain.to_pandas()
-    for name in numbers:
-        column = kept.column(name)
+    frame: pd.DataFrame = table.drop_columns([*nullable]).cast(pa.schema(types)).to_pandas()
+    for name in nullable:
+        column = table.column(name)
         values = column.fill_null(0).to_numpy()
         frame[name] = pd.arrays.IntegerArray(values, column.is_null().to_numpy())
-    frame = frame[kept.column_names] if numbers else frame
-    return frame.set_index("row_key") if shape.key else frame
+    return frame[table.column_names] if nullable else frame
 
 
-def _repeats(kind: pa.DataType) -> bool:
+def _is_repeated_text(kind: pa.DataType) -> bool:
     return pa.types.is_dictionary(kind) and _is_text(kind.value_type)
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    # A column without any value has no type of its own; where texts must be there, none is missing.
+    # A column without any value has no type of its own; in a frame without rows nothing is missing.
     return bool(
         pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
     )
 
 
-def _is_whole(kind: pa.DataType) -> bool:
+def _is_whole_number(kind: pa.DataType) -> bool:
     return bool(kind in (pa.int32(), pa.int64()))
 
 
 _FITS: Final[dict[str, Callable[[pa.DataType], bool]]] = {
-    "str": _is_text, "str?": _is_text, "category": _repeats, "int": _is_whole,
+    "str": _is_text, "str?": _is_text, "category": _is_repeated_text, "int": _is_whole_number,
     "Int": lambda kind: bool(kind == pa.int64()), "float": pa.types.is_floating,
 }  # fmt: skip
-#: Kinds of columns in which a value may be missing.
-_NULLS: Final = ("str?", "Int")
+_NULLABLE: Final = ("str?", "Int")

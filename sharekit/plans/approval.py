@@ -20,13 +20,11 @@ from typing import Any
 
 from sharekit.core.errors import ApprovalError
 from sharekit.ledger import signatures
+from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.ledger import Event, Ledger
 
 from .chunks import NOTHING
 from .plan import Plan, load_from, told
-
-#: What voids an approval when it comes after it.
-_CHANGES = ("planned", "decided", "undone", "revoked")
 
 #: So many digits of the fingerprint at least: enough that it was looked at, and is meant.
 SHORTEST = 8
@@ -125,14 +123,14 @@ def approve(
                 f"{path}: the plan sends nothing, so there is nothing to approve; "
                 "`sharekit submit` ends the run as it is."
             )
-        if book.last("finished") is not None:
+        if book.last_event("finished") is not None:
             raise ApprovalError(f"{path}: the run is finished, so there is nothing to approve.")
         body = {
             "reviewer": name, "fingerprint": current.fingerprint, "note": note,
             "images": int(current.chunks["images"].sum()), "after": book.head,
         }  # fmt: skip
         if sign is not None:
-            body = signatures.signed(body, sign, signatures.APPROVAL)
+            body = signatures.sign(body, sign, signatures.APPROVAL)
         return _approval(book.append("approved", body))
 
 
@@ -143,7 +141,7 @@ def approvals_of(book: Ledger, fingerprint: str) -> list[Approval]:
 
 def _valid(book: Ledger, fingerprint: str, before: int | None = None) -> list[Event]:
     valid: list[Event] = []
-    for event in book.events("approved", *_CHANGES):
+    for event in book.list_events("approved", *VOIDING_EVENTS):
         if before is not None and event.seq >= before:
             break
         if event.kind != "approved":
@@ -184,14 +182,14 @@ def revoke(plan: Plan | str | PathLike[str], *, reviewer: str, note: str = "") -
         said = planned(book)["fingerprint"]
         if approval_of(book, said) is None:
             raise ApprovalError(f"{path}: there is no valid approval that could be taken back.")
-        if book.last("intent") is not None:
+        if book.last_event("intent") is not None:
             raise ApprovalError(f"{path}: requests were sent already; what was sent stays sent.")
         book.append("revoked", {"reviewer": reviewer, "fingerprint": said, "note": note})
 
 
 def stale(book: Ledger) -> int:
     """How many steps of deciding the plan does not hold yet."""
-    kinds = [event.kind for event in book.events("planned", "decided", "undone")]
+    kinds = [event.kind for event in book.list_events("planned", "decided", "undone")]
     return kinds[::-1].index("planned") if "planned" in kinds else len(kinds)
 
 
@@ -219,7 +217,7 @@ def require(book: Ledger, fingerprint: str, demand: Demand | None = None) -> lis
     given = approvals_of(book, fingerprint)
     if fingerprint == NOTHING and not stale(book):
         return given
-    if not given and (earlier := book.last("approved")) is not None:
+    if not given and (earlier := book.last_event("approved")) is not None:
         raise ApprovalError(
             f"{book.path}: the plan has changed since {earlier.body['reviewer']} approved it. "
             f"It must be approved again: fingerprint {fingerprint[:12]}."
@@ -263,7 +261,7 @@ def unproven(book: Ledger, demand: Demand) -> Iterator[tuple[Event | None, str]]
     against what stands there now; then no event is named.
     """
     fingerprint, sent = "", False
-    for event in book.events("planned", "submitting", "intent"):
+    for event in book.list_events("planned", "submitting", "intent"):
         if event.kind == "planned":
             fingerprint = event.body["fingerprint"]
         elif event.kind == "submitting" or not sent:
@@ -294,7 +292,9 @@ def unsigned(
 ) -> Iterator[tuple[str, str]]:
     """Yield the time of each valid approval without a good signature, and what is wrong."""
     for event in _valid(book, fingerprint, before):
-        fault = signatures.fault(event.body, signers, signatures.APPROVAL, event.body["reviewer"])
+        fault = signatures.signature_error(
+            event.body, signers, signatures.APPROVAL, event.body["reviewer"]
+        )
         if not fault and event.body["after"] != event.prev:
             fault = "was signed for another run"
         if fault:
@@ -318,12 +318,12 @@ def seal(run: str | PathLike[str], key: str | PathLike[str]) -> str:
         The key cannot sign.
     """
     with Ledger.open(Path(run), write=True) as book:
-        if book.last("finished") is None:
+        if book.last_event("finished") is None:
             raise ApprovalError(f"{run}: only a finished run is sealed; submit it to its end.")
-        if book.last("sealed") is not None:
+        if book.last_event("sealed") is not None:
             raise ApprovalError(f"{run}: the run is sealed already.")
-        body = {"events": book.length, "head": book.head}
-        book.append("sealed", signatures.signed(body, key, signatures.SEAL))
+        body = {"events": book.event_count, "head": book.head}
+        book.append("sealed", signatures.sign(body, key, signatures.SEAL))
         return book.head
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sharekit.core.actions import OWNER_ACTIONS
 from sharekit.core.columns import Coded
 from sharekit.core.fields import UUID, UUID_LENGTH
-from sharekit.ledger.schema import canonical
+from sharekit.ledger.hashing import canonical_json
 
 from . import rectangles
 from .rectangles import COMMON, Places, Rectangles
@@ -103,7 +103,7 @@ class Cut:
             return
         if not self.images.legal:  # only a ledger from elsewhere holds such a plan
             texts = self.images.texts()
-            yield from (canonical(texts[start:end])[1:-1].encode() for start, end in pairs)
+            yield from (canonical_json(texts[start:end])[1:-1].encode() for start, end in pairs)
             return
         lines, places = self.images.quoted()
         wide = lines.shape[1]
@@ -117,14 +117,16 @@ class Cut:
     def fingerprint(self) -> str:
         """SHA-256 over the requests, each as one line of canonical JSON."""
         sha = hashlib.sha256()
-        rest = functools.cache(lambda *values: canonical(dict(zip(COMMON, values, strict=True))))
+        rest = functools.cache(
+            lambda *values: canonical_json(dict(zip(COMMON, values, strict=True)))
+        )
         for (number, values, _, _), images in zip(self.spans(), self.lists(), strict=True):
             # In the order of their names, as canonical JSON has them.
             sha.update(b'{"chunk":%d,"images":[' % number)
             sha.update(images)
             sha.update(f"],{rest(*values)[1:]}\n".encode())
         for request in self.sharing.requests():
-            sha.update(f"{canonical(request)}\n".encode())
+            sha.update(f"{canonical_json(request)}\n".encode())
         return sha.hexdigest()
 
     def chunks(self) -> pd.DataFrame:

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from sharekit.core import actions, shapes
+from sharekit.core import actions, frame_schemas
 from sharekit.core.errors import LedgerError, PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
-from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.writing.review_sheet import read_review
 
@@ -102,7 +101,7 @@ def decide(
     keys = pd.Index(np.unique(np.asarray(rows, dtype="int64")), name="row_key")
     told_of = pd.DataFrame({name: told.get(name) for name in FIELDS}, index=keys, dtype="str")
     with changing(_path(plan)) as book:
-        if keys[0] < 0 or keys[-1] >= book.count("rows"):
+        if keys[0] < 0 or keys[-1] >= length(book):
             raise UsageError(f"{book.path} has no row with key {keys[0]} … {keys[-1]}.")
         with book.transaction():
             return book.append(
@@ -111,7 +110,7 @@ def decide(
                     "reviewer": reviewer.strip(),
                     "rows": len(keys),
                     "of": approval.planned(book)["fingerprint"],
-                    "blob": book.put(parquet.to_bytes(told_of), parquet.MEDIA_TYPE),
+                    "blob": book.put_frame(told_of),
                 },
             )
 
@@ -200,7 +199,7 @@ def take_sheet(path: Path, sheet: Path, reviewer: str) -> None:
                     "sha256": hashlib.sha256(sheet.read_bytes()).hexdigest(),
                     "decisions": len(taken),
                     "of": current.fingerprint,
-                    "blob": book.put(parquet.to_bytes(taken), parquet.MEDIA_TYPE),
+                    "blob": book.put_frame(taken),
                 },
             )
             replan(book, decisions(book))
@@ -234,15 +233,15 @@ def steps_of(book: Ledger) -> int:
 
 def steps(book: Ledger) -> list[Event]:
     """Every step of deciding that was not taken back, in order."""
-    events = book.events("reviewed", "decided", "undone")
+    events = book.list_events("reviewed", "decided", "undone")
     gone = {event.body["seq"] for event in events if event.kind == "undone"}
     return [event for event in events if event.kind != "undone" and event.seq not in gone]
 
 
 def step(book: Ledger, event: Event) -> pd.DataFrame:
     """What one step decided: :data:`FIELDS` by ``row_key``, missing where it left them alone."""
-    shape = shapes.REVIEWED if event.kind == "reviewed" else shapes.DECISIONS
-    taken = parquet.from_bytes(book.get(event.body["blob"]), shape).reindex(columns=FIELDS)
+    shape = frame_schemas.REVIEWED if event.kind == "reviewed" else frame_schemas.DECISIONS
+    taken = book.get_frame(event.body["blob"], shape).reindex(columns=FIELDS)
     keys, known = taken.index, taken["decision"].dropna().isin(DECISIONS)
     if not (keys.is_unique and known.all() and keys.isin(range(length(book))).all()):
         raise LedgerError(f"{book.path} is damaged: event {event.seq} decides what it cannot.")
@@ -263,7 +262,7 @@ def _understood(told: dict[str, str], rows: Sequence[int]) -> None:
 
 
 def _unsent(book: Ledger) -> None:
-    if book.last("intent") is not None:
+    if book.last_event("intent") is not None:
         raise PlanError(
             f"{book.path}: requests were sent already, so the plan can no longer change."
         )

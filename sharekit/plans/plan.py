@@ -21,7 +21,7 @@ from sharekit.checks.cell_rules import matches
 from sharekit.checks.check import Findings, check
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core import shapes
+from sharekit.core import frame_schemas
 from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import LedgerError, PlanError
@@ -30,8 +30,9 @@ from sharekit.core.html import table
 from sharekit.core.provenance import environment
 from sharekit.core.rules import RULES, SEVERITIES
 from sharekit.ledger import parquet
+from sharekit.ledger.integrity import schema_digest
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.schema import DISPOSITIONS, PLAN_COLUMNS
+from sharekit.ledger.tables import DISPOSITIONS, PLAN_COLUMNS
 from sharekit.spreadsheets.inventory import Inventory, Source
 
 from .chunks import Cut, cut_into_chunks, cut_of, members
@@ -169,7 +170,8 @@ def plan(
     book = Ledger.create(path)
     try:
         with book, book.transaction():
-            book.append("created", environment() | {"schema": book.schema(), **(origin or {})})
+            created = environment() | {"schema": schema_digest(book), **(origin or {})}
+            book.append("created", created)
             record_inventory(book, findings.inventory)
             if findings.snapshot is not None:
                 record_snapshot(book, findings.snapshot)
@@ -210,8 +212,8 @@ def load(path: str | PathLike[str]) -> Plan:
 def load_from(book: Ledger) -> Plan:
     """As :func:`load`, from an open ledger."""
     said = told(book, "planned")
-    rows = parquet.from_bytes(book.get(said["rows_blob"]), shapes.PLAN)
-    frame = parquet.from_bytes(book.get(said["findings_blob"]), shapes.FINDINGS)
+    rows = book.get_frame(said["rows_blob"], frame_schemas.PLAN)
+    frame = book.get_frame(said["findings_blob"], frame_schemas.FINDINGS)
     seen = load_snapshot(book)
     inventory = load_inventory(book)
     if odd := _misfit(length(book), inventory, rows, frame):
@@ -269,23 +271,20 @@ def load_inventory(book: Ledger) -> Inventory:
     """Read back the inventory that a ledger was made from."""
     said = told(book, "inventory")
     return Inventory(
-        rows=parquet.from_bytes(book.get(said["rows_blob"]), shapes.ROWS),
+        rows=book.get_frame(said["rows_blob"], frame_schemas.INVENTORY_ROWS),
         sources=tuple(Source(**{n: sheet[n] for n in _SHEET}) for sheet in said["sources"]),
-        cell_issues=parquet.from_bytes(book.get(said["marks_blob"]), shapes.CELL_ISSUES),
+        cell_issues=book.get_frame(said["marks_blob"], frame_schemas.CELL_ISSUES),
     )
 
 
 def load_snapshot(book: Ledger) -> Snapshot | None:
     """Read back the latest state of the clouds that the plan was made from."""
-    event = book.last("snapshot")
+    event = book.last_event("snapshot")
     if event is None:
         return None
     blobs = {
-        name: parquet.from_bytes(book.get(event.body[name]), shape)
-        for name, shape in (
-            ("members", shapes.MEMBERS), ("vaults", shapes.VAULTS), ("projects", shapes.PROJECTS),
-            ("owned", shapes.OFFERED),
-        )
+        name: book.get_frame(event.body[name], shape)
+        for name, shape in frame_schemas.SNAPSHOT.items()
         if name in event.body
     }  # fmt: skip
     return Snapshot(event.body["taken_at"], **blobs)
@@ -294,7 +293,7 @@ def load_snapshot(book: Ledger) -> Snapshot | None:
 def record_snapshot(book: Ledger, seen: Snapshot, kind: str = "snapshot") -> None:
     """Write a state of the clouds into the ledger."""
     blobs = {
-        name: book.put(parquet.to_bytes(frame), parquet.MEDIA_TYPE)
+        name: book.put_frame(frame)
         for name, frame in (
             ("members", seen.members), ("vaults", seen.vaults), ("projects", seen.projects),
             ("owned", seen.owned),
@@ -311,15 +310,15 @@ def record(
     """Write a plan into the ledger: every row's place, the findings, the fingerprint."""
     findings = made.findings
     settings = {"chunk_size": chunk_size, "max_images": max_images, "strict": findings.strict}
-    lines = parquet.lines(made.rows.reset_index(), PLAN_COLUMNS)
+    lines = parquet.iter_rows(made.rows.reset_index(), PLAN_COLUMNS)
     with book.transaction():
         # The largest piece first, while little else is in memory.
-        rows_blob = book.put(parquet.to_bytes(made.rows), parquet.MEDIA_TYPE)
+        rows_blob = book.put_frame(made.rows)
         body = {
             **made.counts,
-            "rows_digest": book.write_plan(lines),
+            "rows_digest": book.write_rows(PLAN_COLUMNS, lines),
             "rows_blob": rows_blob,
-            "findings_blob": book.put(parquet.to_bytes(findings.frame), parquet.MEDIA_TYPE),
+            "findings_blob": book.put_frame(findings.frame),
             "findings": findings.counts,
             "settings": settings | {"planner": planner.strip()},
         }
@@ -331,8 +330,8 @@ def record_inventory(book: Ledger, inventory: Inventory) -> None:
     body = {
         "rows": len(inventory),
         "sources": [asdict(source) for source in inventory.sources],
-        "rows_blob": book.put(parquet.to_bytes(inventory.rows), parquet.MEDIA_TYPE),
-        "marks_blob": book.put(parquet.to_bytes(inventory.cell_issues), parquet.MEDIA_TYPE),
+        "rows_blob": book.put_frame(inventory.rows),
+        "marks_blob": book.put_frame(inventory.cell_issues),
     }
     book.append("inventory", body)
 
@@ -376,8 +375,8 @@ def told(book: Ledger, kind: str) -> dict[str, Any]:
     LedgerError
         The ledger holds an audit, or is incomplete.
     """
-    event = book.last(kind)
-    if event is None and book.last("audited") is not None:
+    event = book.last_event(kind)
+    if event is None and book.last_event("audited") is not None:
         raise LedgerError(f"{book.path} holds an audit, not a run: `sharekit report` shows it.")
     if event is None:
         raise LedgerError(f"{book.path} is incomplete: it has no {kind!r} event.")

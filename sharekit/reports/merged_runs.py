@@ -108,7 +108,7 @@ def order_runs(ledgers: Sequence[Ledger]) -> list[RunLink]:
 def _parent(ledger: Ledger, ledgers: Sequence[Ledger]) -> int:
     """Return the position of the ledger that holds the hash this one follows, or -1."""
     head, _ = _origin(ledger)
-    others = (n for n, other in enumerate(ledgers) if other is not ledger and other.holds(head))
+    others = (n for n, other in enumerate(ledgers) if other is not ledger and other.has_event(head))
     return next(others, -1) if head else -1
 
 
@@ -118,13 +118,13 @@ def _names(ledgers: Sequence[Ledger]) -> str:
 
 def _identity(ledger: Ledger) -> tuple[str, str]:
     """Return when a run was created and the hash of that event, which no other run has."""
-    first = ledger.last("created")
+    first = ledger.last_event("created")
     return (first.at, first.hash) if first else ("", "")
 
 
 def _origin(ledger: Ledger) -> tuple[str, str]:
     """Return the head of the ledger that a run follows, and as what it follows it."""
-    first = ledger.last("created")
+    first = ledger.last_event("created")
     body = first.body if first else {}
     return str(body.get("follows", "")), str(body.get("follows as", ""))
 

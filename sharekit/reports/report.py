@@ -13,8 +13,8 @@ from sharekit.audits import storage
 from sharekit.audits.results import Audit
 from sharekit.core.errors import UsageError
 from sharekit.core.html import inert, visible
+from sharekit.ledger.file import is_ledger
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.storage import is_ledger
 from sharekit.plans.plan import Plan
 from sharekit.runs.run import Run
 

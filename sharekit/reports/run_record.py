@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pandas as pd
 
 from sharekit.checks.check import COLUMNS
+from sharekit.core import frame_schemas
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.rules import RULES
+from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import decisions
 from sharekit.plans.approval import approvals_of
@@ -19,10 +21,7 @@ from sharekit.runs.run import Run, load_run
 from sharekit.spreadsheets.inventory import Source
 
 #: The columns of ``Record.rows`` that every report has, in order. Scripts depend on them.
-ROW_COLUMNS: Final = (
-    "file", "sheet", "row", "image_id", "project_id", "status", "vault_id", "outcome", "code",
-    "reason", "before", "claimed", "observed", "chunk", "job_id", "request_id", "carried_by",
-)  # fmt: skip
+ROW_COLUMNS: Final = frame_schemas.RECORD_ROWS.names
 #: Further columns of a record of several runs, after these.
 RUN_COLUMNS: Final = ("run", "history")
 
@@ -99,38 +98,6 @@ class Record:
     runs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-_TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "created": lambda b: f"sharekit {b.get('sharekit', '')}",
-    "inventory": lambda b: f"{b['rows']} rows from {len(b['sources'])} sheets",
-    "snapshot": lambda b: f"the cloud before the plan: {_counted(b['states'])}",
-    "seen": lambda b: f"the cloud before sending: {_counted(b['states'])}",
-    "planned": lambda b: f"{b['planned']} images in {b['chunks']} chunks, {b['blocked']} blocked",
-    "reviewed": lambda b: f"{b['decisions']} decisions taken from {b['file']}",
-    "decided": lambda b: f"{b['rows']} rows decided by {b['reviewer'] or 'a reviewer'}",
-    "undone": lambda b: f"step {b['seq']} taken back by {b['reviewer'] or 'a reviewer'}",
-    "revoked": lambda b: f"{b['reviewer']} took the approval back {b['note']}".rstrip(),
-    "approved": lambda b: (
-        f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}"
-        + (", signed" if b.get("signature") else "")
-    ),
-    "submitting": lambda b: f"with {len(b['clouds'])} sign-ins",
-    "looked": lambda b: f"last look before sending: {_counted(b['counts']) or 'nothing changed'}",
-    "intent": lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
-    "answer": lambda b: (
-        f"HTTP {b.get('http', 0)}" + (f", job {b['job_id']}" if b.get("job_id") else "")
-    ),
-    "job-done": lambda b: f"{b['status']}",
-    "split": lambda b: f"into {len(b['into'])}: {b['why']}",
-    "observed": lambda b: f"{b['images']} images read back",
-    "counted": lambda b: f"requests of this call: {_counted(b['requests'])}",
-    "unreadable": lambda b: f"project {b['project_id']} cannot be read back: {b['reason']}",
-    "settled": lambda b: _counted(b["counts"]),
-    "finished": lambda b: f"all {b['rows']} rows have their outcome",
-    "stopped": lambda b: str(b["why"]),
-    "sealed": lambda b: f"head {b['head'][:12]} of {b['events']} events, signed",
-}
-
-
 def read_record(ledger: Ledger) -> Record:
     """Return the record of the run in an open ledger.
 
@@ -140,23 +107,29 @@ def read_record(ledger: Ledger) -> Record:
         If the ledger is damaged.
     """
     run = load_run(ledger)
-    timeline, first, last = _timeline(ledger.each()), ledger.last("created"), ledger.last()
+    timeline, first, last = (
+        _timeline(ledger.iter_events()),
+        ledger.last_event("created"),
+        ledger.last_event(),
+    )
     return Record(
         rows=_rows(run),
         findings=_findings(run),
-        chunks=pd.DataFrame([_chunk(r) for r in run.request_log.requests.values()], columns=_CHUNK)
-        .astype(_types(_CHUNK, _CHUNK_TYPES)),
-        sources=pd.DataFrame([_source(s) for s in run.plan.findings.inventory.sources],
-                             columns=_SOURCE).astype(_types(_SOURCE, _SOURCE_TYPES)),
+        chunks=frame_schemas.REQUESTS.make_frame(
+            _chunk(request) for request in run.request_log.requests.values()
+        ),
+        sources=frame_schemas.SOURCES.make_frame(
+            _source(source) for source in run.plan.findings.inventory.sources
+        ),
         approvals=_approvals(ledger, run.plan.fingerprint),
         reviews=_reviews(ledger, run),
         timeline=timeline,
-        environment=_environment(ledger.each("created", "submitting")),
+        environment=_environment(ledger.iter_events("created", "submitting")),
         counts=run.counts,
         requests=run.requests,
         fingerprint=run.plan.fingerprint,
         head=ledger.head,
-        events=ledger.length,
+        events=ledger.event_count,
         finished=run.finished,
         created=first.at if first else "",
         ended=last.at if last else "",
@@ -202,29 +175,6 @@ def _findings(run: Run) -> pd.DataFrame:
     return pd.concat([found, moved[list(COLUMNS)]], ignore_index=True)
 
 
-_CHUNK = (
-    "chunk", "region", "project_id", "status", "vault_id", "whole_image", "images", "api",
-    "attempts", "state", "http", "code", "reason", "job_id", "request_id", "first_sent", "ended",
-)  # fmt: skip
-_TIME = "datetime64[us, UTC]"
-_CHUNK_TYPES = {
-    "whole_image": "bool", "images": "int64", "attempts": "int64", "http": "int64",
-    "first_sent": _TIME, "ended": _TIME,
-}  # fmt: skip
-_SOURCE = (
-    "file", "sheet", "sha256", "size", "format", "header_row", "rows", "blank_rows", "hidden",
-    "columns",
-)  # fmt: skip
-_SOURCE_TYPES = {
-    "size": "int64", "header_row": "int64", "rows": "int64", "blank_rows": "int64",
-    "hidden": "bool",
-}  # fmt: skip
-
-
-def _types(columns: tuple[str, ...], special: Mapping[str, str]) -> dict[str, str]:
-    return {name: special.get(name, "str") for name in columns}
-
-
 def _chunk(request: Request) -> dict[str, Any]:
     return {
         **request.common,
@@ -244,16 +194,17 @@ def _source(source: Source) -> dict[str, Any]:
         f"{field} ← {header} ({source.letters.get(field, '')})"
         for field, header in source.columns.items()
     )
-    return {name: getattr(source, name) for name in _SOURCE[:-1]} | {"columns": found}
+    return {name: getattr(source, name) for name in frame_schemas.SOURCES.names[:-1]} | {
+        "columns": found
+    }
 
 
 def _approvals(ledger: Ledger, fingerprint: str) -> pd.DataFrame:
     valid = {approval.at for approval in approvals_of(ledger, fingerprint)}
-    lines = [{**e.body, "at": e.at} for e in ledger.events("approved")]
-    columns = ["at", "reviewer", "fingerprint", "images", "note"]
-    frame = pd.DataFrame(lines, columns=columns).astype({"images": "int64"})
-    frame["valid"] = [at in valid for at in frame["at"]]
-    return frame.astype({c: "str" for c in columns if c != "images"} | {"valid": "bool"})
+    return frame_schemas.APPROVALS.make_frame(
+        {**event.body, "at": event.at, "valid": event.at in valid}
+        for event in ledger.list_events("approved")
+    )
 
 
 def _reviews(ledger: Ledger, run: Run) -> pd.DataFrame:
@@ -276,31 +227,22 @@ def _reviews(ledger: Ledger, run: Run) -> pd.DataFrame:
                 at=event.at,
             )
         )
-    columns = [
-        "row_key", "file", "sheet", "row", "image_id", "project_id", "planned", "decided",
-        "reason", "reviewer", "at",
-    ]  # fmt: skip
     if not parts:
-        return pd.DataFrame(columns=columns).astype(
-            {c: "int64" if c in ("row_key", "row") else "str" for c in columns}
-        )
-    return pd.concat(parts).rename_axis("row_key").reset_index()[columns]
+        return frame_schemas.REVIEWS.make_frame()
+    reviews = pd.concat(parts).rename_axis("row_key").reset_index()
+    return reviews[list(frame_schemas.REVIEWS.names)]
 
 
 def _timeline(events: Iterable[Event]) -> pd.DataFrame:
-    lines = [
+    return frame_schemas.TIMELINE.make_frame(
         (
             pd.Timestamp(event.at),
             event.kind,
             str(event.body.get("chunk", "")),
             _images(event),
-            _TEXTS.get(event.kind, _reason)(event.body),
+            describe(event.kind, event.body),
         )
         for event in events
-    ]
-    frame = pd.DataFrame(lines, columns=["at", "event", "chunk", "images", "what"])
-    return frame.astype(
-        {"at": _TIME, "event": "str", "chunk": "str", "images": "int64", "what": "str"}
     )
 
 
@@ -309,14 +251,6 @@ def _images(event: Event) -> int:
     if isinstance(images, int):
         return images
     return len(images) * len(event.body.get("shared_with", "1"))
-
-
-def _reason(body: Mapping[str, Any]) -> str:
-    return ": ".join(filter(None, (str(body.get("code", "")), str(body.get("reason", "")))))
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in counts.items() if number)
 
 
 def _environment(events: Iterable[Event]) -> dict[str, str]:

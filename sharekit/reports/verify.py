@@ -16,11 +16,10 @@ from sharekit.audits.storage import holds_audit
 from sharekit.core.errors import LedgerError, SharekitError, UsageError
 from sharekit.core.provenance import __version__
 from sharekit.ledger import integrity, parquet, signatures
-from sharekit.ledger.earlier import Earlier
+from sharekit.ledger.file import is_ledger, trailing_bytes
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.schema import OUTCOME_COLUMNS, PLAN_COLUMNS
-from sharekit.ledger.storage import is_ledger, surplus
+from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS
 from sharekit.plans.approval import Demand, unproven, unsigned
 from sharekit.runs.request_log import REQUEST_EVENTS
 from sharekit.runs.run import Run, load_run
@@ -129,7 +128,7 @@ def verify(
     paths, files = split_ledgers([Path(one) for one in (ledger, *reports)])
     try:
         with ExitStack() as stack:
-            ledgers = [stack.enter_context(Ledger.open(path, checked=False)) for path in paths]
+            ledgers = [stack.enter_context(Ledger.open(path, verify_chain=False)) for path in paths]
             required = None if signers is None else Demand(reviewers, signers)
             verdict = _verdict(ledgers, list(_check_all(ledgers, files, required)))
     except LedgerError as error:
@@ -149,7 +148,7 @@ def _verdict(ledgers: Sequence[Ledger], graded: Sequence[_Graded]) -> Verdict:
         head = order_runs(ledgers)[-1].ledger.head
     except SharekitError:
         head = ""
-    return Verdict(sum(one.length for one in ledgers), head, problems, unproven, notes)
+    return Verdict(sum(one.event_count for one in ledgers), head, problems, unproven, notes)
 
 
 def _check_all(
@@ -182,17 +181,17 @@ def _check_all(
 def _earlier_state(ledger: Ledger, report: Path) -> str:
     """Return from which earlier state of a sound ledger a report was made; ``""`` if from none."""
     head = head_of_report(report)
-    if not head or head == ledger.head or not ledger.holds(head):
+    if not head or head == ledger.head or not ledger.has_event(head):
         return ""
-    with Earlier.open(ledger.path, checked=False) as past:
-        past.cut_at(head)
+    with Ledger.open(ledger.path, verify_chain=False, until=head) as past:
         try:
             source = report_source(past)
         except SharekitError:  # no plan yet
             return ""
         if differences(source, report):
             return ""
-        return f"made from an earlier state (event {past.length} of {ledger.length}), and as then"
+        events = f"event {past.event_count} of {ledger.event_count}"
+        return f"made from an earlier state ({events}), and as then"
 
 
 # -- one ledger --------------------------------------------------------------------------------
@@ -225,7 +224,7 @@ def _integrity(ledger: Ledger) -> Iterator[Problem]:
 
 
 def _signatures(ledger: Ledger, required: Demand) -> Iterator[_Graded]:
-    planned, sealed = ledger.last("planned"), ledger.last("sealed")
+    planned, sealed = ledger.last_event("planned"), ledger.last_event("sealed")
     signers, lacks = required.signers, list(unproven(ledger, required))
     assert signers is not None  # noqa: S101 - for mypy: without them nobody asks
     for event, lack in lacks:
@@ -236,14 +235,14 @@ def _signatures(ledger: Ledger, required: Demand) -> Iterator[_Graded]:
             yield _NOTE, (f"approval of {at}", f"{what}; it was not needed")
     if sealed is None:
         yield _UNPROVEN, ("seal", "there is none, so the end may have been cut off")
-    elif fault := signatures.fault(sealed.body, signers, signatures.SEAL):
-        changed = signatures.misfits(sealed.body, signatures.SEAL)
+    elif fault := signatures.signature_error(sealed.body, signers, signatures.SEAL):
+        changed = signatures.signs_other_content(sealed.body, signatures.SEAL)
         yield _CHANGED if changed else _UNPROVEN, (f"event {sealed.seq} (sealed)", fault)
 
 
 def _notes(ledger: Ledger) -> Iterator[Problem]:
     """Yield trailing bytes, and events dated before their predecessor: clocks are set, too."""
-    if trailing := surplus(ledger.path):
+    if trailing := trailing_bytes(ledger.path):
         yield "file", f"{trailing:,} bytes stand after the end of the database; unread"
     previous, backwards = "", 0
     for seq, at, *_ in ledger.raw_events():
@@ -262,13 +261,13 @@ def _notes(ledger: Ledger) -> Iterator[Problem]:
 
 def _outcomes(ledger: Ledger) -> Iterator[Problem]:
     """Yield where the stored rows differ from what follows from the events."""
-    run, events = load_run(ledger), ledger.events()
-    inventory = integrity.last(events, "inventory")
+    run, events = load_run(ledger), ledger.list_events()
+    inventory = integrity.last_event(events, "inventory")
     if inventory is not None and inventory.body["rows"] != len(run.rows):
         yield "rows", f"{len(run.rows)} outcomes for {inventory.body['rows']} input rows"
-    plan = parquet.lines(run.plan.rows.reset_index(), PLAN_COLUMNS)
+    plan = parquet.iter_rows(run.plan.rows.reset_index(), PLAN_COLUMNS)
     yield from _row_differences(run, PLAN_COLUMNS, plan, ledger)
-    settled = integrity.last(events, "settled")
+    settled = integrity.last_event(events, "settled")
     if settled is None or any(e.kind in _OUTCOME_EVENTS for e in events[settled.seq :]):
         return
     if run.counts != settled.body["counts"]:

@@ -140,8 +140,8 @@ def follow_up_path(run: str | PathLike[str], kind: str) -> Path:
 
 def _follows(path: Path, head: str) -> bool:
     try:
-        with Ledger.open(path, checked=False) as ledger:
-            first = ledger.last("created")
+        with Ledger.open(path, verify_chain=False) as ledger:
+            first = ledger.last_event("created")
     except LedgerError:
         return False
     return first is not None and first.body.get("follows") == head

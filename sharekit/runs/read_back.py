@@ -30,7 +30,6 @@ from sharekit.core.actions import (
     is_satisfied,
 )
 from sharekit.core.errors import CloudRefusedError
-from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 
 from .request_log import FINAL_STATES, LOG, Action, Request, RequestLog, Share
@@ -114,7 +113,7 @@ class ReadBack:
         tick()
         LOG.info("read back %d shares of %d", len(lines), len(shares))
         observed = pd.DataFrame(lines, columns=[*ACTION_KEY, "state"], dtype="str")
-        blob = self.ledger.put(parquet.to_bytes(observed), parquet.MEDIA_TYPE)
+        blob = self.ledger.put_frame(observed)
         self.ledger.append("observed", {"blob": blob, "images": len(observed)})
         self.states.update({(project, image, role): s for project, image, role, s in lines})
 

@@ -52,22 +52,6 @@ TRANSITIONS = {
 }
 #: Kinds of events that change the state of requests.
 REQUEST_EVENTS = tuple(dict.fromkeys(kind for _, kind in TRANSITIONS))
-#: What each event means, for the docs.
-MEANINGS = {
-    "looked": "the preflight: shares that need not or must not be sent are excluded, and a request "
-    "that has no other share with them; the next preflight may find otherwise",
-    "intent": "a request is about to leave; its images stand here before it does",
-    "dropped": "not sent: the cloud refuses this project or vault altogether",
-    "split": "its images go on in smaller or new requests",
-    "answer": "the cloud took it on; the job's ID is here before it is polled",
-    "again": "it did not leave, or a passing fault: to be sent once more",
-    "refused": "the cloud said no, for good",
-    "lost": "it left and no answer came: nobody knows, so the cloud is read back",
-    "job-done": "the job ended well, but for the images it names",
-    "job-failed": "the job failed, but for the images it names",
-    "late": "the job did not end in time: nobody knows, so the cloud is read back",
-    "resumed": "taken up by another call of `submit`: its job is asked again",
-}
 #: States in which nothing more happens by itself.
 FINAL_STATES = frozenset({"done", "refused", "split", "unknown", "excluded"})
 #: A share: the project it is with, and the image.

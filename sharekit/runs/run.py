@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 
 from sharekit.checks.check import first_errors
-from sharekit.core import shapes
 from sharekit.core.columns import roles
 from sharekit.core.error_codes import FORBIDDEN_CODES
+from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.ledger.schema import OUTCOME_COLUMNS
+from sharekit.ledger.tables import OUTCOME_COLUMNS
 from sharekit.plans.chunks import members
 from sharekit.plans.plan import Plan, load, load_from
 
@@ -28,7 +28,6 @@ from .request_log import Action, RequestLog
 #: Columns that name a share, and an action on it or a view of it.
 KEY = ["project_id", "image_id"]
 ACTION_KEY = [*KEY, "side"]
-_PREFLIGHT = [*ACTION_KEY, "before", "outcome", "code", "reason", "moved"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,7 +94,7 @@ class Run:
 
     def outcome_lines(self) -> Iterator[tuple[object, ...]]:
         """Yield every row as the ledger stores it."""
-        return parquet.lines(self.rows.reset_index(), OUTCOME_COLUMNS)
+        return parquet.iter_rows(self.rows.reset_index(), OUTCOME_COLUMNS)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{n:,} {name}" for name, n in self.counts.items() if n)
@@ -153,8 +152,8 @@ def load_run(
     if request_log is None:
         request_log = load_request_log(ledger, plan, preflights)
     else:
-        preflights = _read_frames(ledger, "looked", shapes.LOOKS)
-    preflight = _latest(preflights, _PREFLIGHT)
+        preflights = _read_frames(ledger, "looked", PREFLIGHT)
+    preflight = _latest(preflights, PREFLIGHT)
     rows = assign_outcomes(
         plan.rows,
         first_errors(plan.findings),
@@ -162,7 +161,7 @@ def load_run(
         preflight.drop(columns="moved"),
         _observed(ledger),
     )
-    stopped = ledger.events("submitting", "stopped")[-1:]
+    stopped = ledger.list_events("submitting", "stopped")[-1:]
     return Run(
         path=ledger.path,
         plan=plan,
@@ -185,24 +184,24 @@ def load_request_log(
     """
 
     def read_excluded(event: Event) -> Iterable[Action]:
-        frame = parquet.from_bytes(ledger.get(event.body["blob"]), shapes.LOOKS)
+        frame = ledger.get_frame(event.body["blob"], PREFLIGHT)
         if preflights is not None:
             preflights.append(frame)
         excluded = frame.loc[frame["outcome"].isin(EXCLUDED), ACTION_KEY]
         return excluded.itertuples(index=False, name=None)
 
-    return RequestLog(members(plan.rows), ledger.each(), read_excluded)
+    return RequestLog(members(plan.rows), ledger.iter_events(), read_excluded)
 
 
 def is_undo(ledger: Ledger) -> bool:
     """Return True if the run takes another one back."""
-    first = ledger.last("created")
+    first = ledger.last_event("created")
     return first is not None and str(first.body.get("follows as", "")).startswith("undo of ")
 
 
 def finished(ledger: Ledger) -> bool:
     """Return True if the ledger says that nothing is left to do."""
-    return ledger.last("finished") is not None
+    return ledger.last_event("finished") is not None
 
 
 def observed_states(ledger: Ledger) -> dict[Action, str]:
@@ -213,20 +212,20 @@ def observed_states(ledger: Ledger) -> dict[Action, str]:
 
 
 def _observed(ledger: Ledger) -> pd.DataFrame:
-    frames = _read_frames(ledger, "observed", shapes.STATES)
-    return _latest(frames, [*ACTION_KEY, "state"])
+    frames = _read_frames(ledger, "observed", READ_BACK)
+    return _latest(frames, READ_BACK)
 
 
-def _read_frames(ledger: Ledger, kind: str, shape: shapes.Shape) -> list[pd.DataFrame]:
-    blobs = [event.body["blob"] for event in ledger.events(kind)]
-    return [parquet.from_bytes(ledger.get(blob), shape) for blob in blobs]
+def _read_frames(ledger: Ledger, kind: str, schema: FrameSchema) -> list[pd.DataFrame]:
+    blobs = [event.body["blob"] for event in ledger.list_events(kind)]
+    return [ledger.get_frame(blob, schema) for blob in blobs]
 
 
-def _latest(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+def _latest(frames: list[pd.DataFrame], schema: FrameSchema) -> pd.DataFrame:
     """Return the last line on each action of several frames."""
     if not frames:
-        return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
-    together = pd.concat(frames, ignore_index=True)[columns]
+        return schema.make_frame()
+    together = pd.concat(frames, ignore_index=True)[list(schema.names)]
     return together.drop_duplicates(ACTION_KEY, keep="last", ignore_index=True)
 
 

@@ -23,9 +23,9 @@ from sharekit.core.errors import CloudError, SharekitError, UsageError
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import environment
 from sharekit.core.rules import RULES, severity
-from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.storage import asked_to_stop
+from sharekit.ledger.lock import stop_requested
+from sharekit.ledger.tables import OUTCOME_COLUMNS
 from sharekit.plans import approval
 from sharekit.plans.plan import Plan, load_from, record_snapshot
 
@@ -243,7 +243,7 @@ class RunDriver:
             self._confirm()
             if self._stopping() or not self._resend_missing():
                 return
-        lost = self.ledger.events("lost")[-1:]
+        lost = self.ledger.list_events("lost")[-1:]
         last = f"; the last: {lost[0].body['reason']}" if lost else ""
         rounds = self.settings.resend_rounds
         self.dispatcher.stop(CloudError(f"no response after {rounds} rounds of sending{last}"))
@@ -293,7 +293,7 @@ class RunDriver:
             moved = (preflight["moved"] != "") & (preflight["outcome"] == "")
             blocked = ["blocked", "undo-moved", RULES["undo-moved"].message]
             preflight.loc[moved, ["outcome", "code", "reason"]] = blocked
-        blob = self.ledger.put(parquet.to_bytes(preflight), parquet.MEDIA_TYPE)
+        blob = self.ledger.put_frame(preflight)
         counts = {str(k): int(v) for k, v in preflight["outcome"].value_counts().items() if k}
         counts["moved"] = int((preflight["moved"] != "").sum())
         LOG.info("preflight of %d shares: %s", len(preflight), counts)
@@ -377,7 +377,7 @@ class RunDriver:
         return self.stop.is_set() or self.dispatcher.stopped_because is not None
 
     def _report_progress(self) -> None:
-        if asked_to_stop(self.ledger.path):
+        if stop_requested(self.ledger.path):
             self.stop.set()
         if self.stop.is_set():
             self.dispatcher.scheduler.stop()
@@ -393,7 +393,7 @@ class RunDriver:
             self.ledger.append("stopped", {"why": reason})
         run = load_run(self.ledger, self.plan, self.log)
         with self.ledger.transaction():
-            digest = self.ledger.write_outcomes(run.outcome_lines())
+            digest = self.ledger.write_rows(OUTCOME_COLUMNS, run.outcome_lines())
             self.ledger.append("settled", {"counts": run.counts, "digest": digest})
             if not reason and not any(run.counts[name] for name in UNSETTLED):
                 self.ledger.append("finished", {"rows": len(run.rows), "counts": run.counts})

@@ -18,13 +18,13 @@ import yaml
 
 import sharekit
 from sharekit.audits import storage
-from sharekit.audits.storage import SURVEY_FRAMES
 from sharekit.clouds.cloud import Cloud
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state import survey
 from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT
 from sharekit.core.errors import SignInError
+from sharekit.core.frame_schemas import SURVEY
 from sharekit.reports import drift_words
 from sharekit.simulator import Image, Project, Seed, Share, Simulator, User
 from tests.conftest import World
@@ -243,7 +243,7 @@ def test_the_evidence_of_an_audit_is_read_back(place: Place) -> None:
     again = storage.load(kept)
     pd.testing.assert_frame_equal(again.rows, found.rows)
     assert again.summary == found.summary
-    for name in SURVEY_FRAMES:
+    for name in SURVEY:
         pd.testing.assert_frame_equal(getattr(again.survey, name), getattr(found.survey, name))
 
 

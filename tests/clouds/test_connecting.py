@@ -801,8 +801,8 @@ def test_sign_in_lost_in_mid_run(
     told = " ".join(capsys.readouterr().err.split())
     assert (end.value.code, "right after signing in" in told) == (4, True), told
     with Ledger.open(plan.path) as book:
-        assert book.events("intent")
-        assert book.events("stopped")
+        assert book.list_events("intent")
+        assert book.list_events("stopped")
     monkeypatch.undo()
     w.cloud.set_faults(Faults())
     assert sharekit.submit(plan, w.connect(), settings=FAST).counts["confirmed"] == 12

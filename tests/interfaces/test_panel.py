@@ -131,8 +131,8 @@ def test_the_button_is_not_the_gate(panel: Panel) -> None:
     panel.page(APPROVE).approve.click()
     assert "write exactly" in panel.message.html
     with Ledger.open(panel.review.path) as book:
-        assert book.last("approved") is None
-        assert book.last("intent") is None
+        assert book.last_event("approved") is None
+        assert book.last_event("intent") is None
 
 
 def test_the_whole_way_by_its_controls(panel: Panel) -> None:

@@ -342,7 +342,7 @@ def test_nothing_is_sent_without_approval_whatever_the_button_says(
         below.wait(60)
     assert below.state == "failed"
     with Ledger.open(review.path) as book:
-        assert book.last("intent") is None
+        assert book.last_event("intent") is None
 
 
 def test_pause_holds_and_continue_goes_on(world: Make) -> None:
@@ -492,7 +492,7 @@ def test_what_is_not_sent_is_counted_with_its_reason(review: Review) -> None:
 def test_bad_calls_are_sentences(review: Review, tmp_path: Path) -> None:
     """Wrong words, rows and files are told apart, and change nothing."""
     with Ledger.open(review.path) as book:
-        events = book.length
+        events = book.event_count
     for call in (
         lambda: decisions.decide(review.path, [], decision="skip"),
         lambda: decisions.decide(review.path, [0]),
@@ -505,4 +505,4 @@ def test_bad_calls_are_sentences(review: Review, tmp_path: Path) -> None:
     with pytest.raises(LedgerError):
         Review(tmp_path / "none.ledger")
     with Ledger.open(review.path) as book:
-        assert book.length == events
+        assert book.event_count == events

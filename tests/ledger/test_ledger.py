@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharekit.core.errors import LedgerError
+from sharekit.ledger.hashing import GENESIS, canonical_json, event_hash
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.schema import GENESIS, canonical, event_hash
 
 
 def test_events_are_chained(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_events_are_chained(tmp_path: Path) -> None:
             assert prev == before
             assert link == event_hash(seq, at, kind, body, prev)
             before = link
-        assert (book.head, book.length) == (head, 5)
+        assert (book.head, book.event_count) == (head, 5)
 
 
 def test_threads_share_one_chain(tmp_path: Path) -> None:
@@ -55,14 +55,14 @@ def test_together_or_not_at_all(tmp_path: Path) -> None:
 
         def fail() -> None:
             with book.transaction():
-                book.put(b"bytes", "text/plain")
+                book.put_blob(b"bytes", "text/plain")
                 book.append("lost", {})
                 raise RuntimeError
 
         with pytest.raises(RuntimeError):
             fail()
-        assert [e.kind for e in book.events()] == ["kept"]
-        assert list(book.blobs()) == []
+        assert [e.kind for e in book.list_events()] == ["kept"]
+        assert book.fetch("SELECT * FROM blobs") == []
         assert book.append("next", {}).seq == 2
 
 
@@ -72,7 +72,7 @@ def test_together_or_not_at_all(tmp_path: Path) -> None:
 def test_the_database_refuses(tmp_path: Path, change: str) -> None:
     """Events and blobs cannot be changed or deleted, by any program that respects the schema."""
     with Ledger.create(tmp_path / "a.ledger") as book:
-        book.put(b"bytes", "text/plain")
+        book.put_blob(b"bytes", "text/plain")
         book.append("thing", {"a": 1})
     with (
         sqlite3.connect(tmp_path / "a.ledger") as database,
@@ -95,7 +95,7 @@ def test_readable_while_written(tmp_path: Path) -> None:
     with Ledger.create(tmp_path / "a.ledger") as book:
         book.append("thing", {})
         with Ledger.open(tmp_path / "a.ledger") as reader:
-            assert reader.length == 1
+            assert reader.event_count == 1
             with pytest.raises(LedgerError, match="read only"):
                 reader.append("thing", {})
         book.append("thing", {})
@@ -123,4 +123,4 @@ _JSON = st.recursive(
 def test_one_spelling(value: object) -> None:
     """The canonical form of a value is the same whatever order its keys were given in."""
     turned = dict(reversed(value.items())) if isinstance(value, dict) else value
-    assert canonical(value) == canonical(turned)
+    assert canonical_json(value) == canonical_json(turned)

@@ -193,7 +193,7 @@ def test_stranger_checks_signatures(world: Callable[..., World], keys: Keys) -> 
     )
     told = re.findall(r"Good .* signature for (\S+) with|(event \d+: .*)", judged.stdout)
     with Ledger.open(plan.path) as book:
-        bad = book.events("approved")[2].seq
+        bad = book.list_events("approved")[2].seq
     assert [good or no for good, no in told] == [
         ADA, BOB, f"event {bad}: not signed by {ADA}", ADA,
     ], judged  # fmt: skip
@@ -238,7 +238,7 @@ def test_unproven_is_not_tampered(world: Callable[..., World], keys: Keys) -> No
     seal(plan.path, keys.folder / "eve")
     assert sharekit.verify(plan.path, signers=keys.signers).label == "UNPROVEN"
     with Ledger.open(plan.path, write=True) as book:  # a seal brought along from elsewhere
-        last = book.last("sealed")
+        last = book.last_event("sealed")
         assert last is not None
         book.append("sealed", last.body | {"head": book.head})
     assert sharekit.verify(plan.path, signers=keys.signers).label == "TAMPERED"

@@ -8,8 +8,8 @@ import sys
 RACE = """
 import sys, threading
 sys.setswitchinterval(1e-6)
-from sharekit.core import shapes
 from sharekit.clouds import responses
+from sharekit.ledger import events
 begin = threading.Barrier(12)
 
 def go():
@@ -21,7 +21,7 @@ def go():
         (responses.Members, {"members": [{"member_id": "x", "status": "y"}]}),
     ):
         responses.validated(body, kind, "u")
-    shapes.body_of("stopped", "2026-01-01T00:00:00Z", '{"why": "x"}')
+    events.decode_body("stopped", "2026-01-01T00:00:00Z", '{"why": "x"}')
 
 threads = [threading.Thread(target=go) for _ in range(12)]
 for one in threads:

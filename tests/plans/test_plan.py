@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import sharekit
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError
+from sharekit.ledger.hashing import canonical_json
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.schema import canonical
+from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS
 from sharekit.plans import chunks
 from sharekit.plans.chunks import COMMON, fingerprint, members
 from sharekit.plans.plan import load
@@ -59,7 +60,7 @@ def test_the_fingerprint_is_that_of_the_requests_as_json(images: list[str]) -> N
     rows = pd.DataFrame({name: ['é"x'] * len(images) for name in COMMON}, dtype="str")
     chunk = pd.array(range(len(images)), dtype="Int64") // 2 + 1
     rows = rows.assign(image_id=images, chunk=chunk, disposition="planned")
-    lines = "".join(canonical(request) + "\n" for request in members(rows))
+    lines = "".join(canonical_json(request) + "\n" for request in members(rows))
     assert fingerprint(rows) == hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -76,7 +77,7 @@ def test_every_way_of_ordering_gives_the_same_requests(rows: int, often: int, bi
         patch.setattr(chunks, "_AT_ONCE", 3)
         other, again = chunks.cut_into_chunks(findings.rows, 7, findings.coded)
         assert again.fingerprint() == cut.fingerprint() == fingerprint(plain)
-        lines = "".join(canonical(request) + "\n" for request in members(plain))
+        lines = "".join(canonical_json(request) + "\n" for request in members(plain))
         assert again.fingerprint() == hashlib.sha256(lines.encode()).hexdigest()
     pd.testing.assert_frame_equal(plain, other)
 
@@ -224,11 +225,11 @@ def test_the_database_keeps_the_plan(tmp_path: Path) -> None:
         with pytest.raises(LedgerError, match="finished when every row"):
             book.append("finished", {"rows": 5})
         with pytest.raises(LedgerError, match="CHECK"):
-            book.write_outcomes([(0, "perhaps", *[""] * 8)])
-        book.write_outcomes([good])
+            book.write_rows(OUTCOME_COLUMNS, [(0, "perhaps", *[""] * 8)])
+        book.write_rows(OUTCOME_COLUMNS, [good])
         book.append("intent", {"chunk": "1", "images": []})
         with pytest.raises(LedgerError, match="plan is fixed"):
-            book.write_plan([line])
+            book.write_rows(PLAN_COLUMNS, [line])
         with pytest.raises(LedgerError, match="finished when every row"):
             book.append("finished", {"rows": 4})
     assert np.array_equal(load(plan.path).rows.index, np.arange(5))

@@ -19,7 +19,8 @@ import pytest
 
 import sharekit
 from sharekit.core.errors import LedgerError
-from sharekit.ledger.schema import TRIGGERS, event_hash
+from sharekit.ledger.hashing import event_hash
+from sharekit.ledger.tables import TRIGGERS
 from sharekit.reports.compare import compare_files
 from tests.conftest import FAST, REPORTS, World
 

@@ -13,7 +13,7 @@ import pytest
 
 import sharekit
 from sharekit.core.errors import LedgerError, UsageError
-from sharekit.ledger.schema import event_hash
+from sharekit.ledger.hashing import event_hash
 from tests.conftest import FAST, REPORTS, World
 from tests.reports.test_tampering import by_script
 

@@ -71,7 +71,7 @@ def test_undo(world: Make) -> None:
         share = tuple(plan.rows.loc[key, ["image_id", "project_id"]])
         assert after[share] == other(before[share])
     with Ledger.open(back.path) as new, Ledger.open(plan.path) as old:
-        assert new.events()[0].body["follows"] == old.head
+        assert new.list_events()[0].body["follows"] == old.head
     assert sharekit.verify(back.path).intact
 
 
@@ -90,7 +90,7 @@ def test_retry(world: Make) -> None:
     assert run.counts["confirmed"] == failed.sum() > 0
     assert max(w.changed().values()) == 1
     with Ledger.open(again.path) as new, Ledger.open(plan.path) as old:
-        assert new.events()[0].body["follows"] == old.head
+        assert new.list_events()[0].body["follows"] == old.head
     with pytest.raises(PlanError, match="nothing to retry"):
         retry(again.path, w.folder / "third.ledger")
     assert not (w.folder / "third.ledger").exists()

@@ -82,7 +82,7 @@ def test_intent_comes_first(world: Make) -> None:
     w = world(rows=40)
     run = sharekit.submit(w.approved(chunk_size=7), w.connect(), settings=FAST)
     with Ledger.open(run.path) as book:
-        intents = [e.body["images"] for e in book.events("intent")]
+        intents = [e.body["images"] for e in book.list_events("intent")]
     assert sorted(intents) == sorted(line["images"] for line in w.cloud.state()["log"])
 
 
@@ -123,7 +123,7 @@ def test_lost_answer_is_not_resent_blindly(world: Make) -> None:
         cloud.transport.read_attempts = 40  # what is looked at here are the changing calls
     run = sharekit.submit(plan, clouds, settings=replace(FAST, resend_rounds=20))
     with Ledger.open(run.path) as book:
-        events = book.events("lost", "observed", "intent")
+        events = book.list_events("lost", "observed", "intent")
     lost: set[str] = set()
     assert any(event.kind == "lost" for event in events)
     for event in events:

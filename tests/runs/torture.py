@@ -66,8 +66,8 @@ PLACES: dict[str, tuple[Any, str, bool, str]] = {
     "before commit": (ledger.Ledger, "_commit", False, ""),
     "after commit": (ledger.Ledger, "_commit", True, ""),
     "reading back": (submit, "look", True, ""),
-    "before settling": (ledger.Ledger, "write_outcomes", False, ""),
-    "settling": (ledger.Ledger, "write_outcomes", True, ""),
+    "before settling": (ledger.Ledger, "write_rows", False, ""),
+    "settling": (ledger.Ledger, "write_rows", True, ""),
     "reporting": (files, "_usable", True, ""),
 }
 STEPS = tuple(PLACES)
@@ -283,7 +283,7 @@ def _request(entry: dict[str, Any]) -> tuple[str, ...]:
 def _intents(path: Path, acting: pd.Series) -> Counter[tuple[str, ...]]:
     """Every request that the ledger announced, as the cloud's log would name it."""
     with ledger.Ledger.open(path) as book:
-        bodies = [event.body for event in book.events("intent")]
+        bodies = [event.body for event in book.list_events("intent")]
     return Counter(
         _request({
             "method": body["method"], "path": urlsplit(body["url"]).path, "images": body["images"],

@@ -16,18 +16,13 @@ from sharekit.core.errors import CloudRefusedError
 #: Images that no listing of their owners shows are looked up one by one, but not more of them
 #: than this for each project.
 SINGLE_LOOKUPS: Final = 200
-COLUMNS: Final = (
-    "project_id", "image_id", "state", "owner", "name", "whole_image", "size", "visibility", "key",
-    "members",
-)  # fmt: skip
-TYPES: Final = {"size": "int64", "members": "int64"}
 Progress = Callable[[str, int, int], None]
 
 
 def look(
     clouds: Clouds, shares: pd.DataFrame, pool: Executor, progress: Progress | None = None
 ) -> Iterator[tuple[object, ...]]:
-    """Yield a line of :data:`COLUMNS` for each share (``project_id, image_id, owner``).
+    """Yield a line of ``frame_schemas.OWNER_SHARES`` for each of the shares.
 
     An image is looked for where the owner is named, else in every project there is a sign-in for.
     ``owner`` is whoever a cloud named; ``state`` is ``""`` where the owner itself was not asked.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sharekit.clouds.cloud import Cloud, ImageShare, Vault
 from sharekit.clouds.registry import Clouds
+from sharekit.core import frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import CloudError
@@ -21,11 +22,6 @@ from . import ownership
 #: project; if there are more, hidden images are listed first.
 SINGLE_LOOKUPS = 200
 _READERS = 16
-_MEMBERS = ("project_id", "image_id", "state", "owner", "name", "whole_image", "size")
-_VAULTS = (
-    "project_id", "vault_id", "name", "object_type", "protect_type", "status", "free", "resources",
-)  # fmt: skip
-_PROJECTS = ("project_id", "cloud", "region", "api", "ims", "image", "account", "vaults")
 
 Progress = Callable[[str, int, int], None]
 
@@ -58,7 +54,7 @@ class Snapshot:
     members: pd.DataFrame
     vaults: pd.DataFrame
     projects: pd.DataFrame
-    owned: pd.DataFrame = field(default_factory=lambda: _frame([], ownership.COLUMNS))
+    owned: pd.DataFrame = field(default_factory=frame_schemas.OWNER_SHARES.make_frame)
 
 
 def take(
@@ -98,19 +94,16 @@ def take(
         owned = list(ownership.look(clouds, shares[offered], pool, progress))
     return Snapshot(
         at,
-        _frame(members, _MEMBERS),
-        _frame(found_vaults, _VAULTS),
-        _frame(
-            [
-                (
-                    *(c.project_id, c.name, c.region, c.api, c.ims, c.image, c.account),
-                    read.get(c.project_id, ""),
-                )
-                for c in clouds.values()
-            ],
-            _PROJECTS,
+        frame_schemas.MEMBERS.make_frame(members),
+        frame_schemas.VAULTS.make_frame(found_vaults),
+        frame_schemas.PROJECTS.make_frame(
+            (
+                *(c.project_id, c.name, c.region, c.api, c.ims, c.image, c.account),
+                read.get(c.project_id, ""),
+            )
+            for c in clouds.values()
         ),
-        _frame(owned, ownership.COLUMNS),
+        frame_schemas.OWNER_SHARES.make_frame(owned),
     )
 
 
@@ -206,9 +199,3 @@ def _vault_line(vault: Vault) -> tuple[object, ...]:
         vault.vault_id, vault.name, vault.object_type, vault.protect_type, vault.status, vault.free,
         vault.resources,
     )  # fmt: skip
-
-
-def _frame(lines: list[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
-    frame = pd.DataFrame(lines, columns=list(columns))
-    numbers = {**ownership.TYPES, "free": "float64", "resources": "int64"}
-    return frame.astype({name: numbers.get(name, "str") for name in columns})

@@ -18,21 +18,12 @@ from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, REJECTED
 from sharekit.core.errors import CloudError, CloudRefusedError
+from sharekit.core.frame_schemas import SURVEY
 from sharekit.core.provenance import utc_now
 
 from .snapshot import SINGLE_LOOKUPS, Progress
 
 _READERS: Final = 16
-_SHARES: Final = (
-    "project_id", "image_id", "state", "owner", "name", "whole_image", "image_created_at",
-    "shared_at", "decided_at", "looked",
-)  # fmt: skip
-_OWNED: Final = ("owner", "image_id", "name", "image_created_at")
-_OUTGOING: Final = (*_OWNED, "project_id", "state", "shared_at", "decided_at")
-_PROJECTS: Final = (
-    "project_id", "cloud", "region", "api", "account", "code", "reason", "owner_code",
-    "owner_reason",
-)  # fmt: skip
 T = TypeVar("T")
 Failures = dict[str, CloudError]
 
@@ -121,18 +112,19 @@ def take(
     images = {p: own for p, own in images.items() if p not in mine.failed}
     return Survey(
         at,
-        _frame(lines, _SHARES),
-        _frame([_image_line(p, i) for p, own in images.items() for i in own.values()], _OWNED),
+        _frame("shares", lines),
+        _frame("owned", [_image_line(p, i) for p, own in images.items() for i in own.values()]),
         _frame(
+            "outgoing",
             [
                 (*_image_line(p, image), m.project_id, m.state, *_times_of(m))
                 for p, own in images.items()
                 for image in own.values()
                 for m in members.get((p, image.image_id), ())
             ],
-            _OUTGOING,
         ),
         _frame(
+            "projects",
             [
                 (
                     *_identity(project, known.get(project)),
@@ -141,7 +133,6 @@ def take(
                 )
                 for project in clouds
             ],
-            _PROJECTS,
         ),
     )
 
@@ -326,6 +317,6 @@ def _why(error: CloudError | None) -> tuple[str, str]:
     return error.code if isinstance(error, CloudRefusedError) else type(error).__name__, str(error)
 
 
-def _frame(lines: list[tuple[str, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
+def _frame(name: str, lines: list[tuple[str, ...]]) -> pd.DataFrame:
     # Answers come in any order; the same survey is to be the same frame.
-    return pd.DataFrame(sorted(lines), columns=list(columns), dtype="str")
+    return SURVEY[name].make_frame(sorted(lines))

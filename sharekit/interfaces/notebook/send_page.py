@@ -11,7 +11,7 @@ import ipywidgets as ui
 
 from sharekit.core.html import visible
 from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
-from sharekit.ledger.storage import is_busy
+from sharekit.ledger.lock import is_busy
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.run import Run
 from sharekit.runs.submit import Progress

@@ -23,7 +23,7 @@ from sharekit.interfaces.cli.options import (
 )
 from sharekit.interfaces.cli.output import RunProgress, info, show_run
 from sharekit.interfaces.cli.signals import install_signal_handlers
-from sharekit.ledger.storage import is_busy, take_over
+from sharekit.ledger import lock
 from sharekit.plans import approval
 from sharekit.plans.approval import Demand, ensure
 from sharekit.runs.run import Run, is_finished, status
@@ -46,7 +46,7 @@ def submit_command(
     Afterwards the cloud is read back. Exits 0 only if every planned row is confirmed or already so.
     """
     if break_lock:
-        take_over(run)
+        lock.break_lock(run)
     demand = Demand(reviewers, signers)
     given = ensure(run, demand)
     if is_finished(run):
@@ -91,7 +91,7 @@ def status_command(run: Path, as_json: bool) -> None:
     answer(
         now.summary,
         as_json,
-        lambda: show_run(now, busy=is_busy(run), approved=approval.reviewers_of(run)),
+        lambda: show_run(now, busy=lock.is_busy(run), approved=approval.reviewers_of(run)),
     )
     sys.exit(_verdict(now))
 

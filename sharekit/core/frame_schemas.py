@@ -1,0 +1,170 @@
+"""The columns of every frame and the kind of each, once: what is made, stored and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from .fields import FIELDS, INPUT_PREFIX
+
+#: Kind of a column -> its dtype in a frame. ``str?`` and ``Int`` may lack values.
+_DTYPES: Final = {
+    "str": "str", "str?": "str", "category": "category", "int": "int64", "Int": "Int64",
+    "float": "float64", "bool": "bool", "time": "datetime64[us, UTC]",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FrameSchema:
+    """The columns of a frame, in order, and the kind of each.
+
+    Kinds are ``str`` (text; ``str?`` may be missing), ``category`` (repeated text), ``int``,
+    ``Int`` (may be missing), ``float``, ``bool`` and ``time`` (UTC). ``indexed`` is True if the
+    index is ``row_key``. Columns that begin with ``extra_prefix`` are kept as well, as texts
+    (missing ones only with ``nullable_extra``); no other columns are.
+    """
+
+    columns: Mapping[str, str]
+    indexed: bool = False
+    extra_prefix: str = ""
+    nullable_extra: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(self.columns)
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """Column -> dtype."""
+        return {name: _DTYPES[kind] for name, kind in self.columns.items()}
+
+    def make_frame(self, records: Iterable[Any] = ()) -> pd.DataFrame:
+        """Return a frame of records: tuples in the order of the columns, or mappings.
+
+        >>> VAULTS.make_frame().dtypes["free"]
+        dtype('float64')
+        """
+        return pd.DataFrame(list(records), columns=list(self.columns)).astype(self.dtypes)
+
+
+def _columns(names: str, **kinds: str) -> dict[str, str]:
+    """Kinds of the named columns, in order; ``str`` unless another one is given."""
+    return {name: kinds.get(name, "str") for name in names.split()}
+
+
+def _texts(names: str) -> FrameSchema:
+    return FrameSchema(_columns(names))
+
+
+_FIELDS: Final = " ".join(FIELDS)
+
+# -- spreadsheets ----------------------------------------------------------------------------------
+INVENTORY_ROWS: Final = FrameSchema(
+    _columns(f"file sheet row source {_FIELDS}", file="category", sheet="category", row="int",
+             source="int"),
+    indexed=True, extra_prefix=INPUT_PREFIX,
+)  # fmt: skip
+CELL_ISSUES: Final = FrameSchema(
+    _columns("rule field value detail row_key source", row_key="int", source="int")
+)
+
+# -- checks and plans ------------------------------------------------------------------------------
+#: A finding as reports show it; in :data:`FINDINGS` its row and field are named as well.
+REPORTED_FINDINGS: Final = FrameSchema(
+    _columns("rule severity file sheet row column cell value message suggestion", row="int")
+)
+FINDINGS: Final = FrameSchema({"row_key": "int", "field": "str", **REPORTED_FINDINGS.columns})
+CHECKED_ROWS: Final = FrameSchema(
+    _columns(f"source row {_FIELDS} before disposition carried_by", source="int", row="int",
+             carried_by="Int"),
+    indexed=True,
+)  # fmt: skip
+PLAN: Final = FrameSchema({**CHECKED_ROWS.columns, "chunk": "Int"}, indexed=True)
+#: What a decision consists of; None leaves a part as it was.
+DECISIONS: Final = FrameSchema(
+    dict.fromkeys(("decision", "reason", "vault_id"), "str?"), indexed=True
+)
+#: What a review sheet decides.
+REVIEWED: Final = FrameSchema(_columns("decision reason"), indexed=True)
+
+# -- clouds ----------------------------------------------------------------------------------------
+MEMBERS: Final = FrameSchema(
+    _columns("project_id image_id state owner name whole_image size", size="int")
+)
+VAULTS: Final = FrameSchema(
+    _columns("project_id vault_id name object_type protect_type status free resources",
+             free="float", resources="int")
+)  # fmt: skip
+PROJECTS: Final = _texts("project_id cloud region api ims image account vaults")
+OWNER_SHARES: Final = FrameSchema(
+    _columns("project_id image_id state owner name whole_image size visibility key members",
+             size="int", members="int")
+)  # fmt: skip
+#: The frames of a snapshot, by name.
+SNAPSHOT: Final[Mapping[str, FrameSchema]] = {
+    "members": MEMBERS, "vaults": VAULTS, "projects": PROJECTS, "owned": OWNER_SHARES,
+}  # fmt: skip
+#: The frames of a survey, by name, in the order in which they are written.
+SURVEY: Final[Mapping[str, FrameSchema]] = {
+    "shares": _texts(
+        "project_id image_id state owner name whole_image image_created_at shared_at decided_at "
+        "looked"
+    ),
+    "owned": _texts("owner image_id name image_created_at"),
+    "outgoing": _texts(
+        "owner image_id name image_created_at project_id state shared_at decided_at"
+    ),
+    "projects": _texts(
+        "project_id cloud region api account code reason owner_code owner_reason"
+    ),
+}  # fmt: skip
+
+# -- runs ------------------------------------------------------------------------------------------
+PREFLIGHT: Final = FrameSchema(
+    _columns("project_id image_id side before outcome code reason moved"), indexed=True
+)
+READ_BACK: Final = _texts("project_id image_id side state")
+#: One line per input row, indexed by ``row_key``.
+OUTCOMES: Final = FrameSchema(
+    _columns("outcome code reason before claimed observed last_chunk job_id request_id"),
+    indexed=True,
+)
+
+# -- audits ----------------------------------------------------------------------------------------
+BASELINE: Final = _texts("project_id image_id state result seen_by owner name")
+CHANGES: Final = _texts("change project_id image_id was now result_was result_now name owner")
+AUDIT_ROWS: Final = FrameSchema(
+    _columns("file sheet row image_id project_id name owner age_days status observed result code "
+             "reason seen_by image_created_at shared_at decided_at carried_by",
+             row="int", age_days="Int"),
+    indexed=True, extra_prefix=INPUT_PREFIX, nullable_extra=True,
+)  # fmt: skip
+
+# -- reports ---------------------------------------------------------------------------------------
+RECORD_ROWS: Final = FrameSchema(
+    _columns("file sheet row image_id project_id status vault_id outcome code reason before "
+             "claimed observed chunk job_id request_id carried_by", row="int"),
+    indexed=True, extra_prefix=INPUT_PREFIX,
+)  # fmt: skip
+REQUESTS: Final = FrameSchema(
+    _columns("chunk region project_id status vault_id whole_image images api attempts state http "
+             "code reason job_id request_id first_sent ended",
+             whole_image="bool", images="int", attempts="int", http="int", first_sent="time",
+             ended="time")
+)  # fmt: skip
+SOURCES: Final = FrameSchema(
+    _columns("file sheet sha256 size format header_row rows blank_rows hidden columns",
+             size="int", header_row="int", rows="int", blank_rows="int", hidden="bool")
+)  # fmt: skip
+APPROVALS: Final = FrameSchema(
+    _columns("at reviewer fingerprint images note valid", images="int", valid="bool")
+)
+REVIEWS: Final = FrameSchema(
+    _columns("row_key file sheet row image_id project_id planned decided reason reviewer at",
+             row_key="int", row="int")
+)  # fmt: skip
+TIMELINE: Final = FrameSchema(_columns("at event chunk images what", at="time", images="int"))

@@ -1,0 +1,78 @@
+"""Canonical JSON, the hash that chains one event to the next, and digests of rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+
+#: What the first event names as the hash of the event before it.
+GENESIS = "0" * 64
+#: Rows that are held as Python objects at one time.
+_BATCH = 50_000
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON in its one spelling: sorted keys, no blanks, UTF-8 without escapes.
+
+    >>> canonical_json({"b": 1, "a": "é"})
+    '{"a":"é","b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def event_hash(seq: int, at: str, kind: str, body: str, prev: str) -> str:
+    """Return the hash of an event, which covers the hash of the event before it."""
+    text = "\n".join((str(seq), at, kind, body, prev))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def chain_errors(events: Iterable[Sequence[object]]) -> Iterator[tuple[str, str]]:
+    """Yield where a chain of events (seq, at, kind, body, prev, hash) is broken, and how.
+
+    >>> list(chain_errors([(2, "", "", "{}", GENESIS, "")]))
+    [('event 1', 'is missing; the next event is 2')]
+    """
+    before: object = GENESIS
+    for number, (seq, at, kind, body, prev, recorded) in enumerate(events, 1):
+        if seq != number:
+            yield f"event {number}", f"is missing; the next event is {seq}"
+            return
+        if not isinstance(recorded, str) or not isinstance(prev, str):
+            yield f"event {seq}", "has a hash that is not text"
+            return
+        if prev != before:
+            yield (
+                f"event {seq}",
+                f"follows on {prev[:12]}…, but the event before it is {before!s:.12}…",
+            )
+        computed = event_hash(number, str(at), str(kind), str(body), prev)
+        if computed != recorded:
+            yield (
+                f"event {seq} ({kind})",
+                f"was changed: it records the hash {recorded[:12]}…, but has {computed[:12]}…",
+            )
+        before = recorded
+
+
+def digest(
+    rows: Iterable[Sequence[object]],
+    on_batch: Callable[[list[Sequence[object]]], object] | None = None,
+) -> str:
+    """Return the SHA-256 of rows, written as one JSON array of arrays without blanks.
+
+    Rows are taken a batch at a time; ``on_batch`` is called with each batch.
+
+    >>> digest([(1, "a"), (2, None)]) == hashlib.sha256(b'[[1,"a"],[2,null]]').hexdigest()
+    True
+    """
+    sha, rest, comma = hashlib.sha256(b"["), iter(rows), ""
+    while batch := list(islice(rest, _BATCH)):
+        text = json.dumps(batch, separators=(",", ":"), ensure_ascii=False)
+        sha.update(f"{comma}{text[1:-1]}".encode("utf-8", "surrogatepass"))
+        comma = ","
+        if on_batch:
+            on_batch(batch)
+    sha.update(b"]")
+    return sha.hexdigest()
