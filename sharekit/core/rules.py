@@ -63,6 +63,7 @@ _TABLE = (
     ("hidden-column", "warning", "cell", "the column is hidden in the sheet, and counts", "Show the column and look through it."),
     ("covered-cell", "error", "cell", "the value lies under merged cells, where nobody sees it", "Unmerge the cells and fill each row."),
     ("shown-otherwise", "error", "cell", "its number format shows a person another text than the cell holds", "Format the cell as text, and look at the value."),
+    ("appearance-unread", "warning", "cell", "this part of the sheet's appearance is not read in the file's format, so a person may see something else", "Save the workbook as .xlsx and use that."),
     ("merged-cell", "warning", "cell", "merged cells: only the top left one holds the value", "Unmerge the cells and fill each row."),
     ("state-column", "info", "cell", "the column tells the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give --status for all rows."),
     ("default-used", "info", "cell", "the column is missing; the given default stands for it", ""),

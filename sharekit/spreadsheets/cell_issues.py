@@ -24,7 +24,7 @@ from sharekit.core.actions import ACTIONS, STATUS_WORDS
 from sharekit.core.columns import Coded
 from sharekit.core.fields import GRAMMARS, ID_FIELDS
 
-from .formats.number_formats import shown
+from .formats.number_formats import displayed_text
 from .formats.raw_sheet import TEXT, as_text, type_rule
 from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header
 from .inventory import SheetRows
@@ -181,6 +181,8 @@ def _sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
         yield "encoding-guessed", "", raw.encoding
     if source.hidden:
         yield "hidden-sheet", "", source.sheet
+    if raw.metadata.unread:
+        yield "appearance-unread", "", raw.metadata.unread
     yield from _column_notes(sheet)
 
 
@@ -359,7 +361,7 @@ def _displayed_otherwise(sheet: SheetRows) -> Iterator[_Hits]:
                 start, end = np.searchsorted(sheet.rows, [top, bottom + 1])
                 texts = sheet.cells[column].slice(start, end - start).to_pylist()
                 for i, text in enumerate(texts, int(start)):
-                    display = shown(code, text) if text else ""
+                    display = displayed_text(code, text) if text else ""
                     if display != text.strip():
                         displayed[i] = text, f'shows "{display}"'
         values, details = zip(*displayed.values(), strict=True) if displayed else ((), ())

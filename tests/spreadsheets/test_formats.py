@@ -85,7 +85,7 @@ def test_rows_fields_and_addresses_are_the_same_in_every_format(
     assert inventory.cell_addresses(rows, "project_id").tolist() == ["B4", "B5", "B7"]
     assert inventory.column_headers(rows, "project_id").unique().tolist() == ["Project ID"]
     assert inventory.cell_addresses(rows, "vault_id").tolist() == ["", "", ""]
-    assert inventory.cell_issues.empty
+    assert set(inventory.cell_issues["rule"]) <= {"appearance-unread"}
     source = inventory.sources[0]
     assert (source.format, source.header_row, source.rows, source.blank_rows) == (
         WRITERS[program][0],

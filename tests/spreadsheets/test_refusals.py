@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import random
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msoffcrypto.format.ooxml import OOXMLFile
 
 from sharekit.core.errors import InputError, SpreadsheetError
-from sharekit.spreadsheets.formats import oddities
 from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.workbooks import (
     IMAGE,
     PROJECT,
+    by_csv,
+    by_hand_xlsb,
     by_odfpy,
     by_openpyxl,
     by_pyarrow,
-    by_xlsxwriter,
     by_xlwt,
 )
 
@@ -159,50 +159,34 @@ def test_damaged_files_end_in_a_sentence(name: str, write: object, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("name", "write", "ours"),
     [
-        ("CELL", b'<c r="B2" t="n"><v>9afbc1d2-1</v></c>', "B2 is said to be a number.*9afbc1d2-1"),
-        ("CELL", b'<c r="B2" t="zzz"><v>1</v></c>', "B2 is of a type 'zzz'"),
-        ("CELL", b'<!-- --><c r="B2" t="inlineStr"><is><t>&#1;</t></is></c>', "B2 holds a control"),
-        ("CELL", b'<c r="B2" t="inlineStr"><is><t>a\xff</t></is></c>', "B2 holds bytes"),
-        ("A1:A1", b"A1:?", "merged cells are given as 'A1:\\?'"),
-        ("A1:B2", b"garbage", "size is given as 'garbage'"),
+        ("a.xlsx", by_openpyxl, "workbook.scan_xlsx"),
+        ("a.xlsx", by_openpyxl, "xlsx._Tags.rows"),
+        ("a.xlsx", by_openpyxl, "workbook.archive_format"),
+        ("a.xlsx", by_openpyxl, "workbook._with_errors"),
+        ("a.ods", by_odfpy, "workbook.scan_ods"),
+        ("a.xlsb", by_hand_xlsb, "workbook.scan_xlsb"),
+        ("a.xls", by_xlwt, "xls._read_sheet"),
+        ("a.parquet", by_pyarrow, "parquet._as_text"),
+        ("a.csv", by_csv, "delimited._columns"),
     ],
 )
-def test_one_odd_cell_is_named(old: str, new: bytes, told: str, tmp_path: Path) -> None:
-    """A sheet that is refused for one cell, type or range says which one it is."""
-    part = "xl/worksheets/sheet1.xml"
-    merged = b'</sheetData><mergeCells><mergeCell ref="A1:A1"/></mergeCells>'
-    path = by_xlsxwriter(tmp_path / "a.xlsx", ROWS)
-    with zipfile.ZipFile(path) as book, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as odd:
-        for name in book.namelist():
-            data = book.read(name)
-            if name == part:
-                data = data.replace(b"</sheetData>", merged)
-                cell = re.search(rb'<c r="B2".*?</c>', data)
-                assert cell is not None
-                data = data.replace(cell[0] if old == "CELL" else old.encode(), new)
-            odd.writestr(name, data)
-    message = refused(tmp_path / "b.xlsx")
-    assert re.search(told, message), message
-    assert "(sheet Sheet)" in message
+@pytest.mark.parametrize("error", [IndexError, KeyError, ValueError, AttributeError, TypeError])
+def test_a_mistake_of_our_own_is_no_damage(
+    name: str,
+    write: Callable[[Path, list[list[str]]], Path],
+    ours: str,
+    error: type[Exception],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error in the package itself comes out as what it is, not as a damaged file."""
+    path = write(tmp_path / name, ROWS)
 
+    def mistaken(*_: object, **__: object) -> None:
+        raise error("planted")
 
-def test_an_odd_text_is_named_by_the_cell_that_shows_it(tmp_path: Path) -> None:
-    """Bytes that mean nothing in the table of texts are told with the first cell they stand in."""
-    path = by_xlsxwriter(tmp_path / "a.xlsx", ROWS)
-    with zipfile.ZipFile(path) as book, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as odd:
-        for name in book.namelist():
-            data = book.read(name)
-            odd.writestr(name, data.replace(PROJECT.encode(), b"edc8\xff"))
-    assert "cell B2 of sheet number 1 holds bytes that are no UTF-8" in refused(tmp_path / "b.xlsx")
-
-
-def test_the_look_for_an_odd_cell_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stops at its limit without calling a letter odd that the limit cuts in two."""
-    monkeypatch.setattr(oddities, "_MOST", 40)
-    monkeypatch.setattr(oddities, "_CHUNK", 1)
-    sheet = '<c r="A1" t="str"><v>' + "é" * 40 + '</v></c><c r="B1" t="zzz"><v>1</v></c>'
-    assert oddities.odd_spot(io.BytesIO(sheet.encode())) == ""
-    monkeypatch.setattr(oddities, "_MOST", 4000)
-    assert "B1" in oddities.odd_spot(io.BytesIO(sheet.encode()))
+    monkeypatch.setattr(f"sharekit.spreadsheets.formats.{ours}", mistaken)
+    with pytest.raises(error, match="planted"):
+        read_inventory(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import struct
 import sys
 import zipfile
 from collections.abc import Callable
@@ -36,7 +35,6 @@ from tests.spreadsheets.workbooks import (
     Formula,
     Rows,
     by_csv,
-    by_hand_xlsb,
     by_odfpy,
     by_openpyxl,
     by_xlsxwriter,
@@ -488,23 +486,8 @@ def flat_ods(path: Path) -> Path:
     return path
 
 
-def flat_xlsb(path: Path) -> Path:
-    """The same as an xlsb; a height of nothing counts if it is the row's own."""
-    by_hand_xlsb(path, [HEADER, ROW, ROW])
-
-    def flatten(name: str, data: bytes) -> bytes:
-        row = struct.Struct("<IIH")
-        columns = b"\x3c\x12" + struct.pack("<IIIIH", 2, 2, 0, 0, 2)
-        flat = data.replace(row.pack(1, 0, 300) + bytes(2), row.pack(1, 0, 0) + b"\x00\x20")
-        flat = flat.replace(row.pack(2, 0, 300), row.pack(2, 0, 0))
-        begin = b"\x91\x01\x00"  # BrtBeginSheetData, before which columns are told
-        return flat.replace(begin, columns + begin) if "worksheets/sheet" in name else data
-
-    return repacked(path, flatten)
-
-
-@pytest.mark.parametrize("made", [flat_xls, flat_ods, flat_xlsb])
-def test_sizes_of_nothing_hide_in_every_format(
+@pytest.mark.parametrize("made", [flat_xls, flat_ods])
+def test_sizes_of_nothing_hide_in_other_formats(
     made: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     """A row without height and a column without width are told like hidden ones."""

@@ -10,76 +10,93 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final
 from xml.etree import ElementTree
 from zipfile import ZipFile
 
+import fastexcel
 import numpy as np
 import python_calamine
 from numpy.typing import NDArray
 
-from .raw_sheet import Area, Blob, column_index
+from .raw_sheet import Blob, DialectError, column_index, damage_error, password_error
 
 _CHUNK: Final = 1 << 20
 #: More rows than this, and a part of the sheet's, cost more to cut out than a whole reading.
 _FEW: Final = 200
 _PART: Final = 50
+_ADDRESS: Final = re.compile(r"[A-Z]{1,3}[0-9]+")
+_NUMBER: Final = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?")
+
+
+@contextmanager
+def reader_errors(file: str) -> Iterator[None]:
+    """Say in one sentence what the readers in Rust raise; for their calls alone."""
+    try:
+        yield
+    except python_calamine.PasswordError as error:
+        raise password_error(file) from error
+    except (fastexcel.FastExcelError, python_calamine.CalamineError, OSError) as error:
+        raise damage_error(file, str(error)) from error
+    except BaseException as error:
+        # Rust panics arrive as a BaseException whose class cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise damage_error(file, "") from error
 
 
 @dataclass(frozen=True)
-class Typed:
-    """Typed cells of one sheet; ``member`` names its XML in the archive, ``""`` if it has none."""
+class CellTypes:
+    """Typed cells of one sheet; ``part`` names its XML in the archive, ``""`` if it has none."""
 
     blob: Blob
     index: int
-    member: str = ""
+    part: str = ""
 
     @functools.cached_property
     def sheet(self) -> python_calamine.CalamineSheet:
         """The slower reading, done when first needed."""
-        workbook = python_calamine.load_workbook(io.BytesIO(self.blob.data))
-        return workbook.get_sheet_by_index(self.index)
+        with reader_errors(self.blob.file):
+            workbook = python_calamine.load_workbook(io.BytesIO(self.blob.data))
+            return workbook.get_sheet_by_index(self.index)
 
     @property
     def first_column(self) -> int:
         """0-based column in which the readers' first column stands."""
         return self.sheet.start[1] if self.sheet.start else 0
 
-    @property
-    def merged(self) -> tuple[Area, ...]:
-        """Merged ranges, as far as the format tells them."""
-        areas = self.sheet.merged_cell_ranges or []
-        return tuple((*start, *end) for start, end in areas)
-
     def __call__(
         self, rows: NDArray[np.int64], first_column: int, height: int
     ) -> Iterator[list[object]]:
         """Yield the cells of some sorted rows, from a column on, as Python values."""
-        if self.member and len(rows) <= _FEW + height // _PART:
-            found = self._cut(rows)
-            if found is not None:
-                return (cells[first_column:] for cells in found)
+        if self.part and len(rows) <= _FEW + height // _PART:
+            cut = self._cut(rows)
+            if cut is not None:
+                return (cells[first_column:] for cells in cut)
         return self._read(rows)
 
     def _read(self, rows: NDArray[np.int64]) -> Iterator[list[object]]:
         wanted = np.zeros(rows.max(initial=-1) + 1, dtype=bool)
         wanted[rows] = True
-        found = itertools.compress(self.sheet.iter_rows(), wanted)
+        cells = itertools.compress(self.sheet.iter_rows(), wanted)
         # Rows past the last value exist only for formulas without one.
-        yield from itertools.islice(itertools.chain(found, itertools.repeat([])), len(rows))
+        yield from itertools.islice(itertools.chain(cells, itertools.repeat([])), len(rows))
 
     def _cut(self, rows: NDArray[np.int64]) -> list[list[object]] | None:
-        with ZipFile(io.BytesIO(self.blob.data)) as archive, archive.open(self.member) as stream:
+        """Cut some rows out of the XML; return None if it is not plain enough for that."""
+        with ZipFile(io.BytesIO(self.blob.data)) as archive, archive.open(self.part) as stream:
             try:
                 return [_values(row) for row in _fragments(stream, rows + 1)]
-            except (LookupError, ValueError, ElementTree.ParseError):
+            except (DialectError, ElementTree.ParseError):
                 return None
 
 
 def _fragments(stream: IO[bytes], numbers: NDArray[np.int64]) -> Iterator[bytes]:
-    """Yield the content of rows by their numbers; LookupError where the XML is not plain."""
+    """Yield the content of rows by their numbers; raise DialectError where XML is not plain."""
     text, at = b"", 0
     for number in numbers.tolist():
         begin, end = b'<row r="%d"' % number, -1
@@ -91,23 +108,29 @@ def _fragments(stream: IO[bytes], numbers: NDArray[np.int64]) -> Iterator[bytes]
                 chunk = stream.read(_CHUNK)
                 # Comments and character data could hold what looks like a row.
                 if not chunk or b"<!" in chunk:
-                    raise LookupError(number)
+                    raise DialectError("a row cannot be cut out")
                 text, at = text[keep:] + chunk, 0
         yield text[text.index(b">", start) + 1 : end]
         at = end
 
 
 def _values(row: bytes) -> list[object]:
-    """Cells from column A on: a float, a truth value, or ``""`` for any kind of text."""
+    """Return cells from column A on: a float, a truth value, or ``""`` for any kind of text."""
     values: list[object] = []
     for cell in ElementTree.fromstring(b"<row>%b</row>" % row):  # noqa: S314
-        place = column_index(cell.attrib["r"])
-        values += [""] * (place + 1 - len(values))
+        address = cell.get("r", "")
         kind, text = cell.get("t", "n"), cell.findtext("v", "")
-        if kind == "n" and text:
-            values[place] = float(text)
+        number = kind == "n" and bool(text)
+        if not _ADDRESS.fullmatch(address) or kind == "d" or (number and not _is_number(text)):
+            raise DialectError("a cell is not plain")
+        column = column_index(address)
+        values += [""] * (column + 1 - len(values))
+        if number:
+            values[column] = float(text)
         elif kind == "b":
-            values[place] = text in ("1", "true")
-        elif kind == "d":
-            raise LookupError(kind)
+            values[column] = text in ("1", "true")
     return values
+
+
+def _is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None

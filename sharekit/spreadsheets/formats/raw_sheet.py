@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -14,9 +15,37 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from sharekit.core.errors import SpreadsheetError
+
+_PART: Final = re.compile(r"for file '([\w/.\[\]-]+)'")
 TEXT: Final = pa.large_string()
 #: ``(top, left, bottom, right)``, 0-based and inclusive.
 Area = tuple[int, int, int, int]
+
+
+class DamagedError(Exception):
+    """A file is not what its format demands; the message says what is wrong."""
+
+
+class DialectError(Exception):
+    """A sheet is as no spreadsheet program writes it, so that programs read it differently."""
+
+
+def damage_error(file: str, message: str) -> SpreadsheetError:
+    """Say in one sentence what a reader of workbooks means by an error, and what to do."""
+    part = _PART.search(message)
+    reason = f"its part {part[1]} is damaged" if part else "it is damaged or lacks a part"
+    return SpreadsheetError(
+        f"{file} cannot be read as a workbook ({reason}); "
+        "open it in a spreadsheet program, save it again as .xlsx, and use the new file."
+    )
+
+
+def password_error(file: str) -> SpreadsheetError:
+    """Explain that a file is encrypted."""
+    return SpreadsheetError(
+        f"{file} is password-protected; save a copy without a password and use that."
+    )
 
 
 @dataclass(frozen=True)
@@ -50,6 +79,8 @@ class SheetMetadata:
         Text cells whose number format displays another text.
     empty_formulas : tuple of (row, column)
         Formulas that show nothing or were never calculated, where the format does not tell which.
+    unread : str
+        What of a sheet's appearance is not read in this format, in words; ``""`` if all is.
     """
 
     hidden_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -59,6 +90,7 @@ class SheetMetadata:
     hidden_columns: tuple[tuple[int, int], ...] = ()
     display_differs: tuple[tuple[Area, str], ...] = ()
     empty_formulas: tuple[tuple[int, int], ...] = ()
+    unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,16 +152,6 @@ def _without_nulls(values: pa.Array) -> pa.Array:
     if (places[1:][blank] != places[:-1][blank]).any():
         return values.fill_null("")
     return pa.Array.from_buffers(TEXT, len(values), [None, ends, text], offset=values.offset)
-
-
-def filled_rows(columns: Iterable[pa.Array], height: int) -> int:
-    """Count the rows in which any column has a value."""
-    filled = np.zeros(height, dtype=bool)
-    for column in columns:
-        if not column.null_count:
-            return height
-        filled |= np.asarray(column.is_valid(), dtype=bool)
-    return int(filled.sum())
 
 
 def constant(value: str, length: int) -> pa.Array:

@@ -1,19 +1,28 @@
 """xlsx, xlsm, xlsb and ods, read by ``fastexcel`` as text; typed cells only where asked for.
 
-What can be known, by format: types, error cells, hidden sheets, rows and columns, and merged cells
-in all of them; formulas without a saved result in xlsx, xlsm and ods (xlsb always saves one).
+What can be known, by format: types, error cells, hidden sheets in all of them; hidden rows and
+columns, merged cells, formulas without a saved result and number formats that display another text
+in xlsx, xlsm and ods. What would take every reader long, or what programs would read differently,
+is refused before the values are read.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import io
 import logging
+import posixpath
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, Final
-from zipfile import ZipFile
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import IO, Any, Final
+from xml.etree import ElementTree
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import fastexcel
 import numpy as np
@@ -21,20 +30,53 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharekit.core.errors import SpreadsheetError
+from sharekit.core.html import visible
 from sharekit.spreadsheets.input import Limits
 
-from . import fine_print
-from .archives import check_archive
-from .cell_types import Typed
-from .damage import cell_of_text, explained, is_damage, missing_text
-from .oddities import odd_spot, odd_text
-from .opened import Workbook, archive_format, check_box, check_twice, look
-from .raw_sheet import Blob, RawSheet, SheetMetadata, padded, text_column
-from .xlsx import Glance
+from .cell_types import CellTypes, reader_errors
+from .number_formats import TextFormats
+from .ods import scan_ods
+from .raw_sheet import (
+    Blob,
+    DamagedError,
+    DialectError,
+    RawSheet,
+    SheetMetadata,
+    damage_error,
+    padded,
+    password_error,
+    text_column,
+)
+from .xlsb import scan_xlsb, sheet_links
+from .xlsx import LAST_ROW, SheetScan, local_name, parse_xlsx, read_styles, scan_xlsx
 
 #: Given a workbook's sheet names, the positions of those to read.
 Choice = Callable[[Sequence[str]], list[int]]
 
+#: Deflate cannot do better than this, whatever an archive claims.
+_BEST_RATIO: Final = 1032
+#: Smaller parts may be packed at any ratio: they cannot fill the memory.
+_SMALL_PART: Final = 64 << 20
+#: Added to a part's size, so that zipfile does not stop there if the archive tells a wrong one.
+_BEYOND: Final = 1 << 40
+_CHUNK: Final = 1 << 20
+_HEAD: Final = 4096
+#: What the readers load when they open a workbook, before any sheet.
+_LOADED: Final = re.compile(
+    r"(?:.*/)?(?:sharedStrings|styles|workbook)\.(?:xml|bin)", re.IGNORECASE
+)
+_DECLARED: Final = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)")
+_ENCODED: Final = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["']([\w.:-]*)["']""")
+#: What XML is written in; Python knows more encodings, some of which are no text.
+_ENCODINGS: Final = frozenset({b"utf-8", b"utf8", b"utf-16", b"us-ascii", b"iso-8859-1"})
+#: The name under which an OpenDocument keeps what its formulas refer to elsewhere.
+_CACHED: Final = re.compile(r"'.*'#\$?.", re.DOTALL)
+_ATTRIBUTES: Final = rb"""(?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*?"""
+#: The root of the table of texts, its texts with their prefix, and what changes the vocabulary.
+_STRINGS: Final = re.compile(rb"<([\w.-]+:)?sst" + _ATTRIBUTES + rb"\s*/?>")
+_STRING: Final = re.compile(rb"<((?:[\w.-]+:)?)(?:si|t|r)[\s>/]")
+_REDECLARED: Final = re.compile(rb"<[\w:.-]+" + _ATTRIBUTES + rb"\s+xmlns")
+_LONGEST_TAG: Final = 4096
 _ERRORS: Final = {
     "Div0": "#DIV/0!",
     "NA": "#N/A",
@@ -45,10 +87,6 @@ _ERRORS: Final = {
     "Value": "#VALUE!",
     "GettingData": "#GETTING_DATA",
 }
-_CORRECT: Final = (
-    "open it in a spreadsheet program, correct it there, save it again as .xlsx, and use the new "
-    "file."
-)
 _DURATION: Final = re.compile(r'DurationIso\("([^"]*)"\)')
 _ERROR_NAME: Final = re.compile(r"Error\((\w+)\)")
 
@@ -66,153 +104,429 @@ def read_workbook(blob: Blob, choose: Choice, limits: Limits | None = None) -> l
     """
     limits = limits or Limits()
     try:
-        with ZipFile(io.BytesIO(blob.data)) as archive:
+        with _open_archive(blob.data) as archive:
             check_archive(archive, blob.file, limits)
-            book = Workbook(blob, archive_format(blob, archive), archive, limits)
-            return _read_sheets(book, choose)
-    except SpreadsheetError:
-        raise
-    except BaseException as error:
-        if not is_damage(error):
-            raise
-        raise explained(error, blob.file) from error
+            workbook = Workbook(blob, archive_format(blob, archive), archive, limits)
+            visible_sheets = workbook.visible_sheets
+            chosen = choose([workbook.names[index] for index in visible_sheets])
+            return [_read_sheet(workbook, visible_sheets[index]) for index in chosen]
+    # Only what our own checks and the parsers of zip and XML raise over bytes.
+    except (DamagedError, BadZipFile, ElementTree.ParseError, EOFError, zlib.error) as error:
+        raise _explain(error, blob.file) from error
 
 
-def _read_sheets(book: Workbook, choose: Choice) -> list[RawSheet]:
-    """Read the chosen sheets; if the table of texts is refused, say which cell it is."""
+def _open_archive(data: bytes) -> ZipFile:
     try:
-        chosen = choose([book.names[index] for index in book.shown])
-        return [_read_or_tell(book, book.shown[index]) for index in chosen]
-    except SpreadsheetError:
-        raise
-    except BaseException as error:
-        told = _told(_odd_text, book) if is_damage(error) else ""
-        if not told:
-            raise
-        raise SpreadsheetError(f"{book.blob.file}: {told}; {_CORRECT}") from error
+        return ZipFile(io.BytesIO(data))
+    except (ValueError, struct.error, NotImplementedError, OverflowError, OSError) as error:
+        raise DamagedError(str(error)) from error
 
 
-def _odd_text(book: Workbook) -> str:
-    name = fine_print.related_member(book.archive, "sharedStrings")
-    if not name:
-        return ""
-    with book.part(name) as stream:
-        place, told = odd_text(stream)
-    for number, (member, _) in enumerate(book.members if told else [], start=1):
-        if cell := cell_of_text(book.archive, book.blob.file, member, place):
-            return f"cell {cell} of sheet number {number} {told}"
-    return f"one of its texts {told}" if told else ""
+def _explain(error: Exception, file: str) -> SpreadsheetError:
+    if "not a zip file" in str(error):
+        return SpreadsheetError(f"{file} is cut off: its end is missing; copy or download it anew.")
+    return damage_error(file, str(error))
 
 
-def _told(look: Callable[..., str], book: Workbook, *where: int) -> str:
-    """Take a second look at an xlsx, which may fail for the same reason as the first one."""
-    if book.format not in ("xlsx", "xlsm"):
-        return ""
+class SizeCheckedStream:
+    """A part of an archive as a stream that is no longer than the archive says."""
+
+    def __init__(self, archive: ZipFile, name: str, file: str) -> None:
+        try:
+            info = archive.getinfo(name)
+        except KeyError as error:
+            raise DamagedError(f"the part {name} is missing") from error
+        self._stream = _open_part(archive, info)
+        self._left = info.file_size
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on; raise SpreadsheetError if more comes than the archive says."""
+        data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise SpreadsheetError(
+                f"{self._file} tells a wrong size of what is packed in it; open it in a "
+                "spreadsheet program, save it again, and use the new file."
+            )
+        return data
+
+    def __enter__(self) -> IO[bytes]:
+        return self  # type: ignore[return-value]  # read() is all that is asked of it
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+
+def _open_part(archive: ZipFile, info: ZipInfo) -> IO[bytes]:
+    lenient = copy.copy(info)
+    lenient.file_size += _BEYOND
     try:
-        return look(book, *where)
-    except BaseException as error:
-        if not is_damage(error):
-            raise
-        return ""
+        return archive.open(lenient)
+    except (ValueError, struct.error, OSError) as error:
+        raise DamagedError(str(error)) from error
 
 
-def _read_or_tell(book: Workbook, index: int) -> RawSheet:
-    """Read a sheet; if it is refused for its content, say which cell it is, if a look tells."""
+def check_archive(archive: ZipFile, file: str, limits: Limits) -> None:
+    """Refuse an archive that would unpack to too much, lies about it, or declares entities."""
+    infos = archive.infolist()
+    if any(info.flag_bits & 1 for info in infos):
+        raise password_error(file)
+    if any(info.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for info in infos):
+        raise DamagedError("a part is packed in a way that workbooks are not")
+    if len(infos) > limits.parts:
+        raise limits.refusal("parts", file, f"holds {len(infos):,} parts", "save it anew")
+    repeated = [name for name, times in Counter(archive.namelist()).items() if times > 1]
+    if repeated:
+        raise SpreadsheetError(
+            f"{file} holds the part {visible(repeated[0][:60])} twice, so programs would read it "
+            "differently; open it in a spreadsheet program, save it again, and use the new file."
+        )
+    total = sum(info.file_size for info in infos)
+    if total > limits.inflated_bytes:
+        raise limits.refusal("inflated_bytes", file, f"unpacks to {total:,} bytes", "split it")
+    for info in infos:
+        _check_part(archive, info, file, limits)
+
+
+def _check_part(archive: ZipFile, info: ZipInfo, file: str, limits: Limits) -> None:
+    ratio = info.file_size // max(info.compress_size, 1)
+    if info.file_size > _SMALL_PART and ratio > limits.ratio:
+        raise limits.refusal(
+            "ratio",
+            file,
+            f"holds a part ({visible(info.filename[:60])}) that unpacks to {ratio:,} times its "
+            "size",
+            "it may be an attack, so ask where it comes from",
+        )
+    if "sharedstrings" in info.filename.lower() and info.file_size > limits.strings_bytes:
+        held = f"holds {info.file_size:,} bytes of texts"
+        raise limits.refusal("strings_bytes", file, held, "split it")
+    if info.filename.endswith((".xml", ".rels")):
+        with _open_part(archive, info) as stream:
+            _check_declarations(stream.read(_HEAD), file)
+    if _LOADED.fullmatch(info.filename) and info.compress_size * _BEST_RATIO > limits.strings_bytes:
+        with SizeCheckedStream(archive, info.filename, file) as part:
+            while part.read(_CHUNK):
+                pass
+
+
+def _check_declarations(head: bytes, file: str) -> None:
+    """Refuse XML that declares a document type: no workbook does, and entities come with it."""
+    if _DECLARED.search(head):
+        raise SpreadsheetError(
+            f"{file} declares XML entities, which no workbook does; it may be an attack, so ask "
+            "where it comes from."
+        )
+    encoded = _ENCODED.match(head)
+    if encoded and encoded[1].lower() not in _ENCODINGS:
+        raise DamagedError(f"XML is written as {encoded[1]!r}")
+
+
+def archive_format(blob: Blob, archive: ZipFile) -> str:
+    """Return the kind of workbook that an archive is; raise SpreadsheetError if it is none."""
+    names = set(archive.namelist())
+    if any(name.endswith("xl/workbook.bin") for name in names):
+        return "xlsb"
+    if "[Content_Types].xml" in names and any(name.startswith("xl/") for name in names):
+        types = _read_part(archive, blob.file, "[Content_Types].xml")
+        return "xlsm" if b"macroEnabled" in types else "xlsx"
+    if "content.xml" in names and b"spreadsheet" in _read_part(archive, blob.file, "mimetype"):
+        manifest = _read_part(archive, blob.file, "META-INF/manifest.xml")
+        if b"encryption-data" in manifest:
+            raise password_error(blob.file)
+        return "ods"
+    raise SpreadsheetError(
+        f"{blob.file} is a zip archive, but not a workbook; give an xlsx, xlsm, xlsb, xls, ods, "
+        "csv, tsv or parquet file."
+    )
+
+
+def _read_part(archive: ZipFile, file: str, name: str) -> bytes:
+    """Return a part that is small in every workbook; nothing if there is none."""
+    if name not in archive.namelist():
+        return b""
+    with SizeCheckedStream(archive, name, file) as stream:
+        return b"".join(iter(lambda: stream.read(_CHUNK), b""))
+
+
+@dataclass(frozen=True)
+class Workbook:
+    """An opened workbook: its archive, and the fast reader on the same bytes."""
+
+    blob: Blob
+    format: str
+    archive: ZipFile
+    limits: Limits
+
+    @functools.cached_property
+    def reader(self) -> fastexcel.ExcelReader:
+        """The reader that gives every cell as text; it unpacks all sheets of an OpenDocument."""
+        if self.format == "ods" and len(self.ods_scans) > self.limits.sheets:
+            raise self._too_many_sheets(len(self.ods_scans))
+        with reader_errors(self.blob.file):
+            return fastexcel.read_excel(self.blob.data)
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The names of all sheets, in the order of their tabs."""
+        names = list(self.reader.sheet_names)
+        if len(names) > self.limits.sheets:
+            raise self._too_many_sheets(len(names))
+        if len(set(names)) < len(names):
+            name = next(name for name in names if names.count(name) > 1)
+            raise SpreadsheetError(
+                f"{self.blob.file} has two sheets named {name}, so one would be read for both; "
+                "rename one of them in a spreadsheet program, and save it."
+            )
+        return names
+
+    def _too_many_sheets(self, count: int) -> SpreadsheetError:
+        held = f"holds {count:,} sheets"
+        return self.limits.refusal("sheets", self.blob.file, held, "split it into several")
+
+    @functools.cached_property
+    def visible_sheets(self) -> list[int]:
+        """Positions of the sheets that people have tabs for: not copies of other workbooks'."""
+        names = enumerate(self.names)
+        return [i for i, name in names if self.format != "ods" or not _CACHED.match(name)]
+
+    @property
+    def is_xlsx(self) -> bool:
+        """Whether the sheets are XML as xlsx has it."""
+        return self.format in ("xlsx", "xlsm")
+
+    def part(self, name: str) -> SizeCheckedStream:
+        """Open a part of the archive."""
+        return SizeCheckedStream(self.archive, name, self.blob.file)
+
+    @functools.cached_property
+    def relations(self) -> tuple[str, dict[str, tuple[str, str]]]:
+        """The name of the workbook's own part, and ID -> (role, name) of those it relates to."""
+        package = self._relations("_rels/.rels", "")
+        main = [name for role, name in package.values() if role == "officeDocument"]
+        if not main:
+            raise DamagedError("no part is called the workbook")
+        folder, name = posixpath.split(main[0])
+        return main[0], self._relations(f"{folder}/_rels/{name}.rels", folder)
+
+    def _relations(self, member: str, folder: str) -> dict[str, tuple[str, str]]:
+        with self.part(member) as stream:
+            root = ElementTree.parse(stream).getroot()  # noqa: S314 - bounded by expat itself
+        return {
+            link.get("Id", ""): (
+                posixpath.basename(link.get("Type", "")),
+                posixpath.normpath(posixpath.join("/", folder, link.get("Target", ""))).lstrip("/"),
+            )
+            for link in root
+        }
+
+    def related_part(self, role: str) -> str:
+        """Name the part that has a role, such as styles; ``""`` if none has."""
+        names = set(self.archive.namelist())
+        parts = (name for kind, name in self.relations[1].values() if kind == role)
+        return next((name for name in parts if name in names), "")
+
+    @functools.cached_property
+    def sheet_parts(self) -> list[tuple[str, bool]]:
+        """The sheets' parts, and whether they are hidden (which only an xlsx tells here)."""
+        main, relations = self.relations
+        if self.is_xlsx:
+            with self.part(main) as stream:
+                root = ElementTree.parse(stream)  # noqa: S314 - bounded by expat itself
+            sheets = [e for e in root.iter() if local_name(e.tag) == "sheet"]
+            links = [(_link(e), e.get("state", "visible") != "visible") for e in sheets]
+        else:
+            data = _read_part(self.archive, self.blob.file, main)
+            links = [(link, False) for link in sheet_links(data)]
+        if not all(link in relations for link, _ in links):
+            raise DamagedError("a sheet has no part")
+        parts = [(relations[link][1], hidden) for link, hidden in links]
+        if len({name for name, _ in parts}) < len(parts):
+            raise SpreadsheetError(
+                f"{self.blob.file} shows the same sheet under two names; open it in a spreadsheet "
+                "program, save it again, and use the new file."
+            )
+        return parts
+
+    def sheet_part(self, index: int) -> tuple[str, bool]:
+        """Return the part of a sheet, and whether it is hidden."""
+        if index >= len(self.sheet_parts):
+            raise DamagedError("a sheet has no part")
+        return self.sheet_parts[index]
+
+    @functools.cached_property
+    def text_formats(self) -> TextFormats:
+        """The number formats that display another text."""
+        name = self.related_part("styles")
+        if not name:
+            return TextFormats()
+        with self.part(name) as stream:
+            return read_styles(stream)
+
+    @functools.cached_property
+    def has_foreign_texts(self) -> bool:
+        """Whether the table of texts may have some that programs pass over, and readers do not."""
+        name = self.related_part("sharedStrings")
+        if not name:
+            return False
+        with self.part(name) as stream:
+            return _has_foreign_texts(stream)
+
+    @functools.cached_property
+    def ods_scans(self) -> list[SheetScan]:
+        """The scans of an OpenDocument's sheets, which are all in one part."""
+        file, limits = self.blob.file, self.limits
+        with self.part("content.xml") as stream, _as_refusal(file):
+            scans, blanks = scan_ods(stream)
+        if blanks > limits.strings_bytes:
+            held = f"holds texts of {blanks:,} blanks"
+            raise limits.refusal("strings_bytes", file, held, "delete them")
+        for number, scan in enumerate(scans, start=1):
+            limits.check_dimensions(file, str(number), scan.bottom, scan.right, scan.filled)
+            limits.check_repetition(file, str(number), scan.written, scan.filled)
+        return scans
+
+
+def _link(sheet: ElementTree.Element) -> str:
+    return next((v for k, v in sheet.attrib.items() if k.endswith("}id")), "")
+
+
+def _has_foreign_texts(stream: IO[bytes]) -> bool:
+    """Return True unless all texts are of the vocabulary that their table is of."""
+    text = stream.read(_HEAD)
+    root = _STRINGS.search(text)
+    if root is None:
+        return bool(text)
+    own, several = root[1] or b"", root[0].count(b"xmlns") > 1
+    text = text[root.end() :]
+    while text:
+        # IDs have no such letter, and one letter is found ten times as fast.
+        if b"x" in text and b"xmlns" in text and _REDECLARED.search(text):
+            return True
+        if several and set(_STRING.findall(text)) - {own}:
+            return True
+        chunk = stream.read(_CHUNK)
+        text = text[-_LONGEST_TAG:] + chunk if chunk else b""
+    return False
+
+
+@contextmanager
+def _as_refusal(where: str) -> Iterator[None]:
+    """Refuse a sheet that programs would read differently."""
     try:
-        return _read_sheet(book, index)
-    except SpreadsheetError:
-        raise
-    except BaseException as error:
-        told = _told(_odd_spot, book, index) if is_damage(error) else ""
-        if not told:
-            raise
-        where = f"{book.blob.file} (sheet {book.names[index]})"
-        raise SpreadsheetError(f"{where}: {told}; {_CORRECT}") from error
+        yield
+    except DialectError as error:
+        raise SpreadsheetError(
+            f"{where} was not written by a spreadsheet program, and programs would read it "
+            f"differently: {error}; open it in one, save it anew, and compare the two."
+        ) from error
 
 
-def _odd_spot(book: Workbook, index: int) -> str:
-    with book.part(book.members[index][0]) as stream:
-        return odd_spot(stream)
+def _scan_sheet(workbook: Workbook, index: int) -> SheetScan:
+    """Find the extent of a sheet and all but its values; refuse what would fill the memory."""
+    if workbook.format == "ods":
+        if index >= len(workbook.ods_scans):
+            raise DamagedError("a sheet has no table")
+        return replace(workbook.ods_scans[index], errors=True)
+    where = f"{workbook.blob.file} (sheet {workbook.names[index]})"
+    with _as_refusal(where):
+        scan = _scan_part(workbook, workbook.sheet_part(index)[0])
+    limits = workbook.limits
+    if scan.merges > limits.merges:
+        held = f"merges cells more than {limits.merges:,} times"
+        raise limits.refusal("merges", where, held, "unmerge them")
+    if scan.bottom > LAST_ROW:
+        raise SpreadsheetError(
+            f"{where} has a row {scan.bottom:,}, but a sheet ends at row {LAST_ROW:,}, so nobody "
+            "would see it; open it in a spreadsheet program, save it anew, and compare the two."
+        )
+    dimensions = scan.bottom, scan.right, scan.filled
+    limits.check_dimensions(workbook.blob.file, workbook.names[index], *dimensions)
+    return scan
 
 
-def _read_sheet(book: Workbook, index: int) -> RawSheet:
-    seen = look(book, index)
-    name = book.names[index]
-    check_box(book, index, seen)
-    try:
-        batch, errors, hidden = _values(book, index, seen)
-    except fastexcel.FastExcelError as error:
-        raise _missing_text(book, index, error) or error from error
-    check_twice(book, index, seen, batch, len(errors))
-    grid = RawSheet(
-        sheet=name,
-        format=book.format,
+def _scan_part(workbook: Workbook, part: str) -> SheetScan:
+    """Scan a sheet of a format whose sheets are parts of their own."""
+    if not workbook.is_xlsx:
+        with workbook.part(part) as stream:
+            return scan_xlsb(stream)
+    if workbook.has_foreign_texts:
+        raise DialectError("the workbook holds texts of another vocabulary")
+    merge_limit, formats = workbook.limits.merges, workbook.text_formats
+    if not formats:
+        with workbook.part(part) as stream:
+            scan = scan_xlsx(stream, merge_limit)
+        if scan.plain:
+            return scan
+    with workbook.part(part) as stream:
+        return parse_xlsx(stream, formats.for_sheet(), merge_limit)
+
+
+def _read_sheet(workbook: Workbook, index: int) -> RawSheet:
+    scan = _scan_sheet(workbook, index)
+    batch, errors, hidden = _read_values(workbook, index, scan)
+    sheet = RawSheet(
+        sheet=workbook.names[index],
+        format=workbook.format,
         cells=(),
         hidden=hidden,
-        siblings=tuple(book.names[i] for i in book.shown),
+        siblings=tuple(workbook.names[i] for i in workbook.visible_sheets),
     )
     if not batch.num_columns:
-        return grid
-    in_xml = book.format in ("xlsx", "xlsm")
-    typed = Typed(book.blob, index, book.members[index][0] if in_xml else "")
-    first = _first_column(seen, batch.num_columns, typed)
-    note = seen.note
+        return sheet
+    part = workbook.sheet_part(index)[0] if workbook.is_xlsx else ""
+    types = CellTypes(workbook.blob, index, part)
+    first = _first_column(scan, batch.num_columns, types)
+    metadata = scan.metadata
+    if workbook.format == "xlsb":
+        metadata = replace(metadata, unread="number formats, hidden rows and columns, merged cells")
     cells = tuple(text_column(column) for column in batch.columns)
-    spots = [_error_spot(error) for error in errors]
-    spots += [(row, column - first, text) for row, column, text in note.errors]
+    spots = [_error_cell(error) for error in errors]
+    spots += [(row, column - first, text) for row, column, text in metadata.errors]
     return replace(
-        grid,
-        cells=_lengthened(_with_errors(cells, spots), note),
+        sheet,
+        cells=_lengthened(_with_errors(cells, spots), metadata),
         first_column=first,
-        typed=functools.partial(typed, first_column=first, height=batch.num_rows),
-        metadata=note,
+        typed=functools.partial(types, first_column=first, height=batch.num_rows),
+        metadata=metadata,
     )
 
 
-def _values(
-    book: Workbook, index: int, seen: Glance
+def _read_values(
+    workbook: Workbook, index: int, scan: SheetScan
 ) -> tuple[pa.RecordBatch, list[fastexcel.CellError], bool]:
     """Read a sheet as text: its columns, its error cells, and whether it is hidden."""
     # Without a header and with nothing skipped, row numbers stay those of the sheet.
-    how: dict[str, Any] = {"header_row": None, "skip_rows": 0, "dtypes": "string"}
-    if book.format in ("xlsx", "xlsm") and not seen.errors:
+    options: dict[str, Any] = {"header_row": None, "skip_rows": 0, "dtypes": "string"}
+    reader = workbook.reader
+    if workbook.is_xlsx and not scan.errors:
+        hidden = workbook.sheet_part(index)[1]
         # A quarter less CPU and memory, but it drops error cells without a word.
-        return book.fast.load_sheet_eager(index, **how), [], book.members[index][1]
-    sheet = book.fast.load_sheet(index, **how)
-    hidden = sheet.visible != "visible"
-    if not sheet.width:
-        return pa.RecordBatch.from_pylist([]), [], hidden
-    if not seen.errors:
-        return sheet.to_arrow(), [], hidden
-    batch, errors = sheet.to_arrow_with_errors()
+        with reader_errors(workbook.blob.file):
+            return reader.load_sheet_eager(index, **options), [], hidden
+    with reader_errors(workbook.blob.file):
+        sheet = reader.load_sheet(index, **options)
+        hidden = sheet.visible != "visible"
+        if not sheet.width:
+            return pa.RecordBatch.from_pylist([]), [], hidden
+        if not scan.errors:
+            return sheet.to_arrow(), [], hidden
+        batch, errors = sheet.to_arrow_with_errors()
     return batch, errors.errors if errors else [], hidden
 
 
-def _missing_text(book: Workbook, index: int, error: Exception) -> SpreadsheetError | None:
-    if "shared strings" not in str(error) or book.format not in ("xlsx", "xlsm"):
-        return None
-    file, strings = book.blob.file, fine_print.related_member(book.archive, "sharedStrings")
-    cell = missing_text(book.archive, file, book.members[index][0], strings)
-    if not cell:
-        return None
-    return SpreadsheetError(
-        f"{file} (sheet {book.names[index]}): cell {cell} refers to a text that the workbook does "
-        "not hold; open it in a spreadsheet program, fill in the cell, save it again, and use the "
-        "new file."
-    )
-
-
-def _first_column(seen: Glance, width: int, typed: Typed) -> int:
-    """0-based column in which the fast reader begins; it leaves out blank ones."""
-    first, last = seen.first, seen.last
+def _first_column(scan: SheetScan, width: int, types: CellTypes) -> int:
+    """Return the 0-based column in which the fast reader begins; it leaves out blank ones."""
+    first, last = scan.first, scan.last
     if first == 0:
         return 0
     if first is not None and last is not None and last - first + 1 == width:
         return first
-    return typed.first_column
+    return types.first_column
 
 
-def _error_spot(error: fastexcel.CellError) -> tuple[int, int, str]:
+def _error_cell(error: fastexcel.CellError) -> tuple[int, int, str]:
     if duration := _DURATION.search(error.detail):  # of an OpenDocument; its type tells more
         return (*error.position, duration[1])
     name = _ERROR_NAME.search(error.detail)
@@ -235,8 +549,8 @@ def _with_errors(
 
 
 def _lengthened(
-    cells: tuple[pa.ChunkedArray, ...], note: SheetMetadata
+    cells: tuple[pa.ChunkedArray, ...], metadata: SheetMetadata
 ) -> tuple[pa.ChunkedArray, ...]:
     """Add the rows at the end whose formulas have no saved result; readers stop before them."""
-    height = max((row + 1 for row, _ in note.uncalculated), default=0)
+    height = max((row + 1 for row, _ in metadata.uncalculated), default=0)
     return tuple(padded(column, height) for column in cells)

@@ -1,6 +1,7 @@
-"""The fine print of xlsb: the few binary records of a sheet that the fast reader passes over.
+"""Sheets of xlsb: the order of their tabs, and how far each stretches.
 
-A record is a number, a length and its bytes (MS-XLSB 2.1.4). Every formula has a saved result here.
+A record is a number, a length and its bytes (MS-XLSB 2.1.4). Hidden rows, merged cells and number
+formats are not read: a warning for each sheet says so.
 """
 
 from __future__ import annotations
@@ -9,101 +10,64 @@ import struct
 from collections.abc import Iterator
 from typing import IO, Final
 
-from .number_formats import Disguises
-from .raw_sheet import column_letter
-from .xlsx import Glance
+from .raw_sheet import DamagedError, DialectError, column_letter
+from .xlsx import SheetScan
 
+#: Records of a row, of cells with a value (MS-XLSB 2.4.31 and following), and of a sheet's tab.
 _ROW: Final = 0
-_BLANK: Final = 1
-#: Cells with a value, and formulas with a result (MS-XLSB 2.4.31 and following).
 _CELLS: Final = frozenset(range(2, 12))
-#: Those of them that hold text: stored here, shared, and a formula's.
-_TEXTS: Final = frozenset({6, 7, 8})
-#: A number format, a style of cells, and where those of cells begin and end (MS-XLSB 2.4).
-_FORMAT, _STYLE, _STYLES, _END = 44, 47, 617, 618
-_COLUMN: Final = 60
 _SHEET: Final = 156
-_MERGED: Final = 176
-_PAIR: Final = struct.Struct("<II")
-_QUAD: Final = struct.Struct("<IIII")
-_LONG: Final = struct.Struct("<I")
-_SHORT: Final = struct.Struct("<H")
-_NUMBER_FORMAT: Final = struct.Struct("<HI")
-_STYLE_FORMAT: Final = struct.Struct("<HH")
+_NUMBER: Final = struct.Struct("<I")
 
 
-def read_xlsb(stream: IO[bytes], disguises: Disguises | None = None) -> Glance:
-    """Hidden rows and columns, merged and disguised cells and the extent of an xlsb sheet."""
-    seen = Glance(errors=True)
+def scan_xlsb(stream: IO[bytes]) -> SheetScan:
+    """Find how far a sheet stretches.
+
+    Raises
+    ------
+    DialectError
+        A row or a cell is given twice.
+    """
+    scan = SheetScan(errors=True)
     row, rows = 0, set[int]()
-    columns, filled = set[int](), set[int]()
-    disguises = disguises or Disguises()
-    data = stream.read()
-    for kind, start, length in _records(data):
-        if kind in _CELLS:
-            column = _LONG.unpack_from(data, start)[0]
-            if column in filled:
-                seen.twice = f"cell {column_letter(column)}{row + 1}"
-            filled.add(column)
-            columns.add(column)
-            seen.filled += 1
-            seen.bottom = max(seen.bottom, row + 1)
-            if kind in _TEXTS and disguises:
-                column, style = _PAIR.unpack_from(data, start)
-                disguises.note(row, column, str(style & 0xFFFFFF))
-        elif kind == _ROW and length >= 12:
-            row = _LONG.unpack_from(data, start)[0]
-            seen.twice = f"row {row + 1:,}" if row in rows else seen.twice
+    filled = set[int]()
+    for kind, record in _records(stream.read()):
+        if kind == _ROW:
+            row = _number(record, 0)
+            if row in rows:
+                raise DialectError(f"row {row + 1:,} is given twice")
             rows.add(row)
             filled.clear()
-            flat = not _SHORT.unpack_from(data, start + 8)[0] and data[start + 11] & 0x20
-            if data[start + 11] & 0x10 or flat:  # fDyZero, or nothing for a height of its own
-                seen.hidden.append(row)
-        elif kind == _COLUMN and length >= 18 and _is_hidden(data, start):
-            seen.hidden_columns.append(_PAIR.unpack_from(data, start))
-        elif kind == _MERGED and length >= 16:
-            top, bottom, left, right = _QUAD.unpack_from(data, start)
-            seen.merged[(top, left, bottom, right)] = None
-    if columns:
-        seen.first, seen.last, seen.right = min(columns), max(columns), max(columns) + 1
-    seen.shown = disguises.areas
-    return seen
-
-
-def _is_hidden(data: bytes, start: int) -> bool:
-    """Whether columns are hidden, or so narrow that nobody sees them (BrtColInfo)."""
-    return bool(data[start + 16] & 1) or not _LONG.unpack_from(data, start + 8)[0]
-
-
-def format_codes(styles: bytes) -> list[str]:
-    """Return the number format of each style of cells, in order; ``""`` for those built in."""
-    codes: dict[int, str] = {}
-    cells: list[int] = []
-    inside = False
-    for kind, start, _ in _records(styles):
-        if kind == _FORMAT:
-            number, length = _NUMBER_FORMAT.unpack_from(styles, start)
-            text = start + _NUMBER_FORMAT.size
-            codes[number] = styles[text : text + 2 * length].decode("utf-16-le", "replace")
-        elif kind == _STYLE and inside:
-            cells.append(_STYLE_FORMAT.unpack_from(styles, start)[1])
-        elif kind in (_STYLES, _END):
-            inside = kind == _STYLES
-    return [codes.get(number, "") for number in cells]
+        elif kind in _CELLS:
+            column = _number(record, 0)
+            if column in filled:
+                raise DialectError(f"cell {column_letter(column)}{row + 1} is given twice")
+            filled.add(column)
+            scan.add_value_columns(column, column)
+            scan.filled += 1
+            scan.bottom = max(scan.bottom, row + 1)
+    scan.right = 0 if scan.last is None else scan.last + 1
+    return scan
 
 
 def sheet_links(workbook: bytes) -> list[str]:
-    """IDs of the relations that lead to the sheets, in the order of the tabs."""
+    """Return the IDs of the relations that lead to the sheets, in the order of the tabs."""
     links = []
-    for kind, start, _ in _records(workbook):
+    for kind, record in _records(workbook):
         if kind == _SHEET:
-            count = _LONG.unpack_from(workbook, start + 8)[0]
-            links.append(workbook[start + 12 : start + 12 + 2 * count].decode("utf-16-le"))
+            length = _number(record, 8)
+            links.append(record[12 : 12 + 2 * length].decode("utf-16-le", "replace"))
     return links
 
 
-def _records(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the number of each record, where its bytes start, and how many they are."""
+def _number(record: bytes, at: int) -> int:
+    if len(record) < at + _NUMBER.size:
+        raise DamagedError("a record is too short")
+    return int(_NUMBER.unpack_from(record, at)[0])
+
+
+def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and the bytes of each record."""
     at, end = 0, len(data)
     while at < end:
         kind = data[at]
@@ -121,5 +85,5 @@ def _records(data: bytes) -> Iterator[tuple[int, int, int]]:
                 break
         if at + length > end:
             return
-        yield kind, at, length
+        yield kind, data[at : at + length]
         at += length

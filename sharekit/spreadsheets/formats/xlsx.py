@@ -1,7 +1,9 @@
-"""What an xlsx sheet's bytes tell in one pass of regular expressions.
+"""Sheets of xlsx: what their XML tells besides the values that the fast reader gives.
 
-An XML parser needs twenty seconds for a million rows; this needs one. It knows XML as spreadsheet
-programs write it, and says so where it meets anything else: then the parser reads the sheet.
+Spreadsheet programs write one plain dialect: rows and cells in ascending order, each with its
+address as the first attribute. :func:`scan_xlsx` checks with a few array operations on each MiB
+that a sheet keeps to it, and takes 1 s for a million rows. A sheet in any other XML goes through a
+parser, :func:`parse_xlsx`, which takes 15 s and refuses what programs read differently.
 """
 
 from __future__ import annotations
@@ -10,82 +12,120 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Final
+
+# Entity expansion is bounded by expat itself (2.4.1 and later).
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from . import patterns
-from .raw_sheet import Area, SheetMetadata, column_index
+from .number_formats import TextFormats, altering_styles
+from .raw_sheet import (
+    Area,
+    DamagedError,
+    DialectError,
+    SheetMetadata,
+    column_index,
+    column_letter,
+)
 
+LAST_ROW: Final = 1_048_576
+_LAST_COLUMN: Final = 16_384
 _CHUNK: Final = 1 << 20
 #: A row longer than this is left to the parser.
-_LONGEST: Final = 64 * _CHUNK
+_LONGEST_ROW: Final = 64 * _CHUNK
+#: No honest tag of a row or cell is nearly as long.
+_LONGEST_TAG: Final = 1 << 16
+#: Longer than any text of a cell, so that none is missed between two chunks.
+_OVERLAP: Final = 1 << 18
+#: Longer than any tag behind the rows that matters.
+_TAIL_TAG: Final = 4096
+_YES: Final = frozenset({"1", "true", b"1", b"true"})
+
 #: The vocabulary's declaration, with its prefix if it has one; ClosedXML writes <x:row>.
 _MAIN: Final = re.compile(rb"""xmlns(:[\w.-]+)?\s*=\s*["'][^"']*spreadsheetml/(?:2006/)?main["']""")
-_COLUMN: Final = re.compile(rb'<c r="([A-Z]{1,3})[0-9]')
-#: A cell that holds a value for certain.
-_FILLED: Final = (
-    rb'<c r="(%s)[0-9]+"[^>]*[^>/]>\s*(?:<f[^<]*(?:/>|</f>))?\s*<(?:v>[^<]|is><t[^>]*[^>/]?>[^<])'
-)
-_CELL_ROW: Final = re.compile(rb'<c r="[A-Z]{1,3}([0-9]+)"')
-_ROW: Final = re.compile(rb'<row r="([0-9]+)"')
-_HIDDEN: Final = re.compile(rb"""<row r="([0-9]+)"[^>&]*?\shidden\s*=\s*["'](1|true)["']""")
-#: A formula that no value follows; only a sheet that has one needs a closer look.
-_LOST: Final = re.compile(
-    rb"(?:</f>|<f(?: [^<>]*)?/>)(?:[^<]|<[^v]|<v/|<v(?: [^<>]*)?><|<v [^<>]*/>)"
-)
-#: An error cell, or an entity that may spell one.
-_ERROR: Final = re.compile(rb"""\st\s*=\s*["']e["']|&#""")
-_CELL: Final = re.compile(rb'<c r="([A-Z]{1,3})([0-9]+)"([^>]*)>')
+_VOCABULARIES: Final = frozenset({
+    "{http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+    "{http://purl.oclc.org/ooxml/spreadsheetml/main",
+})  # fmt: skip
 _COL: Final = re.compile(rb"<col\s([^>]*)>")
 #: Rows are hidden unless they say how high they are.
 _NO_HEIGHT: Final = re.compile(rb"""<sheetFormatPr[^>]*\szeroHeight\s*=\s*["'](?:1|true)["']""")
-#: A height of nothing, and the row that has it.
-_NO_ROOM: Final = re.compile(rb"""ht\s*=\s*["']0""")
-_FLAT: Final = re.compile(rb"""<row r="([0-9]+)"[^>&]*?\sht\s*=\s*["']0+(?:\.0*)?["'][^>]*>""")
 _ATTRIBUTE: Final = re.compile(rb"""([\w:]+)\s*=\s*["']([^"']*)["']""")
 _MERGED: Final = re.compile(rb'<mergeCell ref="([A-Z]+)([0-9]+)(?::([A-Z]+)([0-9]+))?"\s*/?>')
 _MERGE: Final = re.compile(rb"<mergeCell\s[^>]*>")
-#: A cell that is not empty for certain.
-_NOT_BLANK: Final = re.compile(rb'<c r="([A-Z]{1,3})([0-9]{1,7})"(?:[^>]*[^>/])?>(?!</c>)')
-#: Longer than any tag behind the rows that matters.
-_TAG: Final = 4096
-#: No tag of a cell or row is nearly as long.
-_LONG: Final = 1 << 16
-_YES: Final = frozenset({b"1", b"true"})
-LAST_ROW: Final = 1_048_576
-_LAST_COLUMN: Final = 16_384
+
+#: The tags of rows in the plain dialect, by two letters; rich text in a cell is left to the parser.
+_NO_TAG, _ROW_TAG, _CELL_TAG, _VALUE_TAG, _INLINE_TAG, _FORMULA_TAG, _TEXT_TAG, _EMPTY_TAG = (
+    np.arange(8, dtype=np.uint8)
+)
+_TAGS: Final = {
+    b"ro": _ROW_TAG, b"c ": _CELL_TAG, b"v>": _VALUE_TAG, b"v/": _EMPTY_TAG, b"is": _INLINE_TAG,
+    b"t>": _TEXT_TAG, b"t ": _TEXT_TAG, b"t/": _EMPTY_TAG,
+    b"f>": _FORMULA_TAG, b"f ": _FORMULA_TAG, b"f/": _FORMULA_TAG,
+}  # fmt: skip
+_TAG_OF: Final = np.zeros(1 << 16, np.uint8)
+for _letters, _tag in _TAGS.items():
+    _TAG_OF[int.from_bytes(_letters, "little")] = _tag
+#: The tag of a text whose outer blanks count.
+_SPACED: Final = '<t xml:space="preserve">'
+_ROW_START: Final = np.uint64(int.from_bytes(b'row r="', "little"))
+_CELL_START: Final = np.uint64(int.from_bytes(b'c r="', "little"))
+_ALL_BITS: Final = np.uint64(2**64 - 1)
+#: Room behind a block, so that eight bytes can be read from any place in it.
+_PADDING: Final = bytes(40)
+
+#: An error cell, or an entity that may spell one.
+_ERROR: Final = re.compile(rb"""\st\s*=\s*["']e["']|&#""")
+_TEXT_TYPE: Final = re.compile(rb"""\st\s*=\s*["']str["']""")
+#: The tag of a row that may be hidden, or of no height; and those that are for certain.
+_MAY_HIDE: Final = r"""<row [^>]*(?:hidden|\sht\s*=\s*["']0)"""
+_HIDDEN: Final = re.compile(
+    rb"""<row r="([0-9]+)"(?=[^>]*\s(?:hidden\s*=\s*["'](?:1|true)["']"""
+    rb"""|ht\s*=\s*["']0+(?:\.0*)?["']))"""
+)
+_ROW_ENTITY: Final = re.compile(rb"<row [^>]*&")
+#: Values with white space at an end, and references to shared texts that are no plain numbers:
+#: readers take the one for text, and the other for blank or for the first of all texts.
+_ODD_VALUE: Final = (
+    r"<(?:v>(?:[ \t\r\n]|[^<]*[ \t\r\n]<)"
+    r"""|c [^>]*\bt\s*=\s*["']s["'][^>]*>\s*(?:<f[^<]*(?:</f>)?)?<v>(?:[0-9]{10}|[0-9]*[^0-9<]))"""
+)
+#: The same and more, in half the time: any value but a few digits.
+_NOT_DIGITS: Final = r"<v>(?:[0-9]{10}|[0-9]*[^0-9<])"
+
+_CELL: Final = re.compile("([A-Z]+)([0-9]+)")
+_TEXTS: Final = frozenset({"s", "str", "inlineStr"})
+_VALUES: Final = frozenset({"n", "b", "e", "d"})
+_REFERENCE: Final = re.compile("[0-9]{1,9}")
+#: What readers drop in the midst of a value: character data, or a number spelled by entities.
+DROPPED_VALUE: Final = re.compile(
+    rb"<(?:[\w.-]+:)?v(?:\s[^<>]*)?>[^<]*<[!?]"
+    rb"""|<(?:[\w.-]+:)?c(?>[^<>]*?\st\s*=\s*["']s["'])[^<>]*+>\s*"""
+    rb"<(?:[\w.-]+:)?v(?:\s[^<>]*)?>[^<&]*&"
+)
 
 
 @dataclass
-class Glance:
-    """What was seen of a sheet.
+class SheetScan:
+    """What the markup of a sheet tells, before its values are read.
 
     Attributes
     ----------
     plain : bool
-        Whether everything looked as expected; if not, only a parser knows the fine print.
+        True as long as the sheet keeps to the plain dialect; if not, only a parser knows the rest.
     errors : bool
-        Whether there may be error cells.
+        True if there may be error cells.
     first, last : int or None
-        0-based first and last column with a value, as far as seen: None, or too far inside, where
-        no cell shows its value plainly.
-    bottom, right, filled, size : int
-        The last row and column of any cell (1-based), blank ones too. Rows out of order may stand
-        lower, but their numbers have no more digits. Then the number of cells, which only a parser
-        counts, and the bytes between the rows' beginning and end, which only the glance does.
+        0-based first and last column with a value; None if no cell shows its value plainly.
+    bottom, right, filled : int
+        Last row and column (1-based) and number of the cells that are not certainly blank.
     written : int
         In an OpenDocument, the filled cells without their repetitions.
-    tag, merges : int
-        Bytes of a tag that is too long to be honest, else 0; how often cells are merged.
-    rows, values : int
-        No more rows than these have content, no more cells than these a value (0: not counted).
-    twice : str
-        A row or cell that is given twice, such as ``row 7`` or ``cell B7``.
-    unclear : str
-        Which cell programs read differently, and why.
-    shown : list of (Area, str)
-        Cells of text under a number format that shows another text, with that format.
+    merges : int
+        Number of merged ranges; those beyond the limit are not kept.
     """
 
     plain: bool = True
@@ -96,256 +136,291 @@ class Glance:
     right: int = 0
     filled: int = 0
     written: int = 0
-    size: int = 0
-    tag: int = 0
     merges: int = 0
-    rows: int = 0
-    values: int = 0
-    twice: str = ""
-    unclear: str = ""
     hidden: list[int] = field(default_factory=list)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
-    unvalued: list[tuple[int, int]] = field(default_factory=list)
+    uncalculated: list[tuple[int, int]] = field(default_factory=list)
     merged: dict[Area, None] = field(default_factory=dict)
     error_cells: list[tuple[int, int, str]] = field(default_factory=list)
-    shown: list[tuple[Area, str]] = field(default_factory=list)
+    display_differs: list[tuple[Area, str]] = field(default_factory=list)
 
     @property
-    def lowest(self) -> int:
-        """No row stands below this one: the first digit of ``bottom``, and nines."""
-        text = str(self.bottom)
-        return min(int(text[0] + "9" * (len(text) - 1)), LAST_ROW)
-
-    @property
-    def note(self) -> SheetMetadata:
-        """The fine print, if ``plain``."""
+    def metadata(self) -> SheetMetadata:
+        """The same, as all formats tell it."""
         return SheetMetadata(
             np.array(self.hidden, np.int64),
             tuple(self.merged),
-            tuple(self.unvalued),
+            tuple(self.uncalculated),
             tuple(self.error_cells),
             hidden_columns=tuple(self.hidden_columns),
-            display_differs=tuple(self.shown),
+            display_differs=tuple(self.display_differs),
         )
 
+    def add_value_columns(self, first: int, last: int) -> None:
+        """Widen the range of columns with a value."""
+        self.first = first if self.first is None else min(self.first, first)
+        self.last = last if self.last is None else max(self.last, last)
 
-def glance(stream: IO[bytes], merges: int = 1 << 20) -> Glance:
-    """Look once through the XML of an xlsx sheet, a few rows at a time, up to so many merges."""
-    seen = Glance(merges=-merges)
-    look = _Look(seen)
-    for block in blocks(stream, seen):
-        seen.tag = seen.tag or long_tag(block)
-        if seen.tag:
+
+def scan_xlsx(stream: IO[bytes], merge_limit: int) -> SheetScan:
+    """Scan the XML of a sheet, some rows at a time, until it leaves the plain dialect."""
+    scan = SheetScan()
+    rows = _RowScanner(scan)
+    for block in _row_blocks(stream, scan, merge_limit):
+        rows.read(block)
+        if not scan.plain:
             break
-        look.at(block)
-    seen.merges += merges
-    return seen
+    return scan
 
 
-def extent(stream: IO[bytes]) -> tuple[int, int, int]:
-    """Last row, last column (1-based) and number of the cells that are not certainly blank."""
-    bottom = right = filled = 0
-    for block in blocks(stream, Glance()):
-        found = _NOT_BLANK.findall(block)
-        if not found:
-            continue
-        names, numbers = map(set, zip(*found, strict=True))
-        right = max(right, *(column_index(name.decode()) + 1 for name in names))
-        bottom = max(bottom, *map(int, numbers))
-        filled += len(found)
-    return bottom, right, filled
-
-
-def blocks(stream: IO[bytes], seen: Glance) -> Iterator[bytes]:
-    """Yield whole rows; head and tail of the sheet have none and are looked at here."""
+def _row_blocks(stream: IO[bytes], scan: SheetScan, merge_limit: int) -> Iterator[bytes]:
+    """Yield whole rows; head and tail of the sheet have none and are read here."""
     text = b""
-    while (start := text.find(b"sheetData")) < 0 and len(text) < _LONGEST:
+    while (start := text.find(b"sheetData")) < 0 and len(text) < _LONGEST_ROW:
         chunk = stream.read(_CHUNK)
         if not chunk:
             break
         text += chunk
-    prefix = _head(text[: max(start, 0)], seen)
+    prefix = _read_head(text[: max(start, 0)], scan)
     text = text[start + len(b"sheetData") :] if start >= 0 else b""
     while b">" not in text and (chunk := stream.read(_CHUNK)):
         text += chunk
-    if re.match(rb"\s*/>", text):
-        _rest(stream, text, seen)
+    if not scan.plain or re.match(rb"\s*/>", text):
+        _read_tail(stream, text, scan, merge_limit)
         return
-    row, last = b"</%brow>" % prefix, b"</%bsheetData>" % prefix
+    text = text[text.find(b">") + 1 :]
+    row_end, rows_end = b"</%brow>" % prefix, b"</%bsheetData>" % prefix
     begin, close = b"<" + prefix, b"</" + prefix
-    fresh = 0
-    while True:
+    searched, end = 0, -1
+    while end < 0:
         chunk = stream.read(_CHUNK)
         text += chunk
-        cut = text.rfind(row, fresh) + len(row)
-        end = text.find(last, max(cut, fresh) if cut >= len(row) else fresh)
-        cut = end if end >= 0 else cut
-        if end < 0 and cut < len(row) and chunk and len(text) < _LONGEST:
-            fresh = max(0, len(text) - len(last))
+        cut = text.rfind(row_end, searched) + len(row_end)
+        end = text.find(rows_end, max(cut, searched) if cut >= len(row_end) else searched)
+        if end < 0 and cut < len(row_end):
+            if not chunk or len(text) >= _LONGEST_ROW:
+                scan.plain = False
+                return
+            searched = max(0, len(text) - len(rows_end))
             continue
-        if end < 0 and (not chunk or cut < len(row)):
-            seen.plain, cut = False, len(text)
-        block, text, fresh = text[:cut], text[cut:], 0
+        cut = end if end >= 0 else cut
+        block, text, searched = text[:cut], text[cut:], 0
         yield block.replace(close, b"</").replace(begin, b"<") if prefix else block
-        if end >= 0 or not chunk:
-            break
-    _rest(stream, text.replace(begin, b"<") if prefix else text, seen, begin)
+    _read_tail(stream, text.replace(begin, b"<"), scan, merge_limit, begin)
 
 
-def _head(head: bytes, seen: Glance) -> bytes:
+def _read_head(head: bytes, scan: SheetScan) -> bytes:
     """Find the prefix of all names, and the hidden columns."""
-    found = set(_MAIN.findall(head))
-    prefix = max(found, default=b"")[1:] + b":" if any(found) else b""
-    plain = len(found) == 1 and head.endswith(b"<" + prefix) and b"<!" not in head
-    seen.plain &= plain and _NO_HEIGHT.search(head) is None
-    count = len(_COL.findall(head))
-    if count > _LAST_COLUMN:
-        seen.right = count
-        return b""
-    for match in _COL.finditer(head.replace(b"<" + prefix, b"<") if prefix else head):
-        told = dict(_ATTRIBUTE.findall(match[1]))
-        if plain and (told.get(b"hidden") in _YES or is_nothing(told.get(b"width", b""))):
-            seen.hidden_columns.append((int(told[b"min"]) - 1, int(told[b"max"]) - 1))
-    return prefix if plain else b""
+    prefixes = set(_MAIN.findall(head))
+    prefix = max(prefixes, default=b"")[1:] + b":" if any(prefixes) else b""
+    scan.plain = len(prefixes) == 1 and head.endswith(b"<" + prefix) and b"<!" not in head
+    scan.plain &= _NO_HEIGHT.search(head) is None
+    head = head.replace(b"<" + prefix, b"<")
+    scan.plain &= len(_COL.findall(head)) <= _LAST_COLUMN
+    for match in _COL.finditer(head) if scan.plain else ():
+        attributes = dict(_ATTRIBUTE.findall(match[1]))
+        hidden = attributes.get(b"hidden") in _YES
+        if hidden or is_zero_size(attributes.get(b"width", b"")):
+            ends = (attributes.get(name, b"") for name in (b"min", b"max"))
+            first, last = map(_number, ends)
+            scan.hidden_columns.append((first - 1, last - 1))
+    return prefix
 
 
-def _rest(stream: IO[bytes], text: bytes, seen: Glance, begin: bytes = b"<") -> None:
+def _read_tail(
+    stream: IO[bytes], text: bytes, scan: SheetScan, merge_limit: int, begin: bytes = b"<"
+) -> None:
     """Find the merged cells, which stand behind the rows."""
-    while text:
-        found, count = _MERGED.findall(text), len(_MERGE.findall(text))
-        seen.plain &= len(found) == count and b"<!" not in text
-        seen.merges += count
-        seen.plain &= b"<sheetData" not in text
-        if seen.merges > 0:
+    while text and scan.plain:
+        merges, count = _MERGED.findall(text), len(_MERGE.findall(text))
+        scan.plain &= len(merges) == count and b"<!" not in text and b"<sheetData" not in text
+        scan.merges += count
+        if scan.merges > merge_limit:
             return
-        for left, top, right, bottom in dict.fromkeys(found):
+        for left, top, right, bottom in dict.fromkeys(merges):
             corner = (int(top) - 1, column_index(left.decode()))
             other = (int(bottom) - 1, column_index(right.decode())) if right else corner
-            seen.merged[(*corner, *other)] = None
-        keep = text.rfind(b"<", max(0, len(text) - _TAG))
+            scan.merged[(*corner, *other)] = None
+        keep = text.rfind(b"<", max(0, len(text) - _TAIL_TAG))
         chunk = stream.read(_CHUNK)
         text = (text[keep:] if keep >= 0 else b"") + chunk if chunk else b""
         text = text.replace(begin, b"<")
 
 
-class _Look:
-    """The search through the rows, with what it has learnt about their width."""
+class _RowScanner:
+    """The scan through the rows of a sheet, a block of whole rows at a time."""
 
-    def __init__(self, seen: Glance) -> None:
-        self.seen = seen
-        self.odd = re.compile(b"<")
-        self.quick = ""
-        #: As in a sheet of texts, which are kept in a table and referred to by number.
+    def __init__(self, scan: SheetScan) -> None:
+        self.scan = scan
+        self.last_row = 0
+        #: Whether all values were short numbers, as in sheets that refer to a table of texts.
         self.digits_only = True
-        self.narrow()
 
-    def narrow(self) -> None:
-        """Expect no row or column much beyond those seen; the first that comes is looked at."""
-        columns, rows = patterns.up_to(self.seen.right), patterns.numbers(self.seen.lowest).encode()
-        self.odd = re.compile(
-            rb'<(?:row(?! r="%b")|c(?! r="%b%b")[\s/>]|[!?])' % (rows, columns, rows)
-        )
-        beyond = patterns.without_lookahead(self.seen.right, self.seen.lowest)
-        unclear = patterns.MORE_THAN_DIGITS if self.digits_only else patterns.UNCLEAR
-        self.quick = f"{beyond}|{unclear}" if beyond else ""
-
-    def at(self, block: bytes) -> None:
-        """Take in a block of whole rows."""
-        seen = self.seen
-        seen.size += len(block)
-        seen.values += patterns.count_pairs(block, b"<v") + (
-            patterns.count_pairs(block, b"<i") if b"i" in block else 0
-        )
-        seen.errors = seen.errors or (b"#" in block and bool(_ERROR.search(block)))
-        self.lower(block)
-        if not self.quick or patterns.matches(block, self.quick):
-            while seen.plain and (found := self.odd.search(block)):
-                self.odd_one(block, found[0])
-            seen.plain = seen.plain and not patterns.matches(block, patterns.UNCLEAR)
-            choice = self.quick and self.digits_only
-            if choice and patterns.matches(block, patterns.MORE_THAN_DIGITS):
-                self.digits_only = False
-                self.narrow()
-        if not seen.plain:
+    def read(self, block: bytes) -> None:
+        """Take in a block; ``scan.plain`` becomes False if it is not in the plain dialect."""
+        scan = self.scan
+        scan.plain = not (b"x" in block and b"xmlns" in block) and not self._has_odd_values(block)
+        if not scan.plain:
             return
-        seen.plain = not _holds(block, b"x", b"xmlns")
-        self.columns(block)
-        if b"h" in block:
-            self.hidden(block)
-        if _holds(block, b"f", b"<f"):
-            self.formulas(block)
-
-    def lower(self, block: bytes) -> None:
-        """Expect rows as low as the block's last one, so that only rows out of order are odd."""
-        last, known = block.rfind(b'<row r="'), self.seen.lowest
-        if found := _ROW.match(block, last) if last >= 0 else None:
-            self.seen.bottom = max(self.seen.bottom, int(found[1]))
-            self.seen.plain &= self.seen.bottom <= LAST_ROW
-            self.seen.rows += _rows(block, int(found[1]))
-        if self.seen.lowest != known:
-            self.narrow()
-
-    def odd_one(self, block: bytes, found: bytes) -> None:
-        """See whether the block is odd, or only wider or lower than those before."""
-        seen = self.seen
-        known = seen.bottom, seen.right
-        if found.startswith(b"<row"):
-            seen.bottom = max([seen.bottom, *map(int, _ROW.findall(block))])
-        elif found.startswith(b"<c"):
-            columns = {column_index(name.decode()) + 1 for name in set(_COLUMN.findall(block))}
-            seen.right = max([seen.right, *columns])
-            # A cell may say that it stands in another row than the one it is written in.
-            seen.bottom = max([seen.bottom, *map(int, set(_CELL_ROW.findall(block)))])
-            if seen.first != 0:
-                self.filled(block, b"[A-Z]{1,3}")
-        wider = (seen.bottom, seen.right) != known
-        seen.plain &= wider and seen.right <= _LAST_COLUMN and seen.bottom <= LAST_ROW
-        self.narrow()
-
-    def columns(self, block: bytes) -> None:
-        """See whether a value stands left of those before."""
-        if self.seen.first is None:
-            self.filled(block, b"[A-Z]{1,3}")
-        elif self.seen.first > 0:
-            self.filled(block, patterns.up_to(self.seen.first))
-
-    def filled(self, block: bytes, columns: bytes) -> None:
-        names = set(re.findall(_FILLED % columns, block))
-        places = [column_index(name.decode()) for name in names]
-        if places:
-            ends = [place for place in (self.seen.first, self.seen.last) if place is not None]
-            self.seen.first = min([*ends, *places])
-            self.seen.last = max([*ends, *places])
-
-    def hidden(self, block: bytes) -> None:
-        flat = _FLAT if _NO_ROOM.search(block) else None
-        if b"hidden" not in block and not flat:
+        tags = _Tags(block)
+        scan.plain = tags.known and self._read_cells(tags)
+        if not scan.plain:
             return
-        found = {match.start(): int(match[1]) - 1 for match in _HIDDEN.finditer(block)}
-        if flat:
-            found |= {match.start(): int(match[1]) - 1 for match in flat.finditer(block)}
-        self.seen.hidden += [row for _, row in sorted(found.items())]
-        # A value that needs decoding first is left to the parser.
-        self.seen.plain &= re.search(rb"<row [^>]*&[^>]*>", block) is None
+        scan.errors = scan.errors or (b"#" in block and bool(_ERROR.search(block)))
+        if b"h" in block and _contains(block, _MAY_HIDE):
+            scan.hidden += [int(number) - 1 for number in _HIDDEN.findall(block)]
+            scan.plain = _ROW_ENTITY.search(block) is None
 
-    def formulas(self, block: bytes) -> None:
-        """Note the cells whose formulas have no result."""
-        for match in _LOST.finditer(block):
-            start = block.rfind(b"<c ", 0, match.start())
-            cell = _CELL.match(block, start) if start >= 0 else None
-            end = block.find(b"</c>", match.start())
-            if cell is None or end < 0 or block.find(b"</c>", start, match.start()) >= 0:
-                self.seen.plain = False
-                return
-            if _is_lost(block[start : end + 4], cell[3]):
-                place = column_index(cell[1].decode())
-                self.seen.unvalued.append((int(cell[2]) - 1, place))
+    def _has_odd_values(self, block: bytes) -> bool:
+        if self.digits_only:
+            self.digits_only = not _contains(block, _NOT_DIGITS)
+        return not self.digits_only and _contains(block, _ODD_VALUE)
+
+    def _read_cells(self, tags: _Tags) -> bool:
+        """Note where the cells of a block are; return False if they are not in plain order."""
+        rows, row_words, masks = tags.rows()
+        if not rows.size or not tags.cells.size:
+            return self._is_next(rows) if rows.size else not tags.cells.size
+        starts = np.searchsorted(tags.cells, np.flatnonzero(tags.kinds == _ROW_TAG))
+        if not self._is_next(rows) or starts[0]:
+            return False
+        counts = np.diff(starts, append=tags.cells.size)
+        columns = tags.columns(np.repeat(row_words, counts), np.repeat(masks, counts))
+        if columns is None:
+            return False
+        ascending = np.diff(columns) > 0
+        ends = starts[1:] - 1
+        ascending[ends[(ends >= 0) & (ends < ascending.size)]] = True
+        return bool(ascending.all()) and self._read_contents(tags, np.repeat(rows, counts), columns)
+
+    def _is_next(self, rows: NDArray[np.int64]) -> bool:
+        """Return True if the rows stand in ascending order below those before."""
+        before, self.last_row = self.last_row, int(rows[-1])
+        return bool(rows[0] > before and (np.diff(rows) > 0).all())
+
+    def _read_contents(
+        self, tags: _Tags, rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> bool:
+        """Note which cells have content; return False if one has two values."""
+        scan = self.scan
+        first = tags.cells + 1
+        filled = tags.kinds[first] > _CELL_TAG
+        if not filled.any():
+            return True
+        scan.filled += int(np.count_nonzero(filled))
+        scan.bottom = int(rows[np.flatnonzero(filled)[-1]])
+        scan.right = max(scan.right, int(columns[filled].max()) + 1)
+        formula = tags.kinds[first] == _FORMULA_TAG
+        held = first + formula
+        value, inline = tags.kinds[held] == _VALUE_TAG, tags.kinds[held] == _INLINE_TAG
+        if tags.holders != np.count_nonzero(value) + np.count_nonzero(inline):
+            return False
+        value &= tags.begins_with_text(held, len("<v>"))
+        certain = value | (inline & tags.holds_text(held + 1)) if inline.any() else value
+        if certain.any():
+            valued = columns[certain]
+            scan.add_value_columns(int(valued.min()), int(valued.max()))
+        for cell in np.flatnonzero(formula & ~value).tolist():
+            # An empty result of type "str" is a formula that gave "" and was saved as such.
+            if not _TEXT_TYPE.search(tags.cell_tag(cell)):
+                scan.uncalculated.append((int(rows[cell]) - 1, int(columns[cell])))
+        return True
 
 
-def is_nothing(size: bytes | str) -> bool:
-    """Whether a width or height is zero, so that nobody sees the column or row.
+class _Tags:
+    """The opening tags of a block of rows as arrays: where each begins, and of which kind it is."""
 
-    >>> is_nothing("0"), is_nothing(b"0.0"), is_nothing("0.5"), is_nothing("")
+    def __init__(self, block: bytes) -> None:
+        self.block = block + _PADDING
+        self.letters = np.frombuffer(self.block, np.uint8)
+        #: Eight bytes from any place on, as one number.
+        self.words = np.ndarray(len(self.block) - 7, "<u8", self.block, 0, (1,))
+        pairs = np.ndarray(len(self.block) - 1, "<u2", self.block, 0, (1,))
+        opens = (self.letters[:-1] == ord("<")) & (self.letters[1:] != ord("/"))
+        starts = np.flatnonzero(opens)
+        kinds = _TAG_OF[pairs[starts + 1]]
+        ends = [len(block)] * 2
+        self.known = bool(kinds.all()) and not (np.diff(starts, append=ends) > _LONGEST_TAG).any()
+        #: Behind the last tag stand two of no kind, so that each has two that follow.
+        self.starts, self.kinds = np.append(starts, ends), np.append(kinds, [_NO_TAG] * 2)
+        self.cells = np.flatnonzero(self.kinds == _CELL_TAG)
+        values = (self.kinds == _VALUE_TAG) | (self.kinds == _INLINE_TAG)
+        #: Number of tags that hold a value.
+        self.holders = int(np.count_nonzero(values))
+
+    def rows(self) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint64]]:
+        """Return the numbers of the rows, how they are spelled, and the bits that this takes.
+
+        A row without a plain number gets the number 0, which no ascending order has.
+        """
+        starts = self.starts[self.kinds == _ROW_TAG]
+        words = self.words[starts + 8]
+        numbers = np.zeros(len(starts), np.int64)
+        digits = np.zeros(len(starts), np.uint64)
+        is_digit = np.ones(len(starts), bool)
+        for place in range(8):
+            letter = (words >> np.uint64(8 * place)).astype(np.uint8)
+            digits[is_digit & (letter == ord('"'))] = 8 * (place + 1)
+            is_digit &= (letter >= ord("0")) & (letter <= ord("9"))
+            if not is_digit.any():
+                break
+            numbers = np.where(is_digit, numbers * 10 + letter - ord("0"), numbers)
+        mask = _ALL_BITS >> (np.uint64(64) - digits)
+        plain = (self.words[starts + 1] << np.uint64(8)) == (_ROW_START << np.uint64(8))
+        plain &= (digits > 8) & (words.astype(np.uint8) != ord("0"))
+        return np.where(plain, numbers, 0), words & mask, mask
+
+    def columns(
+        self, row_words: NDArray[np.uint64], masks: NDArray[np.uint64]
+    ) -> NDArray[np.int64] | None:
+        """Return the 0-based columns of the cells; None unless each stands in its own row."""
+        starts = self.starts[self.cells]
+        plain = (self.words[starts + 1] << np.uint64(24)) == (_CELL_START << np.uint64(24))
+        columns = np.zeros(len(starts), np.int64)
+        digits, is_letter = starts + 6, plain
+        for place in range(3):
+            letter = self.letters[starts + 6 + place]
+            is_letter = is_letter & (letter >= ord("A")) & (letter <= ord("Z"))
+            if not is_letter.any():
+                break
+            columns = np.where(is_letter, columns * 26 + letter - (ord("A") - 1), columns)
+            digits = digits + is_letter
+        plain &= (columns > 0) & ((self.words[digits] & masks) == row_words)
+        return columns - 1 if bool(plain.all()) and columns.max() <= _LAST_COLUMN else None
+
+    def begins_with_text(self, tags: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+        """Return True where text stands right behind a tag of some length."""
+        follows: NDArray[np.bool_] = self.letters[self.starts[tags] + length] != ord("<")
+        return follows
+
+    def holds_text(self, tags: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return True for the texts of cells that are certainly not empty."""
+        starts = self.starts[tags]
+        plain = (self.kinds[tags] == _TEXT_TAG) & (self.letters[starts + 2] == ord(">"))
+        spaced = self.letters[starts + len(_SPACED) - 1] == ord(">")
+        spaced &= self.letters[starts + 2] == ord(" ")
+        plain &= self.begins_with_text(tags, len("<t>"))
+        spaced &= self.begins_with_text(tags, len(_SPACED))
+        certain: NDArray[np.bool_] = plain | spaced
+        return certain
+
+    def cell_tag(self, cell: int) -> bytes:
+        """Return the opening tag of a cell."""
+        start = int(self.starts[self.cells[cell]])
+        return self.block[start : self.block.find(b">", start)]
+
+
+def _contains(block: bytes, pattern: str) -> bool:
+    """Return True if RE2 finds the pattern in the bytes, in linear time."""
+    ends = pa.py_buffer(np.array([0, len(block)], np.int32))
+    text = pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(block)])
+    return bool(pc.match_substring_regex(text, pattern)[0].as_py())
+
+
+def is_zero_size(size: bytes | str) -> bool:
+    """Return True if a width or height is zero, so that nobody sees the column or row.
+
+    >>> is_zero_size("0"), is_zero_size(b"0.0"), is_zero_size("0.5"), is_zero_size("")
     (True, True, False, False)
     """
     try:
@@ -354,44 +429,217 @@ def is_nothing(size: bytes | str) -> bool:
         return False
 
 
-def long_tag(block: bytes) -> int:
-    """Find a tag so long that a stretch of the block is nothing else; its length, or 0."""
-    for start in range(0, len(block), _LONG):
-        if len(block) - start >= _LONG and block.find(b">", start, start + _LONG) < 0:
-            tag = block.rfind(b"<", 0, start)
-            if tag >= 0 and block.find(b">", tag, start) < 0:
-                end = block.find(b">", start)
-                return (end if end >= 0 else len(block)) - tag
-    return 0
+class CheckedXml:
+    """XML on its way to the parser, refused where readers drop a part of it or never end.
 
-
-def _rows(block: bytes, last: int) -> int:
-    """Count the rows of a block, or more, but never fewer."""
-    first = _ROW.search(block)
-    rows = last - int(first[1]) + 1 if first else 0
-    # Each row with content spells the word twice.
-    return rows if patterns.count_letter(block, b"w") == 2 * rows else block.count(b"<row")
-
-
-def _holds(block: bytes, letter: bytes, word: bytes) -> bool:
-    # Rows of plain XML seldom have the letter, and one letter is found ten times as fast.
-    return letter in block and word in block
-
-
-def _is_lost(cell: bytes, attributes: bytes) -> bool:
-    if b"<v" not in cell and b" t" not in attributes:
-        return True
-    try:
-        element = ElementTree.fromstring(cell)  # noqa: S314
-    except ElementTree.ParseError:  # a prefix that is declared elsewhere
-        return b't="str"' not in attributes and re.search(rb"<v[^>]*[^>/]?>[^<]", cell) is None
-    return lost_result(element)
-
-
-def lost_result(cell: ElementTree.Element) -> bool:
-    """Whether a cell is a formula without a saved result.
-
-    An empty result of type "str" is a formula that gave "" and was saved as such.
+    Parameters
+    ----------
+    stream : IO[bytes]
+        The XML.
+    dropped : re.Pattern
+        What readers drop.
     """
-    parts = {child.tag.rpartition("}")[2]: child.text or "" for child in cell}
+
+    def __init__(self, stream: IO[bytes], dropped: re.Pattern[bytes]) -> None:
+        self._stream, self._dropped, self._tail = stream, dropped, b""
+
+    def read(self, _: int = -1) -> bytes:
+        """Read a chunk of any length; raise DialectError over what is refused."""
+        chunk = self._stream.read(_CHUNK)
+        text = self._tail + chunk
+        if self._dropped.search(text):
+            raise DialectError("a value has markup in its midst")
+        for start in range(0, len(text) - _LONGEST_TAG, _LONGEST_TAG):
+            if text.find(b">", start, start + _LONGEST_TAG) < 0:
+                tag = text.rfind(b"<", 0, start + 1)
+                if tag >= 0 and text.find(b">", tag, start) < 0:
+                    raise DialectError(f"it has a tag of more than {_LONGEST_TAG:,} bytes")
+        self._tail = text[-_OVERLAP:]
+        return chunk
+
+
+def parse_xlsx(
+    stream: IO[bytes], formats: TextFormats | None = None, merge_limit: int = 1 << 20
+) -> SheetScan:
+    """Do the same as :func:`scan_xlsx` by an XML parser, for any sheet (ECMA-376, 18.3.1).
+
+    Raises
+    ------
+    DialectError
+        Programs would read the sheet differently.
+    """
+    parsed = _ParsedSheet(formats or TextFormats())
+    names = ("row", "mergeCell", "col", "conditionalFormatting", "sheetFormatPr", "sheetData")
+    for element in elements(CheckedXml(stream, DROPPED_VALUE), *names):
+        name = local_name(element.tag)
+        if name == "row":
+            parsed.add_row(element)
+        elif name == "sheetData":
+            parsed.end_of_rows()
+        elif name == "sheetFormatPr":
+            parsed.default_hidden = element.get("zeroHeight") in _YES
+        elif name == "conditionalFormatting":
+            parsed.add_condition(element)
+        elif name == "mergeCell":
+            parsed.scan.merges += 1
+            if parsed.scan.merges <= merge_limit:
+                parsed.scan.merged[_area(element.get("ref", ""))] = None
+        else:
+            parsed.add_columns(element)
+    parsed.scan.display_differs = parsed.formats.areas
+    return parsed.scan
+
+
+class _ParsedSheet:
+    """What :func:`parse_xlsx` has gathered of a sheet so far."""
+
+    def __init__(self, formats: TextFormats) -> None:
+        self.scan = SheetScan(plain=False, errors=True)
+        self.formats = formats
+        self.row, self.rows = -1, set[int]()
+        self.default_hidden = False
+        self.tables = self.column_count = 0
+
+    def add_row(self, element: ElementTree.Element) -> None:
+        scan = self.scan
+        self.row = row = _number(element.get("r", str(self.row + 2))) - 1
+        if row in self.rows:
+            raise DialectError(f"row {row + 1:,} is given twice")
+        self.rows.add(row)
+        if any(map(_is_foreign, element.iter())):
+            raise DialectError(f"row {row + 1:,} holds elements of another vocabulary")
+        height = element.get("ht", "")
+        hidden = element.get("hidden") in _YES or is_zero_size(height)
+        if hidden or (self.default_hidden and not height):
+            scan.hidden.append(row)
+        column, filled = -1, set[int]()
+        for cell in element:
+            column = self._column(cell, column)
+            if len(cell):
+                if column in filled:
+                    raise DialectError(f"cell {self._address(column)} is given twice")
+                filled.add(column)
+                self._check_value(cell, column)
+                scan.filled += 1
+                scan.bottom = max(scan.bottom, row + 1)
+                scan.right = max(scan.right, column + 1)
+            if is_uncalculated(cell):
+                scan.uncalculated.append((row, column))
+            if self.formats and cell.get("t") in _TEXTS:
+                self.formats.add_cell(row, column, cell.get("s", "0"))
+
+    def _column(self, cell: ElementTree.Element, before: int) -> int:
+        """Return the column of a cell: that of its address, or else the next one."""
+        address = cell.get("r", "").upper()
+        found = _CELL.fullmatch(address)
+        if found is None:
+            return before + 1
+        if int(found[2]) != self.row + 1 and len(cell):
+            raise DialectError(f"cell {address} stands in row {self.row + 1:,}")
+        return column_index(found[1])
+
+    def _address(self, column: int) -> str:
+        return f"{column_letter(column)}{self.row + 1}"
+
+    def _check_value(self, cell: ElementTree.Element, column: int) -> None:
+        """Refuse a cell whose value programs read differently."""
+        values = [child for child in cell if local_name(child.tag) in {"v", "is"}]
+        if len(values) > 1:
+            raise DialectError(f"cell {self._address(column)} has more than one value")
+        kind, text = cell.get("t", "n"), (values[0].text or "") if values else ""
+        if kind == "s" and text and not _REFERENCE.fullmatch(text):
+            reason = f"refers to a text by {text[:20]!r}, which is no number"
+            raise DialectError(f"cell {self._address(column)} {reason}")
+        if kind in _VALUES and text != text.strip():
+            reason = f"holds {text[:40]!r}, with white space around the value"
+            raise DialectError(f"cell {self._address(column)} {reason}")
+
+    def end_of_rows(self) -> None:
+        self.tables += 1
+        if self.tables > 1:
+            raise DialectError("it has two tables of cells")
+
+    def add_condition(self, element: ElementTree.Element) -> None:
+        """Add the cells that a condition may give a number format; if it holds is not known."""
+        for rule in element:
+            code = self.formats.conditional.get(rule.get("dxfId", ""))
+            if code is not None:
+                areas = map(_area, element.get("sqref", "").split())
+                self.formats.areas.extend((area, code) for area in areas)
+
+    def add_columns(self, element: ElementTree.Element) -> None:
+        self.column_count += 1
+        if self.column_count > _LAST_COLUMN:
+            raise DialectError(f"it describes more than {_LAST_COLUMN:,} columns")
+        if element.get("hidden") in _YES or is_zero_size(element.get("width", "")):
+            first, last = (_number(element.get(name, "")) for name in ("min", "max"))
+            self.scan.hidden_columns.append((first - 1, last - 1))
+
+
+def is_uncalculated(cell: ElementTree.Element) -> bool:
+    """Return True if a cell is a formula without a saved result."""
+    parts = {local_name(child.tag): child.text or "" for child in cell}
     return "f" in parts and not parts.get("v") and cell.get("t") != "str"
+
+
+def _is_foreign(element: ElementTree.Element) -> bool:
+    """Return True if readers take an element for a cell's that programs pass over."""
+    space, _, name = element.tag.rpartition("}")
+    return bool(space) and space not in _VOCABULARIES and name in {"row", "c", "v", "is", "t"}
+
+
+def read_styles(stream: IO[bytes]) -> TextFormats:
+    """Read the number formats that alter text from an xlsx's styles (ECMA-376, 18.8)."""
+    codes: dict[str, str] = {}
+    fresh: list[tuple[str, str]] = []
+    numbers: list[str] = []
+    cells: list[str] = []
+    conditions: list[str] = []
+    for element in elements(stream, "numFmt", "numFmts", "xf", "cellStyleXfs", "cellXfs", "dxf"):
+        name = local_name(element.tag)
+        if name == "numFmt":
+            fresh.append((element.get("numFmtId", ""), element.get("formatCode", "")))
+        elif name == "xf":
+            numbers.append(element.get("numFmtId", ""))
+        elif name == "dxf":
+            conditions.append(fresh.pop()[1] if fresh else "")
+        else:
+            codes |= fresh
+            cells = numbers if name == "cellXfs" else cells
+            fresh, numbers = [], []
+    styles = altering_styles(codes.get(number, "") for number in cells)
+    return TextFormats(styles, altering_styles(conditions))
+
+
+def _area(reference: str) -> Area:
+    corners = [_CELL.fullmatch(c) for c in reference.upper().replace("$", "").split(":")]
+    if not all(corners):
+        raise DamagedError(f"{reference[:40]!r} is no range of cells")
+    ends = [(int(corner[2]) - 1, column_index(corner[1])) for corner in corners if corner]
+    return (*ends[0], *ends[-1])
+
+
+def _number(text: str | bytes) -> int:
+    """Return a row or column number; raise DamagedError if it is none."""
+    if not re.fullmatch(r"[0-9]{1,18}", text if isinstance(text, str) else text.decode("latin-1")):
+        raise DamagedError(f"{text[:40]!r} is no number")
+    return int(text)
+
+
+def elements(stream: IO[bytes] | CheckedXml, *names: str) -> Iterator[ElementTree.Element]:
+    """Yield the elements of these names as they end, and forget each one afterwards."""
+    path: list[ElementTree.Element] = []
+    for event, element in ElementTree.iterparse(stream, events=("start", "end")):  # noqa: S314 - read() is all it asks of a stream
+        if event == "start":
+            path.append(element)
+            continue
+        path.pop()
+        if local_name(element.tag) in names:
+            yield element
+            if path:
+                path[-1].clear()
+
+
+def local_name(tag: str) -> str:
+    """Return the name of an element without its namespace."""
+    return tag.rpartition("}")[2]
