@@ -6,6 +6,7 @@ rows keep their addresses in the first input, and the new ledger names the first
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import count
 from os import PathLike
 from pathlib import Path
@@ -24,6 +25,7 @@ from sharekit.core.fields import FIELDS
 from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, plan
+from sharekit.spreadsheets.cell_issues import CellIssues, concat
 from sharekit.spreadsheets.inventory import Inventory
 
 from .run import KEY, Run, load_run
@@ -31,7 +33,6 @@ from .run import KEY, Run, load_run
 _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 #: The state that an owner's action leaves behind where it was not read back.
 _RESULT = {SHARE: PENDING, UNSHARE: ABSENT}
-_ISSUE = ("rule", "row_key", "source", "field", "value", "detail")
 
 
 def undo(
@@ -208,21 +209,12 @@ def _rows(first: Run, chosen: pd.Index) -> pd.DataFrame:
 def _issues(
     rule: str, rows: pd.DataFrame, values: pd.Series, details: pd.Series | None = None
 ) -> pd.DataFrame:
-    """Return a line of :attr:`.Inventory.cell_issues` for each row, about its decision."""
-    return pd.DataFrame(
-        {
-            "rule": rule,
-            "row_key": rows.index.to_numpy("int64"),
-            "source": rows["source"],
-            "field": "status",
-            "value": values.loc[rows.index],
-            "detail": "" if details is None else details.loc[rows.index],
-        }
-    )
+    """Return an issue of each row's decision."""
+    texts: Iterable[str] = [] if details is None else details.loc[rows.index]
+    keys = rows.index.to_numpy("int64")
+    issues = CellIssues(rule, keys, "status", values.loc[rows.index], texts)
+    return issues.to_frame(rows["source"].to_numpy())
 
 
 def _inventory(first: Run, rows: pd.DataFrame, issues: list[pd.DataFrame]) -> Inventory:
-    inventory = first.plan.findings.inventory
-    empty = inventory.cell_issues[list(_ISSUE)].head(0)
-    joined = pd.concat([empty, *issues], ignore_index=True).astype(empty.dtypes)
-    return Inventory(rows, inventory.sources, joined)
+    return Inventory(rows, first.plan.findings.inventory.sources, concat(issues))

@@ -37,8 +37,6 @@ _NOT_TEXT: Final = (
     r"\A(?:-?(?:0|[1-9][0-9]*)?(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|(?i:true|false)"
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T].*)?|[0-9]{1,3}:[0-9]{2}.*|-?P[0-9T].*)\z"
 )
-#: An integer that a number cell of 53 bits can print.
-_LONG_INTEGER: Final = r"\A[1-9][0-9]{19,}\z"
 #: Texts to which no rule here applies: nothing, or hexadecimal digits with a letter among them.
 _SAFE: Final = dict.fromkeys(ID_FIELDS, r"(?:[0-9a-f-]*[a-df][0-9a-f-]*)?") | {
     "status": "|".join(["", *ACTIONS])
@@ -70,14 +68,41 @@ _COLUMNS: Final = {
 
 
 @dataclass(frozen=True)
-class _Hits:
-    """Cells of one field to which a rule applies; ``positions`` count the rows of a sheet."""
+class CellIssues:
+    """Cells of one field to which a rule applies.
+
+    Attributes
+    ----------
+    rule : str
+        The rule's name.
+    keys : ndarray of int64
+        ``row_key`` of each cell; -1 stands for a whole sheet.
+    field : str
+        The field, or "" for whole rows and sheets.
+    values, details : iterable of str
+        As in :attr:`.Inventory.cell_issues`; empty if they are blank for all cells.
+    """
 
     rule: str
-    positions: NDArray[np.int64]
+    keys: NDArray[np.int64]
     field: str = ""
     values: Iterable[str] = ()
     details: Iterable[str] = ()
+
+    def to_frame(self, source: int | NDArray[np.integer], first_key: int = 0) -> pd.DataFrame:
+        """Return them as rows of :attr:`.Inventory.cell_issues`."""
+        columns: dict[str, object] = {
+            "rule": self.rule,
+            "row_key": self.keys + first_key,
+            "source": source,
+            "field": self.field,
+            "value": list(self.values) or "",
+            "detail": list(self.details) or "",
+        }
+        index = pd.RangeIndex(len(self.keys))
+        return pd.DataFrame(
+            {name: pd.Series(columns[name], index, dtype) for name, dtype in _COLUMNS.items()}
+        )
 
 
 def find_cell_issues(
@@ -137,33 +162,18 @@ def unsafe_cells(sheet: SheetRows, safe: Mapping[str, Collection[str]]) -> pd.Da
 
 def concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Join frames of issues; without any, the result is empty and has the same columns."""
-    nothing = _Hits("", np.empty(0, np.int64))
-    return pd.concat(frames or [_frame(nothing, 0, 0)], ignore_index=True)
+    nothing = CellIssues("", np.empty(0, np.int64)).to_frame(0)
+    return pd.concat(frames or [nothing], ignore_index=True)
 
 
-def _frames(found: Iterable[_Hits], source: int = 0, first_key: int = 0) -> list[pd.DataFrame]:
-    return [_frame(hits, source, first_key) for hits in found if hits.positions.size]
+def _frames(found: Iterable[CellIssues], source: int = 0, first_key: int = 0) -> list[pd.DataFrame]:
+    return [issues.to_frame(source, first_key) for issues in found if issues.keys.size]
 
 
-def _frame(hits: _Hits, source: int, first_key: int) -> pd.DataFrame:
-    columns: dict[str, object] = {
-        "rule": hits.rule,
-        "row_key": hits.positions + first_key,
-        "source": source,
-        "field": hits.field,
-        "value": list(hits.values) or "",
-        "detail": list(hits.details) or "",
-    }
-    index = pd.RangeIndex(len(hits.positions))
-    return pd.DataFrame(
-        {name: pd.Series(columns[name], index, dtype) for name, dtype in _COLUMNS.items()}
-    )
-
-
-def _sheet_issues(sheet: SheetRows) -> Iterator[_Hits]:
+def _sheet_issues(sheet: SheetRows) -> Iterator[CellIssues]:
     """Find what concerns a whole sheet; ``row_key`` is -1."""
     for rule, field, value in _sheet_notes(sheet):
-        yield _Hits(rule, np.array([-1]), field, [value])
+        yield CellIssues(rule, np.array([-1]), field, [value])
 
 
 def _sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
@@ -223,7 +233,7 @@ class _Suspects:
         return self.positions[chosen], self.texts.filter(pa.array(chosen)).to_pylist()
 
 
-def _row_issues(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator[_Hits]:
+def _row_issues(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator[CellIssues]:
     text_fields = {field: suspects[field] for field in TEXT_FIELDS if field in suspects}
     yield from _wrong_types(sheet, text_fields)
     yield from _errors(suspects)
@@ -232,16 +242,16 @@ def _row_issues(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator
     yield from _uncalculated(sheet)
     yield from _merged(sheet)
     yield from _displayed_otherwise(sheet)
-    yield _Hits("hidden-row", _positions(sheet, sheet.raw.metadata.hidden_rows))
+    yield CellIssues("hidden-row", _positions(sheet, sheet.raw.metadata.hidden_rows))
 
 
-def _errors(suspects: Mapping[str, _Suspects]) -> Iterator[_Hits]:
+def _errors(suspects: Mapping[str, _Suspects]) -> Iterator[CellIssues]:
     for field, cells in suspects.items():
         positions, texts = cells.only(cells.matching(_ERROR))
-        yield _Hits("error-cell", positions, field, texts)
+        yield CellIssues("error-cell", positions, field, texts)
 
 
-def _deceiving_letters(suspects: Mapping[str, _Suspects]) -> Iterator[_Hits]:
+def _deceiving_letters(suspects: Mapping[str, _Suspects]) -> Iterator[CellIssues]:
     """Find IDs that would be valid but for letters of another alphabet, or invisible marks."""
     for field in ID_FIELDS:
         if field not in suspects:
@@ -252,12 +262,12 @@ def _deceiving_letters(suspects: Mapping[str, _Suspects]) -> Iterator[_Hits]:
         for rule, find in (("look-alike", find_homoglyph), ("direction-mark", find_bidi_mark)):
             details = [find(text, GRAMMARS[field]) for text in texts]
             hits = [i for i, detail in enumerate(details) if detail]
-            yield _Hits(
+            yield CellIssues(
                 rule, positions[hits], field, [texts[i] for i in hits], [details[i] for i in hits]
             )
 
 
-def _disagreeing_columns(sheet: SheetRows) -> Iterator[_Hits]:
+def _disagreeing_columns(sheet: SheetRows) -> Iterator[CellIssues]:
     """Find rows in which another column that could be meant for a field holds another value."""
     for field in TEXT_FIELDS:
         for column in sheet.ambiguous.get(field, ()):
@@ -266,7 +276,7 @@ def _disagreeing_columns(sheet: SheetRows) -> Iterator[_Hits]:
             differ = pc.and_(pc.not_equal(other, ""), pc.not_equal(used, other))
             cells = _Suspects.of(sheet.cells[column], differ)
             values = [f"{sheet.names[column]}: {text}" for text in cells.texts.to_pylist()]
-            yield _Hits("columns-disagree", cells.positions, field, values)
+            yield CellIssues("columns-disagree", cells.positions, field, values)
 
 
 def _normalized(column: pa.ChunkedArray, field: str) -> pa.ChunkedArray:
@@ -280,12 +290,11 @@ def _normalized(column: pa.ChunkedArray, field: str) -> pa.ChunkedArray:
     return pc.fill_null(pc.take(pa.array(meanings, TEXT), numbers), "")
 
 
-def _wrong_types(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator[_Hits]:
+def _wrong_types(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator[CellIssues]:
     """Look up the type of every cell whose text could be a number, a date or a truth value."""
     if sheet.raw.typed is None:
         return
-    exact = sheet.raw.exact_numbers
-    doubtful = {field: _maybe_not_text(cells, exact=exact) for field, cells in suspects.items()}
+    doubtful = {f: cells.positions[cells.matching(_NOT_TEXT)] for f, cells in suspects.items()}
     rows = np.unique(np.concatenate([np.empty(0, np.int64), *doubtful.values()]))
     if not rows.size:
         return
@@ -300,7 +309,7 @@ def _wrong_types(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterato
             hits[rule][position] = text
         for rule, values in hits.items():
             if rule:
-                yield _Hits(rule, np.array([*values]), field, values.values())
+                yield CellIssues(rule, np.array([*values]), field, values.values())
 
 
 def _type_issue(value: object, text: str) -> tuple[str, str]:
@@ -313,27 +322,14 @@ def _type_issue(value: object, text: str) -> tuple[str, str]:
     return rule, as_text(value)
 
 
-def _maybe_not_text(cells: _Suspects, *, exact: bool) -> NDArray[np.int64]:
-    """Return the positions of cells that may hold a number, a date or a truth value."""
-    chosen, long = cells.matching(_NOT_TEXT), cells.matching(_LONG_INTEGER)
-    if exact:
-        chosen |= long
-    elif long.any():
-        # A number cell prints the exact value of its 53 bits; hardly any ID of digits equals one.
-        texts = cells.texts.filter(pa.array(long)).dictionary_encode().combine_chunks()
-        possible = [int(float(text)) == int(text) for text in texts.dictionary.to_pylist()]
-        chosen[long] = np.array(possible, bool)[texts.indices.to_numpy()]
-    return cells.positions[chosen]
-
-
-def _uncalculated(sheet: SheetRows) -> Iterator[_Hits]:
+def _uncalculated(sheet: SheetRows) -> Iterator[CellIssues]:
     spots = np.array(sheet.raw.metadata.uncalculated, np.int64).reshape(-1, 2)
     for field, column in sheet.fields.items():
         rows = spots[spots[:, 1] == column + sheet.raw.first_column, 0]
-        yield _Hits("formula-without-value", _positions(sheet, rows), field)
+        yield CellIssues("formula-without-value", _positions(sheet, rows), field)
 
 
-def _merged(sheet: SheetRows) -> Iterator[_Hits]:
+def _merged(sheet: SheetRows) -> Iterator[CellIssues]:
     """Find cells under a merge: without a value of their own, or with one that nobody sees."""
     for field, column in sheet.fields.items():
         position = column + sheet.raw.first_column
@@ -348,10 +344,10 @@ def _merged(sheet: SheetRows) -> Iterator[_Hits]:
                 hidden |= {i: text for i, text in enumerate(texts, int(start)) if text}
                 blank |= {i: value for i, text in enumerate(texts, int(start)) if not text}
         for rule, hits in (("covered-cell", hidden), ("merged-cell", blank)):
-            yield _Hits(rule, np.array([*hits], np.int64), field, hits.values())
+            yield CellIssues(rule, np.array([*hits], np.int64), field, hits.values())
 
 
-def _displayed_otherwise(sheet: SheetRows) -> Iterator[_Hits]:
+def _displayed_otherwise(sheet: SheetRows) -> Iterator[CellIssues]:
     """Find cells whose number format displays a text that the cell does not contain."""
     for field, column in sheet.fields.items():
         position = column + sheet.raw.first_column
@@ -366,7 +362,7 @@ def _displayed_otherwise(sheet: SheetRows) -> Iterator[_Hits]:
                         displayed[i] = text, f'shows "{display}"'
         values, details = zip(*displayed.values(), strict=True) if displayed else ((), ())
         positions = np.array([*displayed], np.int64)
-        yield _Hits("shown-otherwise", positions, field, values, details)
+        yield CellIssues("shown-otherwise", positions, field, values, details)
 
 
 def _text_at(sheet: SheetRows, row: int, column: int) -> str:

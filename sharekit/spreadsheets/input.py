@@ -42,14 +42,18 @@ FORMATS: Final = (
 )
 
 
-def list_formats() -> str:
-    """Return the names of the formats, for a message.
+def list_formats(conjunction: str = "or", *, has_sheets: bool | None = None) -> str:
+    """Return the names of the formats (only those that can have sheets, or cannot).
 
     >>> list_formats()
     'xlsx, xlsm, xlsb, xls, ods, csv, tsv or parquet'
+    >>> list_formats("and", has_sheets=False)
+    'csv, tsv and parquet'
     """
-    *others, last = (form.name for form in FORMATS)
-    return f"{', '.join(others)} or {last}"
+    *others, last = (
+        form.name for form in FORMATS if has_sheets is None or form.has_sheets == has_sheets
+    )
+    return f"{', '.join(others)} {conjunction} {last}"
 
 
 #: Kinds of files that are not read, and what to do instead.

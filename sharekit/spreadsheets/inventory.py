@@ -225,28 +225,14 @@ def rows_below(
 
 def _filled(columns: tuple[pa.ChunkedArray, ...], image_id: int) -> NDArray[np.bool_]:
     """Return True for each row with any text but white space."""
-    filled = np.ones(len(columns[image_id]), dtype=bool)
-    doubtful = np.flatnonzero(_may_be_blank(columns[image_id]))
-    if doubtful.size:
-        positions = pa.array(doubtful)
+    filled = ~_is_blank(columns[image_id])
+    # Other columns are read only in rows without an image ID, which are few in a list of shares.
+    rest = np.flatnonzero(~filled)
+    if rest.size:
+        positions = pa.array(rest)
         blank = [_is_blank(column.take(positions)) for column in columns]
-        filled[doubtful[np.logical_and.reduce(blank)]] = False
+        filled[rest] = ~np.logical_and.reduce(blank)
     return filled
-
-
-def _may_be_blank(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Return True for texts that do not begin with a visible ASCII character: hardly any.
-
-    Only their rows are then looked through, which for a full sheet saves reading every cell.
-    """
-    parts = [np.empty(0, dtype=bool)]
-    for chunk in column.chunks:
-        _, offsets, data = chunk.buffers()
-        ends = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-        letters = np.frombuffer(data if data and data.size else b" ", np.uint8)
-        first = letters[np.minimum(ends[:-1], len(letters) - 1)]
-        parts.append((ends[1:] == ends[:-1]) | (first <= ord(" ")) | (first > ord("~")))
-    return np.concatenate(parts)
 
 
 def _is_blank(column: pa.ChunkedArray) -> NDArray[np.bool_]:

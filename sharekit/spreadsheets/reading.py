@@ -26,7 +26,7 @@ from .formats.raw_sheet import TEXT, Blob, RawSheet, constant
 from .formats.workbook import Choice, read_workbook
 from .formats.xls import read_xls
 from .headers import SEARCHED_ROWS, header_too_deep
-from .input import FORMATS, OLE, PARQUET, PLAIN_TEXT, ZIP, Limits, list_formats, load
+from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, Limits, list_formats, load
 from .inventory import Inventory, SheetRows, find_rows
 
 #: First bytes -> what the file is, for files that people give by mistake.
@@ -200,10 +200,9 @@ def _check_sheets(sheets: Iterable[SheetRows], names: Sequence[str]) -> None:
     if missing:
         others = dict.fromkeys(name for sheet in sheets for name in sheet.raw.siblings)
         known = f"the sheets there are {_join(others)}"
-        without = " and ".join(form.name for form in FORMATS if not form.has_sheets)
+        without = f"{list_formats('and', has_sheets=False)} files have no sheets"
         raise InputError(
-            f"No file has a sheet named {_join(missing)}; "
-            f"{known if others else f'files of the formats {without} have no sheets'}."
+            f"No file has a sheet named {_join(missing)}; {known if others else without}."
         )
 
 

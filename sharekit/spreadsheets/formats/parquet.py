@@ -58,7 +58,6 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
             format="parquet",
             cells=tuple(_under_header(name, column) for name, column in columns),
             typed=typed,
-            exact_numbers=True,
         )
     ]
 

@@ -110,8 +110,6 @@ class RawSheet:
         The names of all sheets of the workbook.
     guessed : bool
         Whether the encoding is a guess.
-    exact_numbers : bool
-        Whether a number may have more digits than the 53 bits that a spreadsheet gives it.
     """
 
     sheet: str
@@ -124,7 +122,6 @@ class RawSheet:
     siblings: tuple[str, ...] = ()
     encoding: str = ""
     guessed: bool = False
-    exact_numbers: bool = False
 
     @property
     def height(self) -> int:
