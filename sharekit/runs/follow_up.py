@@ -23,12 +23,13 @@ from sharekit.core.columns import are_satisfied, is_owner_action
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import FIELDS
 from sharekit.core.outcomes import RETRYABLE
+from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, plan
 from sharekit.spreadsheets.cell_issues import CellIssues, concat
 from sharekit.spreadsheets.inventory import Inventory
 
-from .run import KEY, Run, load_run
+from .run import KEY, RETRY, UNDO, Run, load_run
 
 _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 #: The state that an owner's action leaves behind where it was not read back.
@@ -83,7 +84,7 @@ def undo(
     present = snapshot.take(clouds, rows)
     inventory = _inventory(first, rows, _restore_previous(first, chosen, rows, present))
     findings = check(inventory, seen=present, strict=first.plan.findings.strict)
-    origin = {"follows": head, "follows as": f"undo of {Path(run).name}"}
+    origin = FollowedRun(head, UNDO, Path(run).name).to_body()
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
 
 
@@ -117,7 +118,7 @@ def retry(
         raise PlanError(f"{run}: no row failed or stayed unknown, so there is nothing to retry.")
     inventory = _inventory(first, _rows(first, chosen), [])
     findings = check(inventory, clouds, strict=first.plan.findings.strict)
-    origin = {"follows": head, "follows as": f"retry of {Path(run).name}"}
+    origin = FollowedRun(head, RETRY, Path(run).name).to_body()
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
 
 
@@ -145,7 +146,8 @@ def _follows(path: Path, head: str) -> bool:
             first = ledger.last_event("created")
     except LedgerError:
         return False
-    return first is not None and first.body.get("follows") == head
+    followed = None if first is None else FollowedRun.from_body(first.body)
+    return followed is not None and followed.head == head
 
 
 def _changed(first: Run) -> pd.Series:

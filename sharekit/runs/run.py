@@ -17,6 +17,7 @@ from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.ledger import parquet
+from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.ledger.tables import OUTCOME_COLUMNS
 from sharekit.plans.chunks import members
@@ -28,6 +29,8 @@ from .request_log import Action, RequestLog
 #: Columns that name a share, and an action on it or a view of it.
 KEY = ["project_id", "image_id"]
 ACTION_KEY = [*KEY, "side"]
+#: What a run can do with the one that it follows.
+UNDO, RETRY = "undo", "retry"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -195,8 +198,9 @@ def load_request_log(
 
 def is_undo(ledger: Ledger) -> bool:
     """Return True if the run takes another one back."""
-    first = ledger.last_event("created")
-    return first is not None and str(first.body.get("follows as", "")).startswith("undo of ")
+    created = ledger.last_event("created")
+    followed = None if created is None else FollowedRun.from_body(created.body)
+    return followed is not None and followed.kind == UNDO
 
 
 def finished(ledger: Ledger) -> bool:

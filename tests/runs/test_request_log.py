@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -17,10 +20,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sharekit.core.errors import LedgerError
+import sharekit
+from sharekit.core.errors import LedgerError, SharekitError
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.events import EVENTS
-from sharekit.ledger.ledger import Event
+from sharekit.ledger.ledger import Event, Ledger
 from sharekit.runs.outcomes import assign_outcomes
 from sharekit.runs.request_log import (
     FINAL_STATES,
@@ -33,6 +37,9 @@ from sharekit.runs.request_log import (
     chunked,
     split_event,
 )
+from sharekit.runs.run import load_request_log
+from sharekit.simulator.faults import Faults
+from tests.conftest import FAST, World
 
 PROJECT = "0" * 32
 COMMON = {"region": "", "project_id": PROJECT, "status": "accepted", "vault_id": "",
@@ -204,3 +211,43 @@ def test_the_table_is_whole() -> None:
     states = {state for state, _ in TRANSITIONS} | set(TRANSITIONS.values())
     assert states == {"planned", *TRANSITIONS.values()}
     assert all(any(s == state for s, _ in TRANSITIONS) for state in states - FINAL_STATES)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    ["", "job_partial=0.2,p503=0.2", "cut_after=0.3,flow=0.2",
+     pytest.param("job_fail=0.5,cut_before=0.2", marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_live_log_is_the_replay(world: Callable[..., World], faults: str) -> None:
+    """At every event of a run, the log of the submission is what a replay of the ledger gives."""
+    w = world(rows=40, faulty=0.3)
+    plan = w.approved(chunk_size=7)
+    planned = plan.rows[plan.rows["disposition"] == "planned"]
+    whole = planned[planned["chunk"] == planned["chunk"].iloc[0]]
+    gone = planned[planned["chunk"] != planned["chunk"].iloc[0]].iloc[:1]
+    for share in whole[["image_id", "project_id", "status"]].itertuples(index=False):
+        w.cloud.set_share(*share)
+    w.cloud.delete_image(gone["image_id"].iloc[0])
+    w.cloud.set_faults(Faults.parse(faults))
+    live: dict[int, str] = {}
+
+    class Watched(RequestLog):
+        """A log whose state after each event is kept."""
+
+        def apply(self, event: Event) -> None:
+            super().apply(event)
+            live[event.seq] = repr(self.requests)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sharekit.runs.run.RequestLog", Watched)
+        careful = replace(FAST, attempts=3, max_failure_rate=1.0, outage_timeout=0.0)
+        with suppress(SharekitError):
+            sharekit.submit(plan, w.connect(), settings=careful)
+        seen, live = live, {}
+        with Ledger.open(plan.path) as ledger:
+            load_request_log(ledger, plan)
+    assert any("excluded" in states for states in seen.values())
+    assert seen == {seq: live[seq] for seq in seen}
+    run = sharekit.status(plan)
+    assert set(run.rows.loc[whole.index, "outcome"]) == {"already"}
+    assert run.rows.loc[gone.index, "outcome"].tolist() == ["blocked"]

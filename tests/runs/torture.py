@@ -38,7 +38,7 @@ from sharekit.core.errors import SharekitError
 from sharekit.core.outcomes import FINAL_OK, UNSETTLED
 from sharekit.ledger import ledger
 from sharekit.reports import files
-from sharekit.runs import submit
+from sharekit.runs import read_back
 from sharekit.simulator import Image, Seed, Share
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
@@ -59,16 +59,16 @@ PATIENT = sharekit.Settings(
 PLACES: dict[str, tuple[Any, str, bool, str]] = {
     "before intent": (ledger.Ledger, "append", False, "intent"),
     "after intent": (ledger.Ledger, "append", True, "intent"),
-    "request on its way": (Cloud, "change", False, ""),
-    "before answer": (Cloud, "change", True, ""),
+    "request on its way": (Cloud, "send", False, ""),
+    "before answer": (Cloud, "send", True, ""),
     "after answer": (ledger.Ledger, "append", True, "answer"),
     "after job": (ledger.Ledger, "append", True, "job-done"),
     "before commit": (ledger.Ledger, "_commit", False, ""),
     "after commit": (ledger.Ledger, "_commit", True, ""),
-    "reading back": (submit, "look", True, ""),
+    "reading back": (read_back, "look_back", True, ""),
     "before settling": (ledger.Ledger, "write_rows", False, ""),
     "settling": (ledger.Ledger, "write_rows", True, ""),
-    "reporting": (files, "_usable", True, ""),
+    "reporting": (files, "must_be_usable", True, ""),
 }
 STEPS = tuple(PLACES)
 NETWORK = (
@@ -126,8 +126,8 @@ def hurt(step: str = "", count: int = 1, clock: float = 0.0) -> None:
 
         setattr(owner, name, wounded)
     if clock:
-        true = ledger.now
-        ledger.now = lambda: "19" + true()[2:]
+        true = ledger.utc_now
+        ledger.utc_now = lambda: "19" + true()[2:]
 
 
 @dataclass
