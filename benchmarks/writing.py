@@ -124,13 +124,12 @@ def _answer(book: Any, plan: Any) -> None:
 
 
 def _report(ledger: Path, path: Path) -> dict[str, Any]:
-    from sharekit import reports
-    from sharekit.reports import merged_runs
+    from sharekit.reports import merged_runs, report
 
     with clock() as loaded:
         record = merged_runs.load_record(ledger)
     with clock() as written:
-        reports.write(record, path)
+        report.write(record, path)
     return {"load": loaded(), "work": written()}
 
 

@@ -389,7 +389,7 @@ def test_files_are_their_owners(world: Make) -> None:
         assert set(seen.values()) == {0o600}
         sharekit.report(plan.path, *(w.folder / name for name in REPORTS))
         findings = sharekit.check(sharekit.read_inventory(w.shares))
-        from sharekit.reports.files import write_findings
+        from sharekit.reports.report import write_findings
 
         for name in ("f.xlsx", "f.csv", "f.json"):
             write_findings(findings, w.folder / name)
@@ -405,8 +405,8 @@ def test_nothing_is_left_behind(finished_run: Path, tmp_path: Path) -> None:
     """After SIGKILL the old report is whole; what is left is a folder only its owner enters."""
     (tmp_path / "a.csv").write_text("old")
     code = (
-        "import os, signal, sys\nfrom sharekit.reports import files\nimport sharekit\n"
-        "files.FORMATS['.csv'] = lambda record, path: (path.write_text('half'), "
+        "import os, signal, sys\nfrom sharekit.reports import report\nimport sharekit\n"
+        "report.FORMATS['.csv'] = lambda document, path: (path.write_text('half'), "
         "os.kill(os.getpid(), signal.SIGKILL))\n"
         f"sharekit.report({str(finished_run / 'run.ledger')!r}, {str(tmp_path / 'a.csv')!r})"
     )

@@ -34,7 +34,8 @@ from sharekit.spreadsheets.input import STANDARD_INPUT, load
 from sharekit.spreadsheets.writing.safe_cells import escape_cell
 from sharekit.spreadsheets.writing.template import print_wide
 
-from . import xlsx
+from .document import Notes, Table
+from .render import xlsx
 
 _log = logging.getLogger("sharekit.reports")
 
@@ -108,7 +109,8 @@ def write(findings: Findings, path: Path) -> None:
     except _NotCopiedError as reason:
         _log.info("%s: the sheets are not copied: %s", path, reason)
         about = _about(findings, f"The sheets themselves are not in this workbook: {reason}.")
-        xlsx.tables({"Findings": _finding_list(findings)}, {"About": about}, path)
+        notes = Notes("About", {"About": about}, portrait=False)
+        xlsx.write_sheets([Table("Findings", _finding_list(findings)), notes], path, "Findings")
 
 
 def _open_copy(findings: Findings) -> Workbook:

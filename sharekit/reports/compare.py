@@ -30,9 +30,9 @@ from sharekit.audits.results import Audit
 from sharekit.core.errors import InputError
 from sharekit.core.html import plain
 
-from .files import form, writer_of
+from .report import FORMATS, make_document, report_format
 from .run_record import Record
-from .words import counted
+from .wording import with_unit
 
 #: Differences that are listed one by one; the rest is counted.
 LIMIT: Final = 50
@@ -91,12 +91,12 @@ def differences(source: Record | Audit, path: str | PathLike[str]) -> list[Diffe
         If there is no such file.
     """
     report = Path(path)
-    suffix = form(report)
+    suffix = report_format(report)
     if not report.is_file():
         raise InputError(f"{report}: there is no such file; name a report that was made.")
     with TemporaryDirectory(prefix="sharekit-") as scratch:
         fresh = Path(scratch) / f"fresh{suffix}"
-        writer_of(source, suffix)(fresh)
+        FORMATS[suffix](make_document(source), fresh)
         return compare_files(report, fresh)
 
 
@@ -137,7 +137,7 @@ def _same_content(given: IO[bytes], wanted: IO[bytes]) -> bool:
 def _limited(name: str, found: Iterator[Difference]) -> list[Difference]:
     listed = list(islice(found, LIMIT))
     rest = sum(1 for _ in found)
-    return [*listed, (name, counted(rest, "further difference"))] if rest else listed
+    return [*listed, (name, with_unit(rest, "further difference"))] if rest else listed
 
 
 # -- text --------------------------------------------------------------------------------------

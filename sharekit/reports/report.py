@@ -1,26 +1,53 @@
-"""Make the report files of a run or an audit from its ledger alone."""
+"""Make the report files of a run or an audit from its ledger alone.
+
+A report is a pure function of the ledger: no clock, no chance, no environment. So it can be made
+again years later and compared with the one an auditor holds.
+"""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from sharekit.audits import storage
 from sharekit.audits.results import Audit
-from sharekit.core.errors import UsageError
+from sharekit.checks.check import COLUMNS, Findings
+from sharekit.core.errors import InputError, UsageError
 from sharekit.core.html import inert, visible
 from sharekit.ledger.file import is_ledger
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan
 from sharekit.runs.run import Run
 
-from .files import write
+from . import annotated_workbook
+from .audit_document import audit_document
+from .document import ReportDocument
 from .merged_runs import read_records
+from .render import html as page
+from .render import text, xlsx
+from .run_document import run_document
 from .run_record import Record
+
+_Source = TypeVar("_Source")
+#: Suffix of a report -> what writes it.
+FORMATS: Final[dict[str, Callable[[ReportDocument, Path], None]]] = {
+    ".xlsx": xlsx.write,
+    ".html": page.write,
+    ".csv": text.write_csv,
+    ".json": text.write_json,
+}
+#: The same for findings.
+_FINDINGS: Final[dict[str, Callable[[Findings, Path], None]]] = {
+    ".xlsx": annotated_workbook.write,
+    ".csv": lambda findings, path: text.csv_table(findings.frame[list(COLUMNS)], path),
+    ".json": lambda findings, path: text.json_table(findings.frame[list(COLUMNS)], path),
+}
 
 
 class Reports(list[Path]):
@@ -77,7 +104,7 @@ def report(run: RunOrPath | Audit, *paths: RunOrPath) -> list[Path]:
         return Reports(write(run, *more))
     ledgers, files = split_ledgers([Path(run.path if isinstance(run, Run | Plan) else run), *more])
     if not files:
-        raise UsageError("Name what to write, by suffix: .xlsx, .html, .csv or .json.")
+        raise UsageError(f"Name the files to write, by suffix: {', '.join(FORMATS)}.")
     with ExitStack() as stack:
         source = report_source(*(stack.enter_context(Ledger.open(path)) for path in ledgers))
     return Reports(write(source, *files))
@@ -97,3 +124,95 @@ def split_ledgers(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """
     more = [path for path in paths[1:] if path.is_file() and is_ledger(path)]
     return [paths[0], *more], [path for path in paths[1:] if path not in more]
+
+
+# -- files -------------------------------------------------------------------------------------
+def report_format(path: Path, formats: Iterable[str] = FORMATS) -> str:
+    """Return the suffix of a path, which names the format of a report.
+
+    Raises
+    ------
+    UsageError
+        If it is none of ``formats``.
+
+    Examples
+    --------
+    >>> report_format(Path("audit.XLSX"))
+    '.xlsx'
+    """
+    suffix = path.suffix.lower()
+    if suffix not in formats:
+        raise UsageError(f"{path}: the suffix names no known format; use {', '.join(formats)}.")
+    return suffix
+
+
+def make_document(source: Record | Audit) -> ReportDocument:
+    """Return what a report says of a run's record, or of an audit."""
+    return audit_document(source) if isinstance(source, Audit) else run_document(source)
+
+
+def write(source: Record | Audit, *paths: str | PathLike[str]) -> list[Path]:
+    """Write one report of a run or an audit for each path; the suffix names its format.
+
+    Nothing is written before every path is known to be usable. Each file is made beside its place
+    and moved there when it is complete, so a reader sees the old one or the new one.
+
+    Raises
+    ------
+    UsageError
+        If a suffix is unknown.
+    InputError
+        If a directory does not exist, or a file cannot be written.
+    """
+    targets = [Path(path) for path in paths]
+    for target in targets:
+        report_format(target)
+        check_writable(target)
+    document = make_document(source)
+    for target in targets:
+        _replace(target, FORMATS[report_format(target)], document)
+    return targets
+
+
+def write_findings(findings: Findings, path: str | PathLike[str]) -> Path:
+    """Write findings: ``.csv`` or ``.json`` as a table, ``.xlsx`` with a marked copy of the sheets.
+
+    Raises
+    ------
+    UsageError, InputError
+        As :func:`write` does; also if the spreadsheet has changed since it was checked.
+    """
+    target = Path(path)
+    writer = _FINDINGS[report_format(target, _FINDINGS)]
+    check_writable(target)
+    _replace(target, writer, findings)
+    return target
+
+
+def check_writable(target: Path) -> None:
+    """Refuse a path that no file can be written to.
+
+    Raises
+    ------
+    InputError
+        If its directory does not exist, or it is a directory itself.
+    """
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: there is no directory {target.parent}; make it first.")
+    if target.is_dir():
+        raise InputError(f"{target} is a directory; name a file in it.")
+
+
+def _replace(target: Path, writer: Callable[[_Source, Path], None], source: _Source) -> None:
+    try:
+        # A directory that only its owner enters, as the file then is only theirs to read.
+        with TemporaryDirectory(prefix=".sharekit-", dir=target.parent) as scratch:
+            made = Path(scratch) / target.name
+            writer(source, made)
+            made.chmod(0o600)
+            made.replace(target)
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written ({error.strerror or error}); free the file, its "
+            "directory or the disk, then make the report again."
+        ) from error

@@ -25,7 +25,7 @@ from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT
 from sharekit.core.errors import SignInError
 from sharekit.core.frame_schemas import SURVEY
-from sharekit.reports import drift_words
+from sharekit.reports import audit_document
 from sharekit.simulator import Image, Project, Seed, Share, Simulator, User
 from tests.conftest import World
 from tests.interfaces import test_cli
@@ -184,7 +184,7 @@ def test_a_project_that_cannot_be_signed_in_to(place: Place) -> None:
     there = found.rows[found.rows["project_id"] == LOST]
     assert set(there["code"]) == {"SignInError"}
     assert found.projects_without_credentials == [BAD]
-    assert f"gives access to {BAD}." in drift_words.headline(found)
+    assert f"gives access to {BAD}." in audit_document.headline(found)
     # Only what somebody decided has a time of its decision, on both sides of a share.
     survey = found.survey
     for frame in (survey.shares[survey.shares["shared_at"] != ""], survey.outgoing):

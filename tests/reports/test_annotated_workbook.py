@@ -13,7 +13,8 @@ from openpyxl.styles import PatternFill
 
 from sharekit.checks.check import COLUMNS, Findings, check
 from sharekit.core.errors import InputError
-from sharekit.reports import annotated_workbook, write_findings
+from sharekit.reports import annotated_workbook
+from sharekit.reports.report import write_findings
 from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.workbooks import IMAGE, PROJECT
 

@@ -37,7 +37,7 @@ from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, REJECTED, SHARE, UN
 from sharekit.core.errors import SharekitError
 from sharekit.core.outcomes import FINAL_OK, UNSETTLED
 from sharekit.ledger import ledger
-from sharekit.reports import files
+from sharekit.reports import report as report_files
 from sharekit.runs import read_back
 from sharekit.simulator import Image, Seed, Share
 from sharekit.simulator.faults import Faults
@@ -68,7 +68,7 @@ PLACES: dict[str, tuple[Any, str, bool, str]] = {
     "reading back": (read_back, "look_back", True, ""),
     "before settling": (ledger.Ledger, "write_rows", False, ""),
     "settling": (ledger.Ledger, "write_rows", True, ""),
-    "reporting": (files, "must_be_usable", True, ""),
+    "reporting": (report_files, "check_writable", True, ""),
 }
 STEPS = tuple(PLACES)
 NETWORK = (

@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharekit.core.errors import InputError
-from sharekit.reports import differences, xlsx
+from sharekit.reports.compare import differences
+from sharekit.reports.render import xlsx
+from sharekit.reports.run_document import run_document
 from sharekit.spreadsheets.formats.raw_sheet import TEXT
 from sharekit.spreadsheets.writing import fast_xlsx, review_sheet
 from sharekit.spreadsheets.writing.review_sheet import read_review, write_review
@@ -65,10 +67,10 @@ def test_columns_make_the_cells_that_single_writing_makes(
 ) -> None:
     """Address, style, type and text of every cell are the same by either way, whatever the text."""
     it = record(table=hostile(count))
-    xlsx.write(it, tmp_path / "fast.xlsx")
+    xlsx.write(run_document(it), tmp_path / "fast.xlsx")
     request.getfixturevalue("unknown")
-    xlsx.write(it, tmp_path / "slow.xlsx")
-    for part in ("sheet2", "sheet3", "sheet4", "sheet6"):
+    xlsx.write(run_document(it), tmp_path / "slow.xlsx")
+    for part in ("sheet2", "sheet3", "sheet5", "sheet6", "sheet7", "sheet4"):
         fast, slow = cells(tmp_path / "fast.xlsx", part), cells(tmp_path / "slow.xlsx", part)
         assert fast == slow, part
     assert len({style for _, style, _, _ in fast}) > 1
@@ -78,7 +80,7 @@ def test_columns_make_the_cells_that_single_writing_makes(
 def test_either_way_passes_for_the_other(tmp_path: Path, unknown: None) -> None:
     """A report written cell by cell still is what the record says."""
     it = record(table=hostile(40))
-    xlsx.write(it, tmp_path / "audit.xlsx")
+    xlsx.write(run_document(it), tmp_path / "audit.xlsx")
     assert differences(it, tmp_path / "audit.xlsx") == []
 
 
@@ -94,7 +96,7 @@ def test_any_text_survives_the_escape(texts: list[str]) -> None:
 
 def test_the_sheet_says_how_large_it_is(tmp_path: Path) -> None:
     """The dimension, the filter and the print title cover the rows that were put in."""
-    xlsx.write(record(45), tmp_path / "audit.xlsx")
+    xlsx.write(run_document(record(45)), tmp_path / "audit.xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "audit.xlsx", read_only=True)["Rows"]
     assert sheet.calculate_dimension() == "A1:S46"
     sheet = openpyxl.load_workbook(tmp_path / "audit.xlsx")["Rows"]
@@ -105,7 +107,7 @@ def test_the_sheet_says_how_large_it_is(tmp_path: Path) -> None:
 def test_a_missing_directory_is_no_file(tmp_path: Path) -> None:
     """What xlsxwriter raises where it cannot write is the usual error, and nothing stays."""
     with pytest.raises(OSError, match="No such file"):
-        xlsx.write(record(1), tmp_path / "no" / "audit.xlsx")
+        xlsx.write(run_document(record(1)), tmp_path / "no" / "audit.xlsx")
 
 
 def test_a_long_review_has_several_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +152,7 @@ def test_a_review_is_printed_so_that_it_can_be_read(
 def test_another_program_opens_it(tmp_path: Path) -> None:
     """LibreOffice shows every hostile text as it is (but for what it cannot hold itself)."""
     it = record(table=hostile(60))
-    xlsx.write(it, tmp_path / "audit.xlsx")
+    xlsx.write(run_document(it), tmp_path / "audit.xlsx")
     subprocess.run(
         ["soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless",
          "--convert-to", "ods", "--outdir", str(tmp_path), str(tmp_path / "audit.xlsx")],

@@ -23,8 +23,7 @@ from sharekit.interfaces.cli.options import (
     sign_in,
 )
 from sharekit.interfaces.cli.output import ReadProgress, info, show_audit, spinner
-from sharekit.reports.files import form, must_be_usable
-from sharekit.reports.report import report
+from sharekit.reports.report import check_writable, report, report_format
 
 _LEDGER = ".ledger"
 
@@ -98,9 +97,9 @@ def _check_free(ledgers: Sequence[Path], reports: Sequence[Path]) -> None:
                 f"{path} exists already: name a new file for the audit, after the spreadsheets, "
                 "as in `sharekit audit shares.xlsx --cloud NAME audit.xlsx`."
             )
-        must_be_usable(path)
+        check_writable(path)
     for path in reports:
-        form(path)
+        report_format(path)
 
 
 def _verdict(result: Audit) -> int:

@@ -18,7 +18,7 @@ from sharekit.interfaces.cli.options import (
     reading_options,
 )
 from sharekit.interfaces.cli.output import info, show_findings
-from sharekit.reports import write_findings
+from sharekit.reports.report import write_findings
 from sharekit.spreadsheets.writing.template import write_template
 
 

@@ -1,27 +1,46 @@
-"""``outcomes.csv`` and ``outcomes.json``: every row of the input with what became of it.
+"""csv and json: every row with what became of it, for programs.
 
-Both have the columns of ``Record.rows``, in that order, one line per row. JSON holds raw values;
-CSV is read by spreadsheets, so cells that a spreadsheet would calculate are made harmless.
+JSON holds raw values; CSV is read by spreadsheets, so cells that a spreadsheet would calculate are
+made harmless.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from .run_record import Record
+from sharekit.reports.document import ReportDocument
 
 #: What makes a spreadsheet calculate a cell, or run a program (DDE), after any quotes before it.
 _ACTIVE: Final = r"[=+\-@|\t\r\n＝＋－＠]"
 _BOM: Final = "\ufeff".encode()
 #: Rows turned to JSON at once: bounds the memory, not the speed.
 _BATCH: Final = 50_000
+
+
+def write_csv(document: ReportDocument, path: Path) -> None:
+    """Write the rows as :func:`csv_table` does."""
+    csv_table(document.rows, path)
+
+
+def write_json(document: ReportDocument, path: Path) -> None:
+    """Write one JSON object: the document's values, then its frames as arrays.
+
+    An array has one object a line, so that a difference is found by its line.
+    """
+    values = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in document.values.items()]
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("{\n" + ",\n".join(values))
+        for name, frame in document.arrays.items():
+            file.write(f',\n"{name}": ')
+            json_array(frame, file)
+        file.write("\n}\n")
 
 
 def escape(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -45,11 +64,6 @@ def unescape(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.replace_substring_regex(column, rf"\A'('*{_ACTIVE})", r"\1")
 
 
-def write_csv(record: Record, path: Path) -> None:
-    """Write the rows as :func:`csv_table` does."""
-    csv_table(record.rows, path)
-
-
 def csv_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame as CSV: UTF-8, commas, text quoted, empty for none, lines ended by LF.
 
@@ -69,29 +83,6 @@ def csv_table(frame: pd.DataFrame, path: Path) -> None:
 def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
     text = escape(column.cast(pa.large_string()))
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.large_string()), text)
-
-
-def write_json(record: Record, path: Path) -> None:
-    """Write one JSON object: the run's ``sharekit, fingerprint, head, finished, counts, rows``.
-
-    Of several runs it tells their ``runs`` too.
-
-    ``rows`` is an array of objects, one a line, so that a difference is found by its line.
-    """
-    head: dict[str, Any] = {
-        "sharekit": record.environment.get("sharekit", ""),
-        "fingerprint": record.fingerprint,
-        "head": record.head,
-        "finished": record.finished,
-        "counts": record.counts,
-    }
-    if len(record.runs):
-        head["runs"] = record.runs.to_dict("records")
-    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("{\n" + ",\n".join(lines) + ',\n"rows": ')
-        json_array(record.rows, file)
-        file.write("\n}\n")
 
 
 def json_table(frame: pd.DataFrame, path: Path) -> None:

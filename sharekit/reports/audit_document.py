@@ -1,0 +1,402 @@
+"""An audit as a report document: what is said of it, and what leads where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from sharekit.audits.results import Audit
+from sharekit.checks.check import COLUMNS as FINDING_COLUMNS
+from sharekit.core.actions import ABSENT, PENDING, STATUSES
+from sharekit.core.audit_results import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
+
+from .document import Column, Line, Notes, Place, ReportDocument, Section, Table
+from .wording import STATES, as_text, pairs, with_unit
+
+TITLE: Final = "Compliance audit of image shares"
+#: Rows, and lines of any other table, that a page shows.
+ROWS, LINES = 1_000, 200
+#: Column of a report -> what it holds.
+COLUMNS: Final = {
+    "file": "the spreadsheet the row was read from; empty for a share that no row names",
+    "sheet": "its sheet; empty where the format has none",
+    "row": "the row's number in that sheet, as Excel shows it",
+    "image_id": "the shared image",
+    "project_id": "the project it is shared with",
+    "name": "the image's name in the cloud, else in the inventory",
+    "owner": "the project that the image belongs to",
+    "age_days": "whole days from shared_at to the audit",
+    "status": "the decision that the inventory records",
+    "observed": "what the cloud shows: pending, accepted, rejected, absent; empty: unknown",
+    "result": "what the audit says, in one word",
+    "code": "why, as a word for scripts: a rule of the checks, the cloud's code, or a kind of "
+    "absence",
+    "reason": "why, in a sentence; for absences only what can be observed",
+    "seen_by": "whose view that is: of the project, or of the image's owner",
+    "image_created_at": "when the image was made (UTC)",
+    "shared_at": "when it was shared with the project; empty where that was not looked up",
+    "decided_at": "when it was last decided; empty while pending, or where not looked up",
+    "carried_by": "the row that stands for a duplicate",
+    "input.…": "every original column, unchanged, under its own header",
+}
+GLOSSARY: Final = {
+    "Results: what the audit says of a row or a share": {
+        name: result.meaning for name, result in RESULTS.items()
+    },
+    "Kinds of absence, as far as the cloud lets them be told": ABSENCES,
+    "Changes since an earlier look": CHANGES,
+    "States of a share": STATES,
+    "Columns of Rows": COLUMNS,
+}
+#: Upper bounds of the ages of shares, in days, and their names.
+_AGES: Final = {
+    7: "up to a week", 30: "up to 30 days", 90: "up to 90 days", 365: "up to a year",
+    10**6: "more than a year",
+}  # fmt: skip
+
+
+def audit_document(audit: Audit) -> ReportDocument:
+    """Return what a report says of an audit.
+
+    Of an audit without an inventory, the csv file and the workbook are an inventory to begin with.
+    """
+    listing = audit.inventory is None
+    return ReportDocument(
+        title=TITLE,
+        headline=headline(audit),
+        fingerprint=audit.fingerprint,
+        created=audit.survey.taken_at,
+        colors={name: result.color for name, result in RESULTS.items()},
+        origin="An audit only reads: it changes nothing in any cloud.",
+        rows=inventory(audit) if listing else audit.rows,
+        values=audit.summary,
+        arrays={
+            "changed": audit.changes, "outgoing": audit.survey.outgoing, "lines": audit.rows
+        },
+        sections=lambda: _sections(audit),
+        sheets=lambda: _sheets(audit),
+        page_order=("Changes", "Projects", "Rows", "Shared out", "Environment", "Glossary"),
+        inventory=(lambda: _inventory_sheets(audit)) if listing else None,
+    )  # fmt: skip
+
+
+# -- sentences ---------------------------------------------------------------------------------
+def headline(audit: Audit) -> str:
+    """Return what the audit found, in a few sentences."""
+    if audit.inventory is None:
+        shares = sum(audit.counts.values())
+        text = f"{with_unit(shares, 'share')} listed, to begin an inventory with."
+    else:
+        text = _agreement(audit, len(audit.inventory))
+    if len(audit.read_errors):
+        names = ", ".join(audit.read_errors["cloud"].unique()[:5])
+        text += f" Not everything could be read: {names}."
+    if missing := audit.projects_without_credentials:
+        text += " No cloud that was named gives access to " + ", ".join(missing[:5])
+        more = f" and {with_unit(len(missing) - 5, 'more project')}"
+        text += f"{more if len(missing) > 5 else ''}."
+    return text
+
+
+def _agreement(audit: Audit, rows: int) -> str:
+    counts = audit.counts
+    text = f"{counts['agrees']:,} of {with_unit(rows, 'row')} agree with the cloud"
+    if counts["duplicate"]:
+        text += f", {counts['duplicate']:,} more are carried by one of them"
+    unlike = [f"{counts[n]:,} × {n}" for n in BY_RANK if n not in GOOD and counts[n]]
+    if not unlike:
+        return text + ", and no share is beyond the inventory."
+    return f"{text}; to look at: {', '.join(unlike)}."
+
+
+def facts(audit: Audit) -> dict[str, str]:
+    """Return what identifies the audit: name to value."""
+    made, projects, since = audit.environment, audit.survey.projects, audit.baseline
+    some = ", ".join(projects["cloud"][:8]) + (" …" if len(projects) > 8 else "")
+    known = {
+        "Taken": audit.survey.taken_at,
+        "Agree": "yes" if audit.in_sync else "no",
+        "Inventory": _inventory_fact(audit),
+        "Projects": f"{with_unit(len(projects), 'project')}: {some}",
+        "Compared with": f"{since.kind} {since.name} of {since.at}, {since.head[:16]}…" if since
+        else "",
+        "Audited by": " on ".join(filter(None, (made.get("user"), made.get("host")))),
+        "Version of sharekit": made.get("sharekit", ""),
+        "Fingerprint of the audit": audit.fingerprint,
+    }  # fmt: skip
+    return {name: value for name, value in known.items() if value}
+
+
+def _inventory_fact(audit: Audit) -> str:
+    if audit.inventory is None:
+        return "none: a full listing"
+    files = len({source.file for source in audit.inventory.sources})
+    return f"{with_unit(len(audit.inventory), 'row')} from {with_unit(files, 'file')}"
+
+
+# -- the summary -------------------------------------------------------------------------------
+def _sections(audit: Audit) -> list[Section]:
+    """Return the sections, each result and change with the place of its first line."""
+    first = _first_lines(_ranked(audit)["result"], "Rows")
+    unread = audit.read_errors[["cloud", "what", "code", "reason"]].itertuples(index=False)
+    ages = _ages(audit)
+    sections = [
+        Section("The audit", [Line(name, value) for name, value in facts(audit).items()]),
+        Section(
+            "Could not be read",
+            [Line(cloud, what, f"{code}: {why}", Place("Projects"))
+             for cloud, what, code, why in unread],
+        ),
+        Section(
+            "Results",
+            [*(Line(name, number, RESULTS[name].meaning, first.get(name))
+               for name, number in audit.counts.items()),
+             Line("all rows and shares", len(audit.rows), "", Place("Rows"))],
+            "Rows of the inventory and shares beyond it. A number leads to the first of them.",
+            bars="Rows and shares by result", total=True,
+        ),
+        Section(
+            "Shares beyond the inventory, by the days since they were shared",
+            [Line(age, number) for age, number in ages.items()],
+            bars="Shares by age" if any(ages.values()) else "", color="unlisted",
+        ),
+    ]  # fmt: skip
+    if audit.baseline is not None:
+        sections.append(Section("Changes", _change_lines(audit), _compared_with(audit)))
+    return [section for section in sections if section.lines]
+
+
+def _compared_with(audit: Audit) -> str:
+    since = audit.baseline
+    own = " A run knows of its own rows only." if since and since.kind == "run" else ""
+    return f"Compared with the {since.kind} {since.name} of {since.at}.{own}" if since else ""
+
+
+def _change_lines(audit: Audit) -> list[Line]:
+    first = _first_lines(audit.changes["change"], "Changes")
+    counts = audit.changes["change"].value_counts()
+    was, now = (audit.changes[name].isin(GOOD) for name in ("result_was", "result_now"))
+    return [
+        *(Line(name, int(counts.get(name, 0)), meaning, first.get(name))
+          for name, meaning in CHANGES.items()),
+        Line("newly agreeing", int((~was & now).sum()), "did not agree then, and do now"),
+    ]  # fmt: skip
+
+
+def _first_lines(words: pd.Series, table: str) -> dict[str, Place]:
+    """Return the place of the first line that has each word."""
+    first = words.reset_index(drop=True).drop_duplicates()
+    lines = zip(first, first.index.tolist(), strict=True)
+    return {str(word): Place(table, line) for word, line in lines}
+
+
+def _ages(audit: Audit) -> dict[str, int]:
+    """Return how old the shares beyond the inventory are: name of the age to their number."""
+    beyond = audit.rows[audit.rows["result"].isin(["unlisted", "shared-out"])]["age_days"]
+    cut = pd.cut(beyond.dropna().astype("int64"), [-1, *_AGES], labels=list(_AGES.values()))
+    counts = {str(name): int(number) for name, number in cut.value_counts(sort=False).items()}
+    unknown = int(beyond.isna().sum())
+    return counts | ({"not looked up": unknown} if unknown else {})
+
+
+# -- tables ------------------------------------------------------------------------------------
+def _sheets(audit: Audit) -> list[Table | Notes]:
+    environment = {
+        "Environment": pairs(audit.environment.items(), "name", "value"),
+        "Sources": _sources(audit),
+    }
+    glossary = {title: pairs(of.items(), "word", "meaning") for title, of in GLOSSARY.items()}
+    return [
+        _rows(audit),
+        *([_changes(audit)] if audit.baseline is not None else []),
+        _outgoing(audit),
+        _projects(audit),
+        *([Table("Findings", audit.findings.frame[list(FINDING_COLUMNS)])]
+          if audit.findings is not None else []),
+        Notes("Environment", environment, cuts=True),
+        Notes("Glossary", glossary),
+    ]  # fmt: skip
+
+
+def _inventory_sheets(audit: Audit) -> list[Table | Notes]:
+    about = {
+        "About this list": pairs(_about(audit), "what", "it says"),
+        "What each project shows": projects(audit),
+    }
+    return [
+        Table("Shares", inventory(audit), choices={"status": STATUSES}),
+        Notes("About", about, portrait=False),
+    ]
+
+
+def _head(frame: pd.DataFrame) -> pd.DataFrame:
+    return as_text(frame.head(LINES)).reset_index(drop=True)
+
+
+def _ranked(audit: Audit) -> pd.DataFrame:
+    """Return all rows, what to look at first; ``row`` is missing where no row names the share."""
+    number = audit.rows["row"].astype("Int64")
+    rows = audit.rows.assign(row=number.mask(number == 0))
+    rank = rows["result"].map({name: result.rank for name, result in RESULTS.items()})
+    return rows.take(np.argsort(rank.to_numpy(), kind="stable"))
+
+
+def _rows(audit: Audit) -> Table:
+    frame = _ranked(audit)
+
+    def shown() -> pd.DataFrame:
+        rows = frame.head(ROWS).reset_index(drop=True)
+        sheet = rows["sheet"].where(rows["sheet"] != "", rows["file"])
+        states = rows["status"].replace("", "–") + " → " + rows["observed"].replace("", "–")
+        carried = (": " + rows["carried_by"]).where(rows["carried_by"] != "", "")
+        return rows.assign(
+            place=(sheet + ", row " + rows["row"].astype("str")).where(rows["row"].notna(), "–"),
+            states=states,
+            whose=rows["seen_by"].map({"owner": "as its owner sees it"}).fillna("").astype("str"),
+            why=rows["reason"] + carried,
+            shared=rows["shared_at"].replace("", "–"),
+            days=rows["age_days"].astype("str").fillna(""),
+        )
+
+    return Table(
+        "Rows", frame, shown=shown,
+        page_note="What is to be looked at first, then what agrees, in the order of the inventory. "
+        "The original columns are in the workbook.",
+        columns=(
+            Column("Where", "place", style="short"),
+            Column("Image and project", "image_id", "project_id", "id"),
+            Column("Result", "result", style="word"), Column("Recorded → shown", "states", "whose"),
+            Column("Why", "code", "why"), Column("Name and owner", "name", "owner", "detail-id"),
+            Column("Shared, decided (UTC)", "shared", "decided_at", "time"), Column("Days", "days"),
+        ),
+    )  # fmt: skip
+
+
+def _changes(audit: Audit) -> Table:
+    def shown() -> pd.DataFrame:
+        lines = _head(audit.changes)
+        old = lines[["was", "now", "result_was", "result_now"]].replace("", "–")
+        return lines.assign(
+            states=old["was"] + " → " + old["now"],
+            results=old["result_was"] + " → " + old["result_now"],
+        )
+
+    return Table(
+        "Changes", audit.changes, shown=shown,
+        columns=(
+            Column("Change", "change"), Column("Image and project", "image_id", "project_id", "id"),
+            Column("Was → now", "states"), Column("Result then → now", "results"),
+            Column("Name and owner", "name", "owner", "detail-id"),
+        ),
+    )  # fmt: skip
+
+
+def _outgoing(audit: Audit) -> Table:
+    """Return whom the projects share their own images with, and whether a row says so."""
+    outgoing = audit.survey.outgoing
+    named = audit.rows.loc[audit.rows["row"] > 0, ["project_id", "image_id"]].drop_duplicates()
+    keys = pd.MultiIndex.from_frame(outgoing[["project_id", "image_id"]])
+    listed = keys.isin(pd.MultiIndex.from_frame(named))
+    columns = ["owner", "image_id", "name", "project_id", "state", "image_created_at", "shared_at",
+               "decided_at"]  # fmt: skip
+    renamed = outgoing[columns].rename(columns={"project_id": "shared_with"})
+    frame = renamed.assign(in_inventory=listed)
+    return Table(
+        "Shared out", frame,
+        shown=lambda: _head(frame).replace({"in_inventory": {"": "no"}}),
+        columns=(
+            Column("Image", "name", "image_id", "detail-id"), Column("Owner", "owner", style="id"),
+            Column("Shared with", "shared_with", style="id"), Column("State", "state"),
+            Column("Shared, decided (UTC)", "shared_at", "decided_at", "time"),
+            Column("In the inventory", "in_inventory"),
+        ),
+    )  # fmt: skip
+
+
+def projects(audit: Audit) -> pd.DataFrame:
+    """Return a line for each project: results, shares and what could not be read.
+
+    Columns: ``cloud, project_id, region, api, shares, agree, look_at`` (int64)``, could_not_read``.
+    """
+    known = audit.survey.projects
+    # What a project shares out is its own matter.
+    out = audit.rows["result"] == "shared-out"
+    whose = audit.rows["project_id"].where(~out, audit.rows["owner"])
+    agreeing = pd.crosstab(whose, audit.rows["result"].isin(GOOD))
+    agreeing = agreeing.reindex(index=known["project_id"], columns=[True, False], fill_value=0)
+    shown = audit.survey.shares[audit.survey.shares["state"] != ABSENT]
+    shares = shown["project_id"].value_counts().reindex(known["project_id"], fill_value=0)
+    unread = audit.read_errors
+    reasons = unread["what"] + ": " + unread["code"] + ", " + unread["reason"]
+    by_project = dict(zip(unread["project_id"], reasons, strict=True))
+    return known[["cloud", "project_id", "region", "api"]].assign(
+        shares=shares.to_numpy("int64"),
+        agree=agreeing[True].to_numpy("int64"),
+        look_at=agreeing[False].to_numpy("int64"),
+        could_not_read=[by_project.get(project, "") for project in known["project_id"]],
+    )
+
+
+def _projects(audit: Audit) -> Table:
+    frame = projects(audit)
+    return Table(
+        "Projects", frame, shown=lambda: _head(frame),
+        columns=(
+            Column("Cloud and project", "cloud", "project_id", "detail-id"),
+            Column("Region, call", "region", "api"), Column("Shares shown", "shares"),
+            Column("To look at", "look_at"), Column("Agree", "agree"),
+            Column("", bars=(("look_at", "differs"), ("agree", "agrees"))),
+            Column("Could not be read", "could_not_read"),
+        ),
+    )  # fmt: skip
+
+
+def _sources(audit: Audit) -> pd.DataFrame:
+    """Return the sheets that were read: ``file, sheet, rows, sha256``."""
+    read = [] if audit.inventory is None else audit.inventory.sources
+    lines = [(source.file, source.sheet, source.rows, source.sha256) for source in read]
+    frame = pd.DataFrame(lines, columns=["file", "sheet", "rows", "sha256"])
+    return frame.astype({"file": "str", "sheet": "str", "rows": "int64", "sha256": "str"})
+
+
+# -- an inventory to begin with ----------------------------------------------------------------
+def inventory(audit: Audit) -> pd.DataFrame:
+    """Return everything that is shared with the projects as an inventory (all text).
+
+    ``status`` is the decision as it stands, empty where nobody has decided. What follows ``owner``
+    only tells. Whether an image is a full-ECS one is not a field here: the cloud says so anew when
+    it is planned, and a share that is accepted already needs no vault.
+    """
+    shares = audit.survey.shares[audit.survey.shares["state"] != ABSENT]
+    regions = audit.survey.projects.set_index("project_id")["region"]
+    columns = {
+        "image_id": shares["image_id"],
+        "project_id": shares["project_id"],
+        "status": shares["state"].where(shares["state"] != PENDING, ""),
+        "vault_id": "",
+        "region": shares["project_id"].map(regions),
+        "name": shares["name"],
+        "owner": shares["owner"],
+        "seen as": shares["state"],
+        "kind": np.where(shares["whole_image"] == "true", "full-ECS", ""),
+        "image created": shares["image_created_at"],
+        "shared since": shares["shared_at"],
+        "last decided": shares["decided_at"],
+    }
+    return pd.DataFrame(columns, index=shares.index).astype("str").reset_index(drop=True)
+
+
+def _about(audit: Audit) -> Iterable[tuple[str, str]]:
+    """Yield what a person should know who begins with a full listing."""
+    yield "Taken", audit.survey.taken_at
+    yield "What it is", headline(audit)
+    yield "status", "the decision as it stands; empty where nobody has decided yet"
+    yield "What to do", "fill in or change the column status, then: sharekit plan, with this file"
+    yield "Vaults", "to accept an image of the kind full-ECS, its row needs a vault_id"
+    yield "Changing nothing", "rows left as they are ask for nothing: they are so already"
+    unread = audit.read_errors[["cloud", "what", "code", "reason"]]
+    for cloud, what, code, why in unread.itertuples(index=False):
+        yield f"Could not be read: {cloud}", f"{what}: {code}, {why}"

@@ -1,0 +1,565 @@
+"""The record of a run as a report document: what is said of it, and what leads where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from sharekit.core.outcomes import FINAL_OK, OUTCOMES
+from sharekit.core.rules import SEVERITIES
+
+from .document import Chart, Column, Curve, Line, Notes, Place, ReportDocument, Section, Table
+from .outcome_groups import OutcomeGroups, describe_group, group_outcomes
+from .run_record import Record
+from .wording import STATES, as_text, format_time, pairs, records, utc, with_unit
+
+TITLE: Final = "Image share audit"
+#: Rows, and lines of any other table, that a page shows; lines of a section.
+ROWS, LINES = 1_000, 200
+#: Lines of a sheet that lead to their rows. Excel takes 65,530 links a sheet.
+_LINKS: Final = 20_000
+#: Kinds of changed decisions on Who and where.
+_KINDS: Final = 20
+_ADDRESS: Final = ("file", "sheet", "row")
+
+#: Column of a report -> what it holds.
+COLUMNS: Final = {
+    "file": "the spreadsheet the row was read from",
+    "sheet": "its sheet; empty where the format has none",
+    "row": "the row's number in that sheet, as Excel shows it; the first row is 1",
+    "image_id": "the shared image, as it was sent",
+    "project_id": "the project that accepts or rejects it, or that its owner shares it with",
+    "status": "the decision after review: accepted or rejected; of an owner share or unshare",
+    "vault_id": "the backup vault; needed to accept a full-ECS image made from a CBR backup",
+    "outcome": "what became of the row, in one word",
+    "code": "the cloud's error code, the HTTP status as HTTP404, or the rule that blocked the row",
+    "reason": "why, in the words of the cloud or of the check",
+    "before": "what the cloud showed before anything was sent: pending, accepted, rejected, absent",
+    "claimed": "what the cloud's job said about this image",
+    "observed": "what the cloud showed when it was read back afterwards",
+    "chunk": "the request that carried the row; 7.1 is the first half of chunk 7, which was split",
+    "job_id": "the cloud's job for that request",
+    "request_id": "what the provider's support asks for",
+    "carried_by": "the row of the same image and project that was sent in place of this one",
+    "input.…": "every original column, unchanged, under its own header",
+}
+#: Column of Chunks -> what it holds.
+CHUNK_COLUMNS: Final = {
+    "chunk": "the request's number; 7.1 is a part of chunk 7, which was split",
+    "project_id": "the project that sent it: the one that decides, or the images' owner",
+    "images": "how many shares it carried: images, or where an owner shares images × projects",
+    "api": "batch: many images in one call; native: one call for each image",
+    "attempts": "how often it was sent; a passing fault is tried again",
+    "state": "done, refused, split, unknown (no answer), running, sent or planned (not sent yet)",
+    "http, code, reason": "the last answer of the cloud, in its own words",
+    "job_id, request_id": "the cloud's names for its work and for the call, for its support",
+    "first_sent, ended": "when it left for the first time, and when nothing more was to come; UTC",
+}
+#: Word -> what it stands for.
+TERMS: Final = {
+    "chunk": "one request: images of one project, decision and vault that are sent together; of an "
+    "owner images that go to the same projects",
+    "job": "the cloud's own record of a request, which it works on after answering",
+    "fingerprint": "SHA-256 of the plan; an approval names it, and one changed byte voids it",
+    "ledger": "the run's one file: every event, each holding the SHA-256 of the one before",
+    "head": "SHA-256 of the ledger's last event, and through it of all of them",
+    "full-ECS image": "an image of a whole server with its data disks",
+}
+GLOSSARY: Final = {
+    "Outcomes: what became of a row": {name: one.meaning for name, one in OUTCOMES.items()},
+    "Decisions, and the states of a share": STATES,
+    "Columns of Rows, outcomes.csv and outcomes.json": COLUMNS,
+    "Columns of Chunks: requests and jobs": CHUNK_COLUMNS,
+    "Terms": TERMS,
+}
+#: Column of a report of several runs -> what it holds.
+RUN_COLUMNS: Final = {
+    "run": "the run that settled the row: the last one that did anything to it",
+    "history": "what each run said of the row, in order",
+    "chunk": "the run and its chunk: 2:7 is chunk 7 of run 2",
+}
+#: Sheet of ``audit.xlsx`` after the summary -> what it is for, in their order.
+SHEETS: Final = {
+    "Who and where": "who approved what and when, and decided otherwise than the input says; "
+    "clouds and accounts, input files with their SHA-256, versions, settings",
+    "Glossary": "what outcomes, states, columns and other words mean",
+    "Rows": "every row of the input, in its order, with what became of it; filter any column",
+    "Decisions": "what a reviewer decided otherwise than the input says, row by row",
+    "Findings": "what the checks said, cell by cell",
+    "Chunks": "what was sent and answered, request by request, with the cloud's request IDs; "
+    "images lead to the first of their rows: filter Rows by the chunk",
+    "Timeline": "every event of the run, with its time in UTC",
+}
+#: Prefix of a name in the environment -> title of what belongs together.
+CLOUDS, UNSAFE, SETTINGS = "Clouds and accounts", "Unsafe by the user's wish", "Settings of the run"
+_ENVIRONMENT: Final = {
+    "cloud ": CLOUDS, "warning ": UNSAFE, "setting ": SETTINGS, "": "Versions and machine",
+}  # fmt: skip
+#: Kind of request -> what it is, and where the workbook shows the number: on Chunks in a column of
+#: its own, or only on Timeline.
+REQUESTS: Final = {
+    "submit": "decisions sent",
+    "poll": "questions after a job",
+    "read": "readings of the cloud's state",
+    "retried": "of these were sent again after a passing fault",
+}
+_COUNTED: Final = {
+    "submit": "; the column attempts of Chunks adds up to them",
+    "retried": "; attempts beyond the first, on Chunks",
+}
+_ON_TIMELINE: Final = "; what each call of submit counted stands on Timeline, as event counted"
+
+
+def run_document(record: Record) -> ReportDocument:
+    """Return what a report says of a run; it depends on nothing but the record."""
+    groups = cache(lambda: group_outcomes(record.rows))
+    values: dict[str, Any] = {
+        "sharekit": record.environment.get("sharekit", ""),
+        "fingerprint": record.fingerprint,
+        "head": record.head,
+        "finished": record.finished,
+        "counts": record.counts,
+    }
+    if len(record.runs):
+        values["runs"] = record.runs.to_dict("records")
+    return ReportDocument(
+        title=TITLE,
+        headline=headline(record),
+        fingerprint=record.fingerprint,
+        created=record.created,
+        colors={name: outcome.color for name, outcome in OUTCOMES.items()},
+        origin="Made from the run’s ledger alone.",
+        rows=record.rows,
+        values=values,
+        arrays={"rows": record.rows},
+        sections=lambda: _sections(record, groups()),
+        sheets=lambda: _sheets(record, groups),
+        page_order=("Who and where", "Decisions", "Chunks", "Findings", "Rows", "Glossary"),
+    )
+
+
+# -- sentences ---------------------------------------------------------------------------------
+def headline(record: Record) -> str:
+    """Return what became of the run, in one or two sentences.
+
+    A row is settled when its outcome needs no further action.
+    """
+    total = sum(record.counts.values())
+    settled = {name: n for name, n in record.counts.items() if n and name in FINAL_OK}
+    unsettled = {name: n for name, n in record.counts.items() if n and name not in FINAL_OK}
+    if not total:
+        return "The input has no rows."
+    if not unsettled:
+        whole = "The only row is" if total == 1 else f"All {total:,} rows are"
+        return f"{whole} settled: {_list_counts(settled)}."
+    open_ = sum(unsettled.values())
+    sentence = f"{with_unit(open_, 'row')} of {total:,} need{'s' if open_ == 1 else ''} attention: "
+    sentence += f"{_list_counts(unsettled)}."
+    sentence += f" Settled: {_list_counts(settled)}." if settled else ""
+    unfinished = " The run is not finished; submitting it again goes on where it stopped."
+    return sentence + ("" if record.finished else unfinished)
+
+
+def _list_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def _approval(approvals: pd.DataFrame, run: str = "") -> str:
+    """Return who approved the plan (of a run) and when; of several valid approvals the last."""
+    valid = approvals[approvals["valid"].astype(bool)]
+    valid = valid[valid["run"] == run] if run else valid
+    if valid.empty:
+        return "No valid approval: nothing may be sent."
+    last = valid.assign(at=utc(valid["at"])).iloc[-1]
+    return (
+        f"{last['reviewer']}, {format_time(last['at'])}, {with_unit(int(last['images']), 'share')}"
+    )
+
+
+def facts(record: Record) -> dict[str, str]:
+    """Return what identifies the run: name to value, in the order people ask for it."""
+    made = record.environment
+    clouds = [name.removeprefix("cloud ") for name in made if name.startswith("cloud ")]
+    follows = f"{made.get('follows as', '')}, whose ledger's head was {made.get('follows', '')}"
+    known = {
+        "Run by": " on ".join(filter(None, (made.get("user"), made.get("host")))),
+        "Clouds": ", ".join(clouds),
+        "Version of sharekit": made.get("sharekit", ""),
+        "This run is the": follows if "follows" in made else "",
+    }
+    known = {name: value for name, value in known.items() if value}
+    times = {
+        "Begun": format_time(record.created),
+        "Last event": format_time(record.ended),
+        "Finished": "yes" if record.finished else "no",
+    }
+    if len(record.runs):  # the other facts are those of each run
+        return times | {"Runs": ", ".join(record.runs["ledger"])} | known
+    return times | {
+        "Approved by": _approval(record.approvals),
+        **known,
+        "Fingerprint of the plan": record.fingerprint,
+        "Head of the ledger": f"{record.head} ({with_unit(record.events, 'event')})",
+    }
+
+
+# -- the summary -------------------------------------------------------------------------------
+def _sections(record: Record, groups: OutcomeGroups) -> list[Section]:
+    """Return the sections. A number leads to the first of its rows."""
+    first = groups.first_rows()
+    outcomes = [
+        Line(name, count, OUTCOMES[name].meaning, _row(first.get(name)))
+        for name, count in record.counts.items()
+    ]
+    unsettled = [
+        Line(one["outcome"], one["rows"], _why(one), _row(one["first"]))
+        for one in records(groups.unsettled().head(LINES))
+    ]
+    went = [
+        Line(one["outcome"], one["rows"], describe_group(one), _row(one["first"]))
+        for one in records(groups.table[groups.table["outcome"] != "blocked"].head(LINES))
+    ]
+    return [
+        Section("The run", [Line(name, value) for name, value in facts(record).items()]),
+        *_run_sections(record),
+        Section(
+            "Outcomes", [*outcomes, Line("all rows", len(record.rows), "", _row(0))],
+            "Every row of the input has exactly one outcome. A number leads to its rows.",
+            bars="Rows by outcome", total=True,
+        ),
+        Section(
+            "What is open, and why",
+            unsettled or [Line("nothing", 0, "every row is settled")],
+            "Rows that are not settled, by outcome and code, in the words of the cloud or of the "
+            "check." if unsettled else "",
+        ),
+        Section(
+            "Before and after", went,
+            "What the cloud showed before anything was sent, what its job then said, and what it "
+            "showed when it was read back. Only the last of these makes a row confirmed.",
+        ),
+        Section(
+            "Input", _input_lines(record),
+            "The files exactly as they were read: another SHA-256 is another file.",
+        ),
+        Section(
+            "Requests", _request_lines(record),
+            "Images sent, and images whose request had been answered to the end."
+            if len(record.chunks) else "", chart=progress(record.chunks),
+        ),
+    ]  # fmt: skip
+
+
+def _row(position: int | None) -> Place | None:
+    return None if position is None else Place("Rows", position)
+
+
+def _run_sections(record: Record) -> list[Section]:
+    """Return what each of several runs settled, and what proves it."""
+    return [
+        Section(
+            f"Run {one['run']}: {one['what']}",
+            [
+                Line("ledger", one["ledger"]),
+                Line("finished", "yes" if one["finished"] else "no"),
+                Line("approved by", _approval(record.approvals, one["run"])),
+                Line("rows", one["rows"], "in its inventory"),
+                Line("settled", one["settled"], "rows whose final outcome it gave", Place("Rows")),
+                Line("fingerprint", one["fingerprint"]),
+                Line("head", f"{one['head']} ({with_unit(one['events'], 'event')})"),
+            ],
+        )
+        for one in records(record.runs)
+    ]
+
+
+def _why(one: Mapping[str, str]) -> str:
+    reason = f"{one['reason']} ({one['code']})" if one["code"] else one["reason"]
+    return " – ".join(filter(None, (reason, one["next"])))
+
+
+def _input_lines(record: Record) -> list[Line]:
+    first = _first_lines(record.rows, "file", "sheet")
+    columns = record.sources[["file", "sheet", "rows", "sha256"]]
+    return [
+        Line(file, count, f"rows{f' on sheet {sheet!r}' if sheet else ''}; SHA-256 of the file "
+             f"{sha256}", _row(first.get((file, sheet))))
+        for file, sheet, count, sha256 in columns.itertuples(index=False, name=None)
+    ]  # fmt: skip
+
+
+def _request_lines(record: Record) -> list[Line]:
+    counted = np.flatnonzero((record.timeline["event"] == "counted").to_numpy(dtype=bool))
+    timeline = Place("Timeline", int(counted[0])) if len(counted) else None
+    attempts = Place("Chunks", -1, "attempts")
+    return [
+        Line(name, count, REQUESTS.get(name, "") + _COUNTED.get(name, _ON_TIMELINE),
+             attempts if name in _COUNTED else timeline if count else None)
+        for name, count in record.requests.items()
+    ]  # fmt: skip
+
+
+def progress(chunks: pd.DataFrame) -> Chart | None:
+    """Return how many images had been sent and answered by when; None if none was sent."""
+    # A split chunk may be sent first as a whole, and it ends as its parts.
+    split = chunks["chunk"].isin(_parent(chunks["chunk"]))
+    sent = chunks.loc[~_sent_in_whole(chunks)].dropna(subset="first_sent")
+    if sent.empty:
+        return None
+    start = sent["first_sent"].min()
+    curves = {
+        "sent": _curve("pending", sent, "first_sent", start),
+        "answered": _curve("confirmed", chunks.loc[~split].dropna(subset="ended"), "ended", start),
+    }
+    many, answered = ([0, *curve.numbers][-1] for curve in curves.values())
+    since = f"{start:%Y-%m-%d %H:%M:%S} UTC"
+    told = f"{with_unit(many, 'image')} sent from {since} on, {answered:,} of them answered"
+    return Chart(curves, since, told)
+
+
+def _curve(color: str, chunks: pd.DataFrame, column: str, start: pd.Timestamp) -> Curve:
+    chunks = chunks.sort_values(column, kind="stable")
+    seconds = (chunks[column] - start).dt.total_seconds()
+    return Curve(color, seconds.tolist(), chunks["images"].cumsum().tolist())
+
+
+def _parent(names: pd.Series) -> pd.Series:
+    """Return the chunk that each was split from: "7" for "7.1", "" for "7"."""
+    return names.str.extract(r"^(.*)\.[^.]*$", expand=False).fillna("")
+
+
+def _sent_in_whole(chunks: pd.DataFrame) -> pd.Series:
+    """Return which chunks had been sent before, as part of a larger one."""
+    sent = chunks.loc[chunks["first_sent"].notna(), "chunk"]
+    before = pd.Series(data=False, index=chunks.index)
+    larger = _parent(chunks["chunk"])
+    while (larger != "").any():
+        before |= larger.isin(sent)
+        larger = _parent(larger)
+    return before
+
+
+# -- tables ------------------------------------------------------------------------------------
+def _sheets(record: Record, groups: Callable[[], OutcomeGroups]) -> list[Table | Notes]:
+    several = {"Columns of a report of several runs": RUN_COLUMNS} if len(record.runs) else {}
+    words = GLOSSARY | several
+    glossary = {title: pairs(of.items(), "word", "meaning") for title, of in words.items()}
+    decisions = [_decisions(record)] if len(record.reviews) else []
+    return [
+        Notes("Who and where", _who_and_where(record), SHEETS["Who and where"], cuts=True),
+        Notes("Glossary", glossary, SHEETS["Glossary"]),
+        _rows(record, groups),
+        *decisions,
+        _findings(record),
+        _chunks(record),
+        Table("Timeline", record.timeline, SHEETS["Timeline"]),
+    ]
+
+
+def _first_lines(frame: pd.DataFrame, *names: str) -> dict[Any, int]:
+    """Return for each value of one column, or of several, its first line, counted from 0."""
+    first = frame[list(names)].reset_index(drop=True).drop_duplicates()
+    values = first[names[0]] if len(names) == 1 else first.itertuples(index=False, name=None)
+    return dict(zip(values, first.index.tolist(), strict=True))
+
+
+def _row_places(record: Record, frame: pd.DataFrame) -> dict[int, Place]:
+    """Return the place of the row that each line is about."""
+    listed = frame.head(_LINKS)
+    near = record.rows["row"].isin(listed["row"]).to_numpy(dtype=bool)
+    positions = np.flatnonzero(near)
+    rows = _first_lines(record.rows[near], *_ADDRESS)
+    lines = enumerate(listed[list(_ADDRESS)].itertuples(index=False, name=None))
+    return {n: Place("Rows", int(positions[rows[line]])) for n, line in lines if line in rows}
+
+
+def _shown(
+    record: Record, frame: pd.DataFrame, lines: Iterable[int], places: Mapping[int, Place]
+) -> pd.DataFrame:
+    """Return lines of a table as a page shows them: with their place in the input, and a link."""
+    lines = list(lines)
+    shown = as_text(frame.take(lines)).set_axis(lines)
+    shown["link"] = pd.Series([places.get(n) for n in lines], lines, dtype="object")
+    if "run" in shown:
+        shown["run"] = "run " + shown["run"]
+    if not {*_ADDRESS} <= {*shown}:
+        return shown
+    file, sheet, row = shown["file"], shown["sheet"], shown["row"].astype("str")
+    several = record.sources["file"].nunique() > 1
+    place = sheet.where(sheet != "", file) + ", row " + row
+    return shown.assign(place=place, place_file=file.where((sheet != "") & several, ""))
+
+
+def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
+    def shown() -> pd.DataFrame:
+        lines = np.argsort(groups().group, kind="stable")[:ROWS].tolist()
+        chunks = _first_lines(record.chunks.head(LINES), "chunk")
+        rows = _shown(record, record.rows, lines, {})
+        known = [Place("Chunks", chunks[n]) if n in chunks else None for n in rows["chunk"]]
+        carried = (" carried by " + rows["carried_by"]).where(rows["carried_by"] != "", "")
+        return rows.assign(
+            link=pd.Series(known, rows.index, dtype="object"),
+            why=(rows["reason"] + carried).str.strip(),
+            states=rows["before"].replace("", "–") + " → " + rows["observed"].replace("", "–"),
+        )
+
+    return Table(
+        "Rows", record.rows, SHEETS["Rows"],
+        page_note="Rows that went the same way stand together: what needs a person first, then "
+        "what is settled. The original columns are in the workbook, outcomes.csv and "
+        "outcomes.json.",
+        printed_through="observed", shown=shown,
+        columns=(
+            Column("Where", "place", "place_file", style="short"),
+            Column("Image, project", "image_id", "project_id", style="id"),
+            Column("Outcome", "outcome", "code", style="word"),
+            Column("Decision", "status", "states", style="short"),
+            Column("Why", "why", "history" if len(record.runs) else ""),
+            Column("Chunk, request", "chunk", "request_id", style="id", link=True),
+        ),
+    )  # fmt: skip
+
+
+def _decisions(record: Record) -> Table:
+    first = ["at", "reviewer", "planned", "decided", "reason"]
+    frame = record.reviews[[*first, *(name for name in record.reviews if name not in first)]]
+    places = _row_places(record, frame)
+    return Table(
+        "Decisions", frame, SHEETS["Decisions"], links={"row": places},
+        shown=lambda: _shown(record, frame, range(min(len(frame), LINES)), places),
+        columns=(
+            Column("Where", "place", "place_file", link=True),
+            Column("Image and project", "image_id", "project_id", style="id"),
+            Column("Inventory", "planned"), Column("Decided", "decided"),
+            Column("Reason", "reason"), Column("Reviewer", "reviewer", _by_run(record)),
+            Column("When (UTC)", "at", style="time"),
+        ),
+    )  # fmt: skip
+
+
+def _by_run(record: Record) -> str:
+    """Return the column that says which run a line belongs to, where there are several."""
+    return "run" if len(record.runs) else ""
+
+
+def _findings(record: Record) -> Table:
+    frame, places = record.findings, _row_places(record, record.findings)
+
+    def shown() -> pd.DataFrame:
+        rank = frame["severity"].map({name: place for place, name in enumerate(SEVERITIES)})
+        by_severity = np.argsort(rank.fillna(len(SEVERITIES)).to_numpy(), kind="stable")[:LINES]
+        return _shown(record, frame, by_severity.tolist(), places)
+
+    counts = frame["severity"].value_counts()
+    said = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts)
+    return Table(
+        "Findings", frame, SHEETS["Findings"], links={"row": places}, shown=shown,
+        page_note=f"{said or 'None'}. An error blocks its row; a repair is what was read otherwise "
+        "than it stands, and always beyond doubt.",
+        columns=(
+            Column("Severity", "severity", _by_run(record)), Column("Rule", "rule"),
+            Column("Where", "place", "cell", style="short", link=True),
+            Column("Value", "value", style="value"),
+            Column("What is wrong", "message"), Column("Suggestion", "suggestion"),
+        ),
+    )  # fmt: skip
+
+
+def _chunks(record: Record) -> Table:
+    # An empty cell where no HTTP status came.
+    frame = record.chunks.assign(http=record.chunks["http"].astype("str").replace("0", ""))
+    first = _first_lines(record.rows, "chunk")
+    names = enumerate(frame["chunk"].head(_LINKS))
+    places = {n: Place("Rows", first[name]) for n, name in names if name in first}
+
+    def shown() -> pd.DataFrame:
+        lines = _shown(record, frame, range(min(len(frame), LINES)), places)
+        whole = lines["whole_image"].map({"yes": ", full-ECS", "": ""}).astype("str")
+        http = (" · HTTP " + lines["http"]).where(lines["http"] != "", "")
+        return lines.assign(
+            decision=lines["status"] + whole,
+            call=lines["api"] + " " + lines["region"],
+            answer=(lines["state"] + http + " " + lines["code"]).str.strip(),
+        )
+
+    return Table(
+        "Chunks", frame, SHEETS["Chunks"], links={"images": places}, shown=shown,
+        page_note="What was sent and what was answered, request by request; a request that was "
+        "split is followed by its parts. Request IDs are what the provider’s support asks for.",
+        empty="No request was sent.",
+        columns=(
+            Column("Chunk", "chunk"),
+            Column("Decision", "decision", "call"),
+            Column("Project and vault", "project_id", "vault_id", style="id"),
+            Column("Images", "images", link=True), Column("Tries", "attempts"),
+            Column("State and answer", "answer", "reason"),
+            Column("Job and request", "job_id", "request_id", style="id"),
+            Column("First sent, ended (UTC)", "first_sent", "ended", style="time"),
+        ),
+    )  # fmt: skip
+
+
+# -- who and where -----------------------------------------------------------------------------
+def _environment(record: Record) -> dict[str, dict[str, str]]:
+    """Return where and with what a run was made: title -> name -> value."""
+    parts: dict[str, dict[str, str]] = {title: {} for title in _ENVIRONMENT.values()}
+    for name, value in record.environment.items():
+        prefix = next(prefix for prefix in _ENVIRONMENT if name.startswith(prefix))
+        parts[_ENVIRONMENT[prefix]][name.removeprefix(prefix)] = value
+    return {title: values for title, values in parts.items() if values}
+
+
+def _who_and_where(record: Record) -> dict[str, pd.DataFrame]:
+    """Return what was approved and decided, and the circumstances: title -> a small table."""
+    made = _environment(record)
+    approvals = records(as_text(record.approvals))
+    tables = {
+        **{f"Approval {n}": _named(_approval_values(one)) for n, one in enumerate(approvals, 1)},
+        **({} if approvals else {"Approvals": _named({})}),
+        "Decided otherwise than the inventory says": _decision_kinds(record),
+        **{title: _named(made.pop(title)) for title in (CLOUDS, UNSAFE) if title in made},
+        **{f"Input {n}": _named(_source_values(one))
+           for n, one in enumerate(records(record.sources), 1)},
+    }  # fmt: skip
+    if settings := made.pop(SETTINGS, None):  # one line each would fill a page
+        joined = " · ".join(f"{name} {value}" for name, value in settings.items())
+        made[SETTINGS] = {"settings": joined}
+    return tables | {title: _named(values) for title, values in made.items()}
+
+
+def _named(values: Mapping[str, str]) -> pd.DataFrame:
+    return pairs(((name, value) for name, value in values.items() if value), "name", "value")
+
+
+def _approval_values(one: Mapping[str, Any]) -> dict[str, str]:
+    order = ("run", "at", "reviewer", "valid", "images", "fingerprint", "note")
+    values = {**one, "valid": one["valid"] or "no", "images": f"{one['images']:,}"}
+    return {name: str(values.get(name, "")) for name in order}
+
+
+def _source_values(one: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "file": one["file"],
+        "sheet": f"{one['sheet']}{', hidden' if one['hidden'] else ''}",
+        "SHA-256": one["sha256"],
+        "read as": f"{one['format']} of {one['size']:,} bytes; header in row {one['header_row']}, "
+        f"{one['rows']:,} rows, {one['blank_rows']:,} blank ones",
+        "columns": one["columns"],
+    }
+
+
+def _decision_kinds(record: Record) -> pd.DataFrame:
+    """Return the kinds of changed decisions; Decisions lists them row by row."""
+    by = ["planned", "decided", "reviewer", "reason"]
+    kinds = record.reviews.groupby(by, sort=False).size().head(_KINDS).reset_index(name="rows")
+    lines = [
+        (f"{one['planned'] or '(blank)'} → {one['decided']}",
+         f"{with_unit(one['rows'], 'row')} by {one['reviewer'] or 'a reviewer'}, "
+         f"because: {one['reason'] or '–'}")
+        for one in records(kinds)
+    ]  # fmt: skip
+    return pairs(lines, "decision", "whose, and why")
