@@ -1,8 +1,9 @@
 """One review of one ledger: everything that a click in the panel does, as a call.
 
 Each step is an event of the ledger, on disk before the call returns, so a review can be closed,
-killed and opened again anywhere, and several people can review one ledger at the same time: its
-write lock orders their steps, and the latest decision on a row holds. This module knows no widgets.
+killed and opened again anywhere. Several people can review one ledger at the same time: its write
+lock orders their steps, each review shows the others' decisions with its next step, and a decision
+that it has not shown is neither overwritten nor undone. This module knows no widgets.
 """
 
 from __future__ import annotations
@@ -58,8 +59,7 @@ class Review:
         self._require_reasons, self._clouds, self._settings = require_reasons, clouds, settings
         self._demand = demand or approval.Demand()
         self.run = ReviewRun(self.path, self._connect, settings, self._demand)
-        with Ledger.open(self.path):
-            pass  # verifies the chain of hashes, once
+        Ledger.open(self.path).close()  # verifies the chain of hashes, which is not done again
         self._state, self._head = read_state(
             self.path, plan=plan if isinstance(plan, Plan) else None
         )

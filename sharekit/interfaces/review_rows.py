@@ -1,25 +1,19 @@
-"""What a reviewer sees of a plan: rows with decisions, counts, vaults, one row in full."""
+"""The rows of a plan with a reviewer's decisions on them, and what each row is to become."""
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from sharekit.checks.cell_rules import statuses
-from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import are_satisfied, is_owner_action
-from sharekit.core.fields import INPUT_PREFIX
 from sharekit.plans.decisions import view
 from sharekit.plans.plan import Plan
-from sharekit.runs.run import Run
 
-from .review_filters import Page, Positions, paginate
+from .review_filters import Positions
 
 #: The decision that stands for each action.
 DECISION_OF_STATUS: Final = {action: decision for decision, action in DECISIONS.items()}
@@ -30,9 +24,6 @@ _FREE: Final = ("planned", "already", "skipped")
 _DECIDED: Final = {"decision": "decision", "reason": "reason", "vault": "vault_id", "by": "by"}
 #: What the state of a row is derived from.
 _STATE_INPUTS: Final = ["decision", "asked", "status", "disposition", "before"]
-_VAULT: Final = ["vault_id", "name", "free"]
-_OF_PLAN: Final = ["row", "image_id", "project_id", "name", "status", "vault_id"]
-_OF_RUN: Final = ["code", "reason", "before", "claimed", "observed", "last_chunk", "job_id"]
 
 
 def review_frame(plan: Plan, changes: pd.DataFrame) -> pd.DataFrame:
@@ -106,89 +97,3 @@ def is_wrong_role(asked: pd.Series, actions: pd.Series | str) -> pd.Series:
 def _as_decision(status: pd.Series) -> pd.Series:
     # A status without a decision of its own, such as an unknown word, stays as it is.
     return status.map(DECISION_OF_STATUS).fillna(status).astype("str")
-
-
-def outcome_page(run: Run, outcome: str, number: int, size: int) -> Page:
-    """Return one page of a run's rows with an outcome; see :meth:`.ReviewRun.outcomes`."""
-    positions = np.flatnonzero((run.rows["outcome"] == outcome).to_numpy())
-    number, pages, shown = paginate(positions, number, size)
-    source = run.plan.findings.inventory.rows[["file", "sheet"]].take(shown).astype("str")
-    rows = source.join(run.plan.rows[_OF_PLAN].take(shown)).join(run.rows[_OF_RUN].take(shown))
-    return Page(rows, number, pages, len(positions))
-
-
-def counts(plan: Plan, by_project: pd.Series) -> dict[str, int]:
-    """Count rows by what becomes of them, as decided now; images, chunks and calls as planned."""
-    sizes = by_project.reset_index(name="rows")
-    planned = sizes[sizes["state"] == "planned"].groupby("wanted")["rows"].sum()
-    of_state = sizes.groupby("state")["rows"].sum()
-    return {
-        "rows": len(plan.rows),
-        **{word: int(planned.get(word, 0)) for word in DECISIONS},
-        **{name: int(of_state.get(name, 0)) for name in STATES[1:]},
-        "projects": int(sizes["project_id"].nunique()),
-        "images": int(plan.chunks["images"].sum()),
-        "chunks": len(plan.chunks),
-        "calls": _calls(plan),
-    }
-
-
-def _calls(plan: Plan) -> int:
-    snapshot = plan.findings.snapshot
-    if snapshot is None:
-        return len(plan.chunks)
-    native = snapshot.projects.loc[snapshot.projects["api"] == "native", "project_id"]
-    single = plan.chunks["project_id"].isin(native)
-    return int(plan.chunks.loc[single, "images"].sum() + (~single).sum())
-
-
-def row_details(plan: Plan, rows: pd.DataFrame, key: int) -> dict[str, Any]:
-    """Return ``facts``, ``input`` (original columns), ``findings``, ``request`` of one row."""
-    findings = plan.findings.frame
-    original = plan.findings.inventory.rows.loc[key]
-    share = [str(rows.at[key, name]) for name in ("image_id", "project_id")]
-    chunk = int(plan.rows.loc[[key], "chunk"].fillna(0).iloc[0])
-    requests = plan.requests(chunk) if chunk else ()
-    return {
-        "facts": {name: str(value) for name, value in rows.loc[key].items()},
-        "input": {
-            name.removeprefix(INPUT_PREFIX): str(original[name])
-            for name in original.index
-            if name.startswith(INPUT_PREFIX)
-        },
-        "findings": findings[findings["row_key"] == key].to_dict("records"),
-        "request": next((r for r in requests if all(i in json.dumps(r) for i in share)), None),
-    }
-
-
-def vaults(plan: Plan, project_id: str) -> pd.DataFrame:
-    """Return a project's vaults that can take a full-ECS image: ``vault_id, name, free``."""
-    snapshot = plan.findings.snapshot
-    if snapshot is None:
-        return pd.DataFrame(columns=_VAULT)
-    fits = suitable(snapshot.vaults) & (snapshot.vaults["project_id"] == project_id)
-    return snapshot.vaults.loc[fits, _VAULT].sort_values("free", ascending=False)
-
-
-def curl(requests: Iterable[Mapping[str, Any]]) -> str:
-    """Return requests as lines for the shell; the token stays a variable of the caller's shell."""
-    return "\n".join(
-        f"curl -X {r['method']} {shlex.quote(r['url'])} "
-        f'-H "X-Auth-Token: $OS_TOKEN"{_curl_body(r["body"])}'
-        for r in requests
-    )
-
-
-def _curl_body(body: Mapping[str, Any] | None) -> str:
-    if body is None:
-        return ""
-    return f' -H "Content-Type: application/json" -d {shlex.quote(json.dumps(body))}'
-
-
-def not_sent(rows: pd.DataFrame) -> pd.DataFrame:
-    """Count the rows that a plan does not send: ``disposition, why, rows``."""
-    rest = rows.loc[rows["disposition"] != "planned", ["disposition", "findings"]]
-    first = rest["findings"].str.split(";").str[0]
-    why = first.where(rest["disposition"] == "blocked", "").fillna("").astype("str")
-    sizes = rest.assign(why=why).groupby(["disposition", "why"]).size()
-    return sizes.rename("rows").reset_index().sort_values("rows", ascending=False)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import PlanError, UsageError
@@ -18,11 +20,13 @@ from sharekit.runs.background import BackgroundRun
 from sharekit.runs.run import Run, status
 from sharekit.runs.settings import Settings
 
-from . import review_rows
-from .review_filters import Page
+from .review_filters import Page, paginate
 
 if TYPE_CHECKING:
     from sharekit.reports.report import Reports
+
+_OF_PLAN: Final = ["row", "image_id", "project_id", "name", "status", "vault_id"]
+_OF_RUN: Final = ["code", "reason", "before", "claimed", "observed", "last_chunk", "job_id"]
 
 
 class ReviewRun:
@@ -117,7 +121,12 @@ class ReviewRun:
 
         >>> review("run.ledger").run.outcomes("contradicted").rows  # doctest: +SKIP
         """
-        return review_rows.outcome_page(self.status(), outcome, number, size)
+        run = self.status()
+        positions = np.flatnonzero((run.rows["outcome"] == outcome).to_numpy())
+        number, pages, shown = paginate(positions, number, size)
+        source = run.plan.findings.inventory.rows[["file", "sheet"]].take(shown).astype("str")
+        planned, result = run.plan.rows[_OF_PLAN].take(shown), run.rows[_OF_RUN].take(shown)
+        return Page(source.join(planned).join(result), number, pages, len(positions))
 
     def report(self, *paths: str | PathLike[str]) -> Reports:
         """Write reports of the run; as :func:`sharekit.report`."""

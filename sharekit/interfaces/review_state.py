@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
@@ -11,14 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import DECISIONS
 from sharekit.core.columns import describe_amount
+from sharekit.core.fields import INPUT_PREFIX
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan, load_from
 
-from . import review_rows
 from .review_filters import Page, Positions, RowFilter, paginate, select
+from .review_rows import STATES, is_wrong_role, review_frame, with_changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +68,18 @@ class ReviewState:
     @cached_property
     def counts(self) -> dict[str, int]:
         """Rows by what becomes of them, as decided now; images, chunks and calls as planned."""
-        return review_rows.counts(self.plan, self.by_project)
+        plan, sizes = self.plan, self.by_project.reset_index(name="rows")
+        planned = sizes[sizes["state"] == "planned"].groupby("wanted")["rows"].sum()
+        of_state = sizes.groupby("state")["rows"].sum()
+        return {
+            "rows": len(plan.rows),
+            **{word: int(planned.get(word, 0)) for word in DECISIONS},
+            **{name: int(of_state.get(name, 0)) for name in STATES[1:]},
+            "projects": int(sizes["project_id"].nunique()),
+            "images": int(plan.chunks["images"].sum()),
+            "chunks": len(plan.chunks),
+            "calls": _calls(plan),
+        }
 
     # -- rows --------------------------------------------------------------------------------------
     def find(self, row_filter: RowFilter) -> Positions:
@@ -98,7 +113,7 @@ class ReviewState:
         if decision not in DECISIONS:
             return positions[:0]
         asked = self.rows["asked"].take(positions)
-        wrong = review_rows.is_wrong_role(asked, DECISIONS[decision])
+        wrong = is_wrong_role(asked, DECISIONS[decision])
         return np.asarray(positions[wrong.to_numpy()], dtype=np.int64)
 
     def full_ecs_rows(self, rows: Sequence[int] | Positions) -> Positions:
@@ -109,11 +124,29 @@ class ReviewState:
 
     def row(self, key: int) -> dict[str, Any]:
         """Return ``facts``, ``input`` (original columns), ``findings``, ``request`` of one row."""
-        return review_rows.row_details(self.plan, self.rows, key)
+        original, findings = self.plan.findings.inventory.rows.loc[key], self.plan.findings.frame
+        chunk = self.plan.rows["chunk"].take([key]).fillna(0).iloc[0]
+        requests = self.plan.requests(int(chunk)) if chunk else ()
+        facts = {str(name): str(value) for name, value in self.rows.loc[key].items()}
+        share = (facts["image_id"], facts["project_id"])
+        return {
+            "facts": facts,
+            "input": {
+                name.removeprefix(INPUT_PREFIX): str(original[name])
+                for name in original.index
+                if name.startswith(INPUT_PREFIX)
+            },
+            "findings": findings[findings["row_key"] == key].to_dict("records"),
+            "request": next((r for r in requests if all(i in json.dumps(r) for i in share)), None),
+        }
 
     def vaults(self, project_id: str) -> pd.DataFrame:
         """Return a project's vaults that can take a full-ECS image: ``vault_id, name, free``."""
-        return review_rows.vaults(self.plan, project_id)
+        columns, snapshot = ["vault_id", "name", "free"], self.plan.findings.snapshot
+        if snapshot is None:
+            return pd.DataFrame(columns=columns)
+        fits = suitable(snapshot.vaults) & (snapshot.vaults["project_id"] == project_id)
+        return snapshot.vaults.loc[fits, columns].sort_values("free", ascending=False)
 
     # -- what will be sent -------------------------------------------------------------------------
     @property
@@ -128,11 +161,32 @@ class ReviewState:
 
     def curl(self, chunk: int) -> str:
         """Return a chunk's requests for the shell; the token is a variable of that shell."""
-        return review_rows.curl(self.plan.requests(chunk))
+        lines = []
+        for request in self.plan.requests(chunk):
+            line = f"curl -X {request['method']} {shlex.quote(request['url'])} "
+            line += '-H "X-Auth-Token: $OS_TOKEN"'
+            if request["body"] is not None:
+                body = shlex.quote(json.dumps(request["body"]))
+                line += f' -H "Content-Type: application/json" -d {body}'
+            lines.append(line)
+        return "\n".join(lines)
 
     def not_sent(self) -> pd.DataFrame:
         """Count the rows that the plan does not send: ``disposition, why, rows``."""
-        return review_rows.not_sent(self.rows)
+        rest = self.rows.loc[self.rows["disposition"] != "planned", ["disposition", "findings"]]
+        first = rest["findings"].str.split(";").str[0]
+        why = first.where(rest["disposition"] == "blocked", "").fillna("").astype("str")
+        sizes = rest.assign(why=why).groupby(["disposition", "why"]).size()
+        return sizes.rename("rows").reset_index().sort_values("rows", ascending=False)
+
+
+def _calls(plan: Plan) -> int:
+    snapshot = plan.findings.snapshot
+    if snapshot is None:
+        return len(plan.chunks)
+    native = snapshot.projects.loc[snapshot.projects["api"] == "native", "project_id"]
+    single = plan.chunks["project_id"].isin(native)
+    return int(plan.chunks.loc[single, "images"].sum() + (~single).sum())
 
 
 @dataclass(frozen=True)
@@ -205,12 +259,12 @@ def read_state(
                 new = [_changes(ledger, event) for event in events[len(known.steps) :]]
                 changes = _combine([known.changes, *new])
                 keys = np.unique(np.concatenate([step.index for step in new]))
-                rows = partial(review_rows.with_changes, known.rows, changes, keys)
+                rows = partial(with_changes, known.rows, changes, keys)
                 return ReviewState(plan, changes, planned_at, steps, rows), ledger.head
         if plan is None or not _is_recorded(ledger, plan, replanned=known is not None):
             plan = load_from(ledger)
         changes = _combine([_changes(ledger, event) for event in events])
-        rows = partial(review_rows.review_frame, plan, changes)
+        rows = partial(review_frame, plan, changes)
         return ReviewState(plan, changes, planned_at, steps, rows), ledger.head
 
 
