@@ -156,8 +156,8 @@ def _seed() -> str:
         f"With these `shares.csv`:\n\n```text\nimage_id,project_id,status,vault_id\n{rows}\n```\n\n"
         "`sharekit simulator --shares seed.json --clouds-yaml clouds.yaml` starts it, and\n"
         "`sharekit check shares.csv --clouds-yaml clouds.yaml` in another shell finds\n"
-        "`vault-too-small`, `vault-crowded` and `vault-wrong-type` in the last three rows. What\n"
-        "every record may say:\n\n"
+        "`vault-too-small`, `vault-resource-limit` and `vault-wrong-type` in the last three rows.\n"
+        "What every record may say:\n\n"
         f"| list | fields |\n|---|---|\n{fields}\n"
     )
 

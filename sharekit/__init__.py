@@ -24,7 +24,8 @@ from .core.provenance import __version__ as __version__
 if TYPE_CHECKING:
     from .audits.audit import audit
     from .audits.results import Audit as Audit
-    from .checks.check import Findings, check
+    from .checks.check import check
+    from .checks.findings import Findings
     from .clouds.registry import Clouds
     from .clouds.sign_in import connect
     from .core.errors import SharekitError
@@ -73,7 +74,7 @@ _HOMES = {
     "Approval": "plans.approval",
     "Audit": "audits.results",
     "Clouds": "clouds.registry",
-    "Findings": "checks.check",
+    "Findings": "checks.findings",
     "Inventory": "spreadsheets.inventory",
     "Limits": "spreadsheets.input",
     "Plan": "plans.plan",

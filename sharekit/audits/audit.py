@@ -8,7 +8,8 @@ from os import PathLike
 
 import pandas as pd
 
-from sharekit.checks.check import Findings, check
+from sharekit.checks.check import check
+from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state import survey as surveys
 from sharekit.clouds.state.snapshot import Progress

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results, frame_schemas
@@ -106,7 +105,9 @@ def diff(baseline: Baseline | None, rows: pd.DataFrame, survey: Survey) -> pd.Da
     return joined[list(COLUMNS)].reset_index(drop=True).astype("str")
 
 
-def _changes(joined: pd.DataFrame, baseline: Baseline, survey: Survey) -> NDArray[np.object_]:
+def _changes(
+    joined: pd.DataFrame, baseline: Baseline, survey: Survey
+) -> pd.api.extensions.ExtensionArray:
     """Return the name of each share's change, ``""`` for none."""
     was, now = (joined[f"state_{end}"].isin(MEMBER_STATES) for end in ("was", "now"))
     # Would the baseline have shown the share, and does the survey?

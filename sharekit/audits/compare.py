@@ -6,13 +6,12 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from sharekit.checks.check import Findings, first_errors
+from sharekit.checks.findings import Findings, first_errors
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results, frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
-from sharekit.core.columns import are_satisfied, first_case
+from sharekit.core.columns import are_satisfied, first_case, join_lines
 from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID, SHARE_KEY
 from sharekit.core.rules import RULES
 
@@ -69,7 +68,8 @@ def _inventory_rows(
         sheet=inventory["sheet"].astype("str"),
     )
     rows["carried_by"] = _duplicate_addresses(findings, rows)
-    rows = rows.join(_join_shares(rows, shares)).rename(columns={"state": "observed"})
+    joined = join_lines(rows, shares, SHARE_KEY, {})[list(_OBSERVED)].fillna("").astype("str")
+    rows = rows.join(joined).rename(columns={"state": "observed"})
     rows["name"] = rows["name"].where(rows["name"] != "", findings.rows["name"])
     # Where the project shows nothing, its owner's list of members tells that there is no share.
     unseen = (rows["observed"] == "") & rows["image_id"].isin(survey.owned["image_id"])
@@ -94,11 +94,6 @@ def _duplicate_addresses(findings: Findings, rows: pd.DataFrame) -> pd.Series:
     addresses = carriers["file"] + sheet + ", row " + carriers["row"].astype("str")
     addresses = addresses.set_axis(carried_by.index)
     return addresses.reindex(rows.index, fill_value="").astype("str")
-
-
-def _join_shares(rows: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
-    joined = rows[SHARE_KEY].merge(shares, on=SHARE_KEY, how="left").set_axis(rows.index)
-    return joined[list(_OBSERVED)].fillna("").astype("str")
 
 
 def _results(rows: pd.DataFrame, errors: pd.DataFrame, survey: Survey) -> pd.Series:
@@ -154,7 +149,9 @@ def _codes(
     return code.astype("str"), reason.astype("str")
 
 
-def _absences(rows: pd.DataFrame, survey: Survey, baseline: Baseline | None) -> NDArray[np.object_]:
+def _absences(
+    rows: pd.DataFrame, survey: Survey, baseline: Baseline | None
+) -> pd.api.extensions.ExtensionArray:
     """Return why there is no share, as far as it can be seen: codes of ``ABSENCES``."""
     owned = pd.MultiIndex.from_frame(survey.owned[["owner", "image_id"]])
     own = pd.MultiIndex.from_frame(rows[SHARE_KEY]).isin(owned)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from sharekit.checks.check import Findings
+from sharekit.checks.findings import Findings
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT

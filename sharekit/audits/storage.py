@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from sharekit.checks.check import Findings
+from sharekit.checks.findings import Findings
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import frame_schemas
 from sharekit.core.errors import LedgerError

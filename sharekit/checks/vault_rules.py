@@ -1,121 +1,120 @@
-"""Whether the vaults named in rows can take the full-ECS images: kind, state, room.
+"""Rules of vaults: whether those that rows name can take full-ECS images: kind, state, room.
 
-The room that is needed is known only in part (the images' least disk), so what is
-found here is certain to be too little, while a vault that passes may still turn out to be.
+The room that is needed is known only in part (the images' least disk). So what is found to be too
+little is certain, while a vault that passes may still turn out to be too small.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core.actions import ACCEPTED
 from sharekit.core.api import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_RESOURCES, VAULT_STATUS
+from sharekit.core.columns import join_lines
+from sharekit.core.fields import SHARE_KEY
 
-from .cell_rules import Found, Keys, keys_of
+from .hits import Keys, RuleHits
 
-_KEY = ["project_id", "vault_id"]
-_IMAGE = ["project_id", "image_id"]
+_VAULT_KEY: Final = ["project_id", "vault_id"]
 
 
-def vault_kinds(known: pd.DataFrame, seen: Snapshot) -> list[Found]:
-    """Look each row's vault up: whether there is one, of the right kind, in working order."""
-    asked = known[(known["vault_id"] != "") & (known["status"] == "accepted")]
+def check_vaults(known: pd.DataFrame, snapshot: Snapshot) -> list[RuleHits]:
+    """Look up each row's vault: whether there is one, of the right kind, in working order."""
+    asked = known[(known["vault_id"] != "") & (known["status"] == ACCEPTED)]
     if asked.empty:
         return []
-    read = asked["project_id"].map(seen.projects.set_index("project_id")["vaults"]).fillna("")
-    unread = (read != "read") & (read != "")
-    why = Found("vault-unread", keys_of(unread), "vault_id", detail=read[unread].astype("str"))
-    there = _looked_up(asked[read == "read"], seen)
-    unknown = there["_merge"] == "left_only"
-    wrong = ~unknown & (
-        (there["object_type"] != VAULT_OBJECT_TYPE) | (there["protect_type"] != VAULT_PROTECT_TYPE)
+    readings = snapshot.projects.set_index("project_id")["vaults"]
+    reading = asked["project_id"].map(readings).fillna("").astype("str")
+    vaults = _join_vaults(asked[reading == "read"], snapshot)
+    exists = vaults["status"].notna()
+    wrong_type = exists & (
+        (vaults["object_type"] != VAULT_OBJECT_TYPE)
+        | (vaults["protect_type"] != VAULT_PROTECT_TYPE)
     )
-    closed = ~unknown & ~wrong & (there["status"] != VAULT_STATUS)
-    state = "it is " + there["status"][closed].astype("str")
-    crowded = ~unknown & ~wrong & ~closed & (there["resources"] >= VAULT_RESOURCES)
-    held = there["resources"][crowded].astype("int64").astype("str") + " servers"
+    closed = exists & ~wrong_type & (vaults["status"] != VAULT_STATUS)
+    state = "it is " + vaults["status"][closed].astype("str")
+    full = exists & ~wrong_type & ~closed & (vaults["resources"] >= VAULT_RESOURCES)
+    held = vaults["resources"][full].astype("int64").astype("str") + " servers"
     return [
-        why,
-        Found("vault-unknown", keys_of(unknown), "vault_id"),
-        Found("vault-wrong-type", keys_of(wrong), "vault_id"),
-        Found("vault-unavailable", keys_of(closed), "vault_id", detail=state),
-        Found("vault-crowded", keys_of(crowded), "vault_id", detail=held),
+        RuleHits.where(~reading.isin(["read", ""]), "vault-unread", "vault_id", reading),
+        RuleHits.where(~exists, "vault-unknown", "vault_id"),
+        RuleHits.where(wrong_type, "vault-wrong-type", "vault_id"),
+        RuleHits.where(closed, "vault-unavailable", "vault_id", state),
+        RuleHits.where(full, "vault-resource-limit", "vault_id", held),
     ]
 
 
 def suitable(vaults: pd.DataFrame) -> pd.Series:
-    """Say of each vault of a snapshot whether it takes full-ECS images, if there is room."""
+    """Return True for each vault of a snapshot that takes full-ECS images, if there is room."""
     return (
         (vaults["object_type"] == VAULT_OBJECT_TYPE)
         & (vaults["protect_type"] == VAULT_PROTECT_TYPE)
         & (vaults["status"] == VAULT_STATUS)
-        & (vaults.get("resources", -1) < VAULT_RESOURCES)
+        & (vaults["resources"] < VAULT_RESOURCES)
     )
 
 
-def vault_room(going: pd.DataFrame, seen: Snapshot) -> list[Found]:
+def check_capacity(to_send: pd.DataFrame, snapshot: Snapshot) -> list[RuleHits]:
     """Find full-ECS images that their vault has no room for, alone or after those before them.
 
     Parameters
     ----------
-    going : DataFrame
+    to_send : DataFrame
         The rows that would be sent and that nothing else blocks, in their order: the fields of
         :data:`sharekit.core.fields.FIELDS`, indexed by ``row_key``.
-    seen : Snapshot
+    snapshot : Snapshot
         Gives the room of vaults and the size of images.
     """
-    taking = (going["status"] == "accepted") & (going["whole_image"] == "true")
-    asked = going[taking & (going["vault_id"] != "")]
-    there = _looked_up(asked, seen) if len(asked) else asked
-    if there.empty or not there["free"].notna().any():
+    full_ecs = (to_send["status"] == ACCEPTED) & (to_send["whole_image"] == "true")
+    asked = to_send[full_ecs & (to_send["vault_id"] != "")]
+    if asked.empty:
         return []
-    sizes = seen.members[["project_id", "image_id", "size"]].drop_duplicates(_IMAGE)
-    size = asked[_IMAGE].merge(sizes, on=_IMAGE, how="left")["size"].fillna(0)
-    size.index = there.index
-    free = there["free"].fillna(np.inf).clip(lower=0)
+    free = _join_vaults(asked, snapshot)["free"]
+    if free.isna().all():
+        return []
+    free = free.fillna(np.inf).clip(lower=0)
+    sizes = snapshot.members[[*SHARE_KEY, "size"]].drop_duplicates(SHARE_KEY)
+    size = join_lines(asked, sizes, SHARE_KEY, {"size": 0})["size"]
     alone = size > free
     # In the order of the rows, so that it is predictable who gets the room.
-    vault = there.groupby(_KEY, sort=False).ngroup()
+    vault = asked.groupby(_VAULT_KEY, sort=False).ngroup()
     so_far = size.where(~alone, 0).groupby(vault).cumsum()
     after = ~alone & (size > 0) & (so_far > free)
     return [
-        _short("vault-too-small", alone, size, free, "it needs {}"),
-        _short("vault-filled", after, so_far, free, "with them it would need {}"),
+        _lacks_room("vault-too-small", "it needs", size[alone], free),
+        _lacks_room("vault-overcommitted", "with them it would need", so_far[after], free),
     ]
 
 
-def with_copies(found: list[Found], carried: pd.Series) -> list[Found]:
-    """Say the same of the rows that these rows carry (``carried``: row key to its carrier)."""
-    if not carried.notna().any():
-        return found
-    return [_spread(f, carried) for f in found]
+def extend_to_duplicates(hits: list[RuleHits], carried_by: pd.Series) -> list[RuleHits]:
+    """Return hits with the duplicates of their rows (``carried_by``: row key -> its carrier)."""
+    if not carried_by.notna().any():
+        return hits
+    return [_extend(h, carried_by) for h in hits]
 
 
-def _spread(found: Found, carried: pd.Series) -> Found:
-    copies = carried[carried.isin(found.keys)]
-    keys: Keys = np.append(found.keys, copies.index.to_numpy("int64"))
-    detail = found.detail
+def _extend(hits: RuleHits, carried_by: pd.Series) -> RuleHits:
+    duplicates = carried_by[carried_by.isin(hits.keys)]
+    keys: Keys = np.append(hits.keys, duplicates.index.to_numpy("int64"))
+    detail = hits.detail
     if detail is not None:
-        of_copies = detail.reindex(copies).set_axis(copies.index)
-        detail = pd.concat([detail, of_copies]).astype("str")
-    return replace(found, keys=keys, detail=detail)
+        of_duplicates = detail.reindex(duplicates).set_axis(duplicates.index)
+        detail = pd.concat([detail, of_duplicates]).astype("str")
+    return replace(hits, keys=keys, detail=detail)
 
 
-def _looked_up(asked: pd.DataFrame, seen: Snapshot) -> pd.DataFrame:
-    vaults = seen.vaults.drop_duplicates(_KEY)
-    if "resources" not in vaults:
-        vaults = vaults.assign(resources=-1)
-    there = asked[_KEY].merge(vaults, on=_KEY, how="left", indicator=True)
-    there.index = asked.index
-    return there
+def _join_vaults(asked: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
+    return join_lines(asked, snapshot.vaults.drop_duplicates(_VAULT_KEY), _VAULT_KEY, {})
 
 
-def _short(rule: str, hit: pd.Series, needed: pd.Series, free: pd.Series, words: str) -> Found:
-    before, _, after = words.partition("{}")
-    need = needed[hit].astype("int64").astype("str")
-    room = free[hit].round(1).astype("str").str.removesuffix(".0")
-    detail = f"{before}at least " + need + f" GB{after}, and " + room + " GB are free"
-    return Found(rule, keys_of(hit), "vault_id", detail=detail.astype("str"))
+def _lacks_room(rule: str, needs: str, need: pd.Series, free: pd.Series) -> RuleHits:
+    """Return the hits of rows that need so many GB of a vault with less room."""
+    room = free[need.index].round(1).astype("str").str.removesuffix(".0")
+    size = need.astype("int64").astype("str")
+    detail = (f"{needs} at least " + size + " GB, and " + room + " GB are free").astype("str")
+    return RuleHits(rule, need.index.to_numpy("int64"), "vault_id", detail=detail)

@@ -127,11 +127,30 @@ def are_satisfied(status: pd.Series, state: pd.Series) -> pd.Series:
     return good | ((status == UNSHARE) & (state == ABSENT))
 
 
-def first_case(cases: Mapping[str, object], default: str = "") -> NDArray[np.object_]:
+def first_case(cases: Mapping[str, object], default: str = "") -> pd.api.extensions.ExtensionArray:
     """Return for each row the name of the first case, a mask of the rows, that applies to it.
 
-    >>> first_case({"big": pd.Series([True, False]), "odd": np.array([True, False])}).tolist()
-    ['big', '']
+    >>> list(first_case({"big": pd.Series([True, False]), "odd": np.array([True, False])}, "-"))
+    ['big', '-']
     """
     masks = [np.asarray(mask, dtype=bool) for mask in cases.values()]
-    return np.select(masks, [np.array(name, dtype=object) for name in cases], default)
+    codes = np.full(len(masks[0]), len(masks))
+    for code, mask in reversed(list(enumerate(masks))):
+        codes[mask] = code
+    return pd.array([*cases, default], dtype="str").take(codes)
+
+
+def join_lines(
+    rows: pd.DataFrame, lines: pd.DataFrame, key: list[str], missing: Mapping[str, object]
+) -> pd.DataFrame:
+    """Return for each row the line with the same key, with the rows' index.
+
+    A key has at most one line. Where there is none, columns have the values in ``missing``.
+
+    >>> rows = pd.DataFrame({"id": ["b", "c"]}, index=[7, 9])
+    >>> lines = pd.DataFrame({"id": ["a", "b"], "state": ["old", "new"]})
+    >>> join_lines(rows, lines, ["id"], {"state": "none"})["state"].to_dict()
+    {7: 'new', 9: 'none'}
+    """
+    joined = rows[key].merge(lines, on=key, how="left").set_axis(rows.index)
+    return joined.fillna(dict(missing)) if missing else joined

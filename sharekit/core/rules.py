@@ -1,7 +1,7 @@
-"""Every rule a row is checked by, in one table: name, severity, what is wrong, what to do.
+"""All rules that rows are checked by, in one table: name, severity, what is wrong, what to do.
 
-Names are stable: scripts, reports and old ledgers use them. A rule's ``phase`` says what it needs:
-the ``cell`` alone, the ``rows`` of the plan together, or the ``cloud``'s word.
+Names are stable: scripts, reports and ledgers use them. A rule's ``phase`` says what it needs: the
+``cell`` alone, all ``rows`` together, or what the ``cloud`` shows.
 
 Examples
 --------
@@ -40,16 +40,16 @@ _TABLE = (
     ("vault-id-format", "error", "cell", "not a vault ID: 8-4-4-4-12 hexadecimal digits", "Copy the ID anew from the backup service."),
     ("vault-id-not-hex", "warning", "cell", "has the shape of a vault ID, but is not hexadecimal", "Compare it with the ID that the backup service shows."),
     ("status-unknown", "error", "cell", "not a decision: accepted or rejected, or for the owner share or unshare", "Write accepted or rejected; or, if your project owns the image, share or unshare."),
-    ("look-alike", "error", "cell", "a letter only looks like a digit of the ID", "Copy the ID anew from the cloud; it is never guessed."),
-    ("direction-mark", "error", "cell", "an invisible mark in the ID turns the order around in which it is shown", "Copy the ID anew from the cloud; it is never guessed."),
+    ("homoglyph", "error", "cell", "a letter only looks like a digit of the ID", "Copy the ID anew from the cloud; it is never guessed."),
+    ("bidi-mark", "error", "cell", "an invisible mark in the ID turns the order around in which it is shown", "Copy the ID anew from the cloud; it is never guessed."),
     ("number-cell", "error", "cell", "the cell holds a number, and only text keeps every digit", "Format the column as text and enter the value anew."),
     ("scientific-number", "error", "cell", "a number in scientific notation: Excel has damaged the ID", "Format the column as text and paste the ID anew."),
-    ("digits-lost", "error", "cell", "only the first digits are the ID's, and zeros stand for the rest: a spreadsheet has damaged the ID", "Format the column as text and paste the ID anew."),
+    ("precision-lost", "error", "cell", "a spreadsheet kept 15 digits of the ID as a number and replaced the rest by zeros", "Format the column as text and paste the ID anew."),
     ("date-cell", "error", "cell", "the cell holds a date", "Format the column as text and enter the value anew."),
     ("boolean-cell", "error", "cell", "the cell holds TRUE or FALSE", "Format the column as text and enter the value anew."),
     ("error-cell", "error", "cell", "the cell holds a spreadsheet error", "Repair the formula, or paste the value as text."),
     ("formula-without-value", "error", "cell", "a formula whose result was never saved", "Open the workbook, let it calculate, save it."),
-    ("formula-empty", "warning", "cell", "formulas that show nothing, or were never calculated; an xls file does not tell which", "Look at these cells; if they show a value, save the workbook as .xlsx and use that."),
+    ("formula-ambiguous", "warning", "cell", "formulas that show nothing, or were never calculated; an xls file does not tell which", "Look at these cells; if they show a value, save the workbook as .xlsx and use that."),
     ("whole-image-unclear", "warning", "cell", "neither yes nor no, so read as unknown", "Write true or false."),
     ("repaired-blanks", "repair", "cell", "blanks removed", ""),
     ("repaired-invisible", "repair", "cell", "invisible characters removed", ""),
@@ -61,30 +61,30 @@ _TABLE = (
     ("hidden-row", "warning", "cell", "the row is hidden in the sheet, and counts", "Show the row and decide whether it belongs here."),
     ("hidden-sheet", "warning", "cell", "the sheet is hidden, and its rows count", "Show the sheet, or name the sheets to read."),
     ("hidden-column", "warning", "cell", "the column is hidden in the sheet, and counts", "Show the column and look through it."),
-    ("covered-cell", "error", "cell", "the value lies under merged cells, where nobody sees it", "Unmerge the cells and fill each row."),
-    ("shown-otherwise", "error", "cell", "its number format shows a person another text than the cell holds", "Format the cell as text, and look at the value."),
+    ("hidden-by-merge", "error", "cell", "the value lies under merged cells, where nobody sees it", "Unmerge the cells and fill each row."),
+    ("display-differs", "error", "cell", "the number format displays a different text than the cell contains", "Format the cell as text, and look at the value."),
     ("appearance-unread", "warning", "cell", "this part of the sheet's appearance is not read in the file's format, so a person may see something else", "Save the workbook as .xlsx and use that."),
     ("merged-cell", "warning", "cell", "merged cells: only the top left one holds the value", "Unmerge the cells and fill each row."),
-    ("state-column", "info", "cell", "the column tells the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give --status for all rows."),
+    ("column-holds-image-state", "info", "cell", "the column tells the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give --status for all rows."),
     ("default-used", "info", "cell", "the column is missing; the given default stands for it", ""),
     ("default-unused", "warning", "cell", "the sheet has a column for {field}, so the given default was not used", "Leave out the default, or set the column aside with --map {field}=."),
     ("sheet-without-header", "info", "cell", "no header row was found, so the sheet was not read", "Name the columns with a mapping if it holds shares."),
-    ("sheet-unread", "warning", "cell", "no header row was found in the first 50 rows, so the sheet was not read, though it holds what looks like shares", "Move its header into the first rows, or name the columns with a mapping; delete the sheet if it holds no shares."),
+    ("sheet-skipped", "warning", "cell", "no header row was found in the first 50 rows, so the sheet was not read, though it holds what looks like shares", "Move its header into the first rows, or name the columns with a mapping; delete the sheet if it holds no shares."),
     ("rows-above-header", "error", "cell", "shares seem to stand above the header row, where nothing is read", "Move the header above all rows (sorting may have taken it along), or delete what stands above it. Until then no row of the sheet is sent, and those above the header are in no report."),
     # rows together
     ("duplicate", "warning", "rows", "the same share and decision as another row, which carries it", "Delete one of the rows."),
-    ("file-twice", "warning", "rows", "the very same file was read twice, and the row there carries this one", "Name the file once; nothing in it needs to be changed for this."),
+    ("same-file-twice", "warning", "rows", "the very same file was read twice, and the row there carries this one", "Name the file once; nothing in it needs to be changed for this."),
     ("conflict", "error", "rows", "the same share is decided otherwise in another row", "Keep the row that is right."),
     ("vault-missing", "error", "rows", "accepting a full-ECS image needs a vault", "Fill in the ID of a server backup vault of the project."),
     ("vault-for-rejection", "warning", "rows", "only an acceptance takes a vault, so none is sent", "Empty the cell."),
-    ("wrong-side", "error", "rows", "the reviewer's decision is for the other side of the share", "Decide share or unshare where the owner acts, accept or reject where the project does."),
+    ("wrong-role", "error", "rows", "the reviewer's decision is for the other side of the share", "Decide share or unshare where the owner acts, accept or reject where the project does."),
     ("owner-unknown", "error", "rows", "which project owns the image is not known, so nobody can share it or take it back", "Correct the image ID; or name the owning project's cloud too (--cloud NAME); without any cloud, fill in the owner."),
     ("share-with-owner", "error", "rows", "an image is not shared with the project that owns it", "Write the project that it is to be shared with."),
     ("too-many-projects", "error", "rows", "the image would reach more projects than the cloud allows", "Share it with fewer projects, or take it back from others in a run before."),
     ("undo-decided", "info", "rows", "sharing it anew does not bring back what the project had decided", "Let the project accept it anew."),
     ("undo-pending", "error", "rows", "the share was pending before the run, and no call brings it back to that", "Leave it so or decide it anew; only its owner can take it back and share it once more."),
     # with a cloud
-    ("undo-moved", "error", "cloud", "the share is no longer as the run left it, so it is not undone", "Find out who changed it, then plan what it should be."),
+    ("undo-state-changed", "error", "cloud", "the share is no longer as the run left it, so it is not undone", "Find out who changed it, then plan what it should be."),
     ("no-credentials", "error", "cloud", "no cloud was named that gives access to this project", "Name the project's entry in clouds.yaml too, or an account for all of them (projects: all)."),
     ("not-owned", "error", "cloud", "the project named as the owner does not own the image", "Correct the owner or the image ID."),
     ("not-shareable", "error", "cloud", "an image of this visibility cannot be shared", "Set the visibility of the image to shared first."),
@@ -99,10 +99,10 @@ _TABLE = (
     ("vault-unknown", "error", "cloud", MEANINGS["IMG.0184"], ADVICE["IMG.0184"]),
     ("vault-wrong-type", "error", "cloud", MEANINGS["IMG.0193"], ADVICE["IMG.0193"]),
     ("vault-unavailable", "error", "cloud", MEANINGS["IMG.0188"], ADVICE["IMG.0188"]),
-    ("vault-crowded", "error", "cloud", MEANINGS["IMG.0185"], ADVICE["IMG.0185"]),
+    ("vault-resource-limit", "error", "cloud", MEANINGS["IMG.0185"], ADVICE["IMG.0185"]),
     ("vault-too-small", "error", "cloud", "the vault has too little room for this image", ADVICE["IMG.0182"]),
-    ("vault-filled", "error", "cloud", "the images in the rows before this one take the vault's room", "Choose another vault for some of them, enlarge this one, or skip rows."),
-    ("moved", "warning", "cloud", "the share's state has changed since the plan was made", "Make sure that the decision still holds."),
+    ("vault-overcommitted", "error", "cloud", "the images in the rows before this one take the vault's room", "Choose another vault for some of them, enlarge this one, or skip rows."),
+    ("state-changed", "warning", "cloud", "the share's state has changed since the plan was made", "Make sure that the decision still holds."),
 )  # fmt: skip
 #: name -> rule, in the order of the table.
 RULES: dict[str, Rule] = {line[0]: Rule(*line) for line in _TABLE}

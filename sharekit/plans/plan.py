@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sharekit.checks.cell_rules import matches
-from sharekit.checks.check import Findings, check
+from sharekit.checks.check import check
+from sharekit.checks.findings import Findings
+from sharekit.checks.hits import fullmatch
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
@@ -188,7 +189,7 @@ def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
     findings = check(
         load_inventory(book),
         strict=bool(settings["strict"]),
-        seen=load_snapshot(book),
+        snapshot=load_snapshot(book),
         decisions=decisions,
     )
     made = _make(book.path, findings, settings["chunk_size"], settings["max_images"])
@@ -257,10 +258,10 @@ def _misfit(told: int, inventory: Inventory, rows: pd.DataFrame, found: pd.DataF
         ),
         # They stand in the addresses of requests.
         "a planned row has an ID that is none": not all(
-            matches(rows.loc[planned, name], grammar).all()
+            fullmatch(rows.loc[planned, name], grammar).all()
             for name, grammar in (("image_id", UUID), ("project_id", PROJECT_ID),
                                   ("vault_id", f"|{VAULT_SHAPE}"))
-        ) or not matches(
+        ) or not fullmatch(
             rows.loc[planned & is_owner_action(rows["status"]), "owner"], PROJECT_ID
         ).all(),
     }  # fmt: skip
@@ -346,7 +347,7 @@ def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | Non
             f"The plan would change {planned:,} images, more than the limit of "
             f"{max_images:,}. Check the inventory, or raise the limit."
         )
-    rows, cut = cut_into_chunks(rows, chunk_size, findings.coded)
+    rows, cut = cut_into_chunks(rows, chunk_size, findings.encoded)
     return Plan(path, rows, _chunks(cut, findings.snapshot), cut.fingerprint(), findings)
 
 

@@ -26,7 +26,7 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sharekit.checks.check import COLUMNS, Findings
+from sharekit.checks.findings import COLUMNS, Findings
 from sharekit.core.errors import InputError
 from sharekit.core.html import plain
 from sharekit.spreadsheets.formats.raw_sheet import column_letter

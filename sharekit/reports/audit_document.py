@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sharekit.audits.results import Audit
-from sharekit.checks.check import COLUMNS as FINDING_COLUMNS
+from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.core.actions import ABSENT, PENDING, STATUSES
 from sharekit.core.audit_results import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from sharekit.audits import storage
 from sharekit.audits.results import Audit
-from sharekit.checks.check import COLUMNS, Findings
+from sharekit.checks.findings import COLUMNS, Findings
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.html import inert, visible
 from sharekit.ledger.file import is_ledger

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from sharekit.checks.check import COLUMNS
+from sharekit.checks.findings import COLUMNS
 from sharekit.core import frame_schemas
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.rules import RULES
@@ -164,7 +164,7 @@ def _findings(run: Run) -> pd.DataFrame:
     found = run.plan.findings.frame[list(COLUMNS)]
     if run.changed_since_plan.empty:
         return found
-    changed, rule = run.changed_since_plan, RULES["moved"]
+    changed, rule = run.changed_since_plan, RULES["state-changed"]
     inventory = run.plan.findings.inventory.rows.loc[changed.index]
     moved = pd.DataFrame({name: inventory[name] for name in ("file", "sheet", "row")})
     moved = moved.assign(

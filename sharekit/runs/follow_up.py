@@ -83,7 +83,7 @@ def undo(
     rows = _rows(first, chosen)
     present = snapshot.take(clouds, rows)
     inventory = _inventory(first, rows, _restore_previous(first, chosen, rows, present))
-    findings = check(inventory, seen=present, strict=first.plan.findings.strict)
+    findings = check(inventory, snapshot=present, strict=first.plan.findings.strict)
     origin = FollowedRun(head, UNDO, Path(run).name).to_body()
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
 
@@ -181,7 +181,7 @@ def _restore_previous(
     was_moved = "the run left it " + left + ", now it is " + current
     return [
         _issues("undo-pending", rows[~possible], actions),
-        _issues("undo-moved", rows[moved], actions, was_moved),
+        _issues("undo-state-changed", rows[moved], actions, was_moved),
         _issues("undo-decided", rows[decided], actions, "it was " + before),
     ]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sharekit.checks.check import first_errors
+from sharekit.checks.findings import first_errors
 from sharekit.core.columns import roles
 from sharekit.core.error_codes import FORBIDDEN_CODES
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema

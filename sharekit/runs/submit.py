@@ -12,14 +12,16 @@ from time import monotonic
 import numpy as np
 import pandas as pd
 
-from sharekit.checks.cell_rules import Found
-from sharekit.checks.owner_rules import owner_rules
-from sharekit.checks.row_rules import cloud_rules, shares_of
-from sharekit.checks.vault_rules import vault_room
+from sharekit.checks.cloud_rules import check_members
+from sharekit.checks.hits import RuleHits
+from sharekit.checks.owner_rules import check_owners
+from sharekit.checks.row_rules import pair_rows
+from sharekit.checks.vault_rules import check_capacity
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take
 from sharekit.core.columns import Coded, are_satisfied, roles
 from sharekit.core.errors import CloudError, SharekitError, UsageError
+from sharekit.core.fields import SHARE_KEY
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import environment
 from sharekit.core.rules import RULES, severity
@@ -291,7 +293,7 @@ class RunDriver:
         preflight = _evaluate_preflight(planned, snapshot, strict=self.plan.findings.strict)
         if is_undo(self.ledger):  # somebody has decided again since: that is not ours to undo
             moved = (preflight["moved"] != "") & (preflight["outcome"] == "")
-            blocked = ["blocked", "undo-moved", RULES["undo-moved"].message]
+            blocked = ["blocked", "undo-state-changed", RULES["undo-state-changed"].message]
             preflight.loc[moved, ["outcome", "code", "reason"]] = blocked
         blob = self.ledger.put_frame(preflight)
         counts = {str(k): int(v) for k, v in preflight["outcome"].value_counts().items() if k}
@@ -410,13 +412,14 @@ def _resent(request: Request, missing: list[Share]) -> list[ShareBlock]:
 def _evaluate_preflight(planned: pd.DataFrame, snapshot: Snapshot, *, strict: bool) -> pd.DataFrame:
     """Return what a fresh snapshot says of planned rows: their state, and if they are excluded."""
     fresh = planned.copy()
-    pairs = shares_of(*(Coded.of(fresh[name]) for name in ("image_id", "project_id", "status")))
-    hits = cloud_rules(fresh, pairs, snapshot) + owner_rules(fresh, pairs, snapshot)
+    encoded = {name: Coded.of(fresh[name]) for name in (*SHARE_KEY, "status")}
+    pairs = pair_rows(encoded)
+    hits = check_members(fresh, pairs, snapshot) + check_owners(fresh, pairs, snapshot)
     errors = _errors(hits, strict=strict)
     already = are_satisfied(planned["status"], fresh["before"])
     blocked = np.concatenate([np.empty(0, np.int64), *(hit.keys for hit in errors)])
     to_send = ~fresh.index.isin(blocked) & ~already
-    errors += _errors(vault_room(fresh[to_send], snapshot), strict=strict)
+    errors += _errors(check_capacity(fresh[to_send], snapshot), strict=strict)
     preflight = planned[ACTION_KEY].assign(
         before=fresh["before"], outcome="", code="", reason="", moved=""
     )
@@ -431,7 +434,7 @@ def _evaluate_preflight(planned: pd.DataFrame, snapshot: Snapshot, *, strict: bo
     return preflight.astype("str")
 
 
-def _errors(hits: list[Found], *, strict: bool) -> list[Found]:
+def _errors(hits: list[RuleHits], *, strict: bool) -> list[RuleHits]:
     return [hit for hit in hits if severity(hit.rule, strict=strict) == "error"]
 
 

@@ -181,7 +181,7 @@ def _sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
     if not source.header_row:
         address = header_too_deep(raw) or address_of_id(raw)
         if address:
-            yield "sheet-unread", "", f"{source.sheet} {address}"
+            yield "sheet-skipped", "", f"{source.sheet} {address}"
         else:
             yield "sheet-without-header", "", source.sheet
         return
@@ -203,9 +203,9 @@ def _column_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
         if any(start <= position <= end for start, end in raw.metadata.hidden_columns):
             yield "hidden-column", field, sheet.names[column]
         if empty := empty_formulas(raw, header_row, column):
-            yield "formula-empty", field, empty
+            yield "formula-ambiguous", field, empty
     for header in sheet.state_columns:
-        yield "state-column", "status", header
+        yield "column-holds-image-state", "status", header
     for field, value in sheet.defaults.items():
         yield "default-used", field, value
     for field in sheet.unused_defaults:
@@ -259,7 +259,7 @@ def _deceiving_letters(suspects: Mapping[str, _Suspects]) -> Iterator[CellIssues
         cells = suspects[field]
         foreign = ~np.asarray(pc.string_is_ascii(cells.texts), bool)
         positions, texts = cells.only(foreign | cells.matching(f"[{_LATIN_HOMOGLYPHS}]"))
-        for rule, find in (("look-alike", find_homoglyph), ("direction-mark", find_bidi_mark)):
+        for rule, find in (("homoglyph", find_homoglyph), ("bidi-mark", find_bidi_mark)):
             details = [find(text, GRAMMARS[field]) for text in texts]
             hits = [i for i, detail in enumerate(details) if detail]
             yield CellIssues(
@@ -343,7 +343,7 @@ def _merged(sheet: SheetRows) -> Iterator[CellIssues]:
                 value = _text_at(sheet, top, left - sheet.raw.first_column)
                 hidden |= {i: text for i, text in enumerate(texts, int(start)) if text}
                 blank |= {i: value for i, text in enumerate(texts, int(start)) if not text}
-        for rule, hits in (("covered-cell", hidden), ("merged-cell", blank)):
+        for rule, hits in (("hidden-by-merge", hidden), ("merged-cell", blank)):
             yield CellIssues(rule, np.array([*hits], np.int64), field, hits.values())
 
 
@@ -362,7 +362,7 @@ def _displayed_otherwise(sheet: SheetRows) -> Iterator[CellIssues]:
                         displayed[i] = text, f'shows "{display}"'
         values, details = zip(*displayed.values(), strict=True) if displayed else ((), ())
         positions = np.array([*displayed], np.int64)
-        yield CellIssues("shown-otherwise", positions, field, values, details)
+        yield CellIssues("display-differs", positions, field, values, details)
 
 
 def _text_at(sheet: SheetRows, row: int, column: int) -> str:

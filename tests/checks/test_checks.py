@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 import sharekit
-from sharekit.checks.cell_rules import _ids, matches
+from sharekit.checks.cell_rules import _normalize_ids
+from sharekit.checks.hits import fullmatch
 from sharekit.core.fields import UUID
 from sharekit.core.rules import RULES
 from tests.conftest import World
@@ -75,7 +76,7 @@ def test_repairs_beyond_doubt(tmp_path: Path, typed: str, rule: str) -> None:
     [
         (A[:-1], "image-id-format"),
         (A.replace("d", "g"), "image-id-format"),
-        (f"\u202e{A}", "direction-mark"),
+        (f"\u202e{A}", "bidi-mark"),
         ("d164b5df-1bc34c3f-893e-3e471fd16e64", "image-id-format"),
         ("1.23457E+31", "scientific-number"),
         (1.2345678901234568e31, "number-cell"),
@@ -265,15 +266,15 @@ def test_a_repair_gives_back_the_id(
     plain = str(image)
     typed = plain.replace("-", "") if bare else plain
     typed = before + (typed.upper() if upper else typed) + after
-    fixed, _ = _ids(pd.Series([typed], dtype="str"), "image_id")
+    fixed, _ = _normalize_ids(pd.Series([typed], dtype="str"), "image_id")
     assert fixed.tolist() == [plain]
 
 
 @given(st.text(max_size=60))
 def test_no_other_text_becomes_an_id(text: str) -> None:
     """A text is left as it is, or its repaired form has the very same hexadecimal digits."""
-    fixed, _ = _ids(pd.Series([text], dtype="str"), "image_id")
-    if matches(fixed, UUID).iloc[0]:
+    fixed, _ = _normalize_ids(pd.Series([text], dtype="str"), "image_id")
+    if fullmatch(fixed, UUID).iloc[0]:
         digits = "".join(c for c in text.lower() if c in "0123456789abcdef")
         assert digits.removeprefix("d").endswith(fixed.iloc[0].replace("-", "")) or digits == (
             fixed.iloc[0].replace("-", "")
@@ -300,7 +301,7 @@ def test_an_id_padded_with_zeros_is_damaged(tmp_path: Path, digits: str) -> None
     """Digits that a spreadsheet lost and filled up with zeros are no ID, in any column of IDs."""
     lost = digits.ljust(32, "0")
     findings = sheet(tmp_path, [f' ="{lost}"', lost, "accepted", lost])
-    assert rules(findings) == [("digits-lost", cell) for cell in ("A3", "B3", "D3")]
+    assert rules(findings) == [("precision-lost", cell) for cell in ("A3", "B3", "D3")]
     assert findings.rows["disposition"].tolist() == ["blocked"]
     real = "9102320078476461" + "0" * 12 + "1234"
     assert rules(sheet(tmp_path, [A, real, "accepted"])) == []

@@ -34,7 +34,7 @@ WRONG = {
     "vault-unknown": (replace(vault(2), project_id=OWNER), "IMG.0184"),
     "vault-wrong-type": (vault(3, object_type="disk"), "IMG.0193"),
     "vault-unavailable": (vault(4, status="frozen"), "IMG.0188"),
-    "vault-crowded": (vault(5, resources=VAULT_RESOURCES), "IMG.0185"),
+    "vault-resource-limit": (vault(5, resources=VAULT_RESOURCES), "IMG.0185"),
     "vault-too-small": (vault(6, used=70 * 1024), "IMG.0182"),
 }
 SEED = Seed(
@@ -124,7 +124,7 @@ def test_the_documented_rehearsal(place: Place) -> None:
     config = place.cloud.write_clouds_yaml(place.folder / "clouds.yaml")
     findings = sharekit.check(sharekit.read_inventory(sheet), sharekit.connect(config_file=config))
     assert rules(findings) == [
-        (1, "vault-too-small"), (2, "vault-crowded"), (3, "vault-wrong-type"),
+        (1, "vault-too-small"), (2, "vault-resource-limit"), (3, "vault-wrong-type"),
     ]  # fmt: skip
     assert all(f"`{rule}`" in chapter for _, rule in rules(findings))
 
@@ -132,7 +132,7 @@ def test_the_documented_rehearsal(place: Place) -> None:
 def test_images_that_fit_one_by_one_but_not_together(place: Place) -> None:
     """Rows take a vault's room in their order; those it has none left for are not sent."""
     findings = place.findings(*[GOOD.id] * 4)
-    assert rules(findings) == [(2, "vault-filled"), (3, "vault-filled")]
+    assert rules(findings) == [(2, "vault-overcommitted"), (3, "vault-overcommitted")]
     told = findings.frame["message"].tolist()
     assert "at least 120 GB, and 100 GB are free" in told[0]
     assert place.refused(IMAGES[:4], GOOD.id) == "IMG.0182"
@@ -154,7 +154,7 @@ def test_copies_of_a_row_without_room(place: Place) -> None:
     assert findings.rows["disposition"].tolist() == ["planned"] * 2 + ["blocked"] * 2
     assert findings.rows["carried_by"].isna().all()
     skip = pd.DataFrame({"decision": ["skip"]}, index=pd.Index([0], name="row_key"))
-    again = sharekit.check(inventory, clouds, seen=findings.snapshot, decisions=skip)
+    again = sharekit.check(inventory, clouds, snapshot=findings.snapshot, decisions=skip)
     assert again.rows["disposition"].tolist() == ["skipped", "planned", "planned", "duplicate"]
 
 
@@ -166,7 +166,7 @@ def test_vault_that_fills_after_the_plan(place: Place) -> None:
     place.cloud.state()
     rows = place.run(findings)
     assert rows["outcome"].tolist() == ["confirmed", "blocked"]
-    assert rows["code"].tolist() == ["", "vault-filled"]
+    assert rows["code"].tolist() == ["", "vault-overcommitted"]
     assert "at least 80 GB, and 60 GB are free" in rows.at[1, "reason"]
 
 

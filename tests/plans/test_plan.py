@@ -75,7 +75,7 @@ def test_every_way_of_ordering_gives_the_same_requests(rows: int, often: int, bi
         patch.setattr(chunks, "_BITS", bits)
         patch.setattr(chunks, "_LARGEST", 1 << max(bits - 1, 8))
         patch.setattr(chunks, "_AT_ONCE", 3)
-        other, again = chunks.cut_into_chunks(findings.rows, 7, findings.coded)
+        other, again = chunks.cut_into_chunks(findings.rows, 7, findings.encoded)
         assert again.fingerprint() == cut.fingerprint() == fingerprint(plain)
         lines = "".join(canonical_json(request) + "\n" for request in members(plain))
         assert again.fingerprint() == hashlib.sha256(lines.encode()).hexdigest()

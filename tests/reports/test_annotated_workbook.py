@@ -11,7 +11,8 @@ import pytest
 from openpyxl.comments import Comment
 from openpyxl.styles import PatternFill
 
-from sharekit.checks.check import COLUMNS, Findings, check
+from sharekit.checks.check import check
+from sharekit.checks.findings import COLUMNS, Findings
 from sharekit.core.errors import InputError
 from sharekit.reports import annotated_workbook
 from sharekit.reports.report import write_findings

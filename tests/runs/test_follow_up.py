@@ -50,11 +50,11 @@ def test_undo(world: Make) -> None:
     confirmed = (first.rows["outcome"] == "confirmed").sum()
     assert len(back.rows) == confirmed
     assert back.counts["planned"] == 5
-    assert (found["rule"] == "undo-moved").sum() == 1
+    assert (found["rule"] == "undo-state-changed").sum() == 1
     assert (found["rule"] == "undo-pending").sum() == confirmed - 6
     # A row that cannot go back is as the run left it; that is not called "already so" besides.
     assert found["row_key"].is_unique
-    [told] = found.loc[found["rule"] == "undo-moved", "message"]
+    [told] = found.loc[found["rule"] == "undo-state-changed", "message"]
     left = first.plan.rows.at[0, "status"]
     assert told.endswith(f"(the run left it {left}, now it is pending)")
     pending = found[found["rule"] == "undo-pending"]
@@ -64,7 +64,8 @@ def test_undo(world: Make) -> None:
     late = first.plan.rows.loc[5, ["image_id", "project_id"]].tolist()
     w.cloud.set_share(*late, "pending")
     run = finish(back, w)
-    assert (run.counts["confirmed"], run.rows["code"].tolist().count("undo-moved")) == (4, 2)
+    changed = int((run.rows["code"] == "undo-state-changed").sum())
+    assert (run.counts["confirmed"], changed) == (4, 2)
     after = w.shown()
     assert after[tuple(late)] == after[tuple(moved)] == "pending"
     for key in range(1, 5):

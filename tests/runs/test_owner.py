@@ -419,11 +419,11 @@ def test_undo_and_retry(road: Callable[..., Road]) -> None:
     r.simulator.set_share(MINE[3], A, "accepted")  # its project has decided since
     back = follow_up.undo(plan.path, r.folder / "back.ledger", r.clouds)
     assert back.rows["status"].tolist() == ["unshare", "unshare", "share", "share"]
-    assert found(back.findings) == {(1, "undo-moved"), (2, "undo-decided")}
+    assert found(back.findings) == {(1, "undo-state-changed"), (2, "undo-decided")}
     said = back.findings.frame.set_index("rule")
     # The cell's own word, and beside it what the cloud shows.
-    assert said.at["undo-moved", "value"] == "share"
-    told = said.at["undo-moved", "message"]
+    assert said.at["undo-state-changed", "value"] == "share"
+    told = said.at["undo-state-changed", "message"]
     assert told.endswith("(the run left it pending, now it is accepted)")
     assert said.at["undo-decided", "value"] == "unshare"
     sharekit.approve(back, reviewer="Ada", fingerprint=back.fingerprint)
@@ -460,9 +460,9 @@ def test_decisions_stay_on_their_side(road: Callable[..., Road]) -> None:
     assert review.rows["state"].tolist() == ["skipped", "blocked", "already", "planned"]
     made = review.replan()
     assert made.rows["disposition"].tolist() == ["skipped", "blocked", "already", "planned"]
-    assert found(made.findings) == {(1, "wrong-side"), (2, "already")}
+    assert found(made.findings) == {(1, "wrong-role"), (2, "already")}
     assert review.state.counts["share"] == 1
-    wrong = made.findings.frame.set_index("rule").at["wrong-side", "message"]
+    wrong = made.findings.frame.set_index("rule").at["wrong-role", "message"]
     assert wrong.endswith("(decided: accept)")
 
 

@@ -218,13 +218,13 @@ def test_no_sheet_is_plain_that_the_parser_refuses(fragments: list[str]) -> None
 def test_letters_that_only_look_alike_are_errors() -> None:
     """No ID with a foreign letter or a direction mark passes, and the letter is named."""
     inventory = read_inventory(CORPUS / "letters.xlsx")
-    told = inventory.cell_issues.query("rule == 'look-alike'")["detail"].tolist()
+    told = inventory.cell_issues.query("rule == 'homoglyph'")["detail"].tolist()
     blocked = check(inventory).frame.query("severity == 'error'")["cell"].tolist()
     assert {"A20", "A21", "A26", "A31", "A32"} <= set(blocked)
     assert len(told) == 5
     assert told[0].endswith("character 11 is CYRILLIC SMALL LETTER IE, not e")
-    assert cells(inventory, "direction-mark") == ["A22", "A28"]
-    marks = inventory.cell_issues.query("rule == 'direction-mark'")["detail"].tolist()
+    assert cells(inventory, "bidi-mark") == ["A22", "A28"]
+    marks = inventory.cell_issues.query("rule == 'bidi-mark'")["detail"].tolist()
     assert marks[0].endswith("character 1 is RIGHT-TO-LEFT OVERRIDE")
     assert {"A22", "A28"} <= set(blocked)
 
@@ -232,7 +232,7 @@ def test_letters_that_only_look_alike_are_errors() -> None:
 def test_what_merges_hide_and_columns_hide_is_said() -> None:
     """A value under a merge is an error with its address; a hidden column of IDs is a warning."""
     inventory = read_inventory(CORPUS / "odd.ods")
-    assert cells(inventory, "covered-cell") == ["A14"]
+    assert cells(inventory, "hidden-by-merge") == ["A14"]
     marks = read_inventory(CORPUS / "places.xlsx").cell_issues
     assert marks.loc[marks["rule"] == "hidden-column", "field"].tolist() == ["project_id"]
 

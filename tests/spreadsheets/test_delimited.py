@@ -225,7 +225,7 @@ def test_one_file_twice_is_not_told_to_lose_rows(tmp_path: Path) -> None:
     row = [IMAGE, PROJECT, "accepted"]
     path = by_csv(tmp_path / "a.csv", [HEADER, row])
     frame = check(read_inventory(path, path)).frame
-    assert frame[["row_key", "rule"]].values.tolist() == [[1, "file-twice"]]
+    assert frame[["row_key", "rule"]].values.tolist() == [[1, "same-file-twice"]]
     path = by_csv(tmp_path / "b.csv", [HEADER, row, row])
     frame = check(read_inventory(path)).frame
     assert frame[["row_key", "rule"]].values.tolist() == [[1, "duplicate"]]

@@ -37,7 +37,7 @@ EXPECTED = {f"A{row}": text for row, text in enumerate(CODES.values(), 2) if tex
 
 def disguised(path: Path) -> dict[str, str]:
     """Cell -> what a person sees in it, as the findings tell; the value is the cell's own."""
-    frame = check(read_inventory(path)).frame.query("rule == 'shown-otherwise'")
+    frame = check(read_inventory(path)).frame.query("rule == 'display-differs'")
     assert set(frame["severity"]) <= {"error"}
     assert set(frame["value"]) <= {IMAGE, PROJECT, "accepted"}
     told = frame["message"].str.extract(r'\(shows "(.*)"\)$')[0]

@@ -286,7 +286,7 @@ def test_the_state_of_an_image_is_no_decision(tmp_path: Path) -> None:
     inventory = read_inventory(by_csv(tmp_path / "a.csv", rows), defaults={"status": "rejected"})
     assert inventory.rows["status"].tolist() == ["rejected", "rejected"]
     assert inventory.rows["input.Status"].tolist() == ["active", "Queued"]
-    state = marked(inventory, "state-column")
+    state = marked(inventory, "column-holds-image-state")
     assert state[["row_key", "field", "value"]].values.tolist() == [[-1, "status", "Status"]]
     rows = [[*row, word] for row, word in zip(rows, ["Action", "accept", "reject"], strict=True)]
     inventory = read_inventory(by_csv(tmp_path / "b.csv", rows))
@@ -508,7 +508,7 @@ def test_formulas_of_an_xls_that_show_nothing_are_named(tmp_path: Path) -> None:
     book.save(str(tmp_path / "a.xls"))
     inventory = read_inventory(tmp_path / "a.xls")
     assert inventory.rows["row"].tolist() == [2, 3]
-    told = marked(inventory, "formula-empty")[["field", "value"]].values.tolist()
+    told = marked(inventory, "formula-ambiguous")[["field", "value"]].values.tolist()
     assert told == [["image_id", "A4"], ["project_id", "B3, B4"], ["status", "C4"]]
 
 
@@ -741,8 +741,8 @@ def test_a_sheet_left_out_with_shares_is_a_warning(tmp_path: Path) -> None:
     assert marks[["rule", "value"]].values.tolist() == [
         ["sheet-without-header", "Prose"],
         ["sheet-without-header", "Projects"],
-        ["sheet-unread", "Bare B2"],
-        ["sheet-unread", "Deep A61"],
+        ["sheet-skipped", "Bare B2"],
+        ["sheet-skipped", "Deep A61"],
     ]
     shown = CliRunner().invoke(cli, ["check", str(book)])
     assert "Bare B2" in shown.output

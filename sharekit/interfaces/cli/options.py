@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
-from sharekit.checks.check import Findings, check
+from sharekit.checks.check import check
+from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.errors import UsageError

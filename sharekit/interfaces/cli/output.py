@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from sharekit.audits.results import Audit
-from sharekit.checks.check import Findings
+from sharekit.checks.findings import Findings
 from sharekit.core import audit_results
 from sharekit.core.columns import describe_amount, is_owner_action
 from sharekit.core.html import plain
@@ -211,7 +211,7 @@ def show_findings(
     console.print(rules)
     errors = frame[frame["severity"] == "error"]
     # A sheet that was left out is one line among thousands; it must not go unseen.
-    unread = frame[frame["rule"] == "sheet-unread"].head(limit)
+    unread = frame[frame["rule"] == "sheet-skipped"].head(limit)
     said = pd.concat([unread[unread["severity"] != "error"], errors.head(limit)])
     for line in said.astype("str").to_dict("records"):
         cell = line["cell"] or ("row " + line["row"] if line["row"] != "0" else "")

@@ -1,0 +1,89 @@
+"""Rules of members' decisions against what the cloud shows."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core.actions import ABSENT, ACCEPTED, SHARE, STATUSES
+from sharekit.core.columns import join_lines
+from sharekit.core.fields import PROJECT_ID, SHARE_KEY
+
+from .hits import RuleHits, fullmatch
+from .row_rules import SharePairs
+from .vault_rules import check_vaults
+
+#: What a share that the snapshot lacks is taken for.
+_NO_SHARE = {"state": ABSENT, "owner": "", "whole_image": ""}
+
+
+def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> list[RuleHits]:
+    """Compare decisions with the clouds; sets ``before``, and ``whole_image`` as the cloud says."""
+    known = rows[pairs.legal & ~pairs.by_owner]
+    projects = snapshot.projects.set_index("project_id")
+    has_cloud = known["project_id"].isin(projects.index)
+    hits = [RuleHits.where(~has_cloud, "no-credentials", "project_id")]
+    known = known[has_cloud]
+    state = join_lines(known, snapshot.members, SHARE_KEY, _NO_SHARE)
+    own = state["owner"] == known["project_id"]
+    # A project is no member of its own images: what listings show there is what others decided.
+    rows.loc[known.index, "before"] = state["state"].where(~own, "")
+    absent = (state["state"] == ABSENT) & ~own
+    # Whoever wrote another status may have meant the owner's role, which needs no share there.
+    undecidable = absent & known["status"].isin(STATUSES)
+    satisfied = state["state"] == known["status"]
+    owner_differs = (known["owner"] != "") & (state["owner"] != "")
+    owner_differs &= (known["owner"] != state["owner"]) & fullmatch(known["owner"], PROJECT_ID)
+    hits += [
+        RuleHits.where(own, "own-image", "image_id"),
+        RuleHits.where(
+            undecidable, "not-shared", "image_id", _shared_in_this_run(rows, known, pairs)
+        ),
+        check_region(known, known["project_id"], snapshot),
+        RuleHits.where(satisfied & ~own, "already", "status"),
+        RuleHits.where(owner_differs & ~own, "owner-differs", "owner"),
+    ]
+    shared = ~own & ~absent
+    known, state = known[shared], state[shared]
+    return [
+        *hits,
+        check_full_ecs(rows, known, state),
+        _vault_missing(known, state),
+        *check_vaults(known, snapshot),
+    ]
+
+
+def check_region(rows: pd.DataFrame, projects: pd.Series, snapshot: Snapshot) -> RuleHits:
+    """Find rows that name another region than that of the project which acts."""
+    regions = projects.map(snapshot.projects.set_index("project_id")["region"])
+    regions = regions.fillna("").astype("str")
+    differs = (rows["region"] != "") & (regions != "") & (rows["region"] != regions)
+    return RuleHits.where(differs, "region-differs", "region")
+
+
+def check_full_ecs(rows: pd.DataFrame, known: pd.DataFrame, state: pd.DataFrame) -> RuleHits:
+    """Find rows that are wrong about full-ECS, and set in all rows what the cloud says."""
+    stated, actual = known["whole_image"], state["whole_image"]
+    told = actual[actual != ""]
+    rows.loc[told.index, "whole_image"] = told
+    differs = (stated != "") & (actual != "") & (stated != actual)
+    return RuleHits.where(differs, "full-ecs-differs", "whole_image")
+
+
+def _vault_missing(known: pd.DataFrame, state: pd.DataFrame) -> RuleHits:
+    # Where the inventory says full-ECS too, the row has this finding already.
+    missing = (state["whole_image"] == "true") & (known["whole_image"] != "true")
+    missing &= (known["status"] == ACCEPTED) & (known["vault_id"] == "")
+    missing &= state["state"] != known["status"]
+    detail = pd.Series("the cloud says so", index=known.index, dtype="str")
+    return RuleHits.where(missing, "vault-missing", "vault_id", detail)
+
+
+def _shared_in_this_run(rows: pd.DataFrame, known: pd.DataFrame, pairs: SharePairs) -> pd.Series:
+    """Return a note where another row of the same run is about to share what a row decides on."""
+    numbers = pd.Series(pairs.numbers, index=rows.index)
+    shared = numbers[pairs.legal & (rows["status"] == SHARE).to_numpy(dtype=bool)]
+    note = "another row shares it in this very run: decide in the run after it"
+    return pd.Series("", index=known.index, dtype="str").mask(
+        numbers[known.index].isin(shared), note
+    )

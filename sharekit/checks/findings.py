@@ -1,0 +1,207 @@
+"""Findings: what the checks found, one line for each cell and rule, and every row as checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core import frame_schemas
+from sharekit.core.columns import Coded
+from sharekit.core.html import table
+from sharekit.core.rules import RULES, SEVERITIES, severity
+from sharekit.spreadsheets.inventory import Inventory
+
+from .hits import NO_KEYS, Keys, RuleHits
+
+#: The columns of a finding, for people and for scripts.
+COLUMNS: Final = frame_schemas.REPORTED_FINDINGS.names
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Findings:
+    """What the checks found, and every row as it would be sent.
+
+    Attributes
+    ----------
+    inventory : Inventory
+        What was checked.
+    rows : DataFrame
+        Indexed by ``row_key``: ``source, row``, the fields of a share (``fields.FIELDS``) with
+        repairs done (str), ``before`` (the cloud's state, ``""`` unknown), ``disposition``
+        (``planned``, ``already``, ``blocked``, ``duplicate`` or ``skipped``) and ``carried_by``
+        (Int64: the row that carries a duplicate).
+    frame : DataFrame
+        One line for each finding: :data:`COLUMNS`, with ``row_key`` (-1: a whole sheet) and
+        ``field``.
+    snapshot : Snapshot or None
+        What the clouds showed, if there were any to ask.
+    strict : bool
+        Whether warnings count as errors.
+    encoded : Mapping[str, Coded]
+        Fields as the checks have encoded them, so that the plan need not do it again.
+    """
+
+    inventory: Inventory
+    rows: pd.DataFrame
+    frame: pd.DataFrame
+    snapshot: Snapshot | None = None
+    strict: bool = False
+    encoded: Mapping[str, Coded] = field(default_factory=dict)
+
+    def count(self, *severities: str) -> int:
+        """Return the number of findings of some severities."""
+        return int(self.frame["severity"].isin(severities).sum())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of rows and findings: ``rows, errors, warnings, repairs``."""
+        return {
+            "rows": len(self.rows),
+            "errors": self.count("error"),
+            "warnings": self.count("warning"),
+            "repairs": self.count("repair"),
+        }
+
+    @property
+    def summary(self) -> dict[str, object]:
+        """:attr:`counts` with every finding as a dict, for scripts."""
+        return self.counts | {"findings": self.frame[list(COLUMNS)].to_dict("records")}
+
+    @property
+    def by_rule(self) -> pd.DataFrame:
+        """One line for each rule with findings: ``severity, rule, cells, message, suggestion``."""
+        order = {name: rank for rank, name in enumerate(SEVERITIES)}
+        lines = self.frame.groupby(["severity", "rule"]).size().rename("cells").reset_index()
+        lines["message"] = [RULES[n].message.format(field="a value") for n in lines["rule"]]
+        lines["suggestion"] = [RULES[n].suggestion for n in lines["rule"]]
+        lines["rank"] = lines["severity"].map(order)
+        lines = lines.sort_values(["rank", "cells"], ascending=[True, False])
+        return lines.drop(columns="rank").reset_index(drop=True)
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{number:,} {name}" for name, number in self.counts.items())
+        return f"<Findings: {numbers}>"
+
+    def _repr_html_(self) -> str:
+        page = table(self.by_rule, title=repr(self)[1:-1])
+        first = self.frame[self.frame["severity"] == "error"].head(10)
+        columns = ["file", "sheet", "cell", "value", "message", "suggestion"]
+        return page + (table(first[columns], title="The first errors") if len(first) else "")
+
+
+def first_errors(findings: Findings, *, without: str = "") -> pd.DataFrame:
+    """Return for each row with an error the first one: ``rule, message``, by ``row_key``.
+
+    What is wrong with a whole sheet counts for each of its rows; errors of the field ``without``
+    do not count.
+    """
+    frame = findings.frame
+    errors = frame[(frame["severity"] == "error") & ((frame["field"] != without) | (without == ""))]
+    cells = errors[errors["row_key"] >= 0].drop_duplicates("row_key")
+    first = cells.set_index("row_key")[["rule", "message"]]
+    sheets = errors[errors["row_key"] < 0].drop_duplicates(["file", "sheet"])
+    if sheets.empty:
+        return first
+    sources = pd.DataFrame(
+        [(source.file, source.sheet) for source in findings.inventory.sources],
+        columns=["file", "sheet"],
+    )
+    of_source = sources.merge(sheets, on=["file", "sheet"], how="left")[["rule", "message"]]
+    others = findings.rows.loc[~findings.rows.index.isin(first.index), "source"]
+    lines = of_source.take(others.to_numpy()).set_axis(others.index).dropna()
+    return pd.concat([first, lines])
+
+
+# -- from hits to findings ---------------------------------------------------------------------
+def render(inventory: Inventory, hits: list[RuleHits], *, strict: bool) -> pd.DataFrame:
+    """Return one finding for each hit, in the order of the rows and, for one row, of the rules."""
+    of_cells = [h for h in hits if len(h.keys) and h.source < 0]
+    of_sheets = [h for h in hits if h.source >= 0]
+    texts = _texts([*of_cells, *of_sheets], strict=strict)
+    numbers = np.repeat(np.arange(len(texts)), [*map(_size, of_cells), *(1 for _ in of_sheets)])
+    lines = pd.concat([_cell_lines(inventory, of_cells), _sheet_lines(inventory, of_sheets)])
+    order = np.lexsort((texts["rank"].to_numpy()[numbers], lines["row_key"].to_numpy()))
+    texts = texts.drop(columns="rank").take(numbers[order]).reset_index(drop=True)
+    lines = pd.concat([lines.take(order).reset_index(drop=True), texts], axis="columns")
+    lines["message"] += (" (" + lines["detail"] + ")").where(lines["detail"] != "", "")
+    return lines[["row_key", "field", *COLUMNS]]
+
+
+def _size(hits: RuleHits) -> int:
+    return len(hits.keys)
+
+
+def _texts(hits: list[RuleHits], *, strict: bool) -> pd.DataFrame:
+    """Return what each rule says of its hits, and its rank among the others."""
+    ranks = {name: rank for rank, name in enumerate(RULES)}
+    order = sorted(range(len(hits)), key=lambda i: (ranks[hits[i].rule], hits[i].field))
+    lines = [
+        (
+            h.field,
+            h.rule,
+            severity(h.rule, strict=strict),
+            RULES[h.rule].message.format(field=h.field),
+            RULES[h.rule].suggestion.replace("{field}", h.field),
+        )
+        for h in hits
+    ]
+    names = ["field", "rule", "severity", "message", "suggestion"]
+    return pd.DataFrame(lines, columns=names, dtype="str").assign(rank=np.argsort(order))
+
+
+def _sheet_lines(inventory: Inventory, hits: list[RuleHits]) -> pd.DataFrame:
+    sources = [inventory.sources[h.source] for h in hits]
+    columns = [s.columns.get(h.field, "") for s, h in zip(sources, hits, strict=True)]
+    return pd.DataFrame(
+        {
+            "row_key": np.full(len(hits), -1, np.int64),
+            "file": pd.Series([s.file for s in sources], dtype="str"),
+            "sheet": pd.Series([s.sheet for s in sources], dtype="str"),
+            "row": np.zeros(len(hits), np.int64),
+            "column": pd.Series(columns, dtype="str"),
+            "cell": pd.Series("", index=range(len(hits)), dtype="str"),
+            "value": pd.Series([h.sheet_note for h in hits], dtype="str"),
+            "detail": pd.Series("", index=range(len(hits)), dtype="str"),
+        }
+    )
+
+
+def _cell_lines(inventory: Inventory, hits: list[RuleHits]) -> pd.DataFrame:
+    keys = np.concatenate([NO_KEYS, *(h.keys for h in hits)])
+    # Row keys count from 0, so they are positions; taking by position needs no look-up.
+    rows = inventory.rows[["file", "sheet", "row", "source"]].take(keys)
+    fields = np.repeat(np.array([h.field for h in hits], object), [*map(_size, hits)])
+    lines = rows[["file", "sheet", "row"]].astype({"file": "str", "sheet": "str"})
+    empty = pd.Series([], dtype="str")
+    return lines.assign(
+        row_key=keys,
+        column=inventory.column_headers(rows, fields),
+        cell=inventory.cell_addresses(rows, fields),
+        value=pd.concat([empty, *(_values(inventory, h) for h in hits)]).to_numpy(),
+        detail=pd.concat([empty, *(_details(h) for h in hits)]).to_numpy(),
+    )
+
+
+def _values(inventory: Inventory, hits: RuleHits) -> pd.Series:
+    if not hits.field:
+        return pd.Series("", index=hits.keys, dtype="str")
+    if hits.value is None:
+        cells: pd.Series = inventory.rows[hits.field]
+        return cells.take(hits.keys)
+    return _at(hits.value, hits.keys)
+
+
+def _details(hits: RuleHits) -> pd.Series:
+    if hits.detail is None:
+        return pd.Series("", index=hits.keys, dtype="str")
+    return _at(hits.detail, hits.keys)
+
+
+def _at(values: pd.Series, keys: Keys) -> pd.Series:
+    chosen: pd.Series = values.loc[keys.tolist()]
+    return chosen.astype("str")
