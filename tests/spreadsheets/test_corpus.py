@@ -218,14 +218,17 @@ def test_no_sheet_is_plain_that_the_parser_refuses(fragments: list[str]) -> None
 def test_letters_that_only_look_alike_are_errors() -> None:
     """No ID with a foreign letter or a direction mark passes, and the letter is named."""
     inventory = read_inventory(CORPUS / "letters.xlsx")
-    told = inventory.cell_issues.query("rule == 'homoglyph'")["detail"].tolist()
+    issues = inventory.cell_issues.query("rule == 'homoglyph'")
     blocked = check(inventory).frame.query("severity == 'error'")["cell"].tolist()
     assert {"A20", "A21", "A26", "A31", "A32"} <= set(blocked)
-    assert len(told) == 5
-    assert told[0].endswith("character 11 is CYRILLIC SMALL LETTER IE, not e")
-    assert cells(inventory, "bidi-mark") == ["A22", "A28"]
-    marks = inventory.cell_issues.query("rule == 'bidi-mark'")["detail"].tolist()
-    assert marks[0].endswith("character 1 is RIGHT-TO-LEFT OVERRIDE")
+    assert len(issues) == 5
+    assert issues["detail"].iloc[0] == "character 11 is CYRILLIC SMALL LETTER IE, not e"
+    # The value is the cell's whole text, and nothing but that.
+    texts = [inventory.rows.at[key, field] for key, field in issues[["row_key", "field"]].values]
+    assert issues["value"].tolist() == texts
+    assert cells(inventory, "direction-mark") == ["A22", "A28"]
+    details = inventory.cell_issues.query("rule == 'bidi-mark'")["detail"].tolist()
+    assert details[0] == "character 1 is RIGHT-TO-LEFT OVERRIDE"
     assert {"A22", "A28"} <= set(blocked)
 
 

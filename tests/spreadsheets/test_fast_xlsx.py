@@ -112,7 +112,7 @@ def test_a_missing_directory_is_no_file(tmp_path: Path) -> None:
 
 def test_a_long_review_has_several_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decisions come back from every sheet, and a bad one is named with its sheet."""
-    monkeypatch.setattr(review_sheet, "_MAX_ROWS", 4)
+    monkeypatch.setattr(review_sheet, "MAX_ROWS", 4)
     plan = rows(10)[["file", "sheet", "row", "image_id", "project_id", "status", "vault_id"]]
     extra = ("name", "owner", "before", "disposition", "findings")
     plan = plan.assign(**dict.fromkeys(extra, "=1"))

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from sharekit.core.errors import SpreadsheetError, UsageError
 from sharekit.spreadsheets.headers import SEARCHED_ROWS, find_header
-from sharekit.spreadsheets.input import Limits
+from sharekit.spreadsheets.input import Limits, list_formats
 
 from .raw_sheet import TEXT, Blob, RawSheet, constant
 
@@ -253,6 +253,5 @@ def _not_so(file: str, encoding: str) -> SpreadsheetError:
 
 def _not_text(file: str) -> SpreadsheetError:
     return SpreadsheetError(
-        f"{file} is neither a spreadsheet nor text; give an xlsx, xlsm, xlsb, xls, ods, csv, tsv "
-        "or parquet file."
+        f"{file} is neither a spreadsheet nor text; give an {list_formats()} file."
     )

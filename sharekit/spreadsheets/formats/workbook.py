@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 
 from sharekit.core.errors import SpreadsheetError
 from sharekit.core.html import visible
-from sharekit.spreadsheets.input import Limits
+from sharekit.spreadsheets.input import Limits, list_formats
 
 from .cell_types import CellTypes, reader_errors
 from .number_formats import TextFormats
@@ -237,8 +237,7 @@ def archive_format(blob: Blob, archive: ZipFile) -> str:
             raise password_error(blob.file)
         return "ods"
     raise SpreadsheetError(
-        f"{blob.file} is a zip archive, but not a workbook; give an xlsx, xlsm, xlsb, xls, ods, "
-        "csv, tsv or parquet file."
+        f"{blob.file} is a zip archive, but not a workbook; give an {list_formats()} file."
     )
 
 

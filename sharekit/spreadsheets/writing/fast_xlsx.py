@@ -41,6 +41,15 @@ _LAYOUT: Final = re.compile(
     re.DOTALL,
 )
 _SAMPLE: Final = re.compile(r'<c r="([A-Z]+)(\d+)" s="(\d+)"/>')
+#: Options of a workbook that is written row by row and never turns a text into something else.
+OPTIONS: Final = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_numbers": False,
+    "strings_to_urls": False,
+}
+#: Number of rows below a header; more go to a further sheet.
+MAX_ROWS: Final = 1_048_575
 #: Height of a line in points.
 LINE: Final = 15
 #: Number of rows joined at once: few enough to stay in the processor's cache.
@@ -114,6 +123,15 @@ class Layout(Protocol):
 
     def __call__(self, path: Path, *, later: bool) -> Sequence[LongSheet]:
         """Write the workbook; if not ``later``, with all rows."""
+
+
+def fit_to_page(sheet: Worksheet) -> None:
+    """Print a sheet on A4 in landscape, fitted to the width of a page, with page numbers."""
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.6)
+    sheet.fit_to_pages(1, 0)
+    sheet.set_footer("&L&A&RPage &P of &N")
 
 
 def write_workbook(path: Path, lay_out: Layout) -> None:

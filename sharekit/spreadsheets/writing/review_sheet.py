@@ -33,7 +33,15 @@ from ..headers import SEARCHED_ROWS, normalize
 from ..input import load
 from ..inventory import SheetRows, rows_below
 from ..reading import read_sheets
-from .fast_xlsx import ColumnFormat, LongSheet, add_rows, write_workbook
+from .fast_xlsx import (
+    MAX_ROWS,
+    OPTIONS,
+    ColumnFormat,
+    LongSheet,
+    add_rows,
+    fit_to_page,
+    write_workbook,
+)
 from .safe_cells import (
     HEADER_COLOR,
     TRUNCATED,
@@ -68,12 +76,6 @@ _COLORS: Final = {
     "already": "#E7E7E7",
     "duplicate": "#FFF3C4",
 }
-_OPTIONS: Final = {
-    "constant_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_numbers": False,
-    "strings_to_urls": False,
-}
 _FORMATS: Final[dict[str, dict[str, object]]] = {
     "text": {"num_format": "@"},
     "input": {"num_format": "@", "bg_color": "#FFFBE6", "border": 1, "border_color": "#D9D3B8"},
@@ -82,8 +84,6 @@ _FORMATS: Final[dict[str, dict[str, object]]] = {
     "wrapped": {"num_format": "@", "text_wrap": True},
     **{word: {"num_format": "@", "bg_color": color} for word, color in _COLORS.items()},
 }
-#: Number of rows below a header; more go to a further sheet.
-_MAX_ROWS: Final = 1_048_575
 _NOTES: Final = (
     "Choose a decision in the column decision; 'as planned' leaves the row as it is.",
     "accept and reject change the decision; skip leaves the share as it is in the cloud.",
@@ -148,14 +148,14 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     frame, truncated = truncate_frame(frame.astype("str"))
 
     def lay_out(path: Path, *, later: bool) -> list[LongSheet]:
-        with xlsxwriter.Workbook(str(path), _OPTIONS) as workbook:
+        with xlsxwriter.Workbook(str(path), OPTIONS) as workbook:
             formats = {
                 name: workbook.add_format({"valign": "top"} | own) for name, own in _FORMATS.items()
             }
             columns = _column_formats(formats)
             long = []
-            for number, start in enumerate(range(0, max(len(frame), 1), _MAX_ROWS), start=1):
-                part = frame.iloc[start : start + _MAX_ROWS]
+            for number, start in enumerate(range(0, max(len(frame), 1), MAX_ROWS), start=1):
+                part = frame.iloc[start : start + MAX_ROWS]
                 name = "Review" if number == 1 else f"Review ({number})"
                 sheet = workbook.add_worksheet(name)
                 _lay_out(sheet, formats, max(len(part), 1))
@@ -194,7 +194,7 @@ def _lay_out(sheet: Worksheet, formats: Mapping[str, Format], rows: int) -> None
     sheet.freeze_panes(1, 3)
     sheet.autofilter(0, 0, rows, last)
     sheet.ignore_errors({"number_stored_as_text": f"A1:{column_letter(last)}{rows + 1}"})
-    _fit_to_page(sheet)
+    fit_to_page(sheet)
     sheet.repeat_rows(0)
     # On paper nobody needs the key, and with all facts the text would be too small to read.
     decision = names.index("decision")
@@ -208,14 +208,6 @@ def _lay_out(sheet: Worksheet, formats: Mapping[str, Format], rows: int) -> None
     sheet.data_validation(1, decision, rows, decision, choices)
 
 
-def _fit_to_page(sheet: Worksheet) -> None:
-    sheet.set_landscape()
-    sheet.set_paper(9)  # A4
-    sheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.6)
-    sheet.fit_to_pages(1, 0)
-    sheet.set_footer("&L&A&RPage &P of &N")
-
-
 def _write_notes(
     sheet: Worksheet,
     formats: Mapping[str, Format],
@@ -224,10 +216,10 @@ def _write_notes(
 ) -> None:
     sheet.set_column(0, 0, 100)
     sheet.hide_gridlines(2)
-    _fit_to_page(sheet)
+    fit_to_page(sheet)
     notes = [*_NOTES, f"Plan: {fingerprint}"]
     if truncated:
-        cells = [xl_rowcol_to_cell(row % _MAX_ROWS + 1, column) for row, column in truncated]
+        cells = [xl_rowcol_to_cell(row % MAX_ROWS + 1, column) for row, column in truncated]
         named = ", ".join(cells[:_MAX_NOTED]) + (" …" if len(cells) > _MAX_NOTED else "")
         notes.append(f"{len(cells):,} texts were {TRUNCATED}: {named}.")
     for row, note in enumerate(notes):
