@@ -226,7 +226,7 @@ def test_letters_that_only_look_alike_are_errors() -> None:
     # The value is the cell's whole text, and nothing but that.
     texts = [inventory.rows.at[key, field] for key, field in issues[["row_key", "field"]].values]
     assert issues["value"].tolist() == texts
-    assert cells(inventory, "direction-mark") == ["A22", "A28"]
+    assert cells(inventory, "bidi-mark") == ["A22", "A28"]
     details = inventory.cell_issues.query("rule == 'bidi-mark'")["detail"].tolist()
     assert details[0] == "character 1 is RIGHT-TO-LEFT OVERRIDE"
     assert {"A22", "A28"} <= set(blocked)
