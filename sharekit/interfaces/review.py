@@ -87,7 +87,7 @@ class Review:
 
     @property
     def gate(self) -> Gate:
-        """What can be decided, approved or sent, as the ledger says at this moment."""
+        """Whether rows can be decided, approved or sent, read from the ledger at this moment."""
         with Ledger.open(self.path, verify_chain=False) as ledger:
             return read_gate(ledger, self._demand)
 

@@ -22,7 +22,7 @@ SORTED: Final = ("name", "image_id", "project_id", "owner", "before", "wanted", 
 
 @dataclass(frozen=True)
 class RowFilter:
-    """What is to be shown; an empty field does not narrow it.
+    """A filter and an order of rows; an empty field does not narrow the filter.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ def _contains(column: pd.Series, text: str) -> NDArray[np.bool_]:
 
 
 def _contains_by_value(column: pd.Series, text: str) -> NDArray[np.bool_]:
-    """As :func:`_contains`, for columns with few distinct values: each is searched once."""
+    """Search each distinct value once, for columns with few of them; see :func:`_contains`."""
     codes = pa.chunked_array(pa.array(column)).combine_chunks().dictionary_encode()
     hits = _contains(pd.Series(codes.dictionary.to_pandas(), dtype="str"), text)
     return np.asarray(hits[codes.indices.to_numpy()], dtype=bool)

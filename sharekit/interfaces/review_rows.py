@@ -62,7 +62,7 @@ def _decide(rows: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
 
 
 def derive_state(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return what rows are to become now, and whether they are sent: ``wanted``, ``state``.
+    """Return the decision and the state that each row has now: ``wanted``, ``state``.
 
     A decision on a row that nothing blocked takes effect at once; whether a blocked row can be
     sent now is only known when the plan is made again.

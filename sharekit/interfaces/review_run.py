@@ -1,4 +1,4 @@
-"""The run of a review: sent in the background, followed, and told by its outcomes."""
+"""The run of a review: sent in the background, followed, and shown by its outcomes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ReviewRun:
 
     @property
     def is_submitting(self) -> bool:
-        """Whether this process is sending the run now."""
+        """True while this process is sending the run."""
         submission = self.submission
         return submission is not None and submission.state in ("running", "paused", "stopping")
 
@@ -130,7 +130,7 @@ class ReviewRun:
 
     def report(self, *paths: str | PathLike[str]) -> Reports:
         """Write reports of the run; as :func:`sharekit.report`."""
-        # Loaded when it is called, because drawing libraries are slow to load.
+        # Loaded when it is called: reviewing needs no renderers.
         from sharekit.reports.report import Reports, report  # noqa: PLC0415
 
         return Reports(report(self.path, *paths))

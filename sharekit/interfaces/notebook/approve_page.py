@@ -6,6 +6,7 @@ import ipywidgets as ui
 
 from sharekit.core.html import visible
 from sharekit.interfaces.review_state import Gate
+from sharekit.reports.wording import with_unit
 
 from . import markup
 from .controls import button, row, show_errors, show_if, text
@@ -67,7 +68,7 @@ class ApprovePage:
         needed = "".join(markup.note(line, "calm") for line in _requirements(gate))
         return (
             f"<h3>Approve exactly this plan</h3>{needed}{names}<p>{state.send_summary} in "
-            f"{markup.pluralize(counts['calls'], 'call')}: {becomes}.</p>{fingerprint}"
+            f"{with_unit(counts['calls'], 'call')}: {becomes}.</p>{fingerprint}"
             f"<p>To approve, write <b>{visible(state.phrase)}</b> as the confirmation.</p>"
         )
 

@@ -1,4 +1,4 @@
-"""What the panel's pages are built from."""
+"""Buttons, fields and rows of the panel's pages, and how their errors are shown."""
 
 from __future__ import annotations
 

@@ -17,11 +17,12 @@ from sharekit.core.rules import RULES
 from sharekit.interfaces.review_filters import RowFilter
 from sharekit.interfaces.review_rows import STATES
 from sharekit.interfaces.review_state import ReviewState
+from sharekit.reports.wording import with_unit
 
 from . import table
 from .controls import box, button, choice, row, show_errors, show_if, text
 from .html_region import HtmlRegion
-from .markup import note, pluralize
+from .markup import note
 from .model import PageHost, ReviewModel
 
 _TIPS: Final = {
@@ -37,15 +38,16 @@ _ANYONE = "*"
 
 
 class DecidePage:
-    """Filters, the table, and what can be done with its rows."""
+    """Filters, the table, and the steps that a reviewer can take with its rows."""
 
     def __init__(self, host: PageHost) -> None:
         guard, act = show_errors(host.say), show_errors(host.say, host.update)
+        select = show_errors(host.say, self.update)(self._offer_vaults)
         self.host, self.review = host, host.review
         self.filters = FilterBar(self.review.state, self.review.reviewer, guard(self._filter))
-        self.table = RowsTable(self.review, guard, act(self._decide_row), act(self._offer_vaults))
+        self.table = RowsTable(self.review, guard, act(self._decide_row), select)
         self.scope = choice("For", [("selected rows", _SELECTED), ("all shown", _SHOWN)], "180px")
-        self.scope.observe(lambda _: act(self._offer_vaults)(), "value")
+        self.scope.observe(lambda _: select(), "value")
         self.reason = text("Reason", "320px", placeholder="needed against the inventory")
         self.vaults = VaultList(act(self._set_vault))
         self.question = OverwriteQuestion(act(self._decide_shown))
@@ -63,7 +65,7 @@ class DecidePage:
         self.box = ui.VBox([self.filters.box, steps, self.question.box, self.table.region])
 
     def update(self) -> None:
-        """Show the table and what can be done now."""
+        """Show the table, and enable the steps that are possible now."""
         gate = self.review.gate
         self.table.fixed = fixed = gate.stage != "deciding"
         self.table.show()
@@ -73,7 +75,7 @@ class DecidePage:
         self.vaults.button.disabled = fixed or not some
         self.undo.disabled = fixed or not gate.undoable_steps
         self.replan.disabled = fixed or not gate.pending_steps
-        steps = pluralize(gate.pending_steps, "step")
+        steps = with_unit(gate.pending_steps, "step")
         self.replan.description = (
             f"Update the plan ({steps})" if gate.pending_steps else "Plan is up to date"
         )
@@ -114,17 +116,17 @@ class DecidePage:
         count = self.review.decide_matching(
             row_filter, decision, reason=reason, overwrite=overwrite
         )
-        rest = f" {pluralize(others, 'row')} of the other side of a share stay as they are."
+        rest = f" {with_unit(others, 'row')} of the other side of a share stay as they are."
         self._done(count, decision, rest if others else "")
 
     def _done(self, count: int, decision: str, also: str = "") -> None:
         self.host.say(
-            f"{pluralize(count, 'row')}: {decision or 'as planned'}. Written into the ledger.{also}"
+            f"{with_unit(count, 'row')}: {decision or 'as planned'}. Written into the ledger.{also}"
         )
 
     def _undo(self) -> None:
         count = self.review.undo()
-        self.host.say(f"The last step, on {pluralize(count, 'row')}, is taken back.")
+        self.host.say(f"The last step, on {with_unit(count, 'row')}, is taken back.")
 
     def _replan(self) -> None:
         fingerprint = self.review.replan().fingerprint
@@ -149,9 +151,9 @@ class DecidePage:
             given = self.review.state.rows["vault"].take(keys) != ""
             keys, kept = given.index[~given].tolist(), int(given.sum())
         count = self.review.decide(keys, vault_id=vault) if keys else 0
-        spared = f" {pluralize(kept, 'row')} had one from a reviewer and kept it." if kept else ""
+        spared = f" {with_unit(kept, 'row')} had one from a reviewer and kept it." if kept else ""
         self.host.say(
-            f"{pluralize(count, 'row')} got this vault; update the plan to check again.{spared}"
+            f"{with_unit(count, 'row')} got this vault; update the plan to check again.{spared}"
         )
 
 

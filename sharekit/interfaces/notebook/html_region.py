@@ -1,4 +1,4 @@
-"""A region of the panel: HTML out, what was clicked in it back."""
+"""A region of the panel: Python sends HTML, the page sends clicks back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class HtmlRegion(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def send_event(self, action: str, key: str = "", value: object = "") -> None:
-        """Do what a click would do."""
+        """Act as if the page had sent this event."""
         self._receive(self, {"do": action, "key": key, "value": value}, [])
 
     def redraw(self) -> None:

@@ -11,6 +11,7 @@ from sharekit.core.actions import OWNER_ACTIONS
 from sharekit.core.html import visible
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.interfaces.review_filters import Page
+from sharekit.reports.wording import with_unit
 
 from .model import ReviewModel
 
@@ -46,17 +47,8 @@ def truncate(value: object, limit: int = _SHORT) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """As :func:`sharekit.core.html.visible`, with line breaks kept."""
+    """Escape a text as :func:`sharekit.core.html.visible` does, and keep its line breaks."""
     return "\n".join(map(visible, text.split("\n")))
-
-
-def pluralize(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> pluralize(1, "call"), pluralize(1200, "call")
-    ('1 call', '1,200 calls')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def note(text: str, tone: str = "warn") -> str:
@@ -117,10 +109,10 @@ def _warnings(review: ReviewModel) -> str:
         lines.append(note("No cloud was asked, so nobody knows whether these images are there."))
     if blocked := review.state.counts["blocked"]:
         lines.append(
-            note(f"{pluralize(blocked, 'row')} blocked by a check, which would not be sent.")
+            note(f"{with_unit(blocked, 'row')} blocked by a check, which would not be sent.")
         )
     if warnings := findings.count("warning"):
-        text = f"{pluralize(warnings, 'warning')}: filter by finding to look closer."
+        text = f"{with_unit(warnings, 'warning')}: filter by finding to look closer."
         lines.append(note(text, "calm"))
     return "".join(lines)
 

@@ -1,4 +1,4 @@
-"""What the panel needs of a review, and its pages of the panel: the seams between them."""
+"""The panel's Protocols: what it needs of a review, and what its pages need of it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class ReviewModel(Protocol):
 
     @property
     def gate(self) -> Gate:
-        """What can be decided, approved or sent."""
+        """What the ledger allows now."""
 
     def refresh(self) -> bool:
-        """Read what others wrote."""
+        """Read what others wrote into the ledger."""
 
     def decide(
         self, rows: Sequence[int], decision: str | None = None, *,
@@ -68,7 +68,7 @@ class ReviewModel(Protocol):
         """Stop the run."""
 
     def retry(self) -> ReviewModel:
-        """Plan once more what can be retried."""
+        """Plan the retryable rows again, in a ledger of their own."""
 
 
 class Page(Protocol):
@@ -77,11 +77,11 @@ class Page(Protocol):
     box: ui.Widget
 
     def update(self) -> None:
-        """Show what the review says now."""
+        """Draw the present state of the review."""
 
 
 class PageHost(Protocol):
-    """What a page knows of the panel that holds it."""
+    """The panel, as its pages know it."""
 
     review: ReviewModel
 
@@ -92,7 +92,7 @@ class PageHost(Protocol):
         """Turn to a page."""
 
     def update(self) -> None:
-        """Show what the review says now."""
+        """Draw the present state of the review."""
 
     def open(self, review: ReviewModel) -> None:
         """Show another review in place of this one."""

@@ -60,7 +60,7 @@ class Panel:
         self.go(SEND if begun else DECIDE)
 
     def page(self, number: int) -> Page:
-        """Return a page, made when it is first asked for: widgets are most of what is slow."""
+        """Return a page; it is made at its first use, because making widgets is slow."""
         if number not in self._pages:
             self._pages[number] = page = _PAGES[number][1](self)
             self.stack.children[number].children = [page.box]
@@ -80,7 +80,7 @@ class Panel:
         self.go(self.stack.selected_index)
 
     def update(self) -> None:
-        """Show what the review says now."""
+        """Draw the present state of the review."""
         number = self.stack.selected_index
         self.review.refresh()
         self.head.html = markup.head(self.review, full=number == DECIDE)
@@ -105,7 +105,7 @@ class Panel:
 
 
 def show(review: ReviewModel) -> None:
-    """Display a review in a notebook: what a reader sees without a kernel, then the panel."""
+    """Display a review in a notebook: a summary for readers without a kernel, and the panel."""
     token = uuid4().hex
     summary = f'<div data-sharekit="{token}">{markup.static_summary(review)}</div>'
     display({"text/html": summary, "text/plain": repr(review)}, raw=True)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The panel's second page: exactly what will be sent, chunk by chunk, and what will not."""
+"""The panel's second page: the requests of each chunk, and the rows that are not sent."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pandas as pd
 
 from sharekit.core.html import visible
 from sharekit.interfaces.review_state import ReviewState
+from sharekit.reports.wording import with_unit
 
 from .controls import show_errors
 from .html_region import HtmlRegion
-from .markup import data_table, note, pluralize, truncate, visible_lines
+from .markup import data_table, note, truncate, visible_lines
 from .model import PageHost
 
 #: Calls of one chunk that are shown.
@@ -39,7 +40,7 @@ class RequestsPage:
         self.box = HtmlRegion(on_event=show_errors(host.say)(self._on_event))
 
     def update(self) -> None:
-        """Show the chunk and what is not sent."""
+        """Show the chunk's requests, and count the rows that are not sent."""
         state = self.review.state
         self.chunk = min(max(self.chunk, 1), max(1, len(state.plan.chunks)))
         self.box.html = (
@@ -63,7 +64,7 @@ def _chunk(state: ReviewState, chunk: int) -> str:
     if len(requests) > _SHOWN_CALLS:
         text += f"\n\n… and {len(requests) - _SHOWN_CALLS:,} more calls"
     unit, becomes = _BECOMES[str(chunks.loc[chunk, "status"])]
-    images = pluralize(int(chunks["images"].to_numpy()[chunk - 1]), unit)
+    images = with_unit(int(chunks["images"].to_numpy()[chunk - 1]), unit)
     targets = {"First": 1, "Previous": chunk - 1, "Next": chunk + 1, "Last": last}
     buttons = "".join(
         f'<button data-do="chunk" data-key="{target}" data-id="chunk-{word}" '
@@ -73,7 +74,7 @@ def _chunk(state: ReviewState, chunk: int) -> str:
     return (
         f'<div class="sk-pager" role="group" aria-label="Chunks">{buttons}'
         f"<span data-rest tabindex='-1'>chunk {chunk:,} of {last:,}: {images} to be {becomes}, "
-        f"{pluralize(len(requests), 'call')}</span></div>"
+        f"{with_unit(len(requests), 'call')}</span></div>"
         f'<pre tabindex="0" aria-label="Requests of this chunk">{visible_lines(text)}</pre>'
         '<details id="sk-curl"><summary>As curl</summary>'
         "<p>The token is a variable of your shell; no secret is in here.</p>"

@@ -1,4 +1,4 @@
-"""The panel's fourth page: send, watch, pause, cancel, resume; then outcomes, and what next."""
+"""The panel's fourth page: send, watch, pause, cancel, resume; then outcomes and next steps."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import ipywidgets as ui
 from sharekit.core.html import visible
 from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
 from sharekit.ledger.lock import is_busy
+from sharekit.reports.wording import format_duration, with_unit
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.run import Run
 from sharekit.runs.submit import Progress
 
 from .controls import button, error_text, row, show_errors, show_if
 from .html_region import HtmlRegion
-from .markup import bars, color, data_table, note, pager, pluralize, project_of, truncate
+from .markup import bars, color, data_table, note, pager, project_of, truncate
 from .model import PageHost, ReviewModel
 
 _REPORTS: Final = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
@@ -60,7 +61,7 @@ class SendPage:
             self.review.run.submission.on_progress(self._on_progress)
 
     def update(self) -> None:
-        """Show where the run stands, and what can be done."""
+        """Show where the run stands, and enable the steps that are possible now."""
         submission, stage = self.review.run.submission, self.review.gate.stage
         if submission is not None and self.review.run.is_submitting:
             self._show(submission)
@@ -130,7 +131,7 @@ class SendPage:
 
 
 class Outcomes:
-    """The outcomes of a run: tiles that open their rows, bars, why rows failed, what next."""
+    """The outcomes of a run: tiles that open their rows, bars, reasons of failures, next steps."""
 
     def __init__(self, host: PageHost) -> None:
         guard = show_errors(host.say)
@@ -145,7 +146,7 @@ class Outcomes:
         """Show how a run stands, or nothing where none has begun."""
         retryable = sum(run.counts[name] for name in RETRYABLE) if run and run.finished else 0
         show_if(self.retry_row, shown=retryable > 0)
-        self.retry.description = f"Plan {pluralize(retryable, 'row')} anew"
+        self.retry.description = f"Plan {with_unit(retryable, 'row')} anew"
         self.summary.html = _summary(run, self._outcome) if run else ""
         self.rows.html = self._rows() if run and run.counts.get(self._outcome) else ""
 
@@ -244,14 +245,13 @@ def _progress(now: Progress | None, state: str, error: str) -> str:
     failed = note(error, "bad") if error else ""
     if now is None:
         return failed or f"<p>{visible(state)} …</p>"
-    left = "" if now.eta is None else f", about {duration(now.eta)} left"
-    slowed = (
-        f"<p>{visible(now.throttled_because.capitalize())}</p>" if now.throttled_because else ""
-    )
+    left = "" if now.eta is None else f", about {format_duration(round(now.eta))} left"
+    because = visible(now.throttled_because.capitalize())
+    slowed = f"<p>{because}</p>" if because else ""
     return (
         f"{_bar(now)}<p><b>{visible(_DURING.get(state, now.phase.capitalize()))}</b></p>"
         f"<p>{now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
-        f"{pluralize(now.in_flight, 'request')} in flight{left}</p>{slowed}{failed}{_failures(now)}"
+        f"{with_unit(now.in_flight, 'request')} in flight{left}</p>{slowed}{failed}{_failures(now)}"
     )
 
 
@@ -280,17 +280,3 @@ def _failures(now: Progress) -> str:
     ]  # fmt: skip
     heads = ("Chunk", "Code", "Reason", "Images", "First image")
     return f"<h3>Latest failures</h3>{data_table(heads, lines, 'Latest failures', number=3)}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in the largest units that matter.
-
-    >>> duration(26), duration(400), duration(7300)
-    ('26 s', '6 min 40 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60} min"

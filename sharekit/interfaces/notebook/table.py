@@ -136,7 +136,7 @@ def _reason(line: Mapping[Any, Any]) -> str:
 
 
 def row_details(facts: Mapping[str, Any]) -> str:
-    """Return one row with all its original cells, its findings, and what will be sent for it."""
+    """Return one row with all its original cells, its findings, and the request for it."""
     row, request = facts["facts"], facts["request"]
     source = ", ".join(filter(None, (row["file"], row["sheet"], f"row {row['row']}")))
     cells = {"stands in": source, **facts["input"]}
