@@ -449,3 +449,27 @@ def test_a_plan_that_sends_nothing_goes_all_the_way(
     step("status", "shell.ledger")
     step("report", "shell.ledger", "audit.xlsx", "audit.html", "outcomes.csv")
     step("verify", "shell.ledger")
+
+
+def test_logs_in_the_shell(world: Make) -> None:
+    """-vv and --log-file show each request, -q nothing but errors, and no log holds a secret."""
+    w = world(rows=6)
+    log = w.folder / "requests.log"
+    loud = shell("check", w.shares, *clouds(w), "-vv")
+    quiet = shell("check", w.shares, *clouds(w), "-q", "--log-file", log)
+    assert b"DEBUG sharekit.clouds: GET http://127.0.0.1" in loud.stderr
+    assert quiet.stderr == b""
+    assert "DEBUG sharekit.clouds: GET http://127.0.0.1" in log.read_text(encoding="utf-8")
+    assert log.stat().st_mode & 0o777 == 0o600
+    passwords = re.findall(r"password: (\S+)", w.config.read_text(encoding="utf-8"))
+    assert passwords
+    for password in passwords:
+        assert password.encode() not in loud.stderr
+        assert password not in log.read_text(encoding="utf-8")
+
+
+def test_quiet_still_says_what_is_wrong(tmp_path: Path) -> None:
+    """An error is printed with -q, too."""
+    done = shell("check", tmp_path / "none.xlsx", "-q")
+    assert done.returncode == 2
+    assert b"none.xlsx" in done.stderr

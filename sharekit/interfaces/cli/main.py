@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _complain(text: str, code: int) -> NoReturn:
-    from .output import info  # noqa: PLC0415 - the console is loaded when there is something to say
+    from .output import complain  # noqa: PLC0415 - the console is loaded when there is something to say
 
-    info(text)
+    complain(text)
     sys.exit(code)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.errors import UsageError
+from sharekit.core.logs import configure as configure_logging
 from sharekit.runs.run import clouds_of
 from sharekit.spreadsheets.input import Limits
 from sharekit.spreadsheets.inventory import Inventory
@@ -25,103 +27,117 @@ from . import output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 RUN = click.argument("run", type=click.Path(path_type=Path))
+
+
+def output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of every command: what is printed, and what is logged, how much and where."""
+
+    @wraps(command)
+    def configured(
+        *arguments: Any, verbose: int, quiet: bool, log_file: Path | None, **more: Any
+    ) -> None:
+        configure_logging(-1 if quiet else verbose, log_file)
+        output.be_quiet(quiet=quiet)
+        command(*arguments, **more)
+
+    return _add(
+        configured,
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
+        click.option("-v", "--verbose", count=True,
+                     help="Log retries and waits to stderr; -vv logs every request."),
+        click.option("-q", "--quiet", is_flag=True,
+                     help="Print no progress and no messages on stderr, but errors."),
+        click.option("--log-file", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Append a log of every request to FILE; secrets are left out."),
+    )  # fmt: skip
 
 
 def reading_options(command: Command) -> Command:
     """Options of every command that reads spreadsheets."""
-    for option in reversed(
-        (
-            click.option("--sheet", multiple=True, help="Read only this sheet (repeatable)."),
-            click.option("--map", "maps", multiple=True, metavar="FIELD=HEADER",
-                         help='Which header holds a field: --map image_id="Image UUID".'),
-            click.option("--project", help="The project ID, where no column tells it."),
-            click.option("--status", help="accepted, rejected, share or unshare, where no column "
-                         "tells it."),
-            click.option("--vault", help="The vault ID, where no column tells it."),
-            click.option("--encoding", default="", metavar="NAME",
-                         help="Encoding of csv files, e.g. cp1251 (default: detected)."),
-            click.option("--strict", is_flag=True, help="Warnings count as errors."),
-            click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
-                         help="Read larger files than usual, as in --limit columns=20000."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
+    return _add(
+        command,
+        click.option("--sheet", multiple=True, help="Read only this sheet (repeatable)."),
+        click.option("--map", "maps", multiple=True, metavar="FIELD=HEADER",
+                     help='Which header holds a field: --map image_id="Image UUID".'),
+        click.option("--project", help="The project ID, where no column tells it."),
+        click.option("--status", help="accepted, rejected, share or unshare, where no column "
+                     "tells it."),
+        click.option("--vault", help="The vault ID, where no column tells it."),
+        click.option("--encoding", default="", metavar="NAME",
+                     help="Encoding of csv files, e.g. cp1251 (default: detected)."),
+        click.option("--strict", is_flag=True, help="Warnings count as errors."),
+        click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
+                     help="Read larger files than usual, as in --limit columns=20000."),
+    )  # fmt: skip
 
 
 def cloud_options(command: Command) -> Command:
     """Options of every command that talks to clouds."""
-    for option in reversed(
-        (
-            click.option("--cloud", "clouds", multiple=True, metavar="NAME",
-                         help="An entry in clouds.yaml; repeat it for each project. envvars: what "
-                         "the OS_* variables say."),
-            click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
-                         help="Use this clouds.yaml; without --cloud, all its entries."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
+    return _add(
+        command,
+        click.option("--cloud", "clouds", multiple=True, metavar="NAME",
+                     help="An entry in clouds.yaml; repeat it for each project. envvars: what "
+                     "the OS_* variables say."),
+        click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Use this clouds.yaml; without --cloud, all its entries."),
+    )  # fmt: skip
 
 
 def plan_options(command: Command) -> Command:
     """Options of every command that makes a plan."""
-    for option in reversed(
-        (
-            click.option("--chunk-size", default=CHUNK_SIZE, show_default=True,
-                         help="Images in each request."),
-            click.option("--max-images", type=int,
-                         help="Refuse a plan that changes more images than this."),
-            click.option("--preview", is_flag=True,
-                         help="Print every request: method, URL and body."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
+    return _add(
+        command,
+        click.option("--chunk-size", default=CHUNK_SIZE, show_default=True,
+                     help="Images in each request."),
+        click.option("--max-images", type=int,
+                     help="Refuse a plan that changes more images than this."),
+        click.option("--preview", is_flag=True,
+                     help="Print every request: method, URL and body."),
+    )  # fmt: skip
 
 
 def sending_options(command: Command) -> Command:
     """Options of every command that sends: the settings of a run, under their own names."""
-    for option in reversed(
-        (
-            click.option("--concurrency", default=8, show_default=True,
-                         help="Requests under way at once."),
-            click.option("--max-failed", "max_failure_rate", default=0.5, show_default=True,
-                         metavar="SHARE",
-                         help="Stop when more than this share of the images (and more than 100) "
-                              "has failed, when 90 % of the last 500 finished images failed, or "
-                              "when the first few all fail."),
-            click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
-                         help="How long to wait for one job."),
-            click.option("--outage", "outage_timeout", default=60.0, show_default=True,
-                         metavar="SECONDS",
-                         help="Stop after this long without a successful response."),
-            click.option("--canary", default=0, show_default=True, metavar="N",
-                         help="Send N chunks first, and the rest only if all their images are "
-                              "confirmed."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
+    return _add(
+        command,
+        click.option("--concurrency", default=8, show_default=True,
+                     help="Requests under way at once."),
+        click.option("--max-failed", "max_failure_rate", default=0.5, show_default=True,
+                     metavar="SHARE",
+                     help="Stop when more than this share of the images (and more than 100) "
+                          "has failed, when 90 % of the last 500 finished images failed, or "
+                          "when the first few all fail."),
+        click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
+                     help="How long to wait for one job."),
+        click.option("--outage", "outage_timeout", default=60.0, show_default=True,
+                     metavar="SECONDS",
+                     help="Stop after this long without a successful response."),
+        click.option("--canary", default=0, show_default=True, metavar="N",
+                     help="Send N chunks first, and the rest only if all their images are "
+                          "confirmed."),
+    )  # fmt: skip
 
 
 def approval_options(command: Command) -> Command:
     """Options that say which approvals are required before anything is sent, and what seals it."""
-    for option in reversed(
-        (
-            click.option("--reviewers", default=1, show_default=True,
-                         help="Number of approvals required."),
-            click.option("--require-signature", "signers", type=click.Path(path_type=Path),
-                         metavar="ALLOWED_SIGNERS",
-                         help="Count only approvals signed by a person listed in this file."),
-            click.option("--seal", type=click.Path(path_type=Path), metavar="KEY",
-                         help="Sign the finished run, so that a cut-off end is noticed."),
-            click.option("--take-over", "break_lock", is_flag=True,
-                         help="Break the lock of another machine that is certainly gone."),
-        )
-    ):  # fmt: skip
+    return _add(
+        command,
+        click.option("--reviewers", default=1, show_default=True,
+                     help="Number of approvals required."),
+        click.option("--require-signature", "signers", type=click.Path(path_type=Path),
+                     metavar="ALLOWED_SIGNERS",
+                     help="Count only approvals signed by a person listed in this file."),
+        click.option("--seal", type=click.Path(path_type=Path), metavar="KEY",
+                     help="Sign the finished run, so that a cut-off end is noticed."),
+        click.option("--take-over", "break_lock", is_flag=True,
+                     help="Break the lock of another machine that is certainly gone."),
+    )  # fmt: skip
+
+
+def _add(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """Add options to a command, so that the help lists them in this order."""
+    for option in reversed(options):
         command = option(command)
     return command
 
@@ -174,7 +190,7 @@ def sign_in(names: Sequence[str], clouds_yaml: Path | None) -> Clouds:
         signed_in = connect(*names, config_file=clouds_yaml)
     for name, warnings in signed_in.warnings.items():
         for warning in warnings:
-            output.info(f"Warning: {name}: {warning}.")
+            output.complain(f"Warning: {name}: {warning}.")
     return signed_in
 
 

@@ -38,8 +38,25 @@ def stdout_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=160)
 
 
+class _Output:
+    """What the process may print on stderr; set once, by the options of the command."""
+
+    quiet = False
+
+
+def be_quiet(*, quiet: bool) -> None:
+    """Say whether progress and messages on stderr are left out."""
+    _Output.quiet = quiet
+
+
 def info(text: str) -> None:
-    """Print a message on stderr."""
+    """Print a message on stderr, unless the command is to be quiet."""
+    if not _Output.quiet:
+        complain(text)
+
+
+def complain(text: str) -> None:
+    """Print an error or a warning on stderr."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text))
 
 
@@ -49,7 +66,7 @@ def spinner(what: str, *, wait_for_others: bool = False) -> Iterator[None]:
 
     Without a terminal, only waiting for somebody else is shown: a line every few seconds.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=_Output.quiet)
     if not console.is_terminal:
         with (
             _repeating(f"{what}: still waiting for an answer") if wait_for_others else nullcontext()
@@ -81,7 +98,7 @@ class RunProgress:
     """A run's progress on stderr: a bar in a terminal, else a line every few seconds."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, quiet=_Output.quiet)
         self._last_line = monotonic()
         self._bar = Bar(
             TextColumn("{task.description}"),
@@ -123,7 +140,7 @@ class ReadProgress:
     """Where a long reading is, on stderr: a bar in a terminal, else a line every few seconds."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, quiet=_Output.quiet)
         self._last_line = monotonic()
         self._bar = Bar(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),

@@ -14,10 +14,10 @@ from sharekit.audits.audit import audit
 from sharekit.audits.results import Audit
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
-    AS_JSON,
     answer,
     cloud_options,
     default_clouds,
+    output_options,
     read_shares,
     reading_options,
     sign_in,
@@ -45,7 +45,7 @@ _LEDGER = ".ledger"
     "--received-only", is_flag=True,
     help="Leave out what the projects share with others (one call for each own image).",
 )  # fmt: skip
-@AS_JSON
+@output_options
 def audit_command(
     shares: Sequence[str], out: Path, clouds: Sequence[str], clouds_yaml: Path | None,
     since: Path | None, also: Sequence[Path], received_only: bool, as_json: bool, **reading: Any,

@@ -11,10 +11,10 @@ import click
 
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
-    AS_JSON,
     answer,
     check_shares,
     cloud_options,
+    output_options,
     reading_options,
 )
 from sharekit.interfaces.cli.output import info, show_findings
@@ -24,7 +24,7 @@ from sharekit.spreadsheets.writing.template import write_template
 
 @click.command("template")
 @click.argument("shares", type=click.Path(path_type=Path))
-@AS_JSON
+@output_options
 def template_command(shares: Path, as_json: bool) -> None:
     """Write an empty workbook to fill in.
 
@@ -42,7 +42,7 @@ def template_command(shares: Path, as_json: bool) -> None:
 @cloud_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
               help="Write all findings to an xlsx, csv or json file.")  # fmt: skip
-@AS_JSON
+@output_options
 def check_command(
     shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None,
     output: Path | None, as_json: bool, **reading: Any,

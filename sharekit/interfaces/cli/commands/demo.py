@@ -14,7 +14,7 @@ import yaml
 from sharekit.checks.check import check
 from sharekit.clouds.sign_in import connect
 from sharekit.core.errors import UsageError
-from sharekit.interfaces.cli.options import AS_JSON, answer
+from sharekit.interfaces.cli.options import answer, output_options
 from sharekit.interfaces.cli.output import (
     RunProgress,
     info,
@@ -46,7 +46,7 @@ _FAULTS = "flow=0.1,p503=0.1,job_partial=0.01"
 @click.command("demo")
 @click.argument("directory", default="demo-run", type=click.Path(path_type=Path))
 @click.option("--rows", default=500, show_default=True, help="Number of rows of the workbook.")
-@AS_JSON
+@output_options
 def demo_command(directory: Path, rows: int, as_json: bool) -> None:
     """Go the whole road on the embedded simulator.
 
@@ -64,7 +64,7 @@ def demo_command(directory: Path, rows: int, as_json: bool) -> None:
               help="What goes wrong, as in p503=0.1; docs/cli.md lists all names.")  # fmt: skip
 @click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the clouds.yaml to this file too.")  # fmt: skip
-@AS_JSON
+@output_options
 def simulator_command(
     port: int, shares: Path | None, faults: str, clouds_yaml: Path | None, as_json: bool
 ) -> None:

@@ -11,11 +11,11 @@ import click
 
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
-    AS_JSON,
     RUN,
     answer,
     check_shares,
     cloud_options,
+    output_options,
     plan_options,
     reading_options,
     sign_in_for,
@@ -32,7 +32,7 @@ from sharekit.runs.follow_up import retry, undo
 @cloud_options
 @plan_options
 @click.option("--planner", default="", help="Who plans; then somebody else has to approve.")
-@AS_JSON
+@output_options
 def plan_command(
     shares: Sequence[str], run: Path, clouds: Sequence[str], clouds_yaml: Path | None,
     chunk_size: int, max_images: int | None, planner: str, preview: bool, as_json: bool,
@@ -53,7 +53,7 @@ def plan_command(
 
 def _follow_up_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Arguments and options of commands that make a new run of an old one."""
-    command = cloud_options(plan_options(AS_JSON(command)))
+    command = cloud_options(plan_options(output_options(command)))
     return RUN(click.argument("new", type=click.Path(path_type=Path))(command))
 
 

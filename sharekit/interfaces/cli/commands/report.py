@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sharekit.interfaces.cli.options import AS_JSON, RUN, answer
+from sharekit.interfaces.cli.options import RUN, answer, output_options
 from sharekit.interfaces.cli.output import spinner
 from sharekit.reports.report import report
 from sharekit.reports.verify import verify
@@ -17,7 +17,7 @@ from sharekit.reports.verify import verify
 @click.command("report")
 @RUN
 @click.argument("out", nargs=-1, required=True, type=click.Path(path_type=Path))
-@AS_JSON
+@output_options
 def report_command(run: Path, out: Sequence[Path], as_json: bool) -> None:
     """Write reports of RUN: xlsx, html, csv, json, by suffix.
 
@@ -42,7 +42,7 @@ def report_command(run: Path, out: Sequence[Path], as_json: bool) -> None:
 )
 @click.option("--reviewers", default=1, show_default=True, metavar="N",
               help="Number of signed approvals required, whatever submit required.")  # fmt: skip
-@AS_JSON
+@output_options
 def verify_command(
     run: Path, reports: Sequence[Path], signers: Path | None, reviewers: int, as_json: bool
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sharekit.interfaces.cli.options import AS_JSON, RUN, answer
+from sharekit.interfaces.cli.options import RUN, answer, output_options
 from sharekit.interfaces.cli.output import show_findings, show_plan
 from sharekit.interfaces.review import review
 from sharekit.plans.approval import approve
@@ -19,7 +19,7 @@ from sharekit.plans.approval import approve
               help="Take the decisions in from a filled-in review sheet.")  # fmt: skip
 @click.option("--reviewer", default="", help="Who decided, for the report.")
 @click.option("--requests", type=int, default=3, show_default=True, help="Requests to preview.")
-@AS_JSON
+@output_options
 def review_command(
     run: Path, sheet: Path | None, take: Path | None, reviewer: str, requests: int, as_json: bool
 ) -> None:
@@ -58,7 +58,7 @@ def review_command(
 @click.option("--note", default="", help="A reason, for the report.")
 @click.option("--sign", type=click.Path(path_type=Path), metavar="KEY",
               help="Sign it with this OpenSSH key (a public one: by the ssh-agent).")  # fmt: skip
-@AS_JSON
+@output_options
 def approve_command(
     run: Path, reviewer: str, fingerprint: str, note: str, sign: Path | None, as_json: bool
 ) -> None:

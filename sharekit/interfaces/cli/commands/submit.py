@@ -13,15 +13,15 @@ import click
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import CloudError
 from sharekit.interfaces.cli.options import (
-    AS_JSON,
     RUN,
     answer,
     approval_options,
     cloud_options,
+    output_options,
     sending_options,
     sign_in_for,
 )
-from sharekit.interfaces.cli.output import RunProgress, info, show_run
+from sharekit.interfaces.cli.output import RunProgress, complain, info, show_run
 from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.ledger import lock
 from sharekit.plans import approval
@@ -36,7 +36,7 @@ from sharekit.runs.submit import submit
 @cloud_options
 @sending_options
 @approval_options
-@AS_JSON
+@output_options
 def submit_command(
     run: Path, clouds: Sequence[str], clouds_yaml: Path | None, reviewers: int,
     signers: Path | None, seal: Path | None, break_lock: bool, as_json: bool, **settings: Any,
@@ -61,7 +61,7 @@ def submit_command(
                 run, signed_in, settings=Settings(**settings), progress=bar, demand=demand
             )
     except CloudError as error:
-        info(f"Error: {error}")
+        complain(f"Error: {error}")
         _ended(replace(status(run), stopped=""), None, as_json=as_json, code=error.exit_code)
     except KeyboardInterrupt:
         info(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
@@ -81,7 +81,7 @@ def _ended(done: Run, seal: Path | None, *, as_json: bool, code: int | None = No
 
 @click.command("status")
 @RUN
-@AS_JSON
+@output_options
 def status_command(run: Path, as_json: bool) -> None:
     """Show where RUN stands, also while it is being submitted.
 
