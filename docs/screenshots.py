@@ -31,7 +31,7 @@ def main() -> None:
             findings = sharekit.check(sharekit.read_inventory(shares), clouds)
             plan = sharekit.plan(findings, work / "run.ledger")
             _panel(work, home, plan)
-            cloud.set_faults(Faults.parse("flow=0.1,p503=0.1,job_partial=0.02"))
+            cloud.set_faults(Faults.parse("flow_control=0.1,p503=0.1,job_partial=0.02"))
             sharekit.approve(plan.path, reviewer="Ada", fingerprint=_last(plan.path))
             run = sharekit.submit(plan.path, clouds)
             _report(sharekit.report(run, work / "audit.html")[0], "audit.png")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sharekit.interfaces.cli.seed import seed_from_workbook
 from sharekit.simulator.process import start
 from sharekit.simulator.sample import build_sample, write_workbook
-from sharekit.simulator.seeding import seed_from_workbook
 from tests.conftest import World
 from tests.interfaces.test_cli import shell
 

@@ -13,10 +13,9 @@ Examples
 0
 """
 
-from sharekit.simulator.faults import Faults
-from sharekit.simulator.process import Simulator, clouds_yaml, start
-from sharekit.simulator.seed import Image, Key, Project, Seed, Settings, Share, User, Vault
-from sharekit.simulator.seeding import seed_from_workbook
+from .faults import Faults
+from .process import Simulator, clouds_yaml, start
+from .seed import Image, Key, Project, Seed, Settings, Share, User, Vault
 
 __all__ = [
     "Faults",
@@ -30,6 +29,5 @@ __all__ = [
     "User",
     "Vault",
     "clouds_yaml",
-    "seed_from_workbook",
     "start",
 ]

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from werkzeug.serving import BaseWSGIServer
 
 from sharekit.core.errors import InputError
-from sharekit.simulator.faults import Faults
-from sharekit.simulator.seed import Seed
-from sharekit.simulator.server import make
+
+from .faults import Faults
+from .seed import Seed
+from .server import make_http_server
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         text = sys.stdin.buffer.readline() if piped else b""
         seed = Seed.from_json(text) if piped else Seed.from_file(options.seed)
-        server = make(seed, Faults.parse(options.faults), port=options.port)
+        server = make_http_server(seed, Faults.parse(options.faults), port=options.port)
     except InputError as error:
         if piped:
             print(json.dumps({"error": str(error)}), flush=True)  # noqa: T201 - for the parent

@@ -6,92 +6,93 @@ from typing import Any
 
 from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.errors import InputError
-from sharekit.simulator.answers import Answer, AnswerError, ok
-from sharekit.simulator.calls import Call
-from sharekit.simulator.faults import Faults
-from sharekit.simulator.seed import Seed
+
+from .faults import Faults
+from .request import RequestContext
+from .responses import Response, ResponseError, json_response
+from .seed import Seed
 
 
-def state(call: Call) -> Answer:
+def state(context: RequestContext) -> Response:
     """``GET /simulator/state``: members, effective changes, counters, and the log."""
-    world = call.world
+    cloud = context.state
     members = [
         {
             "image_id": image,
             "project_id": project,
             "status": share.status,
-            "changes": world.changes[image, project],
+            "changes": cloud.images.changes[image, project],
         }
-        for image in world.images
-        for project, share in world.shares(image).items()
+        for image in cloud.images.by_id
+        for project, share in cloud.images.shares(image).items()
     ]
     changes = [
         {"image_id": image, "project_id": project, "changes": number}
-        for (image, project), number in world.changes.items()
+        for (image, project), number in cloud.images.changes.items()
         if number
     ]
     body = {
         "members": members,
         "changes": changes,
-        "requests": dict(world.requests),
-        "jobs": len(world.jobs),
-        "unauthorised": world.unauthorised,
-        "log": [vars(entry) for entry in world.log],
-        "faults": vars(call.chaos.faults),
+        "requests": dict(cloud.requests),
+        "jobs": len(cloud.jobs.by_id),
+        "unauthorised": cloud.identity.unauthorised,
+        "log": [vars(entry) for entry in cloud.log],
+        "faults": vars(context.injector.faults),
     }
-    return ok(body)
+    return json_response(body)
 
 
-def seed(call: Call) -> Answer:
+def seed(context: RequestContext) -> Response:
     """``POST /simulator/seed``: begin anew with the seed in the body, and without faults."""
     try:
-        call.world.load(Seed.from_json(call.body))
+        context.state.load(Seed.from_json(context.body))
     except InputError as error:
         raise _refused(str(error)) from error
-    call.chaos.replace(Faults())
-    return ok({})
+    context.injector.replace(Faults())
+    return json_response({})
 
 
-def faults(call: Call) -> Answer:
+def faults(context: RequestContext) -> Response:
     """``POST /simulator/faults``: replace the faults; the body is an object of them."""
     try:
-        call.chaos.replace(Faults(**_object(call)))
+        context.injector.replace(Faults(**_object(context)))
     except (TypeError, InputError) as error:
         raise _refused(str(error)) from error
-    return ok(vars(call.chaos.faults))
+    return json_response(vars(context.injector.faults))
 
 
-def members(call: Call) -> Answer:
+def members(context: RequestContext) -> Response:
     """``POST /simulator/members``: ``{image_id, project_id, status}``, or delete an image.
 
     ``status`` ``absent`` withdraws the share. Without ``project_id`` the image is deleted.
     None of this counts as an effective change, nor does it stand in the log.
     """
-    body = _object(call)
+    body = _object(context)
     image_id, project_id = body.get("image_id", ""), body.get("project_id", "")
-    status, world = body.get("status", ""), call.world
-    if image_id not in world.images:
+    status, cloud = body.get("status", ""), context.state
+    if image_id not in cloud.images.by_id:
         raise _refused(f"There is no image {image_id}.")
     if not project_id:
-        return ok({"changed": world.delete_image(image_id)})
-    before = world.changes[image_id, project_id]
+        return json_response({"changed": cloud.images.delete(image_id)})
+    before = cloud.images.changes[image_id, project_id]
     if status == ABSENT:
-        changed = world.withdraw(image_id, project_id)
-    elif status in MEMBER_STATES and project_id in world.projects:
-        changed = world.add_share(image_id, project_id, status)
-        changed = changed or world.set_status(image_id, project_id, status)
+        changed = cloud.images.withdraw(image_id, project_id)
+    elif status in MEMBER_STATES and project_id in cloud.identity.projects:
+        changed = cloud.images.add_share(image_id, project_id, status)
+        changed = changed or cloud.images.set_status(image_id, project_id, status)
     else:
         raise _refused("The project or the status does not exist.")
-    world.changes[image_id, project_id] = before
-    return ok({"changed": changed})
+    cloud.images.changes[image_id, project_id] = before
+    return json_response({"changed": changed})
 
 
-def _object(call: Call) -> dict[str, Any]:
-    if not isinstance(call.json, dict):
+def _object(context: RequestContext) -> dict[str, Any]:
+    if not isinstance(context.json, dict):
         raise _refused("The body must be a JSON object.")
-    body: dict[str, Any] = call.json
+    body: dict[str, Any] = context.json
     return body
 
 
-def _refused(message: str) -> AnswerError:
-    return AnswerError(ok({"error": message}, 400))
+def _refused(message: str) -> ResponseError:
+    return ResponseError(json_response({"error": message}, 400))

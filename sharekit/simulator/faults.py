@@ -1,4 +1,4 @@
-"""Faults on demand: how often the simulated cloud misbehaves, and the dice it rolls."""
+"""Fault injection: what goes wrong in the simulated cloud, and how often."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ class Faults:
     """What goes wrong, and how often; nothing by default.
 
     Rates are probabilities from 0 to 1 for each request, job or image; times are seconds.
-    Sign-in suffers only ``latency``, unless ``identity`` is 1.
+    Sign-in suffers only ``latency``, unless ``affect_sign_in`` is 1.
 
     Attributes
     ----------
     latency, slow_read
-        Seconds before every answer, and further seconds before every answer to a GET.
-    load
-        Further seconds before every answer for each other request that is under way.
-    most
-        So many requests may be under way at once; more are answered 429. 0: any number.
+        Seconds before every response, and further seconds before every response to a GET.
+    latency_per_request
+        Further seconds before every response for each other request that is under way.
+    max_concurrent
+        Number of requests that may be under way at once; further ones get 429. 0: no limit.
     p503, p500, p429
         Refused before any work; ``retry_after`` > 0 adds that header to 503 and 429.
-    flow
-        The batch PUT answers 400 IMG.0060: too many tasks.
+    flow_control
+        The batch PUT is refused with 400 IMG.0060: too many tasks.
     cut_before, cut_after
-        The connection closes without an answer, before or after the work was done.
+        The connection closes without a response, before or after the work was done.
     garbage
-        The work is done, and the answer is a proxy's HTML page with status 200.
-    token_kill
-        Tokens die this many seconds after issue although they declare a later end; 0: never.
+        The work is done, and the response is a proxy's HTML page with status 200.
+    token_lifetime
+        Tokens expire this many seconds after issue although they declare a later end; 0: never.
     job_fail
         The whole job fails and changes nothing.
     job_partial
@@ -44,10 +44,10 @@ class Faults:
         The job stays RUNNING for ever and changes nothing.
     no_results
         The job's ``entities`` come without ``results``.
-    lie
+    false_success
         The job says SUCCESS and changes nothing.
-    identity
-        1: the faults of requests befall sign-in, too.
+    affect_sign_in
+        1: the faults of requests affect sign-in, too.
     seed
         Start of the random numbers.
 
@@ -55,29 +55,29 @@ class Faults:
     --------
     >>> Faults.parse("latency=0.05, p503=0.1").p503
     0.1
-    >>> str(Faults(p503=0.1, flow=0.2))
-    'p503=0.1,flow=0.2'
+    >>> str(Faults(p503=0.1, flow_control=0.2))
+    'p503=0.1,flow_control=0.2'
     """
 
     latency: float = 0.0
     slow_read: float = 0.0
-    load: float = 0.0
-    most: float = 0.0
+    latency_per_request: float = 0.0
+    max_concurrent: float = 0.0
     p503: float = 0.0
     p500: float = 0.0
     p429: float = 0.0
     retry_after: float = 0.0
-    flow: float = 0.0
+    flow_control: float = 0.0
     cut_before: float = 0.0
     cut_after: float = 0.0
     garbage: float = 0.0
-    token_kill: float = 0.0
+    token_lifetime: float = 0.0
     job_fail: float = 0.0
     job_partial: float = 0.0
     job_hang: float = 0.0
     no_results: float = 0.0
-    lie: float = 0.0
-    identity: float = 0.0
+    false_success: float = 0.0
+    affect_sign_in: float = 0.0
     seed: float = 0.0
 
     def __post_init__(self) -> None:
@@ -110,38 +110,46 @@ class Faults:
 
 
 _UNBOUNDED = frozenset(
-    {"latency", "slow_read", "load", "most", "retry_after", "token_kill", "seed"}
+    {
+        "latency",
+        "slow_read",
+        "latency_per_request",
+        "max_concurrent",
+        "retry_after",
+        "token_lifetime",
+        "seed",
+    }
 )
 _NAMES = tuple(f.name for f in fields(Faults))
 
 
-class Chaos:
-    """The present faults with their dice; safe to use from every thread."""
+class FaultInjector:
+    """The present faults and the dice that decide on each; safe to use from every thread."""
 
     def __init__(self, faults: Faults) -> None:
         self._lock = threading.Lock()
-        self._under_way = 0
+        self._in_flight = 0
         self.replace(faults)
 
     @contextmanager
-    def under_way(self) -> Iterator[int]:
-        """Count a request while it is answered; yields how many others there are."""
+    def in_flight(self) -> Iterator[int]:
+        """Count a request while it is handled; yield how many others there are."""
         with self._lock:
-            others, self._under_way = self._under_way, self._under_way + 1
+            others, self._in_flight = self._in_flight, self._in_flight + 1
         try:
             yield others
         finally:
             with self._lock:
-                self._under_way -= 1
+                self._in_flight -= 1
 
     def replace(self, faults: Faults) -> None:
-        """Change the faults from now on and start the dice anew."""
+        """Change the faults from now on and restart the random numbers."""
         with self._lock:
             self.faults = faults
             self._dice = random.Random(faults.seed)  # noqa: S311 - repeatable, not secret
 
-    def strikes(self, name: str) -> bool:
-        """Roll the dice for one fault."""
+    def should_fail(self, name: str) -> bool:
+        """Return True if a fault happens now."""
         rate: float = getattr(self.faults, name)
         if rate <= 0.0:
             return False

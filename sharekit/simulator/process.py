@@ -16,14 +16,15 @@ from typing import Any, Self
 import yaml
 
 from sharekit.core.errors import InputError
-from sharekit.simulator.faults import Faults
-from sharekit.simulator.seed import Seed
+
+from .faults import Faults
+from .seed import Seed
 
 _STOP_SECONDS = 5.0
 
 
 def start(seed: Seed, *, faults: Faults | None = None, port: int = 0, **settings: Any) -> Simulator:
-    """Start a simulator and return when it answers.
+    """Start a simulator and return when it is ready.
 
     Parameters
     ----------
@@ -98,10 +99,10 @@ class Simulator:
         line = self._process.stdout.readline() if self._process.stdout is not None else ""
         if not line:
             raise InputError("The simulator did not start; see what it wrote to stderr.")
-        answer: dict[str, str] = json.loads(line)
-        if "error" in answer:
-            raise InputError(answer["error"])
-        return answer["url"]
+        reply: dict[str, str] = json.loads(line)
+        if "error" in reply:
+            raise InputError(reply["error"])
+        return reply["url"]
 
     def stop(self) -> None:
         """End the process and close its pipes; harmless when it has ended already."""
@@ -161,12 +162,12 @@ class Simulator:
         try:
             connection.request(method, f"/simulator/{what}", body)
             response = connection.getresponse()
-            answer: dict[str, Any] = json.loads(response.read())
+            content: dict[str, Any] = json.loads(response.read())
         finally:
             connection.close()
         if response.status != 200:
-            raise InputError(f"The simulator refused: {answer['error']}")
-        return answer
+            raise InputError(f"The simulator refused: {content['error']}")
+        return content
 
 
 def write_privately(path: str | Path, text: str) -> Path:

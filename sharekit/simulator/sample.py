@@ -21,8 +21,8 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from sharekit.core.actions import ACCEPTED, PENDING
 from sharekit.core.errors import InputError
-from sharekit.simulator.seed import Image, Project, Seed, Share, Vault
-from sharekit.simulator.seeding import invented_id, operators
+
+from .seed import Image, Project, Seed, Share, Vault, invented_id, operators
 
 HEADERS: Final = (
     "Image ID",
@@ -125,22 +125,22 @@ def build_sample(
     if rows < 1 or projects < 1 or not 0.0 <= faulty <= 0.9:
         raise InputError("A sample needs rows and projects ≥ 1, and faulty from 0 to 0.9.")
     dice = np.random.default_rng(seed)
-    cast = _Cast(projects, seed)
-    truth = _truth(rows, cast, dice)
+    fixtures = _Fixtures(projects, seed)
+    truth = _truth(rows, fixtures, dice)
     truth["kind"] = _kinds(truth, round(rows * faulty), dice)
     truth.loc[truth["kind"] == "own-image", "owner"] = truth["project_id"]
     _pair(truth)
-    sheet = _sheet(truth, cast)
+    sheet = _sheet(truth, fixtures)
     for kind, damage in _DAMAGE.items():
         picked = truth.index[truth["kind"] == kind]
         if len(picked):
             damage(sheet, picked)
     expected = truth[["kind", "image_id", "project_id", "status"]].astype("str")
     expected.insert(1, "outcome", expected["kind"].map(KINDS))
-    return Sample(sheet, _seed(truth, cast), expected)
+    return Sample(sheet, _seed(truth, fixtures), expected)
 
 
-class _Cast:
+class _Fixtures:
     """The projects and vaults of a sample."""
 
     def __init__(self, count: int, seed: int) -> None:
@@ -162,11 +162,11 @@ class _Cast:
         ]
 
 
-def _truth(rows: int, cast: _Cast, dice: np.random.Generator) -> pd.DataFrame:
-    project = dice.integers(len(cast.consumers), size=rows)
+def _truth(rows: int, fixtures: _Fixtures, dice: np.random.Generator) -> pd.DataFrame:
+    project = dice.integers(len(fixtures.consumers), size=rows)
     number = np.arange(rows)
-    ids = np.array([p.id for p in cast.consumers])
-    vaults = np.array([v.id for v in cast.vaults])
+    ids = np.array([p.id for p in fixtures.consumers])
+    vaults = np.array([v.id for v in fixtures.vaults])
     whole = number % _FULL_ECS_EVERY == _FULL_ECS_EVERY - 1
     rejected = number % _REJECT_EVERY == _REJECT_EVERY - 2
     rejected |= number % (3 * _FULL_ECS_EVERY) == 3 * _FULL_ECS_EVERY - 1
@@ -181,7 +181,7 @@ def _truth(rows: int, cast: _Cast, dice: np.random.Generator) -> pd.DataFrame:
             "status": status,
             "vault_id": np.where(whole, vaults[project], ""),
             "whole": whole,
-            "owner": cast.owner.id,
+            "owner": fixtures.owner.id,
             "ticket": [f"CHG-{n}" for n in dice.integers(10_000, 99_999, size=rows)],
         }
     )
@@ -223,7 +223,7 @@ def _pair(truth: pd.DataFrame) -> None:
     truth.loc[must_accept, "status"] = "accepted"
 
 
-def _sheet(truth: pd.DataFrame, cast: _Cast) -> pd.DataFrame:
+def _sheet(truth: pd.DataFrame, fixtures: _Fixtures) -> pd.DataFrame:
     full = truth["whole"] | truth["kind"].isin(["no-vault", "unknown-vault", "locked-vault"])
     sheet = pd.DataFrame(
         {
@@ -239,7 +239,7 @@ def _sheet(truth: pd.DataFrame, cast: _Cast) -> pd.DataFrame:
         }
     ).astype(object)
     locked = truth.index[truth["kind"] == "locked-vault"]
-    vaults = np.array([v.id for v in cast.locked], dtype=object)
+    vaults = np.array([v.id for v in fixtures.locked], dtype=object)
     sheet.loc[locked, "Vault ID"] = vaults[truth.loc[locked, "project"]]
     return sheet
 
@@ -293,7 +293,7 @@ _DAMAGE: Final[Mapping[str, Damage]] = {
 }
 
 
-def _seed(truth: pd.DataFrame, cast: _Cast) -> Seed:
+def _seed(truth: pd.DataFrame, fixtures: _Fixtures) -> Seed:
     kinds = truth["kind"]
     real = truth[~kinds.isin(["unknown-image", "duplicate"])].drop_duplicates("image_id")
     full = real["whole"] | real["kind"].isin(["no-vault", "unknown-vault", "locked-vault"])
@@ -302,12 +302,12 @@ def _seed(truth: pd.DataFrame, cast: _Cast) -> Seed:
     states = np.where(shared["kind"] == "already", ACCEPTED, PENDING).tolist()
     users, keys = operators()
     return Seed(
-        projects=(*cast.consumers, cast.owner),
+        projects=(*fixtures.consumers, fixtures.owner),
         users=users,
         keys=keys,
         images=tuple(Image(i, o, n, whole_image=bool(w)) for i, o, n, w in facts),
         shares=tuple(map(Share, shared["image_id"], shared["project_id"], states)),
-        vaults=(*cast.vaults, *cast.locked),
+        vaults=(*fixtures.vaults, *fixtures.locked),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -273,3 +274,24 @@ def _unique(what: str, values: Iterable[Any]) -> set[Any]:
 def _known(what: str, known: set[Any], values: Iterable[Any]) -> None:
     if missing := set(values) - known:
         raise InputError(f"{what} of the seed names {min(missing)!r}, which does not exist there.")
+
+
+def invented_id(*parts: object) -> str:
+    """Return 32 hexadecimal digits that depend on ``parts`` alone.
+
+    Examples
+    --------
+    >>> invented_id("project", 1) == invented_id("project", 1)
+    True
+    """
+    return sha256("/".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+def operators() -> tuple[tuple[User, ...], tuple[Key, ...]]:
+    """Return the users every invented cloud has, ``operator`` and ``reader``, and their keys."""
+    users = (
+        User(invented_id("user", "operator"), "operator", "rehearsal"),
+        User(invented_id("user", "reader"), "reader", "rehearsal", role="reader"),
+    )
+    keys = tuple(Key(f"SIM{u.name.upper()}", invented_id("secret", u.name), u.id) for u in users)
+    return users, keys

@@ -17,47 +17,49 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request
 
 from sharekit.core.errors import InputError
-from sharekit.simulator import batch, cloudimages, control, identity, images, jobs, vaults
-from sharekit.simulator.answers import Answer, AnswerError, CutError, glance_error, ok
-from sharekit.simulator.calls import Call
-from sharekit.simulator.faults import Chaos, Faults
-from sharekit.simulator.seed import Seed
-from sharekit.simulator.world import World
+
+from . import control
+from .faults import FaultInjector, Faults
+from .request import RequestContext
+from .responses import ConnectionCutError, Response, ResponseError, glance_error, json_response
+from .seed import Seed
+from .services import cbr, glance, ims_images, ims_jobs, ims_members, keystone
+from .state import CloudState
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-Handler = Callable[..., Answer]
+Handler = Callable[..., Response]
 
 #: (group, method, path, handler); the group decides about faults and ``native_only``.
 ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
-    ("identity", "GET", "/", identity.versions),
-    ("identity", "GET", "/v3", identity.version),
-    ("identity", "POST", "/v3/auth/tokens", identity.sign_in),
-    ("identity", "GET", "/v3/auth/tokens", identity.validate),
-    ("identity", "GET", "/v3/auth/projects", identity.projects),
-    ("identity", "GET", "/v3/projects", identity.projects),
-    ("discovery", "GET", "/image", images.versions),
-    ("image", "GET", "/v2/images", images.listing),
-    ("image", "GET", "/v2/images/<image_id>", images.show),
-    ("image", "GET", "/v2/images/<image_id>/members", images.members),
-    ("image", "POST", "/v2/images/<image_id>/members", images.add),
-    ("image", "GET", "/v2/images/<image_id>/members/<project_id>", images.member),
-    ("image", "PUT", "/v2/images/<image_id>/members/<project_id>", images.decide),
-    ("image", "DELETE", "/v2/images/<image_id>/members/<project_id>", images.withdraw),
-    ("ims", "GET", "/v2/cloudimages", cloudimages.listing),
-    ("ims", "PUT", "/v1/cloudimages/members", batch.decide),
-    ("ims", "POST", "/v1/cloudimages/members", batch.share),
-    ("ims", "DELETE", "/v1/cloudimages/members", batch.withdraw),
-    ("ims", "GET", "/v1/cloudimages/job/<job_id>", jobs.with_progress),
-    ("ims", "GET", "/v1/<project_id>/jobs/<job_id>", jobs.with_results),
-    ("cbr", "GET", "/v3/<project_id>/vaults", vaults.listing),
+    ("identity", "GET", "/", keystone.versions),
+    ("identity", "GET", "/v3", keystone.version),
+    ("identity", "POST", "/v3/auth/tokens", keystone.sign_in),
+    ("identity", "GET", "/v3/auth/tokens", keystone.validate),
+    ("identity", "GET", "/v3/auth/projects", keystone.projects),
+    ("identity", "GET", "/v3/projects", keystone.projects),
+    ("discovery", "GET", "/image", glance.versions),
+    ("image", "GET", "/v2/images", glance.listing),
+    ("image", "GET", "/v2/images/<image_id>", glance.show),
+    ("image", "GET", "/v2/images/<image_id>/members", glance.members),
+    ("image", "POST", "/v2/images/<image_id>/members", glance.add),
+    ("image", "GET", "/v2/images/<image_id>/members/<project_id>", glance.member),
+    ("image", "PUT", "/v2/images/<image_id>/members/<project_id>", glance.decide),
+    ("image", "DELETE", "/v2/images/<image_id>/members/<project_id>", glance.withdraw),
+    ("ims", "GET", "/v2/cloudimages", ims_images.listing),
+    ("ims", "PUT", "/v1/cloudimages/members", ims_members.decide),
+    ("ims", "POST", "/v1/cloudimages/members", ims_members.share),
+    ("ims", "DELETE", "/v1/cloudimages/members", ims_members.withdraw),
+    ("ims", "GET", "/v1/cloudimages/job/<job_id>", ims_jobs.with_progress),
+    ("ims", "GET", "/v1/<project_id>/jobs/<job_id>", ims_jobs.with_results),
+    ("cbr", "GET", "/v3/<project_id>/vaults", cbr.listing),
     ("control", "GET", "/simulator/state", control.state),
     ("control", "POST", "/simulator/seed", control.seed),
     ("control", "POST", "/simulator/faults", control.faults),
     ("control", "POST", "/simulator/members", control.members),
 )
-#: The catalog's service prefixes; every service answers below any of them, and without.
+#: The catalog's service prefixes; every service is found below any of them, and without.
 _PREFIXES = ("/image/", "/ims/", "/cbr/")
 _EXTENSIONS = ("ims", "cbr")
 _FAULTLESS = ("control", "discovery")
@@ -68,8 +70,8 @@ class Application:
     """The simulated cloud as a WSGI application."""
 
     def __init__(self, seed: Seed, faults: Faults) -> None:
-        self.world = World(seed)
-        self.chaos = Chaos(faults)
+        self.state = CloudState(seed)
+        self.injector = FaultInjector(faults)
         rules = (
             Rule(path, methods=[method], endpoint=(group, f"{method} {path}", handler))
             for group, method, path, handler in ROUTES
@@ -78,26 +80,26 @@ class Application:
         self._urls = self._map.bind("simulator")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; raises CutError where a fault cuts the connection."""
+        """Response one request; raises ConnectionCutError where a fault cuts the connection."""
         request_id = f"req-{uuid4()}"
-        call = Call(
-            self.world, self.chaos, Request(environ), environ["wsgi.input"].read(), request_id
+        context = RequestContext(
+            self.state, self.injector, Request(environ), environ["wsgi.input"].read(), request_id
         )
         try:
-            answer = self._route(call, environ)
-        except AnswerError as error:
-            answer = error.answer
+            response = self._route(context, environ)
+        except ResponseError as error:
+            response = error.response
         headers = [
-            ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
+            ("Content-Type", response.content_type),
+            ("Content-Length", str(len(response.body))),
             ("X-Request-Id", request_id),
             ("X-Openstack-Request-Id", request_id),
-            *answer.headers,
+            *response.headers,
         ]
-        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
-        return [answer.body]
+        start_response(f"{response.status} {HTTPStatus(response.status).phrase}", headers)
+        return [response.body]
 
-    def _route(self, call: Call, environ: WSGIEnvironment) -> Answer:
+    def _route(self, context: RequestContext, environ: WSGIEnvironment) -> Response:
         path = environ["PATH_INFO"]
         for prefix in _PREFIXES:
             if path.startswith(prefix) and len(path) > len(prefix):
@@ -106,69 +108,74 @@ class Application:
         method = environ["REQUEST_METHOD"]
         try:
             (group, label, handler), values = self._urls.match(path, method)
-            work: Callable[[], Answer] = partial(handler, call, **values)
+            work: Callable[[], Response] = partial(handler, context, **values)
         except HTTPException as error:
             return glance_error(
-                error.code or 404, "The resource could not be found.", call.accept
-            ).answer
+                error.code or 404, "The resource could not be found.", context.accept
+            ).response
         if group == "control":
-            with self.world.settled():
+            with self.state.locked_and_advanced():
                 return work()
-        if group in _EXTENSIONS and self.world.settings.native_only:
-            raise glance_error(404, "The resource could not be found.", call.accept)
-        with self.chaos.under_way() as others:
-            return self._faulty(call, group, label, work, others)
+        if group in _EXTENSIONS and self.state.settings.native_only:
+            raise glance_error(404, "The resource could not be found.", context.accept)
+        with self.injector.in_flight() as others:
+            return self._faulty(context, group, label, work, others)
 
     def _faulty(
-        self, call: Call, group: str, label: str, work: Callable[[], Answer], others: int
-    ) -> Answer:
-        faults = self.chaos.faults
-        delay = faults.latency + (faults.slow_read if call.request.method == "GET" else 0.0)
-        if delay := delay + faults.load * others:
+        self,
+        context: RequestContext,
+        group: str,
+        label: str,
+        work: Callable[[], Response],
+        others: int,
+    ) -> Response:
+        faults = self.injector.faults
+        delay = faults.latency + (faults.slow_read if context.request.method == "GET" else 0.0)
+        if delay := delay + faults.latency_per_request * others:
             time.sleep(delay)
-        spared = group in _FAULTLESS or (group == "identity" and not faults.identity)
-        with self.world.settled() as world:
-            world.requests[label] += 1
-            if not spared:
-                self._before(full=0 < faults.most <= others)
-            answer = _outcome(work)
-        if not spared and self.chaos.strikes("cut_after"):
-            raise CutError
-        if not spared and self.chaos.strikes("garbage"):
-            return Answer(200, _GARBAGE, content_type="text/html")
-        return answer
+        exempt = group in _FAULTLESS or (group == "identity" and not faults.affect_sign_in)
+        with self.state.locked_and_advanced() as state:
+            state.requests[label] += 1
+            if not exempt:
+                self._before(full=0 < faults.max_concurrent <= others)
+            response = _outcome(work)
+        if not exempt and self.injector.should_fail("cut_after"):
+            raise ConnectionCutError
+        if not exempt and self.injector.should_fail("garbage"):
+            return Response(200, _GARBAGE, content_type="text/html")
+        return response
 
     def _before(self, *, full: bool) -> None:
-        if self.chaos.strikes("cut_before"):
-            raise CutError
-        wait = self.chaos.faults.retry_after
+        if self.injector.should_fail("cut_before"):
+            raise ConnectionCutError
+        wait = self.injector.faults.retry_after
         headers = (("Retry-After", f"{wait:g}"),) if wait else ()
         for name, status in (("p503", 503), ("p500", 500), ("p429", 429)):
-            if self.chaos.strikes(name) or (full and status == 429):
+            if self.injector.should_fail(name) or (full and status == 429):
                 body = {"error": {"message": HTTPStatus(status).phrase, "code": ""}}
-                raise AnswerError(ok(body, status, () if status == 500 else headers))
+                raise ResponseError(json_response(body, status, () if status == 500 else headers))
 
 
-def _outcome(work: Callable[[], Answer]) -> Answer:
+def _outcome(work: Callable[[], Response]) -> Response:
     try:
         return work()
-    except AnswerError as error:
-        return error.answer
+    except ResponseError as error:
+        return error.response
 
 
 class KeepAliveHandler(WSGIRequestHandler):
     """Werkzeug's request handler with connections that stay open.
 
-    Werkzeug closes the connection after every answer. Here the body is read before the application
-    runs, so the connection is always at the start of a request; the whole answer leaves in one
-    write, so that Nagle's algorithm has nothing to hold back.
+    Werkzeug closes the connection after every response. Here the body is read before the
+    application runs, so the connection is always at the start of a request; the whole response
+    leaves in one write, so that Nagle's algorithm has nothing to hold back.
     """
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        """Answer one request, or cut the connection."""
+        """Response one request, or cut the connection."""
         length = int(self.headers.get("Content-Length") or 0)
         self.environ = environ = self.make_environ()
         environ["wsgi.input"] = BytesIO(self.rfile.read(length) if length else b"")
@@ -181,7 +188,7 @@ class KeepAliveHandler(WSGIRequestHandler):
 
         try:
             body = b"".join(self.server.app(environ, start_response))
-        except CutError:
+        except ConnectionCutError:
             self.close_connection = True
             return
         if environ["REQUEST_METHOD"] == "HEAD":
@@ -194,8 +201,10 @@ class KeepAliveHandler(WSGIRequestHandler):
         """Write nothing: thousands of requests would drown what matters."""
 
 
-def make(seed: Seed, faults: Faults, *, host: str = "127.0.0.1", port: int = 0) -> BaseWSGIServer:
-    """Return a server that listens already; ``serve_forever()`` answers, ``shutdown()`` ends it.
+def make_http_server(
+    seed: Seed, faults: Faults, *, host: str = "127.0.0.1", port: int = 0
+) -> BaseWSGIServer:
+    """Return a server that listens already; ``serve_forever()`` serves, ``shutdown()`` ends it.
 
     Raises InputError when the port is taken.
     """

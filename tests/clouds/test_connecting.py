@@ -791,7 +791,7 @@ def test_sign_in_lost_in_mid_run(
 
     def look_then_refuse(*args: Any, **kwargs: Any) -> Any:
         seen = look(*args, **kwargs)
-        w.cloud.set_faults(Faults.parse("token_kill=0.000001"))
+        w.cloud.set_faults(Faults.parse("token_lifetime=0.000001"))
         return seen
 
     monkeypatch.setattr("sharekit.runs.submit.take", look_then_refuse)

@@ -61,7 +61,7 @@ def test_no_secret_in_any_log(
     findings = sharekit.check(sharekit.read_inventory(w.shares), clouds)
     plan = sharekit.plan(findings, w.folder / "run.ledger")
     sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
-    w.cloud.set_faults(Faults.parse("token_kill=0.3"))
+    w.cloud.set_faults(Faults.parse("token_lifetime=0.3"))
     sharekit.submit(plan, clouds, settings=FAST)
     tokens = {cloud.transport.token() for cloud in clouds.values()} - {""}
     for wrong in ({"sk": "another-secret"}, {"ak": "ANOTHERKEY"}):

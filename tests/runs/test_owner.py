@@ -342,7 +342,7 @@ def road(world: Make, tmp_path: Path) -> Callable[..., Road]:
     return make
 
 
-_FAULTS = "p503=0.1,cut_after=0.15,cut_before=0.1,flow=0.1,job_fail=0.05,no_results=0.5"
+_FAULTS = "p503=0.1,cut_after=0.15,cut_before=0.1,flow_control=0.1,job_fail=0.05,no_results=0.5"
 
 
 @pytest.mark.parametrize(

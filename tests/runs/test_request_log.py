@@ -215,7 +215,7 @@ def test_the_table_is_whole() -> None:
 
 @pytest.mark.parametrize(
     "faults",
-    ["", "job_partial=0.2,p503=0.2", "cut_after=0.3,flow=0.2",
+    ["", "job_partial=0.2,p503=0.2", "cut_after=0.3,flow_control=0.2",
      pytest.param("job_fail=0.5,cut_before=0.2", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_live_log_is_the_replay(world: Callable[..., World], faults: str) -> None:

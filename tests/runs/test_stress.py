@@ -13,8 +13,8 @@ from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, World
 
 EVERYTHING = (
-    "p503=0.1,p500=0.02,p429=0.02,flow=0.1,cut_before=0.04,cut_after=0.04,garbage=0.02,"
-    "job_fail=0.02,job_partial=0.02,no_results=0.2,lie=0.02,token_kill=5"
+    "p503=0.1,p500=0.02,p429=0.02,flow_control=0.1,cut_before=0.04,cut_after=0.04,garbage=0.02,"
+    "job_fail=0.02,job_partial=0.02,no_results=0.2,false_success=0.02,token_lifetime=5"
 )
 
 

@@ -97,9 +97,9 @@ def test_sent_as_previewed(world: Make) -> None:
 
 @pytest.mark.parametrize(
     "faults",
-    ["p503=0.3", "p500=0.3", "p429=0.3,retry_after=0", "flow=0.4",
+    ["p503=0.3", "p500=0.3", "p429=0.3,retry_after=0", "flow_control=0.4",
      pytest.param("cut_before=0.3", marks=pytest.mark.slow),
-     "cut_after=0.4", "garbage=0.3", "no_results=1", "token_kill=0.2"],
+     "cut_after=0.4", "garbage=0.3", "no_results=1", "token_lifetime=0.2"],
 )  # fmt: skip
 def test_passing_faults_cost_nothing(world: Make, faults: str) -> None:
     """A passing fault of any kind, however frequent, leaves every row confirmed."""
@@ -215,7 +215,7 @@ def test_a_lie_is_contradicted(world: Make) -> None:
     """A job that says success while nothing changed is contradicted, never confirmed."""
     w = world(rows=8)
     plan = w.approved()
-    w.cloud.set_faults(Faults.parse("lie=1"))
+    w.cloud.set_faults(Faults.parse("false_success=1"))
     run = sharekit.submit(plan, w.connect(), settings=FAST)
     assert run.counts["contradicted"] == 8
     assert set(run.rows["claimed"]) == {"success"}
@@ -264,9 +264,9 @@ def test_late_job_that_ended_after_all(world: Make) -> None:
 
 @pytest.mark.parametrize(
     ("faults", "settings", "why"),
-    [("most=2,latency=0.1", FAST, "the cloud is busy (HTTP429)"),
-     ("flow=0.8", FAST, "the cloud is busy (IMG.0060)"),
-     ("latency=0.05,load=0.15", FAST, "a response took longer than 0.333 s"),
+    [("max_concurrent=2,latency=0.1", FAST, "the cloud is busy (HTTP429)"),
+     ("flow_control=0.8", FAST, "the cloud is busy (IMG.0060)"),
+     ("latency=0.05,latency_per_request=0.15", FAST, "a response took longer than 0.333 s"),
      ("", replace(FAST, job_timeout=6), "a job took longer than 2 s")],
 )  # fmt: skip
 def test_a_slow_cloud_slows_the_run(
@@ -295,7 +295,7 @@ def test_a_slow_cloud_slows_the_run(
 
 def test_a_busy_cloud_fails_no_row(world: Make) -> None:
     """A cloud that stays busy for longer than patience stops the run; its rows stay pending."""
-    w = world(rows=8, faults="flow=1")
+    w = world(rows=8, faults="flow_control=1")
     plan = w.approved(chunk_size=2)
     run = sharekit.submit(plan, w.connect(), settings=replace(FAST, busy_timeout=0.3))
     assert run.counts["pending"] == 8
@@ -305,7 +305,9 @@ def test_a_busy_cloud_fails_no_row(world: Make) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("faults", ["p503=1", "p500=1", "cut_before=1", "cut_after=1,lie=1"])
+@pytest.mark.parametrize(
+    "faults", ["p503=1", "p500=1", "cut_before=1", "cut_after=1,false_success=1"]
+)
 def test_a_cloud_that_is_down_stops_the_run(world: Make, faults: str) -> None:
     """A cloud that fails everything stops the run early, with the reason, and no row fails."""
     w = world(rows=300)
@@ -331,7 +333,7 @@ def test_canary(world: Make, capsys: pytest.CaptureFixture[str]) -> None:
     """The first chunk goes alone; when it is not confirmed nothing else goes, and it says why."""
     w = world(rows=40)
     plan = w.approved(chunk_size=5)
-    w.cloud.set_faults(Faults.parse("lie=1"))
+    w.cloud.set_faults(Faults.parse("false_success=1"))
     careful = replace(FAST, canary=1)
     run = sharekit.submit(plan, w.connect(), settings=careful)
     assert len(w.cloud.state()["log"]) == 1

@@ -72,8 +72,8 @@ PLACES: dict[str, tuple[Any, str, bool, str]] = {
 }
 STEPS = tuple(PLACES)
 NETWORK = (
-    "cut_before=0.3", "cut_after=0.3", "p503=0.3", "garbage=0.3", "token_kill=0.2", "flow=0.3",
-    "no_results=1,cut_after=0.2", "job_partial=0.2,cut_after=0.2",
+    "cut_before=0.3", "cut_after=0.3", "p503=0.3", "garbage=0.3", "token_lifetime=0.2",
+    "flow_control=0.3", "no_results=1,cut_after=0.2", "job_partial=0.2,cut_after=0.2",
 )  # fmt: skip
 KINDS = ("step", "instant", "network", "network and kill", "disk full", "fsync fails",
          "second client", "clock back")  # fmt: skip

@@ -25,8 +25,9 @@ from openstack.exceptions import (
     NotFoundException,
 )
 
-from sharekit.simulator import Faults, Key, Project, Seed, Simulator, User, signing, start
+from sharekit.simulator import Faults, Key, Project, Seed, Simulator, User, start
 from sharekit.simulator.sample import build_sample
+from sharekit.simulator.services import aksk_verifier
 
 # openstacksdk warns of its own parts whoever uses it.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -125,7 +126,7 @@ def test_sdk_reads_the_errors(simulator: Simulator) -> None:
     error = refused.value
     assert (error.status_code, error.error_code) == (400, "IMG.0027")
     assert error.request_id.startswith("req-")
-    simulator.set_faults(Faults(flow=1))
+    simulator.set_faults(Faults(flow_control=1))
     with pytest.raises(ClientRequestException) as refused:
         sdk(simulator).batch_update_members(update(sorted(expected_of_project())[:1]))
     assert refused.value.error_code == "IMG.0060"
@@ -167,7 +168,9 @@ SECRET = "a secret"
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
 
 
-def signed(path: str, query: list[tuple[str, str]], body: str, at: datetime) -> signing.Signed:
+def signed(
+    path: str, query: list[tuple[str, str]], body: str, at: datetime
+) -> aksk_verifier.SignedRequest:
     """Return a request as the vendor's signer sends it."""
     request = SdkRequest(
         method="PUT",
@@ -183,7 +186,7 @@ def signed(path: str, query: list[tuple[str, str]], body: str, at: datetime) -> 
     sent = Signer(BasicCredentials("AK", SECRET, "p")).sign(request)
     content = sent.body if isinstance(sent.body, bytes) else (sent.body or "").encode()
     headers = {name.lower(): value for name, value in sent.header_params.items()}
-    return signing.Signed("PUT", sent.uri, headers, content)
+    return aksk_verifier.SignedRequest("PUT", sent.uri, headers, content)
 
 
 NOW = datetime(2025, 5, 5, 12, tzinfo=UTC)
@@ -201,22 +204,26 @@ def test_any_signed_request_verifies_until_it_is_changed(
 ) -> None:
     """Whatever the vendor signs holds; with another secret, body or method it does not."""
     request = signed("/v2/" + "/".join(parts), list(query.items()), body, NOW)
-    assert signing.fault(request, SECRET, NOW) == ""
-    assert signing.access_key(request.headers["authorization"]) == "AK"
-    assert signing.fault(request, f"{SECRET}.", NOW) == "the signature differs"
-    changed = signing.Signed("PUT", request.target, request.headers, request.body + b" ")
-    assert signing.fault(changed, SECRET, NOW) == "the signature differs"
-    changed = signing.Signed("GET", request.target, request.headers, request.body)
-    assert signing.fault(changed, SECRET, NOW) == "the signature differs"
-    changed = signing.Signed("PUT", f"{request.target}x", request.headers, request.body)
-    assert signing.fault(changed, SECRET, NOW) == "the signature differs"
+    assert aksk_verifier.signature_error(request, SECRET, NOW) == ""
+    assert aksk_verifier.access_key(request.headers["authorization"]) == "AK"
+    assert aksk_verifier.signature_error(request, f"{SECRET}.", NOW) == "the signature differs"
+    changed = aksk_verifier.SignedRequest(
+        "PUT", request.target, request.headers, request.body + b" "
+    )
+    assert aksk_verifier.signature_error(changed, SECRET, NOW) == "the signature differs"
+    changed = aksk_verifier.SignedRequest("GET", request.target, request.headers, request.body)
+    assert aksk_verifier.signature_error(changed, SECRET, NOW) == "the signature differs"
+    changed = aksk_verifier.SignedRequest(
+        "PUT", f"{request.target}x", request.headers, request.body
+    )
+    assert aksk_verifier.signature_error(changed, SECRET, NOW) == "the signature differs"
 
 
 @pytest.mark.parametrize(("minutes", "holds"), [(-16, False), (-14, True), (14, True), (16, False)])
 def test_clocks_may_differ_by_fifteen_minutes(minutes: int, *, holds: bool) -> None:
     """A request signed more than 15 minutes off is refused, in both directions."""
     request = signed("/v2/cloudimages", [], "", NOW + timedelta(minutes=minutes))
-    assert (signing.fault(request, SECRET, NOW) == "") is holds
+    assert (aksk_verifier.signature_error(request, SECRET, NOW) == "") is holds
 
 
 @pytest.mark.parametrize(
@@ -231,8 +238,8 @@ def test_a_damaged_signature_is_told_apart(change: dict[str, str | None], why: s
     """What is wrong with a signature is said."""
     request = signed("/v2/cloudimages", [], "", NOW)
     headers = {k: v for k, v in {**request.headers, **change}.items() if v is not None}
-    damaged = signing.Signed("PUT", request.target, headers, request.body)
-    assert why in signing.fault(damaged, SECRET, NOW)
+    damaged = aksk_verifier.SignedRequest("PUT", request.target, headers, request.body)
+    assert why in aksk_verifier.signature_error(damaged, SECRET, NOW)
 
 
 # -- openstacksdk --------------------------------------------------------------------------------
@@ -298,7 +305,7 @@ def test_openstacksdk_signs_in_again_when_its_token_dies(
     """A token killed before its end makes the client sign in once more, unseen by the caller."""
     image = sorted(expected_of_project())[0]
     connection.image.get_image(image)
-    simulator.set_faults(Faults(token_kill=1e-9))
+    simulator.set_faults(Faults(token_lifetime=1e-9))
     with pytest.raises(HttpException):
         connection.image.get_image(image)
     state = simulator.state()

@@ -23,6 +23,7 @@ import yaml
 from sharekit.core.actions import STATUSES
 from sharekit.core.api import VAULT_STATUS
 from sharekit.core.errors import InputError
+from sharekit.interfaces.cli.seed import seed_from_rows, seed_from_workbook
 from sharekit.simulator import (
     Faults,
     Image,
@@ -34,11 +35,9 @@ from sharekit.simulator import (
     User,
     Vault,
     clouds_yaml,
-    seed_from_workbook,
     start,
 )
 from sharekit.simulator.sample import FAULTY_KINDS, HEADERS, KINDS, build_sample, write_workbook
-from sharekit.simulator.seeding import seed_from_rows
 
 A, B, OWNER = "a" * 32, "b" * 32, "0" * 31 + "f"
 MANY = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(60)]
@@ -241,10 +240,10 @@ def test_an_expired_token_is_refused_everywhere(cloud: Cloud) -> None:
 
 
 def test_a_killed_token_still_declares_a_far_end(cloud: Cloud) -> None:
-    """With token_kill a token dies although its declared expiry is far away; a new one works."""
-    client = cloud(Faults(token_kill=1e-9))
+    """With token_lifetime a token expires long before its declared end; a new one works."""
+    client = cloud(Faults(token_lifetime=1e-9))
     assert client("GET", "/v2/images").status_code == 401
-    client.simulator.set_faults(Faults(token_kill=3600))
+    client.simulator.set_faults(Faults(token_lifetime=3600))
     assert client("GET", "/v2/images").status_code == 200
 
 
@@ -565,7 +564,7 @@ def test_a_plain_openstack_lacks_the_extension(cloud: Cloud) -> None:
 # -- faults --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
-    [("p503", 503, ""), ("p500", 500, ""), ("p429", 429, ""), ("flow", 400, "IMG.0060")],
+    [("p503", 503, ""), ("p500", 500, ""), ("p429", 429, ""), ("flow_control", 400, "IMG.0060")],
 )
 def test_refused_before_the_work(cloud: Cloud, fault: str, status: int, code: str) -> None:
     """Server errors and flow control come before any work was done."""
@@ -639,8 +638,8 @@ def test_results_can_be_missing(cloud: Cloud) -> None:
 
 
 def test_a_job_can_lie(cloud: Cloud) -> None:
-    """With lie a job claims success for every image and changes none."""
-    client = cloud(Faults(lie=1))
+    """With false_success a job claims success for every image and changes none."""
+    client = cloud(Faults(false_success=1))
     job = client.job(client.batch(MANY[:2]))
     assert job["status"] == "SUCCESS"
     assert {r["status"] for r in job["entities"]["results"]} == {"success"}
@@ -656,10 +655,10 @@ def test_latency_delays_every_answer_and_slow_read_only_reads(cloud: Cloud) -> N
 
 
 def test_sign_in_is_spared_unless_told_otherwise(cloud: Cloud) -> None:
-    """Faults befall sign-in only with identity=1."""
+    """Faults affect sign-in only with affect_sign_in=1."""
     client = cloud(Faults(p503=1))
     assert client("POST", "/v3/auth/tokens", body_of()).status_code == 201
-    client.simulator.set_faults(Faults(p503=1, identity=1))
+    client.simulator.set_faults(Faults(p503=1, affect_sign_in=1))
     assert client("POST", "/v3/auth/tokens", body_of()).status_code == 503
 
 
@@ -674,7 +673,9 @@ def test_faults_come_at_their_rate_and_repeatably(cloud: Cloud) -> None:
     assert 20 < runs[0].count(503) < 60
 
 
-@pytest.mark.parametrize("text", ["p503", "p503=x", "p503=2", "p504=0.1", "latency=-1", "lie=nan"])
+@pytest.mark.parametrize(
+    "text", ["p503", "p503=x", "p503=2", "p504=0.1", "latency=-1", "false_success=nan"]
+)
 def test_impossible_faults_are_named(text: str) -> None:
     """A fault that does not exist, or a value that makes no sense, is an InputError."""
     with pytest.raises(InputError, match=text.split("=", maxsplit=1)[0]):
@@ -740,7 +741,7 @@ def test_the_world_can_change_behind_a_run(cloud: Cloud) -> None:
 
 def test_a_reset_forgets_everything(cloud: Cloud) -> None:
     """After a reset the cloud is as in its seed: no tokens, jobs, faults or counts of before."""
-    client = cloud(Faults(p503=1, identity=1), job_seconds=3600)
+    client = cloud(Faults(p503=1, affect_sign_in=1), job_seconds=3600)
     client.simulator.set_faults(Faults())
     client.batch(MANY[:1])
     client("PUT", member(MANY[1]), {"status": "accepted"})

@@ -22,6 +22,7 @@ from sharekit.interfaces.cli.output import (
     show_plan,
     show_run,
 )
+from sharekit.interfaces.cli.seed import seed_from_workbook
 from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.plans.approval import approve
 from sharekit.plans.plan import plan as make_plan
@@ -33,14 +34,13 @@ from sharekit.simulator.process import clouds_yaml as make_clouds_yaml
 from sharekit.simulator.process import start, write_privately
 from sharekit.simulator.sample import build_sample, write_workbook
 from sharekit.simulator.seed import Seed
-from sharekit.simulator.seeding import seed_from_workbook
-from sharekit.simulator.server import make
+from sharekit.simulator.server import make_http_server
 from sharekit.spreadsheets.reading import read_inventory
 
 _FILES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 _REVIEWER = "Ada Reviewer"
 #: A cloud on an ordinary bad day: flow control, passing errors, a few images that fail.
-_FAULTS = "flow=0.1,p503=0.1,job_partial=0.01"
+_FAULTS = "flow_control=0.1,p503=0.1,job_partial=0.01"
 
 
 @click.command("demo")
@@ -134,7 +134,7 @@ def run_simulator(
         seed = build_sample().seed
     else:
         seed = Seed.from_file(shares) if shares.suffix == ".json" else seed_from_workbook(shares)
-    server = make(seed, Faults.parse(faults), port=port)
+    server = make_http_server(seed, Faults.parse(faults), port=port)
     url = f"http://127.0.0.1:{server.port}"
     text = make_clouds_yaml(seed, url)
     if config is not None:

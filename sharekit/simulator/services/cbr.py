@@ -6,32 +6,32 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from sharekit.core.api import VAULT_PAGE_SIZE
-from sharekit.simulator.answers import Answer, AnswerError, ok
-from sharekit.simulator.calls import Call
+from sharekit.simulator.request import RequestContext
+from sharekit.simulator.responses import Response, ResponseError, json_response
 from sharekit.simulator.seed import Vault
 
 
-def listing(call: Call, project_id: str) -> Answer:
+def listing(context: RequestContext, project_id: str) -> Response:
     """Return a page of vaults with the ``count`` of all; ``limit`` is at most 1000."""
-    if project_id != call.caller.project_id:
+    if project_id != context.caller.project_id:
         raise _refused(403, "BackupService.0403", "The project is not that of the token.")
-    limit, offset = _number(call, "limit", VAULT_PAGE_SIZE), _number(call, "offset", 0)
+    limit, offset = _number(context, "limit", VAULT_PAGE_SIZE), _number(context, "offset", 0)
     if not 1 <= limit <= VAULT_PAGE_SIZE:
         raise _refused(400, "BackupService.6202", "The limit must be from 1 to 1000.")
-    vaults = [v for v in call.world.vaults.values() if v.project_id == project_id]
+    vaults = [v for v in context.state.vaults.by_id.values() if v.project_id == project_id]
     page = [_document(v) for v in vaults[offset : offset + limit]]
-    return ok({"vaults": page, "count": len(vaults)})
+    return json_response({"vaults": page, "count": len(vaults)})
 
 
-def _number(call: Call, name: str, default: int) -> int:
-    text = call.args.get(name, str(default))
+def _number(context: RequestContext, name: str, default: int) -> int:
+    text = context.args.get(name, str(default))
     if not text.isdecimal():
         raise _refused(400, "BackupService.6202", f"The {name} must be an integer.")
     return int(text)
 
 
-def _refused(status: int, code: str, message: str) -> AnswerError:
-    return AnswerError(ok({"error_code": code, "error_msg": message}, status))
+def _refused(status: int, code: str, message: str) -> ResponseError:
+    return ResponseError(json_response({"error_code": code, "error_msg": message}, status))
 
 
 def _document(vault: Vault) -> dict[str, Any]:

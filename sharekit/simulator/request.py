@@ -11,11 +11,11 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Request
 
-from sharekit.simulator import signing
-from sharekit.simulator.answers import AnswerError, glance_error, ims_error, ok
-from sharekit.simulator.faults import Chaos
-from sharekit.simulator.seed import Project, User
-from sharekit.simulator.world import Token, World, utcnow
+from .faults import FaultInjector
+from .responses import ResponseError, glance_error, ims_error, json_response
+from .seed import User
+from .services import aksk_verifier
+from .state import CloudState, Token, utcnow
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class Caller:
 
     @property
     def may_write(self) -> bool:
-        """Whether the user may change shares."""
+        """True if the user may change shares."""
         return self.user.role != "reader"
 
 
 @dataclass
-class Call:
+class RequestContext:
     """A request with everything a handler needs; ``body`` has been read from the connection."""
 
-    world: World
-    chaos: Chaos
+    state: CloudState
+    injector: FaultInjector
     request: Request
     body: bytes
     request_id: str
@@ -66,22 +66,22 @@ class Call:
 
     @cached_property
     def caller(self) -> Caller:
-        """Who calls; raises an answer of 401 in the manner of the service that was called."""
+        """The caller; raise a response of 401 in the style of the service that was called."""
         headers = self.request.environ
-        if signing.access_key(headers.get("HTTP_AUTHORIZATION", "")):
+        if aksk_verifier.access_key(headers.get("HTTP_AUTHORIZATION", "")):
             return self._signed()
         token = find_token(self, headers.get("HTTP_X_AUTH_TOKEN", ""))
         if token is None or token.project is None:
             raise self._unauthorised()
         return Caller(token.user, token.project.id)
 
-    def _unauthorised(self) -> AnswerError:
-        self.world.unauthorised += 1
+    def _unauthorised(self) -> ResponseError:
+        self.state.identity.unauthorised += 1
         if "cloudimages" in self.request.path or "/jobs/" in self.request.path:
             return ims_error(401, "IMG.0087", "The token is invalid or has expired.")
         text = "The request you have made requires authentication."
-        return AnswerError(
-            ok(
+        return ResponseError(
+            json_response(
                 {"error": {"code": 401, "title": "Unauthorized", "message": text}},
                 401,
                 (("WWW-Authenticate", f'Keystone uri="{self.base}/v3"'),),
@@ -90,7 +90,7 @@ class Call:
 
     def _signed(self) -> Caller:
         user = self.signer
-        projects = [p.id for p in projects_of(self.world, user)]
+        projects = [p.id for p in self.state.identity.projects_of(user)]
         named = self.request.environ.get("HTTP_X_PROJECT_ID", "")
         project_id = named or (projects[0] if len(projects) == 1 else "")
         if project_id not in projects:
@@ -99,40 +99,39 @@ class Call:
 
     @cached_property
     def signer(self) -> User:
-        """Whose access key signed the request; raises an answer of 401 unless all of it holds."""
+        """The user whose access key signed the request; raise 401 if the signature is wrong."""
         environ = self.request.environ
-        key = self.world.keys.get(signing.access_key(environ.get("HTTP_AUTHORIZATION", "")))
+        key = self.state.identity.keys.get(
+            aksk_verifier.access_key(environ.get("HTTP_AUTHORIZATION", ""))
+        )
         if key is None:
             raise self._gateway("the access key is unknown")
         headers = {k.lower(): v for k, v in self.request.headers.items()}
-        signed = signing.Signed(self.request.method, environ["RAW_URI"], headers, self.body)
-        if why := signing.fault(signed, key.secret, utcnow()):
+        signed = aksk_verifier.SignedRequest(
+            self.request.method, environ["RAW_URI"], headers, self.body
+        )
+        if why := aksk_verifier.signature_error(signed, key.secret, utcnow()):
             raise self._gateway(why)
         if headers.get("x-security-token", "") != key.security_token:
             raise self._gateway("the security token is missing or wrong")
-        return self.world.users[key.user_id]
+        return self.state.identity.users[key.user_id]
 
-    def _gateway(self, why: str) -> AnswerError:
-        self.world.unauthorised += 1
+    def _gateway(self, why: str) -> ResponseError:
+        self.state.identity.unauthorised += 1
         text = f"Incorrect IAM authentication information: {why}"
-        return AnswerError(ok({"error_code": "APIGW.0301", "error_msg": text}, 401))
+        return ResponseError(json_response({"error_code": "APIGW.0301", "error_msg": text}, 401))
 
-    def glance(self, status: int, message: str) -> AnswerError:
-        """Return a refusal in Glance's manner."""
+    def glance(self, status: int, message: str) -> ResponseError:
+        """Return a refusal in Glance's style."""
         return glance_error(status, message, self.accept)
 
 
-def find_token(call: Call, token_id: str) -> Token | None:
-    """Return a token that holds now, or None."""
-    token = call.world.tokens.get(token_id)
+def find_token(context: RequestContext, token_id: str) -> Token | None:
+    """Return a token that is valid now, or None."""
+    token = context.state.identity.tokens.get(token_id)
     if token is None:
         return None
-    end, kill = token.expires_at, call.chaos.faults.token_kill
-    if kill:
-        end = min(end, token.issued_at + timedelta(seconds=kill))
+    end, lifetime = token.expires_at, context.injector.faults.token_lifetime
+    if lifetime:
+        end = min(end, token.issued_at + timedelta(seconds=lifetime))
     return token if utcnow() < end else None
-
-
-def projects_of(world: World, user: User) -> list[Project]:
-    """Return the projects in which a user has a role."""
-    return [p for p in world.projects.values() if not user.projects or p.id in user.projects]

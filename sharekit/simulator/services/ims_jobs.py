@@ -6,37 +6,39 @@ import time
 from typing import Any
 
 from sharekit.core.error_codes import MEANINGS
-from sharekit.simulator.answers import Answer, ims_error, ok
-from sharekit.simulator.calls import Call
-from sharekit.simulator.world import Job, stamp
+from sharekit.simulator.request import RequestContext
+from sharekit.simulator.responses import Response, ims_error, json_response
+from sharekit.simulator.state import Job, api_time
 
 #: The share of a job's time that it spends in INIT.
 _INIT = 0.2
 
 
-def with_results(call: Call, project_id: str, job_id: str) -> Answer:
+def with_results(context: RequestContext, project_id: str, job_id: str) -> Response:
     """``GET /v1/{project_id}/jobs/{job_id}``: with ``entities.results`` once it has ended."""
-    if not call.world.settings.results_api:
+    if not context.state.settings.results_api:
         raise ims_error(404, "", "The requested resource was not found.")
-    if project_id != call.caller.project_id:
+    if project_id != context.caller.project_id:
         raise ims_error(400, "IMG.0108", "The project in the URL is not that of the token.")
-    job = _find(call, job_id)
+    job = _find(context, job_id)
     shown = None if job.results_hidden else job.results
-    return ok(_job(job) | {"entities": {} if job.results is None else {"results": shown or []}})
+    return json_response(
+        _job(job) | {"entities": {} if job.results is None else {"results": shown or []}}
+    )
 
 
-def with_progress(call: Call, job_id: str) -> Answer:
+def with_progress(context: RequestContext, job_id: str) -> Response:
     """``GET /v1/cloudimages/job/{job_id}``: with ``process_percent``, never with results."""
-    if not call.world.settings.progress_api:
+    if not context.state.settings.progress_api:
         raise ims_error(404, "", "The requested resource was not found.")
-    job = _find(call, job_id)
+    job = _find(context, job_id)
     entities = {"current_task": "update_image_member", "process_percent": _progress(job) * 100}
-    return ok(_job(job) | {"entities": entities})
+    return json_response(_job(job) | {"entities": entities})
 
 
-def _find(call: Call, job_id: str) -> Job:
-    job = call.world.jobs.get(job_id)
-    if job is None or job.owner != call.caller.project_id:
+def _find(context: RequestContext, job_id: str) -> Job:
+    job = context.state.jobs.by_id.get(job_id)
+    if job is None or job.owner != context.caller.project_id:
         raise ims_error(404, "IMG.0001", f"The job {job_id} cannot be found.")
     return job
 
@@ -57,8 +59,8 @@ def _job(job: Job) -> dict[str, Any]:
         "status": status,
         "job_id": job.id,
         "job_type": job.kind,
-        "begin_time": stamp(job.begin, digits=6),
-        "end_time": "" if job.results is None else stamp(job.end, digits=6),
+        "begin_time": api_time(job.begin, digits=6),
+        "end_time": "" if job.results is None else api_time(job.end, digits=6),
         "error_code": code,
         "fail_reason": None if code is None else f"{code}: {MEANINGS.get(code, 'failed')}.",
     }

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from sharekit.core.actions import SHARE, STATUS_WORDS
 from sharekit.core.fields import FIELDS, ID_FIELDS, PROJECT_ID, TRUE_WORDS, UUID
-from sharekit.simulator.seed import Image, Key, Project, Seed, Share, User, Vault
-
-if TYPE_CHECKING:
-    import pandas as pd
-
+from sharekit.simulator.seed import Image, Project, Seed, Share, Vault, invented_id, operators
+from sharekit.spreadsheets.reading import read_inventory
 
 _AROUND = "{} \u00a0\u200b\ufeff"
 _UNDASHED = r"^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$"
-
-
-def invented_id(*parts: object) -> str:
-    """Return 32 hexadecimal digits that depend on ``parts`` alone.
-
-    Examples
-    --------
-    >>> invented_id("project", 1) == invented_id("project", 1)
-    True
-    """
-    return sha256("/".join(map(str, parts)).encode()).hexdigest()[:32]
-
-
-def operators() -> tuple[tuple[User, ...], tuple[Key, ...]]:
-    """Return the users every invented cloud has, ``operator`` and ``reader``, and their keys."""
-    users = (
-        User(invented_id("user", "operator"), "operator", "rehearsal"),
-        User(invented_id("user", "reader"), "reader", "rehearsal", role="reader"),
-    )
-    keys = tuple(Key(f"SIM{u.name.upper()}", invented_id("secret", u.name), u.id) for u in users)
-    return users, keys
 
 
 def seed_from_workbook(path: str | Path) -> Seed:
@@ -51,8 +27,6 @@ def seed_from_workbook(path: str | Path) -> Seed:
     InputError
         If the workbook cannot be read.
     """
-    from sharekit.spreadsheets.reading import read_inventory  # noqa: PLC0415 - the simulator runs without it
-
     inventory = read_inventory(path)
     issues = inventory.cell_issues
     numbers = issues.loc[issues["rule"] == "number-cell", "row_key"]

@@ -24,7 +24,7 @@ _HEADER = re.compile(
 
 
 @dataclass(frozen=True)
-class Signed:
+class SignedRequest:
     """A request as it came off the wire; header names in lower case, ``target`` undecoded."""
 
     method: str
@@ -39,7 +39,7 @@ def access_key(authorization: str) -> str:
     return match["access"] if match else ""
 
 
-def fault(request: Signed, secret: str, now: datetime) -> str:
+def signature_error(request: SignedRequest, secret: str, now: datetime) -> str:
     """Return what is wrong with a request's signature, or "" when it holds."""
     match = _HEADER.fullmatch(request.headers.get("authorization", "").strip())
     if not match:
@@ -62,7 +62,7 @@ def fault(request: Signed, secret: str, now: datetime) -> str:
     return "" if hmac.compare_digest(expected, match["signature"]) else "the signature differs"
 
 
-def _canonical(request: Signed, names: list[str]) -> str:
+def _canonical(request: SignedRequest, names: list[str]) -> str:
     path, _, query = request.target.partition("?")
     uri = "/".join(_escape(unquote(part)) for part in path.split("/"))
     pairs = sorted((_escape(k), _escape(v)) for k, v in parse_qsl(query, keep_blank_values=True))

@@ -6,36 +6,37 @@ from collections.abc import Callable
 
 from sharekit.core.actions import ACCEPTED, MEMBER_STATES
 from sharekit.core.api import PAGE_SIZE
-from sharekit.simulator.answers import Answer, ims_error, ok
-from sharekit.simulator.calls import Call
-from sharekit.simulator.images import document
+from sharekit.simulator.request import RequestContext
+from sharekit.simulator.responses import Response, ims_error, json_response
 from sharekit.simulator.seed import Image
+
+from .glance import document
 
 PAGE_MAX = 1000
 _TYPES = ("gold", "private", "shared", "market")
 _EXACT = ("id", "owner", "name", "status")
 
 
-def listing(call: Call) -> Answer:
+def listing(context: RequestContext) -> Response:
     """Return a page of images, newest first; the listing has no link to the next page.
 
     ``member_status`` needs ``visibility=shared``. Without it, shares appear once accepted.
     """
-    text = call.args.get("limit", str(PAGE_SIZE))
+    text = context.args.get("limit", str(PAGE_SIZE))
     if not text.isdecimal():
         raise ims_error(400, "IMG.0001", "The limit must be an integer.")
-    marker = call.args.get("marker", "")
-    wanted = _filter(call)
+    marker = context.args.get("marker", "")
+    wanted = _filter(context)
     limit = min(int(text), PAGE_MAX)
     try:
-        page = call.world.listing(call.caller.project_id, wanted, marker, limit)
+        page = context.state.images.listing(context.caller.project_id, wanted, marker, limit)
     except KeyError:
         raise ims_error(400, "IMG.0027", "The marker is no image.") from None
-    return ok({"images": [_document(call, image) for image in page]})
+    return json_response({"images": [_document(context, image) for image in page]})
 
 
-def _filter(call: Call) -> Callable[[Image], bool]:
-    args, me = call.args, call.caller.project_id
+def _filter(context: RequestContext) -> Callable[[Image], bool]:
+    args, me = context.args, context.caller.project_id
     member_status, visibility = args.get("member_status"), args.get("visibility")
     if member_status is not None and visibility != "shared":
         raise ims_error(400, "IMG.0001", "member_status needs visibility=shared.")
@@ -49,7 +50,7 @@ def _filter(call: Call) -> Callable[[Image], bool]:
     status = member_status or ACCEPTED
 
     def wanted(image: Image) -> bool:
-        share = None if image.owner == me else call.world.share(image.id, me)
+        share = None if image.owner == me else context.state.images.share(image.id, me)
         return (
             not image.hidden
             and visibility in (None, image.visibility)
@@ -68,9 +69,9 @@ def _kind(image: Image, me: str) -> str:
     return "private" if image.owner == me else "shared"
 
 
-def _document(call: Call, image: Image) -> dict[str, object]:
-    return document(call, image) | {
-        "__imagetype": _kind(image, call.caller.project_id),
+def _document(context: RequestContext, image: Image) -> dict[str, object]:
+    return document(context, image) | {
+        "__imagetype": _kind(image, context.caller.project_id),
         "__image_size": str(image.size),
         "__os_type": "Linux",
         "__isregistered": "true",
