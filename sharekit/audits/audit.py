@@ -11,8 +11,8 @@ import pandas as pd
 from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state import survey as surveys
-from sharekit.clouds.state.snapshot import Progress
+from sharekit.clouds.state.reader import Progress
+from sharekit.clouds.state.survey import take_survey
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import GRAMMARS, SHARE_KEY
 from sharekit.core.provenance import __version__
@@ -75,7 +75,7 @@ def audit(
         raise UsageError("There is no cloud to read: name one with --cloud NAME, or connect().")
     baseline = _baseline(since)
     findings = None if inventory is None else check(inventory)
-    survey = surveys.take(clouds, _queryable_rows(findings), progress, owned=owned)
+    survey = take_survey(clouds, _queryable_rows(findings), progress, owned=owned)
     result = build_audit(findings, survey, baseline)
     _log.info("audit of %d projects: %s", len(survey.projects), result)
     return result

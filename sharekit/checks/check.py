@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state.snapshot import Progress, Snapshot, take
+from sharekit.clouds.state.reader import Progress
+from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import Coded, first_case, is_owner_action
 from sharekit.core.rules import RULES, severity
@@ -81,7 +82,7 @@ def check(
     rows["before"] = ""
     pairs = pair_rows(encoded)
     if snapshot is None and clouds is not None:
-        snapshot = take(clouds, rows[pairs.legal], progress)
+        snapshot = take_snapshot(clouds, rows[pairs.legal], progress)
     if snapshot is not None:
         hits += check_members(rows, pairs, snapshot)
     hits += check_owners(rows, pairs, snapshot, skipped)

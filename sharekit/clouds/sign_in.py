@@ -214,9 +214,9 @@ def _read_entry(config: OpenStackConfig, name: str, project_id: str = "") -> _En
         auth = {**content, **(content.get("auth") or {}), **scope}
         key = read_access_key(auth, name) if uses_access_key(content) else None
         region = _read_region(config, name, content, None if key else scope)
-    said = region.config
-    settings = CloudConfig.from_config(said.get("sharekit"), name, said.get("api_timeout"))
-    return _Entry(name, region, key, auth if key else said.get("auth") or {}, settings)
+    merged = region.config
+    settings = CloudConfig.from_config(merged.get("sharekit"), name, merged.get("api_timeout"))
+    return _Entry(name, region, key, auth if key else merged.get("auth") or {}, settings)
 
 
 def _read_region(

@@ -15,8 +15,7 @@ import pandas as pd
 
 from sharekit.checks.check import check
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state import snapshot
-from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES, UNSHARE
 from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.columns import are_satisfied, is_owner_action
@@ -81,7 +80,7 @@ def undo(
     if chosen.empty:
         raise PlanError(f"{run}: the run changed nothing, so there is nothing to undo.")
     rows = _rows(first, chosen)
-    present = snapshot.take(clouds, rows)
+    present = take_snapshot(clouds, rows)
     inventory = _inventory(first, rows, _restore_previous(first, chosen, rows, present))
     findings = check(inventory, snapshot=present, strict=first.plan.findings.strict)
     origin = FollowedRun(head, UNDO, Path(run).name).to_body()

@@ -16,8 +16,7 @@ import pandas as pd
 
 from sharekit.clouds.cloud import Cloud
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state.ownership import members_of
-from sharekit.clouds.state.snapshot import look_back
+from sharekit.clouds.state.snapshot import member_states, read_back
 from sharekit.core.actions import (
     ABSENT,
     MEMBER,
@@ -121,7 +120,7 @@ class ReadBack:
         self.calls["read"] += 1
         try:
             with ThreadPoolExecutor(min(concurrency, len(MEMBER_STATES))) as pool:
-                shares = look_back(self.clouds, project, listings, pool)
+                shares = read_back(self.clouds, project, listings, pool)
             return [(project, share.image_id, MEMBER, share.state) for share in shares]
         except CloudRefusedError as refusal:
             self._note_denied(refusal, project, MEMBER)
@@ -138,7 +137,7 @@ class ReadBack:
     def _offered(self, cloud: Cloud, shares: set[Share], pool: Executor) -> Iterator[_Line]:
         images = sorted({image for _, image in shares})
         self.calls["read"] += len(images)
-        members = pool.map(members_of, [cloud] * len(images), images)
+        members = pool.map(member_states, [cloud] * len(images), images)
         states = dict(zip(images, members, strict=True))
         for project, image in sorted(shares):
             yield project, image, OWNER, states[image].get(project, ABSENT)

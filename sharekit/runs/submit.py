@@ -18,7 +18,7 @@ from sharekit.checks.owner_rules import check_owners
 from sharekit.checks.row_rules import pair_rows
 from sharekit.checks.vault_rules import check_capacity
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state.snapshot import Snapshot, take
+from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.columns import Coded, are_satisfied, roles
 from sharekit.core.errors import CloudError, SharekitError, UsageError
 from sharekit.core.fields import SHARE_KEY
@@ -288,7 +288,7 @@ class RunDriver:
         planned = planned[pd.MultiIndex.from_frame(planned[ACTION_KEY]).isin(waiting)]
         if planned.empty:
             return
-        snapshot = take(self.clouds, planned)
+        snapshot = take_snapshot(self.clouds, planned)
         record_snapshot(self.ledger, snapshot, "seen")
         preflight = _evaluate_preflight(planned, snapshot, strict=self.plan.findings.strict)
         if is_undo(self.ledger):  # somebody has decided again since: that is not ours to undo

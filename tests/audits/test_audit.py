@@ -20,7 +20,7 @@ import sharekit
 from sharekit.audits import storage
 from sharekit.clouds.cloud import Cloud
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state import survey
+from sharekit.clouds.state import reader
 from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT
 from sharekit.core.errors import SignInError
@@ -467,7 +467,7 @@ def test_more_missing_shares_than_are_looked_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was not looked up alone is said to be so, not called withdrawn."""
-    monkeypatch.setattr(survey, "SINGLE_LOOKUPS", 3)
+    monkeypatch.setattr(reader, "SINGLE_LOOKUPS", 3)
     place.write([(image(100 + n), ME, "accepted") for n in range(8)])
     found = sharekit.audit(place.inventory(), place.clouds("project-0"), owned=False)
     codes = found.rows.loc[found.rows["row"] > 0, "code"].tolist()

@@ -175,14 +175,14 @@ def test_refusal_is_explained(place: Place, monkeypatch: pytest.MonkeyPatch, how
     """A vault filled after the last look: the row's reason says what it means and what to do."""
     findings = place.findings(GOOD.id, GOOD.id, GOOD.id[:-1] + "b")
     place.cloud.reset(SEED, job_seconds=0.02, refuse_in_job=how == "job")
-    look = sharekit.runs.submit.take
+    look = sharekit.runs.submit.take_snapshot
 
     def look_then_fill(*args: Any, **kwargs: Any) -> Any:
         seen = look(*args, **kwargs)
         place.refused(IMAGES[3:5], GOOD.id)
         return seen
 
-    monkeypatch.setattr("sharekit.runs.submit.take", look_then_fill)
+    monkeypatch.setattr("sharekit.runs.submit.take_snapshot", look_then_fill)
     rows = place.run(findings)
     assert rows["outcome"].tolist() == ["failed", "failed", "blocked"]
     assert rows["code"].tolist() == ["IMG.0182", "IMG.0182", "vault-unknown"]

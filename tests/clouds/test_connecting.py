@@ -787,14 +787,14 @@ def test_sign_in_lost_in_mid_run(
     """When every new token is refused in mid-run, what was sent is on record, and it resumes."""
     w = world(rows=12)
     plan = w.approved(chunk_size=2)
-    look = sharekit.runs.submit.take
+    look = sharekit.runs.submit.take_snapshot
 
     def look_then_refuse(*args: Any, **kwargs: Any) -> Any:
         seen = look(*args, **kwargs)
         w.cloud.set_faults(Faults.parse("token_lifetime=0.000001"))
         return seen
 
-    monkeypatch.setattr("sharekit.runs.submit.take", look_then_refuse)
+    monkeypatch.setattr("sharekit.runs.submit.take_snapshot", look_then_refuse)
     monkeypatch.setattr("sharekit.clouds.http.SIGN_IN_WAITS", (0.0, 0.05))
     with pytest.raises(SystemExit) as end:
         main(["submit", str(plan.path), f"--clouds-yaml={w.config}"])

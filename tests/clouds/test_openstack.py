@@ -322,7 +322,7 @@ def test_share_that_vanishes_in_between(road: Road, monkeypatch: pytest.MonkeyPa
             return seen
 
         # No server can time that.
-        monkeypatch.setattr("sharekit.runs.submit.take", look_then_withdraw)
+        monkeypatch.setattr("sharekit.runs.submit.take_snapshot", look_then_withdraw)
         rows = road.submit(plan, withdrawn=[(images[0], project)])
     assert rows["outcome"].tolist() == ["failed"] + ["confirmed"] * 4
     assert rows.at[0, "code"] == "HTTP404"

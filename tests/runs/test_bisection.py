@@ -134,7 +134,7 @@ def test_in_a_run(world: Callable[..., World], bad: int, most: float) -> None:
     plan = w.approved(chunk_size=50)
     rows = plan.rows[plan.rows["disposition"] == "planned"]
     victims = rows.sample(bad, random_state=1)["image_id"].tolist()
-    original = submit.take
+    original = submit.take_snapshot
 
     def take_then_delete(*args: object, **kwargs: object) -> object:
         seen = original(*args, **kwargs)  # type: ignore[arg-type]
@@ -144,7 +144,7 @@ def test_in_a_run(world: Callable[..., World], bad: int, most: float) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         # The shares must vanish between the last look and the requests.
-        patch.setattr("sharekit.runs.submit.take", take_then_delete)
+        patch.setattr("sharekit.runs.submit.take_snapshot", take_then_delete)
         run = sharekit.submit(plan, w.connect(), settings=FAST)
     failed = run.plan.rows.loc[run.rows["outcome"] == "failed", "image_id"]
     assert sorted(failed) == sorted(victims)

@@ -395,14 +395,14 @@ def test_both_sides_must_show_it(
     """Where the owner sees a share and its project does not, that is no success."""
     r = road()
     plan = r.plan([(MINE[1], A, "share"), (MINE[1], B, "share")])
-    real = read_back.look_back
+    real = read_back.read_back
 
     def blind(clouds: sharekit.Clouds, project: str, *rest: Any) -> list[ImageShare]:
         seen = real(clouds, project, *rest)
         return [replace(s, state="absent") for s in seen] if project == A else seen
 
     # No cloud of ours shows two sides different things.
-    monkeypatch.setattr(read_back, "look_back", blind)
+    monkeypatch.setattr(read_back, "read_back", blind)
     rows = r.submit(plan)
     assert rows["outcome"].tolist() == ["contradicted", "confirmed"]
     assert rows["observed"].tolist() == ["absent", "pending"]

@@ -46,7 +46,7 @@ def assert_true_to(world: World, run: sharekit.Run) -> None:
 @contextmanager
 def turning(world: World, faults: str) -> Iterator[None]:
     """Let the cloud turn bad after the last look, just before the first request."""
-    original = submit.take
+    original = submit.take_snapshot
 
     def take(*args: Any, **kwargs: Any) -> Any:
         seen = original(*args, **kwargs)
@@ -54,7 +54,7 @@ def turning(world: World, faults: str) -> Iterator[None]:
         return seen
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sharekit.runs.submit.take", take)
+        patch.setattr("sharekit.runs.submit.take_snapshot", take)
         yield
 
 
@@ -143,7 +143,7 @@ def test_one_bad_image_fails_alone(world: Make) -> None:
     plan = w.approved(chunk_size=50)
     victim = plan.rows.iloc[3]
     clouds = w.connect()
-    original = submit.take
+    original = submit.take_snapshot
 
     def take_then_delete(*args: object, **kwargs: object) -> object:
         seen = original(*args, **kwargs)  # type: ignore[arg-type]
@@ -152,7 +152,7 @@ def test_one_bad_image_fails_alone(world: Make) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         # The share must vanish between the last look and the request: no server can time that.
-        patch.setattr("sharekit.runs.submit.take", take_then_delete)
+        patch.setattr("sharekit.runs.submit.take_snapshot", take_then_delete)
         run = sharekit.submit(plan, clouds, settings=FAST)
     assert run.counts["failed"] == 1
     assert run.counts["confirmed"] == 39

@@ -1,1 +1,1 @@
-"""What the clouds show: of the rows asked about, or everything."""
+"""The state of the clouds as DataFrames: of the shares asked about, or of everything."""

@@ -1,16 +1,15 @@
-"""Everything the projects show and share out at one moment, asked for or not; only read.
+"""Everything that the projects show and share out at one moment, asked about or not.
 
-A project that cannot be read does not end the survey: it is named, with the reason, and nothing is
-said of its shares.
+A project that cannot be read does not end the survey: it is named, with the reason, and its shares
+are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
 
 import pandas as pd
 
@@ -21,16 +20,12 @@ from sharekit.core.errors import CloudError, CloudRefusedError
 from sharekit.core.frame_schemas import SURVEY
 from sharekit.core.provenance import utc_now
 
-from .snapshot import SINGLE_LOOKUPS, Progress
-
-_READERS: Final = 16
-T = TypeVar("T")
-Failures = dict[str, CloudError]
+from .reader import READERS, SINGLE_LOOKUPS, Progress, Reader, share_record
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What the projects showed; all text is ``str``, ``""`` for none, times as the cloud says them.
+    """Everything that the projects showed; all columns are ``str``, times in the cloud's format.
 
     Attributes
     ----------
@@ -39,21 +34,20 @@ class Survey:
     shares : DataFrame
         One line for each share that a project shows, and for each one that was asked about:
         ``project_id, image_id, state`` (pending, accepted, rejected or absent), ``owner, name,
-        whole_image`` ("true", "false", "")``, image_created_at, shared_at, decided_at`` (when the
+        whole_image`` ("true", "false", ""), ``image_created_at, shared_at, decided_at`` (when the
         share was last decided, "" while it is pending), ``looked`` ("listed", "single", or "" for
-        a share that is in no listing and was one too many to be looked up alone). A share's times
-        are looked up only
-        where it was not asked about or is not in the state asked for, and for so many of a project
-        at the most (:data:`~sharekit.clouds.state.snapshot.SINGLE_LOOKUPS`).
+        a share in no listing of a project that lacks more than were looked up singly). A share's
+        times are looked up only where it was not asked about or is in another state than asked
+        for, for at most :data:`~sharekit.clouds.state.reader.SINGLE_LOOKUPS` of each project.
     owned : DataFrame
         The projects' own images: ``owner, image_id, name, image_created_at``.
     outgoing : DataFrame
-        Whom they share them with: the columns of ``owned``, then ``project_id, state, shared_at,
+        The shares of these: the columns of ``owned``, then ``project_id, state, shared_at,
         decided_at``.
     projects : DataFrame
-        ``project_id, cloud, region, api, account``; ``code`` and ``reason`` say why its shares
-        could not be read (``""``: they were), ``owner_code`` and ``owner_reason`` the same of its
-        own images (``"not asked"`` where they were not).
+        ``project_id, cloud, region, api, account``; ``code`` and ``reason`` say why the project's
+        shares could not be read (``""``: they were), ``owner_code`` and ``owner_reason`` why its
+        own images could not (``"not asked"`` where they were not to be read).
     """
 
     taken_at: str
@@ -73,235 +67,159 @@ class Survey:
         return self.projects.loc[self.projects["owner_code"] == "", "project_id"].tolist()
 
 
-def take(
+#: Project -> image -> what it shows, and how that was found: "listed", "single" or "".
+_Shares = dict[str, dict[str, tuple[ImageShare, str]]]
+#: Project -> image -> the status that was asked about.
+_Asked = Mapping[str, Mapping[str, str]]
+_Known = Mapping[str, Cloud]
+_Images = dict[str, dict[str, ImageShare]]
+
+
+def take_survey(
     clouds: Clouds, asked: pd.DataFrame, progress: Progress | None = None, *, owned: bool = True
 ) -> Survey:
-    """Read everything that is shared with the projects, and what they share out.
+    """Read everything that is shared with the projects, and everything they share out.
 
     Parameters
     ----------
     clouds : Clouds
         The projects to read.
     asked : DataFrame
-        Shares that somebody knows of: ``project_id, image_id, status, owner``.
+        Shares that are known of: ``project_id, image_id, status, owner``.
     progress : callable, optional
-        Called as ``progress(what, done, total)``.
+        Called as ``progress(label, done, total)``.
     owned : bool
-        Read the owner's side too: one listing, and one call for each image a project owns.
+        Read the owner's side too: one listing, and one call for each image that a project owns.
     """
-    at = utc_now()
+    taken_at = utc_now()
     pairs = asked.drop_duplicates(["project_id", "image_id"])
-    with ThreadPoolExecutor(_READERS) as pool:
-        run = _Reading(pool, progress)
-        known = _signed_in(run, clouds)
-        wanted = {
+    members: dict[tuple[str, str], list[Member]] = {}
+    images: _Images = {}
+    with ThreadPoolExecutor(READERS) as pool:
+        reader = Reader(pool, progress, {})
+        known = _sign_in(reader, clouds)
+        wanted: _Asked = {
             str(project): dict(zip(group["image_id"], group["status"], strict=True))
             for project, group in pairs[pairs["project_id"].isin(list(known))].groupby("project_id")
         }
-        found = _found(run, known, wanted)
-        times = _times(run, known, wanted, found)
-        mine = _Reading(pool, progress, dict(run.failed))
-        images = _owned(mine, known, pairs, found) if owned else {}
-        members = _members(mine, known, images)
-    lines = [
-        _share_line(project, share, times.get((project, share.image_id)), looked)
-        for project, shares in found.items()
-        if project not in run.failed
-        for share, looked in shares.values()
-    ]
-    images = {p: own for p, own in images.items() if p not in mine.failed}
+        shares = _read_shares(reader, known, wanted)
+        dates = _read_dates(reader, known, wanted, shares)
+        failures = dict(reader.failures or {})
+        owner_reader = Reader(pool, progress, dict(failures))
+        if owned:
+            images = _read_own_images(owner_reader, known, pairs, shares)
+            listed = owner_reader.list_members("reading members of own images", known, images)
+            members = {(project, image): of_image for project, image, of_image in listed}
+    owner_failures = owner_reader.failures or {}
+    own = [(p, i) for p, of in images.items() if p not in owner_failures for i in of.values()]
     return Survey(
-        at,
-        _frame("shares", lines),
-        _frame("owned", [_image_line(p, i) for p, own in images.items() for i in own.values()]),
+        taken_at,
+        _frame(
+            "shares",
+            ((*share_record(p, share), share.created_at, *dates.get((p, i), ("", "")), looked)
+             for p, of in shares.items() if p not in failures
+             for i, (share, looked) in of.items()),
+        ),
+        _frame("owned", (_image_record(p, image) for p, image in own)),
         _frame(
             "outgoing",
-            [
-                (*_image_line(p, image), m.project_id, m.state, *_times_of(m))
-                for p, own in images.items()
-                for image in own.values()
-                for m in members.get((p, image.image_id), ())
-            ],
+            ((*_image_record(p, image), m.project_id, m.state, *_times(m))
+             for p, image in own for m in members.get((p, image.image_id), ())),
         ),
         _frame(
             "projects",
-            [
-                (
-                    *_identity(project, known.get(project)),
-                    *_why(run.failed.get(project)),
-                    *(_why(mine.failed.get(project)) if owned else ("not asked", "")),
-                )
-                for project in clouds
-            ],
+            ((*_identity(p, known.get(p)), *_failure(failures.get(p)),
+              *(_failure(owner_failures.get(p)) if owned else ("not asked", "")))
+             for p in clouds),
         ),
-    )
+    )  # fmt: skip
 
 
-@dataclass
-class _Reading:
-    """Calls side by side; the first that a project's cloud refuses ends that project's turn."""
-
-    pool: Executor
-    progress: Progress | None
-    failed: Failures = field(default_factory=dict)
-
-    def each(self, what: str, work: Iterable[tuple[str, Callable[[], T]]]) -> Iterator[T]:
-        """Yield what each call gives; the order is theirs."""
-        jobs = [self.pool.submit(self._one, project, call) for project, call in work]
-        for done, job in enumerate(as_completed(jobs), 1):
-            if (result := job.result()) is not None:
-                yield result
-            if self.progress:
-                self.progress(what, done, len(jobs))
-
-    def _one(self, project: str, call: Callable[[], T]) -> T | None:
-        if project in self.failed:
-            return None
-        try:
-            return call()
-        except CloudError as error:
-            self.failed.setdefault(project, error)
-            return None
+def _sign_in(reader: Reader, clouds: Clouds) -> dict[str, Cloud]:
+    """Return the projects that can be signed in to; an account may offer some that cannot."""
+    calls = ((project, project, clouds.__getitem__) for project in clouds)
+    return {project: cloud for project, _, cloud in reader.run("signing in", calls)}
 
 
-Found = dict[str, dict[str, tuple[ImageShare, str]]]
-Known = dict[str, Cloud]
-
-
-def _signed_in(run: _Reading, clouds: Clouds) -> Known:
-    """The projects that can be signed in to; an account may offer some that cannot."""
-    work = [(project, partial(clouds.__getitem__, project)) for project in clouds]
-    return {cloud.project_id: cloud for cloud in run.each("signing in", work)}
-
-
-def _found(run: _Reading, clouds: Known, wanted: dict[str, dict[str, str]]) -> Found:
-    for _ in run.each("signing in", ((p, c.resolve_api) for p, c in clouds.items())):
-        pass
-    work = [
-        (project, partial(_listing, cloud, state, hidden=hidden))
-        for project, cloud in clouds.items()
-        if project not in run.failed
+def _read_shares(reader: Reader, clouds: _Known, asked: _Asked) -> _Shares:
+    apis = {
+        project: api
+        for project, _, api in reader.run(
+            "signing in", ((p, p, lambda p: clouds[p].resolve_api()) for p in clouds)
+        )
+    }
+    listings = [
+        (project, state, partial(_list, clouds[project], hidden=hidden))
+        for project, api in apis.items()
         for state in MEMBER_STATES
-        for hidden in ((False, True) if cloud.resolve_api() == "native" else (False,))
+        for hidden in ((False, True) if api == "native" else (False,))
     ]
-    found: Found = {project: {} for project in clouds}
-    for project, shares in run.each("reading the cloud", work):
-        # Both APIs show a project its own images as if they were pending.
-        found[project].update((s.image_id, (s, "listed")) for s in shares if s.owner != project)
-    missing = {p: sorted(images.keys() - found[p].keys()) for p, images in wanted.items()}
-    single = [
-        (project, partial(_single, clouds[project], image))
-        for project, images in missing.items()
-        for image in images[:SINGLE_LOOKUPS]
-    ]
-    for project, share in run.each("looking up single images", single):
-        found[project][share.image_id] = (share, "single")
+    shares: _Shares = {project: {} for project in clouds}
+    for project, _, listed in reader.run("reading the cloud", listings):
+        # Both APIs list a project's own images as if they were pending.
+        shares[project].update((s.image_id, (s, "listed")) for s in listed if s.owner != project)
+    missing = {p: sorted(images.keys() - shares[p].keys()) for p, images in asked.items()}
+    for project, image, share in reader.look_up("looking up single images", clouds, missing):
+        shares[project][image] = (share, "single")
     for project, images in missing.items():
-        rest = images[SINGLE_LOOKUPS:]
-        found[project].update((i, (ImageShare(i, ABSENT), "")) for i in rest)
-    return found
+        rest = [image for image in images if image not in shares[project]]
+        shares[project].update((image, (ImageShare(image, ABSENT), "")) for image in rest)
+    return shares
 
 
-def _times(
-    run: _Reading, clouds: Known, wanted: dict[str, dict[str, str]], found: Found
-) -> dict[tuple[str, str], Member]:
-    """When shares were made and decided, of those somebody will ask about."""
-    work = []
-    for project, shares in found.items():
-        asked = wanted.get(project, {})
-        odd = [i for i, (s, _) in shares.items()
-               if s.state != ABSENT and asked.get(i) != s.state]  # fmt: skip
-        work += [(project, partial(_members_of, clouds[project], i)) for i in odd[:SINGLE_LOOKUPS]]
+def _read_dates(
+    reader: Reader, clouds: _Known, asked: _Asked, shares: _Shares
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return when shares were made and decided, of those that will be asked about."""
+    images = {}
+    for project, of in shares.items():
+        statuses = asked.get(project, {})
+        images[project] = [
+            image for image, (share, _) in of.items()
+            if share.state != ABSENT and statuses.get(image) != share.state
+        ][:SINGLE_LOOKUPS]  # fmt: skip
     return {
-        (project, image): member
-        for project, image, members in run.each("looking up dates", work)
+        (project, image): _times(member)
+        for project, image, members in reader.list_members("looking up dates", clouds, images)
         for member in members
         if member.project_id == project
     }
 
 
-def _owned(
-    run: _Reading, clouds: Known, pairs: pd.DataFrame, found: Found
-) -> dict[str, dict[str, ImageShare]]:
-    images: dict[str, dict[str, ImageShare]] = {}
-    work = [(project, partial(_own, cloud)) for project, cloud in clouds.items()]
-    for project, own in run.each("reading own images", work):
-        images[project] = {image.image_id: image for image in own}
-    # What the named owner does not list may be private, or hidden: then it is asked for alone.
-    asked: dict[str, list[str]] = {}
+def _read_own_images(
+    reader: Reader, clouds: _Known, pairs: pd.DataFrame, shares: _Shares
+) -> _Images:
+    calls = ((p, p, lambda p: list(clouds[p].owned())) for p in clouds)
+    images: _Images = {
+        project: {image.image_id: image for image in owned}
+        for project, _, owned in reader.run("reading own images", calls)
+    }
+    # An image that its named owner does not list may be private, or hidden: it is looked up.
+    shown = [(project, image) for project, of in shares.items()
+             for image, (share, _) in of.items() if share.state != ABSENT]  # fmt: skip
+    listed = [(owner, image) for owner, of in images.items() for image in of]
     named = pairs[pairs["owner"].isin(list(images))]
-    shown = [(project, i) for project, of in found.items()
-             for i, (share, _) in of.items() if share.state != ABSENT]  # fmt: skip
-    listed = [(owner, i) for owner, own in images.items() for i in own]
     for columns, known in ((["project_id", "image_id"], shown), (["owner", "image_id"], listed)):
         named = named[~pd.MultiIndex.from_frame(named[columns]).isin(known)]
-    for image, owner in named[["image_id", "owner"]].itertuples(index=False):
-        asked.setdefault(owner, []).append(image)
-    single = [
-        (owner, partial(_single, clouds[owner], image))
-        for owner, ids in asked.items()
-        for image in ids[:SINGLE_LOOKUPS]
-    ]
-    for owner, share in run.each("looking up own images", single):
+    missing = {str(owner): ids.tolist() for owner, ids in named.groupby("owner")["image_id"]}
+    for owner, image, share in reader.look_up("looking up own images", clouds, missing):
         if share.owner == owner:
-            images[owner][share.image_id] = share
+            images[owner][image] = share
     return images
 
 
-def _members(
-    run: _Reading, clouds: Known, images: dict[str, dict[str, ImageShare]]
-) -> dict[tuple[str, str], list[Member]]:
-    work = [
-        (project, partial(_members_of, clouds[project], image))
-        for project, own in images.items()
-        for image in own
-    ]
-    told = run.each("reading members of own images", work)
-    return {(project, image): members for project, image, members in told}
+def _list(cloud: Cloud, state: str, *, hidden: bool) -> list[ImageShare]:
+    return list(cloud.shares(state, hidden=hidden))
 
 
-# -- single calls ---------------------------------------------------------------------------------
-def _listing(cloud: Cloud, state: str, *, hidden: bool) -> tuple[str, list[ImageShare]]:
-    return cloud.project_id, list(cloud.shares(state, hidden=hidden))
-
-
-def _single(cloud: Cloud, image_id: str) -> tuple[str, ImageShare]:
-    return cloud.project_id, cloud.share(image_id)
-
-
-def _own(cloud: Cloud) -> tuple[str, list[ImageShare]]:
-    return cloud.project_id, list(cloud.owned())
-
-
-def _members_of(cloud: Cloud, image_id: str) -> tuple[str, str, list[Member]]:
-    try:
-        return cloud.project_id, image_id, cloud.members(image_id)
-    except CloudRefusedError as refusal:
-        # Gone since it was listed, or public: such an image has no members.
-        if refusal.http not in (403, 404):
-            raise
-        return cloud.project_id, image_id, []
-
-
-# -- lines ----------------------------------------------------------------------------------------
-def _share_line(
-    project: str, share: ImageShare, member: Member | None, looked: str
-) -> tuple[str, ...]:
-    whole = "" if share.whole_image is None else str(share.whole_image).lower()
-    times = _times_of(member) if member else ("", "")
-    return (
-        project, share.image_id, share.state, share.owner, share.name, whole, share.created_at,
-        *times, looked,
-    )  # fmt: skip
-
-
-def _times_of(member: Member) -> tuple[str, str]:
-    """When a share was made and decided; until somebody decides, the cloud repeats the first."""
+# -- records of the frames -------------------------------------------------------------------------
+def _times(member: Member) -> tuple[str, str]:
+    """Return when a share was made and decided; the cloud repeats the first until it is decided."""
     decided = member.state in (ACCEPTED, REJECTED)
     return member.created_at, member.updated_at if decided else ""
 
 
-def _image_line(project: str, image: ImageShare) -> tuple[str, ...]:
+def _image_record(project: str, image: ImageShare) -> tuple[str, ...]:
     return project, image.image_id, image.name, image.created_at
 
 
@@ -311,12 +229,13 @@ def _identity(project: str, cloud: Cloud | None) -> tuple[str, ...]:
     return project, cloud.name, cloud.region, cloud.api, cloud.account
 
 
-def _why(error: CloudError | None) -> tuple[str, str]:
+def _failure(error: CloudError | None) -> tuple[str, str]:
     if error is None:
         return "", ""
-    return error.code if isinstance(error, CloudRefusedError) else type(error).__name__, str(error)
+    code = error.code if isinstance(error, CloudRefusedError) else type(error).__name__
+    return code, str(error)
 
 
-def _frame(name: str, lines: list[tuple[str, ...]]) -> pd.DataFrame:
-    # Answers come in any order; the same survey is to be the same frame.
-    return SURVEY[name].make_frame(sorted(lines))
+def _frame(name: str, records: Iterable[tuple[str, ...]]) -> pd.DataFrame:
+    # Responses come in any order; the same state is always the same frame.
+    return SURVEY[name].make_frame(sorted(records))
