@@ -207,6 +207,7 @@ class Unreadable(TypedDict):  # noqa: D101
 
 class Stopped(TypedDict):  # noqa: D101
     why: str
+    by: NotRequired[str]
 
 
 class Settled(TypedDict):  # noqa: D101

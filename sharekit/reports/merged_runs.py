@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import INPUT_PREFIX
-from sharekit.core.outcomes import OUTCOMES, UNSETTLED
+from sharekit.core.outcomes import UNSETTLED
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs.outcomes import count_outcomes
 
@@ -159,7 +159,7 @@ def merge_records(links: Sequence[RunLink], records: Sequence[Record]) -> Record
     """
     names = [str(number) for number in range(1, len(records) + 1)]
     rows = _rows(links, records, names)
-    counts = count_outcomes(rows["outcome"], OUTCOMES)
+    counts = count_outcomes(rows["outcome"])
     first, last = records[0], records[-1]
     numbered = [
         replace(

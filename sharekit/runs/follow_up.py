@@ -20,7 +20,7 @@ from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES, UN
 from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.columns import are_satisfied, is_owner_action
 from sharekit.core.errors import LedgerError, PlanError
-from sharekit.core.fields import FIELDS
+from sharekit.core.fields import FIELDS, SHARE_KEY
 from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
@@ -28,7 +28,7 @@ from sharekit.plans.plan import Plan, plan
 from sharekit.spreadsheets.cell_issues import CellIssues, concat
 from sharekit.spreadsheets.inventory import Inventory
 
-from .run import KEY, RETRY, UNDO, Run, load_run
+from .run import RETRY, UNDO, Run, load_run
 
 _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 #: The state that an owner's action leaves behind where it was not read back.
@@ -188,9 +188,11 @@ def _restore_previous(
 def _current_state(rows: pd.DataFrame, present: Snapshot) -> pd.Series:
     """Return the present state of rows: of a share by its project, of an owner's by the owner."""
     views = [present.members.assign(offered=False), present.owned.assign(offered=True)]
-    known = pd.concat([view[[*KEY, "offered", "state"]] for view in views if len(view)] or views)
-    asked = rows[KEY].assign(offered=is_owner_action(rows["status"]))
-    states = asked.merge(known, on=[*KEY, "offered"], how="left")["state"]
+    known = pd.concat(
+        [view[[*SHARE_KEY, "offered", "state"]] for view in views if len(view)] or views
+    )
+    asked = rows[SHARE_KEY].assign(offered=is_owner_action(rows["status"]))
+    states = asked.merge(known, on=[*SHARE_KEY, "offered"], how="left")["state"]
     return states.fillna("").set_axis(rows.index)
 
 

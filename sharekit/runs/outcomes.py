@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 
 from sharekit.core.actions import OWNER, ROLES
 from sharekit.core.columns import are_satisfied, is_owner_action
+from sharekit.core.fields import SHARE_KEY
+from sharekit.core.outcomes import OUTCOMES
 
 from .request_log import Request, RequestLog
 
 #: Positions in a frame, -1 for none.
 Positions = NDArray[np.int64]
-_KEY = ["project_id", "image_id"]
 _FACTS = ["wanted", "sent", "state", "code", "reason", "last_chunk", "job_id", "request_id"]
 _CONTRADICTED = "the job reported success, but the cloud shows a different state"
 #: Outcomes that a preflight gives to what it excludes.
@@ -173,7 +174,7 @@ def _find_positions(
 
     ``as_member`` looks for what the member's side says of it, whoever acts.
     """
-    key = [pd.concat([frame[name] for frame in (rows, *others)]) for name in _KEY]
+    key = [pd.concat([frame[name] for frame in (rows, *others)]) for name in SHARE_KEY]
     projects, images = (pd.factorize(column)[0].astype(np.int64) for column in key)
     numbers = images * (projects.max(initial=0) + 1) + projects
     own = is_owner_action(rows["status"]).to_numpy(dtype=bool) & (not as_member)
@@ -203,7 +204,7 @@ def _last_positions(wanted: Positions, candidates: Positions) -> Positions:
     return np.append(kept, -1)[at]
 
 
-def count_outcomes(outcome: pd.Series, names: Iterable[str]) -> dict[str, int]:
+def count_outcomes(outcome: pd.Series) -> dict[str, int]:
     """Return the number of rows of each outcome: every name, zeros included."""
     counts = outcome.value_counts()
-    return {name: int(counts.get(name, 0)) for name in names}
+    return {name: int(counts.get(name, 0)) for name in OUTCOMES}

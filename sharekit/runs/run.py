@@ -13,6 +13,7 @@ import pandas as pd
 from sharekit.checks.findings import first_errors
 from sharekit.core.columns import roles
 from sharekit.core.error_codes import FORBIDDEN_CODES
+from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
@@ -26,11 +27,12 @@ from sharekit.plans.plan import Plan, load, load_from
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
 from .request_log import Action, RequestLog
 
-#: Columns that name a share, and an action on it or a view of it.
-KEY = ["project_id", "image_id"]
-ACTION_KEY = [*KEY, "side"]
+#: Columns that name an action on a share, or a view of it.
+ACTION_KEY = [*SHARE_KEY, "side"]
 #: What a run can do with the one that it follows.
 UNDO, RETRY = "undo", "retry"
+#: Who stopped a call of ``submit``, where it was not the cloud.
+CANARY, OPERATOR = "canary", "operator"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,6 +56,8 @@ class Run:
         True if no row can change by submitting again.
     stopped : str
         Why the last call of ``submit`` ended early; "" if it did not.
+    stopped_by : str
+        ``canary`` or ``operator`` if they stopped it, else "".
     changed_since_plan : DataFrame
         Rows whose state changed between plan and submission: ``before``, ``moved`` (the state at
         planning), indexed by ``row_key``.
@@ -68,6 +72,7 @@ class Run:
     requests: dict[str, int]
     finished: bool
     stopped: str
+    stopped_by: str
     changed_since_plan: pd.DataFrame
     request_log: RequestLog
 
@@ -164,15 +169,17 @@ def load_run(
         preflight.drop(columns="moved"),
         _observed(ledger),
     )
-    stopped = ledger.list_events("submitting", "stopped")[-1:]
+    last = ledger.list_events("submitting", "stopped")[-1:]
+    stopped = last[0].body if last and last[0].kind == "stopped" else {}
     return Run(
         path=ledger.path,
         plan=plan,
         rows=rows,
-        counts=count_outcomes(rows["outcome"], OUTCOMES),
+        counts=count_outcomes(rows["outcome"]),
         requests=request_log.calls,
         finished=finished(ledger),
-        stopped=str(stopped[0].body["why"]) if stopped and stopped[0].kind == "stopped" else "",
+        stopped=str(stopped.get("why", "")),
+        stopped_by=str(stopped.get("by", "")),
         changed_since_plan=_changed_since_plan(plan.rows, preflight),
         request_log=request_log,
     )
@@ -237,7 +244,7 @@ def _changed_since_plan(rows: pd.DataFrame, preflight: pd.DataFrame) -> pd.DataF
     changed = preflight[preflight["moved"] != ""]
     # Few have changed: only rows of their images are looked at further.
     candidates = (rows["disposition"] == "planned") & rows["image_id"].isin(changed["image_id"])
-    planned = rows.loc[candidates, KEY].assign(side=roles(rows.loc[candidates, "status"]))
+    planned = rows.loc[candidates, SHARE_KEY].assign(side=roles(rows.loc[candidates, "status"]))
     return (
         planned.reset_index()
         .merge(changed, on=ACTION_KEY)

@@ -46,6 +46,8 @@ from .request_log import (
 )
 from .run import (
     ACTION_KEY,
+    CANARY,
+    OPERATOR,
     Run,
     finished,
     is_undo,
@@ -211,6 +213,7 @@ class RunDriver:
             ledger, self.log, clouds, self.dispatcher.calls, observed_states(ledger)
         )
         self.reporter = ProgressReporter(progress, self.log, self.dispatcher)
+        self.stopped_by = ""
         self.stop = stop or threading.Event()
         self.pause = pause or threading.Event()
 
@@ -221,15 +224,17 @@ class RunDriver:
         try:
             self._carry_out()
         except KeyboardInterrupt:
-            self._end("interrupted")
+            self._end("interrupted", by=OPERATOR)
             raise
         except (SharekitError, OSError) as error:
             run = self._end(str(error))
             if not is_recoverable(error):
                 raise
             return run
-        reason = self.dispatcher.stopped_because or ("stopped" if self._stopping() else "")
-        run = self._end(str(reason))
+        reason, by = self.dispatcher.stopped_because, self.stopped_by
+        if reason is None and self._stopping():
+            reason, by = "stopped", OPERATOR
+        run = self._end(str(reason or ""), by=by)
         if isinstance(reason, CloudError) and not is_recoverable(reason):
             raise reason
         return run
@@ -322,6 +327,7 @@ class RunDriver:
         self._confirm()
         failed = sum(not self.read_back.is_confirmed(request, share) for request, share in sent)
         if failed and not self._stopping():
+            self.stopped_by = CANARY
             self.dispatcher.stop(
                 f"the canary: {failed} of the {len(sent)} images that were sent first were not "
                 "confirmed, so nothing else was sent"
@@ -387,12 +393,12 @@ class RunDriver:
         self.dispatcher.scheduler.pause(on=paused)
         self.reporter.report(paused=paused)
 
-    def _end(self, reason: str) -> Run:
+    def _end(self, reason: str, *, by: str = "") -> Run:
         """Write every row's outcome; the run is finished if nothing can change any more."""
         self._record_calls()
         if reason:
             LOG.info("the run stops: %s", reason)
-            self.ledger.append("stopped", {"why": reason})
+            self.ledger.append("stopped", {"why": reason} | ({"by": by} if by else {}))
         run = load_run(self.ledger, self.plan, self.log)
         with self.ledger.transaction():
             digest = self.ledger.write_rows(OUTCOME_COLUMNS, run.outcome_lines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -339,6 +340,7 @@ def test_canary(world: Make, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(w.cloud.state()["log"]) == 1
     assert run.counts["pending"] == 40 - len(w.cloud.state()["log"][0]["images"])
     assert "the canary" in run.stopped
+    assert run.stopped_by == "canary"
     output.show_run(run)
     assert "Find out why first" in capsys.readouterr().out
     w.cloud.set_faults(Faults())
@@ -447,7 +449,7 @@ def test_stop_and_resume(world: Make) -> None:
         plan, w.connect(), settings=FAST, concurrency=2, progress=watch, stop=stop
     )
     assert first.counts["pending"] > 0
-    assert not first.finished
+    assert (first.stopped_by, first.finished) == ("operator", False)
     second = sharekit.submit(plan, w.connect(), settings=FAST)
     assert second.finished
     assert second.counts["confirmed"] == 60
@@ -485,3 +487,20 @@ def test_project_without_cloud_is_refused(world: Make) -> None:
     with pytest.raises(UsageError, match="No cloud gives access"):
         sharekit.submit(plan, sharekit.Clouds(some), settings=FAST)
     assert w.cloud.state()["log"] == []
+
+
+def test_a_run_is_logged(world: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """At INFO the log tells each request, its waits with their cause, and why the run stops."""
+    w = world(rows=12)
+    plan = w.approved(chunk_size=3)
+    with turning(w, "flow_control=1"), caplog.at_level(logging.INFO, "sharekit.runs"):
+        run = sharekit.submit(plan, w.connect(), settings=replace(FAST, busy_timeout=0.3))
+    lines = [r.getMessage() for r in caplog.records if r.name == "sharekit.runs"]
+    assert any(line.startswith("preflight of 12 shares") for line in lines)
+    assert any(line.startswith("chunk 1 (") and "intent attempt=1 api=batch" in line
+               for line in lines)  # fmt: skip
+    waits = [line for line in lines if "sent again in" in line]
+    assert waits
+    assert all("IMG.0060" in line for line in waits)
+    assert lines[-1] == f"the run stops: {run.stopped}"
+    assert (run.stopped_by, run.finished) == ("", False)

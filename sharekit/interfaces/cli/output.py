@@ -23,7 +23,7 @@ from sharekit.core.html import plain
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.core.rules import RULES, SEVERITIES
 from sharekit.plans.plan import Plan
-from sharekit.runs.run import Run
+from sharekit.runs.run import CANARY, Run
 from sharekit.runs.submit import Progress
 
 #: Seconds between two lines of progress where stderr is no terminal.
@@ -318,7 +318,7 @@ def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
             names = escape(plain(", ".join(approved)))
             return f"Nothing was sent yet. Approved by {names}; next: `sharekit submit`."
         return "Nothing was sent yet: `sharekit approve`, then `sharekit submit`."
-    if "canary" in run.stopped:
+    if run.stopped_by == CANARY:
         return (
             "Find out why first (`sharekit report`): each further `sharekit submit --canary` "
             "sends the next chunks alone."

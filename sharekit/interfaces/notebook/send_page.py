@@ -14,7 +14,7 @@ from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
 from sharekit.ledger.lock import is_busy
 from sharekit.reports.wording import format_duration, with_unit
 from sharekit.runs.background import BackgroundRun
-from sharekit.runs.run import Run
+from sharekit.runs.run import OPERATOR, Run
 from sharekit.runs.submit import Progress
 
 from .controls import button, error_text, row, show_errors, show_if
@@ -182,7 +182,7 @@ def _summary(run: Run, outcome: str) -> str:
     if run.stopped and not run.finished:
         cancelled = "The run was cancelled; what is pending was not sent."
         stopped = note(
-            cancelled if run.stopped == "stopped" else f"The run ended early: {run.stopped}"
+            cancelled if run.stopped_by == OPERATOR else f"The run ended early: {run.stopped}"
         )
     tiles = "".join(
         f'<button class="sk-tile {OUTCOMES[name].tone}" data-do="outcome" '
