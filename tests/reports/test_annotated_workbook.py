@@ -98,7 +98,7 @@ def test_what_lies_under_a_merge_is_told_where_people_look(tmp_path: Path) -> No
     cell = openpyxl.load_workbook(path)["Sheet"]["A2"]
     assert cell.fill.fgColor.rgb == "00F9D2B8"
     assert "image_id is empty" in cell.comment.text
-    assert "merged cells" in cell.comment.text
+    assert "the cell is merged" in cell.comment.text
 
 
 def test_the_list_comes_first_and_leads_to_the_cells(shares: Path, tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_another_table_is_no_review(rows: pd.DataFrame, tmp_path: Path) -> None:
         write_review(rows, path, fingerprint=PLAN)
 
 
-UNVALUED = "a formula whose result was never saved"
+UNVALUED = "a formula without a saved result"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ UNVALUED = "a formula whose result was never saved"
         ("vault_id", 4711, "differs from the plan's vault_id"),
         ("reason", dt.datetime(2026, 7, 1), "the cell holds a date"),
         ("decision", True, "the cell holds TRUE or FALSE"),
-        ("decision", None, "merged cells: only the top left one holds the value"),
+        ("decision", None, "the cell is merged and has no value"),
     ],
 )
 def test_what_is_no_text_decides_nothing(
