@@ -255,10 +255,18 @@ def drip_body(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def drip_chunk(connection: socket.socket) -> None:
+    """A chunk whose size comes byte by byte."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+    for _ in range(600):
+        connection.sendall(b"a")
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [(endless, "in one response"), (drip, "did not answer in time"),
-     (drip_body, "did not answer in time")],
+     (drip_body, "did not answer in time"), (drip_chunk, "did not answer in time")],
 )  # fmt: skip
 def test_answer_without_end(
     tmp_path: Path, answer: Callable[[socket.socket], None], says: str,
