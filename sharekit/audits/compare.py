@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from sharekit.checks.findings import Findings, first_errors
+from sharekit.checks.findings import Findings, carrier_addresses, first_errors
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results, frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
@@ -67,7 +67,7 @@ def _inventory_rows(
         file=inventory["file"].astype("str"),
         sheet=inventory["sheet"].astype("str"),
     )
-    rows["carried_by"] = _duplicate_addresses(findings, rows)
+    rows["carried_by"] = carrier_addresses(rows, findings.rows["carried_by"])
     joined = join_lines(rows, shares, SHARE_KEY, {})[list(_OBSERVED)].fillna("").astype("str")
     rows = rows.join(joined).rename(columns={"state": "observed"})
     rows["name"] = rows["name"].where(rows["name"] != "", findings.rows["name"])
@@ -84,16 +84,6 @@ def _inventory_rows(
     originals = inventory[[name for name in inventory.columns if name.startswith(INPUT_PREFIX)]]
     kept = [name for name in COLUMNS if name in rows]
     return pd.concat([rows[kept], originals], axis="columns").reset_index(drop=True)
-
-
-def _duplicate_addresses(findings: Findings, rows: pd.DataFrame) -> pd.Series:
-    """Return for each duplicate the address of the row that stands for it, ``""`` for others."""
-    carried_by = findings.rows["carried_by"].dropna().astype("int64")
-    carriers = rows.loc[carried_by.to_numpy(), ["file", "sheet", "row"]]
-    sheet = (", " + carriers["sheet"]).where(carriers["sheet"] != "", "")
-    addresses = carriers["file"] + sheet + ", row " + carriers["row"].astype("str")
-    addresses = addresses.set_axis(carried_by.index)
-    return addresses.reindex(rows.index, fill_value="").astype("str")
 
 
 def _results(rows: pd.DataFrame, errors: pd.DataFrame, survey: Survey) -> pd.Series:

@@ -117,6 +117,18 @@ def first_errors(findings: Findings, *, without: str = "") -> pd.DataFrame:
     return pd.concat([first, lines])
 
 
+def carrier_addresses(rows: pd.DataFrame, carried_by: pd.Series) -> pd.Series:
+    """Return for each duplicate the address of the row that carries it, ``""`` for other rows.
+
+    ``rows`` has the columns ``file, sheet, row``; ``carried_by`` is that of :attr:`Findings.rows`.
+    """
+    carriers = carried_by.dropna().astype("int64")
+    lines = rows.loc[carriers.to_numpy(), ["file", "sheet", "row"]]
+    sheet = (", " + lines["sheet"]).where(lines["sheet"] != "", "")
+    addresses = lines["file"] + sheet + ", row " + lines["row"].astype("str")
+    return addresses.set_axis(carriers.index).reindex(rows.index, fill_value="").astype("str")
+
+
 # -- from hits to findings ---------------------------------------------------------------------
 def render(inventory: Inventory, hits: list[RuleHits], *, strict: bool) -> pd.DataFrame:
     """Return one finding for each hit, in the order of the rows and, for one row, of the rules."""

@@ -12,6 +12,7 @@ from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.core.actions import ABSENT, PENDING, STATUSES
 from sharekit.core.audit_results import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
+from sharekit.core.fields import SHARE_KEY
 
 from .document import Column, Line, Notes, Place, ReportDocument, Section, Table
 from .wording import STATES, as_text, pairs, with_unit
@@ -297,8 +298,8 @@ def _changes(audit: Audit) -> Table:
 def _outgoing(audit: Audit) -> Table:
     """Return whom the projects share their own images with, and whether a row says so."""
     outgoing = audit.survey.outgoing
-    named = audit.rows.loc[audit.rows["row"] > 0, ["project_id", "image_id"]].drop_duplicates()
-    keys = pd.MultiIndex.from_frame(outgoing[["project_id", "image_id"]])
+    named = audit.rows.loc[audit.rows["row"] > 0, SHARE_KEY].drop_duplicates()
+    keys = pd.MultiIndex.from_frame(outgoing[SHARE_KEY])
     listed = keys.isin(pd.MultiIndex.from_frame(named))
     columns = ["owner", "image_id", "name", "project_id", "state", "image_created_at", "shared_at",
                "decided_at"]  # fmt: skip

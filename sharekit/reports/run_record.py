@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from sharekit.checks.findings import COLUMNS
+from sharekit.checks.findings import COLUMNS, carrier_addresses
 from sharekit.core import frame_schemas
-from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.rules import RULES
 from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
@@ -107,11 +107,9 @@ def read_record(ledger: Ledger) -> Record:
         If the ledger is damaged.
     """
     run = load_run(ledger)
-    timeline, first, last = (
-        _timeline(ledger.iter_events()),
-        ledger.last_event("created"),
-        ledger.last_event(),
-    )
+    # The whole ledger is read and checked before its ends are looked at.
+    timeline = _timeline(ledger.iter_events())
+    first, last = ledger.last_event("created"), ledger.last_event()
     return Record(
         rows=_rows(run),
         findings=_findings(run),
@@ -133,46 +131,37 @@ def read_record(ledger: Ledger) -> Record:
         finished=run.finished,
         created=first.at if first else "",
         ended=last.at if last else "",
-    )  # fmt: skip
+    )
 
 
 def _rows(run: Run) -> pd.DataFrame:
     inventory, planned, outcomes = run.plan.findings.inventory.rows, run.plan.rows, run.rows
-    rows = planned[["row", "image_id", "project_id", "status", "vault_id"]].join(
+    rows = planned[["row", *SHARE_KEY, "status", "vault_id"]].join(
         outcomes.drop(columns="last_chunk")
     )
     for name in ("file", "sheet"):
         rows[name] = inventory[name].astype("str")
-    number = planned["chunk"].astype("str").fillna("")
-    rows["chunk"] = outcomes["last_chunk"].where(outcomes["last_chunk"] != "", number)
-    sent = outcomes["outcome"].isin(["blocked", "already"])
-    rows["chunk"] = rows["chunk"].where(~sent, "")
-    carried = planned["carried_by"].dropna().astype("int64")
-    place = _places(rows.loc[carried])
-    rows["carried_by"] = place.set_axis(carried.index).reindex(rows.index, fill_value="")
+    planned_chunk = planned["chunk"].astype("str").fillna("")
+    chunk = outcomes["last_chunk"].where(outcomes["last_chunk"] != "", planned_chunk)
+    rows["chunk"] = chunk.mask(outcomes["outcome"].isin(["blocked", "already"]), "")
+    rows["carried_by"] = carrier_addresses(rows, planned["carried_by"])
     originals = inventory[[c for c in inventory.columns if c.startswith(INPUT_PREFIX)]]
-    return pd.concat([rows[list(ROW_COLUMNS)], originals], axis="columns")  # fmt: skip
-
-
-def _places(rows: pd.DataFrame) -> pd.Series:
-    """Where a row stands, as a person would say it."""
-    sheet = (", " + rows["sheet"]).where(rows["sheet"] != "", "")
-    return rows["file"] + sheet + ", row " + rows["row"].astype("str")
+    return pd.concat([rows[list(ROW_COLUMNS)], originals], axis="columns")
 
 
 def _findings(run: Run) -> pd.DataFrame:
-    found = run.plan.findings.frame[list(COLUMNS)]
-    if run.changed_since_plan.empty:
-        return found
+    """Return what the checks found, and which shares have changed their state since."""
+    findings = run.plan.findings.frame[list(COLUMNS)]
     changed, rule = run.changed_since_plan, RULES["state-changed"]
-    inventory = run.plan.findings.inventory.rows.loc[changed.index]
-    moved = pd.DataFrame({name: inventory[name] for name in ("file", "sheet", "row")})
-    moved = moved.assign(
+    if changed.empty:
+        return findings
+    rows = run.plan.findings.inventory.rows.loc[changed.index, ["file", "sheet", "row"]]
+    further = rows.assign(
         rule=rule.name, severity=rule.severity, column="", cell="",
         value=changed["moved"] + " → " + changed["before"],
         message=rule.message, suggestion=rule.suggestion,
     ).astype({"file": "str", "sheet": "str"})  # fmt: skip
-    return pd.concat([found, moved[list(COLUMNS)]], ignore_index=True)
+    return pd.concat([findings, further[list(COLUMNS)]], ignore_index=True)
 
 
 def _chunk(request: Request) -> dict[str, Any]:
@@ -190,13 +179,12 @@ def _chunk(request: Request) -> dict[str, Any]:
 
 
 def _source(source: Source) -> dict[str, Any]:
-    found = ", ".join(
+    columns = ", ".join(
         f"{field} ← {header} ({source.letters.get(field, '')})"
         for field, header in source.columns.items()
     )
-    return {name: getattr(source, name) for name in frame_schemas.SOURCES.names[:-1]} | {
-        "columns": found
-    }
+    facts = {name: getattr(source, name) for name in frame_schemas.SOURCES.names}
+    return facts | {"columns": columns}
 
 
 def _approvals(ledger: Ledger, fingerprint: str) -> pd.DataFrame:
@@ -211,18 +199,17 @@ def _reviews(ledger: Ledger, run: Run) -> pd.DataFrame:
     inventory = run.plan.findings.inventory.rows
     parts = []
     for event in decisions.steps(ledger):
-        taken = decisions.step(ledger, event).fillna("")
-        facts = inventory.loc[taken.index, ["file", "sheet", "row"]].astype(
-            {"file": "str", "sheet": "str"}
-        )
-        ids = run.plan.rows.loc[taken.index, ["image_id", "project_id"]]
-        vault = ("vault " + taken["vault_id"]).where(taken["vault_id"] != "", "")
-        both = (taken["decision"] + ", " + vault).str.strip(", ")
+        decision = decisions.step(ledger, event).fillna("")
+        addresses = inventory.loc[decision.index, ["file", "sheet", "row"]]
+        vault = ("vault " + decision["vault_id"]).where(decision["vault_id"] != "", "")
+        decided = (decision["decision"] + ", " + vault).str.strip(", ")
         parts.append(
-            facts.join(ids).assign(
-                planned=inventory.loc[taken.index, "status"],
-                decided=both.where(both != "", "as planned"),
-                reason=taken["reason"],
+            addresses.astype({"file": "str", "sheet": "str"})
+            .join(run.plan.rows[SHARE_KEY])
+            .assign(
+                planned=inventory.loc[decision.index, "status"],
+                decided=decided.where(decided != "", "as planned"),
+                reason=decision["reason"],
                 reviewer=event.body["reviewer"],
                 at=event.at,
             )

@@ -15,6 +15,7 @@ from sharekit.core import frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import CloudError
+from sharekit.core.fields import SHARE_KEY
 from sharekit.core.provenance import utc_now
 
 from .reader import READERS, SINGLE_LOOKUPS, Progress, Reader, members_of, share_record
@@ -66,7 +67,7 @@ def take_snapshot(
     """
     taken_at = utc_now()
     by_owner = is_owner_action(shares["status"])
-    asked = shares.loc[~by_owner, ["project_id", "image_id"]].drop_duplicates()
+    asked = shares.loc[~by_owner, SHARE_KEY].drop_duplicates()
     owners = _owners(clouds, shares[by_owner])
     clouds = clouds.restricted_to([*asked["project_id"].unique(), *owners])
     wanted = {
@@ -196,7 +197,7 @@ def read_owner_shares(
         image: {member.project_id: member.state for member in members}
         for _, image, members in reader.list_members("reading members", clouds, owned)
     }
-    pairs = shares[["project_id", "image_id"]].drop_duplicates()
+    pairs = shares[SHARE_KEY].drop_duplicates()
     for project, image in pairs.itertuples(index=False):
         share = images.get(image) or ImageShare(image, "")
         state = states[image].get(project, ABSENT) if image in states else ""

@@ -17,6 +17,7 @@ from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, REJECTED
 from sharekit.core.errors import CloudError, CloudRefusedError
+from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import SURVEY
 from sharekit.core.provenance import utc_now
 
@@ -92,7 +93,7 @@ def take_survey(
         Read the owner's side too: one listing, and one call for each image that a project owns.
     """
     taken_at = utc_now()
-    pairs = asked.drop_duplicates(["project_id", "image_id"])
+    pairs = asked.drop_duplicates(SHARE_KEY)
     members: dict[tuple[str, str], list[Member]] = {}
     images: _Images = {}
     with ThreadPoolExecutor(READERS) as pool:
@@ -199,7 +200,7 @@ def _read_own_images(
              for image, (share, _) in of.items() if share.state != ABSENT]  # fmt: skip
     listed = [(owner, image) for owner, of in images.items() for image in of]
     named = pairs[pairs["owner"].isin(list(images))]
-    for columns, known in ((["project_id", "image_id"], shown), (["owner", "image_id"], listed)):
+    for columns, known in ((SHARE_KEY, shown), (["owner", "image_id"], listed)):
         named = named[~pd.MultiIndex.from_frame(named[columns]).isin(known)]
     missing = {str(owner): ids.tolist() for owner, ids in named.groupby("owner")["image_id"]}
     for owner, image, share in reader.look_up("looking up own images", clouds, missing):
