@@ -165,7 +165,7 @@ def test_a_report_over_runs_that_are_not_linked(world: Make) -> None:
         with pytest.raises(LedgerError, match=why):
             sharekit.report(*ledgers, out)
         assert not sharekit.verify(*ledgers).intact
-    with pytest.raises(UsageError, match="Name what to write"):
+    with pytest.raises(UsageError, match="Name the files to write"):
         sharekit.report(plan.path, again.path)
     assert sharekit.verify(plan.path, again.path).intact
     database = sqlite3.connect(plan.path)
