@@ -263,7 +263,7 @@ def _rows(audit: Audit) -> Table:
         )
 
     return Table(
-        "Rows", frame, shown=shown,
+        "Rows", frame, printed_through="reason", shown=shown,
         page_note="What is to be looked at first, then what agrees, in the order of the inventory. "
         "The original columns are in the workbook.",
         columns=(

@@ -14,9 +14,8 @@ from sharekit.core.html import plain
 from sharekit.reports.document import Chart, Curve
 from sharekit.reports.wording import format_duration
 
-#: Size of the picture, and the edges of its plot: left, right, top, bottom.
-_WIDTH, _HEIGHT = 720, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 690, 34, 180
+#: Width of the picture; the edges of its plot below one line of names, and the plot's height.
+_WIDTH, _LEFT, _RIGHT, _TOP, _PLOT = 720, 64, 690, 38, 150
 #: Most points of a curve, and most ticks of an axis.
 _POINTS, _TICKS = 400, 5
 #: Steps between ticks that people read as times, in seconds; then whole days.
@@ -36,7 +35,6 @@ class Series:
     color: str
     points: Sequence[tuple[float, float]]
     dashed: bool = False
-    dots: bool = False
 
 
 def draw_chart(chart: Chart) -> str:
@@ -64,31 +62,39 @@ def draw_lines(
 ) -> str:
     """Return lines as an SVG element; ``colors`` are those of legend, labels and rules."""
     ink, muted, rule = colors
+    legend, bottom = list(_legend(series)), _TOP + _PLOT
+    top = legend[-1][1] + 18 if legend else _TOP
+    bottom += top - _TOP
     xs, ys = ([point[axis] for one in series for point in one.points] for axis in (0, 1))
-    x_values, y_values = ([tick for tick, _ in ticks] for ticks in (x_ticks, y_ticks))
-    to_x = _scale([*xs, *x_values], _LEFT, _RIGHT)
-    to_y = _scale([*ys, *y_values], _BOTTOM, _TOP)
-    parts = [_rule(_LEFT, to_y(value), _RIGHT, to_y(value), rule) for value, _ in y_ticks]
-    parts += [_text(_LEFT - 8, to_y(value) + 4, label, muted, "end") for value, label in y_ticks]
-    parts += [_text(to_x(value), _BOTTOM + 18, label, muted) for value, label in x_ticks]
-    parts += [_text((_LEFT + _RIGHT) / 2, _BOTTOM + 38, x_title, muted)]
-    at = _LEFT
-    for one in series:
-        dash = ";stroke-dasharray:7 3" if one.dashed else ""
-        style = f"fill:none;stroke-width:2;stroke:{one.color}{dash}"
-        line = " ".join(f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in one.points)
-        parts.append(f'<polyline points="{line}" style="{style}"/>')
-        if one.dots:
-            parts += [
-                f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="3.5" style="fill:{one.color}"/>'
-                for x, y in one.points
-            ]
-        parts.append(f'<path d="M{at} 16h26" style="{style}"/>')
-        parts.append(_text(at + 32, 20, one.name, ink, "start"))
-        at += 56 + 7 * len(one.name)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-    head += f'aria-label="{escape(plain(description))}" font-size="12">'
+    to_x = _scale([*xs, *(tick for tick, _ in x_ticks)], _LEFT, _RIGHT)
+    to_y = _scale([*ys, *(tick for tick, _ in y_ticks)], bottom, top)
+    parts = []
+    for value, label in y_ticks:
+        parts.append(f'<path d="M{_LEFT} {to_y(value):.1f}H{_RIGHT}" style="stroke:{rule}"/>')
+        parts.append(_text(_LEFT - 8, to_y(value) + 4, label, muted, "end"))
+    parts += [_text(to_x(value), bottom + 18, label, muted) for value, label in x_ticks]
+    parts.append(_text((_LEFT + _RIGHT) / 2, bottom + 38, x_title, muted))
+    for one, (x, y) in zip(series, legend, strict=True):
+        style = f"fill:none;stroke-width:2;stroke:{one.color}"
+        style += ";stroke-dasharray:7 3" if one.dashed else ""
+        places = [f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in one.points]
+        parts.append(f'<polyline points="{" ".join(places)}" style="{style}"/>')
+        parts.append(f'<path d="M{x} {y - 4}h26" style="{style}"/>')
+        parts.append(_text(x + 32, y, one.name, ink, "start"))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + 50}" '
+    head += f'role="img" aria-label="{escape(plain(description))}" font-size="12">'
     return "\n".join([head, *parts, "</svg>"])
+
+
+def _legend(series: Iterable[Series]) -> Iterator[tuple[int, int]]:
+    """Yield the place of each name, on as many lines as they need."""
+    x, y = _LEFT, 20
+    for one in series:
+        width = 56 + 7 * len(one.name)
+        if x > _LEFT and x + width > _RIGHT:
+            x, y = _LEFT, y + 18
+        yield x, y
+        x += width
 
 
 def _steps(curve: Curve) -> Iterator[tuple[float, float]]:
@@ -118,11 +124,6 @@ def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float
     """Return what maps the smallest value to one coordinate and the largest one to another."""
     least, size = min(values), (max(values) - min(values)) or 1
     return lambda value: start + (value - least) / size * (end - start)
-
-
-def _rule(x1: float, y1: float, x2: float, y2: float, color: str) -> str:
-    style = f"stroke:{color};stroke-width:.8"
-    return f'<path d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}" style="{style}"/>'
 
 
 def _text(x: float, y: float, text: str, color: str, anchor: str = "middle") -> str:
