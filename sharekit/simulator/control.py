@@ -9,7 +9,7 @@ from sharekit.core.errors import InputError
 
 from .faults import Faults
 from .request import RequestContext
-from .responses import Response, ResponseError, json_response
+from .responses import Response, ResponseError, error_response, json_response
 from .seed import Seed
 
 
@@ -21,14 +21,14 @@ def state(context: RequestContext) -> Response:
             "image_id": image,
             "project_id": project,
             "status": share.status,
-            "changes": cloud.images.changes[image, project],
+            "changes": context.images.changes[image, project],
         }
-        for image in cloud.images.by_id
-        for project, share in cloud.images.shares(image).items()
+        for image in context.images.by_id
+        for project, share in context.images.shares(image).items()
     ]
     changes = [
         {"image_id": image, "project_id": project, "changes": number}
-        for (image, project), number in cloud.images.changes.items()
+        for (image, project), number in context.images.changes.items()
         if number
     ]
     body = {
@@ -71,19 +71,19 @@ def members(context: RequestContext) -> Response:
     body = _object(context)
     image_id, project_id = body.get("image_id", ""), body.get("project_id", "")
     status, cloud = body.get("status", ""), context.state
-    if image_id not in cloud.images.by_id:
+    if image_id not in context.images.by_id:
         raise _refused(f"There is no image {image_id}.")
     if not project_id:
-        return json_response({"changed": cloud.images.delete(image_id)})
-    before = cloud.images.changes[image_id, project_id]
+        return json_response({"changed": context.images.delete(image_id)})
+    before = context.images.changes[image_id, project_id]
     if status == ABSENT:
-        changed = cloud.images.withdraw(image_id, project_id)
+        changed = context.images.withdraw(image_id, project_id)
     elif status in MEMBER_STATES and project_id in cloud.identity.projects:
-        changed = cloud.images.add_share(image_id, project_id, status)
-        changed = changed or cloud.images.set_status(image_id, project_id, status)
+        changed = context.images.add_share(image_id, project_id, status)
+        changed = changed or context.images.set_status(image_id, project_id, status)
     else:
         raise _refused("The project or the status does not exist.")
-    cloud.images.changes[image_id, project_id] = before
+    context.images.changes[image_id, project_id] = before
     return json_response({"changed": changed})
 
 
@@ -95,4 +95,4 @@ def _object(context: RequestContext) -> dict[str, Any]:
 
 
 def _refused(message: str) -> ResponseError:
-    return ResponseError(json_response({"error": message}, 400))
+    return error_response({"error": message}, 400)

@@ -12,10 +12,10 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Request
 
 from .faults import FaultInjector
-from .responses import ResponseError, glance_error, ims_error, json_response
+from .responses import ResponseError, error_response, glance_error, ims_error
 from .seed import User
 from .services import aksk_verifier
-from .state import CloudState, Token, utcnow
+from .state import CloudState, ImageStore, Token, utcnow
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class RequestContext:
     request: Request
     body: bytes
     request_id: str
+
+    @property
+    def images(self) -> ImageStore:
+        """The images of the cloud and their shares."""
+        return self.state.images
 
     @property
     def args(self) -> MultiDict[str, str]:
@@ -80,13 +85,9 @@ class RequestContext:
         if "cloudimages" in self.request.path or "/jobs/" in self.request.path:
             return ims_error(401, "IMG.0087", "The token is invalid or has expired.")
         text = "The request you have made requires authentication."
-        return ResponseError(
-            json_response(
-                {"error": {"code": 401, "title": "Unauthorized", "message": text}},
-                401,
-                (("WWW-Authenticate", f'Keystone uri="{self.base}/v3"'),),
-            )
-        )
+        body = {"error": {"code": 401, "title": "Unauthorized", "message": text}}
+        keystone = ("WWW-Authenticate", f'Keystone uri="{self.base}/v3"')
+        return error_response(body, 401, (keystone,))
 
     def _signed(self) -> Caller:
         user = self.signer
@@ -101,9 +102,8 @@ class RequestContext:
     def signer(self) -> User:
         """The user whose access key signed the request; raise 401 if the signature is wrong."""
         environ = self.request.environ
-        key = self.state.identity.keys.get(
-            aksk_verifier.access_key(environ.get("HTTP_AUTHORIZATION", ""))
-        )
+        access = aksk_verifier.access_key(environ.get("HTTP_AUTHORIZATION", ""))
+        key = self.state.identity.keys.get(access)
         if key is None:
             raise self._gateway("the access key is unknown")
         headers = {k.lower(): v for k, v in self.request.headers.items()}
@@ -119,7 +119,7 @@ class RequestContext:
     def _gateway(self, why: str) -> ResponseError:
         self.state.identity.unauthorised += 1
         text = f"Incorrect IAM authentication information: {why}"
-        return ResponseError(json_response({"error_code": "APIGW.0301", "error_msg": text}, 401))
+        return error_response({"error_code": "APIGW.0301", "error_msg": text}, 401)
 
     def glance(self, status: int, message: str) -> ResponseError:
         """Return a refusal in Glance's style."""

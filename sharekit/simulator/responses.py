@@ -42,15 +42,22 @@ def json_response(
     return Response(status, json.dumps(payload, separators=(",", ":")).encode(), headers)
 
 
+def error_response(
+    payload: object, status: int, headers: tuple[tuple[str, str], ...] = ()
+) -> ResponseError:
+    """Return an error that ends the handling of a request with a JSON response."""
+    return ResponseError(json_response(payload, status, headers))
+
+
 def ims_error(status: int, code: str, message: str) -> ResponseError:
     """Return an IMS refusal, for instance 400 IMG.0027."""
-    return ResponseError(json_response({"error": {"message": message, "code": code}}, status))
+    return error_response({"error": {"message": message, "code": code}}, status)
 
 
 def keystone_error(status: int, message: str) -> ResponseError:
     """Return a Keystone refusal."""
     body = {"error": {"code": status, "message": message, "title": HTTPStatus(status).phrase}}
-    return ResponseError(json_response(body, status))
+    return error_response(body, status)
 
 
 def glance_error(status: int, message: str, accept: str) -> ResponseError:
@@ -59,7 +66,7 @@ def glance_error(status: int, message: str, accept: str) -> ResponseError:
     if "application/json" in accept:
         text = f"{message}<br /><br />\n\n\n"
         body = {"message": text, "code": f"{status} {title}", "title": title}
-        return ResponseError(json_response(body, status))
+        return error_response(body, status)
     page = (
         f"<html>\n <head>\n  <title>{status} {title}</title>\n </head>\n <body>\n"
         f"  <h1>{status} {title}</h1>\n  {message}<br /><br />\n\n\n </body>\n</html>"

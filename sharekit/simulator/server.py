@@ -21,7 +21,13 @@ from sharekit.core.errors import InputError
 from . import control
 from .faults import FaultInjector, Faults
 from .request import RequestContext
-from .responses import ConnectionCutError, Response, ResponseError, glance_error, json_response
+from .responses import (
+    ConnectionCutError,
+    Response,
+    ResponseError,
+    error_response,
+    glance_error,
+)
 from .seed import Seed
 from .services import cbr, glance, ims_images, ims_jobs, ims_members, keystone
 from .state import CloudState
@@ -153,7 +159,7 @@ class Application:
         for name, status in (("p503", 503), ("p500", 500), ("p429", 429)):
             if self.injector.should_fail(name) or (full and status == 429):
                 body = {"error": {"message": HTTPStatus(status).phrase, "code": ""}}
-                raise ResponseError(json_response(body, status, () if status == 500 else headers))
+                raise error_response(body, status, () if status == 500 else headers)
 
 
 def _outcome(work: Callable[[], Response]) -> Response:

@@ -1,4 +1,4 @@
-"""A cloud made up around somebody's own workbook, so that they can rehearse with it."""
+"""A simulated cloud for somebody's own workbook, so that they can rehearse with it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from pathlib import Path
 import pandas as pd
 
 from sharekit.core.actions import SHARE, STATUS_WORDS
-from sharekit.core.fields import FIELDS, ID_FIELDS, PROJECT_ID, TRUE_WORDS, UUID
+from sharekit.core.fields import FIELDS, ID_FIELDS, PROJECT_ID, SHARE_KEY, TRUE_WORDS, UUID
 from sharekit.simulator.seed import Image, Project, Seed, Share, Vault, invented_id, operators
 from sharekit.spreadsheets.reading import read_inventory
 
+#: Characters that people paste around an ID.
 _AROUND = "{} \u00a0\u200b\ufeff"
+#: A UUID without its dashes.
 _UNDASHED = r"^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$"
 
 
 def seed_from_workbook(path: str | Path) -> Seed:
-    """Return a cloud in which every legal row of a workbook is a pending share.
+    """Return a cloud in which every row of a workbook with valid IDs is a pending share.
 
-    Rows that share an image have their image, and nobody to share it with yet.
-    Owners that the workbook does not name are invented; every vault it names is a server backup
-    vault with room. Rows whose IDs are beyond repair are left out, so they are unknown there, too.
+    The images of rows that share them exist, and are shared with nobody yet. Owners that the
+    workbook does not name are invented; every vault it names is a server backup vault with room.
+    Rows whose IDs cannot be repaired are left out: their images are unknown to the cloud.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def seed_from_workbook(path: str | Path) -> Seed:
 
 
 def seed_from_rows(rows: pd.DataFrame) -> Seed:
-    """Return the cloud for rows with the columns of ``spec.FIELDS``, all text, "" where blank."""
+    """Return the cloud for rows with columns of :data:`sharekit.core.fields.FIELDS`, all text."""
     fields = [f for f in FIELDS if f in rows.columns]
     table = rows[fields].astype("str").fillna("").apply(lambda column: column.str.strip())
     # A mistyped ID means an image that exists, so the rehearsal has it under its right spelling.
@@ -53,7 +55,7 @@ def seed_from_rows(rows: pd.DataFrame) -> Seed:
     stranger = invented_id("owner")
     receivers = table.groupby("image_id")["project_id"].agg(set).to_dict()
     owners = images["owner"].where(images["owner"].str.fullmatch(PROJECT_ID), stranger)
-    made = tuple(
+    seeded = tuple(
         Image(
             id=image_id,
             # A project that receives an image cannot be its owner.
@@ -65,13 +67,13 @@ def seed_from_rows(rows: pd.DataFrame) -> Seed:
     )
     # What is to be shared is not shared yet.
     offered = table["status"].str.lower().map(STATUS_WORDS) == SHARE
-    pairs = table[~offered].drop_duplicates(["image_id", "project_id"])
+    pairs = table[~offered].drop_duplicates(SHARE_KEY)
     users, keys = operators()
     return Seed(
-        projects=_projects([*consumers, *sorted({i.owner for i in made} - set(consumers))]),
+        projects=_projects([*consumers, *sorted({i.owner for i in seeded} - set(consumers))]),
         users=users,
         keys=keys,
-        images=made,
+        images=seeded,
         shares=tuple(map(Share, pairs["image_id"], pairs["project_id"])),
         vaults=_vaults(table),
     )

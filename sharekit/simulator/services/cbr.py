@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from sharekit.core.api import VAULT_PAGE_SIZE
 from sharekit.simulator.request import RequestContext
-from sharekit.simulator.responses import Response, ResponseError, json_response
+from sharekit.simulator.responses import Response, ResponseError, error_response, json_response
 from sharekit.simulator.seed import Vault
 
 
@@ -31,7 +31,7 @@ def _number(context: RequestContext, name: str, default: int) -> int:
 
 
 def _refused(status: int, code: str, message: str) -> ResponseError:
-    return ResponseError(json_response({"error_code": code, "error_msg": message}, status))
+    return error_response({"error_code": code, "error_msg": message}, status)
 
 
 def _document(vault: Vault) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _limit(context: RequestContext) -> int:
 def _page(context: RequestContext, wanted: Callable[[Image], bool], limit: int) -> list[Image]:
     marker = context.args.get("marker", "")
     try:
-        return context.state.images.listing(context.caller.project_id, wanted, marker, limit)
+        return context.images.listing(context.caller.project_id, wanted, marker, limit)
     except KeyError:
         raise context.glance(400, f"Could not find marker image {marker}") from None
 
@@ -75,7 +75,7 @@ def _filter(context: RequestContext) -> Callable[[Image], bool]:
     exact = [(f, args[f]) for f in ("owner", "name", "status") if f in args]
 
     def wanted(image: Image) -> bool:
-        share = None if image.owner == me else context.state.images.share(image.id, me)
+        share = None if image.owner == me else context.images.share(image.id, me)
         return (
             image.hidden == hidden
             and visibility in ("all", image.visibility)
@@ -129,7 +129,7 @@ def members(context: RequestContext, image_id: str) -> Response:
     if image.visibility == "public":
         raise context.glance(403, "Public images do not have members.")
     me = context.caller.project_id
-    found = context.state.images.shares(image_id).items()
+    found = context.images.shares(image_id).items()
     shown = [_member(image_id, p, s) for p, s in found if me in (image.owner, p)]
     return json_response({"members": shown, "schema": "/v2/schemas/members"})
 
@@ -155,7 +155,7 @@ def decide(context: RequestContext, image_id: str, project_id: str) -> Response:
         _store(context, image)
     entry = _log(context, image_id, project_id, status)
     before = share.status
-    context.state.images.set_status(image_id, project_id, status)
+    context.images.set_status(image_id, project_id, status)
     entry.effective = int(before != status)
     return json_response(_member(image_id, project_id, share))
 
@@ -175,18 +175,16 @@ def add(context: RequestContext, image_id: str) -> Response:
         raise context.glance(400, "Member to be added not specified")
     if image.visibility != "shared":
         raise context.glance(403, "Only shared images have members.")
-    if not context.state.images.add_share(image_id, project_id):
+    if not context.images.add_share(image_id, project_id):
         raise context.glance(409, f"Image member {project_id} already exists for image {image_id}")
     _log(context, image_id, project_id, PENDING).effective = 1
-    return json_response(
-        _member(image_id, project_id, context.state.images.shares(image_id)[project_id])
-    )
+    return json_response(_member(image_id, project_id, context.images.shares(image_id)[project_id]))
 
 
 def withdraw(context: RequestContext, image_id: str, project_id: str) -> Response:
     """``DELETE /v2/images/{image_id}/members/{project_id}``: the owner takes the share back."""
     _owned(context, image_id)
-    if not context.state.images.withdraw(image_id, project_id):
+    if not context.images.withdraw(image_id, project_id):
         raise context.glance(
             404, f"{project_id} not found in the member list of the image {image_id}."
         )
@@ -201,8 +199,8 @@ def _log(context: RequestContext, image_id: str, project_id: str, status: str) -
 
 
 def _visible(context: RequestContext, image_id: str) -> Image:
-    image = context.state.images.by_id.get(image_id)
-    if image is None or not context.state.images.can_see(image, context.caller.project_id):
+    image = context.images.by_id.get(image_id)
+    if image is None or not context.images.can_see(image, context.caller.project_id):
         raise context.glance(404, f"No image found with ID {image_id}")
     return image
 
@@ -216,7 +214,7 @@ def _owned(context: RequestContext, image_id: str) -> Image:
 
 def _share(context: RequestContext, image_id: str, project_id: str) -> Membership:
     image = _visible(context, image_id)
-    share = context.state.images.share(image_id, project_id)
+    share = context.images.share(image_id, project_id)
     if share is None or context.caller.project_id not in (image.owner, project_id):
         raise context.glance(
             404, f"{project_id} not found in the member list of the image {image_id}."

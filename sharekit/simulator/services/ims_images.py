@@ -29,7 +29,7 @@ def listing(context: RequestContext) -> Response:
     wanted = _filter(context)
     limit = min(int(text), PAGE_MAX)
     try:
-        page = context.state.images.listing(context.caller.project_id, wanted, marker, limit)
+        page = context.images.listing(context.caller.project_id, wanted, marker, limit)
     except KeyError:
         raise ims_error(400, "IMG.0027", "The marker is no image.") from None
     return json_response({"images": [_document(context, image) for image in page]})
@@ -50,7 +50,7 @@ def _filter(context: RequestContext) -> Callable[[Image], bool]:
     status = member_status or ACCEPTED
 
     def wanted(image: Image) -> bool:
-        share = None if image.owner == me else context.state.images.share(image.id, me)
+        share = None if image.owner == me else context.images.share(image.id, me)
         return (
             not image.hidden
             and visibility in (None, image.visibility)

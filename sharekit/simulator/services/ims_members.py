@@ -77,25 +77,25 @@ def _texts(value: object) -> bool:
 
 
 def _image_fault(context: RequestContext, image_id: str, project_id: str) -> Fault | None:
-    image = context.state.images.by_id.get(image_id)
+    image = context.images.by_id.get(image_id)
     if image is None:
         return "IMG.0027", "The image does not exist."
     if image.owner == project_id:
         return "IMG.0047", "The owner cannot decide on a share of its own image."
     if image.visibility == "public":
         return "IMG.0089", "A public image has no members."
-    if context.state.images.share(image_id, project_id) is None:
+    if context.images.share(image_id, project_id) is None:
         return "IMG.0144", "The image cannot be found."
     return None
 
 
 def _owner_fault(context: RequestContext, image_id: str, new: list[str]) -> Fault | None:
     """Why an owner's image spoils a request; ``new`` are the projects it is to be shared with."""
-    image = context.state.images.by_id.get(image_id)
+    image = context.images.by_id.get(image_id)
     if image is None:
         return "IMG.0027", "The image does not exist."
     most = MAX_PROJECTS_FULL_ECS if image.whole_image else MAX_PROJECTS
-    many = bool(new) and len({*new, *context.state.images.shares(image_id)}) > most
+    many = bool(new) and len({*new, *context.images.shares(image_id)}) > most
     checks = (
         (
             image.owner != context.caller.project_id,
