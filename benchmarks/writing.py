@@ -100,11 +100,11 @@ def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
     from sharekit.core.columns import roles
     from sharekit.ledger.tables import OUTCOME_COLUMNS
-    from sharekit.plans.chunks import members
+    from sharekit.plans.chunks import iter_chunks
     from sharekit.runs.run import load_run
 
     with book.transaction():
-        for chunk in members(plan.rows):
+        for chunk in iter_chunks(plan.rows):
             name = {"chunk": str(chunk["chunk"])}
             sent = {"attempt": 1, "api": "batch", "method": "PUT", "url": "https://ims.example/v1"}
             book.append("intent", name | sent | {"images": chunk["images"]})
@@ -151,9 +151,9 @@ def _out(ledger: Path, path: Path) -> dict[str, Any]:
     from sharekit.spreadsheets.writing.review_sheet import write_review
 
     with clock() as loaded:
-        plan = planning.load(ledger)
+        plan = planning.read_plan(ledger)
     with clock() as written:
-        write_review(decisions.view(plan), path, fingerprint=plan.fingerprint)
+        write_review(decisions.review_rows(plan), path, fingerprint=plan.fingerprint)
     return {"load": loaded(), "work": written()}
 
 
@@ -163,8 +163,8 @@ def _in(ledger: Path, path: Path) -> dict[str, Any]:
     from sharekit.spreadsheets.writing.review_sheet import read_review
 
     with clock() as loaded:
-        plan = planning.load(ledger)
-        rows = decisions.view(plan)
+        plan = planning.read_plan(ledger)
+        rows = decisions.review_rows(plan)
     with clock() as read:
         read_review(path, rows, fingerprint=plan.fingerprint)
     return {"load": loaded(), "work": read()}

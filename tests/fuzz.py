@@ -49,7 +49,7 @@ def finished(folder: Path) -> Path:
         from sharekit.plans import decisions
 
         decisions.decide(plan, [int(keys[0])], decision="skip", reason="x", reviewer="Bob")
-        plan = decisions.remake(plan)
+        plan = decisions.replan(plan)
         sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
         sharekit.submit(plan, clouds, settings=FAST)
     return folder / "run.ledger"

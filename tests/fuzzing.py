@@ -199,7 +199,7 @@ def use(path: Path, choose: Chooser) -> None:
     ways: list[Callable[[], object]] = [
         lambda: sharekit.verify(path),
         lambda: sharekit.status(path)._repr_html_(),
-        lambda: approval.ensure(path),
+        lambda: approval.require_approval_of(path),
         lambda: sharekit.report(path, path.with_name("a.csv")),
         lambda: sharekit.report(path, path.with_name("a.json")),
         lambda: _view(path),

@@ -138,7 +138,7 @@ def test_forged_addresses(finished_run: Path, tmp_path: Path) -> None:
 
     forge(finished_run / "run.ledger", tmp_path / "run.ledger", change)
     with pytest.raises(LedgerError, match="an ID that is none"):
-        approval.ensure(tmp_path / "run.ledger")
+        approval.require_approval_of(tmp_path / "run.ledger")
 
 
 @pytest.mark.parametrize(

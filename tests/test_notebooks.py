@@ -15,7 +15,7 @@ from nbclient.exceptions import CellExecutionError
 import sharekit
 from sharekit.audits import storage
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.plan import load as load_plan
+from sharekit.plans.plan import read_plan as load_plan
 from sharekit.simulator.faults import Faults
 from tests.conftest import World
 

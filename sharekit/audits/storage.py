@@ -14,7 +14,7 @@ from sharekit.core.errors import LedgerError
 from sharekit.ledger.hashing import digest
 from sharekit.ledger.integrity import schema_digest
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.plan import load_inventory, record_inventory
+from sharekit.plans.storage import read_stored_inventory, write_inventory
 from sharekit.runs.run import load_run
 
 from .baseline import Baseline, diff, from_audit, from_run
@@ -122,7 +122,7 @@ def save(audit: Audit, path: str | PathLike[str]) -> Path:
         with ledger, ledger.transaction():
             ledger.append("created", audit.environment | {"schema": schema_digest(ledger)})
             if audit.inventory is not None:
-                record_inventory(ledger, audit.inventory)
+                write_inventory(ledger, audit.inventory)
             write_survey(ledger, audit.survey)
             if audit.baseline is not None:
                 write_baseline(ledger, audit.baseline)
@@ -190,4 +190,4 @@ def _read_findings(ledger: Ledger, body: Mapping[str, Any]) -> Findings | None:
         return None
     rows = ledger.get_frame(body["blob"], frame_schemas.CHECKED_ROWS)
     frame = ledger.get_frame(body["findings_blob"], frame_schemas.FINDINGS)
-    return Findings(load_inventory(ledger), rows, frame)
+    return Findings(read_stored_inventory(ledger), rows, frame)

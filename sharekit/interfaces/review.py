@@ -20,7 +20,7 @@ from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
-from sharekit.plans.plan import Plan
+from sharekit.plans.plan import Plan, ledger_path
 from sharekit.runs import follow_up
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.run import Run
@@ -52,12 +52,12 @@ class Review:
     def __init__(
         self, plan: Plan | str | PathLike[str], clouds: Clouds | None = None, *,
         reviewer: str = "", require_reasons: bool = True, settings: Settings | None = None,
-        demand: approval.Demand | None = None,
+        demand: approval.ApprovalRequirement | None = None,
     ) -> None:  # fmt: skip
-        self.path = plan.path if isinstance(plan, Plan) else Path(plan)
+        self.path = ledger_path(plan)
         self.reviewer = reviewer
         self._require_reasons, self._clouds, self._settings = require_reasons, clouds, settings
-        self._demand = demand or approval.Demand()
+        self._demand = demand or approval.ApprovalRequirement()
         self.run = ReviewRun(self.path, self._connect, settings, self._demand)
         Ledger.open(self.path).close()  # verifies the chain of hashes, which is not done again
         self._state, self._head = read_state(
@@ -170,7 +170,7 @@ class Review:
     def replan(self) -> Plan:
         """Make the plan again if there are decisions that it does not hold, and return it."""
         if self.gate.pending_steps:
-            made = decisions.remake(self.path)
+            made = decisions.replan(self.path)
             self._state, self._head = read_state(self.path, self._state, made)
         return self.plan
 
@@ -304,7 +304,7 @@ def review(
     reviewer: str = "",
     require_reasons: bool = True,
     settings: Settings | None = None,
-    demand: approval.Demand | None = None,
+    demand: approval.ApprovalRequirement | None = None,
 ) -> Review:
     """Show a plan for review: a panel in a notebook, an Excel sheet, or a frame.
 
@@ -325,8 +325,8 @@ def review(
         Whether a decision against the inventory needs a reason.
     settings : Settings, optional
         Settings of a run that is started from here.
-    demand : Demand, optional
-        More than one reviewer, or signed approvals; see :class:`sharekit.plans.approval.Demand`.
+    demand : ApprovalRequirement, optional
+        More than one reviewer, or signed approvals.
 
     Raises
     ------
@@ -343,9 +343,9 @@ def review(
     """
     if out is not None and take is not None:
         raise UsageError("A review sheet is either written or taken, not both at once.")
-    path = plan.path if isinstance(plan, Plan) else Path(plan)
+    path = ledger_path(plan)
     if take is not None:
-        decisions.take_sheet(path, Path(take), reviewer)
+        decisions.import_sheet(path, Path(take), reviewer)
     shown = Review(
         plan if take is None else path, clouds, reviewer=reviewer,
         require_reasons=require_reasons, settings=settings, demand=demand,

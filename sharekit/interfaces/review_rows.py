@@ -10,7 +10,7 @@ import pandas as pd
 from sharekit.checks.cell_rules import statuses
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import are_satisfied, is_owner_action
-from sharekit.plans.decisions import view
+from sharekit.plans.decisions import review_rows
 from sharekit.plans.plan import Plan
 
 from .review_filters import Positions
@@ -28,7 +28,7 @@ _STATE_INPUTS: Final = ["decision", "asked", "status", "disposition", "before"]
 
 def review_frame(plan: Plan, changes: pd.DataFrame) -> pd.DataFrame:
     """Return every row of a plan with the decisions on it; see :attr:`.ReviewState.rows`."""
-    rows = view(plan)
+    rows = review_rows(plan)
     rows["asked"] = statuses(plan.findings.inventory.rows["status"])
     return _decide(rows, changes)
 

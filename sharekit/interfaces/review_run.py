@@ -42,7 +42,7 @@ class ReviewRun:
 
     def __init__(
         self, path: Path, connect: Callable[[], Clouds], settings: Settings | None,
-        demand: approval.Demand,
+        demand: approval.ApprovalRequirement,
     ) -> None:  # fmt: skip
         self.path = path
         self.submission: BackgroundRun | None = background.active_run(path)
@@ -68,7 +68,7 @@ class ReviewRun:
         UsageError
             The run is being submitted already.
         """
-        approval.ensure(self.path, self._demand)
+        approval.require_approval_of(self.path, self._demand)
         if is_busy(self.path):
             raise UsageError(f"Another program is using {self.path}; nothing is sent.")
         connect = self._connect if clouds is None else lambda: clouds
@@ -105,7 +105,7 @@ class ReviewRun:
         PlanError
             The plan is approved, and not, or not completely, sent.
         """
-        approval.ensure(self.path, self._demand)
+        approval.require_approval_of(self.path, self._demand)
         run = self.status()
         if not run.finished:
             raise PlanError(

@@ -19,7 +19,7 @@ from sharekit.core.columns import describe_amount
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import approval, decisions
-from sharekit.plans.plan import Plan, load_from
+from sharekit.plans.plan import Plan, read_plan
 
 from .review_filters import Page, Positions, RowFilter, paginate, select
 from .review_rows import STATES, is_wrong_role, review_frame, with_changes
@@ -213,15 +213,15 @@ class Gate:
     stage: str
     approvals: tuple[approval.Approval, ...]
     planner: str
-    demand: approval.Demand
+    demand: approval.ApprovalRequirement
     pending_steps: int
     undoable_steps: int
 
 
-def read_gate(ledger: Ledger, demand: approval.Demand) -> Gate:
+def read_gate(ledger: Ledger, demand: approval.ApprovalRequirement) -> Gate:
     """Read from an open ledger what can be decided, approved or sent now."""
-    planned = approval.planned(ledger)
-    approvals = tuple(approval.approvals_of(ledger, planned["fingerprint"]))
+    planned = approval.plan_event(ledger)
+    approvals = tuple(approval.valid_approvals(ledger, planned["fingerprint"]))
     if ledger.last_event("finished") is not None:
         stage = "finished"
     elif ledger.last_event("submitting") is not None:
@@ -229,11 +229,11 @@ def read_gate(ledger: Ledger, demand: approval.Demand) -> Gate:
     elif not approvals:
         stage = "deciding"
     else:
-        lacking = approval.missing(ledger, planned["fingerprint"], demand)
+        lacking = approval.missing_approvals(ledger, planned["fingerprint"], demand)
         stage = "approving" if lacking else "approved"
     return Gate(
         stage, approvals, str(planned["settings"].get("planner", "")), demand,
-        approval.stale(ledger), decisions.steps_of(ledger),
+        approval.pending_decisions(ledger), decisions.undoable(ledger),
     )  # fmt: skip
 
 
@@ -262,7 +262,7 @@ def read_state(
                 rows = partial(with_changes, known.rows, changes, keys)
                 return ReviewState(plan, changes, planned_at, steps, rows), ledger.head
         if plan is None or not _is_recorded(ledger, plan, replanned=known is not None):
-            plan = load_from(ledger)
+            plan = read_plan(ledger)
         changes = _combine([_changes(ledger, event) for event in events])
         rows = partial(review_frame, plan, changes)
         return ReviewState(plan, changes, planned_at, steps, rows), ledger.head
@@ -274,12 +274,12 @@ def _is_recorded(ledger: Ledger, plan: Plan, *, replanned: bool) -> bool:
     Two plans of one ledger can send the same and differ in what they leave out, so the fingerprint
     alone does not tell them apart.
     """
-    same = plan.fingerprint == approval.planned(ledger)["fingerprint"]
+    same = plan.fingerprint == approval.plan_event(ledger)["fingerprint"]
     return same and (replanned or len(ledger.list_events("planned")) == 1)
 
 
 def _changes(ledger: Ledger, event: Event) -> pd.DataFrame:
-    return decisions.step(ledger, event).assign(by=str(event.body["reviewer"]))
+    return decisions.decision_of(ledger, event).assign(by=str(event.body["reviewer"]))
 
 
 def _combine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

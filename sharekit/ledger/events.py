@@ -483,7 +483,7 @@ class FollowedRun:
         >>> FollowedRun.from_body(FollowedRun("0f", "undo", "a of b.ledger").to_body())
         FollowedRun(head='0f', kind='undo', ledger='a of b.ledger')
         """
-        if "follows" not in body:
+        if not body.get("follows"):
             return None
         kind, _, ledger = str(body.get("follows as", "")).partition(" of ")
         return cls(str(body["follows"]), kind, ledger)

@@ -1,19 +1,19 @@
-"""Who said yes, to which fingerprint. Nothing is sent without it.
+"""Who approved which fingerprint. Nothing is sent without an approval.
 
 The states of a plan are few::
 
     planned ──approve──► approved ──submit──► sending ──► finished
        ▲                    │
-       └─ revoke, any change ┘   (a new plan has a new fingerprint, so the old yes is void)
+       └─ revoke, any change ┘   (a new plan has a new fingerprint, so the old approval is void)
 
-A decision that was taken after the plan was made is not in it: such a plan is *stale*, and cannot
-be approved before it is made anew.
+Decisions that were taken after the plan was made are *pending*: they are not in the plan, which
+cannot be approved before :func:`~sharekit.plans.decisions.replan` has put them in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,20 @@ from sharekit.ledger import signatures
 from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.ledger import Event, Ledger
 
-from .chunks import NOTHING
-from .plan import Plan, load_from, told
+from .chunks import EMPTY_FINGERPRINT
+from .plan import HasLedger, ledger_path, read_plan
+from .storage import LOG, last_event_body
 
-#: So many digits of the fingerprint at least: enough that it was looked at, and is meant.
-SHORTEST = 8
+#: Minimum number of digits of the fingerprint: enough to show that somebody has looked at it.
+MIN_FINGERPRINT_DIGITS = 8
 
 
 @dataclass(frozen=True)
 class Approval:
-    """A reviewer's yes to one fingerprint, at a time (UTC), for so many images.
+    """A reviewer's approval of one fingerprint, at a time (UTC), with its number of images.
 
-    ``after`` is the head of the ledger it was given to, so that it is good for no other run;
-    ``signature`` is OpenSSH's, or ``""``.
+    ``ledger_head`` is the head of the ledger that was approved, so that the approval holds for no
+    other run; ``signature`` is OpenSSH's, or ``""``.
     """
 
     reviewer: str
@@ -43,16 +44,16 @@ class Approval:
     images: int
     at: str
     note: str = ""
-    after: str = ""
+    ledger_head: str = ""
     signature: str = ""
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What it takes before anything is sent: how many reviewers, and whose signatures.
+class ApprovalRequirement:
+    """What is required before anything is sent.
 
-    ``signers`` is OpenSSH's allowed-signers file; with it only signed approvals count, each by
-    the key of the reviewer it names.
+    ``reviewers`` is the number of different reviewers who must approve. ``signers`` is OpenSSH's
+    allowed-signers file; with it only signed approvals count, each by the key of its reviewer.
     """
 
     reviewers: int = 1
@@ -60,7 +61,7 @@ class Demand:
 
 
 def approve(
-    plan: Plan | str | PathLike[str],
+    plan: HasLedger | str | PathLike[str],
     *,
     reviewer: str,
     fingerprint: str,
@@ -74,11 +75,11 @@ def approve(
     plan : Plan or path
         The plan, or the ledger that holds it.
     reviewer : str
-        Who approves; with ``sign``, as the allowed-signers file calls them.
+        The name of the person who approves; with ``sign``, as in the allowed-signers file.
     fingerprint : str
         At least the first eight digits of the plan's fingerprint.
     note : str
-        A reason, for the report.
+        A note for the report.
     sign : path, optional
         An OpenSSH key to sign with (a public one if an ssh-agent holds the private half).
 
@@ -86,7 +87,7 @@ def approve(
     ------
     ApprovalError
         The fingerprint is not the plan's, the reviewer has no name or is the planner, decisions
-        are not in the plan yet, or nothing would be sent.
+        are pending, the run is finished, or the plan sends nothing.
     UsageError
         The key cannot sign.
     LedgerError
@@ -96,52 +97,53 @@ def approve(
     --------
     >>> approve("run.ledger", reviewer="Ada", fingerprint="f3b0c442")  # doctest: +SKIP
     """
-    path = plan.path if isinstance(plan, Plan) else Path(plan)
+    path = ledger_path(plan)
     given, name = fingerprint.strip().lower(), reviewer.strip()
     if not name:
         raise ApprovalError("An approval needs the reviewer's name.")
-    if len(given) < SHORTEST:
+    if len(given) < MIN_FINGERPRINT_DIGITS:
         raise ApprovalError(
-            f"Nothing is approved: name at least {SHORTEST} digits of the plan's fingerprint, "
-            "once you have looked at it."
+            f"Nothing is approved: name at least {MIN_FINGERPRINT_DIGITS} digits of the plan's "
+            "fingerprint, once you have looked at it."
         )
-    with Ledger.open(path, write=True) as book:
-        current = load_from(book)
+    with Ledger.open(path, write=True) as ledger:
+        current = read_plan(ledger)
         if not current.fingerprint.startswith(given):
             raise ApprovalError(
                 f"{path}: the plan's fingerprint is {current.fingerprint[:12]}…, not {given[:12]}. "
                 "Look at the plan again before you approve it."
             )
-        _independent(book, name)
-        if undecided := stale(book):
+        _check_four_eyes(ledger, name)
+        if pending := pending_decisions(ledger):
             raise ApprovalError(
-                f"{path}: decisions were taken since the plan was made ({undecided:,} times). "
-                "Make the plan anew, and look at it, before you approve it."
+                f"{path}: decisions were taken since the plan was made ({pending:,} times). "
+                "Plan again, and look at the new plan, before you approve it."
             )
         if current.chunks.empty:
             raise ApprovalError(
                 f"{path}: the plan sends nothing, so there is nothing to approve; "
                 "`sharekit submit` ends the run as it is."
             )
-        if book.last_event("finished") is not None:
+        if ledger.last_event("finished") is not None:
             raise ApprovalError(f"{path}: the run is finished, so there is nothing to approve.")
         body = {
             "reviewer": name, "fingerprint": current.fingerprint, "note": note,
-            "images": int(current.chunks["images"].sum()), "after": book.head,
+            "images": int(current.chunks["images"].sum()), "after": ledger.head,
         }  # fmt: skip
         if sign is not None:
             body = signatures.sign(body, sign, signatures.APPROVAL)
-        return _approval(book.append("approved", body))
+        LOG.info("%s approved %s: fingerprint %.12s", name, path, current.fingerprint)
+        return _approval(ledger.append("approved", body))
 
 
-def approvals_of(book: Ledger, fingerprint: str) -> list[Approval]:
-    """Return the approvals that are valid for a fingerprint: those that no later change voids."""
-    return [_approval(event) for event in _valid(book, fingerprint)]
+def valid_approvals(ledger: Ledger, fingerprint: str) -> list[Approval]:
+    """Return the approvals of a fingerprint that no later event voids."""
+    return [_approval(event) for event in _valid_events(ledger, fingerprint)]
 
 
-def _valid(book: Ledger, fingerprint: str, before: int | None = None) -> list[Event]:
+def _valid_events(ledger: Ledger, fingerprint: str, before: int | None = None) -> list[Event]:
     valid: list[Event] = []
-    for event in book.list_events("approved", *VOIDING_EVENTS):
+    for event in ledger.list_events("approved", *VOIDING_EVENTS):
         if before is not None and event.seq >= before:
             break
         if event.kind != "approved":
@@ -151,20 +153,20 @@ def _valid(book: Ledger, fingerprint: str, before: int | None = None) -> list[Ev
     return valid
 
 
-def approval_of(book: Ledger, fingerprint: str) -> Approval | None:
-    """Return the latest of :func:`approvals_of`."""
-    return next(reversed(approvals_of(book, fingerprint)), None)
+def latest_approval(ledger: Ledger, fingerprint: str) -> Approval | None:
+    """Return the latest of :func:`valid_approvals`."""
+    return next(reversed(valid_approvals(ledger, fingerprint)), None)
 
 
 def reviewers_of(path: str | PathLike[str]) -> list[str]:
-    """Who has approved the plan as it is now, each once."""
-    with Ledger.open(Path(path)) as book:
-        given = approvals_of(book, planned(book)["fingerprint"])
-    return list(dict.fromkeys(yes.reviewer for yes in given))
+    """Return the names of those who have approved the plan as it is now, each once."""
+    with Ledger.open(Path(path)) as ledger:
+        approvals = valid_approvals(ledger, plan_event(ledger)["fingerprint"])
+    return list(dict.fromkeys(approval.reviewer for approval in approvals))
 
 
-def revoke(plan: Plan | str | PathLike[str], *, reviewer: str, note: str = "") -> None:
-    """Take the approval of a plan back, so that its rows can be decided anew.
+def revoke(plan: HasLedger | str | PathLike[str], *, reviewer: str, note: str = "") -> None:
+    """Withdraw the approval of a plan, so that its rows can be decided again.
 
     Raises
     ------
@@ -177,138 +179,150 @@ def revoke(plan: Plan | str | PathLike[str], *, reviewer: str, note: str = "") -
     --------
     >>> revoke("run.ledger", reviewer="Ada", note="one image too many")  # doctest: +SKIP
     """
-    path = plan.path if isinstance(plan, Plan) else Path(plan)
-    with Ledger.open(path, write=True) as book:
-        said = planned(book)["fingerprint"]
-        if approval_of(book, said) is None:
+    path = ledger_path(plan)
+    with Ledger.open(path, write=True) as ledger:
+        fingerprint = plan_event(ledger)["fingerprint"]
+        if latest_approval(ledger, fingerprint) is None:
             raise ApprovalError(f"{path}: there is no valid approval that could be taken back.")
-        if book.last_event("intent") is not None:
+        if ledger.last_event("intent") is not None:
             raise ApprovalError(f"{path}: requests were sent already; what was sent stays sent.")
-        book.append("revoked", {"reviewer": reviewer, "fingerprint": said, "note": note})
+        body = {"reviewer": reviewer, "fingerprint": fingerprint, "note": note}
+        ledger.append("revoked", body)
+        LOG.info("%s withdrew the approval of %s", reviewer, path)
 
 
-def stale(book: Ledger) -> int:
-    """How many steps of deciding the plan does not hold yet."""
-    kinds = [event.kind for event in book.list_events("planned", "decided", "undone")]
+def pending_decisions(ledger: Ledger) -> int:
+    """Return how many steps of decisions are not in the plan yet."""
+    kinds = [event.kind for event in ledger.list_events("planned", "decided", "undone")]
     return kinds[::-1].index("planned") if "planned" in kinds else len(kinds)
 
 
-def planned(book: Ledger) -> dict[str, Any]:
-    """What the latest plan's event says."""
-    return told(book, "planned")
+def plan_event(ledger: Ledger) -> dict[str, Any]:
+    """Return the body of the latest event `planned`."""
+    return last_event_body(ledger, "planned")
 
 
-def _independent(book: Ledger, name: str) -> None:
-    planner = str(planned(book)["settings"].get("planner", ""))
+def _check_four_eyes(ledger: Ledger, name: str) -> None:
+    planner = str(plan_event(ledger)["settings"].get("planner", ""))
     if planner and planner.casefold() == name.casefold():
         raise ApprovalError(
-            f"{book.path}: {planner} made this plan, so somebody else has to approve it."
+            f"{ledger.path}: {planner} made this plan, so somebody else has to approve it."
         )
 
 
-def require(book: Ledger, fingerprint: str, demand: Demand | None = None) -> list[Approval]:
-    """As :func:`approvals_of`, of those that count; or refuse. What sends nothing needs none.
+def require_approval(
+    ledger: Ledger, fingerprint: str, requirement: ApprovalRequirement | None = None
+) -> list[Approval]:
+    """Return the approvals that satisfy a requirement. A plan that sends nothing needs none.
 
     Raises
     ------
     ApprovalError
-        If there are fewer than demanded.
+        If there are fewer than required.
     """
-    given = approvals_of(book, fingerprint)
-    if fingerprint == NOTHING and not stale(book):
-        return given
-    if not given and (earlier := book.last_event("approved")) is not None:
+    approvals = valid_approvals(ledger, fingerprint)
+    if fingerprint == EMPTY_FINGERPRINT and not pending_decisions(ledger):
+        return approvals
+    if not approvals and (earlier := ledger.last_event("approved")) is not None:
         raise ApprovalError(
-            f"{book.path}: the plan has changed since {earlier.body['reviewer']} approved it. "
+            f"{ledger.path}: the plan has changed since {earlier.body['reviewer']} approved it. "
             f"It must be approved again: fingerprint {fingerprint[:12]}."
         )
-    if not given:
+    if not approvals:
         raise ApprovalError(
-            f"{book.path}: the plan is not approved, so nothing is sent. Approve it by its "
+            f"{ledger.path}: the plan is not approved, so nothing is sent. Approve it by its "
             f"fingerprint {fingerprint[:12]}."
         )
-    if lack := missing(book, fingerprint, demand):
-        raise ApprovalError(f"{book.path}: {lack}")
-    faults = _faults(book, fingerprint, demand)
-    return [approval for approval in given if approval.at not in faults]
+    if missing := missing_approvals(ledger, fingerprint, requirement):
+        raise ApprovalError(f"{ledger.path}: {missing}")
+    errors = _signature_errors(ledger, fingerprint, requirement)
+    return [approval for approval in approvals if approval.at not in errors]
 
 
-def missing(
-    book: Ledger, fingerprint: str, demand: Demand | None = None, before: int | None = None
+def missing_approvals(
+    ledger: Ledger,
+    fingerprint: str,
+    requirement: ApprovalRequirement | None = None,
+    before: int | None = None,
 ) -> str:
-    """Who has still to approve a fingerprint, in one sentence, or ``""`` if it is enough.
+    """Return in one sentence who has still to approve a fingerprint, ``""`` if nobody has.
 
-    With ``before``, only what stands before that event counts.
+    With ``before``, only what precedes the event of this number counts.
     """
-    demand = demand or Demand()
-    valid, faults = _valid(book, fingerprint, before), _faults(book, fingerprint, demand, before)
-    good = {e.body["reviewer"].casefold() for e in valid if e.at not in faults}
-    lack = max(demand.reviewers, 1) - len(good)
-    if lack <= 0:
+    requirement = requirement or ApprovalRequirement()
+    errors = _signature_errors(ledger, fingerprint, requirement, before)
+    events = _valid_events(ledger, fingerprint, before)
+    reviewers = {e.body["reviewer"].casefold() for e in events if e.at not in errors}
+    missing = max(requirement.reviewers, 1) - len(reviewers)
+    if missing <= 0:
         return ""
-    told = "".join(f" The approval {what}." for what in faults.values())
+    details = "".join(f" The approval {error}." for error in errors.values())
     return (
-        f"{lack} more {'reviewer' if lack == 1 else 'reviewers'} must approve it"
-        f"{' with a signature' if demand.signers else ''}, so nothing is sent.{told}"
+        f"{missing} more {'reviewer' if missing == 1 else 'reviewers'} must approve it"
+        f"{' with a signature' if requirement.signers else ''}, so nothing is sent.{details}"
     )
 
 
-def unproven(book: Ledger, demand: Demand) -> Iterator[tuple[Event | None, str]]:
-    """Yield each submission before which fewer approved than were demanded, and what lacks.
+def insufficient_approvals(
+    ledger: Ledger, requirement: ApprovalRequirement
+) -> Iterator[tuple[Event | None, str]]:
+    """Yield each submission that had fewer approvals than required, and what it lacked.
 
-    Each is held against the plan of its time, by the rule of :func:`require`: as many reviewers
-    as it demanded itself, and as ``demand`` does. A plan that nobody has submitted is held
-    against what stands there now; then no event is named.
+    Each is compared with the plan of its time, by the rule of :func:`require_approval`: as many
+    reviewers as the submission required itself, and as ``requirement`` does. A plan that was never
+    submitted is compared with the approvals that it has now; then the event is None.
     """
-    fingerprint, sent = "", False
-    for event in book.list_events("planned", "submitting", "intent"):
+    fingerprint, submitted = "", False
+    for event in ledger.list_events("planned", "submitting", "intent"):
         if event.kind == "planned":
             fingerprint = event.body["fingerprint"]
-        elif event.kind == "submitting" or not sent:
-            sent = True
-            if fingerprint == NOTHING:
-                continue  # as in `require`: what sends nothing needs nobody's yes
-            reviewers = max(demand.reviewers, int(event.body.get("reviewers", 1)))
-            here = Demand(reviewers, demand.signers)
-            if lack := missing(book, fingerprint, here, event.seq):
-                yield event, lack.replace(", so nothing is sent", ", but had not by then")
-    if (
-        fingerprint not in ("", NOTHING)
-        and not sent
-        and (lack := missing(book, fingerprint, demand))
-    ):
-        yield None, lack
+        elif event.kind == "submitting" or not submitted:
+            submitted = True
+            if fingerprint == EMPTY_FINGERPRINT:
+                continue  # as in `require_approval`
+            reviewers = max(requirement.reviewers, int(event.body.get("reviewers", 1)))
+            required = ApprovalRequirement(reviewers, requirement.signers)
+            if missing := missing_approvals(ledger, fingerprint, required, event.seq):
+                yield event, missing.replace(", so nothing is sent", ", but had not by then")
+    if fingerprint not in ("", EMPTY_FINGERPRINT) and not submitted:
+        missing = missing_approvals(ledger, fingerprint, requirement)
+        if missing:
+            yield None, missing
 
 
-def _faults(
-    book: Ledger, fingerprint: str, demand: Demand | None, before: int | None = None
+def _signature_errors(
+    ledger: Ledger,
+    fingerprint: str,
+    requirement: ApprovalRequirement | None,
+    before: int | None = None,
 ) -> dict[str, str]:
-    signers = demand.signers if demand else None
-    return dict(unsigned(book, fingerprint, signers, before)) if signers else {}
+    signers = requirement.signers if requirement else None
+    return dict(invalid_signatures(ledger, fingerprint, signers, before)) if signers else {}
 
 
-def unsigned(
-    book: Ledger, fingerprint: str, signers: str | PathLike[str], before: int | None = None
+def invalid_signatures(
+    ledger: Ledger, fingerprint: str, signers: str | PathLike[str], before: int | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Yield the time of each valid approval without a good signature, and what is wrong."""
-    for event in _valid(book, fingerprint, before):
-        fault = signatures.signature_error(
-            event.body, signers, signatures.APPROVAL, event.body["reviewer"]
-        )
-        if not fault and event.body["after"] != event.prev:
-            fault = "was signed for another run"
-        if fault:
-            yield event.at, f"by {event.body['reviewer']} {fault}"
+    """Yield the time of each approval without a valid signature, and what is wrong with it."""
+    for event in _valid_events(ledger, fingerprint, before):
+        reviewer = event.body["reviewer"]
+        error = signatures.signature_error(event.body, signers, signatures.APPROVAL, reviewer)
+        if not error and event.body["after"] != event.prev:
+            error = "was signed for another run"
+        if error:
+            yield event.at, f"by {reviewer} {error}"
 
 
-def ensure(path: str | PathLike[str], demand: Demand | None = None) -> list[Approval]:
-    """As :func:`require`, for a ledger's file, before anything else is done."""
-    with Ledger.open(Path(path)) as book:
-        return require(book, load_from(book).fingerprint, demand)
+def require_approval_of(
+    path: str | PathLike[str], requirement: ApprovalRequirement | None = None
+) -> list[Approval]:
+    """As :func:`require_approval`, for a ledger that is not open."""
+    with Ledger.open(Path(path)) as ledger:
+        return require_approval(ledger, read_plan(ledger).fingerprint, requirement)
 
 
 def seal(run: str | PathLike[str], key: str | PathLike[str]) -> str:
-    """Sign the head of a finished run, so that a cut-off end is found as well; return the head.
+    """Sign the head of a finished run, so that a missing end shows as well; return the head.
 
     Raises
     ------
@@ -317,16 +331,19 @@ def seal(run: str | PathLike[str], key: str | PathLike[str]) -> str:
     UsageError
         The key cannot sign.
     """
-    with Ledger.open(Path(run), write=True) as book:
-        if book.last_event("finished") is None:
+    with Ledger.open(Path(run), write=True) as ledger:
+        if ledger.last_event("finished") is None:
             raise ApprovalError(f"{run}: only a finished run is sealed; submit it to its end.")
-        if book.last_event("sealed") is not None:
+        if ledger.last_event("sealed") is not None:
             raise ApprovalError(f"{run}: the run is sealed already.")
-        body = {"events": book.event_count, "head": book.head}
-        book.append("sealed", signatures.sign(body, key, signatures.SEAL))
-        return book.head
+        body = {"events": ledger.event_count, "head": ledger.head}
+        ledger.append("sealed", signatures.sign(body, key, signatures.SEAL))
+        return ledger.head
 
 
 def _approval(event: Event) -> Approval:
-    names = [field.name for field in fields(Approval) if field.name in event.body]
-    return Approval(**{name: event.body[name] for name in names} | {"at": event.at})
+    body = event.body
+    return Approval(
+        body["reviewer"], body["fingerprint"], body["images"], event.at, body["note"],
+        ledger_head=body["after"], signature=body.get("signature", ""),
+    )  # fmt: skip

@@ -1,49 +1,67 @@
 """From checked rows to exactly the requests that will be sent, with a fingerprint.
 
-The fingerprint covers the requests alone (what is sent, for which project), so the same inventory
-in another order of rows gives the same one, and any change of what would be sent another.
+The fingerprint covers the requests alone (what is sent, for which project): the same inventory in
+another order of rows has the same fingerprint, and any change of what would be sent another.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 
 from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
-from sharekit.checks.hits import fullmatch
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core import frame_schemas
 from sharekit.core.api import CHUNK_SIZE
 from sharekit.core.columns import is_owner_action
-from sharekit.core.errors import LedgerError, PlanError
-from sharekit.core.fields import PROJECT_ID, UUID, VAULT_SHAPE
+from sharekit.core.errors import PlanError
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
-from sharekit.core.rules import RULES, SEVERITIES
-from sharekit.ledger import parquet
+from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.integrity import schema_digest
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.tables import DISPOSITIONS, PLAN_COLUMNS
-from sharekit.spreadsheets.inventory import Inventory, Source
 
-from .chunks import Cut, cut_into_chunks, cut_of, members
+from .chunks import Chunks, iter_chunks, make_chunks
+from .storage import (
+    LOG,
+    last_event_body,
+    read_snapshot,
+    read_stored_inventory,
+    read_stored_plan,
+    write_inventory,
+    write_plan,
+    write_snapshot,
+)
 
-_SHEET = tuple(field.name for field in fields(Source))
+
+class HasLedger(Protocol):
+    """A plan, a run, or anything else that a ledger holds."""
+
+    @property
+    def path(self) -> Path:
+        """The ledger."""
+
+
+def ledger_path(source: HasLedger | str | PathLike[str]) -> Path:
+    """Return the path of the ledger of a plan or a run; a path stands for itself.
+
+    >>> ledger_path("run.ledger")
+    PosixPath('run.ledger')
+    """
+    return Path(source if isinstance(source, str | PathLike) else source.path)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:
-    """Exactly what would be sent.
+    """Exactly the requests that would be sent.
 
     Attributes
     ----------
@@ -52,13 +70,13 @@ class Plan:
     rows : DataFrame
         As :attr:`Findings.rows`, with ``chunk`` (Int64, from 1; missing where nothing is sent).
     chunks : DataFrame
-        Indexed by ``chunk``: :data:`COMMON` (``project_id`` is the project that acts), ``images``
-        (int64: how many it changes; images × projects where an owner shares) and ``to`` (the
-        endpoint, ``""`` without a cloud).
+        Indexed by ``chunk``: :data:`~sharekit.plans.chunks.CHUNK_FIELDS` (``project_id`` is the
+        project that acts), ``images`` (int64: how many it changes; images × projects where an
+        owner shares) and ``endpoint`` (``""`` without a cloud).
     fingerprint : str
         SHA-256 over all chunks.
     findings : Findings
-        What the checks said.
+        The findings that the plan was made from.
     """
 
     path: Path
@@ -83,25 +101,26 @@ class Plan:
         }
 
     def requests(self, chunk: int | None = None) -> Iterator[dict[str, Any]]:
-        """Every request in order, or those of one chunk: ``chunk, method, url, body``.
+        """Yield every request in order, or those of one chunk: ``chunk, method, url, body``.
 
         Without a cloud, the URL begins with ``{ims}`` in place of the endpoint.
         """
-        places = {} if self.findings.snapshot is None else _places(self.findings.snapshot)
+        endpoints = _endpoints(self.findings.snapshot)
         rows = self.rows if chunk is None else self.rows[self.rows["chunk"] == chunk]
-        for one in members(rows):
-            api, ims, image = places.get(one["project_id"], ("batch", "{ims}", "{image}"))
-            made = native_calls(one, image) if api == "native" else [batch_call(one, ims)]
-            for method, url, body in made:
+        for one in iter_chunks(rows):
+            api, ims, image = endpoints.get(one["project_id"], ("batch", "{ims}", "{image}"))
+            calls = native_calls(one, image) if api == "native" else [batch_call(one, ims)]
+            for method, url, body in calls:
                 yield {"chunk": one["chunk"], "method": method, "url": url, "body": body}
 
     def preview(self, limit: int | None = None) -> str:
-        """Method, URL and body of each request, as text; ``limit`` requests at the most."""
-        lines = [
-            f"# chunk {r['chunk']}\n{r['method']} {r['url']}{_shown(r['body'])}"
-            for r in islice(self.requests(), limit)
+        """Return method, URL and body of each request as text; of at most ``limit`` requests."""
+        requests = [
+            f"# chunk {request['chunk']}\n{request['method']} {request['url']}"
+            + _indented(request["body"])
+            for request in islice(self.requests(), limit)
         ]
-        return "\n\n".join(lines) or "Nothing would be sent."
+        return "\n\n".join(requests) or "Nothing would be sent."
 
     def __repr__(self) -> str:
         numbers = self.counts | {"fingerprint": self.fingerprint[:12]}
@@ -112,20 +131,20 @@ class Plan:
 
     @property
     def by_project(self) -> pd.DataFrame:
-        """What each project would do: ``project_id, status, images, requests, towards``.
+        """What each project would do: ``project_id, status, images, requests, shared_with``.
 
-        Where an owner acts, ``images`` are images × projects, and ``towards`` is the project they
-        are shared with, or how many those are.
+        Where an owner acts, ``images`` are images × projects, and ``shared_with`` is the project
+        they are shared with, or how many projects those are.
         """
-        kinds = ["project_id", "status"]
-        by = self.chunks.groupby(kinds)["images"].agg(["sum", "count"])
+        keys = ["project_id", "status"]
+        by = self.chunks.groupby(keys)["images"].agg(["sum", "count"])
         by = by.set_axis(["images", "requests"], axis="columns")
-        mine = self.rows[
-            (self.rows["disposition"] == "planned") & is_owner_action(self.rows["status"])
-        ]
-        to = mine.groupby(["owner", "status"])["project_id"].agg(["nunique", "first"])
-        told = to["first"].where(to["nunique"] == 1, to["nunique"].astype("str") + " projects")
-        return by.assign(towards=told.rename_axis(kinds)).fillna({"towards": ""}).reset_index()
+        planned = self.rows["disposition"] == "planned"
+        of_owners = self.rows[planned & is_owner_action(self.rows["status"])]
+        projects = of_owners.groupby(["owner", "status"])["project_id"].agg(["nunique", "first"])
+        number = projects["nunique"].astype("str") + " projects"
+        shared_with = projects["first"].where(projects["nunique"] == 1, number).rename_axis(keys)
+        return by.assign(shared_with=shared_with).fillna({"shared_with": ""}).reset_index()
 
 
 def plan(
@@ -134,7 +153,7 @@ def plan(
     *,
     chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
-    origin: Mapping[str, str] | None = None,
+    follows: FollowedRun | None = None,
     planner: str = "",
 ) -> Plan:
     """Put the accepted rows into chunks, and everything known so far into a new ledger.
@@ -146,18 +165,18 @@ def plan(
     ledger : path
         The run's file, which must not exist yet.
     chunk_size : int
-        Images in one request at the most; where an owner shares, images × projects.
+        Maximum number of images in one request; where an owner shares, images × projects.
     max_images : int, optional
-        Refuse a plan that would change more images than this.
-    origin : mapping, optional
-        What this run follows on; it goes into the ledger's first event.
+        Maximum number of images that the plan may change; a larger plan is refused.
+    follows : FollowedRun, optional
+        The run that this one follows on.
     planner : str, optional
-        Who plans. If it is said, somebody else has to approve.
+        The name of the person who plans. If it is given, somebody else has to approve.
 
     Raises
     ------
     PlanError
-        The plan is larger than ``max_images``, or ``chunk_size`` makes no sense.
+        The plan is larger than ``max_images``, or ``chunk_size`` is less than 1.
     LedgerError
         The file exists or cannot be written.
 
@@ -167,218 +186,92 @@ def plan(
     'f3b0c44298fc'
     """
     path = Path(ledger)
-    made = _make(path, findings, chunk_size, max_images)
-    book = Ledger.create(path)
+    made = _build(path, findings, chunk_size, max_images)
+    opened = Ledger.create(path)
     try:
-        with book, book.transaction():
-            created = environment() | {"schema": schema_digest(book), **(origin or {})}
-            book.append("created", created)
-            record_inventory(book, findings.inventory)
+        with opened, opened.transaction():
+            created = environment() | {"schema": schema_digest(opened)}
+            opened.append("created", created | (follows.to_body() if follows else {}))
+            write_inventory(opened, findings.inventory)
             if findings.snapshot is not None:
-                record_snapshot(book, findings.snapshot)
-            record(book, made, chunk_size, max_images, planner)
+                write_snapshot(opened, findings.snapshot)
+            _write(opened, made, chunk_size, max_images, planner.strip())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     return made
 
 
-def replan(book: Ledger, decisions: pd.DataFrame) -> Plan:
-    """Make the plan anew with a reviewer's decisions; the approval of the old one is void."""
-    settings = told(book, "planned")["settings"]
+def replan_with(ledger: Ledger, decisions: pd.DataFrame) -> Plan:
+    """Plan again with a reviewer's decisions; an approval of the old plan is void."""
+    settings = last_event_body(ledger, "planned")["settings"]
+    size, max_images = settings["chunk_size"], settings["max_images"]
     findings = check(
-        load_inventory(book),
+        read_stored_inventory(ledger),
         strict=bool(settings["strict"]),
-        snapshot=load_snapshot(book),
+        snapshot=read_snapshot(ledger),
         decisions=decisions,
     )
-    made = _make(book.path, findings, settings["chunk_size"], settings["max_images"])
-    planner = settings.get("planner", "")
-    record(book, made, settings["chunk_size"], settings["max_images"], planner)
+    made = _build(ledger.path, findings, size, max_images)
+    _write(ledger, made, size, max_images, settings.get("planner", ""))
     return made
 
 
-def load(path: str | PathLike[str]) -> Plan:
-    """Read the plan that a ledger holds.
+def read_plan(source: Ledger | str | PathLike[str]) -> Plan:
+    """Read the plan of a ledger, which may be open already.
 
     Raises
     ------
     LedgerError
         If it is no ledger, is damaged, or its plan is not the one that was recorded.
     """
-    with Ledger.open(Path(path)) as book:
-        return load_from(book)
+    if not isinstance(source, Ledger):
+        with Ledger.open(Path(source)) as ledger:
+            return read_plan(ledger)
+    rows, chunks, fingerprint, findings = read_stored_plan(source)
+    return Plan(source.path, rows, _chunk_frame(chunks, findings.snapshot), fingerprint, findings)
 
 
-def load_from(book: Ledger) -> Plan:
-    """As :func:`load`, from an open ledger."""
-    said = told(book, "planned")
-    rows = book.get_frame(said["rows_blob"], frame_schemas.PLAN)
-    frame = book.get_frame(said["findings_blob"], frame_schemas.FINDINGS)
-    seen = load_snapshot(book)
-    inventory = load_inventory(book)
-    if odd := _misfit(length(book), inventory, rows, frame):
-        raise LedgerError(f"{book.path} is damaged: {odd}.")
-    cut = cut_of(rows)
-    if cut.fingerprint() != said["fingerprint"]:
-        raise LedgerError(f"{book.path} is damaged: the plan is not the one that was recorded.")
-    strict = bool(said["settings"]["strict"])
-    findings = Findings(inventory, rows, frame, seen, strict)
-    return Plan(book.path, rows, _chunks(cut, seen), said["fingerprint"], findings)
-
-
-def length(book: Ledger) -> int:
-    """How many rows the inventory has, by its event."""
-    return int(told(book, "inventory")["rows"])
-
-
-def _misfit(told: int, inventory: Inventory, rows: pd.DataFrame, found: pd.DataFrame) -> str:
-    """Say in what a plan that was read does not fit together."""
-    keys, sheets = np.arange(told), len(inventory.sources)
-    planned, carried = rows["disposition"] == "planned", rows["carried_by"].dropna()
-    sources = [frame["source"] for frame in (inventory.rows, rows, inventory.cell_issues)]
-    of_rows = [found["row_key"], inventory.cell_issues["row_key"]]
-    wrong = {
-        "its rows are not those of its inventory": not (
-            np.array_equal(inventory.rows.index, keys) and np.array_equal(rows.index, keys)
-        ),
-        "a row names a sheet that is not there": not all(s.between(0, sheets - 1).all()
-                                                         for s in sources),
-        "something is said of a row that is not there": not (
-            carried.between(0, len(rows) - 1).all()
-            and all(k.between(-1, len(rows) - 1).all() for k in of_rows)
-        ),
-        "a row has a place that is none": not (
-            rows["disposition"].isin(DISPOSITIONS).all()
-            and ((rows["chunk"] >= 1).fillna(value=False) == planned).all()
-            and (rows["carried_by"].notna() == (rows["disposition"] == "duplicate")).all()
-        ),
-        "a finding is of no rule": not (
-            found["rule"].isin(list(RULES)).all() and found["severity"].isin(SEVERITIES).all()
-        ),
-        # They stand in the addresses of requests.
-        "a planned row has an ID that is none": not all(
-            fullmatch(rows.loc[planned, name], grammar).all()
-            for name, grammar in (("image_id", UUID), ("project_id", PROJECT_ID),
-                                  ("vault_id", f"|{VAULT_SHAPE}"))
-        ) or not fullmatch(
-            rows.loc[planned & is_owner_action(rows["status"]), "owner"], PROJECT_ID
-        ).all(),
-    }  # fmt: skip
-    return next((what for what, so in wrong.items() if so), "")
-
-
-def load_inventory(book: Ledger) -> Inventory:
-    """Read back the inventory that a ledger was made from."""
-    said = told(book, "inventory")
-    return Inventory(
-        rows=book.get_frame(said["rows_blob"], frame_schemas.INVENTORY_ROWS),
-        sources=tuple(Source(**{n: sheet[n] for n in _SHEET}) for sheet in said["sources"]),
-        cell_issues=book.get_frame(said["marks_blob"], frame_schemas.CELL_ISSUES),
-    )
-
-
-def load_snapshot(book: Ledger) -> Snapshot | None:
-    """Read back the latest state of the clouds that the plan was made from."""
-    event = book.last_event("snapshot")
-    if event is None:
-        return None
-    blobs = {
-        name: book.get_frame(event.body[name], shape)
-        for name, shape in frame_schemas.SNAPSHOT.items()
-        if name in event.body
-    }  # fmt: skip
-    return Snapshot(event.body["taken_at"], **blobs)
-
-
-def record_snapshot(book: Ledger, seen: Snapshot, kind: str = "snapshot") -> None:
-    """Write a state of the clouds into the ledger."""
-    blobs = {
-        name: book.put_frame(frame)
-        for name, frame in (
-            ("members", seen.members), ("vaults", seen.vaults), ("projects", seen.projects),
-            ("owned", seen.owned),
-        )
-        if name != "owned" or len(frame)
-    }  # fmt: skip
-    states = {str(k): int(v) for k, v in seen.members["state"].value_counts().items()}
-    book.append(kind, {"taken_at": seen.taken_at, "states": states, **blobs})
-
-
-def record(
-    book: Ledger, made: Plan, chunk_size: int, max_images: int | None, planner: str = ""
-) -> None:
-    """Write a plan into the ledger: every row's place, the findings, the fingerprint."""
-    findings = made.findings
-    settings = {"chunk_size": chunk_size, "max_images": max_images, "strict": findings.strict}
-    lines = parquet.iter_rows(made.rows.reset_index(), PLAN_COLUMNS)
-    with book.transaction():
-        # The largest piece first, while little else is in memory.
-        rows_blob = book.put_frame(made.rows)
-        body = {
-            **made.counts,
-            "rows_digest": book.write_rows(PLAN_COLUMNS, lines),
-            "rows_blob": rows_blob,
-            "findings_blob": book.put_frame(findings.frame),
-            "findings": findings.counts,
-            "settings": settings | {"planner": planner.strip()},
-        }
-        book.append("planned", body)
-
-
-def record_inventory(book: Ledger, inventory: Inventory) -> None:
-    """Write every row of an inventory, and where it came from, into the ledger."""
-    body = {
-        "rows": len(inventory),
-        "sources": [asdict(source) for source in inventory.sources],
-        "rows_blob": book.put_frame(inventory.rows),
-        "marks_blob": book.put_frame(inventory.cell_issues),
+def _write(ledger: Ledger, made: Plan, size: int, max_images: int | None, planner: str) -> None:
+    settings = {
+        "chunk_size": size,
+        "max_images": max_images,
+        "strict": made.findings.strict,
+        "planner": planner,
     }
-    book.append("inventory", body)
+    write_plan(ledger, made.rows, made.findings, made.counts, settings)
+    LOG.info("planned %s: %r", ledger.path, made)
 
 
-def _make(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
+def _build(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
     if chunk_size < 1:
         raise PlanError(f"A chunk needs at least one image; {chunk_size} was asked for.")
-    rows = findings.rows
-    planned = int((rows["disposition"] == "planned").sum())
+    planned = int((findings.rows["disposition"] == "planned").sum())
     if max_images is not None and planned > max_images:
         raise PlanError(
             f"The plan would change {planned:,} images, more than the limit of "
             f"{max_images:,}. Check the inventory, or raise the limit."
         )
-    rows, cut = cut_into_chunks(rows, chunk_size, findings.encoded)
-    return Plan(path, rows, _chunks(cut, findings.snapshot), cut.fingerprint(), findings)
+    rows, chunks = make_chunks(findings.rows, chunk_size, findings.encoded)
+    frame = _chunk_frame(chunks, findings.snapshot)
+    return Plan(path, rows, frame, chunks.fingerprint(), findings)
 
 
-def _shown(body: Mapping[str, Any] | None) -> str:
+def _indented(body: Mapping[str, Any] | None) -> str:
     return "" if body is None else f"\n{json.dumps(body, indent=2)}"
 
 
-def _chunks(cut: Cut, seen: Snapshot | None) -> pd.DataFrame:
-    chunks = cut.chunks()
-    places = {} if seen is None else {p: ims for p, (_, ims, _) in _places(seen).items()}
-    to = [places.get(project, "") for project in chunks["project_id"]]
-    return chunks.assign(to=pd.Series(to, index=chunks.index, dtype="str"))
+def _chunk_frame(chunks: Chunks, snapshot: Snapshot | None) -> pd.DataFrame:
+    frame = chunks.frame()
+    ims = {project: ims for project, (_, ims, _) in _endpoints(snapshot).items()}
+    endpoint = [ims.get(project, "") for project in frame["project_id"]]
+    return frame.assign(endpoint=pd.Series(endpoint, index=frame.index, dtype="str"))
 
 
-def _places(seen: Snapshot) -> dict[str, tuple[str, str, str]]:
-    lines = seen.projects[["project_id", "api", "ims", "image"]].to_dict("list")
-    places = zip(lines["api"], lines["ims"], lines["image"], strict=True)
-    return dict(zip(lines["project_id"], places, strict=True))
-
-
-def told(book: Ledger, kind: str) -> dict[str, Any]:
-    """What the latest event of a kind says, which every run has.
-
-    Raises
-    ------
-    LedgerError
-        The ledger holds an audit, or is incomplete.
-    """
-    event = book.last_event(kind)
-    if event is None and book.last_event("audited") is not None:
-        raise LedgerError(f"{book.path} holds an audit, not a run: `sharekit report` shows it.")
-    if event is None:
-        raise LedgerError(f"{book.path} is incomplete: it has no {kind!r} event.")
-    return event.body
+def _endpoints(snapshot: Snapshot | None) -> dict[str, tuple[str, str, str]]:
+    """Project -> its API, and the endpoints of IMS and of the image service."""
+    if snapshot is None:
+        return {}
+    columns = snapshot.projects[["project_id", "api", "ims", "image"]].to_dict("list")
+    endpoints = zip(columns["api"], columns["ims"], columns["image"], strict=True)
+    return dict(zip(columns["project_id"], endpoints, strict=True))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import UNSETTLED
+from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs.outcomes import count_outcomes
 
@@ -85,12 +86,13 @@ def order_runs(ledgers: Sequence[Ledger]) -> list[RunLink]:
         If they are not one first run and what followed it.
     """
     ledgers = sorted(ledgers, key=_identity)
+    followed = [_followed(ledger) for ledger in ledgers]
     parents = [_parent(ledger, ledgers) for ledger in ledgers]
     if len({_identity(ledger) for ledger in ledgers}) < len(ledgers):
         raise LedgerError(f"{_names(ledgers)}: one is given twice; name each ledger once.")
     first, *strangers = sorted(
         (n for n, parent in enumerate(parents) if parent < 0),
-        key=lambda n: bool(_origin(ledgers[n])[0]),
+        key=lambda n: followed[n] is not None,
     )
     if strangers:
         raise LedgerError(_unrelated_message(ledgers[strangers[-1]], ledgers))
@@ -100,16 +102,20 @@ def order_runs(ledgers: Sequence[Ledger]) -> list[RunLink]:
         order.append(next(n for n, at in enumerate(parents) if n not in order and at in order))
     links = [RunLink(ledgers[first])]
     for n in order[1:]:
-        kind = _origin(ledgers[n])[1].split(" ")[0]
-        links.append(RunLink(ledgers[n], order.index(parents[n]), kind))
+        run = followed[n]
+        links.append(RunLink(ledgers[n], order.index(parents[n]), run.kind if run else ""))
     return links
 
 
 def _parent(ledger: Ledger, ledgers: Sequence[Ledger]) -> int:
     """Return the position of the ledger that holds the hash this one follows, or -1."""
-    head, _ = _origin(ledger)
-    others = (n for n, other in enumerate(ledgers) if other is not ledger and other.has_event(head))
-    return next(others, -1) if head else -1
+    run = _followed(ledger)
+    if run is None:
+        return -1
+    others = (
+        n for n, other in enumerate(ledgers) if other is not ledger and other.has_event(run.head)
+    )
+    return next(others, -1)
 
 
 def _names(ledgers: Sequence[Ledger]) -> str:
@@ -122,23 +128,21 @@ def _identity(ledger: Ledger) -> tuple[str, str]:
     return (first.at, first.hash) if first else ("", "")
 
 
-def _origin(ledger: Ledger) -> tuple[str, str]:
-    """Return the head of the ledger that a run follows, and as what it follows it."""
+def _followed(ledger: Ledger) -> FollowedRun | None:
     first = ledger.last_event("created")
-    body = first.body if first else {}
-    return str(body.get("follows", "")), str(body.get("follows as", ""))
+    return FollowedRun.from_body(first.body) if first else None
 
 
 def _unrelated_message(ledger: Ledger, ledgers: Sequence[Ledger]) -> str:
     others = _names([other for other in ledgers if other is not ledger])
-    head, kind = _origin(ledger)
-    if not head:
+    run = _followed(ledger)
+    if run is None:
         return (
             f"{ledger.path.name} and {others} do not follow on each other, so there is no report "
             "of both."
         )
     return (
-        f"{ledger.path.name} is the {kind}, whose ledger holds the hash {head[:12]}…; "
+        f"{ledger.path.name} is the {run.label}, whose ledger holds the hash {run.head[:12]}…; "
         f"{others} does not: it is another run, or its end was cut off."
     )
 

@@ -22,7 +22,7 @@ from sharekit.core.errors import InputError, UsageError
 from sharekit.core.html import inert, visible
 from sharekit.ledger.file import is_ledger
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.plan import Plan
+from sharekit.plans.plan import Plan, ledger_path
 from sharekit.runs.run import Run
 
 from . import annotated_workbook
@@ -99,10 +99,10 @@ def report(run: RunOrPath | Audit, *paths: RunOrPath) -> list[Path]:
     >>> report("run.ledger", "audit.xlsx", "audit.html")  # doctest: +SKIP
     >>> report("run.ledger", "again.ledger", "audit.xlsx")  # doctest: +SKIP
     """
-    more = [Path(one.path if isinstance(one, Run | Plan) else one) for one in paths]
+    more = [ledger_path(one) for one in paths]
     if isinstance(run, Audit):
         return Reports(write(run, *more))
-    ledgers, files = split_ledgers([Path(run.path if isinstance(run, Run | Plan) else run), *more])
+    ledgers, files = split_ledgers([ledger_path(run), *more])
     if not files:
         raise UsageError(f"Name the files to write, by suffix: {', '.join(FORMATS)}.")
     with ExitStack() as stack:

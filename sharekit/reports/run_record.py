@@ -15,7 +15,7 @@ from sharekit.core.rules import RULES
 from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import decisions
-from sharekit.plans.approval import approvals_of
+from sharekit.plans.approval import valid_approvals
 from sharekit.runs.request_log import Request
 from sharekit.runs.run import Run, load_run
 from sharekit.spreadsheets.inventory import Source
@@ -188,7 +188,7 @@ def _source(source: Source) -> dict[str, Any]:
 
 
 def _approvals(ledger: Ledger, fingerprint: str) -> pd.DataFrame:
-    valid = {approval.at for approval in approvals_of(ledger, fingerprint)}
+    valid = {approval.at for approval in valid_approvals(ledger, fingerprint)}
     return frame_schemas.APPROVALS.make_frame(
         {**event.body, "at": event.at, "valid": event.at in valid}
         for event in ledger.list_events("approved")
@@ -199,7 +199,7 @@ def _reviews(ledger: Ledger, run: Run) -> pd.DataFrame:
     inventory = run.plan.findings.inventory.rows
     parts = []
     for event in decisions.steps(ledger):
-        decision = decisions.step(ledger, event).fillna("")
+        decision = decisions.decision_of(ledger, event).fillna("")
         addresses = inventory.loc[decision.index, ["file", "sheet", "row"]]
         vault = ("vault " + decision["vault_id"]).where(decision["vault_id"] != "", "")
         decided = (decision["decision"] + ", " + vault).str.strip(", ")

@@ -20,7 +20,7 @@ from sharekit.ledger.file import is_ledger, trailing_bytes
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS
-from sharekit.plans.approval import Demand, unproven, unsigned
+from sharekit.plans.approval import ApprovalRequirement, insufficient_approvals, invalid_signatures
 from sharekit.runs.request_log import REQUEST_EVENTS
 from sharekit.runs.run import Run, load_run
 
@@ -129,7 +129,7 @@ def verify(
     try:
         with ExitStack() as stack:
             ledgers = [stack.enter_context(Ledger.open(path, verify_chain=False)) for path in paths]
-            required = None if signers is None else Demand(reviewers, signers)
+            required = None if signers is None else ApprovalRequirement(reviewers, signers)
             verdict = _verdict(ledgers, list(_check_all(ledgers, files, required)))
     except LedgerError as error:
         if not is_ledger(ledger):
@@ -152,7 +152,7 @@ def _verdict(ledgers: Sequence[Ledger], graded: Sequence[_Graded]) -> Verdict:
 
 
 def _check_all(
-    ledgers: Sequence[Ledger], reports: Sequence[Path], required: Demand | None
+    ledgers: Sequence[Ledger], reports: Sequence[Path], required: ApprovalRequirement | None
 ) -> Iterator[_Graded]:
     faulty = False
     for ledger in ledgers:
@@ -195,7 +195,7 @@ def _earlier_state(ledger: Ledger, report: Path) -> str:
 
 
 # -- one ledger --------------------------------------------------------------------------------
-def _check_ledger(ledger: Ledger, required: Demand | None) -> Iterator[_Graded]:
+def _check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[_Graded]:
     """Check one ledger; whatever a tampered one contains is a problem, not an exception."""
     faulty = False
     try:
@@ -223,15 +223,15 @@ def _integrity(ledger: Ledger) -> Iterator[Problem]:
     yield from verify_audit(ledger) if holds_audit(ledger) else _outcomes(ledger)
 
 
-def _signatures(ledger: Ledger, required: Demand) -> Iterator[_Graded]:
+def _signatures(ledger: Ledger, required: ApprovalRequirement) -> Iterator[_Graded]:
     planned, sealed = ledger.last_event("planned"), ledger.last_event("sealed")
-    signers, lacks = required.signers, list(unproven(ledger, required))
+    signers, lacks = required.signers, list(insufficient_approvals(ledger, required))
     assert signers is not None  # noqa: S101 - for mypy: without them nobody asks
     for event, lack in lacks:
         where = "approvals" if event is None else f"event {event.seq} ({event.kind})"
         yield _UNPROVEN, (where, lack)
     if planned is not None and not lacks:
-        for at, what in unsigned(ledger, planned.body["fingerprint"], signers):
+        for at, what in invalid_signatures(ledger, planned.body["fingerprint"], signers):
             yield _NOTE, (f"approval of {at}", f"{what}; it was not needed")
     if sealed is None:
         yield _UNPROVEN, ("seal", "there is none, so the end may have been cut off")

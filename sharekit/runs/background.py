@@ -10,7 +10,7 @@ from typing import Literal
 
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import SharekitError, UsageError
-from sharekit.plans.approval import Demand
+from sharekit.plans.approval import ApprovalRequirement
 
 from .run import Run
 from .settings import Settings
@@ -43,7 +43,7 @@ class BackgroundRun:
 
     def __init__(
         self, path: Path, clouds: Callable[[], Clouds], settings: Settings | None = None,
-        demand: Demand | None = None,
+        demand: ApprovalRequirement | None = None,
     ) -> None:  # fmt: skip
         self.path = Path(path).absolute()
         self.progress: Progress | None = None

@@ -83,8 +83,8 @@ def undo(
     present = take_snapshot(clouds, rows)
     inventory = _inventory(first, rows, _restore_previous(first, chosen, rows, present))
     findings = check(inventory, snapshot=present, strict=first.plan.findings.strict)
-    origin = FollowedRun(head, UNDO, Path(run).name).to_body()
-    return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
+    follows = FollowedRun(head, UNDO, Path(run).name)
+    return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
 
 
 def retry(
@@ -117,8 +117,8 @@ def retry(
         raise PlanError(f"{run}: no row failed or stayed unknown, so there is nothing to retry.")
     inventory = _inventory(first, _rows(first, chosen), [])
     findings = check(inventory, clouds, strict=first.plan.findings.strict)
-    origin = FollowedRun(head, RETRY, Path(run).name).to_body()
-    return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, origin=origin)
+    follows = FollowedRun(head, RETRY, Path(run).name)
+    return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
 
 
 def follow_up_path(run: str | PathLike[str], kind: str) -> Path:

@@ -21,8 +21,8 @@ from sharekit.ledger import parquet
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.ledger.tables import OUTCOME_COLUMNS
-from sharekit.plans.chunks import members
-from sharekit.plans.plan import Plan, load, load_from
+from sharekit.plans.chunks import iter_chunks
+from sharekit.plans.plan import Plan, ledger_path, read_plan
 
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
 from .request_log import Action, RequestLog
@@ -134,14 +134,14 @@ def status(ledger: Plan | str | PathLike[str]) -> Run:
     --------
     >>> status("run.ledger").counts  # doctest: +SKIP
     """
-    path = ledger.path if isinstance(ledger, Plan) else Path(ledger)
+    path = ledger_path(ledger)
     with Ledger.open(path) as opened:
         return load_run(opened)
 
 
 def clouds_of(path: str | PathLike[str]) -> list[str]:
     """Return the names of the clouds that the plan was made with, as clouds.yaml has them."""
-    snapshot = load(path).findings.snapshot
+    snapshot = read_plan(path).findings.snapshot
     return [] if snapshot is None else [str(name) for name in snapshot.projects["cloud"].unique()]
 
 
@@ -155,7 +155,7 @@ def load_run(
     ledger: Ledger, plan: Plan | None = None, request_log: RequestLog | None = None
 ) -> Run:
     """Return the status of a run; plan and request log are not read again if they are given."""
-    plan = plan or load_from(ledger)
+    plan = plan or read_plan(ledger)
     preflights: list[pd.DataFrame] = []
     if request_log is None:
         request_log = load_request_log(ledger, plan, preflights)
@@ -200,7 +200,7 @@ def load_request_log(
         excluded = frame.loc[frame["outcome"].isin(EXCLUDED), ACTION_KEY]
         return excluded.itertuples(index=False, name=None)
 
-    return RequestLog(members(plan.rows), ledger.iter_events(), read_excluded)
+    return RequestLog(iter_chunks(plan.rows), ledger.iter_events(), read_excluded)
 
 
 def is_undo(ledger: Ledger) -> bool:

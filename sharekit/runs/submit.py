@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
-from pathlib import Path
 from time import monotonic
 
 import numpy as np
@@ -29,7 +28,8 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import stop_requested
 from sharekit.ledger.tables import OUTCOME_COLUMNS
 from sharekit.plans import approval
-from sharekit.plans.plan import Plan, load_from, record_snapshot
+from sharekit.plans.plan import Plan, ledger_path, read_plan
+from sharekit.plans.storage import write_snapshot
 
 from .brakes import Failure
 from .dispatch import Dispatcher
@@ -90,7 +90,7 @@ def submit(
     concurrency: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
-    demand: approval.Demand | None = None,
+    demand: approval.ApprovalRequirement | None = None,
     pause: threading.Event | None = None,
 ) -> Run:
     """Send an approved plan, follow its jobs to their end, and read back what the cloud shows.
@@ -112,8 +112,8 @@ def submit(
         Called with a :class:`Progress` about ten times a second, in the calling thread.
     stop : threading.Event, optional
         Set it to end cleanly; the rest stays ``pending``.
-    demand : Demand, optional
-        More than one reviewer, or signed approvals; see :class:`sharekit.plans.approval.Demand`.
+    demand : ApprovalRequirement, optional
+        More than one reviewer, or signed approvals.
     pause : threading.Event, optional
         While it is set no request is sent; jobs that run in the cloud are followed.
 
@@ -144,17 +144,17 @@ def submit(
         settings = Settings(**{**asdict(settings), "concurrency": concurrency})
     if settings.concurrency < 1:
         raise UsageError("The concurrency must be at least 1.")
-    path = plan.path if isinstance(plan, Plan) else Path(plan)
+    path = ledger_path(plan)
     with Ledger.open(path, write=True) as ledger:
-        current = load_from(ledger)
-        approvals = approval.require(ledger, current.fingerprint, demand)
+        current = read_plan(ledger)
+        approvals = approval.require_approval(ledger, current.fingerprint, demand)
         _check_access(current, clouds)
         if finished(ledger):
             return load_run(ledger, current)
         clouds = clouds.restricted_to(current.chunks["project_id"])
         driver = RunDriver(ledger, current, clouds, settings, progress, stop, pause)
         reviewers = ", ".join(dict.fromkeys(one.reviewer for one in approvals))
-        return driver.run(reviewers, (demand or approval.Demand()).reviewers)
+        return driver.run(reviewers, (demand or approval.ApprovalRequirement()).reviewers)
 
 
 class ProgressReporter:
@@ -294,7 +294,7 @@ class RunDriver:
         if planned.empty:
             return
         snapshot = take_snapshot(self.clouds, planned)
-        record_snapshot(self.ledger, snapshot, "seen")
+        write_snapshot(self.ledger, snapshot, "seen")
         preflight = _evaluate_preflight(planned, snapshot, strict=self.plan.findings.strict)
         if is_undo(self.ledger):  # somebody has decided again since: that is not ours to undo
             moved = (preflight["moved"] != "") & (preflight["outcome"] == "")

@@ -159,7 +159,7 @@ def test_the_whole_way_by_its_controls(panel: Panel) -> None:
 def test_two_reviewers_are_asked_for_and_shown(world: Make) -> None:
     """Where two have to approve, the first one's yes is shown, the form stays, and nothing goes."""
     scene = world(rows=10)
-    demand = sharekit.plans.approval.Demand(reviewers=2)
+    demand = sharekit.plans.approval.ApprovalRequirement(reviewers=2)
     panel = Panel(Review(scene.plan(), scene.connect(), settings=FAST, demand=demand))
     panel.go(2)
     assert "2 reviewers have to approve" in panel.page(APPROVE).facts.html

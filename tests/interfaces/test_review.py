@@ -140,7 +140,7 @@ def test_a_decision_that_gets_past_the_session_voids_the_approval(review: Review
     with Ledger.open(review.path, write=True) as book:
         book.append("decided", {"reviewer": "", "rows": 0, "of": "0" * 64, "blob": "0" * 64})
         with pytest.raises(ApprovalError):
-            approval.require(book, review.plan.fingerprint)
+            approval.require_approval(book, review.plan.fingerprint)
 
 
 @pytest.mark.parametrize("phrase", ["", "yes", "send images", "send 1 images"])
@@ -156,7 +156,7 @@ def test_an_approval_is_for_the_plan_that_is_shown(review: Review) -> None:
     (key,) = planned(review)
     assert review.plan
     decisions.decide(review.path, [key], decision="skip")
-    decisions.remake(review.path)
+    decisions.replan(review.path)
     with pytest.raises(ApprovalError, match="Look at the plan again"):
         review.approve("Ada", review.state.phrase)
     assert review.refresh()

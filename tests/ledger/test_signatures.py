@@ -16,7 +16,7 @@ import pytest
 import sharekit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.approval import Demand, seal
+from sharekit.plans.approval import ApprovalRequirement, seal
 from tests.conftest import FAST, World
 from tests.interfaces.test_cli import shell
 
@@ -78,14 +78,19 @@ def test_signed_approval(plan: sharekit.Plan, keys: Keys) -> None:
     """An approval that its reviewer signed passes where signatures are required."""
     approve(plan, ADA, keys.of(ADA))
     assert [
-        yes.reviewer for yes in sharekit.plans.approval.ensure(plan.path, Demand(1, keys.signers))
+        yes.reviewer
+        for yes in sharekit.plans.approval.require_approval_of(
+            plan.path, ApprovalRequirement(1, keys.signers)
+        )
     ]
 
 
 def test_agent_signs(plan: sharekit.Plan, keys: Keys, agent: Path) -> None:
     """A key that only an ssh-agent holds signs just the same, by its public half."""
     approve(plan, ADA, agent)
-    assert sharekit.plans.approval.ensure(plan.path, Demand(1, keys.signers))
+    assert sharekit.plans.approval.require_approval_of(
+        plan.path, ApprovalRequirement(1, keys.signers)
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,8 +102,8 @@ def test_refused(plan: sharekit.Plan, keys: Keys, who: str, key: str | None, tol
     """No signature, another's key, another's name, an unknown key: nothing is sent, and why."""
     approve(plan, who, keys.of(key) if key else None)
     with pytest.raises(ApprovalError, match=f"1 more reviewer must.*{told}"):
-        sharekit.plans.approval.ensure(plan.path, Demand(1, keys.signers))
-    assert sharekit.plans.approval.ensure(plan.path)
+        sharekit.plans.approval.require_approval_of(plan.path, ApprovalRequirement(1, keys.signers))
+    assert sharekit.plans.approval.require_approval_of(plan.path)
 
 
 def test_good_for_one_run(world: Callable[..., World], keys: Keys, tmp_path: Path) -> None:
@@ -114,20 +119,29 @@ def test_good_for_one_run(world: Callable[..., World], keys: Keys, tmp_path: Pat
     with sharekit.ledger.ledger.Ledger.open(second.path, write=True) as book:
         book.append("approved", body)
     with pytest.raises(ApprovalError, match="for another run"):
-        sharekit.plans.approval.ensure(second.path, Demand(1, keys.signers))
+        sharekit.plans.approval.require_approval_of(
+            second.path, ApprovalRequirement(1, keys.signers)
+        )
 
 
 def test_two_reviewers(plan: sharekit.Plan, keys: Keys) -> None:
     """Two different people must approve where two are demanded; one of them twice is one."""
     approve(plan, ADA, keys.of(ADA))
     approve(plan, ADA.upper())
-    for demand in (Demand(2), Demand(2, keys.signers)):
+    for demand in (ApprovalRequirement(2), ApprovalRequirement(2, keys.signers)):
         with pytest.raises(ApprovalError, match="1 more reviewer must approve"):
-            sharekit.plans.approval.ensure(plan.path, demand)
+            sharekit.plans.approval.require_approval_of(plan.path, demand)
     approve(plan, BOB, keys.of(BOB))
-    assert len(sharekit.plans.approval.ensure(plan.path, Demand(2, keys.signers))) == 2
+    assert (
+        len(
+            sharekit.plans.approval.require_approval_of(
+                plan.path, ApprovalRequirement(2, keys.signers)
+            )
+        )
+        == 2
+    )
     with pytest.raises(ApprovalError, match="1 more reviewer"):
-        sharekit.plans.approval.ensure(plan.path, Demand(3))
+        sharekit.plans.approval.require_approval_of(plan.path, ApprovalRequirement(3))
 
 
 def test_sealed_run(world: Callable[..., World], keys: Keys) -> None:
@@ -205,7 +219,7 @@ def test_surplus_approvals_are_notes(world: Callable[..., World], keys: Keys) ->
     plan = w.plan()
     approve(plan, ADA, keys.of(BOB))
     approve(plan, BOB)
-    demand = Demand(2, keys.signers)
+    demand = ApprovalRequirement(2, keys.signers)
     with pytest.raises(ApprovalError, match="2 more reviewers"):
         sharekit.submit(plan, w.connect(), settings=FAST, demand=demand)
     approve(plan, ADA, keys.of(ADA))
@@ -255,10 +269,12 @@ def test_what_cannot_sign(
         approve(plan, ADA, tmp_path / "junk")
     approve(plan, ADA, keys.of(ADA))
     with pytest.raises(UsageError, match="name an allowed-signers file"):
-        sharekit.plans.approval.ensure(plan.path, Demand(1, tmp_path / "nowhere"))
+        sharekit.plans.approval.require_approval_of(
+            plan.path, ApprovalRequirement(1, tmp_path / "nowhere")
+        )
     with pytest.raises(UsageError, match="name an allowed-signers file"):
         sharekit.verify(plan.path, signers=tmp_path / "nowhere")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="ssh-keygen is not installed"):
         approve(plan, ADA, keys.of(ADA))
-    assert len(sharekit.plans.approval.ensure(plan.path)) == 1
+    assert len(sharekit.plans.approval.require_approval_of(plan.path)) == 1

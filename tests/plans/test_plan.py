@@ -19,8 +19,8 @@ from sharekit.ledger.hashing import canonical_json
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS
 from sharekit.plans import chunks
-from sharekit.plans.chunks import COMMON, fingerprint, members
-from sharekit.plans.plan import load
+from sharekit.plans.chunks import CHUNK_FIELDS, chunks_of, iter_chunks
+from sharekit.plans.plan import read_plan
 from sharekit.simulator.sample import build_sample
 from tests.conftest import World
 from tests.spreadsheets.workbooks import IMAGE
@@ -57,11 +57,11 @@ def test_order_of_rows_does_not_matter(rows: int, size: int, shuffle: int) -> No
 @given(st.lists(st.sampled_from(["a", 'b","c', "\\", "é", IMAGE]), min_size=1, max_size=6))
 def test_the_fingerprint_is_that_of_the_requests_as_json(images: list[str]) -> None:
     """Whatever a ledger from elsewhere holds, it is the digest of the requests one by one."""
-    rows = pd.DataFrame({name: ['é"x'] * len(images) for name in COMMON}, dtype="str")
+    rows = pd.DataFrame({name: ['é"x'] * len(images) for name in CHUNK_FIELDS}, dtype="str")
     chunk = pd.array(range(len(images)), dtype="Int64") // 2 + 1
     rows = rows.assign(image_id=images, chunk=chunk, disposition="planned")
-    lines = "".join(canonical_json(request) + "\n" for request in members(rows))
-    assert fingerprint(rows) == hashlib.sha256(lines.encode()).hexdigest()
+    lines = "".join(canonical_json(request) + "\n" for request in iter_chunks(rows))
+    assert chunks_of(rows).fingerprint() == hashlib.sha256(lines.encode()).hexdigest()
 
 
 @settings(max_examples=15, deadline=None)
@@ -69,15 +69,15 @@ def test_the_fingerprint_is_that_of_the_requests_as_json(images: list[str]) -> N
 def test_every_way_of_ordering_gives_the_same_requests(rows: int, often: int, bits: int) -> None:
     """Few or many rows an image, small or too large numbers: chunks and fingerprint are equal."""
     findings = sharekit.check(inventory(rows, 0.3))
-    plain, cut = chunks.cut_into_chunks(findings.rows, 7)
+    plain, cut = chunks.make_chunks(findings.rows, 7)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "_REPEATED", often)
-        patch.setattr(chunks, "_BITS", bits)
-        patch.setattr(chunks, "_LARGEST", 1 << max(bits - 1, 8))
-        patch.setattr(chunks, "_AT_ONCE", 3)
-        other, again = chunks.cut_into_chunks(findings.rows, 7, findings.encoded)
-        assert again.fingerprint() == cut.fingerprint() == fingerprint(plain)
-        lines = "".join(canonical_json(request) + "\n" for request in members(plain))
+        patch.setattr(chunks, "_MANY_ROWS_PER_IMAGE", often)
+        patch.setattr(chunks, "_KEY_BITS", bits)
+        patch.setattr(chunks, "_MAX_KEY", 1 << max(bits - 1, 8))
+        patch.setattr(chunks, "_BATCH", 3)
+        other, again = chunks.make_chunks(findings.rows, 7, findings.encoded)
+        assert again.fingerprint() == cut.fingerprint() == chunks_of(plain).fingerprint()
+        lines = "".join(canonical_json(request) + "\n" for request in iter_chunks(plain))
         assert again.fingerprint() == hashlib.sha256(lines.encode()).hexdigest()
     pd.testing.assert_frame_equal(plain, other)
 
@@ -96,7 +96,7 @@ def test_what_was_numbered_is_only_used_for_the_same_column(tmp_path: Path) -> N
     findings.rows.loc[row, "image_id"] = again
     plan = sharekit.plan(findings, tmp_path / "two.ledger")
     assert again in [i for request in plan.requests() for i in request["body"]["images"]]
-    assert load(tmp_path / "two.ledger").fingerprint == plan.fingerprint
+    assert read_plan(tmp_path / "two.ledger").fingerprint == plan.fingerprint
 
 
 @settings(max_examples=15, deadline=None)
@@ -107,11 +107,11 @@ def test_chunks_are_homogeneous_and_complete(rows: int, size: int) -> None:
     sent = plan.rows[plan.rows["disposition"] == "planned"]
     assert sent["chunk"].notna().all()
     assert plan.rows.loc[plan.rows["disposition"] != "planned", "chunk"].isna().all()
-    images = [(c["project_id"], i) for c in members(plan.rows) for i in c["images"]]
+    images = [(c["project_id"], i) for c in iter_chunks(plan.rows) for i in c["images"]]
     assert sorted(images) == sorted(zip(sent["project_id"], sent["image_id"], strict=True))
     assert len(set(images)) == len(images)
     assert (plan.chunks["images"] <= size).all()
-    assert (sent.groupby("chunk")[list(COMMON)].nunique() == 1).all(axis=None)
+    assert (sent.groupby("chunk")[list(CHUNK_FIELDS)].nunique() == 1).all(axis=None)
     assert sum(plan.rows["disposition"].value_counts()) == rows
 
 
@@ -125,7 +125,7 @@ def test_any_change_changes_the_fingerprint(data: st.DataObject) -> None:
     rows = plan.rows.copy()
     old = rows.at[row, column]
     rows.at[row, column] = old + 1 if column == "chunk" else f"{old}x"
-    assert fingerprint(rows) != plan.fingerprint
+    assert chunks_of(rows).fingerprint() != plan.fingerprint
 
 
 def test_blast_radius(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_ledger_is_never_overwritten(tmp_path: Path) -> None:
 def test_the_ledger_gives_the_plan_back(tmp_path: Path) -> None:
     """What is read from the ledger is what was planned, to the last value."""
     plan = sharekit.plan(sharekit.check(inventory(50, 0.3)), tmp_path / "run.ledger")
-    again = load(plan.path)
+    again = read_plan(plan.path)
     pd.testing.assert_frame_equal(again.rows, plan.rows)
     pd.testing.assert_frame_equal(again.chunks, plan.chunks)
     pd.testing.assert_frame_equal(again.findings.frame, plan.findings.frame)
@@ -232,4 +232,4 @@ def test_the_database_keeps_the_plan(tmp_path: Path) -> None:
             book.write_rows(PLAN_COLUMNS, [line])
         with pytest.raises(LedgerError, match="finished when every row"):
             book.append("finished", {"rows": 4})
-    assert np.array_equal(load(plan.path).rows.index, np.arange(5))
+    assert np.array_equal(read_plan(plan.path).rows.index, np.arange(5))

@@ -11,7 +11,7 @@ from sharekit.core.actions import STATUSES
 from sharekit.core.errors import LedgerError
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event
-from sharekit.plans.chunks import COMMON
+from sharekit.plans.chunks import CHUNK_FIELDS
 from sharekit.runs.outcomes import assign_outcomes, count_outcomes
 from sharekit.runs.request_log import TRANSITIONS, RequestLog
 
@@ -56,7 +56,7 @@ def log_of(rows: pd.DataFrame, roads: list[str], bad: set[str], excluded: set[st
     for (number, road), (_, group) in zip(
         enumerate(roads), rows[rows["disposition"] == "planned"].groupby("chunk"), strict=False
     ):
-        common = {name: group[name].iloc[0] for name in COMMON}
+        common = {name: group[name].iloc[0] for name in CHUNK_FIELDS}
         chunk = {"chunk": number, **common, "images": group["image_id"].tolist()}
         part = RequestLog([chunk], read_excluded=lambda _: actions)
         part.apply(Event(seq, "", "looked", {}, "", ""))
@@ -148,7 +148,7 @@ def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
 def test_impossible_order_is_damage() -> None:
     """An event that cannot follow on what was before is refused, whatever it is."""
     for kind in {kind for _, kind in TRANSITIONS} - {k for s, k in TRANSITIONS if s == "planned"}:
-        common = dict.fromkeys(COMMON, "")
+        common = dict.fromkeys(CHUNK_FIELDS, "")
         log = RequestLog([{"chunk": 1, **common, "images": ["a"]}])
         with pytest.raises(LedgerError, match="cannot follow"):
             log.apply(Event(1, "", kind, {"chunk": "1"}, "", ""))

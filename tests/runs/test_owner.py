@@ -27,7 +27,7 @@ from sharekit.core.errors import CloudRefusedError
 from sharekit.interfaces.notebook.panel import Panel
 from sharekit.interfaces.review_filters import RowFilter
 from sharekit.ledger.ledger import Event
-from sharekit.plans.chunks import COMMON, cut_into_chunks, fingerprint, members
+from sharekit.plans.chunks import CHUNK_FIELDS, chunks_of, iter_chunks, make_chunks
 from sharekit.runs import follow_up, read_back
 from sharekit.runs.bisection import Bisector
 from sharekit.runs.brakes import FinishedImages
@@ -103,10 +103,10 @@ def test_rectangles_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random
     """Each planned act is in exactly one request, and no request holds one that is not planned."""
     with TemporaryDirectory() as folder:
         rows = rows_of(sheet, Path(folder)).rows
-    rows, cut = cut_into_chunks(rows, size)
+    rows, cut = make_chunks(rows, size)
     planned = rows[rows["disposition"] == "planned"]
     sent = []
-    for chunk in members(rows):
+    for chunk in iter_chunks(rows):
         projects = chunk.get("projects", [chunk["project_id"]])
         assert len(chunk["images"]) * len(projects) <= size
         owner = chunk["project_id"] if "projects" in chunk else ""
@@ -117,12 +117,12 @@ def test_rectangles_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random
     assert sorted(sent) == sorted(acts.itertuples(index=False, name=None))
     assert cut.chunks()["images"].sum() == len(planned)
     # The same from the ledger's rows, and whatever the order of the sheet.
-    assert fingerprint(rows) == cut.fingerprint()
+    assert chunks_of(rows).fingerprint() == cut.fingerprint()
     order = random.sample(range(len(rows)), len(rows))
-    assert cut_into_chunks(rows.iloc[order], size)[1].fingerprint() == cut.fingerprint()
+    assert make_chunks(rows.iloc[order], size)[1].fingerprint() == cut.fingerprint()
     # What owners do leaves the requests of the other side, and their numbers, as they were.
     decided = rows[~rows["status"].isin(OWNER_ACTIONS)]
-    alone, _ = cut_into_chunks(decided, size)
+    alone, _ = make_chunks(decided, size)
     assert alone["chunk"].equals(decided["chunk"])
 
 
@@ -132,11 +132,11 @@ def test_a_changed_number_makes_no_rectangle() -> None:
     rows = pd.DataFrame(shares, columns=["image_id", "project_id"]).assign(
         region="", status="share", owner=ME, vault_id="", whole_image="", disposition="planned"
     )
-    rows, cut = cut_into_chunks(rows, 9)
+    rows, cut = make_chunks(rows, 9)
     assert len(cut.chunks()) == 2
     rows["chunk"] = pd.array([1, 1, 1], dtype="Int64")
-    assert [len(c["images"]) * len(c["projects"]) for c in members(rows)] == [2, 1]
-    assert fingerprint(rows) != cut.fingerprint()
+    assert [len(c["images"]) * len(c["projects"]) for c in iter_chunks(rows)] == [2, 1]
+    assert chunks_of(rows).fingerprint() != cut.fingerprint()
 
 
 # -- rules ----------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ class Desk:
     def __init__(self, images: int, projects: int, bad: Collection[tuple[str, str]], code: str):
         content = {"images": [f"i{n}" for n in range(images)],
                    "projects": [f"p{n}" for n in range(projects)]}  # fmt: skip
-        common = dict.fromkeys(COMMON, "") | {"status": "share", "project_id": ME}
+        common = dict.fromkeys(CHUNK_FIELDS, "") | {"status": "share", "project_id": ME}
         self.log = RequestLog([{"chunk": 1, **common, **content}])
         self.waiting = deque(self.log.requests.values())
         self.bad, self.no = set(bad), CloudRefusedError("no", http=400, code=code)
@@ -480,7 +480,13 @@ def test_an_owner_sees_shares(road: Callable[..., Road]) -> None:
     review = sharekit.review(plan, r.clouds)
     assert review.state.phrase == "send 4 shares"
     assert plan.by_project.to_dict("records") == [
-        {"project_id": ME, "status": "share", "images": 4, "requests": 1, "towards": "2 projects"}
+        {
+            "project_id": ME,
+            "status": "share",
+            "images": 4,
+            "requests": 1,
+            "shared_with": "2 projects",
+        }
     ]
     assert all(
         project in str(review.state.row(key)["request"]) for key, project in enumerate([A, B])

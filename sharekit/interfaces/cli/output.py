@@ -273,7 +273,7 @@ def _by_project(plan: Plan) -> Table:
     what = describe_amount(by["status"], 2).split()[-1]
     heads = {"project_id": "project", "status": "decision", "images": what, "requests": "requests"}
     if is_owner_action(by["status"]).any():
-        heads["towards"] = "shared with"
+        heads["shared_with"] = "shared with"
     table = Table(box=None, pad_edge=False)
     for head in heads.values():
         table.add_column(head, justify="right" if head in (what, "requests") else "left")

@@ -25,7 +25,7 @@ from sharekit.interfaces.cli.output import RunProgress, complain, info, show_run
 from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.ledger import lock
 from sharekit.plans import approval
-from sharekit.plans.approval import Demand, ensure
+from sharekit.plans.approval import ApprovalRequirement, require_approval_of
 from sharekit.runs.run import Run, is_finished, status
 from sharekit.runs.settings import Settings
 from sharekit.runs.submit import submit
@@ -47,8 +47,8 @@ def submit_command(
     """
     if break_lock:
         lock.break_lock(run)
-    demand = Demand(reviewers, signers)
-    given = ensure(run, demand)
+    demand = ApprovalRequirement(reviewers, signers)
+    given = require_approval_of(run, demand)
     if is_finished(run):
         info(f"{run} is finished: nothing is left to send.")
         _ended(status(run), seal, as_json=as_json)

@@ -1,0 +1,194 @@
+"""An inventory, a snapshot and a plan, written into a ledger and read back from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sharekit.checks.findings import Findings
+from sharekit.checks.hits import fullmatch
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core import frame_schemas
+from sharekit.core.columns import is_owner_action
+from sharekit.core.errors import LedgerError
+from sharekit.core.fields import PROJECT_ID, UUID, VAULT_SHAPE
+from sharekit.core.rules import RULES, SEVERITIES
+from sharekit.ledger import parquet
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.tables import DISPOSITIONS, PLAN_COLUMNS
+from sharekit.spreadsheets.inventory import Inventory, Source
+
+from .chunks import Chunks, chunks_of
+
+LOG = logging.getLogger("sharekit.plans")
+_SOURCE_FIELDS: Final = tuple(field.name for field in fields(Source))
+
+
+class StoredPlan(NamedTuple):
+    """A plan as a ledger holds it."""
+
+    rows: pd.DataFrame
+    chunks: Chunks
+    fingerprint: str
+    findings: Findings
+
+
+def last_event_body(ledger: Ledger, kind: str) -> dict[str, Any]:
+    """Return the body of the latest event of a kind that every run has.
+
+    Raises
+    ------
+    LedgerError
+        The ledger holds an audit, or is incomplete.
+    """
+    event = ledger.last_event(kind)
+    if event is None and ledger.last_event("audited") is not None:
+        raise LedgerError(f"{ledger.path} holds an audit, not a run: `sharekit report` shows it.")
+    if event is None:
+        raise LedgerError(f"{ledger.path} is incomplete: it has no {kind!r} event.")
+    return event.body
+
+
+def row_count(ledger: Ledger) -> int:
+    """Return the number of rows of the inventory."""
+    return int(last_event_body(ledger, "inventory")["rows"])
+
+
+# -- inventory and snapshot ------------------------------------------------------------------------
+def write_inventory(ledger: Ledger, inventory: Inventory) -> None:
+    """Write every row of an inventory, and the sheets it was read from."""
+    body = {
+        "rows": len(inventory),
+        "sources": [asdict(source) for source in inventory.sources],
+        "rows_blob": ledger.put_frame(inventory.rows),
+        "marks_blob": ledger.put_frame(inventory.cell_issues),
+    }
+    ledger.append("inventory", body)
+
+
+def read_stored_inventory(ledger: Ledger) -> Inventory:
+    """Read the inventory that a run or an audit began with."""
+    body = last_event_body(ledger, "inventory")
+    return Inventory(
+        rows=ledger.get_frame(body["rows_blob"], frame_schemas.INVENTORY_ROWS),
+        sources=tuple(
+            Source(**{name: sheet[name] for name in _SOURCE_FIELDS}) for sheet in body["sources"]
+        ),
+        cell_issues=ledger.get_frame(body["marks_blob"], frame_schemas.CELL_ISSUES),
+    )
+
+
+def write_snapshot(ledger: Ledger, snapshot: Snapshot, kind: str = "snapshot") -> None:
+    """Write what the clouds showed; ``kind`` is ``seen`` for what they showed before sending."""
+    frames = {name: getattr(snapshot, name) for name in frame_schemas.SNAPSHOT}
+    blobs = {
+        name: ledger.put_frame(frame)
+        for name, frame in frames.items()
+        if name != "owned" or len(frame)
+    }
+    states = {str(k): int(v) for k, v in snapshot.members["state"].value_counts().items()}
+    ledger.append(kind, {"taken_at": snapshot.taken_at, "states": states, **blobs})
+
+
+def read_snapshot(ledger: Ledger) -> Snapshot | None:
+    """Read the snapshot that the plan was made with; None if it was made without a cloud."""
+    event = ledger.last_event("snapshot")
+    if event is None:
+        return None
+    frames = {
+        name: ledger.get_frame(event.body[name], schema)
+        for name, schema in frame_schemas.SNAPSHOT.items()
+        if name in event.body
+    }
+    return Snapshot(event.body["taken_at"], **frames)
+
+
+# -- plan ------------------------------------------------------------------------------------------
+def write_plan(
+    ledger: Ledger,
+    rows: pd.DataFrame,
+    findings: Findings,
+    counts: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> None:
+    """Write every row's place in a plan, the findings, its counts and its fingerprint."""
+    with ledger.transaction():
+        rows_blob = ledger.put_frame(rows)  # the largest frame first, while little is in memory
+        lines = parquet.iter_rows(rows.reset_index(), PLAN_COLUMNS)
+        ledger.append(
+            "planned",
+            {
+                **counts,
+                "rows_digest": ledger.write_rows(PLAN_COLUMNS, lines),
+                "rows_blob": rows_blob,
+                "findings_blob": ledger.put_frame(findings.frame),
+                "findings": findings.counts,
+                "settings": dict(settings),
+            },
+        )
+
+
+def read_stored_plan(ledger: Ledger) -> StoredPlan:
+    """Read the latest plan of a ledger.
+
+    Raises
+    ------
+    LedgerError
+        If there is none, or it is not the one that was recorded.
+    """
+    body = last_event_body(ledger, "planned")
+    rows = ledger.get_frame(body["rows_blob"], frame_schemas.PLAN)
+    found = ledger.get_frame(body["findings_blob"], frame_schemas.FINDINGS)
+    snapshot, inventory = read_snapshot(ledger), read_stored_inventory(ledger)
+    if problem := _inconsistency(row_count(ledger), inventory, rows, found):
+        raise LedgerError(f"{ledger.path} is damaged: {problem}.")
+    chunks = chunks_of(rows)
+    if chunks.fingerprint() != body["fingerprint"]:
+        raise LedgerError(f"{ledger.path} is damaged: the plan is not the one that was recorded.")
+    findings = Findings(inventory, rows, found, snapshot, bool(body["settings"]["strict"]))
+    return StoredPlan(rows, chunks, body["fingerprint"], findings)
+
+
+def _inconsistency(
+    count: int, inventory: Inventory, rows: pd.DataFrame, findings: pd.DataFrame
+) -> str:
+    """Return how the frames of a plan contradict each other, ``""`` if they do not."""
+    keys, last_source = np.arange(count), len(inventory.sources) - 1
+    planned = rows["disposition"] == "planned"
+    represented = rows["carried_by"].dropna()
+    issues = inventory.cell_issues
+    sources = [frame["source"] for frame in (inventory.rows, rows, issues)]
+    row_keys = [findings["row_key"], issues["row_key"]]
+    grammars = {"image_id": UUID, "project_id": PROJECT_ID, "vault_id": f"|{VAULT_SHAPE}"}
+    owners = rows.loc[planned & is_owner_action(rows["status"]), "owner"]
+    valid = {
+        "its rows are not those of its inventory": (
+            np.array_equal(inventory.rows.index, keys) and np.array_equal(rows.index, keys)
+        ),
+        "a row names a sheet that does not exist": all(
+            source.between(0, last_source).all() for source in sources
+        ),
+        "it refers to a row that does not exist": (
+            represented.between(0, len(rows) - 1).all()
+            and all(key.between(-1, len(rows) - 1).all() for key in row_keys)
+        ),
+        "a row has an impossible place in the plan": (
+            rows["disposition"].isin(DISPOSITIONS).all()
+            and ((rows["chunk"] >= 1).fillna(value=False) == planned).all()
+            and (rows["carried_by"].notna() == (rows["disposition"] == "duplicate")).all()
+        ),
+        "a finding is of an unknown rule": (
+            findings["rule"].isin(list(RULES)).all() and findings["severity"].isin(SEVERITIES).all()
+        ),
+        # These IDs become parts of URLs.
+        "a planned row has an invalid ID": (
+            all(fullmatch(rows.loc[planned, name], g).all() for name, g in grammars.items())
+            and fullmatch(owners, PROJECT_ID).all()
+        ),
+    }
+    return next((problem for problem, good in valid.items() if not good), "")
