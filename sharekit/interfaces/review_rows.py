@@ -41,9 +41,10 @@ def with_changes(rows: pd.DataFrame, changes: pd.DataFrame, keys: Positions) -> 
     decided = _decide(rows.take(keys), changes)
     columns = {}
     for name in (*_DECIDED, "wanted", "state"):
-        values = rows[name].array.copy()
-        values[keys] = decided[name].array
-        columns[name] = pd.Series(values, index=rows.index)
+        if not decided[name].equals(rows[name].take(keys)):  # copying a long column takes time
+            values = rows[name].array.copy()
+            values[keys] = decided[name].array
+            columns[name] = pd.Series(values, index=rows.index)
     return rows.assign(**columns)
 
 

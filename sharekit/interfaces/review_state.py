@@ -202,7 +202,7 @@ class Gate:
         The approvals of this very plan.
     planner : str
         Who made the plan and so cannot approve it; ``""`` if no name was given.
-    demand : Demand
+    demand : ApprovalRequirement
         How many have to approve it, and whose signatures count.
     pending_steps : int
         Number of decisions that the plan does not hold yet; ``Review.replan`` takes them in.
@@ -287,5 +287,7 @@ def _combine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     columns = [*decisions.FIELDS, "by"]
     none = pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
     changes = pd.concat([none.rename_axis("row_key"), *parts]).astype("str")
-    changes = changes.groupby(level=0).last().astype("str").fillna("").rename_axis("row_key")
+    if not changes.index.is_unique:
+        changes = changes.groupby(level=0).last().astype("str")
+    changes = changes.fillna("").sort_index().rename_axis("row_key")
     return changes[(changes[list(decisions.FIELDS)] != "").any(axis="columns")]

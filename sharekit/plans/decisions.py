@@ -248,7 +248,8 @@ def decision_of(ledger: Ledger, step: Event) -> pd.DataFrame:
     schema = frame_schemas.REVIEWED if step.kind == "reviewed" else frame_schemas.DECISIONS
     decided = ledger.get_frame(step.body["blob"], schema).reindex(columns=FIELDS)
     keys, known = decided.index, decided["decision"].dropna().isin(DECISIONS)
-    if not (keys.is_unique and known.all() and keys.isin(range(row_count(ledger))).all()):
+    inside = ((keys >= 0) & (keys < row_count(ledger))).all()
+    if not (keys.is_unique and known.all() and inside):
         raise LedgerError(
             f"{ledger.path} is damaged: event {step.seq} holds an impossible decision."
         )

@@ -114,9 +114,9 @@ def test_what_is_shown_after_a_decision_is_what_the_new_plan_says(world: Make) -
 def test_a_stale_plan_is_not_approved(review: Review) -> None:
     """A plan that does not hold the last decisions cannot be approved, in whatever way."""
     review.decide(planned(review), "skip", reason="x")
-    with pytest.raises(ApprovalError, match="Make the plan anew"):
+    with pytest.raises(ApprovalError, match="Plan again"):
         sharekit.approve(review.path, reviewer="Ada", fingerprint=review.plan.fingerprint)
-    with pytest.raises(ApprovalError, match="Make the plan anew"):
+    with pytest.raises(ApprovalError, match="Plan again"):
         review.approve("Ada", review.state.phrase)
 
 
@@ -273,7 +273,7 @@ def test_several_reviews_of_one_ledger_decide_in_turn(review: Review) -> None:
     review.decide([third], "skip", reason="ours")
     assert review.rows.loc[[first, second, third], "by"].tolist() == ["Eve", "Eve", "Bob"]
     assert review.gate.undoable_steps == 3
-    with pytest.raises(ApprovalError, match="Make the plan anew"):
+    with pytest.raises(ApprovalError, match="Plan again"):
         review.approve("Ada", review.state.phrase)
     pd.testing.assert_frame_equal(review.rows, Review(review.path).rows)
 
