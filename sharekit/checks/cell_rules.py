@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACTIONS, STATUS_WORDS
-from sharekit.core.columns import Coded
+from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import (
     FALSE_WORDS,
     FIELDS,
@@ -54,7 +54,7 @@ CellRule = Callable[[pd.Series, str], tuple[pd.Series, list[RuleHits]]]
 
 def normalize_rows(
     inventory: Inventory,
-) -> tuple[pd.DataFrame, list[RuleHits], dict[str, Coded]]:
+) -> tuple[pd.DataFrame, list[RuleHits], dict[str, EncodedColumn]]:
     """Return every row with its values as the API takes them, the hits, and encoded columns.
 
     The frame has the inventory's index; its columns are ``source``, ``row`` and the fields of
@@ -63,7 +63,7 @@ def normalize_rows(
     """
     raw = inventory.rows
     rows = raw[["source", "row"]].copy()
-    encoded: dict[str, Coded] = {}
+    encoded: dict[str, EncodedColumn] = {}
     hits = _hits_from_cell_issues(inventory)
     errors = [h for h in hits if RULES[h.rule].severity == "error"]
     for field in FIELDS:
@@ -72,13 +72,13 @@ def normalize_rows(
         if field == "name":  # all different, and nobody compares them
             rows[field], more = _strip(raw[field], field)
         else:
-            known = Coded.of(raw[field], inventory.encoded.get(field))
+            known = EncodedColumn.encode(raw[field], inventory.encoded.get(field))
             rows[field], more, encoded[field] = _apply_per_distinct_value(raw[field], known, field)
             if invalid.size:
                 rows[field] = _restore_invalid(raw[field], rows[field], invalid)
-                encoded[field] = Coded.of(rows[field], encoded[field])
+                encoded[field] = EncodedColumn.encode(rows[field], encoded[field])
         if field in MANDATORY_FIELDS:
-            more += _missing(inventory, encoded[field].among([""]), field)
+            more += _missing(inventory, encoded[field].isin([""]), field)
         hits += [h.excluding(invalid) for h in more]
     return rows, _detect_swapped_ids([h for h in hits if not h.is_empty]), encoded
 
@@ -89,7 +89,7 @@ def statuses(raw: pd.Series) -> pd.Series:
     >>> statuses(pd.Series(["Yes", "rejected", "?"], dtype="str")).tolist()
     ['accepted', 'rejected', '?']
     """
-    return _apply_per_distinct_value(raw, Coded.of(raw), "status")[0]
+    return _apply_per_distinct_value(raw, EncodedColumn.encode(raw), "status")[0]
 
 
 def _hits_from_cell_issues(inventory: Inventory) -> list[RuleHits]:
@@ -121,23 +121,23 @@ def _restore_invalid(raw: pd.Series, fixed: pd.Series, invalid: Keys) -> pd.Seri
 
 
 def _apply_per_distinct_value(
-    raw: pd.Series, encoded: Coded, field: str
-) -> tuple[pd.Series, list[RuleHits], Coded]:
+    raw: pd.Series, encoded: EncodedColumn, field: str
+) -> tuple[pd.Series, list[RuleHits], EncodedColumn]:
     """Apply a field's rule to each distinct value once, and its result to all rows with it."""
-    fixed, found = _CELL_RULES.get(field, _strip)(encoded.words, field)
+    fixed, found = _CELL_RULES.get(field, _strip)(encoded.categories, field)
     hits = []
     for h in found:
         hit = np.zeros(len(fixed), dtype=bool)
         hit[h.keys] = True
         hits.append(replace(h, keys=raw.index.to_numpy(dtype="int64")[hit[encoded.codes]]))
-    if fixed.equals(encoded.words):
+    if fixed.equals(encoded.categories):
         return raw, hits, encoded
-    changed = (fixed != encoded.words).to_numpy(dtype=bool)[encoded.codes]
+    changed = (fixed != encoded.categories).to_numpy(dtype=bool)[encoded.codes]
     if np.count_nonzero(changed) * _FEW > len(raw):
         values = pd.Series(fixed.array.take(encoded.codes), index=raw.index)
     else:
         values = _replace(raw, changed, fixed.take(encoded.codes[changed]))
-    return values, hits, encoded.with_words(fixed, values)
+    return values, hits, encoded.recode(fixed, values)
 
 
 def _replace(values: pd.Series, mask: Mask, replacements: pd.Series) -> pd.Series:

@@ -17,7 +17,7 @@ from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.reader import Progress
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
-from sharekit.core.columns import Coded, first_case, is_owner_action
+from sharekit.core.columns import EncodedColumn, first_case, is_owner_action
 from sharekit.core.rules import RULES, severity
 from sharekit.spreadsheets.inventory import Inventory
 
@@ -77,7 +77,9 @@ def check(
     skipped, wrong_roles = _apply_decisions(rows, decisions)
     if decisions is not None:
         hits = [*(_drop_overridden(h, decisions) for h in hits), *wrong_roles]
-    encoded |= {name: Coded.of(rows[name], encoded[name]) for name in ("status", "vault_id")}
+    encoded |= {
+        name: EncodedColumn.encode(rows[name], encoded[name]) for name in ("status", "vault_id")
+    }
     hits += check_vault_need(rows, encoded)
     rows["before"] = ""
     pairs = pair_rows(encoded)

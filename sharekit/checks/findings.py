@@ -11,7 +11,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
-from sharekit.core.columns import Coded
+from sharekit.core.columns import EncodedColumn
 from sharekit.core.html import table
 from sharekit.core.rules import RULES, SEVERITIES, severity
 from sharekit.spreadsheets.inventory import Inventory
@@ -42,7 +42,7 @@ class Findings:
         What the clouds showed, if there were any to ask.
     strict : bool
         Whether warnings count as errors.
-    encoded : Mapping[str, Coded]
+    encoded : Mapping[str, EncodedColumn]
         Fields as the checks have encoded them, so that the plan need not do it again.
     """
 
@@ -51,7 +51,7 @@ class Findings:
     frame: pd.DataFrame
     snapshot: Snapshot | None = None
     strict: bool = False
-    encoded: Mapping[str, Coded] = field(default_factory=dict)
+    encoded: Mapping[str, EncodedColumn] = field(default_factory=dict)
 
     def count(self, *severities: str) -> int:
         """Return the number of findings of some severities."""

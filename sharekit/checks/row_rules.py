@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACCEPTED, ACTIONS, OWNER_ACTIONS, REJECTED, ROLES, UNSHARE
-from sharekit.core.columns import Coded
+from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import PROJECT_ID, UUID
 
 from .hits import Keys, RuleHits
@@ -33,7 +33,7 @@ class SharePairs:
         Whether a row's image and project ID have a legal form.
     numbers : ndarray of int64
         A number for each distinct pair.
-    status : Coded
+    status : EncodedColumn
         The action that each row asks for.
     by_owner : ndarray of bool
         Whether that is an owner's action.
@@ -41,29 +41,29 @@ class SharePairs:
 
     legal: NDArray[np.bool_]
     numbers: NDArray[np.int64]
-    status: Coded
+    status: EncodedColumn
     by_owner: NDArray[np.bool_]
 
 
-def pair_rows(encoded: Mapping[str, Coded]) -> SharePairs:
+def pair_rows(encoded: Mapping[str, EncodedColumn]) -> SharePairs:
     """Number the (image, project) pairs of rows; each distinct ID is matched once."""
     images, projects, status = (encoded[n] for n in ("image_id", "project_id", "status"))
-    legal = images.having(UUID)[images.codes]
-    legal &= projects.having(PROJECT_ID)[projects.codes]
-    numbers = images.codes.astype(np.int64) * len(projects.words) + projects.codes
-    return SharePairs(legal, numbers, status, status.among(OWNER_ACTIONS))
+    legal = images.fullmatch(UUID)[images.codes]
+    legal &= projects.fullmatch(PROJECT_ID)[projects.codes]
+    numbers = images.codes.astype(np.int64) * len(projects.categories) + projects.codes
+    return SharePairs(legal, numbers, status, status.isin(OWNER_ACTIONS))
 
 
-def check_vault_need(rows: pd.DataFrame, encoded: Mapping[str, Coded]) -> list[RuleHits]:
+def check_vault_need(rows: pd.DataFrame, encoded: Mapping[str, EncodedColumn]) -> list[RuleHits]:
     """Find vaults that are missing, and those nobody needs, which are dropped from the rows.
 
     Whether an image needs a vault is taken from the inventory; the cloud is asked elsewhere.
     """
-    status, empty = encoded["status"], encoded["vault_id"].among([""])
-    whole = encoded["whole_image"].among(["true"])
-    missing = np.flatnonzero(status.among([ACCEPTED]) & empty & whole)
+    status, empty = encoded["status"], encoded["vault_id"].isin([""])
+    whole = encoded["whole_image"].isin(["true"])
+    missing = np.flatnonzero(status.isin([ACCEPTED]) & empty & whole)
     hits = [RuleHits("vault-missing", missing, "vault_id")]
-    needless = np.flatnonzero(status.among([REJECTED, *OWNER_ACTIONS]) & ~empty)
+    needless = np.flatnonzero(status.isin([REJECTED, *OWNER_ACTIONS]) & ~empty)
     if needless.size:
         # Row keys count from 0, so they are positions.
         values = rows["vault_id"].copy()
@@ -83,7 +83,7 @@ def find_duplicates(
     same run, but not take it back.
     """
     carried_by = pd.Series(np.nan, index=rows.index, dtype="float64")
-    valid = pairs.legal & pairs.status.among(ACTIONS)
+    valid = pairs.legal & pairs.status.isin(ACTIONS)
     valid[skipped] = False  # row keys count from 0, so they are positions
     live = np.flatnonzero(valid)
     numbers = _action_numbers(pairs, live)
@@ -121,7 +121,7 @@ def _action_numbers(pairs: SharePairs, live: Keys) -> NDArray[np.int64]:
     numbers, by_owner = pairs.numbers[live], pairs.by_owner[live]
     if not by_owner.any():
         return numbers
-    taken_back = numbers[pairs.status.among([UNSHARE])[live]]
+    taken_back = numbers[pairs.status.isin([UNSHARE])[live]]
     in_both_roles = np.isin(numbers, np.intersect1d(taken_back, numbers[~by_owner]))
     return numbers * len(ROLES) + (by_owner & ~in_both_roles)
 

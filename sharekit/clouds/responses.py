@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 import msgspec
 
 from sharekit.core.errors import NoResponseError
-from sharekit.core.html import plain
+from sharekit.core.html import escape_invisible
 
 #: Characters of the longest reason, and of the longest name or ID that is only passed on.
 _REASON, _NAME = 1_000, 200
@@ -182,7 +182,7 @@ def sanitize(text: object, limit: int = _REASON) -> str:
     >>> sanitize(" a\n<b>\x1b[31m"), sanitize("long " * 4, 8)
     ('a <b>␛[31m', 'long lon…')
     """
-    line = plain(" ".join(str(text)[: 4 * limit].split()))
+    line = escape_invisible(" ".join(str(text)[: 4 * limit].split()))
     return line if len(line) <= limit else f"{line[:limit]}…"
 
 

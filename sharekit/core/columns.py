@@ -1,4 +1,4 @@
-"""Columns of texts as their distinct values, numbered once and used wherever values are judged."""
+"""Columns: text that is encoded once for all checks, actions, first cases and look-ups."""
 
 from __future__ import annotations
 
@@ -15,67 +15,69 @@ from .actions import ABSENT, MEMBER, MEMBER_STATES, OWNER, OWNER_ACTIONS, SHARE,
 
 
 @dataclass(frozen=True, eq=False)
-class Coded:
-    """A column as its distinct values, and for each row which of them it has.
+class EncodedColumn:
+    """A dictionary-encoded column of text.
 
     Attributes
     ----------
-    codes : ndarray of unsigned integers, as short as they can be
-        One for each row: a position in ``words``.
-    words : Series of str
+    codes : ndarray of unsigned integers, as narrow as possible
+        For each row the position of its value in ``categories``.
+    categories : Series of str
         The distinct values.
-    texts : pyarrow.Array or ChunkedArray
-        The very column that was numbered.
+    source : pyarrow.Array or ChunkedArray
+        The column that was encoded.
 
     Examples
     --------
     >>> names = pd.Series(["b", "a", "b"], dtype="str")
-    >>> coded = Coded.of(names)
-    >>> coded.codes.tolist(), coded.words.tolist()
+    >>> column = EncodedColumn.encode(names)
+    >>> column.codes.tolist(), column.categories.tolist()
     ([0, 1, 0], ['b', 'a'])
-    >>> Coded.of(names, coded) is coded, Coded.of(names.str.upper(), coded) is coded
-    (True, False)
+    >>> EncodedColumn.encode(names, column) is column
+    True
+    >>> EncodedColumn.encode(names.str.upper(), column) is column
+    False
     """
 
     codes: NDArray[np.unsignedinteger]
-    words: pd.Series
-    texts: pa.Array | pa.ChunkedArray = field(repr=False)
-    _having: dict[str, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
+    categories: pd.Series
+    source: pa.Array | pa.ChunkedArray = field(repr=False)
+    _matches: dict[str, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
-    def of(cls, values: pd.Series, known: Coded | None = None) -> Coded:
-        """Number the distinct values of a column, unless ``known`` says them of the very same."""
-        texts = pa.array(values)
-        if known is not None and _memory(known.texts) == _memory(texts):
+    def encode(cls, values: pd.Series, known: EncodedColumn | None = None) -> EncodedColumn:
+        """Encode a column; return ``known`` if it already encodes the same buffer."""
+        source = pa.array(values)
+        if known is not None and _buffer_identity(known.source) == _buffer_identity(source):
             return known
-        codes, words = pd.factorize(values)
-        short = np.min_scalar_type(len(words))
-        return cls(codes.astype(short), pd.Series(words, dtype="str"), texts)
+        codes, categories = pd.factorize(values)
+        narrow = np.min_scalar_type(len(categories))
+        return cls(codes.astype(narrow), pd.Series(categories, dtype="str"), source)
 
-    def with_words(self, words: pd.Series, values: pd.Series) -> Coded:
-        """Put other values in place of the distinct ones, some of them equal: now the column's."""
-        again = Coded.of(words)
-        return Coded(again.codes[self.codes], again.words, pa.array(values))
+    def recode(self, categories: pd.Series, values: pd.Series) -> EncodedColumn:
+        """Replace the distinct values, some of them by the same; ``values`` is the new column."""
+        again = EncodedColumn.encode(categories)
+        return EncodedColumn(again.codes[self.codes], again.categories, pa.array(values))
 
-    def among(self, texts: Collection[str]) -> NDArray[np.bool_]:
-        """Tell for each row whether its value is one of these.
+    def isin(self, texts: Collection[str]) -> NDArray[np.bool_]:
+        """Return True for each row whose value is one of these.
 
-        >>> Coded.of(pd.Series(["b", "a", "b"], dtype="str")).among(["b", "c"]).tolist()
+        >>> EncodedColumn.encode(pd.Series(["b", "a", "b"], dtype="str")).isin(["b"]).tolist()
         [True, False, True]
         """
-        hits: NDArray[np.bool_] = self.words.isin(texts).to_numpy(dtype=bool)[self.codes]
+        hits: NDArray[np.bool_] = self.categories.isin(texts).to_numpy(dtype=bool)[self.codes]
         return hits
 
-    def having(self, grammar: str) -> NDArray[np.bool_]:
-        """Tell which of the distinct values are wholly of a grammar; each is looked at once."""
-        if grammar not in self._having:
-            hits = pc.match_substring_regex(pa.array(self.words), rf"\A(?:{grammar})\z")
-            self._having[grammar] = np.asarray(hits, dtype=bool)
-        return self._having[grammar]
+    def fullmatch(self, grammar: str) -> NDArray[np.bool_]:
+        """Return True for each distinct value that matches a grammar; each is matched once."""
+        if grammar not in self._matches:
+            hits = pc.match_substring_regex(pa.array(self.categories), rf"\A(?:{grammar})\z")
+            self._matches[grammar] = np.asarray(hits, dtype=bool)
+        return self._matches[grammar]
 
 
-def _memory(texts: pa.Array | pa.ChunkedArray) -> list[tuple[int, ...]]:
-    """Where texts are kept: Arrow never changes them there, so that a change is another place."""
+def _buffer_identity(texts: pa.Array | pa.ChunkedArray) -> list[tuple[int, ...]]:
+    """Return where texts are stored: Arrow never changes them there, so a change is elsewhere."""
     chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
     return [
         (len(chunk), chunk.offset, *(b.address if b else 0 for b in chunk.buffers()))

@@ -23,13 +23,13 @@ _ODD: Final = re.compile(
 _LEFT: Final = ' style="text-align:left"'
 
 
-def plain(text: object) -> str:
+def escape_invisible(text: object) -> str:
     r"""Spell out characters that cannot be seen, or that reorder or break the text around them.
 
     Control characters become their pictures; what directs the writing, joins or breaks without a
     shape of its own becomes its number.
 
-    >>> plain("a\x00b\n\u202ec")
+    >>> escape_invisible("a\x00b\n\u202ec")
     'a␀b␊[U+202E]c'
     """
     return _ODD.sub(_spelled, str(text))
@@ -42,13 +42,13 @@ def _spelled(found: re.Match[str]) -> str:
     return chr(0x2400 + code) if code < 0x20 else f"[U+{code:04X}]"
 
 
-def visible(text: object) -> str:
-    r"""As :func:`plain`, and markup escaped.
+def escape_html(text: object) -> str:
+    r"""As :func:`escape_invisible`, and markup escaped.
 
-    >>> visible("<b>\u202e")
+    >>> escape_html("<b>\u202e")
     '&lt;b&gt;[U+202E]'
     """
-    return html.escape(plain(text))
+    return html.escape(escape_invisible(text))
 
 
 def table(frame: pd.DataFrame, *, title: str, limit: int = 20) -> str:
@@ -57,10 +57,10 @@ def table(frame: pd.DataFrame, *, title: str, limit: int = 20) -> str:
     # Jupyter sets every cell to the right, which only suits numbers.
     looks = ["" if kind.kind in "iuf" else _LEFT for kind in head.dtypes]
     titles = zip(head.columns, looks, strict=True)
-    lines = ["".join(f"<th{look}>{visible(name)}</th>" for name, look in titles)]
+    lines = ["".join(f"<th{look}>{escape_html(name)}</th>" for name, look in titles)]
     lines += [
         "".join(
-            f"<td{look}>{visible(str(value)[:200])}</td>"
+            f"<td{look}>{escape_html(str(value)[:200])}</td>"
             for value, look in zip(line, looks, strict=True)
         )
         for line in head.itertuples(index=False)
@@ -68,9 +68,9 @@ def table(frame: pd.DataFrame, *, title: str, limit: int = 20) -> str:
     more = f"<p>… and {len(frame) - limit:,} more.</p>" if len(frame) > limit else ""
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     # No colours: a table without any follows the notebook's theme, light or dark.
-    return inert(f"<p><b>{visible(title)}</b></p><table>{body}</table>{more}")
+    return without_mathjax(f"<p><b>{escape_html(title)}</b></p><table>{body}</table>{more}")
 
 
-def inert(markup: str) -> str:
+def without_mathjax(markup: str) -> str:
     """Keep Jupyter from typesetting what stands between two dollar signs."""
     return f'<div class="mathjax_ignore tex2jax_ignore">{markup}</div>'

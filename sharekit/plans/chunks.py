@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import OWNER_ACTIONS
-from sharekit.core.columns import Coded
+from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import UUID, UUID_LENGTH
 from sharekit.ledger.hashing import canonical_json
 
@@ -261,7 +261,7 @@ class Chunks:
 
 
 def make_chunks(
-    rows: pd.DataFrame, size: int, encoded: Mapping[str, Coded] | None = None
+    rows: pd.DataFrame, size: int, encoded: Mapping[str, EncodedColumn] | None = None
 ) -> tuple[pd.DataFrame, Chunks]:
     """Put the planned rows into chunks of one kind, sorted by image ID.
 
@@ -305,23 +305,23 @@ def iter_chunks(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 # -- keys that sort --------------------------------------------------------------------------------
-def _planned(rows: pd.DataFrame, known: Mapping[str, Coded]) -> tuple[Positions, Positions]:
+def _planned(rows: pd.DataFrame, known: Mapping[str, EncodedColumn]) -> tuple[Positions, Positions]:
     """Return the positions of planned rows: the projects' own decisions, and the owners'."""
     planned = (rows["disposition"] == "planned").to_numpy(dtype=bool)
-    of_owners = Coded.of(rows["status"], known.get("status")).among(OWNER_ACTIONS)
+    of_owners = EncodedColumn.encode(rows["status"], known.get("status")).isin(OWNER_ACTIONS)
     return np.flatnonzero(planned & ~of_owners), np.flatnonzero(planned & of_owners)
 
 
 def _encode_kinds(
-    rows: pd.DataFrame, positions: Positions, known: Mapping[str, Coded]
+    rows: pd.DataFrame, positions: Positions, known: Mapping[str, EncodedColumn]
 ) -> Positions:
     """Number the combinations of :data:`CHUNK_FIELDS` at these positions, in their order."""
-    columns = (Coded.of(rows[name], known.get(name)) for name in CHUNK_FIELDS)
+    columns = (EncodedColumn.encode(rows[name], known.get(name)) for name in CHUNK_FIELDS)
     start = np.zeros(len(positions), dtype=np.int64), 1
     keys = (
-        (_ranks(column.words)[column.codes[positions]], len(column.words))
+        (_ranks(column.categories)[column.codes[positions]], len(column.categories))
         for column in columns
-        if len(column.words) > 1
+        if len(column.categories) > 1
     )
     return functools.reduce(_combine_keys, keys, start)[0]
 
@@ -345,21 +345,21 @@ def _ranks(categories: pd.Series) -> Positions:
 
 
 def _sort_by_image(
-    rows: pd.DataFrame, positions: Positions, first: Positions, known: Coded | None = None
+    rows: pd.DataFrame, positions: Positions, first: Positions, known: EncodedColumn | None = None
 ) -> tuple[Positions, EncodedImages]:
     """Sort by a key, then by image ID; return the order, and the images in that order."""
-    column = Coded.of(rows["image_id"], known)
-    categories = pa.chunked_array(pa.array(column.words)).combine_chunks()
+    column = EncodedColumn.encode(rows["image_id"], known)
+    categories = pa.chunked_array(pa.array(column.categories)).combine_chunks()
     codes = column.codes[positions]
     if len(categories) * _MANY_ROWS_PER_IMAGE < len(codes):
         key = first, int(first.max(initial=0)) + 1
-        image = _ranks(column.words)[codes], len(categories)
+        image = _ranks(column.categories)[codes], len(categories)
         order = _argsort(*_combine_keys(key, image))
     else:
         keys = pa.table({"first": first, "image_id": categories.take(pa.array(codes))})
         order = pc.sort_indices(keys, [("first", "ascending"), ("image_id", "ascending")])
         order = order.to_numpy().astype(np.int64)
-    return order, EncodedImages(categories, codes[order], column.having(UUID))
+    return order, EncodedImages(categories, codes[order], column.fullmatch(UUID))
 
 
 def _argsort(keys: Positions, count: int) -> Positions:

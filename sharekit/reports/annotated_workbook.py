@@ -28,7 +28,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sharekit.checks.findings import COLUMNS, Findings
 from sharekit.core.errors import InputError
-from sharekit.core.html import plain
+from sharekit.core.html import escape_invisible
 from sharekit.spreadsheets.formats.raw_sheet import column_letter
 from sharekit.spreadsheets.input import STANDARD_INPUT, load
 from sharekit.spreadsheets.writing.safe_cells import escape_cell
@@ -271,7 +271,7 @@ def _spell_out(values: pd.Series) -> pd.Series:
     unusual = values.str.contains("[^ -~]", regex=True)
     if not unusual.any():
         return values
-    return values.where(~unusual, values[unusual].map(plain).astype("str"))
+    return values.where(~unusual, values[unusual].map(escape_invisible).astype("str"))
 
 
 def _about(findings: Findings, *notes: str) -> pd.DataFrame:

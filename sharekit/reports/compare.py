@@ -28,7 +28,7 @@ from xlsxwriter.utility import xl_rowcol_to_cell
 
 from sharekit.audits.results import Audit
 from sharekit.core.errors import InputError
-from sharekit.core.html import plain
+from sharekit.core.html import escape_invisible
 
 from .report import FORMATS, make_document, report_format
 from .run_record import Record
@@ -71,7 +71,7 @@ def _library_errors() -> Iterator[None]:
         fastexcel.FastExcelError, expat.ExpatError, ElementTree.ParseError, zipfile.BadZipFile,
         zlib.error, EOFError, OSError,
     ) as error:  # fmt: skip
-        raise _UnreadableError(plain(str(error).partition("\n")[0])) from error
+        raise _UnreadableError(escape_invisible(str(error).partition("\n")[0])) from error
 
 
 def differences(source: Record | Audit, path: str | PathLike[str]) -> list[Difference]:
@@ -177,7 +177,7 @@ def _says(given: str, wanted: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    text = plain(text.strip())
+    text = escape_invisible(text.strip())
     return f"“{text if len(text) <= _QUOTED else text[:_QUOTED] + '…'}”" if text else "nothing"
 
 
@@ -196,7 +196,7 @@ def _in_workbook(report: Path, fresh: Path) -> Iterator[Difference]:
             else:
                 yield where, "the sheet is missing"
         for where, what in _in_parts(report, fresh):
-            yield f"{report.name}, {where}", plain(what)
+            yield f"{report.name}, {where}", escape_invisible(what)
     except _UnreadableError as error:
         yield report.name, f"cannot be read as a workbook ({error})"
 
@@ -259,7 +259,7 @@ def _entry(workbook: zipfile.ZipFile, part: str) -> IO[bytes]:
     except KeyError as error:
         raise _UnreadableError(f"its part {part} is missing") from error
     except RuntimeError as error:  # encrypted, or packed in a way that zipfile does not know
-        raise _UnreadableError(plain(str(error))) from error
+        raise _UnreadableError(escape_invisible(str(error))) from error
 
 
 def _xml(workbook: zipfile.ZipFile, part: str) -> ElementTree.Element:

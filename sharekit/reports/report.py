@@ -19,7 +19,7 @@ from sharekit.audits import storage
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS, Findings
 from sharekit.core.errors import InputError, UsageError
-from sharekit.core.html import inert, visible
+from sharekit.core.html import escape_html, without_mathjax
 from sharekit.ledger.file import is_ledger
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, ledger_path
@@ -55,14 +55,16 @@ class Reports(list[Path]):
 
     def _repr_html_(self) -> str:
         lines = "".join(f"<li>{_link(path)}</li>" for path in self)
-        return inert(f"<p><b>Reports</b></p><ul>{lines}</ul>")
+        return without_mathjax(f"<p><b>Reports</b></p><ul>{lines}</ul>")
 
 
 def _link(path: Path) -> str:
     # Relative, because Jupyter serves what lies below the notebook, and nothing else.
     if path.is_absolute() or ".." in path.parts:
-        return visible(path)
-    return f'<a href="{html.escape(quote(path.as_posix()))}" target="_blank">{visible(path)}</a>'
+        return escape_html(path)
+    return (
+        f'<a href="{html.escape(quote(path.as_posix()))}" target="_blank">{escape_html(path)}</a>'
+    )
 
 
 #: What a report can be made of: a run, its plan, or the path of its ledger.

@@ -18,7 +18,7 @@ from sharekit.checks.row_rules import pair_rows
 from sharekit.checks.vault_rules import check_capacity
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
-from sharekit.core.columns import Coded, are_satisfied, roles
+from sharekit.core.columns import EncodedColumn, are_satisfied, roles
 from sharekit.core.errors import CloudError, SharekitError, UsageError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.outcomes import UNSETTLED
@@ -418,7 +418,7 @@ def _resent(request: Request, missing: list[Share]) -> list[ShareBlock]:
 def _evaluate_preflight(planned: pd.DataFrame, snapshot: Snapshot, *, strict: bool) -> pd.DataFrame:
     """Return what a fresh snapshot says of planned rows: their state, and if they are excluded."""
     fresh = planned.copy()
-    encoded = {name: Coded.of(fresh[name]) for name in (*SHARE_KEY, "status")}
+    encoded = {name: EncodedColumn.encode(fresh[name]) for name in (*SHARE_KEY, "status")}
     pairs = pair_rows(encoded)
     hits = check_members(fresh, pairs, snapshot) + check_owners(fresh, pairs, snapshot)
     errors = _errors(hits, strict=strict)

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACTIONS, STATUS_WORDS
-from sharekit.core.columns import Coded
+from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import GRAMMARS, ID_FIELDS
 
 from .formats.number_formats import displayed_text
@@ -106,7 +106,7 @@ class CellIssues:
 
 
 def find_cell_issues(
-    sheet: SheetRows, source: int, first_key: int, encoded: Mapping[str, Coded]
+    sheet: SheetRows, source: int, first_key: int, encoded: Mapping[str, EncodedColumn]
 ) -> pd.DataFrame:
     """Return the issues of one sheet.
 
@@ -126,7 +126,7 @@ def find_cell_issues(
     for field, column in sheet.fields.items():
         texts = sheet.cells[column]
         if known := encoded.get(field):
-            safe = known.having(_SAFE[field])[known.codes[rows]]
+            safe = known.fullmatch(_SAFE[field])[known.codes[rows]]
             suspects[field] = _Suspects.of(texts, ~safe)
         else:
             suspects[field] = _Suspects.of(texts, pc.starts_with(texts, "#"))

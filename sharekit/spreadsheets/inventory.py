@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES, PENDING
-from sharekit.core.columns import Coded
+from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import FIELDS
 from sharekit.core.html import table
 
@@ -92,7 +92,7 @@ class Inventory:
     rows: pd.DataFrame
     sources: tuple[Source, ...]
     cell_issues: pd.DataFrame
-    encoded: Mapping[str, Coded] = field(default_factory=dict)
+    encoded: Mapping[str, EncodedColumn] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)

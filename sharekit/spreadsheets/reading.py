@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import STATUS_WORDS
-from sharekit.core.columns import Coded
+from sharekit.core.columns import EncodedColumn
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FALSE_WORDS, FIELDS, GRAMMARS, TRUE_WORDS
 
@@ -290,7 +290,7 @@ def _inventory(sheets: Sequence[SheetRows]) -> Inventory:
     data |= _originals(sheets)
     rows = pd.DataFrame(data, index=pd.RangeIndex(int(starts[-1]), name="row_key"), copy=False)
     present = [field for field in TEXT_FIELDS if any(field in sheet.fields for sheet in sheets)]
-    encoded = {field: Coded.of(rows[field]) for field in present}
+    encoded = {field: EncodedColumn.encode(rows[field]) for field in present}
     issues = [find_cell_issues(sheet, i, int(starts[i]), encoded) for i, sheet in enumerate(sheets)]
     return Inventory(rows, tuple(sheet.source for sheet in sheets), concat(issues), encoded)
 

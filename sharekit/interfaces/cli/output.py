@@ -19,7 +19,7 @@ from sharekit.audits.results import Audit
 from sharekit.checks.findings import Findings
 from sharekit.core import audit_results
 from sharekit.core.columns import describe_amount, is_owner_action
-from sharekit.core.html import plain
+from sharekit.core.html import escape_invisible
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.core.rules import RULES, SEVERITIES
 from sharekit.plans.plan import Plan
@@ -189,13 +189,13 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
 
 def _show_unread(console: Console, found: Audit) -> None:
     for line in found.read_errors.head(20).to_dict("records"):
-        where = escape(plain(f"{line['cloud']} ({line['what']})"))
-        why = escape(plain(f"{line['code']}: {line['reason']}"))
+        where = escape(escape_invisible(f"{line['cloud']} ({line['what']})"))
+        why = escape(escape_invisible(f"{line['code']}: {line['reason']}"))
         console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
     for project in found.projects_without_credentials[:20]:
         console.print(
-            f"[yellow]Not asked: project {escape(plain(project))}: no cloud that was named gives "
-            "access to it; name its entry with --cloud NAME too.[/yellow]"
+            f"[yellow]Not asked: project {escape(escape_invisible(project))}: no cloud that was "
+            "named gives access to it; name its entry with --cloud NAME too.[/yellow]"
         )
 
 
@@ -233,18 +233,18 @@ def show_findings(
     for line in said.astype("str").to_dict("records"):
         cell = line["cell"] or ("row " + line["row"] if line["row"] != "0" else "")
         where = " ".join(filter(None, (line["file"], line["sheet"], cell)))
-        value = f" {plain(line['value'])[:60]!r}" if line["value"] else ""
+        value = f" {escape_invisible(line['value'])[:60]!r}" if line["value"] else ""
         console.print(
-            f"[red]{escape(plain(where))}[/red]{escape(value)}: {escape(line['message'])}. "
-            f"{escape(line['suggestion'])}"
+            f"[red]{escape(escape_invisible(where))}[/red]{escape(value)}: "
+            f"{escape(line['message'])}. {escape(line['suggestion'])}"
         )
     if len(errors) > limit:
         more = f"… and {len(errors) - limit:,} more errors"
         where = "`sharekit check … -o FILE` writes all of them"
         if written is not None:
-            where = f"all of them are in {escape(plain(written))}"
+            where = f"all of them are in {escape(escape_invisible(written))}"
         elif ledger is not None:
-            name = escape(plain(ledger))
+            name = escape(escape_invisible(ledger))
             where = f"`sharekit report {name} outcomes.csv` lists each row with its own"
         console.print(f"{more}; {where}.")
 
@@ -301,10 +301,10 @@ def show_run(
     bad = run.rows[run.rows["outcome"].isin(FAILURES)]
     reasons = bad["reason"].value_counts().head(5)
     for reason, number in zip(reasons.index, reasons.tolist(), strict=True):
-        console.print(f"  {number:,} × {escape(plain(reason) or 'no reason given')}")
+        console.print(f"  {number:,} × {escape(escape_invisible(reason) or 'no reason given')}")
     _show_moved(console, run.changed_since_plan)
     if run.stopped:
-        console.print(f"[yellow]Stopped: {escape(plain(run.stopped))}[/yellow]")
+        console.print(f"[yellow]Stopped: {escape(escape_invisible(run.stopped))}[/yellow]")
     if not run.finished:
         first = "Mend what the error names, then: " if needs_fix else ""
         console.print(f"[yellow]{first}{_what_next(run, busy, approved)}[/yellow]")
@@ -315,7 +315,7 @@ def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
         return "Another process is working on it now; rows in flight are unknown until it is done."
     if not run.requests["submit"]:
         if approved:
-            names = escape(plain(", ".join(approved)))
+            names = escape(escape_invisible(", ".join(approved)))
             return f"Nothing was sent yet. Approved by {names}; next: `sharekit submit`."
         return "Nothing was sent yet: `sharekit approve`, then `sharekit submit`."
     if run.stopped_by == CANARY:

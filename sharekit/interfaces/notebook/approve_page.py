@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as ui
 
-from sharekit.core.html import visible
+from sharekit.core.html import escape_html
 from sharekit.interfaces.review_state import Gate
 from sharekit.reports.wording import with_unit
 
@@ -50,10 +50,11 @@ class ApprovePage:
 
     def _facts(self, gate: Gate) -> str:
         state = self.review.state
-        fingerprint = f"<p>Fingerprint <code>{visible(state.plan.fingerprint)}</code></p>"
+        fingerprint = f"<p>Fingerprint <code>{escape_html(state.plan.fingerprint)}</code></p>"
         names = "".join(
             f"<li>{markup.truncate(given.reviewer)}, "
-            f"{visible(given.at[:19].replace('T', ' '))} UTC{', signed' if given.signature else ''}"
+            f"{escape_html(given.at[:19].replace('T', ' '))} UTC"
+            f"{', signed' if given.signature else ''}"
             f"{f': “{markup.truncate(given.note)}”' if given.note else ''}</li>"
             for given in gate.approvals
         )
@@ -69,7 +70,7 @@ class ApprovePage:
         return (
             f"<h3>Approve exactly this plan</h3>{needed}{names}<p>{state.send_summary} in "
             f"{with_unit(counts['calls'], 'call')}: {becomes}.</p>{fingerprint}"
-            f"<p>To approve, write <b>{visible(state.phrase)}</b> as the confirmation.</p>"
+            f"<p>To approve, write <b>{escape_html(state.phrase)}</b> as the confirmation.</p>"
         )
 
     def _approve(self) -> None:

@@ -12,7 +12,7 @@ import ipywidgets as ui
 
 from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
 from sharekit.core.columns import is_owner_action
-from sharekit.core.html import plain
+from sharekit.core.html import escape_invisible
 from sharekit.core.rules import RULES
 from sharekit.interfaces.review_filters import RowFilter
 from sharekit.interfaces.review_rows import STATES
@@ -173,11 +173,11 @@ class FilterBar:
         rules = [("all rows", ""), ("with a finding", "any"), *_same(r for r in RULES if r in hit)]
         deciders = [("all rows", ""), ("by anyone", _ANYONE)]
         if name := reviewer.strip():
-            deciders.append((f"by me, {plain(name)[:30]}", name))
+            deciders.append((f"by me, {escape_invisible(name)[:30]}", name))
         self.fields = {
             "text": text("Search", placeholder="ID, name, owner, reason; then Enter"),
             "project": choice(
-                "Project", [(everything, ""), *((plain(p)[:60], p) for p in projects)]
+                "Project", [(everything, ""), *((escape_invisible(p)[:60], p) for p in projects)]
             ),
             "decision": choice("Decision", [("any", ""), *_same((*DECISIONS, "skip"))], "150px"),
             "state": choice("Row", [("any", ""), *_same(STATES)], "150px"),
@@ -274,7 +274,9 @@ class VaultList:
             return
         vaults = state.vaults(str(projects[0]))
         lines = zip(vaults["name"], vaults["free"], vaults["vault_id"], strict=True)
-        options = [(f"{plain(name)[:40]}, {_room(free)}", str(key)) for name, free, key in lines]
+        options = [
+            (f"{escape_invisible(name)[:40]}, {_room(free)}", str(key)) for name, free, key in lines
+        ]
         self.choice.options = options or [("the project has no suitable vault", "")]
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 
 from sharekit.core.actions import OWNER_ACTIONS
-from sharekit.core.html import visible
+from sharekit.core.html import escape_html
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.interfaces.review_filters import Page
 from sharekit.reports.wording import with_unit
@@ -43,17 +43,17 @@ def truncate(value: object, limit: int = _SHORT) -> str:
     """
     text = str(value)
     rest = f" … ({len(text):,} characters)" if len(text) > limit else ""
-    return visible(text[:limit]) + rest
+    return escape_html(text[:limit]) + rest
 
 
 def visible_lines(text: str) -> str:
     """Escape a text as :func:`sharekit.core.html.visible` does, and keep its line breaks."""
-    return "\n".join(map(visible, text.split("\n")))
+    return "\n".join(map(escape_html, text.split("\n")))
 
 
 def note(text: str, tone: str = "warn") -> str:
     """Return one sentence that stands out."""
-    return f'<div class="sk-warning {tone}">{visible(text)}</div>'
+    return f'<div class="sk-warning {tone}">{escape_html(text)}</div>'
 
 
 def color(kind: str) -> str:
@@ -75,8 +75,8 @@ def data_table(
         for line in lines
     )
     return (
-        f'<div class="sk-scroll" tabindex="0" role="region" aria-label="{visible(label)}"><table>'
-        f"<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="sk-scroll" tabindex="0" role="region" aria-label="{escape_html(label)}">'
+        f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
@@ -94,11 +94,11 @@ def head(review: ReviewModel, *, full: bool) -> str:
         ("chunks", counts["chunks"], ""), ("calls", counts["calls"], ""),
     ]  # fmt: skip
     tiles = "".join(
-        f'<div class="sk-tile {tone}"><b>{number:,}</b><span>{visible(name)}</span></div>'
+        f'<div class="sk-tile {tone}"><b>{number:,}</b><span>{escape_html(name)}</span></div>'
         for name, number, tone in numbers
     )
     return (
-        f"<h2>Review of {visible(review.path.name)}</h2>{_warnings(review)}"
+        f"<h2>Review of {escape_html(review.path.name)}</h2>{_warnings(review)}"
         f'<div class="sk-tiles">{tiles}</div>{_by_project(state.by_project) if full else ""}'
     )
 
@@ -145,14 +145,14 @@ def bars(sums: pd.DataFrame, title: str) -> str:
         label = ", ".join(f"{int(line[kind]):,} {kind}" for kind in kinds if line[kind])
         shown.append(
             f'<span class="name">{truncate(name or "no project", 60)}</span>'
-            f'<span class="sk-bar" role="img" aria-label="{visible(label)}">{parts}</span>'
+            f'<span class="sk-bar" role="img" aria-label="{escape_html(label)}">{parts}</span>'
             f'<span class="sk-nowrap">{int(line.sum()):,}</span>'
         )
-    key = "".join(f'<i style="background:{color(k)}"></i>{visible(k)}' for k in kinds)
+    key = "".join(f'<i style="background:{color(k)}"></i>{escape_html(k)}' for k in kinds)
     rest = len(sums) - _BARS
     more = f'<p class="sk-soft">… and {rest:,} more projects.</p>' if rest > 0 else ""
     return (
-        f'<details id="sk-picture" open><summary>{visible(title)} '
+        f'<details id="sk-picture" open><summary>{escape_html(title)} '
         f'<span class="sk-key">{key}</span></summary>'
         f'<div class="sk-bars">{"".join(shown)}</div>{more}</details>'
     )
@@ -192,8 +192,8 @@ def static_summary(review: ReviewModel) -> str:
     )  # fmt: skip
     numbers = ", ".join(f"{counts[name]:,} {word}" for name, word in words)
     return (
-        f"<p><b>Review of {visible(review.path.name)}</b>: {numbers}; {state.send_summary} in "
+        f"<p><b>Review of {escape_html(review.path.name)}</b>: {numbers}; {state.send_summary} in "
         f"{counts['chunks']:,} requests.</p><p>Fingerprint "
-        f"<code>{visible(state.plan.fingerprint)}</code></p>"
-        f"<p><b>{visible(_STAGES[review.gate.stage])}</b></p>"
+        f"<code>{escape_html(state.plan.fingerprint)}</code></p>"
+        f"<p><b>{escape_html(_STAGES[review.gate.stage])}</b></p>"
     )

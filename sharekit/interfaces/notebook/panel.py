@@ -8,7 +8,7 @@ from uuid import uuid4
 import ipywidgets as ui
 from IPython.display import display
 
-from sharekit.core.html import plain
+from sharekit.core.html import escape_invisible
 
 from . import markup
 from .approve_page import ApprovePage
@@ -50,7 +50,7 @@ class Panel:
         self._pages: dict[int, Page] = {}
         tabs = list(self.buttons)
         if previous:
-            name = plain(previous.review.path.name)
+            name = escape_invisible(previous.review.path.name)
             tabs.insert(0, button(f"Back to {name}", previous.come_back))
         self._own = (self.head, row(*tabs), self.message, self.stack)
         self.box: ui.VBox = previous.box if previous else ui.VBox()

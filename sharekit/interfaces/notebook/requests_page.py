@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from sharekit.core.html import visible
+from sharekit.core.html import escape_html
 from sharekit.interfaces.review_state import ReviewState
 from sharekit.reports.wording import with_unit
 
@@ -45,7 +45,7 @@ class RequestsPage:
         self.chunk = min(max(self.chunk, 1), max(1, len(state.plan.chunks)))
         self.box.html = (
             "<h3>Exactly what will be sent</h3><p>Fingerprint of the plan: "
-            f"<code>{visible(state.plan.fingerprint)}</code></p>"
+            f"<code>{escape_html(state.plan.fingerprint)}</code></p>"
             f"{_chunk(state, self.chunk)}{_not_sent(state.not_sent())}"
         )
 
@@ -92,7 +92,7 @@ def _not_sent(rest: pd.DataFrame) -> str:
     if rest.empty:
         return "<p>Every row of the inventory is sent.</p>"
     lines = [
-        (f"{int(rows):,}", visible(state), truncate(why or _WHY.get(state, "")))
+        (f"{int(rows):,}", escape_html(state), truncate(why or _WHY.get(state, "")))
         for state, why, rows in rest.to_numpy().tolist()
     ]
     table = data_table(("Rows", "State", "Why"), lines, "Rows that are not sent", number=0)

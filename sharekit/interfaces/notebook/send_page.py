@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import ipywidgets as ui
 
-from sharekit.core.html import visible
+from sharekit.core.html import escape_html
 from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
 from sharekit.ledger.lock import is_busy
 from sharekit.reports.wording import format_duration, with_unit
@@ -158,7 +158,8 @@ class Outcomes:
         self.show(self._review.run.status())
 
     def _rows(self) -> str:
-        page, name = self._review.run.outcomes(self._outcome, self._number), visible(self._outcome)
+        page = self._review.run.outcomes(self._outcome, self._number)
+        name = escape_html(self._outcome)
         self._number = page.number
         heads = ("Image", "Wanted", "In the cloud", "Code, reason", "Project", "Stands in")
         lines = map(_row_cells, page.rows.to_dict("records"))
@@ -191,7 +192,7 @@ def _summary(run: Run, outcome: str) -> str:
         for name, number in run.counts.items()
         if number
     )
-    steps = "".join(f"<li>{visible(step)}</li>" for step in _next_steps(run))
+    steps = "".join(f"<li>{escape_html(step)}</li>" for step in _next_steps(run))
     return (
         f'{title}{stopped}<div class="sk-tiles" role="group" aria-label="Outcomes">{tiles}</div>'
         + bars(sums.rename(columns={"skipped": "skip"}), "Outcomes by project")
@@ -221,19 +222,19 @@ def _next_steps(run: Run) -> list[str]:
 
 def _row_cells(line: Mapping[Any, Any]) -> tuple[str, ...]:
     states = [
-        f"{word} {visible(line[name])}"
+        f"{word} {escape_html(line[name])}"
         for name, word in (("before", "was"), ("claimed", "job says"), ("observed", "shows"))
         if line[name]
     ]
     code = str(line["code"])
     # A reason of the cloud's own often begins with its code.
-    shown = f"<b>{visible(code)}</b> " if code and not line["reason"].startswith(code) else ""
-    chunk = f"chunk {visible(line['last_chunk'])}" if line["last_chunk"] else ""
+    shown = f"<b>{escape_html(code)}</b> " if code and not line["reason"].startswith(code) else ""
+    chunk = f"chunk {escape_html(line['last_chunk'])}" if line["last_chunk"] else ""
     source = ", ".join(filter(None, (line["file"], line["sheet"], f"row {line['row']}")))
     return (
         f'{truncate(line["name"], 80) or "(no name)"}<span class="sk-id">'
         f"{truncate(line['image_id'], 60)}</span>",
-        f'<span class="sk-nowrap">{visible(line["status"])}</span>',
+        f'<span class="sk-nowrap">{escape_html(line["status"])}</span>',
         "<br>".join(states),
         f"{shown}{truncate(line['reason'], 300)}",
         project_of(line["project_id"]),
@@ -244,12 +245,12 @@ def _row_cells(line: Mapping[Any, Any]) -> tuple[str, ...]:
 def _progress(now: Progress | None, state: str, error: str) -> str:
     failed = note(error, "bad") if error else ""
     if now is None:
-        return failed or f"<p>{visible(state)} …</p>"
+        return failed or f"<p>{escape_html(state)} …</p>"
     left = "" if now.eta is None else f", about {format_duration(round(now.eta))} left"
-    because = visible(now.throttled_because.capitalize())
+    because = escape_html(now.throttled_because.capitalize())
     slowed = f"<p>{because}</p>" if because else ""
     return (
-        f"{_bar(now)}<p><b>{visible(_DURING.get(state, now.phase.capitalize()))}</b></p>"
+        f"{_bar(now)}<p><b>{escape_html(_DURING.get(state, now.phase.capitalize()))}</b></p>"
         f"<p>{now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
         f"{with_unit(now.in_flight, 'request')} in flight{left}</p>{slowed}{failed}{_failures(now)}"
     )
@@ -273,10 +274,13 @@ def _failures(now: Progress) -> str:
         return ""
     lines = [
         (
-            visible(failure.chunk), visible(failure.code), truncate(failure.reason),
-            f"{len(failure.images):,}", f'<span class="sk-id">{visible(failure.images[0])}</span>',
+            escape_html(failure.chunk),
+            escape_html(failure.code),
+            truncate(failure.reason),
+            f"{len(failure.images):,}",
+            f'<span class="sk-id">{escape_html(failure.images[0])}</span>',
         )
         for failure in reversed(now.failures[-_LATEST:])
-    ]  # fmt: skip
+    ]
     heads = ("Chunk", "Code", "Reason", "Images", "First image")
     return f"<h3>Latest failures</h3>{data_table(heads, lines, 'Latest failures', number=3)}"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
-from sharekit.core.html import visible
+from sharekit.core.html import escape_html
 from sharekit.interfaces.review_filters import Page, RowFilter
 from sharekit.interfaces.review_rows import DECISION_OF_STATUS
 
@@ -79,7 +79,8 @@ def _line(line: Mapping[Any, Any], key: int, *, on: bool, opened: bool, off: str
         f"<td>{_decision(line, key, label, off)}</td>"
         f'<td>{name}<span class="sk-id">{truncate(line["image_id"], 60)}</span></td>'
         f"<td>{_becomes(line)}{_vault(line)}</td>"
-        f'<td><span class="sk-chip {visible(line["state"])}">{visible(line["state"])}</span>'
+        f'<td><span class="sk-chip {escape_html(line["state"])}">'
+        f"{escape_html(line['state'])}</span>"
         f"{mark if changed else ''}</td>"
         f'<td><span class="sk-find">{truncate(line["findings"])}</span>{_reason(line)}</td>'
         f"<td>{project_of(line['project_id'])}{project_of(line['owner'], 'owner ')}</td>"
@@ -113,7 +114,7 @@ def _becomes(line: Mapping[Any, Any]) -> str:
         return before
     after = _AFTER.get(wanted, "?")
     return (
-        f'<span class="sk-was">{before}</span> <span class="sk-becomes {visible(wanted)}">'
+        f'<span class="sk-was">{before}</span> <span class="sk-becomes {escape_html(wanted)}">'
         f"→ {after}</span>"
     )
 
@@ -121,7 +122,7 @@ def _becomes(line: Mapping[Any, Any]) -> str:
 def _vault(line: Mapping[Any, Any]) -> str:
     vault = str(line["vault"] or line["vault_id"])
     return (
-        f'<span class="sk-id" title="{truncate(vault)}">vault {visible(vault[:13])}…</span>'
+        f'<span class="sk-id" title="{truncate(vault)}">vault {escape_html(vault[:13])}…</span>'
         if vault
         else ""
     )
@@ -141,7 +142,7 @@ def row_details(facts: Mapping[str, Any]) -> str:
     source = ", ".join(filter(None, (row["file"], row["sheet"], f"row {row['row']}")))
     cells = {"stands in": source, **facts["input"]}
     findings = "".join(
-        f"<li><b>{visible(f['rule'])}</b> {visible(f['cell'])}: {truncate(f['message'])}. "
+        f"<li><b>{escape_html(f['rule'])}</b> {escape_html(f['cell'])}: {truncate(f['message'])}. "
         f"{truncate(f['suggestion'])}</li>"
         for f in facts["findings"]
     )

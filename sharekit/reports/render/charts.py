@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from sharekit.core.html import plain
+from sharekit.core.html import escape_invisible
 from sharekit.reports.document import Chart, Curve
 from sharekit.reports.wording import format_duration
 
@@ -82,7 +82,7 @@ def draw_lines(
         parts.append(f'<path d="M{x} {y - 4}h26" style="{style}"/>')
         parts.append(_text(x + 32, y, one.name, ink, "start"))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + 50}" '
-    head += f'role="img" aria-label="{escape(plain(description))}" font-size="12">'
+    head += f'role="img" aria-label="{escape(escape_invisible(description))}" font-size="12">'
     return "\n".join([head, *parts, "</svg>"])
 
 
@@ -128,4 +128,4 @@ def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float
 
 def _text(x: float, y: float, text: str, color: str, anchor: str = "middle") -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="fill:{color}"'
-    return f"<text {place}>{escape(plain(text))}</text>"
+    return f"<text {place}>{escape(escape_invisible(text))}</text>"

@@ -1,7 +1,7 @@
 """A report as one self-contained page to read, print and archive; it runs and loads nothing.
 
-Every value from data passes Jinja's autoescape and :func:`plain`, in one place, so a template
-cannot forget it. A content security policy forbids scripts and the network as well.
+Every value from data passes Jinja's autoescape and :func:`escape_invisible`, in one place, so a
+template cannot forget it. A content security policy forbids scripts and the network as well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from sharekit.core.html import plain
+from sharekit.core.html import escape_invisible
 from sharekit.core.outcomes import tint
 from sharekit.core.provenance import __version__
 from sharekit.reports.document import Place, ReportDocument, Table
@@ -74,7 +74,7 @@ def _shown(value: Any) -> Any:
         return f"{value:,}"
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return plain(value if len(value) <= TEXT else value[:TEXT] + f" … [{len(value):,}]")
+    return escape_invisible(value if len(value) <= TEXT else value[:TEXT] + f" … [{len(value):,}]")
 
 
 def short_time(time: str) -> str:

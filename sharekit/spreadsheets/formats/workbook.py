@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharekit.core.errors import SpreadsheetError
-from sharekit.core.html import visible
+from sharekit.core.html import escape_html
 from sharekit.spreadsheets.input import Limits, list_formats
 
 from .cell_types import CellTypes, reader_errors
@@ -179,8 +179,8 @@ def check_archive(archive: ZipFile, file: str, limits: Limits) -> None:
     repeated = [name for name, times in Counter(archive.namelist()).items() if times > 1]
     if repeated:
         raise SpreadsheetError(
-            f"{file} holds the part {visible(repeated[0][:60])} twice, so programs would read it "
-            "differently; open it in a spreadsheet program, save it again, and use the new file."
+            f"{file} holds the part {escape_html(repeated[0][:60])} twice, so programs would read "
+            "it differently; open it in a spreadsheet program, save it again, and use the new file."
         )
     total = sum(info.file_size for info in infos)
     if total > limits.inflated_bytes:
@@ -195,7 +195,7 @@ def _check_part(archive: ZipFile, info: ZipInfo, file: str, limits: Limits) -> N
         raise limits.refusal(
             "ratio",
             file,
-            f"holds a part ({visible(info.filename[:60])}) that unpacks to {ratio:,} times its "
+            f"holds a part ({escape_html(info.filename[:60])}) that unpacks to {ratio:,} times its "
             "size",
             "it may be an attack, so ask where it comes from",
         )
