@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
-from sharekit.clouds.cloud import Accepted, Cloud, JobState
-from sharekit.clouds.registry import Clouds
+from sharekit.clouds.api_calls import Call
+from sharekit.clouds.cloud import Accepted, JobState
 from sharekit.core.error_codes import BLAMES_PROJECT, Remedy, explain, remedy
 from sharekit.core.errors import CloudRefusedError, NoResponseError
 
@@ -51,6 +51,45 @@ class Attempt:
         return Attempt(self.number + 1, self.since)
 
 
+class Session(Protocol):
+    """The part of a cloud's HTTP client that decides about tokens and timeouts."""
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """Seconds to connect, and to wait for a response."""
+
+    def token(self) -> str:
+        """Return the token in use."""
+
+    def reauthenticate(
+        self, refusal: CloudRefusedError, stale: str, attempts: int, since: float
+    ) -> float:
+        """Forget a refused token; return the seconds to wait before the next attempt."""
+
+
+class SendingCloud(Protocol):
+    """What a dispatcher needs of one project's cloud."""
+
+    @property
+    def transport(self) -> Session:
+        """Its HTTP client."""
+
+    def resolve_api(self) -> str:
+        """Return ``batch`` or ``native``."""
+
+    def mark_batch_missing(self) -> None:
+        """Note that the cloud lacks the batch call."""
+
+    def call_for(self, chunk: Mapping[str, Any], *, native: bool) -> Call:
+        """Return the call that a request's payload makes."""
+
+    def send(self, call: Call, token: str) -> Accepted:
+        """Send a changing call once."""
+
+    def job(self, job_id: str) -> JobState:
+        """Poll a job once."""
+
+
 class Dispatcher:
     """Sends requests and follows their jobs; all state that matters is in the request log.
 
@@ -64,7 +103,9 @@ class Dispatcher:
         The images that failed.
     """
 
-    def __init__(self, recorder: Recorder, clouds: Clouds, settings: Settings) -> None:
+    def __init__(
+        self, recorder: Recorder, clouds: Mapping[str, SendingCloud], settings: Settings
+    ) -> None:
         log, finished = recorder.log, FinishedImages()
         self.recorder, self.clouds, self.settings = recorder, clouds, settings
         self.concurrency = AdaptiveConcurrency(settings.concurrency)
@@ -149,7 +190,7 @@ class Dispatcher:
         else:
             self._on_answer(request, answer)
 
-    def _call(self, cloud: Cloud, call: Any, token: str) -> Accepted:
+    def _call(self, cloud: SendingCloud, call: Call, token: str) -> Accepted:
         """Send a call and learn from its response how many may be under way at once."""
         began, answer = monotonic(), None
         try:
@@ -375,8 +416,6 @@ def _job_keys(request: Request) -> list[str]:
 
 def _results(request: Request, job: JobState) -> Mapping[str, bool]:
     """Return what a job says of the shares it names, alone or with all others of their image."""
-    if not request.planned.projects:
-        return job.results
     results = {
         request.job_key((project, image)): job.pairs.get((image, project), job.results.get(image))
         for project, image in request.shares

@@ -7,14 +7,14 @@ and by the project it shares with where there is a sign-in for that one: both mu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import pandas as pd
 
-from sharekit.clouds.cloud import Cloud
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import member_states, read_back
 from sharekit.core.actions import (
@@ -127,20 +127,19 @@ class ReadBack:
             return []
 
     def _as_owner(self, owner: str, shares: set[Share], concurrency: int) -> list[_Line]:
-        with ThreadPoolExecutor(concurrency) as pool:
-            try:
-                return list(self._offered(self.clouds[owner], shares, pool))
-            except CloudRefusedError as refusal:
-                self._note_denied(refusal, owner, OWNER)
-                return []
-
-    def _offered(self, cloud: Cloud, shares: set[Share], pool: Executor) -> Iterator[_Line]:
         images = sorted({image for _, image in shares})
         self.calls["read"] += len(images)
-        members = pool.map(member_states, [cloud] * len(images), images)
-        states = dict(zip(images, members, strict=True))
-        for project, image in sorted(shares):
-            yield project, image, OWNER, states[image].get(project, ABSENT)
+        try:
+            with ThreadPoolExecutor(concurrency) as pool:
+                members = pool.map(partial(member_states, self.clouds[owner]), images)
+                states = dict(zip(images, members, strict=True))
+        except CloudRefusedError as refusal:
+            self._note_denied(refusal, owner, OWNER)
+            return []
+        return [
+            (project, image, OWNER, states[image].get(project, ABSENT))
+            for project, image in sorted(shares)
+        ]
 
     def _note_denied(self, refusal: CloudRefusedError, project: str, role: str) -> None:
         if refusal.http not in (401, 403, 404):

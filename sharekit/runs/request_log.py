@@ -298,7 +298,7 @@ class RequestLog:
             kept = [share for share in shares if (*share, role) not in excluded]
             request.state = "planned" if kept else "excluded"
             if kept and len(kept) < len(shares):
-                request.blocks = _blocks_of(kept, role)
+                request.blocks = blocks_of(kept, role)
 
     def _change(self, event: Event) -> None:
         body = event.body
@@ -335,11 +335,9 @@ class RequestLog:
     def _split(self, request: Request, body: Mapping[str, Any]) -> None:
         for name, block in _blocks_in(body):
             self.requests[name] = Request(name, request.common, block)
-        if kept := body.get("kept"):
+        if kept := _kept_in(request, body):
             # These were found changed on reading back, so their lost request did arrive.
-            request.state = "unknown"
-            projects = body.get("kept_with") or [request.project_id] * len(kept)
-            request.blocks = _blocks_of([*zip(projects, kept, strict=True)], request.role)
+            request.state, request.blocks = "unknown", blocks_of(kept, request.role)
 
     def _count(self, request: Request, sign: int) -> None:
         if request.state in ("done", "refused"):
@@ -389,16 +387,20 @@ _LOGGED = ("attempt", "api", "http", "job_id", "request_id", "status", "code", "
 
 def _is_partition(request: Request, body: Mapping[str, Any]) -> bool:
     """Return True if a split takes each share along exactly once."""
-    if request.role == OWNER:
-        kept, kept_with = body.get("kept", ()), body.get("kept_with", ())
-        if len(kept) != len(kept_with) or len(body["into"]) != len(body.get("shared_with", ())):
-            return False
-        parts = [*zip(kept_with, kept, strict=True)]
-        parts += [share for _, block in _blocks_in(body) for share in block.shares("")]
-        return sorted(parts) == sorted(request.shares)
-    images = [image for block in request.blocks for image in block.images]
-    moved = [image for _, block in _blocks_in(body) for image in block.images]
-    return sorted([*body.get("kept", ()), *moved]) == sorted(images)
+    named = (len(body.get("shared_with", ())), len(body.get("kept_with", ())))
+    expected = (len(body["into"]), len(body.get("kept", ())))
+    if named != (expected if request.role == OWNER else (0, 0)):
+        return False
+    parts = _kept_in(request, body)
+    for _, block in _blocks_in(body):
+        parts += block.shares(request.project_id)
+    return sorted(parts) == sorted(request.shares)
+
+
+def _kept_in(request: Request, body: Mapping[str, Any]) -> list[Share]:
+    """Return the shares that stay with a request that is split."""
+    kept = body.get("kept", ())
+    return [*zip(body.get("kept_with") or [request.project_id] * len(kept), kept, strict=True)]
 
 
 def _blocks_in(body: Mapping[str, Any]) -> Iterator[tuple[str, ShareBlock]]:
@@ -438,7 +440,8 @@ def chunked(names: Sequence[str], size: int) -> list[Sequence[str]]:
     return [names[start:end] for start, end in pairwise(ends)]
 
 
-def _blocks_of(shares: Sequence[Share], role: str) -> tuple[ShareBlock, ...]:
+def blocks_of(shares: Sequence[Share], role: str) -> tuple[ShareBlock, ...]:
+    """Return blocks that hold just these shares; those of a member are always one."""
     if role == MEMBER:
         return (ShareBlock(tuple(image for _, image in shares)),)
     return tuple(group_by_projects(shares))

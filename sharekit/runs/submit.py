@@ -37,11 +37,8 @@ from .read_back import ReadBack
 from .request_log import (
     LOG,
     Recorder,
-    Request,
     RequestLog,
-    Share,
-    ShareBlock,
-    group_by_projects,
+    blocks_of,
     split_event,
 )
 from .run import (
@@ -368,7 +365,7 @@ class RunDriver:
             missing = [share for share in shares if share not in set(kept)]
             lost = "the job did not end" if request.response.job_id else "the response was lost"
             self.recorder.record(
-                "split", request, **split_event(request, _resent(request, missing), kept),
+                "split", request, **split_event(request, blocks_of(missing, request.role), kept),
                 why=f"{lost}, and reading back shows these not changed",
             )  # fmt: skip
             self.read_back.forget(missing)
@@ -406,13 +403,6 @@ class RunDriver:
             if not reason and not any(run.counts[name] for name in UNSETTLED):
                 self.ledger.append("finished", {"rows": len(run.rows), "counts": run.counts})
         return replace(run, finished=finished(self.ledger))
-
-
-def _resent(request: Request, missing: list[Share]) -> list[ShareBlock]:
-    """Return the blocks of shares to send again; a block of an owner may leave several."""
-    if request.planned.projects:
-        return group_by_projects(missing)
-    return [ShareBlock(tuple(image for _, image in missing))]
 
 
 def _evaluate_preflight(planned: pd.DataFrame, snapshot: Snapshot, *, strict: bool) -> pd.DataFrame:

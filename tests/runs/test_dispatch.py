@@ -1,0 +1,112 @@
+"""Requests sent to a cloud that answers anything, without a network and without a ledger's file."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from sharekit.clouds.api_calls import Call
+from sharekit.clouds.cloud import Accepted, JobState
+from sharekit.core.actions import ACCEPTED, SHARE
+from sharekit.core.errors import CloudRefusedError, NoResponseError
+from sharekit.ledger.ledger import Event
+from sharekit.runs.dispatch import Dispatcher
+from sharekit.runs.request_log import FINAL_STATES, Recorder, RequestLog
+from sharekit.runs.settings import Settings
+
+COMMON = {"region": "", "vault_id": "", "whole_image": ""}
+CHUNKS: list[dict[str, Any]] = [
+    {"chunk": 1, **COMMON, "project_id": "m" * 32, "status": ACCEPTED, "images": [*"abcdefgh"]},
+    {"chunk": 2, **COMMON, "project_id": "m" * 32, "status": ACCEPTED, "images": [*"ij"]},
+    {"chunk": 3, **COMMON, "project_id": "o" * 32, "status": SHARE, "images": [*"kl"],
+     "projects": ["p", "q", "r"]},
+]  # fmt: skip
+SETTINGS = Settings(
+    concurrency=3, attempts=3, min_poll_interval=0.001, max_poll_interval=0.001,
+    initial_backoff=0.001, max_backoff=0.001, max_failure_rate=1.0, min_failures=10_000,
+)  # fmt: skip
+
+
+class MemoryStore:
+    """A ledger that keeps its events in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def append(self, kind: str, body: dict[str, Any]) -> Event:
+        event = Event(len(self.events) + 1, "2026-01-01T00:00:00Z", kind, body, "", "")
+        self.events.append(event)
+        return event
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        yield
+
+
+class AnyCloud:
+    """A cloud, and its session, that answers each call by the dice."""
+
+    timeout = (1.0, 1.0)
+
+    def __init__(self, dice: random.Random, api: str) -> None:
+        self.dice, self.api, self.sent = dice, api, 0
+        self.transport = self
+
+    def token(self) -> str:
+        return "secret"
+
+    def reauthenticate(
+        self, refusal: CloudRefusedError, stale: str, attempts: int, since: float
+    ) -> float:
+        return 0.0
+
+    def resolve_api(self) -> str:
+        return self.api
+
+    def mark_batch_missing(self) -> None:
+        self.api = "native"
+
+    def call_for(self, chunk: Mapping[str, Any], *, native: bool) -> Call:
+        assert not native or len(chunk["images"]) * len(chunk.get("projects", "1")) == 1
+        return "PUT", "https://cloud/members", dict(chunk)
+
+    def send(self, call: Call, token: str) -> Accepted:
+        self.sent += 1
+        code, http = self.dice.choice(
+            [("", 200)] * 4 + [("IMG.0046", 400), ("HTTP503", 503), ("HTTP401", 401),
+                               ("HTTP404", 404), ("IMG.0060", 400), ("lost", 0), ("unsent", 0)]
+        )  # fmt: skip
+        if code in ("lost", "unsent"):
+            raise NoResponseError(code, sent=code == "lost")
+        if code:
+            raise CloudRefusedError("no", http=http, code=code, retry_after=0.0)
+        return Accepted(200, "req-1", job_id="" if self.api == "native" else "job-1")
+
+    def job(self, job_id: str) -> JobState:
+        kind = self.dice.choice(["done", "done", "failed", "running", "partly"])
+        if kind == "partly":
+            return JobState(done=True, failed=False, status="SUCCESS", results={"a": False})
+        return JobState(done=kind == "done", failed=kind == "failed", status=kind.upper())
+
+
+@pytest.mark.parametrize("api", ["batch", "native"])
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_the_cloud_answers(seed: int, api: str) -> None:
+    """Each request ends, each share is in one request, and a replay gives the very same log."""
+    cloud, store, log = AnyCloud(random.Random(seed), api), MemoryStore(), RequestLog(CHUNKS)
+    shares = sorted(share for request in log.current() for share in request.shares)
+    recorder = Recorder(store, log)
+    dispatcher = Dispatcher(recorder, {"m" * 32: cloud, "o" * 32: cloud}, SETTINGS)
+    dispatcher.run(lambda: None)
+    left = () if dispatcher.stopped_because is None else ("planned", "running")
+    assert {request.state for request in log.requests.values()} <= {*FINAL_STATES, *left}
+    assert sorted(share for request in log.current() for share in request.shares) == shares
+    assert cloud.sent == log.calls["submit"]
+    replay = RequestLog(CHUNKS, store.events)
+    assert repr(replay.requests) == repr(log.requests)
+    assert (replay.calls, replay.done_images) == (log.calls, log.done_images)
+    assert "secret" not in repr(store.events)
