@@ -195,7 +195,10 @@ FRAGMENTS = st.lists(
     st.sampled_from(
         ['<row r="1">', '<row r="2">', "</row>", '<c r="A1">', '<c r="B1" t="s">', '<c r="A2"/>',
          '<c r="AB2" t="str">', "</c>", "<v>1</v>", "<v> 1</v>", "<v></v>", "<v/>", "<f>A1</f>",
-         "<f/>", "<is><t>x</t></is>", "<is><t/></is>", "<!-- -->", "<c>", "<v>x</v>", "&#49;", "é"]
+         "<f/>", "<is><t>x</t></is>", "<is><t/></is>", "<!-- -->", "<c>", "<v>x</v>", "&#49;", "é",
+         "<v>1234567</v>",
+         "<v>9876543210</v>", "<v>1&#50;</v>", '<row r="1048577">', '<row r="12345678">',
+         '<c r="XFD1048577">', '<v xml:space="preserve">1</v>', '<t xml:space="preserve">x</t>']
     ),
     max_size=14,
 )  # fmt: skip

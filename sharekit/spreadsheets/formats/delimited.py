@@ -1,4 +1,4 @@
-"""csv and tsv: encoding and delimiter found out, records parsed by the standard library.
+"""csv and tsv: encoding and delimiter are detected, the standard library parses the records.
 
 Rows are numbered by record, as a spreadsheet program numbers them when it opens the file; a first
 line ``sep=;`` (Excel's own hint) is no row.
@@ -24,7 +24,7 @@ from sharekit.spreadsheets.input import Limits, list_formats
 from .raw_sheet import TEXT, Blob, RawSheet, constant
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
-#: Tried where no header is found otherwise; blanks are not, since they stand in every text.
+#: Tried if no other delimiter gives a header; never a space, which every text contains.
 _RARE: Final = (":", "^", "~", "\x1f")
 _HINT: Final = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE | re.DOTALL)
 _BOMS: Final = (
@@ -34,7 +34,7 @@ _BOMS: Final = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-#: What spreadsheets and scripts save if not Unicode; guessing among all encodings guesses wrong.
+#: What spreadsheets and scripts save if not Unicode; a guess among all encodings is often wrong.
 _LEGACY: Final = ["cp1252", "cp1250", "cp1251", "cp1253", "cp932", "gb18030", "big5", "cp949"]
 _UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
 _FOREIGN: Final = re.compile("[^\\x00-\\x7f]")
@@ -43,9 +43,9 @@ _END: Final = "\x1a"
 _DRAWN: Final = re.compile(r"\s*\+(?:[-=]{3,}\+)+\s*\n\s*\|")
 _BATCH: Final = 1 << 16
 _SAMPLE: Final = 1 << 16
-#: One byte in so many may be zero in a text that is spoiled, and more in Unicode of wide letters.
+#: A text with more zero bytes than one in this many is UTF-16 or UTF-32; with fewer, it is damaged.
 _ZEROS: Final = 20
-#: Characters of a line beyond which it is none.
+#: Number of characters beyond which a line is no line of a list.
 _LONGEST: Final = 1 << 22
 
 
@@ -54,7 +54,7 @@ def read_delimited(
 ) -> list[RawSheet]:
     """Read a csv or tsv as one sheet; ``columns`` helps to tell the delimiter.
 
-    A byte order mark tells the encoding; else ``encoding`` does, or it is found out.
+    A byte order mark decides the encoding; without one ``encoding`` does, or it is detected.
 
     Raises
     ------
@@ -63,19 +63,21 @@ def read_delimited(
     """
     limits = limits or Limits()
     given = encoding
-    encoding = _marked(blob) or given or _encoding(blob)
+    encoding = _encoding_of_mark(blob) or given or _encoding(blob)
     try:
         with _open(blob, encoding) as text:
             if _DRAWN.match(text.read(_SAMPLE)):
-                raise _drawn(blob.file)
+                raise _drawn_table_error(blob.file)
         with _open(blob, encoding) as text:
-            delimiter = _hinted(text) or _delimiter(text, columns, limits)
+            delimiter = _hinted_delimiter(text) or _delimiter(text, columns, limits)
         with _open(blob, encoding) as text:
-            _hinted(text)
+            _hinted_delimiter(text)
             reader = csv.reader(_lines(text, blob.file), delimiter=delimiter, strict=True)
             cells = _columns(_records(reader, blob.file), blob.file, limits)
     except UnicodeError as error:
-        raise (_not_so(blob.file, given) if given else _not_text(blob.file)) from error
+        raise (
+            _wrong_encoding_error(blob.file, given) if given else _not_text_error(blob.file)
+        ) from error
     kind = "tsv" if delimiter == "\t" else "csv"
     guessed = not given and not encoding.startswith("utf")
     return [RawSheet(sheet="", format=kind, cells=cells, encoding=encoding, guessed=guessed)]
@@ -109,12 +111,12 @@ def _without_end(data: bytes, encoding: str) -> bytes:
     return data
 
 
-def _hinted(text: TextIO) -> str:
-    """Take the hint off the front if there is one; otherwise stand at the start again."""
-    found = _HINT.fullmatch(text.readline(_LONGEST))
-    if not found:
+def _hinted_delimiter(text: TextIO) -> str:
+    """Read the delimiter from the hint in the first line; without a hint, go back to the start."""
+    hint = _HINT.fullmatch(text.readline(_LONGEST))
+    if not hint:
         text.seek(0)
-    return found[1] if found else ""
+    return hint[1] if hint else ""
 
 
 def _delimiter(text: TextIO, columns: Mapping[str, str], limits: Limits) -> str:
@@ -134,7 +136,7 @@ def _delimiter(text: TextIO, columns: Mapping[str, str], limits: Limits) -> str:
 
 
 def _lines(text: TextIO, file: str) -> Iterator[str]:
-    """Yield lines, but none so long that it can only be something else."""
+    """Yield lines; refuse one that is too long for a list, or holds a NUL character."""
     for number, line in enumerate(iter(lambda: text.readline(_LONGEST), ""), start=1):
         if len(line) == _LONGEST and line[-1] not in "\r\n":
             raise SpreadsheetError(
@@ -163,7 +165,7 @@ def _records(reader: Iterator[list[str]], file: str) -> Iterator[list[str]]:
 def _columns(
     records: Iterable[list[str]], file: str = "", limits: Limits | None = None
 ) -> tuple[pa.ChunkedArray, ...]:
-    """Turn records of any lengths into columns, a batch at a time."""
+    """Turn records of any length into columns, one batch at a time."""
     columns: list[list[pa.Array]] = []
     height = filled = 0
     source = iter(records)
@@ -180,7 +182,7 @@ def _columns(
     return tuple(pa.chunked_array(chunks) for chunks in columns)
 
 
-def _marked(blob: Blob) -> str:
+def _encoding_of_mark(blob: Blob) -> str:
     return next((name for mark, name in _BOMS if blob.data.startswith(mark)), "")
 
 
@@ -188,12 +190,12 @@ def _encoding(blob: Blob) -> str:
     data = blob.data
     sample = data[:_SAMPLE]
     if sample.count(0) * _ZEROS > len(sample):
-        return _wide(blob)
+        return _wide_encoding(blob)
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
         _refuse_damaged(blob)
-        return _legacy(data)
+        return _legacy_encoding(data)
     return "utf-8"
 
 
@@ -209,10 +211,10 @@ def _refuse_damaged(blob: Blob) -> None:
         )
 
 
-def _wide(blob: Blob) -> str:
-    """Tell UTF-16 and UTF-32 without a mark: Latin text has zeros in most of its upper bytes."""
+def _wide_encoding(blob: Blob) -> str:
+    """Detect UTF-16 and UTF-32 without a mark: Latin text has zeros in most of its upper bytes."""
     sample = blob.data[:_SAMPLE]
-    zeros = tuple(sample[place::4].count(0) > len(sample) // 8 for place in range(4))
+    zeros = tuple(sample[offset::4].count(0) > len(sample) // 8 for offset in range(4))
     names: dict[tuple[bool, ...], str] = {
         (False, True, True, True): "utf-32-le",
         (True, True, True, False): "utf-32-be",
@@ -220,14 +222,14 @@ def _wide(blob: Blob) -> str:
         (True, False, True, False): "utf-16-be",
     }
     if zeros not in names:
-        raise _not_text(blob.file)
+        raise _not_text_error(blob.file)
     return names[zeros]
 
 
-def _legacy(data: bytes) -> str:
+def _legacy_encoding(data: bytes) -> str:
     telling = b"\n".join(line for line in data.splitlines() if not line.isascii())[:_SAMPLE]
     guess = charset_normalizer.from_bytes(telling, cp_isolation=_LEGACY).best()
-    # Most texts of Western Europe read the same in several; then it was Excel's own.
+    # Most texts of Western Europe read the same in several encodings; Excel writes cp1252.
     same = [guess.encoding, *guess.could_be_from_charset] if guess else ["cp1252"]
     encoding = "cp1252" if "cp1252" in same else same[0]
     try:
@@ -238,20 +240,20 @@ def _legacy(data: bytes) -> str:
     return encoding
 
 
-def _drawn(file: str) -> SpreadsheetError:
+def _drawn_table_error(file: str) -> SpreadsheetError:
     return SpreadsheetError(
         f"{file} is a table drawn with lines for the screen; ask the program for a list instead "
         "(openstack … -f csv), and use that."
     )
 
 
-def _not_so(file: str, encoding: str) -> SpreadsheetError:
+def _wrong_encoding_error(file: str, encoding: str) -> SpreadsheetError:
     return SpreadsheetError(
         f"{file} holds bytes that mean nothing in {encoding}; name another encoding, or none."
     )
 
 
-def _not_text(file: str) -> SpreadsheetError:
+def _not_text_error(file: str) -> SpreadsheetError:
     return SpreadsheetError(
         f"{file} is neither a spreadsheet nor text; give an {list_formats()} file."
     )

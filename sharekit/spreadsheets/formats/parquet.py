@@ -30,7 +30,7 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
         limits.check_dimensions(
             blob.file, "", file.metadata.num_rows + 1, file.metadata.num_columns
         )
-        # A repeated text is stored once; so it stays until it is known how long all are together.
+        # A repeated text is stored once, and stays so until the length of all texts is checked.
         texts = [file.schema.column(i) for i in range(file.metadata.num_columns)]
         names = [column.path for column in texts if column.physical_type == "BYTE_ARRAY"]
         file = pq.ParquetFile(pa.BufferReader(blob.data), read_dictionary=names)

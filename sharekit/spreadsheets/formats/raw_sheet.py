@@ -95,7 +95,7 @@ class SheetMetadata:
 
 @dataclass(frozen=True)
 class RawSheet:
-    """A sheet before anybody has looked for its header.
+    """One sheet as text, before its header is searched.
 
     Attributes
     ----------
@@ -140,13 +140,13 @@ def text_column(values: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _without_nulls(values: pa.Array) -> pa.Array:
-    """Let nulls be blank, without a copy where no text lies hidden under one."""
+    """Replace nulls by blanks, without a copy where no text lies hidden under a null."""
     if not values.null_count:
         return values
     _, ends, text = values.buffers()
-    places = np.frombuffer(ends, np.int64)[values.offset : values.offset + len(values) + 1]
+    offsets = np.frombuffer(ends, np.int64)[values.offset : values.offset + len(values) + 1]
     blank = np.asarray(values.is_null(), dtype=bool)
-    if (places[1:][blank] != places[:-1][blank]).any():
+    if (offsets[1:][blank] != offsets[:-1][blank]).any():
         return values.fill_null("")
     return pa.Array.from_buffers(TEXT, len(values), [None, ends, text], offset=values.offset)
 
@@ -179,7 +179,7 @@ def column_letter(index: int) -> str:
 
 
 def as_text(value: object) -> str:
-    """Print a value as a spreadsheet shows it in a wide cell.
+    """Return a value as a spreadsheet shows it in a wide cell.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def as_text(value: object) -> str:
 
 
 def type_rule(value: object) -> str:
-    """Name the mark for a value that is no text; ``""`` for text.
+    """Return the rule that a value of another type than text breaks; ``""`` for text.
 
     Examples
     --------

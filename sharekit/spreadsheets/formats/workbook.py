@@ -400,7 +400,7 @@ def _has_foreign_texts(stream: IO[bytes]) -> bool:
     own, several = root[1] or b"", root[0].count(b"xmlns") > 1
     text = text[root.end() :]
     while text:
-        # IDs have no such letter, and one letter is found ten times as fast.
+        # IDs have no such letter, and a search for one letter is ten times as fast.
         if b"x" in text and b"xmlns" in text and _REDECLARED.search(text):
             return True
         if several and set(_STRING.findall(text)) - {own}:
@@ -539,7 +539,7 @@ def _with_errors(
     """Put the error's text where the reader left a blank that would look legal."""
     changed = list(cells)
     for column in sorted({column for _, column, _ in spots}):
-        texts = {row: text for row, place, text in spots if place == column}
+        texts = {row: text for row, other, text in spots if other == column}
         mask = np.zeros(len(cells[column]), dtype=bool)
         mask[list(texts)] = True
         values = pa.array([texts[row] for row in sorted(texts)], cells[column].type)

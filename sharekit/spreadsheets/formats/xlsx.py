@@ -2,12 +2,13 @@
 
 Spreadsheet programs write one plain dialect: rows and cells in ascending order, each with its
 address as the first attribute. :func:`scan_xlsx` checks with a few array operations on each MiB
-that a sheet keeps to it, and takes 1 s for a million rows. A sheet in any other XML goes through a
-parser, :func:`parse_xlsx`, which takes 15 s and refuses what programs read differently.
+that a sheet keeps to it: 0.6 s for a million rows of eight columns. A sheet in any other XML goes
+through a parser, :func:`parse_xlsx`, in 40 s; it refuses what programs read differently.
 """
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -455,11 +456,21 @@ class CheckedXml:
 
     def __init__(self, stream: IO[bytes], dropped: re.Pattern[bytes]) -> None:
         self._stream, self._dropped, self._tail = stream, dropped, b""
+        self._chunk = io.BytesIO()
 
-    def read(self, _: int = -1) -> bytes:
-        """Read a chunk of any length; raise DialectError over what is refused."""
+    def read(self, size: int = -1) -> bytes:
+        """Read on; raise DialectError over what is refused."""
+        # The parser is fed little at a time: elements that wait in memory make it half as fast.
+        piece = self._chunk.read(size)
+        if piece:
+            return piece
         chunk = self._stream.read(_CHUNK)
-        text = self._tail + chunk
+        self._check(self._tail + chunk)
+        self._tail = (self._tail + chunk)[-_OVERLAP:]
+        self._chunk = io.BytesIO(chunk)
+        return self._chunk.read(size)
+
+    def _check(self, text: bytes) -> None:
         if self._dropped.search(text):
             raise DialectError("a value has markup in its midst")
         for start in range(0, len(text) - _LONGEST_TAG, _LONGEST_TAG):
@@ -467,8 +478,6 @@ class CheckedXml:
                 tag = text.rfind(b"<", 0, start + 1)
                 if tag >= 0 and text.find(b">", tag, start) < 0:
                     raise DialectError(f"it has a tag of more than {_LONGEST_TAG:,} bytes")
-        self._tail = text[-_OVERLAP:]
-        return chunk
 
 
 def parse_xlsx(
@@ -544,12 +553,12 @@ class _ParsedSheet:
     def _column(self, cell: ElementTree.Element, before: int) -> int:
         """Return the column of a cell: that of its address, or else the next one."""
         address = cell.get("r", "").upper()
-        found = _CELL.fullmatch(address)
-        if found is None:
+        parts = _CELL.fullmatch(address)
+        if parts is None:
             return before + 1
-        if int(found[2]) != self.row + 1 and len(cell):
+        if int(parts[2]) != self.row + 1 and len(cell):
             raise DialectError(f"cell {address} stands in row {self.row + 1:,}")
-        return column_index(found[1])
+        return column_index(parts[1])
 
     def _address(self, column: int) -> str:
         return f"{column_letter(column)}{self.row + 1}"
