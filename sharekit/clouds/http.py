@@ -48,6 +48,8 @@ _SKEW_SECONDS: Final = 300.0
 _ERROR_BYTES: Final = 8_000
 #: Seconds of the longest wait that a cloud may ask for.
 _MAX_RETRY_AFTER: Final = 3_600.0
+#: Seconds of a wait that is worth a warning: by itself sharekit waits for 10 at most.
+_LONG_WAIT: Final = 15.0
 _REQUEST_IDS: Final = ("X-Request-Id", "X-Openstack-Request-Id")
 _CHECK: Final = "Check the network and the endpoint in clouds.yaml, then run this again."
 
@@ -229,7 +231,7 @@ class Transport:
                 f"{self.name}: the cloud refuses the token right after signing in: {refusal}. "
                 "Check whether the user still has a role in this project."
             ) from None
-        _log.warning("%s: token refused (%s), signing in again", self.name, refusal.code)
+        _log.info("%s: token refused (%s), signing in again", self.name, refusal.code)
         self.invalidate_token(stale)
         return SIGN_IN_WAITS[min(attempts, len(SIGN_IN_WAITS) - 1)]
 
@@ -307,7 +309,8 @@ class Transport:
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait = state.next_action.sleep if state.next_action else 0.0
-        _log.info(
+        _log.log(
+            logging.WARNING if wait >= _LONG_WAIT else logging.INFO,
             "%s: attempt %d of %d failed, retrying in %.1f s: %s",
             self.name, state.attempt_number, self.read_attempts, wait, sanitize(error),
         )  # fmt: skip

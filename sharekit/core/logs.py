@@ -1,7 +1,8 @@
 """Logging: how a program shows what the loggers below ``sharekit`` record, without secrets.
 
 Each package has one logger (``sharekit.clouds`` records every HTTP request at DEBUG, retries and
-waits at INFO). As a library sharekit attaches no handler; :func:`configure` is for the shell.
+waits at INFO, long waits at WARNING). As a library sharekit attaches no handler;
+:func:`configure` is for the shell.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def configure(verbosity: int = 0, file: str | os.PathLike[str] | None = None) ->
     Parameters
     ----------
     verbosity : int
-        -1 shows errors, 0 warnings, 1 retries and waits too, 2 every request.
+        -1 shows errors, 0 warnings (long waits) too, 1 all retries and waits, 2 every request.
     file : path, optional
         File to append to, with everything at DEBUG whatever ``verbosity`` says; mode 0600.
 

@@ -134,6 +134,27 @@ def test_retries_and_their_waits_are_logged(
     assert {record.levelname for record in caplog.records} == {"INFO"}
 
 
+def test_a_long_wait_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A cloud that asks for a long wait is worth a word even to those who did not ask for logs."""
+    seen: list[Seen] = []
+    usual = cloud_at(seen)
+
+    def answers(method: str, path: str) -> Any:
+        busy = (429, {}, {"Retry-After": "120"})
+        return busy if path.startswith("/v2/images") else usual(method, path)
+
+    settings = {"read_attempts": 2, "api": "native"}
+    with serving(answers) as server:
+        seen.append(server)
+        config = written(tmp_path, here=entry(server.url, sharekit=settings))
+        (cloud,) = sharekit.connect(config_file=config).values()
+        cloud.transport.sleep = lambda _: None
+        with pytest.raises(CloudRefusedError):
+            list(cloud.shares("pending"))
+    (warning,) = [r for r in caplog.records if r.name == "sharekit.clouds" and r.levelno >= 30]
+    assert "retrying in 120.0 s" in warning.getMessage()
+
+
 def test_users_in_urls_are_hidden(tmp_path: Path, log_file: Path) -> None:
     """A user and password in a URL are neither in the log nor in the message."""
     url = f"http://ada:{PASSWORD}@127.0.0.1:9"
