@@ -19,7 +19,7 @@ def test_every_line_names_tests_that_exist() -> None:
     page = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
     lines = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")]
     header, *threats = [[cell.strip() for cell in line] for line in lines]
-    assert header == ["who, and what they try", "what holds them off", "tests"]
+    assert header == ["attacker and attempt", "defence", "tests"]
     assert len(threats) > 10
     for who, how, tests in threats:
         assert who

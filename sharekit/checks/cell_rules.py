@@ -124,9 +124,9 @@ def _apply_per_distinct_value(
     raw: pd.Series, encoded: EncodedColumn, field: str
 ) -> tuple[pd.Series, list[RuleHits], EncodedColumn]:
     """Apply a field's rule to each distinct value once, and its result to all rows with it."""
-    fixed, found = _CELL_RULES.get(field, _strip)(encoded.categories, field)
+    fixed, of_values = _CELL_RULES.get(field, _strip)(encoded.categories, field)
     hits = []
-    for h in found:
+    for h in of_values:
         hit = np.zeros(len(fixed), dtype=bool)
         hit[h.keys] = True
         hits.append(replace(h, keys=raw.index.to_numpy(dtype="int64")[hit[encoded.codes]]))

@@ -64,8 +64,8 @@ def check_region(rows: pd.DataFrame, projects: pd.Series, snapshot: Snapshot) ->
 def check_full_ecs(rows: pd.DataFrame, known: pd.DataFrame, state: pd.DataFrame) -> RuleHits:
     """Find rows that are wrong about full-ECS, and set in all rows what the cloud says."""
     stated, actual = known["whole_image"], state["whole_image"]
-    told = actual[actual != ""]
-    rows.loc[told.index, "whole_image"] = told
+    known_to_cloud = actual[actual != ""]
+    rows.loc[known_to_cloud.index, "whole_image"] = known_to_cloud
     differs = (stated != "") & (actual != "") & (stated != actual)
     return RuleHits.where(differs, "full-ecs-differs", "whole_image")
 

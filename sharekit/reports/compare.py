@@ -41,8 +41,8 @@ LIMIT: Final = 50
 _HEAD: Final = re.compile(
     rb'"head": "([0-9a-f]{64})"|([0-9a-f]{64}) \([0-9][^()<>]{0,20} events?\)'
 )
-#: Bytes read at a time, and bytes of one piece that are searched again with the next.
-_PIECE, _OVERLAP = 1 << 20, 128
+#: Bytes read at a time, and bytes of one block that are searched again with the next.
+_BLOCK, _OVERLAP = 1 << 20, 128
 #: Characters of a text that are quoted.
 _QUOTED: Final = 80
 #: A row lower than this many points, or a column narrower than this many digits, shows nothing.
@@ -128,15 +128,15 @@ def _same_parts(report: Path, fresh: Path) -> bool:
 
 
 def _same_content(given: IO[bytes], wanted: IO[bytes]) -> bool:
-    while piece := given.read(_PIECE):
-        if piece != wanted.read(_PIECE):
+    while block := given.read(_BLOCK):
+        if block != wanted.read(_BLOCK):
             return False
     return not wanted.read(1)
 
 
-def _limited(name: str, found: Iterator[Difference]) -> list[Difference]:
-    listed = list(islice(found, LIMIT))
-    rest = sum(1 for _ in found)
+def _limited(name: str, differing: Iterator[Difference]) -> list[Difference]:
+    listed = list(islice(differing, LIMIT))
+    rest = sum(1 for _ in differing)
     return [*listed, (name, with_unit(rest, "further difference"))] if rest else listed
 
 
@@ -315,8 +315,8 @@ class _SheetScan:
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.StartElementHandler = self._start
         with _library_errors(), zipfile.ZipFile(workbook) as book, _entry(book, part) as file:
-            for piece in iter(partial(file.read, _PIECE), b""):
-                parser.Parse(piece, False)  # noqa: FBT003 - takes no keyword
+            for block in iter(partial(file.read, _BLOCK), b""):
+                parser.Parse(block, False)  # noqa: FBT003 - takes no keyword
                 yield from self._facts
                 self._facts.clear()
 
@@ -370,8 +370,8 @@ def head_of_report(report: Path) -> str:
 
 def _head_in(file: IO[bytes]) -> str:
     tail = b""
-    for piece in iter(partial(file.read, _PIECE), b""):
-        if match := _HEAD.search(tail + piece):
+    for block in iter(partial(file.read, _BLOCK), b""):
+        if match := _HEAD.search(tail + block):
             return (match[1] or match[2]).decode()
-        tail = piece[-_OVERLAP:]
+        tail = block[-_OVERLAP:]
     return ""
