@@ -1,4 +1,4 @@
-"""An audit as a report document: what is said of it, and what leads where."""
+"""Make the report document of an audit: sentences, tables and links."""
 
 from __future__ import annotations
 
@@ -349,7 +349,7 @@ def _projects(audit: Audit) -> Table:
             Column("Cloud and project", "cloud", "project_id", "detail-id"),
             Column("Region, call", "region", "api"), Column("Shares shown", "shares"),
             Column("To look at", "look_at"), Column("Agree", "agree"),
-            Column("", bars=(("look_at", "differs"), ("agree", "agrees"))),
+            Column("Of all", bars=(("look_at", "differs"), ("agree", "agrees"))),
             Column("Could not be read", "could_not_read"),
         ),
     )  # fmt: skip

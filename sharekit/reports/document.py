@@ -1,4 +1,4 @@
-"""A report before it has a format: its sentences, tables and charts, and what leads where.
+"""A report before it has a format: its sentences, tables and charts, and its links.
 
 :mod:`.run_document` and :mod:`.audit_document` make one; the modules of :mod:`.render` write it. A
 workbook shows all of it: the sections on one sheet, each table and each sheet of notes on its own.

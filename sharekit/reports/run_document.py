@@ -1,4 +1,4 @@
-"""The record of a run as a report document: what is said of it, and what leads where."""
+"""Make the report document of a run from its record: sentences, tables, charts and links."""
 
 from __future__ import annotations
 
@@ -216,12 +216,12 @@ def _sections(record: Record, groups: OutcomeGroups) -> list[Section]:
         for name, count in record.counts.items()
     ]
     unsettled = [
-        Line(one["outcome"], one["rows"], _why(one), _row(one["first"]))
-        for one in records(groups.unsettled().head(LINES))
+        Line(line["outcome"], line["rows"], _why(line), _row(line["first"]))
+        for line in records(groups.unsettled().head(LINES))
     ]
-    went = [
-        Line(one["outcome"], one["rows"], describe_group(one), _row(one["first"]))
-        for one in records(groups.table[groups.table["outcome"] != "blocked"].head(LINES))
+    by_group = [
+        Line(group["outcome"], group["rows"], describe_group(group), _row(group["first"]))
+        for group in records(groups.table[groups.table["outcome"] != "blocked"].head(LINES))
     ]
     return [
         Section("The run", [Line(name, value) for name, value in facts(record).items()]),
@@ -238,7 +238,7 @@ def _sections(record: Record, groups: OutcomeGroups) -> list[Section]:
             "check." if unsettled else "",
         ),
         Section(
-            "Before and after", went,
+            "Before and after", by_group,
             "What the cloud showed before anything was sent, what its job then said, and what it "
             "showed when it was read back. Only the last of these makes a row confirmed.",
         ),
@@ -262,24 +262,24 @@ def _run_sections(record: Record) -> list[Section]:
     """Return what each of several runs settled, and what proves it."""
     return [
         Section(
-            f"Run {one['run']}: {one['what']}",
+            f"Run {run['run']}: {run['what']}",
             [
-                Line("ledger", one["ledger"]),
-                Line("finished", "yes" if one["finished"] else "no"),
-                Line("approved by", _approval(record.approvals, one["run"])),
-                Line("rows", one["rows"], "in its inventory"),
-                Line("settled", one["settled"], "rows whose final outcome it gave", Place("Rows")),
-                Line("fingerprint", one["fingerprint"]),
-                Line("head", f"{one['head']} ({with_unit(one['events'], 'event')})"),
+                Line("ledger", run["ledger"]),
+                Line("finished", "yes" if run["finished"] else "no"),
+                Line("approved by", _approval(record.approvals, run["run"])),
+                Line("rows", run["rows"], "in its inventory"),
+                Line("settled", run["settled"], "rows whose final outcome it gave", Place("Rows")),
+                Line("fingerprint", run["fingerprint"]),
+                Line("head", f"{run['head']} ({with_unit(run['events'], 'event')})"),
             ],
         )
-        for one in records(record.runs)
+        for run in records(record.runs)
     ]
 
 
-def _why(one: Mapping[str, str]) -> str:
-    reason = f"{one['reason']} ({one['code']})" if one["code"] else one["reason"]
-    return " – ".join(filter(None, (reason, one["next"])))
+def _why(line: Mapping[str, str]) -> str:
+    reason = f"{line['reason']} ({line['code']})" if line["code"] else line["reason"]
+    return " – ".join(filter(None, (reason, line["next"])))
 
 
 def _input_lines(record: Record) -> list[Line]:
@@ -315,10 +315,12 @@ def progress(chunks: pd.DataFrame) -> Chart | None:
         "sent": _curve("pending", sent, "first_sent", start),
         "answered": _curve("confirmed", chunks.loc[~split].dropna(subset="ended"), "ended", start),
     }
-    many, answered = ([0, *curve.numbers][-1] for curve in curves.values())
+    sent_images, answered = ([0, *curve.numbers][-1] for curve in curves.values())
     since = f"{start:%Y-%m-%d %H:%M:%S} UTC"
-    told = f"{with_unit(many, 'image')} sent from {since} on, {answered:,} of them answered"
-    return Chart(curves, since, told)
+    description = (
+        f"{with_unit(sent_images, 'image')} sent from {since} on, {answered:,} of them answered"
+    )
+    return Chart(curves, since, description)
 
 
 def _curve(color: str, chunks: pd.DataFrame, column: str, start: pd.Timestamp) -> Curve:
@@ -455,11 +457,11 @@ def _findings(record: Record) -> Table:
         return _shown(record, frame, by_severity.tolist(), places)
 
     counts = frame["severity"].value_counts()
-    said = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts)
+    numbers = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts)
     return Table(
         "Findings", frame, SHEETS["Findings"], links={"row": places}, shown=shown,
-        page_note=f"{said or 'None'}. An error blocks its row; a repair is what was read otherwise "
-        "than it stands, and always beyond doubt.",
+        page_note=f"{numbers or 'None'}. An error blocks its row; a repair is what was read "
+        "otherwise than it stands, and always beyond doubt.",
         columns=(
             Column("Severity", "severity", _by_run(record)), Column("Rule", "rule"),
             Column("Where", "place", "cell", style="short", link=True),
@@ -518,14 +520,14 @@ def _who_and_where(record: Record) -> dict[str, pd.DataFrame]:
     made = _environment(record)
     approvals = records(as_text(record.approvals))
     tables = {
-        **{f"Approval {n}": _named(_approval_values(one)) for n, one in enumerate(approvals, 1)},
+        **{f"Approval {n}": _named(_approval_values(line)) for n, line in enumerate(approvals, 1)},
         **({} if approvals else {"Approvals": _named({})}),
         "Decided otherwise than the inventory says": _decision_kinds(record),
         **{title: _named(made.pop(title)) for title in (CLOUDS, UNSAFE) if title in made},
-        **{f"Input {n}": _named(_source_values(one))
-           for n, one in enumerate(records(record.sources), 1)},
+        **{f"Input {n}": _named(_source_values(line))
+           for n, line in enumerate(records(record.sources), 1)},
     }  # fmt: skip
-    if settings := made.pop(SETTINGS, None):  # one line each would fill a page
+    if settings := made.pop(SETTINGS, None):  # a line for each would fill a page
         joined = " · ".join(f"{name} {value}" for name, value in settings.items())
         made[SETTINGS] = {"settings": joined}
     return tables | {title: _named(values) for title, values in made.items()}
@@ -535,20 +537,20 @@ def _named(values: Mapping[str, str]) -> pd.DataFrame:
     return pairs(((name, value) for name, value in values.items() if value), "name", "value")
 
 
-def _approval_values(one: Mapping[str, Any]) -> dict[str, str]:
+def _approval_values(approval: Mapping[str, Any]) -> dict[str, str]:
     order = ("run", "at", "reviewer", "valid", "images", "fingerprint", "note")
-    values = {**one, "valid": one["valid"] or "no", "images": f"{one['images']:,}"}
+    values = {**approval, "valid": approval["valid"] or "no", "images": f"{approval['images']:,}"}
     return {name: str(values.get(name, "")) for name in order}
 
 
-def _source_values(one: Mapping[str, Any]) -> dict[str, str]:
+def _source_values(source: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "file": one["file"],
-        "sheet": f"{one['sheet']}{', hidden' if one['hidden'] else ''}",
-        "SHA-256": one["sha256"],
-        "read as": f"{one['format']} of {one['size']:,} bytes; header in row {one['header_row']}, "
-        f"{one['rows']:,} rows, {one['blank_rows']:,} blank ones",
-        "columns": one["columns"],
+        "file": source["file"],
+        "sheet": f"{source['sheet']}{', hidden' if source['hidden'] else ''}",
+        "SHA-256": source["sha256"],
+        "read as": f"{source['format']} of {source['size']:,} bytes; header in row "
+        f"{source['header_row']}, {source['rows']:,} rows, {source['blank_rows']:,} blank ones",
+        "columns": source["columns"],
     }
 
 
@@ -557,9 +559,9 @@ def _decision_kinds(record: Record) -> pd.DataFrame:
     by = ["planned", "decided", "reviewer", "reason"]
     kinds = record.reviews.groupby(by, sort=False).size().head(_KINDS).reset_index(name="rows")
     lines = [
-        (f"{one['planned'] or '(blank)'} → {one['decided']}",
-         f"{with_unit(one['rows'], 'row')} by {one['reviewer'] or 'a reviewer'}, "
-         f"because: {one['reason'] or '–'}")
-        for one in records(kinds)
+        (f"{kind['planned'] or '(blank)'} → {kind['decided']}",
+         f"{with_unit(kind['rows'], 'row')} by {kind['reviewer'] or 'a reviewer'}, "
+         f"because: {kind['reason'] or '–'}")
+        for kind in records(kinds)
     ]  # fmt: skip
     return pairs(lines, "decision", "whose, and why")

@@ -45,6 +45,7 @@ def write(document: ReportDocument, path: Path) -> None:
         dark={word: tint(color, _ON_DARK) for word, color in document.colors.items()},
         facts=sections[0],
         sections=sections[1:],
+        titles=[section.title for section in sections],
         sheets=shown,
         lines=lines,
     ).dump(str(path), encoding="utf-8")
