@@ -23,7 +23,10 @@ from tests.interfaces import browsing
 from .table import Table
 
 _PAINT, _STEP, _BYTES = 2.0, 0.5, 200_000
-_LOAD = "import sharekit\nfrom sharekit.plans.plan import load\nplan = load('run.ledger')\n'loaded'"
+_LOAD = (
+    "import sharekit\nfrom sharekit.plans.plan import read_plan\n"
+    "plan = read_plan('run.ledger')\n'loaded'"
+)
 _SHOW = "sharekit.review(plan, reviewer='Ada')"
 
 

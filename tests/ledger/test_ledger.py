@@ -101,6 +101,41 @@ def test_readable_while_written(tmp_path: Path) -> None:
         book.append("thing", {})
 
 
+def test_until_an_event(tmp_path: Path) -> None:
+    """A ledger opened until one of its events shows that event as the last, whatever follows."""
+    path = tmp_path / "a.ledger"
+    with Ledger.create(path) as ledger:
+        ledger.append("first", {"number": 1})
+        head = ledger.append("second", {"number": 2}).hash
+        ledger.append("first", {"number": 3})
+    with Ledger.open(path, until=head) as ledger:
+        assert (ledger.head, ledger.event_count) == (head, 2)
+        assert [event.body["number"] for event in ledger.iter_events()] == [1, 2]
+        assert len([*ledger.raw_events()]) == 2
+        latest = ledger.last_event("first")
+        assert latest is not None
+        assert latest.seq == 1
+    with pytest.raises(LedgerError, match="no event with the hash"):
+        Ledger.open(path, until="0" * 64)
+
+
+def test_a_locked_database_refuses_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another program holds the database nothing is written; afterwards the chain goes on."""
+    monkeypatch.setattr("sharekit.ledger.file._BUSY_TIMEOUT", 0)
+    with Ledger.create(tmp_path / "a.ledger") as ledger:
+        ledger.append("thing", {})
+        other = sqlite3.connect(tmp_path / "a.ledger", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="refused a change: database is locked"):
+            ledger.append("thing", {})
+        other.close()
+        assert ledger.append("thing", {}).seq == 2
+    with Ledger.open(tmp_path / "a.ledger") as ledger:
+        assert ledger.event_count == 2
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"SQLite format 3\0" + b"\0" * 100])
 def test_what_is_no_ledger(tmp_path: Path, content: bytes) -> None:
     """Any other file, also another program's database, is refused by name."""
