@@ -137,7 +137,7 @@ def test_forged_addresses(finished_run: Path, tmp_path: Path) -> None:
         book.put(sink.getvalue(), body["rows_blob"], events)
 
     forge(finished_run / "run.ledger", tmp_path / "run.ledger", change)
-    with pytest.raises(LedgerError, match="an ID that is none"):
+    with pytest.raises(LedgerError, match="an invalid ID"):
         approval.require_approval_of(tmp_path / "run.ledger")
 
 

@@ -114,8 +114,8 @@ def test_good_for_one_run(world: Callable[..., World], keys: Keys, tmp_path: Pat
     first.path.rename(tmp_path / "first.ledger")
     second = w.plan()
     assert second.fingerprint == yes.fingerprint
-    body = {n: getattr(yes, n) for n in ("reviewer", "fingerprint", "images", "note", "after",
-                                         "signature")}  # fmt: skip
+    body = {n: getattr(yes, n) for n in ("reviewer", "fingerprint", "images", "note", "signature")}
+    body["after"] = yes.ledger_head
     with sharekit.ledger.ledger.Ledger.open(second.path, write=True) as book:
         book.append("approved", body)
     with pytest.raises(ApprovalError, match="for another run"):

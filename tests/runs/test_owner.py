@@ -115,7 +115,7 @@ def test_rectangles_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random
     acts = planned[["chunk", "image_id", "project_id", "status"]].astype({"chunk": "int64"})
     acts = acts.assign(owner=planned["owner"].where(planned["status"].isin(OWNER_ACTIONS), ""))
     assert sorted(sent) == sorted(acts.itertuples(index=False, name=None))
-    assert cut.chunks()["images"].sum() == len(planned)
+    assert cut.frame()["images"].sum() == len(planned)
     # The same from the ledger's rows, and whatever the order of the sheet.
     assert chunks_of(rows).fingerprint() == cut.fingerprint()
     order = random.sample(range(len(rows)), len(rows))
@@ -133,7 +133,7 @@ def test_a_changed_number_makes_no_rectangle() -> None:
         region="", status="share", owner=ME, vault_id="", whole_image="", disposition="planned"
     )
     rows, cut = make_chunks(rows, 9)
-    assert len(cut.chunks()) == 2
+    assert len(cut.frame()) == 2
     rows["chunk"] = pd.array([1, 1, 1], dtype="Int64")
     assert [len(c["images"]) * len(c["projects"]) for c in iter_chunks(rows)] == [2, 1]
     assert chunks_of(rows).fingerprint() != cut.fingerprint()
