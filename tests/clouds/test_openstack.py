@@ -314,7 +314,7 @@ def test_share_that_vanishes_in_between(road: Road, monkeypatch: pytest.MonkeyPa
         images = cloud.share(hers, 5, road.accounts[0])
         project = road.accounts[0].project_id
         plan = road.approved([(image, project, "accepted") for image in images])
-        look = execution.take
+        look = execution.take_snapshot
 
         def look_then_withdraw(*args: object, **kwargs: object) -> object:
             seen = look(*args, **kwargs)  # type: ignore[arg-type]
