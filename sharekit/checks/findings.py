@@ -11,7 +11,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
-from sharekit.core.columns import EncodedColumn
+from sharekit.core.columns import EncodedColumn, with_unit
 from sharekit.core.html import table
 from sharekit.core.rules import RULES, SEVERITIES, severity
 from sharekit.spreadsheets.inventory import Inventory
@@ -84,8 +84,8 @@ class Findings:
         return lines.drop(columns="rank").reset_index(drop=True)
 
     def __repr__(self) -> str:
-        numbers = ", ".join(f"{number:,} {name}" for name, number in self.counts.items())
-        return f"<Findings: {numbers}>"
+        numbers = [with_unit(n, name.removesuffix("s")) for name, n in self.counts.items()]
+        return f"<Findings: {', '.join(numbers)}>"
 
     def _repr_html_(self) -> str:
         page = table(self.by_rule, title=repr(self)[1:-1])

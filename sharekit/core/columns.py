@@ -94,6 +94,15 @@ def is_owner_action(status: pd.Series) -> pd.Series:
     return status.isin(OWNER_ACTIONS)
 
 
+def with_unit(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> with_unit(1, "row"), with_unit(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def describe_amount(status: pd.Series, number: int) -> str:
     """Format a count with its unit: "2 images" for decisions, "4 shares" for owners' actions.
 
@@ -102,8 +111,7 @@ def describe_amount(status: pd.Series, number: int) -> str:
     >>> describe_amount(pd.Series(["accepted", "share"]), 1)
     '1 share'
     """
-    what = "share" if is_owner_action(status).any() else "image"
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return with_unit(number, "share" if is_owner_action(status).any() else "image")
 
 
 def roles(status: pd.Series) -> pd.Series:

@@ -12,10 +12,11 @@ from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.core.actions import ABSENT, PENDING, STATUSES
 from sharekit.core.audit_results import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
+from sharekit.core.columns import with_unit
 from sharekit.core.fields import SHARE_KEY
 
 from .document import Column, Line, Notes, Place, ReportDocument, Section, Table
-from .wording import STATES, as_text, pairs, with_unit
+from .wording import STATES, as_text, pairs
 
 TITLE: Final = "Compliance audit of image shares"
 #: Rows, and lines of any other table, that a page shows.

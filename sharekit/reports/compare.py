@@ -27,12 +27,12 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 from sharekit.audits.results import Audit
+from sharekit.core.columns import with_unit
 from sharekit.core.errors import InputError
 from sharekit.core.html import escape_invisible
 
 from .report import FORMATS, make_document, report_format
 from .run_record import Record
-from .wording import with_unit
 
 #: Differences that are listed one by one; the rest is counted.
 LIMIT: Final = 50

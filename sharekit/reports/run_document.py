@@ -9,13 +9,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from sharekit.core.columns import with_unit
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.core.rules import SEVERITIES
 
 from .document import Chart, Column, Curve, Line, Notes, Place, ReportDocument, Section, Table
 from .outcome_groups import OutcomeGroups, describe_group, group_outcomes
 from .run_record import Record
-from .wording import STATES, as_text, format_time, pairs, records, utc, with_unit
+from .wording import STATES, as_text, format_time, pairs, records, utc
 
 TITLE: Final = "Image share audit"
 #: Rows, and lines of any other table, that a page shows; lines of a section.

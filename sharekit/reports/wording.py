@@ -21,15 +21,6 @@ STATES: Final = {
 }
 
 
-def with_unit(value: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> with_unit(1, "row"), with_unit(2000, "row")
-    ('1 row', '2,000 rows')
-    """
-    return f"{value:,} {noun}{'' if value == 1 else 's'}"
-
-
 def percent(count: int, total: int) -> str:
     """Return a part in percent, ``""`` for nothing.
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES, PENDING
-from sharekit.core.columns import EncodedColumn
+from sharekit.core.columns import EncodedColumn, with_unit
 from sharekit.core.fields import FIELDS
 from sharekit.core.html import table
 
@@ -100,12 +100,13 @@ class Inventory:
     def __repr__(self) -> str:
         files = len({source.file for source in self.sources})
         sheets = sum(1 for source in self.sources if source.header_row)
-        return f"<Inventory: {len(self):,} rows from {sheets} sheets of {files} files>"
+        where = f"{with_unit(sheets, 'sheet')} of {with_unit(files, 'file')}"
+        return f"<Inventory: {with_unit(len(self), 'row')} from {where}>"
 
     def _repr_html_(self) -> str:
         head = self.rows[["file", "sheet", "row", *FIELDS]].head(5).astype("str")
         sheets = pd.DataFrame([_summary(source) for source in self.sources])
-        summary = table(sheets, title=f"Inventory: {len(self):,} rows")
+        summary = table(sheets, title=f"Inventory: {with_unit(len(self), 'row')}")
         return summary + table(head, title="The first rows")
 
     def cell_addresses(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:

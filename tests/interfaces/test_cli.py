@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 import sharekit
 from sharekit.core.errors import ApprovalError
+from sharekit.core.rules import RULES
 from sharekit.interfaces.cli.main import main
 from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
@@ -243,7 +245,7 @@ def test_plan_without_a_cloud(world: Make) -> None:
     w = world()
     run = w.folder / "run.ledger"
     plan = shell("plan", w.shares, run)
-    assert b"No cloud was asked" in plan.stdout
+    assert b"No cloud was named" in plan.stdout
     status = shell("status", run)
     assert (status.returncode, b"Nothing was sent yet" in status.stdout) == (3, True)
     fingerprint = str(said(shell("review", run, "--json"))["fingerprint"])
@@ -409,6 +411,27 @@ def test_the_findings_left_out_are_where_they_were_written(tmp_path: Path) -> No
     assert "5 more errors; `sharekit check … -o FILE` writes all of them." in again
 
 
+def test_findings_about_whole_sheets_are_printed_with_their_sheet(tmp_path: Path) -> None:
+    """The first three of each rule are printed with sheet and advice; numbers agree with nouns."""
+    book = Workbook()
+    book.active.append(["image_id", "project_id", "status"])
+    book.active.append(["d164b5df-1bc3-4c3f-893e-3e471fd16e64", "1" * 32, "accepted"])
+    for number in range(5):
+        sheet = book.copy_worksheet(book.active)
+        sheet.title, sheet.sheet_state = f"Old {number}", "hidden"
+    book.save(tmp_path / "shares.xlsx")
+    printed = " ".join(shell("check", "shares.xlsx", cwd=tmp_path).stdout.decode().split())
+    assert "6 rows: 0 errors" in printed
+    hidden = RULES["hidden-sheet"]
+    for number in range(3):
+        assert f"shares.xlsx Old {number}: {hidden.message}. {hidden.suggestion}" in printed
+    assert "Old 3:" not in printed
+    assert "… and 2 more of hidden-sheet." in printed
+    (tmp_path / "one.csv").write_text(f"image_id,project_id,status\nx,{'1' * 32},accepted\n")
+    one = shell("check", "one.csv", cwd=tmp_path).stdout.decode()
+    assert one.startswith("1 row: 1 error, 0 warnings, 0 repairs\n")
+
+
 @pytest.mark.parametrize("kind", ["already", "blocked"])
 def test_a_plan_that_sends_nothing_goes_all_the_way(
     kind: str, world: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -437,12 +460,12 @@ def test_a_plan_that_sends_nothing_goes_all_the_way(
     step("review", "shell.ledger", "--take", "sheet.xlsx")
     phrase = ["--reviewer", "Ada", "--fingerprint", str(made["fingerprint"])[:12]]
     panel = Review(tmp_path / "panel.ledger", w.connect(), settings=FAST)
-    assert panel.counts[kind] == made["rows"]
+    assert panel.state.counts[kind] == made["rows"]
     assert set(panel.rows["disposition"]) == {kind}
     told = step("approve", "shell.ledger", *phrase, code=2).stderr
     assert b"the plan sends nothing, so there is nothing to approve" in told
     with pytest.raises(ApprovalError, match="nothing to approve"):
-        panel.approve("Ada", panel.phrase)
+        panel.approve("Ada", panel.state.phrase)
     ended = said(step("submit", "shell.ledger", "--json"))
     assert ended["outcomes"][kind] == made["rows"]
     assert (ended["finished"], ended["requests"]["submit"]) == (True, 0)

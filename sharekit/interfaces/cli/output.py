@@ -18,10 +18,9 @@ from rich.table import Table
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import Findings
 from sharekit.core import audit_results
-from sharekit.core.columns import describe_amount, is_owner_action
+from sharekit.core.columns import describe_amount, is_owner_action, with_unit
 from sharekit.core.html import escape_invisible
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
-from sharekit.core.rules import RULES, SEVERITIES
 from sharekit.plans.plan import Plan
 from sharekit.runs.run import CANARY, Run
 from sharekit.runs.submit import Progress
@@ -29,6 +28,8 @@ from sharekit.runs.submit import Progress
 #: Seconds between two lines of progress where stderr is no terminal.
 _EVERY = 5.0
 _STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}
+#: Findings about whole sheets that are printed for each rule.
+_SHEET_NOTES = 3
 _GOOD, _BAD, _OPEN = "green", "red", "yellow"
 
 
@@ -131,8 +132,9 @@ class RunProgress:
             left = "" if now.eta is None else f", about {now.eta:.0f} s left"
             slowed = f"; {now.throttled_because}" if now.throttled_because else ""
             info(
-                f"{now.phase}: {now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
-                f"{now.in_flight} requests in flight{left}{slowed}"
+                f"{now.phase}: {now.done:,} of {with_unit(now.total, 'image')} done, "
+                f"{now.failed:,} failed, {with_unit(now.in_flight, 'request')} in flight{left}"
+                f"{slowed}"
             )
 
 
@@ -202,44 +204,29 @@ def _show_unread(console: Console, found: Audit) -> None:
 def show_findings(
     findings: Findings, limit: int = 20, written: Path | None = None, ledger: Path | None = None
 ) -> None:
-    """Print what the checks found: by rule, then the first ones that block a row.
+    """Print the findings: by rule, then the first ones about whole sheets and the first errors.
 
-    ``written`` is the file that holds all of them, if there is one; ``ledger`` the run they are in.
+    ``limit`` is the number of errors printed; ``written`` is the file that holds all findings, if
+    there is one, and ``ledger`` the run that they belong to.
     """
     console, frame = stdout_console(), findings.frame
-    counts = findings.counts
+    counts = {name: with_unit(n, name.removesuffix("s")) for name, n in findings.counts.items()}
     console.print(
-        f"[b]{counts['rows']:,}[/b] rows: [red]{counts['errors']:,} errors[/red], "
-        f"[yellow]{counts['warnings']:,} warnings[/yellow], {counts['repairs']:,} repairs"
+        f"[b]{counts['rows']}[/b]: [red]{counts['errors']}[/red], "
+        f"[yellow]{counts['warnings']}[/yellow], {counts['repairs']}"
     )
     if frame.empty:
         return
-    by = frame.groupby(["severity", "rule"], sort=False).size().reset_index(name="cells")
-    by["order"] = by["severity"].map({name: i for i, name in enumerate(SEVERITIES)})
-    by = by.sort_values(["order", "cells"], ascending=[True, False]).drop(columns="order")
-    rules = Table(box=None, pad_edge=False)
-    for name in ("severity", "rule", "cells", "what"):
-        rules.add_column(
-            name, justify="right" if name == "cells" else "left", no_wrap=name != "what"
-        )
-    for severity, rule, number in by.to_numpy().tolist():
-        what = RULES[rule].message.format(field="a mandatory value")
-        rules.add_row(_styled(severity, _STYLE[severity]), rule, f"{number:,}", escape(what))
-    console.print(rules)
-    errors = frame[frame["severity"] == "error"]
-    # A sheet that was left out is one line among thousands; it must not go unseen.
-    unread = frame[frame["rule"] == "sheet-skipped"].head(limit)
-    said = pd.concat([unread[unread["severity"] != "error"], errors.head(limit)])
-    for line in said.astype("str").to_dict("records"):
-        cell = line["cell"] or ("row " + line["row"] if line["row"] != "0" else "")
-        where = " ".join(filter(None, (line["file"], line["sheet"], cell)))
-        value = f" {escape_invisible(line['value'])[:60]!r}" if line["value"] else ""
-        console.print(
-            f"[red]{escape(escape_invisible(where))}[/red]{escape(value)}: "
-            f"{escape(line['message'])}. {escape(line['suggestion'])}"
-        )
-    if len(errors) > limit:
-        more = f"… and {len(errors) - limit:,} more errors"
+    _show_rules(console, findings.by_rule)
+    errors = frame["severity"] == "error"
+    # What concerns a whole sheet is one line among thousands; it must not go unseen.
+    for rule, notes in frame[(frame["row_key"] < 0) & ~errors].groupby("rule", sort=False):
+        _show_lines(console, notes.head(_SHEET_NOTES))
+        if len(notes) > _SHEET_NOTES:
+            console.print(f"… and {len(notes) - _SHEET_NOTES:,} more of {rule}.")
+    _show_lines(console, frame[errors].head(limit))
+    if (left_out := int(errors.sum()) - limit) > 0:
+        more = f"… and {with_unit(left_out, 'more error')}"
         where = "`sharekit check … -o FILE` writes all of them"
         if written is not None:
             where = f"all of them are in {escape(escape_invisible(written))}"
@@ -249,20 +236,46 @@ def show_findings(
         console.print(f"{more}; {where}.")
 
 
+def _show_rules(console: Console, by_rule: pd.DataFrame) -> None:
+    """Print one line for each rule with findings, and their number."""
+    rules = Table(box=None, pad_edge=False)
+    for name in ("severity", "rule", "count", "what is wrong"):
+        right = name == "count"
+        rules.add_column(
+            name, justify="right" if right else "left", no_wrap=name != "what is wrong"
+        )
+    for line in by_rule.to_dict("records"):
+        severity = _styled(line["severity"], _STYLE[line["severity"]])
+        rules.add_row(severity, line["rule"], f"{line['cells']:,}", escape(line["message"]))
+    console.print(rules)
+
+
+def _show_lines(console: Console, lines: pd.DataFrame) -> None:
+    """Print findings one by one: the sheet or cell, its value, what is wrong, and what to do."""
+    for line in lines.astype("str").to_dict("records"):
+        cell = line["cell"] or ("row " + line["row"] if line["row"] != "0" else "")
+        where = " ".join(filter(None, (line["file"], line["sheet"], cell)))
+        shown = line["value"] not in ("", line["sheet"])
+        value = f" {escape_invisible(line['value'])[:60]!r}" if shown else ""
+        place = _styled(escape_invisible(where), _STYLE[line["severity"]])
+        text = f"{line['message']}. {line['suggestion']}".rstrip()
+        console.print(f"{place}{escape(value)}: {escape(text)}")
+
+
 def show_plan(plan: Plan) -> None:
     """Print a plan's numbers, what it would do to which project, and its fingerprint."""
     console, counts = stdout_console(), plan.counts
     console.print(
-        f"[b]{counts['rows']:,}[/b] rows: [b]{counts['planned']:,} planned[/b] in "
-        f"{counts['chunks']:,} requests, {counts['already']:,} already so, "
-        f"{counts['duplicates']:,} duplicates, {counts['skipped']:,} skipped, "
+        f"[b]{with_unit(counts['rows'], 'row')}[/b]: [b]{counts['planned']:,} planned[/b] in "
+        f"{with_unit(counts['chunks'], 'request')}, {counts['already']:,} already so, "
+        f"{with_unit(counts['duplicates'], 'duplicate')}, {counts['skipped']:,} skipped, "
         f"[red]{counts['blocked']:,} blocked[/red]"
     )
     if not plan.chunks.empty:
         console.print(_by_project(plan))
     if plan.findings.snapshot is None:
         console.print(
-            "[yellow]No cloud was asked: whether the images are there is not checked.[/yellow]"
+            "[yellow]No cloud was named, so nobody has checked that the images exist.[/yellow]"
         )
     console.print(f"fingerprint [b]{plan.fingerprint}[/b]")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipywidgets as ui
 
+from sharekit.core.columns import with_unit
 from sharekit.core.html import escape_html
 from sharekit.interfaces.review_state import Gate
-from sharekit.reports.wording import with_unit
 
 from . import markup
 from .controls import button, row, show_errors, show_if, text

@@ -11,13 +11,12 @@ from typing import Any, Final
 import ipywidgets as ui
 
 from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
-from sharekit.core.columns import is_owner_action
+from sharekit.core.columns import is_owner_action, with_unit
 from sharekit.core.html import escape_invisible
 from sharekit.core.rules import RULES
 from sharekit.interfaces.review_filters import RowFilter
 from sharekit.interfaces.review_rows import STATES
 from sharekit.interfaces.review_state import ReviewState
-from sharekit.reports.wording import with_unit
 
 from . import table
 from .controls import box, button, choice, row, show_errors, show_if, text

@@ -8,10 +8,10 @@ from typing import Final
 import pandas as pd
 
 from sharekit.core.actions import OWNER_ACTIONS
+from sharekit.core.columns import with_unit
 from sharekit.core.html import escape_html
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.interfaces.review_filters import Page
-from sharekit.reports.wording import with_unit
 
 from .model import ReviewModel
 

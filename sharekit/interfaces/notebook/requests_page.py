@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pandas as pd
 
+from sharekit.core.columns import with_unit
 from sharekit.core.html import escape_html
 from sharekit.interfaces.review_state import ReviewState
-from sharekit.reports.wording import with_unit
 
 from .controls import show_errors
 from .html_region import HtmlRegion

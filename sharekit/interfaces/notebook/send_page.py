@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import ipywidgets as ui
 
+from sharekit.core.columns import with_unit
 from sharekit.core.html import escape_html
 from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
 from sharekit.ledger.lock import is_busy
-from sharekit.reports.wording import format_duration, with_unit
+from sharekit.reports.wording import format_duration
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.run import OPERATOR, Run
 from sharekit.runs.submit import Progress

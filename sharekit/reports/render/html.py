@@ -13,11 +13,12 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from sharekit.core.columns import with_unit
 from sharekit.core.html import escape_invisible
 from sharekit.core.outcomes import tint
 from sharekit.core.provenance import __version__
 from sharekit.reports.document import Place, ReportDocument, Table
-from sharekit.reports.wording import format_time, percent, records, with_unit
+from sharekit.reports.wording import format_time, percent, records
 
 from .charts import draw_chart
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sharekit.core.columns import with_unit
 from sharekit.interfaces.cli.options import RUN, answer, output_options
 from sharekit.interfaces.cli.output import spinner
 from sharekit.reports.report import report
@@ -63,7 +64,7 @@ def verify_command(
             click.echo(f"{where}: {what}")
         for where, what in verdict.notes:
             click.echo(f"note: {where}: {what}")
-        click.echo(f"{verdict.label}: {verdict.events} events, head {verdict.head}")
+        click.echo(f"{verdict.label}: {with_unit(verdict.events, 'event')}, head {verdict.head}")
 
     problems, notes = (
         [{"where": where, "what": what} for where, what in told]

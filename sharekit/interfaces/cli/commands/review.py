@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sharekit.core.columns import with_unit
 from sharekit.interfaces.cli.options import RUN, answer, output_options
 from sharekit.interfaces.cli.output import show_findings, show_plan
 from sharekit.interfaces.review import review
@@ -36,7 +37,8 @@ def review_command(
             click.echo(f"Decide in {sheet}, then: sharekit review {run} --take {sheet}")
         elif take is not None:
             click.echo(
-                f"{len(current.changes)} rows decided otherwise; the plan has this fingerprint."
+                f"{with_unit(len(current.changes), 'row')} decided otherwise; the plan has this "
+                "fingerprint."
             )
         else:
             click.echo(current.plan.preview(requests))
@@ -67,11 +69,10 @@ def approve_command(
     PREFIX is the beginning of the fingerprint that plan and review print.
     """
     approval = approve(run, reviewer=reviewer, fingerprint=fingerprint, note=note, sign=sign)
-    unit = "share" if approval.images == 1 else "shares"
     answer(
         {"reviewer": approval.reviewer, "fingerprint": approval.fingerprint,
          "images": approval.images, "at": approval.at},
         as_json,
-        lambda: click.echo(f"{approval.reviewer} approves {approval.images:,} {unit}, fingerprint "
-                           f"{approval.fingerprint[:12]}. next: sharekit submit {run}"),
+        lambda: click.echo(f"{approval.reviewer} approves {with_unit(approval.images, 'share')}, "
+                           f"fingerprint {approval.fingerprint[:12]}. next: sharekit submit {run}"),
     )  # fmt: skip
