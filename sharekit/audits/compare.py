@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from sharekit.checks.findings import Findings, carrier_addresses, first_errors
+from sharekit.checks.findings import Findings, carrier_addresses, first_errors, left_out_rows
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results, frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
 from sharekit.core.columns import are_satisfied, first_case, join_lines
 from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID, SHARE_KEY
-from sharekit.core.rules import RULES
+from sharekit.core.rules import LEFT_OUT, RULES
 
 from .baseline import Baseline
 
@@ -103,10 +103,11 @@ def _results(rows: pd.DataFrame, errors: pd.DataFrame, survey: Survey) -> pd.Ser
 
 def _uncomparable_rows(findings: Findings) -> pd.DataFrame:
     """Return the first error of each row that cannot be compared; an empty decision can be."""
-    errors = first_errors(findings, without="vault_id")
+    errors = pd.concat([first_errors(findings, without="vault_id"), left_out_rows(findings)])
+    errors = errors[~errors.index.duplicated()]
     # Who owns an image need not be known to see whether it is shared.
     errors = errors[errors["rule"] != "owner-unknown"]
-    undecided = findings.rows.loc[errors.index[errors["rule"] == "missing"]]
+    undecided = findings.rows.loc[errors.index[errors["rule"].isin(["missing", *LEFT_OUT])]]
     comparable = undecided["status"] == ""
     for name in SHARE_KEY:
         comparable &= undecided[name].str.fullmatch(GRAMMARS[name])

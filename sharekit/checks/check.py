@@ -18,7 +18,7 @@ from sharekit.clouds.state.reader import Progress
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import EncodedColumn, first_case, is_owner_action
-from sharekit.core.rules import RULES, severity
+from sharekit.core.rules import LEFT_OUT, RULES, severity
 from sharekit.spreadsheets.inventory import Inventory
 
 from .cell_rules import normalize_rows
@@ -77,6 +77,8 @@ def check(
     skipped, wrong_roles = _apply_decisions(rows, decisions)
     if decisions is not None:
         hits = [*(_drop_overridden(h, decisions) for h in hits), *wrong_roles]
+    hits, left_out = _leave_out(hits)
+    skipped = np.union1d(skipped, left_out)
     encoded |= {
         name: EncodedColumn.encode(rows[name], encoded[name]) for name in ("status", "vault_id")
     }
@@ -158,8 +160,21 @@ def _apply_decisions(
     return skipped, [hits]
 
 
+def _leave_out(hits: list[RuleHits]) -> tuple[list[RuleHits], Keys]:
+    """Return the rows that ask for nothing, and the hits without further ones in these rows."""
+    keys = np.unique(np.concatenate([NO_KEYS, *(h.keys for h in hits if h.rule in LEFT_OUT)]))
+    return [h if h.rule in LEFT_OUT else h.excluding(keys) for h in hits], keys
+
+
 def _drop_overridden(hits: RuleHits, decisions: pd.DataFrame) -> RuleHits:
-    """Drop what is wrong with a cell whose value the reviewer has replaced."""
+    """Drop what is wrong with a cell whose value the reviewer has replaced.
+
+    A row that asks for nothing asks for something once a reviewer has decided on it.
+    """
+    if hits.rule in LEFT_OUT:
+        return hits.excluding(
+            decisions.index[decisions["decision"].isin(DECISIONS)].to_numpy("int64")
+        )
     column = {"status": "decision", "vault_id": "vault_id"}.get(hits.field)
     if column not in decisions:
         return hits

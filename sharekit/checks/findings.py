@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -13,13 +13,15 @@ from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
 from sharekit.core.columns import EncodedColumn, with_unit
 from sharekit.core.html import table
-from sharekit.core.rules import RULES, SEVERITIES, severity
+from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES, severity
 from sharekit.spreadsheets.inventory import Inventory
 
 from .hits import NO_KEYS, Keys, RuleHits
 
 #: The columns of a finding, for people and for scripts.
 COLUMNS: Final = frame_schemas.REPORTED_FINDINGS.names
+#: Rows that are named one by one in a finding; the rest are counted.
+_MAX_ROWS: Final = 5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -117,6 +119,27 @@ def first_errors(findings: Findings, *, without: str = "") -> pd.DataFrame:
     return pd.concat([first, lines])
 
 
+def left_out_rows(findings: Findings) -> pd.DataFrame:
+    """Return why each row that asks for nothing is left out: ``rule, message``, by ``row_key``.
+
+    A row that a reviewer has decided on is no longer left out.
+    """
+    issues = findings.inventory.cell_issues
+    lines = issues[issues["rule"].isin(LEFT_OUT)].drop_duplicates("row_key").set_index("row_key")
+    lines = lines[(findings.rows.loc[lines.index, "disposition"] == "skipped").to_numpy()]
+    message = lines["rule"].map({name: RULES[name].message for name in LEFT_OUT}).astype("str")
+    reasons: pd.DataFrame = lines[["rule"]].assign(message=message)
+    return reasons
+
+
+def row_reasons(findings: Findings) -> pd.DataFrame:
+    """Return why each row is blocked or left out: ``rule, message``, by ``row_key``."""
+    errors = first_errors(findings)
+    blocked = findings.rows["disposition"] == "blocked"
+    errors = errors[blocked.reindex(errors.index).to_numpy(dtype=bool)]
+    return pd.concat([errors, left_out_rows(findings)])
+
+
 def carrier_addresses(rows: pd.DataFrame, carried_by: pd.Series) -> pd.Series:
     """Return for each duplicate the address of the row that carries it, ``""`` for other rows.
 
@@ -132,6 +155,7 @@ def carrier_addresses(rows: pd.DataFrame, carried_by: pd.Series) -> pd.Series:
 # -- from hits to findings ---------------------------------------------------------------------
 def render(inventory: Inventory, hits: list[RuleHits], *, strict: bool) -> pd.DataFrame:
     """Return one finding for each hit, in the order of the rows and, for one row, of the rules."""
+    hits = [_of_sheet(inventory, h) if h.rule in LEFT_OUT and len(h.keys) else h for h in hits]
     of_cells = [h for h in hits if len(h.keys) and h.source < 0]
     of_sheets = [h for h in hits if h.source >= 0]
     texts = _texts([*of_cells, *of_sheets], strict=strict)
@@ -142,6 +166,24 @@ def render(inventory: Inventory, hits: list[RuleHits], *, strict: bool) -> pd.Da
     lines = pd.concat([lines.take(order).reset_index(drop=True), texts], axis="columns")
     lines["message"] += (" (" + lines["detail"] + ")").where(lines["detail"] != "", "")
     return lines[["row_key", "field", *COLUMNS]]
+
+
+def _of_sheet(inventory: Inventory, hits: RuleHits) -> RuleHits:
+    """Make one hit of the sheet of those in its rows; rows of one hit are of one sheet."""
+    lines = inventory.rows[["row", "source"]].take(hits.keys)
+    note = join_rows(lines["row"].tolist())
+    return replace(hits, keys=NO_KEYS, source=int(lines["source"].iloc[0]), sheet_note=note)
+
+
+def join_rows(numbers: Sequence[int]) -> str:
+    """Name rows of a sheet, the first ones one by one.
+
+    >>> join_rows([4]), join_rows([1, 2, 3, 4, 5, 6, 7])
+    ('row 4', 'rows 1, 2, 3, 4, 5 and 2 more')
+    """
+    named = ", ".join(map(str, numbers[:_MAX_ROWS]))
+    more = len(numbers) - _MAX_ROWS
+    return f"row{'s' * (len(numbers) > 1)} {named}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _size(hits: RuleHits) -> int:

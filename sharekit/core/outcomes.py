@@ -72,7 +72,7 @@ OUTCOMES: Final = {
         next_step="Mend the cell that the finding names, and plan a new run with it.",
     ),
     "skipped": Outcome(
-        "the reviewer decided to leave it; nothing was sent",
+        "left as it is: a reviewer decided so, or the row asks for nothing; nothing was sent",
         rank=9, color="#9aa5b1", settled=True,
     ),
     "duplicate": Outcome(

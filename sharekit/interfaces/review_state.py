@@ -17,6 +17,7 @@ from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import DECISIONS
 from sharekit.core.columns import describe_amount
 from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.rules import LEFT_OUT
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan, read_plan
@@ -174,8 +175,9 @@ class ReviewState:
     def not_sent(self) -> pd.DataFrame:
         """Count the rows that the plan does not send: ``disposition, why, rows``."""
         rest = self.rows.loc[self.rows["disposition"] != "planned", ["disposition", "findings"]]
-        first = rest["findings"].str.split(";").str[0]
-        why = first.where(rest["disposition"] == "blocked", "").fillna("").astype("str")
+        first = rest["findings"].str.split(";").str[0].fillna("").astype("str")
+        left_out = first.str.split(":").str[0].isin(LEFT_OUT) & (rest["disposition"] == "skipped")
+        why = first.where((rest["disposition"] == "blocked") | left_out, "")
         sizes = rest.assign(why=why).groupby(["disposition", "why"]).size()
         return sizes.rename("rows").reset_index().sort_values("rows", ascending=False)
 

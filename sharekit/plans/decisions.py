@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from sharekit.checks.findings import left_out_rows
 from sharekit.core import actions, frame_schemas
 from sharekit.core.errors import LedgerError, PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
@@ -44,6 +45,8 @@ def review_rows(plan: Plan) -> pd.DataFrame:
     findings = findings[
         (findings["row_key"] >= 0) & findings["severity"].isin(["error", "warning", "repair"])
     ]
+    left_out = left_out_rows(plan.findings).rename_axis("row_key").reset_index()
+    findings = pd.concat([findings[["row_key", "rule", "message"]], left_out])
     texts = (findings["rule"] + ": " + findings["message"]).set_axis(findings["row_key"])
     several = texts.index.duplicated(keep=False)
     joined = texts[several].groupby(level=0).agg("; ".join)

@@ -42,7 +42,7 @@ EXCLUDED = ("already", "blocked")
 
 
 def assign_outcomes(
-    rows: pd.DataFrame, blockers: pd.DataFrame, log: RequestLog, preflight: pd.DataFrame,
+    rows: pd.DataFrame, reasons: pd.DataFrame, log: RequestLog, preflight: pd.DataFrame,
     observed: pd.DataFrame,
 ) -> pd.DataFrame:  # fmt: skip
     """Return one line per row: ``outcome, code, reason, before, claimed, observed, last_chunk,
@@ -52,8 +52,8 @@ def assign_outcomes(
     ----------
     rows : DataFrame
         The plan's rows.
-    blockers : DataFrame
-        For each blocked row its first error: ``rule, message``, indexed by ``row_key``.
+    reasons : DataFrame
+        Why each row is blocked or left out: ``rule, message``, indexed by ``row_key``.
     log : RequestLog
         What was sent and answered.
     preflight : DataFrame
@@ -92,11 +92,12 @@ def assign_outcomes(
     # A job may fail for some images only; what it says of those is not this one's reason.
     silent = outcome.isin(["confirmed", "claimed", "already"]) | (claimed == "success")
     result = {"outcome": outcome}
+    unsent = rows["disposition"].isin(["blocked", "skipped"])
     for name, source in (("code", "rule"), ("reason", "message")):
-        blocked = blockers[source].reindex(rows.index).fillna("")
+        reason = reasons[source].reindex(rows.index).fillna("")
         result[name] = taken(facts[name], np.where(silent, -1, request))
         result[name] = result[name].where(~excluded, taken(preflight[name], preflight_at))
-        result[name] = result[name].where(rows["disposition"] != "blocked", blocked)
+        result[name] = result[name].where(~unsent, reason)
     contradicted = (outcome == "contradicted") & (claimed == "success")
     result["reason"] = result["reason"].where(~contradicted, _CONTRADICTED)
     before = taken(preflight["before"], preflight_at)

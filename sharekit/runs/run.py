@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sharekit.checks.findings import first_errors
+from sharekit.checks.findings import row_reasons
 from sharekit.core.columns import roles
 from sharekit.core.error_codes import FORBIDDEN_CODES
 from sharekit.core.fields import SHARE_KEY
@@ -164,7 +164,7 @@ def load_run(
     preflight = _latest(preflights, PREFLIGHT)
     rows = assign_outcomes(
         plan.rows,
-        first_errors(plan.findings),
+        row_reasons(plan.findings),
         request_log,
         preflight.drop(columns="moved"),
         _observed(ledger),

@@ -226,17 +226,18 @@ def rows_below(
 
 def _filled(columns: tuple[pa.ChunkedArray, ...], image_id: int) -> NDArray[np.bool_]:
     """Return True for each row with any text but white space."""
-    filled = ~_is_blank(columns[image_id])
+    filled = ~is_blank(columns[image_id])
     # Other columns are read only in rows without an image ID, which are few in a list of shares.
     rest = np.flatnonzero(~filled)
     if rest.size:
         positions = pa.array(rest)
-        blank = [_is_blank(column.take(positions)) for column in columns]
+        blank = [is_blank(column.take(positions)) for column in columns]
         filled[rest] = ~np.logical_and.reduce(blank)
     return filled
 
 
-def _is_blank(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+def is_blank(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Return True for each text that is nothing but white space."""
     empty = pc.equal(column, "")
     return np.asarray(pc.or_(empty, pc.utf8_is_space(column)), dtype=bool)
 
