@@ -16,19 +16,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.actions import ACTIONS, STATUS_WORDS
+from sharekit.core.actions import ACTIONS
 from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import (
-    FALSE_WORDS,
     FIELDS,
     GRAMMARS,
     ID_FIELDS,
+    INPUT_PREFIX,
     MANDATORY_FIELDS,
-    TRUE_WORDS,
     UUID,
     VAULT_SHAPE,
 )
 from sharekit.core.rules import FORMAT_RULE, RULES
+from sharekit.core.vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
+from sharekit.spreadsheets.headers import describe_headers
 from sharekit.spreadsheets.inventory import Inventory
 
 from .hits import NO_KEYS, Keys, RuleHits, fullmatch, row_keys
@@ -94,8 +95,9 @@ def statuses(raw: pd.Series) -> pd.Series:
 
 def _hits_from_cell_issues(inventory: Inventory) -> list[RuleHits]:
     """Return what the reader saw of cells and sheets beyond their text."""
-    hits = []
+    hits = _left_out_sheets(inventory)
     issues = inventory.cell_issues
+    issues = issues[issues["rule"] != "sheet-without-header"]
     for (rule, field, source), group in issues.groupby(["rule", "field", "source"], observed=True):
         if group["row_key"].iloc[0] < 0:
             note = ", ".join(filter(None, group["value"]))
@@ -108,6 +110,20 @@ def _hits_from_cell_issues(inventory: Inventory) -> list[RuleHits]:
             keys = group["row_key"].to_numpy("int64")
             hits.append(RuleHits(str(rule), keys, str(field), by_row["value"], detail))
     return hits
+
+
+def _left_out_sheets(inventory: Inventory) -> list[RuleHits]:
+    """Return one hit for each file with sheets that are no lists of shares; it names them all."""
+    rule = "sheet-without-header"
+    issues = inventory.cell_issues[inventory.cell_issues["rule"] == rule]
+    files = issues["source"].map(lambda source: inventory.sources[source].file)
+    return [
+        RuleHits(
+            rule, NO_KEYS, source=int(sheets["source"].iloc[0]),
+            sheet_note=", ".join(sheets["value"]),
+        )
+        for _, sheets in issues.groupby(files)
+    ]  # fmt: skip
 
 
 def _restore_invalid(raw: pd.Series, fixed: pd.Series, invalid: Keys) -> pd.Series:
@@ -154,8 +170,21 @@ def _missing(inventory: Inventory, empty: Mask, field: str) -> list[RuleHits]:
     without = [i for i in lacking if empty[source == i].all()]
     return [
         RuleHits("missing", np.flatnonzero(empty & ~np.isin(source, without)), field),
-        *(RuleHits("column-missing", NO_KEYS, field, source=i) for i in without),
-    ]
+        *(
+            RuleHits(
+                "column-missing", NO_KEYS, field, source=i,
+                sheet_detail=describe_headers(_headers(inventory, source == i), field),
+            )
+            for i in without
+        ),
+    ]  # fmt: skip
+
+
+def _headers(inventory: Inventory, own: Mask) -> list[str]:
+    """Return the headers of the columns that hold anything in some rows: those of a sheet."""
+    columns = [name for name in inventory.rows if str(name).startswith(INPUT_PREFIX)]
+    rows = inventory.rows.loc[own, columns]
+    return [str(name).removeprefix(INPUT_PREFIX) for name in columns if (rows[name] != "").any()]
 
 
 def _detect_swapped_ids(hits: list[RuleHits]) -> list[RuleHits]:
@@ -228,7 +257,8 @@ def _repair_steps(values: pd.Series, field: str) -> list[tuple[str, pd.Series]]:
 
 
 def _normalize_words(words: pd.Series, field: str) -> tuple[pd.Series, list[RuleHits]]:
-    plain = words.str.replace(_INVISIBLE, "", regex=True)
+    composed = words.str.normalize("NFC")  # a letter and its accent may be two characters
+    plain = composed.str.replace(_INVISIBLE, "", regex=True)
     plain = plain.str.replace(rf"^{_BLANKS}+|{_BLANKS}+$", "", regex=True).str.lower()
     bare = plain.str.replace(_QUOTES, "", regex=True)
     if field == "whole_image":
@@ -246,9 +276,9 @@ def _normalize_words(words: pd.Series, field: str) -> tuple[pd.Series, list[Rule
         hits = {
             "repaired-braces": legal & (bare != plain),
             "repaired-status": legal & (action != bare),
-            "repaired-case": legal & (action == bare) & (words.str.lower() == plain)
-            & (words != plain),
-            "repaired-blanks": legal & (words.str.lower() != plain),
+            "repaired-case": legal & (action == bare) & (composed.str.lower() == plain)
+            & (composed != plain),
+            "repaired-blanks": legal & (composed.str.lower() != plain),
             "status-unknown": ~legal & (plain != ""),
         }  # fmt: skip
     return result, [RuleHits(rule, row_keys(hit), field) for rule, hit in hits.items() if hit.any()]

@@ -58,6 +58,9 @@ def check_region(rows: pd.DataFrame, projects: pd.Series, snapshot: Snapshot) ->
     regions = projects.map(snapshot.projects.set_index("project_id")["region"])
     regions = regions.fillna("").astype("str")
     differs = (rows["region"] != "") & (regions != "") & (rows["region"] != regions)
+    # People write EU-DE for the region eu-de.
+    written = rows.loc[differs, "region"].str.casefold()
+    differs[differs] = written != regions[differs].str.casefold()
     return RuleHits.where(differs, "region-differs", "region")
 
 

@@ -220,7 +220,7 @@ def _sheet_lines(inventory: Inventory, hits: list[RuleHits]) -> pd.DataFrame:
             "column": pd.Series(columns, dtype="str"),
             "cell": pd.Series("", index=range(len(hits)), dtype="str"),
             "value": pd.Series([h.sheet_note for h in hits], dtype="str"),
-            "detail": pd.Series("", index=range(len(hits)), dtype="str"),
+            "detail": pd.Series([h.sheet_detail for h in hits], dtype="str"),
         }
     )
 

@@ -34,6 +34,8 @@ class RuleHits:
         Position of the sheet in ``Inventory.sources`` if the whole sheet breaks the rule, else -1.
     sheet_note : str
         The value to show for a whole sheet.
+    sheet_detail : str
+        What to add to the message for a whole sheet.
     """
 
     rule: str
@@ -43,6 +45,7 @@ class RuleHits:
     detail: pd.Series | None = None
     source: int = -1
     sheet_note: str = ""
+    sheet_detail: str = ""
 
     @classmethod
     def where(

@@ -21,39 +21,6 @@ OWNER_ACTIONS: Final = (SHARE, UNSHARE)
 ACTIONS: Final = (*STATUSES, *OWNER_ACTIONS)
 #: What a reviewer may decide instead -> the act it stands for.
 DECISIONS: Final = {"accept": "accepted", "reject": "rejected", SHARE: SHARE, UNSHARE: UNSHARE}
-#: What people write instead. Only unambiguous words; each use is reported as a repair.
-STATUS_WORDS: Final = {
-    "accepted": "accepted",
-    "rejected": "rejected",
-    "accept": "accepted",
-    "accepts": "accepted",
-    "approve": "accepted",
-    "approved": "accepted",
-    "yes": "accepted",
-    "y": "accepted",
-    "ok": "accepted",
-    "okay": "accepted",
-    "reject": "rejected",
-    "rejects": "rejected",
-    "decline": "rejected",
-    "declined": "rejected",
-    "deny": "rejected",
-    "denied": "rejected",
-    "refuse": "rejected",
-    "refused": "rejected",
-    "no": "rejected",
-    "n": "rejected",
-    "share": "share",
-    "shares": "share",
-    "add member": "share",
-    "unshare": "unshare",
-    "unshares": "unshare",
-    "un-share": "unshare",
-    "stop sharing": "unshare",
-    "withdraw": "unshare",
-    "withdraws": "unshare",
-    "remove member": "unshare",
-}
 #: States a share can be seen in (Glance); ``absent`` is ours: not shared with the project.
 PENDING, ACCEPTED, REJECTED, ABSENT = "pending", "accepted", "rejected", "absent"
 MEMBER_STATES: Final = (PENDING, ACCEPTED, REJECTED)

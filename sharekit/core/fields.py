@@ -35,7 +35,7 @@ PROJECT_ID: Final = r"[0-9a-f]{32}"
 #: The API's own samples of a vault have this shape without being hexadecimal.
 VAULT_SHAPE: Final = r"[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}"
 GRAMMARS: Final = {"image_id": UUID, "project_id": PROJECT_ID, "vault_id": UUID}
-TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1", "x", "t"})
-FALSE_WORDS: Final = frozenset({"false", "no", "n", "0", "", "f", "-"})
 #: Prefix of the columns that hold the input's own cells, as in ``input.Owner``.
 INPUT_PREFIX: Final = "input."
+#: The column of an audit's listing that shows the state of each share, beside its decision.
+STATE_COLUMN: Final = "seen as"

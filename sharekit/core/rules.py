@@ -68,8 +68,8 @@ _TABLE = (
     ("column-holds-image-state", "info", "cell", "the column holds the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give --status for all rows."),
     ("default-used", "info", "cell", "the sheet has no such column, so the given default is used", ""),
     ("default-unused", "warning", "cell", "the sheet has a column for {field}, so the given default is not used", "Leave out the default, or set the column aside with --map {field}=."),
-    ("sheet-without-header", "info", "cell", "no header row was found, so the sheet was skipped", "If it holds shares, name the header of their image IDs: --map image_id=\"its header\"."),
-    ("sheet-skipped", "warning", "cell", "no header row was found in the first 50 rows, so the sheet was skipped, but it seems to hold image IDs", "Move its header into the first rows, or name the header of the image IDs (--map image_id=\"its header\"); delete the sheet if it holds no shares."),
+    ("sheet-without-header", "info", "cell", "not read as a list of shares: no header and values of that kind were found, so the sheet was left out", "If it holds shares, name the sheets to read (--sheet), or the header of the image IDs: --map image_id=\"its header\"."),
+    ("sheet-skipped", "warning", "cell", "no header row of a list of shares was found in the first 50 rows, so the sheet was skipped, but it seems to hold image IDs", "Move its header into the first rows, add columns for project and decision, or name the header of the image IDs (--map image_id=\"its header\"); delete the sheet if it holds no shares."),
     ("rows-above-header", "error", "cell", "rows above the header seem to be shares, and are not read", "Move the header above all rows (sorting may have moved it), or delete the rows above it. Until then no row of the sheet is sent, and the rows above the header are in no report."),
     ("no-share", "info", "cell", "no ID and no decision stands in the row, so it is no share", "If one of them is a share, fill in its IDs and the decision."),
     # rows together

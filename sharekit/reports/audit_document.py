@@ -13,7 +13,7 @@ from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.core.actions import ABSENT, PENDING, STATUSES
 from sharekit.core.audit_results import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
 from sharekit.core.columns import with_unit
-from sharekit.core.fields import SHARE_KEY
+from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
 
 from .document import Column, Line, Notes, Place, ReportDocument, Section, Table
 from .wording import STATES, as_text, pairs
@@ -382,7 +382,7 @@ def inventory(audit: Audit) -> pd.DataFrame:
         "region": shares["project_id"].map(regions),
         "name": shares["name"],
         "owner": shares["owner"],
-        "seen as": shares["state"],
+        STATE_COLUMN: shares["state"],
         "kind": np.where(shares["whole_image"] == "true", "full-ECS", ""),
         "image created": shares["image_created_at"],
         "shared since": shares["shared_at"],

@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.actions import ACTIONS, STATUS_WORDS
+from sharekit.core.actions import ACTIONS
 from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import GRAMMARS, ID_FIELDS
+from sharekit.core.vocabulary import STATUS_WORDS
 
 from .formats.number_formats import displayed_text
 from .formats.raw_sheet import TEXT, as_text, type_rule
@@ -180,7 +181,7 @@ def _sheet_issues(sheet: SheetRows) -> Iterator[CellIssues]:
 def _sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
     raw, source = sheet.raw, sheet.source
     if not source.header_row:
-        address = header_too_deep(raw) or address_of_id(raw)
+        address = header_too_deep(raw) or address_of_id(raw) if sheet.likely else sheet.ids_at
         if address:
             yield "sheet-skipped", "", f"{source.sheet} {address}"
         else:

@@ -6,6 +6,7 @@ The synonyms cover what people type and what ``openstack image list -f csv`` and
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -16,39 +17,36 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sharekit.core.actions import STATUS_WORDS
-from sharekit.core.fields import FIELDS, UUID
+from sharekit.core.fields import FIELDS, GRAMMARS, UUID
+from sharekit.core.vocabulary import (
+    NAME_REMARKS,
+    OWNER_REMARKS,
+    PAST_REMARKS,
+    STATE_HEADERS,
+    STATUS_WORDS,
+    TARGET_REMARKS,
+    headers_of,
+    spellings,
+    without_accents,
+)
 
 from .formats.raw_sheet import TEXT, RawSheet, column_letter
 
 #: Number of rows searched for a header: titles and notes above a list take far fewer.
 SEARCHED_ROWS: Final = 50
-#: Field -> headers it is known by, the most specific first; only letters and digits count.
-SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
-    field: headers.split(", ")
-    for field, headers in {
-        "image_id": "image id, image uuid, shared image id, uuid, id, image",
-        "project_id": "project id, member id, member project id, target project id, project uuid, "
-        "tenant id, member, project, tenant",
-        # "Status" may be the present state beside a column that holds the decision.
-        "status": "decision, new status, target status, wanted status, status, member status, "
-        "verdict, accept or reject, action",
-        "vault_id": "vault id, cbr vault id, vault uuid, backup vault id, cbr vault, backup vault, "
-        "vault",
-        "whole_image": "whole image, full ecs image, full ecs, is whole image, is full ecs image, "
-        "full server image",
-        "region": "region, region id, region name",
-        "name": "image name, name",
-        "owner": "owner id, owner project id, source project id, owner, owner project, "
-        "source project, shared by",
-    }.items()
-}
-#: The number that makes the name of a repeated header unique.
-_NUMBERED: Final = re.compile(r" \([0-9]+\)\Z")
+#: The number that makes the name of a repeated header unique: ours, Excel's, pandas', a person's.
+_NUMBERED: Final = re.compile(r"[\s._-]*(?:[0-9]{1,2}|\([0-9]+\))\Z")
+#: A remark in brackets, as in "Decision (accepted / rejected)".
+_REMARK: Final = re.compile(r"[(\[{<【〔]([^()\[\]{}<>【】〔〕]*)[)\]}>】〕]")
 #: Headers of ``openstack image list --long``, in which "Project" is the *owner's* project.
 _IMAGE_LISTING: Final = {"containerformat", "diskformat", "visibility"}
 
 
+#: Headers listed in a message, and how alike two must be for one to be named as the nearest.
+_MAX_HEADERS: Final = 12
+_NEAR: Final = 0.6
+#: Rows looked at first, since most columns tell at once what they hold.
+_FIRST_LOOK: Final = 1000
 #: Addresses named one by one; the rest are counted.
 _MAX_ADDRESSES: Final = 5
 #: Characters that people and programs put around an ID; once for Arrow's expressions (RE2), once
@@ -58,6 +56,10 @@ _PY_WRAPPING: Final = _WRAPPING.replace(r"\x{a0}\x{200b}\x{feff}", "\xa0\u200b\u
 _BARE_ID: Final = r"[0-9a-f]{32}"
 #: Cells of templates and notes: nobody expects the IDs below to be read.
 _EXAMPLE: Final = re.compile(r"\bexample\b", re.IGNORECASE)
+
+
+#: Whether a header is vague, and its place among those of its field: the least is the best.
+Rank = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,33 @@ class Header:
 
 
 def normalize(text: str) -> str:
-    """Return the letters and digits of a header, case-folded: what headers are compared by.
+    """Return a header's letters and digits, case-folded, without accents: its key.
 
     Examples
     --------
     >>> normalize(" Image_ID*: ") == normalize("image-id") == "imageid"
     True
+    >>> normalize("Décision")
+    'decision'
     """
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text)).casefold()
+    return re.sub(r"[\W_]+", "", without_accents(text)).casefold()
 
 
-_RANKS: Final = {
-    field: {name: rank for rank, name in enumerate(dict.fromkeys(map(normalize, words)))}
-    for field, words in SYNONYMS.items()
-}
+def _ranks_of(field: str) -> dict[str, Rank]:
+    ranks: dict[str, Rank] = {}
+    for vague, headers in enumerate(headers_of(field)):
+        for place, header in enumerate(headers):
+            for spelling in spellings(header):
+                ranks.setdefault(normalize(spelling), (vague, place))
+    return ranks
+
+
+_RANKS: Final = {field: _ranks_of(field) for field in FIELDS}
+_STATE_KEYS: Final = frozenset(
+    normalize(spelling) for header in STATE_HEADERS for spelling in spellings(header)
+)
+#: Words in brackets that make a header of states one of decisions.
+_DEMANDS: Final = TARGET_REMARKS | STATUS_WORDS.keys()
 
 
 def find_header(sheet: RawSheet, mapping: Mapping[str, str]) -> Header | None:
@@ -120,20 +135,18 @@ def match(
     >>> match(["ID", "Image ID", "Status"], {"image_id": "ID", "status": ""})
     {'image_id': 0}
     """
-    keys = [normalize(name) for name in names]
-    mapped = {field: _column_of(header, names, keys) for field, header in mapping.items()}
+    whole = [normalize(name) for name in names]
+    mapped = {field: _column_of(header, names, whole) for field, header in mapping.items()}
     taken = {*mapped.values(), *ignored}
-    listing = _is_listing(keys)
+    known, listing = header_keys(names), _is_listing(whole)
     fields: dict[str, int] = {}
     for field in FIELDS:
         if field in mapped:
             column = mapped[field]
         else:
             ranks = _ranks(field, listing=listing)
-            ranked = [
-                (ranks[key], i) for i, key in enumerate(keys) if key in ranks and i not in taken
-            ]
-            column = min(ranked)[1] if ranked else None
+            ranked = [(rank, i) for i, keys in enumerate(known) for rank in _best(keys, ranks)]
+            column = min(((r, i) for r, i in ranked if i not in taken), default=(0, None))[1]
         if column is not None:
             fields[field] = column
     return fields
@@ -149,11 +162,10 @@ def ambiguous_columns(
     >>> ambiguous_columns(["ID", "Image ID", "Image ID (2)"], {}, {"image_id": 1})
     {'image_id': [0, 2]}
     """
-    keys = [normalize(_NUMBERED.sub("", name)) for name in names]
-    listing = _is_listing(keys)
+    known, listing = header_keys(names), _is_listing([normalize(name) for name in names])
     taken = set(fields.values())
     others = {
-        field: [i for i, key in enumerate(keys) if i not in taken and key in ranks]
+        field: [i for i, keys in enumerate(known) if i not in taken and _best(keys, ranks)]
         for field in fields
         if field not in mapping
         for ranks in [_ranks(field, listing=listing)]
@@ -161,15 +173,80 @@ def ambiguous_columns(
     return {field: columns for field, columns in others.items() if columns}
 
 
+def header_keys(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the keys that each header is known by: its own, that without a remark or a number.
+
+    A number is left out only where the same header stands without it, too: "Project 1" and
+    "Project 2" are two of several.
+
+    Examples
+    --------
+    >>> header_keys(["Status", "Status2", "Status (current)"])
+    [('status',), ('status2', 'status'), ('statuscurrent',)]
+    >>> header_keys(["Decision (yes / no)", "Project ID (source)"])
+    [('decisionyesno', 'decision'), ('projectidsource', 'ownerprojectid')]
+    """
+    whole = [normalize(name) for name in names]
+    present = set(whole)
+    known = []
+    for name, key in zip(names, whole, strict=True):
+        further = [_key_without_remark(name)]
+        unnumbered = normalize(_NUMBERED.sub("", name))
+        if unnumbered in present:
+            further.append(unnumbered)
+        known.append(tuple(dict.fromkeys([key, *filter(None, further)])))
+    return known
+
+
+def _key_without_remark(name: str) -> str:
+    """Return the key of a header without its remark in brackets; "" if that changes its meaning."""
+    plain = unicodedata.normalize("NFKC", name)
+    remarks = _REMARK.findall(plain)
+    if not remarks:
+        return ""
+    key = normalize(_REMARK.sub(" ", plain))
+    words = {word for remark in remarks for word in re.findall(r"\w+", remark.lower())}
+    if words & PAST_REMARKS or (words & NAME_REMARKS and not key.endswith("id")):
+        return ""
+    if words & OWNER_REMARKS and (key == "id" or key in _RANKS["project_id"]):
+        return "ownerprojectid"
+    demanded = words & _DEMANDS or any(word.isdigit() for word in words)
+    return key if demanded or key not in _STATE_KEYS else ""
+
+
+def _best(keys: Sequence[str], ranks: Mapping[str, Rank]) -> list[tuple[int, int, int]]:
+    """Return the rank of a header's best key in a list of one; nothing if no key is known."""
+    ranked = [(ranks[key][0], i, ranks[key][1]) for i, key in enumerate(keys) if key in ranks]
+    return [min(ranked)] if ranked else []
+
+
+def is_vague(name: str, field: str) -> bool:
+    """Return True if a header says too little to be certain of the field: ``ID`` of an image.
+
+    >>> is_vague("ID", "image_id"), is_vague("Image ID", "image_id"), is_vague("Name", "name")
+    (True, False, True)
+    """
+    return any(vague for keys in header_keys([name]) for vague, _, _ in _best(keys, _RANKS[field]))
+
+
+def is_state_header(name: str) -> bool:
+    """Return True for a header of shares' states, which may as well be one of decisions.
+
+    >>> is_state_header("Member Status"), is_state_header("Decision")
+    (True, False)
+    """
+    return any(not _STATE_KEYS.isdisjoint(keys) for keys in header_keys([name]))
+
+
 def _is_listing(keys: Collection[str]) -> bool:
     return len(_IMAGE_LISTING.intersection(keys)) > 1
 
 
-def _ranks(field: str, *, listing: bool) -> Mapping[str, int]:
+def _ranks(field: str, *, listing: bool) -> Mapping[str, Rank]:
     if listing and field == "project_id":
         return {name: rank for name, rank in _RANKS[field].items() if name != "project"}
     if listing and field == "owner":
-        return _RANKS[field] | {"project": len(_RANKS[field])}
+        return _RANKS[field] | {"project": (1, len(_RANKS[field]))}
     return _RANKS[field]
 
 
@@ -238,9 +315,9 @@ def address_of_id(sheet: RawSheet) -> str:
 
 def header_too_deep(sheet: RawSheet, header: str = "") -> str:
     """Return the address of an image ID's header (or that given) below the rows searched."""
-    words = [header] if header else SYNONYMS["image_id"]
     # "ID" alone stands in many tables that are no lists of shares.
-    keys = pa.array([normalize(word) for word in words if len(normalize(word)) > len("id")], TEXT)
+    clear = {key for key, (vague, _) in _RANKS["image_id"].items() if not vague} | {"uuid", "image"}
+    keys = pa.array([normalize(header)] if header else sorted(clear), TEXT)
     hits = {
         column: pc.is_in(pc.utf8_lower(pc.replace_substring_regex(texts, r"[\W_]+", "")), keys)
         for column, texts in enumerate(sheet.cells)
@@ -248,11 +325,38 @@ def header_too_deep(sheet: RawSheet, header: str = "") -> str:
     return _first_address(sheet, hits, SEARCHED_ROWS)
 
 
+def holds_id(column: pa.ChunkedArray, field: str) -> bool:
+    """Return True if a column holds something like an ID of the field, with braces or without."""
+    pattern = rf"(?i)\A{_WRAPPING}(?:{GRAMMARS[field]}){_WRAPPING}\z"
+    parts = (column.slice(0, _FIRST_LOOK), column.slice(_FIRST_LOOK))
+    return any(pc.any(pc.match_substring_regex(part, pattern)).as_py() for part in parts)
+
+
 def empty_formulas(sheet: RawSheet, header_row: int, column: int) -> str:
     """Return the addresses of formulas below a header that may never have been calculated."""
     spots = sorted(sheet.metadata.empty_formulas)
     rows = [row + 1 for row, position in spots if position - sheet.first_column == column]
     return _join_addresses([_address(sheet, row, column) for row in rows if row > header_row])
+
+
+def describe_headers(names: Sequence[str], field: str) -> str:
+    """List the headers there are, and the one nearest to those that a field is known by.
+
+    Examples
+    --------
+    >>> describe_headers(["Image ID", "Projekct", "(column C)"], "project_id")
+    'the headers are Image ID, Projekct; Projekct is nearest'
+    """
+    headers = [" ".join(name.split()) for name in names if not name.startswith("(column ")]
+    listed = ", ".join(headers[:_MAX_HEADERS]) + (", …" if len(headers) > _MAX_HEADERS else "")
+    keys = {normalize(name): name for name in headers}
+    likeness = {
+        name: difflib.SequenceMatcher(None, key, known).ratio()
+        for key, name in keys.items()
+        for known in difflib.get_close_matches(key, _RANKS[field], 1, _NEAR)
+    }
+    nearest = max(likeness, key=likeness.__getitem__, default="")
+    return f"the headers are {listed}" + (f"; {nearest} is nearest" if nearest else "")
 
 
 def _is_wrapped(cell: str, grammar: str) -> bool:

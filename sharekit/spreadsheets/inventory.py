@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -12,19 +12,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES, PENDING
+from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES
 from sharekit.core.columns import EncodedColumn, with_unit
-from sharekit.core.fields import FIELDS
+from sharekit.core.fields import FIELDS, STATE_COLUMN
 from sharekit.core.html import table
+from sharekit.core.vocabulary import PARTICIPLES, PENDING_WORDS, STATUS_WORDS
 
 from .formats.raw_sheet import Blob, RawSheet, column_letter
-from .headers import ambiguous_columns, find_header, match, normalize
+from .headers import (
+    Header,
+    ambiguous_columns,
+    find_header,
+    holds_id,
+    is_state_header,
+    is_vague,
+    match,
+    normalize,
+)
 
+#: The header over the states in a listing of our own.
+_SHOWN: Final = normalize(STATE_COLUMN)
 #: A field's name, or an array with one for each row.
 Field = str | NDArray[np.object_]
-#: Normalized headers that may be over a decision or over the present state of a share.
-_STATE_HEADERS: Final = {"status", "memberstatus"}
-_MEMBER_STATES: Final = frozenset(MEMBER_STATES)
+#: Words for the state that a share is in; some are words for a decision as well.
+_MEMBER_STATES: Final = PARTICIPLES | PENDING_WORDS | set(MEMBER_STATES)
 
 
 @dataclass(frozen=True)
@@ -169,6 +180,14 @@ class SheetRows:
         Field -> further columns that could mean it.
     unused_defaults : tuple of str
         Fields with a default that the sheet's own column overrides.
+    likely : bool
+        Whether the sheet reads as a list of shares; a list of something else may have a header
+        such as ``ID``, too.
+    shows_states : bool
+        Whether the sheet lists shares with the state they are in, beside the decision: then a row
+        without a decision is one that nobody has decided.
+    ids_at : str
+        Address of image IDs in a sheet that was left out although its header is clear.
     """
 
     source: Source
@@ -181,6 +200,20 @@ class SheetRows:
     state_columns: tuple[str, ...] = ()
     ambiguous: Mapping[str, list[int]] = field(default_factory=dict)
     unused_defaults: tuple[str, ...] = ()
+    likely: bool = True
+    shows_states: bool = False
+    ids_at: str = ""
+
+    def left_out(self) -> SheetRows:
+        """Return the sheet without its rows, as one that has no header."""
+        column = self.fields["image_id"]
+        address = f"{self.source.letters['image_id']}{self.source.header_row + 1}"
+        clear = not is_vague(self.names[column], "image_id")
+        at = address if clear and holds_id(self.cells[column], "image_id") else ""
+        source = replace(self.source, header_row=0, rows=0, blank_rows=0, columns={}, letters={})
+        return SheetRows(
+            source, self.raw, np.empty(0, np.int64), (), (), {}, likely=False, ids_at=at
+        )
 
 
 def find_rows(
@@ -198,8 +231,14 @@ def find_rows(
     if blank:
         cells = tuple(column.filter(pa.array(keep)) for column in cells)
     fields, states = _set_states_aside(cells, header.names, mapping, dict(header.fields))
+    ambiguous = ambiguous_columns(header.names, mapping, fields)
+    beside = _states_beside(cells, header.names, fields, ambiguous.get("status", ()))
+    if beside:
+        ambiguous["status"] = [i for i in ambiguous["status"] if i not in beside]
     source = _source(blob, raw, header.row + 1, len(keep) - blank, blank, header.names, fields)
     given = {name: text for name, text in defaults.items() if text}
+    shown = [cells[i] for i in beside]
+    shown += [cells[i] for i, name in enumerate(header.names) if normalize(name) == _SHOWN]
     return SheetRows(
         source,
         raw,
@@ -209,8 +248,11 @@ def find_rows(
         fields,
         defaults={name: text for name, text in given.items() if name not in fields},
         state_columns=states,
-        ambiguous=ambiguous_columns(header.names, mapping, fields),
+        ambiguous=ambiguous,
         unused_defaults=tuple(name for name in given if name in fields),
+        likely=_is_likely(header, cells, fields, mapping, given),
+        shows_states="status" in fields
+        and any(_words(column) <= _MEMBER_STATES for column in shown),
     )
 
 
@@ -262,11 +304,71 @@ def _set_states_aside(
 
 
 def _holds_states(column: pa.ChunkedArray, header: str, *, mapped: bool) -> bool:
-    texts = pc.utf8_lower(pc.utf8_trim_whitespace(pc.unique(column))).to_pylist()
-    words = {word for word in texts if word}
+    words = _words(column)
     # A listing of members prints pending beside accepted and rejected: the shares' present states.
-    listed = not mapped and normalize(header) in _STATE_HEADERS and PENDING in words
-    return bool(words) and (words <= IMAGE_STATES or (listed and words <= _MEMBER_STATES))
+    listed = not mapped and is_state_header(header) and not words.isdisjoint(PENDING_WORDS)
+    return bool(words) and (
+        words <= IMAGE_STATES | PENDING_WORDS or (listed and words <= _MEMBER_STATES)
+    )
+
+
+def _states_beside(
+    cells: tuple[pa.ChunkedArray, ...],
+    names: tuple[str, ...],
+    fields: Mapping[str, int],
+    others: Collection[int],
+) -> list[int]:
+    """Return which of the columns that could hold decisions, too, show states instead.
+
+    Beside a header such as "Decision", a column "Status" is the state, unless it demands something
+    ("reject", "unshare"); a column of states with a pending one among them is no decision anyway.
+    """
+    decided = "status" in fields and not is_vague(names[fields["status"]], "status")
+    return [
+        column
+        for column in others
+        if _holds_states(cells[column], names[column], mapped=False)
+        or (
+            decided
+            and is_state_header(names[column])
+            and _words(cells[column]) & STATUS_WORDS.keys() <= PARTICIPLES
+        )
+    ]
+
+
+def _words(column: pa.ChunkedArray) -> set[str]:
+    """Return the distinct words of a column in lower case."""
+    texts = pc.utf8_normalize(pc.utf8_lower(pc.utf8_trim_whitespace(pc.unique(column))), "NFC")
+    return {word for word in texts.to_pylist() if word}
+
+
+def _is_likely(
+    header: Header,
+    cells: tuple[pa.ChunkedArray, ...],
+    fields: Mapping[str, int],
+    mapping: Mapping[str, str],
+    defaults: Mapping[str, str],
+) -> bool:
+    """Return True if a sheet reads as a list of shares, and not of projects, servers or changes.
+
+    A share is an image, a project and a decision, so there is a column for a project or a decision
+    (or both have a default). Under a header such as ``ID``, which may be anything's, two of the
+    three have to hold values of their kind. A header that the user has named is not doubted.
+    """
+    if mapping.get("image_id") or not len(cells[0]):
+        return True
+    partners = ["project_id", "status"]
+    defaulted = all(field in fields or field in defaults for field in partners)
+    images = cells[fields["image_id"]]
+    if not is_vague(header.names[fields["image_id"]], "image_id"):
+        named = any(field in fields for field in partners)
+        return named or (defaulted and holds_id(images, "image_id"))
+    kinds = [
+        holds_id(images, "image_id"),
+        "project_id" in fields and holds_id(cells[fields["project_id"]], "project_id"),
+        "status" in fields and bool(_words(cells[fields["status"]]) & STATUS_WORDS.keys()),
+    ]
+    return (kinds[0] and defaulted) or sum(kinds) > 1
 
 
 def _source(

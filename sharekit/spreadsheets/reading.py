@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.actions import STATUS_WORDS
 from sharekit.core.columns import EncodedColumn
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
-from sharekit.core.fields import FALSE_WORDS, FIELDS, GRAMMARS, TRUE_WORDS
+from sharekit.core.fields import FIELDS, GRAMMARS
+from sharekit.core.vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 
 from .cell_issues import TEXT_FIELDS, concat, find_cell_issues
 from .formats.delimited import check_encoding, read_delimited
@@ -118,6 +118,8 @@ def read_inventory(
         for blob in [load(file, limits)]
         for raw in read_sheets(blob, names, mapping, limits, encoding)
     ]
+    if not names:
+        sheets = _leave_out_others(sheets)
     _check_sheets(sheets, names)
     _check_headers(sheets, names, mapping)
     _check_rows(sheets)
@@ -204,6 +206,15 @@ def _check_sheets(sheets: Iterable[SheetRows], names: Sequence[str]) -> None:
         raise InputError(
             f"No file has a sheet named {_join(missing)}; {known if others else without}."
         )
+
+
+def _leave_out_others(sheets: Sequence[SheetRows]) -> list[SheetRows]:
+    """Leave out sheets that read as lists of something else, if their file has one of shares."""
+    lists = {s.source.file for s in sheets if s.source.header_row and s.likely}
+    return [
+        s.left_out() if s.source.header_row and not s.likely and s.source.file in lists else s
+        for s in sheets
+    ]
 
 
 def _check_headers(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from sharekit.core.actions import SHARE, STATUS_WORDS
-from sharekit.core.fields import FIELDS, ID_FIELDS, PROJECT_ID, SHARE_KEY, TRUE_WORDS, UUID
+from sharekit.core.actions import SHARE
+from sharekit.core.fields import FIELDS, ID_FIELDS, PROJECT_ID, SHARE_KEY, UUID
+from sharekit.core.vocabulary import STATUS_WORDS, TRUE_WORDS
 from sharekit.simulator.seed import Image, Project, Seed, Share, Vault, invented_id, operators
 from sharekit.spreadsheets.reading import read_inventory
 

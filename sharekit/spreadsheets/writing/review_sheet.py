@@ -23,9 +23,10 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
-from sharekit.core.actions import DECISIONS, STATUS_WORDS
+from sharekit.core.actions import DECISIONS
 from sharekit.core.errors import InputError
 from sharekit.core.rules import RULES
+from sharekit.core.vocabulary import STATUS_WORDS
 
 from ..cell_issues import unsafe_cells
 from ..formats.raw_sheet import TEXT, Blob, RawSheet, column_letter

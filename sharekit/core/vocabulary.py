@@ -1,0 +1,314 @@
+"""Words of people's languages: headers of columns, decisions, yes and no, states of a share.
+
+One table, a language each. To add a language, add one :class:`Language`; to add a word, write it
+where its kind stands. Only words that can mean nothing else belong here, and a header belongs to
+one field in all languages. Case, accents, blanks and punctuation of headers do not matter; of other
+words case does not, and a word with accents is known without them too (``abgelehnt`` as
+``ABGELEHNT``, ``refusé`` as ``refuse``, ``zurückgewiesen`` as ``zurueckgewiesen``).
+
+In a list, words before a semicolon are clear; words after it are vague. A vague header serves a
+field only if no clear one does: ``ID`` may be anything's ID. A clear decision word is a participle,
+which can describe a share's present state as well; a vague one only demands something.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Language:
+    """The words of one language; each list is separated by commas.
+
+    Attributes
+    ----------
+    headers : Mapping of str to str
+        Field -> headers it is known by, the most specific first.
+    states : str
+        Headers of a share's present state; without any column for a decision they are its headers.
+    decisions : Mapping of str to str
+        Action -> words for it; only unambiguous ones, since each is sent as this action.
+    yes, no : str
+        Words for a full-ECS image, and for any other image.
+    pending : str
+        Words for a share that nobody has decided on.
+    of_owner, of_past, of_target, of_names : str
+        Words that tell what a header means if they stand in brackets behind it: the owner's,
+        how things are or were (or an example), how they are to be, names instead of IDs.
+    """
+
+    headers: Mapping[str, str]
+    states: str
+    decisions: Mapping[str, str]
+    yes: str
+    no: str
+    pending: str
+    of_owner: str
+    of_past: str
+    of_target: str
+    of_names: str
+
+
+LANGUAGES: Final[Mapping[str, Language]] = {
+    "English": Language(
+        headers={
+            "image_id": "image id, image uuid, shared image id; uuid, id, image",
+            "project_id": "project id, member id, member project id, target project id, "
+            "project uuid, tenant id, member, target project, project, tenant",
+            "status": "decision, verdict, new status, target status, wanted status, "
+            "desired status, accept or reject, accept/reject; action",
+            "vault_id": "vault id, cbr vault id, vault uuid, backup vault id, cbr vault, "
+            "backup vault, vault",
+            "whole_image": "whole image, full ecs image, full ecs, is whole image, "
+            "is full ecs image, full server image",
+            "region": "region, region id, region name",
+            "name": "image name; name",
+            "owner": "owner id, owner project id, source project id, owner, owner project, "
+            "source project, shared by",
+        },
+        states="status, member status",
+        decisions={
+            "accepted": "accepted, approved; accept, accepts, approve, yes, y, ok, okay",
+            "rejected": "rejected, declined, denied, refused; reject, rejects, decline, deny, "
+            "refuse, no, n",
+            "share": "; share, shares, add member",
+            "unshare": "; unshare, unshares, un-share, stop sharing, withdraw, withdraws, "
+            "remove member",
+        },
+        yes="true, yes, y, 1, x, t",
+        no="false, no, n, 0, f, -",
+        pending="pending",
+        of_owner="owner, owners, owned, owning, source, sharing",
+        of_past="current, currently, present, now, old, previous, existing, former, actual, "
+        "example, sample",
+        of_target="new, target, wanted, desired, decision",
+        of_names="name, names",
+    ),
+    "German": Language(
+        headers={
+            "image_id": "Image-Kennung, ID des Images, UUID des Images, Abbild-ID, Abbild-UUID, "
+            "Abbildkennung, ID des Abbilds, Systemabbild-ID; Abbild, Kennung",
+            "project_id": "Projekt-ID, Projektkennung, Projekt-UUID, ID des Projekts, "
+            "Mitglieds-ID, Mitglied-ID, ID des Mitglieds, Zielprojekt-ID, Mandanten-ID, "
+            "Mandant-ID, Zielprojekt, Mitgliedsprojekt, Empfängerprojekt, Projekt, Mitglied, "
+            "Mandant",
+            "status": "Entscheidung, Beschluss, neuer Status, Zielstatus, gewünschter Status, "
+            "Sollstatus, annehmen oder ablehnen, akzeptieren oder ablehnen; Aktion",
+            "vault_id": "Tresor-ID, Vault-Kennung, Sicherungstresor-ID, ID des Tresors, "
+            "ID des Vaults, Backup-Tresor, Sicherungstresor, Tresor",
+            "whole_image": "vollständiges Image, ganzes Image, gesamtes Image, "
+            "vollständiges Abbild, ganzer Server, vollständiger Server",
+            "region": "Regions-ID, Regionsname, Regionskennung",
+            "name": "Name des Images, Abbildname, Name des Abbilds; Bezeichnung",
+            "owner": "Eigentümer-ID, Besitzer-ID, Eigentümerprojekt-ID, Quellprojekt-ID, "
+            "Eigentümer, Besitzer, Eigentümerprojekt, Besitzerprojekt, Quellprojekt, geteilt von",
+        },
+        states="Mitgliedsstatus, Mitgliedstatus",
+        decisions={
+            "accepted": "akzeptiert, angenommen, genehmigt, zugestimmt; akzeptieren, annehmen, "
+            "genehmigen, zustimmen, ja",
+            "rejected": "abgelehnt, zurückgewiesen, verweigert; ablehnen, zurückweisen, "
+            "verweigern, nein",
+            "share": "; teilen, Mitglied hinzufügen",
+            "unshare": "; nicht mehr teilen, Teilen beenden, Mitglied entfernen",
+        },
+        yes="ja, wahr",
+        no="nein, falsch",
+        pending="ausstehend, offen, unentschieden",
+        of_owner="Eigentümer, Besitzer, Quelle, Quellprojekt",
+        of_past="aktuell, derzeit, bisher, alt, jetzt, Beispiel",
+        of_target="neu, Ziel, Soll, gewünscht, Entscheidung",
+        of_names="Namen",
+    ),
+    "French": Language(
+        headers={
+            "image_id": "ID de l'image, ID d'image, ID image, identifiant de l'image, "
+            "identifiant image, UUID de l'image, UUID image; identifiant",
+            "project_id": "ID du projet, ID de projet, ID projet, identifiant du projet, "
+            "UUID du projet, ID du membre, ID membre, ID du projet cible, ID du locataire, "
+            "projet cible, projet destinataire, membre, projet, locataire",
+            "status": "décision, verdict, nouveau statut, statut cible, statut souhaité, "
+            "accepter ou refuser, accepter ou rejeter",
+            "vault_id": "ID du coffre, ID coffre, identifiant du coffre, ID du coffre-fort, "
+            "coffre de sauvegarde, coffre-fort, coffre",
+            "whole_image": "image complète, image entière, image serveur complète, serveur complet",
+            "region": "région, ID de la région, ID de région, nom de la région",
+            "name": "nom de l'image, nom d'image, nom image; nom",
+            "owner": "ID du propriétaire, identifiant du propriétaire, ID du projet source, "
+            "ID du projet propriétaire, propriétaire, projet propriétaire, projet source, "
+            "partagé par",
+        },
+        states="statut, statut du membre",
+        decisions={
+            "accepted": "accepté, acceptée, acceptés, acceptées, approuvé, approuvée; accepter, "
+            "approuver, oui",
+            "rejected": "refusé, refusée, refusés, refusées, rejeté, rejetée; refuser, rejeter, "
+            "non",
+            "share": "; partager, ajouter le membre",
+            "unshare": "; ne plus partager, arrêter le partage, retirer le membre",
+        },
+        yes="oui, vrai",
+        no="non, faux",
+        pending="en attente",
+        of_owner="propriétaire, source, origine",
+        of_past="actuel, actuelle, ancien, ancienne, précédent, précédente, existant, exemple",
+        of_target="nouveau, cible, souhaité, décision",
+        of_names="nom, noms",
+    ),
+    "Spanish": Language(
+        headers={
+            "image_id": "ID de imagen, ID de la imagen, ID imagen, identificador de imagen, "
+            "identificador de la imagen, UUID de imagen, UUID de la imagen; identificador, imagen",
+            "project_id": "ID de proyecto, ID del proyecto, ID proyecto, "
+            "identificador de proyecto, identificador del proyecto, UUID del proyecto, "
+            "ID de miembro, ID del miembro, ID del proyecto de destino, ID del inquilino, "
+            "proyecto de destino, proyecto destino, miembro, proyecto, inquilino",
+            "status": "decisión, veredicto, nuevo estado, estado deseado, estado objetivo, "
+            "aceptar o rechazar; acción",
+            "vault_id": "ID de bóveda, ID de la bóveda, identificador de la bóveda, "
+            "ID del almacén, bóveda de copias de seguridad, bóveda de respaldo, bóveda",
+            "whole_image": "imagen completa, imagen de servidor completo, servidor completo",
+            "region": "región, ID de región, ID de la región, nombre de la región",
+            "name": "nombre de imagen, nombre de la imagen, nombre imagen; nombre",
+            "owner": "ID de propietario, ID del propietario, ID del proyecto de origen, "
+            "ID del proyecto propietario, propietario, proyecto propietario, proyecto de origen, "
+            "proyecto origen, compartido por",
+        },
+        states="estado, estado del miembro",
+        decisions={
+            "accepted": "aceptado, aceptada, aceptados, aceptadas, aprobado, aprobada; aceptar, "
+            "aprobar, sí",
+            "rejected": "rechazado, rechazada, rechazados, rechazadas, denegado, denegada; "
+            "rechazar, denegar",
+            "share": "; compartir, añadir miembro",
+            "unshare": "; dejar de compartir, quitar miembro",
+        },
+        yes="sí, verdadero",
+        no="falso",
+        pending="pendiente",
+        of_owner="propietario, origen",
+        of_past="actual, actualmente, anterior, antiguo, existente, ejemplo",
+        of_target="nuevo, destino, objetivo, deseado, decisión",
+        of_names="nombre, nombres",
+    ),
+    "Chinese": Language(
+        headers={
+            "image_id": "镜像ID, 镜像UUID, 镜像编号, 镜像标识, 共享镜像ID, 鏡像ID, 映像ID; "
+            "镜像, 鏡像, 映像",
+            "project_id": "项目ID, 目标项目ID, 成员ID, 成员项目ID, 项目编号, 租户ID, 專案ID, "
+            "項目ID, 目标项目, 成员项目, 成员, 项目, 租户, 專案, 項目",
+            "status": "决定, 决策, 新状态, 目标状态, 期望状态, 接受或拒绝, 是否接受, 決定; 操作",
+            "vault_id": "存储库ID, 保管库ID, 备份存储库ID, 云备份存储库ID, 存储库, 备份存储库, "
+            "保管库, 儲存庫ID",
+            "whole_image": "整机镜像, 是否整机镜像, 完整镜像, 整機鏡像",
+            "region": "区域, 区域ID, 区域名称, 地域, 區域",
+            "name": "镜像名称, 镜像名, 鏡像名稱; 名称, 名稱",
+            "owner": "所有者ID, 拥有者ID, 源项目ID, 所有者项目ID, 所有者, 拥有者, 源项目, "
+            "所有者项目, 共享者, 擁有者",
+        },
+        states="状态, 成员状态, 狀態",
+        decisions={
+            "accepted": "已接受, 已同意, 已批准; 接受, 同意, 批准, 是",
+            "rejected": "已拒绝, 已拒絕, 已驳回; 拒绝, 拒絕, 不接受, 不同意, 不批准, 驳回, 否",
+            "share": "; 共享, 分享, 添加成员",
+            "unshare": "; 取消共享, 停止共享, 删除成员",
+        },
+        yes="是, 真",
+        no="否, 假",
+        pending="待接受, 待处理, 等待接受, 未决定",
+        of_owner="所有者, 拥有者, 来源, 源, 源项目, 所有者项目",
+        of_past="当前, 目前, 现在, 原, 旧, 當前, 示例, 例",
+        of_target="新, 目标, 期望, 决定",
+        of_names="名称, 名稱",
+    ),
+}
+
+
+#: How Germans write umlauts without them.
+_UMLAUTS: Final = {ord("ä"): "ae", ord("ö"): "oe", ord("ü"): "ue", ord("ß"): "ss"}
+
+
+def split_words(words: str) -> list[str]:
+    """Return the words of a list: those before and after the semicolon, in order.
+
+    >>> split_words("image id, image uuid; id")
+    ['image id', 'image uuid', 'id']
+    """
+    return [word.strip() for word in re.split("[,;]", words) if word.strip()]
+
+
+def spellings(word: str) -> Iterator[str]:
+    """Yield a word in lower case as it is written, and without accents.
+
+    >>> [*spellings("Zurückgewiesen")]
+    ['zurückgewiesen', 'zuruckgewiesen', 'zurueckgewiesen']
+    """
+    lower = unicodedata.normalize("NFC", word).lower()
+    spelled = lower.translate(_UMLAUTS)
+    yield from dict.fromkeys([lower, without_accents(lower), without_accents(spelled)])
+
+
+def without_accents(text: str) -> str:
+    """Return a text without its accents.
+
+    >>> without_accents("décision")
+    'decision'
+    """
+    parts = unicodedata.normalize("NFKD", text)
+    return unicodedata.normalize("NFC", "".join(c for c in parts if not unicodedata.combining(c)))
+
+
+def _known(*lists: str) -> Iterator[str]:
+    for words in lists:
+        for word in split_words(words):
+            yield from spellings(word)
+
+
+def _parts(words: str) -> tuple[str, str]:
+    clear, _, vague = words.partition(";")
+    return clear, vague
+
+
+_ALL: Final = tuple(LANGUAGES.values())
+#: Words people write for an action -> the action; each use of another than the action's own name
+#: is reported as a repair.
+STATUS_WORDS: Final[Mapping[str, str]] = {
+    word: action
+    for language in _ALL
+    for action, words in language.decisions.items()
+    for word in _known(words)
+}
+#: Words for an action that may as well describe the state that a share is in.
+PARTICIPLES: Final = frozenset(
+    word for lang in _ALL for words in lang.decisions.values() for word in _known(_parts(words)[0])
+)
+PENDING_WORDS: Final = frozenset(_known(*(language.pending for language in _ALL)))
+TRUE_WORDS: Final = frozenset(_known(*(language.yes for language in _ALL)))
+FALSE_WORDS: Final = frozenset({"", *_known(*(language.no for language in _ALL))})
+#: Words in brackets behind a header, by what they make of it.
+OWNER_REMARKS: Final = frozenset(_known(*(language.of_owner for language in _ALL)))
+PAST_REMARKS: Final = frozenset(_known(*(language.of_past for language in _ALL)))
+TARGET_REMARKS: Final = frozenset(_known(*(language.of_target for language in _ALL)))
+NAME_REMARKS: Final = frozenset(_known(*(language.of_names for language in _ALL)))
+#: Headers of the present state of a share.
+STATE_HEADERS: Final = tuple(word for lang in _ALL for word in split_words(lang.states))
+
+
+def headers_of(field: str) -> tuple[list[str], list[str]]:
+    """Return the clear and the vague headers of a field in all languages, the best first.
+
+    A state's headers are the decision's where none is clear; they come before an action's.
+
+    >>> headers_of("image_id")[0][0], headers_of("image_id")[1][:2]
+    ('image id', ['uuid', 'id'])
+    """
+    parts = [_parts(language.headers.get(field, "")) for language in _ALL]
+    clear = [word for words, _ in parts for word in split_words(words)]
+    vague = [word for _, words in parts for word in split_words(words)]
+    if field == "status":
+        vague = [*STATE_HEADERS, *vague]
+    return clear, vague
