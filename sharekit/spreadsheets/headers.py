@@ -220,22 +220,25 @@ def _best(keys: Sequence[str], ranks: Mapping[str, Rank]) -> list[tuple[int, int
     return [min(ranked)] if ranked else []
 
 
-def is_vague(name: str, field: str) -> bool:
+def is_vague(names: Sequence[str], column: int, field: str) -> bool:
     """Return True if a header says too little to be certain of the field: ``ID`` of an image.
 
-    >>> is_vague("ID", "image_id"), is_vague("Image ID", "image_id"), is_vague("Name", "name")
-    (True, False, True)
-    """
-    return any(vague for keys in header_keys([name]) for vague, _, _ in _best(keys, _RANKS[field]))
-
-
-def is_state_header(name: str) -> bool:
-    """Return True for a header of shares' states, which may as well be one of decisions.
-
-    >>> is_state_header("Member Status"), is_state_header("Decision")
+    >>> is_vague(["ID"], 0, "image_id"), is_vague(["Image ID"], 0, "image_id")
     (True, False)
     """
-    return any(not _STATE_KEYS.isdisjoint(keys) for keys in header_keys([name]))
+    best = _best(header_keys(names)[column], _RANKS[field])
+    return any(vague for vague, _, _ in best)
+
+
+def is_state_header(names: Sequence[str], column: int) -> bool:
+    """Return True for a header of shares' states, which may as well be one of decisions.
+
+    >>> is_state_header(["Member Status", "Decision"], 0)
+    True
+    >>> is_state_header(["Member Status", "Decision"], 1)
+    False
+    """
+    return not _STATE_KEYS.isdisjoint(header_keys(names)[column])
 
 
 def _is_listing(keys: Collection[str]) -> bool:

@@ -208,7 +208,7 @@ class SheetRows:
         """Return the sheet without its rows, as one that has no header."""
         column = self.fields["image_id"]
         address = f"{self.source.letters['image_id']}{self.source.header_row + 1}"
-        clear = not is_vague(self.names[column], "image_id")
+        clear = not is_vague(self.names, column, "image_id")
         at = address if clear and holds_id(self.cells[column], "image_id") else ""
         source = replace(self.source, header_row=0, rows=0, blank_rows=0, columns={}, letters={})
         return SheetRows(
@@ -293,7 +293,7 @@ def _set_states_aside(
     """Skip columns with a status header that hold only states; return them by header, too."""
     skipped: list[int] = []
     while "status" in fields and _holds_states(
-        cells[fields["status"]], names[fields["status"]], mapped="status" in mapping
+        cells, names, fields["status"], mapped="status" in mapping
     ):
         skipped.append(fields["status"])
         if mapping.get("status"):
@@ -303,10 +303,13 @@ def _set_states_aside(
     return fields, tuple(names[column] for column in skipped)
 
 
-def _holds_states(column: pa.ChunkedArray, header: str, *, mapped: bool) -> bool:
-    words = _words(column)
+def _holds_states(
+    cells: tuple[pa.ChunkedArray, ...], names: tuple[str, ...], column: int, *, mapped: bool
+) -> bool:
+    words = _words(cells[column])
     # A listing of members prints pending beside accepted and rejected: the shares' present states.
-    listed = not mapped and is_state_header(header) and not words.isdisjoint(PENDING_WORDS)
+    listed = not mapped and is_state_header(names, column)
+    listed = listed and not words.isdisjoint(PENDING_WORDS)
     return bool(words) and (
         words <= IMAGE_STATES | PENDING_WORDS or (listed and words <= _MEMBER_STATES)
     )
@@ -323,14 +326,14 @@ def _states_beside(
     Beside a header such as "Decision", a column "Status" is the state, unless it demands something
     ("reject", "unshare"); a column of states with a pending one among them is no decision anyway.
     """
-    decided = "status" in fields and not is_vague(names[fields["status"]], "status")
+    decided = "status" in fields and not is_vague(names, fields["status"], "status")
     return [
         column
         for column in others
-        if _holds_states(cells[column], names[column], mapped=False)
+        if _holds_states(cells, names, column, mapped=False)
         or (
             decided
-            and is_state_header(names[column])
+            and is_state_header(names, column)
             and _words(cells[column]) & STATUS_WORDS.keys() <= PARTICIPLES
         )
     ]
@@ -360,7 +363,7 @@ def _is_likely(
     partners = ["project_id", "status"]
     defaulted = all(field in fields or field in defaults for field in partners)
     images = cells[fields["image_id"]]
-    if not is_vague(header.names[fields["image_id"]], "image_id"):
+    if not is_vague(header.names, fields["image_id"], "image_id"):
         named = any(field in fields for field in partners)
         return named or (defaulted and holds_id(images, "image_id"))
     kinds = [

@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 import sharekit
 from sharekit.core.fields import FIELDS
@@ -167,3 +168,151 @@ def test_source_and_target_in_brackets() -> None:
     """Two projects told apart by remarks are the target and the owner."""
     names = ["Image ID", "Project ID (source)", "Project ID (target)", "Decision"]
     assert match(names, {}) == {"image_id": 0, "project_id": 2, "status": 3, "owner": 1}
+
+
+def workbook(path: Path, **sheets: list[list[object]]) -> Path:
+    """Write a workbook with these sheets."""
+    book = Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        page = book.create_sheet(name.replace("_", " "))
+        for row in rows:
+            page.append(row)
+    book.save(path)
+    return path
+
+
+SHARES: list[list[object]] = [
+    ["Image ID", "Project ID", "Decision"],
+    [IMAGE, PROJECT, "accepted"],
+    [OTHER, PROJECT, "rejected"],
+]
+#: Sheets that stand beside a list of shares and are none.
+OTHER_SHEETS: dict[str, list[list[object]]] = {
+    "Projects": [["ID", "Name", "Contact"], [PROJECT, "payments", "team@example.com"]],
+    "Change_log": [["ID", "Date", "What"], [1, "2026-11-01", "added"], [2, "2026-11-02", "added"]],
+    "Legend": [
+        ["Column", "Meaning"],
+        ["Image ID", "UUID of the image"],
+        ["Project ID", "the project that gets it"],
+        ["Decision", "accepted or rejected"],
+    ],
+    "Servers": [
+        ["Server", "Image", "Project", "Status"],
+        ["web-01", "ubuntu-22.04", "payments", "ACTIVE"],
+    ],
+    "Images": [["ID", "Name", "Status"], [IMAGE, "golden", "active"], [OTHER, "web", "active"]],
+    "Flavors": [["Kennung", "Name"], ["m1.small", "klein"]],
+}
+
+
+def test_lists_of_other_things_are_left_out(tmp_path: Path) -> None:
+    """Look-up sheets beside a list of shares are no shares; they are listed once."""
+    path = workbook(tmp_path / "shares.xlsx", Shares=SHARES, **OTHER_SHEETS)
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.rows["disposition"].tolist() == ["planned", "planned"]
+    assert findings.frame[["severity", "rule", "value"]].to_numpy().tolist() == [
+        ["info", "sheet-without-header", "Projects, Change log, Legend, Servers, Images, Flavors"]
+    ]
+
+
+@pytest.mark.parametrize("name", OTHER_SHEETS)
+def test_a_sheet_that_is_named_is_read(tmp_path: Path, name: str) -> None:
+    """Whoever names a sheet, or has no other, is told what is wrong with it."""
+    path = workbook(tmp_path / "shares.xlsx", Shares=SHARES, **{name: OTHER_SHEETS[name]})
+    title = name.replace("_", " ")
+    assert sharekit.check(sharekit.read_inventory(path, sheet=title)).count("error")
+    alone = workbook(tmp_path / "alone.xlsx", **{name: OTHER_SHEETS[name]})
+    assert sharekit.check(sharekit.read_inventory(alone)).count("error")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ["ID", "Project", "Status"],
+        ["UUID", "Projekt", "Entscheidung"],
+        ["Image", "Member", "Verdict"],
+    ],
+)
+def test_a_vague_header_over_shares_counts(tmp_path: Path, header: list[object]) -> None:
+    """A second list of shares under short headers is read like the first one."""
+    second = [header, [OTHER, PROJECT[::-1], "rejected"], ["spoilt", PROJECT, "accepted"]]
+    path = workbook(tmp_path / "shares.xlsx", Shares=SHARES[:2], More=second)
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.rows["disposition"].tolist() == ["planned", "planned", "blocked"]
+
+
+def test_image_ids_that_are_left_out_are_a_warning(tmp_path: Path) -> None:
+    """Image IDs under a clear header, with neither project nor decision, do not go unseen."""
+    images = [["Image ID", "OS"], [IMAGE, "Linux"]]
+    path = workbook(tmp_path / "shares.xlsx", Shares=SHARES, Images=images)
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.frame[["severity", "rule", "value"]].to_numpy().tolist() == [
+        ["warning", "sheet-skipped", "Images A2"]
+    ]
+
+
+def test_a_state_beside_a_decision_is_none(tmp_path: Path) -> None:
+    """A state beside a decision, whatever both are called, is no other decision."""
+    for decision in ("Decision", "New status", "Target status", "Verdict", "Entscheidung"):
+        for state in ("Status", "Member Status", "Statut"):
+            path = write(
+                tmp_path / "members.csv",
+                f"Image ID,Member ID,{state},{decision}",
+                f"{IMAGE},{PROJECT},pending,accepted",
+                f"{OTHER},{PROJECT},accepted,rejected",
+            )
+            findings = sharekit.check(sharekit.read_inventory(path))
+            assert findings.frame.empty
+            assert findings.rows["status"].tolist() == ["accepted", "rejected"]
+
+
+def test_a_demand_under_status_is_a_decision(tmp_path: Path) -> None:
+    """The word "reject" describes no state, so beside another decision it is an error."""
+    path = write(
+        tmp_path / "members.csv",
+        "Image ID,Project ID,Status,Decision",
+        f"{IMAGE},{PROJECT},reject,accepted",
+        f"{OTHER},{PROJECT},accept,accepted",
+    )
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.frame[["rule", "value"]].to_numpy().tolist() == [
+        ["columns-disagree", "Status: reject"]
+    ]
+
+
+@pytest.mark.parametrize("second", ["Status", "Status2", "Status (2)", "status.1", "Status_2"])
+def test_two_columns_of_one_name(tmp_path: Path, second: str) -> None:
+    """The second column of a name is found; it decides where the first one shows states."""
+    path = write(
+        tmp_path / "members.csv",
+        f"Image ID,Project ID,Status,{second}",
+        f"{IMAGE},{PROJECT},pending,accepted",
+        f"{OTHER},{PROJECT},accepted,rejected",
+    )
+    assert planned(path) == ["accepted", "rejected"]
+    path = write(
+        tmp_path / "swapped.csv",
+        f"Image ID,Project ID,Status,{second}",
+        f"{IMAGE},{PROJECT},accepted,pending",
+        f"{OTHER},{PROJECT},rejected,accepted",
+    )
+    assert planned(path) == ["accepted", "rejected"]
+    path = write(
+        tmp_path / "unclear.csv",
+        f"Image ID,Project ID,Status,{second}",
+        f"{IMAGE},{PROJECT},accepted,accepted",
+        f"{OTHER},{PROJECT},rejected,accepted",
+    )
+    assert planned(path) == ["accepted", "blocked"]
+
+
+def test_a_missing_column_names_the_headers_there_are(tmp_path: Path) -> None:
+    """The message for a header that is not known lists the headers, and the nearest one."""
+    path = write(tmp_path / "shares.csv", "Image ID,Projekct ID,Decison", f"{IMAGE},{PROJECT},yes")
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.frame["message"].tolist() == [
+        f"there is no column for {field} "
+        f"(the headers are Image ID, Projekct ID, Decison; {nearest} is nearest)"
+        for field, nearest in (("project_id", "Projekct ID"), ("status", "Decison"))
+    ]
