@@ -191,7 +191,7 @@ def test_what_stands_beside_a_ledger(finished_run: Path, tmp_path: Path) -> None
         pass
     for told in ('{"host": 5}', '{"host":"a","pid":1,"user":"u","since":"2026-01-01"}', "[" * 5000):
         owner.write_text(told)
-        assert LockHolder.of(path) is None
+        assert LockHolder.read(path) is None
     (tmp_path / "new.ledger").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(LedgerError):
         Ledger.create(tmp_path / "new.ledger")

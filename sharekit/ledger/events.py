@@ -19,6 +19,8 @@ from sharekit.core.outcomes import OUTCOMES
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 #: SHA-256, in hex.
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+#: The SHA-256 under which bytes are stored in the ledger.
+BlobHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", title="blob")]
 #: ISO 8601, UTC, to the microsecond.
 Time = Annotated[
     str, msgspec.Meta(pattern=r"^(?:19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$")
@@ -31,224 +33,40 @@ Counts = dict[str, Count]
 Outcomes = msgspec.defstruct("Outcomes", [(name, Count) for name in OUTCOMES])
 
 
-# -- bodies; the names of their fields say what they hold ------------------------------------------
-class AnyEvent(TypedDict):
-    """What an event of any kind may hold, also of a kind that is not known here."""
-
-    chunk: NotRequired[str | int]
-    images: NotRequired[Count | Texts]
+def _body(**fields: Any) -> Any:
+    """Return the type of a body from the types of its fields; it may hold further ones."""
+    return TypedDict("Body", fields)  # type: ignore[operator]  # mypy wants literal fields
 
 
-Created = TypedDict(
-    "Created",
-    {
-        "sharekit": NotRequired[str],
-        "schema": NotRequired[str],
-        "follows": NotRequired[str],
-        "follows as": NotRequired[str],
-    },
-)
-
-
-class Sheet(TypedDict):
-    """A sheet that was read: the fields of :class:`sharekit.spreadsheets.inventory.Source`."""
-
-    file: Name
-    sheet: str
-    sha256: str
-    size: Count
-    format: str
-    header_row: Count
-    rows: Count
-    blank_rows: Count
-    hidden: bool
-    columns: dict[str, str]
-    letters: dict[str, str]
-    encoding: str
-
-
-class InventoryRead(TypedDict):  # noqa: D101
-    rows: Count
-    sources: list[Sheet]
-    rows_blob: Hash
-    marks_blob: Hash
-
-
-class Snapshot(TypedDict):  # noqa: D101
-    taken_at: Time
-    states: Counts
-    members: Hash
-    vaults: Hash
-    projects: Hash
-    owned: NotRequired[Hash]
-
-
-class PlanSettings(TypedDict):  # noqa: D101
-    chunk_size: Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
-    max_images: Count | None
-    strict: bool
-    planner: NotRequired[Name]
-
-
-class Planned(TypedDict):  # noqa: D101
-    planned: Count
-    chunks: Count
-    blocked: Count
-    fingerprint: Hash
-    rows_digest: Hash
-    rows_blob: Hash
-    findings_blob: Hash
-    settings: PlanSettings
-
-
-class Reviewed(TypedDict):  # noqa: D101
-    reviewer: Name
-    file: Name
-    decisions: Count
-    blob: Hash
-
-
-class Decided(TypedDict):  # noqa: D101
-    reviewer: Name
-    rows: Count
-    blob: Hash
-
-
-class Undone(TypedDict):  # noqa: D101
-    seq: Count
-    reviewer: Name
-
-
-class Revoked(TypedDict):  # noqa: D101
-    reviewer: Name
-    note: str
-
-
-class Approved(TypedDict):  # noqa: D101
-    reviewer: Name
-    fingerprint: Hash
-    images: Count
-    note: str
-    after: Hash
-    signature: NotRequired[str]
-
-
-class Account(TypedDict):
-    """A sign-in to one project."""
-
-    cloud: str
-    project_id: str
-    region: str
-    ims: str
-    image: str
-    account: str
-    warnings: NotRequired[Texts]
-
-
-class Submitting(TypedDict):  # noqa: D101
-    clouds: list[Account]
-    settings: dict[str, Any]
-    reviewers: NotRequired[Count]
-
-
-class Preflight(TypedDict):  # noqa: D101
-    blob: Hash
-    counts: Counts
-
-
-class RequestEvent(TypedDict):
-    """What every event about a request holds."""
-
-    chunk: str
-    api: NotRequired[str]
-    http: NotRequired[Count]
-    code: NotRequired[str]
-    reason: NotRequired[str]
-    job_id: NotRequired[str]
-    request_id: NotRequired[str]
-    results: NotRequired[dict[str, bool]]
-
-
-class Intent(RequestEvent):  # noqa: D101
-    images: Texts
-    shared_with: NotRequired[Texts]
-    attempt: Count
-    method: str
-    url: str
-
-
-class JobEnded(RequestEvent):  # noqa: D101
-    status: str
-
-
-class Split(RequestEvent):  # noqa: D101
-    into: list[tuple[str, Texts]]
-    shared_with: NotRequired[list[Texts]]
-    kept: NotRequired[Texts]
-    kept_with: NotRequired[Texts]
-    why: str
-
-
-class RequestCounts(TypedDict):
-    """The requests since the last event of this kind."""
-
-    requests: dict[Literal["submit", "poll", "read", "retried"], Count]
-
-
-class Observed(TypedDict):  # noqa: D101
-    blob: Hash
-    images: Count
-
-
-class Unreadable(TypedDict):  # noqa: D101
-    project_id: str
-    reason: str
-
-
-class Stopped(TypedDict):  # noqa: D101
-    why: str
-    by: NotRequired[str]
-
-
-class Settled(TypedDict):  # noqa: D101
-    counts: Outcomes  # type: ignore[valid-type]  # made above from the list of outcomes
-    digest: Hash
-
-
-class Finished(TypedDict):  # noqa: D101
-    rows: Count
-
-
-class Sealed(TypedDict):  # noqa: D101
-    events: Count
-    head: Hash
-    signature: NotRequired[str]
-
-
-class Surveyed(TypedDict):  # noqa: D101
-    what: str
-    taken_at: Time
-    blob: Hash
-
-
-class Compared(TypedDict):  # noqa: D101
-    name: Name
-    kind: str
-    at: Time
-    head: Hash
-    whole: Texts
-    owners: Texts
-    blob: Hash
-
-
-class Audited(TypedDict):  # noqa: D101
-    counts: Counts
-    drift: Count
-    fingerprint: Hash
-    rows_digest: Hash
-    rows_blob: Hash
-    findings_blob: NotRequired[Hash]
-    blob: NotRequired[Hash]
+# -- bodies ----------------------------------------------------------------------------------------
+#: What an event of any kind may hold, also of a kind that is not known here.
+_ANY: Final = _body(chunk=NotRequired[str | int], images=NotRequired[Count | Texts])
+#: A sheet that was read: the fields of :class:`sharekit.spreadsheets.inventory.Source`.
+_SHEET: Final = _body(
+    file=Name, sheet=str, sha256=str, size=Count, format=str, header_row=Count, rows=Count,
+    blank_rows=Count, hidden=bool, columns=dict[str, str], letters=dict[str, str], encoding=str,
+)  # fmt: skip
+#: A sign-in to one project.
+_ACCOUNT: Final = _body(
+    cloud=str, project_id=str, region=str, ims=str, image=str, account=str,
+    warnings=NotRequired[Texts],
+)  # fmt: skip
+_PLAN_SETTINGS: Final = _body(
+    chunk_size=Annotated[int, msgspec.Meta(ge=1, le=1 << 53)], max_images=Count | None,
+    strict=bool, planner=NotRequired[Name],
+)  # fmt: skip
+_SNAPSHOT: Final = _body(
+    taken_at=Time, states=Counts, members=BlobHash, vaults=BlobHash, projects=BlobHash,
+    owned=NotRequired[BlobHash],
+)  # fmt: skip
+#: Fields that every event about a request may hold.
+_RESPONSE: Final = {
+    "chunk": str, "api": NotRequired[str], "http": NotRequired[Count], "code": NotRequired[str],
+    "reason": NotRequired[str], "job_id": NotRequired[str], "request_id": NotRequired[str],
+    "results": NotRequired[dict[str, bool]],
+}  # fmt: skip
+_REQUEST: Final = _body(**_RESPONSE)
+_JOB_ENDED: Final = _body(**_RESPONSE, status=str)
 
 
 # -- texts of the timeline -------------------------------------------------------------------------
@@ -276,138 +94,176 @@ class EventKind:
     """One kind of event.
 
     ``body`` is the type of its body, which may hold more; ``meaning`` says what it records;
-    ``text`` gives its line in a report's timeline. ``blobs`` are the fields that name a blob.
-    ``voids`` is True if an earlier approval does not hold after it, ``ends`` if nothing but a seal
-    may follow, ``once`` if a ledger holds it once only.
+    ``text`` gives its line in a report's timeline. ``voids`` is True if an earlier approval does
+    not hold after it, ``ends`` if nothing but a seal may follow, ``once`` if a ledger holds it once
+    only.
     """
 
     body: Any
     meaning: str
     text: Callable[[Body], str] = _reason
-    blobs: tuple[str, ...] = ()
     voids: bool = False
     ends: bool = False
     once: bool = False
 
+    @property
+    def blobs(self) -> list[str]:
+        """The fields that name a blob."""
+        types = self.body.__annotations__.items()
+        return [name for name, kind in types if kind in (BlobHash, NotRequired[BlobHash])]
 
-_SNAPSHOT_BLOBS: Final = ("members", "vaults", "projects", "owned")
+
 EVENTS: Final[Mapping[str, EventKind]] = {
     "created": EventKind(
-        Created, "the ledger was created, by this version of sharekit on this machine",
+        _body(**dict.fromkeys(("sharekit", "schema", "follows", "follows as"), NotRequired[str])),
+        "the ledger was created, by this version of sharekit on this machine",
         lambda b: f"sharekit {b.get('sharekit', '')}", once=True,
     ),
     "inventory": EventKind(
-        InventoryRead, "the rows of the inventory, and the sheets they were read from",
-        lambda b: f"{b['rows']} rows from {len(b['sources'])} sheets",
-        blobs=("rows_blob", "marks_blob"), once=True,
+        _body(
+            rows=Count,
+            sources=list[_SHEET],  # type: ignore[valid-type]  # made by a function
+            rows_blob=BlobHash,
+            marks_blob=BlobHash,
+        ),
+        "the rows of the inventory, and the sheets they were read from",
+        lambda b: f"{b['rows']} rows from {len(b['sources'])} sheets", once=True,
     ),
     "snapshot": EventKind(
-        Snapshot, "what the clouds showed when the plan was made",
-        lambda b: f"the cloud before the plan: {_counts(b['states'])}", blobs=_SNAPSHOT_BLOBS,
+        _SNAPSHOT, "what the clouds showed when the plan was made",
+        lambda b: f"the cloud before the plan: {_counts(b['states'])}",
     ),
     "seen": EventKind(
-        Snapshot, "what the clouds showed right before sending",
-        lambda b: f"the cloud before sending: {_counts(b['states'])}", blobs=_SNAPSHOT_BLOBS,
+        _SNAPSHOT, "what the clouds showed right before sending",
+        lambda b: f"the cloud before sending: {_counts(b['states'])}",
     ),
     "planned": EventKind(
-        Planned, "every row's place in the plan, the findings, and the plan's fingerprint",
+        _body(planned=Count, chunks=Count, blocked=Count, fingerprint=Hash, rows_digest=Hash,
+              rows_blob=BlobHash, findings_blob=BlobHash, settings=_PLAN_SETTINGS),
+        "every row's place in the plan, the findings, and the plan's fingerprint",
         lambda b: f"{b['planned']} images in {b['chunks']} chunks, {b['blocked']} blocked",
-        blobs=("rows_blob", "findings_blob"), voids=True,
+        voids=True,
     ),
     "reviewed": EventKind(
-        Reviewed, "a reviewer's decisions, imported from a review sheet",
-        lambda b: f"{b['decisions']} decisions taken from {b['file']}", blobs=("blob",),
+        _body(reviewer=Name, file=Name, decisions=Count, blob=BlobHash),
+        "a reviewer's decisions, imported from a review sheet",
+        lambda b: f"{b['decisions']} decisions taken from {b['file']}",
     ),
     "decided": EventKind(
-        Decided, "a reviewer's decisions on some rows",
-        lambda b: f"{b['rows']} rows decided by {b['reviewer'] or 'a reviewer'}",
-        blobs=("blob",), voids=True,
+        _body(reviewer=Name, rows=Count, blob=BlobHash),
+        "a reviewer's decisions on some rows",
+        lambda b: f"{b['rows']} rows decided by {b['reviewer'] or 'a reviewer'}", voids=True,
     ),
     "undone": EventKind(
-        Undone, "the last decisions were taken back",
+        _body(seq=Count, reviewer=Name),
+        "the last decisions were taken back",
         lambda b: f"step {b['seq']} taken back by {b['reviewer'] or 'a reviewer'}", voids=True,
     ),
     "revoked": EventKind(
-        Revoked, "an approval was taken back",
+        _body(reviewer=Name, note=str),
+        "an approval was taken back",
         lambda b: f"{b['reviewer']} took the approval back {b['note']}".rstrip(), voids=True,
     ),
     "approved": EventKind(
-        Approved, "a reviewer approved the plan of this fingerprint",
+        _body(reviewer=Name, fingerprint=Hash, images=Count, note=str, after=Hash,
+              signature=NotRequired[str]),
+        "a reviewer approved the plan of this fingerprint",
         lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}{_signed(b)}",
     ),
     "submitting": EventKind(
-        Submitting, "a call of `submit` began, with these sign-ins and settings",
+        _body(
+            clouds=list[_ACCOUNT],  # type: ignore[valid-type]  # made by a function
+            settings=dict[str, Any],
+            reviewers=NotRequired[Count],
+        ),
+        "a call of `submit` began, with these sign-ins and settings",
         lambda b: f"with {len(b['clouds'])} sign-ins",
     ),
     "looked": EventKind(
-        Preflight, "the preflight: shares that need not or must not be sent are excluded, and a "
+        _body(blob=BlobHash, counts=Counts),
+        "the preflight: shares that need not or must not be sent are excluded, and a "
         "request that has no other share with them; the next preflight may find otherwise",
         lambda b: f"last look before sending: {_counts(b['counts']) or 'nothing changed'}",
-        blobs=("blob",),
     ),
     "intent": EventKind(
-        Intent, "a request is about to leave; its images stand here before it does",
+        _body(**_RESPONSE, images=Texts, shared_with=NotRequired[Texts], attempt=Count, method=str,
+              url=str),
+        "a request is about to leave; its images stand here before it does",
         lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
     ),
     "dropped": EventKind(
-        RequestEvent, "not sent: the cloud refuses this project or vault altogether"
+        _REQUEST, "not sent: the cloud refuses this project or vault altogether"
     ),
     "split": EventKind(
-        Split, "its images go on in smaller or new requests",
+        _body(**_RESPONSE, into=list[tuple[str, Texts]], shared_with=NotRequired[list[Texts]],
+              kept=NotRequired[Texts], kept_with=NotRequired[Texts], why=str),
+        "its images go on in smaller or new requests",
         lambda b: f"into {len(b['into'])}: {b['why']}",
     ),
     "answer": EventKind(
-        RequestEvent, "the cloud took it on; the job's ID is here before it is polled",
+        _REQUEST, "the cloud took it on; the job's ID is here before it is polled",
         lambda b: f"HTTP {b.get('http', 0)}{_job(b)}",
     ),
     "again": EventKind(
-        RequestEvent, "it did not leave, or a passing fault: to be sent once more"
+        _REQUEST, "it did not leave, or a passing fault: to be sent once more"
     ),
-    "refused": EventKind(RequestEvent, "the cloud said no, for good"),
+    "refused": EventKind(_REQUEST, "the cloud said no, for good"),
     "lost": EventKind(
-        RequestEvent, "it left and no answer came: nobody knows, so the cloud is read back"
+        _REQUEST, "it left and no answer came: nobody knows, so the cloud is read back"
     ),
     "job-done": EventKind(
-        JobEnded, "the job ended well, but for the images it names", lambda b: f"{b['status']}"
+        _JOB_ENDED, "the job ended well, but for the images it names", lambda b: f"{b['status']}"
     ),
-    "job-failed": EventKind(JobEnded, "the job failed, but for the images it names"),
+    "job-failed": EventKind(_JOB_ENDED, "the job failed, but for the images it names"),
     "late": EventKind(
-        RequestEvent, "the job did not end in time: nobody knows, so the cloud is read back"
+        _REQUEST, "the job did not end in time: nobody knows, so the cloud is read back"
     ),
     "resumed": EventKind(
-        RequestEvent, "taken up by another call of `submit`: its job is asked again"
+        _REQUEST, "taken up by another call of `submit`: its job is asked again"
     ),
     "counted": EventKind(
-        RequestCounts, "how many requests this call has sent",
+        _body(requests=dict[Literal["submit", "poll", "read", "retried"], Count]),
+        "how many requests this call has sent",
         lambda b: f"requests of this call: {_counts(b['requests'])}",
     ),
     "observed": EventKind(
-        Observed, "what the clouds showed of the shares that were sent",
-        lambda b: f"{b['images']} images read back", blobs=("blob",),
+        _body(blob=BlobHash, images=Count),
+        "what the clouds showed of the shares that were sent",
+        lambda b: f"{b['images']} images read back",
     ),
     "unreadable": EventKind(
-        Unreadable, "a project refused to be read back",
+        _body(project_id=str, reason=str),
+        "a project refused to be read back",
         lambda b: f"project {b['project_id']} cannot be read back: {b['reason']}",
     ),
-    "stopped": EventKind(Stopped, "the call ended early", lambda b: str(b["why"])),
+    "stopped": EventKind(
+        _body(why=str, by=NotRequired[str]), "the call ended early", lambda b: str(b["why"])
+    ),
     "settled": EventKind(
-        Settled, "every row's outcome was written", lambda b: _counts(b["counts"])
+        _body(counts=Outcomes, digest=Hash),
+        "every row's outcome was written", lambda b: _counts(b["counts"])
     ),
     "finished": EventKind(
-        Finished, "no row can change by submitting again",
+        _body(rows=Count),
+        "no row can change by submitting again",
         lambda b: f"all {b['rows']} rows have their outcome", ends=True,
     ),
     "sealed": EventKind(
-        Sealed, "the head of the finished run was signed",
+        _body(events=Count, head=Hash, signature=NotRequired[str]),
+        "the head of the finished run was signed",
         lambda b: f"head {b['head'][:12]} of {b['events']} events, signed",
     ),
-    "surveyed": EventKind(Surveyed, "one listing of an audit", blobs=("blob",)),
+    "surveyed": EventKind(
+        _body(what=str, taken_at=Time, blob=BlobHash), "one listing of an audit"
+    ),
     "compared": EventKind(
-        Compared, "the earlier audit or run that an audit was compared with", blobs=("blob",)
+        _body(name=Name, kind=str, at=Time, head=Hash, whole=Texts, owners=Texts, blob=BlobHash),
+        "the earlier audit or run that an audit was compared with"
     ),
     "audited": EventKind(
-        Audited, "an audit's rows, counts and fingerprint",
-        blobs=("rows_blob", "findings_blob", "blob"), ends=True,
+        _body(counts=Counts, drift=Count, fingerprint=Hash, rows_digest=Hash, rows_blob=BlobHash,
+              findings_blob=NotRequired[BlobHash], blob=NotRequired[BlobHash]),
+        "an audit's rows, counts and fingerprint", ends=True,
     ),
 }  # fmt: skip
 #: The fields of bodies that name a blob.
@@ -417,8 +273,8 @@ VOIDING_EVENTS: Final = tuple(name for name, kind in EVENTS.items() if kind.void
 
 # The validator lays out a type when it first meets it, and crashes if two threads do so at once;
 # so all are laid out here, while one thread imports this module.
-for _body in (AnyEvent, *(kind.body for kind in EVENTS.values())):
-    msgspec.json.Decoder(_body)
+for _type in (_ANY, *(kind.body for kind in EVENTS.values())):
+    msgspec.json.Decoder(_type)
 
 
 def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
@@ -438,7 +294,7 @@ def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
         msgspec.convert([kind, at, text], tuple[str, Time, str])
         datetime.fromisoformat(str(at))
         body: dict[str, Any] = msgspec.json.decode(str(text))
-        msgspec.convert(body, AnyEvent)
+        msgspec.convert(body, _ANY)
         if kind in EVENTS:
             msgspec.convert(body, EVENTS[str(kind)].body)
     except (msgspec.MsgspecError, RecursionError) as error:

@@ -35,7 +35,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import pandas as pd
@@ -164,17 +163,14 @@ class Ledger:
                 f"{self.path} is damaged: {where} {what}. `sharekit verify` lists everything."
             )
         if until:
-            found = self.fetch("SELECT seq FROM events WHERE hash = ?", (until,))
-            if not found:
+            events = self.fetch("SELECT seq FROM events WHERE hash = ?", (until,))
+            if not events:
                 raise LedgerError(f"{self.path} has no event with the hash {until:.12}….")
-            self._until = found[0][0]
-        self._read_head()
-        _LOG.debug("opened %s: %d events, head %.12s", self.path, self._seq, self._head)
-
-    def _read_head(self) -> None:
+            self._until = events[0][0]
         query = "SELECT seq, hash FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
-        found = self.fetch(query, (self._until,))
-        self._seq, self._head = found[0] if found else (0, GENESIS)
+        for last in self.fetch(query, (self._until,)):
+            self._seq, self._head = last
+        _LOG.debug("opened %s: %d events, head %.12s", self.path, self._seq, self._head)
 
     def close(self) -> None:
         """Close the file; after writing it is one file again, without side files."""
@@ -189,12 +185,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- events ------------------------------------------------------------------------------------
@@ -233,23 +224,20 @@ class Ledger:
 
     def iter_events(self, *kinds: str) -> Iterator[Event]:
         """Yield the same events as :meth:`list_events`, few of them at a time in memory."""
-        return map(self._decode, self._iter_raw(*kinds))
+        return map(self._decode, self.raw_events(*kinds))
 
-    def raw_events(self) -> Iterator[tuple[Any, ...]]:
-        """Yield every event just as it is stored: seq, at, kind, body, prev, hash."""
-        return self._iter_raw()
-
-    def _iter_raw(self, *kinds: str) -> Iterator[tuple[Any, ...]]:
-        where, values = _of_kinds(kinds)
+    def raw_events(self, *kinds: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the same events just as they are stored: seq, at, kind, body, prev, hash."""
+        where, values = _kind_condition(kinds)
         return self._iter_pages(f"{_EVENT} FROM events WHERE seq <= ?{where}", "seq",
                                 (self._until, *values))  # fmt: skip
 
     def last_event(self, kind: str = "") -> Event | None:
         """Return the latest event, or the latest of a kind."""
-        where, values = _of_kinds([kind] if kind else [])
+        where, values = _kind_condition([kind] if kind else [])
         query = f"SELECT {_EVENT} FROM events WHERE seq <= ?{where} ORDER BY seq DESC LIMIT 1"
-        found = self.fetch(query, (self._until, *values))
-        return self._decode(found[0]) if found else None
+        lines = self.fetch(query, (self._until, *values))
+        return self._decode(lines[0]) if lines else None
 
     def _decode(self, line: tuple[Any, ...]) -> Event:
         seq, at, kind, text, prev, link = line
@@ -378,7 +366,7 @@ class Ledger:
             self._connection.execute("ROLLBACK")
 
 
-def _of_kinds(kinds: Sequence[str]) -> tuple[str, Sequence[str]]:
+def _kind_condition(kinds: Sequence[str]) -> tuple[str, Sequence[str]]:
     """Return a condition on the kind of an event, and its values; none for all kinds."""
     return (f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""), kinds
 

@@ -42,7 +42,7 @@ class LockHolder:
         return cls(platform.node(), os.getpid(), user(), datetime.now(UTC).isoformat()[:19] + "Z")
 
     @classmethod
-    def of(cls, path: str | PathLike[str]) -> LockHolder | None:
+    def read(cls, path: str | PathLike[str]) -> LockHolder | None:
         """Return who left their name beside a ledger."""
         try:
             # Anything may stand there: do not wait for a pipe, nor follow a link.
@@ -74,7 +74,7 @@ class WriteLock:
         try:
             self._acquire()
         except Timeout:
-            holder = LockHolder.of(path) or "another process"
+            holder = LockHolder.read(path) or "another process"
             raise LedgerError(
                 f"{path} is in use by {holder}: wait until it has ended, then run this again."
             ) from None
@@ -83,7 +83,7 @@ class WriteLock:
 
     def _acquire(self) -> None:
         self._lock.acquire(timeout=0)
-        holder = LockHolder.of(self.path)
+        holder = LockHolder.read(self.path)
         # The lock proves that no process of this machine writes; on a network file system it may
         # not reach other machines.
         if holder is not None and holder.host != platform.node():
@@ -115,7 +115,7 @@ def break_lock(path: str | PathLike[str]) -> None:
         If a process on this machine is writing to the ledger.
     """
     if is_busy(path):
-        holder = LockHolder.of(path) or "another process"
+        holder = LockHolder.read(path) or "another process"
         raise LedgerError(
             f"{path} is in use by {holder}: that process is alive, so nothing is taken over. Wait "
             "until it has ended, or end it, then run this again without --take-over."

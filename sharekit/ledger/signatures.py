@@ -7,7 +7,8 @@ can take it out of the ledger and check it with ``ssh-keygen -Y verify``.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -75,17 +76,14 @@ def signature_error(
         raise UsageError(f"{allowed}: there is no such file; name an allowed-signers file.")
     if not body.get(FIELD):
         return "is not signed"
-    with TemporaryDirectory(prefix="sharekit-") as scratch:
-        signature = Path(scratch) / "signature"
-        signature.write_text(str(body[FIELD]), encoding="utf-8")
-        files = ("-f", allowed, "-s", signature)
+    with _signed_content(body) as (signature, content):
+        options = ("-f", allowed, "-s", signature, "-n", purpose)
         if signer is None:
-            found = _keygen("find-principals", *files, "-n", purpose)
-            if found.returncode:
+            principals = _keygen("find-principals", *options)
+            if principals.returncode:
                 return f"is signed by a key that is not in {allowed.name}"
-            signer = found.stdout.splitlines()[0]
-        line = _line({name: value for name, value in body.items() if name != FIELD})
-        result = _keygen("verify", *files, "-n", purpose, "-I", signer, message=line)
+            signer = principals.stdout.splitlines()[0]
+        result = _keygen("verify", *options, "-I", signer, message=content)
     return f"has no valid signature of {signer} ({_message(result)})" if result.returncode else ""
 
 
@@ -93,12 +91,18 @@ def signs_other_content(body: Mapping[str, Any], purpose: str) -> bool:
     """Return True if the body has a signature, by any key, that was made over other content."""
     if not body.get(FIELD):
         return False
+    with _signed_content(body) as (signature, content):
+        result = _keygen("check-novalidate", "-n", purpose, "-s", signature, message=content)
+    return bool(result.returncode)
+
+
+@contextmanager
+def _signed_content(body: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Yield a file with the signature of a body, and what it should have been made over."""
     with TemporaryDirectory(prefix="sharekit-") as scratch:
         signature = Path(scratch) / "signature"
         signature.write_text(str(body[FIELD]), encoding="utf-8")
-        line = _line({name: value for name, value in body.items() if name != FIELD})
-        result = _keygen("check-novalidate", "-n", purpose, "-s", signature, message=line)
-    return bool(result.returncode)
+        yield signature, _line({name: value for name, value in body.items() if name != FIELD})
 
 
 def _line(body: Mapping[str, Any]) -> str:
