@@ -72,6 +72,7 @@ _TABLE = (
     ("sheet-skipped", "warning", "cell", "no header row of a list of shares was found in the first 50 rows, so the sheet was skipped, but it seems to hold image IDs", "Move its header into the first rows, add columns for project and decision, or name the header of the image IDs (--map image_id=\"its header\"); delete the sheet if it holds no shares."),
     ("rows-above-header", "error", "cell", "rows above the header seem to be shares, and are not read", "Move the header above all rows (sorting may have moved it), or delete the rows above it. Until then no row of the sheet is sent, and the rows above the header are in no report."),
     ("no-share", "info", "cell", "no ID and no decision stands in the row, so it is no share", "If one of them is a share, fill in its IDs and the decision."),
+    ("not-decided", "info", "cell", "not decided: the list shows the share's state, and the decision is empty", "Fill in a decision where you want one; every other share is left as it is."),
     # rows together
     ("duplicate", "warning", "rows", "the same share and decision as another row, which carries it", "Delete one of the rows."),
     ("same-file-twice", "warning", "rows", "the very same file was read twice, and the row there carries this one", "Name the file once; nothing in it needs to be changed for this."),
@@ -108,7 +109,7 @@ _TABLE = (
 #: name -> rule, in the order of the table.
 RULES: dict[str, Rule] = {line[0]: Rule(*line) for line in _TABLE}
 #: Rules of rows that ask for nothing: they end as ``skipped``, with one finding for each sheet.
-LEFT_OUT: frozenset[str] = frozenset({"no-share"})
+LEFT_OUT: frozenset[str] = frozenset({"no-share", "not-decided"})
 #: field -> the rule that says its value has the wrong form.
 FORMAT_RULE = {
     "image_id": "image-id-format",

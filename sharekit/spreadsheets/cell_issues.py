@@ -29,7 +29,7 @@ from .formats.number_formats import displayed_text
 from .formats.raw_sheet import TEXT, as_text, type_rule
 from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header
 from .inventory import SheetRows
-from .row_issues import rows_without_share
+from .row_issues import rows_without_share, undecided_rows
 
 #: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
 TEXT_FIELDS: Final = (*ID_FIELDS, "status")
@@ -244,7 +244,9 @@ def _row_issues(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator
     yield from _uncalculated(sheet)
     yield from _merged(sheet)
     yield from _displayed_otherwise(sheet)
-    yield CellIssues("no-share", rows_without_share(sheet))
+    others = rows_without_share(sheet)
+    yield CellIssues("no-share", others)
+    yield CellIssues("not-decided", np.setdiff1d(undecided_rows(sheet), others), "status")
     yield CellIssues("hidden-row", _positions(sheet, sheet.raw.metadata.hidden_rows))
 
 

@@ -58,6 +58,14 @@ def rows_without_share(sheet: SheetRows) -> NDArray[np.int64]:
     return np.asarray(positions[~with_id], np.int64)
 
 
+def undecided_rows(sheet: SheetRows) -> NDArray[np.int64]:
+    """Return the positions of rows that nobody has decided, in a list that shows shares' states."""
+    if not sheet.shows_states or not sheet.rows.size:
+        return np.empty(0, np.int64)
+    positions = np.flatnonzero(is_blank(sheet.cells[sheet.fields["status"]]))
+    return np.setdiff1d(positions, _blank_otherwise(sheet))
+
+
 def _is_remark(text: str) -> bool:
     several = len(text.split()) > 1
     return (several or bool(_CLOSING.match(text))) and not _DAMAGED_ID.search(text)

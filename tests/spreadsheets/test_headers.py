@@ -20,6 +20,7 @@ from sharekit.core.vocabulary import (
     spellings,
     split_words,
 )
+from sharekit.plans.decisions import decide, replan
 from sharekit.spreadsheets.headers import match, normalize
 
 IMAGE = "9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10"
@@ -316,3 +317,52 @@ def test_a_missing_column_names_the_headers_there_are(tmp_path: Path) -> None:
         f"(the headers are Image ID, Projekct ID, Decison; {nearest} is nearest)"
         for field, nearest in (("project_id", "Projekct ID"), ("status", "Decison"))
     ]
+
+
+#: A listing of our own (the columns that matter), and what the tools of OpenStack print.
+LISTINGS = {
+    "ours": (
+        "image_id,project_id,status,vault_id,seen as,last decided",
+        f"{IMAGE},{PROJECT},accepted,,pending,",
+        f"{OTHER},{PROJECT},,,pending,",
+        f"{OTHER},{PROJECT[::-1]},,,pending,",
+    ),
+    "openstack": (
+        "Image ID,Member ID,Status,Decision",
+        f"{IMAGE},{PROJECT},pending,accepted",
+        f"{OTHER},{PROJECT},accepted,",
+        f"{OTHER},{PROJECT[::-1]},pending,",
+    ),
+}
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_undecided_rows_of_a_listing(tmp_path: Path, listing: str) -> None:
+    """What nobody has decided in a listing is left as it is, which is said once."""
+    inventory = sharekit.read_inventory(write(tmp_path / "shares.csv", *LISTINGS[listing]))
+    findings = sharekit.check(inventory)
+    assert findings.rows["disposition"].tolist() == ["planned", "skipped", "skipped"]
+    assert findings.frame[["severity", "rule", "value"]].to_numpy().tolist() == [
+        ["info", "not-decided", "rows 3, 4"]
+    ]
+    plan = sharekit.plan(findings, tmp_path / "run.ledger")
+    rows = sharekit.status(plan.path).rows
+    assert rows["outcome"].tolist() == ["pending", "skipped", "skipped"]
+    assert rows["reason"].str.startswith("not decided").tolist() == [False, True, True]
+
+
+def test_a_reviewer_decides_what_the_listing_left_open(tmp_path: Path) -> None:
+    """Whoever decides on an undecided row gets it planned."""
+    inventory = sharekit.read_inventory(write(tmp_path / "shares.csv", *LISTINGS["ours"]))
+    plan = sharekit.plan(sharekit.check(inventory), tmp_path / "run.ledger")
+    decide(plan.path, [2], decision="reject", reason="nobody uses it", reviewer="Ada")
+    rows = replan(plan.path).rows
+    assert rows["disposition"].tolist() == ["planned", "skipped", "planned"]
+    assert rows["status"].tolist() == ["accepted", "", "rejected"]
+
+
+def test_an_empty_decision_elsewhere_is_an_error(tmp_path: Path) -> None:
+    """A list without states was made to be decided, so an empty cell was forgotten."""
+    header, *rows = LISTINGS["ours"]
+    path = write(tmp_path / "shares.csv", header.replace("seen as", "remark"), *rows)
+    assert planned(path) == ["accepted", "blocked", "blocked"]
