@@ -63,6 +63,8 @@ _TABLE = (
     ("hidden-column", "warning", "cell", "the column is hidden in the sheet, and is read", "Show the column and check its values."),
     ("hidden-by-merge", "error", "cell", "the value is hidden under merged cells", "Unmerge the cells and fill each row."),
     ("display-differs", "error", "cell", "the number format displays a different text than the cell contains", "Format the cell as text, then check its value."),
+    ("crossed-out", "error", "cell", "the value is crossed out", "If it still holds, take the strikethrough off the cell; if not, delete the row or correct the value."),
+    ("crossed-out-by-condition", "warning", "cell", "a conditional format or a table's style may cross out cells of this range, and whether it does is not read", "Look at these cells; delete the rows that a person sees crossed out."),
     ("appearance-unread", "warning", "cell", "this part of the sheet's appearance is not read in the file's format, so a person may see something else", "Save the workbook as .xlsx and use that."),
     ("merged-cell", "warning", "cell", "the cell is merged and has no value of its own; only the top left one has", "Unmerge the cells and fill each row."),
     ("column-holds-image-state", "info", "cell", "the column holds the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give --status for all rows."),

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from sharekit.core.actions import ACTIONS
 from sharekit.core.columns import EncodedColumn
-from sharekit.core.fields import GRAMMARS, ID_FIELDS
+from sharekit.core.fields import FIELDS, GRAMMARS, ID_FIELDS
 from sharekit.core.vocabulary import STATUS_WORDS
 
 from .formats.number_formats import displayed_text
-from .formats.raw_sheet import TEXT, as_text, type_rule
+from .formats.raw_sheet import TEXT, as_text, column_letter, type_rule
 from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header
 from .inventory import SheetRows
 from .row_issues import rows_without_share, undecided_rows
@@ -43,6 +43,10 @@ _NOT_TEXT: Final = (
 _SAFE: Final = dict.fromkeys(ID_FIELDS, r"(?:[0-9a-f-]*[a-df][0-9a-f-]*)?") | {
     "status": "|".join(["", *ACTIONS])
 }
+#: Fields whose crossed-out values would be sent all the same; nobody acts on a name.
+_STRIKE_FIELDS: Final = tuple(field for field in FIELDS if field != "name")
+#: Ranges that a finding names.
+_MAX_RANGES: Final = 5
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d+:\d\d|-?P")
 _ERROR: Final = (
     r"\A(?:Err:[0-9]{3}|#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!"
@@ -158,6 +162,7 @@ def unsafe_cells(sheet: SheetRows, safe: Mapping[str, Collection[str]]) -> pd.Da
         _uncalculated(sheet),
         _merged(sheet),
         _displayed_otherwise(sheet),
+        _crossed_out(sheet, safe),
     )
     return concat(_frames(hits))
 
@@ -206,6 +211,8 @@ def _column_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
             yield "hidden-column", field, sheet.names[column]
         if empty := empty_formulas(raw, header_row, column):
             yield "formula-ambiguous", field, empty
+        if field in _STRIKE_FIELDS and (ranges := _may_be_struck(sheet, position)):
+            yield "crossed-out-by-condition", field, ranges
     for header in sheet.state_columns:
         yield "column-holds-image-state", "status", header
     for field, value in sheet.defaults.items():
@@ -244,6 +251,7 @@ def _row_issues(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator
     yield from _uncalculated(sheet)
     yield from _merged(sheet)
     yield from _displayed_otherwise(sheet)
+    yield from _crossed_out(sheet, _STRIKE_FIELDS)
     others = rows_without_share(sheet)
     yield CellIssues("no-share", others)
     yield CellIssues("not-decided", np.setdiff1d(undecided_rows(sheet), others), "status")
@@ -368,6 +376,43 @@ def _displayed_otherwise(sheet: SheetRows) -> Iterator[CellIssues]:
         values, details = zip(*displayed.values(), strict=True) if displayed else ((), ())
         positions = np.array([*displayed], np.int64)
         yield CellIssues("display-differs", positions, field, values, details)
+
+
+def _crossed_out(sheet: SheetRows, fields: Collection[str]) -> Iterator[CellIssues]:
+    """Find cells whose text, or a part of it, is crossed out."""
+    struck = sheet.raw.metadata.struck
+    if not struck:
+        return
+    areas = np.array([area for area, _ in struck], np.int64)
+    notes = np.array([note for _, note in struck], dtype=object)
+    for field, column in sheet.fields.items():
+        if field not in fields:
+            continue
+        position = column + sheet.raw.first_column
+        for note in sorted(set(notes.tolist())):
+            chosen = areas[(notes == note) & (areas[:, 1] <= position) & (areas[:, 3] >= position)]
+            changes = np.zeros(len(sheet.rows) + 1, np.int64)
+            np.add.at(changes, np.searchsorted(sheet.rows, chosen[:, 0]), 1)
+            np.add.at(changes, np.searchsorted(sheet.rows, chosen[:, 2] + 1), -1)
+            cells = _Suspects.of(sheet.cells[column], np.cumsum(changes[:-1]) > 0)
+            positions, texts = cells.only(cells.matching(r"\S"))
+            details = [note] * len(texts) if note else ()
+            yield CellIssues("crossed-out", positions, field, texts, details)
+
+
+def _may_be_struck(sheet: SheetRows, position: int) -> str:
+    """Return the ranges, in a column of the sheet, that a condition may cross out."""
+    if not sheet.rows.size:
+        return ""
+    first, last = int(sheet.rows[0]), int(sheet.rows[-1])
+    ranges = [
+        f"{column_letter(left)}{top + 1}"
+        + (f":{column_letter(right)}{bottom + 1}" if (top, left) != (bottom, right) else "")
+        for top, left, bottom, right in sheet.raw.metadata.may_be_struck
+        if left <= position <= right and top <= last and bottom >= first
+    ]
+    more = " …" if len(ranges) > _MAX_RANGES else ""
+    return ", ".join(ranges[:_MAX_RANGES]) + more
 
 
 def _text_at(sheet: SheetRows, row: int, column: int) -> str:

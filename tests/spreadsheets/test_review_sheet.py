@@ -9,6 +9,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sharekit.core.errors import InputError
@@ -73,6 +74,18 @@ def again(sheet: Worksheet, decision: str) -> None:
     for cell in sheet[sheet.max_row]:
         cell.data_type = "s"
     place(sheet, sheet.max_row, "decision").value = decision
+
+
+def test_a_crossed_out_decision_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    """A reviewer who crosses out a decision has taken it back; the sheet says where."""
+    path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
+
+    def edit(sheet: Worksheet) -> None:
+        decide(3, "reject", "not ours")(sheet)
+        place(sheet, 3, "decision").font = Font(strike=True)
+
+    with pytest.raises(InputError, match=r"3.*the value is crossed out"):
+        read_review(edited(path, edit), rows, fingerprint=PLAN)
 
 
 def test_an_untouched_review_decides_nothing(rows: pd.DataFrame, tmp_path: Path) -> None:

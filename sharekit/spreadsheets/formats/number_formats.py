@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from .raw_sheet import Area
+from .raw_sheet import AreaList
 
 #: Literals in quotes, single ones, blanks as wide as a letter, fillings, colours, General, others.
 _TOKEN: Final = re.compile(
@@ -76,14 +76,13 @@ class TextFormats:
         A cell's style -> its number format.
     conditional : Mapping[str, str]
         The same of the formats that conditions put on cells.
-    areas : list of (Area, str)
+    areas : AreaList
         Cells of the sheet, each area with its number format.
     """
 
     codes: Mapping[str, str] = field(default_factory=dict)
     conditional: Mapping[str, str] = field(default_factory=dict)
-    areas: list[tuple[Area, str]] = field(default_factory=list)
-    _last_area: dict[tuple[int, str], int] = field(default_factory=dict)
+    areas: AreaList = field(default_factory=AreaList)
 
     def __bool__(self) -> bool:
         return bool(self.codes or self.conditional)
@@ -95,13 +94,5 @@ class TextFormats:
     def add_cell(self, row: int, column: int, style: str) -> None:
         """Add a cell if its style alters text; cells one below the other become one area."""
         code = self.codes.get(style)
-        if code is None:
-            return
-        index = self._last_area.get((column, style), -1)
-        if index >= 0:
-            (top, left, bottom, right), _ = self.areas[index]
-            if bottom == row - 1:
-                self.areas[index] = ((top, left, row, right), code)
-                return
-        self._last_area[column, style] = len(self.areas)
-        self.areas.append(((row, column, row, column), code))
+        if code is not None:
+            self.areas.add(row, column, code)

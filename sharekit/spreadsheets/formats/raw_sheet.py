@@ -23,6 +23,25 @@ TEXT: Final = pa.large_string()
 Area = tuple[int, int, int, int]
 
 
+@dataclass
+class AreaList:
+    """Areas of cells, each with a note; cells one below the other with one note are one area."""
+
+    items: list[tuple[Area, str]] = field(default_factory=list)
+    _last: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def add(self, row: int, column: int, note: str) -> None:
+        """Add a cell; cells come in the order of rows."""
+        index = self._last.get((column, note), -1)
+        if index >= 0:
+            (top, left, bottom, right), _ = self.items[index]
+            if bottom == row - 1:
+                self.items[index] = ((top, left, row, right), note)
+                return
+        self._last[column, note] = len(self.items)
+        self.items.append(((row, column, row, column), note))
+
+
 class DamagedError(Exception):
     """A file is not what its format demands; the message says what is wrong."""
 
@@ -77,6 +96,10 @@ class SheetMetadata:
         Error cells, with the text that stands in place of what the fast reader gives.
     display_differs : tuple of (Area, number format)
         Text cells whose number format displays another text.
+    struck : tuple of (Area, note)
+        Cells that are crossed out; the note says which part of the text, ``""`` for all of it.
+    may_be_struck : tuple of Area
+        Cells that a conditional format may cross out; whether it does is not known.
     empty_formulas : tuple of (row, column)
         Formulas that show nothing or were never calculated, where the format does not tell which.
     unread : str
@@ -89,6 +112,8 @@ class SheetMetadata:
     errors: tuple[tuple[int, int, str], ...] = ()
     hidden_columns: tuple[tuple[int, int], ...] = ()
     display_differs: tuple[tuple[Area, str], ...] = ()
+    struck: tuple[tuple[Area, str], ...] = ()
+    may_be_struck: tuple[Area, ...] = ()
     empty_formulas: tuple[tuple[int, int], ...] = ()
     unread: str = ""
 

@@ -17,9 +17,9 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import IO, Any, Final
 from xml.etree import ElementTree
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -35,7 +35,7 @@ from sharekit.spreadsheets.input import Limits, list_formats
 
 from .cell_types import CellTypes, reader_errors
 from .number_formats import TextFormats
-from .ods import scan_ods
+from .ods import read_ods_styles, scan_ods
 from .raw_sheet import (
     Blob,
     DamagedError,
@@ -47,8 +47,9 @@ from .raw_sheet import (
     password_error,
     text_column,
 )
+from .strikes import StrikeFinder, Strikes, struck_texts
 from .xlsb import scan_xlsb, sheet_links
-from .xlsx import LAST_ROW, SheetScan, local_name, parse_xlsx, read_styles, scan_xlsx
+from .xlsx import LAST_ROW, SheetScan, elements, local_name, parse_xlsx, read_styles, scan_xlsx
 
 #: Given a workbook's sheet names, the positions of those to read.
 Choice = Callable[[Sequence[str]], list[int]]
@@ -87,6 +88,8 @@ _ERRORS: Final = {
     "Value": "#VALUE!",
     "GettingData": "#GETTING_DATA",
 }
+#: What is not read of a sheet's appearance in xlsb.
+_UNREAD: Final = "number formats, hidden rows and columns, merged cells, crossed-out text"
 _DURATION: Final = re.compile(r'DurationIso\("([^"]*)"\)')
 _ERROR_NAME: Final = re.compile(r"Error\((\w+)\)")
 
@@ -302,15 +305,15 @@ class Workbook:
     @functools.cached_property
     def relations(self) -> tuple[str, dict[str, tuple[str, str]]]:
         """The name of the workbook's own part, and ID -> (role, name) of those it relates to."""
-        package = self._relations("_rels/.rels", "")
+        package = self._relations("")
         main = [name for role, name in package.values() if role == "officeDocument"]
         if not main:
             raise DamagedError("no part is called the workbook")
-        folder, name = posixpath.split(main[0])
-        return main[0], self._relations(f"{folder}/_rels/{name}.rels", folder)
+        return main[0], self._relations(main[0])
 
-    def _relations(self, member: str, folder: str) -> dict[str, tuple[str, str]]:
-        with self.part(member) as stream:
+    def _relations(self, part: str) -> dict[str, tuple[str, str]]:
+        folder, name = posixpath.split(part)
+        with self.part(posixpath.join(folder, "_rels", f"{name}.rels")) as stream:
             root = ElementTree.parse(stream).getroot()  # noqa: S314 - bounded by expat itself
         return {
             link.get("Id", ""): (
@@ -355,29 +358,50 @@ class Workbook:
         return self.sheet_parts[index]
 
     @functools.cached_property
-    def text_formats(self) -> TextFormats:
-        """The number formats that display another text."""
+    def styles(self) -> tuple[TextFormats, Strikes]:
+        """The number formats that display another text, and what crosses out cells."""
         name = self.related_part("styles")
         if not name:
-            return TextFormats()
+            return TextFormats(), Strikes()
         with self.part(name) as stream:
             return read_styles(stream)
 
     @functools.cached_property
-    def has_foreign_texts(self) -> bool:
-        """Whether the table of texts may have some that programs pass over, and readers do not."""
+    def texts(self) -> _TextTable:
+        """What the table of texts holds besides plain texts."""
         name = self.related_part("sharedStrings")
         if not name:
-            return False
+            return _TextTable()
         with self.part(name) as stream:
-            return _has_foreign_texts(stream)
+            texts = _scan_texts(stream)
+        if not texts.may_strike:
+            return texts
+        with self.part(name) as stream:
+            return replace(texts, struck=struck_texts(elements(stream, "si")))
+
+    def find_strikes(self, part: str) -> StrikeFinder:
+        """Return a finder of struck cells for a sheet, with what its tables strike."""
+        strikes = replace(self.styles[1], texts=self.texts.struck)
+        finder = StrikeFinder(strikes)
+        folder, name = posixpath.split(part)
+        links = posixpath.join(folder, "_rels", f"{name}.rels")
+        if not strikes.conditions or links not in self.archive.namelist():
+            return finder
+        for kind, target in self._relations(part).values():
+            if kind == "table" and target in self.archive.namelist():
+                with self.part(target) as stream:
+                    finder.add_table(ElementTree.parse(stream).getroot())  # noqa: S314 - bounded by expat itself
+        return finder
 
     @functools.cached_property
     def ods_scans(self) -> list[SheetScan]:
         """The scans of an OpenDocument's sheets, which are all in one part."""
         file, limits = self.blob.file, self.limits
+        has_styles = "styles.xml" in self.archive.namelist()
+        with self.part("styles.xml") if has_styles else io.BytesIO() as stream:
+            styles = read_ods_styles(stream) if has_styles else None
         with self.part("content.xml") as stream, _as_refusal(file):
-            scans, blanks = scan_ods(stream)
+            scans, blanks = scan_ods(stream, styles)
         if blanks > limits.strings_bytes:
             held = f"holds texts of {blanks:,} blanks"
             raise limits.refusal("strings_bytes", file, held, "delete them")
@@ -391,23 +415,44 @@ def _link(sheet: ElementTree.Element) -> str:
     return next((v for k, v in sheet.attrib.items() if k.endswith("}id")), "")
 
 
-def _has_foreign_texts(stream: IO[bytes]) -> bool:
-    """Return True unless all texts are of the vocabulary that their table is of."""
+@dataclass(frozen=True)
+class _TextTable:
+    """What a workbook's table of texts holds besides plain texts.
+
+    Attributes
+    ----------
+    foreign : bool
+        Whether it may have texts that programs pass over, and readers do not.
+    may_strike : bool
+        Whether letters of some text may be struck.
+    struck : Mapping of int to str
+        The texts of which letters are struck, by position.
+    """
+
+    foreign: bool = False
+    may_strike: bool = False
+    struck: Mapping[int, str] = field(default_factory=dict)
+
+
+def _scan_texts(stream: IO[bytes]) -> _TextTable:
+    """Find whether all texts are of the vocabulary that their table is of, and any strike."""
     text = stream.read(_HEAD)
     root = _STRINGS.search(text)
     if root is None:
-        return bool(text)
+        return _TextTable(foreign=bool(text))
     own, several = root[1] or b"", root[0].count(b"xmlns") > 1
     text = text[root.end() :]
+    may_strike = False
     while text:
-        # IDs have no such letter, and a search for one letter is ten times as fast.
+        # IDs have no such letters, and a search for one letter is ten times as fast.
         if b"x" in text and b"xmlns" in text and _REDECLARED.search(text):
-            return True
+            return _TextTable(foreign=True)
         if several and set(_STRING.findall(text)) - {own}:
-            return True
+            return _TextTable(foreign=True)
+        may_strike = may_strike or (b"k" in text and b"strike" in text)
         chunk = stream.read(_CHUNK)
         text = text[-_LONGEST_TAG:] + chunk if chunk else b""
-    return False
+    return _TextTable(may_strike=may_strike)
 
 
 @contextmanager
@@ -450,16 +495,16 @@ def _scan_part(workbook: Workbook, part: str) -> SheetScan:
     if not workbook.is_xlsx:
         with workbook.part(part) as stream:
             return scan_xlsb(stream)
-    if workbook.has_foreign_texts:
+    if workbook.texts.foreign:
         raise DialectError("the workbook holds texts of another vocabulary")
-    merge_limit, formats = workbook.limits.merges, workbook.text_formats
+    merge_limit, formats = workbook.limits.merges, workbook.styles[0]
     if not formats:
         with workbook.part(part) as stream:
-            scan = scan_xlsx(stream, merge_limit)
+            scan = scan_xlsx(stream, merge_limit, workbook.find_strikes(part))
         if scan.plain:
             return scan
     with workbook.part(part) as stream:
-        return parse_xlsx(stream, formats.for_sheet(), merge_limit)
+        return parse_xlsx(stream, formats.for_sheet(), merge_limit, workbook.find_strikes(part))
 
 
 def _read_sheet(workbook: Workbook, index: int) -> RawSheet:
@@ -479,7 +524,7 @@ def _read_sheet(workbook: Workbook, index: int) -> RawSheet:
     first = _first_column(scan, batch.num_columns, types)
     metadata = scan.metadata
     if workbook.format == "xlsb":
-        metadata = replace(metadata, unread="number formats, hidden rows and columns, merged cells")
+        metadata = replace(metadata, unread=_UNREAD)
     cells = tuple(text_column(column) for column in batch.columns)
     spots = [_error_cell(error) for error in errors]
     spots += [(row, column - first, text) for row, column, text in metadata.errors]

@@ -115,7 +115,7 @@ def _read_sheet(sheet: Any, datemode: int, names: list[str]) -> RawSheet:
             tuple(merged),
             hidden_columns=tuple((i, i) for i in hidden_columns),
             empty_formulas=tuple(_empty_formulas(sheet)),
-            unread="number formats",
+            unread="number formats, crossed-out text",
         ),
         typed=typed,
         siblings=tuple(names),

@@ -18,8 +18,6 @@ from typing import IO, Final
 from xml.etree import ElementTree
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .number_formats import TextFormats, altering_styles
@@ -31,6 +29,7 @@ from .raw_sheet import (
     column_index,
     column_letter,
 )
+from .strikes import StrikeFinder, Strikes, StyleCollector, contains
 
 LAST_ROW: Final = 1_048_576
 _LAST_COLUMN: Final = 16_384
@@ -149,6 +148,8 @@ class SheetScan:
     merged: dict[Area, None] = field(default_factory=dict)
     error_cells: list[tuple[int, int, str]] = field(default_factory=list)
     display_differs: list[tuple[Area, str]] = field(default_factory=list)
+    struck: list[tuple[Area, str]] = field(default_factory=list)
+    may_be_struck: dict[Area, None] = field(default_factory=dict)
 
     @property
     def metadata(self) -> SheetMetadata:
@@ -160,6 +161,8 @@ class SheetScan:
             tuple(self.error_cells),
             hidden_columns=tuple(self.hidden_columns),
             display_differs=tuple(self.display_differs),
+            struck=tuple(self.struck),
+            may_be_struck=tuple(self.may_be_struck),
         )
 
     def add_value_columns(self, first: int, last: int) -> None:
@@ -168,18 +171,24 @@ class SheetScan:
         self.last = last if self.last is None else max(self.last, last)
 
 
-def scan_xlsx(stream: IO[bytes], merge_limit: int) -> SheetScan:
+def scan_xlsx(
+    stream: IO[bytes], merge_limit: int, strikes: StrikeFinder | None = None
+) -> SheetScan:
     """Scan the XML of a sheet, some rows at a time, until it leaves the plain dialect."""
-    scan = SheetScan()
+    scan, strikes = SheetScan(), strikes or StrikeFinder()
     rows = _RowScanner(scan)
-    for block in _row_blocks(stream, scan, merge_limit):
+    for block in _row_blocks(stream, scan, merge_limit, strikes):
         rows.read(block)
+        scan.plain = scan.plain and strikes.scan_block(block)
         if not scan.plain:
             break
+    scan.struck, scan.may_be_struck = strikes.cells.items, strikes.ranges
     return scan
 
 
-def _row_blocks(stream: IO[bytes], scan: SheetScan, merge_limit: int) -> Iterator[bytes]:
+def _row_blocks(
+    stream: IO[bytes], scan: SheetScan, merge_limit: int, strikes: StrikeFinder
+) -> Iterator[bytes]:
     """Yield whole rows; head and tail of the sheet have none and are read here."""
     text = b""
     while (start := text.find(b"sheetData")) < 0 and len(text) < _LONGEST_ROW:
@@ -187,12 +196,12 @@ def _row_blocks(stream: IO[bytes], scan: SheetScan, merge_limit: int) -> Iterato
         if not chunk:
             break
         text += chunk
-    prefix = _read_head(text[: max(start, 0)], scan)
+    prefix = _read_head(text[: max(start, 0)], scan, strikes)
     text = text[start + len(b"sheetData") :] if start >= 0 else b""
     while b">" not in text and (chunk := stream.read(_CHUNK)):
         text += chunk
     if not scan.plain or re.match(rb"\s*/>", text):
-        _read_tail(stream, text, scan, merge_limit)
+        _read_tail(stream, text, scan, merge_limit, strikes)
         return
     text = text[text.find(b">") + 1 :]
     row_end, rows_end = b"</%brow>" % prefix, b"</%bsheetData>" % prefix
@@ -212,11 +221,11 @@ def _row_blocks(stream: IO[bytes], scan: SheetScan, merge_limit: int) -> Iterato
         cut = end if end >= 0 else cut
         block, text, searched = text[:cut], text[cut:], 0
         yield block.replace(close, b"</").replace(begin, b"<") if prefix else block
-    _read_tail(stream, text.replace(begin, b"<"), scan, merge_limit, begin)
+    _read_tail(stream, text.replace(begin, b"<"), scan, merge_limit, strikes, begin)
 
 
-def _read_head(head: bytes, scan: SheetScan) -> bytes:
-    """Find the prefix of all names, and the hidden columns."""
+def _read_head(head: bytes, scan: SheetScan, strikes: StrikeFinder) -> bytes:
+    """Find the prefix of all names, and the columns that are hidden or struck."""
     prefixes = set(_MAIN.findall(head))
     prefix = max(prefixes, default=b"")[1:] + b":" if any(prefixes) else b""
     scan.plain = len(prefixes) == 1 and head.endswith(b"<" + prefix) and b"<!" not in head
@@ -226,17 +235,27 @@ def _read_head(head: bytes, scan: SheetScan) -> bytes:
     for match in _COL.finditer(head) if scan.plain else ():
         attributes = dict(_ATTRIBUTE.findall(match[1]))
         hidden = attributes.get(b"hidden") in _YES
-        if hidden or is_zero_size(attributes.get(b"width", b"")):
+        hidden = hidden or is_zero_size(attributes.get(b"width", b""))
+        style = attributes.get(b"style", b"")
+        if hidden or style:
             ends = (attributes.get(name, b"") for name in (b"min", b"max"))
             first, last = map(_number, ends)
-            scan.hidden_columns.append((first - 1, last - 1))
+            strikes.add_column(first - 1, last - 1, style.decode())
+            if hidden:
+                scan.hidden_columns.append((first - 1, last - 1))
     return prefix
 
 
 def _read_tail(
-    stream: IO[bytes], text: bytes, scan: SheetScan, merge_limit: int, begin: bytes = b"<"
+    stream: IO[bytes],
+    text: bytes,
+    scan: SheetScan,
+    merge_limit: int,
+    strikes: StrikeFinder,
+    begin: bytes = b"<",
 ) -> None:
-    """Find the merged cells, which stand behind the rows."""
+    """Find the merged cells and the conditions that strike, which stand behind the rows."""
+    conditions = b""
     while text and scan.plain:
         merges, count = _MERGED.findall(text), len(_MERGE.findall(text))
         scan.plain &= len(merges) == count and b"<!" not in text and b"<sheetData" not in text
@@ -249,8 +268,12 @@ def _read_tail(
             scan.merged[(*corner, *other)] = None
         keep = text.rfind(b"<", max(0, len(text) - _TAIL_TAG))
         chunk = stream.read(_CHUNK)
-        text = (text[keep:] if keep >= 0 else b"") + chunk if chunk else b""
-        text = text.replace(begin, b"<")
+        rest = text[keep:] if keep >= 0 and chunk else b""
+        if conditions or b"conditionalFormatting" in text:
+            conditions += text[: len(text) - len(rest)]
+            scan.plain &= len(conditions) <= _LONGEST_ROW
+        text = (rest + chunk).replace(begin, b"<") if chunk else b""
+    strikes.add_conditions(conditions)
 
 
 class _RowScanner:
@@ -265,12 +288,12 @@ class _RowScanner:
         scan = self.scan
         tags = _Tags(block)
         scan.plain = tags.known and not (b"x" in block and b"xmlns" in block)
-        scan.plain = scan.plain and (tags.has_short_numbers() or not _contains(block, _ODD_VALUE))
+        scan.plain = scan.plain and (tags.has_short_numbers() or not contains(block, _ODD_VALUE))
         scan.plain = scan.plain and self._read_cells(tags)
         if not scan.plain:
             return
         scan.errors = scan.errors or (b"#" in block and bool(_ERROR.search(block)))
-        if b"h" in block and _contains(block, _MAY_HIDE):
+        if b"h" in block and contains(block, _MAY_HIDE):
             scan.hidden += [int(number) - 1 for number in _HIDDEN.findall(block)]
             scan.plain = _ROW_ENTITY.search(block) is None
 
@@ -424,13 +447,6 @@ def _is_byte(words: NDArray[np.uint64], bit: NDArray[np.uint64], letter: str) ->
     return equal
 
 
-def _contains(block: bytes, pattern: str) -> bool:
-    """Return True if RE2 finds the pattern in the bytes, in linear time."""
-    ends = pa.py_buffer(np.array([0, len(block)], np.int32))
-    text = pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(block)])
-    return bool(pc.match_substring_regex(text, pattern)[0].as_py())
-
-
 def is_zero_size(size: bytes | str) -> bool:
     """Return True if a width or height is zero, so that nobody sees the column or row.
 
@@ -481,7 +497,10 @@ class CheckedXml:
 
 
 def parse_xlsx(
-    stream: IO[bytes], formats: TextFormats | None = None, merge_limit: int = 1 << 20
+    stream: IO[bytes],
+    formats: TextFormats | None = None,
+    merge_limit: int = 1 << 20,
+    strikes: StrikeFinder | None = None,
 ) -> SheetScan:
     """Do the same as :func:`scan_xlsx` by an XML parser, for any sheet (ECMA-376, 18.3.1).
 
@@ -490,7 +509,7 @@ def parse_xlsx(
     DialectError
         Programs would read the sheet differently.
     """
-    parsed = _ParsedSheet(formats or TextFormats())
+    parsed = _ParsedSheet(formats or TextFormats(), strikes or StrikeFinder())
     names = ("row", "mergeCell", "col", "conditionalFormatting", "sheetFormatPr", "sheetData")
     for element in elements(CheckedXml(stream, DROPPED_VALUE), *names):
         name = local_name(element.tag)
@@ -508,16 +527,18 @@ def parse_xlsx(
                 parsed.scan.merged[_area(element.get("ref", ""))] = None
         else:
             parsed.add_columns(element)
-    parsed.scan.display_differs = parsed.formats.areas
+    parsed.scan.display_differs = parsed.formats.areas.items
+    parsed.scan.struck = parsed.strikes.cells.items
+    parsed.scan.may_be_struck = parsed.strikes.ranges
     return parsed.scan
 
 
 class _ParsedSheet:
     """What :func:`parse_xlsx` has gathered of a sheet so far."""
 
-    def __init__(self, formats: TextFormats) -> None:
+    def __init__(self, formats: TextFormats, strikes: StrikeFinder) -> None:
         self.scan = SheetScan(plain=False, errors=True)
-        self.formats = formats
+        self.formats, self.strikes = formats, strikes
         self.row, self.rows = -1, set[int]()
         self.default_hidden = False
         self.tables = self.column_count = 0
@@ -534,6 +555,7 @@ class _ParsedSheet:
         hidden = element.get("hidden") in _YES or is_zero_size(height)
         if hidden or (self.default_hidden and not height):
             scan.hidden.append(row)
+        style = element.get("s") if element.get("customFormat") in _YES else None
         column, filled = -1, set[int]()
         for cell in element:
             column = self._column(cell, column)
@@ -545,6 +567,8 @@ class _ParsedSheet:
                 scan.filled += 1
                 scan.bottom = max(scan.bottom, row + 1)
                 scan.right = max(scan.right, column + 1)
+                if self.strikes.is_looking or cell.get("t") == "inlineStr":
+                    self.strikes.add_element(row, column, cell, style)
             if is_uncalculated(cell):
                 scan.uncalculated.append((row, column))
             if self.formats and cell.get("t") in _TEXTS:
@@ -583,19 +607,24 @@ class _ParsedSheet:
 
     def add_condition(self, element: ElementTree.Element) -> None:
         """Add the cells that a condition may give a number format; if it holds is not known."""
+        self.strikes.add_conditions(ElementTree.tostring(element))
         for rule in element:
             code = self.formats.conditional.get(rule.get("dxfId", ""))
             if code is not None:
                 areas = map(_area, element.get("sqref", "").split())
-                self.formats.areas.extend((area, code) for area in areas)
+                self.formats.areas.items.extend((area, code) for area in areas)
 
     def add_columns(self, element: ElementTree.Element) -> None:
         self.column_count += 1
         if self.column_count > _LAST_COLUMN:
             raise DialectError(f"it describes more than {_LAST_COLUMN:,} columns")
-        if element.get("hidden") in _YES or is_zero_size(element.get("width", "")):
+        hidden = element.get("hidden") in _YES or is_zero_size(element.get("width", ""))
+        style = element.get("style", "")
+        if hidden or style:
             first, last = (_number(element.get(name, "")) for name in ("min", "max"))
-            self.scan.hidden_columns.append((first - 1, last - 1))
+            self.strikes.add_column(first - 1, last - 1, style)
+            if hidden:
+                self.scan.hidden_columns.append((first - 1, last - 1))
 
 
 def is_uncalculated(cell: ElementTree.Element) -> bool:
@@ -610,14 +639,15 @@ def _is_foreign(element: ElementTree.Element) -> bool:
     return bool(space) and space not in _VOCABULARIES and name in {"row", "c", "v", "is", "t"}
 
 
-def read_styles(stream: IO[bytes]) -> TextFormats:
-    """Read the number formats that alter text from an xlsx's styles (ECMA-376, 18.8)."""
+def read_styles(stream: IO[bytes]) -> tuple[TextFormats, Strikes]:
+    """Read from styles (ECMA-376, 18.8) the number formats that alter text, and what strikes."""
     codes: dict[str, str] = {}
     fresh: list[tuple[str, str]] = []
     numbers: list[str] = []
     cells: list[str] = []
     conditions: list[str] = []
-    for element in elements(stream, "numFmt", "numFmts", "xf", "cellStyleXfs", "cellXfs", "dxf"):
+    strikes = StyleCollector()
+    for element in elements(stream, "numFmt", "numFmts", *StyleCollector.NAMES):
         name = local_name(element.tag)
         if name == "numFmt":
             fresh.append((element.get("numFmtId", ""), element.get("formatCode", "")))
@@ -625,12 +655,13 @@ def read_styles(stream: IO[bytes]) -> TextFormats:
             numbers.append(element.get("numFmtId", ""))
         elif name == "dxf":
             conditions.append(fresh.pop()[1] if fresh else "")
-        else:
+        elif name in {"numFmts", "cellStyleXfs", "cellXfs"}:
             codes |= fresh
             cells = numbers if name == "cellXfs" else cells
             fresh, numbers = [], []
+        strikes.add(element)
     styles = altering_styles(codes.get(number, "") for number in cells)
-    return TextFormats(styles, altering_styles(conditions))
+    return TextFormats(styles, altering_styles(conditions)), strikes.strikes()
 
 
 def _area(reference: str) -> Area:

@@ -61,6 +61,7 @@ def xlsx(
     path: Path,
     *sheets: str,
     strings: str = "",
+    styles: str = "",
     properties: str = "",
     names: tuple[str, ...] = (),
     states: tuple[str, ...] = (),
@@ -93,7 +94,9 @@ def xlsx(
         "xl/workbook.xml": f'{START}<workbook xmlns="{main}" xmlns:r="{LINKS}">{properties}'
         f"<sheets>{tabs}</sheets></workbook>",
         "xl/_rels/workbook.xml.rels": relations(**links),
-        "xl/styles.xml": STYLES.replace(MAIN, main),
+        "xl/styles.xml": f'{START}<styleSheet xmlns="{main}">{styles}</styleSheet>'
+        if styles
+        else STYLES.replace(MAIN, main),
         "xl/sharedStrings.xml": f'{START}<sst xmlns="{main}">{strings}</sst>',
     }
     for i, (kind, sheet) in enumerate(zip(kinds, sheets, strict=True)):
