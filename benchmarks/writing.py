@@ -81,7 +81,7 @@ def _row(
 def _make(shares: Path, path: Path) -> dict[str, Any]:
     """Write a plan and the outcomes of its run into a ledger."""
     from sharekit import approve, check, plan, read_inventory
-    from sharekit.core.api import CHUNK_SIZE
+    from sharekit.core.api_limits import CHUNK_SIZE
     from sharekit.ledger.ledger import Ledger
     from sharekit.plans import plan as planning
 
@@ -101,7 +101,7 @@ def _answer(book: Any, plan: Any) -> None:
     from sharekit.core.columns import roles
     from sharekit.ledger.tables import OUTCOME_COLUMNS
     from sharekit.plans.chunks import iter_chunks
-    from sharekit.runs.run import load_run
+    from sharekit.runs.status import load_run
 
     with book.transaction():
         for chunk in iter_chunks(plan.rows):

@@ -11,7 +11,7 @@ import click
 
 from docs.tree import tree
 from sharekit.core import audit_results, error_codes
-from sharekit.core.api import VAULT_RESOURCES
+from sharekit.core.api_limits import VAULT_RESOURCES
 from sharekit.core.error_codes import ADVICE, REMEDIES
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.core.rules import markdown

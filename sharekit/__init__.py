@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from .plans.plan import Plan, plan
     from .reports.report import report
     from .reports.verify import Verdict, verify
-    from .runs.run import Run, status
     from .runs.settings import Settings
+    from .runs.status import Run, status
     from .runs.submit import submit
     from .spreadsheets.input import Limits as Limits
     from .spreadsheets.inventory import Inventory
@@ -78,7 +78,7 @@ _HOMES = {
     "Inventory": "spreadsheets.inventory",
     "Limits": "spreadsheets.input",
     "Plan": "plans.plan",
-    "Run": "runs.run",
+    "Run": "runs.status",
     "Settings": "runs.settings",
     "SharekitError": "core.errors",
     "Verdict": "reports.verify",
@@ -90,7 +90,7 @@ _HOMES = {
     "read_inventory": "spreadsheets.reading",
     "report": "reports.report",
     "review": "interfaces.review",
-    "status": "runs.run",
+    "status": "runs.status",
     "submit": "runs.submit",
     "template": "spreadsheets.writing.template",
     "verify": "reports.verify",

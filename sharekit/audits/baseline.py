@@ -13,7 +13,7 @@ from sharekit.core import audit_results, frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING
 from sharekit.core.columns import first_case
 from sharekit.core.fields import SHARE_KEY
-from sharekit.runs.run import Run
+from sharekit.runs.status import Run
 
 _SHARE_COLUMNS: Final = [*frame_schemas.BASELINE.names]
 #: The columns of the changes, in order. Scripts depend on them.

@@ -15,7 +15,7 @@ from sharekit.ledger.hashing import digest
 from sharekit.ledger.integrity import schema_digest
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.storage import read_stored_inventory, write_inventory
-from sharekit.runs.run import load_run
+from sharekit.runs.status import load_run
 
 from .baseline import Baseline, diff, from_audit, from_run
 from .results import Audit

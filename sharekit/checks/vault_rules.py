@@ -14,7 +14,12 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import ACCEPTED
-from sharekit.core.api import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_RESOURCES, VAULT_STATUS
+from sharekit.core.api_limits import (
+    VAULT_OBJECT_TYPE,
+    VAULT_PROTECT_TYPE,
+    VAULT_RESOURCES,
+    VAULT_STATUS,
+)
 from sharekit.core.columns import join_lines
 from sharekit.core.fields import SHARE_KEY
 

@@ -31,7 +31,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from sharekit.core.api import SIGN_IN_WAITS, TOKEN_MARGIN_SECONDS
+from sharekit.core.api_limits import SIGN_IN_WAITS, TOKEN_MARGIN_SECONDS
 from sharekit.core.error_codes import FORBIDDEN_CODES, Remedy, remedy
 from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, SignInError
 from sharekit.core.logs import fingerprint, redact

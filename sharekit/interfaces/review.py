@@ -23,8 +23,8 @@ from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan, ledger_path
 from sharekit.runs import follow_up
 from sharekit.runs.background import BackgroundRun
-from sharekit.runs.run import Run
 from sharekit.runs.settings import Settings
+from sharekit.runs.status import Run
 from sharekit.spreadsheets.writing.review_sheet import write_review
 
 from .review_filters import Positions, RowFilter

@@ -17,8 +17,8 @@ from sharekit.ledger.lock import is_busy, request_stop
 from sharekit.plans import approval
 from sharekit.runs import background
 from sharekit.runs.background import BackgroundRun
-from sharekit.runs.run import Run, status
 from sharekit.runs.settings import Settings
+from sharekit.runs.status import Run, status
 
 from .review_filters import Page, paginate
 

@@ -20,7 +20,7 @@ from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.api import CHUNK_SIZE
+from sharekit.core.api_limits import CHUNK_SIZE
 from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import PlanError
 from sharekit.core.html import table

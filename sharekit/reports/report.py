@@ -23,7 +23,7 @@ from sharekit.core.html import escape_html, without_mathjax
 from sharekit.ledger.file import is_ledger
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, ledger_path
-from sharekit.runs.run import Run
+from sharekit.runs.status import Run
 
 from . import annotated_workbook
 from .audit_document import audit_document

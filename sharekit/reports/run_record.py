@@ -17,7 +17,7 @@ from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import decisions
 from sharekit.plans.approval import valid_approvals
 from sharekit.runs.request_log import Request
-from sharekit.runs.run import Run, load_run
+from sharekit.runs.status import Run, load_run
 from sharekit.spreadsheets.inventory import Source
 
 #: The columns of ``Record.rows`` that every report has, in order. Scripts depend on them.

@@ -22,7 +22,7 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS
 from sharekit.plans.approval import ApprovalRequirement, insufficient_approvals, invalid_signatures
 from sharekit.runs.request_log import REQUEST_EVENTS
-from sharekit.runs.run import Run, load_run
+from sharekit.runs.status import Run, load_run
 
 from .compare import differences, head_of_report
 from .merged_runs import order_runs

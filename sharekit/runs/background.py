@@ -12,8 +12,8 @@ from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import SharekitError, UsageError
 from sharekit.plans.approval import ApprovalRequirement
 
-from .run import Run
 from .settings import Settings
+from .status import Run
 from .submit import Progress, submit
 
 State = Literal["ready", "running", "paused", "stopping", "ended", "failed"]

@@ -17,7 +17,7 @@ from sharekit.checks.check import check
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES, UNSHARE
-from sharekit.core.api import CHUNK_SIZE
+from sharekit.core.api_limits import CHUNK_SIZE
 from sharekit.core.columns import are_satisfied, is_owner_action
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import FIELDS, SHARE_KEY
@@ -28,7 +28,7 @@ from sharekit.plans.plan import Plan, plan
 from sharekit.spreadsheets.cell_issues import CellIssues, concat
 from sharekit.spreadsheets.inventory import Inventory
 
-from .run import RETRY, UNDO, Run, load_run
+from .status import RETRY, UNDO, Run, load_run
 
 _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 #: The state that an owner's action leaves behind where it was not read back.

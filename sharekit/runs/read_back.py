@@ -32,7 +32,7 @@ from sharekit.core.errors import CloudRefusedError
 from sharekit.ledger.ledger import Ledger
 
 from .request_log import FINAL_STATES, LOG, Action, Request, RequestLog, Share
-from .run import ACTION_KEY
+from .status import ACTION_KEY
 
 #: In which listing of the project something that its owner did should be.
 EXPECTED_LISTING: Final = {SHARE: PENDING, UNSHARE: ABSENT}

@@ -41,7 +41,8 @@ from .request_log import (
     blocks_of,
     split_event,
 )
-from .run import (
+from .settings import Settings
+from .status import (
     ACTION_KEY,
     CANARY,
     OPERATOR,
@@ -52,7 +53,6 @@ from .run import (
     load_run,
     observed_states,
 )
-from .settings import Settings
 
 #: Longest sleep before a wait looks again whether the run is to stop.
 _PAUSE = 0.05

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from sharekit.core.actions import MEMBER_STATES, PENDING
-from sharekit.core.api import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_STATUS
+from sharekit.core.api_limits import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_STATUS
 from sharekit.core.errors import InputError
 
 VISIBILITIES = ("shared", "private", "public")

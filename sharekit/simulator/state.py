@@ -21,7 +21,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from sharekit.core.actions import ACCEPTED, PENDING
-from sharekit.core.api import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_RESOURCES, VAULT_STATUS
+from sharekit.core.api_limits import (
+    VAULT_OBJECT_TYPE,
+    VAULT_PROTECT_TYPE,
+    VAULT_RESOURCES,
+    VAULT_STATUS,
+)
 
 from .seed import Image, Key, Project, Seed, User, Vault
 

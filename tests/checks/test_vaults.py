@@ -12,7 +12,7 @@ import yaml
 
 import sharekit
 from sharekit.clouds.cloud import _vault
-from sharekit.core.api import VAULT_RESOURCES
+from sharekit.core.api_limits import VAULT_RESOURCES
 from sharekit.core.error_codes import ADVICE, MEANINGS
 from sharekit.core.errors import CloudRefusedError
 from sharekit.simulator.process import Simulator

@@ -31,7 +31,7 @@ from sharekit.clouds import access_key, endpoints, http_limits
 from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
 from sharekit.interfaces.cli.main import main
 from sharekit.ledger.ledger import Ledger
-from sharekit.runs.run import clouds_of
+from sharekit.runs.status import clouds_of
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Key
 from tests.clouds.servers import PROJECT, Answers, Seen, serving, token

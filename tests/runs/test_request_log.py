@@ -37,7 +37,7 @@ from sharekit.runs.request_log import (
     chunked,
     split_event,
 )
-from sharekit.runs.run import load_request_log
+from sharekit.runs.status import load_request_log
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, World
 
@@ -239,7 +239,7 @@ def test_live_log_is_the_replay(world: Callable[..., World], faults: str) -> Non
             live[event.seq] = repr(self.requests)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sharekit.runs.run.RequestLog", Watched)
+        patch.setattr("sharekit.runs.status.RequestLog", Watched)
         careful = replace(FAST, attempts=3, max_failure_rate=1.0, outage_timeout=0.0)
         with suppress(SharekitError):
             sharekit.submit(plan, w.connect(), settings=careful)

@@ -30,7 +30,7 @@ COMMANDS: Final = {
     "retry": ("plan", "Plan in NEW what failed or stayed unknown in RUN."),
     "review": ("review", "Show the plan in RUN; decide on it in an Excel sheet."),
     "simulator": ("demo", "Run a simulated cloud on loopback until Ctrl-C."),
-    "status": ("submit", "Show where RUN stands, also while it is being submitted."),
+    "status": ("status", "Show where RUN stands, also while it is being submitted."),
     "submit": ("submit", "Send what is approved in RUN; the same command resumes."),
     "template": ("check", "Write an empty workbook to fill in."),
     "undo": ("plan", "Plan in NEW the way back from RUN."),

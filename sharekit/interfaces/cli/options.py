@@ -15,10 +15,10 @@ import click
 from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
-from sharekit.core.api import CHUNK_SIZE
+from sharekit.core.api_limits import CHUNK_SIZE
 from sharekit.core.errors import UsageError
 from sharekit.core.logs import configure as configure_logging
-from sharekit.runs.run import clouds_of
+from sharekit.runs.status import clouds_of
 from sharekit.spreadsheets.input import Limits
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.reading import read_inventory

@@ -22,7 +22,7 @@ from sharekit.core.columns import describe_amount, is_owner_action, with_unit
 from sharekit.core.html import escape_invisible
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.plans.plan import Plan
-from sharekit.runs.run import CANARY, Run
+from sharekit.runs.status import CANARY, Run
 from sharekit.runs.submit import Progress
 
 #: Seconds between two lines of progress where stderr is no terminal.

@@ -15,7 +15,7 @@ from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
 from sharekit.ledger.lock import is_busy
 from sharekit.reports.wording import format_duration
 from sharekit.runs.background import BackgroundRun
-from sharekit.runs.run import OPERATOR, Run
+from sharekit.runs.status import OPERATOR, Run
 from sharekit.runs.submit import Progress
 
 from .controls import button, error_text, row, show_errors, show_if

@@ -1,4 +1,4 @@
-"""What goes to the cloud, and where it stands: submit, status."""
+"""What goes to the cloud: submit."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.ledger import lock
 from sharekit.plans import approval
 from sharekit.plans.approval import ApprovalRequirement, require_approval_of
-from sharekit.runs.run import Run, is_finished, status
 from sharekit.runs.settings import Settings
+from sharekit.runs.status import Run, is_finished, status
 from sharekit.runs.submit import submit
+
+from .status import exit_code
 
 
 @click.command("submit")
@@ -76,29 +78,4 @@ def _ended(done: Run, seal: Path | None, *, as_json: bool, code: int | None = No
     answer(
         done.summary, as_json, lambda: show_run(done, approved=approved, needs_fix=code is not None)
     )
-    sys.exit(_verdict(done) if code is None else code)
-
-
-@click.command("status")
-@RUN
-@output_options
-def status_command(run: Path, as_json: bool) -> None:
-    """Show where RUN stands, also while it is being submitted.
-
-    Exits as submit would: 0, 1, 3 or 4.
-    """
-    now = status(run)
-    answer(
-        now.summary,
-        as_json,
-        lambda: show_run(now, busy=lock.is_busy(run), approved=approval.reviewers_of(run)),
-    )
-    sys.exit(_verdict(now))
-
-
-def _verdict(run: Run) -> int:
-    if not run.finished:
-        return 3
-    if run.succeeded:
-        return 0
-    return 4 if run.not_authorized else 1
+    sys.exit(exit_code(done) if code is None else code)

@@ -1,0 +1,40 @@
+"""Where a run stands: status."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from sharekit.interfaces.cli.options import RUN, answer, output_options
+from sharekit.interfaces.cli.output import show_run
+from sharekit.ledger import lock
+from sharekit.plans import approval
+from sharekit.runs.status import Run, status
+
+
+@click.command("status")
+@RUN
+@output_options
+def status_command(run: Path, as_json: bool) -> None:
+    """Show where RUN stands, also while it is being submitted.
+
+    Exits as submit would: 0, 1, 3 or 4.
+    """
+    now = status(run)
+    answer(
+        now.summary,
+        as_json,
+        lambda: show_run(now, busy=lock.is_busy(run), approved=approval.reviewers_of(run)),
+    )
+    sys.exit(exit_code(now))
+
+
+def exit_code(run: Run) -> int:
+    """Return the exit code that tells a script how a run stands."""
+    if not run.finished:
+        return 3
+    if run.succeeded:
+        return 0
+    return 4 if run.not_authorized else 1
