@@ -46,7 +46,7 @@ def state(context: RequestContext) -> Response:
 def seed(context: RequestContext) -> Response:
     """``POST /simulator/seed``: begin anew with the seed in the body, and without faults."""
     try:
-        context.state.load(Seed.from_json(context.body))
+        context.state.load(Seed.from_json(context.get_data()))
     except InputError as error:
         raise _refused(str(error)) from error
     context.injector.replace(Faults())

@@ -10,7 +10,6 @@ import sys
 from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import yaml
@@ -58,9 +57,8 @@ class Simulator:
 
     def __init__(self, seed: Seed, faults: Faults, port: int) -> None:
         self.seed = self._first = seed
-        command = [sys.executable, "-m", "sharekit.simulator", "--seed", "-", "--port", str(port)]
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [*command, "--faults", str(faults)],
+            [sys.executable, "-m", "sharekit.simulator", str(port), str(faults)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),
@@ -81,12 +79,7 @@ class Simulator:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _write(self, text: str) -> None:
@@ -157,10 +150,10 @@ class Simulator:
         """Write that file, for its owner's eyes only, and return its path."""
         return write_privately(path, self.clouds_yaml(*names, user=user))
 
-    def _control(self, method: str, what: str, body: str | None) -> dict[str, Any]:
+    def _control(self, method: str, route: str, body: str | None) -> dict[str, Any]:
         connection = HTTPConnection(self.url.removeprefix("http://"), timeout=60)
         try:
-            connection.request(method, f"/simulator/{what}", body)
+            connection.request(method, f"/simulator/{route}", body)
             response = connection.getresponse()
             content: dict[str, Any] = json.loads(response.read())
         finally:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Request
 
 from .faults import FaultInjector
 from .responses import ResponseError, error_response, glance_error, ims_error
 from .seed import User
 from .services import aksk_verifier
-from .state import CloudState, ImageStore, Token, utcnow
+from .state import CloudState, ImageStore, LogEntry, Token, utcnow
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,16 @@ class Caller:
         return self.user.role != "reader"
 
 
-@dataclass
-class RequestContext:
-    """A request with everything a handler needs; ``body`` has been read from the connection."""
+class RequestContext(Request):
+    """A request with everything a handler needs."""
 
-    state: CloudState
-    injector: FaultInjector
-    request: Request
-    body: bytes
-    request_id: str
+    def __init__(
+        self, environ: WSGIEnvironment, state: CloudState, injector: FaultInjector
+    ) -> None:
+        super().__init__(environ)
+        self.state = state
+        self.injector = injector
+        self.request_id = f"req-{uuid4()}"
 
     @property
     def images(self) -> ImageStore:
@@ -47,42 +50,28 @@ class RequestContext:
         return self.state.images
 
     @property
-    def args(self) -> MultiDict[str, str]:
-        """The query."""
-        return self.request.args
-
-    @property
     def base(self) -> str:
         """The URL of the server as the client wrote it, without a path."""
-        return f"http://{self.request.environ.get('HTTP_HOST', 'localhost')}"
+        return f"http://{self.environ.get('HTTP_HOST', 'localhost')}"
 
     @property
-    def accept(self) -> str:
-        """The Accept header."""
-        return str(self.request.environ.get("HTTP_ACCEPT", ""))
-
-    @cached_property
     def json(self) -> Any:
         """The body as JSON, or None when it is none."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
+        return self.get_json(force=True, silent=True)
 
     @cached_property
     def caller(self) -> Caller:
         """The caller; raise a response of 401 in the style of the service that was called."""
-        headers = self.request.environ
-        if aksk_verifier.access_key(headers.get("HTTP_AUTHORIZATION", "")):
+        if aksk_verifier.access_key(self.environ.get("HTTP_AUTHORIZATION", "")):
             return self._signed()
-        token = find_token(self, headers.get("HTTP_X_AUTH_TOKEN", ""))
+        token = find_token(self, self.environ.get("HTTP_X_AUTH_TOKEN", ""))
         if token is None or token.project is None:
             raise self._unauthorised()
         return Caller(token.user, token.project.id)
 
     def _unauthorised(self) -> ResponseError:
         self.state.identity.unauthorised += 1
-        if "cloudimages" in self.request.path or "/jobs/" in self.request.path:
+        if "cloudimages" in self.path or "/jobs/" in self.path:
             return ims_error(401, "IMG.0087", "The token is invalid or has expired.")
         text = "The request you have made requires authentication."
         body = {"error": {"code": 401, "title": "Unauthorized", "message": text}}
@@ -92,7 +81,7 @@ class RequestContext:
     def _signed(self) -> Caller:
         user = self.signer
         projects = [p.id for p in self.state.identity.projects_of(user)]
-        named = self.request.environ.get("HTTP_X_PROJECT_ID", "")
+        named = self.environ.get("HTTP_X_PROJECT_ID", "")
         project_id = named or (projects[0] if len(projects) == 1 else "")
         if project_id not in projects:
             raise self._gateway("X-Project-Id names no project of this key")
@@ -101,14 +90,13 @@ class RequestContext:
     @cached_property
     def signer(self) -> User:
         """The user whose access key signed the request; raise 401 if the signature is wrong."""
-        environ = self.request.environ
-        access = aksk_verifier.access_key(environ.get("HTTP_AUTHORIZATION", ""))
+        access = aksk_verifier.access_key(self.environ.get("HTTP_AUTHORIZATION", ""))
         key = self.state.identity.keys.get(access)
         if key is None:
             raise self._gateway("the access key is unknown")
-        headers = {k.lower(): v for k, v in self.request.headers.items()}
+        headers = {k.lower(): v for k, v in self.headers.items()}
         signed = aksk_verifier.SignedRequest(
-            self.request.method, environ["RAW_URI"], headers, self.body
+            self.method, self.environ["RAW_URI"], headers, self.get_data()
         )
         if why := aksk_verifier.signature_error(signed, key.secret, utcnow()):
             raise self._gateway(why)
@@ -121,9 +109,22 @@ class RequestContext:
         text = f"Incorrect IAM authentication information: {why}"
         return error_response({"error_code": "APIGW.0301", "error_msg": text}, 401)
 
+    def number(self, name: str, default: int, refusal: ResponseError) -> int:
+        """Return a whole number of the query; raise the refusal if it is none."""
+        text = self.args.get(name, str(default))
+        if not text.isdecimal():
+            raise refusal
+        return int(text)
+
+    def log_change(self, images: list[str], projects: list[str], status: str) -> LogEntry:
+        """Log that this request means to change members; return its entry in the log."""
+        entry = LogEntry(self.request_id, self.method, self.path, images, projects, status)
+        self.state.log.append(entry)
+        return entry
+
     def glance(self, status: int, message: str) -> ResponseError:
         """Return a refusal in Glance's style."""
-        return glance_error(status, message, self.accept)
+        return glance_error(status, message, self.environ.get("HTTP_ACCEPT", ""))
 
 
 def find_token(context: RequestContext, token_id: str) -> Token | None:

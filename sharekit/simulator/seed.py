@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Final
+
+import msgspec
 
 from sharekit.core.actions import MEMBER_STATES, PENDING
 from sharekit.core.api_limits import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_STATUS
@@ -126,20 +127,6 @@ class Settings:
     region: str = "sim-1"
 
 
-class _Record(Protocol):
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-
-_R = TypeVar("_R", bound=_Record)
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "str": (str,),
-    "bool": (bool,),
-    "int": (int,),
-    "float": (int, float),
-    "tuple[str, ...]": (list, tuple),
-}
-
-
 @dataclass(frozen=True)
 class Seed:
     """The whole cloud at the start; checked on construction.
@@ -185,27 +172,20 @@ class Seed:
     def with_settings(self, **changes: Any) -> Seed:
         """Return the same seed with some settings changed; an unknown one is an InputError."""
         merged = {**vars(self.settings), **changes}
-        return replace(self, settings=_record(Settings, merged, "settings"))
+        return replace(self, settings=_read({"settings": merged}).settings)
 
     def to_json(self) -> str:
         """Return the seed as one JSON object on a single line."""
-        tables = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}
-        content: dict[str, Any] = {name: [vars(r) for r in rows] for name, rows in tables.items()}
-        return json.dumps({**content, "settings": vars(self.settings)})
+        return msgspec.json.encode(self).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Seed:
         """Read a seed; raises InputError naming the record and the field that is wrong."""
         try:
-            content = json.loads(text)
-        except ValueError as error:
+            content = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InputError(f"The seed is not valid JSON ({error}); correct it.") from error
-        if not isinstance(content, dict) or (unknown := content.keys() - TABLES.keys()):
-            what = (
-                f"has unknown keys {sorted(unknown)}" if isinstance(content, dict) else "is a list"
-            )
-            raise InputError(f"The seed {what}; it must be an object of {', '.join(TABLES)}.")
-        return cls(**{name: _table(name, value) for name, value in content.items()})
+        return _read(content)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Seed:
@@ -219,8 +199,8 @@ class Seed:
         return cls.from_json(text)
 
 
-#: Name of a list in a seed, and the kind of its records; ``settings`` is one record.
-TABLES: Mapping[str, Any] = {
+#: Key of a seed -> the kind of its records; ``settings`` is one record.
+_RECORDS: Final[Mapping[str, Any]] = {
     "projects": Project,
     "users": User,
     "keys": Key,
@@ -231,49 +211,36 @@ TABLES: Mapping[str, Any] = {
 }
 
 
-def _table(name: str, value: Any) -> Any:
-    if name == "settings":
-        return _record(Settings, value, name)
-    if not isinstance(value, list):
-        raise InputError(f"“{name}” of the seed must be a list of objects; correct the seed.")
-    kind = TABLES[name]
-    return tuple(_record(kind, item, f"{name}[{i}]") for i, item in enumerate(value))
+def _read(content: Any) -> Seed:
+    try:
+        seed = msgspec.convert(content, Seed)
+    except msgspec.ValidationError as error:
+        raise InputError(f"The seed is not as it must be ({error}); correct it.") from error
+    _refuse_unknown("The seed", content, _RECORDS)
+    for name, records in content.items():
+        known = _RECORDS[name].__dataclass_fields__
+        for record in [records] if name == "settings" else records:
+            _refuse_unknown(f"“{name}” of the seed", record, known)
+    return seed
 
 
-def _record(kind: type[_R], value: Any, where: str) -> _R:
-    known = kind.__dataclass_fields__
-    if not isinstance(value, dict):
-        raise InputError(f"{where} of the seed must be an object; correct the seed.")
-    if unknown := value.keys() - known.keys():
-        raise InputError(
-            f"{where} has an unknown field {min(unknown)!r}; known: {', '.join(known)}."
-        )
-    for name, about in known.items():
-        if name not in value:
-            if about.default is MISSING:
-                raise InputError(f"{where} of the seed lacks {name!r}; add it.")
-        elif not _fits(value[name], str(about.type)):
-            raise InputError(f"{where}.{name} must be of type {about.type}; correct the seed.")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+def _refuse_unknown(where: str, record: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    if unknown := record.keys() - known.keys():
+        raise InputError(f"{where} has no field {min(unknown)!r}; it has {', '.join(known)}.")
 
 
-def _fits(value: object, annotation: str) -> bool:
-    numeric = annotation in ("int", "float")
-    return isinstance(value, _TYPES[annotation]) and not (numeric and isinstance(value, bool))
-
-
-def _unique(what: str, values: Iterable[Any]) -> set[Any]:
-    seen: set[Any] = set()
+def _unique(noun: str, values: Iterable[Any]) -> set[Any]:
+    distinct: set[Any] = set()
     for value in values:
-        if value in seen:
-            raise InputError(f"The seed has {value!r} twice among its {what}; remove one.")
-        seen.add(value)
-    return seen
+        if value in distinct:
+            raise InputError(f"The seed has {value!r} twice among its {noun}; remove one.")
+        distinct.add(value)
+    return distinct
 
 
-def _known(what: str, known: set[Any], values: Iterable[Any]) -> None:
+def _known(field: str, known: set[Any], values: Iterable[Any]) -> None:
     if missing := set(values) - known:
-        raise InputError(f"{what} of the seed names {min(missing)!r}, which does not exist there.")
+        raise InputError(f"{field} of the seed names {min(missing)!r}, which does not exist there.")
 
 
 def invented_id(*parts: object) -> str:

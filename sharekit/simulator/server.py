@@ -9,25 +9,17 @@ from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
-from werkzeug.wrappers import Request
 
 from sharekit.core.errors import InputError
 
 from . import control
 from .faults import FaultInjector, Faults
 from .request import RequestContext
-from .responses import (
-    ConnectionCutError,
-    Response,
-    ResponseError,
-    error_response,
-    glance_error,
-)
+from .responses import ConnectionCutError, Response, ResponseError, error_response
 from .seed import Seed
 from .services import cbr, glance, ims_images, ims_jobs, ims_members, keystone
 from .state import CloudState
@@ -69,6 +61,7 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
 _PREFIXES = ("/image/", "/ims/", "/cbr/")
 _EXTENSIONS = ("ims", "cbr")
 _FAULTLESS = ("control", "discovery")
+_NOT_FOUND = "The resource could not be found."
 _GARBAGE = b"<html><body><h1>Gateway</h1><p>Please try again.</p></body></html>"
 
 
@@ -86,44 +79,35 @@ class Application:
         self._urls = self._map.bind("simulator")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Response one request; raises ConnectionCutError where a fault cuts the connection."""
-        request_id = f"req-{uuid4()}"
-        context = RequestContext(
-            self.state, self.injector, Request(environ), environ["wsgi.input"].read(), request_id
-        )
-        try:
-            response = self._route(context, environ)
-        except ResponseError as error:
-            response = error.response
+        """Answer one request; raises ConnectionCutError where a fault cuts the connection."""
+        context = RequestContext(environ, self.state, self.injector)
+        response = _outcome(partial(self._route, context))
         headers = [
             ("Content-Type", response.content_type),
             ("Content-Length", str(len(response.body))),
-            ("X-Request-Id", request_id),
-            ("X-Openstack-Request-Id", request_id),
+            ("X-Request-Id", context.request_id),
+            ("X-Openstack-Request-Id", context.request_id),
             *response.headers,
         ]
         start_response(f"{response.status} {HTTPStatus(response.status).phrase}", headers)
         return [response.body]
 
-    def _route(self, context: RequestContext, environ: WSGIEnvironment) -> Response:
-        path = environ["PATH_INFO"]
+    def _route(self, context: RequestContext) -> Response:
+        path = context.environ["PATH_INFO"]
         for prefix in _PREFIXES:
             if path.startswith(prefix) and len(path) > len(prefix):
                 path = path[len(prefix) - 1 :]
                 break
-        method = environ["REQUEST_METHOD"]
         try:
-            (group, label, handler), values = self._urls.match(path, method)
-            work: Callable[[], Response] = partial(handler, context, **values)
+            (group, label, handler), values = self._urls.match(path, context.method)
         except HTTPException as error:
-            return glance_error(
-                error.code or 404, "The resource could not be found.", context.accept
-            ).response
+            raise context.glance(error.code or 404, _NOT_FOUND) from error
+        work: Callable[[], Response] = partial(handler, context, **values)
         if group == "control":
             with self.state.locked_and_advanced():
                 return work()
         if group in _EXTENSIONS and self.state.settings.native_only:
-            raise glance_error(404, "The resource could not be found.", context.accept)
+            raise context.glance(404, _NOT_FOUND)
         with self.injector.in_flight() as others:
             return self._faulty(context, group, label, work, others)
 
@@ -136,7 +120,7 @@ class Application:
         others: int,
     ) -> Response:
         faults = self.injector.faults
-        delay = faults.latency + (faults.slow_read if context.request.method == "GET" else 0.0)
+        delay = faults.latency + (faults.slow_read if context.method == "GET" else 0.0)
         if delay := delay + faults.latency_per_request * others:
             time.sleep(delay)
         exempt = group in _FAULTLESS or (group == "identity" and not faults.affect_sign_in)
@@ -181,7 +165,7 @@ class KeepAliveHandler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        """Response one request, or cut the connection."""
+        """Answer one request, or cut the connection."""
         length = int(self.headers.get("Content-Length") or 0)
         self.environ = environ = self.make_environ()
         environ["wsgi.input"] = BytesIO(self.rfile.read(length) if length else b"")

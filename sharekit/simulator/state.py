@@ -321,11 +321,6 @@ class CloudState:
                 self._apply(job)
             yield self
 
-    def record(self, entry: LogEntry) -> LogEntry:
-        """Keep a request that means to change members."""
-        self.log.append(entry)
-        return entry
-
     def vault_fault(
         self, vault_id: str, image_ids: Iterable[str], project_id: str
     ) -> tuple[str, str] | None:

@@ -15,19 +15,14 @@ def listing(context: RequestContext, project_id: str) -> Response:
     """Return a page of vaults with the ``count`` of all; ``limit`` is at most 1000."""
     if project_id != context.caller.project_id:
         raise _refused(403, "BackupService.0403", "The project is not that of the token.")
-    limit, offset = _number(context, "limit", VAULT_PAGE_SIZE), _number(context, "offset", 0)
+    not_a_number = _refused(400, "BackupService.6202", "Limit and offset must be integers.")
+    limit = context.number("limit", VAULT_PAGE_SIZE, not_a_number)
+    offset = context.number("offset", 0, not_a_number)
     if not 1 <= limit <= VAULT_PAGE_SIZE:
         raise _refused(400, "BackupService.6202", "The limit must be from 1 to 1000.")
     vaults = [v for v in context.state.vaults.by_id.values() if v.project_id == project_id]
     page = [_document(v) for v in vaults[offset : offset + limit]]
     return json_response({"vaults": page, "count": len(vaults)})
-
-
-def _number(context: RequestContext, name: str, default: int) -> int:
-    text = context.args.get(name, str(default))
-    if not text.isdecimal():
-        raise _refused(400, "BackupService.6202", f"The {name} must be an integer.")
-    return int(text)
 
 
 def _refused(status: int, code: str, message: str) -> ResponseError:

@@ -11,7 +11,7 @@ from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, PENDING
 from sharekit.simulator.request import RequestContext
 from sharekit.simulator.responses import Response, json_response
 from sharekit.simulator.seed import Image
-from sharekit.simulator.state import LogEntry, Membership
+from sharekit.simulator.state import Membership
 
 PAGE = 25
 PAGE_MAX = 1000
@@ -29,7 +29,8 @@ def versions(context: RequestContext) -> Response:
 
 def listing(context: RequestContext) -> Response:
     """``GET /v2/images``: newest first, 25 a page, ``next`` as a relative path."""
-    limit = _limit(context)
+    not_a_number = context.glance(400, "limit param must be an integer")
+    limit = min(context.number("limit", PAGE, not_a_number), PAGE_MAX)
     page = _page(context, _filter(context), limit)
     body: dict[str, Any] = {
         "images": [document(context, image) for image in page],
@@ -39,13 +40,6 @@ def listing(context: RequestContext) -> Response:
     if page and len(page) == limit:
         body["next"] = _link(context, {"marker": page[-1].id})
     return json_response(body)
-
-
-def _limit(context: RequestContext) -> int:
-    text = context.args.get("limit", str(PAGE))
-    if not text.isdecimal():
-        raise context.glance(400, "limit param must be an integer")
-    return min(int(text), PAGE_MAX)
 
 
 def _page(context: RequestContext, wanted: Callable[[Image], bool], limit: int) -> list[Image]:
@@ -129,8 +123,8 @@ def members(context: RequestContext, image_id: str) -> Response:
     if image.visibility == "public":
         raise context.glance(403, "Public images do not have members.")
     me = context.caller.project_id
-    found = context.images.shares(image_id).items()
-    shown = [_member(image_id, p, s) for p, s in found if me in (image.owner, p)]
+    shares = context.images.shares(image_id).items()
+    shown = [_member(image_id, p, s) for p, s in shares if me in (image.owner, p)]
     return json_response({"members": shown, "schema": "/v2/schemas/members"})
 
 
@@ -153,7 +147,7 @@ def decide(context: RequestContext, image_id: str, project_id: str) -> Response:
         raise context.glance(400, "Status must be pending, accepted or rejected.")
     if status == ACCEPTED and not context.state.settings.native_only:
         _store(context, image)
-    entry = _log(context, image_id, project_id, status)
+    entry = context.log_change([image_id], [project_id], status)
     before = share.status
     context.images.set_status(image_id, project_id, status)
     entry.effective = int(before != status)
@@ -177,7 +171,7 @@ def add(context: RequestContext, image_id: str) -> Response:
         raise context.glance(403, "Only shared images have members.")
     if not context.images.add_share(image_id, project_id):
         raise context.glance(409, f"Image member {project_id} already exists for image {image_id}")
-    _log(context, image_id, project_id, PENDING).effective = 1
+    context.log_change([image_id], [project_id], PENDING).effective = 1
     return json_response(_member(image_id, project_id, context.images.shares(image_id)[project_id]))
 
 
@@ -188,14 +182,8 @@ def withdraw(context: RequestContext, image_id: str, project_id: str) -> Respons
         raise context.glance(
             404, f"{project_id} not found in the member list of the image {image_id}."
         )
-    _log(context, image_id, project_id, ABSENT).effective = 1
+    context.log_change([image_id], [project_id], ABSENT).effective = 1
     return Response(204)
-
-
-def _log(context: RequestContext, image_id: str, project_id: str, status: str) -> LogEntry:
-    method, path = context.request.method, context.request.path
-    entry = LogEntry(context.request_id, method, path, [image_id], [project_id], status)
-    return context.state.record(entry)
 
 
 def _visible(context: RequestContext, image_id: str) -> Image:

@@ -22,12 +22,10 @@ def listing(context: RequestContext) -> Response:
 
     ``member_status`` needs ``visibility=shared``. Without it, shares appear once accepted.
     """
-    text = context.args.get("limit", str(PAGE_SIZE))
-    if not text.isdecimal():
-        raise ims_error(400, "IMG.0001", "The limit must be an integer.")
+    not_a_number = ims_error(400, "IMG.0001", "The limit must be an integer.")
+    limit = min(context.number("limit", PAGE_SIZE, not_a_number), PAGE_MAX)
     marker = context.args.get("marker", "")
     wanted = _filter(context)
-    limit = min(int(text), PAGE_MAX)
     try:
         page = context.images.listing(context.caller.project_id, wanted, marker, limit)
     except KeyError:

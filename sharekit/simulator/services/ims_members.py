@@ -8,9 +8,9 @@ from uuid import uuid4
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, STATUSES
 from sharekit.core.api_limits import MAX_PROJECTS, MAX_PROJECTS_FULL_ECS
 from sharekit.simulator.request import RequestContext
-from sharekit.simulator.responses import Response, ResponseError, ims_error, json_response
+from sharekit.simulator.responses import Response, ims_error, json_response
 from sharekit.simulator.seed import DEFAULT_KEY
-from sharekit.simulator.state import Job, LogEntry
+from sharekit.simulator.state import Job
 
 _UPDATE, _ADD, _REMOVE = (f"ims{verb}ImageMembersJob" for verb in ("Update", "Add", "Delete"))
 Fault = tuple[str, str]
@@ -63,7 +63,7 @@ def _as_owner(context: RequestContext, kind: str, status: str) -> Response:
 def _body(context: RequestContext, needed: tuple[str, ...]) -> dict[str, Any]:
     if not context.caller.may_write:
         raise ims_error(403, "IMG.0026", "You do not have the right to perform this operation.")
-    if not context.body:
+    if not context.get_data():
         raise ims_error(400, "IMG.0007", "The request body is empty.")
     body = context.json
     if not isinstance(body, dict) or not _texts(body.get("images")) or set(needed) - body.keys():
@@ -117,9 +117,7 @@ def _start(
 ) -> Response:  # fmt: skip
     settings = context.state.settings
     if fault is not None and not settings.refuse_in_job:
-        raise _refused(fault)
-    path = context.request.path
-    entry = LogEntry(context.request_id, context.request.method, path, images, projects, status)
+        raise ims_error(400, *fault)
     job = Job(
         id=uuid4().hex,
         kind=kind,
@@ -128,7 +126,7 @@ def _start(
         projects=projects,
         status=status,
         seconds=settings.job_seconds,
-        entry=context.state.record(entry),
+        entry=context.log_change(images, projects, status),
         failing=_failing_images(context, images, fault),
         vault_id=vault_id,
         partly_failing=_failing_shares(context, kind, images, projects),
@@ -138,10 +136,6 @@ def _start(
     )
     context.state.jobs.start(job)
     return json_response({"job_id": job.id})
-
-
-def _refused(fault: Fault) -> ResponseError:
-    return ims_error(400, *fault)
 
 
 def _failing_images(

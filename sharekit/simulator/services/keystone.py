@@ -52,7 +52,7 @@ def sign_in(context: RequestContext) -> Response:
 def validate(context: RequestContext) -> Response:
     """``GET /v3/auth/tokens``: what the token in ``X-Subject-Token`` stands for."""
     _bearer(context)
-    subject = context.request.headers.get("X-Subject-Token", "")
+    subject = context.headers.get("X-Subject-Token", "")
     token = find_token(context, subject)
     if token is None:
         raise keystone_error(404, "The subject token cannot be found.")
@@ -64,7 +64,7 @@ def projects(context: RequestContext) -> Response:
     owned = context.state.identity.projects_of(_user(context))
     if name := context.args.get("name"):
         owned = [p for p in owned if p.name == name]
-    links = {"self": f"{context.base}{context.request.path}", "previous": None, "next": None}
+    links = {"self": f"{context.base}{context.path}", "previous": None, "next": None}
     return json_response(
         {"projects": [_project(p) | {"enabled": True} for p in owned], "links": links}
     )
@@ -72,13 +72,11 @@ def projects(context: RequestContext) -> Response:
 
 def _user(context: RequestContext) -> User:
     # Clients with an access key look their project up here before they have one to name.
-    return (
-        context.signer if "HTTP_AUTHORIZATION" in context.request.environ else _bearer(context).user
-    )
+    return context.signer if "HTTP_AUTHORIZATION" in context.environ else _bearer(context).user
 
 
 def _bearer(context: RequestContext) -> Token:
-    token = find_token(context, context.request.headers.get("X-Auth-Token", ""))
+    token = find_token(context, context.headers.get("X-Auth-Token", ""))
     if token is None:
         context.state.identity.unauthorised += 1
         raise keystone_error(401, _DENIED)
