@@ -1,4 +1,4 @@
-"""Writes the pages that the code itself knows best: ``python -m docs.reference``."""
+"""Write the pages that are generated from the code: ``python -m docs.reference``."""
 
 from __future__ import annotations
 
@@ -29,24 +29,25 @@ _EXITS = """## Exit codes
 | code | meaning | what to do |
 |---|---|---|
 | 0 | yes | – |
-| 1 | the answer is no: errors, rows blocked or failed, drift, tampered | look at the report |
-| 2 | a call, an input or a ledger that cannot be used | correct what the sentence names |
-| 3 | unfinished: interrupted, stopped, or the cloud was lost on the way | the same command again |
-| 4 | the cloud refused the caller, or was of no use at all | mend what is named, then the same |
+| 1 | no: row errors, rows blocked or failed, drift, a changed report or ledger | read the report |
+| 2 | the call, an input or a ledger cannot be used | correct what the message names |
+| 3 | unfinished: interrupted, stopped, or the cloud went away during the run | repeat the command |
+| 4 | the cloud refused the caller, or gave no useful response | correct it, repeat the command |
 
-What `submit` makes of a cloud that fails, by what this call has heard of it before:
+The exit code of `submit` when the cloud fails depends on whether the cloud has given this call a
+useful response before:
 
-| what happens | nothing of use yet | later |
+| failure | no useful response before | useful responses before |
 |---|---|---|
 | sign-in or token refused | 4 | 4 |
-| name not found, no connection, TLS or proxy failure, silence, a cut | 4 | 3 |
-| HTML, truncated JSON, an answer that does not fit, a redirect, endless HTTP 5xx | 4 | 3 |
-| no right (HTTP 403, `IMG.0026`, also in a body under HTTP 200) | 4 | 1: those rows failed |
-| endless flow control | 3 | 3 |
+| name not found, no connection, TLS or proxy error, timeout, connection closed | 4 | 3 |
+| HTML, truncated JSON, a response of another type, a redirect, HTTP 5xx on every attempt | 4 | 3 |
+| no permission (HTTP 403, `IMG.0026`, also in a body under HTTP 200) | 4 | 1: those rows failed |
+| flow control that does not end | 3 | 3 |
 
-Either way each request that left is in the ledger, the outcomes so far are shown, and the same
-command goes on from there: a request whose answer was lost is read back before anything is sent
-anew.
+In every case the ledger holds each request that was sent, `submit` prints the outcomes so far, and
+the same command continues the run: it reads the cloud back for requests without a response before
+it sends anything again.
 """
 
 
@@ -69,7 +70,7 @@ def _architecture() -> str:
 
 
 def _commands() -> str:
-    parts = ["# The command line\n\nGenerated from the code by `make docs`.\n"]
+    parts = ["# The command line\n\n`make docs` generates this page from the code.\n"]
     top = click.Context(cli, info_name="sharekit", **cli.context_settings, terminal_width=100)
     parts.append(f"```text\n{cli.get_help(top)}\n```\n")
     for name in COMMANDS:
@@ -81,7 +82,7 @@ def _commands() -> str:
     parts.append(_EXITS)
     parts.append(_audit_json())
     parts.append(_seed())
-    parts.append(f"## What `--faults` can name\n\n```text\n{_faults()}\n```\n")
+    parts.append(f"## Faults for `--faults`\n\n```text\n{_faults()}\n```\n")
     return "\n".join(parts)
 
 
@@ -89,25 +90,27 @@ def _audit_json() -> str:
     results = {name: result.meaning for name, result in audit_results.RESULTS.items()}
     return (
         "## What `audit --json` prints\n\n"
-        "One object. The json file of an audit has the same keys, but for `files`.\n\n"
-        "| key | what it is |\n|---|---|\n"
-        "| `rows` | rows of the inventory; 0 without one |\n"
-        "| `shares` | shares that the projects show |\n"
-        f"| `results` | rows and shares by result: {_names(audit_results.RESULTS)} |\n"
-        "| `drift` | how many of them are "
+        "The command prints one object. The json file of an audit has the same keys except"
+        " `files`.\n\n"
+        "| key | value |\n|---|---|\n"
+        "| `rows` | number of rows of the inventory; 0 without one |\n"
+        "| `shares` | number of shares that the projects show |\n"
+        f"| `results` | number of rows and shares by result: {_names(audit_results.RESULTS)} |\n"
+        "| `drift` | number of these that are "
         f"{_names(n for n in audit_results.RESULTS if n in audit_results.DRIFT)};"
         " 0 without an inventory |\n"
-        "| `good` | whether all agrees and everything could be read; then the exit code is 0 |\n"
-        "| `unread` | what could not be read: `cloud, project_id, what, code, reason` |\n"
-        "| `unasked` | projects of the inventory to which no cloud that was named gives access |\n"
-        "| `since` | name of the ledger it was compared with, or empty |\n"
-        f"| `changes` | shares by change: {_names(audit_results.CHANGES)} |\n"
-        "| `taken_at` | when the clouds were read: UTC, ISO 8601 |\n"
-        "| `fingerprint` | SHA-256 over what is said of every row and share |\n"
-        "| `files` | what was written |\n\n"
-        "The file has further `changed`, `outgoing` and `lines`: every change, everything that is"
-        " shared out, every row and share. What the words mean:\n\n"
-        "| word | meaning |\n|---|---|\n"
+        "| `good` | true if inventory and cloud agree and all projects could be read (exit"
+        " code 0) |\n"
+        "| `unread` | read errors: `cloud, project_id, what, code, reason` |\n"
+        "| `unasked` | projects of the inventory to which none of the named clouds gives access |\n"
+        "| `since` | name of the ledger that the audit was compared with, or empty |\n"
+        f"| `changes` | number of shares by change: {_names(audit_results.CHANGES)} |\n"
+        "| `taken_at` | time when the clouds were read: UTC, ISO 8601 |\n"
+        "| `fingerprint` | SHA-256 over the results of all rows and shares |\n"
+        "| `files` | paths of the files written |\n\n"
+        "The file also has `changed` (every change), `outgoing` (every share with another project)"
+        " and `lines` (every row and share). Results, codes and changes mean:\n\n"
+        "| name | meaning |\n|---|---|\n"
         + "\n".join(
             f"| `{name}` | {text} |"
             for words in (results, audit_results.ABSENCES, audit_results.CHANGES)
@@ -118,7 +121,7 @@ def _audit_json() -> str:
 
 
 def _seed() -> str:
-    """Tell how a cloud is made up, with an example whose every vault has something wrong."""
+    """Return the section on seeds; in its example, each vault but the first is unusable."""
     images = [f"0000000{n}-0000-4000-8000-00000000000e" for n in range(4)]
     vaults = [f"{n}0000000-0000-4000-8000-00000000000a" for n in range(4)]
     wrong: list[dict[str, object]] = [
@@ -147,17 +150,23 @@ def _seed() -> str:
         f"| `{name}` | {_names(kind.__dataclass_fields__)} |" for name, kind in seeds.TABLES.items()
     )
     return (
-        "## A cloud of your own making: `simulator --shares seed.json`\n\n"
-        "A workbook makes a cloud in which its shares are pending, and every vault it names has\n"
-        "room. To rehearse vaults that will not do, write the cloud as json. This `seed.json` has\n"
-        "four full-ECS images of 40 GB and a good vault, one that is too small (`size` in GB,\n"
-        "`used` in MB), one that is full, and one of the wrong type:\n\n"
+        "## A seed for the simulated cloud: `simulator --shares seed.json`\n\n"
+        "In a simulated cloud made from a workbook, all shares of the workbook are pending,"
+        " and all\n"
+        "of its vaults have room. To rehearse vaults that cannot be used, write the cloud as"
+        " json.\n"
+        "This `seed.json` has four full-ECS images of 40 GB and four vaults: one that can be"
+        " used,\n"
+        "one that is too small (`size` in GB, `used` in MB), one at its limit of resources,"
+        " and one\n"
+        "of the wrong type:\n\n"
         f"```json\n{{\n{tables}\n}}\n```\n\n"
-        f"With these `shares.csv`:\n\n```text\nimage_id,project_id,status,vault_id\n{rows}\n```\n\n"
-        "`sharekit simulator --shares seed.json --clouds-yaml clouds.yaml` starts it, and\n"
+        "This is the inventory"
+        f" `shares.csv`:\n\n```text\nimage_id,project_id,status,vault_id\n{rows}\n```\n\n"
+        "`sharekit simulator --shares seed.json --clouds-yaml clouds.yaml` starts the cloud, and\n"
         "`sharekit check shares.csv --clouds-yaml clouds.yaml` in another shell finds\n"
         "`vault-too-small`, `vault-resource-limit` and `vault-wrong-type` in the last three rows.\n"
-        "What every record may say:\n\n"
+        "Fields of the records in each list:\n\n"
         f"| list | fields |\n|---|---|\n{fields}\n"
     )
 
@@ -167,8 +176,8 @@ def _names(words: Iterable[str]) -> str:
 
 
 def _faults() -> str:
-    told = inspect.getdoc(Faults) or ""
-    return told.partition("Attributes\n----------\n")[2].partition("\nExamples\n")[0].strip()
+    docstring = inspect.getdoc(Faults) or ""
+    return docstring.partition("Attributes\n----------\n")[2].partition("\nExamples\n")[0].strip()
 
 
 def _rules() -> str:
@@ -178,23 +187,29 @@ def _rules() -> str:
         for code, action in sorted(REMEDIES.items())
     )
     return (
-        "# Rules, outcomes, error codes\n\nGenerated from the code by `make docs`.\n\n"
-        "## What every row is checked for\n\n"
-        "An error blocks its row; with `--strict` a warning is an error. A repair is made only\n"
-        "where no other reading is possible, and is recorded. Rule names are stable.\n\n"
-        f"{markdown()}\n\n## What can become of a row\n\n| outcome | meaning |\n|---|---|\n"
-        f"{outcomes}\n\n## What is done about the cloud's error codes\n\n"
-        "| code | meaning | what sharekit does | what you can do |\n|---|---|---|---|\n"
+        "# Rules, outcomes, error codes\n\n`make docs` generates this page from the code.\n\n"
+        "## Rules for rows\n\n"
+        "An error blocks its row; with `--strict`, a warning is an error. sharekit repairs a cell\n"
+        "only if it can be read in one way, and records each repair. Rule names are stable.\n\n"
+        f"{markdown()}\n\n## Outcomes of rows\n\n| outcome | meaning |\n|---|---|\n"
+        f"{outcomes}\n\n## Error codes of the cloud\n\n"
+        "| code | meaning | action of sharekit | what you can do |\n|---|---|---|---|\n"
         f"{errors}\n\n"
-        "Before anything is sent, a full-ECS image is compared with its vault: kind, state, how\n"
-        f"many servers it protects ({VAULT_RESOURCES} at most), and room: size less what is\n"
-        "used, against at least the system disk (min_disk); no listing tells the data disks.\n"
-        "Rows take the room in their order. A vault found too small is too small; one that is\n"
-        "not may be all the same, and the cloud then answers IMG.0182.\n\n"
-        "An HTTP status without such a code: 401 signs in again; 403 stops the project;\n"
-        "408 and 5xx are tried again with backoff; 429 is waited for like flow control;\n"
-        "404 on the batch call means that the cloud lacks it, so images go one by one;\n"
-        "any other 4xx is split until the bad image stands alone.\n"
+        "Before it sends anything, sharekit compares the vault of each full-ECS image: its"
+        " type, its\n"
+        f"state, the number of servers that it protects (at most {VAULT_RESOURCES}), and its free\n"
+        "room. The image needs at least the room of its system disk (`min_disk`); no listing"
+        " shows\n"
+        "its data disks. Rows take the room in their order. So a vault that is reported as too\n"
+        "small is too small; another one may be too small as well, and then the cloud answers\n"
+        "IMG.0182.\n\n"
+        "Without such a code the HTTP status decides. After 401 sharekit signs in again; after"
+        " 403\n"
+        "it sends nothing more for the project; 408 and 5xx are retried with backoff; 429 is\n"
+        "treated as flow control; 404 on the batch call means that the cloud does not have this\n"
+        "call, so sharekit sends one call for each image; after any other 4xx the request is"
+        " split\n"
+        "until the image that causes the error is alone in its request.\n"
     )
 
 
@@ -205,14 +220,17 @@ def _states() -> str:
     )
     ends = ", ".join(f"`{name}`" for name in sorted(FINAL_STATES))
     return (
-        "# The states of a chunk\n\nGenerated from the code's own table by `make docs`.\n\n"
-        "A request carries a chunk, or a part of one. It begins as `planned`. The table is all\n"
-        "that may happen to it; anything else is refused before it is written, and is damage\n"
-        "when it is read. A test walks it at random and checks that each row keeps exactly one\n"
-        "outcome.\n\n"
+        "# The states of a request\n\n`make docs` generates this page from the code.\n\n"
+        "A request carries a chunk or a part of one. Its first state is `planned`. The table has\n"
+        "every permitted transition: the ledger refuses to write any other, and reports a ledger\n"
+        "that holds another as damaged. A test follows random transitions and checks that each"
+        " row\n"
+        "keeps exactly one outcome.\n\n"
         f"| state | event | next state | meaning |\n|---|---|---|---|\n{moves}\n\n"
-        f"In {ends} nothing more happens by itself. A `split` hands each image on exactly once;\n"
-        "what reading back showed changed stays with the old request as `unknown`, to be settled.\n"
+        f"The states {ends} are final. A split passes each image on to exactly one new request;\n"
+        "images that reading back showed as changed stay with the old request as `unknown`,"
+        " and are\n"
+        "settled there.\n"
     )
 
 

@@ -659,7 +659,7 @@ def test_a_certificate_that_is_not_trusted_any_more(
             main(["submit", str(plan.path), "--cloud=here", f"--clouds-yaml={config}"])
         told = " ".join("".join(capsys.readouterr()).split())
     assert (end.value.code, "failed the TLS check" in told) == (4, True), told
-    assert "Mend what the error names, then: Nothing was sent yet. Approved by Ada" in told
+    assert "Correct what the error names, then: Nothing was sent yet. Approved by Ada" in told
     assert not any(method == "PUT" for method, _, _ in server.requests)
 
 

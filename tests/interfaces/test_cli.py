@@ -262,7 +262,7 @@ def test_status_beside_a_submit(world: Make) -> None:
     run = w.folder / "run.ledger"
     shell("plan", w.shares, run)
     with Ledger.open(run, write=True):
-        assert b"Another process is working on it" in shell("status", run).stdout
+        assert b"Another process is submitting" in shell("status", run).stdout
 
 
 def test_owner_on_another_machine(world: Make) -> None:
@@ -340,7 +340,7 @@ def test_interrupted_run_is_taken_up(world: Make, number: signal.Signals) -> Non
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 3, errors
     assert b"Traceback" not in errors
-    assert b"takes it up again" in errors.replace(b"\n", b" ")
+    assert b"continues the run" in errors.replace(b"\n", b" ")
     assert shell("status", "run.ledger", cwd=w.folder).returncode == 3
     w.cloud.set_faults(Faults())
     again = shell("submit", "run.ledger", f"--clouds-yaml={w.config}", "--json", cwd=w.folder)

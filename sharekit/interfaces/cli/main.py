@@ -1,7 +1,7 @@
-"""The group of all commands, and how a call ends: an exit code and at most one sentence.
+"""The group of all commands; a call ends with an exit code and at most one sentence.
 
 Exit codes: 0 yes; 1 the answer is no; 2 usage or unreadable input; 3 unfinished, run it again;
-4 the cloud refused or cannot be reached; 70 a fault of sharekit itself.
+4 the cloud refused or cannot be reached; 70 an error of sharekit itself.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ COMMANDS: Final = {
     "approve": ("review", "Approve the plan in RUN; any later change voids the approval."),
     "audit": ("audit", "Compare SHARES with what the cloud shows, and write OUT."),
     "check": ("check", "Check every row of SHARES; send nothing."),
-    "demo": ("demo", "Go the whole road on the embedded simulator."),
+    "demo": ("demo", "Run every step on the embedded simulator."),
     "plan": ("plan", "Check SHARES and write the plan into a new ledger RUN."),
-    "report": ("report", "Write reports of RUN: xlsx, html, csv, json, by suffix."),
-    "retry": ("plan", "Plan in NEW what failed or stayed unknown in RUN."),
+    "report": ("report", "Write reports of RUN as xlsx, html, csv or json."),
+    "retry": ("plan", "Plan in NEW the rows that failed or stayed unknown in RUN."),
     "review": ("review", "Show the plan in RUN; decide on it in an Excel sheet."),
     "simulator": ("demo", "Run a simulated cloud on loopback until Ctrl-C."),
-    "status": ("status", "Show where RUN stands, also while it is being submitted."),
-    "submit": ("submit", "Send what is approved in RUN; the same command resumes."),
+    "status": ("status", "Show the outcomes of RUN so far, also while it is being submitted."),
+    "submit": ("submit", "Send the approved plan in RUN; the same command resumes it."),
     "template": ("check", "Write an empty workbook to fill in."),
-    "undo": ("plan", "Plan in NEW the way back from RUN."),
+    "undo": ("plan", "Plan in NEW how to undo RUN."),
     "verify": ("report", "Check RUN, and reports made from it, for any change."),
 }
 
@@ -68,17 +68,17 @@ def load_command(name: str) -> click.Command:
 )
 @click.version_option(__version__, prog_name="sharekit")
 def cli() -> None:
-    """Accept or reject shared cloud images by the hundred, and prove what happened.
+    """Accept, reject, share and unshare cloud images in bulk, and prove what happened.
 
     \b
-    The road:  check → plan → review → approve → submit → report → verify
+    Steps:  check → plan → review → approve → submit → report → verify
     Try it without a cloud:  sharekit demo
     Exit codes:  0 yes · 1 no · 2 usage or input · 3 unfinished · 4 the cloud refused
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; every way it can end is an exit code and one sentence."""
+    """Run the command line and exit; every error is an exit code and one sentence."""
     keep_freed_memory()
     try:
         cli.main(arguments, prog_name="sharekit", standalone_mode=False)

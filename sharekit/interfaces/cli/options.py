@@ -1,4 +1,4 @@
-"""Options that several commands have, and what each group of them means."""
+"""Options that several commands share, and the calls that these options describe."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("-v", "--verbose", count=True,
                      help="Log retries and waits to stderr; -vv logs every request."),
         click.option("-q", "--quiet", is_flag=True,
-                     help="Print no progress and no messages on stderr, but errors."),
+                     help="Print nothing but errors and warnings on stderr."),
         click.option("--log-file", type=click.Path(path_type=Path), metavar="FILE",
                      help="Append a log of every request to FILE; secrets are left out."),
     )  # fmt: skip
@@ -59,16 +59,16 @@ def reading_options(command: Command) -> Command:
         command,
         click.option("--sheet", multiple=True, help="Read only this sheet (repeatable)."),
         click.option("--map", "maps", multiple=True, metavar="FIELD=HEADER",
-                     help='Which header holds a field: --map image_id="Image UUID".'),
-        click.option("--project", help="The project ID, where no column tells it."),
-        click.option("--status", help="accepted, rejected, share or unshare, where no column "
-                     "tells it."),
-        click.option("--vault", help="The vault ID, where no column tells it."),
+                     help='Header of a field\'s column, e.g. image_id="Image UUID" (repeatable).'),
+        click.option("--project", help="Project ID for sheets without that column."),
+        click.option("--status", help="Decision for sheets without that column: "
+                     "accepted, rejected, share or unshare."),
+        click.option("--vault", help="Vault ID for sheets without that column."),
         click.option("--encoding", default="", metavar="NAME",
                      help="Encoding of csv files, e.g. cp1251 (default: detected)."),
-        click.option("--strict", is_flag=True, help="Warnings count as errors."),
+        click.option("--strict", is_flag=True, help="Treat warnings as errors."),
         click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
-                     help="Read larger files than usual, as in --limit columns=20000."),
+                     help="Raise a limit on the size of files, e.g. columns=20000 (repeatable)."),
     )  # fmt: skip
 
 
@@ -77,10 +77,10 @@ def cloud_options(command: Command) -> Command:
     return _add(
         command,
         click.option("--cloud", "clouds", multiple=True, metavar="NAME",
-                     help="An entry in clouds.yaml; repeat it for each project. envvars: what "
-                     "the OS_* variables say."),
+                     help="Entry in clouds.yaml to sign in with (repeatable); envvars stands for "
+                     "the OS_* variables."),
         click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
-                     help="Use this clouds.yaml; without --cloud, all its entries."),
+                     help="Use this clouds.yaml; without --cloud, use all of its entries."),
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def plan_options(command: Command) -> Command:
     return _add(
         command,
         click.option("--chunk-size", default=CHUNK_SIZE, show_default=True,
-                     help="Images in each request."),
+                     help="Maximum number of images in a request."),
         click.option("--max-images", type=int,
                      help="Refuse a plan that changes more images than this."),
         click.option("--preview", is_flag=True,
@@ -98,18 +98,18 @@ def plan_options(command: Command) -> Command:
 
 
 def sending_options(command: Command) -> Command:
-    """Options of every command that sends: the settings of a run, under their own names."""
+    """Options of every command that sends; each sets the field of `Settings` with its name."""
     return _add(
         command,
         click.option("--concurrency", default=8, show_default=True,
-                     help="Requests under way at once."),
+                     help="Maximum number of requests in flight."),
         click.option("--max-failed", "max_failure_rate", default=0.5, show_default=True,
                      metavar="SHARE",
                      help="Stop when more than this share of the images (and more than 100) "
                           "has failed, when 90 % of the last 500 finished images failed, or "
                           "when the first few all fail."),
         click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
-                     help="How long to wait for one job."),
+                     help="Maximum time to wait for a job."),
         click.option("--outage", "outage_timeout", default=60.0, show_default=True,
                      metavar="SECONDS",
                      help="Stop after this long without a successful response."),
@@ -120,7 +120,7 @@ def sending_options(command: Command) -> Command:
 
 
 def approval_options(command: Command) -> Command:
-    """Options that say which approvals are required before anything is sent, and what seals it."""
+    """Options for the approvals that are required before anything is sent, and for the seal."""
     return _add(
         command,
         click.option("--reviewers", default=1, show_default=True,
@@ -129,9 +129,11 @@ def approval_options(command: Command) -> Command:
                      metavar="ALLOWED_SIGNERS",
                      help="Count only approvals signed by a person listed in this file."),
         click.option("--seal", type=click.Path(path_type=Path), metavar="KEY",
-                     help="Sign the finished run, so that a cut-off end is noticed."),
+                     help="Sign the finished run with this OpenSSH key, so that removing its last "
+                          "events is detected."),
         click.option("--take-over", "break_lock", is_flag=True,
-                     help="Break the lock of another machine that is certainly gone."),
+                     help="Remove the lock of another machine. Only do so if that machine no "
+                          "longer writes to RUN."),
     )  # fmt: skip
 
 
@@ -143,7 +145,7 @@ def _add(command: Command, *options: Callable[[Command], Command]) -> Command:
 
 
 def read_shares(shares: Sequence[str], reading: dict[str, Any]) -> Inventory:
-    """Read spreadsheets as the options of :func:`reading_options` say."""
+    """Read spreadsheets with the options of :func:`reading_options`."""
     columns = {
         field.strip().lower().replace(" ", "_").replace("-", "_"): header
         for field, _, header in (entry.partition("=") for entry in reading["maps"])
@@ -169,7 +171,7 @@ def read_shares(shares: Sequence[str], reading: dict[str, Any]) -> Inventory:
 def check_shares(
     shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None, reading: dict[str, Any]
 ) -> Findings:
-    """Read spreadsheets and check them, against the clouds that are named, if any."""
+    """Read spreadsheets and check them, also against the clouds if any are named."""
     inventory = read_shares(shares, reading)
     signed_in = sign_in(clouds, clouds_yaml) if clouds or clouds_yaml else None
     with output.spinner("Checking every row" + (", and reading the cloud" if signed_in else "")):
@@ -182,7 +184,7 @@ def default_clouds() -> tuple[str, ...]:
 
 
 def sign_in(names: Sequence[str], clouds_yaml: Path | None) -> Clouds:
-    """Sign in, and print what is less safe than it should be."""
+    """Sign in, and print a warning for each unsafe setting."""
     from sharekit.clouds.sign_in import connect  # noqa: PLC0415 - openstacksdk takes 0.25 s to load
 
     target = ", ".join(names) or str(clouds_yaml)
@@ -203,7 +205,7 @@ def sign_in_for(run: Path, names: Sequence[str], clouds_yaml: Path | None) -> Cl
 
 
 def answer(result: dict[str, Any], as_json: bool, show: Callable[[], object]) -> None:
-    """Print the result: one JSON object, or what a person reads."""
+    """Print the result as one JSON object, or call ``show`` to print it for a person."""
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False))
     else:

@@ -1,4 +1,4 @@
-"""What the shell shows: short summaries on stdout, progress on stderr."""
+"""Output of the shell: short summaries on stdout, progress on stderr."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def stdout_console() -> Console:
 
 
 class _Output:
-    """What the process may print on stderr; set once, by the options of the command."""
+    """Whether the process prints messages on stderr; the options of the command set it once."""
 
     quiet = False
 
 
 def be_quiet(*, quiet: bool) -> None:
-    """Say whether progress and messages on stderr are left out."""
+    """Leave out progress and messages on stderr, or print them again."""
     _Output.quiet = quiet
 
 
 def info(text: str) -> None:
-    """Print a message on stderr, unless the command is to be quiet."""
+    """Print a message on stderr, unless the command is quiet."""
     if not _Output.quiet:
         complain(text)
 
@@ -63,14 +63,16 @@ def complain(text: str) -> None:
 
 @contextmanager
 def spinner(what: str, *, wait_for_others: bool = False) -> Iterator[None]:
-    """Show on stderr, in a terminal, that something takes its time.
+    """Show a spinner on stderr while the block runs, if stderr is a terminal.
 
-    Without a terminal, only waiting for somebody else is shown: a line every few seconds.
+    Otherwise print a line every few seconds, and only if the block waits for another machine.
     """
     console = Console(stderr=True, quiet=_Output.quiet)
     if not console.is_terminal:
         with (
-            _repeating(f"{what}: still waiting for an answer") if wait_for_others else nullcontext()
+            _repeating(f"{what}: still waiting for a response")
+            if wait_for_others
+            else nullcontext()
         ):
             yield
         return
@@ -122,7 +124,7 @@ class RunProgress:
         self._bar.stop()
 
     def __call__(self, now: Progress) -> None:
-        """Show where the run is."""
+        """Show the progress of the run."""
         self._bar.update(
             self._task, description=now.phase, total=now.total, completed=now.done,
             failed=now.failed, flying=now.in_flight, slowed=now.throttled_because,
@@ -139,7 +141,7 @@ class RunProgress:
 
 
 class ReadProgress:
-    """Where a long reading is, on stderr: a bar in a terminal, else a line every few seconds."""
+    """Progress of reading the cloud on stderr: a bar in a terminal, else a line now and then."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, quiet=_Output.quiet)
@@ -158,7 +160,7 @@ class ReadProgress:
         self._bar.stop()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Show which step it is at."""
+        """Show the present step, and its items done."""
         self._bar.update(self._task, description=what, completed=done, total=total)
         if self._bar.disable and monotonic() - self._last_line > _EVERY:
             self._last_line = monotonic()
@@ -166,7 +168,7 @@ class ReadProgress:
 
 
 def show_audit(found: Audit, files: Sequence[Path]) -> None:
-    """Print what an audit found, what has changed, and where it is written."""
+    """Print an audit's results, the changes since the earlier one, and the files written."""
     console = stdout_console()
     table = Table(box=None, pad_edge=False)
     for name in ("result", "rows", "meaning"):
@@ -196,8 +198,8 @@ def _show_unread(console: Console, found: Audit) -> None:
         console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
     for project in found.projects_without_credentials[:20]:
         console.print(
-            f"[yellow]Not asked: project {escape(escape_invisible(project))}: no cloud that was "
-            "named gives access to it; name its entry with --cloud NAME too.[/yellow]"
+            f"[yellow]Not read: project {escape(escape_invisible(project))}: none of the named "
+            "clouds gives access to it; name its entry with --cloud NAME too.[/yellow]"
         )
 
 
@@ -263,7 +265,7 @@ def _show_lines(console: Console, lines: pd.DataFrame) -> None:
 
 
 def show_plan(plan: Plan) -> None:
-    """Print a plan's numbers, what it would do to which project, and its fingerprint."""
+    """Print a plan's counts, its decisions by project, and its fingerprint."""
     console, counts = stdout_console(), plan.counts
     console.print(
         f"[b]{with_unit(counts['rows'], 'row')}[/b]: [b]{counts['planned']:,} planned[/b] in "
@@ -281,7 +283,7 @@ def show_plan(plan: Plan) -> None:
 
 
 def _by_project(plan: Plan) -> Table:
-    """Say what each project does, and an owner with whom."""
+    """Return a table of each project's decisions; for an owner, with the projects shared with."""
     by = plan.by_project
     what = describe_amount(by["status"], 2).split()[-1]
     heads = {"project_id": "project", "status": "decision", "images": what, "requests": "requests"}
@@ -298,9 +300,10 @@ def _by_project(plan: Plan) -> Table:
 def show_run(
     run: Run, *, busy: bool = False, approved: Sequence[str] = (), needs_fix: bool = False
 ) -> None:
-    """Print a run's outcomes, and why rows failed.
+    """Print a run's outcomes, and the reasons of failed rows.
 
-    ``busy``: another process is submitting it; ``needs_fix``: a person has to mend something first.
+    ``busy`` is True if another process is submitting the run, ``needs_fix`` if a person must
+    correct something before it can continue.
     """
     console = stdout_console()
     table = Table(box=None, pad_edge=False)
@@ -319,13 +322,15 @@ def show_run(
     if run.stopped:
         console.print(f"[yellow]Stopped: {escape(escape_invisible(run.stopped))}[/yellow]")
     if not run.finished:
-        first = "Mend what the error names, then: " if needs_fix else ""
+        first = "Correct what the error names, then: " if needs_fix else ""
         console.print(f"[yellow]{first}{_what_next(run, busy, approved)}[/yellow]")
 
 
 def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
     if busy:
-        return "Another process is working on it now; rows in flight are unknown until it is done."
+        return (
+            "Another process is submitting the run now; rows in flight are unknown until it ends."
+        )
     if not run.requests["submit"]:
         if approved:
             names = escape(escape_invisible(", ".join(approved)))

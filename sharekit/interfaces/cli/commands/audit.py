@@ -39,11 +39,11 @@ _LEDGER = ".ledger"
 )  # fmt: skip
 @click.option(
     "-o", "--also", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-    help="Write this file too: .xlsx, .html, .csv, .json, or the evidence as .ledger.",
+    help="Write this file too (repeatable): .xlsx, .html, .csv, .json; .ledger is the evidence.",
 )  # fmt: skip
 @click.option(
     "--received-only", is_flag=True,
-    help="Leave out what the projects share with others (one call for each own image).",
+    help="Do not read what the projects share with others (one call for each own image).",
 )  # fmt: skip
 @output_options
 def audit_command(
@@ -52,10 +52,10 @@ def audit_command(
 ) -> None:  # fmt: skip
     """Compare SHARES with what the cloud shows, and write OUT.
 
-    OUT is an xlsx, html, csv or json file. Nothing is changed anywhere. Without SHARES, OUT.xlsx is
-    a full listing as an inventory to begin with. Without --cloud the cloud is the one that OS_CLOUD
-    names. Exits 0 if all agrees, 1 on drift, 4 if all that could be read agrees, but a project
-    could not be read, or no cloud named gives access to it.
+    OUT is an xlsx, html, csv or json file. The audit changes nothing in the cloud. Without SHARES,
+    OUT.xlsx is a full listing, which can serve as the first inventory. Without --cloud, the cloud
+    is the one that OS_CLOUD names. Exits 0 if inventory and cloud agree, 1 on drift, and 4 if a
+    project could not be read or none of the named clouds gives access to it, but the rest agrees.
     """
     ledgers = [path for path in (out, *also) if path.suffix.lower() == _LEDGER]
     reports = [path for path in (out, *also) if path not in ledgers]

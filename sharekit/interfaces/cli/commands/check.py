@@ -28,7 +28,7 @@ from sharekit.spreadsheets.writing.template import write_template
 def template_command(shares: Path, as_json: bool) -> None:
     """Write an empty workbook to fill in.
 
-    It has drop-downs, notes, and ID columns formatted as text.
+    The workbook has drop-downs, notes, and ID columns formatted as text.
     """
     write_template(shares)
     answer(

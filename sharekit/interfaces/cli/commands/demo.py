@@ -1,4 +1,4 @@
-"""A cloud to play with: demo goes the whole road on it, simulator serves it."""
+"""The simulated cloud: demo runs every step on it, simulator serves it."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _FAULTS = "flow_control=0.1,p503=0.1,job_partial=0.01"
 
 @click.command("demo")
 @click.argument("directory", default="demo-run", type=click.Path(path_type=Path))
-@click.option("--rows", default=500, show_default=True, help="Number of rows of the workbook.")
+@click.option("--rows", default=500, show_default=True, help="Number of rows in the workbook.")
 @output_options
 def demo_command(directory: Path, rows: int, as_json: bool) -> None:
-    """Go the whole road on the embedded simulator.
+    """Run every step on the embedded simulator.
 
-    No credentials are needed. The workbook, the ledger and the reports stay in DIRECTORY.
+    The demo needs no credentials. It leaves the workbook, the ledger and the reports in DIRECTORY.
     """
     result = run_demo(directory, rows, quiet=as_json)
     answer(result, as_json, lambda: None)
@@ -59,27 +59,27 @@ def demo_command(directory: Path, rows: int, as_json: bool) -> None:
 @click.command("simulator")
 @click.option("--port", default=0, help="Port to listen on; 0 takes a free one.")
 @click.option("--shares", type=click.Path(path_type=Path), metavar="FILE",
-              help="A seed (json), or a workbook of shares to rehearse with.")  # fmt: skip
+              help="Seed of the cloud (json), or a workbook whose shares it gets.")  # fmt: skip
 @click.option("--faults", default="", metavar="NAME=VALUE,…",
-              help="What goes wrong, as in p503=0.1; docs/cli.md lists all names.")  # fmt: skip
+              help="Faults to inject, e.g. p503=0.1; docs/cli.md lists all names.")  # fmt: skip
 @click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
-              help="Write the clouds.yaml to this file too.")  # fmt: skip
+              help="Also write the clouds.yaml to this file.")  # fmt: skip
 @output_options
 def simulator_command(
     port: int, shares: Path | None, faults: str, clouds_yaml: Path | None, as_json: bool
 ) -> None:
     """Run a simulated cloud on loopback until Ctrl-C.
 
-    Its clouds.yaml is printed on stdout.
+    The command prints its clouds.yaml on stdout.
     """
     install_signal_handlers()
     run_simulator(port, shares, faults, clouds_yaml, as_json=as_json)
 
 
 def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, Any]:
-    """Write a sample workbook, start a simulated cloud, and go the whole road.
+    """Write a sample workbook, start a simulated cloud, and run every step.
 
-    Returns the run's summary and the files made, as ``sharekit demo --json`` prints them.
+    Return the run's summary and the files made, as ``sharekit demo --json`` prints them.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, An
     step = _Steps(quiet=quiet)
     with start(sample.seed) as cloud:
         config = cloud.write_clouds_yaml(directory / "clouds.yaml")
-        step(f"A cloud of its own is running at {cloud.url}; {shares} lists {rows} shares.")
+        step(f"A simulated cloud is running at {cloud.url}; {shares} lists {rows} shares.")
         inventory = read_inventory(shares)
         clouds = connect(*_names(config), config_file=config)
         step("check", f"sharekit check {shares} --cloud NAME …")
@@ -129,7 +129,7 @@ def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, An
 def run_simulator(
     port: int, shares: Path | None, faults: str, config: Path | None, *, as_json: bool
 ) -> None:
-    """Serve a simulated cloud until interrupted; prints how to reach it."""
+    """Serve a simulated cloud until interrupted, and print its clouds.yaml."""
     if shares is None:
         seed = build_sample().seed
     else:
@@ -152,7 +152,7 @@ def run_simulator(
 
 
 class _Steps:
-    """Prints where the demo is, or nothing."""
+    """Prints the steps of the demo, or nothing."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet, self._number = quiet, 0
@@ -187,8 +187,8 @@ def _short(preview: str) -> str:
 
 def _files(files: list[Path], seconds: float) -> None:
     click.echo()
-    click.secho(f"Done in {seconds:.1f} s. Look at:", bold=True)
-    meant = ("the input", "sign-in of the simulated cloud", "the run: everything, hash-chained",
+    click.secho(f"Done in {seconds:.1f} s. Files:", bold=True)
+    meant = ("the input", "sign-in of the simulated cloud", "every event of the run, hash-chained",
              "for the auditor, in Excel", "for the auditor, to read or print",
              "every input row with its outcome", "the same, for programs")  # fmt: skip
     for file, meaning in zip(files, meant, strict=True):

@@ -31,7 +31,9 @@ from sharekit.runs.follow_up import retry, undo
 @reading_options
 @cloud_options
 @plan_options
-@click.option("--planner", default="", help="Who plans; then somebody else has to approve.")
+@click.option(
+    "--planner", default="", help="Name of the person who plans; that person cannot approve."
+)
 @output_options
 def plan_command(
     shares: Sequence[str], run: Path, clouds: Sequence[str], clouds_yaml: Path | None,
@@ -40,8 +42,8 @@ def plan_command(
 ) -> None:  # fmt: skip
     """Check SHARES and write the plan into a new ledger RUN.
 
-    With --cloud the plan is made against what the cloud shows. Exits 1 if rows are blocked; the
-    plan is made all the same.
+    With --cloud, the rows are also compared with the cloud. Exits 1 if rows are blocked; the plan
+    is written all the same.
     """
     if run.exists():
         raise UsageError(f"{run} exists already: choose another name for the new run.")
@@ -60,9 +62,9 @@ def _follow_up_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("undo")
 @_follow_up_options
 def undo_command(run: Path, new: Path, **options: Any) -> None:
-    """Plan in NEW the way back from RUN.
+    """Plan in NEW how to undo RUN.
 
-    NEW changes back what RUN changed, to the state before it.
+    The plan returns every share that RUN changed to its state before RUN.
     """
     _follow_up(undo, run, new, **options)
 
@@ -70,9 +72,9 @@ def undo_command(run: Path, new: Path, **options: Any) -> None:
 @click.command("retry")
 @_follow_up_options
 def retry_command(run: Path, new: Path, **options: Any) -> None:
-    """Plan in NEW what failed or stayed unknown in RUN.
+    """Plan in NEW the rows that failed or stayed unknown in RUN.
 
-    That is every row whose outcome is failed, contradicted or unknown.
+    These are the rows whose outcome is failed, contradicted or unknown.
     """
     _follow_up(retry, run, new, **options)
 
@@ -95,7 +97,7 @@ def _end(planned: Plan, *, preview: bool, as_json: bool) -> NoReturn:
             click.echo(planned.preview())
         if planned.counts["planned"]:
             click.echo(
-                f"next: sharekit review {planned.path}, then sharekit approve {planned.path} "
+                f"Next: sharekit review {planned.path}, then sharekit approve {planned.path} "
                 f"--reviewer NAME --fingerprint {planned.fingerprint[:12]}"
             )
 

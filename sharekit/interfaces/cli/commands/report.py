@@ -20,10 +20,11 @@ from sharekit.reports.verify import verify
 @click.argument("out", nargs=-1, required=True, type=click.Path(path_type=Path))
 @output_options
 def report_command(run: Path, out: Sequence[Path], as_json: bool) -> None:
-    """Write reports of RUN: xlsx, html, csv, json, by suffix.
+    """Write reports of RUN as xlsx, html, csv or json.
 
-    Ledgers among OUT, of runs that follow on RUN (retry, undo), make it one report over all of
-    them: each row of the first input with one final outcome, and the run that settled it.
+    The suffix of each OUT names its format. If OUT also names ledgers of follow-up runs (retry,
+    undo), the reports cover all of these runs: each row of the first input has one final outcome,
+    and names the run that settled it.
     """
     with spinner("Writing the report"):
         made = report(run, *out)
@@ -39,7 +40,7 @@ def report_command(run: Path, out: Sequence[Path], as_json: bool) -> None:
     "signers",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Check signatures too: of the seal, and of as many approvals as were required.",
+    help="Also check the signatures of the seal and of the required approvals.",
 )
 @click.option("--reviewers", default=1, show_default=True, metavar="N",
               help="Number of signed approvals required, whatever submit required.")  # fmt: skip
@@ -50,11 +51,11 @@ def verify_command(
     """Check RUN, and reports made from it, for any change.
 
     The verdict is intact, TAMPERED (exit 1), or UNPROVEN: nothing was changed, but it is not signed
-    or sealed as you require (exit 1 as well). A note is worth knowing, and no fault.
+    or sealed as you require (exit 1 as well). A note is information, not a fault.
 
-    Ledgers among REPORTS, of runs that follow on RUN, are checked too, and the hashes that link
-    them; the reports are then those over all of them. A report made from an earlier state of RUN
-    is compared with that state, and a note says so (`notes` with --json).
+    If REPORTS also names ledgers of follow-up runs, these ledgers and the hashes that link them are
+    checked too, and the reports must cover all of these runs. A report made from an earlier state
+    of RUN is compared with that state, and a note says so (`notes` with --json).
     """
     with spinner("Verifying"):
         verdict = verify(run, *reports, signers=signers, reviewers=reviewers)

@@ -17,16 +17,19 @@ from sharekit.plans.approval import approve
 @RUN
 @click.argument("sheet", required=False, type=click.Path(path_type=Path))
 @click.option("--take", type=click.Path(path_type=Path), metavar="SHEET",
-              help="Take the decisions in from a filled-in review sheet.")  # fmt: skip
-@click.option("--reviewer", default="", help="Who decided, for the report.")
-@click.option("--requests", type=int, default=3, show_default=True, help="Requests to preview.")
+              help="Import the decisions of a filled-in review sheet.")  # fmt: skip
+@click.option("--reviewer", default="", help="Name of the person who decided; reports show it.")
+@click.option(
+    "--requests", type=int, default=3, show_default=True, help="Number of requests to preview."
+)
 @output_options
 def review_command(
     run: Path, sheet: Path | None, take: Path | None, reviewer: str, requests: int, as_json: bool
 ) -> None:
     """Show the plan in RUN; decide on it in an Excel sheet.
 
-    Name a SHEET to write the plan to it; fill in decisions there, and take them in with --take.
+    With SHEET, the plan is written to that workbook. Fill in the decisions there, then import them
+    with --take.
     """
     current = review(run, out=sheet, take=take, reviewer=reviewer)
 
@@ -50,16 +53,16 @@ def review_command(
 
 @click.command("approve")
 @RUN
-@click.option("--reviewer", required=True, help="Who approves.")
+@click.option("--reviewer", required=True, help="Name of the person who approves.")
 @click.option(
     "--fingerprint",
     required=True,
     metavar="PREFIX",
     help="At least the first 8 digits of the plan's fingerprint.",
 )
-@click.option("--note", default="", help="A reason, for the report.")
+@click.option("--note", default="", help="Reason; reports show it.")
 @click.option("--sign", type=click.Path(path_type=Path), metavar="KEY",
-              help="Sign it with this OpenSSH key (a public one: by the ssh-agent).")  # fmt: skip
+              help="Sign with this OpenSSH key; for a public key, ssh-agent signs.")  # fmt: skip
 @output_options
 def approve_command(
     run: Path, reviewer: str, fingerprint: str, note: str, sign: Path | None, as_json: bool

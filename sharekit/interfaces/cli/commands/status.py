@@ -1,4 +1,4 @@
-"""Where a run stands: status."""
+"""The outcomes of a run so far: status."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sharekit.runs.status import Run, status
 @RUN
 @output_options
 def status_command(run: Path, as_json: bool) -> None:
-    """Show where RUN stands, also while it is being submitted.
+    """Show the outcomes of RUN so far, also while it is being submitted.
 
-    Exits as submit would: 0, 1, 3 or 4.
+    Exits with the code that submit would exit with: 0, 1, 3 or 4.
     """
     now = status(run)
     answer(

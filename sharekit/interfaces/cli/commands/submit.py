@@ -43,9 +43,10 @@ def submit_command(
     run: Path, clouds: Sequence[str], clouds_yaml: Path | None, reviewers: int,
     signers: Path | None, seal: Path | None, break_lock: bool, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
-    """Send what is approved in RUN; the same command resumes.
+    """Send the approved plan in RUN; the same command resumes it.
 
-    Afterwards the cloud is read back. Exits 0 only if every planned row is confirmed or already so.
+    After sending, the cloud is read back. Exits 0 only if every planned row is confirmed or was in
+    the wanted state already.
     """
     if break_lock:
         lock.break_lock(run)
@@ -66,7 +67,7 @@ def submit_command(
         complain(f"Error: {error}")
         _ended(replace(status(run), stopped=""), None, as_json=as_json, code=error.exit_code)
     except KeyboardInterrupt:
-        info(f"Interrupted. Nothing is lost: sharekit submit {run} takes it up again.")
+        info(f"Interrupted. Nothing is lost: sharekit submit {run} continues the run.")
         sys.exit(3)
     _ended(done, seal, as_json=as_json)
 
