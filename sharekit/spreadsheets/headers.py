@@ -307,7 +307,7 @@ def address_of_id(sheet: RawSheet) -> str:
         fields = match(unique_names(row), {})
         excluded |= {column for field, column in fields.items() if field != "image_id"}
         excluded |= {column for column, cell in enumerate(row) if _EXAMPLE.search(cell)}
-    pattern = rf"(?i)\A{_WRAPPING}(?:{UUID}|{_BARE_ID}){_WRAPPING}\z"
+    pattern = wrapped(f"{UUID}|{_BARE_ID}")
     hits = {
         column: pc.match_substring_regex(texts, pattern)
         for column, texts in enumerate(sheet.cells)
@@ -328,9 +328,14 @@ def header_too_deep(sheet: RawSheet, header: str = "") -> str:
     return _first_address(sheet, hits, SEARCHED_ROWS)
 
 
+def wrapped(grammar: str) -> str:
+    """Return Arrow's expression for an ID in any case, with or without blanks, quotes or braces."""
+    return rf"(?i)\A{_WRAPPING}(?:{grammar}){_WRAPPING}\z"
+
+
 def holds_id(column: pa.ChunkedArray, field: str) -> bool:
     """Return True if a column holds something like an ID of the field, with braces or without."""
-    pattern = rf"(?i)\A{_WRAPPING}(?:{GRAMMARS[field]}){_WRAPPING}\z"
+    pattern = wrapped(GRAMMARS[field])
     parts = (column.slice(0, _FIRST_LOOK), column.slice(_FIRST_LOOK))
     return any(pc.any(pc.match_substring_regex(part, pattern)).as_py() for part in parts)
 

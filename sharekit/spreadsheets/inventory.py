@@ -188,6 +188,8 @@ class SheetRows:
         without a decision is one that nobody has decided.
     ids_at : str
         Address of image IDs in a sheet that was left out although its header is clear.
+    vague_image_ids : bool
+        Whether the header of the image IDs may be of any IDs.
     """
 
     source: Source
@@ -203,6 +205,7 @@ class SheetRows:
     likely: bool = True
     shows_states: bool = False
     ids_at: str = ""
+    vague_image_ids: bool = False
 
     def left_out(self) -> SheetRows:
         """Return the sheet without its rows, as one that has no header."""
@@ -250,6 +253,8 @@ def find_rows(
         state_columns=states,
         ambiguous=ambiguous,
         unused_defaults=tuple(name for name in given if name in fields),
+        vague_image_ids="image_id" not in mapping
+        and is_vague(header.names, fields["image_id"], "image_id"),
         likely=_is_likely(header, cells, fields, mapping, given),
         shows_states="status" in fields
         and any(_words(column) <= _MEMBER_STATES for column in shown),

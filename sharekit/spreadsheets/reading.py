@@ -28,6 +28,7 @@ from .formats.xls import read_xls
 from .headers import SEARCHED_ROWS, header_too_deep
 from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, Limits, list_formats, load
 from .inventory import Inventory, SheetRows, find_rows
+from .mistaken_ids import find_mistaken_ids
 
 #: First bytes -> what the file is, for files that people give by mistake.
 _NOT_SPREADSHEETS: Final = (
@@ -303,6 +304,7 @@ def _inventory(sheets: Sequence[SheetRows]) -> Inventory:
     present = [field for field in TEXT_FIELDS if any(field in sheet.fields for sheet in sheets)]
     encoded = {field: EncodedColumn.encode(rows[field]) for field in present}
     issues = [find_cell_issues(sheet, i, int(starts[i]), encoded) for i, sheet in enumerate(sheets)]
+    issues += find_mistaken_ids(sheets, encoded, starts.tolist())
     return Inventory(rows, tuple(sheet.source for sheet in sheets), concat(issues), encoded)
 
 

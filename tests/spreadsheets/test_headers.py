@@ -366,3 +366,64 @@ def test_an_empty_decision_elsewhere_is_an_error(tmp_path: Path) -> None:
     header, *rows = LISTINGS["ours"]
     path = write(tmp_path / "shares.csv", header.replace("seen as", "remark"), *rows)
     assert planned(path) == ["accepted", "blocked", "blocked"]
+
+
+def found(path: Path) -> list[tuple[str, str, str]]:
+    """Rule, cell and message of every error and repair."""
+    frame = sharekit.check(sharekit.read_inventory(path)).frame
+    frame = frame[frame["severity"].isin(["error", "repair"])]
+    return list(frame[["rule", "cell", "message"]].itertuples(index=False, name=None))
+
+
+def test_digits_of_a_project_are_no_image(tmp_path: Path) -> None:
+    """What another cell names as a project or an owner does not get the dashes of an image ID."""
+    bare, owner = OTHER.replace("-", ""), PROJECT[::-1]
+    path = write(
+        tmp_path / "shares.csv",
+        "Image ID,Project ID,Decision,Vault ID,Owner",
+        f"{bare},{PROJECT},accepted,,{owner}",
+        f"{PROJECT},{owner},accepted,,",
+        f'"{{{owner.upper()}}}",{PROJECT},accepted,,',
+        f"{IMAGE},{PROJECT},accepted,{PROJECT},",
+    )
+    message = "not an image ID: 8-4-4-4-12 hexadecimal digits (it is the ID of a project)"
+    assert found(path) == [
+        ("repaired-dashes", "A2", "dashes corrected to the API's format"),
+        ("image-id-format", "A3", message),
+        ("image-id-format", "A4", message),
+        ("vault-id-format", "D5", message.replace("an image", "a vault")),
+    ]
+
+
+def test_an_image_is_no_project(tmp_path: Path) -> None:
+    """An image's ID in the column of projects does not lose its dashes to become a project's."""
+    path = write(
+        tmp_path / "shares.csv",
+        "Image ID,Project ID,Decision",
+        f"{IMAGE},{OTHER},share",
+        f"{OTHER},{PROJECT},share",
+    )
+    message = "not a project ID: 32 hexadecimal digits (it is the ID of an image)"
+    assert found(path)[0] == ("project-id-format", "B2", message)
+
+
+def test_digits_under_a_vague_header_are_no_image(tmp_path: Path) -> None:
+    """Under a header such as ID, 32 digits may be anything's; --map says what they are."""
+    bare = OTHER.replace("-", "")
+    lines = [f"{IMAGE},{PROJECT},accepted", f"{bare},{PROJECT},accepted"]
+    path = write(tmp_path / "shares.csv", "ID,Project ID,Decision", *lines)
+    ((rule, cell, message),) = found(path)
+    assert (rule, cell) == ("image-id-format", "A3")
+    assert "the header does not say that it is an image's" in message
+    assert planned(path, columns={"image_id": "ID"}) == ["accepted", "accepted"]
+
+
+def test_swapped_ids_are_still_called_swapped(tmp_path: Path) -> None:
+    """Two IDs in each other's cell are one error, though both are known from other rows."""
+    path = write(
+        tmp_path / "shares.csv",
+        "Image ID,Project ID,Decision",
+        f"{IMAGE},{PROJECT},accepted",
+        f"{PROJECT},{IMAGE},accepted",
+    )
+    assert [(rule, cell) for rule, cell, _ in found(path)] == [("ids-swapped", "A3")]
