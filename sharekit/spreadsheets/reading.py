@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -19,7 +19,7 @@ from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS, GRAMMARS
 from sharekit.core.vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 
-from .cell_issues import TEXT_FIELDS, concat, find_cell_issues
+from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
 from .formats.delimited import check_encoding, read_delimited
 from .formats.parquet import read_parquet
 from .formats.raw_sheet import TEXT, Blob, RawSheet, constant
@@ -29,19 +29,8 @@ from .headers import SEARCHED_ROWS, header_too_deep
 from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, Limits, list_formats, load
 from .inventory import Inventory, SheetRows, find_rows
 from .mistaken_ids import find_mistaken_ids
+from .other_files import HEAD, check_is_table, locked_file, without_lock_files
 
-#: First bytes -> what the file is, for files that people give by mistake.
-_NOT_SPREADSHEETS: Final = (
-    (rb"%PDF", "a PDF"),
-    (rb"\x1f\x8b", "a gzip archive"),
-    (b"<", "HTML or XML (some portals give it the suffix .xls)"),
-    (rb"\{|\[\s*[{\[\"]", "JSON"),
-    (rb"\x89PNG", "a picture"),
-    (rb"\xff\xd8\xff", "a picture"),
-    (rb"SQLite format 3", "a database"),
-)
-#: Bytes in which the first ones that are no white space are looked for.
-_HEAD: Final = 4096
 #: Names and texts listed in a message, and the characters shown of each.
 _MAX_LISTED: Final = 12
 _MAX_CHARACTERS: Final = 60
@@ -112,10 +101,11 @@ def read_inventory(
     mapping, defaults = dict(columns or {}), dict(defaults or {})
     _check_arguments(files, mapping, defaults)
     check_encoding(encoding)
+    named, locks = without_lock_files(files)
     names = (sheet,) if isinstance(sheet, str) else tuple(sheet or ())
     sheets = [
         find_rows(blob, raw, mapping, defaults)
-        for file in files
+        for file in named
         for blob in [load(file, limits)]
         for raw in read_sheets(blob, names, mapping, limits, encoding)
     ]
@@ -124,7 +114,7 @@ def read_inventory(
     _check_sheets(sheets, names)
     _check_headers(sheets, names, mapping)
     _check_rows(sheets)
-    return _inventory([rows for rows in sheets if rows.raw.cells])
+    return _inventory([rows for rows in sheets if rows.raw.cells], locks)
 
 
 def read_sheets(
@@ -136,7 +126,7 @@ def read_sheets(
 ) -> list[RawSheet]:
     """Read the named sheets of a file, or all of them, by the reader for its first bytes."""
     limits = limits or Limits()
-    if not blob.data[:_HEAD].strip() and not blob.data.strip():
+    if not blob.data[:HEAD].strip() and not blob.data.strip():
         raise SpreadsheetError(f"{blob.file} is empty; give a spreadsheet with a header row.")
     choose: Choice = partial(_choose, blob.file, names)
     readers: dict[bytes, Callable[[], list[RawSheet]]] = {
@@ -147,17 +137,8 @@ def read_sheets(
     }
     magic = next((key for key in readers if key and blob.data.startswith(key)), PLAIN_TEXT)
     if magic == PLAIN_TEXT:
-        _check_is_table(blob)
+        check_is_table(blob)
     return readers[magic]()
-
-
-def _check_is_table(blob: Blob) -> None:
-    head = blob.data[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
-    for pattern, kind in _NOT_SPREADSHEETS:
-        if re.match(pattern, head):
-            raise SpreadsheetError(
-                f"{blob.file} is {kind}, not a spreadsheet; give an {list_formats()} file."
-            )
 
 
 def _choose(file: str, wanted: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -288,7 +269,7 @@ def _join(texts: Iterable[str]) -> str:
     return ", ".join(short[:_MAX_LISTED]) + (" …" if len(short) > _MAX_LISTED else "")
 
 
-def _inventory(sheets: Sequence[SheetRows]) -> Inventory:
+def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str] = ()) -> Inventory:
     lengths = np.array([sheet.source.rows for sheet in sheets])
     starts = np.concatenate([[0], np.cumsum(lengths)])
     index = np.repeat(np.arange(len(sheets), dtype=np.int32), lengths)
@@ -304,8 +285,18 @@ def _inventory(sheets: Sequence[SheetRows]) -> Inventory:
     present = [field for field in TEXT_FIELDS if any(field in sheet.fields for sheet in sheets)]
     encoded = {field: EncodedColumn.encode(rows[field]) for field in present}
     issues = [find_cell_issues(sheet, i, int(starts[i]), encoded) for i, sheet in enumerate(sheets)]
+    issues += _lock_notes(sheets, locks)
     issues += find_mistaken_ids(sheets, encoded, starts.tolist())
     return Inventory(rows, tuple(sheet.source for sheet in sheets), concat(issues), encoded)
+
+
+def _lock_notes(sheets: Sequence[SheetRows], locks: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Yield a note for each lock file, at the workbook that it is for if that is read, too."""
+    files = [os.path.normpath(sheet.source.file) for sheet in sheets]
+    for lock in locks:
+        locked = os.path.normpath(locked_file(lock))
+        source = files.index(locked) if locked in files else 0
+        yield CellIssues("lock-file", np.array([-1]), "", [lock]).to_frame(source)
 
 
 def _category(texts: Sequence[str], index: NDArray[np.int32]) -> pd.Categorical:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sharekit.core.errors import SpreadsheetError
 from sharekit.spreadsheets.input import Limits
+from sharekit.spreadsheets.other_files import check_is_unlabelled
 
 from .raw_sheet import TEXT, Blob, RawSheet, SheetMetadata, as_text, password_error
 from .workbook import Choice
@@ -36,6 +37,7 @@ def read_xls(blob: Blob, choose: Choice, limits: Limits | None = None) -> list[R
         another program's document, or beyond the limits.
     """
     limits = limits or Limits()
+    check_is_unlabelled(blob)
     if _ENCRYPTED in blob.data:
         raise password_error(blob.file)
     workbook = _open(blob)
