@@ -6,15 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import pandas as pd
-
 from sharekit.core.columns import with_unit
-from sharekit.core.html import escape_html
 from sharekit.interfaces.review_state import ReviewState
 
 from .controls import show_errors
 from .html_region import HtmlRegion
-from .markup import data_table, note, truncate, visible_lines
+from .markup import render
 from .model import PageHost
 
 #: Calls of one chunk that are shown.
@@ -43,10 +40,12 @@ class RequestsPage:
         """Show the chunk's requests, and count the rows that are not sent."""
         state = self.review.state
         self.chunk = min(max(self.chunk, 1), max(1, len(state.plan.chunks)))
-        self.box.html = (
-            "<h3>Exactly what will be sent</h3><p>Fingerprint of the plan: "
-            f"<code>{escape_html(state.plan.fingerprint)}</code></p>"
-            f"{_chunk(state, self.chunk)}{_not_sent(state.not_sent())}"
+        self.box.html = render(
+            "requests",
+            fingerprint=state.plan.fingerprint,
+            chunk=None if state.plan.chunks.empty else _chunk(state, self.chunk),
+            not_sent=state.not_sent().to_numpy().tolist(),
+            reasons=_WHY,
         )
 
     def _on_event(self, action: str, key: str, _: object) -> None:
@@ -55,45 +54,23 @@ class RequestsPage:
             self.update()
 
 
-def _chunk(state: ReviewState, chunk: int) -> str:
-    chunks = state.plan.chunks
-    if chunks.empty:
-        return note("Nothing would be sent.")
-    requests, last = list(state.plan.requests(chunk)), len(chunks)
+def _chunk(state: ReviewState, number: int) -> dict[str, Any]:
+    """Return what the page shows of a chunk."""
+    chunks, requests = state.plan.chunks, list(state.plan.requests(number))
     text = "\n\n".join(f"{r['method']} {r['url']}{_body(r)}" for r in requests[:_SHOWN_CALLS])
     if len(requests) > _SHOWN_CALLS:
         text += f"\n\n… and {len(requests) - _SHOWN_CALLS:,} more calls"
-    unit, becomes = _BECOMES[str(chunks.loc[chunk, "status"])]
-    images = with_unit(int(chunks["images"].to_numpy()[chunk - 1]), unit)
-    targets = {"First": 1, "Previous": chunk - 1, "Next": chunk + 1, "Last": last}
-    buttons = "".join(
-        f'<button data-do="chunk" data-key="{target}" data-id="chunk-{word}" '
-        f"{'' if 1 <= target <= last and target != chunk else 'disabled'}>{word}</button>"
-        for word, target in targets.items()
-    )
-    return (
-        f'<div class="sk-pager" role="group" aria-label="Chunks">{buttons}'
-        f"<span data-rest tabindex='-1'>chunk {chunk:,} of {last:,}: {images} to be {becomes}, "
-        f"{with_unit(len(requests), 'call')}</span></div>"
-        f'<pre tabindex="0" aria-label="Requests of this chunk">{visible_lines(text)}</pre>'
-        '<details id="sk-curl"><summary>As curl</summary>'
-        "<p>The token is a variable of your shell; no secret is in here.</p>"
-        f'<pre id="sk-curl-text" tabindex="0" aria-label="The same as curl">'
-        f"{visible_lines(state.curl(chunk))}</pre>"
-        '<button data-copy="sk-curl-text" data-id="copy">Copy</button></details>'
-    )
+    unit, becomes = _BECOMES[str(chunks.loc[number, "status"])]
+    return {
+        "number": number,
+        "last": len(chunks),
+        "images": with_unit(int(chunks["images"].to_numpy()[number - 1]), unit),
+        "becomes": becomes,
+        "calls": len(requests),
+        "text": text,
+        "curl": state.curl(number),
+    }
 
 
 def _body(request: Mapping[str, Any]) -> str:
     return f"\n{json.dumps(request['body'], indent=2)}" if request["body"] else ""
-
-
-def _not_sent(rest: pd.DataFrame) -> str:
-    if rest.empty:
-        return "<p>Every row of the inventory is sent.</p>"
-    lines = [
-        (f"{int(rows):,}", escape_html(state), truncate(why or _WHY.get(state, "")))
-        for state, why, rows in rest.to_numpy().tolist()
-    ]
-    table = data_table(("Rows", "State", "Why"), lines, "Rows that are not sent", number=0)
-    return f"<h3>What will not be sent</h3>{table}"

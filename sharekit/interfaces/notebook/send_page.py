@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import ipywidgets as ui
+from markupsafe import Markup
 
 from sharekit.core.columns import with_unit
-from sharekit.core.html import escape_html
 from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
 from sharekit.ledger.lock import is_busy
-from sharekit.reports.wording import format_duration
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.status import OPERATOR, Run
 from sharekit.runs.submit import Progress
 
 from .controls import button, error_text, row, show_errors, show_if
 from .html_region import HtmlRegion
-from .markup import bars, color, data_table, note, pager, project_of, truncate
+from .markup import note, project_chart, render
 from .model import PageHost, ReviewModel
 
 _REPORTS: Final = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 #: Failures that are shown while a run goes on.
 _LATEST: Final = 12
+#: Reasons of failures that are shown, the most frequent ones.
+_REASONS: Final = 8
 _BEFORE: Final = {
     "deciding": ("The plan is not approved, so nothing is sent.", "warn"),
     "approving": ("Not all who have to have approved it, so nothing is sent.", "warn"),
     "approved": ("Approved. Send begins; it can be paused and cancelled.", "calm"),
     "sending": ("The run is not finished. Continue resumes it.", "calm"),
-}
-_DURING: Final = {
-    "paused": "Paused. Jobs that run in the cloud are followed; nothing new is sent.",
-    "stopping": "Stopping: nothing more is sent, and the cloud is read back.",
 }
 
 
@@ -158,130 +154,34 @@ class Outcomes:
             self._number = int(key)
         self.show(self._review.run.status())
 
-    def _rows(self) -> str:
+    def _rows(self) -> Markup:
         page = self._review.run.outcomes(self._outcome, self._number)
-        name = escape_html(self._outcome)
         self._number = page.number
-        heads = ("Image", "Wanted", "In the cloud", "Code, reason", "Project", "Stands in")
-        lines = map(_row_cells, page.rows.to_dict("records"))
-        close = f'<button data-do="outcome" data-key="{name}" data-id="close">Close</button>'
-        table = data_table(heads, lines, f"Rows {self._outcome}")
-        return f"<h3>{page.found:,} {name}</h3>{table}{pager(page, '', close)}"
+        lines = page.rows.to_dict("records")
+        return render("outcome", outcome=self._outcome, page=page, lines=lines)
 
     def _retry(self) -> None:
         again: ReviewModel = self._review.retry()
         self._host.open(again)
 
 
-def _summary(run: Run, outcome: str) -> str:
+def _summary(run: Run, outcome: str) -> Markup:
+    """Return the tiles of a run, of which that of ``outcome`` is open, its bars and reasons."""
     failed = run.rows[run.rows["outcome"].isin(FAILURES)]
-    reasons = failed["reason"].where(failed["reason"] != "", failed["code"]).value_counts().head(8)
-    why = "".join(f"<li>{n:,} × {truncate(reason)}</li>" for reason, n in reasons.items())
+    reasons = failed["reason"].where(failed["reason"] != "", failed["code"]).value_counts()
     rows = run.plan.rows["project_id"].to_frame().join(run.rows["outcome"])
     sums = rows.groupby(["project_id", "outcome"]).size().unstack(fill_value=0)
-    title = "<h3>The run is finished</h3>" if run.finished else "<h3>Where the run stands</h3>"
-    stopped = ""
-    if run.stopped and not run.finished:
-        cancelled = "The run was cancelled; what is pending was not sent."
-        stopped = note(
-            cancelled if run.stopped_by == OPERATOR else f"The run ended early: {run.stopped}"
-        )
-    tiles = "".join(
-        f'<button class="sk-tile {OUTCOMES[name].tone}" data-do="outcome" '
-        f'data-key="{name}" data-id="tile-{name}" aria-pressed="{str(name == outcome).lower()}" '
-        f'title="Show these rows"><b>{number:,}</b><span>{name}</span></button>'
-        for name, number in run.counts.items()
-        if number
-    )
-    steps = "".join(f"<li>{escape_html(step)}</li>" for step in _next_steps(run))
-    return (
-        f'{title}{stopped}<div class="sk-tiles" role="group" aria-label="Outcomes">{tiles}</div>'
-        + bars(sums.rename(columns={"skipped": "skip"}), "Outcomes by project")
-        + (f"<h3>Why</h3><ul>{why}</ul>" if why else "")
-        + f"<h3>What next</h3><ul>{steps}</ul>"
+    return render(
+        "outcomes",
+        run=run,
+        cancelled=run.stopped_by == OPERATOR,
+        opened=outcome,
+        outcomes=OUTCOMES,
+        chart=project_chart(sums.rename(columns={"skipped": "skip"})),
+        reasons=reasons.head(_REASONS).to_dict(),
     )
 
 
-def _next_steps(run: Run) -> list[str]:
-    steps = []
-    if not run.finished:
-        steps.append("Continue: it resumes the run where the ledger stands; nothing is sent twice.")
-        if run.counts["unknown"]:
-            steps.append("Unknown rows were sent and got no answer; Continue reads them back.")
-    if run.counts["failed"]:
-        steps.append(
-            "Failed rows: open them above, repair what their reasons name, plan them anew."
-        )
-    if run.counts["contradicted"]:
-        steps.append(
-            "Contradicted rows: the cloud said one thing and shows another; open them above."
-        )
-    if run.finished:
-        steps.append("Write the reports, and give the auditor the ledger too.")
-    return steps
-
-
-def _row_cells(line: Mapping[Any, Any]) -> tuple[str, ...]:
-    states = [
-        f"{word} {escape_html(line[name])}"
-        for name, word in (("before", "was"), ("claimed", "job says"), ("observed", "shows"))
-        if line[name]
-    ]
-    code = str(line["code"])
-    # A reason of the cloud's own often begins with its code.
-    shown = f"<b>{escape_html(code)}</b> " if code and not line["reason"].startswith(code) else ""
-    chunk = f"chunk {escape_html(line['last_chunk'])}" if line["last_chunk"] else ""
-    source = ", ".join(filter(None, (line["file"], line["sheet"], f"row {line['row']}")))
-    return (
-        f'{truncate(line["name"], 80) or "(no name)"}<span class="sk-id">'
-        f"{truncate(line['image_id'], 60)}</span>",
-        f'<span class="sk-nowrap">{escape_html(line["status"])}</span>',
-        "<br>".join(states),
-        f"{shown}{truncate(line['reason'], 300)}",
-        project_of(line["project_id"]),
-        f'{truncate(source, 80)}<span class="sk-id">{chunk}</span>',
-    )
-
-
-def _progress(now: Progress | None, state: str, error: str) -> str:
-    failed = note(error, "bad") if error else ""
-    if now is None:
-        return failed or f"<p>{escape_html(state)} …</p>"
-    left = "" if now.eta is None else f", about {format_duration(round(now.eta))} left"
-    because = escape_html(now.throttled_because.capitalize())
-    slowed = f"<p>{because}</p>" if because else ""
-    return (
-        f"{_bar(now)}<p><b>{escape_html(_DURING.get(state, now.phase.capitalize()))}</b></p>"
-        f"<p>{now.done:,} of {now.total:,} images done, {now.failed:,} failed, "
-        f"{with_unit(now.in_flight, 'request')} in flight{left}</p>{slowed}{failed}{_failures(now)}"
-    )
-
-
-def _bar(now: Progress) -> str:
-    total, bad = max(now.total, 1), min(now.failed, now.done)
-    parts = "".join(
-        f'<i style="width:{100 * number / total:.2f}%;background:{color(kind)}"></i>'
-        for kind, number in (("confirmed", now.done - bad), ("failed", bad))
-    )
-    return (
-        f'<div class="sk-bar sk-far" role="progressbar" aria-label="Images done" aria-valuemin="0" '
-        f'aria-valuenow="{now.done}" aria-valuemax="{total}">{parts}</div>'
-    )
-
-
-def _failures(now: Progress) -> str:
-    """Return the latest failures, newest first."""
-    if not now.failures:
-        return ""
-    lines = [
-        (
-            escape_html(failure.chunk),
-            escape_html(failure.code),
-            truncate(failure.reason),
-            f"{len(failure.images):,}",
-            f'<span class="sk-id">{escape_html(failure.images[0])}</span>',
-        )
-        for failure in reversed(now.failures[-_LATEST:])
-    ]
-    heads = ("Chunk", "Code", "Reason", "Images", "First image")
-    return f"<h3>Latest failures</h3>{data_table(heads, lines, 'Latest failures', number=3)}"
+def _progress(now: Progress | None, state: str, error: str) -> Markup:
+    failures = [] if now is None else now.failures[-_LATEST:][::-1]  # the newest first
+    return render("progress", now=now, state=state, error=error, failures=failures)
