@@ -147,7 +147,8 @@ def _seed() -> str:
     )
     rows = "\n".join(f"{i},{mine},accepted,{v}" for i, v in zip(images, vaults, strict=True))
     fields = "\n".join(
-        f"| `{name}` | {_names(kind.__dataclass_fields__)} |" for name, kind in seeds.TABLES.items()
+        f"| `{name}` | {_names(kind.__dataclass_fields__)} |"
+        for name, kind in seeds.RECORDS.items()
     )
     return (
         "## A seed for the simulated cloud: `simulator --shares seed.json`\n\n"

@@ -152,6 +152,20 @@ def test_commands_of_the_docs_exist() -> None:
     assert checked >= 10
 
 
+def test_where_a_change_goes() -> None:
+    """Every file that CONTRIBUTING.md names exists, and each change goes to three at most."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| (.+?) \| (`.+?) \| ?(.*) \|$", page, re.MULTILINE)
+    assert len(lines) >= 14
+    for change, files, more in lines:
+        assert 1 <= len(re.findall(r"`[^`]+`", files)) <= 3, change
+        for name in re.findall(r"`([a-z_/]+(?:NAME[a-z_]*)?(?:\.py|/))`", files + more):
+            path = PACKAGE / name
+            assert (path.parent if "NAME" in name else path).exists(), f"{change}: {name}"
+    for name in re.findall(r"`(tests/[\w/.]+)`", page):
+        assert (ROOT / name).exists(), name
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_lines_are_the_docstrings_first(name: str) -> None:
     """The list of commands in the help says of each what the command's own help begins with."""

@@ -200,7 +200,7 @@ class Seed:
 
 
 #: Key of a seed -> the kind of its records; ``settings`` is one record.
-_RECORDS: Final[Mapping[str, Any]] = {
+RECORDS: Final[Mapping[str, Any]] = {
     "projects": Project,
     "users": User,
     "keys": Key,
@@ -216,9 +216,9 @@ def _read(content: Any) -> Seed:
         seed = msgspec.convert(content, Seed)
     except msgspec.ValidationError as error:
         raise InputError(f"The seed is not as it must be ({error}); correct it.") from error
-    _refuse_unknown("The seed", content, _RECORDS)
+    _refuse_unknown("The seed", content, RECORDS)
     for name, records in content.items():
-        known = _RECORDS[name].__dataclass_fields__
+        known = RECORDS[name].__dataclass_fields__
         for record in [records] if name == "settings" else records:
             _refuse_unknown(f"“{name}” of the seed", record, known)
     return seed
