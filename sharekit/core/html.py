@@ -42,6 +42,15 @@ def _spelled(found: re.Match[str]) -> str:
     return chr(0x2400 + code) if code < 0x20 else f"[U+{code:04X}]"
 
 
+def shorten(text: str, limit: int = 60) -> str:
+    """Return a text of at most so many characters; what is cut off is shown as an ellipsis.
+
+    >>> shorten("x" * 5, 5), shorten("x" * 9, 5)
+    ('xxxxx', 'xxxx…')
+    """
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 def escape_html(text: object) -> str:
     r"""As :func:`escape_invisible`, and markup escaped.
 
@@ -60,7 +69,7 @@ def table(frame: pd.DataFrame, *, title: str, limit: int = 20) -> str:
     lines = ["".join(f"<th{look}>{escape_html(name)}</th>" for name, look in titles)]
     lines += [
         "".join(
-            f"<td{look}>{escape_html(str(value)[:200])}</td>"
+            f"<td{look}>{escape_html(shorten(str(value), 200))}</td>"
             for value, look in zip(line, looks, strict=True)
         )
         for line in head.itertuples(index=False)

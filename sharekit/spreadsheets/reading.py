@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sharekit.core.columns import EncodedColumn
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS, GRAMMARS
+from sharekit.core.html import shorten
 from sharekit.core.vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 
 from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
@@ -31,9 +32,8 @@ from .inventory import Inventory, SheetRows, find_rows
 from .mistaken_ids import find_mistaken_ids
 from .other_files import HEAD, check_is_table, locked_file, without_lock_files
 
-#: Names and texts listed in a message, and the characters shown of each.
+#: Names and texts listed in a message.
 _MAX_LISTED: Final = 12
-_MAX_CHARACTERS: Final = 60
 #: Field -> what a default for it must be.
 _EXPECTED: Final = {
     "project_id": "a project ID (32 hexadecimal digits)",
@@ -265,7 +265,7 @@ def _check_rows(sheets: Sequence[SheetRows]) -> None:
 
 
 def _join(texts: Iterable[str]) -> str:
-    short = [" ".join(text.split())[:_MAX_CHARACTERS] for text in texts]
+    short = [shorten(" ".join(text.split())) for text in texts]
     return ", ".join(short[:_MAX_LISTED]) + (" …" if len(short) > _MAX_LISTED else "")
 
 

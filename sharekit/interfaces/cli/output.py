@@ -19,7 +19,7 @@ from sharekit.audits.results import Audit
 from sharekit.checks.findings import Findings
 from sharekit.core import audit_results
 from sharekit.core.columns import describe_amount, is_owner_action, with_unit
-from sharekit.core.html import escape_invisible
+from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.plans.plan import Plan
 from sharekit.runs.status import CANARY, Run
@@ -258,7 +258,7 @@ def _show_lines(console: Console, lines: pd.DataFrame) -> None:
         cell = line["cell"] or ("row " + line["row"] if line["row"] != "0" else "")
         where = " ".join(filter(None, (line["file"], line["sheet"], cell)))
         shown = line["value"] not in ("", line["sheet"])
-        value = f" {escape_invisible(line['value'])[:60]!r}" if shown else ""
+        value = f" {shorten(escape_invisible(line['value']))!r}" if shown else ""
         place = _styled(escape_invisible(where), _STYLE[line["severity"]])
         text = f"{line['message']}. {line['suggestion']}".rstrip()
         console.print(f"{place}{escape(value)}: {escape(text)}")

@@ -12,7 +12,7 @@ import ipywidgets as ui
 
 from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
 from sharekit.core.columns import is_owner_action, with_unit
-from sharekit.core.html import escape_invisible
+from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.rules import RULES
 from sharekit.interfaces.review_filters import RowFilter
 from sharekit.interfaces.review_rows import STATES
@@ -176,7 +176,8 @@ class FilterBar:
         self.fields = {
             "text": text("Search", placeholder="ID, name, owner, reason; then Enter"),
             "project": choice(
-                "Project", [(everything, ""), *((escape_invisible(p)[:60], p) for p in projects)]
+                "Project",
+                [(everything, ""), *((shorten(escape_invisible(p)), p) for p in projects)],
             ),
             "decision": choice("Decision", [("any", ""), *_same((*DECISIONS, "skip"))], "150px"),
             "state": choice("Row", [("any", ""), *_same(STATES)], "150px"),
@@ -274,7 +275,8 @@ class VaultList:
         vaults = state.vaults(str(projects[0]))
         lines = zip(vaults["name"], vaults["free"], vaults["vault_id"], strict=True)
         options = [
-            (f"{escape_invisible(name)[:40]}, {_room(free)}", str(key)) for name, free, key in lines
+            (f"{shorten(escape_invisible(name), 40)}, {_room(free)}", str(key))
+            for name, free, key in lines
         ]
         self.choice.options = options or [("the project has no suitable vault", "")]
 

@@ -7,6 +7,7 @@ line ``sep=;`` (Excel's own hint) is no row.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import itertools
@@ -15,13 +16,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TextIO
 
 import charset_normalizer
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from sharekit.core.errors import SpreadsheetError, UsageError
 from sharekit.spreadsheets.headers import SEARCHED_ROWS, find_header
 from sharekit.spreadsheets.input import Limits, list_formats
 
-from .raw_sheet import TEXT, Blob, RawSheet, constant
+from .raw_sheet import TEXT, Blob, RawSheet, Records, constant
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 #: Tried if no other delimiter gives a header; never a space, which every text contains.
@@ -71,16 +74,21 @@ def read_delimited(
         with _open(blob, encoding) as text:
             delimiter = _hinted_delimiter(text) or _delimiter(text, columns, limits)
         with _open(blob, encoding) as text:
-            _hinted_delimiter(text)
+            hinted = bool(_hinted_delimiter(text))
             reader = csv.reader(_lines(text, blob.file), delimiter=delimiter, strict=True)
-            cells = _columns(_records(reader, blob.file), blob.file, limits)
+            widths: list[NDArray[np.int32]] = []
+            cells = _columns(reader, blob.file, limits, widths)
+    except csv.Error as error:
+        raise _open_quote_error(blob, encoding, delimiter, str(error)) from error
     except UnicodeError as error:
         raise (
             _wrong_encoding_error(blob.file, given) if given else _not_text_error(blob.file)
         ) from error
     kind = "tsv" if delimiter == "\t" else "csv"
     guessed = not given and not encoding.startswith("utf")
-    return [RawSheet(sheet="", format=kind, cells=cells, encoding=encoding, guessed=guessed)]
+    fields = np.concatenate([np.empty(0, np.int32), *widths])
+    records = Records(fields, delimiter, reader.line_num, int(hinted))
+    return [RawSheet("", kind, cells, encoding=encoding, guessed=guessed, records=records)]
 
 
 def check_encoding(name: str) -> None:
@@ -151,29 +159,42 @@ def _lines(text: TextIO, file: str) -> Iterator[str]:
         yield line
 
 
-def _records(reader: Iterator[list[str]], file: str) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        line = getattr(reader, "line_num", 0)
-        raise SpreadsheetError(
-            f"{file} cannot be read beyond line {line} ({error}); a quotation mark that is not "
-            "closed or not doubled is the usual cause, so correct the lines before it."
-        ) from error
+def _open_quote_error(blob: Blob, encoding: str, delimiter: str, why: str) -> SpreadsheetError:
+    """Name the lines of the record that cannot be parsed; only then are they looked for."""
+    with _open(blob, encoding) as text:
+        before = int(bool(_hinted_delimiter(text)))
+        reader = csv.reader(_lines(text, blob.file), delimiter=delimiter, strict=True)
+        first = 0
+        with contextlib.suppress(csv.Error):
+            while True:
+                first = reader.line_num
+                next(reader)
+        first, last = first + before + 1, reader.line_num + before
+    where = f"lines {first} to {last}" if last > first else f"line {first}"
+    return SpreadsheetError(
+        f"{blob.file} cannot be read beyond line {last} ({why}); in {where} a quotation mark is "
+        "not closed or not doubled, so correct or delete it."
+    )
 
 
 def _columns(
-    records: Iterable[list[str]], file: str = "", limits: Limits | None = None
+    records: Iterable[list[str]],
+    file: str = "",
+    limits: Limits | None = None,
+    widths: list[NDArray[np.int32]] | None = None,
 ) -> tuple[pa.ChunkedArray, ...]:
-    """Turn records of any length into columns, one batch at a time."""
+    """Turn records of any length into columns, one batch at a time; add their lengths to widths."""
     columns: list[list[pa.Array]] = []
     height = filled = 0
     source = iter(records)
     while batch := list(itertools.islice(source, _BATCH)):
+        lengths = np.fromiter(map(len, batch), np.int32, len(batch))
         if limits:
-            filled += sum(map(len, batch))
-            width = max(len(columns), *map(len, batch))
+            filled += int(lengths.sum())
+            width = max(len(columns), int(lengths.max()))
             limits.check_dimensions(file, "", height + len(batch), width, filled)
+        if widths is not None:
+            widths.append(lengths)
         arrays = [pa.array(c, TEXT) for c in itertools.zip_longest(*batch, fillvalue="")]
         columns += [[constant("", height)] for _ in range(len(arrays) - len(columns))]
         for index, chunks in enumerate(columns):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import IO, Final, NamedTuple
 from xml.etree import ElementTree
 
+from sharekit.core.html import shorten
+
 from .number_formats import literal_format
 from .raw_sheet import AreaList, DamagedError, DialectError, column_letter
 from .strikes import PART, WHOLE, area_of
@@ -275,7 +277,7 @@ def _count(element: ElementTree.Element, name: str) -> int:
     """Return an attribute that counts something; 1 without it."""
     text = element.get(name, "1")
     if not re.fullmatch(r"\s*-?[0-9]{1,18}\s*", text):
-        raise DamagedError(f"{text[:40]!r} is no number")
+        raise DamagedError(f"{shorten(text, 40)!r} is no number")
     return int(text)
 
 

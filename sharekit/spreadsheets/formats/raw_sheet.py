@@ -118,6 +118,33 @@ class SheetMetadata:
     unread: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Records:
+    """The records of a csv or tsv file, one for each row of its sheet.
+
+    Attributes
+    ----------
+    widths : ndarray of int
+        Number of fields of each record.
+    delimiter : str
+        What separates the fields.
+    lines : int
+        Number of lines that all records take; texts in quotation marks may have several.
+    lines_before : int
+        Number of lines before the first record: 1 for a hint such as ``sep=;``.
+    """
+
+    widths: NDArray[np.int32]
+    delimiter: str
+    lines: int
+    lines_before: int = 0
+
+    @property
+    def span_lines(self) -> bool:
+        """Whether any record takes more than one line."""
+        return self.lines != len(self.widths)
+
+
 @dataclass(frozen=True)
 class RawSheet:
     """One sheet as text, before its header is searched.
@@ -135,6 +162,8 @@ class RawSheet:
         The names of all sheets of the workbook.
     guessed : bool
         Whether the encoding is a guess.
+    records : Records or None
+        The records of a csv or tsv file.
     """
 
     sheet: str
@@ -147,6 +176,7 @@ class RawSheet:
     siblings: tuple[str, ...] = ()
     encoding: str = ""
     guessed: bool = False
+    records: Records | None = None
 
     @property
     def height(self) -> int:

@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharekit.core.errors import SpreadsheetError
-from sharekit.core.html import escape_html
+from sharekit.core.html import escape_html, shorten
 from sharekit.spreadsheets.input import Limits, list_formats
 
 from .cell_types import CellTypes, reader_errors
@@ -182,8 +182,8 @@ def check_archive(archive: ZipFile, file: str, limits: Limits) -> None:
     repeated = [name for name, times in Counter(archive.namelist()).items() if times > 1]
     if repeated:
         raise SpreadsheetError(
-            f"{file} holds the part {escape_html(repeated[0][:60])} twice, so programs would read "
-            "it differently; open it in a spreadsheet program, save it again, and use the new file."
+            f"{file} holds the part {escape_html(shorten(repeated[0]))} twice, so programs would "
+            "read it differently; open it in a spreadsheet program, save it again, and use the new file."
         )
     total = sum(info.file_size for info in infos)
     if total > limits.inflated_bytes:
@@ -198,8 +198,8 @@ def _check_part(archive: ZipFile, info: ZipInfo, file: str, limits: Limits) -> N
         raise limits.refusal(
             "ratio",
             file,
-            f"holds a part ({escape_html(info.filename[:60])}) that unpacks to {ratio:,} times its "
-            "size",
+            f"holds a part ({escape_html(shorten(info.filename))}) that unpacks to {ratio:,} times "
+            "its size",
             "it may be an attack, so ask where it comes from",
         )
     if "sharedstrings" in info.filename.lower() and info.file_size > limits.strings_bytes:

@@ -20,6 +20,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from sharekit.core.html import shorten
+
 from .number_formats import TextFormats, altering_styles
 from .raw_sheet import (
     Area,
@@ -597,7 +599,7 @@ class _ParsedSheet:
             reason = f"refers to a text by {text[:20]!r}, which is no number"
             raise DialectError(f"cell {self._address(column)} {reason}")
         if kind in _VALUES and text != text.strip():
-            reason = f"holds {text[:40]!r}, with white space around the value"
+            reason = f"holds {shorten(text, 40)!r}, with white space around the value"
             raise DialectError(f"cell {self._address(column)} {reason}")
 
     def end_of_rows(self) -> None:
@@ -667,16 +669,17 @@ def read_styles(stream: IO[bytes]) -> tuple[TextFormats, Strikes]:
 def _area(reference: str) -> Area:
     corners = [_CELL.fullmatch(c) for c in reference.upper().replace("$", "").split(":")]
     if not all(corners):
-        raise DamagedError(f"{reference[:40]!r} is no range of cells")
+        raise DamagedError(f"{shorten(reference, 40)!r} is no range of cells")
     ends = [(int(corner[2]) - 1, column_index(corner[1])) for corner in corners if corner]
     return (*ends[0], *ends[-1])
 
 
 def _number(text: str | bytes) -> int:
     """Return a row or column number; raise DamagedError if it is none."""
-    if not re.fullmatch(r"[0-9]{1,18}", text if isinstance(text, str) else text.decode("latin-1")):
-        raise DamagedError(f"{text[:40]!r} is no number")
-    return int(text)
+    digits = text if isinstance(text, str) else text.decode("latin-1")
+    if not re.fullmatch(r"[0-9]{1,18}", digits):
+        raise DamagedError(f"{shorten(digits, 40)!r} is no number")
+    return int(digits)
 
 
 def elements(stream: IO[bytes] | CheckedXml, *names: str) -> Iterator[ElementTree.Element]:
