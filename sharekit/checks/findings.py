@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,13 +15,12 @@ from sharekit.core.columns import EncodedColumn, with_unit
 from sharekit.core.html import table
 from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES, severity
 from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.row_issues import join_rows
 
 from .hits import NO_KEYS, Keys, RuleHits
 
 #: The columns of a finding, for people and for scripts.
 COLUMNS: Final = frame_schemas.REPORTED_FINDINGS.names
-#: Rows that are named one by one in a finding; the rest are counted.
-_MAX_ROWS: Final = 5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -173,17 +172,6 @@ def _of_sheet(inventory: Inventory, hits: RuleHits) -> RuleHits:
     lines = inventory.rows[["row", "source"]].take(hits.keys)
     note = join_rows(lines["row"].tolist())
     return replace(hits, keys=NO_KEYS, source=int(lines["source"].iloc[0]), sheet_note=note)
-
-
-def join_rows(numbers: Sequence[int]) -> str:
-    """Name rows of a sheet, the first ones one by one.
-
-    >>> join_rows([4]), join_rows([1, 2, 3, 4, 5, 6, 7])
-    ('row 4', 'rows 1, 2, 3, 4, 5 and 2 more')
-    """
-    named = ", ".join(map(str, numbers[:_MAX_ROWS]))
-    more = len(numbers) - _MAX_ROWS
-    return f"row{'s' * (len(numbers) > 1)} {named}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _size(hits: RuleHits) -> int:

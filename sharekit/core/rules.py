@@ -76,6 +76,12 @@ _TABLE = (
     ("rows-above-header", "error", "cell", "rows above the header look like shares, but they are not read", "Move the header above all rows (sorting may have moved it), or delete the rows above it. Until then no row of the sheet is sent, and the rows above the header are in no report."),
     ("no-share", "info", "cell", "the row has neither an ID nor a decision, so it is not a share", "If one of them is a share, fill in its IDs and the decision."),
     ("not-decided", "info", "cell", "not decided: the list shows the share's state, and the decision is empty", "Fill in a decision where you want one; every other share is left as it is."),
+    ("several-ids", "error", "cell", "the cell holds several IDs, and a row is one share", "Give each ID a row of its own, with the same values in the other cells (in Excel: Data, From Table, Split Column into rows)."),
+    ("surplus-fields", "error", "cell", "the row has more cells than the header, so its values may stand in the wrong columns", "Put the text that holds a separator into quotation marks, or delete the surplus cell; a column that is meant needs a header."),
+    ("fewer-fields", "info", "cell", "rows with fewer fields than the header; what is missing at their end is read as empty", ""),
+    ("header-repeated", "info", "cell", "the header stands again between the rows; it is no row, and reading goes on below it", ""),
+    ("second-header", "error", "cell", "another header with other columns, or in another order, stands between the rows, so the rows below it cannot be read by the first one", "Give each table its own sheet or file, or bring all into the same columns. Until then no row of the sheet is sent."),
+    ("stray-quotation-mark", "error", "cell", "a quotation mark opens a text that seems to hold further rows", "Delete the quotation mark, or close it where the text ends (within a text in quotation marks it is written twice); then check these lines."),
     # rows together
     ("duplicate", "warning", "rows", "another row has the same share and decision, and is sent for both", "Delete one of the rows."),
     ("same-file-twice", "warning", "rows", "the same file was read twice, and its row is sent once", "Name the file once; the file itself needs no change."),

@@ -29,7 +29,8 @@ from .formats.number_formats import displayed_text
 from .formats.raw_sheet import TEXT, as_text, column_letter, type_rule
 from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header
 from .inventory import SheetRows
-from .row_issues import rows_without_share, undecided_rows
+from .repeated_headers import ANY_ID
+from .row_issues import find_row_issues, find_sheet_notes
 
 #: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
 TEXT_FIELDS: Final = (*ID_FIELDS, "status")
@@ -52,6 +53,7 @@ _ERROR: Final = (
     r"\A(?:Err:[0-9]{3}|#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!"
     r"|FIELD!|BLOCKED!|CONNECT!|UNKNOWN!|BUSY!|ERROR!))\z"
 )
+_SEVERAL_IDS: Final = rf"(?s:(?:{ANY_ID}).*(?:{ANY_ID}))"
 #: Letters drawn like a hexadecimal digit, or nearly so: Cyrillic and Greek ones, and our own.
 _LATIN_HOMOGLYPHS: Final = "OolI"
 _HOMOGLYPHS: Final = str.maketrans(
@@ -194,6 +196,8 @@ def _sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
         return
     if above := rows_above_header(raw, source.header_row, sheet.fields):
         yield "rows-above-header", "image_id", above
+    for rule, note in find_sheet_notes(sheet):
+        yield rule, "", note
     if raw.guessed:
         yield "encoding-guessed", "", raw.encoding
     if source.hidden:
@@ -246,15 +250,15 @@ def _row_issues(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator
     text_fields = {field: suspects[field] for field in TEXT_FIELDS if field in suspects}
     yield from _wrong_types(sheet, text_fields)
     yield from _errors(suspects)
+    yield from _several_ids(suspects)
     yield from _deceiving_letters(suspects)
     yield from _disagreeing_columns(sheet)
     yield from _uncalculated(sheet)
     yield from _merged(sheet)
     yield from _displayed_otherwise(sheet)
     yield from _crossed_out(sheet, _STRIKE_FIELDS)
-    others = rows_without_share(sheet)
-    yield CellIssues("no-share", others)
-    yield CellIssues("not-decided", np.setdiff1d(undecided_rows(sheet), others), "status")
+    for hits in find_row_issues(sheet):
+        yield CellIssues(hits.rule, hits.positions, hits.field, details=hits.details)
     yield CellIssues("hidden-row", _positions(sheet, sheet.raw.metadata.hidden_rows))
 
 
@@ -262,6 +266,15 @@ def _errors(suspects: Mapping[str, _Suspects]) -> Iterator[CellIssues]:
     for field, cells in suspects.items():
         positions, texts = cells.only(cells.matching(_ERROR))
         yield CellIssues("error-cell", positions, field, texts)
+
+
+def _several_ids(suspects: Mapping[str, _Suspects]) -> Iterator[CellIssues]:
+    for field in ID_FIELDS:
+        if field in suspects:
+            positions, texts = suspects[field].only(suspects[field].matching(_SEVERAL_IDS))
+            numbers = [len(re.findall(ANY_ID, text)) for text in texts]
+            details = [f"{number} IDs" for number in numbers]
+            yield CellIssues("several-ids", positions, field, texts, details)
 
 
 def _deceiving_letters(suspects: Mapping[str, _Suspects]) -> Iterator[CellIssues]:

@@ -220,6 +220,11 @@ def _best(keys: Sequence[str], ranks: Mapping[str, Rank]) -> list[tuple[int, int
     return [min(ranked)] if ranked else []
 
 
+def known_keys() -> frozenset[str]:
+    """Return the keys of all headers that are known."""
+    return frozenset(key for ranks in _RANKS.values() for key in ranks)
+
+
 def is_vague(names: Sequence[str], column: int, field: str) -> bool:
     """Return True if a header says too little to be certain of the field: ``ID`` of an image.
 

@@ -29,9 +29,11 @@ from .headers import (
     match,
     normalize,
 )
+from .repeated_headers import find_repeated
 
 #: The header over the states in a listing of our own.
 _SHOWN: Final = normalize(STATE_COLUMN)
+
 #: A field's name, or an array with one for each row.
 Field = str | NDArray[np.object_]
 #: Words for the state that a share is in; some are words for a decision as well.
@@ -190,6 +192,8 @@ class SheetRows:
         Address of image IDs in a sheet that was left out although its header is clear.
     vague_image_ids : bool
         Whether the header of the image IDs may be of any IDs.
+    repeated_headers, other_headers : tuple of int
+        1-based rows below the header that are headers, too: the same one, and others.
     """
 
     source: Source
@@ -206,6 +210,8 @@ class SheetRows:
     shows_states: bool = False
     ids_at: str = ""
     vague_image_ids: bool = False
+    repeated_headers: tuple[int, ...] = ()
+    other_headers: tuple[int, ...] = ()
 
     def left_out(self) -> SheetRows:
         """Return the sheet without its rows, as one that has no header."""
@@ -231,14 +237,16 @@ def find_rows(
     keep = _filled(cells, header.fields["image_id"])
     keep[[row - start for row, _ in raw.metadata.uncalculated if row >= start]] = True
     blank = len(keep) - int(keep.sum())
-    if blank:
+    repeated, others = find_repeated(raw, header, mapping, keep)
+    keep[np.array([*repeated, *others], np.int64) - start] = False
+    if not keep.all():
         cells = tuple(column.filter(pa.array(keep)) for column in cells)
     fields, states = _set_states_aside(cells, header.names, mapping, dict(header.fields))
     ambiguous = ambiguous_columns(header.names, mapping, fields)
     beside = _states_beside(cells, header.names, fields, ambiguous.get("status", ()))
     if beside:
         ambiguous["status"] = [i for i in ambiguous["status"] if i not in beside]
-    source = _source(blob, raw, header.row + 1, len(keep) - blank, blank, header.names, fields)
+    source = _source(blob, raw, header.row + 1, int(keep.sum()), blank, header.names, fields)
     given = {name: text for name, text in defaults.items() if text}
     shown = [cells[i] for i in beside]
     shown += [cells[i] for i, name in enumerate(header.names) if normalize(name) == _SHOWN]
@@ -255,6 +263,8 @@ def find_rows(
         unused_defaults=tuple(name for name in given if name in fields),
         vague_image_ids="image_id" not in mapping
         and is_vague(header.names, fields["image_id"], "image_id"),
+        repeated_headers=tuple(row + 1 for row in repeated),
+        other_headers=tuple(row + 1 for row in others),
         likely=_is_likely(header, cells, fields, mapping, given),
         shows_states="status" in fields
         and any(_words(column) <= _MEMBER_STATES for column in shown),

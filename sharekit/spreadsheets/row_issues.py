@@ -6,6 +6,8 @@ What is wrong with a row becomes a line of :attr:`.Inventory.cell_issues`, as fo
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,25 +16,95 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.fields import ID_FIELDS
+from sharekit.core.html import shorten
+from sharekit.core.vocabulary import STATUS_WORDS
 
+from .formats.raw_sheet import RawSheet, Records, column_letter
 from .inventory import SheetRows, is_blank
+from .repeated_headers import ANY_ID, are_keys, is_header
 
 #: Fields of which a share has at least one.
 _TELLING: Final = (*ID_FIELDS, "status")
-#: An ID of any kind within a text, however it is written.
-_ANY_ID: Final = (
-    r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b"
-)
+_DASHED_ID: Final = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 #: Characters of a run that may be a damaged ID: no word and no year is so long and has digits.
 _DAMAGED_ID: Final = re.compile(r"(?i)(?=[a-z-]*[0-9])[0-9a-z-]{12,}|[0-9]{5,}")
 #: Words of rows that count or end a list.
 _CLOSING: Final = re.compile(
-    r"(?i)\W*(?:(?:grand|sub)?\s*totals?|sums?|count|average|gesamt|summe|anzahl|total\s+g[ée]n[ée]ral|"
-    r"somme|nombre|suma|合计|总计|小计|end|ende|fin)\b"
+    r"(?i)\W*(?:(?:grand|sub)?\s*totals?|sums?|count|average|gesamt|summe|anzahl|somme|nombre|suma"
+    r"|合计|总计|小计|end|ende|fin)\b"
 )
+#: Shorter words (yes, ok, no, x) tick a row off as often as they decide on it.
+_MIN_DECISION: Final = 6
+#: One by one, because a single byte is found a hundred times as fast as any of two.
+_LINE_BREAKS: Final = (re.compile(b"\n"), re.compile(b"\r"))
+#: What separates the columns of a text file that a spreadsheet program may have opened.
+_SEPARATORS: Final = (",", ";", "\t", "|")
+
+Positions = NDArray[np.int64]
 
 
-def rows_without_share(sheet: SheetRows) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class RowHits:
+    """Rows that break a rule: their positions, and for each what to add to the message."""
+
+    rule: str
+    positions: Positions
+    details: Sequence[str] = ()
+    field: str = ""
+
+
+def find_row_issues(sheet: SheetRows) -> Iterator[RowHits]:
+    """Find rows that are not what they seem."""
+    if not sheet.rows.size:
+        return
+    swallowing = _swallowing_rows(sheet)
+    yield swallowing
+    shifted = _surplus_cells(sheet)
+    apart = ~np.isin(shifted.positions, swallowing.positions)
+    details = [text for text, kept in zip(shifted.details, apart, strict=True) if kept]
+    yield RowHits(shifted.rule, shifted.positions[apart], details)
+    faulty = np.concatenate([swallowing.positions, shifted.positions])
+    others = np.setdiff1d(rows_without_share(sheet), faulty)
+    yield RowHits("no-share", others)
+    undecided = np.setdiff1d(undecided_rows(sheet), np.concatenate([faulty, others]))
+    yield RowHits("not-decided", undecided, field="status")
+
+
+def find_sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str]]:
+    """Return the rules of rows that concern a whole sheet, each with what to show."""
+    records = sheet.raw.records
+    if sheet.repeated_headers:
+        yield "header-repeated", join_rows(sheet.repeated_headers)
+    others = [*sheet.other_headers, *_glued_headers(sheet)]
+    if others:
+        yield "second-header", join_rows(sorted(others))
+    if records is None:
+        return
+    if above := _swallowed_above(sheet, records):
+        yield "stray-quotation-mark", above
+    if (short := _told_short_rows(sheet, records)).size:
+        yield "fewer-fields", join_rows((sheet.rows[short] + 1).tolist())
+
+
+#: Rows that are named one by one; the rest are counted.
+_MAX_ROWS: Final = 5
+
+
+def join_rows(numbers: Sequence[int]) -> str:
+    """Name rows of a sheet, the first ones one by one.
+
+    >>> join_rows([4]), join_rows([1, 2, 3, 4, 5, 6, 7])
+    ('row 4', 'rows 1, 2, 3, 4, 5 and 2 more')
+    """
+    named = ", ".join(map(str, numbers[:_MAX_ROWS]))
+    more = len(numbers) - _MAX_ROWS
+    return f"row{'s' * (len(numbers) > 1)} {named}" + (f" and {more:,} more" if more > 0 else "")
+
+
+# -- rows that are no share --------------------------------------------------------------------
+
+
+def rows_without_share(sheet: SheetRows) -> Positions:
     """Return the positions of rows that are no share: totals, notes and signatures.
 
     Nothing stands in any column of IDs and of the decision, and no ID anywhere else; or nothing
@@ -53,7 +125,7 @@ def rows_without_share(sheet: SheetRows) -> NDArray[np.int64]:
     remarks = [not text.strip() or (bool(others) and _is_remark(text)) for text in texts]
     positions = positions[np.array(remarks, dtype=bool)]
     rows = pa.array(positions)
-    ids = [pc.match_substring_regex(column.take(rows), _ANY_ID) for column in sheet.cells]
+    ids = [pc.match_substring_regex(column.take(rows), ANY_ID) for column in sheet.cells]
     with_id = np.logical_or.reduce([np.asarray(hit, dtype=bool) for hit in ids])
     return np.asarray(positions[~with_id], np.int64)
 
@@ -71,7 +143,7 @@ def _is_remark(text: str) -> bool:
     return (several or bool(_CLOSING.match(text))) and not _DAMAGED_ID.search(text)
 
 
-def _blank_otherwise(sheet: SheetRows) -> NDArray[np.int64]:
+def _blank_otherwise(sheet: SheetRows) -> Positions:
     """Return the positions of rows with a cell that has no text, but is not simply empty."""
     metadata, raw = sheet.raw.metadata, sheet.raw
     columns = {sheet.fields[f] + raw.first_column for f in _TELLING if f in sheet.fields}
@@ -85,3 +157,238 @@ def _blank_otherwise(sheet: SheetRows) -> NDArray[np.int64]:
         if bottom > top and any(left <= column <= right for column in columns):
             chosen |= (sheet.rows >= top) & (sheet.rows <= bottom)
     return np.flatnonzero(chosen)
+
+
+# -- columns that are shifted ------------------------------------------------------------------
+def header_width(sheet: SheetRows) -> int:
+    """Return the number of columns up to the last one with a header."""
+    texts = [column[sheet.source.header_row - 1].as_py() for column in sheet.raw.cells]
+    return max((i for i, text in enumerate(texts, start=1) if text.strip()), default=0)
+
+
+def _surplus_cells(sheet: SheetRows) -> RowHits:
+    """Find rows with text beyond the last header, which means that their columns are shifted.
+
+    In a workbook, and where all records of a file are as long as its header, nothing shifts;
+    there a cell without a header counts if it holds another decision than the row.
+    """
+    width = header_width(sheet)
+    nameless = [i for i, name in enumerate(sheet.names) if name == _letter_name(sheet, i)]
+    filled = {i: np.flatnonzero(~is_blank(sheet.cells[i])) for i in nameless}
+    records = sheet.raw.records
+    if records is None or _is_rectangular(sheet, records):
+        return _other_decisions(sheet, {i: rows for i, rows in filled.items() if rows.size})
+    beyond = {i: rows for i, rows in filled.items() if i >= width and rows.size}
+    cells: dict[int, str] = {}
+    for column, rows in sorted(beyond.items(), reverse=True):
+        texts = sheet.cells[column].take(pa.array(rows)).to_pylist()
+        cells |= {
+            row: f'{_address(sheet, row, column)} holds "{shorten(text, 40)}"'
+            for row, text in zip(rows.tolist(), texts, strict=True)
+        }
+    mark = {"\t": "a tab", ",": "a comma", ";": "a semicolon"}.get(
+        records.delimiter, f'"{records.delimiter}"'
+    )
+    cause = f"; {mark} within a text without quotation marks is the likely cause"
+    keys = sorted(cells)
+    lines = _first_lines(sheet.raw) if keys and records.span_lines else None
+    details = [_in_file(sheet, key, lines) + cells[key] + cause for key in keys]
+    return RowHits("surplus-fields", np.array(keys, np.int64), details)
+
+
+def _letter_name(sheet: SheetRows, column: int) -> str:
+    return f"(column {column_letter(sheet.raw.first_column + column)})"
+
+
+def _address(sheet: SheetRows, position: int, column: int) -> str:
+    return f"{column_letter(sheet.raw.first_column + column)}{sheet.rows[position] + 1}"
+
+
+def _is_rectangular(sheet: SheetRows, records: Records) -> bool:
+    widths = records.widths
+    return bool((widths[sheet.rows] == widths[sheet.source.header_row - 1]).all())
+
+
+def _other_decisions(sheet: SheetRows, filled: dict[int, Positions]) -> RowHits:
+    """Find cells without a header that hold another decision than their row."""
+    hits: dict[int, str] = {}
+    for column, rows in filled.items():
+        words = sheet.cells[column].take(pa.array(rows))
+        long = pc.greater_equal(pc.utf8_length(words), _MIN_DECISION)
+        for row in rows[np.asarray(long, dtype=bool)].tolist():
+            text = sheet.cells[column][row].as_py()
+            decision = STATUS_WORDS.get(text.strip().lower(), "")
+            if decision and decision != _decision(sheet, row):
+                hits[row] = (
+                    f'{_address(sheet, row, column)} holds "{text.strip()}" without a header'
+                )
+    keys = sorted(hits)
+    return RowHits("surplus-fields", np.array(keys, np.int64), [hits[key] for key in keys])
+
+
+def _decision(sheet: SheetRows, position: int) -> str:
+    column = sheet.fields.get("status")
+    text = (
+        sheet.defaults.get("status", "")
+        if column is None
+        else sheet.cells[column][position].as_py()
+    )
+    word = text.strip().lower()
+    return STATUS_WORDS.get(word, word)
+
+
+def _told_short_rows(sheet: SheetRows, records: Records) -> Positions:
+    """Return the rows that are shorter than the header, unless all leave out the same extras."""
+    short = np.setdiff1d(_short_rows(sheet, records), rows_without_share(sheet))
+    widths = records.widths[sheet.rows]
+    needed = 1 + max(sheet.fields.get(field, 0) for field in _TELLING)
+    extras = short.size and (widths == widths[0]).all() and widths[0] >= needed
+    return short[:0] if extras else short
+
+
+def _short_rows(sheet: SheetRows, records: Records) -> Positions:
+    return np.flatnonzero(records.widths[sheet.rows] < header_width(sheet))
+
+
+def _glued_headers(sheet: SheetRows) -> list[int]:
+    """Return the rows that end in another file's header, because no line break ended the row."""
+    records, width = sheet.raw.records, header_width(sheet)
+    if records is None or width == len(sheet.cells):
+        return []
+    tail = sheet.cells[width:]
+    known = np.logical_or.reduce([are_keys(column, sheet.names[:width]) for column in tail])
+    numbers = []
+    for position in np.flatnonzero(known).tolist():
+        texts = [column[position].as_py() for column in tail]
+        if is_header(["", *texts], {}, sheet.names[:width]) or is_header(["image_id", *texts], {}):
+            numbers.append(int(sheet.rows[position]) + 1)
+    return numbers
+
+
+# -- rows within quotation marks -----------------------------------------------------------------
+def _swallowing_rows(sheet: SheetRows) -> RowHits:
+    """Find rows with a text that holds further rows, because a quotation mark opens it."""
+    records, width = sheet.raw.records, header_width(sheet)
+    known = {sheet.fields[field] for field in _TELLING if field in sheet.fields}
+    breaks = {
+        i: _with_breaks(column)
+        for i, column in enumerate(sheet.cells)
+        if (records.span_lines if records else i not in known)
+    }
+    breaks = {i: rows for i, rows in breaks.items() if rows.size}
+    ids = {sheet.fields[field] for field in ID_FIELDS if field in sheet.fields}
+    hits: dict[int, int] = {}
+    for column, rows in breaks.items():
+        texts = sheet.cells[column].take(pa.array(rows))
+        chosen = _holds_rows(texts, width, records, of_ids=column in ids)
+        hits |= dict.fromkeys(rows[chosen].tolist(), column)
+    if records is not None:
+        hits |= _too_long(sheet, records, breaks) | _within_a_line(sheet, records)
+    keys = sorted(hits)
+    lines = _first_lines(sheet.raw) if hits and records is not None else None
+    details = [_range(sheet, key, hits[key], lines) for key in keys]
+    return RowHits("stray-quotation-mark", np.array(keys, np.int64), details)
+
+
+def _with_breaks(column: pa.ChunkedArray) -> Positions:
+    """Return the positions of texts with a line break; bytes are searched first, which is quick."""
+    buffers = [chunk.buffers()[2] for chunk in column.chunks]
+    if not any(mark.search(buffer) for buffer in buffers if buffer for mark in _LINE_BREAKS):
+        return np.empty(0, np.int64)
+    return np.flatnonzero(np.asarray(pc.match_substring_regex(column, r"[\r\n]"), dtype=bool))
+
+
+def _holds_rows(
+    texts: pa.ChunkedArray, width: int, records: Records | None, *, of_ids: bool
+) -> NDArray[np.bool_]:
+    """Return True for texts with an image ID, or as many separators as a row.
+
+    A separator before a blank is punctuation. In a workbook both are needed, and a cell of several
+    IDs is not a row.
+    """
+    separators = _SEPARATORS if records is None else (records.delimiter,)
+    counts = [
+        pc.subtract(pc.count_substring(texts, mark), pc.count_substring(texts, f"{mark} "))
+        for mark in separators
+    ]
+    marks = np.max([np.asarray(count) for count in counts], axis=0)
+    dashed = np.asarray(pc.match_substring_regex(texts, _DASHED_ID), dtype=bool)
+    any_id = np.asarray(pc.match_substring_regex(texts, ANY_ID), dtype=bool)
+    as_row = marks >= max(width - 1, 1)
+    if records is None:
+        hits = (marks >= max(width - 1, 2)) & any_id
+    else:
+        hits = as_row | (any_id & (marks > 0)) | (dashed & (not of_ids))
+    return np.asarray(hits, dtype=bool)
+
+
+def _too_long(sheet: SheetRows, records: Records, breaks: dict[int, Positions]) -> dict[int, int]:
+    """Find records of several lines that are longer than the header and than most records."""
+    if not breaks:
+        return {}
+    widths = records.widths[sheet.rows]
+    single = np.setdiff1d(np.arange(len(widths)), np.concatenate([*breaks.values()]))
+    usual = int(records.widths[sheet.source.header_row - 1])
+    usual = max(usual, int(np.bincount(widths[single]).argmax())) if single.size else usual
+    return {
+        row: column
+        for column, rows in breaks.items()
+        for row in rows[widths[rows] > usual].tolist()
+    }
+
+
+def _within_a_line(sheet: SheetRows, records: Records) -> dict[int, int]:
+    """Find texts such as ``,accepted,`` in a record that lacks just these fields."""
+    short = _short_rows(sheet, records)
+    missing = header_width(sheet) - records.widths[sheet.rows[short]]
+    hits: dict[int, int] = {}
+    for column, cells in enumerate(sheet.cells):
+        texts = cells.take(pa.array(short))
+        count = np.asarray(pc.count_substring(texts, records.delimiter))
+        edge = pc.or_(
+            pc.starts_with(texts, records.delimiter), pc.ends_with(texts, records.delimiter)
+        )
+        found = short[np.asarray(edge, dtype=bool) & (count >= missing)]
+        hits |= dict.fromkeys(found.tolist(), column)
+    return hits
+
+
+def _swallowed_above(sheet: SheetRows, records: Records) -> str:
+    """Return the lines of texts above the header, or in it, that hold rows."""
+    if not records.span_lines:
+        return ""
+    height = sheet.source.header_row
+    width = header_width(sheet)
+    rows: set[int] = set()
+    for column in sheet.raw.cells:
+        head = column.slice(0, height)
+        positions = _with_breaks(head)
+        chosen = _holds_rows(head.take(pa.array(positions)), width, records, of_ids=False)
+        rows |= set(positions[chosen].tolist())
+    lines = _first_lines(sheet.raw) if rows else np.empty(0, np.int64)
+    return ", ".join(_lines(lines, row) for row in sorted(rows))
+
+
+def _first_lines(raw: RawSheet) -> Positions:
+    """Return the first line of each record and, at the end, the line behind the last."""
+    lines = np.ones(raw.height, np.int64)
+    for column in raw.cells:
+        for mark, sign in (("\n", 1), ("\r", 1), ("\r\n", -1)):
+            lines += sign * np.asarray(pc.count_substring(column, mark), np.int64)
+    before = raw.records.lines_before if raw.records else 0
+    return np.concatenate([[0], np.cumsum(lines)]) + before + 1
+
+
+def _lines(lines: Positions, record: int) -> str:
+    first, last = int(lines[record]), int(lines[record + 1]) - 1
+    return f"lines {first} to {last}" if last > first else f"line {first}"
+
+
+def _in_file(sheet: SheetRows, position: int, lines: Positions | None) -> str:
+    return "" if lines is None else f"{_lines(lines, int(sheet.rows[position]))} of the file, "
+
+
+def _range(sheet: SheetRows, position: int, column: int, lines: Positions | None) -> str:
+    where = _in_file(sheet, position, lines)
+    text = " ".join(sheet.cells[column][position].as_py().split())
+    return f'{where}{_address(sheet, position, column)} begins with "{shorten(text, 40)}"'

@@ -183,7 +183,8 @@ def check_archive(archive: ZipFile, file: str, limits: Limits) -> None:
     if repeated:
         raise SpreadsheetError(
             f"{file} holds the part {escape_html(shorten(repeated[0]))} twice, so programs would "
-            "read it differently; open it in a spreadsheet program, save it again, and use the new file."
+            "read it differently; open it in a spreadsheet program, save it again, and use the new "
+            "file."
         )
     total = sum(info.file_size for info in infos)
     if total > limits.inflated_bytes:

@@ -1,0 +1,112 @@
+"""A second header inside the data: stacked tables, files one after the other, printed pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from sharekit.core.fields import GRAMMARS, UUID_LENGTH
+
+from .formats.raw_sheet import TEXT, RawSheet
+from .headers import Header, is_vague, known_keys, match, normalize, unique_names
+
+#: An image, project or vault ID within a text, however it is written.
+ANY_ID: Final = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b"
+#: Fields whose headers stand over a list of shares; "Name" and "Owner" stand over many lists.
+_STRONG: Final = (*GRAMMARS, "status")
+#: Up to so many rows without an image ID are looked at one by one, which takes a tenth of a second.
+_FEW: Final = 1000
+
+
+def find_repeated(
+    raw: RawSheet, header: Header, mapping: Mapping[str, str], filled: NDArray[np.bool_]
+) -> tuple[list[int], list[int]]:
+    """Return the 0-based rows below a header that are headers, too: the same one, and others.
+
+    The same header has the same columns in the same order. A header's second line, before any row,
+    may be in another language, or say more of some columns.
+
+    Parameters
+    ----------
+    raw : RawSheet
+        The sheet.
+    header : Header
+        The header that its rows are read by.
+    mapping : Mapping of str to str
+        Field -> header, as the user gave it.
+    filled : ndarray of bool
+        For each row below the header whether it has any text.
+    """
+    start = header.row + 1
+    image = raw.cells[header.fields["image_id"]].slice(start)
+    rows = np.flatnonzero(filled & ~_are_ids(image)) + start
+    if len(rows) > _FEW:
+        taken = [column.take(pa.array(rows)) for column in raw.cells]
+        rows = rows[np.logical_or.reduce([are_keys(column, header.names) for column in taken])]
+    first = int(np.argmax(filled)) + start if filled.any() else -1
+    same: list[int] = []
+    others: list[int] = []
+    positions = pa.array(rows)
+    cells = zip(*(column.take(positions).to_pylist() for column in raw.cells), strict=True)
+    for row, texts in zip(rows.tolist(), cells, strict=True):
+        if is_header(texts, mapping, header.names):
+            names = unique_names(texts, raw.first_column)
+            repeated = _is_same(names, header, mapping, translated=row == first)
+            (same if repeated else others).append(row)
+    return same, others
+
+
+def is_header(texts: Sequence[str], mapping: Mapping[str, str], known: Sequence[str] = ()) -> bool:
+    """Return True for a row that reads as a header; ``known`` are headers of the same sheet.
+
+    Examples
+    --------
+    >>> is_header(["Member ID", "Image ID", "Verdict"], {})
+    True
+    >>> is_header(["Total", "2"], {}), is_header(["Action", "Owner", "Due"], {})
+    (False, False)
+    """
+    keys = [normalize(text) for text in texts]
+    filled = [key for key in keys if key]
+    if not filled or any(re.search(ANY_ID, text) for text in texts):
+        return False
+    if len(known) and set(filled) <= {normalize(name) for name in known}:
+        return len(filled) > 1 or len(known) == 1
+    names = unique_names(texts)
+    fields = match(names, mapping) | match(names, {})
+    strong = [field for field in _STRONG if field in fields]
+    clear = "image_id" in fields and not is_vague(names, fields["image_id"], "image_id")
+    return len(strong) > 1 or (clear and len(filled) > 1)
+
+
+def _is_same(
+    names: Sequence[str], header: Header, mapping: Mapping[str, str], *, translated: bool
+) -> bool:
+    fields = match(names, mapping)
+    if translated and fields.items() <= header.fields.items():
+        return True
+    columns = {column: field for field, column in header.fields.items()}
+    return all(
+        normalize(name) == normalize(known) or fields.get(columns.get(i, "")) == i
+        for i, (name, known) in enumerate(zip(names, header.names, strict=True))
+    )
+
+
+def _are_ids(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Return True for texts with the length and the first dash of an image ID, which is quick."""
+    dash = pc.binary_slice(column.cast(pa.large_binary()), 8, 9)
+    hits = pc.and_(pc.equal(pc.binary_length(column), UUID_LENGTH), pc.equal(dash, b"-"))
+    return np.asarray(hits, dtype=bool)
+
+
+def are_keys(column: pa.ChunkedArray, known: Sequence[str]) -> NDArray[np.bool_]:
+    """Return True for texts that are a header's without any remark, or one of those given."""
+    plain = pc.replace_substring_regex(pc.utf8_normalize(column, "NFKD"), r"[^\pL\pN]+", "")
+    keys = known_keys() | {normalize(name) for name in known}
+    return np.asarray(pc.is_in(pc.utf8_lower(plain), pa.array(sorted(keys), TEXT)), dtype=bool)
