@@ -32,7 +32,7 @@ RESERVED = {
     "huaweicloudsdkcore": {"clouds"},
     "rich": {"interfaces"},
     "sqlite3": {"ledger"},
-    "jinja2": {"reports"},
+    "jinja2": {"interfaces", "reports"},
     "xlsxwriter": {"reports", "spreadsheets"},
     "ipywidgets": {"interfaces"},
     "anywidget": {"interfaces"},
