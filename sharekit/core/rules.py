@@ -65,6 +65,7 @@ _TABLE = (
     ("display-differs", "error", "cell", "the number format displays a different text than the cell contains", "Format the cell as text, then check its value."),
     ("crossed-out", "error", "cell", "the value is crossed out", "If it still holds, take the strikethrough off the cell; if not, delete the row or correct the value."),
     ("crossed-out-by-condition", "warning", "cell", "a conditional format or a table style may cross out cells of this range; sharekit does not evaluate it", "Look at these cells; delete the rows that a person sees crossed out."),
+    ("link-differs", "warning", "cell", "the cell's link leads to another ID than the one it shows; the one it shows is used", "Open the link and compare; then correct the ID, or remove the link."),
     ("appearance-unread", "warning", "cell", "sharekit does not read this part of the appearance in this file format, so a person may see something else", "Save the workbook as .xlsx and use that."),
     ("merged-cell", "warning", "cell", "the cell is merged and has no value of its own; only the top left one has", "Unmerge the cells and fill each row."),
     ("column-holds-image-state", "info", "cell", "the column holds the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give --status for all rows."),

@@ -25,6 +25,7 @@ from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import FIELDS, GRAMMARS, ID_FIELDS
 from sharekit.core.vocabulary import STATUS_WORDS
 
+from .formats.links import ids_in
 from .formats.number_formats import displayed_text
 from .formats.raw_sheet import TEXT, as_text, column_letter, type_rule
 from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header
@@ -257,6 +258,7 @@ def _row_issues(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator
     yield from _merged(sheet)
     yield from _displayed_otherwise(sheet)
     yield from _crossed_out(sheet, _STRIKE_FIELDS)
+    yield from _linked_elsewhere(sheet)
     for hits in find_row_issues(sheet):
         yield CellIssues(hits.rule, hits.positions, hits.field, details=hits.details)
     yield CellIssues("hidden-row", _positions(sheet, sheet.raw.metadata.hidden_rows))
@@ -411,6 +413,25 @@ def _crossed_out(sheet: SheetRows, fields: Collection[str]) -> Iterator[CellIssu
             positions, texts = cells.only(cells.matching(r"\S"))
             details = [note] * len(texts) if note else ()
             yield CellIssues("crossed-out", positions, field, texts, details)
+
+
+def _linked_elsewhere(sheet: SheetRows) -> Iterator[CellIssues]:
+    """Find IDs with a link to a page of another one."""
+    for field, column in sheet.fields.items():
+        if field not in ID_FIELDS:
+            continue
+        position, others = column + sheet.raw.first_column, dict[int, tuple[str, str]]()
+        for (top, left, bottom, right), target in sheet.raw.metadata.links:
+            linked = [i for i in ids_in(target) if re.fullmatch(GRAMMARS[field], i)]
+            if linked and left <= position <= right:
+                start, end = np.searchsorted(sheet.rows, [top, bottom + 1])
+                texts = sheet.cells[column].slice(start, end - start).to_pylist()
+                for i, text in enumerate(texts, int(start)):
+                    shown = ids_in(text)
+                    if shown and not set(shown) & set(linked):
+                        others[i] = text, f"it leads to {linked[0]}"
+        values, details = zip(*others.values(), strict=True) if others else ((), ())
+        yield CellIssues("link-differs", np.array([*others], np.int64), field, values, details)
 
 
 def _may_be_struck(sheet: SheetRows, position: int) -> str:

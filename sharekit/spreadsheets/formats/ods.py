@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from sharekit.core.html import shorten
 
+from .links import ids_in
 from .number_formats import literal_format
 from .raw_sheet import AreaList, DamagedError, DialectError, column_letter
 from .strikes import PART, WHOLE, area_of
@@ -19,6 +20,7 @@ _OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _STYLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_XLINK: Final = "{http://www.w3.org/1999/xlink}"
 _CALC: Final = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
 #: The name of a sheet in the reference to a cell.
 _SHEET_NAME: Final = re.compile(r"""(?:\$?(?:'[^']*'|[^.':]*))?\.(?=\$?[A-Z])""")
@@ -224,6 +226,11 @@ class _OdsSheet:
         style = element.get(f"{_TABLE}style-name")
         return visibility in {"collapse", "filter"} or style in self._flat_styles
 
+    def _add_link(self, rows: int, run: _Run, target: str) -> None:
+        if ids_in(target):
+            last = self.row + rows - 1, run.column + run.length - 1
+            self.scan.links.append(((self.row, run.column, *last), target))
+
     def _add_run(self, rows: int, run: _Run) -> None:
         column, length, cell = run
         scan, row = self.scan, self.row
@@ -233,6 +240,8 @@ class _OdsSheet:
             scan.filled += rows * length
             scan.bottom = max(scan.bottom, row + rows)
             scan.right = max(scan.right, column + length)
+            for anchor in cell.iter(f"{_TEXT}a"):
+                self._add_link(rows, run, anchor.get(f"{_XLINK}href", ""))
             self.blanks += sum(_count(blank, f"{_TEXT}c") for blank in cell.iter(f"{_TEXT}s"))
         if typed and len(cell) and column == 0:
             scan.first = 0

@@ -100,6 +100,8 @@ class SheetMetadata:
         Cells that are crossed out; the note says which part of the text, ``""`` for all of it.
     may_be_struck : tuple of Area
         Cells that a conditional format may cross out; whether it does is not known.
+    links : tuple of (Area, target)
+        Hyperlinks of cells whose target holds an ID.
     empty_formulas : tuple of (row, column)
         Formulas that show nothing or were never calculated, where the format does not tell which.
     unread : str
@@ -114,6 +116,7 @@ class SheetMetadata:
     display_differs: tuple[tuple[Area, str], ...] = ()
     struck: tuple[tuple[Area, str], ...] = ()
     may_be_struck: tuple[Area, ...] = ()
+    links: tuple[tuple[Area, str], ...] = ()
     empty_formulas: tuple[tuple[int, int], ...] = ()
     unread: str = ""
 

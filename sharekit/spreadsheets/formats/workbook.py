@@ -34,6 +34,8 @@ from sharekit.core.html import escape_html, shorten
 from sharekit.spreadsheets.input import Limits, list_formats
 
 from .cell_types import CellTypes, reader_errors
+from .links import Link
+from .links import sheet_links as sheet_hyperlinks
 from .number_formats import TextFormats
 from .ods import read_ods_styles, scan_ods
 from .raw_sheet import (
@@ -394,6 +396,23 @@ class Workbook:
                     finder.add_table(ElementTree.parse(stream).getroot())  # noqa: S314 - bounded by expat itself
         return finder
 
+    def find_links(self, part: str) -> Iterator[Link]:
+        """Yield the hyperlinks of a sheet whose target holds an ID; formulas are not looked at."""
+        folder, name = posixpath.split(part)
+        links = posixpath.join(folder, "_rels", f"{name}.rels")
+        if links not in self.archive.namelist():
+            return
+        with self.part(links) as stream:
+            root = ElementTree.parse(stream).getroot()  # noqa: S314 - bounded by expat itself
+        targets = {
+            link.get("Id", ""): link.get("Target", "")
+            for link in root
+            if posixpath.basename(link.get("Type", "")) == "hyperlink"
+        }
+        if targets:
+            with self.part(part) as stream:
+                yield from sheet_hyperlinks(stream, targets)
+
     @functools.cached_property
     def ods_scans(self) -> list[SheetScan]:
         """The scans of an OpenDocument's sheets, which are all in one part."""
@@ -524,6 +543,9 @@ def _read_sheet(workbook: Workbook, index: int) -> RawSheet:
     types = CellTypes(workbook.blob, index, part)
     first = _first_column(scan, batch.num_columns, types)
     metadata = scan.metadata
+    if part:
+        links = *metadata.links, *workbook.find_links(part)
+        metadata = replace(metadata, links=links)
     if workbook.format == "xlsb":
         metadata = replace(metadata, unread=_UNREAD)
     cells = tuple(text_column(column) for column in batch.columns)

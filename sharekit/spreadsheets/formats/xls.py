@@ -21,6 +21,7 @@ from sharekit.core.errors import SpreadsheetError
 from sharekit.spreadsheets.input import Limits
 from sharekit.spreadsheets.other_files import check_is_unlabelled
 
+from .links import Link, ids_in
 from .raw_sheet import TEXT, Blob, RawSheet, SheetMetadata, as_text, password_error
 from .workbook import Choice
 
@@ -116,12 +117,20 @@ def _read_sheet(sheet: Any, datemode: int, names: list[str]) -> RawSheet:
             np.array(_hidden_rows(sheet), np.int64),
             tuple(merged),
             hidden_columns=tuple((i, i) for i in hidden_columns),
+            links=tuple(_links(sheet)),
             empty_formulas=tuple(_empty_formulas(sheet)),
             unread="number formats, crossed-out text",
         ),
         typed=typed,
         siblings=tuple(names),
     )
+
+
+def _links(sheet: Any) -> Iterator[Link]:
+    for link in sheet.hyperlink_list:
+        target = f"{link.url_or_path or ''}#{link.textmark or ''}"
+        if ids_in(target):
+            yield (link.frowx, link.fcolx, link.lrowx, link.lcolx), target
 
 
 def _hidden_rows(sheet: Any) -> list[int]:

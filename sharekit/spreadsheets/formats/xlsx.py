@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from sharekit.core.html import shorten
 
+from .links import Link, formula_link, formula_links
 from .number_formats import TextFormats, altering_styles
 from .raw_sheet import (
     Area,
@@ -152,6 +153,7 @@ class SheetScan:
     display_differs: list[tuple[Area, str]] = field(default_factory=list)
     struck: list[tuple[Area, str]] = field(default_factory=list)
     may_be_struck: dict[Area, None] = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
 
     @property
     def metadata(self) -> SheetMetadata:
@@ -165,6 +167,7 @@ class SheetScan:
             display_differs=tuple(self.display_differs),
             struck=tuple(self.struck),
             may_be_struck=tuple(self.may_be_struck),
+            links=tuple(self.links),
         )
 
     def add_value_columns(self, first: int, last: int) -> None:
@@ -182,6 +185,8 @@ def scan_xlsx(
     for block in _row_blocks(stream, scan, merge_limit, strikes):
         rows.read(block)
         scan.plain = scan.plain and strikes.scan_block(block)
+        if b"HYPERLINK(" in block:
+            scan.links += formula_links(block)
         if not scan.plain:
             break
     scan.struck, scan.may_be_struck = strikes.cells.items, strikes.ranges
@@ -571,6 +576,8 @@ class _ParsedSheet:
                 scan.right = max(scan.right, column + 1)
                 if self.strikes.is_looking or cell.get("t") == "inlineStr":
                     self.strikes.add_element(row, column, cell, style)
+                formula = next((e.text or "" for e in cell if local_name(e.tag) == "f"), "")
+                scan.links += formula_link((row, column), formula)
             if is_uncalculated(cell):
                 scan.uncalculated.append((row, column))
             if self.formats and cell.get("t") in _TEXTS:
