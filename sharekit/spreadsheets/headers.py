@@ -362,14 +362,23 @@ def describe_headers(names: Sequence[str], field: str) -> str:
     """
     headers = [" ".join(name.split()) for name in names if not name.startswith("(column ")]
     listed = ", ".join(headers[:_MAX_HEADERS]) + (", …" if len(headers) > _MAX_HEADERS else "")
-    keys = {normalize(name): name for name in headers}
+    nearest = nearest_header(headers, field)
+    return f"the headers are {listed}" + (f"; {nearest} is nearest" if nearest else "")
+
+
+def nearest_header(headers: Sequence[str], field: str) -> str:
+    """Return the header that is most like one of a field; "" if none is like any.
+
+    >>> nearest_header(["Imge ID", "Contact"], "image_id")
+    'Imge ID'
+    """
     likeness = {
-        name: difflib.SequenceMatcher(None, key, known).ratio()
-        for key, name in keys.items()
+        header: difflib.SequenceMatcher(None, key, known).ratio()
+        for header in headers
+        if (key := normalize(header))
         for known in difflib.get_close_matches(key, _RANKS[field], 1, _NEAR)
     }
-    nearest = max(likeness, key=likeness.__getitem__, default="")
-    return f"the headers are {listed}" + (f"; {nearest} is nearest" if nearest else "")
+    return max(likeness, key=likeness.__getitem__, default="")
 
 
 def _is_wrapped(cell: str, grammar: str) -> bool:

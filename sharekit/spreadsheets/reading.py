@@ -26,7 +26,7 @@ from .formats.parquet import read_parquet
 from .formats.raw_sheet import TEXT, Blob, RawSheet, constant
 from .formats.workbook import Choice, read_workbook
 from .formats.xls import read_xls
-from .headers import SEARCHED_ROWS, header_too_deep
+from .headers import SEARCHED_ROWS, header_too_deep, match, nearest_header, unique_names
 from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, Limits, list_formats, load
 from .inventory import Inventory, SheetRows, find_rows
 from .mistaken_ids import find_mistaken_ids
@@ -246,9 +246,19 @@ def _no_header(sheets: Sequence[SheetRows], mapped: str) -> SpreadsheetError:
     return SpreadsheetError(
         f"{_location(file, raw)} has no header row with an image ID in the first {SEARCHED_ROWS} "
         f"rows; its first row reads {first}. "
+        f"{_nearest(raw)}"
         "Expected are headers such as image_id, project_id and status; name another header with "
         f'--map image_id="Your header".{hint if one_column else ""}'
     )
+
+
+def _nearest(raw: RawSheet) -> str:
+    """Name the header nearest to one of image IDs, in the row that is most like a header."""
+    rows = [row for row in raw.head(SEARCHED_ROWS) if any(cell.strip() for cell in row)]
+    for row in sorted(rows, key=lambda row: -len(match(unique_names(row), {}))):
+        if nearest := nearest_header([cell for cell in row if cell.strip()], "image_id"):
+            return f'The header nearest to image_id is "{_join([nearest])}". '
+    return ""
 
 
 def _location(file: str, raw: RawSheet) -> str:

@@ -9,6 +9,7 @@ import pytest
 from openpyxl import Workbook
 
 import sharekit
+from sharekit.core.errors import SpreadsheetError
 from sharekit.core.fields import FIELDS
 from sharekit.core.vocabulary import (
     FALSE_WORDS,
@@ -427,3 +428,13 @@ def test_swapped_ids_are_still_called_swapped(tmp_path: Path) -> None:
         f"{PROJECT},{IMAGE},accepted",
     )
     assert [(rule, cell) for rule, cell, _ in found(path)] == [("ids-swapped", "A3")]
+
+
+def test_an_unknown_header_of_images_is_named_as_the_nearest(tmp_path: Path) -> None:
+    """Without any header of image IDs, the message names the one that is nearest."""
+    path = write(tmp_path / "shares.csv", "Imge ID,Project ID,Decision", f"{IMAGE},{PROJECT},yes")
+    with pytest.raises(SpreadsheetError) as caught:
+        sharekit.read_inventory(path)
+    message = str(caught.value)
+    assert "its first row reads Imge ID, Project ID, Decision" in message
+    assert 'The header nearest to image_id is "Imge ID".' in message

@@ -56,17 +56,20 @@ def by_xlsxwriter(path: Path, *, formulas: bool = False, odd: bool = False) -> P
     return path
 
 
-def by_odfpy(path: Path) -> Path:
-    """Write anchors in the texts of cells."""
+def by_odfpy(path: Path, *, formulas: bool = False) -> Path:
+    """Write anchors in the texts of cells, or formulas."""
     document = OpenDocumentSpreadsheet()
     table = Table(name="Shares")
     for image, target in [("Image ID", ""), *ROWS]:
         row = TableRow()
         texts = [image, PROJECT, "accepted"] if target else HEADER
         for text in texts:
+            linked = text == image and target
             cell = TableCell(valuetype="string", stringvalue=text)
+            if linked and formulas:
+                cell.setAttribute("formula", f'of:=HYPERLINK("{target}";"{text}")')
             paragraph = P()
-            if text == image and target:
+            if linked and not formulas:
                 paragraph.addElement(A(href=target, text=text))
             else:
                 paragraph.addText(text)
@@ -78,16 +81,19 @@ def by_odfpy(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", ["openpyxl", "xlsxwriter", "formulas", "parsed", "ods"])
+@pytest.mark.parametrize(
+    "form", ["openpyxl", "xlsxwriter", "formulas", "parsed", "ods", "ods-formulas"]
+)
 def test_links_to_other_ids(tmp_path: Path, form: str) -> None:
     """The row whose link leads elsewhere has a warning with both IDs; the others have none."""
-    path = tmp_path / ("shares.ods" if form == "ods" else "shares.xlsx")
+    path = tmp_path / ("shares.ods" if "ods" in form else "shares.xlsx")
     write = {
         "openpyxl": by_openpyxl,
         "xlsxwriter": by_xlsxwriter,
         "formulas": lambda path: by_xlsxwriter(path, formulas=True),
         "parsed": lambda path: by_xlsxwriter(path, formulas=True, odd=True),
         "ods": by_odfpy,
+        "ods-formulas": lambda path: by_odfpy(path, formulas=True),
     }
     frame = sharekit.check(sharekit.read_inventory(write[form](path))).frame
     frame = frame[frame["rule"] == "link-differs"]

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from sharekit.core.html import shorten
 
-from .links import ids_in
+from .links import formula_link, ids_in
 from .number_formats import literal_format
 from .raw_sheet import AreaList, DamagedError, DialectError, column_letter
 from .strikes import PART, WHOLE, area_of
@@ -226,10 +226,14 @@ class _OdsSheet:
         style = element.get(f"{_TABLE}style-name")
         return visibility in {"collapse", "filter"} or style in self._flat_styles
 
-    def _add_link(self, rows: int, run: _Run, target: str) -> None:
-        if ids_in(target):
-            last = self.row + rows - 1, run.column + run.length - 1
-            self.scan.links.append(((self.row, run.column, *last), target))
+    def _add_links(self, rows: int, run: _Run) -> None:
+        """Note the links of a cell that hold an ID, be they anchors or made by its formula."""
+        targets = [anchor.get(f"{_XLINK}href", "") for anchor in run.cell.iter(f"{_TEXT}a")]
+        if "HYPERLINK(" in (formula := run.cell.get(f"{_TABLE}formula", "")):
+            targets += [target for _, target in formula_link((self.row, run.column), formula)]
+        last = self.row + rows - 1, run.column + run.length - 1
+        area = self.row, run.column, *last
+        self.scan.links.extend((area, target) for target in targets if ids_in(target))
 
     def _add_run(self, rows: int, run: _Run) -> None:
         column, length, cell = run
@@ -240,8 +244,7 @@ class _OdsSheet:
             scan.filled += rows * length
             scan.bottom = max(scan.bottom, row + rows)
             scan.right = max(scan.right, column + length)
-            for anchor in cell.iter(f"{_TEXT}a"):
-                self._add_link(rows, run, anchor.get(f"{_XLINK}href", ""))
+            self._add_links(rows, run)
             self.blanks += sum(_count(blank, f"{_TEXT}c") for blank in cell.iter(f"{_TEXT}s"))
         if typed and len(cell) and column == 0:
             scan.first = 0
