@@ -12,6 +12,7 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT
+from sharekit.core.columns import hands_out_copies
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
@@ -30,6 +31,7 @@ def _provenance() -> dict[str, str]:
     return dict(sorted(environment().items()))
 
 
+@hands_out_copies("rows", "changes")
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit:
     """An inventory compared with everything that the clouds show.

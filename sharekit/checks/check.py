@@ -18,12 +18,14 @@ from sharekit.clouds.state.reader import Progress
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import EncodedColumn, first_case, is_owner_action
+from sharekit.core.errors import UsageError
 from sharekit.core.rules import LEFT_OUT, RULES, severity
+from sharekit.core.vocabulary import read_decision
 from sharekit.spreadsheets.inventory import Inventory
 
 from .cell_rules import normalize_rows
 from .cloud_rules import check_members
-from .findings import Findings, render
+from .findings import CHECKED, PREVIEW, Findings, mark_origin, render
 from .hits import NO_KEYS, Keys, RuleHits
 from .owner_rules import check_owners
 from .row_rules import SharePairs, check_vault_need, find_duplicates, pair_rows
@@ -54,8 +56,10 @@ def check(
     snapshot : Snapshot, optional
         Compare with this state instead of asking the clouds again.
     decisions : DataFrame, optional
-        A reviewer's decisions, indexed by ``row_key``: ``decision`` (accept or reject, share or
-        unshare, or skip; ``""`` to leave the row as it is), and ``vault_id`` where one was chosen.
+        Look ahead at what decisions would lead to, indexed by ``row_key``: ``decision`` (a word as
+        in an inventory, or skip; ``""`` leaves the row as it is), and ``vault_id``. Such findings
+        are not planned, because nobody has decided: :func:`sharekit.review` takes the same frame,
+        with a ``reason``, and writes it into the ledger (``take``).
     progress : callable, optional
         Called as ``progress(what, done, total)``.
 
@@ -67,12 +71,16 @@ def check(
     ------
     CloudError
         If a cloud cannot be read.
+    UsageError
+        There is no such decision, or no such row.
 
     Examples
     --------
     >>> import sharekit
     >>> findings = sharekit.check(sharekit.read_inventory("shares.xlsx"))  # doctest: +SKIP
     """
+    if decisions is not None:
+        decisions = _read_decisions(decisions, len(inventory))
     rows, hits, encoded = normalize_rows(inventory)
     skipped, wrong_roles = _apply_decisions(rows, decisions)
     if decisions is not None:
@@ -98,7 +106,7 @@ def check(
     frame = render(inventory, hits, strict=strict)
     findings = Findings(inventory, rows, frame, snapshot, strict, encoded)
     _log.info("checked: %s", findings)
-    return findings
+    return mark_origin(findings, CHECKED if decisions is None else PREVIEW)
 
 
 def _find_dispositions(
@@ -137,6 +145,25 @@ def _find_dispositions(
     }
     rows["disposition"] = first_case(cases, "planned")
     return more
+
+
+def _read_decisions(decisions: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return the decisions in our words, by row key; others are refused, never left out."""
+    if not {"decision", "vault_id"} & set(decisions.columns):
+        raise UsageError("Decisions need a column decision or vault_id.")
+    keys = decisions.index
+    whole = pd.api.types.infer_dtype(keys, skipna=False) == "integer" or keys.empty
+    if not (whole and keys.is_unique and ((keys >= 0) & (keys < count)).all()):
+        raise UsageError(
+            "Decisions are indexed by row_key: each row once, and only rows there are."
+        )
+    missing = pd.Series("", index=keys, dtype="str")
+    words = decisions.get("decision", missing)
+    read = {word: read_decision(word) for word in words.dropna().unique()}
+    vaults = decisions.get("vault_id", missing).fillna("").astype("str")
+    return pd.DataFrame(
+        {"decision": words.map(read).fillna("").astype("str"), "vault_id": vaults}, index=keys
+    )
 
 
 def _apply_decisions(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
-from sharekit.core.columns import EncodedColumn, with_unit
+from sharekit.core.columns import EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.html import table
 from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES, severity
 from sharekit.spreadsheets.inventory import Inventory
@@ -22,7 +22,11 @@ from .hits import NO_KEYS, Keys, RuleHits
 #: The columns of a finding, for people and for scripts.
 COLUMNS: Final = frame_schemas.REPORTED_FINDINGS.names
 
+#: Where findings come from: the inventory alone, or with decisions that no ledger holds.
+CHECKED, PREVIEW = "checked", "preview"
 
+
+@hands_out_copies("rows", "frame")
 @dataclass(frozen=True, eq=False, repr=False)
 class Findings:
     """What the checks found, and every row as it would be sent.
@@ -32,7 +36,8 @@ class Findings:
     inventory : Inventory
         What was checked.
     rows : DataFrame
-        Indexed by ``row_key``: ``source, row``, the fields of a share (``fields.FIELDS``) with
+        A copy for each reader: what is written into it changes no plan. Indexed by ``row_key``:
+        ``source, row``, the fields of a share (``fields.FIELDS``) with
         repairs done (str), ``before`` (the cloud's state, ``""`` unknown), ``disposition``
         (``planned``, ``already``, ``blocked``, ``duplicate`` or ``skipped``) and ``carried_by``
         (Int64: the row that carries a duplicate).
@@ -45,6 +50,9 @@ class Findings:
         Whether warnings count as errors.
     encoded : Mapping[str, EncodedColumn]
         Fields as the checks have encoded them, so that the plan need not do it again.
+    origin : str
+        :data:`CHECKED` or :data:`PREVIEW` if :func:`sharekit.check` made these very findings, else
+        ``""``.
     """
 
     inventory: Inventory
@@ -53,6 +61,7 @@ class Findings:
     snapshot: Snapshot | None = None
     strict: bool = False
     encoded: Mapping[str, EncodedColumn] = field(default_factory=dict)
+    origin: str = field(default="", init=False)
 
     def count(self, *severities: str) -> int:
         """Return the number of findings of some severities."""
@@ -93,6 +102,12 @@ class Findings:
         first = self.frame[self.frame["severity"] == "error"].head(10)
         columns = ["file", "sheet", "cell", "value", "message", "suggestion"]
         return page + (table(first[columns], title="The first errors") if len(first) else "")
+
+
+def mark_origin(findings: Findings, origin: str) -> Findings:
+    """Say of findings that a check has just made where they come from, and return them."""
+    object.__setattr__(findings, "origin", origin)
+    return findings
 
 
 def first_errors(findings: Findings, *, without: str = "") -> pd.DataFrame:

@@ -21,6 +21,12 @@ OWNER_ACTIONS: Final = (SHARE, UNSHARE)
 ACTIONS: Final = (*STATUSES, *OWNER_ACTIONS)
 #: What a reviewer may decide instead -> the act it stands for.
 DECISIONS: Final = {"accept": "accepted", "reject": "rejected", SHARE: SHARE, UNSHARE: UNSHARE}
+#: A reviewer leaves the share as it is in the cloud.
+SKIP: Final = "skip"
+#: What a reviewer may decide on a row; ``""`` is what the inventory says.
+DECIDABLE: Final = ("", *DECISIONS, SKIP)
+#: The decision that stands for each action.
+DECISION_OF_ACTION: Final = {action: decision for decision, action in DECISIONS.items()}
 #: States a share can be seen in (Glance); ``absent`` is ours: not shared with the project.
 PENDING, ACCEPTED, REJECTED, ABSENT = "pending", "accepted", "rejected", "absent"
 MEMBER_STATES: Final = (PENDING, ACCEPTED, REJECTED)

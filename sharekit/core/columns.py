@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .actions import ABSENT, MEMBER, MEMBER_STATES, OWNER, OWNER_ACTIONS, SHARE, UNSHARE
+from .actions import (
+    ABSENT,
+    DECISION_OF_ACTION,
+    MEMBER,
+    MEMBER_STATES,
+    OWNER,
+    OWNER_ACTIONS,
+    SHARE,
+    SKIP,
+    UNSHARE,
+)
+
+_Class = TypeVar("_Class", bound=type)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +65,9 @@ class EncodedColumn:
         if known is not None and _buffer_identity(known.source) == _buffer_identity(source):
             return known
         codes, categories = pd.factorize(values)
-        narrow = np.min_scalar_type(len(categories))
-        return cls(codes.astype(narrow), pd.Series(categories, dtype="str"), source)
+        narrow = codes.astype(np.min_scalar_type(len(categories)))
+        narrow.setflags(write=False)  # whoever holds the column cannot change what is planned
+        return cls(narrow, pd.Series(categories, dtype="str"), source)
 
     def recode(self, categories: pd.Series, values: pd.Series) -> EncodedColumn:
         """Replace the distinct values, some of them by the same; ``values`` is the new column."""
@@ -83,6 +98,77 @@ def _buffer_identity(texts: pa.Array | pa.ChunkedArray) -> list[tuple[int, ...]]
         (len(chunk), chunk.offset, *(b.address if b else 0 for b in chunk.buffers()))
         for chunk in chunks
     ]
+
+
+class _HandedOut:
+    """A frame that a frozen value holds: whoever reads it gets a copy, so edits stay outside.
+
+    The copies are shallow, which costs microseconds for a million rows: pandas copies a column
+    when it is written to. What is encoded or hashed of a column stays valid for its copies.
+    """
+
+    def __init__(self, name: str, made: cached_property[Any] | None) -> None:
+        self._name, self._made = name, made
+        self.__doc__ = getattr(made, "__doc__", None)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        values = vars(instance)
+        if self._name not in values and self._made is not None:
+            values[self._name] = self._made.func(instance)
+        if self._name not in values:
+            raise AttributeError(self._name)
+        return values[self._name].copy(deep=False)
+
+    def __set__(self, instance: Any, frame: Any) -> None:
+        vars(instance)[self._name] = frame.copy(deep=False)
+
+
+def hands_out_copies(*names: str) -> Callable[[_Class], _Class]:
+    """Return a decorator of a frozen dataclass, some of whose fields are frames.
+
+    What a caller writes into a frame that was handed out changes the caller's copy alone.
+
+    >>> @hands_out_copies("rows")
+    ... @dataclass(frozen=True)
+    ... class Value:
+    ...     rows: pd.DataFrame
+    >>> value = Value(pd.DataFrame({"status": ["accepted"]}))
+    >>> rows = value.rows
+    >>> rows.loc[0, "status"] = "rejected"
+    >>> value.rows.loc[0, "status"]
+    'accepted'
+    """
+
+    def decorate(made: _Class) -> _Class:
+        for name in names:
+            setattr(made, name, _HandedOut(name, vars(made).get(name)))
+        return made
+
+    return decorate
+
+
+def needs_reason(decision: pd.Series, asked: pd.Series) -> pd.Series:
+    """Return True for each decision that must not be taken without a reason of its own.
+
+    Those are every rejection, every row that is skipped, and what the inventory does not ask for.
+
+    >>> said = pd.Series(["accept", "accept", "reject", "skip", ""])
+    >>> needs_reason(said, pd.Series(["accepted", "rejected"] * 2 + ["rejected"])).tolist()
+    [False, True, True, True, False]
+    """
+    otherwise = asked.map(DECISION_OF_ACTION) != decision
+    return (decision != "") & (otherwise | decision.isin(["reject", SKIP]))
+
+
+def has_text(values: pd.Series) -> pd.Series:
+    """Return True for each text in which a person sees something; missing ones have none.
+
+    >>> has_text(pd.Series(["why", " \u200b", None], dtype="str")).tolist()
+    [True, False, False]
+    """
+    return values.str.contains(r"[^\s\p{Z}\p{C}]", regex=True).fillna(value=False).astype(bool)
 
 
 def is_owner_action(status: pd.Series) -> pd.Series:

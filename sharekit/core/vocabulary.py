@@ -19,6 +19,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from .actions import DECISION_OF_ACTION, SKIP
+from .errors import UsageError
+
 
 @dataclass(frozen=True)
 class Language:
@@ -282,6 +285,20 @@ STATUS_WORDS: Final[Mapping[str, str]] = {
     for action, words in language.decisions.items()
     for word in _known(words)
 }
+#: Words of a reviewer -> the decision: every word of an inventory, and what only a reviewer says.
+DECISION_WORDS: Final[Mapping[str, str]] = (
+    dict.fromkeys(("", "as planned", "planned", "as plan", "default"), "")
+    | {word: DECISION_OF_ACTION[action] for word, action in STATUS_WORDS.items()}
+    | dict.fromkeys(("skip", "skipped", "leave", "leave out", "ignore", "hold", "later"), SKIP)
+)
+#: Why a word is refused; the sentence begins with the word, or with its cell.
+NO_DECISION: Final = (
+    "is no decision: write accept or reject, share or unshare where the owner acts, skip, or "
+    "nothing for what the inventory says"
+)
+#: What the checks of an inventory take away as well: what nobody sees, and quotes around a word.
+_INVISIBLE: Final = re.compile("[\xad\u200b-\u200e\u2060\ufeff]")
+_QUOTES: Final = "{}()[]<>\"'`\u201c\u201d\u2018\u2019 "
 #: Words for an action that may as well describe the state that a share is in.
 PARTICIPLES: Final = frozenset(
     word for lang in _ALL for words in lang.decisions.values() for word in _known(_parts(words)[0])
@@ -312,3 +329,24 @@ def headers_of(field: str) -> tuple[list[str], list[str]]:
     if field == "status":
         vague = [*STATE_HEADERS, *vague]
     return clear, vague
+
+
+def read_decision(word: object) -> str:
+    """Return the decision, one of :data:`~.actions.DECIDABLE`, that a person's word stands for.
+
+    The API, the panel, review sheets and frames all read their words by this.
+
+    Raises
+    ------
+    UsageError
+        It is no word for a decision; :data:`NO_DECISION` says which are.
+
+    >>> read_decision(" Rejected "), read_decision("yes"), read_decision("As planned")
+    ('reject', 'accept', '')
+    """
+    if isinstance(word, str):
+        visible = _INVISIBLE.sub("", unicodedata.normalize("NFC", word))
+        decision = DECISION_WORDS.get(" ".join(visible.split()).strip(_QUOTES).lower())
+        if decision is not None:
+            return decision
+    raise UsageError(f"{word!r:.80} {NO_DECISION}.")

@@ -8,11 +8,10 @@ that it has not shown is neither overwritten nor undone. This module knows no wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from sharekit.clouds.registry import Clouds
@@ -21,14 +20,15 @@ from sharekit.core.html import table
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan, ledger_path
+from sharekit.plans.selection import RowCount, select_keys
 from sharekit.runs import follow_up
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.settings import Settings
 from sharekit.runs.status import Run
 from sharekit.spreadsheets.writing.review_sheet import write_review
 
-from .review_filters import Positions, RowFilter
-from .review_rows import DECISION_OF_STATUS
+from .review_filters import Positions
+from .review_frame import read_frame
 from .review_run import ReviewRun
 from .review_state import Gate, ReviewState, read_gate, read_state
 
@@ -104,52 +104,76 @@ class Review:
 
     # -- deciding ----------------------------------------------------------------------------------
     def decide(
-        self, rows: Sequence[int], decision: str | None = None, *,
+        self, rows: object, decision: str | None = None, *,
         reason: str | None = None, vault_id: str | None = None,
-    ) -> int:  # fmt: skip
+    ) -> RowCount:  # fmt: skip
         """Decide on rows by their keys; return their number once the decision is on disk.
 
-        ``decision`` is ``accept``, ``reject``, ``skip`` or ``""`` (as the inventory says).
+        ``rows`` are keys, the index of :attr:`rows`, or a True or False for each row. ``decision``
+        is ``accept``, ``reject``, ``share``, ``unshare``, ``skip`` or ``""`` (as the inventory
+        says), or any other word of an inventory for it. A vault goes to those of the rows that are
+        full-ECS images.
 
         Raises
         ------
         UsageError
-            Not a decision, a missing reason, or somebody else decided on one of these rows since
-            this review showed it; then it shows the other decision, and the call can be repeated.
+            Not a decision, no such row, a missing reason, or somebody else decided on one of these
+            rows since this review showed it; then it shows the other decision, and the call can be
+            repeated.
         PlanError
             The plan is approved, or requests were sent already.
         """
-        keys = np.unique(np.asarray(rows, dtype="int64"))
-        if len(keys) and not 0 <= keys[0] <= keys[-1] < len(self.plan.rows):
-            raise UsageError(f"{self.path} has no row with key {keys[0]} … {keys[-1]}.")
+        keys = select_keys(rows, len(self.plan.rows))
+        step = decisions.make_step(keys, decision=decision, reason=reason, vault_id=vault_id)
         self._check_unseen(keys)
-        if self._require_reasons and decision:
-            self._check_reasons(keys, decision, reason)
         if vault_id:
-            keys = self._check_vault(keys, vault_id)
-        decisions.decide(
-            self.path, keys.tolist(), decision=decision, reason=reason, vault_id=vault_id,
-            reviewer=self.reviewer,
-        )  # fmt: skip
-        self.refresh()
-        return len(keys)
+            full = self._check_vault(keys, vault_id)
+            if decision is None and reason is None:
+                step = step.loc[full]
+            step.loc[~step.index.isin(full), "vault_id"] = None
+        what = step["decision"].iloc[0] or "as planned" if decision is not None else (
+            "vault" if vault_id else "reason")  # fmt: skip
+        return self._record(step, what)
 
-    def decide_matching(
-        self, row_filter: RowFilter, decision: str, *, reason: str | None = None,
-        overwrite: bool = False,
-    ) -> int:  # fmt: skip
-        """Decide on every row that a filter shows and that nobody has decided yet.
+    def take(self, source: str | PathLike[str] | pd.DataFrame) -> RowCount:
+        """Take in the decisions of a review sheet, or of a frame; return the number of rows.
 
-        ``overwrite`` includes the rows that were decided explicitly. Rows whose role cannot take
-        this decision (see :meth:`ReviewState.wrong_role_rows`) always stay as they are.
+        A frame is :attr:`rows`, or some of them, with other values in ``decision``, ``reason`` and
+        ``vault``; or a frame of ``decision``, ``reason`` and ``vault_id``, indexed by ``row_key``.
+        The plan is made again, under a new fingerprint.
+
+        Raises
+        ------
+        UsageError
+            As :meth:`decide`; or the frame has other columns, or other facts in them.
+        InputError
+            The sheet belongs to another plan, a fact in it was changed, or a reason is missing.
+        PlanError
+            The plan is approved (a frame), or requests were sent already.
+
+        Examples
+        --------
+        >>> rows = review("run.ledger").rows  # doctest: +SKIP
+        >>> rows.loc[rows["owner"] == "0f…", ["decision", "reason"]] = "skip", "later"
+        ... # doctest: +SKIP
+        >>> review("run.ledger", reviewer="Ada").take(rows)  # doctest: +SKIP
+        <12 rows: decided by frame>
         """
-        state = self.state
-        keys = np.setdiff1d(state.find(row_filter), state.wrong_role_rows(row_filter, decision))
-        if not overwrite:
-            keys = keys[(state.rows["decision"].take(keys) == "").to_numpy()]
-        return self.decide(keys.tolist(), decision, reason=reason) if len(keys) else 0
+        if isinstance(source, pd.DataFrame):
+            step = read_frame(source, self.rows)
+            if step.empty:
+                return RowCount(0, "decided by frame")
+            self._check_unseen(step.index.to_numpy())
+            count = self._record(step, "decided by frame")
+            self.replan()
+            return count
+        number = decisions.import_sheet(
+            self.path, Path(source), self.reviewer, require_reasons=self._require_reasons
+        )
+        self.refresh()
+        return RowCount(number, "decided by sheet")
 
-    def undo(self) -> int:
+    def undo(self) -> RowCount:
         """Take the latest step back; return the number of rows that it was about.
 
         Raises
@@ -165,7 +189,7 @@ class Review:
             raise UsageError("Others decided meanwhile, so nothing is undone: look at it first.")
         count = decisions.undo(self.path, reviewer=self.reviewer)
         self.refresh()
-        return count
+        return RowCount(count, "taken back")
 
     def replan(self) -> Plan:
         """Make the plan again if there are decisions that it does not hold, and return it."""
@@ -259,28 +283,25 @@ class Review:
         return connect(*map(str, snapshot.projects["cloud"].unique()))
 
     def _check_unseen(self, keys: Positions) -> None:
-        shown = self.state.changes
+        shown = self.state
         self.refresh()
-        if self.changes is shown:
+        if self.state is shown:
             return
-        before, now = (changes.reindex(keys).fillna("") for changes in (shown, self.changes))
+        both = (shown.changes, self.changes)
+        before, now = (changes.reindex(keys).fillna("") for changes in both)
         if count := int((before != now).any(axis="columns").sum()):
             raise UsageError(
                 f"Others decided on {count:,} of these rows meanwhile, so nothing is written: look "
                 "at their decisions first."
             )
 
-    def _check_reasons(self, keys: Positions, decision: str, reason: str | None) -> None:
-        rows = self.rows.take(keys)
-        if reason is not None and reason.strip():
-            return
-        missing = rows["reason"] == "" if reason is None else True
-        otherwise = int(((rows["asked"].map(DECISION_OF_STATUS) != decision) & missing).sum())
-        if otherwise:
-            raise UsageError(
-                f"{otherwise:,} of these rows would be decided against the inventory: "
-                "write a reason first."
-            )
+    def _record(self, step: pd.DataFrame, what: str) -> RowCount:
+        if self._require_reasons:
+            rows = self.rows.take(step.index.to_numpy())
+            decisions.check_reasons(step, rows["asked"], rows["decision"])
+        decisions.record_step(self.path, step, reviewer=self.reviewer, require_reasons=False)
+        self.refresh()
+        return RowCount(len(step), what)
 
     def _check_vault(self, keys: Positions, vault_id: str) -> Positions:
         rows = self.plan.rows.take(self.state.full_ecs_rows(keys))
@@ -300,7 +321,7 @@ def review(
     clouds: Clouds | None = None,
     *,
     out: str | PathLike[str] | None = None,
-    take: str | PathLike[str] | None = None,
+    take: str | PathLike[str] | pd.DataFrame | None = None,
     reviewer: str = "",
     require_reasons: bool = True,
     settings: Settings | None = None,
@@ -316,13 +337,14 @@ def review(
         The clouds that the panel sends the plan to; without them, those that the plan names.
     out : path, optional
         A new workbook with a ``decision`` for each row: as planned, accept, reject or skip.
-    take : path, optional
-        Such a workbook, decided. The plan is made again with it, under a new fingerprint, and an
-        earlier approval is void.
+    take : path or DataFrame, optional
+        Such a workbook, decided, or a frame of decisions: see :meth:`Review.take`. The plan is made
+        again with it, under a new fingerprint; an earlier approval is void (a workbook), or fixes
+        the rows (a frame).
     reviewer : str, optional
-        Who decides, for the report.
+        Who decides, for the report; without it, the user of this machine.
     require_reasons : bool
-        Whether a decision against the inventory needs a reason.
+        Whether rejecting, skipping and deciding against the inventory need a reason.
     settings : Settings, optional
         Settings of a run that is started from here.
     demand : ApprovalRequirement, optional
@@ -331,7 +353,10 @@ def review(
     Raises
     ------
     InputError
-        The workbook exists already (``out``), belongs to another plan, or an ID in it was changed.
+        The workbook exists already (``out``), belongs to another plan, an ID in it was changed, or
+        a reason is missing.
+    UsageError
+        A frame holds what is no decision, or a reason is missing.
     PlanError
         Requests were sent already, so the plan is fixed.
 
@@ -343,13 +368,12 @@ def review(
     """
     if out is not None and take is not None:
         raise UsageError("A review sheet is either written or taken, not both at once.")
-    path = ledger_path(plan)
-    if take is not None:
-        decisions.import_sheet(path, Path(take), reviewer)
     shown = Review(
-        plan if take is None else path, clouds, reviewer=reviewer,
-        require_reasons=require_reasons, settings=settings, demand=demand,
+        plan, clouds, reviewer=reviewer, require_reasons=require_reasons, settings=settings,
+        demand=demand,
     )  # fmt: skip
+    if take is not None:
+        shown.take(take)
     if out is not None:
         write_review(shown.rows, out, fingerprint=shown.plan.fingerprint)
     return shown

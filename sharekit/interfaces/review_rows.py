@@ -8,15 +8,13 @@ import numpy as np
 import pandas as pd
 
 from sharekit.checks.cell_rules import statuses
-from sharekit.core.actions import ACTIONS, DECISIONS
+from sharekit.core.actions import ACTIONS, DECISION_OF_ACTION, DECISIONS
 from sharekit.core.columns import are_satisfied, is_owner_action
 from sharekit.plans.decisions import review_rows
 from sharekit.plans.plan import Plan
 
 from .review_filters import Positions
 
-#: The decision that stands for each action.
-DECISION_OF_STATUS: Final = {action: decision for decision, action in DECISIONS.items()}
 STATES: Final = ("planned", "already", "blocked", "duplicate", "skipped")
 #: States of a row in which a decision alone says what becomes of it.
 _FREE: Final = ("planned", "already", "skipped")
@@ -69,7 +67,7 @@ def derive_state(rows: pd.DataFrame) -> dict[str, pd.Series]:
     sent now is only known when the plan is made again.
     """
     decision, planned = rows["decision"], rows["disposition"]
-    known = rows["asked"].isin(DECISION_OF_STATUS) | (planned == "planned")
+    known = rows["asked"].isin(DECISION_OF_ACTION) | (planned == "planned")
     wanted = decision.where(decision != "", _as_decision(rows["asked"].where(known, "")))
     before = _as_decision(rows["status"]).where(planned != "skipped", "skip")
     changed = (wanted != before) & (wanted != "")
@@ -97,4 +95,4 @@ def is_wrong_role(asked: pd.Series, actions: pd.Series | str) -> pd.Series:
 
 def _as_decision(status: pd.Series) -> pd.Series:
     # A status without a decision of its own, such as an unknown word, stays as it is.
-    return status.map(DECISION_OF_STATUS).fillna(status).astype("str")
+    return status.map(DECISION_OF_ACTION).fillna(status).astype("str")

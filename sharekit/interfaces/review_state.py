@@ -15,9 +15,10 @@ import pandas as pd
 
 from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import DECISIONS
-from sharekit.core.columns import describe_amount
+from sharekit.core.columns import describe_amount, hands_out_copies
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.rules import LEFT_OUT
+from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan, read_plan
@@ -26,6 +27,7 @@ from .review_filters import Page, Positions, RowFilter, paginate, select
 from .review_rows import STATES, is_wrong_role, review_frame, with_changes
 
 
+@hands_out_copies("changes", "rows", "by_project")
 @dataclass(frozen=True, eq=False)
 class ReviewState:
     """A plan with the decisions on it, as they were when the ledger was last read.
@@ -101,21 +103,22 @@ class ReviewState:
         number, pages, shown = paginate(positions, number, size)
         return Page(self.rows.take(shown), number, pages, len(positions))
 
-    def count_decided(self, row_filter: RowFilter) -> int:
-        """Return the number of rows that a filter shows and a person has decided already."""
-        return int((self.rows["decision"].take(self.find(row_filter)) != "").sum())
+    def decided_rows(self, rows: Sequence[int] | Positions) -> Positions:
+        """Return those of some rows, by key, that a person has decided already."""
+        keys = np.asarray(rows, dtype="int64")
+        decided = (self.rows["decision"].take(keys) != "").to_numpy()
+        return np.asarray(keys[decided], dtype="int64")
 
-    def wrong_role_rows(self, row_filter: RowFilter, decision: str) -> Positions:
-        """Return the rows that a filter shows and whose role cannot take this decision.
+    def wrong_role_rows(self, rows: Sequence[int] | Positions, decision: str) -> Positions:
+        """Return those of some rows, by key, whose role cannot take this decision.
 
         An owner shares and takes back; the project it is shared with accepts and rejects.
         """
-        positions = self.find(row_filter)
-        if decision not in DECISIONS:
-            return positions[:0]
-        asked = self.rows["asked"].take(positions)
-        wrong = is_wrong_role(asked, DECISIONS[decision])
-        return np.asarray(positions[wrong.to_numpy()], dtype=np.int64)
+        keys, word = np.asarray(rows, dtype="int64"), read_decision(decision)
+        if word not in DECISIONS:
+            return keys[:0]
+        wrong = is_wrong_role(self.rows["asked"].take(keys), DECISIONS[word])
+        return np.asarray(keys[wrong.to_numpy()], dtype="int64")
 
     def full_ecs_rows(self, rows: Sequence[int] | Positions) -> Positions:
         """Return those of some rows, by key, whose image is a whole server and so needs a vault."""

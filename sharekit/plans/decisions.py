@@ -8,33 +8,37 @@ is revoked.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
+from sharekit.checks.cell_rules import statuses
 from sharekit.checks.findings import left_out_rows
-from sharekit.core import actions, frame_schemas
+from sharekit.checks.hits import fullmatch
+from sharekit.core import frame_schemas
+from sharekit.core.actions import DECIDABLE
+from sharekit.core.columns import has_text, needs_reason
 from sharekit.core.errors import LedgerError, PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
+from sharekit.core.provenance import user
+from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.writing.review_sheet import read_review
 
 from .approval import latest_approval, pending_decisions, plan_event
 from .plan import HasLedger, Plan, ledger_path, read_plan, replan_with
-from .storage import LOG, row_count
+from .selection import RowKeys, select_keys
+from .storage import LOG, read_stored_inventory, row_count
 
 #: The columns of :func:`review_rows`.
 _REVIEW_COLUMNS: Final = [
     "file", "sheet", "row", "image_id", "project_id", "status", "vault_id", "name", "owner",
     "before", "disposition", "findings",
 ]  # fmt: skip
-#: What a reviewer may decide on a row; ``""`` is what the inventory says.
-DECISIONS: Final = ("", *actions.DECISIONS, "skip")
 #: The parts of a decision; a step leaves those that it does not name as they were.
 FIELDS: Final = frame_schemas.DECISIONS.names
 
@@ -61,12 +65,13 @@ def review_rows(plan: Plan) -> pd.DataFrame:
 # -- steps -----------------------------------------------------------------------------------------
 def decide(
     plan: HasLedger | str | PathLike[str],
-    rows: Sequence[int],
+    rows: object,
     *,
     decision: str | None = None,
     reason: str | None = None,
     vault_id: str | None = None,
     reviewer: str = "",
+    require_reasons: bool = True,
 ) -> Event:
     """Write one step of decisions into the ledger; :func:`replan` puts it into the plan.
 
@@ -74,15 +79,21 @@ def decide(
     ----------
     plan : Plan or path
         The plan, or the ledger that holds it.
-    rows : sequence of int
-        Keys of rows (the index of ``plan.rows``), wherever they are in a sorted or filtered view.
+    rows : sequence of int, or mask
+        Keys of rows (the index of ``plan.rows``), wherever they are in a sorted or filtered view;
+        or True or False for each row.
     decision : str, optional
         ``accept`` or ``reject``, ``share`` or ``unshare`` where the owner acts, ``skip``, or ``""``
-        for what the inventory says; None leaves it as it was.
+        for what the inventory says; any word that an inventory may hold for it. None leaves it as
+        it was.
     reason, vault_id : str, optional
-        The reason, and the vault for a full-ECS image; None leaves them as they were.
+        The reason, and the vault for a full-ECS image; None leaves them as they were, but a new
+        decision never keeps the reason of an earlier one.
     reviewer : str
-        The name of the person who decides, for the report.
+        The name of the person who decides, for the report; without it, the user of this machine.
+    require_reasons : bool
+        Whether to refuse a decision that needs a reason and has none of its own: see
+        :func:`~sharekit.core.columns.needs_reason`.
 
     Returns
     -------
@@ -92,7 +103,7 @@ def decide(
     Raises
     ------
     UsageError
-        There is no such row or no such decision, or nothing is decided.
+        There is no such row or no such decision, nothing is decided, or a reason is missing.
     PlanError
         The plan is approved, or requests were sent already.
     LedgerError
@@ -102,22 +113,99 @@ def decide(
     --------
     >>> decide("run.ledger", [17, 18], decision="skip", reason="owner left")  # doctest: +SKIP
     """
-    given = {"decision": decision, "reason": reason, "vault_id": vault_id}
-    decided = {name: value.strip() for name, value in given.items() if value is not None}
-    _validate(decided, rows)
-    keys = pd.Index(np.unique(np.asarray(rows, dtype="int64")), name="row_key")
-    frame = pd.DataFrame({name: decided.get(name) for name in FIELDS}, index=keys, dtype="str")
     with open_for_decisions(ledger_path(plan)) as ledger:
-        if keys[0] < 0 or keys[-1] >= row_count(ledger):
-            raise UsageError(f"{ledger.path} has no row with key {keys[0]} … {keys[-1]}.")
-        with ledger.transaction():
-            body = {
-                "reviewer": reviewer.strip(),
-                "rows": len(keys),
-                "of": plan_event(ledger)["fingerprint"],
-                "blob": ledger.put_frame(frame),
-            }
-            return ledger.append("decided", body)
+        keys = select_keys(rows, row_count(ledger))
+        step = make_step(keys, decision=decision, reason=reason, vault_id=vault_id)
+        return _record(ledger, step, reviewer, require_reasons=require_reasons)
+
+
+def record_step(
+    plan: HasLedger | str | PathLike[str], step: pd.DataFrame, *, reviewer: str = "",
+    require_reasons: bool = True,
+) -> Event:  # fmt: skip
+    """Write a step that decides on each row by itself; as :func:`decide`.
+
+    ``step`` has :data:`FIELDS` by ``row_key``, in our words; what is missing stays as it was.
+    """
+    with open_for_decisions(ledger_path(plan)) as ledger:
+        return _record(ledger, step, reviewer, require_reasons=require_reasons)
+
+
+def make_step(
+    keys: RowKeys, *, decision: str | None = None, reason: str | None = None,
+    vault_id: str | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Return one decision on some rows as a frame: :data:`FIELDS` by ``row_key``."""
+    given = {"decision": decision, "reason": reason, "vault_id": vault_id}
+    if len(keys) == 0 or all(value is None for value in given.values()):
+        raise UsageError("Name at least one row, and a decision, a reason or a vault for it.")
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"{value!r:.80} is no text, so it is no {name.removesuffix('_id')}.")
+    if decision is not None:
+        given["decision"] = read_decision(decision)
+        given["reason"] = reason or ""
+    decided = {name: None if value is None else value.strip() for name, value in given.items()}
+    check_vaults(pd.Series([decided["vault_id"] or ""], dtype="str"))
+    return pd.DataFrame(decided, index=pd.Index(keys, name="row_key"), columns=FIELDS, dtype="str")
+
+
+def check_reasons(step: pd.DataFrame, asked: pd.Series, standing: pd.Series) -> None:
+    """Refuse a step with a decision that has no reason of its own, and needs one.
+
+    Parameters
+    ----------
+    step : DataFrame
+        As :func:`make_step` returns it.
+    asked, standing : Series
+        By row key: the action that the inventory asks for, and the decision that stands.
+
+    Raises
+    ------
+    UsageError
+        Rejecting, skipping, or deciding against the inventory without a reason.
+    """
+    lacking = _lacking_reason(step)
+    decision = step["decision"].where(step["decision"].notna(), standing).fillna("")
+    count = int((lacking & needs_reason(decision, asked)).sum())
+    if count:
+        raise UsageError(
+            f"{count:,} of these rows would be rejected, skipped or decided against the inventory "
+            "without a reason of their own: write a reason first."
+        )
+
+
+def _lacking_reason(step: pd.DataFrame) -> pd.Series:
+    return step["reason"].notna() & ~has_text(step["reason"])
+
+
+def _record(ledger: Ledger, step: pd.DataFrame, reviewer: str, *, require_reasons: bool) -> Event:
+    if require_reasons and _lacking_reason(step).any():
+        raw = read_stored_inventory(ledger).rows["status"].loc[step.index]
+        standing = decisions(ledger)["decision"].reindex(step.index)
+        check_reasons(step, statuses(raw), standing)
+    with ledger.transaction():
+        body = {
+            "reviewer": person(reviewer),
+            "rows": len(step),
+            "of": plan_event(ledger)["fingerprint"],
+            "blob": ledger.put_frame(step),
+        }
+        return ledger.append("decided", body)
+
+
+def person(reviewer: str) -> str:
+    """Return the name under which a decision is written down; it always has one.
+
+    Raises
+    ------
+    UsageError
+        No name was given, and the system knows none.
+    """
+    name = reviewer.strip() or user()
+    if not name:
+        raise UsageError("Say who decides: reviewer=NAME, or --reviewer NAME.")
+    return name
 
 
 def undo(plan: HasLedger | str | PathLike[str], *, reviewer: str = "") -> int:
@@ -137,7 +225,7 @@ def undo(plan: HasLedger | str | PathLike[str], *, reviewer: str = "") -> int:
         if not undoable(ledger):
             return 0
         last = steps(ledger)[-1]
-        ledger.append("undone", {"seq": last.seq, "reviewer": reviewer.strip()})
+        ledger.append("undone", {"seq": last.seq, "reviewer": person(reviewer)})
         return int(last.body["rows"])
 
 
@@ -162,20 +250,25 @@ def replan(plan: HasLedger | str | PathLike[str]) -> Plan:
         return replan_with(ledger, decisions(ledger))
 
 
-def import_sheet(path: Path, sheet: Path, reviewer: str) -> None:
-    """Import the decisions of a review workbook, and plan again."""
+def import_sheet(
+    path: Path, sheet: Path, reviewer: str = "", *, require_reasons: bool = True
+) -> int:
+    """Import the decisions of a review workbook, and plan again; return their number."""
     with Ledger.open(path, write=True) as ledger:
         _check_nothing_sent(ledger)
         current = read_plan(ledger)
-        decided = read_review(sheet, review_rows(current), fingerprint=current.fingerprint)
+        asked = statuses(current.findings.inventory.rows["status"]) if require_reasons else None
+        decided = read_review(
+            sheet, review_rows(current), fingerprint=current.fingerprint, asked=asked
+        )
         if decided.empty:
-            return
+            return 0
         decided.index.name = "row_key"
         with ledger.transaction():
             ledger.append(
                 "reviewed",
                 {
-                    "reviewer": reviewer,
+                    "reviewer": person(reviewer),
                     "file": sheet.name,
                     "sha256": hashlib.sha256(sheet.read_bytes()).hexdigest(),
                     "decisions": len(decided),
@@ -185,6 +278,7 @@ def import_sheet(path: Path, sheet: Path, reviewer: str) -> None:
             )
             replan_with(ledger, decisions(ledger))
         LOG.info("imported %d decisions from %s", len(decided), sheet)
+        return len(decided)
 
 
 @contextmanager
@@ -250,7 +344,7 @@ def decision_of(ledger: Ledger, step: Event) -> pd.DataFrame:
     """Return what one step decided: :data:`FIELDS` by ``row_key``, missing where it left them."""
     schema = frame_schemas.REVIEWED if step.kind == "reviewed" else frame_schemas.DECISIONS
     decided = ledger.get_frame(step.body["blob"], schema).reindex(columns=FIELDS)
-    keys, known = decided.index, decided["decision"].dropna().isin(DECISIONS)
+    keys, known = decided.index, decided["decision"].dropna().isin(DECIDABLE)
     inside = ((keys >= 0) & (keys < row_count(ledger))).all()
     if not (keys.is_unique and known.all() and inside):
         raise LedgerError(
@@ -259,17 +353,11 @@ def decision_of(ledger: Ledger, step: Event) -> pd.DataFrame:
     return decided
 
 
-def _validate(decided: dict[str, str], rows: Sequence[int]) -> None:
-    if len(rows) == 0 or not decided:
-        raise UsageError("Name at least one row, and a decision, a reason or a vault for it.")
-    if decided.get("decision", "") not in DECISIONS:
-        raise UsageError(
-            f"{decided['decision']!r} is no decision: accept, reject, share, unshare, skip, or '' "
-            "for what the inventory says."
-        )
-    vault = decided.get("vault_id", "")
-    if vault and not pd.Series([vault], dtype="str").str.fullmatch(VAULT_SHAPE).all():
-        raise UsageError(f"{vault!r} is not the ID of a vault.")
+def check_vaults(vaults: pd.Series) -> None:
+    """Refuse what is not ``""`` and has not the shape of a vault's ID."""
+    wrong = vaults[(vaults != "") & ~fullmatch(vaults, VAULT_SHAPE)]
+    if len(wrong):
+        raise UsageError(f"{wrong.iloc[0]!r:.80} is not the ID of a vault.")
 
 
 def _check_nothing_sent(ledger: Ledger) -> None:

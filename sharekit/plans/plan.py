@@ -17,12 +17,12 @@ from typing import Any, Protocol
 import pandas as pd
 
 from sharekit.checks.check import check
-from sharekit.checks.findings import Findings
+from sharekit.checks.findings import CHECKED, PREVIEW, Findings
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.api_limits import CHUNK_SIZE
-from sharekit.core.columns import is_owner_action
-from sharekit.core.errors import PlanError
+from sharekit.core.columns import hands_out_copies, is_owner_action
+from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
 from sharekit.ledger.events import FollowedRun
@@ -59,6 +59,7 @@ def ledger_path(source: HasLedger | str | PathLike[str]) -> Path:
     return Path(source if isinstance(source, str | PathLike) else source.path)
 
 
+@hands_out_copies("rows", "chunks")
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """Exactly the requests that would be sent.
@@ -177,6 +178,8 @@ def plan(
     ------
     PlanError
         The plan is larger than ``max_images``, or ``chunk_size`` is less than 1.
+    UsageError
+        The findings are not those that :func:`sharekit.check` returned for the inventory alone.
     LedgerError
         The file exists or cannot be written.
 
@@ -185,6 +188,7 @@ def plan(
     >>> plan(findings, "run.ledger", max_images=500).fingerprint[:12]  # doctest: +SKIP
     'f3b0c44298fc'
     """
+    _check_origin(findings)
     path = Path(ledger)
     made = _build(path, findings, chunk_size, max_images)
     opened = Ledger.create(path)
@@ -241,6 +245,18 @@ def _write(ledger: Ledger, made: Plan, size: int, max_images: int | None, planne
     }
     write_plan(ledger, made.rows, made.findings, made.counts, settings)
     LOG.info("planned %s: %r", ledger.path, made)
+
+
+def _check_origin(findings: Findings) -> None:
+    """Refuse findings that hold more than an inventory and the cloud say: nobody decided that."""
+    how = "decide in the ledger: sharekit.review(plan, take=frame, reviewer=NAME)"
+    if findings.origin == PREVIEW:
+        raise UsageError(f"Plan the findings without decisions, then {how}.")
+    if findings.origin != CHECKED:
+        raise UsageError(
+            "These findings are not those that sharekit.check returned, so they are not planned. "
+            f"Check the inventory, plan what that returns, and {how}."
+        )
 
 
 def _build(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sharekit.checks.findings import row_reasons
-from sharekit.core.columns import roles
+from sharekit.core.columns import hands_out_copies, roles
 from sharekit.core.error_codes import FORBIDDEN_CODES
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
@@ -35,6 +35,7 @@ UNDO, RETRY = "undo", "retry"
 CANARY, OPERATOR = "canary", "operator"
 
 
+@hands_out_copies("rows", "changed_since_plan")
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """The status of a run, as its ledger tells it.

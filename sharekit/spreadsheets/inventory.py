@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES
-from sharekit.core.columns import EncodedColumn, with_unit
+from sharekit.core.columns import EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.fields import FIELDS, STATE_COLUMN
 from sharekit.core.html import table
 from sharekit.core.vocabulary import PARTICIPLES, PENDING_WORDS, STATUS_WORDS
@@ -80,6 +80,7 @@ class Source:
     encoding: str = ""
 
 
+@hands_out_copies("rows", "cell_issues")
 @dataclass(frozen=True, eq=False, repr=False)
 class Inventory:
     """Every row of the input, as it was read, with its address.

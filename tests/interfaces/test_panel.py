@@ -86,6 +86,7 @@ def test_all_shown_asks_before_it_overwrites(panel: Panel) -> None:
     deciding.question.spare.click()
     assert panel.review.rows.at[key, "decision"] == "skip"
     assert len(panel.review.changes) == len(panel.review.rows)
+    deciding.scope.value, deciding.reason.value = "shown", "all of them"
     deciding.decisions["skip"].click()
     deciding.question.overwrite.click()
     assert set(panel.review.rows["decision"]) == {"skip"}
@@ -235,7 +236,7 @@ def test_rows_by_who_decided_them(panel: Panel) -> None:
     """Rows that others decided are not mine."""
     mine, other = planned(panel, 2)
     panel.review.decide([mine], "skip", reason="x")
-    decisions.decide(panel.review.path, [other], decision="skip", reviewer="Eve")
+    decisions.decide(panel.review.path, [other], decision="skip", reason="y", reviewer="Eve")
     panel.go(0)
     panel.page(DECIDE).filters.fields["decided"].value = "*"
     assert "2 rows shown" in panel.page(DECIDE).table.region.html
@@ -284,7 +285,7 @@ def test_a_failure_of_any_kind_is_said(panel: Panel, monkeypatch: pytest.MonkeyP
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(decisions, "decide", full)
+    monkeypatch.setattr(decisions, "record_step", full)
     panel.page(DECIDE).table.region.send_event("decide", str(planned(panel)[0]), "accept")
     assert "No space left on device" in panel.message.html
     panel.page(DECIDE).table.region.send_event("no such thing")

@@ -63,8 +63,11 @@ def test_what_is_shown_is_what_the_ledger_says(review: Review) -> None:
 
 
 def test_a_step_leaves_alone_what_it_does_not_name(review: Review) -> None:
-    """A reason given later does not take back the decision, nor a decision the reason."""
+    """A reason given later does not take back the decision; a decision brings its own reason."""
     (key,) = planned(review)
+    review.decide([key], "reject", reason="earlier")
+    with pytest.raises(UsageError, match="reason of their own"):
+        review.decide([key], "skip")
     review.decide([key], "skip", reason="first")
     decisions.decide(review.path, [key], reason="second")
     with Ledger.open(review.path) as book:
@@ -155,7 +158,7 @@ def test_an_approval_is_for_the_plan_that_is_shown(review: Review) -> None:
     """A plan that was made anew by somebody else meanwhile is not approved by an old view."""
     (key,) = planned(review)
     assert review.plan
-    decisions.decide(review.path, [key], decision="skip")
+    decisions.decide(review.path, [key], decision="skip", reason="x")
     decisions.replan(review.path)
     with pytest.raises(ApprovalError, match="Look at the plan again"):
         review.approve("Ada", review.state.phrase)
@@ -186,17 +189,16 @@ def test_a_decision_against_the_inventory_needs_a_reason(review: Review) -> None
 
 
 def test_all_shown_never_overwrites_an_explicit_decision_unasked(review: Review) -> None:
-    """Deciding on all that a filter finds spares explicit decisions, and says how many."""
+    """Which of some rows were decided already is told, so that they can be spared."""
     first, *_ = planned(review, 5)
     review.decide([first], "skip", reason="mine")
-    query = RowFilter(decision="accept")
-    everything = RowFilter()
-    assert review.state.count_decided(everything) == 1
-    found = len(review.state.find(query))
-    assert review.decide_matching(query, "accept") == found
+    everything = review.state.find(RowFilter())
+    assert review.state.decided_rows(everything).tolist() == [first]
+    found = review.state.find(RowFilter(decision="accept"))
+    assert first not in found
+    assert review.decide(found, "accept") == len(found)
     assert review.rows.at[first, "decision"] == "skip"
-    total = len(review.rows)
-    assert review.decide_matching(everything, "skip", reason="all", overwrite=True) == total
+    assert review.decide(everything, "skip", reason="all") == len(review.rows)
     assert set(review.rows["decision"]) == {"skip"}
 
 

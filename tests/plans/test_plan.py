@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit.core.errors import ApprovalError, LedgerError, PlanError
+from sharekit.core.errors import ApprovalError, InputError, LedgerError, PlanError, UsageError
 from sharekit.ledger.hashing import canonical_json
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS
@@ -83,20 +85,76 @@ def test_every_way_of_ordering_gives_the_same_requests(rows: int, often: int, bi
 
 
 def test_what_was_numbered_is_only_used_for_the_same_column(tmp_path: Path) -> None:
-    """A frame that somebody changed between two steps is checked and planned as it then is."""
+    """An inventory that was made of other rows is checked and planned as it then is."""
     read = inventory(20, 0)
     changed = "12345678-1234-4234-8234-123456789abc"
-    row = int(read.rows.index[read.rows["status"].str.lower() == "accepted"][0])
-    read.rows.loc[row, "image_id"] = changed
-    findings = sharekit.check(read)
+    rows = read.rows
+    row = int(rows.index[rows["status"].str.lower() == "accepted"][0])
+    rows.loc[row, "image_id"] = changed
+    findings = sharekit.check(replace(read, rows=rows))
     assert findings.rows.loc[row, "image_id"] == changed
     plan = sharekit.plan(findings, tmp_path / "one.ledger")
     assert changed in [i for request in plan.requests() for i in request["body"]["images"]]
-    again = changed.replace("1", "9")
-    findings.rows.loc[row, "image_id"] = again
-    plan = sharekit.plan(findings, tmp_path / "two.ledger")
-    assert again in [i for request in plan.requests() for i in request["body"]["images"]]
-    assert read_plan(tmp_path / "two.ledger").fingerprint == plan.fingerprint
+    assert read_plan(tmp_path / "one.ledger").fingerprint == plan.fingerprint
+
+
+def scribble(frame: pd.DataFrame) -> None:
+    """Write into a frame in every way that pandas offers."""
+    frame.loc[:, "status"] = "rejected"
+    frame["disposition"] = "planned"
+    frame.iloc[0, frame.columns.get_loc("image_id")] = "changed"
+    frame.loc[1, "project_id"] = "f" * 32
+    frame["region"].array[0] = "elsewhere"
+    del frame["owner"]
+
+
+@pytest.mark.filterwarnings("ignore::pandas.errors.ChainedAssignmentError")
+def test_frames_that_were_handed_out_change_no_plan(tmp_path: Path) -> None:
+    """What is written into findings, a plan or an inventory stays with whoever wrote it."""
+    read = inventory(40, 0.3)
+    expected = sharekit.plan(sharekit.check(read), tmp_path / "expected.ledger")
+    rows = read.rows
+    rows.loc[:, "status"] = "rejected"
+    read.rows.loc[:, "status"] = "rejected"
+    findings = sharekit.check(read)
+    scribble(findings.rows)
+    findings.rows.loc[:, "status"] = "rejected"
+    findings.rows["disposition"] = "planned"
+    findings.frame.loc[:, "severity"] = "info"
+    findings.inventory.rows.loc[:, "status"] = "rejected"
+    plan = sharekit.plan(findings, tmp_path / "run.ledger")
+    scribble(plan.rows)
+    plan.rows.loc[:, "image_id"] = "changed"
+    plan.chunks.loc[:, "project_id"] = "changed"
+    for made in (plan, read_plan(plan.path)):
+        assert made.fingerprint == expected.fingerprint
+        assert made.preview() == expected.preview()
+        pd.testing.assert_frame_equal(made.rows, expected.rows)
+    with pytest.raises(UsageError, match="not those that sharekit"):
+        sharekit.plan(replace(findings, rows=rows), tmp_path / "forged.ledger")
+    with pytest.raises(UsageError, match="not those that sharekit"):
+        sharekit.plan(read_plan(plan.path).findings, tmp_path / "again.ledger")
+    assert not (tmp_path / "forged.ledger").exists()
+
+
+def test_handing_a_frame_out_costs_nothing(tmp_path: Path) -> None:
+    """The copies are shallow: a column that nobody writes to is the very same memory."""
+    findings = sharekit.check(inventory(50, 0))
+    one, other = (pa.array(findings.rows["image_id"]).buffers()[1] for _ in range(2))
+    assert one.address == other.address
+
+
+def test_decisions_of_nobody_are_not_planned(tmp_path: Path) -> None:
+    """Looking ahead with decisions is no way to send them: the plan refuses such findings."""
+    read = inventory(5, 0)
+    ahead = sharekit.check(read, decisions=pd.DataFrame({"decision": ["Declined"]}, index=[0]))
+    assert ahead.rows["status"].iloc[0] == "rejected"
+    with pytest.raises(UsageError, match="review"):
+        sharekit.plan(ahead, tmp_path / "run.ledger")
+    assert not (tmp_path / "run.ledger").exists()
+    for index, word in (([0], "maybe"), ([5], "skip"), ([0], 1), (["0"], "skip"), ([-1], "skip")):
+        with pytest.raises(UsageError):
+            sharekit.check(read, decisions=pd.DataFrame({"decision": [word]}, index=index))
 
 
 @settings(max_examples=15, deadline=None)
@@ -181,6 +239,11 @@ def test_review_changes_the_plan_and_voids_the_approval(world: Callable[..., Wor
     lines[top + 1][names.index("decision")].value = "skip"
     lines[top + 2][names.index("decision")].value = "reject"
     lines[top + 3][names.index("decision")].value = "accept"
+    book.save(out)
+    with pytest.raises(InputError, match="B2, Review!B3 needs a reason"):
+        sharekit.review(plan, take=out, reviewer="Bob")
+    for line in (1, 2, 3):
+        lines[top + line][names.index("reason")].value = "because"
     book.save(out)
     seen = sharekit.review(plan, take=out, reviewer="Bob")
     assert seen.plan.fingerprint != plan.fingerprint

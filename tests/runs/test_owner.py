@@ -511,7 +511,10 @@ def test_all_shown_leaves_the_other_side_alone(road: Callable[..., Road]) -> Non
     pd.DataFrame(sheet, columns=["image_id", "project_id", "status"]).to_csv(path, index=False)
     findings = sharekit.check(sharekit.read_inventory(path), r.clouds)
     review = sharekit.review(sharekit.plan(findings, r.folder / "run.ledger"), r.clouds)
-    assert review.state.wrong_role_rows(RowFilter(), "accept").tolist() == [0, 2]
-    assert review.state.wrong_role_rows(RowFilter(), "skip").tolist() == []
-    assert review.decide_matching(RowFilter(), "accept", reason="because") == 1
+    shown = review.state.find(RowFilter())
+    assert review.state.wrong_role_rows(shown, "Accepted").tolist() == [0, 2]
+    assert review.state.wrong_role_rows(shown, "skip").tolist() == []
+    page = Panel(review).page(0)
+    page.scope.value, page.reason.value = "shown", "because"
+    page.decisions["accept"].click()
     assert review.rows["decision"].tolist() == ["", "accept", ""]

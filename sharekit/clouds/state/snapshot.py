@@ -13,7 +13,7 @@ from sharekit.clouds.cloud import Cloud, ImageShare, Vault
 from sharekit.clouds.registry import Clouds
 from sharekit.core import frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES
-from sharekit.core.columns import is_owner_action
+from sharekit.core.columns import hands_out_copies, is_owner_action
 from sharekit.core.errors import CloudError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.provenance import utc_now
@@ -21,6 +21,7 @@ from sharekit.core.provenance import utc_now
 from .reader import READERS, SINGLE_LOOKUPS, Progress, Reader, members_of, share_record
 
 
+@hands_out_copies("members", "vaults", "projects", "owned")
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """The state of the shares that were asked about.

@@ -16,6 +16,7 @@ import pandas as pd
 from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, REJECTED
+from sharekit.core.columns import hands_out_copies
 from sharekit.core.errors import CloudError, CloudRefusedError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import SURVEY
@@ -24,6 +25,7 @@ from sharekit.core.provenance import utc_now
 from .reader import READERS, SINGLE_LOOKUPS, Progress, Reader, share_record
 
 
+@hands_out_copies("shares", "owned", "outgoing", "projects")
 @dataclass(frozen=True, eq=False)
 class Survey:
     """Everything that the projects showed; all columns are ``str``, times in the cloud's format.

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import ipywidgets as ui
+import numpy as np
 
 from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
 from sharekit.core.columns import is_owner_action, with_unit
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.rules import RULES
-from sharekit.interfaces.review_filters import RowFilter
+from sharekit.interfaces.review_filters import Positions, RowFilter
 from sharekit.interfaces.review_rows import STATES
 from sharekit.interfaces.review_state import ReviewState
 
@@ -41,15 +42,16 @@ class DecidePage:
 
     def __init__(self, host: PageHost) -> None:
         guard, act = show_errors(host.say), show_errors(host.say, host.update)
-        select = show_errors(host.say, self.update)(self._offer_vaults)
+        rescope = show_errors(host.say, self.update)(self._offer_vaults)
+        reselect = show_errors(host.say, self.update)(self._selection_changed)
         self.host, self.review = host, host.review
         self.filters = FilterBar(self.review.state, self.review.reviewer, guard(self._filter))
-        self.table = RowsTable(self.review, guard, act(self._decide_row), select)
+        self.table = RowsTable(self.review, guard, act(self._decide_row), reselect)
         self.scope = choice("For", [("selected rows", _SELECTED), ("all shown", _SHOWN)], "180px")
-        self.scope.observe(lambda _: select(), "value")
-        self.reason = text("Reason", "320px", placeholder="needed against the inventory")
+        self.scope.observe(lambda _: rescope(), "value")
+        self.reason = text("Reason", "320px", placeholder="to reject, skip, or change")
         self.vaults = VaultList(act(self._set_vault))
-        self.question = OverwriteQuestion(act(self._decide_shown))
+        self.question = Question(act)
         self.decisions = {
             word: button(word.capitalize() or "As planned", partial(act(self._decide), word),
                          _TIPS.get(word, ""))
@@ -80,45 +82,70 @@ class DecidePage:
         )
 
     def _filter(self) -> None:
+        # Other rows are shown now, so "all shown" has to be chosen anew for them.
+        self.scope.value = _SELECTED
+        self.question.hide()
         self.table.filter(self.filters.apply(self.table.row_filter))
-        if self.scope.value == _SHOWN:
-            self._offer_vaults()
+
+    def _selection_changed(self) -> None:
+        self.scope.value = _SELECTED
+        self.question.hide()
+        self._offer_vaults()
 
     # -- deciding ----------------------------------------------------------------------------------
-    def _reason_for(self, decision: str) -> str | None:
-        return (self.reason.value.strip() or None) if decision else ""
+    def _reason_for(self, decision: str) -> str:
+        return self.reason.value.strip() if decision else ""
 
     def _decide_row(self, key: int, decision: str) -> None:
         try:
             self.review.decide([key], decision, reason=self._reason_for(decision))
+            self.reason.value = ""
         finally:
             self.table.region.redraw()
 
     def _decide(self, decision: str) -> None:
-        selected, row_filter = self.table.selected, self.table.row_filter
-        if self.scope.value == _SHOWN:
-            decided = self.review.state.count_decided(row_filter)
-            if decided:
-                shown = len(self.review.state.find(row_filter))
-                self.question.ask(decision, decided, shown)
-            else:
-                self._decide_shown(decision, overwrite=False)
-        elif selected:
-            reason = self._reason_for(decision)
-            self._done(self.review.decide(sorted(selected), decision, reason=reason), decision)
-        else:
-            self.host.say("Select rows first, or choose “all shown”.", "warn")
-
-    def _decide_shown(self, decision: str, *, overwrite: bool) -> None:
-        row_filter, reason = self.table.row_filter, self._reason_for(decision)
-        others = len(self.review.state.wrong_role_rows(row_filter, decision))
-        count = self.review.decide_matching(
-            row_filter, decision, reason=reason, overwrite=overwrite
+        self.question.hide()
+        reason, state = self._reason_for(decision), self.review.state
+        if self.scope.value == _SELECTED:
+            self._ask_about_hidden(lambda keys: self._apply(keys, decision, reason))
+            return
+        shown = state.find(self.table.row_filter)
+        others = state.wrong_role_rows(shown, decision)
+        keys = np.setdiff1d(shown, others)
+        decided = state.decided_rows(keys)
+        also = f" {with_unit(len(others), 'row')} of the other side of a share stay as they are."
+        step = partial(
+            self._apply, decision=decision, reason=reason, also=also if len(others) else ""
         )
-        rest = f" {with_unit(others, 'row')} of the other side of a share stay as they are."
-        self._done(count, decision, rest if others else "")
+        if not len(decided):
+            step(keys)
+            return
+        self.question.ask(
+            f"{len(decided):,} of the {len(shown):,} rows shown were decided explicitly, and keep "
+            f"that unless you overwrite it. Which become “{decision or 'as planned'}”?",
+            {"Overwrite them too": keys, "Only the others": np.setdiff1d(keys, decided)}, step,
+        )  # fmt: skip
 
-    def _done(self, count: int, decision: str, also: str = "") -> None:
+    def _ask_about_hidden(self, step: Callable[[Positions], None]) -> None:
+        """Take a step with the rows that are selected; ask first if some of them are not shown."""
+        selected = np.array(sorted(self.table.selected), dtype="int64")
+        hidden = self.table.hidden_rows()
+        if not len(selected):
+            self.host.say("Select rows first, or choose “all shown”.", "warn")
+        elif not len(hidden):
+            step(selected)
+        else:
+            self.question.ask(
+                f"{len(hidden):,} of the {len(selected):,} selected rows are not shown by these "
+                "filters. Which rows do you mean?",
+                {"All selected": selected, "Only those shown": np.setdiff1d(selected, hidden)},
+                step,
+            )
+
+    def _apply(self, keys: Positions, decision: str, reason: str, also: str = "") -> None:
+        count = self.review.decide(keys, decision, reason=reason) if len(keys) else 0
+        # Each decision has its own reason and its own rows.
+        self.reason.value, self.scope.value = "", _SELECTED
         self.host.say(
             f"{with_unit(count, 'row')}: {decision or 'as planned'}. Written into the ledger.{also}"
         )
@@ -132,24 +159,29 @@ class DecidePage:
         self.host.say(f"The plan is made again; its fingerprint is {fingerprint[:12]}.")
 
     # -- vaults ------------------------------------------------------------------------------------
-    def _vault_rows(self) -> list[int]:
+    def _vault_rows(self) -> Positions:
         state, selected = self.review.state, sorted(self.table.selected)
         shown = self.scope.value == _SHOWN
-        keys = state.full_ecs_rows(state.find(self.table.row_filter) if shown else selected)
-        return [int(key) for key in keys]
+        return state.full_ecs_rows(state.find(self.table.row_filter) if shown else selected)
 
     def _offer_vaults(self) -> None:
         self.vaults.offer(self.review.state, self._vault_rows())
 
     def _set_vault(self, vault: str) -> None:
+        self.question.hide()
         if not vault:
             self.host.say("Select full-ECS images of one project, then one of its vaults.", "warn")
-            return
-        keys, kept = self._vault_rows(), 0
-        if self.scope.value == _SHOWN:
-            given = self.review.state.rows["vault"].take(keys) != ""
-            keys, kept = given.index[~given].tolist(), int(given.sum())
-        count = self.review.decide(keys, vault_id=vault) if keys else 0
+        elif self.scope.value == _SHOWN:
+            keys = self._vault_rows()
+            given = (self.review.state.rows["vault"].take(keys) != "").to_numpy()
+            self._give_vault(keys[~given], vault, int(given.sum()))
+        else:
+            full = self.review.state.full_ecs_rows
+            self._ask_about_hidden(lambda keys: self._give_vault(full(keys), vault))
+
+    def _give_vault(self, keys: Positions, vault: str, kept: int = 0) -> None:
+        count = self.review.decide(keys, vault_id=vault) if len(keys) else 0
+        self.scope.value = _SELECTED
         spared = f" {with_unit(kept, 'row')} had one from a reviewer and kept it." if kept else ""
         self.host.say(
             f"{with_unit(count, 'row')} got this vault; update the plan to check again.{spared}"
@@ -223,8 +255,15 @@ class RowsTable:
             details = table.row_details(state.row(self._opened))
         self.region.html = table.rows_table(
             page, self.row_filter, self.selected, opened=self._opened, details=details,
-            fixed=self.fixed,
+            fixed=self.fixed, hidden=len(self.hidden_rows()),
         )  # fmt: skip
+
+    def hidden_rows(self) -> Positions:
+        """Return the rows that are selected and that the filters do not show, on any page."""
+        selected = np.array(sorted(self.selected), dtype="int64")
+        if not len(selected):
+            return selected
+        return np.setdiff1d(selected, self._review.state.find(self.row_filter))
 
     def filter(self, row_filter: RowFilter) -> None:
         """Show the first page of the rows that a filter shows."""
@@ -266,7 +305,7 @@ class VaultList:
         self.choice = choice("Vault", [(_NO_VAULT, "")], "340px")
         self.button = button("Set vault", lambda: on_choice(self.choice.value))
 
-    def offer(self, state: ReviewState, rows: list[int]) -> None:
+    def offer(self, state: ReviewState, rows: Positions) -> None:
         """Offer the vaults of the rows' project, if it is one."""
         projects = state.plan.rows["project_id"].take(rows).unique()
         if len(projects) != 1:
@@ -281,36 +320,37 @@ class VaultList:
         self.choice.options = options or [("the project has no suitable vault", "")]
 
 
-class OverwriteQuestion:
-    """Asked before rows that a person has decided are decided again."""
+class Question:
+    """Asked before a step reaches rows that a person may not mean; it names the rows it is about.
 
-    def __init__(self, on_answer: Callable[..., None]) -> None:
-        self._on_answer, self._decision = on_answer, ""
+    What is shown and selected when the answer comes does not matter.
+    """
+
+    def __init__(self, act: Callable[[Callable[..., None]], Callable[..., None]]) -> None:
+        self._rows: list[Positions] = []
+        self._step: Callable[[Positions], None] = lambda _: None
         self.text = HtmlRegion()
-        self.overwrite = button(
-            "Overwrite them too", partial(self._answer, overwrite=True), style="danger"
-        )
-        self.spare = button(
-            "Only the others", partial(self._answer, overwrite=False), style="primary"
-        )
-        self.leave = button("Do nothing", self._hide)
+        self.overwrite = button("", partial(act(self._answer), 0), style="danger")
+        self.spare = button("", partial(act(self._answer), 1), style="primary")
+        self.leave = button("Do nothing", self.hide)
         self.box = box(self.text, row(self.overwrite, self.spare, self.leave))
-        self._hide()
+        self.hide()
 
-    def ask(self, decision: str, decided: int, shown: int) -> None:
-        """Show the question."""
-        self._decision = decision
-        self.text.html = note(
-            f"{decided:,} of the {shown:,} rows shown were decided explicitly, and keep that "
-            f"unless you overwrite it. Which become “{decision or 'as planned'}”?"
-        )
+    def ask(
+        self, text: str, answers: Mapping[str, Positions], step: Callable[[Positions], None]
+    ) -> None:
+        """Show a question with two answers, each with the rows that it means."""
+        self.text.html = note(text)
+        self.overwrite.description, self.spare.description = answers
+        self._rows, self._step = list(answers.values()), step
         show_if(self.box, shown=True)
 
-    def _answer(self, *, overwrite: bool) -> None:
-        self._hide()
-        self._on_answer(self._decision, overwrite=overwrite)
+    def _answer(self, number: int) -> None:
+        self.hide()
+        self._step(self._rows[number])
 
-    def _hide(self) -> None:
+    def hide(self) -> None:
+        """Do nothing."""
         show_if(self.box, shown=False)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import ipywidgets as ui
 
-from sharekit.interfaces.review_filters import RowFilter
 from sharekit.interfaces.review_run import ReviewRun
 from sharekit.interfaces.review_state import Gate, ReviewState
 from sharekit.plans.approval import Approval
 from sharekit.plans.plan import Plan
+from sharekit.plans.selection import RowCount
 from sharekit.runs.background import BackgroundRun
 
 #: Numbers of the panel's pages.
@@ -38,18 +38,12 @@ class ReviewModel(Protocol):
         """Read what others wrote into the ledger."""
 
     def decide(
-        self, rows: Sequence[int], decision: str | None = None, *,
+        self, rows: object, decision: str | None = None, *,
         reason: str | None = None, vault_id: str | None = None,
-    ) -> int:  # fmt: skip
+    ) -> RowCount:  # fmt: skip
         """Decide on rows by their keys."""
 
-    def decide_matching(
-        self, row_filter: RowFilter, decision: str, *, reason: str | None = None,
-        overwrite: bool = False,
-    ) -> int:  # fmt: skip
-        """Decide on all rows that a filter shows."""
-
-    def undo(self) -> int:
+    def undo(self) -> RowCount:
         """Take the latest step back."""
 
     def replan(self) -> Plan:

@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
+from sharekit.core.actions import DECISION_OF_ACTION, DECISIONS, OWNER_ACTIONS, SKIP
 from sharekit.interfaces.review_filters import Page, RowFilter
-from sharekit.interfaces.review_rows import DECISION_OF_STATUS
 
 from .markup import render
 
@@ -22,12 +21,12 @@ _BECOMES: Final = {
 
 def rows_table(
     page: Page, row_filter: RowFilter, selected: Collection[int], *,
-    opened: int | None = None, details: str = "", fixed: bool = False,
+    opened: int | None = None, details: str = "", fixed: bool = False, hidden: int = 0,
 ) -> Markup:  # fmt: skip
     """Return the table: one page of rows, with their boxes, lists and buttons.
 
     ``opened`` is the key of the row that is open in full, and ``details`` its HTML; where the
-    rows are ``fixed``, nothing can be decided.
+    rows are ``fixed``, nothing can be decided. ``hidden`` of the selected rows are not shown.
     """
     keys, records = page.rows.index.tolist(), page.rows.to_dict("records")
     lines = [(key, line | _choices(line)) for key, line in zip(keys, records, strict=True)]
@@ -41,17 +40,18 @@ def rows_table(
         opened=opened,
         details=details,
         fixed=fixed,
+        hidden=hidden,
         becomes=_BECOMES,
     )
 
 
 def _choices(line: Mapping[Any, Any]) -> dict[str, Any]:
     """Return what a row is ``planned`` to be, and the decisions that its role can take."""
-    planned = DECISION_OF_STATUS.get(line["asked"], line["asked"]) or "nothing"
+    planned = DECISION_OF_ACTION.get(line["asked"], line["asked"]) or "nothing"
     of_owner = planned in OWNER_ACTIONS
     words = [word for word, action in DECISIONS.items()
              if (action in OWNER_ACTIONS) == of_owner or word == line["decision"]]  # fmt: skip
-    return {"planned": planned, "choices": ["", *words, "skip"]}
+    return {"planned": planned, "choices": ["", *words, SKIP]}
 
 
 def row_details(facts: Mapping[str, Any]) -> Markup:

@@ -23,10 +23,11 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
-from sharekit.core.actions import DECISIONS
-from sharekit.core.errors import InputError
+from sharekit.core.actions import DECISIONS, SKIP
+from sharekit.core.columns import has_text, needs_reason
+from sharekit.core.errors import InputError, UsageError
 from sharekit.core.rules import RULES
-from sharekit.core.vocabulary import STATUS_WORDS
+from sharekit.core.vocabulary import NO_DECISION, read_decision
 
 from ..cell_issues import unsafe_cells
 from ..formats.raw_sheet import TEXT, Blob, RawSheet, column_letter
@@ -53,7 +54,7 @@ from .safe_cells import (
 )
 
 AS_PLANNED: Final = "as planned"
-CHOICES: Final = (AS_PLANNED, *DECISIONS, "skip")
+CHOICES: Final = (AS_PLANNED, *DECISIONS, SKIP)
 #: Column -> width. The facts follow the three columns that a reviewer works with.
 FACTS: Final = {
     "disposition": 12,
@@ -87,6 +88,7 @@ _FORMATS: Final[dict[str, dict[str, object]]] = {
 }
 _NOTES: Final = (
     "Choose a decision in the column decision; 'as planned' leaves the row as it is.",
+    "Write a reason beside each row that is rejected, skipped, or decided against the inventory.",
     "accept and reject change the decision; skip leaves the share as it is in the cloud.",
     "share and unshare are for rows in which the owner of an image shares it.",
     "You can sort, filter and delete rows: each decision belongs to its key.",
@@ -98,13 +100,6 @@ _MAX_LINES: Final = 8
 #: Cells named one by one in a note, and in an error.
 _MAX_NOTED: Final = 50
 _MAX_NAMED: Final = 5
-_DECISION_OF: Final = {action: word for word, action in DECISIONS.items()}
-#: What people write -> the decision; "" leaves the row as planned.
-_WORDS: Final = (
-    {"": "", "as planned": "", "planned": "", "as plan": "", "default": ""}
-    | {word: _DECISION_OF[action] for word, action in STATUS_WORDS.items()}
-    | dict.fromkeys(("skip", "skipped", "leave", "leave out", "ignore", "hold", "later"), "skip")
-)
 #: Columns that the reviewer fills in, with the texts that need no closer look.
 _INPUT: Final = {"decision": ("", *CHOICES), "reason": ("",)}
 _READ: Final = ("key", *_INPUT, *FACTS)
@@ -247,8 +242,9 @@ def review_keys(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
 
 
 def read_review(
-    path: str | os.PathLike[str], rows: pd.DataFrame, *, fingerprint: str
-) -> pd.DataFrame:
+    path: str | os.PathLike[str], rows: pd.DataFrame, *, fingerprint: str,
+    asked: pd.Series | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Read the decisions in a review sheet that :func:`write_review` wrote for the same plan.
 
     Parameters
@@ -259,6 +255,9 @@ def read_review(
         The plan's rows, as they were given to :func:`write_review`.
     fingerprint : str
         The plan's fingerprint.
+    asked : Series, optional
+        The action that the inventory asks for, by ``row_key``; with it, a decision that needs a
+        reason has to have one.
 
     Returns
     -------
@@ -272,12 +271,19 @@ def read_review(
     InputError
         A key is unknown, belongs to another plan, or has two decisions; a fact was changed; a
         decision is no known word; a decision or reason is no text, or is not the text that its
-        cell displays; the sheet has no keys.
+        cell displays; a reason is missing; the sheet has no keys.
     """
     sheet = _read_sheet(os.fspath(path))
     row_keys = _row_keys(sheet, rows, fingerprint)
     decisions = _decisions(sheet, row_keys)
     _check_facts(sheet, row_keys, rows)
+    if asked is not None:
+        needed = needs_reason(decisions, asked.take(row_keys.to_numpy()).set_axis(decisions.index))
+        problem = (
+            "needs a reason, because the row is rejected, skipped or decided against the "
+            "inventory; write it beside the decision"
+        )
+        sheet.reject(needed & ~has_text(sheet.rows["reason"]), "decision", problem)
     taken = pd.DataFrame(
         {"row_key": row_keys, "decision": decisions, "reason": sheet.rows["reason"]}
     )
@@ -395,15 +401,21 @@ def _row_keys(sheet: _FilledSheet, rows: pd.DataFrame, fingerprint: str) -> pd.S
 
 
 def _decisions(sheet: _FilledSheet, row_keys: pd.Series[int]) -> pd.Series[str]:
-    codes, texts = pd.factorize(sheet.rows["decision"])
-    words = pd.Series(texts, dtype="str").str.split().str.join(" ").str.casefold()
-    decisions = pd.Series(words.map(_WORDS).to_numpy()[codes], sheet.rows.index)
-    problem = f"is no decision; choose one of {', '.join(CHOICES)}"
-    sheet.reject(decisions.isna(), "decision", problem)
+    codes, words = pd.factorize(sheet.rows["decision"])
+    decisions = pd.Series([_read(word) for word in words], dtype=object).take(codes)
+    decisions = decisions.set_axis(sheet.rows.index)
+    sheet.reject(decisions.isna(), "decision", NO_DECISION)
     several = decisions.groupby(row_keys).transform("nunique") > 1
     problem = "decides differently on the same key; keep one row for each key"
     sheet.reject(several, "decision", problem)
     return decisions.astype("str")
+
+
+def _read(word: str) -> str | None:
+    try:
+        return read_decision(word)
+    except UsageError:
+        return None
 
 
 def _check_facts(sheet: _FilledSheet, row_keys: pd.Series[int], rows: pd.DataFrame) -> None:

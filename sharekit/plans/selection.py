@@ -1,0 +1,140 @@
+"""Which rows a call means: keys, or a True or False for each row, and nothing else.
+
+A wrong guess here would decide on other rows than the person meant, so whatever can be read in two
+ways is refused with a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sharekit.core.errors import UsageError
+
+#: Keys of rows, ascending, each once.
+RowKeys = NDArray[np.int64]
+
+_HOW: Final = (
+    "name rows by their keys, which are whole numbers and the index of the plan's rows, or by a "
+    "True or False for each row"
+)
+#: Keys that an error names.
+_NAMED: Final = 3
+
+
+class RowCount(int):
+    """The number of rows that a step is about, which shows itself with what became of them.
+
+    >>> RowCount(3, "reject"), RowCount(3, "reject") == 3
+    (<3 rows: reject>, True)
+    """
+
+    what: str
+
+    def __new__(cls, number: int, what: str) -> RowCount:
+        """Count rows, and say in a word or two what became of them."""
+        made = super().__new__(cls, number)
+        made.what = what
+        return made
+
+    def __repr__(self) -> str:
+        return f"<{int(self):,} {'row' if self == 1 else 'rows'}: {self.what}>"
+
+    __str__ = int.__repr__
+
+
+def select_keys(rows: object, count: int) -> RowKeys:
+    """Return the keys of the rows that a caller means, of a plan with ``count`` rows.
+
+    Raises
+    ------
+    UsageError
+        They are neither keys nor a mask, a mask has another length, or there is no such row.
+
+    Examples
+    --------
+    >>> select_keys([2, 0], 3).tolist()
+    [0, 2]
+    >>> select_keys(pd.Series({0: False, 1: True, 2: True}), 3).tolist()
+    [1, 2]
+    """
+    if isinstance(rows, pd.Series):
+        rows = _keys_of_series(rows, count)
+    if isinstance(rows, (str, bytes, Mapping, pd.DataFrame, pd.MultiIndex)):
+        raise UsageError(f"A {type(rows).__name__} names no rows: {_HOW}.")
+    values = _as_array(rows)
+    kind = pd.api.types.infer_dtype(values, skipna=False) if len(values) else "integer"
+    if kind == "boolean":
+        if len(values) != count:
+            raise UsageError(
+                f"A mask needs True or False for each of the {count:,} rows, and this one has "
+                f"{len(values):,}: make it from the plan's rows."
+            )
+        return np.flatnonzero(values.astype(bool))
+    if kind != "integer":
+        raise UsageError(f"Rows cannot be named by {_described(kind)}: {_HOW}.")
+    return _validated(values, count)
+
+
+def _as_array(rows: Any) -> NDArray[Any]:
+    try:
+        values = rows if hasattr(rows, "dtype") else list(rows)
+    except TypeError:
+        raise UsageError(f"{rows!r:.40} names no rows: {_HOW}.") from None
+    if not hasattr(values, "dtype"):
+        array = np.empty(len(values), dtype=object)
+        array[:] = values
+        return array
+    if getattr(values, "ndim", 1) != 1:
+        raise UsageError(f"A table or a single value names no rows: {_HOW}.")
+    # An array with missing values becomes one of objects, and is refused as a mixture.
+    return np.asarray(values, dtype=None if isinstance(values, np.ndarray | pd.Index) else object)
+
+
+def _validated(values: NDArray[Any], count: int) -> RowKeys:
+    unknown = [key for key in values if not 0 <= key < count] if values.dtype == object else (
+        values[(values < 0) | (values >= count)].tolist()
+    )  # fmt: skip
+    if unknown:
+        named = ", ".join(str(key) for key in unknown[:_NAMED])
+        more = f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else ""
+        raise UsageError(
+            f"There is no row with key {named}{more}: the keys of this plan are 0 to {count - 1:,}."
+        )
+    return np.unique(values.astype(np.int64))
+
+
+def _keys_of_series(rows: pd.Series, count: int) -> object:
+    """Return the index of a mask's true rows, or the keys that a Series lists."""
+    index, unnamed = rows.index, rows.index.name != "row_key"
+    counted = unnamed and index.equals(pd.RangeIndex(len(rows)))
+    if pd.api.types.infer_dtype(rows, skipna=False) == "boolean":
+        if len(rows) and counted and len(rows) != count:
+            raise UsageError(
+                "This mask has no keys, because its index only counts its own lines: make it from "
+                "the plan's rows, or give it the index row_key."
+            )
+        if not index.is_unique:
+            raise UsageError("A mask names some row twice: make it from the plan's rows.")
+        keys = index[rows.to_numpy(dtype=bool)]
+        select_keys(index, count)  # a mask of other keys is of another table
+        return keys
+    # A column of another table, such as the numbers of a sheet's rows, is no list of keys.
+    if not (rows.name == "row_key" or (rows.name is None and counted)
+            or (len(rows) and np.array_equal(rows.to_numpy(), index.to_numpy()))):  # fmt: skip
+        raise UsageError(
+            f"The Series {rows.name!r} may mean its values or its index: pass its .index, whose "
+            "values are the keys."
+        )
+    return rows.array
+
+
+def _described(kind: str) -> str:
+    names = {"string": "texts", "floating": "numbers with a decimal point", "mixed": "a mixture"}
+    if kind.startswith("mixed-integer"):
+        return "a mixture of numbers and other values"
+    return names.get(kind, f"values of the kind {kind}")

@@ -1,0 +1,489 @@
+"""Whichever way a person decides: what is shown, planned, recorded and sent is what was said."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+
+import sharekit
+from sharekit.core.errors import SharekitError, UsageError
+from sharekit.core.vocabulary import DECISION_WORDS, read_decision
+from sharekit.interfaces.notebook.model import DECIDE
+from sharekit.interfaces.notebook.panel import Panel
+from sharekit.interfaces.review import Review
+from sharekit.ledger.ledger import Ledger
+from sharekit.plans import decisions
+from sharekit.plans.plan import read_plan
+from sharekit.plans.selection import select_keys
+from tests.conftest import FAST, World
+
+Make = Callable[..., World]
+#: What the tests decide: one row each, as people write it, with what it means.
+SAID = {
+    0: ("Declined", "reject"),
+    1: ("skip", "skip"),
+    2: ("Reject", "reject"),
+    3: ("OK", "accept"),
+}
+REASON = "the owner left"
+
+
+@pytest.fixture
+def review(world: Make) -> Review:
+    """A review of thirty good rows."""
+    scene = world(rows=30)
+    return Review(scene.plan(), scene.connect(), reviewer="Bob", settings=FAST)
+
+
+def accepted(review: Review, number: int) -> list[int]:
+    """Keys of rows that would be accepted."""
+    rows = review.rows
+    free = (rows["disposition"] == "planned") & (rows["wanted"] == "accept")
+    return [int(key) for key in rows.index[free][:number]]
+
+
+# -- ways of deciding ------------------------------------------------------------------------------
+def by_call(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Call the review."""
+    for key, word in said.items():
+        review.decide([key], word, reason=REASON)
+
+
+def by_lower_call(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Call the function below the review."""
+    for key, word in said.items():
+        decisions.decide(review.path, [key], decision=word, reason=REASON, reviewer="Bob")
+
+
+def by_mask(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Call the review with a mask of all rows."""
+    for key, word in said.items():
+        review.decide(review.rows.index == key, word, reason=REASON)
+
+
+def by_frame(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Give a frame of decisions."""
+    frame = pd.DataFrame({"decision": said, "reason": REASON}).rename_axis("row_key")
+    sharekit.review(review.path, take=frame, reviewer="Bob")
+
+
+def by_edited_rows(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Give the review's own rows, edited."""
+    rows = review.rows
+    for key, word in said.items():
+        rows.loc[key, ["decision", "reason"]] = [word, REASON]
+    review.take(rows)
+
+
+def fill_sheet(review: Review, said: dict[int, str], folder: Path) -> Path:
+    """Fill in a review sheet."""
+    path = folder / "review.xlsx"
+    sharekit.review(review.path, out=path)
+    book = openpyxl.load_workbook(path)
+    sheet = book["Review"]
+    names = [cell.value for cell in sheet[1]]
+    for line in sheet.iter_rows(min_row=2):
+        key = int(str(line[0].value).split("-")[0].removeprefix("r"))
+        if key in said:
+            line[names.index("decision")].value = said[key]
+            line[names.index("reason")].value = REASON
+    book.save(path)
+    return path
+
+
+def by_sheet(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Have a review sheet taken in."""
+    sharekit.review(review.path, take=fill_sheet(review, said, folder), reviewer="Bob")
+
+
+def by_shell(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Have a review sheet taken in by the command."""
+    command = [sys.executable, "-m", "sharekit", "review", str(review.path), "--reviewer", "Bob"]
+    sheet = fill_sheet(review, said, folder)
+    subprocess.run([*command, "--take", str(sheet)], check=True, capture_output=True)
+
+
+def by_list(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Choose in the list of each row."""
+    page = Panel(review).page(DECIDE)
+    for key, word in said.items():
+        page.reason.value = REASON
+        page.table.region.send_event("decide", str(key), word)
+
+
+def by_selection(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Select each row, and click."""
+    page = Panel(review).page(DECIDE)
+    for key, word in said.items():
+        page.table.region.send_event("select", str(key), True)
+        page.reason.value = REASON
+        page.decisions[read_decision(word)].click()
+        page.table.region.send_event("select", str(key), False)
+
+
+def by_all_shown(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Filter for each row, choose all shown, and click."""
+    page = Panel(review).page(DECIDE)
+    for key, word in said.items():
+        page.filters.fields["text"].value = str(review.rows.at[key, "image_id"])
+        page.scope.value, page.reason.value = "shown", REASON
+        page.decisions[read_decision(word)].click()
+
+
+WAYS = (
+    by_call, by_lower_call, by_mask, by_frame, by_edited_rows, by_sheet, by_shell, by_list,
+    by_selection, by_all_shown,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_what_is_shown_is_planned_recorded_and_sent(
+    way: Callable[[Review, dict[int, str], Path], None], review: Review, world: Make,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Every way leads to the same rows, plan, events with person and reason, and requests."""
+    keys = accepted(review, len(SAID))
+    asked = dict(zip(keys, SAID.values(), strict=True))
+    way(review, {key: word for key, (word, _) in asked.items()}, tmp_path)
+    meant = {key: decision for key, (_, decision) in asked.items()}
+    shown = Review(review.path, reviewer="Ada")
+    assert shown.changes["decision"].to_dict() == meant
+    assert set(shown.changes["reason"]) == {REASON}
+    assert set(shown.changes["by"]) == {"Bob"}
+    before = shown.rows
+    plan = shown.replan()
+    pd.testing.assert_series_equal(shown.rows["wanted"], before["wanted"])
+    pd.testing.assert_series_equal(shown.rows["state"], before["state"])
+    assert decisions.replan(review.path).fingerprint == plan.fingerprint
+    for key, decision in meant.items():
+        image = plan.rows.at[key, "image_id"]
+        sent = [r["body"]["status"] for r in plan.requests() if image in r["body"]["images"]]
+        expected = {"reject": ["rejected"], "accept": ["accepted"], "skip": []}[decision]
+        assert sent == expected
+    sharekit.approve(review.path, reviewer="Ada", fingerprint=plan.fingerprint)
+    run = sharekit.submit(review.path, review._connect(), settings=FAST)
+    with Ledger.open(review.path) as ledger:
+        intents = [event.body for event in ledger.list_events("intent")]
+    for key, decision in meant.items():
+        image = plan.rows.at[key, "image_id"]
+        assert any(image in body["images"] for body in intents) == (decision != "skip")
+        states = {"reject": "rejected", "accept": "accepted", "skip": ""}
+        assert run.rows.at[key, "observed"] == states[decision]
+    assert sharekit.verify(review.path).intact
+    assert read_plan(review.path).fingerprint == plan.fingerprint
+
+
+# -- words -----------------------------------------------------------------------------------------
+def take_frame(review: Review, key: int, word: Any, reason: Any, folder: Path) -> None:
+    """Decide by a frame."""
+    frame = pd.DataFrame({"decision": [word], "reason": [reason]}, index=[key])
+    review.take(frame)
+
+
+def take_sheet(review: Review, key: int, word: Any, reason: Any, folder: Path) -> None:
+    """Decide by a review sheet."""
+    path = fill_sheet(review, {key: word}, folder)
+    book = openpyxl.load_workbook(path)
+    for line in book["Review"].iter_rows(min_row=2):
+        if line[2].value == REASON:
+            line[2].value = reason
+    book.save(path)
+    review.take(path)
+
+
+def call(review: Review, key: int, word: Any, reason: Any, folder: Path) -> None:
+    """Decide by a call."""
+    review.decide([key], word, reason=reason)
+
+
+def lower_call(review: Review, key: int, word: Any, reason: Any, folder: Path) -> None:
+    """Decide by the function below the review."""
+    decisions.decide(review.path, [key], decision=word, reason=reason)
+
+
+GIVEN = (call, lower_call, take_frame, take_sheet)
+
+
+@pytest.mark.parametrize("give", GIVEN)
+@pytest.mark.parametrize("word", ["maybe", "acept", "accept reject", "?", "1", "pending"])
+def test_another_word_is_one_error_and_nothing_is_written(
+    give: Callable[..., None], word: str, review: Review, tmp_path: Path
+) -> None:
+    """What is no decision is refused in every way with the same sentence."""
+    (key,) = accepted(review, 1)
+    with pytest.raises(SharekitError, match="is no decision: write accept or reject"):
+        give(review, key, word, REASON, tmp_path)
+    assert Review(review.path).changes.empty
+
+
+@pytest.mark.parametrize("word", [True, 1, 1.0, ["reject"]])
+def test_what_is_no_text_is_no_decision(word: Any, review: Review) -> None:
+    """A truth value or a number decides nothing, in a call and in a frame."""
+    with pytest.raises(UsageError, match="decision"):
+        review.decide([0], word, reason=REASON)
+    with pytest.raises(UsageError, match="no decision"):
+        review.take(pd.DataFrame({"decision": [word], "reason": REASON}, index=[0]))
+    assert Review(review.path).changes.empty
+
+
+def test_all_words_of_an_inventory_are_words_of_a_review() -> None:
+    """One vocabulary, in any case and with blanks and quotes around it."""
+    assert {read_decision(f" “{word.upper()}”\u200b ") for word in DECISION_WORDS} == {
+        "", "accept", "reject", "share", "unshare", "skip",
+    }  # fmt: skip
+
+
+# -- reasons ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("give", GIVEN)
+@pytest.mark.parametrize("word", ["reject", "skip"])
+@pytest.mark.parametrize("reason", ["", "  ", "\u200b"])
+def test_rejecting_and_skipping_need_a_reason(
+    give: Callable[..., None], word: str, reason: str, review: Review, tmp_path: Path
+) -> None:
+    """Only the inventory's own column rejects or leaves out a share without a reason."""
+    rows = review.rows
+    asked_so = rows.index[(rows["asked"] == "rejected") & (rows["disposition"] == "planned")]
+    for key in (*accepted(review, 1), int(asked_so[0])):
+        with pytest.raises(SharekitError, match="reason"):
+            give(review, key, word, reason, tmp_path)
+        (tmp_path / "review.xlsx").unlink(missing_ok=True)
+    assert Review(review.path).changes.empty
+
+
+def test_accepting_against_the_inventory_needs_a_reason(review: Review) -> None:
+    """What the inventory rejects is not accepted without a word; what it accepts is."""
+    rows = review.rows
+    key = int(rows.index[rows["asked"] == "rejected"][0])
+    for refused in (
+        lambda: review.decide([key], "accept"),
+        lambda: decisions.decide(review.path, [key], decision="accept"),
+        lambda: review.take(pd.DataFrame({"decision": "accept"}, index=[key])),
+    ):
+        with pytest.raises(UsageError, match="reason"):
+            refused()
+    assert review.decide(accepted(review, 2), "accept") == 2
+
+
+def test_a_new_decision_does_not_keep_an_older_reason(review: Review) -> None:
+    """The reason belongs to its decision; taking it away alone is refused as well."""
+    (key,) = accepted(review, 1)
+    review.decide([key], "skip", reason="first")
+    rows = review.rows
+    rows.loc[key, "decision"] = "reject"
+    for refused in (
+        lambda: review.decide([key], "reject"),
+        lambda: decisions.decide(review.path, [key], decision="reject"),
+        lambda: review.take(rows),
+        lambda: review.decide([key], reason=" "),
+        lambda: decisions.decide(review.path, [key], reason=""),
+    ):
+        with pytest.raises(UsageError, match="reason"):
+            refused()
+    review.decide([key], "accept")
+    assert Review(review.path).changes.loc[key].tolist() == ["accept", "", "", "Bob"]
+
+
+def test_a_reason_leaves_the_field_with_its_decision(review: Review) -> None:
+    """After each decision, by list, selection or all shown, the field is empty."""
+    first, second, third = accepted(review, 3)
+    page = Panel(review).page(DECIDE)
+    page.reason.value = "one"
+    page.table.region.send_event("decide", str(first), "skip")
+    assert page.reason.value == ""
+    page.table.region.send_event("decide", str(second), "skip")
+    assert second not in review.changes.index
+    page.reason.value = "two"
+    page.table.region.send_event("select", str(second), True)
+    page.decisions["reject"].click()
+    assert page.reason.value == ""
+    page.decisions["skip"].click()
+    page.table.region.send_event("decide", str(third), "accept")
+    assert review.changes["reason"].to_dict() == {first: "one", second: "two", third: ""}
+
+
+def test_every_decision_has_a_person(review: Review) -> None:
+    """Without a name, the user of the machine is written down, and not nobody."""
+    (key,) = accepted(review, 1)
+    Review(review.path).decide([key], "skip", reason="x")
+    assert Review(review.path).changes.at[key, "by"] != ""
+
+
+# -- rows ------------------------------------------------------------------------------------------
+INDEX = pd.RangeIndex(6, name="row_key")
+TRUTH = [False, True, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [4, 1], (1, 4, 4), {1, 4}, np.array([4, 1]), np.array([1, 4], "uint8"), iter([1, 4]),
+        pd.Index([1, 4]), pd.array([1, 4], dtype="Int64"), pd.array([1, 4], dtype="int64[pyarrow]"),
+        TRUTH, np.array(TRUTH), pd.Series(TRUTH), pd.array(TRUTH, dtype="boolean"),
+        pd.Series(TRUTH, index=INDEX), pd.Series(TRUTH, index=INDEX)[::-1],
+        pd.Series(TRUTH, index=INDEX, dtype="boolean"), pd.Series({4: True, 1: True, 2: False}),
+        pd.Series(TRUTH, index=INDEX).loc[[5, 4, 1]], np.array(TRUTH, dtype=object),
+        pd.Series([1, 4], name="row_key"), pd.Series([4, 1]), INDEX[[1, 4]].to_series(),
+    ],
+
+)  # fmt: skip
+def test_rows_are_keys_or_a_truth_for_each_row(rows: object) -> None:
+    """Masks select by their truth, and a Series by its index; keys in whatever container."""
+    assert select_keys(rows, 6).tolist() == [1, 4]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [1.0, 4.0], np.array([1.0, 4.0]), ["1", "4"], "14", b"\x01", [1, "4"], [True, 4], 1, True,
+        None, 1.5, [None], [1, None], pd.array([1, None], dtype="Int64"), [6], [-1], [2**70],
+        [True, False], TRUTH[:5], np.array([[1, 4]]), np.array(1), {1: True}, slice(1, 4),
+        pd.Series(TRUTH[:5]), pd.Series([True], index=["1"]), pd.Series([True], index=[6]),
+        pd.Series([True, True], index=[1, 1]), pd.Series([True, None], index=[1, 4]),
+        pd.Series([2, 5], index=pd.Index([1, 4], name="row_key"), name="row"),
+        pd.Series([2, 5], index=[1, 4]), pd.Series(["a", "b"], index=[1, 4]),
+        pd.Series([1.0, 4.0]), pd.DataFrame({"status": TRUTH}), np.array(["2026-01-01"], "M8[D]"),
+        [pd.NA], [object()], pd.Series([True, False], dtype="boolean").mask([True, False]),
+    ],
+)  # fmt: skip
+def test_what_may_mean_other_rows_is_refused(rows: object) -> None:
+    """Floats, texts, mixtures, missing values, other tables' masks and unknown keys select none."""
+    with pytest.raises(UsageError):
+        select_keys(rows, 6)
+
+
+def test_a_mask_decides_on_its_rows_and_the_answer_counts_them(review: Review) -> None:
+    """The rows of a project are decided, not rows 0 and 1; the answer says how many they were."""
+    rows = review.rows
+    project = rows["project_id"].value_counts().index[-1]
+    mask = rows["project_id"] == project
+    answer = review.decide(mask, "reject", reason=REASON)
+    assert review.changes.index.tolist() == rows.index[mask].tolist()
+    assert repr(answer) == f"<{mask.sum()} rows: reject>"
+    assert answer == mask.sum()
+    assert repr(review.undo()) == f"<{mask.sum()} rows: taken back>"
+    assert repr(review.decide([3], reason="look again")) == "<1 row: reason>"
+    with pytest.raises(UsageError, match="at least one row"):
+        review.decide(rows["project_id"] == "nobody", "reject", reason=REASON)
+
+
+# -- frames ----------------------------------------------------------------------------------------
+def test_a_frame_decides_nothing_that_would_be_ignored(review: Review) -> None:
+    """Other columns, changed facts, rows that are twice or not there: refused as a whole."""
+    rows = review.rows
+    for frame, said in (
+        (rows.assign(status="rejected"), "column status differs"),
+        (rows.assign(wanted="reject"), "column wanted differs"),
+        (rows.assign(vault_id="x"), "column vault_id differs"),
+        (rows.assign(desicion="reject"), "columns desicion decide nothing"),
+        (pd.DataFrame({"desicion": ["skip"]}, index=[0]), "needs a column decision"),
+        (pd.DataFrame({"decision": ["skip"] * 2, "reason": "x"}, index=[0, 0]), "twice"),
+        (pd.DataFrame({"decision": ["skip"], "reason": "x"}, index=[99]), "no row with key 99"),
+        (pd.DataFrame({"decision": ["skip"], "reason": "x"}, index=["0"]), "cannot be named"),
+        (pd.DataFrame({"vault_id": ["x"]}, index=[0]), "not the ID of a vault"),
+        (pd.DataFrame({"decision": ["skip"], "reason": [1]}, index=[0]), "no text"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            review.take(frame)
+    assert Review(review.path).changes.empty
+    assert repr(review.take(rows)) == "<0 rows: decided by frame>"
+    with Ledger.open(review.path) as ledger:
+        assert not ledger.list_events("decided")
+
+
+def test_a_frame_says_only_what_it_changes(review: Review) -> None:
+    """Missing values leave a row alone, ``""`` takes a decision back, undo takes all of it back."""
+    first, second, third = accepted(review, 3)
+    review.decide([first], "skip", reason="x")
+    frame = pd.DataFrame(
+        {"row_key": [third, second, first], "decision": ["Rejected", None, ""],
+         "reason": ["gone", None, None]}
+    )  # fmt: skip
+    assert repr(review.take(frame)) == "<2 rows: decided by frame>"
+    assert review.changes["decision"].to_dict() == {third: "reject"}
+    assert review.gate.pending_steps == 0
+    assert review.undo() == 2
+    assert review.changes["decision"].to_dict() == {first: "skip"}
+
+
+@pytest.mark.filterwarnings("ignore::pandas.errors.ChainedAssignmentError")
+def test_a_reviews_frames_are_copies(review: Review) -> None:
+    """Writing into what a review or a run shows changes neither what is shown nor what is sent."""
+    (key,) = accepted(review, 1)
+    for read in (lambda: review.rows, lambda: review.changes, lambda: review.plan.rows):
+        frame = read()
+        frame.loc[:, "reason"] = "changed"
+        read().loc[:, "decision"] = "reject"
+    assert set(review.rows["decision"]) == set(review.rows["reason"]) == {""}
+    review.decide([key], "skip", reason="x")
+    assert review.rows["decision"].value_counts().to_dict() == {"": 29, "skip": 1}
+    run = review.run.status()
+    run.rows.loc[:, "outcome"] = "confirmed"
+    assert "confirmed" not in set(review.run.status().rows["outcome"])
+
+
+# -- what is shown and what is selected ------------------------------------------------------------
+def test_all_shown_goes_back_to_the_selection(review: Review) -> None:
+    """A selection, another filter or a decision ends "all shown"; it never hits other rows."""
+    page = Panel(review).page(DECIDE)
+    keys = accepted(review, 2)
+    image = str(review.rows.at[keys[0], "image_id"])
+    page.filters.fields["text"].value = image
+    page.scope.value = "shown"
+    page.filters.clear()
+    assert page.scope.value == "selected"
+    page.reason.value = "x"
+    page.decisions["reject"].click()
+    assert review.changes.empty
+    page.scope.value = "shown"
+    page.table.region.send_event("select", str(keys[1]), True)
+    assert page.scope.value == "selected"
+    page.decisions["reject"].click()
+    assert review.changes.index.tolist() == [keys[1]]
+    page.filters.fields["text"].value = image
+    page.scope.value, page.reason.value = "shown", "y"
+    page.decisions["skip"].click()
+    assert page.scope.value == "selected"
+    assert review.changes["decision"].to_dict() == {keys[0]: "skip", keys[1]: "reject"}
+
+
+def test_a_selection_does_not_act_unseen(review: Review) -> None:
+    """Rows that are selected and filtered away are counted, and asked about before they are hit."""
+    page = Panel(review).page(DECIDE)
+    first, second = accepted(review, 2)
+    for key in (first, second):
+        page.table.region.send_event("select", str(key), True)
+    page.filters.fields["text"].value = str(review.rows.at[first, "image_id"])
+    assert "2 selected (1 of them not shown by these filters)" in page.table.region.html
+    page.reason.value = "x"
+    page.decisions["reject"].click()
+    assert review.changes.empty
+    assert "1 of the 2 selected rows are not shown" in page.question.text.html
+    page.question.spare.click()
+    assert review.changes.index.tolist() == [first]
+    page.reason.value = "y"
+    page.decisions["skip"].click()
+    page.question.overwrite.click()
+    assert review.changes["decision"].to_dict() == {first: "skip", second: "skip"}
+
+
+def test_a_question_is_about_the_rows_it_was_asked_about(review: Review) -> None:
+    """Another filter before the answer takes the question away, and a late answer hits the same."""
+    page = Panel(review).page(DECIDE)
+    first, second = accepted(review, 2)
+    review.decide([first], "skip", reason="mine")
+    page.filters.fields["text"].value = str(review.rows.at[first, "image_id"])
+    page.scope.value, page.reason.value = "shown", "x"
+    page.decisions["reject"].click()
+    assert page.question.box.layout.display == ""
+    page.filters.fields["text"].value = str(review.rows.at[second, "image_id"])
+    assert page.question.box.layout.display == "none"
+    page.question.overwrite.click()
+    assert review.changes["decision"].to_dict() == {first: "reject"}
