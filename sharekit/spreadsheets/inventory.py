@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES
 from sharekit.core.columns import EncodedColumn, hands_out_copies, with_unit
-from sharekit.core.fields import FIELDS, STATE_COLUMN
+from sharekit.core.fields import FIELDS, INPUT_PREFIX, STATE_COLUMN
 from sharekit.core.html import table
 from sharekit.core.vocabulary import PARTICIPLES, PENDING_WORDS, STATUS_WORDS
 
@@ -31,8 +31,8 @@ from .headers import (
 )
 from .repeated_headers import find_repeated
 
-#: The header over the states in a listing of our own.
-_SHOWN: Final = normalize(STATE_COLUMN)
+#: The header over the states in a listing of our own, and in a report of a run made with one.
+_SHOWN: Final = {normalize(prefix + STATE_COLUMN) for prefix in ("", INPUT_PREFIX)}
 
 #: A field's name, or an array with one for each row.
 Field = str | NDArray[np.object_]
@@ -249,8 +249,9 @@ def find_rows(
         ambiguous["status"] = [i for i in ambiguous["status"] if i not in beside]
     source = _source(blob, raw, header.row + 1, int(keep.sum()), blank, header.names, fields)
     given = {name: text for name, text in defaults.items() if text}
-    shown = [cells[i] for i in beside]
-    shown += [cells[i] for i, name in enumerate(header.names) if normalize(name) == _SHOWN]
+    # An empty column for decisions beside a state may have been forgotten as a whole.
+    shown = [cells[i] for i in beside if _words(cells[fields["status"]])]
+    shown += [cells[i] for i, name in enumerate(header.names) if normalize(name) in _SHOWN]
     return SheetRows(
         source,
         raw,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import openpyxl
 import pandas as pd
@@ -14,7 +16,9 @@ from openpyxl import Workbook
 
 import sharekit
 from sharekit.checks.cell_rules import _normalize_ids
+from sharekit.checks.cloud_rules import check_region
 from sharekit.checks.hits import fullmatch
+from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.fields import UUID
 from sharekit.core.rules import RULES
 from tests.conftest import World
@@ -305,3 +309,15 @@ def test_an_id_padded_with_zeros_is_damaged(tmp_path: Path, digits: str) -> None
     assert findings.rows["disposition"].tolist() == ["blocked"]
     real = "9102320078476461" + "0" * 12 + "1234"
     assert rules(sheet(tmp_path, [A, real, "accepted"])) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "differs"), [("eu-de", False), ("EU-DE", False), ("", False), ("eu-nl", True)]
+)
+def test_regions_are_compared_without_case(written: str, differs: bool) -> None:
+    """A region in capitals is the region; another one is an error."""
+    projects = pd.DataFrame({"project_id": [P], "region": ["eu-de"]}, dtype="str")
+    rows = pd.DataFrame({"region": [written], "project_id": [P]}, dtype="str")
+    snapshot = cast("Snapshot", SimpleNamespace(projects=projects))
+    hits = check_region(rows, rows["project_id"], snapshot)
+    assert hits.keys.tolist() == ([0] if differs else [])

@@ -438,3 +438,10 @@ def test_an_unknown_header_of_images_is_named_as_the_nearest(tmp_path: Path) -> 
     message = str(caught.value)
     assert "its first row reads Imge ID, Project ID, Decision" in message
     assert 'The header nearest to image_id is "Imge ID".' in message
+
+
+def test_an_empty_column_of_decisions_is_an_error(tmp_path: Path) -> None:
+    """Where no row is decided at all, the decisions may stand elsewhere, so nothing is skipped."""
+    header, *rows = LISTINGS["openstack"]
+    path = write(tmp_path / "shares.csv", header, *(row.replace(",accepted", ",") for row in rows))
+    assert planned(path) == ["blocked"] * 3
