@@ -164,7 +164,15 @@ class Cloud:
         """
         url = f"{self.image}/v2/images/{image_id}/members"
         body = validated(self.transport.read(url).body, responses.Members, url)
-        return [_member(member) for member in body["members"]]
+        return [
+            Member(
+                project_id=member["member_id"],
+                state=member["status"],
+                created_at=member.get("created_at") or "",
+                updated_at=member.get("updated_at") or "",
+            )
+            for member in body["members"]
+        ]
 
     def _pages(self, url: str, params: dict[str, object]) -> Iterator[list[Mapping[str, Any]]]:
         listed: set[str] = set()
@@ -191,20 +199,19 @@ class Cloud:
     def share(self, image_id: str) -> ImageShare:
         """Look one image up: its member state, or ``absent``, and its owner where visible."""
         url = f"{self.image}/v2/images/{image_id}"
+        member = self._read_visible(f"{url}/members/{self.project_id}", responses.Membership)
+        state = ABSENT if member is None else str(member["status"])
+        image = self._read_visible(url, responses.Image)
+        return _share({**(image or {}), "id": image_id}, state)
+
+    def _read_visible(self, url: str, kind: Any) -> Mapping[str, Any] | None:
+        """Return a response; None where the project does not see what it asks about."""
         try:
-            member = self.transport.read(f"{url}/members/{self.project_id}").body
-            state = str(validated(member, responses.Membership, self.image)["status"])
+            return validated(self.transport.read(url).body, kind, url)
         except CloudRefusedError as refusal:
             if refusal.http not in (403, 404):
                 raise
-            state = ABSENT
-        try:
-            image = validated(self.transport.read(url).body, responses.Image, url)
-        except CloudRefusedError as refusal:
-            if refusal.http not in (403, 404):
-                raise
-            return ImageShare(image_id, state)
-        return _share({**image, "id": image_id}, state)
+            return None
 
     def vaults(self) -> list[Vault] | None:
         """List the project's backup vaults (CBR-vaults); None where there is no such service."""
@@ -255,7 +262,7 @@ class Cloud:
         """
         method, url, body = call
         try:
-            reply: Reply = self.transport.call(method, url, body=body, token=token)
+            reply = self.transport.call(method, url, body=body, token=token)
         except CloudRefusedError as refusal:
             if not is_noop(call, refusal.http):
                 raise
@@ -267,18 +274,13 @@ class Cloud:
 
     def job(self, job_id: str) -> JobState:
         """Read the state of a job, from the endpoint that this cloud has (IMS-job)."""
-        with_results = f"{self.ims}/v1/{self.project_id}/jobs/{job_id}"
-        progress = f"{self.ims}/v1/cloudimages/job/{job_id}"
-        if self.job_api == "results":
-            return _job(self.transport.get(with_results))
-        if self.job_api == "progress":
-            return _job(self.transport.get(progress))
-        try:
-            return _job(self.transport.get(with_results))
-        except CloudRefusedError as refusal:
-            if refusal.http != 404:
-                raise
-        state = _job(self.transport.get(progress))
+        if self.job_api != "progress":
+            try:
+                return _job(self.transport.get(f"{self.ims}/v1/{self.project_id}/jobs/{job_id}"))
+            except CloudRefusedError as refusal:
+                if refusal.http != 404 or self.job_api == "results":
+                    raise
+        state = _job(self.transport.get(f"{self.ims}/v1/cloudimages/job/{job_id}"))
         self.job_api = "progress"
         return state
 
@@ -309,15 +311,6 @@ def _share(image: Mapping[str, Any], state: str) -> ImageShare:
     )
 
 
-def _member(member: Mapping[str, Any]) -> Member:
-    return Member(
-        project_id=str(member["member_id"]),
-        state=str(member["status"]),
-        created_at=str(member.get("created_at") or ""),
-        updated_at=str(member.get("updated_at") or ""),
-    )
-
-
 def _vault(vault: Mapping[str, Any]) -> Vault:
     billing = vault.get("billing") or {}
     free = float(billing.get("size") or 0) - float(billing.get("used") or 0) / 1024
@@ -340,12 +333,10 @@ def _job(reply: Reply) -> JobState:
     entities = body.get("entities") or {}
     results, pairs = {}, {}
     for result in entities.get("results") or []:
-        if "image_id" in result:
-            image, project = str(result["image_id"]), str(result.get("project_id") or "")
-            done = str(result.get("status", "")).lower() not in JOB_FAILED
-            results[image] = done
-            if project:
-                pairs[image, project] = done
+        if image := result.get("image_id"):
+            results[image] = str(result.get("status", "")).lower() not in JOB_FAILED
+            if project := result.get("project_id"):
+                pairs[image, project] = results[image]
     code = body.get("error_code") or entities.get("error_code") or ""
     reason = body.get("fail_reason") or entities.get("addition_error_msg") or ""
     return JobState(

@@ -235,12 +235,10 @@ class Transport:
         self.invalidate_token(stale)
         return SIGN_IN_WAITS[min(attempts, len(SIGN_IN_WAITS) - 1)]
 
-    def invalidate_token(self, stale: str | None = None) -> None:
+    def invalidate_token(self, stale: str) -> None:
         """Forget a stale token, unless another thread has replaced it already."""
-        if self.signer is not None:
-            return
         with self._token_lock:
-            if stale is None or self.token() == stale:
+            if self.token() == stale:
                 self.session.invalidate()
 
     def token(self) -> str:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import UNSETTLED
-from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs.outcomes import count_outcomes
+from sharekit.runs.status import followed_run
 
 from .run_record import RUN_COLUMNS, Record, read_record
 
@@ -86,7 +86,7 @@ def order_runs(ledgers: Sequence[Ledger]) -> list[RunLink]:
         If they are not one first run and what followed it.
     """
     ledgers = sorted(ledgers, key=_identity)
-    followed = [_followed(ledger) for ledger in ledgers]
+    followed = [followed_run(ledger) for ledger in ledgers]
     parents = [_parent(ledger, ledgers) for ledger in ledgers]
     if len({_identity(ledger) for ledger in ledgers}) < len(ledgers):
         raise LedgerError(f"{_names(ledgers)}: one is given twice; name each ledger once.")
@@ -109,7 +109,7 @@ def order_runs(ledgers: Sequence[Ledger]) -> list[RunLink]:
 
 def _parent(ledger: Ledger, ledgers: Sequence[Ledger]) -> int:
     """Return the position of the ledger that holds the hash this one follows, or -1."""
-    run = _followed(ledger)
+    run = followed_run(ledger)
     if run is None:
         return -1
     others = (
@@ -128,14 +128,9 @@ def _identity(ledger: Ledger) -> tuple[str, str]:
     return (first.at, first.hash) if first else ("", "")
 
 
-def _followed(ledger: Ledger) -> FollowedRun | None:
-    first = ledger.last_event("created")
-    return FollowedRun.from_body(first.body) if first else None
-
-
 def _unrelated_message(ledger: Ledger, ledgers: Sequence[Ledger]) -> str:
     others = _names([other for other in ledgers if other is not ledger])
-    run = _followed(ledger)
+    run = followed_run(ledger)
     if run is None:
         return (
             f"{ledger.path.name} and {others} do not follow on each other, so there is no report "

@@ -215,11 +215,8 @@ class Dispatcher:
         refusal = self._refused.get((project, "")) or self._refused.get((project, vault))
         if refusal is None:
             return False
-        reason = explain(refusal.code, str(refusal))
-        reason = (
-            f"not sent, because the cloud refused another request with {refusal.code}: {reason}"
-        )
-        self.fail_unsent(request, refusal.code, reason)
+        why = f"not sent, because the cloud refused another request with {refusal.code}"
+        self.fail_unsent(request, refusal.code, f"{why}: {explain(refusal.code, str(refusal))}")
         self._bisector.on_finished(request)
         return True
 

@@ -28,7 +28,7 @@ from sharekit.plans.plan import Plan, plan
 from sharekit.spreadsheets.cell_issues import CellIssues, concat
 from sharekit.spreadsheets.inventory import Inventory
 
-from .status import RETRY, UNDO, Run, load_run
+from .status import RETRY, UNDO, Run, followed_run, load_run
 
 _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 #: The state that an owner's action leaves behind where it was not read back.
@@ -142,10 +142,9 @@ def follow_up_path(run: str | PathLike[str], kind: str) -> Path:
 def _follows(path: Path, head: str) -> bool:
     try:
         with Ledger.open(path, verify_chain=False) as ledger:
-            first = ledger.last_event("created")
+            followed = followed_run(ledger)
     except LedgerError:
         return False
-    followed = None if first is None else FollowedRun.from_body(first.body)
     return followed is not None and followed.head == head
 
 

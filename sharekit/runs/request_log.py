@@ -323,11 +323,9 @@ class RequestLog:
     def _begin(self, request: Request, event: Event) -> None:
         request.attempts += 1
         request.first_sent = request.first_sent or event.at
-        if request.block.body["images"] != event.body["images"]:  # equal texts share their memory
-            block = ShareBlock(tuple(event.body["images"]), request.block.projects)
+        block = ShareBlock(tuple(event.body["images"]), tuple(event.body.get("shared_with", ())))
+        if request.block != block:  # equal blocks share the memory of their texts
             request.blocks = (block,)
-        if request.role == OWNER:
-            request.blocks = (request.block._replace(projects=tuple(event.body["shared_with"])),)
         request.planned = request.block
         self.calls["submit"] += 1
         self.calls["retried"] += request.attempts > 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -157,12 +158,9 @@ def load_run(
 ) -> Run:
     """Return the status of a run; plan and request log are not read again if they are given."""
     plan = plan or read_plan(ledger)
-    preflights: list[pd.DataFrame] = []
-    if request_log is None:
-        request_log = load_request_log(ledger, plan, preflights)
-    else:
-        preflights = _read_frames(ledger, "looked", PREFLIGHT)
-    preflight = _latest(preflights, PREFLIGHT)
+    read_preflight = cache(partial(ledger.get_frame, schema=PREFLIGHT))
+    request_log = request_log or load_request_log(ledger, plan, read_preflight)
+    preflight = _latest(ledger, "looked", PREFLIGHT, read_preflight)
     rows = assign_outcomes(
         plan.rows,
         row_reasons(plan.findings),
@@ -187,28 +185,23 @@ def load_run(
 
 
 def load_request_log(
-    ledger: Ledger, plan: Plan, preflights: list[pd.DataFrame] | None = None
+    ledger: Ledger, plan: Plan, read_preflight: Callable[[str], pd.DataFrame] | None = None
 ) -> RequestLog:
-    """Return the log of a run's requests, which can follow further events of its ledger.
-
-    Frames of preflights that are read on the way are added to ``preflights``.
-    """
+    """Return the log of a run's requests, which can follow further events of its ledger."""
+    read_preflight = read_preflight or partial(ledger.get_frame, schema=PREFLIGHT)
 
     def read_excluded(event: Event) -> Iterable[Action]:
-        frame = ledger.get_frame(event.body["blob"], PREFLIGHT)
-        if preflights is not None:
-            preflights.append(frame)
+        frame = read_preflight(event.body["blob"])
         excluded = frame.loc[frame["outcome"].isin(EXCLUDED), ACTION_KEY]
         return excluded.itertuples(index=False, name=None)
 
     return RequestLog(iter_chunks(plan.rows), ledger.iter_events(), read_excluded)
 
 
-def is_undo(ledger: Ledger) -> bool:
-    """Return True if the run takes another one back."""
+def followed_run(ledger: Ledger) -> FollowedRun | None:
+    """Return the run that a ledger's run follows on, if there is one."""
     created = ledger.last_event("created")
-    followed = None if created is None else FollowedRun.from_body(created.body)
-    return followed is not None and followed.kind == UNDO
+    return None if created is None else FollowedRun.from_body(created.body)
 
 
 def finished(ledger: Ledger) -> bool:
@@ -224,17 +217,14 @@ def observed_states(ledger: Ledger) -> dict[Action, str]:
 
 
 def _observed(ledger: Ledger) -> pd.DataFrame:
-    frames = _read_frames(ledger, "observed", READ_BACK)
-    return _latest(frames, READ_BACK)
+    return _latest(ledger, "observed", READ_BACK, partial(ledger.get_frame, schema=READ_BACK))
 
 
-def _read_frames(ledger: Ledger, kind: str, schema: FrameSchema) -> list[pd.DataFrame]:
-    blobs = [event.body["blob"] for event in ledger.list_events(kind)]
-    return [ledger.get_frame(blob, schema) for blob in blobs]
-
-
-def _latest(frames: list[pd.DataFrame], schema: FrameSchema) -> pd.DataFrame:
-    """Return the last line on each action of several frames."""
+def _latest(
+    ledger: Ledger, kind: str, schema: FrameSchema, read: Callable[[str], pd.DataFrame]
+) -> pd.DataFrame:
+    """Return the last line on each action in the frames of one kind of event."""
+    frames = [read(event.body["blob"]) for event in ledger.list_events(kind)]
     if not frames:
         return schema.make_frame()
     together = pd.concat(frames, ignore_index=True)[list(schema.names)]

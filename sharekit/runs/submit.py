@@ -34,21 +34,16 @@ from sharekit.plans.storage import write_snapshot
 from .brakes import Failure
 from .dispatch import Dispatcher
 from .read_back import ReadBack
-from .request_log import (
-    LOG,
-    Recorder,
-    RequestLog,
-    blocks_of,
-    split_event,
-)
+from .request_log import LOG, Recorder, RequestLog, blocks_of, split_event
 from .settings import Settings
 from .status import (
     ACTION_KEY,
     CANARY,
     OPERATOR,
+    UNDO,
     Run,
     finished,
-    is_undo,
+    followed_run,
     load_request_log,
     load_run,
     observed_states,
@@ -138,7 +133,7 @@ def submit(
     """
     settings = settings or Settings()
     if concurrency is not None:
-        settings = Settings(**{**asdict(settings), "concurrency": concurrency})
+        settings = replace(settings, concurrency=concurrency)
     if settings.concurrency < 1:
         raise UsageError("The concurrency must be at least 1.")
     path = ledger_path(plan)
@@ -149,6 +144,7 @@ def submit(
         if finished(ledger):
             return load_run(ledger, current)
         clouds = clouds.restricted_to(current.chunks["project_id"])
+        stop, pause = stop or threading.Event(), pause or threading.Event()
         driver = RunDriver(ledger, current, clouds, settings, progress, stop, pause)
         reviewers = ", ".join(dict.fromkeys(one.reviewer for one in approvals))
         return driver.run(reviewers, (demand or approval.ApprovalRequirement()).reviewers)
@@ -174,8 +170,8 @@ class ProgressReporter:
         """Call back with the progress of this moment."""
         if self._callback is None:
             return
-        dispatcher, done, elapsed = self._dispatcher, self._log.done_images, self._elapsed()
-        in_flight = dispatcher.scheduler.in_flight
+        dispatcher, done = self._dispatcher, self._log.done_images
+        in_flight, elapsed = dispatcher.scheduler.in_flight, monotonic() - self._began
         self._callback(
             Progress(
                 phase="paused" if paused and not in_flight else self.phase,
@@ -190,17 +186,13 @@ class ProgressReporter:
             )
         )
 
-    def _elapsed(self) -> float:
-        return monotonic() - self._began
-
 
 class RunDriver:
     """One call of :func:`submit`, from its preflight to its last reading."""
 
     def __init__(
         self, ledger: Ledger, plan: Plan, clouds: Clouds, settings: Settings,
-        progress: Callable[[Progress], None] | None, stop: threading.Event | None,
-        pause: threading.Event | None = None,
+        progress: Callable[[Progress], None] | None, stop: threading.Event, pause: threading.Event,
     ) -> None:  # fmt: skip
         self.ledger, self.plan, self.clouds, self.settings = ledger, plan, clouds, settings
         self.log = load_request_log(ledger, plan)
@@ -210,9 +202,7 @@ class RunDriver:
             ledger, self.log, clouds, self.dispatcher.calls, observed_states(ledger)
         )
         self.reporter = ProgressReporter(progress, self.log, self.dispatcher)
-        self.stopped_by = ""
-        self.stop = stop or threading.Event()
-        self.pause = pause or threading.Event()
+        self.stop, self.pause, self.stopped_by = stop, pause, ""
 
     def run(self, reviewers: str, required: int) -> Run:
         """Carry the run as far as it goes, and return its status."""
@@ -293,7 +283,8 @@ class RunDriver:
         snapshot = take_snapshot(self.clouds, planned)
         write_snapshot(self.ledger, snapshot, "seen")
         preflight = _evaluate_preflight(planned, snapshot, strict=self.plan.findings.strict)
-        if is_undo(self.ledger):  # somebody has decided again since: that is not ours to undo
+        followed = followed_run(self.ledger)
+        if followed and followed.kind == UNDO:  # what somebody has decided since is not undone
             moved = (preflight["moved"] != "") & (preflight["outcome"] == "")
             blocked = ["blocked", "undo-state-changed", RULES["undo-state-changed"].message]
             preflight.loc[moved, ["outcome", "code", "reason"]] = blocked
@@ -304,8 +295,7 @@ class RunDriver:
         self.recorder.record_run("looked", {"blob": blob, "counts": counts})
         for request in self.log.in_state("planned"):
             if len(request.blocks) > 1:  # what is left of a block may be no block
-                body = split_event(request, request.blocks)
-                self.recorder.record("split", request, **body, why="some need not be sent any more")
+                self.dispatcher.split(request, request.blocks, "some need not be sent any more")
         self.reporter.count()
 
     def _send(self, chunks: Collection[str] | None = None) -> None:
@@ -331,8 +321,7 @@ class RunDriver:
             )
 
     def _record_calls(self) -> None:
-        calls = self.dispatcher.calls
-        if calls:
+        if calls := self.dispatcher.calls:
             numbers = {"submit": 0, "poll": 0, "read": 0, "retried": 0, **calls}
             self.recorder.record_run("counted", {"requests": numbers})
             calls.clear()

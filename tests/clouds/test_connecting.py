@@ -464,8 +464,9 @@ def test_tokens_are_forgotten_while_others_ask(
         def ask() -> None:
             try:
                 for _ in range(20):
-                    assert cloud.transport.token()
-                    cloud.transport.invalidate_token()
+                    token = cloud.transport.token()
+                    assert token
+                    cloud.transport.invalidate_token(token)
             except BaseException as error:  # noqa: BLE001 - it would be lost with its thread
                 faults.append(error)
 

@@ -7,11 +7,18 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from typing import Any, Self
 
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -97,82 +104,74 @@ def _repeating(text: str) -> Iterator[None]:
         thread.join()
 
 
-class RunProgress:
-    """A run's progress on stderr: a bar in a terminal, else a line every few seconds."""
+class _ProgressBar:
+    """A bar on stderr in a terminal, else a line every few seconds."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, quiet=_Output.quiet)
+    def __init__(self, label: str, *columns: ProgressColumn, **fields: Any) -> None:
+        console = Console(stderr=True, quiet=_Output.quiet)
         self._last_line = monotonic()
         self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *columns,
+            console=console, disable=not console.is_terminal, transient=not columns,
+        )  # fmt: skip
+        self._task = self._bar.add_task(label, total=None, **fields)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def _print_line(self, text: str) -> None:
+        if self._bar.disable and monotonic() - self._last_line > _EVERY:
+            self._last_line = monotonic()
+            info(text)
+
+
+class RunProgress(_ProgressBar):
+    """Shows the progress of a run."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "looking",
             TextColumn("{task.fields[failed]} failed, {task.fields[flying]} in flight"),
             TextColumn("{task.fields[slowed]}", style=_OPEN, markup=False),
             TextColumn("left:"),
             TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task("looking", total=None, failed=0, flying=0, slowed="")
-
-    def __enter__(self) -> RunProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+            failed=0, flying=0, slowed="",
+        )  # fmt: skip
 
     def __call__(self, now: Progress) -> None:
-        """Show the progress of the run."""
+        """Show where the run is."""
         self._bar.update(
             self._task, description=now.phase, total=now.total, completed=now.done,
             failed=now.failed, flying=now.in_flight, slowed=now.throttled_because,
         )  # fmt: skip
-        if self._bar.disable and monotonic() - self._last_line > _EVERY:
-            self._last_line = monotonic()
-            left = "" if now.eta is None else f", about {now.eta:.0f} s left"
-            slowed = f"; {now.throttled_because}" if now.throttled_because else ""
-            info(
-                f"{now.phase}: {now.done:,} of {with_unit(now.total, 'image')} done, "
-                f"{now.failed:,} failed, {with_unit(now.in_flight, 'request')} in flight{left}"
-                f"{slowed}"
-            )
+        left = "" if now.eta is None else f", about {now.eta:.0f} s left"
+        slowed = f"; {now.throttled_because}" if now.throttled_because else ""
+        self._print_line(
+            f"{now.phase}: {now.done:,} of {with_unit(now.total, 'image')} done, "
+            f"{now.failed:,} failed, {with_unit(now.in_flight, 'request')} in flight{left}{slowed}"
+        )
 
 
-class ReadProgress:
-    """Progress of reading the cloud on stderr: a bar in a terminal, else a line now and then."""
+class ReadProgress(_ProgressBar):
+    """Shows how far a long reading is."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, quiet=_Output.quiet)
-        self._last_line = monotonic()
-        self._bar = Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            console=self._console, disable=not self._console.is_terminal, transient=True,
-        )  # fmt: skip
-        self._task = self._bar.add_task("reading the cloud", total=None)
-
-    def __enter__(self) -> ReadProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        super().__init__("reading the cloud")
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Show the present step, and its items done."""
+        """Show which step it is at."""
         self._bar.update(self._task, description=what, completed=done, total=total)
-        if self._bar.disable and monotonic() - self._last_line > _EVERY:
-            self._last_line = monotonic()
-            info(f"{what}: {done:,} of {total:,}")
+        self._print_line(f"{what}: {done:,} of {total:,}")
 
 
 def show_audit(found: Audit, files: Sequence[Path]) -> None:
     """Print an audit's results, the changes since the earlier one, and the files written."""
     console = stdout_console()
-    table = Table(box=None, pad_edge=False)
-    for name in ("result", "rows", "meaning"):
-        table.add_column(name, justify="right" if name == "rows" else "left")
+    table = _table("result", "rows", "meaning", right=("rows",))
     for name, number in found.counts.items():
         if number:
             style = _GOOD if name in audit_results.GOOD else _OPEN if name == "unread" else _BAD
@@ -240,12 +239,9 @@ def show_findings(
 
 def _show_rules(console: Console, by_rule: pd.DataFrame) -> None:
     """Print one line for each rule with findings, and their number."""
-    rules = Table(box=None, pad_edge=False)
-    for name in ("severity", "rule", "count", "what is wrong"):
-        right = name == "count"
-        rules.add_column(
-            name, justify="right" if right else "left", no_wrap=name != "what is wrong"
-        )
+    rules = _table("severity", "rule", "count", "what is wrong", right=("count",))
+    for column in rules.columns[:-1]:
+        column.no_wrap = True
     for line in by_rule.to_dict("records"):
         severity = _styled(line["severity"], _STYLE[line["severity"]])
         rules.add_row(severity, line["rule"], f"{line['cells']:,}", escape(line["message"]))
@@ -289,9 +285,7 @@ def _by_project(plan: Plan) -> Table:
     heads = {"project_id": "project", "status": "decision", "images": what, "requests": "requests"}
     if is_owner_action(by["status"]).any():
         heads["shared_with"] = "shared with"
-    table = Table(box=None, pad_edge=False)
-    for head in heads.values():
-        table.add_column(head, justify="right" if head in (what, "requests") else "left")
+    table = _table(*heads.values(), right=(what, "requests"))
     for line in by[list(heads)].to_numpy().tolist():
         table.add_row(*(f"{one:,}" if isinstance(one, int) else str(one) for one in line))
     return table
@@ -306,9 +300,7 @@ def show_run(
     correct something before it can continue.
     """
     console = stdout_console()
-    table = Table(box=None, pad_edge=False)
-    for name in ("outcome", "rows", "meaning"):
-        table.add_column(name, justify="right" if name == "rows" else "left")
+    table = _table("outcome", "rows", "meaning", right=("rows",))
     for name, number in run.counts.items():
         if number:
             style = _GOOD if name in FINAL_OK else _OPEN if name in UNSETTLED else _BAD
@@ -350,6 +342,14 @@ def _show_moved(console: Console, moved: pd.DataFrame) -> None:
     ways = (moved["moved"] + " → " + moved["before"]).value_counts()
     for way, number in ways.items():
         console.print(f"  {number:,} × changed in the cloud since the plan was made: {way}")
+
+
+def _table(*heads: str, right: Sequence[str]) -> Table:
+    """Return an empty table; the columns named in ``right`` hold numbers."""
+    table = Table(box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(head, justify="right" if head in right else "left")
+    return table
 
 
 def _styled(text: str, style: str) -> str:
