@@ -37,7 +37,7 @@ class AccessKey:
 
 
 def uses_access_key(entry: Mapping[str, Any]) -> bool:
-    """Return True if an entry of ``clouds.yaml`` signs in with an access key.
+    """Return True if an entry of ``clouds.yaml``, with its ``auth``, signs in with an access key.
 
     >>> uses_access_key({"ak": "A", "sk": "S"}), uses_access_key({"auth": {"username": "ada"}})
     (True, False)

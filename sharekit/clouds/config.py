@@ -87,9 +87,11 @@ class CloudConfig:
 
 def _value(key: str, value: Any, default: object, name: str) -> Any:
     if key in _CHOICES:
-        if value not in _CHOICES[key]:
+        if not isinstance(value, str) or value not in _CHOICES[key]:
             choices = ", ".join(_CHOICES[key])
-            raise UsageError(f"{name}: {key} must be one of {choices}; clouds.yaml has {value!r}.")
+            raise UsageError(
+                f"{name}: {key} must be one of {choices}; clouds.yaml has {_shown(value)}."
+            )
         return value
     if key == "projects":
         return _projects(value, name)
@@ -103,7 +105,7 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
         least = 1.0 if key in _INTEGERS else 0.0
         if math.isfinite(number) and number >= least and (number > 0 or key == "rate"):
             return int(number) if key in _INTEGERS else number
-    raise UsageError(f"{name}: {key} cannot be {value!r}; correct it in clouds.yaml.")
+    raise UsageError(f"{name}: {key} cannot be {_shown(value)}; correct it in clouds.yaml.")
 
 
 def _projects(value: Any, name: str) -> tuple[str, ...]:
@@ -112,8 +114,14 @@ def _projects(value: Any, name: str) -> tuple[str, ...]:
     if projects == ("all",) or (projects and all(fullmatch(PROJECT_ID, p) for p in projects)):
         return projects
     raise UsageError(
-        f"{name}: projects cannot be {value!r}; write `all`, or project IDs, into clouds.yaml."
+        f"{name}: projects cannot be {_shown(value)}; write `all`, or project IDs, into "
+        "clouds.yaml."
     )
+
+
+def _shown(value: object) -> str:
+    # A mapping or list may be anything, also a password in the wrong place.
+    return repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _number(text: str) -> float:

@@ -53,6 +53,32 @@ _LONG_WAIT: Final = 15.0
 _REQUEST_IDS: Final = ("X-Request-Id", "X-Openstack-Request-Id")
 _CHECK: Final = "Check the network and the endpoint in clouds.yaml, then run this again."
 
+#: Settings by which an entry asks for a scope.
+_SCOPE: Final = (
+    "project_id",
+    "project_name",
+    "domain_id",
+    "domain_name",
+    "system_scope",
+    "trust_id",
+)
+#: Names of fields in a sign-in's body.
+_FIELDS: Final = frozenset("password name user id passcode secret domain project token".split())
+_NO_DOMAIN: Final = (
+    "the sign-in service expects to find domain in {0}. Correct this cloud's entry in clouds.yaml: "
+    "add {0}_domain_name, or identity_api_version: 3 for the domain `default`."
+)
+#: Part of an answer of Keystone -> what it means; no other text of such an answer is passed on.
+_SIGN_IN_ANSWERS: Final = {
+    "Application credentials cannot request a scope": "application credentials belong to one "
+    "project and cannot ask for it: take {scope} out of this entry in clouds.yaml.",
+    "Expecting to find domain in user": _NO_DOMAIN.format("user"),
+    "Expecting to find domain in project": _NO_DOMAIN.format("project"),
+    "password is expired": "the password has expired. Set a new one.",
+    "account is locked": "the account is locked after too many sign-ins. Wait, or ask its cloud's "
+    "administrator.",
+}
+
 
 class LimitedAdapter(TCPKeepAliveAdapter):
     """Sends every request of a session, sign-in included: limits its response and logs it."""
@@ -245,33 +271,17 @@ class Transport:
         """Return the token in use (never print or store it); "" where requests are signed."""
         if self.signer is not None:
             return ""
+        # An error of keystoneauth may have the password in it: it is no cause or context of ours.
         try:
             # keystoneauth1 fails if one thread asks for a token while another forgets it.
             with self._token_lock:
                 token = self.session.get_token()
                 _adapt_token_margin(self.session.auth)
-        except (ksa.Unauthorized, ksa.Forbidden, ksa.NotFound):
-            raise SignInError(
-                f"{self.name}: sign-in was refused. Check user, password and project of this "
-                "cloud in clouds.yaml, and whether a token or credential in it has ended."
-            ) from None
-        except ksa.BadRequest as error:
-            reason = error.message.partition(". ")[0].partition(" (HTTP")[0]
-            raise SignInError(
-                f"{self.name}: the sign-in service does not understand these credentials: "
-                f"{reason}. Correct this cloud's entry in clouds.yaml."
-            ) from None
-        except ksa.ClientException as error:
-            service = getattr(self.session.auth, "auth_url", None) or "the sign-in service"
-            raise CloudError(
-                f"{self.name}: {redact(service)} {_classify(error)[0]}, so nobody can sign in. "
-                "Check auth_url in clouds.yaml and the network, then run this again."
-            ) from None
-        except Exception as error:  # noqa: BLE001 - keystoneauth's own, for a missing password
-            raise SignInError(
-                f"{self.name}: nobody can sign in: {error}. Correct this cloud's entry in "
-                "clouds.yaml or secure.yaml."
-            ) from None
+            failure = None
+        except Exception as error:  # noqa: BLE001 - keystoneauth's own are of no common class
+            failure = _sign_in_failure(error, self.session.auth, self.name)
+        if failure is not None:
+            raise failure
         if not token:
             raise SignInError(f"{self.name}: these credentials give no token.")
         return str(token)
@@ -312,6 +322,45 @@ class Transport:
             "%s: attempt %d of %d failed, retrying in %.1f s: %s",
             self.name, state.attempt_number, self.read_attempts, wait, sanitize(error),
         )  # fmt: skip
+
+
+def _sign_in_failure(error: Exception, auth: Any, name: str) -> CloudError:
+    """Return what became of a sign-in, in known sentences: services repeat what they were sent."""
+    if isinstance(error, ksa.HttpError) and error.http_status in (400, 401, 403, 404):
+        return SignInError(f"{name}: {_refusal(error, auth)}")
+    if isinstance(error, ksa.ClientException):
+        service = getattr(auth, "auth_url", None) or "the sign-in service"
+        return CloudError(
+            f"{name}: {redact(service)} {_classify(error)[0]}, so nobody can sign in. "
+            "Check auth_url in clouds.yaml and the network, then run this again."
+        )
+    return SignInError(
+        f"{name}: nobody can sign in ({type(error).__name__}). Correct this cloud's entry in "
+        "clouds.yaml or secure.yaml."
+    )
+
+
+def _refusal(error: ksa.HttpError, auth: Any) -> str:
+    text = str(error.message or "")
+    scope = [key for key in _SCOPE if getattr(auth, key, None)] or ["project_id"]
+    known = next((why for part, why in _SIGN_IN_ANSWERS.items() if part in text), "")
+    if known:
+        return known.format(scope=" and ".join(scope))
+    if field := fullmatch(r"(?s)Invalid input for field '?(?:\w+/)*(\w+)'?.*", text):
+        value = field[1] if field[1] in _FIELDS else "one of the credentials"
+        return (
+            f"the sign-in service does not take {value} in this form. Correct this cloud's entry "
+            "in clouds.yaml."
+        )
+    if error.http_status == 400:
+        return (
+            "the sign-in service does not understand these credentials. Check user, project, "
+            "their domains and auth_url in this cloud's entry in clouds.yaml."
+        )
+    return (
+        "sign-in was refused. Check user, password and project of this cloud in clouds.yaml, and "
+        "whether a token or credential in it has ended."
+    )
 
 
 def _is_temporary(error: BaseException) -> bool:

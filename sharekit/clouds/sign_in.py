@@ -3,47 +3,54 @@
 from __future__ import annotations
 
 import logging
-import threading
+import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import yaml
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.plugin import AUTH_INTERFACE
 from keystoneauth1.session import Session
-from openstack import exceptions as sdk
 from openstack.config.cloud_region import CloudRegion
-from openstack.config.loader import SECURE_FILES, OpenStackConfig
+from openstack.config.loader import OpenStackConfig
 from openstack.warnings import ConfigurationWarning
 
-from sharekit.core.errors import CloudError, NoResponseError, SignInError, UsageError
+from sharekit.core.errors import (
+    CloudError,
+    NoResponseError,
+    SharekitError,
+    SignInError,
+    UsageError,
+)
 from sharekit.core.logs import redact
 from sharekit.core.provenance import __version__
 
 from .access_key import AccessKey, HmacAuth, read_access_key, uses_access_key
 from .cloud import Cloud
+from .clouds_yaml import CloudsYaml, environment_name, merge, read_clouds_yaml, read_variables
 from .config import CloudConfig
 from .endpoints import find_endpoints, is_loopback, region_of_project
+from .entry_checks import add_default_domain, check_braces, check_credentials
 from .http import CachedEnvironmentSession, LimitedAdapter, Transport
 from .http_limits import RateLimiters
 from .registry import Clouds
 from .responses import Projects, validated
 
 _log = logging.getLogger("sharekit.clouds")
-#: openstacksdk's configuration is changed while an entry with an access key is read.
-_CONFIG_LOCK: Final = threading.Lock()
 #: openstacksdk's warning for a profile that does not exist; it then goes on without it.
 _NO_PROFILE: Final = "Couldn't find the vendor profile"
 #: Settings of an entry with an access key that openstacksdk is given; none is a credential.
 _NOT_AUTH: Final = frozenset(
     "region_name verify insecure cacert cert key api_timeout sharekit".split()
+)
+#: Kinds of sign-in of openstacksdk that are for one service, and have no project or catalog.
+_WITHOUT_PROJECT: Final = frozenset(
+    ["", "None", "none", "admin_token", "http_basic", "token_endpoint"]
 )
 _CORRECT: Final = "Correct its entry in clouds.yaml."
 
@@ -51,7 +58,11 @@ _CORRECT: Final = "Correct its entry in clouds.yaml."
 logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
 
 
-def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clouds:
+def connect(
+    *names: str,
+    config_file: str | PathLike[str] | None = None,
+    secure_file: str | PathLike[str] | None = None,
+) -> Clouds:
     """Sign in to one or more clouds, each giving access to one project, or offering several.
 
     An entry with ``sharekit: {projects: all}`` offers every project in which its account has a
@@ -66,6 +77,9 @@ def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clou
         A ``clouds.yaml`` to use instead of the ones found by openstacksdk's rules
         (``$OS_CLIENT_CONFIG_FILE``, the working directory, ``~/.config/openstack``,
         ``/etc/openstack``).
+    secure_file
+        A file of the same form that completes the entries, usually by a password. Without it that
+        is the ``secure.yaml`` in the folder of the ``clouds.yaml``, and of no other folder.
 
     Returns
     -------
@@ -85,20 +99,21 @@ def connect(*names: str, config_file: str | PathLike[str] | None = None) -> Clou
     --------
     >>> clouds = connect("otc-payments", "otc-web")  # doctest: +SKIP
     """
-    sdk_config = _read_config(config_file)
+    if not names and config_file is None:
+        names = (environment_name(),)
+    alone = config_file is None and set(names) == {environment_name()}
+    files = read_variables() if alone else read_clouds_yaml(config_file, secure_file)
     clouds: dict[str, Cloud] = {}
     offers: dict[str, Callable[[], Cloud]] = {}
     warned: dict[str, tuple[str, ...]] = {}
     limiters = RateLimiters()
-    if not names:
-        names = ("envvars",) if config_file is None else tuple(_entry_names(Path(config_file)))
-    for name in names:
-        entry = _read_entry(sdk_config, name)
+    for name in names or files.names():
+        entry = _read_entry(files, name)
         if entry.settings.projects:
             projects = _offered_projects(entry)
             warned[name] = tuple(entry.warnings())
             _check_distinct(offers, projects, name, names)
-            offers |= {p: partial(_sign_in_to, sdk_config, name, limiters, p) for p in projects}
+            offers |= {p: partial(_sign_in_to, files, name, limiters, p) for p in projects}
         else:
             cloud = _sign_in(entry, limiters)
             _check_distinct(clouds, [cloud.project_id], name, names)
@@ -122,9 +137,9 @@ class _Entry:
     """An entry of ``clouds.yaml``: openstacksdk's reading of it, its access key, who signs in."""
 
     name: str
-    region: CloudRegion
-    key: AccessKey | None
-    auth: Mapping[str, Any]
+    region: CloudRegion = field(repr=False)
+    key: AccessKey | None = field(repr=False)
+    auth: Mapping[str, Any] = field(repr=False)
     settings: CloudConfig
 
     @property
@@ -153,137 +168,113 @@ class _Entry:
         return {f"{host} is accessed without TLS (insecure_http)": None}
 
 
-def _read_config(config_file: str | PathLike[str] | None) -> OpenStackConfig:
-    if config_file is not None:
-        _entry_names(Path(config_file))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return OpenStackConfig(
-                config_files=None if config_file is None else [str(config_file)],
-                secure_files=_secure_files(config_file),
-                app_name="sharekit",
-                app_version=__version__,
-            )
-    except Exception as error:  # noqa: BLE001 - openstacksdk lets YAML errors through as they are
-        raise SignInError(
-            f"clouds.yaml cannot be read: {_yaml_error(error)}. Correct it."
-        ) from None
+class _EntryConfig(OpenStackConfig):
+    """One entry for openstacksdk, with nothing that this reads from files or variables itself."""
+
+    def __init__(self, name: str, content: Mapping[str, Any], hint: Callable[[], str]) -> None:
+        super().__init__(
+            load_yaml_config=False,
+            load_envvars=False,
+            app_name="sharekit",
+            app_version=__version__,
+        )
+        self.cloud_config = {"clouds": {name: dict(content)}}
+        self._entry_name, self._hint = name, hint
+
+    def auth_config_hook(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Complete and check what signs in, as ``openstack`` does at the same step."""
+        add_default_domain(config)
+        loader = self._get_auth_loader(config)
+        if config["auth_type"] != "none":
+            options = loader.get_options()
+            names = {o.dest for o in options} | {o.name for o in options}
+            names |= {old.name for option in options for old in option.deprecated}
+            known = {name.replace("-", "_") for name in names}
+            check_credentials(config, known, self._entry_name, self._hint)
+        return config
 
 
-def _secure_files(config_file: str | PathLike[str] | None) -> list[str] | None:
-    """Return the files of secrets: beside the given file, and where openstacksdk looks."""
-    if config_file is None:
-        return None
-    beside = [Path(config_file).with_name(f"secure.{kind}") for kind in ("yaml", "yml", "json")]
-    return [*map(str, beside), *SECURE_FILES]
-
-
-def _entry_names(config_file: Path) -> list[str]:
-    # openstacksdk ignores a file that it cannot read, and then misses only the cloud's name.
-    try:
-        content = yaml.safe_load(config_file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SignInError(
-            f"{config_file} cannot be read: {error.strerror}. Check the path."
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SignInError(
-            f"{config_file} cannot be read: {_yaml_error(error)}. Correct the file."
-        ) from None
-    if not isinstance(content, dict) or not isinstance(content.get("clouds"), dict):
-        raise SignInError(f"{config_file} names no clouds: it needs a `clouds:` section.")
-    return [str(name) for name in content["clouds"]]
-
-
-def _yaml_error(error: Exception) -> str:
-    # Never the text of such an error: it quotes the line, which may hold a password.
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"{error.problem or 'broken YAML'} in line {error.problem_mark.line + 1}"
-    return "it is not YAML text"
-
-
-def _read_entry(config: OpenStackConfig, name: str, project_id: str = "") -> _Entry:
+def _read_entry(files: CloudsYaml, name: str, project_id: str = "") -> _Entry:
     """Read an entry; a ``project_id`` replaces its own."""
-    scope = {"project_id": project_id} if project_id else {}
-    known = sorted(set(config.get_cloud_names()) - {"defaults"})
-    if name not in known:
-        raise SignInError(_unknown(config, name, known))
-    with _CONFIG_LOCK:
-        content = _check_entry(config.cloud_config["clouds"].get(name) or {}, config, name)
-        auth = {**content, **(content.get("auth") or {}), **scope}
-        key = read_access_key(auth, name) if uses_access_key(content) else None
-        region = _read_region(config, name, content, None if key else scope)
+    content = files.entry(name)
+    auth = {**content, **content.get("auth", {})}
+    if project_id:
+        auth["project_id"] = project_id
+        content = merge(content, {"auth": {"project_id": project_id}})
+    key = read_access_key(auth, name) if uses_access_key(auth) else None
+    if key:
+        # openstacksdk sees a cloud without sign-in, and neither its key nor its user.
+        kept = {k: v for k, v in content.items() if k in _NOT_AUTH or k.endswith("_override")}
+        content = {**kept, "auth_type": "none"}
+    elif content.get("auth_type") in _WITHOUT_PROJECT:
+        raise SignInError(
+            f"Cloud {name}: auth_type {content['auth_type']!r} gives access to no project. Take it "
+            "out of its entry in clouds.yaml to sign in by password."
+        )
+    check_braces(content, name)
+    region = _read_region(content, name, partial(_hint, files, name))
     merged = region.config
     settings = CloudConfig.from_config(merged.get("sharekit"), name, merged.get("api_timeout"))
     return _Entry(name, region, key, auth if key else merged.get("auth") or {}, settings)
 
 
-def _read_region(
-    config: OpenStackConfig, name: str, content: Mapping[str, Any], scope: Mapping[str, str] | None
-) -> CloudRegion:
-    """Let openstacksdk read an entry; without a ``scope`` the entry has an access key."""
-    if scope is None:
-        # openstacksdk sees a cloud without sign-in, and neither its key nor its user.
-        kept = {k: v for k, v in content.items() if k in _NOT_AUTH or k.endswith("_override")}
-        config.cloud_config["clouds"][name] = {**kept, "auth_type": "none"}
+def _hint(files: CloudsYaml, name: str) -> str:
+    """Return where a password is that an entry without one may be meant to have."""
+    if path := files.unjoined(name):
+        return f" (for the one in {path}, of another folder, say --secure-yaml {path})"
+    if os.environ.get("OS_PASSWORD") and name != environment_name():
+        return " (OS_PASSWORD is only for --cloud envvars)"
+    return ""
+
+
+def _read_region(content: Mapping[str, Any], name: str, hint: Callable[[], str]) -> CloudRegion:
+    """Let openstacksdk read an entry, and make one sentence of whatever it raises."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("error", _NO_PROFILE, ConfigurationWarning)
-            return config.get_one(cloud=name, auth=dict(scope) if scope else None)
-    except (ConfigurationWarning, LookupError, OSError, ValueError) as error:
-        if "profile" not in content:
-            raise
-        # A profile may be a URL, and its content may be anything.
-        missing = isinstance(error, ConfigurationWarning)
-        reason = "there is none of that name" if missing else type(error).__name__
-        raise SignInError(
-            f"Cloud {name}: the profile {content['profile']!r} cannot be used ({reason}). Correct "
-            "`profile` in its entry in clouds.yaml, or write auth_url and the like instead."
-        ) from None
-    except (sdk.ConfigException, ksa.ClientException) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise SignInError(f"Cloud {name}: {reason}. {_CORRECT}") from None
-    finally:
-        if scope is None:
-            config.cloud_config["clouds"][name] = content
+            return _EntryConfig(name, content, hint).get_one(cloud=name)
+    except SharekitError as error:
+        failure: SharekitError = error
+    except Exception as error:  # noqa: BLE001 - an entry may hold anything, and its libraries raise anything
+        failure = SignInError(_explain(error, content, name))
+    raise failure
 
 
-def _unknown(config: OpenStackConfig, name: str, known: list[str]) -> str:
-    if name == "envvars":
-        return "No cloud is named, and no OS_* variables are set: name one of yours."
-    if config.config_filename:
+def _explain(error: Exception, content: Mapping[str, Any], name: str) -> str:
+    """Return a sentence for an error of openstacksdk; its own text may have the password in it."""
+    profile = content.get("profile", content.get("cloud"))
+    if isinstance(error, ksa.NoMatchingPlugin):
         return (
-            f"There is no cloud {name!r} in {config.config_filename}; it has: "
-            f"{', '.join(known) or 'none'}. Name one of them, or with --clouds-yaml the file that "
-            "has it."
+            f"Cloud {name}: there is no auth_type {content.get('auth_type')!r}. With a password "
+            "none is needed; application credentials have v3applicationcredential."
         )
-    folders = dict.fromkeys(str(Path(file).parent) for file in config._config_files)
-    return (
-        f"There is no cloud {name!r}, for there is no clouds.yaml; looked for in: "
-        f"{', '.join(folders)}. Put one there, or name it with --clouds-yaml FILE."
-    )
-
-
-def _check_entry(content: object, config: OpenStackConfig, name: str) -> dict[str, Any]:
-    """Return an entry if it and its ``auth`` hold settings by name."""
-    file = config.config_filename or "clouds.yaml"
-    if not isinstance(content, dict):
-        raise SignInError(f"{file}: the entry {name!r} must hold settings by name. Correct it.")
-    if not isinstance(content.get("auth") or {}, dict):
-        raise SignInError(
-            f"{file}: `auth` of the entry {name!r} must hold settings by name, as in "
-            "`auth: {auth_url: …, username: …}`. Correct it."
+    if isinstance(error, ksa.MissingRequiredOptions):
+        missing = ", ".join(str(option.dest) for option in error.options)
+        return f"Cloud {name}: {missing} is missing under `auth`. {_CORRECT}"
+    if isinstance(error, ksa.OptionError):
+        # keystoneauth's own sentence on settings that are missing beside others; some have values.
+        values = [v for v in content.get("auth", {}).values() if isinstance(v, str)]
+        text = " ".join(str(error).split()).rstrip(".")
+        reason = "" if any(value in text for value in values) else f" ({text})"
+        return (
+            f"Cloud {name}: auth_type {content.get('auth_type', 'password')} lacks other settings "
+            f"under `auth`{reason}. {_CORRECT}"
         )
-    return content
+    if profile:
+        # A profile may be a URL, and its content may be anything.
+        unknown = isinstance(error, ConfigurationWarning)
+        reason = "there is none of that name" if unknown else type(error).__name__
+        return (
+            f"Cloud {name}: the profile {redact(repr(profile))} cannot be used ({reason}). Correct "
+            "`profile` in its entry in clouds.yaml, or write auth_url and the like instead."
+        )
+    return f"Cloud {name}: openstacksdk cannot use this entry ({type(error).__name__}). {_CORRECT}"
 
 
 # -- sign-in ---------------------------------------------------------------------------------------
-def _sign_in_to(
-    config: OpenStackConfig, name: str, limiters: RateLimiters, project_id: str
-) -> Cloud:
-    return _sign_in(_read_entry(config, name, project_id), limiters)
+def _sign_in_to(files: CloudsYaml, name: str, limiters: RateLimiters, project_id: str) -> Cloud:
+    return _sign_in(_read_entry(files, name, project_id), limiters)
 
 
 def _sign_in(entry: _Entry, limiters: RateLimiters) -> Cloud:

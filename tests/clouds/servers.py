@@ -13,6 +13,7 @@ from pathlib import Path
 
 #: Method, path -> status, body, further headers; None gives no answer at all until the end.
 Answers = Callable[[str, str], tuple[int, object, dict[str, str]] | None]
+_JSON = {"Content-Type": "application/json"}
 PROJECT = "0123456789abcdef0123456789abcdef"
 
 
@@ -22,6 +23,7 @@ class Seen:
 
     url: str
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     end: threading.Event = field(default_factory=threading.Event)
 
 
@@ -38,7 +40,7 @@ def serving(
         protocol_version = "HTTP/1.1"
 
         def handle_one(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            seen.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
             seen.requests.append((self.command, self.path, dict(self.headers)))
             answer = answers(self.command, self.path)
             if answer is None:
@@ -101,3 +103,31 @@ def token(url: str, region: str = "here", service: str = "image") -> tuple[int, 
         }
     }
     return 201, body, {"X-Subject-Token": "the-secret-token"}
+
+
+def strict_keystone(seen: list[Seen]) -> Answers:
+    """Return answers of Keystone's schema check, which quotes what it was sent, and of Keystone."""
+
+    def answer(method: str, path: str) -> tuple[int, object, dict[str, str]]:
+        if method == "GET":
+            links = [{"rel": "self", "href": f"{seen[0].url}/v3/"}]
+            return 200, {"version": {"id": "v3.14", "status": "stable", "links": links}}, _JSON
+        auth = json.loads(seen[0].bodies[-1])["auth"]
+        status, message = _refusal(auth["identity"], auth.get("scope", {}))
+        return status, {"error": {"code": status, "message": message, "title": "no"}}, _JSON
+
+    return answer
+
+
+def _refusal(identity: dict, scope: dict) -> tuple[int, str]:
+    if "application_credential" in identity:
+        return 401, "Application credentials cannot request a scope." if scope else "Unauthorized"
+    user = identity.get("password", {}).get("user", {})
+    password, project = user.get("password"), scope.get("project", {})
+    if not isinstance(password, str):
+        field = "identity/password/user/password"
+        return 400, f"Invalid input for field '{field}': {password!r} is not of type 'string'"
+    for owner, given in (("user", user), ("project", project)):
+        if given and "id" not in given and "domain" not in given:
+            return 400, f"Expecting to find domain in {owner}. The server could not comply."
+    return 400, f"Malformed: {password}"

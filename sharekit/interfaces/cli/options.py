@@ -81,6 +81,9 @@ def cloud_options(command: Command) -> Command:
                      "the OS_* variables."),
         click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
                      help="Use this clouds.yaml; without --cloud, use all of its entries."),
+        click.option("--secure-yaml", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Complete the entries from this file instead of the secure.yaml beside "
+                     "the clouds.yaml."),
     )  # fmt: skip
 
 
@@ -169,11 +172,15 @@ def read_shares(shares: Sequence[str], reading: dict[str, Any]) -> Inventory:
 
 
 def check_shares(
-    shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None, reading: dict[str, Any]
+    shares: Sequence[str],
+    clouds: Sequence[str],
+    clouds_yaml: Path | None,
+    secure_yaml: Path | None,
+    reading: dict[str, Any],
 ) -> Findings:
     """Read spreadsheets and check them, also against the clouds if any are named."""
     inventory = read_shares(shares, reading)
-    signed_in = sign_in(clouds, clouds_yaml) if clouds or clouds_yaml else None
+    signed_in = sign_in(clouds, clouds_yaml, secure_yaml) if clouds or clouds_yaml else None
     with output.spinner("Checking every row" + (", and reading the cloud" if signed_in else "")):
         return check(inventory, signed_in, strict=reading["strict"])
 
@@ -183,25 +190,27 @@ def default_clouds() -> tuple[str, ...]:
     return tuple(filter(None, [os.environ.get("OS_CLOUD", "").strip()]))
 
 
-def sign_in(names: Sequence[str], clouds_yaml: Path | None) -> Clouds:
+def sign_in(names: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | None) -> Clouds:
     """Sign in, and print a warning for each unsafe setting."""
     from sharekit.clouds.sign_in import connect  # noqa: PLC0415 - openstacksdk takes 0.25 s to load
 
     target = ", ".join(names) or str(clouds_yaml)
     with output.spinner(f"Signing in to {target}", wait_for_others=True):
-        signed_in = connect(*names, config_file=clouds_yaml)
+        signed_in = connect(*names, config_file=clouds_yaml, secure_file=secure_yaml)
     for name, warnings in signed_in.warnings.items():
         for warning in warnings:
             output.complain(f"Warning: {name}: {warning}.")
     return signed_in
 
 
-def sign_in_for(run: Path, names: Sequence[str], clouds_yaml: Path | None) -> Clouds:
+def sign_in_for(
+    run: Path, names: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | None
+) -> Clouds:
     """Sign in to the clouds named, else to those RUN was planned with, else to the default."""
     names = names or clouds_of(run) or (default_clouds() if clouds_yaml is None else ())
     if not names and clouds_yaml is None:
         raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
-    return sign_in(names, clouds_yaml)
+    return sign_in(names, clouds_yaml, secure_yaml)
 
 
 def answer(result: dict[str, Any], as_json: bool, show: Callable[[], object]) -> None:

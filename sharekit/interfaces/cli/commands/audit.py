@@ -48,7 +48,8 @@ _LEDGER = ".ledger"
 @output_options
 def audit_command(
     shares: Sequence[str], out: Path, clouds: Sequence[str], clouds_yaml: Path | None,
-    since: Path | None, also: Sequence[Path], received_only: bool, as_json: bool, **reading: Any,
+    secure_yaml: Path | None, since: Path | None, also: Sequence[Path], received_only: bool,
+    as_json: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Compare SHARES with what the cloud shows, and write OUT.
 
@@ -66,7 +67,7 @@ def audit_command(
     if not clouds and clouds_yaml is None:
         raise UsageError("Name the cloud to audit: --cloud NAME, once for each project.")
     inventory = read_shares(shares, reading) if shares else None
-    signed_in = sign_in(clouds, clouds_yaml)
+    signed_in = sign_in(clouds, clouds_yaml, secure_yaml)
     with ReadProgress() as progress:
         result = audit(
             inventory, signed_in, since=since, owned=not received_only, progress=progress

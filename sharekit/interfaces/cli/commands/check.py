@@ -45,7 +45,7 @@ def template_command(shares: Path, as_json: bool) -> None:
 @output_options
 def check_command(
     shares: Sequence[str], clouds: Sequence[str], clouds_yaml: Path | None,
-    output: Path | None, as_json: bool, **reading: Any,
+    secure_yaml: Path | None, output: Path | None, as_json: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Check every row of SHARES; send nothing.
 
@@ -54,7 +54,7 @@ def check_command(
     """
     if output is not None and output.exists():
         raise UsageError(f"{output} exists already: choose another name for the findings.")
-    findings = check_shares(shares, clouds, clouds_yaml, reading)
+    findings = check_shares(shares, clouds, clouds_yaml, secure_yaml, reading)
     if output is not None:
         write_findings(findings, output)
         info(f"All findings: {output}")

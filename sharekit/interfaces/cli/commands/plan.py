@@ -37,8 +37,8 @@ from sharekit.runs.follow_up import retry, undo
 @output_options
 def plan_command(
     shares: Sequence[str], run: Path, clouds: Sequence[str], clouds_yaml: Path | None,
-    chunk_size: int, max_images: int | None, planner: str, preview: bool, as_json: bool,
-    **reading: Any,
+    secure_yaml: Path | None, chunk_size: int, max_images: int | None, planner: str,
+    preview: bool, as_json: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Check SHARES and write the plan into a new ledger RUN.
 
@@ -47,7 +47,7 @@ def plan_command(
     """
     if run.exists():
         raise UsageError(f"{run} exists already: choose another name for the new run.")
-    findings = check_shares(shares, clouds, clouds_yaml, reading)
+    findings = check_shares(shares, clouds, clouds_yaml, secure_yaml, reading)
     with spinner("Making the plan"):
         planned = plan(findings, run, chunk_size=chunk_size, max_images=max_images, planner=planner)
     _end(planned, preview=preview, as_json=as_json)
@@ -81,9 +81,10 @@ def retry_command(run: Path, new: Path, **options: Any) -> None:
 
 def _follow_up(
     make: Callable[..., Plan], run: Path, new: Path, *, clouds: Sequence[str],
-    clouds_yaml: Path | None, preview: bool, as_json: bool, **sizes: Any,
+    clouds_yaml: Path | None, secure_yaml: Path | None, preview: bool, as_json: bool,
+    **sizes: Any,
 ) -> None:  # fmt: skip
-    signed_in = sign_in_for(run, clouds, clouds_yaml)
+    signed_in = sign_in_for(run, clouds, clouds_yaml, secure_yaml)
     with spinner("Making the plan"):
         planned = make(run, new, signed_in, **sizes)
     _end(planned, preview=preview, as_json=as_json)

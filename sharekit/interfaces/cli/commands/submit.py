@@ -40,8 +40,9 @@ from .status import exit_code
 @approval_options
 @output_options
 def submit_command(
-    run: Path, clouds: Sequence[str], clouds_yaml: Path | None, reviewers: int,
-    signers: Path | None, seal: Path | None, break_lock: bool, as_json: bool, **settings: Any,
+    run: Path, clouds: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | None,
+    reviewers: int, signers: Path | None, seal: Path | None, break_lock: bool, as_json: bool,
+    **settings: Any,
 ) -> None:  # fmt: skip
     """Send the approved plan in RUN; the same command resumes it.
 
@@ -58,7 +59,7 @@ def submit_command(
     install_signal_handlers()
     try:
         # A plan that sends nothing is approved by nobody, and ends without a cloud.
-        signed_in = sign_in_for(run, clouds, clouds_yaml) if given else Clouds({})
+        signed_in = sign_in_for(run, clouds, clouds_yaml, secure_yaml) if given else Clouds({})
         with RunProgress() as bar:
             done = submit(
                 run, signed_in, settings=Settings(**settings), progress=bar, demand=demand
