@@ -223,10 +223,9 @@ def _states() -> str:
     return (
         "# The states of a request\n\n`make docs` generates this page from the code.\n\n"
         "A request carries a chunk or a part of one. Its first state is `planned`. The table has\n"
-        "every permitted transition: the ledger refuses to write any other, and reports a ledger\n"
-        "that holds another as damaged. A test follows random transitions and checks that each"
-        " row\n"
-        "keeps exactly one outcome.\n\n"
+        "every permitted transition. sharekit refuses any other before it writes it, and reports a\n"
+        "ledger that holds another as damaged. A test follows random transitions and checks that\n"
+        "each row keeps exactly one outcome.\n\n"
         f"| state | event | next state | meaning |\n|---|---|---|---|\n{moves}\n\n"
         f"The states {ends} are final. A split passes each image on to exactly one new request;\n"
         "images that reading back showed as changed stay with the old request as `unknown`,"
