@@ -223,7 +223,7 @@ def _states() -> str:
     return (
         "# The states of a request\n\n`make docs` generates this page from the code.\n\n"
         "A request carries a chunk or a part of one. Its first state is `planned`. The table has\n"
-        "every permitted transition. sharekit refuses any other before it writes it, and reports a\n"
+        "every permitted transition. sharekit refuses any other before writing it, and reports a\n"
         "ledger that holds another as damaged. A test follows random transitions and checks that\n"
         "each row keeps exactly one outcome.\n\n"
         f"| state | event | next state | meaning |\n|---|---|---|---|\n{moves}\n\n"
