@@ -16,6 +16,7 @@ from sharekit.clouds.state.survey import take_survey
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import GRAMMARS, SHARE_KEY
 from sharekit.core.provenance import __version__
+from sharekit.core.rules import CONFIRMABLE
 from sharekit.ledger.ledger import Ledger
 from sharekit.spreadsheets.inventory import Inventory
 
@@ -74,7 +75,7 @@ def audit(
     if not clouds:
         raise UsageError("There is no cloud to read: name one with --cloud NAME, or connect().")
     baseline = _baseline(since)
-    findings = None if inventory is None else check(inventory)
+    findings = None if inventory is None else check(inventory, confirm=CONFIRMABLE)
     survey = take_survey(clouds, _queryable_rows(findings), progress, owned=owned)
     result = build_audit(findings, survey, baseline)
     _log.info("audit of %d projects: %s", len(survey.projects), result)
@@ -89,7 +90,7 @@ def verify_audit(ledger: Ledger) -> Iterator[tuple[str, str]]:
         yield "audited", "its counts or its fingerprint are not those of its rows"
     if stored.environment.get("sharekit") != __version__:
         return  # another version may judge or word a row otherwise
-    findings = None if stored.inventory is None else check(stored.inventory)
+    findings = None if stored.inventory is None else check(stored.inventory, confirm=CONFIRMABLE)
     if not _same_findings(findings, stored.findings):
         yield "audited", "its findings do not follow from the inventory"
     if not build_audit(findings, stored.survey, stored.baseline).rows.equals(stored.rows):

@@ -6,7 +6,7 @@ Nothing here stops at the first problem, guesses an ID, or asks a person; bad da
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 import numpy as np
@@ -19,13 +19,14 @@ from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import EncodedColumn, first_case, is_owner_action
 from sharekit.core.errors import UsageError
-from sharekit.core.rules import LEFT_OUT, RULES, severity
+from sharekit.core.rules import CONFIRMABLE, LEFT_OUT, RULES, severity
 from sharekit.core.vocabulary import read_decision
 from sharekit.spreadsheets.inventory import Inventory
 
 from .cell_rules import normalize_rows
 from .cloud_rules import check_members
-from .findings import CHECKED, PREVIEW, Findings, mark_origin, render
+from .counted_ids import check_counted_up
+from .findings import CHECKED, PREVIEW, Findings, Rating, mark_origin, render
 from .hits import NO_KEYS, Keys, RuleHits
 from .owner_rules import check_owners
 from .row_rules import SharePairs, check_vault_need, find_duplicates, pair_rows
@@ -41,6 +42,7 @@ def check(
     strict: bool = False,
     snapshot: Snapshot | None = None,
     decisions: pd.DataFrame | None = None,
+    confirm: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Findings:
     """Check every row against every rule.
@@ -60,6 +62,9 @@ def check(
         in an inventory, or skip; ``""`` leaves the row as it is), and ``vault_id``. Such findings
         are not planned, because nobody has decided: :func:`sharekit.review` takes the same frame,
         with a ``reason``, and writes it into the ledger (``take``).
+    confirm : collection of str
+        Rules that a person who knows better confirms by name, so that they block no row: those in
+        :data:`sharekit.core.rules.CONFIRMABLE`. The ledger keeps them, and reports show them.
     progress : callable, optional
         Called as ``progress(what, done, total)``.
 
@@ -72,7 +77,7 @@ def check(
     CloudError
         If a cloud cannot be read.
     UsageError
-        There is no such decision, or no such row.
+        There is no such decision, no such row, or no such rule to confirm.
 
     Examples
     --------
@@ -81,6 +86,8 @@ def check(
     """
     if decisions is not None:
         decisions = _read_decisions(decisions, len(inventory))
+    confirmed = _confirmed(confirm)
+    rate = partial(severity, strict=strict, confirmed=confirmed)
     rows, hits, encoded = normalize_rows(inventory)
     skipped, wrong_roles = _apply_decisions(rows, decisions)
     if decisions is not None:
@@ -98,15 +105,25 @@ def check(
     if snapshot is not None:
         hits += check_members(rows, pairs, snapshot)
     hits += check_owners(rows, pairs, snapshot, skipped)
+    hits += check_counted_up(rows, encoded, snapshot, partial(_addresses, inventory))
     hits = [h.excluding(skipped) if RULES[h.rule].phase != "cell" else h for h in hits]
-    hits += _find_dispositions(inventory, rows, pairs, snapshot, hits, skipped, strict=strict)
+    hits += _find_dispositions(inventory, rows, pairs, snapshot, hits, skipped, rate)
     # A row that is forbidden is not also in the wanted state already: the error counts alone.
     blocked = np.flatnonzero(rows["disposition"] == "blocked")
     hits = [h.excluding(blocked) if h.rule == "already" else h for h in hits]
-    frame = render(inventory, hits, strict=strict)
-    findings = Findings(inventory, rows, frame, snapshot, strict, encoded)
+    frame = render(inventory, hits, rate)
+    findings = Findings(inventory, rows, frame, snapshot, strict, encoded, confirmed)
     _log.info("checked: %s", findings)
     return mark_origin(findings, CHECKED if decisions is None else PREVIEW)
+
+
+def _confirmed(names: Collection[str]) -> tuple[str, ...]:
+    given = (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
+    for name in given:
+        if name not in CONFIRMABLE:
+            known = ", ".join(CONFIRMABLE)
+            raise UsageError(f"The rule {name!r} cannot be confirmed; these can: {known}.")
+    return given
 
 
 def _find_dispositions(
@@ -116,16 +133,15 @@ def _find_dispositions(
     snapshot: Snapshot | None,
     hits: list[RuleHits],
     skipped: Keys,
-    *,
-    strict: bool,
+    rate: Rating,
 ) -> list[RuleHits]:
     """Set ``carried_by`` and ``disposition``; return the hits of rules on rows seen together."""
-    blocked = _blocked(rows, hits, strict=strict)
+    blocked = _blocked(rows, hits, rate)
     more, carried_by = find_duplicates(
         rows, pairs, blocked, skipped, partial(_addresses, inventory)
     )
     more = [part for h in more for part in _split_same_file(inventory, h, carried_by)]
-    blocked |= _blocked(rows, more, strict=strict)
+    blocked |= _blocked(rows, more, rate)
     already = np.zeros(len(rows), dtype=bool)
     for h in hits:
         if h.rule == "already":
@@ -135,7 +151,7 @@ def _find_dispositions(
         to_send[skipped] = False
         no_room = extend_to_duplicates(check_capacity(rows[to_send], snapshot), carried_by)
         more += no_room
-        blocked |= _blocked(rows, no_room, strict=strict)
+        blocked |= _blocked(rows, no_room, rate)
     rows["carried_by"] = carried_by.where(~blocked).astype("Int64")
     cases = {
         "skipped": rows.index.isin(skipped),
@@ -231,9 +247,9 @@ def _addresses(inventory: Inventory, keys: Keys, field: str) -> NDArray[np.objec
     return cells.str.replace("  ", " ", regex=False).to_numpy(dtype=object)
 
 
-def _blocked(rows: pd.DataFrame, hits: Iterable[RuleHits], *, strict: bool) -> pd.Series:
+def _blocked(rows: pd.DataFrame, hits: Iterable[RuleHits], rate: Rating) -> pd.Series:
     """Return True for each row that has an error, or whose sheet has one."""
-    errors = [h for h in hits if severity(h.rule, strict=strict) == "error"]
+    errors = [h for h in hits if rate(h.rule) == "error"]
     sheets = [h.source for h in errors if h.source >= 0]
     blocked = rows["source"].isin(sheets).to_numpy(copy=True)
     for h in errors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,12 +13,14 @@ from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
 from sharekit.core.columns import EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.html import table
-from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES, severity
+from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.row_issues import join_rows
 
 from .hits import NO_KEYS, Keys, RuleHits
 
+#: A rule's name -> the severity that it has in these checks.
+Rating = Callable[[str], str]
 #: The columns of a finding, for people and for scripts.
 COLUMNS: Final = frame_schemas.REPORTED_FINDINGS.names
 
@@ -50,6 +52,8 @@ class Findings:
         Whether warnings count as errors.
     encoded : Mapping[str, EncodedColumn]
         Fields as the checks have encoded them, so that the plan need not do it again.
+    confirmed : tuple of str
+        Rules that somebody confirmed by name, so that they block no row.
     origin : str
         :data:`CHECKED` or :data:`PREVIEW` if :func:`sharekit.check` made these very findings, else
         ``""``.
@@ -61,6 +65,7 @@ class Findings:
     snapshot: Snapshot | None = None
     strict: bool = False
     encoded: Mapping[str, EncodedColumn] = field(default_factory=dict)
+    confirmed: tuple[str, ...] = ()
     origin: str = field(default="", init=False)
 
     def count(self, *severities: str) -> int:
@@ -167,12 +172,12 @@ def carrier_addresses(rows: pd.DataFrame, carried_by: pd.Series) -> pd.Series:
 
 
 # -- from hits to findings ---------------------------------------------------------------------
-def render(inventory: Inventory, hits: list[RuleHits], *, strict: bool) -> pd.DataFrame:
+def render(inventory: Inventory, hits: list[RuleHits], rate: Rating) -> pd.DataFrame:
     """Return one finding for each hit, in the order of the rows and, for one row, of the rules."""
     hits = [_of_sheet(inventory, h) if h.rule in LEFT_OUT and len(h.keys) else h for h in hits]
     of_cells = [h for h in hits if len(h.keys) and h.source < 0]
     of_sheets = [h for h in hits if h.source >= 0]
-    texts = _texts([*of_cells, *of_sheets], strict=strict)
+    texts = _texts([*of_cells, *of_sheets], rate)
     numbers = np.repeat(np.arange(len(texts)), [*map(_size, of_cells), *(1 for _ in of_sheets)])
     lines = pd.concat([_cell_lines(inventory, of_cells), _sheet_lines(inventory, of_sheets)])
     order = np.lexsort((texts["rank"].to_numpy()[numbers], lines["row_key"].to_numpy()))
@@ -193,7 +198,7 @@ def _size(hits: RuleHits) -> int:
     return len(hits.keys)
 
 
-def _texts(hits: list[RuleHits], *, strict: bool) -> pd.DataFrame:
+def _texts(hits: list[RuleHits], rate: Rating) -> pd.DataFrame:
     """Return what each rule says of its hits, and its rank among the others."""
     ranks = {name: rank for rank, name in enumerate(RULES)}
     order = sorted(range(len(hits)), key=lambda i: (ranks[hits[i].rule], hits[i].field))
@@ -201,7 +206,7 @@ def _texts(hits: list[RuleHits], *, strict: bool) -> pd.DataFrame:
         (
             h.field,
             h.rule,
-            severity(h.rule, strict=strict),
+            rate(h.rule),
             RULES[h.rule].message.format(field=h.field),
             RULES[h.rule].suggestion.replace("{field}", h.field),
         )

@@ -11,6 +11,7 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .error_codes import ADVICE, MEANINGS
@@ -87,6 +88,7 @@ _TABLE = (
     ("duplicate", "warning", "rows", "another row has the same share and decision, and is sent for both", "Delete one of the rows."),
     ("same-file-twice", "warning", "rows", "the same file was read twice, and its row is sent once", "Name the file once; the file itself needs no change."),
     ("conflict", "error", "rows", "another row decides differently on the same share", "Keep the row that is right."),
+    ("counted-up", "error", "rows", "this ID and another one differ by one step in their last digits, as IDs do that were dragged down", "Copy the ID again from the cloud. If these IDs exist, name the clouds that show them (--cloud NAME), or confirm them: --confirm counted-up."),
     ("vault-missing", "error", "rows", "accepting a full-ECS image needs a vault", "Fill in the ID of a server backup vault of the project."),
     ("vault-for-rejection", "warning", "rows", "only an acceptance takes a vault, so this vault is not sent", "Empty the cell."),
     ("wrong-role", "error", "rows", "the reviewer's decision is for the other side of the share", "Decide share or unshare on rows of the owner, accept or reject on rows of the project."),
@@ -129,12 +131,20 @@ FORMAT_RULE = {
 }
 
 
-def severity(name: str, *, strict: bool = False) -> str:
-    """Return a rule's severity; in strict mode a warning is an error.
+#: Errors that a person who knows better may confirm by name; then they are warnings.
+CONFIRMABLE: tuple[str, ...] = ("counted-up",)
+
+
+def severity(name: str, *, strict: bool = False, confirmed: Collection[str] = ()) -> str:
+    """Return a rule's severity; in strict mode a warning is an error, unless it was confirmed.
 
     >>> severity("duplicate"), severity("duplicate", strict=True)
     ('warning', 'error')
+    >>> severity("counted-up"), severity("counted-up", strict=True, confirmed=["counted-up"])
+    ('error', 'warning')
     """
+    if name in confirmed:
+        return "warning"
     plain = RULES[name].severity
     return "error" if strict and plain == "warning" else plain
 

@@ -53,7 +53,7 @@ _ACCOUNT: Final = _body(
 )  # fmt: skip
 _PLAN_SETTINGS: Final = _body(
     chunk_size=Annotated[int, msgspec.Meta(ge=1, le=1 << 53)], max_images=Count | None,
-    strict=bool, planner=NotRequired[Name],
+    strict=bool, planner=NotRequired[Name], confirmed=NotRequired[Texts],
 )  # fmt: skip
 _SNAPSHOT: Final = _body(
     taken_at=Time, states=Counts, members=BlobHash, vaults=BlobHash, projects=BlobHash,

@@ -215,6 +215,7 @@ def replan_with(ledger: Ledger, decisions: pd.DataFrame) -> Plan:
         strict=bool(settings["strict"]),
         snapshot=read_snapshot(ledger),
         decisions=decisions,
+        confirm=settings.get("confirmed", ()),
     )
     made = _build(ledger.path, findings, size, max_images)
     _write(ledger, made, size, max_images, settings.get("planner", ""))
@@ -237,12 +238,14 @@ def read_plan(source: Ledger | str | PathLike[str]) -> Plan:
 
 
 def _write(ledger: Ledger, made: Plan, size: int, max_images: int | None, planner: str) -> None:
-    settings = {
+    settings: dict[str, object] = {
         "chunk_size": size,
         "max_images": max_images,
         "strict": made.findings.strict,
         "planner": planner,
     }
+    if made.findings.confirmed:
+        settings["confirmed"] = list(made.findings.confirmed)
     write_plan(ledger, made.rows, made.findings, made.counts, settings)
     LOG.info("planned %s: %r", ledger.path, made)
 

@@ -150,7 +150,9 @@ def read_stored_plan(ledger: Ledger) -> StoredPlan:
     chunks = chunks_of(rows)
     if chunks.fingerprint() != body["fingerprint"]:
         raise LedgerError(f"{ledger.path} is damaged: the plan is not the one that was recorded.")
-    findings = Findings(inventory, rows, found, snapshot, bool(body["settings"]["strict"]))
+    strict = bool(body["settings"]["strict"])
+    confirmed = tuple(body["settings"].get("confirmed", ()))
+    findings = Findings(inventory, rows, found, snapshot, strict, confirmed=confirmed)
     return StoredPlan(rows, chunks, body["fingerprint"], findings)
 
 

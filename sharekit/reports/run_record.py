@@ -122,7 +122,7 @@ def read_record(ledger: Ledger) -> Record:
         approvals=_approvals(ledger, run.plan.fingerprint),
         reviews=_reviews(ledger, run),
         timeline=timeline,
-        environment=_environment(ledger.iter_events("created", "submitting")),
+        environment=_environment(ledger.iter_events("created", "planned", "submitting")),
         counts=run.counts,
         requests=run.requests,
         fingerprint=run.plan.fingerprint,
@@ -245,6 +245,9 @@ def _environment(events: Iterable[Event]) -> dict[str, str]:
     for event in events:
         if event.kind == "created":
             facts |= {str(k): str(v) for k, v in event.body.items()}
+        elif event.kind == "planned":
+            if confirmed := event.body["settings"].get("confirmed"):
+                facts["setting confirmed"] = ", ".join(confirmed)
         elif event.kind == "submitting":
             for cloud in event.body["clouds"]:
                 facts[f"cloud {cloud['cloud']}"] = (

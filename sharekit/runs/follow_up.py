@@ -82,7 +82,8 @@ def undo(
     rows = _rows(first, chosen)
     present = take_snapshot(clouds, rows)
     inventory = _inventory(first, rows, _restore_previous(first, chosen, rows, present))
-    findings = check(inventory, snapshot=present, strict=first.plan.findings.strict)
+    planned = first.plan.findings
+    findings = check(inventory, snapshot=present, strict=planned.strict, confirm=planned.confirmed)
     follows = FollowedRun(head, UNDO, Path(run).name)
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
 
@@ -116,7 +117,8 @@ def retry(
     if chosen.empty:
         raise PlanError(f"{run}: no row failed or stayed unknown, so there is nothing to retry.")
     inventory = _inventory(first, _rows(first, chosen), [])
-    findings = check(inventory, clouds, strict=first.plan.findings.strict)
+    planned = first.plan.findings
+    findings = check(inventory, clouds, strict=planned.strict, confirm=planned.confirmed)
     follows = FollowedRun(head, RETRY, Path(run).name)
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
 

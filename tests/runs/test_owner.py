@@ -156,7 +156,7 @@ def test_rules_without_a_cloud(tmp_path: Path) -> None:
         (MINE[4], ME, "share", ME),
         (MINE[5], A, "add member", ME), (MINE[5], A, "share", ME),
     ]  # fmt: skip
-    sheet += [(MINE[6], f"{n:032x}", "share", ME) for n in range(1, 258)]
+    sheet += [(MINE[6], f"{n * 40503 % 2**32:08x}{n:024x}", "share", ME) for n in range(1, 258)]
     frame = pd.DataFrame(sheet, columns=["image_id", "project_id", "status", "owner"])
     said = found(rows_of(frame, tmp_path))
     expected = {(n, "conflict") for n in (2, 3, 4, 5)}
@@ -168,7 +168,7 @@ def test_rules_without_a_cloud(tmp_path: Path) -> None:
 def test_rules_with_a_cloud(world: Make, tmp_path: Path) -> None:
     """The cloud says who owns an image, who has it, how visible it is, and whether encrypted."""
     full, locked, own_key, public = (f"{n:08x}-0000-4000-8000-000000000003" for n in range(4))
-    many = tuple(Project(f"{n:032x}", f"p{n}") for n in range(1, 10))
+    many = tuple(Project(f"{n * 2654435761 % 2**32:08x}{n:024x}", f"p{n}") for n in range(1, 10))
     w = world()
     mine = cloud_of(w.cloud, tmp_path)
     seed = w.cloud.seed

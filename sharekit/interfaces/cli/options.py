@@ -18,6 +18,7 @@ from sharekit.clouds.registry import Clouds
 from sharekit.core.api_limits import CHUNK_SIZE
 from sharekit.core.errors import UsageError
 from sharekit.core.logs import configure as configure_logging
+from sharekit.core.rules import CONFIRMABLE
 from sharekit.runs.status import clouds_of
 from sharekit.spreadsheets.input import Limits
 from sharekit.spreadsheets.inventory import Inventory
@@ -70,6 +71,13 @@ def reading_options(command: Command) -> Command:
         click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
                      help="Raise a limit on the size of files, e.g. columns=20000 (repeatable)."),
     )  # fmt: skip
+
+
+CONFIRM = click.option(
+    "--confirm", multiple=True, metavar="RULE",
+    help="Let rows pass that break this rule, by your own knowledge (repeatable): "
+         f"{', '.join(CONFIRMABLE)}. The ledger and the report keep it.",
+)  # fmt: skip
 
 
 def cloud_options(command: Command) -> Command:
@@ -182,7 +190,8 @@ def check_shares(
     inventory = read_shares(shares, reading)
     signed_in = sign_in(clouds, clouds_yaml, secure_yaml) if clouds or clouds_yaml else None
     with output.spinner("Checking every row" + (", and reading the cloud" if signed_in else "")):
-        return check(inventory, signed_in, strict=reading["strict"])
+        confirm = reading["confirm"]
+        return check(inventory, signed_in, strict=reading["strict"], confirm=confirm)
 
 
 def default_clouds() -> tuple[str, ...]:

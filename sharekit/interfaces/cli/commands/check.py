@@ -11,6 +11,7 @@ import click
 
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
+    CONFIRM,
     answer,
     check_shares,
     cloud_options,
@@ -39,6 +40,7 @@ def template_command(shares: Path, as_json: bool) -> None:
 @click.command("check")
 @click.argument("shares", nargs=-1, required=True)
 @reading_options
+@CONFIRM
 @cloud_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
               help="Write all findings to an xlsx, csv or json file.")  # fmt: skip

@@ -11,6 +11,7 @@ import click
 
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
+    CONFIRM,
     RUN,
     answer,
     check_shares,
@@ -29,6 +30,7 @@ from sharekit.runs.follow_up import retry, undo
 @click.argument("shares", nargs=-1, required=True)
 @RUN
 @reading_options
+@CONFIRM
 @cloud_options
 @plan_options
 @click.option(
