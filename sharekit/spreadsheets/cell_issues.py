@@ -189,7 +189,7 @@ def _sheet_issues(sheet: SheetRows) -> Iterator[CellIssues]:
 def _sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
     raw, source = sheet.raw, sheet.source
     if not source.header_row:
-        address = header_too_deep(raw) or address_of_id(raw) if sheet.likely else sheet.ids_at
+        address = header_too_deep(raw) or (address_of_id(raw) if sheet.likely else sheet.ids_at)
         if address:
             yield "sheet-skipped", "", f"{source.sheet} {address}"
         else:

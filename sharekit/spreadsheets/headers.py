@@ -54,6 +54,8 @@ _MAX_ADDRESSES: Final = 5
 _WRAPPING: Final = r"[\s\x{a0}\x{200b}\x{feff}\"'`={}()\[\]<>]*"
 _PY_WRAPPING: Final = _WRAPPING.replace(r"\x{a0}\x{200b}\x{feff}", "\xa0\u200b\ufeff")
 _BARE_ID: Final = r"[0-9a-f]{32}"
+#: What a spreadsheet, or a slip while copying, leaves of an ID.
+_DAMAGED: Final = r"(?i)[0-9a-f][0-9a-z-]{15,}|[0-9](?:[.,][0-9]+)?e\+?[0-9]{2}|[0-9]{9,}"
 #: Cells of templates and notes: nobody expects the IDs below to be read.
 _EXAMPLE: Final = re.compile(r"\bexample\b", re.IGNORECASE)
 
@@ -340,7 +342,21 @@ def wrapped(grammar: str) -> str:
 
 def holds_id(column: pa.ChunkedArray, field: str) -> bool:
     """Return True if a column holds something like an ID of the field, with braces or without."""
-    pattern = wrapped(GRAMMARS[field])
+    return _any_matches(column, wrapped(GRAMMARS[field]))
+
+
+def first_id(column: pa.ChunkedArray, field: str) -> int | None:
+    """Return the position of the first such ID in a column, or None."""
+    hits = np.asarray(pc.match_substring_regex(column, wrapped(GRAMMARS[field])), dtype=bool)
+    return int(np.argmax(hits)) if hits.any() else None
+
+
+def holds_damaged_id(column: pa.ChunkedArray) -> bool:
+    """Return True if a column holds what may be left of an ID: a long number, or most digits."""
+    return _any_matches(column, _DAMAGED)
+
+
+def _any_matches(column: pa.ChunkedArray, pattern: str) -> bool:
     parts = (column.slice(0, _FIRST_LOOK), column.slice(_FIRST_LOOK))
     return any(pc.any(pc.match_substring_regex(part, pattern)).as_py() for part in parts)
 

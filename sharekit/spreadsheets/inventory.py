@@ -23,6 +23,8 @@ from .headers import (
     Header,
     ambiguous_columns,
     find_header,
+    first_id,
+    holds_damaged_id,
     holds_id,
     is_state_header,
     is_vague,
@@ -216,14 +218,23 @@ class SheetRows:
 
     def left_out(self) -> SheetRows:
         """Return the sheet without its rows, as one that has no header."""
-        column = self.fields["image_id"]
-        address = f"{self.source.letters['image_id']}{self.source.header_row + 1}"
-        clear = not is_vague(self.names, column, "image_id")
-        at = address if clear and holds_id(self.cells[column], "image_id") else ""
+        at = self._first_image_id()
         source = replace(self.source, header_row=0, rows=0, blank_rows=0, columns={}, letters={})
         return SheetRows(
             source, self.raw, np.empty(0, np.int64), (), (), {}, likely=False, ids_at=at
         )
+
+    def _first_image_id(self) -> str:
+        """Return the address of an image ID that no vague header explains; "" if there is none."""
+        image, known = self.fields["image_id"], {*self.fields.values()}
+        known.update(self.ambiguous.get("image_id", ()))
+        if not is_vague(self.names, image, "image_id"):
+            known.discard(image)
+        for column, cells in enumerate(self.cells):
+            if column not in known and (row := first_id(cells, "image_id")) is not None:
+                letter = column_letter(self.raw.first_column + column)
+                return f"{letter}{self.rows[row] + 1}"
+        return ""
 
 
 def find_rows(
@@ -372,23 +383,32 @@ def _is_likely(
     """Return True if a sheet reads as a list of shares, and not of projects, servers or changes.
 
     A share is an image, a project and a decision, so there is a column for a project or a decision
-    (or both have a default). Under a header such as ``ID``, which may be anything's, two of the
-    three have to hold values of their kind. A header that the user has named is not doubted.
+    (or both have a default), and a value of some kind. Under a header such as ``ID``, which may be
+    anything's, two of the three have to hold values of their kind. A header that the user has named
+    is not doubted.
     """
     if mapping.get("image_id") or not len(cells[0]):
         return True
-    partners = ["project_id", "status"]
-    defaulted = all(field in fields or field in defaults for field in partners)
+    defaulted = all(field in fields or field in defaults for field in ("project_id", "status"))
     images = cells[fields["image_id"]]
-    if not is_vague(header.names, fields["image_id"], "image_id"):
-        named = any(field in fields for field in partners)
-        return named or (defaulted and holds_id(images, "image_id"))
     kinds = [
         holds_id(images, "image_id"),
         "project_id" in fields and holds_id(cells[fields["project_id"]], "project_id"),
         "status" in fields and bool(_words(cells[fields["status"]]) & STATUS_WORDS.keys()),
     ]
-    return (kinds[0] and defaulted) or sum(kinds) > 1
+    if is_vague(header.names, fields["image_id"], "image_id"):
+        return not _shows_other_states(header, cells) and (
+            (kinds[0] and defaulted) or sum(kinds) > 1
+        )
+    named = "project_id" in fields or "status" in fields
+    return (kinds[0] and defaulted) or (named and (any(kinds) or holds_damaged_id(images)))
+
+
+def _shows_other_states(header: Header, cells: tuple[pa.ChunkedArray, ...]) -> bool:
+    """Return True if a sheet lists things by states that no share has: servers, volumes."""
+    columns = [i for i in range(len(cells)) if is_state_header(header.names, i)]
+    words = [_words(cells[i]) for i in columns]
+    return any(own and own.isdisjoint(STATUS_WORDS.keys() | PENDING_WORDS) for own in words)
 
 
 def _source(

@@ -205,6 +205,8 @@ OTHER_SHEETS: dict[str, list[list[object]]] = {
     ],
     "Images": [["ID", "Name", "Status"], [IMAGE, "golden", "active"], [OTHER, "web", "active"]],
     "Flavors": [["Kennung", "Name"], ["m1.small", "klein"]],
+    "Volumes": [["ID", "Name", "Project", "Status"], [OTHER, "data", PROJECT, "in-use"]],
+    "How_to": [["Image ID", "Project ID", "Decision"], ["a UUID", "32 digits", "what you decide"]],
 }
 
 
@@ -214,7 +216,7 @@ def test_lists_of_other_things_are_left_out(tmp_path: Path) -> None:
     findings = sharekit.check(sharekit.read_inventory(path))
     assert findings.rows["disposition"].tolist() == ["planned", "planned"]
     assert findings.frame[["severity", "rule", "value"]].to_numpy().tolist() == [
-        ["info", "sheet-without-header", "Projects, Change log, Legend, Servers, Images, Flavors"]
+        ["info", "sheet-without-header", ", ".join(OTHER_SHEETS).replace("_", " ")]
     ]
 
 
@@ -445,3 +447,19 @@ def test_an_empty_column_of_decisions_is_an_error(tmp_path: Path) -> None:
     header, *rows = LISTINGS["openstack"]
     path = write(tmp_path / "shares.csv", header, *(row.replace(",accepted", ",") for row in rows))
     assert planned(path) == ["blocked"] * 3
+
+
+def test_a_sheet_of_spoilt_ids_is_not_left_out(tmp_path: Path) -> None:
+    """IDs that a spreadsheet has damaged are still meant as shares."""
+    spoilt: list[list[object]] = [["Image ID", "Project ID", "Decision"], [9.1e31, 1.2e30, None]]
+    path = workbook(tmp_path / "shares.xlsx", Shares=SHARES, More=spoilt)
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.rows["disposition"].tolist() == ["planned", "planned", "blocked"]
+
+
+def test_image_ids_under_an_unknown_header_do_not_go_unseen(tmp_path: Path) -> None:
+    """A sheet with running numbers under ID, and image IDs elsewhere, is a warning."""
+    more: list[list[object]] = [["ID", "Disk", "Target"], [1, OTHER, PROJECT]]
+    path = workbook(tmp_path / "shares.xlsx", Shares=SHARES, More=more)
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.frame[["rule", "value"]].to_numpy().tolist() == [["sheet-skipped", "More B2"]]
