@@ -177,16 +177,18 @@ def read_owner_shares(
     An image is looked for at its named owner, else in every project. ``owner`` is the one that a
     cloud names; ``state`` is ``""`` if the owner itself cannot be asked.
     """
-    places: dict[str, set[str]] = {}
+    images_at: dict[str, set[str]] = {}
     for image, owner in shares[["image_id", "owner"]].drop_duplicates().itertuples(index=False):
         for project in [owner] if owner in clouds else clouds:
-            places.setdefault(project, set()).add(image)
+            images_at.setdefault(project, set()).add(image)
     images: dict[str, ImageShare] = {}
-    listings = ((project, project, partial(_list_owned, clouds, places)) for project in places)
+    listings = (
+        (project, project, partial(_list_owned, clouds, images_at)) for project in images_at
+    )
     for _, _, listed in reader.run("reading own images", listings):
         images |= listed
     # Private images are in no listing, nor are images of somebody else.
-    unlisted = {project: ids - images.keys() for project, ids in places.items()}
+    unlisted = {project: ids - images.keys() for project, ids in images_at.items()}
     for _, image, share in reader.look_up("looking up own images", clouds, unlisted):
         if share.owner:
             images[image] = share

@@ -168,20 +168,20 @@ class ReadProgress(_ProgressBar):
         self._print_line(f"{what}: {done:,} of {total:,}")
 
 
-def show_audit(found: Audit, files: Sequence[Path]) -> None:
+def show_audit(result: Audit, files: Sequence[Path]) -> None:
     """Print an audit's results, the changes since the earlier one, and the files written."""
     console = stdout_console()
     table = _table("result", "rows", "meaning", right=("rows",))
-    for name, number in found.counts.items():
+    for name, number in result.counts.items():
         if number:
             style = _GOOD if name in audit_results.GOOD else _OPEN if name == "unread" else _BAD
             table.add_row(_styled(name, style), f"{number:,}", audit_results.RESULTS[name].meaning)
     if table.row_count:
         console.print(table)
-    _show_unread(console, found)
-    if found.baseline is not None:
-        console.print(f"Since {escape(found.baseline.name)} of {escape(found.baseline.at)}:")
-        changed = found.changes["change"].value_counts()
+    _show_unread(console, result)
+    if result.baseline is not None:
+        console.print(f"Since {escape(result.baseline.name)} of {escape(result.baseline.at)}:")
+        changed = result.changes["change"].value_counts()
         for change, number in changed.items():
             console.print(f"  {number:,} × {change}: {audit_results.CHANGES[str(change)]}")
         if not len(changed):
@@ -190,12 +190,12 @@ def show_audit(found: Audit, files: Sequence[Path]) -> None:
         console.print(escape(str(path)))
 
 
-def _show_unread(console: Console, found: Audit) -> None:
-    for line in found.read_errors.head(20).to_dict("records"):
+def _show_unread(console: Console, result: Audit) -> None:
+    for line in result.read_errors.head(20).to_dict("records"):
         where = escape(escape_invisible(f"{line['cloud']} ({line['what']})"))
         why = escape(escape_invisible(f"{line['code']}: {line['reason']}"))
         console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
-    for project in found.projects_without_credentials[:20]:
+    for project in result.projects_without_credentials[:20]:
         console.print(
             f"[yellow]Not read: project {escape(escape_invisible(project))}: none of the named "
             "clouds gives access to it; name its entry with --cloud NAME too.[/yellow]"
@@ -255,9 +255,9 @@ def _show_lines(console: Console, lines: pd.DataFrame) -> None:
         where = " ".join(filter(None, (line["file"], line["sheet"], cell)))
         shown = line["value"] not in ("", line["sheet"])
         value = f" {shorten(escape_invisible(line['value']))!r}" if shown else ""
-        place = _styled(escape_invisible(where), _STYLE[line["severity"]])
+        where = _styled(escape_invisible(where), _STYLE[line["severity"]])
         text = f"{line['message']}. {line['suggestion']}".rstrip()
-        console.print(f"{place}{escape(value)}: {escape(text)}")
+        console.print(f"{where}{escape(value)}: {escape(text)}")
 
 
 def show_plan(plan: Plan) -> None:

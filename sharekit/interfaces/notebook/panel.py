@@ -96,8 +96,8 @@ class Panel:
             self.say(f"The plan holds every decision now: {fingerprint[:12]}.")
         self.page(number)
         self.stack.selected_index = number
-        for place, one in enumerate(self.buttons):
-            one.button_style = "primary" if place == number else ""
+        for position, tab in enumerate(self.buttons):
+            tab.button_style = "primary" if position == number else ""
         self.update()
 
     def _page_button(self, number: int) -> ui.Button:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import click
 import yaml
@@ -28,10 +29,11 @@ from sharekit.plans.approval import approve
 from sharekit.plans.plan import plan as make_plan
 from sharekit.reports.report import report
 from sharekit.reports.verify import verify
+from sharekit.runs.status import Run
 from sharekit.runs.submit import submit
 from sharekit.simulator.faults import Faults
+from sharekit.simulator.process import Simulator, start, write_privately
 from sharekit.simulator.process import clouds_yaml as make_clouds_yaml
-from sharekit.simulator.process import start, write_privately
 from sharekit.simulator.sample import build_sample, write_workbook
 from sharekit.simulator.seed import Seed
 from sharekit.simulator.server import make_http_server
@@ -52,8 +54,54 @@ def demo_command(directory: Path, rows: int, as_json: bool) -> None:
 
     The demo needs no credentials. It leaves the workbook, the ledger and the reports in DIRECTORY.
     """
-    result = run_demo(directory, rows, quiet=as_json)
-    answer(result, as_json, lambda: None)
+    began = monotonic()
+    ledger = directory / "run.ledger"
+    if ledger.exists():
+        raise UsageError(f"{ledger} exists already: remove {directory} or name another directory.")
+    directory.mkdir(parents=True, exist_ok=True)
+    sample = build_sample(rows)
+    shares = write_workbook(sample, directory / "shares.xlsx")
+    shares.chmod(0o600)
+    with redirect_stdout(StringIO()) if as_json else nullcontext():
+        with start(sample.seed) as cloud:
+            config = cloud.write_clouds_yaml(directory / "clouds.yaml")
+            click.echo(
+                f"A simulated cloud is running at {cloud.url}; {shares} lists {rows} shares."
+            )
+            run = _run_steps(shares, ledger, config, cloud)
+        _say_step(
+            "5. report and verify", f"sharekit report {ledger} … && sharekit verify {ledger} …"
+        )
+        reports = report(run, *(directory / name for name in _FILES))
+        verdict = verify(ledger, *reports)
+        click.echo(verdict.label)
+        files = [shares, config, ledger, *reports]
+        _list_files(files, monotonic() - began)
+    summary = {"intact": verdict.intact, "files": [str(file) for file in files]}
+    answer(run.summary | summary, as_json, lambda: None)
+
+
+def _run_steps(shares: Path, ledger: Path, config: Path, cloud: Simulator) -> Run:
+    """Take a run from its workbook to its outcomes, and print each step."""
+    _say_step("1. check", f"sharekit check {shares} --cloud NAME …")
+    clouds = connect(config_file=config)
+    findings = check(read_inventory(shares), clouds)
+    show_findings(findings, limit=3)
+    _say_step("2. plan", f"sharekit plan {shares} {ledger} --cloud NAME …")
+    plan = make_plan(findings, ledger)
+    show_plan(plan)
+    click.echo(_short(plan.preview(1)))
+    _say_step("3. approve", f"sharekit approve {ledger} --reviewer … --fingerprint …")
+    fingerprint = plan.fingerprint[:12]
+    approve(plan, reviewer=_REVIEWER, fingerprint=fingerprint)
+    click.echo(f"{_REVIEWER} approves fingerprint {fingerprint}")
+    _say_step("4. submit", f"sharekit submit {ledger}")
+    cloud.set_faults(Faults.parse(_FAULTS))
+    click.echo("(the cloud now refuses some requests, and some images fail)")
+    with RunProgress() as bar:
+        run = submit(plan, clouds, progress=bar)
+    show_run(run)
+    return run
 
 
 @click.command("simulator")
@@ -73,63 +121,6 @@ def simulator_command(
     The command prints its clouds.yaml on stdout.
     """
     install_signal_handlers()
-    run_simulator(port, shares, faults, clouds_yaml, as_json=as_json)
-
-
-def run_demo(directory: Path, rows: int, *, quiet: bool = False) -> dict[str, Any]:
-    """Write a sample workbook, start a simulated cloud, and run every step.
-
-    Return the run's summary and the files made, as ``sharekit demo --json`` prints them.
-
-    Raises
-    ------
-    UsageError
-        If the directory holds a run already.
-    """
-    began = monotonic()
-    ledger = directory / "run.ledger"
-    if ledger.exists():
-        raise UsageError(f"{ledger} exists already: remove {directory} or name another directory.")
-    directory.mkdir(parents=True, exist_ok=True)
-    sample = build_sample(rows)
-    shares = write_workbook(sample, directory / "shares.xlsx")
-    shares.chmod(0o600)
-    step = _Steps(quiet=quiet)
-    with start(sample.seed) as cloud:
-        config = cloud.write_clouds_yaml(directory / "clouds.yaml")
-        step(f"A simulated cloud is running at {cloud.url}; {shares} lists {rows} shares.")
-        inventory = read_inventory(shares)
-        clouds = connect(*_names(config), config_file=config)
-        step("check", f"sharekit check {shares} --cloud NAME …")
-        findings = check(inventory, clouds)
-        step.show(lambda: show_findings(findings, limit=3))
-        step("plan", f"sharekit plan {shares} {ledger} --cloud NAME …")
-        plan = make_plan(findings, ledger)
-        step.show(lambda: show_plan(plan))
-        step.show(lambda: click.echo(_short(plan.preview(1))))
-        step("approve", f"sharekit approve {ledger} --reviewer … --fingerprint …")
-        approve(plan, reviewer=_REVIEWER, fingerprint=plan.fingerprint[:12])
-        step.say(f"{_REVIEWER} approves fingerprint {plan.fingerprint[:12]}")
-        step("submit", f"sharekit submit {ledger}")
-        cloud.set_faults(Faults.parse(_FAULTS))
-        step.say("(the cloud now refuses some requests, and some images fail)")
-        with RunProgress() as bar:
-            run = submit(plan, clouds, progress=bar)
-        step.show(lambda: show_run(run))
-    step("report and verify", f"sharekit report {ledger} … && sharekit verify {ledger} …")
-    reports = report(run, *(directory / name for name in _FILES))
-    verdict = verify(ledger, *reports)
-    step.say(verdict.label)
-    files = [shares, config, ledger, *reports]
-    seconds = monotonic() - began
-    step.show(lambda: _files(files, seconds))
-    return run.summary | {"intact": verdict.intact, "files": [str(file) for file in files]}
-
-
-def run_simulator(
-    port: int, shares: Path | None, faults: str, config: Path | None, *, as_json: bool
-) -> None:
-    """Serve a simulated cloud until interrupted, and print its clouds.yaml."""
     if shares is None:
         seed = build_sample().seed
     else:
@@ -137,8 +128,8 @@ def run_simulator(
     server = make_http_server(seed, Faults.parse(faults), port=port)
     url = f"http://127.0.0.1:{server.port}"
     text = make_clouds_yaml(seed, url)
-    if config is not None:
-        write_privately(config, text)
+    if clouds_yaml is not None:
+        write_privately(clouds_yaml, text)
     names = list(yaml.safe_load(text)["clouds"])
     click.echo(json.dumps({"url": url, "clouds": names, "clouds_yaml": text}) if as_json else text)
     sys.stdout.flush()
@@ -151,33 +142,10 @@ def run_simulator(
         server.server_close()
 
 
-class _Steps:
-    """Prints the steps of the demo, or nothing."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet, self._number = quiet, 0
-
-    def __call__(self, title: str, command: str = "") -> None:
-        if self._quiet:
-            return
-        if not command:
-            click.echo(title)
-            return
-        self._number += 1
-        click.echo()
-        click.secho(f"{self._number}. {title}", bold=True, nl=False)
-        click.secho(f"    {command}", dim=True)
-
-    def show(self, print_it: Any) -> None:
-        if not self._quiet:
-            print_it()
-
-    def say(self, text: str) -> None:
-        self.show(lambda: click.echo(text))
-
-
-def _names(config: Path) -> list[str]:
-    return list(yaml.safe_load(config.read_text(encoding="utf-8"))["clouds"])
+def _say_step(title: str, command: str) -> None:
+    click.echo()
+    click.secho(title, bold=True, nl=False)
+    click.secho(f"    {command}", dim=True)
 
 
 def _short(preview: str) -> str:
@@ -185,11 +153,12 @@ def _short(preview: str) -> str:
     return "\n".join([*lines[:8], "    …", *lines[-4:]]) if len(lines) > 14 else preview
 
 
-def _files(files: list[Path], seconds: float) -> None:
+def _list_files(files: list[Path], seconds: float) -> None:
     click.echo()
     click.secho(f"Done in {seconds:.1f} s. Files:", bold=True)
-    meant = ("the input", "sign-in of the simulated cloud", "every event of the run, hash-chained",
-             "for the auditor, in Excel", "for the auditor, to read or print",
-             "every input row with its outcome", "the same, for programs")  # fmt: skip
-    for file, meaning in zip(files, meant, strict=True):
+    meanings = ("the input", "sign-in of the simulated cloud",
+                "every event of the run, hash-chained",
+                "for the auditor, in Excel", "for the auditor, to read or print",
+                "every input row with its outcome", "the same, for programs")  # fmt: skip
+    for file, meaning in zip(files, meanings, strict=True):
         click.echo(f"  {file!s:28} {meaning}")

@@ -68,8 +68,8 @@ def verify_command(
         click.echo(f"{verdict.label}: {with_unit(verdict.events, 'event')}, head {verdict.head}")
 
     problems, notes = (
-        [{"where": where, "what": what} for where, what in told]
-        for told in (verdict.problems, verdict.notes)
+        [{"where": where, "what": what} for where, what in lines]
+        for lines in (verdict.problems, verdict.notes)
     )
     answer(
         {"intact": verdict.intact, "verdict": verdict.label, "events": verdict.events,
