@@ -80,6 +80,7 @@ _TABLE = (
     ("not-decided", "info", "cell", "not decided: the list shows the share's state, and the decision is empty", "Fill in a decision where you want one; every other share is left as it is."),
     ("several-ids", "error", "cell", "the cell holds several IDs, and a row is one share", "Give each ID a row of its own, with the same values in the other cells (in Excel: Data, From Table, Split Column into rows)."),
     ("surplus-fields", "error", "cell", "the row has more cells than the header, so its values may stand in the wrong columns", "Put the text that holds a separator into quotation marks, or delete the surplus cell; a column that is meant needs a header."),
+    ("decision-elsewhere", "error", "cell", "another column of the row holds another decision, so its values may stand in the wrong columns", "Put a text that holds a separator into quotation marks, and see that each value stands under its header; write a remark in other words."),
     ("fewer-fields", "info", "cell", "rows with fewer fields than the header; what is missing at their end is read as empty", ""),
     ("header-repeated", "info", "cell", "the header stands again between the rows; it is no row, and reading goes on below it", ""),
     ("second-header", "error", "cell", "another header with other columns, or in another order, stands between the rows, so the rows below it cannot be read by the first one", "Give each table its own sheet or file, or bring all into the same columns. Until then no row of the sheet is sent."),

@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sharekit.core.actions import ACTIONS, STATUSES
 from sharekit.core.fields import ID_FIELDS
 from sharekit.core.html import shorten
-from sharekit.core.vocabulary import STATUS_WORDS
+from sharekit.core.vocabulary import PAST_REMARKS, STATE_HEADERS, STATUS_WORDS, headers_of
 
-from .formats.raw_sheet import RawSheet, Records, column_letter
+from .formats.raw_sheet import TEXT, RawSheet, Records, column_letter
+from .headers import normalize
 from .inventory import SheetRows, is_blank
 from .repeated_headers import ANY_ID, are_keys, is_header
 
@@ -32,6 +34,12 @@ _DAMAGED_ID: Final = re.compile(r"(?i)(?=[a-z-]*[0-9])[0-9a-z-]{12,}|[0-9]{5,}")
 _CLOSING: Final = re.compile(
     r"(?i)\W*(?:(?:grand|sub)?\s*totals?|sums?|count|average|gesamt|summe|anzahl|somme|nombre|suma"
     r"|合计|总计|小计|end|ende|fin)\b"
+)
+#: What headers of decisions, states and earlier decisions contain; short words are in many others.
+_DECISION_KEYS: Final = frozenset(
+    key
+    for word in (*headers_of("status")[0], *STATE_HEADERS, *PAST_REMARKS, "state")
+    if len(key := normalize(word)) >= 5
 )
 #: Shorter words (yes, ok, no, x) tick a row off as often as they decide on it.
 _MIN_DECISION: Final = 6
@@ -64,6 +72,10 @@ def find_row_issues(sheet: SheetRows) -> Iterator[RowHits]:
     details = [text for text, kept in zip(shifted.details, apart, strict=True) if kept]
     yield RowHits(shifted.rule, shifted.positions[apart], details)
     faulty = np.concatenate([swallowing.positions, shifted.positions])
+    elsewhere = _decisions_elsewhere(sheet)
+    kept = ~np.isin(elsewhere.positions, faulty)
+    details = [text for text, one in zip(elsewhere.details, kept, strict=True) if one]
+    yield RowHits(elsewhere.rule, elsewhere.positions[kept], details)
     others = np.setdiff1d(rows_without_share(sheet), faulty)
     yield RowHits("no-share", others)
     undecided = np.setdiff1d(undecided_rows(sheet), np.concatenate([faulty, others]))
@@ -244,6 +256,57 @@ def _told_short_rows(sheet: SheetRows, records: Records) -> Positions:
     needed = 1 + max(sheet.fields.get(field, 0) for field in _TELLING)
     extras = short.size and (widths == widths[0]).all() and widths[0] >= needed
     return short[:0] if extras else short
+
+
+def _decisions_elsewhere(sheet: SheetRows) -> RowHits:
+    """Find rows with another decision than their own in a column of something else.
+
+    A text with a separator and without quotation marks shifts it there, and a blank field at the
+    end of the row hides that. What stands in rows that are short, or whose decision begins with a
+    blank, may be any clear decision; elsewhere in a text file it is one of the API's own words.
+    In a workbook only a decision that begins with a blank tells of a text file it was opened from.
+    """
+    status = sheet.fields.get("status")
+    if status is None:
+        return RowHits("decision-elsewhere", np.empty(0, np.int64))
+    records = sheet.raw.records
+    blank = np.asarray(pc.starts_with(sheet.cells[status], " "), dtype=bool)
+    doubtful = np.flatnonzero(blank) if blank.any() and not blank.all() else np.empty(0, np.int64)
+    if len(sheet.rows) == 1:
+        doubtful = np.flatnonzero(blank)
+    if records is not None:
+        doubtful = np.union1d(doubtful, _short_rows(sheet, records))
+    taken = {column for field, column in sheet.fields.items() if field in _TELLING}
+    hits: dict[int, str] = {}
+    for column in sorted({*range(len(sheet.names))} - taken - {*sheet.ambiguous.get("status", ())}):
+        if not _is_about_decisions(sheet.names[column]):
+            hits |= _foreign_decisions(sheet, column, doubtful)
+    keys = sorted(hits)
+    return RowHits("decision-elsewhere", np.array(keys, np.int64), [hits[key] for key in keys])
+
+
+def _foreign_decisions(sheet: SheetRows, column: int, doubtful: Positions) -> dict[int, str]:
+    rows = doubtful
+    if sheet.raw.records is not None:
+        eight = pc.equal(pc.binary_length(sheet.cells[column]), len("accepted"))
+        plain = np.flatnonzero(np.asarray(eight, dtype=bool))
+        words = pc.utf8_lower(sheet.cells[column].take(pa.array(plain)))
+        plain = plain[np.asarray(pc.is_in(words, pa.array(STATUSES, TEXT)), dtype=bool)]
+        # A column that holds decisions in most rows is a column of decisions, whatever its name.
+        rows = np.union1d(rows, plain) if 2 * len(plain) <= len(sheet.rows) else rows
+    hits: dict[int, str] = {}
+    texts = sheet.cells[column].take(pa.array(rows)).to_pylist()
+    for row, text in zip(rows.tolist(), texts, strict=True):
+        word = text.strip().lower()
+        decision = STATUS_WORDS.get(word, "") if len(word) >= _MIN_DECISION else ""
+        if decision and decision != (own := _decision(sheet, row)) and own in ACTIONS:
+            hits[row] = f'{_address(sheet, row, column)} holds "{text.strip()}"'
+    return hits
+
+
+def _is_about_decisions(name: str) -> bool:
+    key = normalize(name)
+    return any(word in key for word in _DECISION_KEYS)
 
 
 def _short_rows(sheet: SheetRows, records: Records) -> Positions:

@@ -132,6 +132,30 @@ def test_another_decision_without_a_header_is_an_error_in_a_workbook(tmp_path: P
     assert "E3" in _of_rule(findings, "surplus-fields")["message"].item()
 
 
+@pytest.mark.parametrize(
+    "shifted",
+    [
+        f"{OTHER},{PROJECT},asked, yes,rejected",
+        f"{OTHER},{PROJECT},accepted,yes,rejected",
+        f"{OTHER},{PROJECT},accepted,rejected",
+    ],
+)
+def test_a_blank_field_at_the_end_hides_no_shift(shifted: str, tmp_path: Path) -> None:
+    """A decision that slipped into the next column contradicts the one that is read."""
+    findings = _check_text(tmp_path / "a.csv", f"{TOP},note", f"{GOOD},", shifted, f"{GOOD},")
+    assert findings.rows["disposition"].tolist()[:2] == ["planned", "blocked"]
+    assert "decision-elsewhere" in _rules(findings, "error")
+
+
+def test_earlier_decisions_in_a_column_of_their_own_are_none_of_that(tmp_path: Path) -> None:
+    """States, earlier decisions and remarks that speak of them are honest columns."""
+    top = "image_id,project_id,status,previous decision,first answer,remark"
+    lines = [f"{IMAGE},{PROJECT},accepted,rejected,rejected,rejected in May",
+             f"{OTHER},{PROJECT},rejected,,accepted,accepted by mistake"]  # fmt: skip
+    findings = _check_text(tmp_path / "a.csv", top, *lines)
+    assert findings.rows["disposition"].tolist() == ["planned"] * 2
+
+
 def test_rows_with_fewer_fields_are_told_once(tmp_path: Path) -> None:
     """One info names the rows; what is missing at the end is blank."""
     lines = ["image_id,project_id,status,remark", f"{IMAGE},{PROJECT},accepted", "Total"]
