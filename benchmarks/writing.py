@@ -124,19 +124,22 @@ def _answer(book: Any, plan: Any) -> None:
 
 
 def _report(ledger: Path, path: Path) -> dict[str, Any]:
-    from sharekit.reports import merged_runs, report
+    from sharekit.ledger.ledger import Ledger
+    from sharekit.reports import report, run_record
 
-    with clock() as loaded:
-        record = merged_runs.load_record(ledger)
+    with clock() as loaded, Ledger.open(ledger) as opened:
+        record = run_record.read_record(opened)
     with clock() as written:
         report.write(record, path)
     return {"load": loaded(), "work": written()}
 
 
 def _usual(ledger: Path, path: Path) -> dict[str, Any]:
-    from sharekit.reports import merged_runs
+    from sharekit.ledger.ledger import Ledger
+    from sharekit.reports.run_record import read_record
 
-    rows = merged_runs.load_record(ledger).rows
+    with Ledger.open(ledger) as opened:
+        rows = read_record(opened).rows
     with clock() as written:
         if path.suffix == ".csv":
             rows.to_csv(path, index=False)

@@ -90,17 +90,13 @@ def verify_audit(ledger: Ledger) -> Iterator[tuple[str, str]]:
         yield "audited", "its counts or its fingerprint are not those of its rows"
     if stored.environment.get("sharekit") != __version__:
         return  # another version may judge or word a row otherwise
-    findings = None if stored.inventory is None else check(stored.inventory, confirm=CONFIRMABLE)
-    if not _same_findings(findings, stored.findings):
-        yield "audited", "its findings do not follow from the inventory"
+    findings = None
+    if stored.findings is not None:
+        findings = check(stored.findings.inventory, confirm=CONFIRMABLE)
+        if not findings.frame.equals(stored.findings.frame):
+            yield "audited", "its findings do not follow from the inventory"
     if not build_audit(findings, stored.survey, stored.baseline).rows.equals(stored.rows):
         yield "audited", "its rows do not follow from the inventory and what the cloud showed"
-
-
-def _same_findings(one: Findings | None, other: Findings | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.frame.equals(other.frame)
 
 
 def _queryable_rows(findings: Findings | None) -> pd.DataFrame:

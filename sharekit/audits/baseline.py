@@ -35,7 +35,7 @@ class Baseline:
     head : str
         The head of its ledger.
     shares : DataFrame
-        The shares it showed: ``project_id, image_id, state, result, seen_by, owner, name`` (str).
+        The shares it showed (:data:`~.frame_schemas.BASELINE`).
     complete_projects : tuple of str
         The projects of which it shows every share; a run has none.
     complete_owners : tuple of str

@@ -27,10 +27,6 @@ from .compare import compare
 FINGERPRINT_COLUMNS: Final = (*SHARE_KEY, "status", "result", "code", "observed")
 
 
-def _provenance() -> dict[str, str]:
-    return dict(sorted(environment().items()))
-
-
 @hands_out_copies("rows", "changes")
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit:
@@ -43,17 +39,15 @@ class Audit:
     survey : Survey
         Everything that the projects showed.
     rows : DataFrame
-        Every row of the inventory in its order, then every share that no row names. Columns
-        :data:`sharekit.audits.compare.COLUMNS`, then the original ones as ``input.<header>``.
-        ``row`` is int64 (0: no row of the inventory), ``age_days`` Int64 (whole days since the
-        share was made, missing where that was not looked up), all else str. ``status`` is what the
-        inventory records, ``observed`` what the cloud shows (pending, accepted, rejected, absent,
-        ``""`` unknown), ``result`` one of :data:`sharekit.core.audit_results.RESULTS`, ``seen_by``
-        the role that showed it: the ``project`` or the ``owner``.
+        Every row of the inventory in its order, then every share that no row names: the columns of
+        :data:`~.frame_schemas.AUDIT_ROWS`, then the original ones as ``input.<header>``. ``row`` is
+        0 where no row names the share, ``age_days`` the whole days since the share was made,
+        ``status`` what the inventory records, ``observed`` what the cloud shows (pending, accepted,
+        rejected, absent, ``""`` unknown), ``result`` one of
+        :data:`sharekit.core.audit_results.RESULTS`, ``seen_by`` the role that showed it.
     changes : DataFrame
-        What changed since the ``baseline``: ``change`` (one of
-        :data:`sharekit.core.audit_results.CHANGES`), ``project_id, image_id, was, now, result_was,
-        result_now, name, owner``.
+        What changed since the ``baseline`` (:data:`~.frame_schemas.CHANGES`): ``change`` is one of
+        :data:`sharekit.core.audit_results.CHANGES`.
     baseline : Baseline or None
         The earlier audit or run that it was compared with.
     environment : dict
@@ -65,7 +59,7 @@ class Audit:
     rows: pd.DataFrame
     changes: pd.DataFrame
     baseline: Baseline | None = None
-    environment: dict[str, str] = field(default_factory=_provenance)
+    environment: dict[str, str] = field(default_factory=lambda: dict(sorted(environment().items())))
 
     @property
     def inventory(self) -> Inventory | None:

@@ -81,14 +81,6 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number)
 
 
-def _signed(body: Body) -> str:
-    return ", signed" if body.get("signature") else ""
-
-
-def _job(body: Body) -> str:
-    return f", job {body['job_id']}" if body.get("job_id") else ""
-
-
 @dataclass(frozen=True)
 class EventKind:
     """One kind of event.
@@ -168,7 +160,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         _body(reviewer=Name, fingerprint=Hash, images=Count, note=str, after=Hash,
               signature=NotRequired[str]),
         "a reviewer approved the plan of this fingerprint",
-        lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}{_signed(b)}",
+        lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}"
+        + (", signed" if b.get("signature") else ""),
     ),
     "submitting": EventKind(
         _body(
@@ -202,7 +195,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "answer": EventKind(
         _REQUEST, "the cloud took it on; the job's ID is here before it is polled",
-        lambda b: f"HTTP {b.get('http', 0)}{_job(b)}",
+        lambda b: f"HTTP {b.get('http', 0)}"
+        + (f", job {b['job_id']}" if b.get("job_id") else ""),
     ),
     "again": EventKind(
         _REQUEST, "it did not leave, or a passing fault: to be sent once more"

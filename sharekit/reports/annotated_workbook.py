@@ -10,7 +10,8 @@ import io
 import logging
 import warnings
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -49,6 +50,7 @@ _WIDTHS: Final = {
     "mark": 12, "cell": 8, "sheet": 14, "row": 7, "column": 18, "value": 38, "message": 44,
     "suggestion": 44, "rule": 22, "file": 28, "raw value": 42,
 }  # fmt: skip
+_ABOUT_WIDTHS: Final = {"what": 32, "meaning": 100}
 #: Digits across a page that can still be read.
 _PRINTABLE_WIDTH: Final = 260
 #: What openpyxl raises on reading or saving a workbook that it does not understand.
@@ -105,7 +107,8 @@ def write(findings: Findings, path: Path) -> None:
     try:
         workbook = _open_copy(findings)
         _annotate(workbook, findings)
-        _save(workbook, path)
+        with _library_errors():
+            workbook.save(path)
     except _NotCopiedError as reason:
         _log.info("%s: the sheets are not copied: %s", path, reason)
         about = _about(findings, f"The sheets themselves are not in this workbook: {reason}.")
@@ -125,45 +128,37 @@ def _open_copy(findings: Findings) -> Workbook:
         )
     if len(findings.frame) > MAX_FINDINGS:
         raise _NotCopiedError(f"there are more than {MAX_FINDINGS:,} findings")
-    blob = load(source.file)
-    if blob.sha256 != source.sha256:
+    file = load(source.file)
+    if file.sha256 != source.sha256:
         raise InputError(f"{source.file} has changed since it was checked; check it again.")
-    try:
-        with zipfile.ZipFile(io.BytesIO(blob.data)) as parts:
-            size = sum(part.file_size for part in parts.infolist())
-    except zipfile.BadZipFile as error:
-        raise _NotCopiedError(_reason(error)) from error
+    with _library_errors(), zipfile.ZipFile(io.BytesIO(file.data)) as parts:
+        size = sum(part.file_size for part in parts.infolist())
     if size > MAX_BYTES:
         raise _NotCopiedError(f"the workbook is longer than {MAX_BYTES >> 20} MB, unpacked")
+    with _library_errors(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # About says what is not in the copy
+        return openpyxl.load_workbook(
+            io.BytesIO(file.data), data_only=True, rich_text=True, keep_links=False
+        )
+
+
+@contextmanager
+def _library_errors() -> Iterator[None]:
+    """Raise what openpyxl says of a workbook as :class:`_NotCopiedError`."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # About says what is not in the copy
-            return openpyxl.load_workbook(
-                io.BytesIO(blob.data), data_only=True, rich_text=True, keep_links=False
-            )
+        yield
     except _OPENPYXL_ERRORS as error:
-        raise _NotCopiedError(_reason(error)) from error
-
-
-def _save(workbook: Workbook, path: Path) -> None:
-    try:
-        workbook.save(path)
-    except _OPENPYXL_ERRORS as error:
-        path.unlink(missing_ok=True)
-        raise _NotCopiedError(_reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    return f"they cannot be copied ({str(error).partition(chr(10))[0][:120]})"
+        message = str(error).partition("\n")[0][:120]
+        raise _NotCopiedError(f"they cannot be copied ({message})") from error
 
 
 def _annotate(workbook: Workbook, findings: Findings) -> None:
     frame = findings.frame
     own = {sheet.title: sheet for sheet in workbook.worksheets}
     uncommented = 0
-    for name, of_sheet in frame[frame["cell"] != ""].groupby("sheet", sort=False):
+    for name, findings_of_sheet in frame[frame["cell"] != ""].groupby("sheet", sort=False):
         if str(name) in own:
-            uncommented += _mark_cells(own[str(name)], of_sheet)
+            uncommented += _mark_cells(own[str(name)], findings_of_sheet)
     headers = {source.sheet: source.header_row for source in findings.inventory.sources}
     for sheet in workbook.worksheets:
         sheet.sheet_view.tabSelected = False
@@ -177,7 +172,7 @@ def _annotate(workbook: Workbook, findings: Findings) -> None:
     listing = workbook.create_sheet(_free_name("Findings", workbook), 0)
     _write_findings(listing, _finding_list(findings), own)
     about = workbook.create_sheet(_free_name("About", workbook), 1)
-    _write_about(about, _about(findings, *notes))
+    _write_table(about, _about(findings, *notes), _ABOUT_WIDTHS)
     workbook.active = 0
 
 
@@ -200,14 +195,14 @@ def _mark_cells(sheet: Worksheet, findings: pd.DataFrame) -> int:
     visible = findings["cell"].map(lambda address: anchors.get(address, address))
     ranked = _by_severity(findings.assign(cell=visible))
     cells = list(ranked.groupby("cell", sort=False))
-    for number, (address, of_cell) in enumerate(cells):
+    for number, (address, findings_of_cell) in enumerate(cells):
         cell = sheet[str(address)]
-        style = _STYLES[of_cell["severity"].iloc[0]]
+        style = _STYLES[findings_of_cell["severity"].iloc[0]]
         side = Side(style.frame, style.color)
         cell.fill = PatternFill("solid", fgColor=style.fill)
         cell.border = Border(left=side, right=side, top=side, bottom=side)
         if number < MAX_COMMENTS and isinstance(cell, Cell):
-            _comment(cell, of_cell)
+            _comment(cell, findings_of_cell)
     return max(len(cells) - MAX_COMMENTS, 0)
 
 
@@ -287,26 +282,18 @@ def _about(findings: Findings, *notes: str) -> pd.DataFrame:
 
 def _write_findings(sheet: Worksheet, frame: pd.DataFrame, own_sheets: Collection[str]) -> None:
     columns = {name: number for number, name in enumerate(frame.columns, start=1)}
-    _write_header(sheet, list(columns))
-    for number, values in enumerate(frame.itertuples(index=False, name=None), start=2):
-        line = dict(zip(columns, values, strict=True))
+    _write_table(sheet, frame, _WIDTHS)
+    for number, line in enumerate(frame.to_dict("records"), start=2):
         # Programs that open a workbook do not all make rows as high as their texts.
-        lines = max(len(str(value)) // _WIDTHS[name] + 1 for name, value in line.items())
+        lines = max(len(str(value)) // _WIDTHS[str(name)] + 1 for name, value in line.items())
         sheet.row_dimensions[number].height = 15 * min(lines, 8)
-        for name, value in line.items():
-            _write_text(sheet.cell(number, columns[name]), value)
-        severity = str(line["mark"]).rpartition(" ")[2]
-        sheet.cell(number, 1).fill = PatternFill("solid", fgColor=_STYLES[severity].fill)
         if line["sheet"] in own_sheets and line["row"]:
             address = line["cell"] or f"A{line['row']}"
             _write_link(sheet.cell(number, columns["cell"]), line["sheet"], address)
-    sheet.sheet_view.showGridLines = False
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = f"A1:{column_letter(len(columns) - 1)}{len(frame) + 1}"
     # With the columns after the suggestion a print would be too small to be read.
     sheet.print_area = f"A1:{column_letter(columns['suggestion'] - 1)}{len(frame) + 1}"
-    for name, number in columns.items():
-        sheet.column_dimensions[column_letter(number - 1)].width = _WIDTHS[name]
 
 
 def _write_link(cell: Cell | MergedCell, sheet: str, address: str) -> None:
@@ -316,24 +303,20 @@ def _write_link(cell: Cell | MergedCell, sheet: str, address: str) -> None:
     cell.hyperlink = Hyperlink(ref=cell.coordinate, location=f"'{quoted}'!{address}")
 
 
-def _write_about(sheet: Worksheet, frame: pd.DataFrame) -> None:
+def _write_table(sheet: Worksheet, frame: pd.DataFrame, widths: Mapping[str, int]) -> None:
+    """Write a frame under a header; a severity in the first column is coloured."""
     fills = {style.label: style.fill for style in _STYLES.values()}
-    _write_header(sheet, list(frame.columns))
+    for column, name in enumerate(frame.columns, start=1):
+        header = sheet.cell(1, column, name)
+        header.font = Font(name="Calibri", bold=True, color="FFFFFF")
+        header.fill = PatternFill("solid", fgColor="22384D")
+        sheet.column_dimensions[column_letter(column - 1)].width = widths[name]
     for number, line in enumerate(frame.itertuples(index=False, name=None), start=2):
         for column, value in enumerate(line, start=1):
             _write_text(sheet.cell(number, column), value)
         if line[0] in fills:
             sheet.cell(number, 1).fill = PatternFill("solid", fgColor=fills[line[0]])
     sheet.sheet_view.showGridLines = False
-    for letter, width in zip("AB", (32, 100), strict=True):
-        sheet.column_dimensions[letter].width = width
-
-
-def _write_header(sheet: Worksheet, names: list[str]) -> None:
-    for column, name in enumerate(names, start=1):
-        cell = sheet.cell(1, column, name)
-        cell.font = Font(name="Calibri", bold=True, color="FFFFFF")
-        cell.fill = PatternFill("solid", fgColor="22384D")
     print_wide(sheet)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from sharekit.audits.baseline import Baseline
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.core.actions import ABSENT, PENDING, STATUSES
@@ -15,12 +16,10 @@ from sharekit.core.audit_results import ABSENCES, BY_RANK, CHANGES, GOOD, RESULT
 from sharekit.core.columns import with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
 
-from .document import Column, Line, Notes, Place, ReportDocument, Section, Table
-from .wording import STATES, as_text, pairs
+from .document import LINES, ROWS, Column, Line, Notes, Place, ReportDocument, Section, Table
+from .wording import STATES, as_text, first_lines, glossary, pairs
 
 TITLE: Final = "Compliance audit of image shares"
-#: Rows, and lines of any other table, that a page shows.
-ROWS, LINES = 1_000, 200
 #: Column of a report -> what it holds.
 COLUMNS: Final = {
     "file": "the spreadsheet the row was read from; empty for a share that no row names",
@@ -142,7 +141,7 @@ def _inventory_fact(audit: Audit) -> str:
 # -- the summary -------------------------------------------------------------------------------
 def _sections(audit: Audit) -> list[Section]:
     """Return the sections, each result and change with the place of its first line."""
-    first = _first_lines(_ranked(audit)["result"], "Rows")
+    first = _places("Rows", _ranked(audit), "result")
     unread = audit.read_errors[["cloud", "what", "code", "reason"]].itertuples(index=False)
     ages = _ages(audit)
     sections = [
@@ -167,32 +166,27 @@ def _sections(audit: Audit) -> list[Section]:
         ),
     ]  # fmt: skip
     if audit.baseline is not None:
-        sections.append(Section("Changes", _change_lines(audit), _compared_with(audit)))
+        sections.append(_change_section(audit, audit.baseline))
     return [section for section in sections if section.lines]
 
 
-def _compared_with(audit: Audit) -> str:
-    since = audit.baseline
-    own = " A run knows of its own rows only." if since and since.kind == "run" else ""
-    return f"Compared with the {since.kind} {since.name} of {since.at}.{own}" if since else ""
-
-
-def _change_lines(audit: Audit) -> list[Line]:
-    first = _first_lines(audit.changes["change"], "Changes")
+def _change_section(audit: Audit, baseline: Baseline) -> Section:
+    first = _places("Changes", audit.changes, "change")
     counts = audit.changes["change"].value_counts()
     was, now = (audit.changes[name].isin(GOOD) for name in ("result_was", "result_now"))
-    return [
+    lines = [
         *(Line(name, int(counts.get(name, 0)), meaning, first.get(name))
           for name, meaning in CHANGES.items()),
         Line("newly agreeing", int((~was & now).sum()), "did not agree then, and do now"),
     ]  # fmt: skip
+    own = " A run knows of its own rows only." if baseline.kind == "run" else ""
+    note = f"Compared with the {baseline.kind} {baseline.name} of {baseline.at}.{own}"
+    return Section("Changes", lines, note)
 
 
-def _first_lines(words: pd.Series, table: str) -> dict[str, Place]:
+def _places(table: str, frame: pd.DataFrame, column: str) -> dict[str, Place]:
     """Return the place of the first line that has each word."""
-    first = words.reset_index(drop=True).drop_duplicates()
-    lines = zip(first, first.index.tolist(), strict=True)
-    return {str(word): Place(table, line) for word, line in lines}
+    return {word: Place(table, line) for word, line in first_lines(frame, column).items()}
 
 
 def _ages(audit: Audit) -> dict[str, int]:
@@ -210,7 +204,6 @@ def _sheets(audit: Audit) -> list[Table | Notes]:
         "Environment": pairs(audit.environment.items(), "name", "value"),
         "Sources": _sources(audit),
     }
-    glossary = {title: pairs(of.items(), "word", "meaning") for title, of in GLOSSARY.items()}
     return [
         _rows(audit),
         *([_changes(audit)] if audit.baseline is not None else []),
@@ -219,7 +212,7 @@ def _sheets(audit: Audit) -> list[Table | Notes]:
         *([Table("Findings", audit.findings.frame[list(FINDING_COLUMNS)])]
           if audit.findings is not None else []),
         Notes("Environment", environment, cuts=True),
-        Notes("Glossary", glossary),
+        Notes("Glossary", glossary(GLOSSARY)),
     ]  # fmt: skip
 
 

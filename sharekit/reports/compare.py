@@ -207,12 +207,13 @@ def _in_sheet(
     (says, hidden), (should, _) = _cells(given, name), _cells(wanted, name)
     if hidden:
         yield where, "the sheet is hidden"
-    length, width = max(len(says), len(should)), max(says.shape[1], should.shape[1])
-    for number in range(width):
-        one, two = _column(says, number, length), _column(should, number, length)
-        for row in np.flatnonzero((one != two).to_numpy()):
-            cell = xl_rowcol_to_cell(int(row), number)
-            yield f"{where}!{cell}", _says(one[row], two[row])
+    lines, columns = (range(max(says.shape[axis], should.shape[axis])) for axis in (0, 1))
+    says, should = (frame.reindex(lines, fill_value="") for frame in (says, should))
+    says, should = (frame.reindex(columns=columns, fill_value="") for frame in (says, should))
+    # Column by column, as people read what changed.
+    for column, row in np.argwhere((says != should).to_numpy().T).tolist():
+        cell = xl_rowcol_to_cell(row, column)
+        yield f"{where}!{cell}", _says(says.iat[row, column], should.iat[row, column])
 
 
 def _cells(workbook: fastexcel.ExcelReader, name: str) -> tuple[pd.DataFrame, bool]:
@@ -223,13 +224,7 @@ def _cells(workbook: fastexcel.ExcelReader, name: str) -> tuple[pd.DataFrame, bo
     frame = pa.Table.from_batches([batch]).to_pandas().fillna("").astype("str")
     for error in errors.errors if errors else []:
         frame.iat[error.position] = error.detail
-    return frame, sheet.visible != "visible"
-
-
-def _column(frame: pd.DataFrame, number: int, length: int) -> pd.Series:
-    if number >= frame.shape[1]:
-        return pd.Series("", index=range(length), dtype="str")
-    return frame.iloc[:, number].reindex(range(length), fill_value="")
+    return frame.set_axis(range(frame.shape[1]), axis="columns"), sheet.visible != "visible"
 
 
 # -- what decides whether and how a value is displayed -----------------------------------------

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+#: Rows, and lines of any other table or section, that a page shows at most.
+ROWS, LINES = 1_000, 200
+
 
 class Place(NamedTuple):
     """A place that something leads to.

@@ -6,11 +6,8 @@ that blocked, skipped or never reached a row leaves the row as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from os import PathLike
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -40,40 +37,37 @@ _SHARE: Final = ["image_id", "project_id"]
 
 @dataclass(frozen=True)
 class RunLink:
-    """A run among several: its ledger, and how it follows on another of them.
+    """A run among several: its ledger, its number in their order, and which of them it follows.
 
-    ``follows`` is the position of the run it follows, -1 for the first run. ``kind`` is ``retry``
-    or ``undo``, ``""`` for the first run.
+    ``follows`` is the number of the run it follows, 0 for the first run. ``kind`` is ``retry`` or
+    ``undo``, ``""`` for the first run.
     """
 
     ledger: Ledger
-    follows: int = -1
+    number: int = 1
+    follows: int = 0
     kind: str = ""
 
     @property
-    def name(self) -> str:
+    def file_name(self) -> str:
         """The ledger's file name."""
         return self.ledger.path.name
 
 
-def load_record(*paths: str | PathLike[str]) -> Record:
-    """Read the record of one run, or of several that follow on each other, from their ledgers.
+_Run = tuple[RunLink, Record]
+
+
+def read_records(*ledgers: Ledger) -> Record:
+    """Return the record of one run, or of several that follow on each other.
 
     Raises
     ------
     LedgerError
-        If a ledger does not exist or is damaged, or one does not follow on another.
+        If a ledger is damaged, or one does not follow on another.
     """
-    with ExitStack() as stack:
-        return read_records(*(stack.enter_context(Ledger.open(Path(path))) for path in paths))
-
-
-def read_records(*ledgers: Ledger) -> Record:
-    """Return the record of one or several runs whose ledgers are open; see :func:`load_record`."""
     if len(ledgers) == 1:
         return read_record(ledgers[0])
-    links = order_runs(ledgers)
-    return merge_records(links, [read_record(link.ledger) for link in links])
+    return merge_records([(link, read_record(link.ledger)) for link in order_runs(ledgers)])
 
 
 # -- order -------------------------------------------------------------------------------------
@@ -101,9 +95,10 @@ def order_runs(ledgers: Sequence[Ledger]) -> list[RunLink]:
         # By hash, not by time: a clock may have been turned back.
         order.append(next(n for n, at in enumerate(parents) if n not in order and at in order))
     links = [RunLink(ledgers[first])]
-    for n in order[1:]:
+    for number, n in enumerate(order[1:], 2):
         run = followed[n]
-        links.append(RunLink(ledgers[n], order.index(parents[n]), run.kind if run else ""))
+        parent = order.index(parents[n]) + 1
+        links.append(RunLink(ledgers[n], number, parent, run.kind if run else ""))
     return links
 
 
@@ -143,7 +138,7 @@ def _unrelated_message(ledger: Ledger, ledgers: Sequence[Ledger]) -> str:
 
 
 # -- merge -------------------------------------------------------------------------------------
-def merge_records(links: Sequence[RunLink], records: Sequence[Record]) -> Record:
+def merge_records(runs: Sequence[_Run]) -> Record:
     """Return the record of several runs.
 
     It is that of one run (:class:`Record`), with these differences: ``rows`` has
@@ -156,30 +151,21 @@ def merge_records(links: Sequence[RunLink], records: Sequence[Record]) -> Record
     LedgerError
         If a run has rows that its first run does not have.
     """
-    names = [str(number) for number in range(1, len(records) + 1)]
-    rows = _rows(links, records, names)
+    rows = _rows(runs)
     counts = count_outcomes(rows["outcome"])
+    records = [record for _, record in runs]
     first, last = records[0], records[-1]
-    numbered = [
-        replace(
-            record,
-            chunks=_prefix_chunks(record.chunks, name),
-            timeline=_with_run(_prefix_chunks(record.timeline, name), name),
-            findings=_with_run(record.findings, name),
-            approvals=_with_run(record.approvals, name),
-            reviews=_with_run(record.reviews, name),
-        )
-        for record, name in zip(records, names, strict=True)
-    ]
+    chunks = {link.number: _prefix_chunks(record.chunks, link) for link, record in runs}
+    timelines = {link.number: _prefix_chunks(record.timeline, link) for link, record in runs}
     return Record(
         rows=rows,
-        findings=_concat([record.findings for record in numbered]),
-        chunks=_concat([record.chunks for record in numbered]),
+        findings=_concat({link.number: record.findings for link, record in runs}),
+        chunks=_concat(chunks).drop(columns="run"),
         sources=first.sources,
-        approvals=_concat([record.approvals for record in numbered]),
-        reviews=_concat([record.reviews for record in numbered]),
-        timeline=_concat([record.timeline for record in numbered]),
-        environment=_environment(records, names),
+        approvals=_concat({link.number: record.approvals for link, record in runs}),
+        reviews=_concat({link.number: record.reviews for link, record in runs}),
+        timeline=_concat(timelines),
+        environment=_environment(runs),
         counts=counts,
         requests={n: sum(record.requests[n] for record in records) for n in last.requests},
         fingerprint=last.fingerprint,
@@ -189,24 +175,23 @@ def merge_records(links: Sequence[RunLink], records: Sequence[Record]) -> Record
         and all(record.finished for record in records[1:]),
         created=first.created,
         ended=max(record.ended for record in records),
-        runs=_runs(links, records, names, rows["run"]),
+        runs=_runs(runs, rows["run"]),
     )
 
 
-def _rows(
-    links: Sequence[RunLink], records: Sequence[Record], names: Sequence[str]
-) -> pd.DataFrame:
-    rows = _prefix_chunks(records[0].rows, names[0])
-    run = np.full(len(rows), names[0], dtype=object)
-    history = f"{names[0]} " + _outcomes(rows)
-    for link, record, name in zip(links[1:], records[1:], names[1:], strict=True):
-        later = _prefix_chunks(record.rows, name)
-        positions = _positions(link.name, rows, later)
+def _rows(runs: Sequence[_Run]) -> pd.DataFrame:
+    first, record = runs[0]
+    rows = _prefix_chunks(record.rows, first)
+    run = np.full(len(rows), str(first.number), dtype=object)
+    history = f"{first.number} " + _outcomes(rows)
+    for link, record in runs[1:]:
+        later = _prefix_chunks(record.rows, link)
+        positions = _positions(link.file_name, rows, later)
         text = history.to_numpy(dtype=object, copy=True)
-        text[positions] += ("; " + f"{name} " + _outcomes(later)).to_numpy(dtype=object)
+        text[positions] += (f"; {link.number} " + _outcomes(later)).to_numpy(dtype=object)
         history = pd.Series(text, index=rows.index, dtype="str")
         touched = ~later["outcome"].isin(_UNTOUCHED).to_numpy(dtype=bool)
-        run[positions[touched]] = name
+        run[positions[touched]] = str(link.number)
         for column in _SETTLED:
             values = rows[column].to_numpy(dtype=object, copy=True)
             values[positions[touched]] = later[column].to_numpy(dtype=object)[touched]
@@ -237,45 +222,38 @@ def _positions(name: str, rows: pd.DataFrame, later: pd.DataFrame) -> NDArray[np
     return joined["position"].to_numpy("int64")
 
 
-def _prefix_chunks(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def _prefix_chunks(frame: pd.DataFrame, link: RunLink) -> pd.DataFrame:
     chunk = frame["chunk"]
-    return frame.assign(chunk=(f"{name}:" + chunk).where(chunk != "", "").astype("str"))
+    return frame.assign(chunk=(f"{link.number}:" + chunk).where(chunk != "", "").astype("str"))
 
 
-def _with_run(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    run = pd.Series(name, index=frame.index, dtype="str")
-    return pd.concat([run.rename("run"), frame], axis="columns")
+def _concat(frames: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
+    """Return the lines of all runs, with the number of their run in front."""
+    lines = pd.concat(frames, names=["run"]).reset_index("run").reset_index(drop=True)
+    return lines.astype({"run": "str", **frames[1].dtypes.to_dict()})
 
 
-def _concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    types = frames[0].dtypes.to_dict()
-    return pd.concat(frames, ignore_index=True).astype(types)
-
-
-def _environment(records: Sequence[Record], names: Sequence[str]) -> dict[str, str]:
+def _environment(runs: Sequence[_Run]) -> dict[str, str]:
     """Return every fact once where the runs agree, else for each run that has it."""
     facts: dict[str, str] = {}
-    for name in dict.fromkeys(name for record in records for name in record.environment):
-        values = [record.environment.get(name) for record in records]
-        if all(value == values[0] for value in values):
-            facts[name] = str(values[0])
+    for name in dict.fromkeys(name for _, record in runs for name in record.environment):
+        by_run = {link.number: record.environment.get(name) for link, record in runs}
+        if len(set(by_run.values())) == 1:
+            facts[name] = str(by_run[1])
         else:
-            by_run = zip(names, values, strict=True)
-            facts |= {f"{name} (run {run})": v for run, v in by_run if v is not None}
+            facts |= {f"{name} (run {run})": v for run, v in by_run.items() if v is not None}
     return facts
 
 
-def _runs(
-    links: Sequence[RunLink], records: Sequence[Record], names: Sequence[str], settled_by: pd.Series
-) -> pd.DataFrame:
+def _runs(runs: Sequence[_Run], settled_by: pd.Series) -> pd.DataFrame:
     counts = settled_by.value_counts()
     lines = [
         {
-            "run": name,
-            "ledger": link.name,
-            "what": f"{link.kind} of run {link.follows + 1}" if link.kind else "first run",
+            "run": str(link.number),
+            "ledger": link.file_name,
+            "what": f"{link.kind} of run {link.follows}" if link.kind else "first run",
             "rows": len(record.rows),
-            "settled": int(counts.get(name, 0)),
+            "settled": int(counts.get(str(link.number), 0)),
             "finished": record.finished,
             "created": record.created,
             "ended": record.ended,
@@ -283,6 +261,6 @@ def _runs(
             "head": record.head,
             "events": record.events,
         }
-        for link, record, name in zip(links, records, names, strict=True)
+        for link, record in runs
     ]
     return pd.DataFrame(lines)

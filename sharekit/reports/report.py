@@ -39,7 +39,7 @@ _Source = TypeVar("_Source")
 FORMATS: Final[dict[str, Callable[[ReportDocument, Path], None]]] = {
     ".xlsx": xlsx.write,
     ".html": page.write,
-    ".csv": text.write_csv,
+    ".csv": lambda document, path: text.csv_table(document.rows, path),
     ".json": text.write_json,
 }
 #: The same for findings.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -13,14 +13,24 @@ from sharekit.core.columns import with_unit
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.core.rules import SEVERITIES
 
-from .document import Chart, Column, Curve, Line, Notes, Place, ReportDocument, Section, Table
+from .document import (
+    LINES,
+    ROWS,
+    Chart,
+    Column,
+    Curve,
+    Line,
+    Notes,
+    Place,
+    ReportDocument,
+    Section,
+    Table,
+)
 from .outcome_groups import OutcomeGroups, describe_group, group_outcomes
 from .run_record import Record
-from .wording import STATES, as_text, format_time, pairs, records, utc
+from .wording import STATES, as_text, first_lines, format_time, glossary, pairs, records, utc
 
 TITLE: Final = "Image share audit"
-#: Rows, and lines of any other table, that a page shows; lines of a section.
-ROWS, LINES = 1_000, 200
 #: Lines of a sheet that lead to their rows. Excel takes 65,530 links a sheet.
 _LINKS: Final = 20_000
 #: Kinds of changed decisions on Who and where.
@@ -284,7 +294,7 @@ def _why(line: Mapping[str, str]) -> str:
 
 
 def _input_lines(record: Record) -> list[Line]:
-    first = _first_lines(record.rows, "file", "sheet")
+    first = first_lines(record.rows, "file", "sheet")
     columns = record.sources[["file", "sheet", "rows", "sha256"]]
     return [
         Line(file, count, f"rows{f' on sheet {sheet!r}' if sheet else ''}; SHA-256 of the file "
@@ -349,12 +359,10 @@ def _sent_in_whole(chunks: pd.DataFrame) -> pd.Series:
 # -- tables ------------------------------------------------------------------------------------
 def _sheets(record: Record, groups: Callable[[], OutcomeGroups]) -> list[Table | Notes]:
     several = {"Columns of a report of several runs": RUN_COLUMNS} if len(record.runs) else {}
-    words = GLOSSARY | several
-    glossary = {title: pairs(of.items(), "word", "meaning") for title, of in words.items()}
     decisions = [_decisions(record)] if len(record.reviews) else []
     return [
         Notes("Who and where", _who_and_where(record), SHEETS["Who and where"], cuts=True),
-        Notes("Glossary", glossary, SHEETS["Glossary"]),
+        Notes("Glossary", glossary(GLOSSARY | several), SHEETS["Glossary"]),
         _rows(record, groups),
         *decisions,
         _findings(record),
@@ -363,28 +371,20 @@ def _sheets(record: Record, groups: Callable[[], OutcomeGroups]) -> list[Table |
     ]
 
 
-def _first_lines(frame: pd.DataFrame, *names: str) -> dict[Any, int]:
-    """Return for each value of one column, or of several, its first line, counted from 0."""
-    first = frame[list(names)].reset_index(drop=True).drop_duplicates()
-    values = first[names[0]] if len(names) == 1 else first.itertuples(index=False, name=None)
-    return dict(zip(values, first.index.tolist(), strict=True))
-
-
 def _row_places(record: Record, frame: pd.DataFrame) -> dict[int, Place]:
     """Return the place of the row that each line is about."""
     listed = frame.head(_LINKS)
     near = record.rows["row"].isin(listed["row"]).to_numpy(dtype=bool)
     positions = np.flatnonzero(near)
-    rows = _first_lines(record.rows[near], *_ADDRESS)
+    rows = first_lines(record.rows[near], *_ADDRESS)
     lines = enumerate(listed[list(_ADDRESS)].itertuples(index=False, name=None))
     return {n: Place("Rows", int(positions[rows[line]])) for n, line in lines if line in rows}
 
 
 def _shown(
-    record: Record, frame: pd.DataFrame, lines: Iterable[int], places: Mapping[int, Place]
+    record: Record, frame: pd.DataFrame, places: Mapping[int, Place], lines: list[int]
 ) -> pd.DataFrame:
     """Return lines of a table as a page shows them: with their place in the input, and a link."""
-    lines = list(lines)
     shown = as_text(frame.take(lines)).set_axis(lines)
     shown["link"] = pd.Series([places.get(n) for n in lines], lines, dtype="object")
     if "run" in shown:
@@ -400,8 +400,8 @@ def _shown(
 def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
     def shown() -> pd.DataFrame:
         lines = np.argsort(groups().group, kind="stable")[:ROWS].tolist()
-        chunks = _first_lines(record.chunks.head(LINES), "chunk")
-        rows = _shown(record, record.rows, lines, {})
+        chunks = first_lines(record.chunks.head(LINES), "chunk")
+        rows = _shown(record, record.rows, {}, lines)
         known = [Place("Chunks", chunks[n]) if n in chunks else None for n in rows["chunk"]]
         carried = (" carried by " + rows["carried_by"]).where(rows["carried_by"] != "", "")
         return rows.assign(
@@ -433,7 +433,7 @@ def _decisions(record: Record) -> Table:
     places = _row_places(record, frame)
     return Table(
         "Decisions", frame, SHEETS["Decisions"], links={"row": places},
-        shown=lambda: _shown(record, frame, range(min(len(frame), LINES)), places),
+        shown=lambda: _shown(record, frame, places, list(range(min(len(frame), LINES)))),
         columns=(
             Column("Where", "place", "place_file", link=True),
             Column("Image and project", "image_id", "project_id", style="id"),
@@ -455,7 +455,7 @@ def _findings(record: Record) -> Table:
     def shown() -> pd.DataFrame:
         rank = frame["severity"].map({name: place for place, name in enumerate(SEVERITIES)})
         by_severity = np.argsort(rank.fillna(len(SEVERITIES)).to_numpy(), kind="stable")[:LINES]
-        return _shown(record, frame, by_severity.tolist(), places)
+        return _shown(record, frame, places, by_severity.tolist())
 
     counts = frame["severity"].value_counts()
     numbers = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts)
@@ -475,12 +475,12 @@ def _findings(record: Record) -> Table:
 def _chunks(record: Record) -> Table:
     # An empty cell where no HTTP status came.
     frame = record.chunks.assign(http=record.chunks["http"].astype("str").replace("0", ""))
-    first = _first_lines(record.rows, "chunk")
+    first = first_lines(record.rows, "chunk")
     names = enumerate(frame["chunk"].head(_LINKS))
     places = {n: Place("Rows", first[name]) for n, name in names if name in first}
 
     def shown() -> pd.DataFrame:
-        lines = _shown(record, frame, range(min(len(frame), LINES)), places)
+        lines = _shown(record, frame, places, list(range(min(len(frame), LINES))))
         whole = lines["whole_image"].map({"yes": ", full-ECS", "": ""}).astype("str")
         http = (" · HTTP " + lines["http"]).where(lines["http"] != "", "")
         return lines.assign(

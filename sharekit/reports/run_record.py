@@ -36,47 +36,41 @@ class Record:
     Attributes
     ----------
     rows
-        One line per row of the input, in the input's order, indexed by ``row_key``. Columns:
-        :data:`ROW_COLUMNS` (``row`` is ``int64``, the rest text), then every original column
-        as ``input.<its header>``. Column names are unique.
+        One line per row of the input, in the input's order, indexed by ``row_key``: the columns of
+        :data:`~.frame_schemas.RECORD_ROWS`, then every original column as ``input.<its header>``.
     findings
-        What the checks said: ``rule, severity, file, sheet, row (int64), column, cell, value,
-        message, suggestion``.
+        What the checks found (:data:`~.frame_schemas.REPORTED_FINDINGS`).
     chunks
-        One line per request that was planned or made of splitting another: ``chunk`` ("7", or
-        "7.1" when split), ``region, project_id, status, vault_id, whole_image (bool), images
-        (int64), api ("batch", "native", ""), attempts (int64), state, http (int64, 0 for none),
-        code, reason, job_id, request_id, first_sent, ended``.
+        One line per request that was planned or made of splitting another
+        (:data:`~.frame_schemas.REQUESTS`): ``chunk`` is "7", or "7.1" when split.
     sources
-        The sheets that were read: ``file, sheet, sha256, size (int64, bytes), format, header_row
-        (int64), rows (int64), blank_rows (int64), hidden (bool), columns``; the last says in one
-        line which header became which field.
+        The sheets that were read (:data:`~.frame_schemas.SOURCES`); ``columns`` says in one line
+        which header became which field.
     approvals
-        ``at, reviewer, fingerprint, images (int64), note, valid (bool)``.
+        Every approval, and whether it is valid (:data:`~.frame_schemas.APPROVALS`).
     reviews
-        Decisions that a reviewer changed: ``row_key (int64), file, sheet, row (int64), image_id,
-        project_id, planned, decided, reason, reviewer, at``.
+        Decisions that a reviewer changed (:data:`~.frame_schemas.REVIEWS`).
     timeline
-        Every event of the ledger in order: ``at, event, chunk, images (int64), what``.
+        Every event of the ledger in order (:data:`~.frame_schemas.TIMELINE`).
     environment
         Name to value: versions, platform, clouds, endpoints, account, settings. No secrets.
     counts
-        Outcome to number of rows: every name of ``spec.OUTCOMES`` in that order, zeros included.
+        Outcome to number of rows: every name of :data:`sharekit.core.outcomes.OUTCOMES`.
     requests
         ``submit, poll, read, retried`` to the number of requests.
     fingerprint, head
         SHA-256 of the plan and of the ledger's last event, in hex.
     events
-        How many events the ledger holds.
+        Number of events in the ledger.
     finished
         Whether no row can still be changed by submitting again.
     created, ended
         When the run was begun and when it last changed: ISO 8601, UTC.
     runs
-        Empty for one run. For a run and what followed on it one line each, in order: ``run`` ("1"),
-        ``ledger``, ``what`` ("first run", "retry of run 1"), ``rows`` and ``settled`` (``int64``:
-        of its inventory, and whose final outcome it gave), ``finished`` (bool), ``created, ended,
-        fingerprint, head, events (int64)``. Then ``rows`` has :data:`RUN_COLUMNS` too.
+        Empty for one run. Else one line for each run in order: ``run`` ("1"), ``ledger``, ``what``
+        ("first run", "retry of run 1"), ``rows`` and ``settled`` (number of rows in its inventory,
+        and of those whose final outcome it gave), ``finished, created, ended, fingerprint, head,
+        events``. Then ``rows`` has :data:`RUN_COLUMNS` too.
     """
 
     rows: pd.DataFrame

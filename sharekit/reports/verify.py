@@ -199,20 +199,21 @@ def _check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Itera
     """Check one ledger; whatever a tampered one contains is a problem, not an exception."""
     faulty = False
     try:
-        for problem in _integrity(ledger):
-            faulty = True
-            yield _CHANGED, problem
-        if required is not None:
-            for grade, problem in _signatures(ledger, required):
-                faulty |= grade != _NOTE
-                yield grade, problem
-        for problem in _notes(ledger):
-            yield _NOTE, problem
+        for grade, problem in _problems(ledger, required):
+            faulty |= grade != _NOTE
+            yield grade, problem
     except UsageError:
         raise
     except SharekitError as error:
         if not faulty:
             yield _CHANGED, ("ledger", str(error))
+
+
+def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[_Graded]:
+    yield from ((_CHANGED, problem) for problem in _integrity(ledger))
+    if required is not None:
+        yield from _signatures(ledger, required)
+    yield from ((_NOTE, problem) for problem in _notes(ledger))
 
 
 def _integrity(ledger: Ledger) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -85,6 +85,22 @@ def as_text(frame: pd.DataFrame) -> pd.DataFrame:
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the lines of a small frame, each by the names of its columns."""
     return [{str(name): cell for name, cell in line.items()} for line in frame.to_dict("records")]
+
+
+def first_lines(frame: pd.DataFrame, *names: str) -> dict[Any, int]:
+    """Return for each value of one column, or of several, its first line, counted from 0.
+
+    >>> first_lines(pd.DataFrame({"code": ["a", "b", "a"]}), "code")
+    {'a': 0, 'b': 1}
+    """
+    first = frame[list(names)].reset_index(drop=True).drop_duplicates()
+    values = first[names[0]] if len(names) == 1 else first.itertuples(index=False, name=None)
+    return dict(zip(values, first.index.tolist(), strict=True))
+
+
+def glossary(words: Mapping[str, Mapping[str, str]]) -> dict[str, pd.DataFrame]:
+    """Return the words of each title and their meanings as a small table."""
+    return {title: pairs(listed.items(), "word", "meaning") for title, listed in words.items()}
 
 
 def pairs(values: Iterable[tuple[str, str]], *names: str) -> pd.DataFrame:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, fields
 
 from sharekit.core.errors import InputError
 
+#: A probability for each request, job or image.
+Rate = float
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -63,30 +66,30 @@ class Faults:
     slow_read: float = 0.0
     latency_per_request: float = 0.0
     max_concurrent: float = 0.0
-    p503: float = 0.0
-    p500: float = 0.0
-    p429: float = 0.0
+    p503: Rate = 0.0
+    p500: Rate = 0.0
+    p429: Rate = 0.0
     retry_after: float = 0.0
-    flow_control: float = 0.0
-    cut_before: float = 0.0
-    cut_after: float = 0.0
-    garbage: float = 0.0
+    flow_control: Rate = 0.0
+    cut_before: Rate = 0.0
+    cut_after: Rate = 0.0
+    garbage: Rate = 0.0
     token_lifetime: float = 0.0
-    job_fail: float = 0.0
-    job_partial: float = 0.0
-    job_hang: float = 0.0
-    no_results: float = 0.0
-    false_success: float = 0.0
-    affect_sign_in: float = 0.0
+    job_fail: Rate = 0.0
+    job_partial: Rate = 0.0
+    job_hang: Rate = 0.0
+    no_results: Rate = 0.0
+    false_success: Rate = 0.0
+    affect_sign_in: Rate = 0.0
     seed: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            ceiling = float("inf") if name in _UNBOUNDED else 1.0
+            ceiling = 1.0 if name in _RATES else float("inf")
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise InputError(f"The fault {name} needs a number, not {value!r}.")
             if not 0.0 <= value <= ceiling:
-                allowed = "0 or more" if name in _UNBOUNDED else "from 0 to 1"
+                allowed = "from 0 to 1" if name in _RATES else "0 or more"
                 raise InputError(
                     f"The fault {name}={value:g} is out of range; it must be {allowed}."
                 )
@@ -109,17 +112,8 @@ class Faults:
         return cls(**values)
 
 
-_UNBOUNDED = frozenset(
-    {
-        "latency",
-        "slow_read",
-        "latency_per_request",
-        "max_concurrent",
-        "retry_after",
-        "token_lifetime",
-        "seed",
-    }
-)
+#: Faults that are probabilities.
+_RATES = frozenset(f.name for f in fields(Faults) if f.type == "Rate")
 _NAMES = tuple(f.name for f in fields(Faults))
 
 

@@ -249,9 +249,7 @@ Damage = Callable[[pd.DataFrame, "pd.Index[int]"], None]
 
 def _change(column: str, change: Callable[[str], object]) -> Damage:
     def damage(sheet: pd.DataFrame, picked: pd.Index[int]) -> None:
-        sheet.loc[picked, column] = pd.Series(
-            [change(value) for value in sheet.loc[picked, column]], index=picked, dtype=object
-        )
+        sheet.loc[picked, column] = sheet.loc[picked, column].map(change)
 
     return damage
 
@@ -325,8 +323,8 @@ def write_workbook(sample: Sample, path: str | Path) -> Path:
     target = Path(path)
     if target.exists():
         raise InputError(f"{target} exists already; name another file or remove it.")
-    book = Workbook(write_only=True)
-    page = book.create_sheet("Shares")
+    workbook = Workbook(write_only=True)
+    page = workbook.create_sheet("Shares")
     page.freeze_panes = f"B{TITLE_LINES + 2}"
     last = f"{get_column_letter(len(HEADERS))}{TITLE_LINES + 1 + len(sample.sheet)}"
     page.auto_filter.ref = f"A{TITLE_LINES + 1}:{last}"
@@ -337,7 +335,7 @@ def write_workbook(sample: Sample, path: str | Path) -> Path:
     for row in zip(*columns, strict=True):
         page.append([_cell(page, value) for value in row])
     part = target.with_name(f".{target.name}.part")
-    book.save(part)
+    workbook.save(part)
     return part.replace(target)
 
 

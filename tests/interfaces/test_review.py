@@ -18,6 +18,7 @@ from sharekit.interfaces.review import Review
 from sharekit.interfaces.review_filters import RowFilter, select
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
+from sharekit.reports.run_record import read_record
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.submit import Progress
 from tests.conftest import FAST, World
@@ -465,9 +466,8 @@ def test_reports_tell_of_decisions_that_hold(review: Review) -> None:
     review.decide([second], "skip", reason="taken back")
     review.undo()
     review.replan()
-    from sharekit.reports.merged_runs import load_record
-
-    record = load_record(review.path)
+    with Ledger.open(review.path) as ledger:
+        record = read_record(ledger)
     assert record.reviews["row_key"].tolist() == [first]
     assert record.reviews[["decided", "reason", "reviewer"]].values.tolist() == [
         ["skip", "kept", "Bob"]

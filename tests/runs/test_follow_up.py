@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
 import sharekit
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError, UsageError
 from sharekit.ledger.ledger import Ledger
-from sharekit.reports.merged_runs import load_record
+from sharekit.reports.merged_runs import read_records
 from sharekit.runs.follow_up import retry, undo
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, REPORTS, World
@@ -118,11 +119,12 @@ def test_a_report_over_all_runs(world: Make) -> None:
     undone = first.index[:6][first[:6] == "confirmed"]
     assert finish(back, w).counts["confirmed"] == len(undone) > 0
     made = sharekit.report(ledgers[3], *ledgers[:3], *(w.folder / name for name in REPORTS))
-    told = load_record(*ledgers)
-    assert len(told.rows) == len(plan.rows) == sum(told.counts.values())
+    with ExitStack() as stack:
+        record = read_records(*(stack.enter_context(Ledger.open(path)) for path in ledgers))
+    assert len(record.rows) == len(plan.rows) == sum(record.counts.values())
     wanted = first.where(first != "failed", "confirmed")
-    assert told.rows["outcome"].tolist() == wanted.tolist()
-    settled = dict(told.runs[["what", "settled"]].to_numpy().tolist())
+    assert record.rows["outcome"].tolist() == wanted.tolist()
+    settled = dict(record.runs[["what", "settled"]].to_numpy().tolist())
     assert settled == {
         "first run": (first != "failed").sum() - len(undone),
         "retry of run 1": (again == "confirmed").sum(),
@@ -131,15 +133,15 @@ def test_a_report_over_all_runs(world: Make) -> None:
     }
     assert sum(settled.values()) == len(plan.rows)
     for key in undone:
-        row = told.rows.loc[key]
+        row = record.rows.loc[key]
         assert row["status"] == row["observed"] == other(rows.at[key, "status"])
         assert row["history"] == "1 confirmed; 4 confirmed"
-    assert set(told.rows["chunk"]) - {""} <= set(told.chunks["chunk"])
+    assert set(record.rows["chunk"]) - {""} <= set(record.chunks["chunk"])
     assert (
         w.shown().items()
         >= {
             (row.image_id, row.project_id): row.observed
-            for row in told.rows[told.rows["outcome"] == "confirmed"].itertuples()
+            for row in record.rows[record.rows["outcome"] == "confirmed"].itertuples()
         }.items()
     )
     assert sharekit.verify(*ledgers, *made).problems == ()

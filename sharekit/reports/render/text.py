@@ -24,11 +24,6 @@ _BOM: Final = "\ufeff".encode()
 _BATCH: Final = 50_000
 
 
-def write_csv(document: ReportDocument, path: Path) -> None:
-    """Write the rows as :func:`csv_table` does."""
-    csv_table(document.rows, path)
-
-
 def write_json(document: ReportDocument, path: Path) -> None:
     """Write one JSON object: the document's values, then its frames as arrays.
 
