@@ -16,7 +16,7 @@ from sharekit.core.audit_results import ABSENCES, BY_RANK, CHANGES, GOOD, RESULT
 from sharekit.core.columns import with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
 
-from .document import LINES, ROWS, Column, Line, Notes, Place, ReportDocument, Section, Table
+from .document import LINES, ROWS, Column, Line, Notes, ReportDocument, Section, Table, Target
 from .wording import STATES, as_text, first_lines, glossary, pairs
 
 TITLE: Final = "Compliance audit of image shares"
@@ -140,22 +140,22 @@ def _inventory_fact(audit: Audit) -> str:
 
 # -- the summary -------------------------------------------------------------------------------
 def _sections(audit: Audit) -> list[Section]:
-    """Return the sections, each result and change with the place of its first line."""
-    first = _places("Rows", _ranked(audit), "result")
+    """Return the sections, each result and change with a link to its first line."""
+    first = _targets("Rows", _ranked(audit), "result")
     unread = audit.read_errors[["cloud", "what", "code", "reason"]].itertuples(index=False)
     ages = _ages(audit)
     sections = [
         Section("The audit", [Line(name, value) for name, value in facts(audit).items()]),
         Section(
             "Could not be read",
-            [Line(cloud, what, f"{code}: {why}", Place("Projects"))
+            [Line(cloud, what, f"{code}: {why}", Target("Projects"))
              for cloud, what, code, why in unread],
         ),
         Section(
             "Results",
             [*(Line(name, number, RESULTS[name].meaning, first.get(name))
                for name, number in audit.counts.items()),
-             Line("all rows and shares", len(audit.rows), "", Place("Rows"))],
+             Line("all rows and shares", len(audit.rows), "", Target("Rows"))],
             "Rows of the inventory and shares beyond it. A number leads to the first of them.",
             bars="Rows and shares by result", total=True,
         ),
@@ -171,7 +171,7 @@ def _sections(audit: Audit) -> list[Section]:
 
 
 def _change_section(audit: Audit, baseline: Baseline) -> Section:
-    first = _places("Changes", audit.changes, "change")
+    first = _targets("Changes", audit.changes, "change")
     counts = audit.changes["change"].value_counts()
     was, now = (audit.changes[name].isin(GOOD) for name in ("result_was", "result_now"))
     lines = [
@@ -184,9 +184,9 @@ def _change_section(audit: Audit, baseline: Baseline) -> Section:
     return Section("Changes", lines, note)
 
 
-def _places(table: str, frame: pd.DataFrame, column: str) -> dict[str, Place]:
-    """Return the place of the first line that has each word."""
-    return {word: Place(table, line) for word, line in first_lines(frame, column).items()}
+def _targets(table: str, frame: pd.DataFrame, column: str) -> dict[str, Target]:
+    """Return the first line that has each word."""
+    return {word: Target(table, line) for word, line in first_lines(frame, column).items()}
 
 
 def _ages(audit: Audit) -> dict[str, int]:
@@ -248,9 +248,9 @@ def _rows(audit: Audit) -> Table:
         states = rows["status"].replace("", "–") + " → " + rows["observed"].replace("", "–")
         carried = (": " + rows["carried_by"]).where(rows["carried_by"] != "", "")
         return rows.assign(
-            place=(sheet + ", row " + rows["row"].astype("str")).where(rows["row"].notna(), "–"),
+            address=(sheet + ", row " + rows["row"].astype("str")).where(rows["row"].notna(), "–"),
             states=states,
-            whose=rows["seen_by"].map({"owner": "as its owner sees it"}).fillna("").astype("str"),
+            role=rows["seen_by"].map({"owner": "as its owner sees it"}).fillna("").astype("str"),
             why=rows["reason"] + carried,
             shared=rows["shared_at"].replace("", "–"),
             days=rows["age_days"].astype("str").fillna(""),
@@ -261,9 +261,9 @@ def _rows(audit: Audit) -> Table:
         page_note="What is to be looked at first, then what agrees, in the order of the inventory. "
         "The original columns are in the workbook.",
         columns=(
-            Column("Where", "place", style="short"),
+            Column("Where", "address", style="short"),
             Column("Image and project", "image_id", "project_id", "id"),
-            Column("Result", "result", style="word"), Column("Recorded → shown", "states", "whose"),
+            Column("Result", "result", style="word"), Column("Recorded → shown", "states", "role"),
             Column("Why", "code", "why"), Column("Name and owner", "name", "owner", "detail-id"),
             Column("Shared, decided (UTC)", "shared", "decided_at", "time"), Column("Days", "days"),
         ),
@@ -319,8 +319,8 @@ def projects(audit: Audit) -> pd.DataFrame:
     known = audit.survey.projects
     # What a project shares out is its own matter.
     out = audit.rows["result"] == "shared-out"
-    whose = audit.rows["project_id"].where(~out, audit.rows["owner"])
-    agreeing = pd.crosstab(whose, audit.rows["result"].isin(GOOD))
+    responsible = audit.rows["project_id"].where(~out, audit.rows["owner"])
+    agreeing = pd.crosstab(responsible, audit.rows["result"].isin(GOOD))
     agreeing = agreeing.reindex(index=known["project_id"], columns=[True, False], fill_value=0)
     shown = audit.survey.shares[audit.survey.shares["state"] != ABSENT]
     shares = shown["project_id"].value_counts().reindex(known["project_id"], fill_value=0)

@@ -309,7 +309,7 @@ class _SheetScan:
         """Yield each fact that a report does not have, one sentence each."""
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.StartElementHandler = self._start
-        with _library_errors(), zipfile.ZipFile(workbook) as book, _entry(book, part) as file:
+        with _library_errors(), zipfile.ZipFile(workbook) as archive, _entry(archive, part) as file:
             for block in iter(partial(file.read, _BLOCK), b""):
                 parser.Parse(block, False)  # noqa: FBT003 - takes no keyword
                 yield from self._facts

@@ -17,8 +17,8 @@ import pandas as pd
 ROWS, LINES = 1_000, 200
 
 
-class Place(NamedTuple):
-    """A place that something leads to.
+class Target(NamedTuple):
+    """The target of a link: a line of a table.
 
     ``line`` counts the lines of the table from 0, and -1 is its header; ``column`` is one of the
     table, ``""`` the first one.
@@ -30,12 +30,12 @@ class Place(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a section; its name and value lead to the place."""
+    """A line of a section; its name and value lead to the target."""
 
     name: str
     value: str | int = ""
     meaning: str = ""
-    place: Place | None = None
+    target: Target | None = None
 
 
 class Curve(NamedTuple):
@@ -87,7 +87,7 @@ class Column:
         ``id``, ``detail-id`` (only the detail is one), ``value`` (wrapped anywhere), ``time``,
         ``short`` (never wrapped) or ``word``, which has a colour.
     link : bool
-        Whether the text leads to the line's place in the column ``link``, if it has one.
+        Whether the text leads to the line's target in the column ``link``, if it has one.
     bars : tuple of (str, str)
         Parts of a bar in place of text: columns of numbers, and words that have a colour.
     """
@@ -111,7 +111,7 @@ class Table:
     note, page_note : str
         What it is for, and what a page says instead.
     links : mapping
-        For a column the numbers of lines, and the places that their cells lead to.
+        For a column the numbers of lines, and the targets of their links.
     choices : mapping
         For a column the only values that may be entered.
     printed_through : str
@@ -128,7 +128,7 @@ class Table:
     frame: pd.DataFrame
     note: str = ""
     page_note: str = ""
-    links: Mapping[str, Mapping[int, Place]] = field(default_factory=dict)
+    links: Mapping[str, Mapping[int, Target]] = field(default_factory=dict)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     printed_through: str = ""
     columns: tuple[Column, ...] = ()

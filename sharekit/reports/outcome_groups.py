@@ -101,9 +101,9 @@ def group_outcomes(rows: pd.DataFrame) -> OutcomeGroups:
     table["rows"] = np.bincount(number, minlength=len(table)).astype("int64")
     table["first"] = first
     order = _order(table)
-    place = np.empty(len(order), dtype="int64")
-    place[order] = np.arange(len(order))
-    return OutcomeGroups(table.take(order).reset_index(drop=True), place[number])
+    position = np.empty(len(order), dtype="int64")
+    position[order] = np.arange(len(order))
+    return OutcomeGroups(table.take(order).reset_index(drop=True), position[number])
 
 
 def describe_group(group: Mapping[str, str]) -> str:
@@ -141,7 +141,7 @@ def _encode(column: pd.Series, name: str) -> tuple[NDArray[np.int64], pd.Index]:
 
 
 def _order(table: pd.DataFrame) -> NDArray[np.int64]:
-    rank = table["outcome"].map({name: place for place, name in enumerate(BY_RANK)})
+    rank = table["outcome"].map({name: number for number, name in enumerate(BY_RANK)})
     together = table.groupby(["outcome", "code"])["rows"].transform("sum")
     keys = (table["rows"].mul(-1), table["code"], together.mul(-1), rank.fillna(len(BY_RANK)))
     return np.lexsort([key.to_numpy() for key in keys]).astype("int64")

@@ -101,7 +101,7 @@ def report(run: RunOrPath | Audit, *paths: RunOrPath) -> list[Path]:
     >>> report("run.ledger", "audit.xlsx", "audit.html")  # doctest: +SKIP
     >>> report("run.ledger", "again.ledger", "audit.xlsx")  # doctest: +SKIP
     """
-    more = [ledger_path(one) for one in paths]
+    more = [ledger_path(path) for path in paths]
     if isinstance(run, Audit):
         return Reports(write(run, *more))
     ledgers, files = split_ledgers([ledger_path(run), *more])

@@ -21,10 +21,10 @@ from .document import (
     Curve,
     Line,
     Notes,
-    Place,
     ReportDocument,
     Section,
     Table,
+    Target,
 )
 from .outcome_groups import OutcomeGroups, describe_group, group_outcomes
 from .run_record import Record
@@ -265,8 +265,8 @@ def _sections(record: Record, groups: OutcomeGroups) -> list[Section]:
     ]  # fmt: skip
 
 
-def _row(position: int | None) -> Place | None:
-    return None if position is None else Place("Rows", position)
+def _row(position: int | None) -> Target | None:
+    return None if position is None else Target("Rows", position)
 
 
 def _run_sections(record: Record) -> list[Section]:
@@ -279,7 +279,7 @@ def _run_sections(record: Record) -> list[Section]:
                 Line("finished", "yes" if run["finished"] else "no"),
                 Line("approved by", _approval(record.approvals, run["run"])),
                 Line("rows", run["rows"], "in its inventory"),
-                Line("settled", run["settled"], "rows whose final outcome it gave", Place("Rows")),
+                Line("settled", run["settled"], "rows whose final outcome it gave", Target("Rows")),
                 Line("fingerprint", run["fingerprint"]),
                 Line("head", f"{run['head']} ({with_unit(run['events'], 'event')})"),
             ],
@@ -305,8 +305,8 @@ def _input_lines(record: Record) -> list[Line]:
 
 def _request_lines(record: Record) -> list[Line]:
     counted = np.flatnonzero((record.timeline["event"] == "counted").to_numpy(dtype=bool))
-    timeline = Place("Timeline", int(counted[0])) if len(counted) else None
-    attempts = Place("Chunks", -1, "attempts")
+    timeline = Target("Timeline", int(counted[0])) if len(counted) else None
+    attempts = Target("Chunks", -1, "attempts")
     return [
         Line(name, count, REQUESTS.get(name, "") + _COUNTED.get(name, _ON_TIMELINE),
              attempts if name in _COUNTED else timeline if count else None)
@@ -371,30 +371,30 @@ def _sheets(record: Record, groups: Callable[[], OutcomeGroups]) -> list[Table |
     ]
 
 
-def _row_places(record: Record, frame: pd.DataFrame) -> dict[int, Place]:
-    """Return the place of the row that each line is about."""
+def _row_targets(record: Record, frame: pd.DataFrame) -> dict[int, Target]:
+    """Return the row that each line is about."""
     listed = frame.head(_LINKS)
     near = record.rows["row"].isin(listed["row"]).to_numpy(dtype=bool)
     positions = np.flatnonzero(near)
     rows = first_lines(record.rows[near], *_ADDRESS)
     lines = enumerate(listed[list(_ADDRESS)].itertuples(index=False, name=None))
-    return {n: Place("Rows", int(positions[rows[line]])) for n, line in lines if line in rows}
+    return {n: Target("Rows", int(positions[rows[line]])) for n, line in lines if line in rows}
 
 
 def _shown(
-    record: Record, frame: pd.DataFrame, places: Mapping[int, Place], lines: list[int]
+    record: Record, frame: pd.DataFrame, targets: Mapping[int, Target], lines: list[int]
 ) -> pd.DataFrame:
-    """Return lines of a table as a page shows them: with their place in the input, and a link."""
+    """Return lines of a table as a page shows them: with their address in the input, and a link."""
     shown = as_text(frame.take(lines)).set_axis(lines)
-    shown["link"] = pd.Series([places.get(n) for n in lines], lines, dtype="object")
+    shown["link"] = pd.Series([targets.get(n) for n in lines], lines, dtype="object")
     if "run" in shown:
         shown["run"] = "run " + shown["run"]
     if not {*_ADDRESS} <= {*shown}:
         return shown
     file, sheet, row = shown["file"], shown["sheet"], shown["row"].astype("str")
     several = record.sources["file"].nunique() > 1
-    place = sheet.where(sheet != "", file) + ", row " + row
-    return shown.assign(place=place, place_file=file.where((sheet != "") & several, ""))
+    address = sheet.where(sheet != "", file) + ", row " + row
+    return shown.assign(address=address, address_file=file.where((sheet != "") & several, ""))
 
 
 def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
@@ -402,7 +402,7 @@ def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
         lines = np.argsort(groups().group, kind="stable")[:ROWS].tolist()
         chunks = first_lines(record.chunks.head(LINES), "chunk")
         rows = _shown(record, record.rows, {}, lines)
-        known = [Place("Chunks", chunks[n]) if n in chunks else None for n in rows["chunk"]]
+        known = [Target("Chunks", chunks[n]) if n in chunks else None for n in rows["chunk"]]
         carried = (" carried by " + rows["carried_by"]).where(rows["carried_by"] != "", "")
         return rows.assign(
             link=pd.Series(known, rows.index, dtype="object"),
@@ -417,7 +417,7 @@ def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
         "outcomes.json.",
         printed_through="observed", shown=shown,
         columns=(
-            Column("Where", "place", "place_file", style="short"),
+            Column("Where", "address", "address_file", style="short"),
             Column("Image, project", "image_id", "project_id", style="id"),
             Column("Outcome", "outcome", "code", style="word"),
             Column("Decision", "status", "states", style="short"),
@@ -430,12 +430,12 @@ def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
 def _decisions(record: Record) -> Table:
     first = ["at", "reviewer", "planned", "decided", "reason"]
     frame = record.reviews[[*first, *(name for name in record.reviews if name not in first)]]
-    places = _row_places(record, frame)
+    targets = _row_targets(record, frame)
     return Table(
-        "Decisions", frame, SHEETS["Decisions"], links={"row": places},
-        shown=lambda: _shown(record, frame, places, list(range(min(len(frame), LINES)))),
+        "Decisions", frame, SHEETS["Decisions"], links={"row": targets},
+        shown=lambda: _shown(record, frame, targets, list(range(min(len(frame), LINES)))),
         columns=(
-            Column("Where", "place", "place_file", link=True),
+            Column("Where", "address", "address_file", link=True),
             Column("Image and project", "image_id", "project_id", style="id"),
             Column("Inventory", "planned"), Column("Decided", "decided"),
             Column("Reason", "reason"), Column("Reviewer", "reviewer", _by_run(record)),
@@ -450,22 +450,22 @@ def _by_run(record: Record) -> str:
 
 
 def _findings(record: Record) -> Table:
-    frame, places = record.findings, _row_places(record, record.findings)
+    frame, targets = record.findings, _row_targets(record, record.findings)
 
     def shown() -> pd.DataFrame:
-        rank = frame["severity"].map({name: place for place, name in enumerate(SEVERITIES)})
-        by_severity = np.argsort(rank.fillna(len(SEVERITIES)).to_numpy(), kind="stable")[:LINES]
-        return _shown(record, frame, places, by_severity.tolist())
+        ranks = frame["severity"].map({name: rank for rank, name in enumerate(SEVERITIES)})
+        by_severity = np.argsort(ranks.fillna(len(SEVERITIES)).to_numpy(), kind="stable")[:LINES]
+        return _shown(record, frame, targets, by_severity.tolist())
 
     counts = frame["severity"].value_counts()
     numbers = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts)
     return Table(
-        "Findings", frame, SHEETS["Findings"], links={"row": places}, shown=shown,
+        "Findings", frame, SHEETS["Findings"], links={"row": targets}, shown=shown,
         page_note=f"{numbers or 'None'}. An error blocks its row; a repair is what was read "
         "otherwise than it stands, and always beyond doubt.",
         columns=(
             Column("Severity", "severity", _by_run(record)), Column("Rule", "rule"),
-            Column("Where", "place", "cell", style="short", link=True),
+            Column("Where", "address", "cell", style="short", link=True),
             Column("Value", "value", style="value"),
             Column("What is wrong", "message"), Column("Suggestion", "suggestion"),
         ),
@@ -477,10 +477,10 @@ def _chunks(record: Record) -> Table:
     frame = record.chunks.assign(http=record.chunks["http"].astype("str").replace("0", ""))
     first = first_lines(record.rows, "chunk")
     names = enumerate(frame["chunk"].head(_LINKS))
-    places = {n: Place("Rows", first[name]) for n, name in names if name in first}
+    targets = {n: Target("Rows", first[name]) for n, name in names if name in first}
 
     def shown() -> pd.DataFrame:
-        lines = _shown(record, frame, places, list(range(min(len(frame), LINES))))
+        lines = _shown(record, frame, targets, list(range(min(len(frame), LINES))))
         whole = lines["whole_image"].map({"yes": ", full-ECS", "": ""}).astype("str")
         http = (" · HTTP " + lines["http"]).where(lines["http"] != "", "")
         return lines.assign(
@@ -490,7 +490,7 @@ def _chunks(record: Record) -> Table:
         )
 
     return Table(
-        "Chunks", frame, SHEETS["Chunks"], links={"images": places}, shown=shown,
+        "Chunks", frame, SHEETS["Chunks"], links={"images": targets}, shown=shown,
         page_note="What was sent and what was answered, request by request; a request that was "
         "split is followed by its parts. Request IDs are what the provider’s support asks for.",
         empty="No request was sent.",

@@ -125,7 +125,7 @@ def verify(
     for report in reports:
         if not Path(report).is_file():
             raise UsageError(f"{report}: there is no such file.")
-    paths, files = split_ledgers([Path(one) for one in (ledger, *reports)])
+    paths, files = split_ledgers([Path(path) for path in (ledger, *reports)])
     try:
         with ExitStack() as stack:
             ledgers = [stack.enter_context(Ledger.open(path, verify_chain=False)) for path in paths]
@@ -148,7 +148,7 @@ def _verdict(ledgers: Sequence[Ledger], graded: Sequence[_Graded]) -> Verdict:
         head = order_runs(ledgers)[-1].ledger.head
     except SharekitError:
         head = ""
-    return Verdict(sum(one.event_count for one in ledgers), head, problems, unproven, notes)
+    return Verdict(sum(ledger.event_count for ledger in ledgers), head, problems, unproven, notes)
 
 
 def _check_all(
@@ -175,7 +175,7 @@ def _check_all(
                 continue
             if report.suffix.lower() == ".csv":
                 yield _NOTE, (report.name, _NO_HEAD)
-        yield from ((_CHANGED, one) for one in differing)
+        yield from ((_CHANGED, difference) for difference in differing)
 
 
 def _earlier_state(ledger: Ledger, report: Path) -> str:

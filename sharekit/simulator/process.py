@@ -119,7 +119,7 @@ class Simulator:
         ``request_id``, ``method``, ``path``, ``images``, ``projects``, ``status`` and
         ``effective`` changes.
         """
-        return self._control("GET", "state", None)
+        return self._control("GET", "state")
 
     def set_faults(self, faults: Faults) -> None:
         """Replace the faults from now on."""
@@ -150,10 +150,10 @@ class Simulator:
         """Write that file, for its owner's eyes only, and return its path."""
         return write_privately(path, self.clouds_yaml(*names, user=user))
 
-    def _control(self, method: str, route: str, body: str | None) -> dict[str, Any]:
+    def _control(self, method: str, route: str, body: str = "") -> dict[str, Any]:
         connection = HTTPConnection(self.url.removeprefix("http://"), timeout=60)
         try:
-            connection.request(method, f"/simulator/{route}", body)
+            connection.request(method, f"/simulator/{route}", body.encode())
             response = connection.getresponse()
             content: dict[str, Any] = json.loads(response.read())
         finally:

@@ -264,7 +264,7 @@ class VaultStore:
             (vault.resources >= VAULT_RESOURCES, "IMG.0185", "It protects too many."),
             (room > vault.size * 1024, "IMG.0182", "The vault is too small."),
         )
-        return next(((code, message) for bad, code, message in checks if bad), None)
+        return next(((code, message) for failed, code, message in checks if failed), None)
 
     def store(self, image: Image, project_id: str, vault_id: str) -> None:
         """Put the backup of a full-ECS image into a vault; once for each project."""

@@ -23,7 +23,7 @@ _SECONDS: Final = (
     0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200,
     10800, 21600, 43200,
 )  # fmt: skip
-#: Place of a tick, and its label.
+#: Position of a tick, and its label.
 Tick = tuple[float, str]
 
 
@@ -77,8 +77,8 @@ def draw_lines(
     for one, (x, y) in zip(series, legend, strict=True):
         style = f"fill:none;stroke-width:2;stroke:{one.color}"
         style += ";stroke-dasharray:7 3" if one.dashed else ""
-        places = [f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in one.points]
-        parts.append(f'<polyline points="{" ".join(places)}" style="{style}"/>')
+        corners = [f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in one.points]
+        parts.append(f'<polyline points="{" ".join(corners)}" style="{style}"/>')
         parts.append(f'<path d="M{x} {y - 4}h26" style="{style}"/>')
         parts.append(_text(x + 32, y, one.name, ink, "start"))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + 50}" '
@@ -87,7 +87,7 @@ def draw_lines(
 
 
 def _legend(series: Iterable[Series]) -> Iterator[tuple[int, int]]:
-    """Yield the place of each name, on as many lines as they need."""
+    """Yield the position of each name, on as many lines as they need."""
     x, y = _LEFT, 20
     for one in series:
         width = 56 + 7 * len(one.name)
@@ -101,9 +101,9 @@ def _steps(curve: Curve) -> Iterator[tuple[float, float]]:
     """Yield the corners of a curve that grows in steps, thinned to what a picture can show."""
     chosen = np.unique(np.linspace(0, len(curve.seconds) - 1, _POINTS).astype(int)).tolist()
     before = 0
-    for place in chosen:
-        yield curve.seconds[place], before
-        yield curve.seconds[place], (before := curve.numbers[place])
+    for number in chosen:
+        yield curve.seconds[number], before
+        yield curve.seconds[number], (before := curve.numbers[number])
 
 
 def _time_steps() -> Iterator[float]:
@@ -127,5 +127,5 @@ def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float
 
 
 def _text(x: float, y: float, text: str, color: str, anchor: str = "middle") -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="fill:{color}"'
-    return f"<text {place}>{escape(escape_invisible(text))}</text>"
+    attributes = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="fill:{color}"'
+    return f"<text {attributes}>{escape(escape_invisible(text))}</text>"

@@ -17,7 +17,7 @@ from sharekit.core.columns import with_unit
 from sharekit.core.html import escape_invisible
 from sharekit.core.outcomes import tint
 from sharekit.core.provenance import __version__
-from sharekit.reports.document import Place, ReportDocument, Table
+from sharekit.reports.document import ReportDocument, Table, Target
 from sharekit.reports.wording import format_time, percent, records
 
 from .charts import draw_chart
@@ -37,9 +37,9 @@ def write(document: ReportDocument, path: Path) -> None:
     sections, sheets = document.sections(), {sheet.name: sheet for sheet in document.sheets()}
     shown = [sheets[name] for name in document.page_order if name in sheets]
     lines = {sheet.name: _lines(sheet) for sheet in shown if isinstance(sheet, Table)}
-    anchors = {Place(name, line["line"]) for name, table in lines.items() for line in table}
+    anchors = {Target(name, line["line"]) for name, table in lines.items() for line in table}
     page = _environment().get_template("page.html.j2")
-    page.globals["anchor"] = lambda place: _anchor(place, anchors, lines)
+    page.globals["anchor"] = lambda target: _anchor(target, anchors, lines)
     page.stream(
         document=document,
         generator=f"sharekit {__version__}, Jinja {jinja2.__version__}",
@@ -101,14 +101,14 @@ def _lines(table: Table) -> list[dict[str, Any]]:
     return [line | {"line": int(n)} for n, line in zip(frame.index, records(frame), strict=True)]
 
 
-def _anchor(place: Place | None, anchors: set[Place], tables: dict[str, Any]) -> str:
-    """Return the anchor of a place, ``""`` if the page does not show it."""
-    if place is None or place.table not in tables:
+def _anchor(target: Target | None, anchors: set[Target], tables: dict[str, Any]) -> str:
+    """Return the anchor of a target, ``""`` if the page does not show it."""
+    if target is None or target.table not in tables:
         return ""
-    if place.line < 0:
-        return key(place.table)
-    known = Place(place.table, place.line) in anchors
-    return f"{key(place.table)}-{place.line + 1}" if known else ""
+    if target.line < 0:
+        return key(target.table)
+    known = Target(target.table, target.line) in anchors
+    return f"{key(target.table)}-{target.line + 1}" if known else ""
 
 
 def _widths(lines: Sequence[Any], parts: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:

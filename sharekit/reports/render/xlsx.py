@@ -29,7 +29,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import tint
-from sharekit.reports.document import Line, Notes, Place, ReportDocument, Section, Table
+from sharekit.reports.document import Line, Notes, ReportDocument, Section, Table, Target
 from sharekit.reports.wording import as_text, pairs
 from sharekit.spreadsheets.writing import fast_xlsx
 from sharekit.spreadsheets.writing.fast_xlsx import ColumnFormat, LongSheet
@@ -100,12 +100,12 @@ class _Workbook:
         sheet.set_footer("&L&A&RPage &P of &N")
         return sheet
 
-    def address(self, place: Place) -> str:
-        """Return where a place is: in a table of several sheets on the one that holds its line."""
-        part, row = divmod(max(place.line, 0), ROWS)
-        name = f"{place.table} ({part + 1})" if part else place.table
-        column = self.columns[place.table].index(place.column) if place.column else 0
-        return f"'{name}'!{xl_col_to_name(column)}{row + (1 if place.line < 0 else 2)}"
+    def address(self, target: Target) -> str:
+        """Return where a target is: in a table of several sheets on the one that holds its line."""
+        part, row = divmod(max(target.line, 0), ROWS)
+        name = f"{target.table} ({part + 1})" if part else target.table
+        column = self.columns[target.table].index(target.column) if target.column else 0
+        return f"'{name}'!{xl_col_to_name(column)}{row + (1 if target.line < 0 else 2)}"
 
 
 def write(document: ReportDocument, path: Path) -> None:
@@ -121,7 +121,7 @@ def write(document: ReportDocument, path: Path) -> None:
         write_sheets(document.inventory(), path, document.title, created, document.colors)
         return
     sections, sheets = [*document.sections()], document.sheets()
-    notes = [Line(sheet.name, "", sheet.note, Place(sheet.name)) for sheet in sheets if sheet.note]
+    notes = [Line(sheet.name, "", sheet.note, Target(sheet.name)) for sheet in sheets if sheet.note]
     if notes:
         sections.append(Section(_OTHER_SHEETS, notes))
 
@@ -201,7 +201,7 @@ def _summary(out: _Workbook, title: str, headline: str, sections: Sequence[Secti
 
 
 def _line(out: _Workbook, sheet: Worksheet, row: int, line: Line) -> None:
-    link = None if line.place is None else f"internal:{out.address(line.place)}"
+    link = None if line.target is None else f"internal:{out.address(line.target)}"
     usual = out.formats["link" if link else "name"]
     style = out.words.get(line.name, usual)
     if link:
@@ -282,7 +282,7 @@ def _fill(
     sheet: Worksheet,
     frame: pd.DataFrame,
     top: int = 0,
-    links: Mapping[str, Mapping[int, Place]] = MappingProxyType({}),
+    links: Mapping[str, Mapping[int, Target]] = MappingProxyType({}),
 ) -> int:
     """Write header and rows from row ``top`` (0 is the first) on; return the row after them."""
     frame = _truncate(out, sheet.get_name(), frame, top)
@@ -293,9 +293,9 @@ def _fill(
         sheet.write_string(top, number, truncate(name), out.formats["head"])
     formats = [_format(out, frame[name], wrapped=top > 0, linked=name in links) for name in columns]
     addresses = {
-        (top + 1 + line, columns.index(name)): out.address(place)
-        for name, places in links.items()
-        for line, place in places.items()
+        (top + 1 + line, columns.index(name)): out.address(target)
+        for name, targets in links.items()
+        for line, target in targets.items()
     }
     if top:
         fast_xlsx.write_cells(sheet, frame, formats, top, addresses)

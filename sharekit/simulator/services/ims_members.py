@@ -108,7 +108,7 @@ def _owner_fault(context: RequestContext, image_id: str, new: list[str]) -> Faul
         (many and image.whole_image, "IMG.0135", "Too many projects share the full-ECS image."),
         (many, "IMG.0106", "Too many projects share the image."),
     )
-    return next(((code, message) for bad, code, message in checks if bad), None)
+    return next(((code, message) for failed, code, message in checks if failed), None)
 
 
 def _start(
