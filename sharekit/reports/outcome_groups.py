@@ -81,10 +81,12 @@ def group_outcomes(rows: pd.DataFrame) -> OutcomeGroups:
     (['failed', 'confirmed'], [1, 0])
     """
     names = [name for name in KEY if name in rows.columns]
-    sent = rows["outcome"] != "blocked"  # what is wrong with a blocked row says all about it
-    columns = {name: _encode(rows[name], name) for name in names}
-    for name in ("status", "before"):
-        columns[name] = _encode(rows[name].where(sent, ""), name)
+    # What is wrong with a blocked row says all about it.
+    blocked = rows["outcome"] == "blocked"
+    keys = rows[names].assign(
+        status=rows["status"].mask(blocked, ""), before=rows["before"].mask(blocked, "")
+    )
+    columns = {name: _encode(keys[name], name) for name in names}
     number = np.zeros(len(rows), dtype="int64")
     for codes, values in columns.values():
         number = number * max(len(values), 1) + codes

@@ -401,11 +401,11 @@ def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
     def shown() -> pd.DataFrame:
         lines = np.argsort(groups().group, kind="stable")[:ROWS].tolist()
         chunks = first_lines(record.chunks.head(LINES), "chunk")
-        rows = _shown(record, record.rows, {}, lines)
-        known = [Target("Chunks", chunks[n]) if n in chunks else None for n in rows["chunk"]]
+        names = zip(lines, record.rows["chunk"].take(lines), strict=True)
+        targets = {n: Target("Chunks", chunks[name]) for n, name in names if name in chunks}
+        rows = _shown(record, record.rows, targets, lines)
         carried = (" carried by " + rows["carried_by"]).where(rows["carried_by"] != "", "")
         return rows.assign(
-            link=pd.Series(known, rows.index, dtype="object"),
             why=(rows["reason"] + carried).str.strip(),
             states=rows["before"].replace("", "–") + " → " + rows["observed"].replace("", "–"),
         )
