@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,10 +13,6 @@ from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING
 from sharekit.core.columns import first_case
 from sharekit.core.fields import SHARE_KEY
 from sharekit.runs.status import Run
-
-_SHARE_COLUMNS: Final = [*frame_schemas.BASELINE.names]
-#: The columns of the changes, in order. Scripts depend on them.
-COLUMNS: Final = frame_schemas.CHANGES.names
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +65,7 @@ def from_run(name: str, head: str, at: str, run: Run) -> Baseline:
         "absent": shares["state"] == ABSENT,
     }
     shares["result"] = first_case(cases, "differs")
-    return Baseline(name, "run", at, head, shares[_SHARE_COLUMNS].astype("str"))
+    return Baseline(name, "run", at, head, shares[list(frame_schemas.BASELINE.names)].astype("str"))
 
 
 def distinct_shares(rows: pd.DataFrame) -> pd.DataFrame:
@@ -79,17 +74,18 @@ def distinct_shares(rows: pd.DataFrame) -> pd.DataFrame:
     # Of several rows of one share, the one that stands for its duplicates counts.
     rank = shares["result"].isin(["duplicate", "faulty"]).astype("int8")
     order = np.argsort(rank.to_numpy(), kind="stable")
-    return shares[_SHARE_COLUMNS].take(order).drop_duplicates(SHARE_KEY, ignore_index=True)
+    shares = shares[list(frame_schemas.BASELINE.names)].take(order)
+    return shares.drop_duplicates(SHARE_KEY, ignore_index=True)
 
 
 def diff(baseline: Baseline | None, rows: pd.DataFrame, survey: Survey) -> pd.DataFrame:
-    """Return what changed between a baseline and an audit's rows (:data:`COLUMNS`, str).
+    """Return what changed between a baseline and an audit's rows (:data:`~.frame_schemas.CHANGES`).
 
     A share counts as new only if the baseline would have shown it, and as gone only if the survey
     would.
     """
     if baseline is None:
-        return pd.DataFrame(columns=list(COLUMNS), dtype="str")
+        return frame_schemas.CHANGES.make_frame()
     joined = baseline.shares.merge(
         distinct_shares(rows), on=SHARE_KEY, how="outer", suffixes=("_was", "_now")
     )
@@ -102,7 +98,7 @@ def diff(baseline: Baseline | None, rows: pd.DataFrame, survey: Survey) -> pd.Da
     joined = joined.rename(columns={"state_was": "was", "state_now": "now"})
     order = joined["change"].map({name: n for n, name in enumerate(audit_results.CHANGES)})
     joined = joined.iloc[np.argsort(order.to_numpy(), kind="stable")]
-    return joined[list(COLUMNS)].reset_index(drop=True).astype("str")
+    return joined[list(frame_schemas.CHANGES.names)].reset_index(drop=True).astype("str")
 
 
 def _changes(

@@ -12,7 +12,6 @@ from sharekit.simulator.seed import Project, User
 from sharekit.simulator.state import Token, api_time
 
 _STARTED = "2025-01-01T00:00:00Z"
-_DENIED = "The request you have made requires authentication."
 
 
 def versions(context: RequestContext) -> Response:
@@ -78,8 +77,7 @@ def _user(context: RequestContext) -> User:
 def _bearer(context: RequestContext) -> Token:
     token = find_token(context, context.headers.get("X-Auth-Token", ""))
     if token is None:
-        context.state.identity.unauthorised += 1
-        raise keystone_error(401, _DENIED)
+        raise _denied(context)
     return token
 
 
@@ -113,7 +111,7 @@ def _scope(context: RequestContext, user: User, scope: Any) -> Project | None:
 
 def _denied(context: RequestContext) -> ResponseError:
     context.state.identity.unauthorised += 1
-    return keystone_error(401, _DENIED)
+    return keystone_error(401, "The request you have made requires authentication.")
 
 
 def _domain(given: dict[str, Any]) -> str:
