@@ -213,7 +213,7 @@ def _in_sheet(
     # Column by column, as people read what changed.
     for column, row in np.argwhere((says != should).to_numpy().T).tolist():
         cell = xl_rowcol_to_cell(row, column)
-        yield f"{where}!{cell}", _says(says.iat[row, column], should.iat[row, column])
+        yield f"{where}!{cell}", _says(str(says.iat[row, column]), str(should.iat[row, column]))
 
 
 def _cells(workbook: fastexcel.ExcelReader, name: str) -> tuple[pd.DataFrame, bool]:
