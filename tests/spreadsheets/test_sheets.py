@@ -657,7 +657,7 @@ def test_the_notebook_shows_no_markup_of_the_data(tmp_path: Path) -> None:
     assert "<img" not in shown
     assert "\u202e" not in shown
     assert "[U+202E]" in shown
-    assert repr(inventory) == "<Inventory: 1 rows from 1 sheets of 1 files>"
+    assert repr(inventory) == "<Inventory: 1 row from 1 sheet of 1 file>"
     assert len(inventory) == 1
 
 
