@@ -64,32 +64,32 @@ _TABLE = (
     ("hidden-column", "warning", "cell", "the column is hidden in the sheet, but it is read", "Unhide the column and check its values."),
     ("hidden-by-merge", "error", "cell", "the value is hidden under merged cells", "Unmerge the cells and fill each row."),
     ("display-differs", "error", "cell", "the number format displays a different text than the cell contains", "Format the cell as text, then check its value."),
-    ("crossed-out", "error", "cell", "the value is crossed out", "If it still holds, take the strikethrough off the cell; if not, delete the row or correct the value."),
+    ("crossed-out", "error", "cell", "the value is crossed out", "If the value is still valid, remove the strikethrough; if not, delete the row or correct the value."),
     ("crossed-out-by-condition", "warning", "cell", "a conditional format or a table style may cross out cells of this range; sharekit does not evaluate it", "Look at these cells; delete the rows that a person sees crossed out."),
-    ("link-differs", "warning", "cell", "the cell's link leads to another ID than the one it shows; the one it shows is used", "Open the link and compare; then correct the ID, or remove the link."),
+    ("link-differs", "warning", "cell", "the cell's link leads to a different ID than the cell shows; the ID that it shows is used", "Open the link and compare; then correct the ID, or remove the link."),
     ("appearance-unread", "warning", "cell", "sharekit does not read this part of the appearance in this file format, so a person may see something else", "Save the workbook as .xlsx and use that."),
     ("merged-cell", "warning", "cell", "the cell is merged and has no value of its own; only the top left one has", "Unmerge the cells and fill each row."),
     ("column-holds-image-state", "info", "cell", "the column holds the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give --status for all rows."),
     ("default-used", "info", "cell", "the sheet has no column for {field}, so the given default is used", ""),
     ("default-unused", "warning", "cell", "the sheet has a column for {field}, so the given default is not used", "Leave out the default, or set the column aside with --map {field}=."),
-    ("sheet-without-header", "info", "cell", "the sheet has no header and values of a list of shares, so it was left out", "If it holds shares, name the sheets to read (--sheet), or the header of the image IDs: --map image_id=\"its header\"."),
+    ("sheet-without-header", "info", "cell", "the sheet has no header or no values of a list of shares, so it was left out", "If it holds shares, name the sheets to read (--sheet), or the header of the image IDs: --map image_id=\"its header\"."),
     ("sheet-skipped", "warning", "cell", "no header row of a list of shares was found in the first 50 rows, so the sheet was skipped, but it seems to hold image IDs", "Move its header into the first rows, add columns for project and decision, or name the header of the image IDs (--map image_id=\"its header\"); delete the sheet if it holds no shares."),
-    ("lock-file", "info", "cell", "a spreadsheet program keeps this lock file while somebody has a workbook open; it was left out", "Make sure that what was read is the workbook as it was saved last."),
+    ("lock-file", "info", "cell", "a spreadsheet program keeps this lock file while somebody has a workbook open; it was left out", "Make sure that the workbook was saved before sharekit read it."),
     ("rows-above-header", "error", "cell", "rows above the header look like shares, but they are not read", "Move the header above all rows (sorting may have moved it), or delete the rows above it. Until then no row of the sheet is sent, and the rows above the header are in no report."),
     ("no-share", "info", "cell", "the row has neither an ID nor a decision, so it is not a share", "If one of them is a share, fill in its IDs and the decision."),
     ("not-decided", "info", "cell", "not decided: the list shows the share's state, and the decision is empty", "Fill in a decision where you want one; every other share is left as it is."),
-    ("several-ids", "error", "cell", "the cell holds several IDs, and a row is one share", "Give each ID a row of its own, with the same values in the other cells (in Excel: Data, From Table, Split Column into rows)."),
-    ("surplus-fields", "error", "cell", "the row has more cells than the header, so its values may stand in the wrong columns", "Put the text that holds a separator into quotation marks, or delete the surplus cell; a column that is meant needs a header."),
-    ("decision-elsewhere", "error", "cell", "another column of the row holds another decision, so its values may stand in the wrong columns", "Put a text that holds a separator into quotation marks, and see that each value stands under its header; write a remark in other words."),
-    ("fewer-fields", "info", "cell", "rows with fewer fields than the header; what is missing at their end is read as empty", ""),
-    ("header-repeated", "info", "cell", "the header stands again between the rows; it is no row, and reading goes on below it", ""),
-    ("second-header", "error", "cell", "another header with other columns, or in another order, stands between the rows, so the rows below it cannot be read by the first one", "Give each table its own sheet or file, or bring all into the same columns. Until then no row of the sheet is sent."),
+    ("several-ids", "error", "cell", "the cell holds several IDs, but each row is one share", "Give each ID a row of its own, with the same values in the other cells (in Excel: Data, From Table, Split Column into rows)."),
+    ("surplus-fields", "error", "cell", "the row has more cells than the header, so its values may be in the wrong columns", "Put the text that holds a separator into quotation marks, or delete the surplus cell; if the column is intended, give it a header."),
+    ("decision-elsewhere", "error", "cell", "another column of the row holds a different decision, so its values may be in the wrong columns", "Put a text that holds a separator into quotation marks, and check that each value is under its header; if the other cell is a remark, use other words in it."),
+    ("fewer-fields", "info", "cell", "rows have fewer fields than the header; the missing fields at their end are read as empty", ""),
+    ("header-repeated", "info", "cell", "the header is repeated between the rows; it is left out, and reading continues below it", ""),
+    ("second-header", "error", "cell", "between the rows is a second header with other columns or in another order, so the first header does not describe the rows below it", "Give each table its own sheet or file, or give all tables the same columns. Until then no row of the sheet is sent."),
     ("stray-quotation-mark", "error", "cell", "a quotation mark opens a text that seems to hold further rows", "Delete the quotation mark, or close it where the text ends (within a text in quotation marks it is written twice); then check these lines."),
     # rows together
     ("duplicate", "warning", "rows", "another row has the same share and decision, and is sent for both", "Delete one of the rows."),
     ("same-file-twice", "warning", "rows", "the same file was read twice, and its row is sent once", "Name the file once; the file itself needs no change."),
     ("conflict", "error", "rows", "another row decides differently on the same share", "Keep the row that is right."),
-    ("counted-up", "error", "rows", "this ID and another one differ by one step in their last digits, as IDs do that were dragged down", "Copy the ID again from the cloud. If these IDs exist, name the clouds that show them (--cloud NAME), or confirm them: --confirm counted-up."),
+    ("counted-up", "error", "rows", "this ID and another one differ by one in their last digits, as if a spreadsheet had counted up an ID that was dragged down", "Copy the ID again from the cloud. If these IDs exist, name the clouds that show them (--cloud NAME), or confirm them: --confirm counted-up."),
     ("vault-missing", "error", "rows", "accepting a full-ECS image needs a vault", "Fill in the ID of a server backup vault of the project."),
     ("vault-for-rejection", "warning", "rows", "only an acceptance takes a vault, so this vault is not sent", "Empty the cell."),
     ("wrong-role", "error", "rows", "the reviewer's decision is for the other side of the share", "Decide share or unshare on rows of the owner, accept or reject on rows of the project."),
@@ -155,7 +155,7 @@ def markdown() -> str:
     lines = ["| rule | severity | what is wrong | what to do |", "|---|---|---|---|"]
     lines += [
         f"| `{r.name}` | {r.severity} | {r.message.replace('{field}', 'a mandatory value')} "
-        f"| {r.suggestion or '–'} |"
+        f"| {r.suggestion.replace('{field}', 'FIELD') or '–'} |"
         for r in RULES.values()
     ]
     return "\n".join(lines)

@@ -75,8 +75,8 @@ def reading_options(command: Command) -> Command:
 
 CONFIRM = click.option(
     "--confirm", multiple=True, metavar="RULE",
-    help="Let rows pass that break this rule, by your own knowledge (repeatable): "
-         f"{', '.join(CONFIRMABLE)}. The ledger and the report keep it.",
+    help="Do not block rows that break this rule, because you have checked them (repeatable): "
+         f"{', '.join(CONFIRMABLE)}. The ledger and the reports record it.",
 )  # fmt: skip
 
 
