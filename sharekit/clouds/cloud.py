@@ -187,14 +187,12 @@ class Cloud:
                 raise CloudError(f"{url} lists more than {_MAX_LISTED:,} images: it does not end.")
             if following := body.get("next"):
                 # `next` is relative, and has the parameters in it.
-                url, params = _next_page(self._base(url), following), {}
+                of_ims = url.startswith(f"{self.ims}/v2/cloudimages")
+                url, params = _next_page(self.ims if of_ims else self.image, following), {}
             elif params and len(body["images"]) >= PAGE_SIZE:
                 params = {**params, "marker": page[-1]["id"]}
             else:
                 return
-
-    def _base(self, url: str) -> str:
-        return self.ims if url.startswith(f"{self.ims}/v2/cloudimages") else self.image
 
     def share(self, image_id: str) -> ImageShare:
         """Look one image up: its member state, or ``absent``, and its owner where visible."""

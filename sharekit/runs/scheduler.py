@@ -27,12 +27,12 @@ class Scheduler:
     is raised by :meth:`run`, which may be called again with new steps.
     """
 
-    def __init__(self, workers: int, limit: Callable[[], float] | None = None) -> None:
+    def __init__(self, workers: int, limit: Callable[[], float]) -> None:
         self.workers = workers
         self.in_flight = 0
         self.stopped = threading.Event()
         self.paused = False
-        self._limit = limit or (lambda: workers)
+        self._limit = limit
         self._changed = threading.Condition()
         self._timed: list[tuple[float, int, Step]] = []
         self._waiting: deque[Step] = deque()

@@ -161,13 +161,8 @@ def load_run(
     read_preflight = cache(partial(ledger.get_frame, schema=PREFLIGHT))
     request_log = request_log or load_request_log(ledger, plan, read_preflight)
     preflight = _latest(ledger, "looked", PREFLIGHT, read_preflight)
-    rows = assign_outcomes(
-        plan.rows,
-        row_reasons(plan.findings),
-        request_log,
-        preflight.drop(columns="moved"),
-        _observed(ledger),
-    )
+    reasons = row_reasons(plan.findings)
+    rows = assign_outcomes(plan.rows, reasons, request_log, preflight, _observed(ledger))
     last = ledger.list_events("submitting", "stopped")[-1:]
     stopped = last[0].body if last and last[0].kind == "stopped" else {}
     return Run(

@@ -54,7 +54,7 @@ class Snapshot:
 
 
 def take_snapshot(
-    clouds: Clouds, shares: pd.DataFrame, progress: Progress | None = None, *, vaults: bool = True
+    clouds: Clouds, shares: pd.DataFrame, progress: Progress | None = None
 ) -> Snapshot:
     """Ask every cloud about shares (``project_id, image_id, status, owner``), by listings first.
 
@@ -78,7 +78,7 @@ def take_snapshot(
     }
     with ThreadPoolExecutor(READERS) as pool:
         reader = Reader(pool, progress)
-        jobs = {p: pool.submit(_read_vaults, clouds[p]) for p in wanted} if vaults else {}
+        jobs = {project: pool.submit(_read_vaults, clouds[project]) for project in wanted}
         members = [
             (*share_record(project, share), share.size)
             for project, listed in read_member_shares(clouds, wanted, reader).items()
