@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from tests import fuzzing
+from tests.spreadsheets import spoiled
 
-TARGETS = ("ledgers", "answers", "workbooks")
+TARGETS = ("ledgers", "answers", "workbooks", "lists")
 
 
 def prepared(name: str, folder: Path) -> Callable[[fuzzing.Chooser], None]:
@@ -29,6 +30,8 @@ def prepared(name: str, folder: Path) -> Callable[[fuzzing.Chooser], None]:
         return fuzzing.answered
     if name == "workbooks":
         return fuzzing.workbooks(fuzzing.seeds(folder), folder)
+    if name == "lists":
+        return spoiled.target(folder)
     return fuzzing.ledgers(finished(folder), folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import fuzzing
+from tests.spreadsheets import spoiled
 
 SHORT = settings(
     deadline=None, derandomize=True, database=None,
@@ -43,6 +45,40 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Target:
 def test_workbooks(books: Target, data: st.DataObject) -> None:
     """Whatever became of a spreadsheet, it is read and checked, or refused in one sentence."""
     books(chooser(data))
+
+
+@settings(SHORT, max_examples=60)
+@given(st.data())
+def test_lists(lists: Target, data: st.DataObject) -> None:
+    """However people spoil a list, what is planned for a share is what they see beside it."""
+    lists(chooser(data))
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    """The target that spoils good lists."""
+    return spoiled.target(tmp_path_factory.mktemp("spoiled"))
+
+
+@pytest.mark.parametrize(
+    ("blind", "returns"),
+    [
+        ("sharekit.checks.check.check_counted_up", []),
+        ("sharekit.spreadsheets.cell_issues._crossed_out", []),
+    ],
+)
+def test_the_fuzz_of_lists_sees_what_a_check_misses(
+    lists: Target, monkeypatch: pytest.MonkeyPatch, blind: str, returns: object
+) -> None:
+    """Without one of the checks, a plan soon holds what nobody sees."""
+    monkeypatch.setattr(blind, lambda *_: returns)
+
+    def many() -> None:
+        for seed in range(60):
+            lists(random.Random(seed).randrange)
+
+    with pytest.raises(AssertionError):
+        many()
 
 
 @pytest.fixture(scope="module")
