@@ -52,12 +52,12 @@ OUTCOMES: Final = {
         rank=8, color="#56b4e9", tone="calm", settled=True,
     ),
     "claimed": Outcome(
-        "the cloud said it succeeded, but could not be read back",
+        "the cloud reported success, but could not be read back",
         rank=6, color="#d4b400", tone="warn",
         next_step="Look at the share in the cloud: this run was not able to read it back.",
     ),
     "contradicted": Outcome(
-        "the cloud said one thing and showed another",
+        "the cloud reported one result and shows another",
         rank=2, color="#cc79a7", tone="bad", retryable=True,
         next_step="Look at the share in the cloud; then “sharekit retry”.",
     ),

@@ -32,7 +32,7 @@ def status_command(run: Path, as_json: bool) -> None:
 
 
 def exit_code(run: Run) -> int:
-    """Return the exit code that tells a script how a run stands."""
+    """Return the exit code for the state of a run."""
     if not run.finished:
         return 3
     if run.succeeded:
