@@ -27,7 +27,7 @@ from sharekit.core.vocabulary import STATUS_WORDS
 
 from .formats.links import ids_in
 from .formats.number_formats import displayed_text
-from .formats.raw_sheet import TEXT, as_text, column_letter, type_rule
+from .formats.raw_sheet import TEXT, RawSheet, as_text, column_letter, type_rule
 from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header
 from .inventory import SheetRows
 from .repeated_headers import ANY_ID
@@ -216,6 +216,8 @@ def _column_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
             yield "hidden-column", field, sheet.names[column]
         if empty := empty_formulas(raw, header_row, column):
             yield "formula-ambiguous", field, empty
+        if field in _STRIKE_FIELDS and _is_struck(raw, header_row - 1, position):
+            yield "crossed-out", field, sheet.names[column]
         if field in _STRIKE_FIELDS and (ranges := _may_be_struck(sheet, position)):
             yield "crossed-out-by-condition", field, ranges
     for header in sheet.state_columns:
@@ -432,6 +434,12 @@ def _linked_elsewhere(sheet: SheetRows) -> Iterator[CellIssues]:
                         others[i] = text, f"it leads to {linked[0]}"
         values, details = zip(*others.values(), strict=True) if others else ((), ())
         yield CellIssues("link-differs", np.array([*others], np.int64), field, values, details)
+
+
+def _is_struck(raw: RawSheet, row: int, position: int) -> bool:
+    """Return True if a cell is crossed out, such as a header whose column holds no longer."""
+    areas = (area for area, _ in raw.metadata.struck)
+    return any(t <= row <= b and left <= position <= r for t, left, b, r in areas)
 
 
 def _may_be_struck(sheet: SheetRows, position: int) -> str:

@@ -71,10 +71,18 @@ def test_a_style_that_strikes_is_an_error(tmp_path: Path) -> None:
     assert struck(workbook(path, cells("A3", "B3", "C3", "A4", "C2"))) == [
         "C2", "A3", "B3", "C3", "A4"]  # fmt: skip
     assert struck(workbook(path, named)) == ["C3"]
-    assert struck(workbook(path, cells("A1", "D2", "A9"))) == []
+    assert struck(workbook(path, cells("D1", "D2", "A9"))) == []
     assert struck(workbook(path, cells("A2", font=Font(strike=False, bold=True)))) == []
     findings = check(read_inventory(workbook(path, cells("C2", "A4"))))
     assert findings.rows["disposition"].tolist() == ["blocked", "planned", "blocked"]
+
+
+def test_a_header_that_is_crossed_out_blocks_its_sheet(tmp_path: Path) -> None:
+    """A column that somebody crossed out at its head holds no longer; nothing of it is sent."""
+    findings = check(read_inventory(workbook(tmp_path / "a.xlsx", cells("C1"))))
+    assert findings.frame[["rule", "field", "value"]].to_numpy().tolist()[0] == [
+        "crossed-out", "status", "Status"]  # fmt: skip
+    assert set(findings.rows["disposition"]) == {"blocked"}
 
 
 def test_struck_cells_of_any_dialect_are_found(tmp_path: Path) -> None:
