@@ -30,7 +30,7 @@ from sharekit.ledger.hashing import canonical_json, digest, event_hash
 from sharekit.ledger.integrity import BLOB_FIELDS
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS, TRIGGERS
-from sharekit.plans import approval, decisions
+from sharekit.plans import approval, steps
 from tests.spreadsheets import workbooks as workbooks_by
 
 #: Returns a number from 0 to one below its argument.
@@ -219,7 +219,7 @@ def _view(path: Path) -> None:
     if len(review.plan.chunks):
         review.state.curl(1)
     with Ledger.open(path) as book:
-        decisions.decisions(book)
+        steps.decisions(book)
 
 
 def ledgers(original: Path, folder: Path) -> Callable[[Chooser], None]:

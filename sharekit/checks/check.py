@@ -26,6 +26,7 @@ from sharekit.spreadsheets.inventory import Inventory
 from .cell_rules import normalize_rows
 from .cloud_rules import check_members
 from .counted_ids import check_counted_up
+from .earlier_rules import check_earlier
 from .findings import CHECKED, PREVIEW, Findings, Rating, mark_origin, render
 from .hits import NO_KEYS, Keys, RuleHits
 from .owner_rules import check_owners
@@ -86,6 +87,54 @@ def check(
     """
     if decisions is not None:
         decisions = _read_decisions(decisions, len(inventory))
+    return _check(
+        inventory,
+        clouds,
+        strict=strict,
+        snapshot=snapshot,
+        decisions=decisions,
+        confirm=confirm,
+        progress=progress,
+    )
+
+
+def check_again(
+    inventory: Inventory, snapshot: Snapshot | None, decisions: pd.DataFrame,
+    earlier: pd.DataFrame | None = None, *, strict: bool, confirm: Collection[str],
+) -> Findings:  # fmt: skip
+    """Check with decisions that a ledger holds, and against what earlier runs decided.
+
+    Parameters
+    ----------
+    inventory, snapshot, strict, confirm
+        As for :func:`check`; the clouds are not asked again.
+    decisions : DataFrame
+        As for :func:`check`, in our words.
+    earlier : DataFrame, optional
+        :data:`sharekit.core.frame_schemas.EARLIER`.
+    """
+    return _check(
+        inventory,
+        None,
+        strict=strict,
+        snapshot=snapshot,
+        decisions=decisions,
+        confirm=confirm,
+        earlier=earlier,
+    )
+
+
+def _check(
+    inventory: Inventory,
+    clouds: Clouds | None,
+    *,
+    strict: bool,
+    snapshot: Snapshot | None,
+    decisions: pd.DataFrame | None,
+    confirm: Collection[str],
+    earlier: pd.DataFrame | None = None,
+    progress: Progress | None = None,
+) -> Findings:
     confirmed = _confirmed(confirm)
     rate = partial(severity, strict=strict, confirmed=confirmed)
     rows, hits, encoded = normalize_rows(inventory)
@@ -106,6 +155,9 @@ def check(
         hits += check_members(rows, pairs, snapshot)
     hits += check_owners(rows, pairs, snapshot, skipped)
     hits += check_counted_up(rows, encoded, snapshot, partial(_addresses, inventory))
+    if earlier is not None:
+        unsent = [skipped, *(h.keys for h in hits if h.rule == "already")]
+        hits.append(check_earlier(rows, earlier, np.concatenate(unsent)))
     hits = [h.excluding(skipped) if RULES[h.rule].phase != "cell" else h for h in hits]
     hits += _find_dispositions(inventory, rows, pairs, snapshot, hits, skipped, rate)
     # A row that is forbidden is not also in the wanted state already: the error counts alone.

@@ -88,6 +88,9 @@ PLAN: Final = FrameSchema({**CHECKED_ROWS.columns, "chunk": "Int"}, indexed=True
 DECISIONS: Final = FrameSchema(
     dict.fromkeys(("decision", "reason", "vault_id"), "str?"), indexed=True
 )
+#: What an earlier run decided on shares: ``decision`` and ``vault_id`` if a person did in a review,
+#: and ``action``, what became of it.
+EARLIER: Final = _texts("project_id image_id side asked decision reason vault_id by run action")
 #: What a review sheet decides.
 REVIEWED: Final = FrameSchema(_columns("decision reason"), indexed=True)
 

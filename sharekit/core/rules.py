@@ -117,6 +117,7 @@ _TABLE = (
     ("vault-resource-limit", "error", "cloud", MEANINGS["IMG.0185"], ADVICE["IMG.0185"]),
     ("vault-too-small", "error", "cloud", "the vault has too little room for this image", ADVICE["IMG.0182"]),
     ("vault-overcommitted", "error", "cloud", "the images of earlier rows take the room that the vault has", "Choose another vault for some of them, enlarge this one, or skip rows."),
+    ("reverses-earlier", "warning", "rows", "an earlier run decided otherwise on the same share, and this row would turn that back", "Make sure that this is meant; else decide in the review as that run did, or correct the inventory."),
     ("state-changed", "warning", "cloud", "the share's state has changed since the plan was made", "Make sure that the decision still holds."),
 )  # fmt: skip
 #: name -> rule, in the order of the table.

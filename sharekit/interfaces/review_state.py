@@ -20,8 +20,9 @@ from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.rules import LEFT_OUT
 from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.plans import approval, decisions
+from sharekit.plans import approval
 from sharekit.plans.plan import Plan, read_plan
+from sharekit.plans.steps import FIELDS, decision_of, list_steps, undoable
 
 from .review_filters import Page, Positions, RowFilter, paginate, select
 from .review_rows import STATES, is_wrong_role, review_frame, with_changes
@@ -238,7 +239,7 @@ def read_gate(ledger: Ledger, demand: approval.ApprovalRequirement) -> Gate:
         stage = "approving" if lacking else "approved"
     return Gate(
         stage, approvals, str(planned["settings"].get("planner", "")), demand,
-        approval.pending_decisions(ledger), decisions.undoable(ledger),
+        approval.pending_decisions(ledger), undoable(ledger),
     )  # fmt: skip
 
 
@@ -254,7 +255,7 @@ def read_state(
     with Ledger.open(path, verify_chain=False) as ledger:
         event = ledger.last_event("planned")
         planned_at = event.seq if event is not None else 0
-        events = decisions.steps(ledger)
+        events = list_steps(ledger)
         steps = tuple(event.seq for event in events)
         if known is not None and planned_at == known.planned_at:
             if steps == known.steps:
@@ -284,15 +285,15 @@ def _is_recorded(ledger: Ledger, plan: Plan, *, replanned: bool) -> bool:
 
 
 def _changes(ledger: Ledger, event: Event) -> pd.DataFrame:
-    return decisions.decision_of(ledger, event).assign(by=str(event.body["reviewer"]))
+    return decision_of(ledger, event).assign(by=str(event.body["reviewer"]))
 
 
 def _combine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return what holds after several steps; what a step leaves missing stays as it was."""
-    columns = [*decisions.FIELDS, "by"]
+    columns = [*FIELDS, "by"]
     none = pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
     changes = pd.concat([none.rename_axis("row_key"), *parts]).astype("str")
     if not changes.index.is_unique:
         changes = changes.groupby(level=0).last().astype("str")
     changes = changes.fillna("").sort_index().rename_axis("row_key")
-    return changes[(changes[list(decisions.FIELDS)] != "").any(axis="columns")]
+    return changes[(changes[list(FIELDS)] != "").any(axis="columns")]

@@ -81,6 +81,10 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number)
 
 
+def _carried(body: Body) -> str:
+    return f", carried over from {body['carried_from']}" if "carried_from" in body else ""
+
+
 @dataclass(frozen=True)
 class EventKind:
     """One kind of event.
@@ -131,7 +135,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "planned": EventKind(
         _body(planned=Count, chunks=Count, blocked=Count, fingerprint=Hash, rows_digest=Hash,
-              rows_blob=BlobHash, findings_blob=BlobHash, settings=_PLAN_SETTINGS),
+              rows_blob=BlobHash, findings_blob=BlobHash, settings=_PLAN_SETTINGS,
+              earlier_blob=NotRequired[BlobHash]),
         "every row's place in the plan, the findings, and the plan's fingerprint",
         lambda b: f"{b['planned']} images in {b['chunks']} chunks, {b['blocked']} blocked",
         voids=True,
@@ -142,9 +147,10 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"{b['decisions']} decisions taken from {b['file']}",
     ),
     "decided": EventKind(
-        _body(reviewer=Name, rows=Count, blob=BlobHash),
-        "a reviewer's decisions on some rows",
-        lambda b: f"{b['rows']} rows decided by {b['reviewer'] or 'a reviewer'}", voids=True,
+        _body(reviewer=Name, rows=Count, blob=BlobHash, carried_from=NotRequired[Name]),
+        "a reviewer's decisions on some rows, or on their shares in the run that this one follows",
+        lambda b: f"{b['rows']} rows decided by {b['reviewer'] or 'a reviewer'}{_carried(b)}",
+        voids=True,
     ),
     "undone": EventKind(
         _body(seq=Count, reviewer=Name),
@@ -310,7 +316,7 @@ class FollowedRun:
     """The run that another one follows on.
 
     ``head`` is the head of its ledger at that time, ``kind`` what the new run does with it
-    (``undo`` or ``retry``), ``ledger`` the file name of its ledger.
+    (``undo``, ``retry`` or ``new plan``), ``ledger`` the file name of its ledger.
     """
 
     head: str

@@ -19,10 +19,8 @@ import pandas as pd
 from sharekit.checks.cell_rules import statuses
 from sharekit.checks.findings import left_out_rows
 from sharekit.checks.hits import fullmatch
-from sharekit.core import frame_schemas
-from sharekit.core.actions import DECIDABLE
 from sharekit.core.columns import has_text, needs_reason
-from sharekit.core.errors import LedgerError, PlanError, UsageError
+from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
 from sharekit.core.provenance import user
 from sharekit.core.vocabulary import read_decision
@@ -32,6 +30,7 @@ from sharekit.spreadsheets.writing.review_sheet import read_review
 from .approval import latest_approval, pending_decisions, plan_event
 from .plan import HasLedger, Plan, ledger_path, read_plan, replan_with
 from .selection import RowKeys, select_keys
+from .steps import FIELDS, decisions, list_steps, undoable
 from .storage import LOG, read_stored_inventory, row_count
 
 #: The columns of :func:`review_rows`.
@@ -39,8 +38,6 @@ _REVIEW_COLUMNS: Final = [
     "file", "sheet", "row", "image_id", "project_id", "status", "vault_id", "name", "owner",
     "before", "disposition", "findings",
 ]  # fmt: skip
-#: The parts of a decision; a step leaves those that it does not name as they were.
-FIELDS: Final = frame_schemas.DECISIONS.names
 
 
 def review_rows(plan: Plan) -> pd.DataFrame:
@@ -224,7 +221,7 @@ def undo(plan: HasLedger | str | PathLike[str], *, reviewer: str = "") -> int:
     with open_for_decisions(ledger_path(plan)) as ledger:
         if not undoable(ledger):
             return 0
-        last = steps(ledger)[-1]
+        last = list_steps(ledger)[-1]
         ledger.append("undone", {"seq": last.seq, "reviewer": person(reviewer)})
         return int(last.body["rows"])
 
@@ -299,58 +296,6 @@ def open_for_decisions(path: Path) -> Iterator[Ledger]:
                 "Take the approval back to decide otherwise."
             )
         yield ledger
-
-
-# -- what was decided ------------------------------------------------------------------------------
-def decisions(ledger: Ledger) -> pd.DataFrame:
-    """Return every decision that holds, :data:`FIELDS` by ``row_key``, ``""`` for none.
-
-    The latest step on each row and field counts, except for steps that were taken back.
-    """
-    parts = [decision_of(ledger, event) for event in steps(ledger)]
-    none = pd.DataFrame({name: pd.Series(dtype="str") for name in FIELDS}).rename_axis("row_key")
-    frame = pd.concat([none.astype("str"), *parts])
-    if len(parts) > 1:
-        frame = frame.groupby(level=0).last()
-    frame = frame.astype("str").fillna("").rename_axis("row_key")
-    return frame[(frame != "").any(axis="columns")].sort_index()
-
-
-def decided_by(ledger: Ledger) -> pd.Series:
-    """Return who decided last on each row, by ``row_key``; ``""`` if no name was given."""
-    names = [
-        pd.Series(str(event.body["reviewer"]), index=decision_of(ledger, event).index, dtype="str")
-        for event in steps(ledger)
-    ]
-    together = pd.concat([pd.Series(dtype="str"), *names])
-    last: pd.Series = together[~together.index.duplicated(keep="last")]
-    return last.rename_axis("row_key")
-
-
-def undoable(ledger: Ledger) -> int:
-    """Return how many steps can be taken back; an imported sheet cannot."""
-    kinds = [event.kind for event in reversed(steps(ledger))]
-    return kinds.index("reviewed") if "reviewed" in kinds else len(kinds)
-
-
-def steps(ledger: Ledger) -> list[Event]:
-    """Return every step of decisions that was not taken back, in order."""
-    events = ledger.list_events("reviewed", "decided", "undone")
-    undone = {event.body["seq"] for event in events if event.kind == "undone"}
-    return [event for event in events if event.kind != "undone" and event.seq not in undone]
-
-
-def decision_of(ledger: Ledger, step: Event) -> pd.DataFrame:
-    """Return what one step decided: :data:`FIELDS` by ``row_key``, missing where it left them."""
-    schema = frame_schemas.REVIEWED if step.kind == "reviewed" else frame_schemas.DECISIONS
-    decided = ledger.get_frame(step.body["blob"], schema).reindex(columns=FIELDS)
-    keys, known = decided.index, decided["decision"].dropna().isin(DECIDABLE)
-    inside = ((keys >= 0) & (keys < row_count(ledger))).all()
-    if not (keys.is_unique and known.all() and inside):
-        raise LedgerError(
-            f"{ledger.path} is damaged: event {step.seq} holds an impossible decision."
-        )
-    return decided
 
 
 def check_vaults(vaults: pd.Series) -> None:

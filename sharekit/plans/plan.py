@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from sharekit.checks.check import check
+from sharekit.checks.check import check_again
 from sharekit.checks.findings import CHECKED, PREVIEW, Findings
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
@@ -30,9 +30,12 @@ from sharekit.ledger.integrity import schema_digest
 from sharekit.ledger.ledger import Ledger
 
 from .chunks import Chunks, iter_chunks, make_chunks
+from .followed import EarlierRun, carry_over, read_followed
+from .steps import FIELDS
 from .storage import (
     LOG,
     last_event_body,
+    read_earlier,
     read_snapshot,
     read_stored_inventory,
     read_stored_plan,
@@ -154,7 +157,7 @@ def plan(
     *,
     chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
-    follows: FollowedRun | None = None,
+    follows: FollowedRun | HasLedger | str | PathLike[str] | None = None,
     planner: str = "",
 ) -> Plan:
     """Put the accepted rows into chunks, and everything known so far into a new ledger.
@@ -169,8 +172,10 @@ def plan(
         Maximum number of images in one request; where an owner shares, images × projects.
     max_images : int, optional
         Maximum number of images that the plan may change; a larger plan is refused.
-    follows : FollowedRun, optional
-        The run that this one follows on.
+    follows : path, optional
+        The ledger of an earlier run. What was decided on its shares in a review is carried over,
+        by image and project, with person and reason; a row that would turn back what that run
+        decided has the warning ``reverses-earlier``.
     planner : str, optional
         The name of the person who plans. If it is given, somebody else has to approve.
 
@@ -190,16 +195,28 @@ def plan(
     """
     _check_origin(findings)
     path = Path(ledger)
+    if follows is None or isinstance(follows, FollowedRun):
+        followed, earlier, carried = follows, None, None
+    else:
+        earlier = read_followed(ledger_path(follows))
+        followed, carried = earlier.followed, carry_over(earlier, findings.rows)
+        findings = check_again(
+            findings.inventory, findings.snapshot, carried, earlier.lines,
+            strict=findings.strict, confirm=findings.confirmed,
+        )  # fmt: skip
     made = _build(path, findings, chunk_size, max_images)
     opened = Ledger.create(path)
     try:
         with opened, opened.transaction():
             created = environment() | {"schema": schema_digest(opened)}
-            opened.append("created", created | (follows.to_body() if follows else {}))
+            opened.append("created", created | (followed.to_body() if followed else {}))
             write_inventory(opened, findings.inventory)
             if findings.snapshot is not None:
                 write_snapshot(opened, findings.snapshot)
-            _write(opened, made, chunk_size, max_images, planner.strip())
+            if earlier is not None and carried is not None:
+                _write_carried(opened, earlier, carried)
+            lines = None if earlier is None else earlier.lines
+            _write(opened, made, chunk_size, max_images, planner.strip(), lines)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -210,15 +227,14 @@ def replan_with(ledger: Ledger, decisions: pd.DataFrame) -> Plan:
     """Plan again with a reviewer's decisions; an approval of the old plan is void."""
     settings = last_event_body(ledger, "planned")["settings"]
     size, max_images = settings["chunk_size"], settings["max_images"]
-    findings = check(
-        read_stored_inventory(ledger),
+    earlier = read_earlier(ledger)
+    findings = check_again(
+        read_stored_inventory(ledger), read_snapshot(ledger), decisions, earlier,
         strict=bool(settings["strict"]),
-        snapshot=read_snapshot(ledger),
-        decisions=decisions,
         confirm=settings.get("confirmed", ()),
-    )
+    )  # fmt: skip
     made = _build(ledger.path, findings, size, max_images)
-    _write(ledger, made, size, max_images, settings.get("planner", ""))
+    _write(ledger, made, size, max_images, settings.get("planner", ""), earlier)
     return made
 
 
@@ -237,7 +253,23 @@ def read_plan(source: Ledger | str | PathLike[str]) -> Plan:
     return Plan(source.path, rows, _chunk_frame(chunks, findings.snapshot), fingerprint, findings)
 
 
-def _write(ledger: Ledger, made: Plan, size: int, max_images: int | None, planner: str) -> None:
+def _write_carried(ledger: Ledger, earlier: EarlierRun, carried: pd.DataFrame) -> None:
+    """Write decisions of an earlier run as steps, one for each person."""
+    for name, lines in carried.groupby("by"):
+        body = {
+            "reviewer": str(name),
+            "rows": len(lines),
+            "of": earlier.fingerprint,
+            "carried_from": earlier.followed.ledger,
+            "blob": ledger.put_frame(lines[list(FIELDS)].rename_axis("row_key")),
+        }
+        ledger.append("decided", body)
+
+
+def _write(
+    ledger: Ledger, made: Plan, size: int, max_images: int | None, planner: str,
+    earlier: pd.DataFrame | None = None,
+) -> None:  # fmt: skip
     settings: dict[str, object] = {
         "chunk_size": size,
         "max_images": max_images,
@@ -246,7 +278,7 @@ def _write(ledger: Ledger, made: Plan, size: int, max_images: int | None, planne
     }
     if made.findings.confirmed:
         settings["confirmed"] = list(made.findings.confirmed)
-    write_plan(ledger, made.rows, made.findings, made.counts, settings)
+    write_plan(ledger, made.rows, made.findings, made.counts, settings, earlier)
     LOG.info("planned %s: %r", ledger.path, made)
 
 

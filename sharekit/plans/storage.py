@@ -108,6 +108,14 @@ def read_snapshot(ledger: Ledger) -> Snapshot | None:
     return Snapshot(event.body["taken_at"], **frames)
 
 
+def read_earlier(ledger: Ledger) -> pd.DataFrame | None:
+    """Read what earlier runs decided, as the plan compares it; None if it follows on none."""
+    event = ledger.last_event("planned")
+    if event is None or "earlier_blob" not in event.body:
+        return None
+    return ledger.get_frame(event.body["earlier_blob"], frame_schemas.EARLIER)
+
+
 # -- plan ------------------------------------------------------------------------------------------
 def write_plan(
     ledger: Ledger,
@@ -115,9 +123,14 @@ def write_plan(
     findings: Findings,
     counts: Mapping[str, Any],
     settings: Mapping[str, Any],
+    earlier: pd.DataFrame | None = None,
 ) -> None:
-    """Write every row's place in a plan, the findings, its counts and its fingerprint."""
+    """Write every row's place in a plan, the findings, its counts and its fingerprint.
+
+    ``earlier`` is what earlier runs decided, so that planning again compares with it as well.
+    """
     with ledger.transaction():
+        compared = {} if earlier is None else {"earlier_blob": ledger.put_frame(earlier)}
         rows_blob = ledger.put_frame(rows)  # the largest frame first, while little is in memory
         lines = parquet.iter_rows(rows.reset_index(), PLAN_COLUMNS)
         ledger.append(
@@ -129,6 +142,7 @@ def write_plan(
                 "findings_blob": ledger.put_frame(findings.frame),
                 "findings": findings.counts,
                 "settings": dict(settings),
+                **compared,
             },
         )
 

@@ -14,8 +14,8 @@ from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.rules import RULES
 from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.plans import decisions
 from sharekit.plans.approval import valid_approvals
+from sharekit.plans.steps import decision_of, list_steps
 from sharekit.runs.request_log import Request
 from sharekit.runs.status import Run, load_run
 from sharekit.spreadsheets.inventory import Source
@@ -192,8 +192,8 @@ def _approvals(ledger: Ledger, fingerprint: str) -> pd.DataFrame:
 def _reviews(ledger: Ledger, run: Run) -> pd.DataFrame:
     inventory = run.plan.findings.inventory.rows
     parts = []
-    for event in decisions.steps(ledger):
-        decision = decisions.decision_of(ledger, event).fillna("")
+    for event in list_steps(ledger):
+        decision = decision_of(ledger, event).fillna("")
         addresses = inventory.loc[decision.index, ["file", "sheet", "row"]]
         vault = ("vault " + decision["vault_id"]).where(decision["vault_id"] != "", "")
         decided = (decision["decision"] + ", " + vault).str.strip(", ")

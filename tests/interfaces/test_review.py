@@ -17,7 +17,7 @@ from sharekit.core.errors import ApprovalError, LedgerError, PlanError, Sharekit
 from sharekit.interfaces.review import Review
 from sharekit.interfaces.review_filters import RowFilter, select
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans import approval, decisions
+from sharekit.plans import approval, decisions, steps
 from sharekit.reports.run_record import read_record
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.submit import Progress
@@ -72,7 +72,7 @@ def test_a_step_leaves_alone_what_it_does_not_name(review: Review) -> None:
     review.decide([key], "skip", reason="first")
     decisions.decide(review.path, [key], reason="second")
     with Ledger.open(review.path) as book:
-        assert decisions.decisions(book).loc[key].to_dict() == {
+        assert steps.decisions(book).loc[key].to_dict() == {
             "decision": "skip", "reason": "second", "vault_id": "",
         }  # fmt: skip
 

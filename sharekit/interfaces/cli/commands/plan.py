@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from sharekit.core.columns import with_unit
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
     CONFIRM,
@@ -22,7 +23,9 @@ from sharekit.interfaces.cli.options import (
     sign_in_for,
 )
 from sharekit.interfaces.cli.output import show_findings, show_plan, spinner
+from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, plan
+from sharekit.plans.steps import list_steps
 from sharekit.runs.follow_up import retry, undo
 
 
@@ -36,23 +39,33 @@ from sharekit.runs.follow_up import retry, undo
 @click.option(
     "--planner", default="", help="Name of the person who plans; that person cannot approve."
 )
+@click.option(
+    "--follows",
+    type=click.Path(path_type=Path),
+    metavar="EARLIER",
+    help="Ledger of an earlier run; decisions of its review are carried over.",
+)
 @output_options
 def plan_command(
     shares: Sequence[str], run: Path, clouds: Sequence[str], clouds_yaml: Path | None,
     secure_yaml: Path | None, chunk_size: int, max_images: int | None, planner: str,
-    preview: bool, as_json: bool, **reading: Any,
+    follows: Path | None, preview: bool, as_json: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Check SHARES and write the plan into a new ledger RUN.
 
-    With --cloud, the rows are also compared with the cloud. Exits 1 if rows are blocked; the plan
-    is written all the same.
+    With --cloud, the rows are also compared with the cloud. With --follows, the decisions of an
+    earlier run hold for the same shares, and a row that would turn one back has a warning. Exits 1
+    if rows are blocked; the plan is written all the same.
     """
     if run.exists():
         raise UsageError(f"{run} exists already: choose another name for the new run.")
     findings = check_shares(shares, clouds, clouds_yaml, secure_yaml, reading)
     with spinner("Making the plan"):
-        planned = plan(findings, run, chunk_size=chunk_size, max_images=max_images, planner=planner)
-    _end(planned, preview=preview, as_json=as_json)
+        planned = plan(
+            findings, run, chunk_size=chunk_size, max_images=max_images, planner=planner,
+            follows=follows,
+        )  # fmt: skip
+    _end(planned, preview=preview, as_json=as_json, follows=follows)
 
 
 def _follow_up_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,10 +105,15 @@ def _follow_up(
     _end(planned, preview=preview, as_json=as_json)
 
 
-def _end(planned: Plan, *, preview: bool, as_json: bool) -> NoReturn:
+def _end(planned: Plan, *, preview: bool, as_json: bool, follows: Path | None = None) -> NoReturn:
+    carried = {} if follows is None else {"carried": _count_carried(planned)}
+
     def show() -> None:
         show_findings(planned.findings, ledger=planned.path)
         show_plan(planned)
+        if follows is not None:
+            rows = with_unit(carried["carried"], "row")
+            click.echo(f"{rows} decided in the review of {follows} and carried over")
         if preview:
             click.echo(planned.preview())
         if planned.counts["planned"]:
@@ -104,5 +122,10 @@ def _end(planned: Plan, *, preview: bool, as_json: bool) -> NoReturn:
                 f"--reviewer NAME --fingerprint {planned.fingerprint[:12]}"
             )
 
-    answer(planned.counts, as_json, show)
+    answer(planned.counts | carried, as_json, show)
     sys.exit(1 if planned.counts["blocked"] else 0)
+
+
+def _count_carried(planned: Plan) -> int:
+    with Ledger.open(planned.path) as ledger:
+        return sum(int(event.body["rows"]) for event in list_steps(ledger))

@@ -1,0 +1,38 @@
+"""The rule about earlier runs: what would turn back what was decided on the same share."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sharekit.core.columns import join_lines, roles
+from sharekit.core.fields import SHARE_KEY
+
+from .hits import Keys, RuleHits
+
+_KEY = [*SHARE_KEY, "side"]
+
+
+def check_earlier(rows: pd.DataFrame, earlier: pd.DataFrame, unsent: Keys) -> RuleHits:
+    """Find rows that would reverse what an earlier run decided on their share.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Every row, with the decisions on it.
+    earlier : DataFrame
+        :data:`sharekit.core.frame_schemas.EARLIER`.
+    unsent : ndarray of int64
+        Keys of rows that are not sent anyway.
+    """
+    lines = earlier.drop_duplicates(_KEY)  # what counts for a share comes first
+    lines = lines[lines["action"] != ""]
+    known = rows["image_id"].isin(lines["image_id"])  # few, so only these are looked up
+    known &= ~rows.index.isin(unsent)
+    asked = rows.loc[known, [*SHARE_KEY, "status"]]
+    asked = asked.assign(side=roles(asked["status"]))
+    was = join_lines(asked, lines, _KEY, dict.fromkeys(("action", "by", "run", "reason"), ""))
+    reverses = (was["action"] != "") & (was["action"] != asked["status"])
+    reason = (": " + was["reason"]).where(was["reason"] != "", "")
+    left = was["action"].where(was["action"] != "skip", "left as it is")
+    detail = was["run"] + ": " + left + ", by " + was["by"] + reason
+    return RuleHits.where(reverses, "reverses-earlier", "status", detail.astype("str"))

@@ -1,0 +1,111 @@
+"""What an earlier run decided on the same shares, for the plan that follows it.
+
+Shares are known by image, project and side, so the new workbook may have other rows in another
+order. What a person decided in a review is carried over, with the person and the reason; what the
+inventory itself said is only compared with the new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from sharekit.checks.cell_rules import statuses
+from sharekit.core import frame_schemas
+from sharekit.core.actions import DECISIONS, SKIP
+from sharekit.core.columns import join_lines, roles
+from sharekit.core.fields import SHARE_KEY
+from sharekit.ledger.events import FollowedRun
+from sharekit.ledger.ledger import Ledger
+
+from .steps import FIELDS, decided_by, decisions
+from .storage import last_event_body, read_earlier, read_stored_plan
+
+#: What a plan is to the run whose decisions it takes over.
+NEW_PLAN: Final = "new plan"
+_SHARE: Final = [*SHARE_KEY, "side"]
+_CARRIED: Final = ["decision", "reason", "vault_id", "by", "run"]
+#: Dispositions of a row by which its share was, or is, as the row says.
+_ACTED: Final = ("planned", "already", "duplicate")
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierRun:
+    """A run that a new plan follows.
+
+    Attributes
+    ----------
+    followed : FollowedRun
+        Its ledger.
+    fingerprint : str
+        The fingerprint of its plan.
+    lines : DataFrame
+        :data:`sharekit.core.frame_schemas.EARLIER`: what it, and the runs that it followed,
+        decided; what counts for a share comes first.
+    """
+
+    followed: FollowedRun
+    fingerprint: str
+    lines: pd.DataFrame
+
+
+def read_followed(path: Path) -> EarlierRun:
+    """Read what the run of a ledger decided.
+
+    Raises
+    ------
+    LedgerError
+        There is no such ledger, or it holds no run.
+    """
+    with Ledger.open(path) as ledger:
+        stored = read_stored_plan(ledger)
+        rows, raw = stored.rows, stored.findings.inventory.rows["status"]
+        decided = decisions(ledger).reindex(rows.index).fillna("")
+        submitted = ledger.last_event("submitting")
+        lines = rows[SHARE_KEY].assign(
+            side=roles(rows["status"]),
+            asked=statuses(raw),
+            **{name: decided[name] for name in FIELDS},
+            by=decided_by(ledger).reindex(rows.index).fillna(""),
+            run=path.name,
+            action=decided["decision"].map(dict(DECISIONS) | {SKIP: SKIP}).fillna(""),
+        )
+        if submitted is not None:
+            own = (lines["action"] == "") & rows["disposition"].isin(_ACTED)
+            approved = f"{submitted.body.get('reviewer') or 'nobody'}, who approved its inventory"
+            lines["action"] = lines["action"].mask(own, rows["status"])
+            lines["by"] = lines["by"].mask(own & (lines["by"] == ""), approved)
+        before = read_earlier(ledger)
+        followed = FollowedRun(ledger.head, NEW_PLAN, path.name)
+        fingerprint = last_event_body(ledger, "planned")["fingerprint"]
+    # Of several rows of a share, the one that acted says what became of it.
+    acted = rows["disposition"].isin(_ACTED)
+    rank = (~acted).astype("int64") * 2 + (lines["action"] == "")
+    lines = lines.loc[rank.sort_values(kind="stable").index]
+    if before is not None:
+        known = pd.MultiIndex.from_frame(lines[_SHARE])
+        old = ~pd.MultiIndex.from_frame(before[_SHARE]).isin(known)
+        lines = pd.concat([lines, before[old]])
+    names = list(frame_schemas.EARLIER.names)
+    return EarlierRun(followed, fingerprint, lines[names].astype("str").reset_index(drop=True))
+
+
+def carry_over(earlier: EarlierRun, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the decisions of an earlier run for new rows: :data:`FIELDS`, ``by`` and ``run``.
+
+    A row that asks the same as a row did then takes its decision, or has none as that had none. A
+    row that asks otherwise takes what was decided on the share, if that was one thing.
+    """
+    lines = earlier.lines
+    if not ((lines["decision"] != "") | (lines["vault_id"] != "")).any():
+        return pd.DataFrame(columns=_CARRIED, index=rows.index[:0], dtype="str")
+    new = rows[SHARE_KEY].assign(side=roles(rows["status"]), asked=rows["status"])
+    same = lines.drop_duplicates([*_SHARE, "asked"])
+    exact = join_lines(new, same, [*_SHARE, "asked"], {})[_CARRIED]
+    several = same.groupby(_SHARE)["decision"].transform("nunique") > 1
+    other = join_lines(new, same[~several].drop_duplicates(_SHARE), _SHARE, {})[_CARRIED]
+    carried = exact.where(exact["decision"].notna(), other).fillna("").astype("str")
+    return carried[(carried[["decision", "vault_id"]] != "").any(axis="columns")]

@@ -1,0 +1,71 @@
+"""The steps of deciding in a ledger: which of them hold, and what they decided."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from sharekit.core import frame_schemas
+from sharekit.core.actions import DECIDABLE
+from sharekit.core.errors import LedgerError
+from sharekit.ledger.ledger import Event, Ledger
+
+from .storage import row_count
+
+#: The parts of a decision; a step leaves those that it does not name as they were.
+FIELDS: Final = frame_schemas.DECISIONS.names
+
+
+def decisions(ledger: Ledger) -> pd.DataFrame:
+    """Return every decision that holds, :data:`FIELDS` by ``row_key``, ``""`` for none.
+
+    The latest step on each row and field counts, except for steps that were taken back.
+    """
+    parts = [decision_of(ledger, event) for event in list_steps(ledger)]
+    none = pd.DataFrame({name: pd.Series(dtype="str") for name in FIELDS}).rename_axis("row_key")
+    frame = pd.concat([none.astype("str"), *parts])
+    if len(parts) > 1:
+        frame = frame.groupby(level=0).last()
+    frame = frame.astype("str").fillna("").rename_axis("row_key")
+    return frame[(frame != "").any(axis="columns")].sort_index()
+
+
+def decided_by(ledger: Ledger) -> pd.Series:
+    """Return who decided last on each row, by ``row_key``; ``""`` if no name was given."""
+    names = [
+        pd.Series(str(event.body["reviewer"]), index=decision_of(ledger, event).index, dtype="str")
+        for event in list_steps(ledger)
+    ]
+    together = pd.concat([pd.Series(dtype="str"), *names])
+    last: pd.Series = together[~together.index.duplicated(keep="last")]
+    return last.rename_axis("row_key")
+
+
+def undoable(ledger: Ledger) -> int:
+    """Return how many steps can be taken back; an imported or carried one cannot."""
+    fixed = [
+        event.kind == "reviewed" or "carried_from" in event.body
+        for event in reversed(list_steps(ledger))
+    ]
+    return fixed.index(True) if True in fixed else len(fixed)
+
+
+def list_steps(ledger: Ledger) -> list[Event]:
+    """Return every step of decisions that was not taken back, in order."""
+    events = ledger.list_events("reviewed", "decided", "undone")
+    undone = {event.body["seq"] for event in events if event.kind == "undone"}
+    return [event for event in events if event.kind != "undone" and event.seq not in undone]
+
+
+def decision_of(ledger: Ledger, step: Event) -> pd.DataFrame:
+    """Return what one step decided: :data:`FIELDS` by ``row_key``, missing where it left them."""
+    schema = frame_schemas.REVIEWED if step.kind == "reviewed" else frame_schemas.DECISIONS
+    decided = ledger.get_frame(step.body["blob"], schema).reindex(columns=FIELDS)
+    keys, known = decided.index, decided["decision"].dropna().isin(DECIDABLE)
+    inside = ((keys >= 0) & (keys < row_count(ledger))).all()
+    if not (keys.is_unique and known.all() and inside):
+        raise LedgerError(
+            f"{ledger.path} is damaged: event {step.seq} holds an impossible decision."
+        )
+    return decided
