@@ -17,7 +17,7 @@ from sharekit.interfaces.review import Review
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import read_plan
-from sharekit.reports.merged_runs import load_record
+from sharekit.reports.run_record import read_record
 from tests.conftest import FAST, World
 
 IMAGES = [f"d164b5df-1bc3-4c3f-893e-{n:012x}" for n in (0x1A, 0x2F, 0x3B, 0x4D)]
@@ -70,7 +70,8 @@ def test_decisions_are_carried_over_by_share(friday: Review, tmp_path: Path) -> 
         followed = FollowedRun.from_body(created.body)
         assert followed == FollowedRun(earlier.head, "new plan", "friday.ledger")
     assert sharekit.verify(plan.path).intact
-    record = load_record(plan.path)
+    with Ledger.open(plan.path) as ledger:
+        record = read_record(ledger)
     assert record.reviews["reviewer"].tolist() == ["Bob", "Eve"]
     assert record.reviews["reason"].tolist() == ["the owner is not known", "ask again"]
     assert "1 rows decided by Bob, carried over from friday.ledger" in set(record.timeline["what"])
