@@ -7,6 +7,7 @@ The synonyms cover what people type and what ``openstack image list -f csv`` and
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -42,6 +43,9 @@ _REMARK: Final = re.compile(r"[(\[{<【〔]([^()\[\]{}<>【】〔〕]*)[)\]}>】
 _IMAGE_LISTING: Final = {"containerformat", "diskformat", "visibility"}
 
 
+#: No header has more characters; and the headers whose keys are kept, more than a sheet's columns.
+_LONGEST_HEADER: Final = 300
+_CACHED: Final = 1 << 15
 #: Headers listed in a message, and how alike two must be for one to be named as the nearest.
 _MAX_HEADERS: Final = 12
 _NEAR: Final = 0.6
@@ -96,6 +100,7 @@ def _ranks_of(field: str) -> dict[str, Rank]:
 
 
 _RANKS: Final = {field: _ranks_of(field) for field in FIELDS}
+_ALL_KEYS: Final = frozenset(key for ranks in _RANKS.values() for key in ranks)
 _STATE_KEYS: Final = frozenset(
     normalize(spelling) for header in STATE_HEADERS for spelling in spellings(header)
 )
@@ -137,18 +142,19 @@ def match(
     >>> match(["ID", "Image ID", "Status"], {"image_id": "ID", "status": ""})
     {'image_id': 0}
     """
-    whole = [normalize(name) for name in names]
+    whole = [_own_keys(name)[0] for name in names]
     mapped = {field: _column_of(header, names, whole) for field, header in mapping.items()}
     taken = {*mapped.values(), *ignored}
-    known, listing = header_keys(names), _is_listing(whole)
+    known = [(i, keys) for i, keys in _known_headers(names) if i not in taken]
+    listing = _is_listing(whole)
     fields: dict[str, int] = {}
     for field in FIELDS:
         if field in mapped:
             column = mapped[field]
         else:
             ranks = _ranks(field, listing=listing)
-            ranked = [(rank, i) for i, keys in enumerate(known) for rank in _best(keys, ranks)]
-            column = min(((r, i) for r, i in ranked if i not in taken), default=(0, None))[1]
+            ranked = [(rank, i) for i, keys in known for rank in _best(keys, ranks)]
+            column = min(ranked)[1] if ranked else None
         if column is not None:
             fields[field] = column
     return fields
@@ -164,10 +170,11 @@ def ambiguous_columns(
     >>> ambiguous_columns(["ID", "Image ID", "Image ID (2)"], {}, {"image_id": 1})
     {'image_id': [0, 2]}
     """
-    known, listing = header_keys(names), _is_listing([normalize(name) for name in names])
     taken = set(fields.values())
+    known = [(i, keys) for i, keys in _known_headers(names) if i not in taken]
+    listing = _is_listing([_own_keys(name)[0] for name in names])
     others = {
-        field: [i for i, keys in enumerate(known) if i not in taken and _best(keys, ranks)]
+        field: [i for i, keys in known if _best(keys, ranks)]
         for field in fields
         if field not in mapping
         for ranks in [_ranks(field, listing=listing)]
@@ -188,16 +195,27 @@ def header_keys(names: Sequence[str]) -> list[tuple[str, ...]]:
     >>> header_keys(["Decision (yes / no)", "Project ID (source)"])
     [('decisionyesno', 'decision'), ('projectidsource', 'ownerprojectid')]
     """
-    whole = [normalize(name) for name in names]
-    present = set(whole)
+    own = [_own_keys(name) for name in names]
+    present = {key for key, _, _ in own}
     known = []
-    for name, key in zip(names, whole, strict=True):
-        further = [_key_without_remark(name)]
-        unnumbered = normalize(_NUMBERED.sub("", name))
-        if unnumbered in present:
-            further.append(unnumbered)
+    for key, bare, unnumbered in own:
+        further = [bare, unnumbered if unnumbered in present else ""]
         known.append(tuple(dict.fromkeys([key, *filter(None, further)])))
     return known
+
+
+def _known_headers(names: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
+    """Return the columns whose header is one of any field, each with its keys."""
+    keys = header_keys(names)
+    return [(i, own) for i, own in enumerate(keys) if not _ALL_KEYS.isdisjoint(own)]
+
+
+@functools.lru_cache(_CACHED)
+def _own_keys(name: str) -> tuple[str, str, str]:
+    """Return a header's key, that without its remark, and that without its number."""
+    if len(name) > _LONGEST_HEADER:
+        return "", "", ""
+    return normalize(name), _key_without_remark(name), normalize(_NUMBERED.sub("", name))
 
 
 def _key_without_remark(name: str) -> str:
@@ -224,7 +242,7 @@ def _best(keys: Sequence[str], ranks: Mapping[str, Rank]) -> list[tuple[int, int
 
 def known_keys() -> frozenset[str]:
     """Return the keys of all headers that are known."""
-    return frozenset(key for ranks in _RANKS.values() for key in ranks)
+    return _ALL_KEYS
 
 
 def is_vague(names: Sequence[str], column: int, field: str) -> bool:
@@ -237,15 +255,14 @@ def is_vague(names: Sequence[str], column: int, field: str) -> bool:
     return any(vague for vague, _, _ in best)
 
 
-def is_state_header(names: Sequence[str], column: int) -> bool:
-    """Return True for a header of shares' states, which may as well be one of decisions.
+def state_columns(names: Sequence[str]) -> list[int]:
+    """Return the columns with a header of shares' states, which may as well hold decisions.
 
-    >>> is_state_header(["Member Status", "Decision"], 0)
-    True
-    >>> is_state_header(["Member Status", "Decision"], 1)
-    False
+    >>> state_columns(["Member Status", "Decision", "Member Status (2)"])
+    [0, 2]
     """
-    return not _STATE_KEYS.isdisjoint(header_keys(names)[column])
+    keys = header_keys(names)
+    return [i for i, own in enumerate(keys) if not _STATE_KEYS.isdisjoint(own)]
 
 
 def _is_listing(keys: Collection[str]) -> bool:
@@ -278,13 +295,15 @@ def unique_names(texts: Sequence[str], first_column: int = 0) -> tuple[str, ...]
     ('ID', '(column B)', 'ID (2)')
     """
     names: dict[str, None] = {}
+    counts: dict[str, int] = {}
     for column, text in enumerate(texts, first_column):
         base = text if text.strip() else f"(column {column_letter(column)})"
-        name, count = base, 1
+        count = counts.get(base, 1)
+        name = base if count == 1 else f"{base} ({count})"
         while name in names:
             count += 1
             name = f"{base} ({count})"
-        names[name] = None
+        names[name], counts[base] = None, count
     return tuple(names)
 
 

@@ -26,10 +26,10 @@ from .headers import (
     first_id,
     holds_damaged_id,
     holds_id,
-    is_state_header,
     is_vague,
     match,
     normalize,
+    state_columns,
 )
 from .repeated_headers import find_repeated
 
@@ -38,6 +38,8 @@ _SHOWN: Final = {normalize(prefix + STATE_COLUMN) for prefix in ("", INPUT_PREFI
 
 #: A field's name, or an array with one for each row.
 Field = str | NDArray[np.object_]
+#: Columns of states that are set aside; honest sheets have one or two.
+_MOST_SET_ASIDE: Final = 20
 #: Words for the state that a share is in; some are words for a decision as well.
 _MEMBER_STATES: Final = PARTICIPLES | PENDING_WORDS | set(MEMBER_STATES)
 
@@ -320,8 +322,11 @@ def _set_states_aside(
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Skip columns with a status header that hold only states; return them by header, too."""
     skipped: list[int] = []
-    while "status" in fields and _holds_states(
-        cells, names, fields["status"], mapped="status" in mapping
+    listed = frozenset() if "status" in mapping else frozenset(state_columns(names))
+    while (
+        "status" in fields
+        and len(skipped) < _MOST_SET_ASIDE
+        and _holds_states(cells[fields["status"]], listed=fields["status"] in listed)
     ):
         skipped.append(fields["status"])
         if mapping.get("status"):
@@ -331,12 +336,10 @@ def _set_states_aside(
     return fields, tuple(names[column] for column in skipped)
 
 
-def _holds_states(
-    cells: tuple[pa.ChunkedArray, ...], names: tuple[str, ...], column: int, *, mapped: bool
-) -> bool:
-    words = _words(cells[column])
+def _holds_states(column: pa.ChunkedArray, *, listed: bool) -> bool:
+    """Return True for states of images, or of shares where the header is such as a listing has."""
+    words = _words(column)
     # A listing of members prints pending beside accepted and rejected: the shares' present states.
-    listed = not mapped and is_state_header(names, column)
     listed = listed and not words.isdisjoint(PENDING_WORDS)
     return bool(words) and (
         words <= IMAGE_STATES | PENDING_WORDS or (listed and words <= _MEMBER_STATES)
@@ -355,13 +358,14 @@ def _states_beside(
     ("reject", "unshare"); a column of states with a pending one among them is no decision anyway.
     """
     decided = "status" in fields and not is_vague(names, fields["status"], "status")
+    listed = frozenset(state_columns(names)) if others else frozenset()
     return [
         column
         for column in others
-        if _holds_states(cells, names, column, mapped=False)
+        if _holds_states(cells[column], listed=column in listed)
         or (
             decided
-            and is_state_header(names, column)
+            and column in listed
             and _words(cells[column]) & STATUS_WORDS.keys() <= PARTICIPLES
         )
     ]
@@ -406,8 +410,7 @@ def _is_likely(
 
 def _shows_other_states(header: Header, cells: tuple[pa.ChunkedArray, ...]) -> bool:
     """Return True if a sheet lists things by states that no share has: servers, volumes."""
-    columns = [i for i in range(len(cells)) if is_state_header(header.names, i)]
-    words = [_words(cells[i]) for i in columns]
+    words = [_words(cells[i]) for i in state_columns(header.names)]
     return any(own and own.isdisjoint(STATUS_WORDS.keys() | PENDING_WORDS) for own in words)
 
 
