@@ -29,17 +29,8 @@ from sharekit.core.vocabulary import LANGUAGES, split_words
 T = TypeVar("T")
 #: Returns a number from 0 to one below its argument.
 Chooser = Callable[[int], int]
-NOTES: Final = [
-    "",
-    "ok",
-    "no",
-    "yes, accepted",
-    "rejected?",
-    'said "no"',
-    "3.5",
-    "x; y",
-    "accepted",
-]
+#: Remarks that say nothing of the decision; the word for another decision would be an error.
+NOTES: Final = ["", "ok", "no", "yes, accepted", "rejected?", 'said "no"', "3.5", "x; y"]
 STATES: Final = ["pending", "accepted", "rejected"]
 OTHERS: Final = (
     ["Total", "7"], ["Approved by", "Ada"], ["Legend: accepted = wanted"], ["", "", "page 2"],
