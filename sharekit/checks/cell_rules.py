@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.actions import ACTIONS
+from sharekit.core.actions import ACTIONS, PENDING
 from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import (
     FIELDS,
@@ -81,7 +81,18 @@ def normalize_rows(
         if field in MANDATORY_FIELDS:
             more += _missing(inventory, encoded[field].isin([""]), field)
         hits += [h.excluding(invalid) for h in more]
+    hits = _allow_restored(rows["status"], hits)
     return rows, _detect_swapped_ids([h for h in hits if not h.is_empty]), encoded
+
+
+def _allow_restored(status: pd.Series, hits: list[RuleHits]) -> list[RuleHits]:
+    """Allow ``pending`` as an action where a run is undone, and nowhere else."""
+    restored = [h.keys for h in hits if h.rule == "undo-to-pending"]
+    if not restored:
+        return hits
+    keys = np.concatenate(restored)
+    keys = keys[(status.take(keys) == PENDING).to_numpy()]
+    return [h.excluding(keys) if h.rule == FORMAT_RULE["status"] else h for h in hits]
 
 
 def statuses(raw: pd.Series) -> pd.Series:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.actions import ABSENT, ACCEPTED, SHARE, STATUSES
+from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES
 from sharekit.core.columns import join_lines
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY
 
@@ -30,7 +30,7 @@ def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> 
     rows.loc[known.index, "before"] = state["state"].where(~own, "")
     absent = (state["state"] == ABSENT) & ~own
     # Whoever wrote another status may have meant the owner's role, which needs no share there.
-    undecidable = absent & known["status"].isin(STATUSES)
+    undecidable = absent & known["status"].isin([*STATUSES, PENDING])
     satisfied = state["state"] == known["status"]
     owner_differs = (known["owner"] != "") & (state["owner"] != "")
     owner_differs &= (known["owner"] != state["owner"]) & fullmatch(known["owner"], PROJECT_ID)

@@ -97,7 +97,8 @@ _TABLE = (
     ("share-with-owner", "error", "rows", "an image cannot be shared with the project that owns it", "Enter the ID of the project to share it with."),
     ("too-many-projects", "error", "rows", "the image would be shared with more projects than the cloud allows", "Share it with fewer projects, or unshare it from others in an earlier run."),
     ("undo-decided", "info", "rows", "sharing the image again does not restore the project's decision", "Ask the project to accept it again."),
-    ("undo-pending", "error", "rows", "the share was pending before the run, and no API call makes it pending again", "Leave it as it is or decide it again; only the image's owner can unshare it and share it once more."),
+    ("undo-pending", "error", "rows", "the share was pending before the run, and the batch API cannot make it pending again", "Leave it as it is or decide it again; only the image's owner can unshare it and share it once more."),
+    ("undo-to-pending", "info", "rows", "the share was pending before the run, and becomes pending again", ""),
     # with a cloud
     ("undo-state-changed", "error", "cloud", "the share has changed since the run, so it is not undone", "Find out who changed it, then plan the state that it should have."),
     ("no-credentials", "error", "cloud", "none of the named clouds gives access to this project", "Name the project's entry in clouds.yaml too, or an account for all of them (projects: all)."),

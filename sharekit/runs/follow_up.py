@@ -47,10 +47,11 @@ def undo(
 
     Those are the images that the cloud showed as wanted afterwards, and those whose job succeeded
     and that could not be read back. A share is planned, and sent, only while it is as the run left
-    it: what somebody decided since stays. What cannot be undone is blocked, row by row: no call
-    sets a share back to pending. A run that is not finished may still change more: submit it first.
-    What an owner shared is withdrawn, and the other way round; a share that comes back is pending,
-    whatever the project had decided on it.
+    it: what somebody decided since stays. What cannot be undone is blocked, row by row: where a
+    project has the native call, it sets a share back to pending, and the batch call cannot. A run
+    that is not finished may still change more: submit it first. What an owner shared is withdrawn,
+    and the other way round; a share that comes back is pending, whatever the project had decided on
+    it.
 
     Parameters
     ----------
@@ -116,7 +117,10 @@ def retry(
     chosen = first.rows.index[first.rows["outcome"].isin(RETRYABLE)]
     if chosen.empty:
         raise PlanError(f"{run}: no row failed or stayed unknown, so there is nothing to retry.")
-    inventory = _inventory(first, _rows(first, chosen), [])
+    rows = _rows(first, chosen)
+    to_pending = rows[rows["status"] == PENDING]  # of an undo that is retried
+    issues = [_issues("undo-to-pending", to_pending, to_pending["status"])]
+    inventory = _inventory(first, rows, issues)
     planned = first.plan.findings
     findings = check(inventory, clouds, strict=planned.strict, confirm=planned.confirmed)
     follows = FollowedRun(head, RETRY, Path(run).name)
@@ -172,15 +176,19 @@ def _restore_previous(
     opposite = actions.map(_OPPOSITE).where(by_owner, before)
     current = _current_state(rows, present)
     acting = rows["project_id"].mask(by_owner, rows["owner"])
-    possible = by_owner | before.isin(STATUSES)
+    projects = present.projects
+    native = projects.loc[projects["api"] == "native", "project_id"]
+    to_pending = ~by_owner & (before == PENDING) & rows["project_id"].isin(native)
+    possible = by_owner | before.isin(STATUSES) | to_pending
     moved = possible & (current != "") & (current != left) & ~are_satisfied(opposite, current)
-    moved &= acting.isin(present.projects["project_id"])
+    moved &= acting.isin(projects["project_id"])
     decided = by_owner & before.isin(STATUSES)
     rows["status"] = opposite.where(possible, actions)
     rows["vault_id"] = rows["vault_id"].where(rows["status"] == ACCEPTED, "")
     was_moved = "the run left it " + left + ", now it is " + current
     return [
         _issues("undo-pending", rows[~possible], actions),
+        _issues("undo-to-pending", rows[to_pending], actions),
         _issues("undo-state-changed", rows[moved], actions, was_moved),
         _issues("undo-decided", rows[decided], actions, "it was " + before),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -184,6 +185,46 @@ def test_a_report_over_runs_that_are_not_linked(world: Make) -> None:
     told = shell("verify", "run.ledger", "again.ledger", cwd=w.folder)
     assert told.returncode == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_undo_to_pending(world: Make, native: bool) -> None:
+    """Where each project has the native call, what was pending is pending again, as is verified."""
+    w = world(rows=8, native_only=native)
+    plan = w.approved()
+    first = sharekit.submit(plan, w.connect(), settings=FAST)
+    was_pending = (first.rows["before"] == "pending") & (first.rows["outcome"] == "confirmed")
+    assert was_pending.any()
+    back = undo(plan.path, w.folder / "back.ledger", w.connect())
+    rule = "undo-to-pending" if native else "undo-pending"
+    assert set(back.findings.frame["rule"]) == {rule}
+    assert back.counts["planned"] == (was_pending.sum() if native else 0)
+    if not native:
+        return
+    review = sharekit.review(back.path, reviewer="Ada")
+    assert set(review.rows["wanted"]) == {"pending"}
+    review.decide([0], "skip", reason="this one stays")
+    review.replan()
+    assert review.plan.counts["planned"] == was_pending.sum() - 1
+    assert '"status": "pending"' in review.plan.preview()
+    assert set(review.rows["state"]) == {"skipped", "planned"}
+    run = finish(review.plan, w)
+    assert run.counts["confirmed"] == was_pending.sum() - 1
+    assert set(run.rows["observed"]) == {"", "pending"}
+    assert sorted(w.shown().values()).count("pending") == was_pending.sum() - 1
+    sharekit.report(back.path, w.folder / "back.xlsx", w.folder / "back.html")
+    assert sharekit.verify(back.path, w.folder / "back.xlsx").intact
+
+
+def test_pending_is_no_decision_of_a_workbook(world: Make, tmp_path: Path) -> None:
+    """Only an undo sets a share back to pending; the word alone in a column does not."""
+    sheet = tmp_path / "s.csv"
+    image, project = "d164b5df-1bc3-4c3f-893e-3e471fd16e64", "edc89b490d7d4392898e19b2deb34797"
+    sheet.write_text(
+        f"image_id,project_id,decision\n{image},{project},pending\n{image},{project},accepted\n"
+    )
+    findings = sharekit.check(sharekit.read_inventory(sheet))
+    assert findings.rows["disposition"].iloc[0] == "blocked"
 
 
 def test_nothing_to_undo(world: Make) -> None:

@@ -15,7 +15,7 @@ from .markup import render
 
 _BECOMES: Final = {
     "accept": "accepted", "reject": "rejected", "share": "shared", "unshare": "not shared",
-    "skip": "left as it is",
+    "skip": "left as it is", "pending": "pending",
 }  # fmt: skip
 
 
