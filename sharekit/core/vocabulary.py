@@ -42,6 +42,8 @@ class Language:
     of_owner, of_past, of_target, of_names : str
         Words that tell what a header means if they stand in brackets behind it: the owner's,
         how things are or were (or an example), how they are to be, names instead of IDs.
+    of_advice : str
+        Words that make a decision one that somebody only advises or asks for.
     """
 
     headers: Mapping[str, str]
@@ -54,6 +56,7 @@ class Language:
     of_past: str
     of_target: str
     of_names: str
+    of_advice: str
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
@@ -63,7 +66,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "project_id": "project id, member id, member project id, target project id, "
             "project uuid, tenant id, member, target project, project, tenant",
             "status": "decision, verdict, new status, target status, wanted status, "
-            "desired status, accept or reject, accept/reject; action",
+            "desired status, accept or reject, accept/reject, final decision, your decision, "
+            "our decision; action",
             "vault_id": "vault id, cbr vault id, vault uuid, backup vault id, cbr vault, "
             "backup vault, vault",
             "whole_image": "whole image, full ecs image, full ecs, is whole image, "
@@ -87,9 +91,10 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         pending="pending",
         of_owner="owner, owners, owned, owning, source, sharing",
         of_past="current, currently, present, now, old, previous, existing, former, actual, "
-        "example, sample",
+        "before, example, sample",
         of_target="new, target, wanted, desired, decision",
         of_names="name, names",
+        of_advice="proposed, proposal, suggested, recommended, requested",
     ),
     "German": Language(
         headers={
@@ -100,7 +105,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "Mandant-ID, Zielprojekt, Mitgliedsprojekt, Empfängerprojekt, Projekt, Mitglied, "
             "Mandant",
             "status": "Entscheidung, Beschluss, neuer Status, Zielstatus, gewünschter Status, "
-            "Sollstatus, annehmen oder ablehnen, akzeptieren oder ablehnen; Aktion",
+            "Sollstatus, annehmen oder ablehnen, akzeptieren oder ablehnen, Ihre Entscheidung, "
+            "unsere Entscheidung, endgültige Entscheidung; Aktion",
             "vault_id": "Tresor-ID, Vault-Kennung, Sicherungstresor-ID, ID des Tresors, "
             "ID des Vaults, Backup-Tresor, Sicherungstresor, Tresor",
             "whole_image": "vollständiges Image, ganzes Image, gesamtes Image, "
@@ -123,9 +129,12 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         no="nein, falsch",
         pending="ausstehend, offen, unentschieden",
         of_owner="Eigentümer, Besitzer, Quelle, Quellprojekt",
-        of_past="aktuell, derzeit, bisher, alt, jetzt, Beispiel",
+        of_past="aktuell, derzeit, bisher, bisherige, bisheriger, alt, alte, alter, vorher, jetzt, "
+        "Ist, Beispiel",
         of_target="neu, Ziel, Soll, gewünscht, Entscheidung",
         of_names="Namen",
+        of_advice="vorgeschlagen, vorgeschlagene, Vorschlag, empfohlen, "
+        "empfohlene, Empfehlung, beantragt",
     ),
     "French": Language(
         headers={
@@ -135,7 +144,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "UUID du projet, ID du membre, ID membre, ID du projet cible, ID du locataire, "
             "projet cible, projet destinataire, membre, projet, locataire",
             "status": "décision, verdict, nouveau statut, statut cible, statut souhaité, "
-            "accepter ou refuser, accepter ou rejeter",
+            "accepter ou refuser, accepter ou rejeter, décision finale, votre décision, "
+            "notre décision",
             "vault_id": "ID du coffre, ID coffre, identifiant du coffre, ID du coffre-fort, "
             "coffre de sauvegarde, coffre-fort, coffre",
             "whole_image": "image complète, image entière, image serveur complète, serveur complet",
@@ -158,9 +168,11 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         no="non, faux",
         pending="en attente",
         of_owner="propriétaire, source, origine",
-        of_past="actuel, actuelle, ancien, ancienne, précédent, précédente, existant, exemple",
+        of_past="actuel, actuelle, ancien, ancienne, précédent, précédente, existant, avant, "
+        "exemple",
         of_target="nouveau, cible, souhaité, décision",
         of_names="nom, noms",
+        of_advice="proposé, proposée, proposition, suggéré, suggérée, recommandé, demandé",
     ),
     "Spanish": Language(
         headers={
@@ -171,7 +183,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "ID de miembro, ID del miembro, ID del proyecto de destino, ID del inquilino, "
             "proyecto de destino, proyecto destino, miembro, proyecto, inquilino",
             "status": "decisión, veredicto, nuevo estado, estado deseado, estado objetivo, "
-            "aceptar o rechazar; acción",
+            "aceptar o rechazar, decisión final, su decisión, nuestra decisión; acción",
             "vault_id": "ID de bóveda, ID de la bóveda, identificador de la bóveda, "
             "ID del almacén, bóveda de copias de seguridad, bóveda de respaldo, bóveda",
             "whole_image": "imagen completa, imagen de servidor completo, servidor completo",
@@ -194,9 +206,10 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         no="falso",
         pending="pendiente",
         of_owner="propietario, origen",
-        of_past="actual, actualmente, anterior, antiguo, existente, ejemplo",
+        of_past="actual, actualmente, anterior, antiguo, antigua, existente, antes, ejemplo",
         of_target="nuevo, destino, objetivo, deseado, decisión",
         of_names="nombre, nombres",
+        of_advice="propuesto, propuesta, sugerido, sugerida, recomendado, solicitado",
     ),
     "Chinese": Language(
         headers={
@@ -204,7 +217,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "镜像, 鏡像, 映像",
             "project_id": "项目ID, 目标项目ID, 成员ID, 成员项目ID, 项目编号, 租户ID, 專案ID, "
             "項目ID, 目标项目, 成员项目, 成员, 项目, 租户, 專案, 項目",
-            "status": "决定, 决策, 新状态, 目标状态, 期望状态, 接受或拒绝, 是否接受, 決定; 操作",
+            "status": "决定, 决策, 新状态, 目标状态, 期望状态, 接受或拒绝, 是否接受, 決定, "
+            "最终决定; 操作",
             "vault_id": "存储库ID, 保管库ID, 备份存储库ID, 云备份存储库ID, 存储库, 备份存储库, "
             "保管库, 儲存庫ID",
             "whole_image": "整机镜像, 是否整机镜像, 完整镜像, 整機鏡像",
@@ -227,6 +241,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_past="当前, 目前, 现在, 原, 旧, 當前, 示例, 例",
         of_target="新, 目标, 期望, 决定",
         of_names="名称, 名稱",
+        of_advice="建议, 提议, 建議",
     ),
 }
 
@@ -311,6 +326,7 @@ OWNER_REMARKS: Final = frozenset(_known(*(language.of_owner for language in _ALL
 PAST_REMARKS: Final = frozenset(_known(*(language.of_past for language in _ALL)))
 TARGET_REMARKS: Final = frozenset(_known(*(language.of_target for language in _ALL)))
 NAME_REMARKS: Final = frozenset(_known(*(language.of_names for language in _ALL)))
+ADVICE_WORDS: Final = frozenset(_known(*(language.of_advice for language in _ALL)))
 #: Headers of the present state of a share.
 STATE_HEADERS: Final = tuple(word for lang in _ALL for word in split_words(lang.states))
 

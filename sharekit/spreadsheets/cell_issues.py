@@ -301,8 +301,14 @@ def _disagreeing_columns(sheet: SheetRows) -> Iterator[CellIssues]:
     """Find rows in which another column that could be meant for a field holds another value."""
     for field in TEXT_FIELDS:
         for column in sheet.ambiguous.get(field, ()):
-            columns = sheet.fields[field], column
-            used, other = (_normalized(sheet.cells[c], field) for c in columns)
+            other = _normalized(sheet.cells[column], field)
+            if field in sheet.fields:
+                used = _normalized(sheet.cells[sheet.fields[field]], field)
+            elif field in sheet.defaults:
+                given = sheet.defaults[field].strip().lower()
+                used = pa.scalar(STATUS_WORDS.get(given, given), other.type)
+            else:
+                continue
             differ = pc.and_(pc.not_equal(other, ""), pc.not_equal(used, other))
             cells = _Suspects.of(sheet.cells[column], differ)
             values = [f"{sheet.names[column]}: {text}" for text in cells.texts.to_pylist()]

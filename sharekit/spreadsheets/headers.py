@@ -18,8 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sharekit.core.actions import ACCEPTED
 from sharekit.core.fields import FIELDS, GRAMMARS, UUID
 from sharekit.core.vocabulary import (
+    ADVICE_WORDS,
     NAME_REMARKS,
     OWNER_REMARKS,
     PAST_REMARKS,
@@ -103,6 +105,13 @@ _RANKS: Final = {field: _ranks_of(field) for field in FIELDS}
 _ALL_KEYS: Final = frozenset(key for ranks in _RANKS.values() for key in ranks)
 _STATE_KEYS: Final = frozenset(
     normalize(spelling) for header in STATE_HEADERS for spelling in spellings(header)
+)
+#: What a header of decisions has in it, whatever else it says.
+_DECISION_KEYS: Final = tuple(
+    key
+    for header in headers_of("status")[0]
+    for key in [normalize(header)]
+    if len(key) >= 5 or not key.isascii()
 )
 #: Words in brackets that make a header of states one of decisions.
 _DEMANDS: Final = TARGET_REMARKS | STATUS_WORDS.keys()
@@ -230,6 +239,9 @@ def _key_without_remark(name: str) -> str:
         return ""
     if words & OWNER_REMARKS and (key == "id" or key in _RANKS["project_id"]):
         return "ownerprojectid"
+    asked = {STATUS_WORDS[word] for word in words & STATUS_WORDS.keys()}
+    if len(asked) == 1 and asked != {ACCEPTED}:
+        return ""  # "yes" below "Decision (reject)" means the opposite of what it means elsewhere
     demanded = words & _DEMANDS or any(word.isdigit() for word in words)
     return key if demanded or key not in _STATE_KEYS else ""
 
@@ -263,6 +275,40 @@ def state_columns(names: Sequence[str]) -> list[int]:
     """
     keys = header_keys(names)
     return [i for i, own in enumerate(keys) if not _STATE_KEYS.isdisjoint(own)]
+
+
+def may_hold_decisions(name: str, chosen: str) -> bool:
+    """Return True if what stands below an unknown header may be the decision that counts.
+
+    Earlier decisions are none. Beside the column that was ``chosen`` another one counts if its
+    header speaks of decisions; beside one of states, advice and demands count, too. Beside none
+    any header may be the one.
+
+    >>> may_hold_decisions("Revised decision", "Decision")
+    True
+    >>> may_hold_decisions("Proposed decision", "Decision")
+    False
+    >>> may_hold_decisions("Proposed", "Status"), may_hold_decisions("Approved status", "Status")
+    (True, True)
+    >>> may_hold_decisions("Result", "Status"), may_hold_decisions("Result", "")
+    (False, True)
+    """
+    key = normalize(name)
+    words = set(re.findall(r"[^\W_]+", name.lower()))
+    if _says(key, words, PAST_REMARKS):
+        return False
+    if not chosen:
+        return True
+    speaks = any(known in key for known in _DECISION_KEYS)
+    if not is_vague([chosen], 0, "status"):
+        return speaks and not _says(key, words, ADVICE_WORDS)
+    states = any(state in key for state in _STATE_KEYS)
+    return speaks or states or _says(key, words, TARGET_REMARKS | ADVICE_WORDS)
+
+
+def _says(key: str, words: set[str], meaning: Collection[str]) -> bool:
+    """Return True if a header has a word of that meaning; Chinese is written without blanks."""
+    return any(word in words or (not word.isascii() and word in key) for word in meaning)
 
 
 def _is_listing(keys: Collection[str]) -> bool:

@@ -18,7 +18,7 @@ from sharekit.core.fields import FIELDS, INPUT_PREFIX, STATE_COLUMN
 from sharekit.core.html import table
 from sharekit.core.vocabulary import PARTICIPLES, PENDING_WORDS, STATUS_WORDS
 
-from .formats.raw_sheet import Blob, RawSheet, column_letter
+from .formats.raw_sheet import TEXT, Blob, RawSheet, column_letter
 from .headers import (
     Header,
     ambiguous_columns,
@@ -28,6 +28,7 @@ from .headers import (
     holds_id,
     is_vague,
     match,
+    may_hold_decisions,
     normalize,
     state_columns,
 )
@@ -42,6 +43,10 @@ Field = str | NDArray[np.object_]
 _MOST_SET_ASIDE: Final = 20
 #: Words for the state that a share is in; some are words for a decision as well.
 _MEMBER_STATES: Final = PARTICIPLES | PENDING_WORDS | set(MEMBER_STATES)
+#: Words for a decision that are nothing else; short ones (yes, no, x) tick off other things.
+_CLEAR_DECISIONS: Final = pa.array(sorted(w for w in STATUS_WORDS if len(w) > 5), TEXT)
+#: Rows of a column from which its kind is told.
+_SAMPLE: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -260,6 +265,10 @@ def find_rows(
     beside = _states_beside(cells, header.names, fields, ambiguous.get("status", ()))
     if beside:
         ambiguous["status"] = [i for i in ambiguous["status"] if i not in beside]
+    if "status" not in mapping:
+        used = {*fields.values(), *beside, *ambiguous.get("status", ())}
+        if rivals := _rival_decisions(cells, header.names, fields, used):
+            ambiguous["status"] = [*ambiguous.get("status", ()), *rivals]
     source = _source(blob, raw, header.row + 1, int(keep.sum()), blank, header.names, fields)
     given = {name: text for name, text in defaults.items() if text}
     # An empty column for decisions beside a state may have been forgotten as a whole.
@@ -369,6 +378,33 @@ def _states_beside(
             and _words(cells[column]) & STATUS_WORDS.keys() <= PARTICIPLES
         )
     ]
+
+
+def _rival_decisions(
+    cells: tuple[pa.ChunkedArray, ...],
+    names: tuple[str, ...],
+    fields: Mapping[str, int],
+    used: Collection[int],
+) -> list[int]:
+    """Return the columns under unknown headers whose words may be the decisions that count.
+
+    Beside a column such as "Decision" some of its words must be decisions, else most of them.
+    """
+    chosen = names[fields["status"]] if "status" in fields else ""
+    decided = "status" in fields and not is_vague(names, fields["status"], "status")
+    rivals = []
+    known = {*used, *state_columns(names)}
+    for column, name in enumerate(names):
+        if column in known or normalize(name) in _SHOWN:
+            continue
+        if may_hold_decisions(name, chosen):
+            sample = cells[column] if decided else cells[column].slice(0, _SAMPLE)
+            words = pc.utf8_lower(pc.utf8_trim_whitespace(sample))
+            decisions = pc.sum(pc.is_in(words, _CLEAR_DECISIONS)).as_py() or 0
+            filled = pc.sum(pc.not_equal(words, "")).as_py() or 0
+            if decisions and (decided or 2 * decisions > filled):
+                rivals.append(column)
+    return rivals
 
 
 def _words(column: pa.ChunkedArray) -> set[str]:

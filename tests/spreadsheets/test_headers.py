@@ -311,6 +311,58 @@ def test_two_columns_of_one_name(tmp_path: Path, second: str) -> None:
     assert planned(path) == ["accepted", "blocked"]
 
 
+@pytest.mark.parametrize(
+    ("used", "other", "alarm"),
+    [
+        ("Decision", "Final decision", True),
+        ("Decision", "Revised decision", True),
+        ("Entscheidung", "Entscheidung des Vorstands", True),
+        ("Status", "Proposed status", True),
+        ("Status", "Approved status", True),
+        ("Status", "Proposed", True),
+        ("Status", "First answer", False),
+        ("Decision", "Proposed decision", False),
+        ("Decision", "Previous decision", False),
+        ("Decision", "What the owner says", False),
+        ("Status", "Status (before)", False),
+        ("决定", "旧决定", False),
+    ],
+)
+def test_another_column_of_decisions_is_no_remark(
+    tmp_path: Path, used: str, other: str, alarm: bool
+) -> None:
+    """Where two columns hold decisions and say different things, nothing is guessed."""
+    file = write(
+        tmp_path / "a.csv",
+        f"Image ID;Project ID;{used};{other}",
+        f"{IMAGE};{PROJECT};accepted;rejected",
+        f"{OTHER};{PROJECT};rejected;rejected",
+    )
+    findings = sharekit.check(sharekit.read_inventory(file))
+    assert findings.rows["disposition"].tolist() == ["blocked" if alarm else "planned", "planned"]
+    assert ("columns-disagree" in set(findings.frame["rule"])) == alarm
+
+
+def test_a_default_overrules_no_decision_that_stands_beside(tmp_path: Path) -> None:
+    """A decision for all rows is not sent for one beside which the opposite stands."""
+    file = write(
+        tmp_path / "a.csv",
+        "Image ID;Project ID;Result",
+        f"{IMAGE};{PROJECT};accepted",
+        f"{OTHER};{PROJECT};rejected",
+    )
+    inventory = sharekit.read_inventory(file, defaults={"status": "accepted"})
+    assert sharekit.check(inventory).rows["disposition"].tolist() == ["planned", "blocked"]
+
+
+@pytest.mark.parametrize("header", ["Decision (reject)", "Entscheidung (ablehnen?)"])
+def test_yes_to_a_rejection_is_no_acceptance(tmp_path: Path, header: str) -> None:
+    """A header that asks for one thing only turns yes and no around, so it is not guessed."""
+    file = write(tmp_path / "a.csv", f"Image ID;Project ID;{header}", f"{IMAGE};{PROJECT};yes")
+    findings = sharekit.check(sharekit.read_inventory(file))
+    assert findings.rows["disposition"].tolist() == ["blocked"]
+
+
 def test_a_missing_column_names_the_headers_there_are(tmp_path: Path) -> None:
     """The message for a header that is not known lists the headers, and the nearest one."""
     path = write(tmp_path / "shares.csv", "Image ID,Projekct ID,Decison", f"{IMAGE},{PROJECT},yes")
