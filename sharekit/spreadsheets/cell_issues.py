@@ -298,21 +298,27 @@ def _deceiving_letters(suspects: Mapping[str, _Suspects]) -> Iterator[CellIssues
 
 
 def _disagreeing_columns(sheet: SheetRows) -> Iterator[CellIssues]:
-    """Find rows in which another column that could be meant for a field holds another value."""
+    """Find rows in which other columns that could be meant for a field hold other values."""
     for field in TEXT_FIELDS:
-        for column in sheet.ambiguous.get(field, ()):
+        columns = sheet.ambiguous.get(field, ())
+        if not columns or not (field in sheet.fields or field in sheet.defaults):
+            continue
+        if field in sheet.fields:
+            used = _normalized(sheet.cells[sheet.fields[field]], field)
+        else:
+            given = sheet.defaults[field].strip().lower()
+            used = pa.scalar(STATUS_WORDS.get(given, given), TEXT)
+        values: dict[int, list[str]] = defaultdict(list)
+        for column in columns:
             other = _normalized(sheet.cells[column], field)
-            if field in sheet.fields:
-                used = _normalized(sheet.cells[sheet.fields[field]], field)
-            elif field in sheet.defaults:
-                given = sheet.defaults[field].strip().lower()
-                used = pa.scalar(STATUS_WORDS.get(given, given), other.type)
-            else:
-                continue
             differ = pc.and_(pc.not_equal(other, ""), pc.not_equal(used, other))
             cells = _Suspects.of(sheet.cells[column], differ)
-            values = [f"{sheet.names[column]}: {text}" for text in cells.texts.to_pylist()]
-            yield CellIssues("columns-disagree", cells.positions, field, values)
+            for position, text in zip(
+                cells.positions.tolist(), cells.texts.to_pylist(), strict=True
+            ):
+                values[position].append(f"{sheet.names[column]}: {text}")
+        texts = [", ".join(values[position]) for position in sorted(values)]
+        yield CellIssues("columns-disagree", np.array(sorted(values), np.int64), field, texts)
 
 
 def _normalized(column: pa.ChunkedArray, field: str) -> pa.ChunkedArray:

@@ -35,6 +35,14 @@ _CLOSING: Final = re.compile(
     r"(?i)\W*(?:(?:grand|sub)?\s*totals?|sums?|count|average|gesamt|summe|anzahl|somme|nombre|suma"
     r"|合计|总计|小计|end|ende|fin)\b"
 )
+_COUNT: Final = re.compile(r"[0-9]{0,4}")
+_LINE: Final = re.compile(r"[-=_+:\s\u2013\u2014\u2500]+")
+_HAS_ID: Final = re.compile(ANY_ID)
+#: Lengths of image IDs, with dashes and without; nothing else has to be searched for one.
+_ID_LENGTHS: Final = (36, 32)
+_DECISIONS: Final = pa.array(sorted(STATUS_WORDS), TEXT)
+#: Rows without an ID and a decision that are looked at one by one, from the end of the sheet.
+_MAX_CLOSING: Final = 1000
 #: What headers of decisions, states and earlier decisions contain; short words are in many others.
 _DECISION_KEYS: Final = frozenset(
     key
@@ -117,7 +125,12 @@ def join_rows(numbers: Sequence[int]) -> str:
 
 
 def rows_without_share(sheet: SheetRows) -> Positions:
-    """Return the positions of rows that are no share: totals, notes and signatures.
+    """Return the positions of rows that are no share: totals, notes and signatures."""
+    return np.union1d(_remarks(sheet), _closing_rows(sheet))
+
+
+def _remarks(sheet: SheetRows) -> Positions:
+    """Return the positions of rows that hold nothing or a remark where a share has its IDs.
 
     Nothing stands in any column of IDs and of the decision, and no ID anywhere else; or nothing
     but a remark in the column of image IDs, where the sheet has other columns for IDs and
@@ -140,6 +153,52 @@ def rows_without_share(sheet: SheetRows) -> Positions:
     ids = [pc.match_substring_regex(column.take(rows), ANY_ID) for column in sheet.cells]
     with_id = np.logical_or.reduce([np.asarray(hit, dtype=bool) for hit in ids])
     return np.asarray(positions[~with_id], np.int64)
+
+
+def _closing_rows(sheet: SheetRows) -> Positions:
+    """Return the positions of rows with counts, notes below the list, and lines drawn with dashes.
+
+    They hold no ID anywhere, nothing that may be left of one, and no decision.
+    """
+    status = sheet.fields.get("status")
+    if status is None or not sheet.rows.size:
+        return np.empty(0, np.int64)
+    lengths = np.asarray(pc.binary_length(sheet.cells[sheet.fields["image_id"]]))
+    rows = np.flatnonzero((lengths != _ID_LENGTHS[0]) & (lengths != _ID_LENGTHS[1]))
+    if not rows.size:
+        return rows
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(sheet.cells[status].take(pa.array(rows))))
+    rows = rows[~np.asarray(pc.is_in(words, _DECISIONS), dtype=bool)][-_MAX_CLOSING:]
+    cells = [column.take(pa.array(rows)).to_pylist() for column in sheet.cells]
+    texts = {row: [t.strip() for t in own] for row, *own in zip(rows.tolist(), *cells, strict=True)}
+    texts = {row: own for row, own in texts.items() if not any(_HAS_ID.search(t) for t in own)}
+    last = next((i for i in range(len(sheet.rows) - 1, -1, -1) if i not in texts), -1)
+    gaps = np.flatnonzero(np.diff(sheet.rows) > 1) + 1
+    below = int(min(gaps[gaps > last], default=len(sheet.rows)))
+    otherwise = set(_blank_otherwise(sheet).tolist())
+    closing = [
+        row
+        for row, own in texts.items()
+        if _is_closing(sheet, own, after=row > last, apart=row >= below, otherwise=row in otherwise)
+    ]
+    return np.array(closing, np.int64)
+
+
+def _is_closing(
+    sheet: SheetRows, texts: Sequence[str], *, after: bool, apart: bool, otherwise: bool
+) -> bool:
+    telling = [texts[sheet.fields[field]] for field in _TELLING if field in sheet.fields]
+    if any(_DAMAGED_ID.search(text) for text in telling):
+        return False
+    if _CLOSING.match(telling[0]):
+        return True
+    if otherwise:
+        return False
+    first = next((text for text in texts if text), "")
+    counts = all(_COUNT.fullmatch(text) for text in telling)
+    drawn = not any(character.isalnum() for text in texts for character in text)
+    dashes = drawn and all(_LINE.fullmatch(text) for text in telling)
+    return dashes or (counts and after) or apart or bool(_CLOSING.match(first))
 
 
 def undecided_rows(sheet: SheetRows) -> NDArray[np.int64]:

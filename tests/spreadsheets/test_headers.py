@@ -343,6 +343,19 @@ def test_another_column_of_decisions_is_no_remark(
     assert ("columns-disagree" in set(findings.frame["rule"])) == alarm
 
 
+def test_several_columns_that_disagree_are_one_finding(tmp_path: Path) -> None:
+    """Three columns of decisions of which two say something else are one error of the row."""
+    file = write(
+        tmp_path / "a.csv",
+        "Image ID;Project ID;Decision;Decision;Final decision",
+        f"{IMAGE};{PROJECT};accepted;rejected;rejected",
+    )
+    findings = sharekit.check(sharekit.read_inventory(file))
+    assert findings.frame[["rule", "value"]].to_numpy().tolist() == [
+        ["columns-disagree", "Decision (2): rejected, Final decision: rejected"]
+    ]
+
+
 def test_a_default_overrules_no_decision_that_stands_beside(tmp_path: Path) -> None:
     """A decision for all rows is not sent for one beside which the opposite stands."""
     file = write(

@@ -57,6 +57,38 @@ def test_rows_that_are_no_share_are_left_out(
     assert left_out_rows(findings)["rule"].to_dict() == dict.fromkeys([2, 3, 4], "no-share")
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Total", "", "", "2"]],
+        [["2", "", "", ""]],
+        [["", "Total", "", "2"]],
+        [["Summe", "1", "", "2"]],
+        [["---", "---", "---", "---"]],
+        [[""] * 4, ["Legend", "", "", ""], ["accepted", "the share is taken", "", ""]],
+        [[""] * 4, ["Notes:", "", "", ""], ["", "Signature:", "", ""], ["", "", "", "1 May 2026"]],
+    ],
+)
+def test_counts_and_notes_below_a_list_are_left_out(rows: Rows, tmp_path: Path) -> None:
+    """Counts in columns of decisions, as tables have them, legends and signatures are no shares."""
+    findings = check(read_inventory(by_openpyxl(tmp_path / "a.xlsx", [HEADER, FIRST, *rows])))
+    assert findings.rows["disposition"].tolist()[0] == "planned"
+    assert set(findings.rows["disposition"].tolist()[1:]) == {"skipped"}
+    assert _rules(findings) == ["no-share"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [["Total", "", "", "accepted"], ["9afbc1d2", PROJECT, "", ""], ["1234567", "", "", ""],
+     ["tbd", PROJECT, "", "accepted"], ["", PROJECT, "Total", ""]],
+)  # fmt: skip
+def test_what_may_be_a_share_is_no_note(row: list[str], tmp_path: Path) -> None:
+    """A row with a decision, an ID or a part of one is an error, below a blank row, too."""
+    rows: Rows = [HEADER, FIRST, [""] * 4, row]
+    findings = check(read_inventory(by_csv(tmp_path / "a.csv", rows)))
+    assert findings.rows["disposition"].tolist() == ["planned", "blocked"]
+
+
 def test_a_damaged_share_is_no_remark(tmp_path: Path) -> None:
     """A row with half an ID, a lone word for an image, or an ID in another column is an error."""
     rows = [HEADER, FIRST, ["8659ccbc-9f60 5047", "", "", ""], ["web01", "", "", ""],
