@@ -211,7 +211,7 @@ def test_another_table_is_no_review(rows: pd.DataFrame, tmp_path: Path) -> None:
         write_review(rows, path, fingerprint=PLAN)
 
 
-UNVALUED = "a formula without a saved result"
+UNVALUED = "the formula has no saved result"
 
 
 @pytest.mark.parametrize(
