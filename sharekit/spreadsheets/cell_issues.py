@@ -27,7 +27,7 @@ from sharekit.core.vocabulary import STATUS_WORDS
 
 from .formats.links import ids_in
 from .formats.number_formats import displayed_text
-from .formats.raw_sheet import TEXT, RawSheet, as_text, column_letter, type_rule
+from .formats.raw_sheet import TEXT, RawSheet, as_text, column_letter, take, type_rule
 from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header
 from .inventory import SheetRows
 from .repeated_headers import ANY_ID
@@ -238,7 +238,7 @@ class _Suspects:
     @classmethod
     def of(cls, column: pa.ChunkedArray, chosen: object) -> _Suspects:
         positions = np.flatnonzero(np.asarray(chosen, dtype=bool))
-        return cls(positions, column.take(pa.array(positions)))
+        return cls(positions, take(column, positions))
 
     def matching(self, pattern: str) -> NDArray[np.bool_]:
         """Tell which of the texts contain a pattern."""

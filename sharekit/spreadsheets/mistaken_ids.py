@@ -21,7 +21,7 @@ from sharekit.core.fields import PROJECT_ID, UUID, UUID_LENGTH
 from sharekit.core.rules import FORMAT_RULE
 
 from .cell_issues import CellIssues
-from .formats.raw_sheet import TEXT
+from .formats.raw_sheet import TEXT, take
 from .headers import wrapped
 from .inventory import SheetRows
 
@@ -90,7 +90,7 @@ def _matching(sheet: SheetRows, field: str, grammar: str, length: int) -> Positi
     lengths = np.asarray(pc.binary_length(column))
     legal = UUID_LENGTH if length == _UNDASHED_LENGTH else _UNDASHED_LENGTH
     positions = np.flatnonzero((lengths >= length) & (lengths != legal))
-    texts = column.take(pa.array(positions))
+    texts = take(column, positions)
     legal_ids = np.asarray(pc.match_substring_regex(texts, wrapped(grammar)), dtype=bool)
     return np.asarray(positions[legal_ids], np.int64)
 
@@ -98,7 +98,7 @@ def _matching(sheet: SheetRows, field: str, grammar: str, length: int) -> Positi
 def _texts(sheet: SheetRows, field: str, positions: Positions) -> pa.ChunkedArray:
     if not positions.size:
         return pa.chunked_array([], TEXT)
-    return sheet.cells[sheet.fields[field]].take(pa.array(positions))
+    return take(sheet.cells[sheet.fields[field]], positions)
 
 
 def _digits(texts: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -20,7 +20,7 @@ from sharekit.core.fields import ID_FIELDS
 from sharekit.core.html import shorten
 from sharekit.core.vocabulary import PAST_REMARKS, STATE_HEADERS, STATUS_WORDS, headers_of
 
-from .formats.raw_sheet import TEXT, RawSheet, Records, column_letter
+from .formats.raw_sheet import TEXT, RawSheet, Records, column_letter, take
 from .headers import normalize
 from .inventory import SheetRows, is_blank
 from .repeated_headers import ANY_ID, are_keys, is_header
@@ -142,15 +142,14 @@ def _remarks(sheet: SheetRows) -> Positions:
     others = [sheet.cells[sheet.fields[f]] for f in _TELLING[1:] if f in sheet.fields]
     positions = np.flatnonzero(is_blank((others or [image])[0]))
     for column in others[1:]:
-        positions = positions[is_blank(column.take(pa.array(positions)))]
+        positions = positions[is_blank(take(column, positions))]
     if not positions.size:
         return positions
     positions = np.setdiff1d(positions, _blank_otherwise(sheet))
-    texts = image.take(pa.array(positions)).to_pylist()
+    texts = take(image, positions).to_pylist()
     remarks = [not text.strip() or (bool(others) and _is_remark(text)) for text in texts]
     positions = positions[np.array(remarks, dtype=bool)]
-    rows = pa.array(positions)
-    ids = [pc.match_substring_regex(column.take(rows), ANY_ID) for column in sheet.cells]
+    ids = [pc.match_substring_regex(take(column, positions), ANY_ID) for column in sheet.cells]
     with_id = np.logical_or.reduce([np.asarray(hit, dtype=bool) for hit in ids])
     return np.asarray(positions[~with_id], np.int64)
 
@@ -167,9 +166,9 @@ def _closing_rows(sheet: SheetRows) -> Positions:
     rows = np.flatnonzero((lengths != _ID_LENGTHS[0]) & (lengths != _ID_LENGTHS[1]))
     if not rows.size:
         return rows
-    words = pc.utf8_lower(pc.utf8_trim_whitespace(sheet.cells[status].take(pa.array(rows))))
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(take(sheet.cells[status], rows)))
     rows = rows[~np.asarray(pc.is_in(words, _DECISIONS), dtype=bool)][-_MAX_CLOSING:]
-    cells = [column.take(pa.array(rows)).to_pylist() for column in sheet.cells]
+    cells = [take(column, rows).to_pylist() for column in sheet.cells]
     texts = {row: [t.strip() for t in own] for row, *own in zip(rows.tolist(), *cells, strict=True)}
     texts = {row: own for row, own in texts.items() if not any(_HAS_ID.search(t) for t in own)}
     last = next((i for i in range(len(sheet.rows) - 1, -1, -1) if i not in texts), -1)
@@ -252,7 +251,7 @@ def _surplus_cells(sheet: SheetRows) -> RowHits:
     beyond = {i: rows for i, rows in filled.items() if i >= width and rows.size}
     cells: dict[int, str] = {}
     for column, rows in sorted(beyond.items(), reverse=True):
-        texts = sheet.cells[column].take(pa.array(rows)).to_pylist()
+        texts = take(sheet.cells[column], rows).to_pylist()
         cells |= {
             row: f'{_address(sheet, row, column)} holds "{shorten(text, 40)}"'
             for row, text in zip(rows.tolist(), texts, strict=True)
@@ -284,7 +283,7 @@ def _other_decisions(sheet: SheetRows, filled: dict[int, Positions]) -> RowHits:
     """Find cells without a header that hold another decision than their row."""
     hits: dict[int, str] = {}
     for column, rows in filled.items():
-        words = sheet.cells[column].take(pa.array(rows))
+        words = take(sheet.cells[column], rows)
         long = pc.greater_equal(pc.utf8_length(words), _MIN_DECISION)
         for row in rows[np.asarray(long, dtype=bool)].tolist():
             text = sheet.cells[column][row].as_py()
@@ -349,12 +348,12 @@ def _foreign_decisions(sheet: SheetRows, column: int, doubtful: Positions) -> di
     if sheet.raw.records is not None:
         eight = pc.equal(pc.binary_length(sheet.cells[column]), len("accepted"))
         plain = np.flatnonzero(np.asarray(eight, dtype=bool))
-        words = pc.utf8_lower(sheet.cells[column].take(pa.array(plain)))
+        words = pc.utf8_lower(take(sheet.cells[column], plain))
         plain = plain[np.asarray(pc.is_in(words, pa.array(STATUSES, TEXT)), dtype=bool)]
         # A column that holds decisions in most rows is a column of decisions, whatever its name.
         rows = np.union1d(rows, plain) if 2 * len(plain) <= len(sheet.rows) else rows
     hits: dict[int, str] = {}
-    texts = sheet.cells[column].take(pa.array(rows)).to_pylist()
+    texts = take(sheet.cells[column], rows).to_pylist()
     for row, text in zip(rows.tolist(), texts, strict=True):
         word = text.strip().lower()
         decision = STATUS_WORDS.get(word, "") if len(word) >= _MIN_DECISION else ""
@@ -401,7 +400,7 @@ def _swallowing_rows(sheet: SheetRows) -> RowHits:
     ids = {sheet.fields[field] for field in ID_FIELDS if field in sheet.fields}
     hits: dict[int, int] = {}
     for column, rows in breaks.items():
-        texts = sheet.cells[column].take(pa.array(rows))
+        texts = take(sheet.cells[column], rows)
         chosen = _holds_rows(texts, width, records, of_ids=column in ids)
         hits |= dict.fromkeys(rows[chosen].tolist(), column)
     if records is not None:
@@ -465,7 +464,7 @@ def _within_a_line(sheet: SheetRows, records: Records) -> dict[int, int]:
     missing = header_width(sheet) - records.widths[sheet.rows[short]]
     hits: dict[int, int] = {}
     for column, cells in enumerate(sheet.cells):
-        texts = cells.take(pa.array(short))
+        texts = take(cells, short)
         count = np.asarray(pc.count_substring(texts, records.delimiter))
         edge = pc.or_(
             pc.starts_with(texts, records.delimiter), pc.ends_with(texts, records.delimiter)
@@ -485,7 +484,7 @@ def _swallowed_above(sheet: SheetRows, records: Records) -> str:
     for column in sheet.raw.cells:
         head = column.slice(0, height)
         positions = _with_breaks(head)
-        chosen = _holds_rows(head.take(pa.array(positions)), width, records, of_ids=False)
+        chosen = _holds_rows(take(head, positions), width, records, of_ids=False)
         rows |= set(positions[chosen].tolist())
     lines = _first_lines(sheet.raw) if rows else np.empty(0, np.int64)
     return ", ".join(_lines(lines, row) for row in sorted(rows))
