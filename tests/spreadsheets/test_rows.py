@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import uuid
 from collections.abc import Callable
@@ -344,17 +346,21 @@ def test_no_written_row_is_lost_to_quotation_marks(
     for number, (remark, note, status) in enumerate(rows):
         cells = [str(uuid.UUID(int=(number + 1) << 70)), PROJECT, remark, note, status]
         lines.append(delimiter.join(cells[i] for i in order))
-    blob = Blob("a.csv", ("\n".join(lines) + "\n").encode())
+    text = "\n".join(lines) + "\n"
+    blob = Blob("a.csv", text.encode())
     try:
         sheets = [find_rows(blob, raw, {}, {}) for raw in read_sheets(blob)]
     except SpreadsheetError:
         return
     findings = check(_inventory(sheets))
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    ends = [0, *(reader.line_num for _ in reader)]
     named: set[int] = set()
     frame = findings.frame[findings.frame["severity"] == "error"]
     for message, row in zip(frame["message"], frame["row"], strict=True):
         found = re.search(r"lines? ([0-9]+)(?: to ([0-9]+))? of the file", message)
-        named |= set(range(int(found[1]), int(found[2] or found[1]) + 1)) if found else {row}
+        first, last = (found[1], found[2] or found[1]) if found else (ends[row - 1] + 1, ends[row])
+        named |= set(range(int(first), int(last) + 1))  # a record's number, unless lines are named
     read = findings.rows[findings.rows["disposition"] == "planned"]
     for number, (_, _, status) in enumerate(rows):
         image = str(uuid.UUID(int=(number + 1) << 70))
