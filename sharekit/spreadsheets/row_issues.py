@@ -351,7 +351,8 @@ def _foreign_decisions(sheet: SheetRows, column: int, doubtful: Positions) -> di
         words = pc.utf8_lower(take(sheet.cells[column], plain))
         plain = plain[np.asarray(pc.is_in(words, pa.array(STATUSES, TEXT)), dtype=bool)]
         # A column that holds decisions in most rows is a column of decisions, whatever its name.
-        rows = np.union1d(rows, plain) if 2 * len(plain) <= len(sheet.rows) else rows
+        of_field = column in sheet.fields.values()
+        rows = np.union1d(rows, plain) if of_field or 2 * len(plain) <= len(sheet.rows) else rows
     hits: dict[int, str] = {}
     texts = take(sheet.cells[column], rows).to_pylist()
     for row, text in zip(rows.tolist(), texts, strict=True):

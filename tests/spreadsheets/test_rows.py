@@ -181,6 +181,13 @@ def test_a_blank_field_at_the_end_hides_no_shift(shifted: str, tmp_path: Path) -
     assert "decision-elsewhere" in _rules(findings, "error")
 
 
+def test_a_decision_for_an_owner_is_none_in_a_list_of_one_row(tmp_path: Path) -> None:
+    """A column of another field holds no decisions, however few rows there are."""
+    top = "image_id,project_id,status,owner"
+    findings = _check_text(tmp_path / "a.csv", top, f"{IMAGE},{PROJECT},accepted,rejected")
+    assert _rules(findings, "error") == ["decision-elsewhere"]
+
+
 def test_earlier_decisions_in_a_column_of_their_own_are_none_of_that(tmp_path: Path) -> None:
     """States, earlier decisions and remarks that speak of them are honest columns."""
     top = "image_id,project_id,status,previous decision,first answer,remark"
