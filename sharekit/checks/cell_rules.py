@@ -109,8 +109,10 @@ def _hits_from_cell_issues(inventory: Inventory) -> list[RuleHits]:
     hits = _left_out_sheets(inventory)
     issues = inventory.cell_issues
     issues = issues[issues["rule"] != "sheet-without-header"]
-    for (rule, field, source), group in issues.groupby(["rule", "field", "source"], observed=True):
-        if group["row_key"].iloc[0] < 0:
+    # One rule can concern cells of a sheet and the sheet itself, as a crossed-out header does.
+    kinds = [issues["rule"], issues["field"], issues["source"], issues["row_key"] < 0]
+    for (rule, field, source, of_sheet), group in issues.groupby(kinds, observed=True):
+        if of_sheet:
             note = ", ".join(filter(None, group["value"]))
             hits.append(
                 RuleHits(str(rule), NO_KEYS, str(field), source=int(str(source)), sheet_note=note)

@@ -53,7 +53,8 @@ def select_keys(rows: object, count: int) -> RowKeys:
     Raises
     ------
     UsageError
-        They are neither keys nor a mask, a mask has another length, or there is no such row.
+        They are neither keys nor a mask, a mask has another length, there is no such row, or a row
+        is named twice.
 
     Examples
     --------
@@ -105,7 +106,13 @@ def _validated(values: NDArray[Any], count: int) -> RowKeys:
         raise UsageError(
             f"There is no row with key {named}{more}: the keys of this plan are 0 to {count - 1:,}."
         )
-    return np.unique(values.astype(np.int64))
+    keys, counts = np.unique(values.astype(np.int64), return_counts=True)
+    if len(keys) < len(values):
+        raise UsageError(
+            f"The key {keys[counts > 1][0]} is named twice, as in a mask of 0 and 1: "
+            "name each row once, or pass a mask of True and False."
+        )
+    return keys
 
 
 def _keys_of_series(rows: pd.Series, count: int) -> object:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.fields import GRAMMARS, UUID_LENGTH
+from sharekit.core.fields import GRAMMARS, MANDATORY_FIELDS, UUID_LENGTH
+from sharekit.core.vocabulary import DECISION_WORDS
 
 from .formats.raw_sheet import TEXT, RawSheet, take
 from .headers import Header, is_vague, known_keys, match, normalize, unique_names
@@ -21,6 +22,8 @@ ANY_ID: Final = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}
 #: Fields whose headers stand over a list of shares; "Name" and "Owner" stand over many lists.
 _STRONG: Final = (*GRAMMARS, "status")
 _FIRST_DASH: Final = 8
+#: Letters and no digits, as a header has and an ID has not.
+_WORDS: Final = r"^[^0-9]*\pL[^0-9]*$"
 #: Up to so many rows without an image ID are looked at one by one, which takes a tenth of a second.
 _FEW: Final = 1000
 
@@ -46,7 +49,9 @@ def find_repeated(
     """
     start = header.row + 1
     image = raw.cells[header.fields["image_id"]].slice(start)
-    rows = np.flatnonzero(filled & ~_are_ids(image)) + start
+    ids = _are_ids(image)
+    rows = np.flatnonzero(filled & ~ids) + start
+    foreign = _foreign_headers(raw, header, rows, ids)
     if len(rows) > _FEW:
         taken = [take(column, rows) for column in raw.cells]
         rows = rows[np.logical_or.reduce([are_keys(column, header.names) for column in taken])]
@@ -59,7 +64,30 @@ def find_repeated(
             names = unique_names(texts, raw.first_column)
             repeated = _is_same(names, header, mapping, translated=row == first)
             (same if repeated else others).append(row)
-    return same, others
+    return same, sorted({*others, *foreign} - {*same})
+
+
+def _foreign_headers(
+    raw: RawSheet, header: Header, rows: NDArray[np.int64], ids: NDArray[np.bool_]
+) -> list[int]:
+    """Return the rows between shares with words, all different, where IDs and decisions belong.
+
+    They are headers in words that nobody here knows: what is below may mean something else.
+    """
+    columns = [header.fields[field] for field in MANDATORY_FIELDS if field in header.fields]
+    if len(columns) < len(MANDATORY_FIELDS) or not ids.any():
+        return []
+    first, last = np.flatnonzero(ids)[[0, -1]] + header.row + 1
+    rows = rows[(rows > first) & (rows < last)]
+    texts = [take(raw.cells[column], rows) for column in columns]
+    words = [np.asarray(pc.match_substring_regex(column, _WORDS), dtype=bool) for column in texts]
+    candidates = np.flatnonzero(np.logical_and.reduce(words))
+    return [
+        int(rows[i])
+        for i in candidates.tolist()
+        for cells in [[column[i].as_py().strip().lower() for column in texts]]
+        if len(set(cells)) == len(cells) and not DECISION_WORDS.keys() & {*cells}
+    ]
 
 
 def is_header(texts: Sequence[str], mapping: Mapping[str, str], known: Sequence[str] = ()) -> bool:

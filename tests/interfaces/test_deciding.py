@@ -324,7 +324,7 @@ TRUTH = [False, True, False, False, True, False]
 @pytest.mark.parametrize(
     "rows",
     [
-        [4, 1], (1, 4, 4), {1, 4}, np.array([4, 1]), np.array([1, 4], "uint8"), iter([1, 4]),
+        [4, 1], (1, 4), {1, 4}, np.array([4, 1]), np.array([1, 4], "uint8"), iter([1, 4]),
         pd.Index([1, 4]), pd.array([1, 4], dtype="Int64"), pd.array([1, 4], dtype="int64[pyarrow]"),
         TRUTH, np.array(TRUTH), pd.Series(TRUTH), pd.array(TRUTH, dtype="boolean"),
         pd.Series(TRUTH, index=INDEX), pd.Series(TRUTH, index=INDEX)[::-1],
@@ -344,7 +344,8 @@ def test_rows_are_keys_or_a_truth_for_each_row(rows: object) -> None:
     [
         [1.0, 4.0], np.array([1.0, 4.0]), ["1", "4"], "14", b"\x01", [1, "4"], [True, 4], 1, True,
         None, 1.5, [None], [1, None], pd.array([1, None], dtype="Int64"), [6], [-1], [2**70],
-        [True, False], TRUTH[:5], np.array([[1, 4]]), np.array(1), {1: True}, slice(1, 4),
+        [True, False], TRUTH[:5], (1, 4, 4), np.array(TRUTH, dtype=int),
+        np.array([[1, 4]]), np.array(1), {1: True}, slice(1, 4),
         pd.Series(TRUTH[:5]), pd.Series([True], index=["1"]), pd.Series([True], index=[6]),
         pd.Series([True, True], index=[1, 1]), pd.Series([True, None], index=[1, 4]),
         pd.Series([2, 5], index=pd.Index([1, 4], name="row_key"), name="row"),

@@ -267,3 +267,12 @@ def test_libreoffice_means_the_same(tmp_path: Path) -> None:
     for saved in (path, convert(path, tmp_path / "b.ods")):
         assert struck(saved) == ["C2", "A3"]
         assert ranges(saved) == {"project_id": "B2:B4"}
+
+
+def test_a_struck_header_blocks_every_row_beside_a_struck_cell(tmp_path: Path) -> None:
+    """A rule that concerns a sheet and one of its cells blocks all rows of the sheet."""
+    path = workbook(tmp_path / "a.xlsx", cells("B1", "B3"))
+    findings = check(read_inventory(path))
+    assert set(findings.rows["disposition"]) == {"blocked"}
+    struck_rows = findings.frame.query("rule == 'crossed-out'").set_index("row_key")
+    assert struck_rows["value"].to_dict() == {-1: HEADER[1], 1: PROJECT}

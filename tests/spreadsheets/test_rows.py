@@ -373,3 +373,19 @@ def test_no_written_row_is_lost_to_quotation_marks(
         image = str(uuid.UUID(int=(number + 1) << 70))
         planned = read.loc[read["image_id"] == image, "status"].tolist()
         assert planned == [status] or (not planned and number + 2 in named), lines
+
+
+def test_a_header_in_unknown_words_blocks_the_sheet(tmp_path: Path) -> None:
+    """Words that nobody knows, all different, between shares are a header: all below may differ."""
+    lines = [TOP, GOOD, "Bildchen,Vorhaben,Notiz,Ist", f"{OTHER},{PROJECT},x,accepted"]
+    findings = _check_text(tmp_path / "a.csv", *lines)
+    assert _of_rule(findings, "second-header")["severity"].tolist() == ["error"]
+    assert "planned" not in findings.rows["disposition"].tolist()
+
+
+@pytest.mark.parametrize("line", ["tbd,tbd,tbd,tbd", "see mail,Payments,x,accepted", "x,,,"])
+def test_an_odd_row_between_shares_is_no_header(line: str, tmp_path: Path) -> None:
+    """A row with the same word everywhere, with a decision, or with gaps blocks itself alone."""
+    findings = _check_text(tmp_path / "a.csv", TOP, GOOD, line, f"{OTHER},{PROJECT},x,rejected")
+    assert _of_rule(findings, "second-header").empty
+    assert findings.rows["disposition"].tolist().count("planned") == 2
