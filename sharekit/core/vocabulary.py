@@ -91,7 +91,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         pending="pending",
         of_owner="owner, owners, owned, owning, source, sharing",
         of_past="current, currently, present, now, old, previous, existing, former, actual, "
-        "before, example, sample",
+        "before, first, initial, earlier, example, sample",
         of_target="new, target, wanted, desired, decision",
         of_names="name, names",
         of_advice="proposed, proposal, suggested, recommended, requested",

@@ -113,6 +113,8 @@ _DECISION_KEYS: Final = tuple(
     for key in [normalize(header)]
     if len(key) >= 5 or not key.isascii()
 )
+#: Columns of our own reports that tell what a run heard and saw; ``before`` is a past remark.
+_REPORTED: Final = frozenset({"claimed", "observed"})
 #: Words in brackets that make a header of states one of decisions.
 _DEMANDS: Final = TARGET_REMARKS | STATUS_WORDS.keys()
 
@@ -293,8 +295,7 @@ def may_hold_decisions(name: str, chosen: str) -> bool:
     >>> may_hold_decisions("Result", "Status"), may_hold_decisions("Result", "")
     (False, True)
     """
-    key = normalize(name)
-    words = set(re.findall(r"[^\W_]+", name.lower()))
+    key, words = normalize(name), _words_of(name)
     if _says(key, words, PAST_REMARKS):
         return False
     if not chosen:
@@ -304,6 +305,20 @@ def may_hold_decisions(name: str, chosen: str) -> bool:
         return speaks and not _says(key, words, ADVICE_WORDS)
     states = any(state in key for state in _STATE_KEYS)
     return speaks or states or _says(key, words, TARGET_REMARKS | ADVICE_WORDS)
+
+
+def tells_of_past(name: str) -> bool:
+    """Return True for headers of earlier decisions, and of what our own reports tell of a run.
+
+    >>> tells_of_past("Previous result"), tells_of_past("claimed"), tells_of_past("Result")
+    (True, True, False)
+    """
+    key = normalize(name)
+    return key in _REPORTED or _says(key, _words_of(name), PAST_REMARKS)
+
+
+def _words_of(name: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", name.lower()))
 
 
 def _says(key: str, words: set[str], meaning: Collection[str]) -> bool:

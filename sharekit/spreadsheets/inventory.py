@@ -31,6 +31,7 @@ from .headers import (
     may_hold_decisions,
     normalize,
     state_columns,
+    tells_of_past,
 )
 from .repeated_headers import find_repeated
 
@@ -389,6 +390,7 @@ def _rival_decisions(
     """Return the columns under unknown headers whose words may be the decisions that count.
 
     Beside a column such as "Decision" some of its words must be decisions, else most of them.
+    Beside a "Status", which may be a state, this is so whatever the header says.
     """
     chosen = names[fields["status"]] if "status" in fields else ""
     decided = "status" in fields and not is_vague(names, fields["status"], "status")
@@ -397,12 +399,15 @@ def _rival_decisions(
     for column, name in enumerate(names):
         if column in known or normalize(name) in _SHOWN:
             continue
-        if may_hold_decisions(name, chosen):
+        speaks = may_hold_decisions(name, chosen)
+        if speaks or not (decided or tells_of_past(name)):
             sample = cells[column] if decided else cells[column].slice(0, _SAMPLE)
             words = pc.utf8_lower(pc.utf8_trim_whitespace(sample))
             decisions = pc.sum(pc.is_in(words, _CLEAR_DECISIONS)).as_py() or 0
             filled = pc.sum(pc.not_equal(words, "")).as_py() or 0
-            if decisions and (decided or 2 * decisions > filled):
+            # Under any other header it is a column of decisions if most rows have one there.
+            rows = filled if speaks else len(sample)
+            if decisions and (decided or 2 * decisions > rows):
                 rivals.append(column)
     return rivals
 
