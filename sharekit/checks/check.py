@@ -217,6 +217,10 @@ def _find_dispositions(
 
 def _read_decisions(decisions: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return the decisions in our words, by row key; others are refused, never left out."""
+    if not isinstance(decisions, pd.DataFrame):
+        raise UsageError(
+            f"Decisions are a DataFrame indexed by row_key, not a {type(decisions).__name__}."
+        )
     if not {"decision", "vault_id"} & set(decisions.columns):
         raise UsageError("Decisions need a column decision or vault_id.")
     keys = decisions.index

@@ -279,6 +279,13 @@ def add_default_domain(config: dict[str, Any]) -> None:
             config["auth"][keys[0]] = str(config.get("default_domain") or "default")
 
 
+#: Key under ``auth`` -> the scope that it asks a token for; a token has one.
+_SCOPES: Final = {
+    "project_id": "project", "project_name": "project", "system_scope": "system",
+    "trust_id": "trust",
+}  # fmt: skip
+
+
 def check_credentials(
     config: dict[str, Any], options: Iterable[str], name: str, hint: Callable[[], str]
 ) -> None:
@@ -300,6 +307,15 @@ def check_credentials(
             _check_text(key, value, where)
         if key not in options and auth_type != "v3multifactor":
             _refuse_setting(key, str(auth_type), options, where)
+    scopes = [key for key in _SCOPES if auth.get(key)]
+    if len({_SCOPES[key] for key in scopes}) > 1:
+        raise SignInError(
+            f"{where}: {' and '.join(scopes)} are different scopes of a token. Take all but one "
+            "out of its entry."
+        )
+    key = "application_credential_secret"
+    if key in options and not (auth.get(key) or config.get(key)):
+        raise SignInError(f"{where}: {key} is missing under `auth`. Add it to its entry.")
     given = {k: auth.get(k) or config.get(k) for k in ("auth_url", "password")}
     if "auth_url" in options and not given["auth_url"]:
         raise SignInError(f"{where}: auth_url is missing or empty. Add it to its entry.")

@@ -99,7 +99,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
     "German": Language(
         headers={
             "image_id": "Image-Kennung, ID des Images, UUID des Images, Abbild-ID, Abbild-UUID, "
-            "Abbildkennung, ID des Abbilds, Systemabbild-ID; Abbild, Kennung",
+            "Abbildkennung, ID des Abbilds, Systemabbild-ID, Bild-ID; Abbild, Kennung",
             "project_id": "Projekt-ID, Projektkennung, Projekt-UUID, ID des Projekts, "
             "Mitglieds-ID, Mitglied-ID, ID des Mitglieds, Zielprojekt-ID, Mandanten-ID, "
             "Mandant-ID, Zielprojekt, Mitgliedsprojekt, Empfängerprojekt, Projekt, Mitglied, "
@@ -110,7 +110,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "vault_id": "Tresor-ID, Vault-Kennung, Sicherungstresor-ID, ID des Tresors, "
             "ID des Vaults, Backup-Tresor, Sicherungstresor, Tresor",
             "whole_image": "vollständiges Image, ganzes Image, gesamtes Image, "
-            "vollständiges Abbild, ganzer Server, vollständiger Server",
+            "vollständiges Abbild, Komplettabbild, ganzer Server, vollständiger Server",
             "region": "Regions-ID, Regionsname, Regionskennung",
             "name": "Name des Images, Abbildname, Name des Abbilds; Bezeichnung",
             "owner": "Eigentümer-ID, Besitzer-ID, Eigentümerprojekt-ID, Quellprojekt-ID, "
@@ -118,9 +118,9 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         },
         states="Mitgliedsstatus, Mitgliedstatus",
         decisions={
-            "accepted": "akzeptiert, angenommen, genehmigt, zugestimmt; akzeptieren, annehmen, "
-            "genehmigen, zustimmen, ja",
-            "rejected": "abgelehnt, zurückgewiesen, verweigert; ablehnen, zurückweisen, "
+            "accepted": "akzeptiert, angenommen, genehmigt, zugestimmt, freigegeben; "
+            "akzeptieren, annehmen, genehmigen, zustimmen, freigeben, ja",
+            "rejected": "abgelehnt, zurückgewiesen, verweigert, verworfen; ablehnen, zurückweisen, "
             "verweigern, nein",
             "share": "; teilen, Mitglied hinzufügen",
             "unshare": "; nicht mehr teilen, Teilen beenden, Mitglied entfernen",

@@ -125,6 +125,8 @@ def _keys_of_series(rows: pd.Series, count: int) -> object:
                 "This mask has no keys, because its index only counts its own lines: make it from "
                 "the plan's rows, or give it the index row_key."
             )
+        if rows.isna().any():
+            raise UsageError("A mask needs True or False for each row, and this one has gaps.")
         if not index.is_unique:
             raise UsageError("A mask names some row twice: make it from the plan's rows.")
         keys = index[rows.to_numpy(dtype=bool)]

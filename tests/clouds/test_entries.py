@@ -237,6 +237,10 @@ ODD = {
     f"{{auth: {{{GOOD}}}, 5: 6}}": "name of a setting is no text",
     f"{{auth_type: v3password, auth: {{{ADDRESS}, username: ada, password: Sommer1987!}}}}":
         "lacks other settings.*user_domain_name",
+    f"auth: {{{GOOD}, project_id: p, trust_id: t}}": "project_id and trust_id are different scopes",
+    f"auth: {{{GOOD}, project_id: p, system_scope: all}}": "system_scope are different scopes",
+    f"{{auth_type: v3applicationcredential, auth: {{{ADDRESS}, application_credential_id: i}}}}":
+        "application_credential_secret is missing",
     "auth: &a {password: *a}": "nested too deeply",
 }  # fmt: skip
 

@@ -351,7 +351,8 @@ def test_rows_are_keys_or_a_truth_for_each_row(rows: object) -> None:
         pd.Series([2, 5], index=pd.Index([1, 4], name="row_key"), name="row"),
         pd.Series([2, 5], index=[1, 4]), pd.Series(["a", "b"], index=[1, 4]),
         pd.Series([1.0, 4.0]), pd.DataFrame({"status": TRUTH}), np.array(["2026-01-01"], "M8[D]"),
-        [pd.NA], [object()], pd.Series([True, False], dtype="boolean").mask([True, False]),
+        [pd.NA], [object()], pd.Series([True, None] + [False] * 4, dtype="boolean"),
+        pd.Series([True, False], dtype="boolean").mask([True, False]),
     ],
 )  # fmt: skip
 def test_what_may_mean_other_rows_is_refused(rows: object) -> None:
