@@ -118,7 +118,7 @@ def _plan(folder: Path, size: int) -> None:
     rows = pd.DataFrame(
         {
             "image_id": [f"{h:08x}-1bc3-4c3f-893e-{n:012x}" for h, n in zip(head, number)],  # noqa: B905
-            "project_id": draw.choice([f"{n:032x}" for n in range(1, 9)], size),
+            "project_id": draw.choice([f"{n}" * 32 for n in range(1, 9)], size),
             "status": draw.choice(["accepted", "rejected"], size, p=[0.9, 0.1]),
             "image_name": [f"image-{n}" for n in number],
         }
