@@ -110,16 +110,16 @@ def _answer(book: Any, plan: Any) -> None:
             book.append("intent", name | sent | {"images": chunk["images"]})
             job = {"job_id": f"ff80808{int(name['chunk']):025x}", "request_id": f"req-{name}"}
             book.append("answer", name | job | {"http": 200, "code": "", "reason": ""})
-            book.append("job-done", name | {"status": "SUCCESS", "results": {}})
+            book.append("job_done", name | {"status": "SUCCESS", "results": {}})
     seen = plan.rows.loc[plan.rows["disposition"] == "planned"]
     seen = seen.assign(side=roles(seen["status"])).rename(columns={"status": "state"})
     seen = seen[["project_id", "image_id", "side", "state"]].reset_index(drop=True)
     blob = book.put_frame(seen)
-    book.append("observed", {"blob": blob, "images": len(seen)})
+    book.append("read_back", {"blob": blob, "images": len(seen)})
     run = load_run(book, plan)
     with book.transaction():
         digest = book.write_rows(OUTCOME_COLUMNS, run.outcome_lines())
-        book.append("settled", {"counts": run.counts, "digest": digest})
+        book.append("outcomes_recorded", {"counts": run.counts, "digest": digest})
         book.append("finished", {"rows": len(run.rows)})
 
 

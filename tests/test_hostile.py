@@ -79,17 +79,17 @@ FORGERIES: dict[str, Callable[[list[list[Any]], Book], None]] = {
     "number without end": changed("intent", attempt=10**40),
     "end of text in a name": changed("approved", reviewer="Ada\x00"),
     "time that is none": lambda events, _: events[3].__setitem__(0, "yesterday"),
-    "sources that are none": changed("inventory", sources=[{"file": "../../etc/passwd"}]),
-    "fewer rows": changed("inventory", rows=3),
+    "sources that are none": changed("inventory_read", sources=[{"file": "../../etc/passwd"}]),
+    "fewer rows": changed("inventory_read", rows=3),
     "body too deep": lambda events, _: events[2].__setitem__(2, "[" * 100_000),
-    "piece of nobody": changed("job-done", chunk="99"),
+    "piece of nobody": changed("job_done", chunk="99"),
     "parquet of other columns": blob("planned", "rows_blob", bomb(pa.table({"x": [1]}))),
     "parquet that unpacks to terabytes": blob(
-        "observed", "blob", bomb(pa.table({"state": REPEATED}))),
+        "read_back", "blob", bomb(pa.table({"state": REPEATED}))),
     "parquet of a million columns": blob(
-        "observed", "blob", bomb(pa.table({"x": [1]}), ["x"] * 1_000_000)),
-    "a pickle": blob("observed", "blob", b"\x80\x04cos\nsystem\n(S'touch owned'\ntR."),
-    "a zip": blob("observed", "blob", b"PK\x03\x04" + bytes(100)),
+        "read_back", "blob", bomb(pa.table({"x": [1]}), ["x"] * 1_000_000)),
+    "a pickle": blob("read_back", "blob", b"\x80\x04cos\nsystem\n(S'touch owned'\ntR."),
+    "a zip": blob("read_back", "blob", b"PK\x03\x04" + bytes(100)),
 }  # fmt: skip
 
 

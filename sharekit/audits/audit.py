@@ -84,19 +84,20 @@ def audit(
 
 def verify_audit(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield where and how an audit's ledger contradicts the survey and the inventory in it."""
-    stored, event = read_audit(ledger), ledger.last_event("audited")
+    stored, event = read_audit(ledger), ledger.last_event("audit_recorded")
     body = event.body if event else {}
     if stored.fingerprint != body.get("fingerprint") or stored.counts != body.get("counts"):
-        yield "audited", "its counts or its fingerprint are not those of its rows"
+        yield "audit_recorded", "its counts or its fingerprint are not those of its rows"
     if stored.environment.get("sharekit") != __version__:
         return  # another version may judge or word a row otherwise
     findings = None
     if stored.findings is not None:
         findings = check(stored.findings.inventory, confirm=CONFIRMABLE)
         if not findings.frame.equals(stored.findings.frame):
-            yield "audited", "its findings do not follow from the inventory"
+            yield "audit_recorded", "its findings do not follow from the inventory"
     if not build_audit(findings, stored.survey, stored.baseline).rows.equals(stored.rows):
-        yield "audited", "its rows do not follow from the inventory and what the cloud showed"
+        text = "its rows do not follow from the inventory and what the cloud showed"
+        yield "audit_recorded", text
 
 
 def _queryable_rows(findings: Findings | None) -> pd.DataFrame:

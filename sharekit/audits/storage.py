@@ -27,7 +27,7 @@ def write_survey(ledger: Ledger, survey: Survey) -> None:
         frame = getattr(survey, name)
         blob = ledger.put_frame(frame)
         body = {"what": name, "taken_at": survey.taken_at, "lines": len(frame), "blob": blob}
-        ledger.append("surveyed", body)
+        ledger.append("cloud_listed", body)
 
 
 def read_survey(ledger: Ledger) -> Survey:
@@ -38,7 +38,7 @@ def read_survey(ledger: Ledger) -> Survey:
     LedgerError
         If the ledger lacks one of its frames.
     """
-    bodies = {event.body["what"]: event.body for event in ledger.list_events("surveyed")}
+    bodies = {event.body["what"]: event.body for event in ledger.list_events("cloud_listed")}
     if missing := set(frame_schemas.SURVEY) - bodies.keys():
         raise LedgerError(f"{ledger.path} is incomplete: its survey lacks {min(missing)!r}.")
     frames = {
@@ -51,7 +51,7 @@ def read_survey(ledger: Ledger) -> Survey:
 def write_baseline(ledger: Ledger, baseline: Baseline) -> None:
     """Write a baseline into the ledger of the audit that was compared with it."""
     ledger.append(
-        "compared",
+        "baseline_loaded",
         {
             "name": baseline.name,
             "kind": baseline.kind,
@@ -66,7 +66,7 @@ def write_baseline(ledger: Ledger, baseline: Baseline) -> None:
 
 def read_baseline(ledger: Ledger) -> Baseline | None:
     """Read a baseline back from an audit's ledger; None if there was no comparison."""
-    event = ledger.last_event("compared")
+    event = ledger.last_event("baseline_loaded")
     if event is None:
         return None
     body = event.body
@@ -96,7 +96,7 @@ def load_baseline(path: str | PathLike[str]) -> Baseline:
             "compare with."
         )
     with Ledger.open(ledger_path) as ledger:
-        audited, last = ledger.last_event("audited"), ledger.last_event()
+        audited, last = ledger.last_event("audit_recorded"), ledger.last_event()
         if audited is None:
             at = last.at if last else ""
             return from_run(ledger_path.name, ledger.head, at, load_run(ledger))
@@ -145,7 +145,7 @@ def _write_result(ledger: Ledger, audit: Audit) -> None:
         frames = {"findings_blob": audit.findings.frame, "blob": audit.findings.rows}
         for name, frame in frames.items():
             body[name] = ledger.put_frame(frame)
-    ledger.append("audited", body)
+    ledger.append("audit_recorded", body)
 
 
 def load(path: str | PathLike[str]) -> Audit:
@@ -164,12 +164,12 @@ def load(path: str | PathLike[str]) -> Audit:
 
 def holds_audit(ledger: Ledger) -> bool:
     """Return True if a ledger is that of an audit."""
-    return ledger.last_event("audited") is not None and ledger.last_event("planned") is None
+    return ledger.last_event("audit_recorded") is not None and ledger.last_event("planned") is None
 
 
 def read_audit(ledger: Ledger) -> Audit:
     """Return the audit in an open ledger; see :func:`load`."""
-    created, audited = ledger.last_event("created"), ledger.last_event("audited")
+    created, audited = ledger.last_event("created"), ledger.last_event("audit_recorded")
     if created is None or audited is None:
         raise LedgerError(f"{ledger.path} is incomplete: it holds no result of an audit.")
     rows = ledger.get_frame(audited.body["rows_blob"], frame_schemas.AUDIT_ROWS)

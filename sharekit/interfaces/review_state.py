@@ -230,7 +230,7 @@ def read_gate(ledger: Ledger, demand: approval.ApprovalRequirement) -> Gate:
     approvals = tuple(approval.valid_approvals(ledger, planned["fingerprint"]))
     if ledger.last_event("finished") is not None:
         stage = "finished"
-    elif ledger.last_event("submitting") is not None:
+    elif ledger.last_event("submit_started") is not None:
         stage = "sending"
     elif not approvals:
         stage = "deciding"

@@ -111,11 +111,13 @@ class EventKind:
 
 EVENTS: Final[Mapping[str, EventKind]] = {
     "created": EventKind(
-        _body(**dict.fromkeys(("sharekit", "schema", "follows", "follows as"), NotRequired[str])),
+        _body(**dict.fromkeys(
+            ("sharekit", "schema", "follows", "follows_kind", "follows_ledger"), NotRequired[str],
+        )),
         "the ledger was created, by this version of sharekit on this machine",
         lambda b: f"sharekit {b.get('sharekit', '')}", once=True,
     ),
-    "inventory": EventKind(
+    "inventory_read": EventKind(
         _body(
             rows=Count,
             sources=list[_SHEET],  # type: ignore[valid-type]  # made by a function
@@ -125,11 +127,11 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         "the rows of the inventory, and the sheets they were read from",
         lambda b: f"{b['rows']} rows from {len(b['sources'])} sheets", once=True,
     ),
-    "snapshot": EventKind(
+    "snapshot_taken": EventKind(
         _SNAPSHOT, "what the clouds showed when the plan was made",
         lambda b: f"the cloud before the plan: {_counts(b['states'])}",
     ),
-    "seen": EventKind(
+    "preflight_snapshot": EventKind(
         _SNAPSHOT, "what the clouds showed right before sending",
         lambda b: f"the cloud before sending: {_counts(b['states'])}",
     ),
@@ -141,7 +143,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"{b['planned']} images in {b['chunks']} chunks, {b['blocked']} blocked",
         voids=True,
     ),
-    "reviewed": EventKind(
+    "review_imported": EventKind(
         _body(reviewer=Name, file=Name, decisions=Count, blob=BlobHash),
         "a reviewer's decisions, imported from a review sheet",
         lambda b: f"{b['decisions']} decisions taken from {b['file']}",
@@ -152,12 +154,12 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"{b['rows']} rows decided by {b['reviewer'] or 'a reviewer'}{_carried(b)}",
         voids=True,
     ),
-    "undone": EventKind(
+    "decision_undone": EventKind(
         _body(seq=Count, reviewer=Name),
         "the last decisions were taken back",
         lambda b: f"step {b['seq']} taken back by {b['reviewer'] or 'a reviewer'}", voids=True,
     ),
-    "revoked": EventKind(
+    "approval_revoked": EventKind(
         _body(reviewer=Name, note=str),
         "an approval was taken back",
         lambda b: f"{b['reviewer']} took the approval back {b['note']}".rstrip(), voids=True,
@@ -169,7 +171,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}"
         + (", signed" if b.get("signature") else ""),
     ),
-    "submitting": EventKind(
+    "submit_started": EventKind(
         _body(
             clouds=list[_ACCOUNT],  # type: ignore[valid-type]  # made by a function
             settings=dict[str, Any],
@@ -178,7 +180,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         "a call of `submit` began, with these sign-ins and settings",
         lambda b: f"with {len(b['clouds'])} sign-ins",
     ),
-    "looked": EventKind(
+    "preflight_checked": EventKind(
         _body(blob=BlobHash, counts=Counts),
         "the preflight: shares that need not or must not be sent are excluded, and a "
         "request that has no other share with them; the next preflight may find otherwise",
@@ -190,7 +192,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         "a request is about to leave; its images stand here before it does",
         lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
     ),
-    "dropped": EventKind(
+    "skipped_after_refusal": EventKind(
         _REQUEST, "not sent: the cloud refuses this project or vault altogether"
     ),
     "split": EventKind(
@@ -204,34 +206,34 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"HTTP {b.get('http', 0)}"
         + (f", job {b['job_id']}" if b.get("job_id") else ""),
     ),
-    "again": EventKind(
+    "retry_scheduled": EventKind(
         _REQUEST, "it did not leave, or a passing fault: to be sent once more"
     ),
     "refused": EventKind(_REQUEST, "the cloud said no, for good"),
-    "lost": EventKind(
+    "response_lost": EventKind(
         _REQUEST, "it left and no answer came: nobody knows, so the cloud is read back"
     ),
-    "job-done": EventKind(
+    "job_done": EventKind(
         _JOB_ENDED, "the job ended well, but for the images it names", lambda b: f"{b['status']}"
     ),
-    "job-failed": EventKind(_JOB_ENDED, "the job failed, but for the images it names"),
-    "late": EventKind(
+    "job_failed": EventKind(_JOB_ENDED, "the job failed, but for the images it names"),
+    "job_timed_out": EventKind(
         _REQUEST, "the job did not end in time: nobody knows, so the cloud is read back"
     ),
     "resumed": EventKind(
         _REQUEST, "taken up by another call of `submit`: its job is asked again"
     ),
-    "counted": EventKind(
+    "requests_counted": EventKind(
         _body(requests=dict[Literal["submit", "poll", "read", "retried"], Count]),
         "how many requests this call has sent",
         lambda b: f"requests of this call: {_counts(b['requests'])}",
     ),
-    "observed": EventKind(
+    "read_back": EventKind(
         _body(blob=BlobHash, images=Count),
         "what the clouds showed of the shares that were sent",
         lambda b: f"{b['images']} images read back",
     ),
-    "unreadable": EventKind(
+    "read_back_denied": EventKind(
         _body(project_id=str, reason=str),
         "a project refused to be read back",
         lambda b: f"project {b['project_id']} cannot be read back: {b['reason']}",
@@ -239,7 +241,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "stopped": EventKind(
         _body(why=str, by=NotRequired[str]), "the call ended early", lambda b: str(b["why"])
     ),
-    "settled": EventKind(
+    "outcomes_recorded": EventKind(
         _body(counts=Outcomes, digest=Hash),
         "every row's outcome was written", lambda b: _counts(b["counts"])
     ),
@@ -253,14 +255,14 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         "the head of the finished run was signed",
         lambda b: f"head {b['head'][:12]} of {b['events']} events, signed",
     ),
-    "surveyed": EventKind(
+    "cloud_listed": EventKind(
         _body(what=str, taken_at=Time, blob=BlobHash), "one listing of an audit"
     ),
-    "compared": EventKind(
+    "baseline_loaded": EventKind(
         _body(name=Name, kind=str, at=Time, head=Hash, whole=Texts, owners=Texts, blob=BlobHash),
         "the earlier audit or run that an audit was compared with"
     ),
-    "audited": EventKind(
+    "audit_recorded": EventKind(
         _body(counts=Counts, drift=Count, fingerprint=Hash, rows_digest=Hash, rows_blob=BlobHash,
               findings_blob=NotRequired[BlobHash], blob=NotRequired[BlobHash]),
         "an audit's rows, counts and fingerprint", ends=True,
@@ -305,7 +307,7 @@ def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
 def describe(kind: str, body: Body) -> str:
     """Return an event's line in a timeline.
 
-    >>> describe("finished", {"rows": 12}), describe("lost", {"reason": "timed out"})
+    >>> describe("finished", {"rows": 12}), describe("response_lost", {"reason": "timed out"})
     ('all 12 rows have their outcome', 'timed out')
     """
     return EVENTS[kind].text(body) if kind in EVENTS else _reason(body)
@@ -330,7 +332,9 @@ class FollowedRun:
 
     def to_body(self) -> dict[str, str]:
         """Return what the event `created` holds of it."""
-        return {"follows": self.head, "follows as": self.label}
+        return {
+            "follows": self.head, "follows_kind": self.kind, "follows_ledger": self.ledger,
+        }  # fmt: skip
 
     @classmethod
     def from_body(cls, body: Body) -> FollowedRun | None:
@@ -341,5 +345,4 @@ class FollowedRun:
         """
         if not body.get("follows"):
             return None
-        kind, _, ledger = str(body.get("follows as", "")).partition(" of ")
-        return cls(str(body["follows"]), kind, ledger)
+        return cls(*(str(body.get(f, "")) for f in ("follows", "follows_kind", "follows_ledger")))

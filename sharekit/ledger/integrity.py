@@ -124,7 +124,7 @@ def _check_order(events: list[Event]) -> Iterator[Problem]:
             noun = "run was finished" if end.kind == "finished" else "audit was recorded"
             yield f"event {event.seq} ({event.kind})", f"comes after the {noun}"
         end = event if event.kind in EVENTS and EVENTS[event.kind].ends else end
-    settled = last_event(events, "settled")
+    settled = last_event(events, "outcomes_recorded")
     if settled is not None and end is None and _must_be_finished(events, settled):
         yield (
             f"event {events[-1].seq}",
@@ -139,8 +139,8 @@ def _must_be_finished(events: list[Event], settled: Event) -> bool:
 
 def _check_rows(ledger: Ledger, events: list[Event]) -> Iterator[Problem]:
     # An audit plans nothing: its event holds the digest of no rows.
-    planned = last_event(events, "planned") or last_event(events, "audited")
-    settled = last_event(events, "settled")
+    planned = last_event(events, "planned") or last_event(events, "audit_recorded")
+    settled = last_event(events, "outcomes_recorded")
     if planned and digest(ledger.read_rows(PLAN_COLUMNS)) != planned.body["rows_digest"]:
         yield "table rows", f"is not what event {planned.seq} ({planned.kind}) recorded as the plan"
     stored = ledger.read_rows(OUTCOME_COLUMNS)

@@ -16,7 +16,7 @@ FORMAT = 1
 DISPOSITIONS = ("planned", "already", "blocked", "duplicate", "skipped")
 #: A row's place in the plan; the event `planned` holds their digest.
 PLAN_COLUMNS = ("row_key", "image_id", "disposition", "carried_by", "chunk")
-#: A row's outcome; the event `settled` holds their digest.
+#: A row's outcome; the event `outcomes_recorded` holds their digest.
 OUTCOME_COLUMNS = ("row_key", *frame_schemas.OUTCOMES.names)
 
 #: The tables of format 1. Every ledger's definitions are compared with these, so any change of

@@ -187,13 +187,13 @@ def revoke(plan: HasLedger | str | PathLike[str], *, reviewer: str, note: str = 
         if ledger.last_event("intent") is not None:
             raise ApprovalError(f"{path}: requests were sent already; what was sent stays sent.")
         body = {"reviewer": reviewer, "fingerprint": fingerprint, "note": note}
-        ledger.append("revoked", body)
+        ledger.append("approval_revoked", body)
         LOG.info("%s withdrew the approval of %s", reviewer, path)
 
 
 def pending_decisions(ledger: Ledger) -> int:
     """Return how many steps of decisions are not in the plan yet."""
-    kinds = [event.kind for event in ledger.list_events("planned", "decided", "undone")]
+    kinds = [event.kind for event in ledger.list_events("planned", "decided", "decision_undone")]
     return kinds[::-1].index("planned") if "planned" in kinds else len(kinds)
 
 
@@ -273,10 +273,10 @@ def insufficient_approvals(
     submitted is compared with the approvals that it has now; then the event is None.
     """
     fingerprint, submitted = "", False
-    for event in ledger.list_events("planned", "submitting", "intent"):
+    for event in ledger.list_events("planned", "submit_started", "intent"):
         if event.kind == "planned":
             fingerprint = event.body["fingerprint"]
-        elif event.kind == "submitting" or not submitted:
+        elif event.kind == "submit_started" or not submitted:
             submitted = True
             if fingerprint == EMPTY_FINGERPRINT:
                 continue  # as in `require_approval`

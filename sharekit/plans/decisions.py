@@ -222,7 +222,7 @@ def undo(plan: HasLedger | str | PathLike[str], *, reviewer: str = "") -> int:
         if not undoable(ledger):
             return 0
         last = list_steps(ledger)[-1]
-        ledger.append("undone", {"seq": last.seq, "reviewer": person(reviewer)})
+        ledger.append("decision_undone", {"seq": last.seq, "reviewer": person(reviewer)})
         return int(last.body["rows"])
 
 
@@ -263,7 +263,7 @@ def import_sheet(
         decided.index.name = "row_key"
         with ledger.transaction():
             ledger.append(
-                "reviewed",
+                "review_imported",
                 {
                     "reviewer": person(reviewer),
                     "file": sheet.name,

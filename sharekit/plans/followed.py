@@ -64,7 +64,7 @@ def read_followed(path: Path) -> EarlierRun:
         stored = read_stored_plan(ledger)
         rows, raw = stored.rows, stored.findings.inventory.rows["status"]
         decided = decisions(ledger).reindex(rows.index).fillna("")
-        submitted = ledger.last_event("submitting")
+        submitted = ledger.last_event("submit_started")
         lines = rows[SHARE_KEY].assign(
             side=roles(rows["status"]),
             asked=statuses(raw),

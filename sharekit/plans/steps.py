@@ -45,7 +45,7 @@ def decided_by(ledger: Ledger) -> pd.Series:
 def undoable(ledger: Ledger) -> int:
     """Return how many steps can be taken back; an imported or carried one cannot."""
     fixed = [
-        event.kind == "reviewed" or "carried_from" in event.body
+        event.kind == "review_imported" or "carried_from" in event.body
         for event in reversed(list_steps(ledger))
     ]
     return fixed.index(True) if True in fixed else len(fixed)
@@ -53,14 +53,15 @@ def undoable(ledger: Ledger) -> int:
 
 def list_steps(ledger: Ledger) -> list[Event]:
     """Return every step of decisions that was not taken back, in order."""
-    events = ledger.list_events("reviewed", "decided", "undone")
-    undone = {event.body["seq"] for event in events if event.kind == "undone"}
-    return [event for event in events if event.kind != "undone" and event.seq not in undone]
+    events = ledger.list_events("review_imported", "decided", "decision_undone")
+    undone = {event.body["seq"] for event in events if event.kind == "decision_undone"}
+    steps = [event for event in events if event.kind != "decision_undone"]
+    return [event for event in steps if event.seq not in undone]
 
 
 def decision_of(ledger: Ledger, step: Event) -> pd.DataFrame:
     """Return what one step decided: :data:`FIELDS` by ``row_key``, missing where it left them."""
-    schema = frame_schemas.REVIEWED if step.kind == "reviewed" else frame_schemas.DECISIONS
+    schema = frame_schemas.REVIEWED if step.kind == "review_imported" else frame_schemas.DECISIONS
     decided = ledger.get_frame(step.body["blob"], schema).reindex(columns=FIELDS)
     keys, known = decided.index, decided["decision"].dropna().isin(DECIDABLE)
     inside = ((keys >= 0) & (keys < row_count(ledger))).all()

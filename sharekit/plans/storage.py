@@ -47,7 +47,7 @@ def last_event_body(ledger: Ledger, kind: str) -> dict[str, Any]:
         The ledger holds an audit, or is incomplete.
     """
     event = ledger.last_event(kind)
-    if event is None and ledger.last_event("audited") is not None:
+    if event is None and ledger.last_event("audit_recorded") is not None:
         raise LedgerError(f"{ledger.path} holds an audit, not a run: `sharekit report` shows it.")
     if event is None:
         raise LedgerError(f"{ledger.path} is incomplete: it has no {kind!r} event.")
@@ -56,7 +56,7 @@ def last_event_body(ledger: Ledger, kind: str) -> dict[str, Any]:
 
 def row_count(ledger: Ledger) -> int:
     """Return the number of rows of the inventory."""
-    return int(last_event_body(ledger, "inventory")["rows"])
+    return int(last_event_body(ledger, "inventory_read")["rows"])
 
 
 # -- inventory and snapshot ------------------------------------------------------------------------
@@ -68,12 +68,12 @@ def write_inventory(ledger: Ledger, inventory: Inventory) -> None:
         "rows_blob": ledger.put_frame(inventory.rows),
         "marks_blob": ledger.put_frame(inventory.cell_issues),
     }
-    ledger.append("inventory", body)
+    ledger.append("inventory_read", body)
 
 
 def read_stored_inventory(ledger: Ledger) -> Inventory:
     """Read the inventory that a run or an audit began with."""
-    body = last_event_body(ledger, "inventory")
+    body = last_event_body(ledger, "inventory_read")
     return Inventory(
         rows=ledger.get_frame(body["rows_blob"], frame_schemas.INVENTORY_ROWS),
         sources=tuple(
@@ -83,8 +83,8 @@ def read_stored_inventory(ledger: Ledger) -> Inventory:
     )
 
 
-def write_snapshot(ledger: Ledger, snapshot: Snapshot, kind: str = "snapshot") -> None:
-    """Write what the clouds showed; ``kind`` is ``seen`` for what they showed before sending."""
+def write_snapshot(ledger: Ledger, snapshot: Snapshot, kind: str = "snapshot_taken") -> None:
+    """Write what the clouds showed; before sending, ``kind`` is ``preflight_snapshot``."""
     frames = {name: getattr(snapshot, name) for name in frame_schemas.SNAPSHOT}
     blobs = {
         name: ledger.put_frame(frame)
@@ -97,7 +97,7 @@ def write_snapshot(ledger: Ledger, snapshot: Snapshot, kind: str = "snapshot") -
 
 def read_snapshot(ledger: Ledger) -> Snapshot | None:
     """Read the snapshot that the plan was made with; None if it was made without a cloud."""
-    event = ledger.last_event("snapshot")
+    event = ledger.last_event("snapshot_taken")
     if event is None:
         return None
     frames = {

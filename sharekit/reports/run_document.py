@@ -195,7 +195,8 @@ def facts(record: Record) -> dict[str, str]:
     """Return what identifies the run: name to value, in the order people ask for it."""
     made = record.environment
     clouds = [name.removeprefix("cloud ") for name in made if name.startswith("cloud ")]
-    follows = f"{made.get('follows as', '')}, whose ledger's head was {made.get('follows', '')}"
+    kind, ledger = made.get("follows_kind", ""), made.get("follows_ledger", "")
+    follows = f"{kind} of {ledger}, whose ledger's head was {made.get('follows', '')}"
     known = {
         "Run by": " on ".join(filter(None, (made.get("user"), made.get("host")))),
         "Clouds": ", ".join(clouds),
@@ -304,7 +305,7 @@ def _input_lines(record: Record) -> list[Line]:
 
 
 def _request_lines(record: Record) -> list[Line]:
-    counted = np.flatnonzero((record.timeline["event"] == "counted").to_numpy(dtype=bool))
+    counted = np.flatnonzero((record.timeline["event"] == "requests_counted").to_numpy(dtype=bool))
     timeline = Target("Timeline", int(counted[0])) if len(counted) else None
     attempts = Target("Chunks", -1, "attempts")
     return [

@@ -116,7 +116,7 @@ def read_record(ledger: Ledger) -> Record:
         approvals=_approvals(ledger, run.plan.fingerprint),
         reviews=_reviews(ledger, run),
         timeline=timeline,
-        environment=_environment(ledger.iter_events("created", "planned", "submitting")),
+        environment=_environment(ledger.iter_events("created", "planned", "submit_started")),
         counts=run.counts,
         requests=run.requests,
         fingerprint=run.plan.fingerprint,
@@ -242,7 +242,7 @@ def _environment(events: Iterable[Event]) -> dict[str, str]:
         elif event.kind == "planned":
             if confirmed := event.body["settings"].get("confirmed"):
                 facts["setting confirmed"] = ", ".join(confirmed)
-        elif event.kind == "submitting":
+        elif event.kind == "submit_started":
             for cloud in event.body["clouds"]:
                 facts[f"cloud {cloud['cloud']}"] = (
                     f"project {cloud['project_id']}, region {cloud['region'] or 'not named'}, "

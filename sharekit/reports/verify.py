@@ -31,7 +31,7 @@ from .report import report_source, split_ledgers
 _log = logging.getLogger("sharekit.reports")
 
 #: Events that decide an outcome.
-_OUTCOME_EVENTS: Final = frozenset({*REQUEST_EVENTS, "observed"})
+_OUTCOME_EVENTS: Final = frozenset({*REQUEST_EVENTS, "read_back"})
 #: Rows and events that are listed one by one; more are counted.
 _LISTED: Final = 20
 _NO_HEAD: Final = (
@@ -263,16 +263,17 @@ def _notes(ledger: Ledger) -> Iterator[Problem]:
 def _outcomes(ledger: Ledger) -> Iterator[Problem]:
     """Yield where the stored rows differ from what follows from the events."""
     run, events = load_run(ledger), ledger.list_events()
-    inventory = integrity.last_event(events, "inventory")
+    inventory = integrity.last_event(events, "inventory_read")
     if inventory is not None and inventory.body["rows"] != len(run.rows):
         yield "rows", f"{len(run.rows)} outcomes for {inventory.body['rows']} input rows"
     plan = parquet.iter_rows(run.plan.rows.reset_index(), PLAN_COLUMNS)
     yield from _row_differences(run, PLAN_COLUMNS, plan, ledger)
-    settled = integrity.last_event(events, "settled")
+    settled = integrity.last_event(events, "outcomes_recorded")
     if settled is None or any(e.kind in _OUTCOME_EVENTS for e in events[settled.seq :]):
         return
     if run.counts != settled.body["counts"]:
-        yield f"event {settled.seq} (settled)", "its counts do not follow from the events before it"
+        where = f"event {settled.seq} ({settled.kind})"
+        yield where, "its counts do not follow from the events before it"
     if events[0].body["sharekit"] == __version__:  # another version may word a reason otherwise
         yield from _row_differences(run, OUTCOME_COLUMNS, run.outcome_lines(), ledger)
 

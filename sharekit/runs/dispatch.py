@@ -153,7 +153,7 @@ class Dispatcher:
 
     def fail_unsent(self, request: Request, code: str, reason: str) -> None:
         """Record that a request failed although it was not sent."""
-        self.recorder.record("dropped", request, code=code, reason=reason)
+        self.recorder.record("skipped_after_refusal", request, code=code, reason=reason)
         self._count_failed(request, _job_keys(request))
 
     # -- sending ------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class Dispatcher:
             )  # fmt: skip
             if not answer.job_id:
                 status = answer.state or "answered at once"
-                self.recorder.record("job-done", request, status=status)
+                self.recorder.record("job_done", request, status=status)
         if answer.job_id:
             poll = partial(self._poll, request, 0, monotonic())
             self.scheduler.add(poll, self.settings.min_poll_interval)
@@ -239,12 +239,12 @@ class Dispatcher:
     def _on_no_response(self, request: Request, error: NoResponseError, attempt: Attempt) -> None:
         down = self.breaker.record_failure()
         if error.sent:
-            self.recorder.record("lost", request, code="no-answer", reason=str(error))
+            self.recorder.record("response_lost", request, code="no-answer", reason=str(error))
             self._bisector.on_finished(request)
             if down:
                 self.stop(outage_error(error))
             return
-        self.recorder.record("again", request, code="not-sent", reason=str(error))
+        self.recorder.record("retry_scheduled", request, code="not-sent", reason=str(error))
         if down or attempt.number + 1 >= self.settings.attempts:
             self.stop(error)
         else:
@@ -253,7 +253,7 @@ class Dispatcher:
     def _reauthenticate(
         self, request: Request, refusal: CloudRefusedError, token: str, attempt: Attempt
     ) -> None:
-        self.recorder.record("again", request, **_refusal_body(refusal))
+        self.recorder.record("retry_scheduled", request, **_refusal_body(refusal))
         since = attempt.unauthorized_since
         since = monotonic() if since is None else since
         transport = self.clouds[request.project_id].transport
@@ -265,25 +265,25 @@ class Dispatcher:
         action, body = _remedy(request, refusal), _refusal_body(refusal)
         if action is Remedy.NATIVE and request.response.api == "batch":
             self.clouds[request.project_id].mark_batch_missing()
-            self.recorder.record("again", request, **body)
+            self.recorder.record("retry_scheduled", request, **body)
             self.scheduler.add(partial(self._send, request))
             return
         last = attempt.number + 1 >= self.settings.attempts
         if action is not Remedy.RETRY:
             self.breaker.record_success()
         elif self._is_down(request, last=last):
-            self.recorder.record("again", request, **body)
+            self.recorder.record("retry_scheduled", request, **body)
             self.stop(outage_error(refusal))
             return
         if action is Remedy.WAIT:
-            self.recorder.record("again", request, **body)
+            self.recorder.record("retry_scheduled", request, **body)
             if monotonic() - attempt.since < self.settings.busy_timeout:
                 self._retry_later(request, attempt.next(), refusal.retry_after)
             else:
                 limit = self.settings.busy_timeout
                 self.stop(f"the cloud has been busy for {limit:g} s: {refusal}")
         elif action is Remedy.RETRY and not last:
-            self.recorder.record("again", request, **body)
+            self.recorder.record("retry_scheduled", request, **body)
             self._retry_later(request, attempt.next(), refusal.retry_after)
         else:
             self.recorder.record("refused", request, **body)
@@ -327,7 +327,7 @@ class Dispatcher:
             self._on_job_failed(request, job)
         elif monotonic() - since > timeout:
             reason = f"the job had not ended after {timeout:g} s: {status}"
-            self.recorder.record("late", request, code="job-late", reason=reason)
+            self.recorder.record("job_timed_out", request, code="job-late", reason=reason)
             self._bisector.on_finished(request)
         else:
             if job is not None:
@@ -340,7 +340,7 @@ class Dispatcher:
         failed = {key: good for key, good in _results(request, job).items() if not good}
         reason = explain(job.code, job.reason or "failed within its job")
         cause = {"code": job.code or "JOB_PARTIAL", "reason": reason} if failed else {}
-        self.recorder.record("job-done", request, status=job.status, results=failed, **cause)
+        self.recorder.record("job_done", request, status=job.status, results=failed, **cause)
         self._count_failed(request, list(failed))
         self._bisector.on_finished(request)
 
@@ -352,12 +352,12 @@ class Dispatcher:
         )
         action = _remedy(request, refusal)
         if action in (Remedy.WAIT, Remedy.RETRY) and request.attempts < self.settings.attempts:
-            self.recorder.record("again", request, code=code, reason=reason)
+            self.recorder.record("retry_scheduled", request, code=code, reason=reason)
             self._retry_later(request, Attempt(request.attempts))
             return
         good = {key: True for key, passed in _results(request, job).items() if passed}
         self.recorder.record(
-            "job-failed", request, status=job.status, results=good, code=code, reason=reason
+            "job_failed", request, status=job.status, results=good, code=code, reason=reason
         )
         if good:
             # The job names the shares it failed for, so none of them has spoiled the others.

@@ -113,7 +113,7 @@ class ReadBack:
         LOG.info("read back %d shares of %d", len(lines), len(shares))
         observed = pd.DataFrame(lines, columns=[*ACTION_KEY, "state"], dtype="str")
         blob = self.ledger.put_frame(observed)
-        self.ledger.append("observed", {"blob": blob, "images": len(observed)})
+        self.ledger.append("read_back", {"blob": blob, "images": len(observed)})
         self.states.update({(project, image, role): s for project, image, role, s in lines})
 
     def _as_member(self, project: str, listings: dict[str, str], concurrency: int) -> list[_Line]:
@@ -145,5 +145,5 @@ class ReadBack:
         if refusal.http not in (401, 403, 404):
             raise refusal
         body = {"project_id": project, "code": refusal.code, "reason": str(refusal)}
-        self.ledger.append("unreadable", body)
+        self.ledger.append("read_back_denied", body)
         self.denied.add((project, role))

@@ -2,11 +2,11 @@
 
 A request carries the shares of a planned chunk, or of a part of one that was split. Its states::
 
-    planned ──intent──► sent ──answer──► running ──job──► done
-     ▲   ▲               │ │ │              │  └───job──► refused ──split──► split
-     │   └────again──────┘ │ └──refused──► refused ──split──► split
-   looked                  └──lost──► unknown ◄──late──┘
-     ▼                                   └──split──► split   (what did not arrive is resent)
+    planned ──intent──► sent ──answer──► running ──job_done──► done
+     ▲   ▲               │ │ │              │  └───job_failed──► refused ──split──► split
+     │   └retry_scheduled┘ │ └──refused──► refused ──split──► split
+    preflight_checked      └response_lost► unknown ◄job_timed_out┘
+     ▼                                        └──split──► split   (what did not arrive is resent)
     excluded
 
 The table :data:`TRANSITIONS` is that picture. A state changes by an event and in no other way, so
@@ -30,22 +30,22 @@ from sharekit.ledger.ledger import Event
 
 LOG = logging.getLogger("sharekit.runs")
 
-#: (state, event) -> next state. ``looked`` concerns all requests that were not sent yet; every
-#: other event names its request.
+#: (state, event) -> next state. ``preflight_checked`` concerns all requests that were not sent yet;
+#: every other event names its request.
 TRANSITIONS = {
-    ("planned", "looked"): "excluded",
-    ("excluded", "looked"): "planned",
+    ("planned", "preflight_checked"): "excluded",
+    ("excluded", "preflight_checked"): "planned",
     ("planned", "intent"): "sent",
-    ("planned", "dropped"): "refused",
+    ("planned", "skipped_after_refusal"): "refused",
     ("planned", "split"): "split",
     ("sent", "answer"): "running",
-    ("sent", "again"): "planned",
+    ("sent", "retry_scheduled"): "planned",
     ("sent", "refused"): "refused",
-    ("sent", "lost"): "unknown",
-    ("running", "job-done"): "done",
-    ("running", "job-failed"): "refused",
-    ("running", "again"): "planned",
-    ("running", "late"): "unknown",
+    ("sent", "response_lost"): "unknown",
+    ("running", "job_done"): "done",
+    ("running", "job_failed"): "refused",
+    ("running", "retry_scheduled"): "planned",
+    ("running", "job_timed_out"): "unknown",
     ("unknown", "resumed"): "running",
     ("unknown", "split"): "split",
     ("refused", "split"): "split",
@@ -239,10 +239,10 @@ class RequestLog:
         LedgerError
             If the event cannot follow on what was before.
         """
-        if event.kind == "counted":
+        if event.kind == "requests_counted":
             for name, number in event.body["requests"].items():
                 self.calls[name] += number
-        elif event.kind == "looked":
+        elif event.kind == "preflight_checked":
             self._exclude(set(self._read_excluded(event)))
         elif event.kind in REQUEST_EVENTS:
             self._change(event)
@@ -312,7 +312,7 @@ class RequestLog:
         request.results.update(body.get("results", {}))
         if event.kind == "intent":
             self._begin(request, event)
-        elif event.kind == "late":
+        elif event.kind == "job_timed_out":
             request.timeouts += 1
         elif event.kind == "split":
             self._split(request, body)

@@ -160,10 +160,10 @@ def load_run(
     plan = plan or read_plan(ledger)
     read_preflight = cache(partial(ledger.get_frame, schema=PREFLIGHT))
     request_log = request_log or load_request_log(ledger, plan, read_preflight)
-    preflight = _latest(ledger, "looked", PREFLIGHT, read_preflight)
+    preflight = _latest(ledger, "preflight_checked", PREFLIGHT, read_preflight)
     reasons = row_reasons(plan.findings)
     rows = assign_outcomes(plan.rows, reasons, request_log, preflight, _observed(ledger))
-    last = ledger.list_events("submitting", "stopped")[-1:]
+    last = ledger.list_events("submit_started", "stopped")[-1:]
     stopped = last[0].body if last and last[0].kind == "stopped" else {}
     return Run(
         path=ledger.path,
@@ -212,7 +212,7 @@ def observed_states(ledger: Ledger) -> dict[Action, str]:
 
 
 def _observed(ledger: Ledger) -> pd.DataFrame:
-    return _latest(ledger, "observed", READ_BACK, partial(ledger.get_frame, schema=READ_BACK))
+    return _latest(ledger, "read_back", READ_BACK, partial(ledger.get_frame, schema=READ_BACK))
 
 
 def _latest(

@@ -237,7 +237,7 @@ class RunDriver:
             self._confirm()
             if self._stopping() or not self._resend_missing():
                 return
-        lost = self.ledger.list_events("lost")[-1:]
+        lost = self.ledger.list_events("response_lost")[-1:]
         last = f"; the last: {lost[0].body['reason']}" if lost else ""
         rounds = self.settings.resend_rounds
         self.dispatcher.stop(CloudError(f"no response after {rounds} rounds of sending{last}"))
@@ -255,13 +255,13 @@ class RunDriver:
             "reviewers": required,
             "environment": environment(),
         }
-        self.ledger.append("submitting", body)
+        self.ledger.append("submit_started", body)
 
     def _resume(self) -> None:
         """Take up what an earlier call left open: a lost response stays lost, a job is polled."""
         for request in self.log.in_state("sent"):
             reason = "the program ended before the response came"
-            self.recorder.record("lost", request, code="no-answer", reason=reason)
+            self.recorder.record("response_lost", request, code="no-answer", reason=reason)
         for request in self.log.in_state("unknown"):
             if request.response.job_id:
                 self.recorder.record("resumed", request)
@@ -281,7 +281,7 @@ class RunDriver:
         if planned.empty:
             return
         snapshot = take_snapshot(self.clouds, planned)
-        write_snapshot(self.ledger, snapshot, "seen")
+        write_snapshot(self.ledger, snapshot, "preflight_snapshot")
         preflight = _evaluate_preflight(planned, snapshot, strict=self.plan.findings.strict)
         followed = followed_run(self.ledger)
         if followed and followed.kind == UNDO:  # what somebody has decided since is not undone
@@ -292,7 +292,7 @@ class RunDriver:
         counts = {str(k): int(v) for k, v in preflight["outcome"].value_counts().items() if k}
         counts["moved"] = int((preflight["moved"] != "").sum())
         LOG.info("preflight of %d shares: %s", len(preflight), counts)
-        self.recorder.record_run("looked", {"blob": blob, "counts": counts})
+        self.recorder.record_run("preflight_checked", {"blob": blob, "counts": counts})
         for request in self.log.in_state("planned"):
             if len(request.blocks) > 1:  # what is left of a block may be no block
                 self.dispatcher.split(request, request.blocks, "some need not be sent any more")
@@ -323,7 +323,7 @@ class RunDriver:
     def _record_calls(self) -> None:
         if calls := self.dispatcher.calls:
             numbers = {"submit": 0, "poll": 0, "read": 0, "retried": 0, **calls}
-            self.recorder.record_run("counted", {"requests": numbers})
+            self.recorder.record_run("requests_counted", {"requests": numbers})
             calls.clear()
 
     def _confirm(self) -> None:
@@ -388,7 +388,7 @@ class RunDriver:
         run = load_run(self.ledger, self.plan, self.log)
         with self.ledger.transaction():
             digest = self.ledger.write_rows(OUTCOME_COLUMNS, run.outcome_lines())
-            self.ledger.append("settled", {"counts": run.counts, "digest": digest})
+            self.ledger.append("outcomes_recorded", {"counts": run.counts, "digest": digest})
             if not reason and not any(run.counts[name] for name in UNSETTLED):
                 self.ledger.append("finished", {"rows": len(run.rows), "counts": run.counts})
         return replace(run, finished=finished(self.ledger))

@@ -312,7 +312,7 @@ def test_terminal_closed(world: Make) -> None:
     os.close(terminal)
     assert process.wait(60) == 3
     with Ledger.open(run) as book:
-        assert [event.kind for event in book.list_events()[-2:]] == ["stopped", "settled"]
+        assert [event.kind for event in book.list_events()[-2:]] == ["stopped", "outcomes_recorded"]
     assert not list(run.parent.glob("run.ledger?*"))
     w.cloud.set_faults(Faults())
     assert shell("submit", run, f"--clouds-yaml={w.config}").returncode == 0

@@ -472,7 +472,7 @@ def test_reports_tell_of_decisions_that_hold(review: Review) -> None:
     assert record.reviews[["decided", "reason", "reviewer"]].values.tolist() == [
         ["skip", "kept", "Bob"]
     ]
-    assert {"decided", "undone"} <= set(record.timeline["event"])
+    assert {"decided", "decision_undone"} <= set(record.timeline["event"])
 
 
 def test_requests_as_curl_hold_no_secret(review: Review) -> None:

@@ -109,7 +109,7 @@ def revoked(events: Events, _: Book) -> None:
     """The approval was taken back before anything was sent."""
     when, _, told = events[n := at(events, "approved")]
     body = {"reviewer": told["reviewer"], "note": "", "fingerprint": told["fingerprint"]}
-    events.insert(n + 1, [when, "revoked", body])
+    events.insert(n + 1, [when, "approval_revoked", body])
 
 
 def never_sent(events: Events, book: Book) -> None:
@@ -119,24 +119,25 @@ def never_sent(events: Events, book: Book) -> None:
 
 def miscounted(events: Events, _: Book) -> None:
     """The counts are not those of the rows."""
-    counts = [body for _, kind, body in events if kind == "settled"][-1]["counts"]
+    counts = [body for _, kind, body in events if kind == "outcomes_recorded"][-1]["counts"]
     counts["failed"], counts["confirmed"] = counts["failed"] + 1, counts["confirmed"] - 1
 
 
 def after_the_end(events: Events, _: Book) -> None:
     """Something happens after the run was finished."""
-    events.append(events[at(events, "counted")])
+    events.append(events[at(events, "requests_counted")])
 
 
 def begun_twice(events: Events, _: Book) -> None:
     """The ledger says a second time how it began, and from whom it follows."""
     when, kind, told = events[0]
-    events.insert(3, [when, kind, {**told, "follows": "0" * 64, "follows as": "retry of a.ledger"}])
+    followed = {"follows": "0" * 64, "follows_kind": "retry", "follows_ledger": "a.ledger"}
+    events.insert(3, [when, kind, {**told, **followed}])
 
 
 def read_twice(events: Events, _: Book) -> None:
     """The inventory was read a second time."""
-    events.insert(3, events[at(events, "inventory")])
+    events.insert(3, events[at(events, "inventory_read")])
 
 
 def beheaded(events: Events, _: Book) -> None:
@@ -153,7 +154,7 @@ def _call(events: Events, book: Book, was: str, now: str) -> None:
     first = "SELECT min(row_key) FROM rows WHERE outcome = ?"
     query = f"UPDATE rows SET outcome = ? WHERE row_key = ({first})"
     book.database.execute(query, (now, was))
-    for kind in ("settled", "finished"):
+    for kind in ("outcomes_recorded", "finished"):
         for counts in [body["counts"] for _, name, body in events if name == kind][-1:]:
             counts[was], counts[now] = counts[was] - 1, counts[now] + 1
 
@@ -177,7 +178,7 @@ def test_what_the_script_leaves_out(ledgers: dict[str, Path], tmp_path: Path) ->
     """What the cloud answered is weighed by `verify` alone, as the docs say."""
     forge(ledgers["both sides"], tmp_path / "forged.ledger", embellished)
     [(where, what), *_] = sharekit.verify(tmp_path / "forged.ledger").problems
-    assert "settled" in where
+    assert "outcomes_recorded" in where
     assert "do not follow from the events" in what
     assert by_script(tmp_path / "forged.ledger")
 

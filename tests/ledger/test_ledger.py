@@ -56,7 +56,7 @@ def test_together_or_not_at_all(tmp_path: Path) -> None:
         def fail() -> None:
             with book.transaction():
                 book.put_blob(b"bytes", "text/plain")
-                book.append("lost", {})
+                book.append("response_lost", {})
                 raise RuntimeError
 
         with pytest.raises(RuntimeError):

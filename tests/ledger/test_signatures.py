@@ -246,7 +246,7 @@ def test_unproven_is_not_tampered(world: Callable[..., World], keys: Keys) -> No
     sharekit.submit(plan, w.connect(), settings=FAST)
     told = shell("verify", "run.ledger", "--allowed-signers", str(keys.signers), cwd=w.folder)
     assert told.returncode == 1
-    assert b"(submitting): 1 more reviewer must approve it with a signature" in told.stdout
+    assert b"(submit_started): 1 more reviewer must approve it with a signature" in told.stdout
     assert b"UNPROVEN" in told.stdout
     assert b"TAMPERED" not in told.stdout
     seal(plan.path, keys.folder / "eve")

@@ -759,9 +759,10 @@ def test_requests_lead_to_where_they_stand(finished_run: Path) -> None:
     column = [one.value for one in tab[sheet][cell[0]]]
     assert column[0] == "attempts"
     assert sum(column[1:]) == lines["submit"].value > 0
-    told = [line for line in tab["Timeline"].iter_rows(values_only=True) if line[1] == "counted"]
+    timeline = tab["Timeline"].iter_rows(values_only=True)
+    told = [line for line in timeline if line[1] == "requests_counted"]
     for kind in ("poll", "read"):
         numbers = [re.search(rf"(\d+) {kind}", line[4]) for line in told]
         assert sum(int(one[1]) for one in numbers if one) == lines[kind].value > 0
         [place] = led_to(tab, lines[kind])
-        assert tab["Timeline"].cell(place.row, 2).value == "counted"
+        assert tab["Timeline"].cell(place.row, 2).value == "requests_counted"

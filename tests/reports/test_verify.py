@@ -58,7 +58,7 @@ def test_intact(done: tuple[Path, list[Path]]) -> None:
         "UPDATE events SET body = replace(body, 'Ada', 'Eve') WHERE kind = 'approved'",
         "UPDATE events SET at = '2020-01-01T00:00:00.000000Z' WHERE seq = 3",
         "DELETE FROM events WHERE seq = 4",
-        "UPDATE events SET kind = 'lost' WHERE kind = 'answer'",
+        "UPDATE events SET kind = 'response_lost' WHERE kind = 'answer'",
         "UPDATE blobs SET content = zeroblob(10)",
         "DELETE FROM blobs WHERE rowid = 1",
         "INSERT INTO blobs VALUES ('00', 'x', x'00')",

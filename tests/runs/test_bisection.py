@@ -54,7 +54,7 @@ class Desk:
         self.note("split", request, **split_event(request, blocks), why=why)
 
     def fail_unsent(self, request: Request, code: str, reason: str) -> None:
-        self.note("dropped", request, code=code, reason=reason)
+        self.note("skipped_after_refusal", request, code=code, reason=reason)
 
     def work(self) -> int:
         """Until nothing waits, with some requests under way at once; returns the requests."""
@@ -73,7 +73,7 @@ class Desk:
         """The cloud's yes or no to one request."""
         if self.bad.isdisjoint(request.block.images):
             self.note("answer", request, job_id="j")
-            self.note("job-done", request, results={})
+            self.note("job_done", request, results={})
             self.bisector.on_finished(request)
         else:
             self.note("refused", request, code=NO.code)

@@ -23,13 +23,13 @@ _ROADS = {
     "planned": [],
     "sent": ["intent"],
     "running": ["intent", "answer"],
-    "done": ["intent", "answer", "job-done"],
+    "done": ["intent", "answer", "job_done"],
     "refused": ["intent", "refused"],
-    "job-refused": ["intent", "answer", "job-failed"],
-    "unknown": ["intent", "lost"],
-    "again": ["intent", "again"],
-    "late": ["intent", "answer", "late"],
-    "dropped": ["dropped"],
+    "job-refused": ["intent", "answer", "job_failed"],
+    "unknown": ["intent", "response_lost"],
+    "again": ["intent", "retry_scheduled"],
+    "late": ["intent", "answer", "job_timed_out"],
+    "dropped": ["skipped_after_refusal"],
 }
 
 
@@ -59,12 +59,12 @@ def log_of(rows: pd.DataFrame, roads: list[str], bad: set[str], excluded: set[st
         common = {name: group[name].iloc[0] for name in CHUNK_FIELDS}
         chunk = {"chunk": number, **common, "images": group["image_id"].tolist()}
         part = RequestLog([chunk], read_excluded=lambda _: actions)
-        part.apply(Event(seq, "", "looked", {}, "", ""))
+        part.apply(Event(seq, "", "preflight_checked", {}, "", ""))
         images = list(part.requests[str(number)].block.images)
         for kind in _ROADS[road] if part.in_state("planned") else []:
             seq += 1
             body = {"chunk": str(number), "images": images, "code": "C", "reason": "R"}
-            if kind == "job-done":
+            if kind == "job_done":
                 body["results"] = {i: False for i in images if i in bad}
             part.apply(Event(seq, "2026-01-01T00:00:00.000000Z", kind, body, "", ""))
         log.requests.update(part.requests)

@@ -243,7 +243,7 @@ class Desk:
         self.note("split", request, **split_event(request, blocks), why=why)
 
     def fail_unsent(self, request: Request, code: str, reason: str) -> None:
-        self.note("dropped", request, code=code, reason=reason)
+        self.note("skipped_after_refusal", request, code=code, reason=reason)
 
     def work(self) -> int:
         """Until nothing waits; returns the requests."""
@@ -254,7 +254,7 @@ class Desk:
             self.note("intent", request, **request.block.body)
             if self.bad.isdisjoint(request.shares):
                 self.note("answer", request, job_id="j")
-                self.note("job-done", request, results={})
+                self.note("job_done", request, results={})
                 self.bisector.on_finished(request)
             else:
                 self.note("refused", request, code=self.no.code)

@@ -48,7 +48,7 @@ STATES = ("pending", "accepted", "rejected", "absent")
 
 
 #: The events that name their request; a preflight concerns all that were not sent.
-KINDS = tuple(kind for kind in REQUEST_EVENTS if kind != "looked")
+KINDS = tuple(kind for kind in REQUEST_EVENTS if kind != "preflight_checked")
 
 
 class Walk(RuleBasedStateMachine):
@@ -90,8 +90,8 @@ class Walk(RuleBasedStateMachine):
             return {"images": images, "api": "batch"}
         if kind == "answer":
             return {"http": 200, "job_id": "j", "request_id": "r"}
-        if kind in ("job-done", "job-failed"):
-            return {"results": dict.fromkeys(data.draw(some), kind == "job-failed")}
+        if kind in ("job_done", "job_failed"):
+            return {"results": dict.fromkeys(data.draw(some), kind == "job_failed")}
         if kind != "split":
             return {"code": "X", "reason": "because"}
         kept = data.draw(some) if request.state == "unknown" else []
@@ -120,7 +120,7 @@ class Walk(RuleBasedStateMachine):
         waiting = self.log.in_state("planned", "excluded")
         images = [image for request in waiting for image in request.planned.images]
         outcomes = {i: data.draw(st.sampled_from(["", "already", "blocked"])) for i in images}
-        event = self.happens("looked", counts={})
+        event = self.happens("preflight_checked", counts={})
         gone = {image for image, outcome in outcomes.items() if outcome}
         self.preflights[event.seq] = {(PROJECT, image, "member") for image in gone}
         self.log.apply(event)

@@ -124,13 +124,13 @@ def test_lost_answer_is_not_resent_blindly(world: Make) -> None:
         cloud.transport.read_attempts = 40  # what is looked at here are the changing calls
     run = sharekit.submit(plan, clouds, settings=replace(FAST, resend_rounds=20))
     with Ledger.open(run.path) as book:
-        events = book.list_events("lost", "observed", "intent")
+        events = book.list_events("response_lost", "read_back", "intent")
     lost: set[str] = set()
-    assert any(event.kind == "lost" for event in events)
+    assert any(event.kind == "response_lost" for event in events)
     for event in events:
         if event.kind == "intent":
             assert not lost.intersection(event.body["images"])
-        elif event.kind == "observed":
+        elif event.kind == "read_back":
             lost.clear()
         else:
             lost.update(run.request_log.requests[event.body["chunk"]].block.images)

@@ -62,7 +62,7 @@ PLACES: dict[str, tuple[Any, str, bool, str]] = {
     "request on its way": (Cloud, "send", False, ""),
     "before answer": (Cloud, "send", True, ""),
     "after answer": (ledger.Ledger, "append", True, "answer"),
-    "after job": (ledger.Ledger, "append", True, "job-done"),
+    "after job": (ledger.Ledger, "append", True, "job_done"),
     "before commit": (ledger.Ledger, "_commit", False, ""),
     "after commit": (ledger.Ledger, "_commit", True, ""),
     "reading back": (read_back, "look_back", True, ""),
