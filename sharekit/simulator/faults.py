@@ -49,6 +49,45 @@ class Faults:
         The job's ``entities`` come without ``results``.
     false_success
         The job says SUCCESS and changes nothing.
+    read_503
+        A GET is refused with 503, with ``retry_after`` as above.
+    revoke_after
+        After this many requests the seed's first project is refused with 401, sign-in included.
+    forbid_members, hide_members
+        Asking for the members of an image is refused: 403, or 404 as if there were none.
+    hide_images
+        Looking up a single image is refused with 404.
+    page_cap
+        Pages are no longer than this, whatever the limit, and have no ``next``; lists of members
+        and vaults as well. 0: no cap.
+    empty_page, repeated_page
+        An empty page, or the same page once more, with a ``next`` that goes on.
+    endless_pages
+        The ``next`` of every page leads to the first page again.
+    ignore_marker
+        Every page is the first one: ``marker`` and ``offset`` are ignored.
+    shuffled_pages
+        The order of a list is another one at every request.
+    ignore_state
+        Listings ignore ``member_status``, so an image is listed in every state.
+    ignore_filters
+        Listings ignore ``member_status``, ``visibility`` (Glance), ``owner`` and ``__imagetype``.
+    other_image, other_member, other_job
+        A lookup responds with another image, with another project's state, or with another job.
+    unknown_state
+        The state of a member is a word that the API does not know.
+    upper_case
+        IDs in responses to a GET are in upper case.
+    foreign_results
+        Jobs also report results, good and bad, for images that nobody asked about.
+    no_job_id
+        The batch call does its work and responds 200 without a ``job_id``.
+    empty_reason
+        Jobs fail without a code, for the reason `` ()``.
+    lag
+        Seconds from a change until the cloud shows it.
+    member_quota
+        Sharing an image with more projects by the native call is refused with 413. 0: no quota.
     affect_sign_in
         1: the faults of requests affect sign-in, too.
     seed
@@ -80,6 +119,29 @@ class Faults:
     job_hang: Rate = 0.0
     no_results: Rate = 0.0
     false_success: Rate = 0.0
+    read_503: Rate = 0.0
+    revoke_after: float = 0.0
+    forbid_members: Rate = 0.0
+    hide_members: Rate = 0.0
+    hide_images: Rate = 0.0
+    page_cap: float = 0.0
+    empty_page: Rate = 0.0
+    repeated_page: Rate = 0.0
+    endless_pages: Rate = 0.0
+    ignore_marker: Rate = 0.0
+    shuffled_pages: Rate = 0.0
+    ignore_state: Rate = 0.0
+    ignore_filters: Rate = 0.0
+    other_image: Rate = 0.0
+    other_member: Rate = 0.0
+    other_job: Rate = 0.0
+    unknown_state: Rate = 0.0
+    upper_case: Rate = 0.0
+    foreign_results: Rate = 0.0
+    no_job_id: Rate = 0.0
+    empty_reason: Rate = 0.0
+    lag: float = 0.0
+    member_quota: float = 0.0
     affect_sign_in: Rate = 0.0
     seed: float = 0.0
 

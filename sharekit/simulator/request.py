@@ -66,10 +66,11 @@ class RequestContext(Request):
             return self._signed()
         token = find_token(self, self.environ.get("HTTP_X_AUTH_TOKEN", ""))
         if token is None or token.project is None:
-            raise self._unauthorised()
+            raise self.unauthorised()
         return Caller(token.user, token.project.id)
 
-    def _unauthorised(self) -> ResponseError:
+    def unauthorised(self) -> ResponseError:
+        """Return a response of 401 in the style of the service that was called."""
         self.state.identity.unauthorised += 1
         if "cloudimages" in self.path or "/jobs/" in self.path:
             return ims_error(401, "IMG.0087", "The token is invalid or has expired.")

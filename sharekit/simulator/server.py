@@ -16,7 +16,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sharekit.core.errors import InputError
 
-from . import control
+from . import control, unfriendly
 from .faults import FaultInjector, Faults
 from .request import RequestContext
 from .responses import ConnectionCutError, Response, ResponseError, error_response
@@ -127,20 +127,24 @@ class Application:
         with self.state.locked_and_advanced() as state:
             state.requests[label] += 1
             if not exempt:
-                self._before(full=0 < faults.max_concurrent <= others)
-            response = _outcome(work)
+                full = 0 < faults.max_concurrent <= others
+                self._before(full=full, reading=context.method == "GET")
+            response = _outcome(partial(unfriendly.handle, context, label, work))
         if not exempt and self.injector.should_fail("cut_after"):
             raise ConnectionCutError
         if not exempt and self.injector.should_fail("garbage"):
             return Response(200, _GARBAGE, content_type="text/html")
         return response
 
-    def _before(self, *, full: bool) -> None:
+    def _before(self, *, full: bool, reading: bool) -> None:
         if self.injector.should_fail("cut_before"):
             raise ConnectionCutError
         wait = self.injector.faults.retry_after
         headers = (("Retry-After", f"{wait:g}"),) if wait else ()
-        for name, status in (("p503", 503), ("p500", 500), ("p429", 429)):
+        faults = [("p503", 503), ("p500", 500), ("p429", 429)]
+        if reading:
+            faults.append(("read_503", 503))
+        for name, status in faults:
             if self.injector.should_fail(name) or (full and status == 429):
                 body = {"error": {"message": HTTPStatus(status).phrase, "code": ""}}
                 raise error_response(body, status, () if status == 500 else headers)

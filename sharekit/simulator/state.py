@@ -310,6 +310,8 @@ class CloudState:
         self.images = ImageStore(seed)
         self.vaults = VaultStore(seed.vaults)
         self.jobs = JobQueue()
+        self.lag = 0.0
+        self._late: list[tuple[float, Callable[[], object]]] = []
         self.requests: Counter[str] = Counter()
         self.log: list[LogEntry] = []
 
@@ -319,7 +321,13 @@ class CloudState:
         with self._lock:
             for job in self.jobs.pop_due():
                 self._apply(job)
+            while self._late and self._late[0][0] <= time.monotonic():
+                self._late.pop(0)[1]()
             yield self
+
+    def change_late(self, change: Callable[[], object]) -> None:
+        """Make a change only after the lag, so that nobody sees it before."""
+        self._late.append((time.monotonic() + self.lag, change))
 
     def vault_fault(
         self, vault_id: str, image_ids: Iterable[str], project_id: str
@@ -329,6 +337,12 @@ class CloudState:
         return self.vaults.fault(vault_id, images, project_id)
 
     def _apply(self, job: Job) -> None:
+        if self.lag and not job.false_success:
+            job.false_success, applied = True, replace(job, results=None, failed=[])
+            self.change_late(lambda: self._apply_now(applied))
+        self._apply_now(job)
+
+    def _apply_now(self, job: Job) -> None:
         results, changes = [], self.images.changes
         for image_id in job.images:
             for project_id in job.projects:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import NAMESPACE_OID, uuid5
@@ -11,7 +13,7 @@ from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, PENDING
 from sharekit.simulator.request import RequestContext
 from sharekit.simulator.responses import Response, json_response
 from sharekit.simulator.seed import Image
-from sharekit.simulator.state import Membership
+from sharekit.simulator.state import Membership, api_time, utcnow
 
 PAGE = 25
 PAGE_MAX = 1000
@@ -148,10 +150,18 @@ def decide(context: RequestContext, image_id: str, project_id: str) -> Response:
     if status == ACCEPTED and not context.state.settings.native_only:
         _store(context, image)
     entry = context.log_change([image_id], [project_id], status)
-    before = share.status
-    context.images.set_status(image_id, project_id, status)
-    entry.effective = int(before != status)
-    return json_response(_member(image_id, project_id, share))
+    entry.effective = int(share.status != status)
+    response = json_response(_member(image_id, project_id, replace(share, status=status)))
+    _change(context, partial(context.images.set_status, image_id, project_id, status))
+    return response
+
+
+def _change(context: RequestContext, change: Callable[[], object]) -> None:
+    """Make a change now, or after the lag."""
+    if context.state.lag:
+        context.state.change_late(change)
+    else:
+        change()
 
 
 def _store(context: RequestContext, image: Image) -> None:
@@ -169,19 +179,22 @@ def add(context: RequestContext, image_id: str) -> Response:
         raise context.glance(400, "Member to be added not specified")
     if image.visibility != "shared":
         raise context.glance(403, "Only shared images have members.")
-    if not context.images.add_share(image_id, project_id):
+    if context.images.share(image_id, project_id) is not None:
         raise context.glance(409, f"Image member {project_id} already exists for image {image_id}")
+    _change(context, partial(context.images.add_share, image_id, project_id))
     context.log_change([image_id], [project_id], PENDING).effective = 1
-    return json_response(_member(image_id, project_id, context.images.shares(image_id)[project_id]))
+    now = api_time(utcnow())
+    return json_response(_member(image_id, project_id, Membership(PENDING, now, now)))
 
 
 def withdraw(context: RequestContext, image_id: str, project_id: str) -> Response:
     """``DELETE /v2/images/{image_id}/members/{project_id}``: the owner takes the share back."""
     _owned(context, image_id)
-    if not context.images.withdraw(image_id, project_id):
+    if context.images.share(image_id, project_id) is None:
         raise context.glance(
             404, f"{project_id} not found in the member list of the image {image_id}."
         )
+    _change(context, partial(context.images.withdraw, image_id, project_id))
     context.log_change([image_id], [project_id], ABSENT).effective = 1
     return Response(204)
 

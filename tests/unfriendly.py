@@ -1,0 +1,434 @@
+"""Unfriendly clouds: what sharekit says under each behaviour, compared with the cloud's own truth.
+
+A behaviour is a set of faults of the simulator. Each is tried on both sides (projects that decide,
+owners that share), with the batch call and with the native one, at four moments: planning; the
+preflight of a submission; from its first request on, so that jobs and reading back meet it; and an
+audit. Every statement about the cloud is then compared with the simulator's state. What is open
+(``claimed``, ``unknown``, ``unread``, ``not-looked-up`` …) is no statement.
+
+``python -m tests.unfriendly`` writes ``docs/unfriendly.md``.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+from unittest import mock
+
+import pandas as pd
+
+import sharekit
+from sharekit.core.actions import ABSENT, is_satisfied
+from sharekit.core.errors import CloudError
+from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User, Vault, start
+from sharekit.simulator.seed import invented_id
+from tests.conftest import FAST
+
+#: A behaviour -> its faults.
+BEHAVIOURS: Final = {
+    "no fault at all": "",
+    "403 for members": "forbid_members=1",
+    "403 for some members": "forbid_members=0.5,seed=3",
+    "404 for members where 403 is meant": "hide_members=1",
+    "404 for single images": "hide_images=1",
+    "404 for single images and members": "hide_images=1,hide_members=1",
+    "403 for members, 404 for images": "hide_images=1,forbid_members=1",
+    "pages of 3, without `next`": "page_cap=3",
+    "pages of 3, no members": "page_cap=3,forbid_members=1",
+    "an empty page before each page": "empty_page=1",
+    "some empty pages": "empty_page=0.4,seed=5",
+    "each page twice": "repeated_page=1",
+    "pages without end": "endless_pages=1",
+    "pages without end, 404 for members": "endless_pages=1,hide_members=1",
+    "the marker is ignored": "ignore_marker=1,page_cap=4",
+    "the marker is ignored, 404 for members": "ignore_marker=1,page_cap=4,hide_members=1",
+    "another order on each page": "shuffled_pages=1,page_cap=4",
+    "another order, 403 for members": "shuffled_pages=1,page_cap=4,forbid_members=1",
+    "images in every state": "ignore_state=1",
+    "images in every state, 403 for members": "ignore_state=1,forbid_members=1",
+    "images in some other states": "ignore_state=0.3,seed=2",
+    "filters are ignored": "ignore_filters=1",
+    "another image is shown": "other_image=1",
+    "another project's state is shown": "other_member=1",
+    "states that nobody knows": "unknown_state=1",
+    "some unknown states": "unknown_state=0.5,seed=4",
+    "IDs in upper case": "upper_case=1",
+    "upper case, pages of 3": "upper_case=1,page_cap=3",
+    "results for other images": "foreign_results=1",
+    "another job's state": "other_job=1",
+    "jobs fail for some images": "job_partial=0.4,seed=6",
+    "jobs fail for some images, reasons empty": "job_partial=0.4,empty_reason=1,seed=6",
+    "jobs lie": "false_success=1",
+    "jobs name no images": "no_results=1,job_partial=0.3,seed=8",
+    "changes are seen 0.3 s late": "lag=0.3",
+    "200 without a job": "no_job_id=1",
+    "an image has at most 2 projects": "member_quota=2",
+    "one project is shut out": "revoke_after=12",
+    "garbage now and then": "garbage=0.1,seed=9",
+}  # fmt: skip
+ME, OWNER, A, B, C = (invented_id("project", n) for n in range(5))
+SIDES: Final = ("member", "owner")
+_USER = User("u", "ada", "right")
+_VAULT_ROWS = 2
+
+
+def _id(*parts: object) -> str:
+    text = invented_id(*parts)
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"
+
+
+@dataclass
+class Scene:
+    """A cloud's seed and the rows that are about it; ``names`` are the clouds to sign in to."""
+
+    names: tuple[str, ...]
+    seed: Seed
+    rows: pd.DataFrame
+
+
+@dataclass
+class Tally:
+    """What was said under a behaviour: statements, the false ones, and what was left open."""
+
+    statements: int = 0
+    false: list[str] = field(default_factory=list)
+    open: Counter[str] = field(default_factory=Counter)
+
+    def say(self, true: bool, text: str) -> None:
+        """Count a statement."""
+        self.statements += 1
+        if not true:
+            self.false.append(text)
+
+    def leave(self, what: str, number: int = 1) -> None:
+        """Count what is left open."""
+        if number:
+            self.open[what] += number
+
+
+# -- the clouds ------------------------------------------------------------------------------------
+def member_scene() -> Scene:
+    """Shares of every kind with one project, and some that no row names."""
+    images, shares, rows = [], [], []
+
+    def add(kind: str, number: int, state: str, status: str, **facts: object) -> list[str]:
+        ids = [_id("member", kind, n) for n in range(number)]
+        for image in ids:
+            images.append(Image(image, OWNER, **facts))  # type: ignore[arg-type]
+            if state:
+                shares.append(Share(image, ME, state))
+            if status:
+                rows.append((image, ME, status, "", ""))
+        return ids
+
+    add("pending", 12, "pending", "accepted")
+    add("turned-down", 6, "pending", "rejected")
+    add("already", 5, "accepted", "accepted")
+    add("moved", 4, "rejected", "accepted")
+    add("unnamed", 7, "accepted", "")
+    add("hidden", 2, "pending", "accepted", hidden=True)
+    add("public", 2, "", "accepted", visibility="public")
+    add("elsewhere", 3, "", "accepted")
+    full = add("full", _VAULT_ROWS, "pending", "", whole_image=True)
+    own = _id("member", "own")
+    images.append(Image(own, ME))
+    rows += [(own, ME, "accepted", "", ""), (_id("nothing", 1), ME, "accepted", "", "")]
+    vaults = [Vault(_id("vault", n), ME) for n in range(8)]
+    rows += [(image, ME, "accepted", vaults[-1].id, "") for image in full]
+    rows.append((_id("member", "pending", 0), ME, "accepted", "", ""))
+    projects = tuple(Project(p, f"project {n}") for n, p in enumerate((ME, OWNER)))
+    seed = Seed(projects, (_USER,), (), tuple(images), tuple(shares), tuple(vaults))
+    return Scene(("project-0",), seed, _sheet(rows))
+
+
+def owner_scene() -> Scene:
+    """Images that are shared, to be shared and to be unshared; one of the projects is read too."""
+    images = [Image(_id("owner", n), OWNER) for n in range(9)]
+    images += [Image(_id("public", 0), OWNER, visibility="public"), Image(_id("foreign", 0), C)]
+    ids = [image.id for image in images]
+    shares = [Share(ids[n], p, "accepted") for n in (0, 1, 2) for p in (A, B, C)]
+    shares += [Share(ids[n], A) for n in (3, 4)]
+    rows = [(ids[n], A, "unshare") for n in (0, 1, 3)]
+    rows += [(ids[0], B, "unshare"), (ids[2], C, "unshare"), (ids[5], A, "unshare")]
+    rows += [(ids[n], A, "share") for n in (5, 6, 7, 2)]
+    rows += [(ids[n], B, "share") for n in (3, 6, 7, 8)]
+    rows += [(image, B, "share") for image in (ids[9], ids[10], _id("nothing", 2))]
+    rows = [(image, project, status, "", OWNER) for image, project, status in rows[:-2]] + [
+        (image, project, status, "", "") for image, project, status in rows[-2:]
+    ]
+    projects = tuple(Project(p, f"project {n}") for n, p in enumerate((A, OWNER, B, C)))
+    seed = Seed(projects, (_USER,), (), tuple(images), tuple(shares), ())
+    return Scene(("project-0", "project-1"), seed, _sheet(rows))
+
+
+def _sheet(rows: list[tuple[str, ...]]) -> pd.DataFrame:
+    columns = ["image_id", "project_id", "status", "vault_id", "owner"]
+    return pd.DataFrame(rows, columns=columns, dtype="str")
+
+
+@dataclass
+class Truth:
+    """The state of the simulated cloud."""
+
+    shares: dict[tuple[str, str], str]
+    scene: Scene
+
+    @classmethod
+    def now(cls, cloud: Simulator, scene: Scene) -> Truth:
+        """Ask the simulator."""
+        members = cloud.state()["members"]
+        return cls({(m["image_id"], m["project_id"]): m["status"] for m in members}, scene)
+
+    def state(self, image: str, project: str) -> str:
+        """Return the state of a share."""
+        return self.shares.get((image, project), ABSENT)
+
+    def image(self, image: str) -> Image | None:
+        """Return an image."""
+        return next((one for one in self.scene.seed.images if one.id == image), None)
+
+    def holds(self, code: str, row: pd.Series) -> bool | None:
+        """Return whether what a rule or an absence says of a row is true; None: it says nothing."""
+        image, state = self.image(row["image_id"]), self.state(row["image_id"], row["project_id"])
+        owner = image.owner if image else ""
+        signed_in = [p.id for n, p in enumerate(self.scene.seed.projects)
+                     if f"project-{n}" in self.scene.names]  # fmt: skip
+        facts = {
+            "not-shared": state == ABSENT and owner != row["project_id"],
+            "own-image": owner == row["project_id"],
+            "already": is_satisfied(row["status"], state),
+            "owner-unknown": owner not in signed_in,
+            "not-owned": owner != row["owner"],
+            "owner-keeps": owner in signed_in,
+            "owner-lacks": owner != row["owner"],
+            "visible": image is not None and image.visibility != "shared",
+            "not-shareable": image is not None and image.visibility != "shared",
+            "vault-unknown": row.get("vault_id", "") not in {v.id for v in self.scene.seed.vaults},
+            "not-told": state == ABSENT,
+        }
+        return facts.get(code)
+
+
+# -- statements ------------------------------------------------------------------------------------
+def judge_findings(tally: Tally, findings: sharekit.Findings, truth: Truth) -> None:
+    """Compare the findings about the cloud, and the states before, with the truth."""
+    rows = findings.rows
+    for key, rule, message in findings.frame[["row_key", "rule", "message"]].itertuples(
+        index=False
+    ):
+        if (holds := truth.holds(rule, rows.loc[key])) is not None:
+            tally.say(holds, f"finding {rule} on {_row(rows.loc[key])}: {message}")
+        elif rule in ("not-looked-up", "vault-unread"):
+            tally.leave(rule)
+    _judge_states(tally, rows.assign(state=rows["before"]), truth, "before")
+
+
+def judge_run(tally: Tally, run: sharekit.Run, before: Truth, after: Truth) -> None:
+    """Compare outcomes, and the states before and after, with the truth."""
+    rows = run.plan.rows[["image_id", "project_id", "status", "owner", "vault_id"]]
+    rows = rows.join(run.rows)
+    for _, row in rows.iterrows():
+        state = after.state(row["image_id"], row["project_id"])
+        reached, what = is_satisfied(row["status"], state), f"{row['outcome']} {_row(row)}"
+        if row["outcome"] in ("confirmed", "already"):
+            tally.say(reached, what)
+        elif row["outcome"] == "failed":
+            tally.say(not reached, f"{what}: {row['reason']}")
+        elif row["outcome"] == "contradicted":
+            tally.say(reached == (row["claimed"] == "failed"), what)
+        elif row["outcome"] == "blocked":
+            if (holds := before.holds(row["code"], row)) is not None:
+                tally.say(holds, f"{what}: {row['code']}")
+            else:
+                tally.leave(f"blocked ({row['code']})", row["code"] == "not-looked-up")
+        else:
+            tally.leave(row["outcome"], row["outcome"] not in ("duplicate", "skipped"))
+    rows = rows.assign(state=rows["observed"].where(rows["outcome"] != "already", ""))
+    _judge_states(tally, rows, after, "observed")
+
+
+def judge_audit(tally: Tally, audit: sharekit.Audit, truth: Truth) -> None:
+    """Compare the results of an audit with the truth, and its word that all is well."""
+    rows = audit.rows.assign(state=audit.rows["observed"])
+    for _, row in rows.iterrows():
+        state, what = truth.state(row["image_id"], row["project_id"]), f"audit {row['result']}"
+        text = f"{what} {row['code']} on {_row(row)}"
+        if row["result"] == "agrees":
+            tally.say(is_satisfied(row["status"], state), text)
+        elif row["result"] in ("differs", "undecided"):
+            tally.say(state not in (ABSENT, row["status"]), text)
+        elif row["result"] == "absent":
+            tally.say(state == ABSENT and truth.holds(row["code"], row) is not False, text)
+        elif row["result"] in ("unlisted", "shared-out"):
+            tally.say(state == row["observed"], text)
+        elif row["result"] == "unread":
+            tally.leave("audit: unread")
+    _judge_states(tally, rows, truth, "audit: observed")
+    if audit.read_errors.empty:
+        ids = [p.id for n, p in enumerate(truth.scene.seed.projects)
+               if f"project-{n}" in truth.scene.names]  # fmt: skip
+        shown = set(zip(audit.rows["image_id"], audit.rows["project_id"], strict=True))
+        for (image, project), state in truth.shares.items():
+            one = truth.image(image)
+            if project in ids or (one is not None and one.owner in ids):
+                tally.say((image, project) in shown, f"a complete audit lacks a share ({state})")
+    else:
+        tally.leave("audit: projects not read in full", len(audit.read_errors))
+
+
+def _judge_states(tally: Tally, rows: pd.DataFrame, truth: Truth, what: str) -> None:
+    for _, row in rows[rows["state"] != ""].iterrows():
+        true = truth.state(row["image_id"], row["project_id"])
+        tally.say(row["state"] == true, f"{what} {row['state']} of {_row(row)}: it is {true}")
+
+
+def _row(row: pd.Series) -> str:
+    return f"{row['status']} {row['image_id'][:8]} {row['project_id'][:4]}"
+
+
+# -- the four moments ------------------------------------------------------------------------------
+@dataclass
+class Trial:
+    """One behaviour on one side, with or without the batch call."""
+
+    cloud: Simulator
+    faults: Faults
+    scene: Scene
+    native: bool
+    folder: Path
+    tally: Tally
+
+    def run(self) -> None:
+        """Try all four moments."""
+        for moment in (self.plan, self.submit, self.read_back, self.audit):
+            self.cloud.reset(self.scene.seed, native_only=self.native, job_seconds=0.02)
+            try:
+                moment()
+            except CloudError as error:
+                self.tally.leave(f"{moment.__name__}: {type(error).__name__}")
+
+    def plan(self) -> None:
+        """Plan under the faults."""
+        clouds, truth = self._connect(), Truth.now(self.cloud, self.scene)
+        self.cloud.set_faults(self.faults)
+        judge_findings(self.tally, sharekit.check(self._inventory(), clouds), truth)
+
+    def submit(self) -> None:
+        """Submit under the faults what was planned without them."""
+        self._submit(lambda: self.cloud.set_faults(self.faults), lambda _: None)
+
+    def read_back(self) -> None:
+        """Let the faults begin with the first request that is sent."""
+        begun = threading.Event()
+
+        def on_progress(progress: sharekit.Progress) -> None:
+            if progress.phase == "sending" and not begun.is_set():
+                begun.set()
+                self.cloud.set_faults(self.faults)
+
+        self._submit(lambda: None, on_progress)
+
+    def audit(self) -> None:
+        """Audit under the faults."""
+        clouds, truth = self._connect(), Truth.now(self.cloud, self.scene)
+        self.cloud.set_faults(self.faults)
+        judge_audit(self.tally, sharekit.audit(self._inventory(), clouds), truth)
+
+    def _submit(
+        self, begin: Callable[[], None], on_progress: Callable[[sharekit.Progress], None]
+    ) -> None:
+        clouds, ledger = self._connect(), self.folder / f"{len(list(self.folder.iterdir()))}.ledger"
+        plan = sharekit.plan(sharekit.check(self._inventory(), clouds), ledger, chunk_size=5)
+        sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+        before = Truth.now(self.cloud, self.scene)
+        begin()
+        settings = replace(
+            FAST, attempts=3, outage_timeout=2.0, job_timeout=2.0, read_back_delay=0.05,
+            min_poll_interval=0.03, max_poll_interval=0.05,
+        )  # fmt: skip
+        try:
+            sharekit.submit(plan, clouds, settings=settings, progress=on_progress)
+        finally:
+            threading.Event().wait(self.faults.lag)
+            run = sharekit.status(ledger)
+            judge_run(self.tally, run, before, Truth.now(self.cloud, self.scene))
+
+    def _connect(self) -> sharekit.Clouds:
+        config = self.cloud.write_clouds_yaml(self.folder / "clouds.yaml")
+        clouds = sharekit.connect(*self.scene.names, config_file=config)
+        for cloud in clouds.values():
+            cloud.transport.sleep = lambda seconds: None
+            cloud.resolve_api()
+        return clouds
+
+    def _inventory(self) -> sharekit.Inventory:
+        path = self.folder / "shares.csv"
+        self.scene.rows.to_csv(path, index=False)
+        return sharekit.read_inventory(path)
+
+
+def try_out(cloud: Simulator, name: str, side: str, *, native: bool, tally: Tally) -> Tally:
+    """Try a behaviour on one side of one kind of cloud."""
+    scene = member_scene() if side == "member" else owner_scene()
+    faults = Faults.parse(BEHAVIOURS[name])
+    with TemporaryDirectory() as folder, mock.patch("sharekit.clouds.cloud.PAGE_SIZE", 10):
+        Trial(cloud, faults, scene, native, Path(folder), tally).run()
+    return tally
+
+
+# -- the page --------------------------------------------------------------------------------------
+_HEAD = """# Unfriendly clouds: what is said of them
+
+A cloud may respond in well-formed sentences that are not to be relied on. The simulator knows such
+behaviours as [faults](cli.md). Each is tried on both sides (projects that decide, owners that
+share), with the batch call and with the native one, at four moments: planning, the preflight of
+`submit`, from its first request to the end of reading back, and `audit`. Every finding about the
+cloud, every outcome, every result and every state is compared with the simulator's own state. What
+sharekit leaves open is no statement: the column "left open" counts it. Pages have at most 10 images
+here, so that a listing has several.
+
+`python -m tests.unfriendly` tries all of them and writes this page; `make test` tries them as well,
+and fails if one statement is false.
+
+| behaviour | faults | left open | statements | false |
+|---|---|---|---:|---:|
+"""
+
+
+def lines(tallies: dict[str, Tally]) -> Iterator[str]:
+    """Yield a line of the table for each behaviour."""
+    for name, tally in tallies.items():
+        left = ", ".join(f"{n} {what}" for what, n in sorted(tally.open.items())) or "–"
+        faults = f"`{BEHAVIOURS[name]}`" if BEHAVIOURS[name] else "–"
+        yield f"| {name} | {faults} | {left} | {tally.statements:,} | {len(tally.false)} |\n"
+
+
+def main(names: list[str]) -> int:
+    """Try every behaviour, or the named ones; write the page if it was all of them."""
+    tallies = {}
+    with start(member_scene().seed) as cloud:
+        for name in names or BEHAVIOURS:
+            tally = tallies[name] = Tally()
+            for side in SIDES:
+                for native in (False, True):
+                    try_out(cloud, name, side, native=native, tally=tally)
+            print(next(lines({name: tally})), end="", flush=True)  # noqa: T201 - a program
+            for text in tally.false:
+                print(f"    FALSE: {text}", flush=True)  # noqa: T201 - a program
+    total = sum(tally.statements for tally in tallies.values())
+    wrong = sum(len(tally.false) for tally in tallies.values())
+    if not names:
+        page = _HEAD + "".join(lines(tallies)) + f"| **all** | | | **{total:,}** | **{wrong}** |\n"
+        target = Path(__file__).parents[1] / "docs" / "unfriendly.md"
+        target.write_text(page, encoding="utf-8")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
