@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sharekit.core.errors import ApprovalError
+from sharekit.core.names import distinct_people, looks, name_error
 from sharekit.ledger import signatures
 from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.ledger import Event, Ledger
@@ -86,8 +87,9 @@ def approve(
     Raises
     ------
     ApprovalError
-        The fingerprint is not the plan's, the reviewer has no name or is the planner, decisions
-        are pending, the run is finished, or the plan sends nothing.
+        The fingerprint is not the plan's, the reviewer has no name, one with characters that
+        nobody can see, or one that looks like the planner's, decisions are pending, the run is
+        finished, or the plan sends nothing.
     UsageError
         The key cannot sign.
     LedgerError
@@ -101,6 +103,8 @@ def approve(
     given, name = fingerprint.strip().lower(), reviewer.strip()
     if not name:
         raise ApprovalError("An approval needs the reviewer's name.")
+    if error := name_error(name):
+        raise ApprovalError(error)
     if len(given) < MIN_FINGERPRINT_DIGITS:
         raise ApprovalError(
             f"Nothing is approved: name at least {MIN_FINGERPRINT_DIGITS} digits of the plan's "
@@ -159,10 +163,13 @@ def latest_approval(ledger: Ledger, fingerprint: str) -> Approval | None:
 
 
 def reviewers_of(path: str | PathLike[str]) -> list[str]:
-    """Return the names of those who have approved the plan as it is now, each once."""
+    """Return the names of those who have approved the plan as it is now, each once.
+
+    Names that look alike are one person's.
+    """
     with Ledger.open(Path(path)) as ledger:
         approvals = valid_approvals(ledger, plan_event(ledger)["fingerprint"])
-    return list(dict.fromkeys(approval.reviewer for approval in approvals))
+    return distinct_people(approval.reviewer for approval in approvals)
 
 
 def revoke(plan: HasLedger | str | PathLike[str], *, reviewer: str, note: str = "") -> None:
@@ -202,9 +209,13 @@ def plan_event(ledger: Ledger) -> dict[str, Any]:
     return last_event_body(ledger, "planned")
 
 
+def _planner(ledger: Ledger) -> str:
+    return str(plan_event(ledger)["settings"].get("planner", ""))
+
+
 def _check_four_eyes(ledger: Ledger, name: str) -> None:
-    planner = str(plan_event(ledger)["settings"].get("planner", ""))
-    if planner and planner.casefold() == name.casefold():
+    planner = _planner(ledger)
+    if looks(planner) & looks(name):
         raise ApprovalError(
             f"{ledger.path}: {planner} made this plan, so somebody else has to approve it."
         )
@@ -252,7 +263,9 @@ def missing_approvals(
     requirement = requirement or ApprovalRequirement()
     errors = _signature_errors(ledger, fingerprint, requirement, before)
     events = _valid_events(ledger, fingerprint, before)
-    reviewers = {e.body["reviewer"].casefold() for e in events if e.at not in errors}
+    planner = looks(_planner(ledger))
+    names = [e.body["reviewer"] for e in events if e.at not in errors]
+    reviewers = distinct_people(name for name in names if not looks(name) & planner)
     missing = max(requirement.reviewers, 1) - len(reviewers)
     if missing <= 0:
         return ""

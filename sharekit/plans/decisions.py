@@ -22,6 +22,7 @@ from sharekit.checks.hits import fullmatch
 from sharekit.core.columns import has_text, needs_reason
 from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
+from sharekit.core.names import name_error
 from sharekit.core.provenance import user
 from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.ledger import Event, Ledger
@@ -197,11 +198,13 @@ def person(reviewer: str) -> str:
     Raises
     ------
     UsageError
-        No name was given, and the system knows none.
+        No name was given and the system knows none, or the name holds what nobody can see.
     """
     name = reviewer.strip() or user()
     if not name:
         raise UsageError("Say who decides: reviewer=NAME, or --reviewer NAME.")
+    if error := name_error(name):
+        raise UsageError(error)
     return name
 
 

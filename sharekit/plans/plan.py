@@ -24,6 +24,7 @@ from sharekit.core.api_limits import CHUNK_SIZE
 from sharekit.core.columns import hands_out_copies, is_owner_action
 from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.html import table
+from sharekit.core.names import name_error
 from sharekit.core.provenance import environment
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.integrity import schema_digest
@@ -184,7 +185,8 @@ def plan(
     PlanError
         The plan is larger than ``max_images``, or ``chunk_size`` is less than 1.
     UsageError
-        The findings are not those that :func:`sharekit.check` returned for the inventory alone.
+        The findings are not those that :func:`sharekit.check` returned for the inventory alone,
+        or the planner's name holds what nobody can see.
     LedgerError
         The file exists or cannot be written.
 
@@ -194,7 +196,9 @@ def plan(
     'f3b0c44298fc'
     """
     _check_origin(findings)
-    path = Path(ledger)
+    path, planner = Path(ledger), planner.strip()
+    if planner and (error := name_error(planner)):
+        raise UsageError(error)
     if follows is None or isinstance(follows, FollowedRun):
         followed, earlier, carried = follows, None, None
     else:
@@ -216,7 +220,7 @@ def plan(
             if earlier is not None and carried is not None:
                 _write_carried(opened, earlier, carried)
             lines = None if earlier is None else earlier.lines
-            _write(opened, made, chunk_size, max_images, planner.strip(), lines)
+            _write(opened, made, chunk_size, max_images, planner, lines)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

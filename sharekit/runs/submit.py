@@ -21,6 +21,7 @@ from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.columns import EncodedColumn, are_satisfied, roles
 from sharekit.core.errors import CloudError, SharekitError, UsageError
 from sharekit.core.fields import SHARE_KEY
+from sharekit.core.names import distinct_people
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import environment
 from sharekit.core.rules import RULES, severity
@@ -146,7 +147,7 @@ def submit(
         clouds = clouds.restricted_to(current.chunks["project_id"])
         stop, pause = stop or threading.Event(), pause or threading.Event()
         driver = RunDriver(ledger, current, clouds, settings, progress, stop, pause)
-        reviewers = ", ".join(dict.fromkeys(one.reviewer for one in approvals))
+        reviewers = ", ".join(distinct_people(one.reviewer for one in approvals))
         return driver.run(reviewers, (demand or approval.ApprovalRequirement()).reviewers)
 
 
