@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sharekit.audits.audit import verify_audit
+from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
 from sharekit.core.errors import LedgerError, SharekitError, UsageError
 from sharekit.core.provenance import __version__
@@ -27,6 +28,8 @@ from sharekit.runs.status import Run, load_run
 from .compare import differences, head_of_report
 from .merged_runs import order_runs
 from .report import report_source, split_ledgers
+from .run_record import Record
+from .saved_workbook import NotComparableError
 
 _log = logging.getLogger("sharekit.reports")
 
@@ -168,14 +171,22 @@ def _check_all(
             yield _CHANGED, ("ledger", str(error))
         return
     for report in reports:
-        differing = differences(source, report)
-        if differing and len(ledgers) == 1 and not faulty:
+        grade, differing = _compare(source, report)
+        if differing and grade == _CHANGED and len(ledgers) == 1 and not faulty:
             if note := _earlier_state(ledgers[0], report):
                 yield _NOTE, (report.name, note)
                 continue
             if report.suffix.lower() == ".csv":
                 yield _NOTE, (report.name, _NO_HEAD)
-        yield from ((_CHANGED, difference) for difference in differing)
+        yield from ((grade, difference) for difference in differing)
+
+
+def _compare(source: Record | Audit, report: Path) -> tuple[str, list[Problem]]:
+    """Return what a report says otherwise; one that nobody can compare proves nothing."""
+    try:
+        return _CHANGED, differences(source, report)
+    except NotComparableError as error:
+        return _UNPROVEN, [(report.name, str(error))]
 
 
 def _earlier_state(ledger: Ledger, report: Path) -> str:
@@ -188,7 +199,7 @@ def _earlier_state(ledger: Ledger, report: Path) -> str:
             source = report_source(past)
         except SharekitError:  # no plan yet
             return ""
-        if differences(source, report):
+        if _compare(source, report)[1]:
             return ""
         events = f"event {past.event_count} of {ledger.event_count}"
         return f"made from an earlier state ({events}), and as then"

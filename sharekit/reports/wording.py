@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from sharekit.core.html import escape_invisible
+
+#: Characters of a text that are quoted.
+QUOTED: Final = 80
 #: Decision or state -> what it means (IMS-members, Glance).
 STATES: Final = {
     "accepted": "the image is in the project's image list, and servers can be created from it",
@@ -106,3 +110,24 @@ def glossary(words: Mapping[str, Mapping[str, str]]) -> dict[str, pd.DataFrame]:
 def pairs(values: Iterable[tuple[str, str]], *names: str) -> pd.DataFrame:
     """Return pairs of texts as a frame with these two columns."""
     return pd.DataFrame(list(values), columns=list(names), dtype="str")
+
+
+def first_difference(says: Sequence[object], should: Sequence[object]) -> int:
+    """Return the position of the first difference of two texts."""
+    pairs = enumerate(zip(says, should, strict=False))
+    return next((n for n, (one, two) in pairs if one != two), min(len(says), len(should)))
+
+
+def text_difference(given: str, wanted: str) -> str:
+    """Describe how two texts differ; where only invisible characters do, they are spelled out."""
+    one, two = quoted(given), quoted(wanted)
+    if one == two:
+        start = max(first_difference(given, wanted) - 20, 0)
+        one, two = (ascii(text[start : start + QUOTED]) for text in (given, wanted))
+    return f"says {one}, should say {two}"
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotation marks, shortened; `nothing` for a blank one."""
+    text = escape_invisible(text.strip())
+    return f"“{text if len(text) <= QUOTED else text[:QUOTED] + '…'}”" if text else "nothing"

@@ -29,7 +29,7 @@ from sharekit.core.audit_results import RESULTS
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import BY_RANK, OUTCOMES
-from sharekit.reports import compare, run_document
+from sharekit.reports import run_document, saved_workbook
 from sharekit.reports.compare import differences
 from sharekit.reports.outcome_groups import group_outcomes
 from sharekit.reports.render import charts, xlsx
@@ -562,7 +562,7 @@ CHANGES = {
     "is missing": lambda book: book.remove(book["Chunks"]),
     "not part of the report": lambda book: book.create_sheet("More"),
     "is hidden": lambda book: setattr(book["Findings"], "sheet_state", "hidden"),
-    "Error(NA)": lambda book: book["Rows"].__setitem__("G3", "#N/A"),
+    "“#N/A”": lambda book: book["Rows"].__setitem__("G3", "#N/A"),
     "should say nothing": lambda book: book["Rows"].__setitem__("Z1", 0),
     "says nothing": lambda book: book["Rows"].delete_rows(31),
 }
@@ -610,7 +610,7 @@ def test_our_own_faults_are_not_taken_for_damage(
     def faulty(*_: object) -> bool:
         raise IndexError("planted")
 
-    monkeypatch.setattr(compare, "_is_hidden", faulty)
+    monkeypatch.setattr(saved_workbook, "_is_hidden", faulty)
     with pytest.raises(IndexError, match="planted"):
         differences(it, path)
 

@@ -51,7 +51,8 @@ def verify_command(
     """Check RUN, and reports made from it, for any change.
 
     The verdict is intact, TAMPERED (exit 1), or UNPROVEN: nothing was changed, but it is not signed
-    or sealed as you require (exit 1 as well). A note is information, not a fault.
+    or sealed as you require, or a workbook cannot be compared (exit 1 as well). A note is
+    information, not a fault.
 
     If REPORTS also names ledgers of follow-up runs, these ledgers and the hashes that link them are
     checked too, and the reports must cover all of these runs. A report made from an earlier state
