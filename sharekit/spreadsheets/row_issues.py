@@ -102,7 +102,7 @@ def find_sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str]]:
         return
     if above := _swallowed_above(sheet, records):
         yield "stray-quotation-mark", above
-    if (short := _told_short_rows(sheet, records)).size:
+    if (short := np.setdiff1d(_short_rows(sheet, records), rows_without_share(sheet))).size:
         yield "fewer-fields", join_rows((sheet.rows[short] + 1).tolist())
 
 
@@ -305,15 +305,6 @@ def _decision(sheet: SheetRows, position: int) -> str:
     )
     word = text.strip().lower()
     return STATUS_WORDS.get(word, word)
-
-
-def _told_short_rows(sheet: SheetRows, records: Records) -> Positions:
-    """Return the rows that are shorter than the header, unless all leave out the same extras."""
-    short = np.setdiff1d(_short_rows(sheet, records), rows_without_share(sheet))
-    widths = records.widths[sheet.rows]
-    needed = 1 + max(sheet.fields.get(field, 0) for field in _TELLING)
-    extras = short.size and (widths == widths[0]).all() and widths[0] >= needed
-    return short[:0] if extras else short
 
 
 def _decisions_elsewhere(sheet: SheetRows) -> RowHits:

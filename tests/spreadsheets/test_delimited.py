@@ -222,7 +222,7 @@ def test_quotation_marks_around_a_word_are_taken_off(tmp_path: Path) -> None:
 
 def test_one_file_twice_is_not_told_to_lose_rows(tmp_path: Path) -> None:
     """Rows read twice from the same bytes are told apart from rows that stand there twice."""
-    row = [IMAGE, PROJECT, "accepted"]
+    row = [IMAGE, PROJECT, "accepted", ""]
     path = by_csv(tmp_path / "a.csv", [HEADER, row])
     frame = check(read_inventory(path, path)).frame
     assert frame[["row_key", "rule"]].values.tolist() == [[1, "same-file-twice"]]

@@ -205,6 +205,15 @@ def test_rows_with_fewer_fields_are_told_once(tmp_path: Path) -> None:
     assert _of_rule(findings, "fewer-fields")["value"].tolist() == ["row 2"]
 
 
+def test_columns_that_every_record_leaves_out_are_told_once(tmp_path: Path) -> None:
+    """A file without its last columns gets one info, too; a separator behind a header none."""
+    lines = [f"{IMAGE},{PROJECT},accepted", f"{OTHER},{PROJECT},rejected"]
+    findings = _check_text(tmp_path / "a.csv", "image_id,project_id,status,vault_id,name", *lines)
+    assert findings.rows["disposition"].tolist() == ["planned"] * 2
+    assert _of_rule(findings, "fewer-fields")["value"].tolist() == ["rows 2, 3"]
+    assert _check_text(tmp_path / "b.csv", "image_id,project_id,status,,", *lines).frame.empty
+
+
 FORMATS = [
     (by_csv, "csv"), (by_openpyxl, "xlsx"), (by_odfpy, "ods"), (by_xlwt, "xls"),
     (by_hand_xlsb, "xlsb"), (by_pyarrow, "parquet"),
