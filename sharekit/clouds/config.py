@@ -8,8 +8,10 @@ from dataclasses import dataclass, fields
 from re import fullmatch
 from typing import Any, Final
 
-from sharekit.core.errors import UsageError
+from sharekit.core.errors import SignInError
 from sharekit.core.fields import PROJECT_ID
+
+from .entry_checks import shown_key
 
 _CHOICES: Final = {"api": ("auto", "batch", "native"), "job_api": ("auto", "results", "progress")}
 _INTEGERS: Final = ("read_attempts", "connections")
@@ -62,21 +64,25 @@ class CloudConfig:
 
         Raises
         ------
-        UsageError
+        SignInError
             If a setting does not exist, or a value makes no sense.
         """
         settings = {} if settings is None else settings
         if not isinstance(settings, Mapping):
-            raise UsageError(f"{name}: `sharekit:` in clouds.yaml must hold settings by name.")
+            raise SignInError(
+                f"Cloud {name}: `sharekit:` in clouds.yaml must hold settings by name."
+            )
         defaults = {f.name: f.default for f in fields(cls)}
         if unknown := sorted(set(map(str, settings)) - defaults.keys()):
-            raise UsageError(
-                f"{name}: clouds.yaml has an unknown setting {unknown[0]!r} under `sharekit:`; "
-                f"there are {', '.join(defaults)}."
+            raise SignInError(
+                f"Cloud {name}: {shown_key(unknown[0])} under `sharekit:` in clouds.yaml is no "
+                f"setting; there are {', '.join(defaults)}."
             )
+        values = {k: _value(k, v, defaults[k], name) for k, v in settings.items()}
         if api_timeout is not None:
-            settings = {"read_timeout": api_timeout, **settings}
-        return cls(**{k: _value(k, v, defaults[k], name) for k, v in settings.items()})
+            timeout = _value("api_timeout", api_timeout, cls.read_timeout, name)
+            values = {"read_timeout": timeout, **values}
+        return cls(**values)
 
     def rate_for(self, *, loopback: bool) -> float:
         """Return the requests a second to a service on this machine, or on another one."""
@@ -89,8 +95,8 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
     if key in _CHOICES:
         if not isinstance(value, str) or value not in _CHOICES[key]:
             choices = ", ".join(_CHOICES[key])
-            raise UsageError(
-                f"{name}: {key} must be one of {choices}; clouds.yaml has {_shown(value)}."
+            raise SignInError(
+                f"Cloud {name}: {key} must be one of {choices}; clouds.yaml has {_shown(value)}."
             )
         return value
     if key == "projects":
@@ -105,7 +111,7 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
         least = 1.0 if key in _INTEGERS else 0.0
         if math.isfinite(number) and number >= least and (number > 0 or key == "rate"):
             return int(number) if key in _INTEGERS else number
-    raise UsageError(f"{name}: {key} cannot be {_shown(value)}; correct it in clouds.yaml.")
+    raise SignInError(f"Cloud {name}: {key} cannot be {_shown(value)}; correct it in clouds.yaml.")
 
 
 def _projects(value: Any, name: str) -> tuple[str, ...]:
@@ -113,8 +119,8 @@ def _projects(value: Any, name: str) -> tuple[str, ...]:
     projects = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
     if projects == ("all",) or (projects and all(fullmatch(PROJECT_ID, p) for p in projects)):
         return projects
-    raise UsageError(
-        f"{name}: projects cannot be {_shown(value)}; write `all`, or project IDs, into "
+    raise SignInError(
+        f"Cloud {name}: projects cannot be {_shown(value)}; write `all`, or project IDs, into "
         "clouds.yaml."
     )
 

@@ -109,7 +109,7 @@ def _check_own(settings: object, where: str) -> object:
     named = _by_name(settings, where)
     for key, value in named.items():
         if not isinstance(value, str | int | float | list):
-            raise SignInError(f"{where}: {_shown(key)} under `sharekit:` must be one value.")
+            raise SignInError(f"{where}: {shown_key(key)} under `sharekit:` must be one value.")
     return named
 
 
@@ -160,7 +160,7 @@ def _text(key: str, value: object, where: str) -> str:
 
 def _check_text(key: str, value: object, where: str) -> None:
     if not isinstance(value, str):
-        raise SignInError(f"{where}: {_shown(key)} is no text to YAML; put it in quotes.")
+        raise SignInError(f"{where}: {shown_key(key)} is no text to YAML; put it in quotes.")
 
 
 def _boolean(key: str, value: object, where: str) -> bool | str:
@@ -208,10 +208,10 @@ def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _shown(key: str) -> str:
+def shown_key(key: str) -> str:
     """Return a key as it may stand in a message.
 
-    >>> _shown("project_id"), _shown("password Sommer2026!")
+    >>> shown_key("project_id"), shown_key("password Sommer2026!")
     ('project_id', 'a setting')
     """
     known = key in _CREDENTIALS or (len(key) <= 40 and _KEY.fullmatch(key))
@@ -250,7 +250,7 @@ def check_braces(entry: Mapping[str, Any], name: str) -> None:
             bad = True
         if bad:
             raise SignInError(
-                f"{name}: {_shown(key)} has braces that name no other setting of its entry in "
+                f"{name}: {shown_key(key)} has braces that name no other setting of its entry in "
                 "clouds.yaml. Write {{ and }} for braces."
             )
 
@@ -345,5 +345,5 @@ def _refuse_setting(key: str, auth_type: str, options: set[str], where: str) -> 
     near = difflib.get_close_matches(key, options, 1)
     advice = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(options))}."
     raise SignInError(
-        f"{where}: {_shown(key)} under `auth` is unknown to auth_type {auth_type}. {advice}"
+        f"{where}: {shown_key(key)} under `auth` is unknown to auth_type {auth_type}. {advice}"
     )

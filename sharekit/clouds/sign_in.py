@@ -89,9 +89,10 @@ def connect(
     Raises
     ------
     UsageError
-        Two names lead to one project, or a setting makes no sense.
+        Two names lead to one project.
     SignInError
-        A name is not in ``clouds.yaml``, or the cloud refuses the credentials.
+        A name is not in ``clouds.yaml``, a setting of its entry makes no sense, or the cloud
+        refuses the credentials.
     CloudError
         The sign-in service does not respond, or the catalog lacks the image service.
 
@@ -371,7 +372,7 @@ def _offered_projects(entry: _Entry) -> list[str]:
     if "application_credential" in " ".join(
         [*entry.auth, str(entry.region.config.get("auth_type"))]
     ):
-        raise UsageError(
+        raise SignInError(
             f"{name}: an application credential belongs to one project; take `projects` out of its "
             "entry in clouds.yaml."
         )
@@ -379,7 +380,7 @@ def _offered_projects(entry: _Entry) -> list[str]:
     if settings.projects != ("all",):
         return list(settings.projects)
     if entry.key is not None:
-        raise UsageError(
+        raise SignInError(
             f"{name}: an access key cannot ask for its projects; name them in clouds.yaml, as in "
             "`projects: [ID, ID]`."
         )

@@ -282,7 +282,7 @@ def test_account_that_cannot_have_several(world: Make, changes: Any, says: str) 
     """What makes no sense for an account of several projects is said before anything is sent."""
     w = world(rows=1)
     twice = {name: one_account(w) for name in ("mine", "other")}
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(SignInError, match=says):
         sharekit.connect(config_file=written(w.folder, mine=one_account(w, **changes)))
     config = written(w.folder, **twice)
     with pytest.raises(UsageError, match="same project"):
@@ -292,7 +292,8 @@ def test_account_that_cannot_have_several(world: Make, changes: Any, says: str) 
 # -- settings ------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("settings", "says"),
-    [({"aip": "batch"}, "unknown setting 'aip'"), ({"api": "soap"}, "api must be one of"),
+    [({"aip": "batch"}, "aip under `sharekit:` in clouds.yaml is no setting"),
+     ({"api": "soap"}, "api must be one of"),
      ({"read_timeout": 0}, "read_timeout cannot be '0'"), ({"rate": -1}, "rate"),
      ({"connections": 0}, "connections"), ({"insecure_http": "yes"}, "insecure_http"),
      ({"rate": True}, "rate"), ("native", "must hold settings")],
@@ -300,7 +301,7 @@ def test_account_that_cannot_have_several(world: Make, changes: Any, says: str) 
 def test_settings_that_make_no_sense(tmp_path: Path, settings: object, says: str) -> None:
     """A setting that does not exist, or cannot be, is named before anything is sent."""
     config = written(tmp_path, here=entry("http://127.0.0.1:1", sharekit=settings))
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(SignInError, match=says):
         sharekit.connect(config_file=config)
 
 
