@@ -98,6 +98,7 @@ _TABLE = (
     ("too-many-projects", "error", "rows", "the image would be shared with more projects than the cloud allows", "Share it with fewer projects, or unshare it from others in an earlier run."),
     ("undo-decided", "info", "rows", "sharing the image again does not restore the project's decision", "Ask the project to accept it again."),
     ("undo-pending", "error", "rows", "the share was pending before the run, and the batch API cannot make it pending again", "Leave it as it is or decide it again; only the image's owner can unshare it and share it once more."),
+    ("undo-reviewed", "info", "rows", "a reviewer decided on this share in the run that is undone", "Make sure that this decision is to be undone, too."),
     ("undo-to-pending", "info", "rows", "the share was pending before the run, and becomes pending again", ""),
     # with a cloud
     ("undo-state-changed", "error", "cloud", "the share has changed since the run, so it is not undone", "Find out who changed it, then plan the state that it should have."),

@@ -8,7 +8,6 @@ inventory itself said is only compared with the new one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -22,7 +21,7 @@ from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
 
 from .steps import FIELDS, decided_by, decisions
-from .storage import last_event_body, read_earlier, read_stored_plan
+from .storage import read_earlier, read_stored_plan
 
 #: What a plan is to the run whose decisions it takes over.
 NEW_PLAN: Final = "new plan"
@@ -52,35 +51,33 @@ class EarlierRun:
     lines: pd.DataFrame
 
 
-def read_followed(path: Path) -> EarlierRun:
-    """Read what the run of a ledger decided.
+def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
+    """Read what the run of a ledger decided; ``kind`` says what the new plan is to it.
 
     Raises
     ------
     LedgerError
-        There is no such ledger, or it holds no run.
+        The ledger holds no run.
     """
-    with Ledger.open(path) as ledger:
-        stored = read_stored_plan(ledger)
-        rows, raw = stored.rows, stored.findings.inventory.rows["status"]
-        decided = decisions(ledger).reindex(rows.index).fillna("")
-        submitted = ledger.last_event("submit_started")
-        lines = rows[SHARE_KEY].assign(
-            side=roles(rows["status"]),
-            asked=statuses(raw),
-            **{name: decided[name] for name in FIELDS},
-            by=decided_by(ledger).reindex(rows.index).fillna(""),
-            run=path.name,
-            action=decided["decision"].map(dict(DECISIONS) | {SKIP: SKIP}).fillna(""),
-        )
-        if submitted is not None:
-            own = (lines["action"] == "") & rows["disposition"].isin(_ACTED)
-            approved = f"{submitted.body.get('reviewer') or 'nobody'}, who approved its inventory"
-            lines["action"] = lines["action"].mask(own, rows["status"])
-            lines["by"] = lines["by"].mask(own & (lines["by"] == ""), approved)
-        before = read_earlier(ledger)
-        followed = FollowedRun(ledger.head, NEW_PLAN, path.name)
-        fingerprint = last_event_body(ledger, "planned")["fingerprint"]
+    stored = read_stored_plan(ledger)
+    rows, raw = stored.rows, stored.findings.inventory.rows["status"]
+    decided = decisions(ledger).reindex(rows.index).fillna("")
+    submitted = ledger.last_event("submit_started")
+    lines = rows[SHARE_KEY].assign(
+        side=roles(rows["status"]),
+        asked=statuses(raw),
+        **{name: decided[name] for name in FIELDS},
+        by=decided_by(ledger).reindex(rows.index).fillna(""),
+        run=ledger.path.name,
+        action=decided["decision"].map(dict(DECISIONS) | {SKIP: SKIP}).fillna(""),
+    )
+    if submitted is not None:
+        own = (lines["action"] == "") & rows["disposition"].isin(_ACTED)
+        approved = f"{submitted.body.get('reviewer') or 'nobody'}, who approved its inventory"
+        lines["action"] = lines["action"].mask(own, rows["status"])
+        lines["by"] = lines["by"].mask(own & (lines["by"] == ""), approved)
+    before = read_earlier(ledger)
+    followed = FollowedRun(ledger.head, kind, ledger.path.name)
     # Of several rows of a share, the one that acted says what became of it.
     acted = rows["disposition"].isin(_ACTED)
     rank = (~acted).astype("int64") * 2 + (lines["action"] == "")
@@ -90,7 +87,8 @@ def read_followed(path: Path) -> EarlierRun:
         old = ~pd.MultiIndex.from_frame(before[_SHARE]).isin(known)
         lines = pd.concat([lines, before[old]])
     names = list(frame_schemas.EARLIER.names)
-    return EarlierRun(followed, fingerprint, lines[names].astype("str").reset_index(drop=True))
+    lines = lines[names].astype("str").reset_index(drop=True)
+    return EarlierRun(followed, stored.fingerprint, lines)
 
 
 def carry_over(earlier: EarlierRun, rows: pd.DataFrame) -> pd.DataFrame:

@@ -26,7 +26,6 @@ from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.html import table
 from sharekit.core.names import name_error
 from sharekit.core.provenance import environment
-from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.integrity import schema_digest
 from sharekit.ledger.ledger import Ledger
 
@@ -158,7 +157,7 @@ def plan(
     *,
     chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
-    follows: FollowedRun | HasLedger | str | PathLike[str] | None = None,
+    follows: EarlierRun | HasLedger | str | PathLike[str] | None = None,
     planner: str = "",
 ) -> Plan:
     """Put the accepted rows into chunks, and everything known so far into a new ledger.
@@ -199,11 +198,10 @@ def plan(
     path, planner = Path(ledger), planner.strip()
     if planner and (error := name_error(planner)):
         raise UsageError(error)
-    if follows is None or isinstance(follows, FollowedRun):
-        followed, earlier, carried = follows, None, None
-    else:
-        earlier = read_followed(ledger_path(follows))
-        followed, carried = earlier.followed, carry_over(earlier, findings.rows)
+    earlier, carried = None, None
+    if follows is not None:
+        earlier = _read_earlier_run(follows)
+        carried = carry_over(earlier, findings.rows)
         findings = check_again(
             findings.inventory, findings.snapshot, carried, earlier.lines,
             strict=findings.strict, confirm=findings.confirmed,
@@ -213,7 +211,7 @@ def plan(
     try:
         with opened, opened.transaction():
             created = environment() | {"schema": schema_digest(opened)}
-            opened.append("created", created | (followed.to_body() if followed else {}))
+            opened.append("created", created | (earlier.followed.to_body() if earlier else {}))
             write_inventory(opened, findings.inventory)
             if findings.snapshot is not None:
                 write_snapshot(opened, findings.snapshot)
@@ -255,6 +253,13 @@ def read_plan(source: Ledger | str | PathLike[str]) -> Plan:
             return read_plan(ledger)
     rows, chunks, fingerprint, findings = read_stored_plan(source)
     return Plan(source.path, rows, _chunk_frame(chunks, findings.snapshot), fingerprint, findings)
+
+
+def _read_earlier_run(follows: EarlierRun | HasLedger | str | PathLike[str]) -> EarlierRun:
+    if isinstance(follows, EarlierRun):
+        return follows
+    with Ledger.open(ledger_path(follows)) as ledger:
+        return read_followed(ledger)
 
 
 def _write_carried(ledger: Ledger, earlier: EarlierRun, carried: pd.DataFrame) -> None:

@@ -33,6 +33,8 @@ _SETTLED: Final = (
 )  # fmt: skip
 _ADDRESS: Final = ["file", "sheet", "row"]
 _SHARE: Final = ["image_id", "project_id"]
+#: What makes a decision the same one where a run carries it over.
+_DECIDED: Final = ["decided", "reason", "reviewer"]
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def merge_records(runs: Sequence[_Run]) -> Record:
         chunks=_concat(chunks).drop(columns="run"),
         sources=first.sources,
         approvals=_concat({link.number: record.approvals for link, record in runs}),
-        reviews=_concat({link.number: record.reviews for link, record in runs}),
+        reviews=_concat(_reviews(runs)),
         timeline=_concat(timelines),
         environment=_environment(runs),
         counts=counts,
@@ -220,6 +222,19 @@ def _positions(name: str, rows: pd.DataFrame, later: pd.DataFrame) -> NDArray[np
             f"{name} has rows that are not those of its first run: one of the two was changed."
         )
     return joined["position"].to_numpy("int64")
+
+
+def _reviews(runs: Sequence[_Run]) -> dict[int, pd.DataFrame]:
+    """Return the decisions of each run, without those carried over from an earlier one of them."""
+    reviews: dict[int, pd.DataFrame] = {}
+    known: set[tuple[object, ...]] = set()
+    for link, record in runs:
+        decided = record.reviews[[*_ADDRESS, *_SHARE, *_DECIDED]]
+        lines = [*decided.itertuples(index=False, name=None)]
+        new = np.array([line not in known for line in lines], dtype=bool)
+        reviews[link.number] = record.reviews[new]
+        known |= {*lines}
+    return reviews
 
 
 def _prefix_chunks(frame: pd.DataFrame, link: RunLink) -> pd.DataFrame:

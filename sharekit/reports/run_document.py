@@ -48,7 +48,7 @@ COLUMNS: Final = {
     "vault_id": "the backup vault; needed to accept a full-ECS image made from a CBR backup",
     "outcome": "what became of the row, in one word",
     "code": "the cloud's error code, the HTTP status as HTTP404, or the rule that blocked the row",
-    "reason": "why, in the words of the cloud or of the check",
+    "reason": "why, in the words of the cloud, of the check, or of who left the row out",
     "before": "what the cloud showed before anything was sent: pending, accepted, rejected, absent",
     "claimed": "what the cloud's job said about this image",
     "observed": "what the cloud showed when it was read back afterwards",

@@ -7,6 +7,7 @@ rows keep their addresses in the first input, and the new ledger names the first
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import count
 from os import PathLike
 from pathlib import Path
@@ -18,13 +19,14 @@ from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES, UNSHARE
 from sharekit.core.api_limits import CHUNK_SIZE
-from sharekit.core.columns import are_satisfied, is_owner_action
+from sharekit.core.columns import are_satisfied, is_owner_action, roles
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import FIELDS, SHARE_KEY
 from sharekit.core.outcomes import RETRYABLE
-from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
+from sharekit.plans.followed import EarlierRun, read_followed
 from sharekit.plans.plan import Plan, plan
+from sharekit.plans.steps import decided_by, decisions
 from sharekit.spreadsheets.cell_issues import CellIssues, concat
 from sharekit.spreadsheets.inventory import Inventory
 
@@ -51,7 +53,7 @@ def undo(
     project has the native call, it sets a share back to pending, and the batch call cannot. A run
     that is not finished may still change more: submit it first. What an owner shared is withdrawn,
     and the other way round; a share that comes back is pending, whatever the project had decided on
-    it.
+    it. Where a reviewer had decided on a share, a finding names the person and the reason.
 
     Parameters
     ----------
@@ -76,16 +78,23 @@ def undo(
     >>> undo("run.ledger", "back.ledger", connect("otc")).counts["planned"]  # doctest: +SKIP
     412
     """
-    first, head = _read(run)
+    first, earlier, decided = _read(run, UNDO)
     chosen = first.rows.index[_changed(first)]
     if chosen.empty:
         raise PlanError(f"{run}: the run changed nothing, so there is nothing to undo.")
     rows = _rows(first, chosen)
     present = take_snapshot(clouds, rows)
-    inventory = _inventory(first, rows, _restore_previous(first, chosen, rows, present))
+    was_decided = _decided_by_reviewers(decided.reindex(chosen).set_axis(rows.index), rows)
+    issues = [*_restore_previous(first, chosen, rows, present), was_decided]
     planned = first.plan.findings
-    findings = check(inventory, snapshot=present, strict=planned.strict, confirm=planned.confirmed)
-    follows = FollowedRun(head, UNDO, Path(run).name)
+    findings = check(
+        _inventory(first, rows, issues), snapshot=present,
+        strict=planned.strict, confirm=planned.confirmed,
+    )  # fmt: skip
+    # What is undone is not what the run decided; its other decisions hold for plans that follow.
+    undone = pd.MultiIndex.from_frame(rows[SHARE_KEY].assign(side=roles(rows["status"])))
+    shares = pd.MultiIndex.from_frame(earlier.lines[[*SHARE_KEY, "side"]])
+    follows = replace(earlier, lines=earlier.lines[~shares.isin(undone)])
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
 
 
@@ -99,6 +108,7 @@ def retry(
 ) -> Plan:
     """Plan again what failed, was contradicted, or stayed unknown.
 
+    What a reviewer decided otherwise than the inventory is carried over, with person and reason.
     Parameters are those of :func:`undo`; without ``clouds``, only ``submit`` reads the states.
 
     Raises
@@ -113,18 +123,18 @@ def retry(
     >>> retry("run.ledger", "again.ledger").counts["planned"]  # doctest: +SKIP
     7
     """
-    first, head = _read(run)
+    first, earlier, decided = _read(run, RETRY)
     chosen = first.rows.index[first.rows["outcome"].isin(RETRYABLE)]
     if chosen.empty:
         raise PlanError(f"{run}: no row failed or stayed unknown, so there is nothing to retry.")
     rows = _rows(first, chosen)
+    issues = _restore_decided(first, chosen, rows, decided)
     to_pending = rows[rows["status"] == PENDING]  # of an undo that is retried
-    issues = [_issues("undo-to-pending", to_pending, to_pending["status"])]
+    issues.append(_issues("undo-to-pending", to_pending, to_pending["status"]))
     inventory = _inventory(first, rows, issues)
     planned = first.plan.findings
     findings = check(inventory, clouds, strict=planned.strict, confirm=planned.confirmed)
-    follows = FollowedRun(head, RETRY, Path(run).name)
-    return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
+    return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=earlier)
 
 
 def follow_up_path(run: str | PathLike[str], kind: str) -> Path:
@@ -205,9 +215,11 @@ def _current_state(rows: pd.DataFrame, present: Snapshot) -> pd.Series:
     return states.fillna("").set_axis(rows.index)
 
 
-def _read(run: str | PathLike[str]) -> tuple[Run, str]:
+def _read(run: str | PathLike[str], kind: str) -> tuple[Run, EarlierRun, pd.DataFrame]:
+    """Read a run, what a run that follows carries over, and what reviewers decided row by row."""
     with Ledger.open(run) as ledger:
-        return load_run(ledger), ledger.head
+        decided = decisions(ledger).assign(by=decided_by(ledger))
+        return load_run(ledger), read_followed(ledger, kind), decided
 
 
 def _rows(first: Run, chosen: pd.Index) -> pd.DataFrame:
@@ -216,6 +228,28 @@ def _rows(first: Run, chosen: pd.Index) -> pd.DataFrame:
     for name in FIELDS:
         rows[name] = first.plan.rows.loc[chosen, name].astype("str")
     return rows.set_axis(pd.RangeIndex(len(rows), name="row_key"))
+
+
+def _restore_decided(
+    first: Run, chosen: pd.Index, rows: pd.DataFrame, decided: pd.DataFrame
+) -> list[pd.DataFrame]:
+    """Give cells that a reviewer decided on back what the inventory holds; return their issues."""
+    inventory, keys = first.plan.findings.inventory, pd.Series(rows.index, index=chosen)
+    issues = []
+    for field, part in {"status": "decision", "vault_id": "vault_id"}.items():
+        own = chosen.intersection(decided.index[decided[part] != ""])
+        rows.loc[keys[own], field] = inventory.rows.loc[own, field].to_numpy()
+        lines = inventory.cell_issues
+        lines = lines[(lines["field"] == field) & lines["row_key"].isin(own)]
+        issues.append(lines.assign(row_key=keys[lines["row_key"]].to_numpy()))
+    return issues
+
+
+def _decided_by_reviewers(decided: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return an issue of each row whose decision was a reviewer's."""
+    decided = decided[decided["decision"].fillna("") != ""]
+    reason = (": " + decided["reason"]).where(decided["reason"] != "", "")
+    return _issues("undo-reviewed", rows.loc[decided.index], rows["status"], decided["by"] + reason)
 
 
 def _issues(

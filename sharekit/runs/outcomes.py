@@ -53,7 +53,8 @@ def assign_outcomes(
     rows : DataFrame
         The plan's rows.
     reasons : DataFrame
-        Why each row is blocked or left out: ``rule, message``, indexed by ``row_key``.
+        Why each row is blocked or left out, by a rule or a reviewer: ``rule, message``, indexed by
+        ``row_key``.
     log : RequestLog
         What was sent and answered.
     preflight : DataFrame

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from sharekit.checks.findings import row_reasons
+from sharekit.core.actions import SKIP
 from sharekit.core.columns import hands_out_copies, roles
 from sharekit.core.error_codes import FORBIDDEN_CODES
 from sharekit.core.fields import SHARE_KEY
@@ -24,6 +25,7 @@ from sharekit.ledger.ledger import Event, Ledger
 from sharekit.ledger.tables import OUTCOME_COLUMNS
 from sharekit.plans.chunks import iter_chunks
 from sharekit.plans.plan import Plan, ledger_path, read_plan
+from sharekit.plans.steps import decided_by, decisions
 
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
 from .request_log import Action, RequestLog
@@ -161,7 +163,7 @@ def load_run(
     read_preflight = cache(partial(ledger.get_frame, schema=PREFLIGHT))
     request_log = request_log or load_request_log(ledger, plan, read_preflight)
     preflight = _latest(ledger, "preflight_checked", PREFLIGHT, read_preflight)
-    reasons = row_reasons(plan.findings)
+    reasons = _reasons(ledger, plan)
     rows = assign_outcomes(plan.rows, reasons, request_log, preflight, _observed(ledger))
     last = ledger.list_events("submit_started", "stopped")[-1:]
     stopped = last[0].body if last and last[0].kind == "stopped" else {}
@@ -177,6 +179,19 @@ def load_run(
         changed_since_plan=_changed_since_plan(plan.rows, preflight),
         request_log=request_log,
     )
+
+
+def _reasons(ledger: Ledger, plan: Plan) -> pd.DataFrame:
+    """Return why rows are blocked or left out, by a rule or a reviewer: ``rule, message``."""
+    by_rule = row_reasons(plan.findings)
+    if not (plan.rows["disposition"] == "skipped").any():
+        return by_rule
+    decided = decisions(ledger).assign(by=decided_by(ledger))
+    skipped = decided[decided["decision"] == SKIP]
+    reason = (": " + skipped["reason"]).where(skipped["reason"] != "", "")
+    message = "left out in the review by " + skipped["by"] + reason
+    by_reviewer = pd.DataFrame({"rule": "", "message": message}, dtype="str")
+    return pd.concat([by_reviewer, by_rule[~by_rule.index.isin(skipped.index)]])
 
 
 def load_request_log(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import sharekit
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError, UsageError
 from sharekit.ledger.ledger import Ledger
 from sharekit.reports.merged_runs import read_records
+from sharekit.reports.run_record import read_record
 from sharekit.runs.follow_up import retry, undo
 from sharekit.simulator.faults import Faults
 from tests.conftest import FAST, REPORTS, World
@@ -247,3 +250,81 @@ def test_in_the_shell(world: Make) -> None:
     again = shell("retry", "run.ledger", "again.ledger", config, cwd=w.folder)
     assert again.returncode == 2
     assert b"nothing to retry" in again.stderr
+
+
+def test_a_retry_keeps_the_reviewers_decisions(world: Make) -> None:
+    """Retry and undo show who decided otherwise than the inventory, and why; also a second retry,
+    whose reviewer may go back to what the inventory holds.
+    """  # noqa: D205
+    w = world(rows=12)
+    plan = w.plan(chunk_size=3)
+    planned = plan.rows.index[plan.rows["disposition"] == "planned"]
+    [one, two] = planned[plan.rows.loc[planned, "status"] == "accepted"][:2].tolist()
+    said_by_sheet = plan.findings.inventory.rows["status"]
+    review = sharekit.review(plan.path, reviewer="Bob")
+    review.decide([one], "reject", reason="unknown owner")
+    review.decide([two], "skip", reason="ask again")
+    first_plan = review.replan()
+    w.cloud.set_faults(Faults.parse("job_fail=1.0,seed=3"))
+    first = finish(first_plan, w)
+    assert first.rows.at[one, "outcome"] == "failed"
+    assert first.rows.at[two, "reason"] == "left out in the review by Bob: ask again"
+    earlier = plan.path
+    for name in ("again.ledger", "third.ledger"):
+        again = retry(earlier, w.folder / name)
+        key = int(again.rows.index[again.rows["image_id"] == plan.rows.at[one, "image_id"]][0])
+        assert again.findings.inventory.rows.at[key, "status"] == said_by_sheet[one]
+        assert again.rows.at[key, "status"] == "rejected"
+        with Ledger.open(again.path) as ledger:
+            reviews = read_record(ledger).reviews
+            carried = [event.body["carried_from"] for event in ledger.list_events("decided")]
+        assert carried == [earlier.name]
+        assert reviews[["planned", "decided", "reason", "reviewer"]].to_numpy().tolist() == [
+            [said_by_sheet[one], "reject", "unknown owner", "Bob"]
+        ]
+        if name == "third.ledger":
+            w.cloud.set_faults(Faults())
+        finish(again, w)
+        earlier = again.path
+    ledgers = [plan.path, w.folder / "again.ledger", w.folder / "third.ledger"]
+    with ExitStack() as stack:
+        merged = read_records(*(stack.enter_context(Ledger.open(path)) for path in ledgers))
+    assert merged.reviews["run"].tolist() == ["1", "1"]
+    made = sharekit.report(*ledgers, *(w.folder / name for name in REPORTS))
+    assert sharekit.verify(*ledgers, *made).problems == ()
+    back = undo(earlier, w.folder / "back.ledger", w.connect())
+    found = back.findings.frame
+    [message] = found.loc[found["rule"] == "undo-reviewed", "message"]
+    assert message.endswith("(Bob: unknown owner)")
+
+
+def test_a_retry_can_go_back_to_the_inventory(world: Make) -> None:
+    """A crossed-out decision that a reviewer replaced stays an error if the retry drops that."""
+    w = world(rows=6)
+    findings = sharekit.check(sharekit.read_inventory(w.shares))
+    one = int(findings.rows.index[findings.rows["disposition"] == "planned"][0])
+    sheet = w.folder / "maybe.csv"
+    frame = findings.rows[["image_id", "project_id", "status", "vault_id"]].copy()
+    frame.loc[one, "status"] = "perhaps"
+    frame.to_csv(sheet, index=False)
+    inventory = sharekit.read_inventory(sheet)
+    issue = pd.DataFrame(
+        {"rule": ["crossed-out"], "field": "status", "value": "perhaps", "detail": "",
+         "row_key": one, "source": 0}
+    )  # fmt: skip
+    issues = pd.concat([inventory.cell_issues, issue]).astype(inventory.cell_issues.dtypes)
+    inventory = dataclasses.replace(inventory, cell_issues=issues)
+    checked = sharekit.check(inventory, w.connect())
+    assert checked.rows.at[one, "disposition"] == "blocked"
+    review = sharekit.review(sharekit.plan(checked, w.folder / "one.ledger"), reviewer="Bob")
+    review.decide([one], "reject", reason="they said so")
+    w.cloud.set_faults(Faults.parse("job_fail=1.0,seed=3"))
+    finish(review.replan(), w)
+    again = retry(review.path, w.folder / "two.ledger")
+    [key] = again.rows.index[again.rows["image_id"] == frame.at[one, "image_id"]]
+    assert again.rows.at[key, "disposition"] == "planned"
+    second = sharekit.review(again.path, reviewer="Ada")
+    second.decide([key], "", reason="no longer")
+    assert second.replan().rows.at[key, "disposition"] == "blocked"
+    found = second.plan.findings.frame
+    assert "crossed-out" in set(found.loc[found["row_key"] == key, "rule"])

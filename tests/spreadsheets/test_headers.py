@@ -420,6 +420,10 @@ def test_undecided_rows_of_a_listing(tmp_path: Path, listing: str) -> None:
     rows = sharekit.status(plan.path).rows
     assert rows["outcome"].tolist() == ["pending", "skipped", "skipped"]
     assert rows["reason"].str.startswith("not decided").tolist() == [False, True, True]
+    sharekit.review(plan, reviewer="Bob").decide([2], "skip", reason="ask again")
+    rows = sharekit.status(plan).rows
+    assert rows["reason"].tolist()[2] == "left out in the review by Bob: ask again"
+    assert rows["code"].tolist() == ["", "not-decided", ""]
 
 
 def test_a_reviewer_decides_what_the_listing_left_open(tmp_path: Path) -> None:
