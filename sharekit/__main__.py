@@ -1,4 +1,7 @@
-"""``python -m sharekit`` is the command ``sharekit``."""
+"""``python -P -m sharekit`` is the command ``sharekit``.
+
+Without ``-P`` Python itself runs modules of the working directory, such as a ``json.py`` in it.
+"""
 
 from .interfaces.cli.main import main
 

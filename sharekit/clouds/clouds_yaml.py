@@ -58,7 +58,7 @@ class CloudsYaml:
     file, secure : Path or None
         The ``clouds.yaml`` and the ``secure.yaml`` in use.
     folders : tuple of Path
-        Folders in which a ``clouds.yaml`` was looked for.
+        Folders in which a ``clouds.yaml`` was looked for; the first is the working directory.
     sources : tuple
         Path of each file, and its entries by name, the file that goes before the others last.
     """
@@ -102,8 +102,8 @@ class CloudsYaml:
 
     def unjoined(self, name: str) -> Path | None:
         """Return a ``secure.yaml`` of another folder that has this entry, and was not joined."""
-        for folder in self.folders:
-            path = _first(folder, "secure")
+        beside = (_first(folder, "secure") for folder in self.folders)
+        for path in (_from_variable("OS_CLIENT_SECURE_FILE"), *beside):
             if path and path != self.secure:
                 with suppress(Exception):  # it is only a hint
                     if name in _section(path, "clouds", required=False):
@@ -111,8 +111,9 @@ class CloudsYaml:
         return None
 
     def _public_clouds(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+        # The working directory tells no address for an entry of another folder, and its password.
         beside = (self.file.parent,) if self.file else ()
-        for folder in dict.fromkeys((*beside, *self.folders)):
+        for folder in dict.fromkeys((*beside, *self.folders[1:])):
             if path := _first(folder, "clouds-public"):
                 yield path, _section(path, "public-clouds", required=False)
                 return
@@ -152,8 +153,10 @@ def read_clouds_yaml(
     if secure_file is not None:
         secure: Path | None = Path(secure_file)
     else:
-        named = None if config_file is not None else _from_variable("OS_CLIENT_SECURE_FILE")
-        secure = named or (_first(file.parent, "secure") if file else None)
+        secure = _first(file.parent, "secure") if file else None
+        # A folder that somebody enters must not choose where the password of another one goes.
+        if config_file is None and file and file != _first(folders[0], "clouds"):
+            secure = _from_variable("OS_CLIENT_SECURE_FILE") or secure
     files = [(path, path is file) for path in (file, secure) if path is not None]
     sources = tuple((path, _section(path, "clouds", required=needed)) for path, needed in files)
     return CloudsYaml(file, secure, folders, sources)

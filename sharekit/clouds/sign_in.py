@@ -222,7 +222,10 @@ def _read_entry(files: CloudsYaml, name: str, project_id: str = "") -> _Entry:
 def _hint(files: CloudsYaml, name: str) -> str:
     """Return where a password is that an entry without one may be meant to have."""
     if path := files.unjoined(name):
-        return f" (for the one in {path}, of another folder, say --secure-yaml {path})"
+        return (
+            f" (the one in {path} is of another folder than {files.file}, and is only sent to the "
+            f"address in there if you say --secure-yaml {path})"
+        )
     if os.environ.get("OS_PASSWORD") and name != environment_name():
         return " (OS_PASSWORD is only for --cloud envvars)"
     return ""

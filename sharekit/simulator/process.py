@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import yaml
 
@@ -20,6 +20,12 @@ from .faults import Faults
 from .seed import Seed
 
 _STOP_SECONDS = 5.0
+#: Where the parent found the package. The child must find the same one, but no other module there.
+_ROOT: Final = str(Path(__file__).resolve().parents[2])
+_CHILD: Final = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); import sharekit; del sys.path[0]; "
+    "runpy.run_module('sharekit.simulator', run_name='__main__')"
+)
 
 
 def start(seed: Seed, *, faults: Faults | None = None, port: int = 0, **settings: Any) -> Simulator:
@@ -57,11 +63,11 @@ class Simulator:
 
     def __init__(self, seed: Seed, faults: Faults, port: int) -> None:
         self.seed = self._first = seed
+        # -P: nothing of the working directory is run, as a json.py in it.
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "sharekit.simulator", str(port), str(faults)],
+            [sys.executable, "-P", "-c", _CHILD, _ROOT, str(port), str(faults)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
             text=True,
             encoding="utf-8",
         )
@@ -218,10 +224,3 @@ def clouds_yaml(seed: Seed, url: str, *names: str, user: str = "", sign: bool = 
         raise InputError(f"There is no cloud {min(missing)!r}; there are {', '.join(clouds)}.")
     chosen = {name: clouds[name] for name in names or clouds}
     return yaml.safe_dump({"clouds": chosen}, sort_keys=False)
-
-
-def _environment() -> dict[str, str]:
-    # The child must find the same package, wherever the parent found it.
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

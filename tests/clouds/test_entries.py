@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import sharekit
 from sharekit.clouds import clouds_yaml
-from sharekit.core.errors import SharekitError, SignInError
+from sharekit.core.errors import CloudError, SharekitError, SignInError
 from sharekit.interfaces.cli.main import main
 from tests.clouds.servers import PROJECT, Seen, serving, strict_keystone
-from tests.clouds.test_connecting import entry, written
+from tests.clouds.test_connecting import PASSWORD, entry, written
 from tests.conftest import World
 
 Make = Callable[..., World]
@@ -483,7 +483,8 @@ def test_secrets_come_from_beside_the_file_or_from_the_one_named(
     monkeypatch.chdir(here)
     monkeypatch.setattr(clouds_yaml, "CONFIG_SEARCH_PATH", [str(here), str(home)])
     for options in ({}, {"config_file": config}):
-        with pytest.raises(SignInError, match=f"say --secure-yaml {re.escape(str(stray))}"):
+        both = f"in {stray} is of another folder than {config}.* say --secure-yaml {stray}"
+        with pytest.raises(SignInError, match=both):
             sharekit.connect("c", **options)
         assert len(sharekit.connect("c", secure_file=stray, **options)) == 1
     with pytest.raises(SystemExit) as end:
@@ -496,6 +497,43 @@ def test_secrets_come_from_beside_the_file_or_from_the_one_named(
     assert len(sharekit.connect("c", config_file=config, secure_file=stray)) == 1
     stray.rename(wrong)
     assert len(sharekit.connect("c")) == len(sharekit.connect("c", config_file=config)) == 1
+
+
+def test_a_folder_that_is_entered_gets_no_password_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a variable nor a profile joins an address of the working directory and a secret."""
+    here, home = tmp_path / "here", tmp_path / "home"
+    for folder in (here, home):
+        folder.mkdir()
+    content = entry(NOWHERE)
+    secure = home / "secure.yaml"
+    secure.write_text(yaml.safe_dump({"clouds": {"c": {"auth": {"password": PASSWORD}}}}))
+    lacking = content | {"auth": {k: v for k, v in content["auth"].items() if k != "password"}}
+    written(here, c=lacking)
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(clouds_yaml, "CONFIG_SEARCH_PATH", [str(here), str(home)])
+    monkeypatch.setenv("OS_CLIENT_SECURE_FILE", str(secure))
+    with pytest.raises(SignInError, match=f"{secure} is of another folder than {here}") as error:
+        sharekit.connect("c")
+    assert PASSWORD not in str(error.value)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(here / "clouds.yaml"))
+    with pytest.raises(SignInError, match="is of another folder"):
+        sharekit.connect("c")
+    (here / "clouds.yaml").rename(here / "named.yaml")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(here / "named.yaml"))
+    with pytest.raises(CloudError, match="refuses connections"):  # both files were named
+        sharekit.connect("c")
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE")
+    address = content["auth"].pop("auth_url")
+    written(home, c=content | {"profile": "ours"})
+    public = yaml.safe_dump({"public-clouds": {"ours": {"auth": {"auth_url": address}}}})
+    (here / "clouds-public.yaml").write_text(public)
+    with pytest.raises(SignInError, match="profile 'ours' cannot be used"):
+        sharekit.connect("c")
+    (home / "clouds-public.yaml").write_text(public)
+    with pytest.raises(CloudError, match="refuses connections"):
+        sharekit.connect("c")
 
 
 def test_numbers_as_names_of_entries(world: Make) -> None:

@@ -1031,3 +1031,20 @@ def test_the_cloud_of_the_sample_takes_its_good_rows() -> None:
     final = {(m["image_id"], m["project_id"]): (m["status"], m["changes"]) for m in state}
     for row in good.itertuples():
         assert final[row.image_id, row.project_id] == (row.status, 1)
+
+
+def test_nothing_of_the_working_directory_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with a json.py in it is a folder in which the demo runs like in any other."""
+    for name in ("json", "runpy", "yaml", "sharekit", "werkzeug", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("open('taken', 'w'); raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    command = "from sharekit.interfaces.cli.main import main; main()"  # as the installed script
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", command, "demo", "out", "--rows=20"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "intact" in done.stdout
+    assert not (tmp_path / "taken").exists()

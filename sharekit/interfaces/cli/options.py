@@ -90,8 +90,9 @@ def cloud_options(command: Command) -> Command:
         click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
                      help="Use this clouds.yaml; without --cloud, use all of its entries."),
         click.option("--secure-yaml", type=click.Path(path_type=Path), metavar="FILE",
-                     help="Complete the entries from this file instead of the secure.yaml beside "
-                     "the clouds.yaml."),
+                     help="Complete the entries from this file, of whatever folder, instead of the "
+                     "secure.yaml beside the clouds.yaml. Nothing else joins the passwords of "
+                     "one folder and the addresses of another."),
     )  # fmt: skip
 
 
