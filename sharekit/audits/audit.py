@@ -13,6 +13,7 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.reader import Progress
 from sharekit.clouds.state.survey import take_survey
+from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import GRAMMARS, SHARE_KEY
 from sharekit.core.provenance import __version__
@@ -103,7 +104,7 @@ def verify_audit(ledger: Ledger) -> Iterator[tuple[str, str]]:
 def _queryable_rows(findings: Findings | None) -> pd.DataFrame:
     """Return the rows whose IDs have a legal form, so that a cloud can be asked about them."""
     if findings is None:
-        return pd.DataFrame(columns=[*SHARE_KEY, "status", "owner"], dtype="str")
+        return pd.DataFrame(columns=[*SHARE_KEY, "status", "owner"], dtype=STR)
     rows = findings.rows
     legal = pd.Series(True, index=rows.index)  # noqa: FBT003 - the value of every row
     for name in SHARE_KEY:

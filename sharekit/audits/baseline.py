@@ -10,7 +10,7 @@ import pandas as pd
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results, frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING
-from sharekit.core.columns import first_case
+from sharekit.core.columns import STR, first_case
 from sharekit.core.fields import SHARE_KEY
 from sharekit.runs.status import Run
 
@@ -65,7 +65,7 @@ def from_run(name: str, head: str, at: str, run: Run) -> Baseline:
         "absent": shares["state"] == ABSENT,
     }
     shares["result"] = first_case(cases, "differs")
-    return Baseline(name, "run", at, head, shares[list(frame_schemas.BASELINE.names)].astype("str"))
+    return Baseline(name, "run", at, head, shares[list(frame_schemas.BASELINE.names)].astype(STR))
 
 
 def distinct_shares(rows: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def diff(baseline: Baseline | None, rows: pd.DataFrame, survey: Survey) -> pd.Da
     joined = baseline.shares.merge(
         distinct_shares(rows), on=SHARE_KEY, how="outer", suffixes=("_was", "_now")
     )
-    joined = joined.astype("str").fillna("")
+    joined = joined.astype(STR).fillna("")
     joined["change"] = _changes(joined, baseline, survey)
     joined = joined[joined["change"] != ""]
     for name in ("name", "owner"):
@@ -98,7 +98,7 @@ def diff(baseline: Baseline | None, rows: pd.DataFrame, survey: Survey) -> pd.Da
     joined = joined.rename(columns={"state_was": "was", "state_now": "now"})
     order = joined["change"].map({name: n for n, name in enumerate(audit_results.CHANGES)})
     joined = joined.iloc[np.argsort(order.to_numpy(), kind="stable")]
-    return joined[list(frame_schemas.CHANGES.names)].reset_index(drop=True).astype("str")
+    return joined[list(frame_schemas.CHANGES.names)].reset_index(drop=True).astype(STR)
 
 
 def _changes(

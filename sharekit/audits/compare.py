@@ -11,7 +11,7 @@ from sharekit.checks.findings import Findings, carrier_addresses, first_errors, 
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results, frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
-from sharekit.core.columns import are_satisfied, first_case, join_lines
+from sharekit.core.columns import STR, are_satisfied, first_case, join_lines
 from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID, SHARE_KEY
 from sharekit.core.rules import LEFT_OUT, RULES
 
@@ -43,7 +43,7 @@ def compare(
     rows["age_days"] = _age(rows["shared_at"], survey.taken_at)
     originals = [name for name in rows.columns if name.startswith(INPUT_PREFIX)]
     rows = rows[[*COLUMNS, *originals]].rename_axis("row_key")
-    return rows.astype({name: "str" for name in rows.columns if name not in ("row", "age_days")})
+    return rows.astype({name: STR for name in rows.columns if name not in ("row", "age_days")})
 
 
 def _observed_shares(survey: Survey) -> pd.DataFrame:
@@ -51,6 +51,7 @@ def _observed_shares(survey: Survey) -> pd.DataFrame:
     by_project = survey.shares.assign(seen_by="project")
     by_owner = survey.outgoing.assign(seen_by="owner", looked="listed")
     shares = pd.concat([by_project, by_owner], ignore_index=True)[[*SHARE_KEY, *_OBSERVED]]
+    shares = shares.astype(STR)
     # What the project shows counts, unless it shows no such share.
     rank = (shares["state"] == ABSENT).to_numpy().astype("int8")
     shares = shares.take(np.argsort(rank, kind="stable"))
@@ -64,11 +65,11 @@ def _inventory_rows(
     inventory = findings.inventory.rows
     rows = findings.rows[["row", *SHARE_KEY, "status"]].assign(
         named_owner=findings.rows["owner"],
-        file=inventory["file"].astype("str"),
-        sheet=inventory["sheet"].astype("str"),
+        file=inventory["file"].astype(STR),
+        sheet=inventory["sheet"].astype(STR),
     )
     rows["carried_by"] = carrier_addresses(rows, findings.rows["carried_by"])
-    joined = join_lines(rows, shares, SHARE_KEY, {})[list(_OBSERVED)].fillna("").astype("str")
+    joined = join_lines(rows, shares, SHARE_KEY, {})[list(_OBSERVED)].fillna("").astype(STR)
     rows = rows.join(joined).rename(columns={"state": "observed"})
     rows["name"] = rows["name"].where(rows["name"] != "", findings.rows["name"])
     # Where the project shows nothing, its owner's list of members tells that there is no share.
@@ -98,7 +99,7 @@ def _results(rows: pd.DataFrame, errors: pd.DataFrame, survey: Survey) -> pd.Ser
         "differs": shared,
         "absent": absent,
     }
-    return pd.Series(first_case(cases, "unread"), index=rows.index, dtype="str")
+    return pd.Series(first_case(cases, "unread"), index=rows.index, dtype=STR)
 
 
 def _uncomparable_rows(findings: Findings) -> pd.DataFrame:
@@ -119,7 +120,7 @@ def _codes(
     rows: pd.DataFrame, errors: pd.DataFrame, survey: Survey, baseline: Baseline | None
 ) -> tuple[pd.Series, pd.Series]:
     """Return code and reason of each row's result."""
-    code = pd.Series("", index=rows.index, dtype="str")
+    code = pd.Series("", index=rows.index, dtype=STR)
     reason = code.copy()
     code.loc[errors.index], reason.loc[errors.index] = errors["rule"], errors["message"]
     absent = rows["result"] == "absent"
@@ -137,7 +138,7 @@ def _codes(
         column[unread] = rows.loc[unread, "project_id"].map(projects[name]).fillna(default)
     duplicate = rows["result"] == "duplicate"
     code[duplicate], reason[duplicate] = "duplicate", RULES["duplicate"].message
-    return code.astype("str"), reason.astype("str")
+    return code.astype(STR), reason.astype(STR)
 
 
 def _absences(

@@ -12,7 +12,7 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT
-from sharekit.core.columns import hands_out_copies
+from sharekit.core.columns import STR, hands_out_copies
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
@@ -92,7 +92,7 @@ class Audit:
             .assign(what=what)
             for failed, what, prefix in ((shares, "shares", ""), (own, "own images", "owner_"))
         ]
-        return pd.concat(parts, ignore_index=True).astype("str")
+        return pd.concat(parts, ignore_index=True).astype(STR)
 
     @property
     def projects_without_credentials(self) -> list[str]:

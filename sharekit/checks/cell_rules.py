@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACTIONS, PENDING
-from sharekit.core.columns import EncodedColumn
+from sharekit.core.columns import STR, EncodedColumn, as_arrow, replace_all
 from sharekit.core.fields import (
     FIELDS,
     GRAMMARS,
@@ -171,9 +171,9 @@ def _apply_per_distinct_value(
 
 def _replace(values: pd.Series, mask: Mask, replacements: pd.Series) -> pd.Series:
     # By Arrow, which is much faster than pandas' setting of items.
-    new = pa.chunked_array(pa.array(replacements)).combine_chunks()
-    made = pc.replace_with_mask(pa.chunked_array(pa.array(values)), pa.array(mask), new)
-    return pd.Series(pd.array(made, dtype="str"), index=values.index)
+    new = as_arrow(replacements).combine_chunks()
+    made = pc.replace_with_mask(as_arrow(values), pa.array(mask), new)
+    return pd.Series(pd.array(made, dtype=STR), index=values.index)
 
 
 def _missing(inventory: Inventory, empty: Mask, field: str) -> list[RuleHits]:
@@ -248,17 +248,17 @@ def _normalize_ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[RuleHits
 
 def _repair_steps(values: pd.Series, field: str) -> list[tuple[str, pd.Series]]:
     """Return the values after each repair, with the rule that reports it."""
-    visible = values.str.replace(_INVISIBLE, "", regex=True)
-    tight = visible.str.replace(_BLANKS, "", regex=True)
-    bare = tight.str.replace(_QUOTES, "", regex=True)
+    visible = replace_all(values, _INVISIBLE, "")
+    tight = replace_all(visible, _BLANKS, "")
+    bare = replace_all(tight, _QUOTES, "")
     lower = bare.str.lower()
-    dashed = lower.str.replace(_DASHES, "-", regex=True)
+    dashed = replace_all(lower, _DASHES, "-")
     if field == "project_id":
         uuid = fullmatch(dashed, UUID)
         dashed = dashed.where(~uuid, dashed.str.replace("-", "", regex=False))
     else:
         undashed = fullmatch(dashed, _UNDASHED)
-        with_dashes = dashed.str.replace(rf"^{_UNDASHED}$", r"\1-\2-\3-\4-\5", regex=True)
+        with_dashes = replace_all(dashed, rf"^{_UNDASHED}$", r"\1-\2-\3-\4-\5")
         dashed = dashed.where(~undashed, with_dashes)
     return [
         ("repaired-invisible", visible),
@@ -271,19 +271,19 @@ def _repair_steps(values: pd.Series, field: str) -> list[tuple[str, pd.Series]]:
 
 def _normalize_words(words: pd.Series, field: str) -> tuple[pd.Series, list[RuleHits]]:
     composed = words.str.normalize("NFC")  # a letter and its accent may be two characters
-    plain = composed.str.replace(_INVISIBLE, "", regex=True)
-    plain = plain.str.replace(rf"^{_BLANKS}+|{_BLANKS}+$", "", regex=True).str.lower()
-    bare = plain.str.replace(_QUOTES, "", regex=True)
+    plain = replace_all(composed, _INVISIBLE, "")
+    plain = replace_all(plain, rf"^{_BLANKS}+|{_BLANKS}+$", "").str.lower()
+    bare = replace_all(plain, _QUOTES, "")
     if field == "whole_image":
         true, false = bare.isin(TRUE_WORDS), bare.isin(FALSE_WORDS)
-        result = pd.Series("", index=words.index, dtype="str")
+        result = pd.Series("", index=words.index, dtype=STR)
         result = result.where(~true, "true").where(~(false & (bare != "")), "false")
         hits = {
             "repaired-braces": (true | false) & (bare != plain),
             "whole-image-unclear": ~(true | false),
         }
     else:
-        action = bare.map(STATUS_WORDS).fillna(bare).astype("str")
+        action = bare.map(STATUS_WORDS).fillna(bare).astype(STR)
         legal = action.isin(ACTIONS)
         result = action.where(legal, words.where(plain != "", ""))
         hits = {

@@ -11,13 +11,12 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.reader import Progress
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
-from sharekit.core.columns import EncodedColumn, first_case, is_owner_action
+from sharekit.core.columns import STR, EncodedColumn, first_case, is_owner_action
 from sharekit.core.errors import UsageError
 from sharekit.core.rules import CONFIRMABLE, LEFT_OUT, RULES, severity
 from sharekit.core.vocabulary import read_decision
@@ -147,7 +146,7 @@ def _check(
         name: EncodedColumn.encode(rows[name], encoded[name]) for name in ("status", "vault_id")
     }
     hits += check_vault_need(rows, encoded)
-    rows["before"] = ""
+    rows["before"] = pd.Series("", rows.index, STR)
     pairs = pair_rows(encoded)
     if snapshot is None and clouds is not None:
         snapshot = take_snapshot(clouds, rows[pairs.legal], progress)
@@ -229,12 +228,12 @@ def _read_decisions(decisions: pd.DataFrame, count: int) -> pd.DataFrame:
         raise UsageError(
             "Decisions are indexed by row_key: each row once, and only rows there are."
         )
-    missing = pd.Series("", index=keys, dtype="str")
+    missing = pd.Series("", index=keys, dtype=STR)
     words = decisions.get("decision", missing)
     read = {word: read_decision(word) for word in words.dropna().unique()}
-    vaults = decisions.get("vault_id", missing).fillna("").astype("str")
+    vaults = decisions.get("vault_id", missing).fillna("").astype(STR)
     return pd.DataFrame(
-        {"decision": words.map(read).fillna("").astype("str"), "vault_id": vaults}, index=keys
+        {"decision": words.map(read).fillna("").astype(STR), "vault_id": vaults}, index=keys
     )
 
 
@@ -244,11 +243,11 @@ def _apply_decisions(
     """Replace the inventory's decisions by the reviewer's; return the rows that are skipped."""
     if decisions is None:
         return NO_KEYS, []
-    status = decisions["decision"].map(DECISIONS).dropna().astype("str")
+    status = decisions["decision"].map(DECISIONS).dropna().astype(STR)
     stated = rows.loc[status.index, "status"]
     # Where the cell holds no legal status, either role may be meant.
     wrong = (is_owner_action(status) != is_owner_action(stated)) & stated.isin(ACTIONS)
-    detail = "decided: " + decisions["decision"].loc[status.index].astype("str")
+    detail = "decided: " + decisions["decision"].loc[status.index].astype(STR)
     hits = RuleHits.where(wrong, "wrong-role", "status", detail)
     status = status[~wrong]
     rows.loc[status.index, "status"] = status
@@ -293,14 +292,14 @@ def _split_same_file(inventory: Inventory, hits: RuleHits, carried_by: pd.Series
     return [hits.select(~same), hits.select(same, rule="same-file-twice")]
 
 
-def _addresses(inventory: Inventory, keys: Keys, field: str) -> NDArray[np.object_]:
+def _addresses(inventory: Inventory, keys: Keys, field: str) -> pd.Series[str]:
     """Name rows by the cell of a field, or else of the image ID, and by file and sheet if many."""
     rows = inventory.rows[["file", "sheet", "row", "source"]].take(keys)
     cells = inventory.cell_addresses(rows, field)
     cells = cells.where(cells != "", inventory.cell_addresses(rows, "image_id"))
     if len(inventory.sources) > 1:
-        cells = rows["file"].astype("str") + " " + rows["sheet"].astype("str") + " " + cells
-    return cells.str.replace("  ", " ", regex=False).to_numpy(dtype=object)
+        cells = rows["file"].astype(STR) + " " + rows["sheet"].astype(STR) + " " + cells
+    return cells.str.replace("  ", " ", regex=False)
 
 
 def _blocked(rows: pd.DataFrame, hits: Iterable[RuleHits], rate: Rating) -> pd.Series:

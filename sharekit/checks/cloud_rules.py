@@ -6,7 +6,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES
-from sharekit.core.columns import join_lines
+from sharekit.core.columns import STR, join_lines
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY
 
 from .hits import RuleHits, fullmatch
@@ -56,7 +56,7 @@ def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> 
 def check_region(rows: pd.DataFrame, projects: pd.Series, snapshot: Snapshot) -> RuleHits:
     """Find rows that name another region than that of the project which acts."""
     regions = projects.map(snapshot.projects.set_index("project_id")["region"])
-    regions = regions.fillna("").astype("str")
+    regions = regions.fillna("").astype(STR)
     differs = (rows["region"] != "") & (regions != "") & (rows["region"] != regions)
     # People write EU-DE for the region eu-de.
     written = rows.loc[differs, "region"].str.casefold()
@@ -78,7 +78,7 @@ def _vault_missing(known: pd.DataFrame, state: pd.DataFrame) -> RuleHits:
     missing = (state["whole_image"] == "true") & (known["whole_image"] != "true")
     missing &= (known["status"] == ACCEPTED) & (known["vault_id"] == "")
     missing &= state["state"] != known["status"]
-    detail = pd.Series("the cloud says so", index=known.index, dtype="str")
+    detail = pd.Series("the cloud says so", index=known.index, dtype=STR)
     return RuleHits.where(missing, "vault-missing", "vault_id", detail)
 
 
@@ -87,6 +87,4 @@ def _shared_in_this_run(rows: pd.DataFrame, known: pd.DataFrame, pairs: SharePai
     numbers = pd.Series(pairs.numbers, index=rows.index)
     shared = numbers[pairs.legal & (rows["status"] == SHARE).to_numpy(dtype=bool)]
     note = "another row shares it in this very run: decide in the run after it"
-    return pd.Series("", index=known.index, dtype="str").mask(
-        numbers[known.index].isin(shared), note
-    )
+    return pd.Series("", index=known.index, dtype=STR).mask(numbers[known.index].isin(shared), note)

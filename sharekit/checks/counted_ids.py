@@ -79,7 +79,7 @@ def check_counted_up(
     ):
         keys = group["row"].to_numpy("int64")
         cells = addresses(first.loc[group["origin"], "row"].to_numpy("int64"), str(of_field))
-        detail = pd.Series("compare it with " + cells, index=keys, dtype="str")
+        detail = ("compare it with " + cells).set_axis(keys)
         hits.append(RuleHits("counted-up", keys, str(field), detail=detail))
     return hits
 

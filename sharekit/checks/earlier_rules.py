@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sharekit.core.columns import join_lines, roles
+from sharekit.core.columns import STR, join_lines, roles
 from sharekit.core.fields import SHARE_KEY
 
 from .hits import Keys, RuleHits
@@ -35,4 +35,4 @@ def check_earlier(rows: pd.DataFrame, earlier: pd.DataFrame, unsent: Keys) -> Ru
     reason = (": " + was["reason"]).where(was["reason"] != "", "")
     left = was["action"].where(was["action"] != "skip", "left as it is")
     detail = was["run"] + ": " + left + ", by " + was["by"] + reason
-    return RuleHits.where(reverses, "reverses-earlier", "status", detail.astype("str"))
+    return RuleHits.where(reverses, "reverses-earlier", "status", detail.astype(STR))

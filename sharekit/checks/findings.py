@@ -11,7 +11,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
-from sharekit.core.columns import EncodedColumn, hands_out_copies, with_unit
+from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.html import table
 from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES
 from sharekit.spreadsheets.inventory import Inventory
@@ -146,7 +146,7 @@ def left_out_rows(findings: Findings) -> pd.DataFrame:
     issues = findings.inventory.cell_issues
     lines = issues[issues["rule"].isin(LEFT_OUT)].drop_duplicates("row_key").set_index("row_key")
     lines = lines[(findings.rows.loc[lines.index, "disposition"] == "skipped").to_numpy()]
-    message = lines["rule"].map({name: RULES[name].message for name in LEFT_OUT}).astype("str")
+    message = lines["rule"].map({name: RULES[name].message for name in LEFT_OUT}).astype(STR)
     reasons: pd.DataFrame = lines[["rule"]].assign(message=message)
     return reasons
 
@@ -167,8 +167,8 @@ def carrier_addresses(rows: pd.DataFrame, carried_by: pd.Series) -> pd.Series:
     carriers = carried_by.dropna().astype("int64")
     lines = rows.loc[carriers.to_numpy(), ["file", "sheet", "row"]]
     sheet = (", " + lines["sheet"]).where(lines["sheet"] != "", "")
-    addresses = lines["file"] + sheet + ", row " + lines["row"].astype("str")
-    return addresses.set_axis(carriers.index).reindex(rows.index, fill_value="").astype("str")
+    addresses = lines["file"] + sheet + ", row " + lines["row"].astype(STR)
+    return addresses.set_axis(carriers.index).reindex(rows.index, fill_value="").astype(STR)
 
 
 # -- from hits to findings ---------------------------------------------------------------------
@@ -213,7 +213,7 @@ def _texts(hits: list[RuleHits], rate: Rating) -> pd.DataFrame:
         for h in hits
     ]
     names = ["field", "rule", "severity", "message", "suggestion"]
-    return pd.DataFrame(lines, columns=names, dtype="str").assign(rank=np.argsort(order))
+    return pd.DataFrame(lines, columns=names, dtype=STR).assign(rank=np.argsort(order))
 
 
 def _sheet_lines(inventory: Inventory, hits: list[RuleHits]) -> pd.DataFrame:
@@ -222,13 +222,13 @@ def _sheet_lines(inventory: Inventory, hits: list[RuleHits]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "row_key": np.full(len(hits), -1, np.int64),
-            "file": pd.Series([s.file for s in sources], dtype="str"),
-            "sheet": pd.Series([s.sheet for s in sources], dtype="str"),
+            "file": pd.Series([s.file for s in sources], dtype=STR),
+            "sheet": pd.Series([s.sheet for s in sources], dtype=STR),
             "row": np.zeros(len(hits), np.int64),
-            "column": pd.Series(columns, dtype="str"),
-            "cell": pd.Series("", index=range(len(hits)), dtype="str"),
-            "value": pd.Series([h.sheet_note for h in hits], dtype="str"),
-            "detail": pd.Series([h.sheet_detail for h in hits], dtype="str"),
+            "column": pd.Series(columns, dtype=STR),
+            "cell": pd.Series("", index=range(len(hits)), dtype=STR),
+            "value": pd.Series([h.sheet_note for h in hits], dtype=STR),
+            "detail": pd.Series([h.sheet_detail for h in hits], dtype=STR),
         }
     )
 
@@ -238,20 +238,20 @@ def _cell_lines(inventory: Inventory, hits: list[RuleHits]) -> pd.DataFrame:
     # Row keys count from 0, so they are positions; taking by position needs no look-up.
     rows = inventory.rows[["file", "sheet", "row", "source"]].take(keys)
     fields = np.repeat(np.array([h.field for h in hits], object), [*map(_size, hits)])
-    lines = rows[["file", "sheet", "row"]].astype({"file": "str", "sheet": "str"})
-    empty = pd.Series([], dtype="str")
+    lines = rows[["file", "sheet", "row"]].astype({"file": STR, "sheet": STR})
+    empty = pd.Series([], dtype=STR)
     return lines.assign(
         row_key=keys,
         column=inventory.column_headers(rows, fields),
         cell=inventory.cell_addresses(rows, fields),
-        value=pd.concat([empty, *(_values(inventory, h) for h in hits)]).to_numpy(),
-        detail=pd.concat([empty, *(_details(h) for h in hits)]).to_numpy(),
+        value=pd.concat([empty, *(_values(inventory, h) for h in hits)]).array,
+        detail=pd.concat([empty, *(_details(h) for h in hits)]).array,
     )
 
 
 def _values(inventory: Inventory, hits: RuleHits) -> pd.Series:
     if not hits.field:
-        return pd.Series("", index=hits.keys, dtype="str")
+        return pd.Series("", index=hits.keys, dtype=STR)
     if hits.value is None:
         cells: pd.Series = inventory.rows[hits.field]
         return cells.take(hits.keys)
@@ -260,10 +260,10 @@ def _values(inventory: Inventory, hits: RuleHits) -> pd.Series:
 
 def _details(hits: RuleHits) -> pd.Series:
     if hits.detail is None:
-        return pd.Series("", index=hits.keys, dtype="str")
+        return pd.Series("", index=hits.keys, dtype=STR)
     return _at(hits.detail, hits.keys)
 
 
 def _at(values: pd.Series, keys: Keys) -> pd.Series:
     chosen: pd.Series = values.loc[keys.tolist()]
-    return chosen.astype("str")
+    return chosen.astype(STR)

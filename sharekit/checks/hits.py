@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sharekit.core.columns import contains
+
 #: Keys of rows. They count from 0, so they are positions, too.
 Keys = NDArray[np.int64]
 
@@ -83,4 +85,4 @@ def fullmatch(values: pd.Series, pattern: str) -> pd.Series:
     >>> fullmatch(pd.Series(["ab", "ab\n"], dtype="str"), "[a-z]+").tolist()
     [True, False]
     """
-    return values.str.contains(rf"\A(?:{pattern})\z", regex=True)
+    return contains(values, rf"\A(?:{pattern})\z")

@@ -7,7 +7,7 @@ import pandas as pd
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import SHARE
 from sharekit.core.api_limits import MAX_PROJECTS, MAX_PROJECTS_FULL_ECS
-from sharekit.core.columns import are_satisfied, join_lines
+from sharekit.core.columns import STR, are_satisfied, join_lines
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY
 
 from .cloud_rules import check_full_ecs, check_region
@@ -99,7 +99,7 @@ def _check_limits(known: pd.DataFrame, state: pd.DataFrame) -> RuleHits:
     have = state.loc[new.index, "members"].astype("int64")
     limit = pd.Series(MAX_PROJECTS, new.index)
     limit = limit.mask(new["whole_image"] == "true", MAX_PROJECTS_FULL_ECS)
-    numbers = (column.astype("str") for column in (have, more, limit))
+    numbers = (column.astype(STR) for column in (have, more, limit))
     detail = next(numbers) + " have it, " + next(numbers) + " are to get it, "
     detail += next(numbers) + " is the limit"
     return RuleHits.where(have + more > limit, "too-many-projects", "project_id", detail)

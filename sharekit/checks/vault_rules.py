@@ -20,7 +20,7 @@ from sharekit.core.api_limits import (
     VAULT_RESOURCES,
     VAULT_STATUS,
 )
-from sharekit.core.columns import join_lines
+from sharekit.core.columns import STR, join_lines
 from sharekit.core.fields import SHARE_KEY
 
 from .hits import Keys, RuleHits
@@ -34,7 +34,7 @@ def check_vaults(known: pd.DataFrame, snapshot: Snapshot) -> list[RuleHits]:
     if asked.empty:
         return []
     readings = snapshot.projects.set_index("project_id")["vaults"]
-    reading = asked["project_id"].map(readings).fillna("").astype("str")
+    reading = asked["project_id"].map(readings).fillna("").astype(STR)
     vaults = _join_vaults(asked[reading == "read"], snapshot)
     exists = vaults["status"].notna()
     wrong_type = exists & (
@@ -42,9 +42,9 @@ def check_vaults(known: pd.DataFrame, snapshot: Snapshot) -> list[RuleHits]:
         | (vaults["protect_type"] != VAULT_PROTECT_TYPE)
     )
     closed = exists & ~wrong_type & (vaults["status"] != VAULT_STATUS)
-    state = "it is " + vaults["status"][closed].astype("str")
+    state = "it is " + vaults["status"][closed].astype(STR)
     full = exists & ~wrong_type & ~closed & (vaults["resources"] >= VAULT_RESOURCES)
-    held = vaults["resources"][full].astype("int64").astype("str") + " servers"
+    held = vaults["resources"][full].astype("int64").astype(STR) + " servers"
     return [
         RuleHits.where(~reading.isin(["read", ""]), "vault-unread", "vault_id", reading),
         RuleHits.where(~exists, "vault-unknown", "vault_id"),
@@ -109,7 +109,7 @@ def _extend(hits: RuleHits, carried_by: pd.Series) -> RuleHits:
     detail = hits.detail
     if detail is not None:
         of_duplicates = detail.reindex(duplicates).set_axis(duplicates.index)
-        detail = pd.concat([detail, of_duplicates]).astype("str")
+        detail = pd.concat([detail, of_duplicates]).astype(STR)
     return replace(hits, keys=keys, detail=detail)
 
 
@@ -119,7 +119,7 @@ def _join_vaults(asked: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
 
 def _lacks_room(rule: str, needs: str, need: pd.Series, free: pd.Series) -> RuleHits:
     """Return the hits of rows that need so many GB of a vault with less room."""
-    room = free[need.index].round(1).astype("str").str.removesuffix(".0")
-    size = need.astype("int64").astype("str")
-    detail = (f"{needs} at least " + size + " GB, and " + room + " GB are free").astype("str")
+    room = free[need.index].round(1).astype(STR).str.removesuffix(".0")
+    size = need.astype("int64").astype(STR)
+    detail = (f"{needs} at least " + size + " GB, and " + room + " GB are free").astype(STR)
     return RuleHits(rule, need.index.to_numpy("int64"), "vault_id", detail=detail)

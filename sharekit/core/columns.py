@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,10 @@ from .actions import (
 )
 
 _Class = TypeVar("_Class", bound=type)
+#: The dtype of every column of text, in each version of pandas: what pandas 3 calls ``str``.
+STR: Final = pd.StringDtype("pyarrow", na_value=np.nan)
+#: Whether a shallow copy is one of its own, whatever options say.
+_COPIES_ON_WRITE: Final = int(pd.__version__.partition(".")[0]) > 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,7 @@ class EncodedColumn:
         codes, categories = pd.factorize(values)
         narrow = codes.astype(np.min_scalar_type(len(categories)))
         narrow.setflags(write=False)  # whoever holds the column cannot change what is planned
-        return cls(narrow, pd.Series(categories, dtype="str"), source)
+        return cls(narrow, pd.Series(categories, dtype=STR), source)
 
     def recode(self, categories: pd.Series, values: pd.Series) -> EncodedColumn:
         """Replace the distinct values, some of them by the same; ``values`` is the new column."""
@@ -104,7 +108,8 @@ class _HandedOut:
     """A frame that a frozen value holds: whoever reads it gets a copy, so edits stay outside.
 
     The copies are shallow, which costs microseconds for a million rows: pandas copies a column
-    when it is written to. What is encoded or hashed of a column stays valid for its copies.
+    when it is written to, pandas 2 where it is told to. What is encoded or hashed of a column stays
+    valid for its copies, which share its texts in any case.
     """
 
     def __init__(self, name: str, made: cached_property[Any] | None) -> None:
@@ -119,10 +124,15 @@ class _HandedOut:
             values[self._name] = self._made.func(instance)
         if self._name not in values:
             raise AttributeError(self._name)
-        return values[self._name].copy(deep=False)
+        return own_copy(values[self._name])
 
     def __set__(self, instance: Any, frame: Any) -> None:
-        vars(instance)[self._name] = frame.copy(deep=False)
+        vars(instance)[self._name] = own_copy(frame)
+
+
+def own_copy(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy that can be written to without changing the frame, as cheaply as can be."""
+    return frame.copy(deep=not _COPIES_ON_WRITE and not pd.options.mode.copy_on_write)
 
 
 def hands_out_copies(*names: str) -> Callable[[_Class], _Class]:
@@ -168,7 +178,38 @@ def has_text(values: pd.Series) -> pd.Series:
     >>> has_text(pd.Series(["why", " \u200b", None], dtype="str")).tolist()
     [True, False, False]
     """
-    return values.str.contains(r"[^\s\p{Z}\p{C}]", regex=True).fillna(value=False).astype(bool)
+    return contains(values, r"[^\s\p{Z}\p{C}]")
+
+
+def as_arrow(values: pd.Series) -> pa.ChunkedArray:
+    """Return a column of text as Arrow holds it, of one type in each version of pandas.
+
+    >>> as_arrow(pd.Series(["9af", None])).to_pylist()
+    ['9af', None]
+    """
+    array = pa.array(values)
+    chunked = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    return chunked.cast(pa.large_string())
+
+
+def contains(values: pd.Series, pattern: str) -> pd.Series:
+    r"""Return True for each text in which one of Arrow's expressions (RE2) is found.
+
+    >>> contains(pd.Series(["9af", "", None]), r"\A[0-9a-f]+\z").tolist()
+    [True, False, False]
+    """
+    hits = pc.match_substring_regex(as_arrow(values), pattern)
+    return pd.Series(np.asarray(pc.fill_null(hits, fill_value=False), dtype=bool), values.index)
+
+
+def replace_all(values: pd.Series, pattern: str, text: str) -> pd.Series:
+    r"""Replace what one of Arrow's expressions (RE2) finds; ``\1`` is its first group.
+
+    >>> replace_all(pd.Series(["(9af)"]), r"^\((.*)\)$", r"\1").tolist()
+    ['9af']
+    """
+    replaced = pc.replace_substring_regex(as_arrow(values), pattern, text)
+    return pd.Series(pd.array(replaced, dtype=STR), values.index)
 
 
 def is_owner_action(status: pd.Series) -> pd.Series:
@@ -206,7 +247,7 @@ def roles(status: pd.Series) -> pd.Series:
     >>> roles(pd.Series(["accepted", "unshare"])).tolist()
     ['member', 'owner']
     """
-    named = pd.Series(MEMBER, index=status.index, dtype="str")
+    named = pd.Series(MEMBER, index=status.index, dtype=STR)
     return named.mask(is_owner_action(status), OWNER)
 
 
@@ -233,7 +274,7 @@ def first_case(cases: Mapping[str, object], default: str = "") -> pd.api.extensi
     codes = np.full(len(masks[0]), len(masks))
     for code, mask in reversed(list(enumerate(masks))):
         codes[mask] = code
-    return pd.array([*cases, default], dtype="str").take(codes)
+    return pd.array([*cases, default], dtype=STR).take(codes)
 
 
 def join_lines(

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import pandas as pd
 
+from .columns import STR
 from .fields import FIELDS, INPUT_PREFIX
 
 #: Kind of a column -> its dtype in a frame. ``str?`` and ``Int`` may lack values.
-_DTYPES: Final = {
-    "str": "str", "str?": "str", "category": "category", "int": "int64", "Int": "Int64",
+_DTYPES: Final[dict[str, str | pd.StringDtype[Any]]] = {
+    "str": STR, "str?": STR, "category": "category", "int": "int64", "Int": "Int64",
     "float": "float64", "bool": "bool", "time": "datetime64[us, UTC]",
 }  # fmt: skip
 
@@ -38,7 +39,7 @@ class FrameSchema:
         return tuple(self.columns)
 
     @property
-    def dtypes(self) -> dict[str, str]:
+    def dtypes(self) -> dict[str, str | pd.StringDtype[Any]]:
         """Column -> dtype."""
         return {name: _DTYPES[kind] for name, kind in self.columns.items()}
 

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sharekit.core.columns import STR
+
 #: Positions in the whole table, in the order in which they are shown.
 Positions = NDArray[np.int64]
 
@@ -121,7 +123,7 @@ def _contains(column: pd.Series, text: str) -> NDArray[np.bool_]:
 def _contains_by_value(column: pd.Series, text: str) -> NDArray[np.bool_]:
     """Search each distinct value once, for columns with few of them; see :func:`_contains`."""
     codes = pa.chunked_array(pa.array(column)).combine_chunks().dictionary_encode()
-    hits = _contains(pd.Series(codes.dictionary.to_pandas(), dtype="str"), text)
+    hits = _contains(pd.Series(codes.dictionary.to_pandas(), dtype=STR), text)
     return np.asarray(hits[codes.indices.to_numpy()], dtype=bool)
 
 

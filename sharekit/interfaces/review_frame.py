@@ -6,6 +6,7 @@ from typing import Final
 
 import pandas as pd
 
+from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
 from sharekit.core.vocabulary import NO_DECISION, read_decision
 from sharekit.plans.decisions import check_vaults
@@ -63,22 +64,22 @@ def _difference(
     step = pd.DataFrame({part: texts[part].where(changed[part]) for part in FIELDS}, index=keys)
     # The reason that stands belongs to the decision that stands, and not to another one.
     step["reason"] = step["reason"].mask(changed["decision"] & ~changed["reason"], "")
-    return step[step.notna().any(axis="columns")].astype("str").sort_index()
+    return step[step.notna().any(axis="columns")].astype(STR).sort_index()
 
 
 def _texts(part: str, values: pd.Series | None, keys: pd.Index) -> pd.Series:
     if values is None:
-        return pd.Series(None, index=keys, dtype="str")
+        return pd.Series(None, index=keys, dtype=STR)
     known = values.dropna()
-    if known.dtype != "str" and not known.map(lambda value: isinstance(value, str)).all():
+    if known.dtype != STR and not known.map(lambda value: isinstance(value, str)).all():
         wrong = next(value for value in known if not isinstance(value, str))
         problem = NO_DECISION if part == "decision" else f"is no text, so it is no {part}"
         raise UsageError(f"{wrong!r:.80} {problem}.")
-    return values.astype("str") if part == "decision" else values.astype("str").str.strip()
+    return values.astype(STR) if part == "decision" else values.astype(STR).str.strip()
 
 
 def _decisions(words: pd.Series) -> pd.Series:
-    return words.map({word: read_decision(word) for word in words.dropna().unique()}).astype("str")
+    return words.map({word: read_decision(word) for word in words.dropna().unique()}).astype(STR)
 
 
 def _check_facts(frame: pd.DataFrame, now: pd.DataFrame) -> None:
@@ -90,7 +91,7 @@ def _check_facts(frame: pd.DataFrame, now: pd.DataFrame) -> None:
             "reason and vault_id, or the columns of review.rows. Leave them out."
         )
     for name in frame.columns.difference([*_FILLED], sort=False):
-        differs = (frame[name].astype("str") != now[name].astype("str")).to_numpy()
+        differs = (frame[name].astype(STR) != now[name].astype(STR)).to_numpy()
         if differs.any():
             keys = ", ".join(str(key) for key in frame.index[differs][:_NAMED])
             raise UsageError(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sharekit.checks.cell_rules import statuses
 from sharekit.core.actions import ACTIONS, DECISION_OF_ACTION, DECISIONS
-from sharekit.core.columns import are_satisfied, is_owner_action
+from sharekit.core.columns import STR, are_satisfied, is_owner_action
 from sharekit.plans.decisions import review_rows
 from sharekit.plans.plan import Plan
 
@@ -47,7 +47,7 @@ def with_changes(rows: pd.DataFrame, changes: pd.DataFrame, keys: Positions) -> 
 
 
 def _decide(rows: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
-    decided = changes.reindex(rows.index).fillna("").astype("str")
+    decided = changes.reindex(rows.index).fillna("").astype(STR)
     rows = rows.assign(**{name: decided[source] for name, source in _DECIDED.items()})
     # A few combinations fill all rows, so the state of each is derived once.
     code = np.zeros(len(rows), dtype="int64")
@@ -74,10 +74,10 @@ def derive_state(rows: pd.DataFrame) -> dict[str, pd.Series]:
     free = changed & planned.isin(_FREE)
     state = planned.mask(changed & (wanted == "skip"), "skipped")
     state = state.mask(free & (wanted != "skip"), "planned")
-    actions = wanted.map(DECISIONS).fillna("").astype("str")
+    actions = wanted.map(DECISIONS).fillna("").astype(STR)
     state = state.mask(free & are_satisfied(actions, rows["before"]), "already")
     wrong_role = changed & (actions != "") & is_wrong_role(rows["asked"], actions)
-    return {"wanted": wanted, "state": state.mask(wrong_role, "blocked").astype("str")}
+    return {"wanted": wanted, "state": state.mask(wrong_role, "blocked").astype(STR)}
 
 
 def is_wrong_role(asked: pd.Series, actions: pd.Series | str) -> pd.Series:
@@ -95,4 +95,4 @@ def is_wrong_role(asked: pd.Series, actions: pd.Series | str) -> pd.Series:
 
 def _as_decision(status: pd.Series) -> pd.Series:
     # A status without a decision of its own, such as an unknown word, stays as it is.
-    return status.map(DECISION_OF_ACTION).fillna(status).astype("str")
+    return status.map(DECISION_OF_ACTION).fillna(status).astype(STR)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sharekit.clouds.registry import Clouds
+from sharekit.core.columns import STR
 from sharekit.core.errors import PlanError, UsageError
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import is_busy, request_stop
@@ -124,7 +125,7 @@ class ReviewRun:
         run = self.status()
         positions = np.flatnonzero((run.rows["outcome"] == outcome).to_numpy())
         number, pages, shown = paginate(positions, number, size)
-        source = run.plan.findings.inventory.rows[["file", "sheet"]].take(shown).astype("str")
+        source = run.plan.findings.inventory.rows[["file", "sheet"]].take(shown).astype(STR)
         planned, result = run.plan.rows[_OF_PLAN].take(shown), run.rows[_OF_RUN].take(shown)
         return Page(source.join(planned).join(result), number, pages, len(positions))
 

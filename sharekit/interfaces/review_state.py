@@ -15,7 +15,7 @@ import pandas as pd
 
 from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import DECISIONS
-from sharekit.core.columns import describe_amount, hands_out_copies
+from sharekit.core.columns import STR, describe_amount, hands_out_copies
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.rules import LEFT_OUT
 from sharekit.core.vocabulary import read_decision
@@ -179,7 +179,7 @@ class ReviewState:
     def not_sent(self) -> pd.DataFrame:
         """Count the rows that the plan does not send: ``disposition, why, rows``."""
         rest = self.rows.loc[self.rows["disposition"] != "planned", ["disposition", "findings"]]
-        first = rest["findings"].str.split(";").str[0].fillna("").astype("str")
+        first = rest["findings"].str.split(";").str[0].fillna("").astype(STR)
         left_out = first.str.split(":").str[0].isin(LEFT_OUT) & (rest["disposition"] == "skipped")
         why = first.where((rest["disposition"] == "blocked") | left_out, "")
         sizes = rest.assign(why=why).groupby(["disposition", "why"]).size()
@@ -291,9 +291,9 @@ def _changes(ledger: Ledger, event: Event) -> pd.DataFrame:
 def _combine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return what holds after several steps; what a step leaves missing stays as it was."""
     columns = [*FIELDS, "by"]
-    none = pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
-    changes = pd.concat([none.rename_axis("row_key"), *parts]).astype("str")
+    none = pd.DataFrame({name: pd.Series(dtype=STR) for name in columns})
+    changes = pd.concat([none.rename_axis("row_key"), *parts]).astype(STR)
     if not changes.index.is_unique:
-        changes = changes.groupby(level=0).last().astype("str")
+        changes = changes.groupby(level=0).last().astype(STR)
     changes = changes.fillna("").sort_index().rename_axis("row_key")
     return changes[(changes[list(FIELDS)] != "").any(axis="columns")]

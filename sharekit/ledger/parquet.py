@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sharekit.core.columns import STR
 from sharekit.core.frame_schemas import FrameSchema
 
 #: Rows that become Python objects at one time.
@@ -139,7 +140,9 @@ def _to_pandas(table: pa.Table, nullable: set[str]) -> pd.DataFrame:
         for f in table.schema
         if f.name not in nullable
     ]
-    frame: pd.DataFrame = table.drop_columns([*nullable]).cast(pa.schema(types)).to_pandas()
+    texts = {pa.string(): STR, pa.large_string(): STR}.get
+    others = table.drop_columns([*nullable]).cast(pa.schema(types))
+    frame: pd.DataFrame = others.to_pandas(types_mapper=texts)
     for name in nullable:
         column = table.column(name)
         values = column.fill_null(0).to_numpy()

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import OWNER_ACTIONS
-from sharekit.core.columns import EncodedColumn
+from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.fields import UUID, UUID_LENGTH
 from sharekit.ledger.hashing import canonical_json
 
@@ -401,7 +401,7 @@ def _group_by_projects(
     ends = np.append(starts, len(positions))
     projects = pa.array(rows["project_id"].take(positions).tolist(), pa.string())
     lists = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), projects)
-    joined = pd.Series(pc.binary_join(lists, ",").to_pylist(), dtype="str")
+    joined = pd.Series(pc.binary_join(lists, ",").to_pylist(), dtype=STR)
     group = pd.factorize(joined, sort=True)[0].astype(np.int64)
     counts = np.diff(ends)
     column = np.arange(len(positions)) - np.repeat(starts, counts)

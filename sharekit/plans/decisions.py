@@ -19,7 +19,7 @@ import pandas as pd
 from sharekit.checks.cell_rules import statuses
 from sharekit.checks.findings import left_out_rows
 from sharekit.checks.hits import fullmatch
-from sharekit.core.columns import has_text, needs_reason
+from sharekit.core.columns import STR, has_text, needs_reason
 from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
 from sharekit.core.names import name_error
@@ -52,11 +52,11 @@ def review_rows(plan: Plan) -> pd.DataFrame:
     texts = (findings["rule"] + ": " + findings["message"]).set_axis(findings["row_key"])
     several = texts.index.duplicated(keep=False)
     joined = texts[several].groupby(level=0).agg("; ".join)
-    texts = pd.concat([texts[~several], joined]).astype("str")
+    texts = pd.concat([texts[~several], joined]).astype(STR)
     rows = plan.rows.copy()
     for name in ("file", "sheet"):
-        rows[name] = plan.findings.inventory.rows[name].astype("str")
-    rows["findings"] = texts.reindex(rows.index).fillna("").astype("str")
+        rows[name] = plan.findings.inventory.rows[name].astype(STR)
+    rows["findings"] = texts.reindex(rows.index).fillna("").astype(STR)
     return rows[_REVIEW_COLUMNS]
 
 
@@ -144,8 +144,8 @@ def make_step(
         given["decision"] = read_decision(decision)
         given["reason"] = reason or ""
     decided = {name: None if value is None else value.strip() for name, value in given.items()}
-    check_vaults(pd.Series([decided["vault_id"] or ""], dtype="str"))
-    return pd.DataFrame(decided, index=pd.Index(keys, name="row_key"), columns=FIELDS, dtype="str")
+    check_vaults(pd.Series([decided["vault_id"] or ""], dtype=STR))
+    return pd.DataFrame(decided, index=pd.Index(keys, name="row_key"), columns=FIELDS, dtype=STR)
 
 
 def check_reasons(step: pd.DataFrame, asked: pd.Series, standing: pd.Series) -> None:

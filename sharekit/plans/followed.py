@@ -15,7 +15,7 @@ import pandas as pd
 from sharekit.checks.cell_rules import statuses
 from sharekit.core import frame_schemas
 from sharekit.core.actions import DECISIONS, SKIP
-from sharekit.core.columns import join_lines, roles
+from sharekit.core.columns import STR, join_lines, roles
 from sharekit.core.fields import SHARE_KEY
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
@@ -87,7 +87,7 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
         old = ~pd.MultiIndex.from_frame(before[_SHARE]).isin(known)
         lines = pd.concat([lines, before[old]])
     names = list(frame_schemas.EARLIER.names)
-    lines = lines[names].astype("str").reset_index(drop=True)
+    lines = lines[names].astype(STR).reset_index(drop=True)
     return EarlierRun(followed, stored.fingerprint, lines)
 
 
@@ -99,11 +99,11 @@ def carry_over(earlier: EarlierRun, rows: pd.DataFrame) -> pd.DataFrame:
     """
     lines = earlier.lines
     if not ((lines["decision"] != "") | (lines["vault_id"] != "")).any():
-        return pd.DataFrame(columns=_CARRIED, index=rows.index[:0], dtype="str")
+        return pd.DataFrame(columns=_CARRIED, index=rows.index[:0], dtype=STR)
     new = rows[SHARE_KEY].assign(side=roles(rows["status"]), asked=rows["status"])
     same = lines.drop_duplicates([*_SHARE, "asked"])
     exact = join_lines(new, same, [*_SHARE, "asked"], {})[_CARRIED]
     several = same.groupby(_SHARE)["decision"].transform("nunique") > 1
     other = join_lines(new, same[~several].drop_duplicates(_SHARE), _SHARE, {})[_CARRIED]
-    carried = exact.where(exact["decision"].notna(), other).fillna("").astype("str")
+    carried = exact.where(exact["decision"].notna(), other).fillna("").astype(STR)
     return carried[(carried[["decision", "vault_id"]] != "").any(axis="columns")]

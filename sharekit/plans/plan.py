@@ -21,7 +21,7 @@ from sharekit.checks.findings import CHECKED, PREVIEW, Findings
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.api_limits import CHUNK_SIZE
-from sharekit.core.columns import hands_out_copies, is_owner_action
+from sharekit.core.columns import STR, hands_out_copies, is_owner_action
 from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.html import table
 from sharekit.core.names import name_error
@@ -146,7 +146,7 @@ class Plan:
         planned = self.rows["disposition"] == "planned"
         of_owners = self.rows[planned & is_owner_action(self.rows["status"])]
         projects = of_owners.groupby(["owner", "status"])["project_id"].agg(["nunique", "first"])
-        number = projects["nunique"].astype("str") + " projects"
+        number = projects["nunique"].astype(STR) + " projects"
         shared_with = projects["first"].where(projects["nunique"] == 1, number).rename_axis(keys)
         return by.assign(shared_with=shared_with).fillna({"shared_with": ""}).reset_index()
 
@@ -325,7 +325,7 @@ def _chunk_frame(chunks: Chunks, snapshot: Snapshot | None) -> pd.DataFrame:
     frame = chunks.frame()
     ims = {project: ims for project, (_, ims, _) in _endpoints(snapshot).items()}
     endpoint = [ims.get(project, "") for project in frame["project_id"]]
-    return frame.assign(endpoint=pd.Series(endpoint, index=frame.index, dtype="str"))
+    return frame.assign(endpoint=pd.Series(endpoint, index=frame.index, dtype=STR))
 
 
 def _endpoints(snapshot: Snapshot | None) -> dict[str, tuple[str, str, str]]:

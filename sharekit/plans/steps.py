@@ -8,6 +8,7 @@ import pandas as pd
 
 from sharekit.core import frame_schemas
 from sharekit.core.actions import DECIDABLE
+from sharekit.core.columns import STR
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.ledger import Event, Ledger
 
@@ -23,21 +24,21 @@ def decisions(ledger: Ledger) -> pd.DataFrame:
     The latest step on each row and field counts, except for steps that were taken back.
     """
     parts = [decision_of(ledger, event) for event in list_steps(ledger)]
-    none = pd.DataFrame({name: pd.Series(dtype="str") for name in FIELDS}).rename_axis("row_key")
-    frame = pd.concat([none.astype("str"), *parts])
+    none = pd.DataFrame({name: pd.Series(dtype=STR) for name in FIELDS}).rename_axis("row_key")
+    frame = pd.concat([none.astype(STR), *parts])
     if len(parts) > 1:
         frame = frame.groupby(level=0).last()
-    frame = frame.astype("str").fillna("").rename_axis("row_key")
+    frame = frame.astype(STR).fillna("").rename_axis("row_key")
     return frame[(frame != "").any(axis="columns")].sort_index()
 
 
 def decided_by(ledger: Ledger) -> pd.Series:
     """Return who decided last on each row, by ``row_key``; ``""`` if no name was given."""
     names = [
-        pd.Series(str(event.body["reviewer"]), index=decision_of(ledger, event).index, dtype="str")
+        pd.Series(str(event.body["reviewer"]), index=decision_of(ledger, event).index, dtype=STR)
         for event in list_steps(ledger)
     ]
-    together = pd.concat([pd.Series(dtype="str"), *names])
+    together = pd.concat([pd.Series(dtype=STR), *names])
     last: pd.Series = together[~together.index.duplicated(keep="last")]
     return last.rename_axis("row_key")
 

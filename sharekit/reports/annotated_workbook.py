@@ -28,6 +28,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sharekit.checks.findings import COLUMNS, Findings
+from sharekit.core.columns import STR
 from sharekit.core.errors import InputError
 from sharekit.core.html import escape_invisible
 from sharekit.spreadsheets.formats.raw_sheet import column_letter
@@ -250,7 +251,7 @@ def _finding_list(findings: Findings) -> pd.DataFrame:
     letters = frame["cell"].str.extract("^([A-Z]+)", expand=False).fillna("") + ": "
     # Without its column's letter, a name in this list could be taken for a header when it is read.
     column = frame["column"].where(frame["cell"] == "", letters + frame["column"])
-    listed = frame.assign(mark=frame["severity"].map(labels).astype("str"), column=column)
+    listed = frame.assign(mark=frame["severity"].map(labels).astype(STR), column=column)
     if frame["file"].nunique() < 2:
         listed = listed.drop(columns="file")
     spelled = _spell_out(frame["value"])
@@ -266,7 +267,7 @@ def _spell_out(values: pd.Series) -> pd.Series:
     unusual = values.str.contains("[^ -~]", regex=True)
     if not unusual.any():
         return values
-    return values.where(~unusual, values[unusual].map(escape_invisible).astype("str"))
+    return values.where(~unusual, values[unusual].map(escape_invisible).astype(STR))
 
 
 def _about(findings: Findings, *notes: str) -> pd.DataFrame:
@@ -277,7 +278,7 @@ def _about(findings: Findings, *notes: str) -> pd.DataFrame:
         *((file, f"SHA-256 {sha256}") for file, sha256 in files.items()),
         *(("Note", note) for note in notes),
     ]
-    return pd.DataFrame(pairs, columns=["what", "meaning"], dtype="str")
+    return pd.DataFrame(pairs, columns=["what", "meaning"], dtype=STR)
 
 
 def _write_findings(sheet: Worksheet, frame: pd.DataFrame, own_sheets: Collection[str]) -> None:

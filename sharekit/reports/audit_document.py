@@ -13,7 +13,7 @@ from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.core.actions import ABSENT, PENDING, STATUSES
 from sharekit.core.audit_results import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
-from sharekit.core.columns import with_unit
+from sharekit.core.columns import STR, with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
 
 from .document import LINES, ROWS, Column, Line, Notes, ReportDocument, Section, Table, Target
@@ -248,12 +248,12 @@ def _rows(audit: Audit) -> Table:
         states = rows["status"].replace("", "–") + " → " + rows["observed"].replace("", "–")
         carried = (": " + rows["carried_by"]).where(rows["carried_by"] != "", "")
         return rows.assign(
-            address=(sheet + ", row " + rows["row"].astype("str")).where(rows["row"].notna(), "–"),
+            address=(sheet + ", row " + rows["row"].astype(STR)).where(rows["row"].notna(), "–"),
             states=states,
-            role=rows["seen_by"].map({"owner": "as its owner sees it"}).fillna("").astype("str"),
+            role=rows["seen_by"].map({"owner": "as its owner sees it"}).fillna("").astype(STR),
             why=rows["reason"] + carried,
             shared=rows["shared_at"].replace("", "–"),
-            days=rows["age_days"].astype("str").fillna(""),
+            days=rows["age_days"].astype(STR).fillna(""),
         )
 
     return Table(
@@ -354,7 +354,7 @@ def _sources(audit: Audit) -> pd.DataFrame:
     read = [] if audit.inventory is None else audit.inventory.sources
     lines = [(source.file, source.sheet, source.rows, source.sha256) for source in read]
     frame = pd.DataFrame(lines, columns=["file", "sheet", "rows", "sha256"])
-    return frame.astype({"file": "str", "sheet": "str", "rows": "int64", "sha256": "str"})
+    return frame.astype({"file": STR, "sheet": STR, "rows": "int64", "sha256": STR})
 
 
 # -- an inventory to begin with ----------------------------------------------------------------
@@ -381,7 +381,7 @@ def inventory(audit: Audit) -> pd.DataFrame:
         "shared since": shares["shared_at"],
         "last decided": shares["decided_at"],
     }
-    return pd.DataFrame(columns, index=shares.index).astype("str").reset_index(drop=True)
+    return pd.DataFrame(columns, index=shares.index).astype(STR).reset_index(drop=True)
 
 
 def _about(audit: Audit) -> Iterable[tuple[str, str]]:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sharekit.core.columns import STR
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import UNSETTLED
@@ -191,14 +192,14 @@ def _rows(runs: Sequence[_Run]) -> pd.DataFrame:
         positions = _positions(link.file_name, rows, later)
         text = history.to_numpy(dtype=object, copy=True)
         text[positions] += (f"; {link.number} " + _outcomes(later)).to_numpy(dtype=object)
-        history = pd.Series(text, index=rows.index, dtype="str")
+        history = pd.Series(text, index=rows.index, dtype=STR)
         touched = ~later["outcome"].isin(_UNTOUCHED).to_numpy(dtype=bool)
         run[positions[touched]] = str(link.number)
         for column in _SETTLED:
             values = rows[column].to_numpy(dtype=object, copy=True)
             values[positions[touched]] = later[column].to_numpy(dtype=object)[touched]
-            rows[column] = pd.Series(values, index=rows.index, dtype="str")
-    rows["run"] = pd.Series(run, index=rows.index, dtype="str")
+            rows[column] = pd.Series(values, index=rows.index, dtype=STR)
+    rows["run"] = pd.Series(run, index=rows.index, dtype=STR)
     rows["history"] = history
     originals = [name for name in rows.columns if name.startswith(INPUT_PREFIX)]
     rest = [name for name in rows.columns if name not in {*originals, *RUN_COLUMNS}]
@@ -239,13 +240,13 @@ def _reviews(runs: Sequence[_Run]) -> dict[int, pd.DataFrame]:
 
 def _prefix_chunks(frame: pd.DataFrame, link: RunLink) -> pd.DataFrame:
     chunk = frame["chunk"]
-    return frame.assign(chunk=(f"{link.number}:" + chunk).where(chunk != "", "").astype("str"))
+    return frame.assign(chunk=(f"{link.number}:" + chunk).where(chunk != "", "").astype(STR))
 
 
 def _concat(frames: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     """Return the lines of all runs, with the number of their run in front."""
     lines = pd.concat(frames, names=["run"]).reset_index("run").reset_index(drop=True)
-    return lines.astype({"run": "str", **frames[1].dtypes.to_dict()})
+    return lines.astype({"run": STR, **frames[1].dtypes.to_dict()})
 
 
 def _environment(runs: Sequence[_Run]) -> dict[str, str]:

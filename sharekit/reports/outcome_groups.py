@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sharekit.core.columns import STR
 from sharekit.core.error_codes import MEANINGS
 from sharekit.core.outcomes import BY_RANK, FINAL_OK, OUTCOMES
 from sharekit.core.rules import RULES
@@ -52,7 +53,7 @@ class OutcomeGroups:
     def first_rows(self) -> dict[str, int]:
         """Return for each outcome that occurs the position of its first row in the input."""
         first = self.table.groupby("outcome")["first"].min()
-        return dict(zip(first.index.astype("str"), first.tolist(), strict=True))
+        return dict(zip(first.index.astype(STR), first.tolist(), strict=True))
 
     def unsettled(self) -> pd.DataFrame:
         """Return what is not settled, one line for each outcome and code.
@@ -68,7 +69,7 @@ class OutcomeGroups:
         advice = {name: text for name, text in advice.items() if text}
         usual = table["outcome"].map({name: one.next_step for name, one in OUTCOMES.items()})
         advised = table["code"].map(advice).where(table["outcome"] == "blocked")
-        return table.assign(next=advised.fillna(usual).fillna("").astype("str"))
+        return table.assign(next=advised.fillna(usual).fillna("").astype(STR))
 
 
 def group_outcomes(rows: pd.DataFrame) -> OutcomeGroups:
@@ -94,12 +95,12 @@ def group_outcomes(rows: pd.DataFrame) -> OutcomeGroups:
     first = np.empty(len(distinct), dtype="int64")
     first[number[::-1]] = np.arange(len(rows))[::-1]
     shared = {name: values.take(codes[first]) for name, (codes, values) in columns.items()}
-    table = pd.DataFrame(shared, dtype="str")
+    table = pd.DataFrame(shared, dtype=STR)
     reason = rows["reason"].take(first).reset_index(drop=True)
     differs = rows["reason"].to_numpy() != reason.take(number).to_numpy()
     mixed = np.bincount(number, differs, minlength=len(table)) > 0
     reason = reason.where(~mixed, reason.map(_without_details))
-    table["reason"] = table["code"].map(MEANINGS).fillna(reason).astype("str")
+    table["reason"] = table["code"].map(MEANINGS).fillna(reason).astype(STR)
     table["rows"] = np.bincount(number, minlength=len(table)).astype("int64")
     table["first"] = first
     order = _order(table)
@@ -132,14 +133,14 @@ def _without_details(reason: str) -> str:
 def _encode(column: pd.Series, name: str) -> tuple[NDArray[np.int64], pd.Index]:
     """Return a column as numbers of its values: the most frequent ones, and one for all others."""
     codes, values = pd.factorize(column)
-    values = pd.Index(values, dtype="str")
+    values = pd.Index(values, dtype=STR)
     most = _MOST_CODES if name == "code" else _MOST_STATES
     if name in ("outcome", "run") or len(values) <= most:
         return codes.astype("int64"), values
     kept = np.argsort(-np.bincount(codes), kind="stable")[:most]
     number = np.full(len(values), most)
     number[kept] = np.arange(most)
-    return number[codes], values.take(kept).append(pd.Index([_OTHER], dtype="str"))
+    return number[codes], values.take(kept).append(pd.Index([_OTHER], dtype=STR))
 
 
 def _order(table: pd.DataFrame) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from sharekit.core.columns import with_unit
+from sharekit.core.columns import STR, with_unit
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.core.rules import SEVERITIES
 
@@ -392,7 +392,7 @@ def _shown(
         shown["run"] = "run " + shown["run"]
     if not {*_ADDRESS} <= {*shown}:
         return shown
-    file, sheet, row = shown["file"], shown["sheet"], shown["row"].astype("str")
+    file, sheet, row = shown["file"], shown["sheet"], shown["row"].astype(STR)
     several = record.sources["file"].nunique() > 1
     address = sheet.where(sheet != "", file) + ", row " + row
     return shown.assign(address=address, address_file=file.where((sheet != "") & several, ""))
@@ -475,14 +475,14 @@ def _findings(record: Record) -> Table:
 
 def _chunks(record: Record) -> Table:
     # An empty cell where no HTTP status came.
-    frame = record.chunks.assign(http=record.chunks["http"].astype("str").replace("0", ""))
+    frame = record.chunks.assign(http=record.chunks["http"].astype(STR).replace("0", ""))
     first = first_lines(record.rows, "chunk")
     names = enumerate(frame["chunk"].head(_LINKS))
     targets = {n: Target("Rows", first[name]) for n, name in names if name in first}
 
     def shown() -> pd.DataFrame:
         lines = _shown(record, frame, targets, list(range(min(len(frame), LINES))))
-        whole = lines["whole_image"].map({"yes": ", full-ECS", "": ""}).astype("str")
+        whole = lines["whole_image"].map({"yes": ", full-ECS", "": ""}).astype(STR)
         http = (" · HTTP " + lines["http"]).where(lines["http"] != "", "")
         return lines.assign(
             decision=lines["status"] + whole,

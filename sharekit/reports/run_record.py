@@ -10,6 +10,7 @@ import pandas as pd
 
 from sharekit.checks.findings import COLUMNS, carrier_addresses
 from sharekit.core import frame_schemas
+from sharekit.core.columns import STR
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.rules import RULES
 from sharekit.ledger.events import describe
@@ -134,8 +135,8 @@ def _rows(run: Run) -> pd.DataFrame:
         outcomes.drop(columns="last_chunk")
     )
     for name in ("file", "sheet"):
-        rows[name] = inventory[name].astype("str")
-    planned_chunk = planned["chunk"].astype("str").fillna("")
+        rows[name] = inventory[name].astype(STR)
+    planned_chunk = planned["chunk"].astype(STR).fillna("")
     chunk = outcomes["last_chunk"].where(outcomes["last_chunk"] != "", planned_chunk)
     rows["chunk"] = chunk.mask(outcomes["outcome"].isin(["blocked", "already"]), "")
     rows["carried_by"] = carrier_addresses(rows, planned["carried_by"])
@@ -154,7 +155,7 @@ def _findings(run: Run) -> pd.DataFrame:
         rule=rule.name, severity=rule.severity, column="", cell="",
         value=changed["moved"] + " → " + changed["before"],
         message=rule.message, suggestion=rule.suggestion,
-    ).astype({"file": "str", "sheet": "str"})  # fmt: skip
+    ).astype({"file": STR, "sheet": STR})  # fmt: skip
     return pd.concat([findings, further[list(COLUMNS)]], ignore_index=True)
 
 
@@ -198,7 +199,7 @@ def _reviews(ledger: Ledger, run: Run) -> pd.DataFrame:
         vault = ("vault " + decision["vault_id"]).where(decision["vault_id"] != "", "")
         decided = (decision["decision"] + ", " + vault).str.strip(", ")
         parts.append(
-            addresses.astype({"file": "str", "sheet": "str"})
+            addresses.astype({"file": STR, "sheet": STR})
             .join(run.plan.rows[SHARE_KEY])
             .assign(
                 planned=inventory.loc[decision.index, "status"],

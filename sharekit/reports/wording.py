@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from sharekit.core.columns import STR
 from sharekit.core.html import escape_invisible
 
 #: Characters of a text that are quoted.
@@ -69,7 +70,7 @@ def utc(times: pd.Series) -> pd.Series:
         return times
     plain = times.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
     text = np.where(np.isnat(plain), "", np.char.add(np.datetime_as_string(plain), "Z"))
-    return pd.Series(text, index=times.index, dtype="str")
+    return pd.Series(text, index=times.index, dtype=STR)
 
 
 def as_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +83,7 @@ def as_text(frame: pd.DataFrame) -> pd.DataFrame:
     truths = frame.select_dtypes("bool").columns
     return frame.assign(
         **{name: utc(frame[name]) for name in times},
-        **{name: frame[name].map({True: "yes", False: ""}).astype("str") for name in truths},
+        **{name: frame[name].map({True: "yes", False: ""}).astype(STR) for name in truths},
     )
 
 
@@ -109,7 +110,7 @@ def glossary(words: Mapping[str, Mapping[str, str]]) -> dict[str, pd.DataFrame]:
 
 def pairs(values: Iterable[tuple[str, str]], *names: str) -> pd.DataFrame:
     """Return pairs of texts as a frame with these two columns."""
-    return pd.DataFrame(list(values), columns=list(names), dtype="str")
+    return pd.DataFrame(list(values), columns=list(names), dtype=STR)
 
 
 def first_difference(says: Sequence[object], should: Sequence[object]) -> int:

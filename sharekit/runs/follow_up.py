@@ -19,7 +19,7 @@ from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES, UNSHARE
 from sharekit.core.api_limits import CHUNK_SIZE
-from sharekit.core.columns import are_satisfied, is_owner_action, roles
+from sharekit.core.columns import STR, are_satisfied, is_owner_action, roles
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import FIELDS, SHARE_KEY
 from sharekit.core.outcomes import RETRYABLE
@@ -226,7 +226,7 @@ def _rows(first: Run, chosen: pd.Index) -> pd.DataFrame:
     """Return rows of the first inventory under new keys, with the values that were sent."""
     rows = first.plan.findings.inventory.rows.loc[chosen].copy()
     for name in FIELDS:
-        rows[name] = first.plan.rows.loc[chosen, name].astype("str")
+        rows[name] = first.plan.rows.loc[chosen, name].astype(STR)
     return rows.set_axis(pd.RangeIndex(len(rows), name="row_key"))
 
 

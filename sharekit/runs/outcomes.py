@@ -27,7 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sharekit.core.actions import OWNER, ROLES
-from sharekit.core.columns import are_satisfied, is_owner_action
+from sharekit.core.columns import STR, are_satisfied, is_owner_action
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.outcomes import OUTCOMES
 
@@ -75,7 +75,7 @@ def assign_outcomes(
 
     def taken(values: pd.Series, positions: Positions) -> pd.Series:
         array = values.array.take(positions, allow_fill=True, fill_value="")
-        return pd.Series(array, index=rows.index, dtype="str")
+        return pd.Series(array, index=rows.index, dtype=STR)
 
     planned = rows["disposition"] == "planned"
     claimed, state = taken(claims, share_at), taken(facts["state"], request)
@@ -125,7 +125,7 @@ def _verdict(
         "pending": sent | True,
     }
     first = np.argmax([case.to_numpy(dtype=bool) for case in cases.values()], axis=0)
-    return pd.Series(pd.array([*cases], dtype="str").take(first), index=observed.index)
+    return pd.Series(pd.array([*cases], dtype=STR).take(first), index=observed.index)
 
 
 def _reported(log: RequestLog) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -133,12 +133,12 @@ def _reported(log: RequestLog) -> tuple[pd.DataFrame, pd.DataFrame]:
     requests = log.current()
     counts = np.array([request.size for request in requests], dtype="int64")
     number = np.repeat(np.arange(len(requests)), counts)
-    facts = pd.DataFrame([_facts(request) for request in requests], columns=_FACTS, dtype="str")
-    claimed = pd.Series([r.reported("") for r in requests], dtype="str").array.take(number)
+    facts = pd.DataFrame([_facts(request) for request in requests], columns=_FACTS, dtype=STR)
+    claimed = pd.Series([r.reported("") for r in requests], dtype=STR).array.take(number)
     shares = pd.DataFrame({"claimed": claimed, "request": number}).assign(
         project_id=_projects(requests, number),
-        image_id=pd.array([*chain.from_iterable(map(_images, requests))], dtype="str"),
-        side=pd.Series([request.role for request in requests], dtype="str").array.take(number),
+        image_id=pd.array([*chain.from_iterable(map(_images, requests))], dtype=STR),
+        side=pd.Series([request.role for request in requests], dtype=STR).array.take(number),
     )
     # Only jobs that name single images differ from what is said of the whole request.
     for request, end in zip(requests, counts.cumsum().tolist(), strict=True):
@@ -157,8 +157,8 @@ def _images(request: Request) -> Iterable[str]:
 
 def _projects(requests: list[Request], number: Positions) -> pd.api.extensions.ExtensionArray:
     if not any(request.role == OWNER for request in requests):  # one project for each request
-        return pd.Series([r.project_id for r in requests], dtype="str").array.take(number)
-    return pd.array([project for r in requests for project, _ in r.shares], dtype="str")
+        return pd.Series([r.project_id for r in requests], dtype=STR).array.take(number)
+    return pd.array([project for r in requests for project, _ in r.shares], dtype=STR)
 
 
 def _facts(request: Request) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from sharekit.core.actions import (
     UNSHARE,
     is_satisfied,
 )
+from sharekit.core.columns import STR
 from sharekit.core.errors import CloudRefusedError
 from sharekit.ledger.ledger import Ledger
 
@@ -111,7 +112,7 @@ class ReadBack:
             lines = [line for job in jobs for line in job.result()]
         tick()
         LOG.info("read back %d shares of %d", len(lines), len(shares))
-        observed = pd.DataFrame(lines, columns=[*ACTION_KEY, "state"], dtype="str")
+        observed = pd.DataFrame(lines, columns=[*ACTION_KEY, "state"], dtype=STR)
         blob = self.ledger.put_frame(observed)
         self.ledger.append("read_back", {"blob": blob, "images": len(observed)})
         self.states.update({(project, image, role): s for project, image, role, s in lines})

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sharekit.checks.findings import row_reasons
 from sharekit.core.actions import SKIP
-from sharekit.core.columns import hands_out_copies, roles
+from sharekit.core.columns import STR, hands_out_copies, roles
 from sharekit.core.error_codes import FORBIDDEN_CODES
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
@@ -190,7 +190,7 @@ def _reasons(ledger: Ledger, plan: Plan) -> pd.DataFrame:
     skipped = decided[decided["decision"] == SKIP]
     reason = (": " + skipped["reason"]).where(skipped["reason"] != "", "")
     message = "left out in the review by " + skipped["by"] + reason
-    by_reviewer = pd.DataFrame({"rule": "", "message": message}, dtype="str")
+    by_reviewer = pd.DataFrame({"rule": "", "message": message}, dtype=STR)
     return pd.concat([by_reviewer, by_rule[~by_rule.index.isin(skipped.index)]])
 
 

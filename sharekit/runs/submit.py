@@ -18,7 +18,7 @@ from sharekit.checks.row_rules import pair_rows
 from sharekit.checks.vault_rules import check_capacity
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
-from sharekit.core.columns import EncodedColumn, are_satisfied, roles
+from sharekit.core.columns import STR, EncodedColumn, are_satisfied, roles
 from sharekit.core.errors import CloudError, SharekitError, UsageError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.names import distinct_people
@@ -417,7 +417,7 @@ def _evaluate_preflight(planned: pd.DataFrame, snapshot: Snapshot, *, strict: bo
         preflight.loc[hit.keys, "reason"] = RULES[hit.rule].message + detail
     moved = (planned["before"] != "") & (planned["before"] != fresh["before"])
     preflight["moved"] = planned["before"].where(moved, "")
-    return preflight.astype("str")
+    return preflight.astype(STR)
 
 
 def _errors(hits: list[RuleHits], *, strict: bool) -> list[RuleHits]:

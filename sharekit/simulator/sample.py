@@ -20,6 +20,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from sharekit.core.actions import ACCEPTED, PENDING
+from sharekit.core.columns import STR
 from sharekit.core.errors import InputError
 
 from .seed import Image, Project, Seed, Share, Vault, invented_id, operators
@@ -135,7 +136,7 @@ def build_sample(
         picked = truth.index[truth["kind"] == kind]
         if len(picked):
             damage(sheet, picked)
-    expected = truth[["kind", "image_id", "project_id", "status"]].astype("str")
+    expected = truth[["kind", "image_id", "project_id", "status"]].astype(STR)
     expected.insert(1, "outcome", expected["kind"].map(KINDS))
     return Sample(sheet, _seed(truth, fixtures), expected)
 
@@ -205,7 +206,7 @@ def _kinds(truth: pd.DataFrame, count: int, dice: np.random.Generator) -> pd.Ser
     conflicts = np.flatnonzero(kinds == "conflict")
     if len(conflicts) % 2:
         kinds[conflicts[-1]] = "upper-case"
-    return pd.Series(kinds, index=truth.index, dtype="str")
+    return pd.Series(kinds, index=truth.index, dtype=STR)
 
 
 def _pair(truth: pd.DataFrame) -> None:

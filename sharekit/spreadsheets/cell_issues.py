@@ -12,7 +12,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACTIONS
-from sharekit.core.columns import EncodedColumn
+from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.fields import FIELDS, GRAMMARS, ID_FIELDS
 from sharekit.core.vocabulary import STATUS_WORDS
 
@@ -66,13 +66,13 @@ _HOMOGLYPHS: Final = str.maketrans(
 _BIDI_MARKS: Final = re.compile("[\u061c\u200f\u202a-\u202e\u2066-\u2069]")
 
 #: Columns of :attr:`.Inventory.cell_issues`.
-_COLUMNS: Final = {
-    "rule": "str",
+_COLUMNS: Final[dict[str, str | pd.StringDtype[Any]]] = {
+    "rule": STR,
     "row_key": "int64",
     "source": "int32",
-    "field": "str",
-    "value": "str",
-    "detail": "str",
+    "field": STR,
+    "value": STR,
+    "detail": STR,
 }
 
 

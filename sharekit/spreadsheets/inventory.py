@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES
-from sharekit.core.columns import EncodedColumn, hands_out_copies, with_unit
+from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.fields import FIELDS, INPUT_PREFIX, STATE_COLUMN
 from sharekit.core.html import table
 from sharekit.core.vocabulary import PARTICIPLES, PENDING_WORDS, STATUS_WORDS
@@ -128,7 +128,7 @@ class Inventory:
         return f"<Inventory: {with_unit(len(self), 'row')} from {where}>"
 
     def _repr_html_(self) -> str:
-        head = self.rows[["file", "sheet", "row", *FIELDS]].head(5).astype("str")
+        head = self.rows[["file", "sheet", "row", *FIELDS]].head(5).astype(STR)
         sheets = pd.DataFrame([_summary(source) for source in self.sources])
         summary = table(sheets, title=f"Inventory: {with_unit(len(self), 'row')}")
         return summary + table(head, title="The first rows")
@@ -149,7 +149,7 @@ class Inventory:
             With the index of ``rows``; ``""`` where the sheet has no column for the field.
         """
         letters = self._per_source("letters", rows, field)
-        return (letters + rows["row"].astype("str")).where(letters != "", "")
+        return (letters + rows["row"].astype(STR)).where(letters != "", "")
 
     def column_headers(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
         """Return the header over a field in each row's sheet; ``""`` where there is none."""
@@ -160,7 +160,7 @@ class Inventory:
         codes, fields = pd.factorize(asked)
         texts = [[getattr(source, attribute).get(f, "") for f in fields] for source in self.sources]
         taken = np.array(texts, dtype=object)[rows["source"].to_numpy(), codes]
-        return pd.Series(taken, index=rows.index, dtype="str")
+        return pd.Series(taken, index=rows.index, dtype=STR)
 
 
 def _summary(source: Source) -> dict[str, object]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.columns import EncodedColumn
+from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS, GRAMMARS
 from sharekit.core.html import shorten
@@ -312,7 +312,7 @@ def _lock_notes(sheets: Sequence[SheetRows], locks: Sequence[str]) -> Iterator[p
 def _category(texts: Sequence[str], index: NDArray[np.int32]) -> pd.Categorical:
     names = list(dict.fromkeys(texts))
     codes = np.array([names.index(text) for text in texts])
-    return pd.Categorical.from_codes(codes[index], categories=pd.Index(names, dtype="str"))
+    return pd.Categorical.from_codes(codes[index], categories=pd.Index(names, dtype=STR))
 
 
 def _field(sheet: SheetRows, field: str) -> pa.ChunkedArray | str:
@@ -355,4 +355,4 @@ def _joined(sheets: Sequence[SheetRows], columns: Sequence[pa.ChunkedArray | str
             chunks.append(constant(column, sheet.source.rows))
         else:
             chunks += column.chunks
-    return pd.array(pa.chunked_array(chunks, TEXT), dtype="str")
+    return pd.array(pa.chunked_array(chunks, TEXT), dtype=STR)

@@ -25,7 +25,7 @@ from rich.table import Table
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import Findings
 from sharekit.core import audit_results
-from sharekit.core.columns import describe_amount, is_owner_action, with_unit
+from sharekit.core.columns import STR, describe_amount, is_owner_action, with_unit
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.plans.plan import Plan
@@ -250,7 +250,7 @@ def _show_rules(console: Console, by_rule: pd.DataFrame) -> None:
 
 def _show_lines(console: Console, lines: pd.DataFrame) -> None:
     """Print findings one by one: the sheet or cell, its value, what is wrong, and what to do."""
-    for line in lines.astype("str").to_dict("records"):
+    for line in lines.astype(STR).to_dict("records"):
         cell = line["cell"] or ("row " + line["row"] if line["row"] != "0" else "")
         where = " ".join(filter(None, (line["file"], line["sheet"], cell)))
         shown = line["value"] not in ("", line["sheet"])

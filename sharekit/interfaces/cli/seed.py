@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sharekit.core.actions import SHARE
+from sharekit.core.columns import STR, replace_all
 from sharekit.core.fields import FIELDS, ID_FIELDS, PROJECT_ID, SHARE_KEY, UUID
 from sharekit.core.vocabulary import STATUS_WORDS, TRUE_WORDS
 from sharekit.simulator.seed import Image, Project, Seed, Share, Vault, invented_id, operators
@@ -39,12 +40,12 @@ def seed_from_workbook(path: str | Path) -> Seed:
 def seed_from_rows(rows: pd.DataFrame) -> Seed:
     """Return the cloud for rows with columns of :data:`sharekit.core.fields.FIELDS`, all text."""
     fields = [f for f in FIELDS if f in rows.columns]
-    table = rows[fields].astype("str").fillna("").apply(lambda column: column.str.strip())
+    table = rows[fields].astype(STR).fillna("").apply(lambda column: column.str.strip())
     # A mistyped ID means an image that exists, so the rehearsal has it under its right spelling.
     for name in ID_FIELDS:
         if name in fields:
             table[name] = table[name].str.strip(_AROUND).str.lower()
-    table["image_id"] = table["image_id"].str.replace(_UNDASHED, r"\1-\2-\3-\4-\5", regex=True)
+    table["image_id"] = replace_all(table["image_id"], _UNDASHED, r"\1-\2-\3-\4-\5")
     legal = table["image_id"].str.fullmatch(UUID)
     legal &= table["project_id"].str.fullmatch(PROJECT_ID)
     table = table[legal]

@@ -27,6 +27,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
+from sharekit.core.columns import STR
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import tint
 from sharekit.reports.document import Line, Notes, ReportDocument, Section, Table, Target
@@ -353,6 +354,6 @@ def _line_counts(texts: pd.Series | Sequence[str], width: int) -> NDArray[np.int
 
 
 def _lengths(texts: pd.Series | Sequence[str]) -> NDArray[np.int64]:
-    plain = texts.astype("str").array if isinstance(texts, pd.Series) else texts
+    plain = texts.astype(STR).array if isinstance(texts, pd.Series) else texts
     lengths = pc.utf8_length(pa.array(plain, pa.large_string()))
     return np.asarray(pc.fill_null(lengths, 0), dtype=np.int64)

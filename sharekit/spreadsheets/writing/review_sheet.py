@@ -24,7 +24,7 @@ from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.actions import DECISIONS, SKIP
-from sharekit.core.columns import has_text, needs_reason
+from sharekit.core.columns import STR, has_text, needs_reason
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.rules import RULES
 from sharekit.core.vocabulary import NO_DECISION, read_decision
@@ -138,10 +138,10 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     InputError
         The path is taken or cannot be written to.
     """
-    facts = rows[list(FACTS)].astype("str").fillna("")
+    facts = rows[list(FACTS)].astype(STR).fillna("")
     fixed = {"key": review_keys(rows, fingerprint), "decision": AS_PLANNED, "reason": ""}
     frame = pd.DataFrame(fixed, index=rows.index).join(facts)
-    frame, truncated = truncate_frame(frame.astype("str"))
+    frame, truncated = truncate_frame(frame.astype(STR))
 
     def lay_out(path: Path, *, later: bool) -> list[LongSheet]:
         with xlsxwriter.Workbook(str(path), OPTIONS) as workbook:
@@ -238,7 +238,7 @@ def review_keys(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
     ends = pa.array(digits.astype("U12"), TEXT)
     dash, nothing = pa.scalar("-", TEXT), pa.scalar("", TEXT)
     keys = pc.binary_join_element_wise(pa.scalar("r", TEXT), number, dash, ends, nothing)
-    return pd.Series(pd.array(keys, dtype="str"), index=rows.index)
+    return pd.Series(pd.array(keys, dtype=STR), index=rows.index)
 
 
 def read_review(
@@ -359,9 +359,9 @@ def _filled_sheet(blob: Blob, raw: RawSheet, header: int, names: Sequence[str]) 
     if repeated:
         raise InputError(f"{blob.file} has more than one column {repeated[0]}; keep one of them.")
     below = rows_below(blob, raw, header, tuple(names), columns)
-    rows = pd.DataFrame({n: pd.array(below.cells[c], dtype="str") for n, c in columns.items()})
+    rows = pd.DataFrame({n: pd.array(below.cells[c], dtype=STR) for n, c in columns.items()})
     for name in _INPUT:
-        rows[name] = rows[name] if name in rows else pd.Series("", rows.index, dtype="str")
+        rows[name] = rows[name] if name in rows else pd.Series("", rows.index, dtype=STR)
     rows["key"] = rows["key"].str.strip()
     rows["_sheet"] = f"{raw.sheet}!" if raw.sheet else ""
     rows["_row"] = below.rows + 1
@@ -408,7 +408,7 @@ def _decisions(sheet: _FilledSheet, row_keys: pd.Series[int]) -> pd.Series[str]:
     several = decisions.groupby(row_keys).transform("nunique") > 1
     problem = "decides differently on the same key; keep one row for each key"
     sheet.reject(several, "decision", problem)
-    return decisions.astype("str")
+    return decisions.astype(STR)
 
 
 def _read(word: str) -> str | None:

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sharekit.core.columns import STR
 from sharekit.core.errors import InputError
 
 #: Excel's limit for the text of a cell, in UTF-16 code units.
@@ -92,7 +93,7 @@ def truncate_frame(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[int, i
         rows = [int(row) for row in long if truncate(texts[row]) != texts[row]]
         if rows:
             texts[rows] = [truncate(texts[row]) for row in rows]
-            frame = frame.assign(**{name: pd.Series(texts, frame.index, dtype="str")})
+            frame = frame.assign(**{name: pd.Series(texts, frame.index, dtype=STR)})
             cells += [(row, column) for row in rows]
     return frame, cells
 
