@@ -113,8 +113,9 @@ class ReadBack:
         tick()
         LOG.info("read back %d shares of %d", len(lines), len(shares))
         observed = pd.DataFrame(lines, columns=[*ACTION_KEY, "state"], dtype=STR)
-        blob = self.ledger.put_frame(observed)
-        self.ledger.append("read_back", {"blob": blob, "images": len(observed)})
+        with self.ledger.transaction():
+            blob = self.ledger.put_frame(observed)
+            self.ledger.append("read_back", {"blob": blob, "images": len(observed)})
         self.states.update({(project, image, role): s for project, image, role, s in lines})
 
     def _as_member(self, project: str, listings: dict[str, str], concurrency: int) -> list[_Line]:

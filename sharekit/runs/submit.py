@@ -8,23 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from time import monotonic
 
-import numpy as np
-import pandas as pd
-
-from sharekit.checks.cloud_rules import check_members
-from sharekit.checks.hits import RuleHits
-from sharekit.checks.owner_rules import check_owners
-from sharekit.checks.row_rules import pair_rows
-from sharekit.checks.vault_rules import check_capacity
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
-from sharekit.core.columns import STR, EncodedColumn, are_satisfied, roles
+from sharekit.clouds.state.snapshot import take_snapshot
 from sharekit.core.errors import CloudError, SharekitError, UsageError
-from sharekit.core.fields import SHARE_KEY
 from sharekit.core.names import distinct_people
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import environment
-from sharekit.core.rules import RULES, severity
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import stop_requested
 from sharekit.ledger.tables import OUTCOME_COLUMNS
@@ -34,11 +23,11 @@ from sharekit.plans.storage import write_snapshot
 
 from .brakes import Failure
 from .dispatch import Dispatcher
+from .preflight import count_preflight, evaluate_preflight, waiting_rows
 from .read_back import ReadBack
 from .request_log import LOG, Recorder, RequestLog, blocks_of, split_event
 from .settings import Settings
 from .status import (
-    ACTION_KEY,
     CANARY,
     OPERATOR,
     UNDO,
@@ -270,30 +259,21 @@ class RunDriver:
     def _preflight(self) -> None:
         """Take a fresh snapshot; exclude what needs nothing any more or must not be sent."""
         self._report_progress()
-        waiting = {
-            (*share, request.role)
-            for request in self.log.in_state("planned", "excluded")
-            for share in request.planned.shares(request.project_id)
-        }
-        rows = self.plan.rows
-        planned = rows[rows["disposition"] == "planned"]
-        planned = planned.assign(side=roles(planned["status"]))
-        planned = planned[pd.MultiIndex.from_frame(planned[ACTION_KEY]).isin(waiting)]
+        planned = waiting_rows(self.plan, self.log)
         if planned.empty:
             return
         snapshot = take_snapshot(self.clouds, planned)
-        write_snapshot(self.ledger, snapshot, "preflight_snapshot")
-        preflight = _evaluate_preflight(planned, snapshot, strict=self.plan.findings.strict)
         followed = followed_run(self.ledger)
-        if followed and followed.kind == UNDO:  # what somebody has decided since is not undone
-            moved = (preflight["moved"] != "") & (preflight["outcome"] == "")
-            blocked = ["blocked", "undo-state-changed", RULES["undo-state-changed"].message]
-            preflight.loc[moved, ["outcome", "code", "reason"]] = blocked
-        blob = self.ledger.put_frame(preflight)
-        counts = {str(k): int(v) for k, v in preflight["outcome"].value_counts().items() if k}
-        counts["moved"] = int((preflight["moved"] != "").sum())
+        is_undo = followed is not None and followed.kind == UNDO
+        preflight = evaluate_preflight(
+            planned, snapshot, strict=self.plan.findings.strict, is_undo=is_undo
+        )
+        counts = count_preflight(preflight)
         LOG.info("preflight of %d shares: %s", len(preflight), counts)
-        self.recorder.record_run("preflight_checked", {"blob": blob, "counts": counts})
+        with self.ledger.transaction():
+            write_snapshot(self.ledger, snapshot, "preflight_snapshot")
+            blob = self.ledger.put_frame(preflight)
+            self.recorder.record_run("preflight_checked", {"blob": blob, "counts": counts})
         for request in self.log.in_state("planned"):
             if len(request.blocks) > 1:  # what is left of a block may be no block
                 self.dispatcher.split(request, request.blocks, "some need not be sent any more")
@@ -393,35 +373,6 @@ class RunDriver:
             if not reason and not any(run.counts[name] for name in UNSETTLED):
                 self.ledger.append("finished", {"rows": len(run.rows), "counts": run.counts})
         return replace(run, finished=finished(self.ledger))
-
-
-def _evaluate_preflight(planned: pd.DataFrame, snapshot: Snapshot, *, strict: bool) -> pd.DataFrame:
-    """Return what a fresh snapshot says of planned rows: their state, and if they are excluded."""
-    fresh = planned.copy()
-    encoded = {name: EncodedColumn.encode(fresh[name]) for name in (*SHARE_KEY, "status")}
-    pairs = pair_rows(encoded)
-    hits = check_members(fresh, pairs, snapshot) + check_owners(fresh, pairs, snapshot)
-    errors = _errors(hits, strict=strict)
-    already = are_satisfied(planned["status"], fresh["before"])
-    blocked = np.concatenate([np.empty(0, np.int64), *(hit.keys for hit in errors)])
-    to_send = ~fresh.index.isin(blocked) & ~already
-    errors += _errors(check_capacity(fresh[to_send], snapshot), strict=strict)
-    preflight = planned[ACTION_KEY].assign(
-        before=fresh["before"], outcome="", code="", reason="", moved=""
-    )
-    preflight["outcome"] = preflight["outcome"].where(~already, "already")
-    for hit in reversed(errors):  # the first rule of the table has the last word
-        detail = "" if hit.detail is None else " (" + hit.detail.reindex(hit.keys) + ")"
-        preflight.loc[hit.keys, "outcome"] = "blocked"
-        preflight.loc[hit.keys, "code"] = hit.rule
-        preflight.loc[hit.keys, "reason"] = RULES[hit.rule].message + detail
-    moved = (planned["before"] != "") & (planned["before"] != fresh["before"])
-    preflight["moved"] = planned["before"].where(moved, "")
-    return preflight.astype(STR)
-
-
-def _errors(hits: list[RuleHits], *, strict: bool) -> list[RuleHits]:
-    return [hit for hit in hits if severity(hit.rule, strict=strict) == "error"]
 
 
 def _check_access(plan: Plan, clouds: Clouds) -> None:

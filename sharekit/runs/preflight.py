@@ -1,0 +1,86 @@
+"""The last look before sending: which planned shares need nothing any more, or must not be sent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sharekit.checks.cloud_rules import check_members
+from sharekit.checks.hits import RuleHits
+from sharekit.checks.owner_rules import check_owners
+from sharekit.checks.row_rules import pair_rows
+from sharekit.checks.vault_rules import check_capacity
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core.columns import STR, EncodedColumn, are_satisfied, roles
+from sharekit.core.fields import SHARE_KEY
+from sharekit.core.rules import RULES, severity
+from sharekit.plans.plan import Plan
+
+from .request_log import RequestLog
+from .status import ACTION_KEY
+
+
+def waiting_rows(plan: Plan, log: RequestLog) -> pd.DataFrame:
+    """Return the planned rows whose shares were not sent yet, with the ``side`` that acts."""
+    waiting = {
+        (*share, request.role)
+        for request in log.in_state("planned", "excluded")
+        for share in request.planned.shares(request.project_id)
+    }
+    rows = plan.rows
+    planned = rows[rows["disposition"] == "planned"]
+    planned = planned.assign(side=roles(planned["status"]))
+    return planned[pd.MultiIndex.from_frame(planned[ACTION_KEY]).isin(waiting)]
+
+
+def evaluate_preflight(
+    planned: pd.DataFrame, snapshot: Snapshot, *, strict: bool, is_undo: bool
+) -> pd.DataFrame:
+    """Return what a fresh snapshot says of planned rows: their state, and if they are excluded.
+
+    Parameters
+    ----------
+    planned : DataFrame
+        From :func:`waiting_rows`.
+    snapshot : Snapshot
+        What the clouds show now.
+    strict : bool
+        Whether warnings count as errors.
+    is_undo : bool
+        Whether the run undoes another one: what somebody has decided since is not undone.
+    """
+    fresh = planned.copy()
+    encoded = {name: EncodedColumn.encode(fresh[name]) for name in (*SHARE_KEY, "status")}
+    pairs = pair_rows(encoded)
+    hits = check_members(fresh, pairs, snapshot) + check_owners(fresh, pairs, snapshot)
+    errors = _errors(hits, strict=strict)
+    already = are_satisfied(planned["status"], fresh["before"])
+    blocked = np.concatenate([np.empty(0, np.int64), *(hit.keys for hit in errors)])
+    to_send = ~fresh.index.isin(blocked) & ~already
+    errors += _errors(check_capacity(fresh[to_send], snapshot), strict=strict)
+    preflight = planned[ACTION_KEY].assign(
+        before=fresh["before"], outcome="", code="", reason="", moved=""
+    )
+    preflight["outcome"] = preflight["outcome"].where(~already, "already")
+    for hit in reversed(errors):  # the first rule of the table has the last word
+        detail = "" if hit.detail is None else " (" + hit.detail.reindex(hit.keys) + ")"
+        preflight.loc[hit.keys, "outcome"] = "blocked"
+        preflight.loc[hit.keys, "code"] = hit.rule
+        preflight.loc[hit.keys, "reason"] = RULES[hit.rule].message + detail
+    moved = (planned["before"] != "") & (planned["before"] != fresh["before"])
+    preflight["moved"] = planned["before"].where(moved, "")
+    if is_undo:
+        undecided = moved & (preflight["outcome"] == "")
+        rule, columns = RULES["undo-state-changed"], ["outcome", "code", "reason"]
+        preflight.loc[undecided, columns] = ["blocked", rule.name, rule.message]
+    return preflight.astype(STR)
+
+
+def count_preflight(preflight: pd.DataFrame) -> dict[str, int]:
+    """Return the number of shares of each outcome, and of those that ``moved`` since the plan."""
+    counts = {str(k): int(v) for k, v in preflight["outcome"].value_counts().items() if k}
+    return counts | {"moved": int((preflight["moved"] != "").sum())}
+
+
+def _errors(hits: list[RuleHits], *, strict: bool) -> list[RuleHits]:
+    return [hit for hit in hits if severity(hit.rule, strict=strict) == "error"]
