@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 import msgspec
 
+from sharekit.core.columns import with_unit
 from sharekit.core.outcomes import OUTCOMES
 
 #: Counts and sizes: what fits in a column of whole numbers, and in a float.
@@ -125,7 +126,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             marks_blob=BlobHash,
         ),
         "the rows of the inventory, and the sheets they were read from",
-        lambda b: f"{b['rows']} rows from {len(b['sources'])} sheets", once=True,
+        lambda b: f"{with_unit(b['rows'], 'row')} from {with_unit(len(b['sources']), 'sheet')}",
+        once=True,
     ),
     "snapshot_taken": EventKind(
         _SNAPSHOT, "what the clouds showed when the plan was made",
@@ -140,18 +142,20 @@ EVENTS: Final[Mapping[str, EventKind]] = {
               rows_blob=BlobHash, findings_blob=BlobHash, settings=_PLAN_SETTINGS,
               earlier_blob=NotRequired[BlobHash]),
         "every row's place in the plan, the findings, and the plan's fingerprint",
-        lambda b: f"{b['planned']} images in {b['chunks']} chunks, {b['blocked']} blocked",
+        lambda b: f"{with_unit(b['planned'], 'image')} in {with_unit(b['chunks'], 'chunk')}, "
+        f"{b['blocked']:,} blocked",
         voids=True,
     ),
     "review_imported": EventKind(
         _body(reviewer=Name, file=Name, decisions=Count, blob=BlobHash),
         "a reviewer's decisions, imported from a review sheet",
-        lambda b: f"{b['decisions']} decisions taken from {b['file']}",
+        lambda b: f"{with_unit(b['decisions'], 'decision')} taken from {b['file']}",
     ),
     "decided": EventKind(
         _body(reviewer=Name, rows=Count, blob=BlobHash, carried_from=NotRequired[Name]),
         "a reviewer's decisions on some rows, or on their shares in the run that this one follows",
-        lambda b: f"{b['rows']} rows decided by {b['reviewer'] or 'a reviewer'}{_carried(b)}",
+        lambda b: f"{with_unit(b['rows'], 'row')} decided by {b['reviewer'] or 'a reviewer'}"
+        f"{_carried(b)}",
         voids=True,
     ),
     "decision_undone": EventKind(
@@ -178,7 +182,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             reviewers=NotRequired[Count],
         ),
         "a call of `submit` began, with these sign-ins and settings",
-        lambda b: f"with {len(b['clouds'])} sign-ins",
+        lambda b: f"with {with_unit(len(b['clouds']), 'sign-in')}",
     ),
     "preflight_checked": EventKind(
         _body(blob=BlobHash, counts=Counts),
@@ -231,7 +235,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "read_back": EventKind(
         _body(blob=BlobHash, images=Count),
         "what the clouds showed of the shares that were sent",
-        lambda b: f"{b['images']} images read back",
+        lambda b: f"{with_unit(b['images'], 'image')} read back",
     ),
     "read_back_denied": EventKind(
         _body(project_id=str, reason=str),
@@ -248,12 +252,12 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "finished": EventKind(
         _body(rows=Count),
         "no row can change by submitting again",
-        lambda b: f"all {b['rows']} rows have their outcome", ends=True,
+        lambda b: f"{with_unit(b['rows'], 'row')} with a final outcome", ends=True,
     ),
     "sealed": EventKind(
         _body(events=Count, head=Hash, signature=NotRequired[str]),
         "the head of the finished run was signed",
-        lambda b: f"head {b['head'][:12]} of {b['events']} events, signed",
+        lambda b: f"head {b['head'][:12]} of {with_unit(b['events'], 'event')}, signed",
     ),
     "cloud_listed": EventKind(
         _body(what=str, taken_at=Time, blob=BlobHash), "one listing of an audit"
@@ -308,7 +312,7 @@ def describe(kind: str, body: Body) -> str:
     """Return an event's line in a timeline.
 
     >>> describe("finished", {"rows": 12}), describe("response_lost", {"reason": "timed out"})
-    ('all 12 rows have their outcome', 'timed out')
+    ('12 rows with a final outcome', 'timed out')
     """
     return EVENTS[kind].text(body) if kind in EVENTS else _reason(body)
 
