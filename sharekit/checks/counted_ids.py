@@ -179,10 +179,10 @@ def _shown(snapshot: Snapshot | None) -> set[str]:
 def _origins(
     series: Iterable[list[str]], order: Mapping[str, int], shown: Collection[str]
 ) -> dict[str, str]:
-    """Return for each ID that was counted up the one of its series that it is compared with.
+    """Return for each ID that was counted up its neighbour in the series, the earlier one of two.
 
-    ``order`` says where each ID comes first. Those that are ``shown`` exist; without one, that is
-    the first of the series, unless its order was lost, so that nobody can tell which was copied.
+    ``order`` says where each ID comes first. Those that are ``shown`` exist; without one, the first
+    does, unless the order of the series was lost, so that nobody can tell which was copied.
     """
     origins: dict[str, str] = {}
     for members in series:
@@ -190,10 +190,10 @@ def _origins(
         real = [text for text in in_order if text in shown]
         if not real and in_order in (members, members[::-1]):
             real = in_order[:1]
-        origin = real[0] if real else in_order[0]
-        for text in members:
+        for i, text in enumerate(members):
             if text not in real:
-                origins[text] = origin if text != origin else in_order[1]
+                neighbours = members[max(i - 1, 0) : i] + members[i + 1 : i + 2]
+                origins[text] = min(neighbours, key=order.__getitem__)
     return origins
 
 

@@ -219,15 +219,21 @@ def _texts(hits: list[RuleHits], rate: Rating) -> pd.DataFrame:
 def _sheet_lines(inventory: Inventory, hits: list[RuleHits]) -> pd.DataFrame:
     sources = [inventory.sources[h.source] for h in hits]
     columns = [s.columns.get(h.field, "") for s, h in zip(sources, hits, strict=True)]
+    # A lock file is no source; what is said of it is said of no workbook.
+    places = [
+        (h.sheet_note, "", "") if h.rule == "lock-file" else (s.file, s.sheet, h.sheet_note)
+        for s, h in zip(sources, hits, strict=True)
+    ]
+    files, sheets, notes = zip(*places, strict=True) if places else ((), (), ())
     return pd.DataFrame(
         {
             "row_key": np.full(len(hits), -1, np.int64),
-            "file": pd.Series([s.file for s in sources], dtype=STR),
-            "sheet": pd.Series([s.sheet for s in sources], dtype=STR),
+            "file": pd.Series(files, dtype=STR),
+            "sheet": pd.Series(sheets, dtype=STR),
             "row": np.zeros(len(hits), np.int64),
             "column": pd.Series(columns, dtype=STR),
             "cell": pd.Series("", index=range(len(hits)), dtype=STR),
-            "value": pd.Series([h.sheet_note for h in hits], dtype=STR),
+            "value": pd.Series(notes, dtype=STR),
             "detail": pd.Series([h.sheet_detail for h in hits], dtype=STR),
         }
     )

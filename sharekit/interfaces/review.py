@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from sharekit.clouds.registry import Clouds
+from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
 from sharekit.ledger.ledger import Ledger
@@ -260,7 +261,8 @@ class Review:
 
     # -- showing -----------------------------------------------------------------------------------
     def __repr__(self) -> str:
-        return f"<Review of {self.plan!r}: {len(self.changes):,} rows decided otherwise>"
+        changed = with_unit(len(self.changes), "row")
+        return f"<Review of {self.plan!r}: {changed} decided otherwise>"
 
     def _repr_html_(self) -> str:
         return table(self.rows, title=repr(self)[1:-1])

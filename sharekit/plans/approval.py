@@ -18,6 +18,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError
 from sharekit.core.names import distinct_people, looks, name_error
 from sharekit.ledger import signatures
@@ -120,7 +121,7 @@ def approve(
         _check_four_eyes(ledger, name)
         if pending := pending_decisions(ledger):
             raise ApprovalError(
-                f"{path}: decisions were taken since the plan was made ({pending:,} times). "
+                f"{path}: {with_unit(pending, 'step')} of decisions came after the plan was made. "
                 "Plan again, and look at the new plan, before you approve it."
             )
         if current.chunks.empty:
@@ -271,7 +272,7 @@ def missing_approvals(
         return ""
     details = "".join(f" The approval {error}." for error in errors.values())
     return (
-        f"{missing} more {'reviewer' if missing == 1 else 'reviewers'} must approve it"
+        f"{with_unit(missing, 'more reviewer')} must approve it"
         f"{' with a signature' if requirement.signers else ''}, so nothing is sent.{details}"
     )
 

@@ -60,12 +60,12 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
         The ledger holds no run.
     """
     stored = read_stored_plan(ledger)
-    rows, raw = stored.rows, stored.findings.inventory.rows["status"]
+    rows, inventory = stored.rows, stored.findings.inventory.rows
     decided = decisions(ledger).reindex(rows.index).fillna("")
     submitted = ledger.last_event("submit_started")
     lines = rows[SHARE_KEY].assign(
         side=roles(rows["status"]),
-        asked=statuses(raw),
+        asked=statuses(inventory["status"]),
         **{name: decided[name] for name in FIELDS},
         by=decided_by(ledger).reindex(rows.index).fillna(""),
         run=ledger.path.name,
@@ -75,7 +75,10 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
         own = (lines["action"] == "") & rows["disposition"].isin(_ACTED)
         approved = f"{submitted.body.get('reviewer') or 'nobody'}, who approved its inventory"
         lines["action"] = lines["action"].mask(own, rows["status"])
-        lines["by"] = lines["by"].mask(own & (lines["by"] == ""), approved)
+        own &= lines["by"] == ""
+        lines["by"] = lines["by"].mask(own, approved)
+        says = "so says row " + rows["row"].astype(STR) + " of " + inventory["file"].astype(STR)
+        lines["reason"] = lines["reason"].mask(own, says + _note(ledger))
     before = read_earlier(ledger)
     followed = FollowedRun(ledger.head, kind, ledger.path.name)
     # Of several rows of a share, the one that acted says what became of it.
@@ -89,6 +92,13 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
     names = list(frame_schemas.EARLIER.names)
     lines = lines[names].astype(STR).reset_index(drop=True)
     return EarlierRun(followed, stored.fingerprint, lines)
+
+
+def _note(ledger: Ledger) -> str:
+    """Return what the last reviewer noted when approving, as the end of a reason."""
+    approved = ledger.last_event("approved")
+    note = approved.body["note"] if approved else ""
+    return f" ({note})" if note else ""
 
 
 def carry_over(earlier: EarlierRun, rows: pd.DataFrame) -> pd.DataFrame:

@@ -551,7 +551,8 @@ def _source_values(source: Mapping[str, Any]) -> dict[str, str]:
         "sheet": f"{source['sheet']}{', hidden' if source['hidden'] else ''}",
         "SHA-256": source["sha256"],
         "read as": f"{source['format']} of {source['size']:,} bytes; header in row "
-        f"{source['header_row']}, {source['rows']:,} rows, {source['blank_rows']:,} blank ones",
+        f"{source['header_row']}, {with_unit(source['rows'], 'row')}, "
+        f"{with_unit(source['blank_rows'], 'blank row')}",
         "columns": source["columns"],
     }
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from sharekit.audits.audit import verify_audit
 from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
+from sharekit.core.columns import with_unit
 from sharekit.core.errors import LedgerError, SharekitError, UsageError
 from sharekit.core.provenance import __version__
 from sharekit.ledger import integrity, parquet, signatures
@@ -276,7 +277,8 @@ def _outcomes(ledger: Ledger) -> Iterator[Problem]:
     run, events = load_run(ledger), ledger.list_events()
     inventory = integrity.last_event(events, "inventory_read")
     if inventory is not None and inventory.body["rows"] != len(run.rows):
-        yield "rows", f"{len(run.rows)} outcomes for {inventory.body['rows']} input rows"
+        rows = with_unit(inventory.body["rows"], "row")
+        yield "rows", f"{with_unit(len(run.rows), 'outcome')} for {rows} of the input"
     plan = parquet.iter_rows(run.plan.rows.reset_index(), PLAN_COLUMNS)
     yield from _row_differences(run, PLAN_COLUMNS, plan, ledger)
     settled = integrity.last_event(events, "outcomes_recorded")

@@ -218,8 +218,8 @@ def _column_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
             yield "formula-ambiguous", field, empty
         if field in _STRIKE_FIELDS and _is_struck(raw, header_row - 1, position):
             yield "crossed-out", field, sheet.names[column]
-        if field in _STRIKE_FIELDS and (ranges := _may_be_struck(sheet, position)):
-            yield "crossed-out-by-condition", field, ranges
+    if ranges := _may_be_struck(sheet):
+        yield "crossed-out-by-condition", "", ranges
     for header in sheet.state_columns:
         yield "column-holds-image-state", "status", header
     for field, value in sheet.defaults.items():
@@ -454,16 +454,17 @@ def _is_struck(raw: RawSheet, row: int, position: int) -> bool:
     return any(t <= row <= b and left <= position <= r for t, left, b, r in areas)
 
 
-def _may_be_struck(sheet: SheetRows, position: int) -> str:
-    """Return the ranges, in a column of the sheet, that a condition may cross out."""
+def _may_be_struck(sheet: SheetRows) -> str:
+    """Return the ranges that a condition may cross out, where values stand that are sent."""
     if not sheet.rows.size:
         return ""
+    own = [sheet.fields[f] + sheet.raw.first_column for f in _STRIKE_FIELDS if f in sheet.fields]
     first, last = int(sheet.rows[0]), int(sheet.rows[-1])
     ranges = [
         f"{column_letter(left)}{top + 1}"
         + (f":{column_letter(right)}{bottom + 1}" if (top, left) != (bottom, right) else "")
         for top, left, bottom, right in sheet.raw.metadata.may_be_struck
-        if left <= position <= right and top <= last and bottom >= first
+        if any(left <= column <= right for column in own) and top <= last and bottom >= first
     ]
     more = " …" if len(ranges) > _MAX_RANGES else ""
     return ", ".join(ranges[:_MAX_RANGES]) + more

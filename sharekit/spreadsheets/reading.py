@@ -301,7 +301,10 @@ def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str] = ()) -> Invent
 
 
 def _lock_notes(sheets: Sequence[SheetRows], locks: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Yield a note for each lock file, at the workbook that it is for if that is read, too."""
+    """Yield a note for each lock file, beside those of the workbook that it is for, if it is read.
+
+    The note is one about the lock file itself.
+    """
     files = [os.path.normpath(sheet.source.file) for sheet in sheets]
     for lock in locks:
         locked = os.path.normpath(locked_file(lock))

@@ -169,3 +169,16 @@ def test_what_a_cloud_shows_is_no_finding(tmp_path: Path) -> None:
         assert counted(shares, tmp_path, clouds=clouds) == ["B2"]
         back = [[images[1], f"{mine}{n}", "unshare", "", ""] for n in (10, 11, 12)]
         assert counted(back, tmp_path, clouds=clouds) == ["B3"]
+
+
+def test_the_message_names_the_neighbour(tmp_path: Path) -> None:
+    """Each ID is compared with the one that it was counted from, not with the first of all."""
+    start = project()[:-2]
+    rows = of_projects(*(f"{start}{number}" for number in (24, 25, 26, 27)))
+    frame = sharekit.check(
+        sharekit.read_inventory(by_csv(tmp_path / "a.csv", [HEADER, *rows]))
+    ).frame
+    messages = frame.loc[frame["rule"] == "counted-up", "message"]
+    assert [text[-len("compare it with B2)") :] for text in messages] == [
+        f"compare it with B{row})" for row in (2, 3, 4)
+    ]

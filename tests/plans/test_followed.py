@@ -74,7 +74,7 @@ def test_decisions_are_carried_over_by_share(friday: Review, tmp_path: Path) -> 
         record = read_record(ledger)
     assert record.reviews["reviewer"].tolist() == ["Bob", "Eve"]
     assert record.reviews["reason"].tolist() == ["the owner is not known", "ask again"]
-    assert "1 rows decided by Bob, carried over from friday.ledger" in set(record.timeline["what"])
+    assert "1 row decided by Bob, carried over from friday.ledger" in set(record.timeline["what"])
 
 
 def test_what_turns_a_decision_back_is_said(friday: Review, tmp_path: Path) -> None:
@@ -168,7 +168,9 @@ def test_a_run_that_was_sent_counts_with_its_workbook(world: Callable[..., World
     plan = sharekit.plan(found, scene.folder / "second.ledger", follows=first)
     turned = plan.findings.frame[plan.findings.frame["rule"] == "reverses-earlier"]
     assert turned["row_key"].tolist() == rows.index[changed].tolist()
-    assert f"({first.path.name}: accepted, by Ada, who approved" in turned["message"].iloc[0]
+    row = rows.loc[turned["row_key"].iloc[0], "row"]
+    told = f"by Ada, who approved its inventory: so says row {row} of {scene.shares})"
+    assert turned["message"].iloc[0].endswith(f"({first.path.name}: accepted, {told}")
     assert Review(plan).changes.empty
     same = sharekit.plan(
         sharekit.check(inventory, scene.connect()), scene.folder / "third.ledger", follows=first

@@ -92,8 +92,13 @@ def test_lock_files_of_a_pattern_are_skipped(tmp_path: Path) -> None:
     findings = sharekit.check(sharekit.read_inventory(*sorted(tmp_path.glob("*.xlsx"))))
     assert findings.rows["disposition"].tolist() == ["planned"]
     assert findings.frame[["severity", "rule", "file", "value"]].to_numpy().tolist() == [
-        ["info", "lock-file", str(path), str(lock)]
+        ["info", "lock-file", str(lock), ""]
     ]
+    other = tmp_path / "~$other.xlsx"  # of a workbook that is not read: no note about another one
+    lock.rename(other)
+    findings = sharekit.check(sharekit.read_inventory(path, other))
+    assert findings.frame[["file", "sheet"]].to_numpy().tolist() == [[str(other), ""]]
+    other.rename(lock)
     message = refusal(lock)
     assert "lock file" in message
     assert f"give {path} itself" in message

@@ -86,7 +86,8 @@ def cloud_options(command: Command) -> Command:
         command,
         click.option("--cloud", "clouds", multiple=True, metavar="NAME",
                      help="Entry in clouds.yaml to sign in with (repeatable); envvars stands for "
-                     "the OS_* variables."),
+                     "the OS_* variables. Without it, check and plan read no cloud; other commands "
+                     "use those of the plan, or the one that OS_CLOUD names."),
         click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
                      help="Use this clouds.yaml; without --cloud, use all of its entries."),
         click.option("--secure-yaml", type=click.Path(path_type=Path), metavar="FILE",
@@ -190,6 +191,8 @@ def check_shares(
     """Read spreadsheets and check them, also against the clouds if any are named."""
     inventory = read_shares(shares, reading)
     signed_in = sign_in(clouds, clouds_yaml, secure_yaml) if clouds or clouds_yaml else None
+    if signed_in is None and (named := default_clouds()):
+        output.info(f"No cloud is read: add --cloud {named[0]} to compare the rows with it.")
     with output.spinner("Checking every row" + (", and reading the cloud" if signed_in else "")):
         confirm = reading["confirm"]
         return check(inventory, signed_in, strict=reading["strict"], confirm=confirm)

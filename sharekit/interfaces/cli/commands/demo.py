@@ -14,6 +14,7 @@ import yaml
 
 from sharekit.checks.check import check
 from sharekit.clouds.sign_in import connect
+from sharekit.core.columns import with_unit
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import answer, output_options
 from sharekit.interfaces.cli.output import (
@@ -66,7 +67,8 @@ def demo_command(directory: Path, rows: int, as_json: bool) -> None:
         with start(sample.seed) as cloud:
             config = cloud.write_clouds_yaml(directory / "clouds.yaml")
             click.echo(
-                f"A simulated cloud is running at {cloud.url}; {shares} lists {rows} shares."
+                f"A simulated cloud is running at {cloud.url}; {shares} lists "
+                f"{with_unit(rows, 'share')}."
             )
             run = _run_steps(shares, ledger, config, cloud)
         _say_step(
