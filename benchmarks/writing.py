@@ -99,8 +99,8 @@ def _make(shares: Path, path: Path) -> dict[str, Any]:
 def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
     from sharekit.core.columns import roles
-    from sharekit.ledger.tables import OUTCOME_COLUMNS
     from sharekit.plans.chunks import iter_chunks
+    from sharekit.runs.outcomes import write_outcomes
     from sharekit.runs.status import load_run
 
     with book.transaction():
@@ -118,8 +118,7 @@ def _answer(book: Any, plan: Any) -> None:
     book.append("read_back", {"blob": blob, "images": len(seen)})
     run = load_run(book, plan)
     with book.transaction():
-        digest = book.write_rows(OUTCOME_COLUMNS, run.outcome_lines())
-        book.append("outcomes_recorded", {"counts": run.counts, "digest": digest})
+        write_outcomes(book, run.rows, plan.rows["disposition"])
         book.append("finished", {"rows": len(run.rows)})
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -24,15 +25,17 @@ import sharekit
 from sharekit.clouds import cloud, responses
 from sharekit.clouds.http import Reply, Transport
 from sharekit.core.errors import SharekitError
+from sharekit.core.frame_schemas import FrameSchema
 from sharekit.interfaces.review import Review
 from sharekit.ledger import parquet
-from sharekit.ledger.hashing import canonical_json, digest, event_hash
+from sharekit.ledger.hashing import canonical_json, event_hash
 from sharekit.ledger.integrity import BLOB_FIELDS
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS, TRIGGERS
+from sharekit.ledger.tables import DEFINITIONS, FORMAT
 from sharekit.plans import approval, steps
 from tests.spreadsheets import workbooks as workbooks_by
 
+TRIGGERS = tuple(sql for sql in DEFINITIONS[FORMAT] if sql.startswith("CREATE TRIGGER"))
 #: Returns a number from 0 to one below its argument.
 Chooser = Callable[[int], int]
 ODD: tuple[Any, ...] = (
@@ -71,7 +74,7 @@ def bent(value: Any, choose: Chooser) -> Any:
 
 # -- ledgers -------------------------------------------------------------------------------------
 def forge(original: Path, forged: Path, change: Callable[[list[list[Any]], Book], None]) -> None:
-    """Write a ledger anew after a change, with every hash and digest as if it were our own."""
+    """Write a ledger anew after a change, with every hash as if it were our own."""
     shutil.copy(original, forged)
     database = sqlite3.connect(forged)
     database.execute("PRAGMA ignore_check_constraints = ON")
@@ -81,13 +84,6 @@ def forge(original: Path, forged: Path, change: Callable[[list[list[Any]], Book]
               database.execute("SELECT at, kind, body FROM events ORDER BY seq")]  # fmt: skip
     book = Book(database)
     change(events, book)
-    digests = {"rows_digest": PLAN_COLUMNS, "digest": OUTCOME_COLUMNS}
-    for field, columns in digests.items():
-        query = f"SELECT {', '.join(columns)} FROM rows ORDER BY row_key"
-        lines = database.execute(query).fetchall()
-        latest = next((b for _, _, b in reversed(events) if isinstance(b, dict) and field in b), {})
-        if latest and all(not isinstance(cell, bytes) for line in lines for cell in line):
-            latest[field] = digest(lines)
     database.execute("DELETE FROM events")
     head = "0" * 64
     for seq, (at, kind, body) in enumerate(events, 1):
@@ -113,6 +109,15 @@ class Book:
         found = self.database.execute("SELECT content FROM blobs WHERE sha256 = ?", (name,))
         return bytes(found.fetchone()[0])
 
+    def edit(
+        self, kind: str, field: str, schema: FrameSchema, events: list[list[Any]],
+        change: Callable[[pd.DataFrame], pd.DataFrame],
+    ) -> None:  # fmt: skip
+        """Change the frame that the last event of a kind names."""
+        name = [body[field] for _, k, body in events if k == kind][-1]
+        frame = change(parquet.from_bytes(self.get(name), schema))
+        self.put(parquet.to_bytes(frame), name, events)
+
     def put(self, content: bytes, instead_of: str, events: list[list[Any]]) -> None:
         """Let a blob take another's place, in every event that names it."""
         import hashlib
@@ -128,7 +133,7 @@ class Book:
 
 
 def bend_ledger(choose: Chooser) -> Callable[[list[list[Any]], Book], None]:
-    """A change of one event, of their order, of a frame, or of a row."""
+    """A change of one event, of their order, or of a frame."""
 
     def change(events: list[list[Any]], book: Book) -> None:
         how, at = choose(8), choose(len(events))
@@ -141,21 +146,11 @@ def bend_ledger(choose: Chooser) -> Callable[[list[list[Any]], Book], None]:
                                              and v != 10**30])  # fmt: skip
         elif how == 4:
             events[at : at + 1] = pick(choose, [[], [event, event]])
-        elif how == 5:
+        elif how < 7:
             named = [(e, f) for e in events for f in sorted(BLOB_FIELDS & e[2].keys())]
             one, field = pick(choose, named)
             name = one[2][field]
             book.put(bend_frame(book.get(name), choose), name, events)
-        elif how == 6:
-            column = pick(choose, ("image_id", "disposition", "carried_by", "chunk", "outcome",
-                                   "code", "before"))  # fmt: skip
-            value = pick(choose, (None, 1, -5, "x", b"\xff", 1.5, "planned", ""))
-            where = "row_key = ?"
-            try:
-                book.database.execute(f"UPDATE rows SET {column} = ? WHERE {where}",
-                                      (value, choose(20)))  # fmt: skip
-            except sqlite3.IntegrityError:
-                return
         else:
             event[2] = pick(choose, ("[" * 50_000, "1", "[]", '"x"', "{", "null", '{"a": NaN}'))
 

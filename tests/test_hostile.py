@@ -146,8 +146,8 @@ def test_forged_addresses(finished_run: Path, tmp_path: Path) -> None:
     ["CREATE VIEW more AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) "
      "SELECT * FROM n",
      "CREATE TRIGGER mine AFTER INSERT ON events BEGIN DELETE FROM blobs; END",
-     "CREATE TABLE other (x)", "DROP TRIGGER events_stay", "CREATE INDEX i ON rows (code)",
-     "ALTER TABLE rows ADD COLUMN x GENERATED ALWAYS AS (zeroblob(1000000000))"],
+     "CREATE TABLE other (x)", "DROP TRIGGER events_no_update", "CREATE INDEX i ON events (kind)",
+     "ALTER TABLE blobs ADD COLUMN x GENERATED ALWAYS AS (zeroblob(1000000000))"],
     ids="view trigger table no-trigger index generated".split(),
 )  # fmt: skip
 def test_foreign_definitions(finished_run: Path, tmp_path: Path, statement: str) -> None:

@@ -11,8 +11,8 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import frame_schemas
 from sharekit.core.errors import LedgerError
-from sharekit.ledger.hashing import digest
-from sharekit.ledger.integrity import schema_digest
+from sharekit.core.rules import RULE_SET
+from sharekit.ledger.integrity import CREATED_FIELDS, created_body
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.storage import read_stored_inventory, write_inventory
 from sharekit.runs.status import load_run
@@ -57,8 +57,8 @@ def write_baseline(ledger: Ledger, baseline: Baseline) -> None:
             "kind": baseline.kind,
             "at": baseline.at,
             "head": baseline.head,
-            "whole": baseline.complete_projects,
-            "owners": baseline.complete_owners,
+            "complete_projects": baseline.complete_projects,
+            "complete_owners": baseline.complete_owners,
             "blob": ledger.put_frame(baseline.shares),
         },
     )
@@ -76,8 +76,8 @@ def read_baseline(ledger: Ledger) -> Baseline | None:
         at=body["at"],
         head=body["head"],
         shares=ledger.get_frame(body["blob"], frame_schemas.BASELINE),
-        complete_projects=tuple(body["whole"]),
-        complete_owners=tuple(body["owners"]),
+        complete_projects=tuple(body["complete_projects"]),
+        complete_owners=tuple(body["complete_owners"]),
     )
 
 
@@ -120,7 +120,7 @@ def save(audit: Audit, path: str | PathLike[str]) -> Path:
     ledger = Ledger.create(target)
     try:
         with ledger, ledger.transaction():
-            ledger.append("created", audit.environment | {"schema": schema_digest(ledger)})
+            ledger.append("created", created_body(ledger, audit.environment))
             if audit.inventory is not None:
                 write_inventory(ledger, audit.inventory)
             write_survey(ledger, audit.survey)
@@ -138,7 +138,7 @@ def _write_result(ledger: Ledger, audit: Audit) -> None:
         "counts": audit.counts,
         "drift": audit.drift,
         "fingerprint": audit.fingerprint,
-        "rows_digest": digest(()),  # nothing is planned
+        "rule_set": RULE_SET,
         "rows_blob": ledger.put_frame(audit.rows),
     }
     if audit.findings is not None:
@@ -181,7 +181,7 @@ def read_audit(ledger: Ledger) -> Audit:
         rows=rows,
         changes=diff(baseline, rows, survey),
         baseline=baseline,
-        environment={name: str(value) for name, value in facts if name != "schema"},
+        environment={name: str(value) for name, value in facts if name not in CREATED_FIELDS},
     )
 
 

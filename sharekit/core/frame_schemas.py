@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pandas as pd
@@ -25,23 +25,31 @@ class FrameSchema:
     Kinds are ``str`` (text; ``str?`` may be missing), ``category`` (repeated text), ``int``,
     ``Int`` (may be missing), ``float``, ``bool`` and ``time`` (UTC). ``indexed`` is True if the
     index is ``row_key``. Columns that begin with ``extra_prefix`` are kept as well, as texts
-    (missing ones only with ``nullable_extra``); no other columns are.
+    (missing ones only with ``nullable_extra``); no other columns are. ``later`` are columns that
+    were added after the first release: a stored frame may lack them, and is read as if they were
+    empty.
     """
 
     columns: Mapping[str, str]
     indexed: bool = False
     extra_prefix: str = ""
     nullable_extra: bool = False
+    later: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Column -> kind, in order."""
+        return {**self.columns, **self.later}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns, in order."""
-        return tuple(self.columns)
+        return tuple(self.kinds)
 
     @property
     def dtypes(self) -> dict[str, str | pd.StringDtype[Any]]:
         """Column -> dtype."""
-        return {name: _DTYPES[kind] for name, kind in self.columns.items()}
+        return {name: _DTYPES[kind] for name, kind in self.kinds.items()}
 
     def make_frame(self, records: Iterable[Any] = ()) -> pd.DataFrame:
         """Return a frame of records: tuples in the order of the columns, or mappings.
@@ -49,7 +57,7 @@ class FrameSchema:
         >>> VAULTS.make_frame().dtypes["free"]
         dtype('float64')
         """
-        return pd.DataFrame(list(records), columns=list(self.columns)).astype(self.dtypes)
+        return pd.DataFrame(list(records), columns=list(self.names)).astype(self.dtypes)
 
 
 def _columns(names: str, **kinds: str) -> dict[str, str]:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 __version__ = "0.1.0"
+#: The number of the reports' format: raise it when the values that a report shows change.
+REPORT_FORMAT = 1
 _LIBRARIES = ("pandas", "pyarrow", "fastexcel", "requests", "keystoneauth1", "openstacksdk")
 
 

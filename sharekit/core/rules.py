@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from .error_codes import ADVICE, MEANINGS
 
 SEVERITIES = ("error", "warning", "repair", "info")
+#: The number of this set of rules; every plan and audit records it. Raise it with each change of
+#: the table or of what a rule finds: only a ledger of the same number is checked anew by `verify`.
+RULE_SET = 1
 
 
 @dataclass(frozen=True)

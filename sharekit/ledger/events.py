@@ -14,7 +14,6 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 import msgspec
 
 from sharekit.core.columns import with_unit
-from sharekit.core.outcomes import OUTCOMES
 
 #: Counts and sizes: what fits in a column of whole numbers, and in a float.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
@@ -30,8 +29,6 @@ Time = Annotated[
 Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=10_000)]
 Texts = list[str]
 Counts = dict[str, Count]
-#: The number of rows of each outcome; every outcome is named.
-Outcomes = msgspec.defstruct("Outcomes", [(name, Count) for name in OUTCOMES])
 
 
 def _body(**fields: Any) -> Any:
@@ -112,9 +109,11 @@ class EventKind:
 
 EVENTS: Final[Mapping[str, EventKind]] = {
     "created": EventKind(
-        _body(**dict.fromkeys(
-            ("sharekit", "schema", "follows", "follows_kind", "follows_ledger"), NotRequired[str],
-        )),
+        _body(
+            sharekit=NotRequired[str], schema=NotRequired[str], report_format=NotRequired[Count],
+            follows=NotRequired[str], follows_kind=NotRequired[str],
+            follows_ledger=NotRequired[str],
+        ),
         "the ledger was created, by this version of sharekit on this machine",
         lambda b: f"sharekit {b.get('sharekit', '')}", once=True,
     ),
@@ -123,7 +122,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             rows=Count,
             sources=list[_SHEET],  # type: ignore[valid-type]  # made by a function
             rows_blob=BlobHash,
-            marks_blob=BlobHash,
+            cell_issues_blob=BlobHash,
         ),
         "the rows of the inventory, and the sheets they were read from",
         lambda b: f"{with_unit(b['rows'], 'row')} from {with_unit(len(b['sources']), 'sheet')}",
@@ -138,7 +137,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"the cloud before sending: {_counts(b['states'])}",
     ),
     "planned": EventKind(
-        _body(planned=Count, chunks=Count, blocked=Count, fingerprint=Hash, rows_digest=Hash,
+        _body(planned=Count, chunks=Count, blocked=Count, fingerprint=Hash, rule_set=Count,
               rows_blob=BlobHash, findings_blob=BlobHash, settings=_PLAN_SETTINGS,
               earlier_blob=NotRequired[BlobHash]),
         "every row's place in the plan, the findings, and the plan's fingerprint",
@@ -246,7 +245,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         _body(why=str, by=NotRequired[str]), "the call ended early", lambda b: str(b["why"])
     ),
     "outcomes_recorded": EventKind(
-        _body(counts=Outcomes, digest=Hash),
+        _body(counts=Counts, blob=BlobHash),
         "every row's outcome was written", lambda b: _counts(b["counts"])
     ),
     "finished": EventKind(
@@ -263,11 +262,12 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         _body(what=str, taken_at=Time, blob=BlobHash), "one listing of an audit"
     ),
     "baseline_loaded": EventKind(
-        _body(name=Name, kind=str, at=Time, head=Hash, whole=Texts, owners=Texts, blob=BlobHash),
+        _body(name=Name, kind=str, at=Time, head=Hash, complete_projects=Texts,
+              complete_owners=Texts, blob=BlobHash),
         "the earlier audit or run that an audit was compared with"
     ),
     "audit_recorded": EventKind(
-        _body(counts=Counts, drift=Count, fingerprint=Hash, rows_digest=Hash, rows_blob=BlobHash,
+        _body(counts=Counts, drift=Count, fingerprint=Hash, rule_set=Count, rows_blob=BlobHash,
               findings_blob=NotRequired[BlobHash], blob=NotRequired[BlobHash]),
         "an audit's rows, counts and fingerprint", ends=True,
     ),

@@ -1,26 +1,27 @@
-"""A ledger by itself: its file, its chain, its blobs, its rows, and what must follow on what.
+"""A ledger by itself: its file, its chain, its blobs, and what must follow on what.
 
 Everything here needs only SHA-256 and JSON, so that a stranger can do the same without sharekit:
-docs/evidence.md has a script for it, which must come to the same verdict.
+docs/check_ledger.py does, and must come to the same verdict.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from sharekit.core.errors import LedgerError
-from sharekit.core.outcomes import OUTCOMES, UNSETTLED
+from sharekit.core.outcomes import UNSETTLED
+from sharekit.core.provenance import REPORT_FORMAT
 
 from . import parquet
 from .events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS
 from .hashing import chain_errors, digest
 from .ledger import Event, Ledger
-from .tables import FORMAT, OUTCOME_COLUMNS, PLAN_COLUMNS
 
 #: Where something is wrong, and what.
 Problem = tuple[str, str]
+#: What the first event of a ledger holds besides who made it.
+CREATED_FIELDS: Final = ("schema", "report_format")
 
 
 def problems(ledger: Ledger) -> Iterator[Problem]:
@@ -40,8 +41,8 @@ def problems(ledger: Ledger) -> Iterator[Problem]:
     events = ledger.list_events()
     yield from _check_beginning(ledger, events)
     yield from _check_blobs(ledger, events)
-    yield from _check_order(events)
-    yield from _check_rows(ledger, events)
+    yield from _check_approvals(events)
+    yield from _check_end(events)
 
 
 def last_event(events: list[Event], kind: str) -> Event | None:
@@ -55,13 +56,15 @@ def schema_digest(ledger: Ledger) -> str:
     return digest(ledger.fetch(query))
 
 
+def created_body(ledger: Ledger, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the body of a new ledger's first event: who made it, and in which formats."""
+    return {**environment, "schema": schema_digest(ledger), "report_format": REPORT_FORMAT}
+
+
 def _file_errors(ledger: Ledger) -> Iterator[str]:
     for (line,) in ledger.fetch("PRAGMA integrity_check(5)"):
         if line != "ok":
             yield str(line).splitlines()[-1]
-    ((version,),) = ledger.fetch("PRAGMA user_version")
-    if version != FORMAT:
-        yield f"format {version}, not {FORMAT}"
 
 
 def _check_beginning(ledger: Ledger, events: list[Event]) -> Iterator[Problem]:
@@ -105,26 +108,43 @@ def _is_unchanged(ledger: Ledger, name: object) -> bool:
     return True
 
 
-def _check_order(events: list[Event]) -> Iterator[Problem]:
+def _check_approvals(events: list[Event]) -> Iterator[Problem]:
+    """Yield requests without an approval of the plan, and what changes the plan after one."""
     approved: Any = None
     fingerprint: Any = ""
-    end: Event | None = None
+    sent = False
     for event in events:
+        where = f"event {event.seq} ({event.kind})"
         if event.kind in VOIDING_EVENTS:
             approved = None
+            if sent:
+                yield where, "changes the plan or its approval after a request was sent"
         if event.kind == "planned":
             fingerprint = event.body["fingerprint"]
         elif event.kind == "approved":
             approved = event.body["fingerprint"]
-        elif event.kind == "intent" and approved != fingerprint:
-            yield f"event {event.seq} (intent)", "sends what was not approved"
+        elif event.kind == "intent":
+            sent = True
+            if approved != fingerprint:
+                yield where, "sends what was not approved"
+
+
+def _check_end(events: list[Event]) -> Iterator[Problem]:
+    """Yield an end that comes too early, what follows on the end, and an end that is missing."""
+    settled: Event | None = None
+    end: Event | None = None
+    for event in events:
+        where = f"event {event.seq} ({event.kind})"
         if event.kind == "sealed" and event.body["head"] != event.prev:
-            yield f"event {event.seq} (sealed)", "is the seal of another head"
+            yield where, "is the seal of another head"
+        if event.kind == "outcomes_recorded":
+            settled = event
+        elif event.kind == "finished" and not _is_complete(settled, event):
+            yield where, "comes before every row has its outcome"
         if end is not None and event.kind != "sealed":
             noun = "run was finished" if end.kind == "finished" else "audit was recorded"
-            yield f"event {event.seq} ({event.kind})", f"comes after the {noun}"
+            yield where, f"comes after the {noun}"
         end = event if event.kind in EVENTS and EVENTS[event.kind].ends else end
-    settled = last_event(events, "outcomes_recorded")
     if settled is not None and end is None and _must_be_finished(events, settled):
         yield (
             f"event {events[-1].seq}",
@@ -132,32 +152,16 @@ def _check_order(events: list[Event]) -> Iterator[Problem]:
         )
 
 
+def _is_complete(settled: Event | None, finished: Event) -> bool:
+    """Return True if the event before it recorded a final outcome for each of its rows."""
+    if settled is None or settled.seq != finished.seq - 1 or _open_rows(settled):
+        return False
+    return bool(sum(settled.body["counts"].values()) == finished.body["rows"])
+
+
+def _open_rows(settled: Event) -> int:
+    return sum(settled.body["counts"].get(name, 0) for name in UNSETTLED)
+
+
 def _must_be_finished(events: list[Event], settled: Event) -> bool:
-    before = events[settled.seq - 2].kind
-    return before != "stopped" and not any(settled.body["counts"][name] for name in UNSETTLED)
-
-
-def _check_rows(ledger: Ledger, events: list[Event]) -> Iterator[Problem]:
-    # An audit plans nothing: its event holds the digest of no rows.
-    planned = last_event(events, "planned") or last_event(events, "audit_recorded")
-    settled = last_event(events, "outcomes_recorded")
-    if planned and digest(ledger.read_rows(PLAN_COLUMNS)) != planned.body["rows_digest"]:
-        yield "table rows", f"is not what event {planned.seq} ({planned.kind}) recorded as the plan"
-    stored = ledger.read_rows(OUTCOME_COLUMNS)
-    if settled is None:
-        pending = ["pending", *[None] * (len(OUTCOME_COLUMNS) - 2)]
-        for row, *outcome in stored:
-            if outcome != pending:
-                yield (
-                    f"table rows, row_key {row}",
-                    f"says {outcome[0]!r}, but no event settled it: it was changed, or the end of "
-                    "the events was cut off",
-                )
-                return
-        return
-    counts: Counter[str] = Counter()
-    recorded = digest(stored, lambda batch: counts.update(str(row[1]) for row in batch))
-    if recorded != settled.body["digest"]:
-        yield "table rows", f"is not what event {settled.seq} (settled) recorded"
-    if {name: counts[name] for name in OUTCOMES} != settled.body["counts"]:
-        yield "table rows", f"has other counts than event {settled.seq} (settled)"
+    return events[settled.seq - 2].kind != "stopped" and not _open_rows(settled)

@@ -1,15 +1,12 @@
 """The run's one file: what was asked, decided, sent, answered and observed.
 
-A ledger is an SQLite database with three tables:
+A ledger is an SQLite database with two tables:
 
 - ``events``  append-only. Each event holds the SHA-256 of the event before it, so that a change, a
   gap or another order shows. What matters is written *before* it happens: an intent before its
   request, a job's ID before it is polled.
-- ``blobs``   whole frames (the inventory, the findings, the cloud's state), each named by the
-  SHA-256 of its bytes; an event names every blob that counts.
-- ``rows``    one line per input row, with its place in the plan and exactly one outcome. The
-  database refuses a second outcome, an unknown one, a lost row, and an event `finished` while a
-  row is still pending.
+- ``blobs``   whole frames as Parquet (the inventory, the findings, the plan, the cloud's state,
+  the outcomes), each named by the SHA-256 of its bytes; an event names every blob that counts.
 
 The hash of an event is the SHA-256 of ``seq``, ``at``, ``kind``, ``body`` and ``prev``, joined by
 line feeds, in UTF-8.
@@ -30,7 +27,7 @@ import logging
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import PathLike
@@ -46,12 +43,12 @@ from sharekit.core.provenance import utc_now
 from . import parquet
 from .events import decode_body
 from .file import check_is_ledger, connect, create_private_file, make_durable, sqlite_message
-from .hashing import GENESIS, canonical_json, chain_errors, digest, event_hash
+from .hashing import GENESIS, canonical_json, chain_errors, event_hash
 from .lock import WriteLock
-from .tables import DEFINITIONS, INVALID_ROW, create_tables, schema_difference
+from .tables import DEFINED, create_tables, format_error, schema_difference
 
 _LOG = logging.getLogger("sharekit.ledger")
-#: Events or rows in memory at one time, where all of them are read.
+#: Events in memory at one time, where all of them are read.
 _PAGE = 1_000
 _EVENT = "seq, at, kind, body, prev, hash"
 
@@ -156,7 +153,10 @@ class Ledger:
         return ledger
 
     def _begin(self, until: str, *, verify_chain: bool) -> None:
-        if difference := schema_difference(self.fetch(DEFINITIONS)):
+        ((version,),) = self.fetch("PRAGMA user_version")
+        if error := format_error(version):
+            raise LedgerError(f"{self.path} {error}.")
+        if difference := schema_difference(version, self.fetch(DEFINED)):
             raise LedgerError(f"{self.path} is damaged: {difference}.")
         for where, what in chain_errors(self.raw_events()) if verify_chain else ():
             raise LedgerError(
@@ -229,8 +229,16 @@ class Ledger:
     def raw_events(self, *kinds: str) -> Iterator[tuple[Any, ...]]:
         """Yield the same events just as they are stored: seq, at, kind, body, prev, hash."""
         where, values = _kind_condition(kinds)
-        return self._iter_pages(f"{_EVENT} FROM events WHERE seq <= ?{where}", "seq",
-                                (self._until, *values))  # fmt: skip
+        query = (
+            f"SELECT {_EVENT} FROM events WHERE seq > ? AND seq <= ?{where} ORDER BY seq LIMIT ?"
+        )
+        last = -sys.maxsize
+        while True:
+            lines = self.fetch(query, (last, self._until, *values, _PAGE))
+            yield from lines
+            if len(lines) < _PAGE:
+                return
+            last = lines[-1][0]
 
     def last_event(self, kind: str = "") -> Event | None:
         """Return the latest event, or the latest of a kind."""
@@ -293,24 +301,6 @@ class Ledger:
                 f"{self.path} is damaged: the frame {name[:12]}… is not as it must be ({error})."
             ) from None
 
-    # -- rows --------------------------------------------------------------------------------------
-    def write_rows(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-        """Write these columns of every row (``row_key`` is the first) and return their digest."""
-        names = ", ".join(columns)
-        if self.fetch("SELECT 1 FROM rows LIMIT 1"):
-            changes = ", ".join(f"{name} = ?{i}" for i, name in enumerate(columns[1:], 2))
-            statement = f"UPDATE rows SET {changes} WHERE {columns[0]} = ?1"
-        else:
-            statement = f"INSERT INTO rows ({names}) VALUES ({', '.join('?' * len(columns))})"
-        with self.transaction():
-            return digest(rows, lambda batch: self._connection.executemany(statement, batch))
-
-    def read_rows(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Return these columns of every row (``row_key`` is the first), few of them at a time."""
-        for (row,) in self.fetch(INVALID_ROW):
-            raise LedgerError(f"{self.path} is damaged: row {row} holds a value of a wrong type.")
-        return self._iter_pages(f"{', '.join(columns)} FROM rows WHERE TRUE", columns[0])
-
     # -- the database ------------------------------------------------------------------------------
     def fetch(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return the result of a query; only this package knows SQL."""
@@ -319,19 +309,6 @@ class Ledger:
                 return self._connection.execute(query, values).fetchall()
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise LedgerError(f"{self.path} is damaged: {sqlite_message(error)}.") from None
-
-    def _iter_pages(
-        self, query: str, key: str, values: Sequence[object] = ()
-    ) -> Iterator[tuple[Any, ...]]:
-        """Yield the lines of a query, a page at a time; the first column is its key."""
-        query = f"SELECT {query} AND {key} > ? ORDER BY {key} LIMIT {_PAGE}"
-        last = -sys.maxsize
-        while True:
-            lines = self.fetch(query, (*values, last))
-            yield from lines
-            if len(lines) < _PAGE:
-                return
-            last = lines[-1][0]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sharekit.core.columns import STR
+from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.frame_schemas import FrameSchema
 
 #: Rows that become Python objects at one time.
@@ -24,6 +28,15 @@ _Columns = tuple[list[str], dict[str, str]]
 _MAX_COLUMNS: Final = 20_000
 _MAX_CELLS: Final = 1 << 28
 _MAX_BYTES: Final = 6 << 30
+#: Texts that are stored once for many rows may unpack to this many bytes for each cell of the
+#: frame, and to so many in any case. A cell of a spreadsheet holds 32,767 characters, few hold 256.
+_CELL_BYTES: Final = 256
+_MIN_BYTES: Final = 64 << 20
+#: Distinct texts of a column are counted among so many of its rows, to see if a dictionary pays.
+_SAMPLE: Final = 20_000
+_REPEATED: Final = 0.97
+#: Largest dictionary of a column, in bytes: about 400,000 IDs.
+_DICTIONARY: Final = 16 << 20
 MEDIA_TYPE = "application/vnd.apache.parquet"
 
 
@@ -34,7 +47,8 @@ class FrameError(ValueError):
 def to_bytes(frame: pd.DataFrame) -> bytes:
     """Return the frame, with its index if that has a name, as one Parquet file.
 
-    A column that equals an earlier one is stored once; the file's metadata names the duplicates.
+    An original column of the input that equals an earlier column is stored once; the file's
+    metadata names the duplicates.
 
     >>> schema = FrameSchema({"a": "str"})
     >>> from_bytes(to_bytes(pd.DataFrame({"a": ["x", ""]})), schema)["a"].tolist()
@@ -45,18 +59,33 @@ def to_bytes(frame: pd.DataFrame) -> bytes:
     table = table.drop_columns(list(duplicates)).replace_schema_metadata(
         {**table.schema.metadata, _COLUMNS: json.dumps([table.column_names, duplicates])}
     )
+    numbers = [field.name for field in table.schema if _is_whole_number(field.type)]
     sink = io.BytesIO()
-    # Most columns are IDs, nearly all different: dictionaries would only cost time and space.
-    pq.write_table(table, sink, compression="zstd", use_dictionary=False)
+    pq.write_table(
+        table, sink, compression="zstd", dictionary_pagesize_limit=_DICTIONARY,
+        use_dictionary=[name for name in table.column_names if _is_repeated(table.column(name))],
+        column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+    )  # fmt: skip
     return sink.getvalue()
 
 
+def _is_repeated(column: pa.ChunkedArray) -> bool:
+    """Return True if texts occur several times; to number IDs that do not only costs time."""
+    if not _is_text(column.type) or column.null_count == len(column):
+        return bool(pa.types.is_dictionary(column.type))
+    if len(column) > _SAMPLE:
+        positions = np.random.default_rng(0).integers(0, len(column), _SAMPLE)
+        column = column.take(pa.array(np.sort(positions)))
+    return bool(pc.count_distinct(column).as_py() < _REPEATED * len(column))
+
+
 def _duplicate_columns(table: pa.Table) -> dict[str, str]:
-    """Name the columns that equal an earlier one, as an ID's original column equals its field."""
+    """Name the original columns that equal an earlier one, such as the field that they became."""
     duplicates: dict[str, str] = {}
     kept: list[str] = []
     for name, column in zip(table.column_names, table.columns, strict=True):
-        twin = next((k for k in kept if column.equals(table.column(k))), None)
+        candidates = kept if name.startswith(INPUT_PREFIX) else ()
+        twin = next((k for k in candidates if column.equals(table.column(k))), None)
         if twin is None:
             kept.append(name)
         else:
@@ -93,21 +122,31 @@ def from_bytes(content: bytes, schema: FrameSchema) -> pd.DataFrame:
 def _read_bounded(content: bytes) -> pa.Table:
     """Read all columns, once the file's metadata has shown that they are of a reasonable size."""
     file = pq.ParquetFile(pa.BufferReader(content), memory_map=False)
-    metadata = file.metadata
+    metadata, schema = file.metadata, file.schema_arrow
     encoded = (metadata.metadata or {}).get(_COLUMNS, b"")
     names, duplicates = msgspec.json.decode(encoded, type=_Columns)
     cells = len(names) * metadata.num_rows
     if len(names) > _MAX_COLUMNS or len(set(names)) < len(names) or cells > _MAX_CELLS:
         raise FrameError(f"{len(names)} columns of {metadata.num_rows} rows")
+    if odd := [field.name for field in schema if not _is_known(field.type)]:
+        raise FrameError(f"its column {odd[0]!r} is of a type that no frame has")
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
-    # Texts that are stored once for many rows may take any memory; we never store them so.
-    if any("DICTIONARY" in code for chunk in chunks for code in chunk.encodings):
-        raise FrameError("it has a dictionary encoding, which sharekit does not write")
+    if foreign := {code for chunk in chunks for code in chunk.encodings} - _ENCODINGS:
+        raise FrameError(f"it has the encoding {min(foreign)}, which sharekit does not write")
     size = sum(chunk.total_uncompressed_size for chunk in chunks)
     if not 0 <= size <= _MAX_BYTES or any(chunk.total_uncompressed_size < 0 for chunk in chunks):
         raise FrameError(f"it unpacks to {size} bytes")
-    table = file.read()
+    # Texts that are stored once for many rows may take any memory, so they are read as numbers
+    # and a dictionary, and become texts only once their size is known.
+    numbered = {
+        chunk.path_in_schema for chunk in chunks if any("DICTIONARY" in c for c in chunk.encodings)
+    }
+    texts = [field.name for field in schema if _is_text(field.type) and field.name in numbered]
+    file = pq.ParquetFile(
+        pa.BufferReader(content), memory_map=False, metadata=metadata, read_dictionary=texts
+    )
+    table = _unpack(file.read(), texts, cells)
     stored = set(table.column_names)
     columns = [duplicates.get(name, name) for name in names]
     if missing := [name for name in columns if name not in stored]:
@@ -115,14 +154,31 @@ def _read_bounded(content: bytes) -> pa.Table:
     return pa.table([table.column(name) for name in columns], names=names) if names else table
 
 
+def _unpack(table: pa.Table, texts: Sequence[str], cells: int) -> pa.Table:
+    """Turn numbered texts into texts, if all of them have a reasonable size together."""
+    size = sum(
+        pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
+        for column in table.columns
+        if pa.types.is_dictionary(column.type)
+        for chunk in column.chunks
+    )
+    if size > min(_MAX_BYTES, max(_MIN_BYTES, _CELL_BYTES * cells)):
+        raise FrameError(f"it unpacks to {size} bytes")
+    for name in texts:
+        column = table.column(name).cast(pa.large_string())
+        table = table.set_column(table.column_names.index(name), name, column)
+    return table
+
+
 def _conform(table: pa.Table, schema: FrameSchema) -> pd.DataFrame:
-    kinds = dict(schema.columns)
+    stored, kinds = set(table.column_names), schema.kinds
+    added = {name: schema.dtypes[name] for name in schema.later if name not in stored}
     if schema.extra_prefix:
         extra = [name for name in table.column_names if name.startswith(schema.extra_prefix)]
         kinds |= dict.fromkeys(extra, "str?" if schema.nullable_extra else "str")
     if schema.indexed:
         kinds["row_key"] = "int"
-    if missing := kinds.keys() - set(table.column_names):
+    if missing := kinds.keys() - stored - added.keys():
         raise FrameError(f"it lacks the column {min(missing)!r}")
     kept = table.select([name for name in table.column_names if name in kinds])
     for name, column in zip(kept.column_names, kept.columns, strict=True):
@@ -130,6 +186,9 @@ def _conform(table: pa.Table, schema: FrameSchema) -> pd.DataFrame:
         if not _FITS[kind](column.type) or (column.null_count and kind not in _NULLABLE):
             raise FrameError(f"its column {name!r} is not of the kind {kind}")
     frame = _to_pandas(kept, {name for name, kind in kinds.items() if kind == "Int"})
+    for name, dtype in added.items():
+        empty = _EMPTY.get(kinds[name], "")
+        frame[name] = pd.Series(empty, index=frame.index, dtype=dtype)
     return frame.set_index("row_key") if schema.indexed else frame
 
 
@@ -150,7 +209,7 @@ def _to_pandas(table: pa.Table, nullable: set[str]) -> pd.DataFrame:
     return frame[table.column_names] if nullable else frame
 
 
-def _is_repeated_text(kind: pa.DataType) -> bool:
+def _is_category(kind: pa.DataType) -> bool:
     return pa.types.is_dictionary(kind) and _is_text(kind.value_type)
 
 
@@ -165,8 +224,18 @@ def _is_whole_number(kind: pa.DataType) -> bool:
     return bool(kind in (pa.int32(), pa.int64()))
 
 
+def _is_known(kind: pa.DataType) -> bool:
+    return any(fits(kind) for fits in _FITS.values())
+
+
+#: Encodings of the columns that we write. With any other, a file could unpack to any size.
+_ENCODINGS: Final = frozenset(
+    {"PLAIN", "RLE", "BIT_PACKED", "RLE_DICTIONARY", "PLAIN_DICTIONARY", "DELTA_BINARY_PACKED"}
+)
 _FITS: Final[dict[str, Callable[[pa.DataType], bool]]] = {
-    "str": _is_text, "str?": _is_text, "category": _is_repeated_text, "int": _is_whole_number,
+    "str": _is_text, "str?": _is_text, "category": _is_category, "int": _is_whole_number,
     "Int": lambda kind: bool(kind == pa.int64()), "float": pa.types.is_floating,
 }  # fmt: skip
 _NULLABLE: Final = ("str?", "Int")
+#: Kind -> the value of a column that was added later; texts are empty.
+_EMPTY: Final = {"str?": None, "Int": None, "int": 0, "float": math.nan}

@@ -1,28 +1,22 @@
-"""The SQL of the ledger: its tables, and the triggers that forbid a change of what is written."""
+"""The SQL of the ledger, for each format: its tables, and triggers against changes.
+
+A format that was published is kept here for ever, word by word, so that its ledgers stay readable.
+Any change of a definition is a new format.
+"""
 
 from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
-from typing import Any
-
-from sharekit.core import frame_schemas
+from typing import Any, Final
 
 #: Stands in the file's header, and tells a ledger from any other database.
-APPLICATION_ID = 0x53484B54  # "SHKT"
-FORMAT = 1
-DISPOSITIONS = ("planned", "already", "blocked", "duplicate", "skipped")
-#: A row's place in the plan; the event `planned` holds their digest.
-PLAN_COLUMNS = ("row_key", "image_id", "disposition", "carried_by", "chunk")
-#: A row's outcome; the event `outcomes_recorded` holds their digest.
-OUTCOME_COLUMNS = ("row_key", *frame_schemas.OUTCOMES.names)
-
-#: The tables of format 1. Every ledger's definitions are compared with these, so any change of
-#: them is a new format.
-TABLES = (
-    """\
+APPLICATION_ID: Final = 0x53484B54  # "SHKT"
+#: The format of new ledgers; it stands in the file's header as ``user_version``.
+FORMAT: Final = 2
+_EVENTS: Final = """\
 CREATE TABLE events (
     seq INTEGER NOT NULL,
     at TEXT NOT NULL,
@@ -30,107 +24,78 @@ CREATE TABLE events (
     body TEXT NOT NULL,
     prev TEXT NOT NULL,
     hash TEXT NOT NULL,
-    PRIMARY KEY (seq),
-    UNIQUE (hash)
-)""",
-    """\
+    PRIMARY KEY (seq)
+)"""
+_BLOBS: Final = """\
 CREATE TABLE blobs (
     sha256 TEXT NOT NULL,
     media_type TEXT NOT NULL,
     content BLOB NOT NULL,
     PRIMARY KEY (sha256)
-)""",
-    # Not `IN (…)`: SQLite rebuilds that list for each row, which trebles the time of an insert.
-    # `pending` comes first, because every row begins with it.
-    """\
-CREATE TABLE rows (
-    row_key INTEGER NOT NULL,
-    image_id TEXT NOT NULL,
-    disposition TEXT NOT NULL,
-    carried_by INTEGER,
-    chunk INTEGER,
-    outcome TEXT DEFAULT 'pending' NOT NULL,
-    code TEXT,
-    reason TEXT,
-    "before" TEXT,
-    claimed TEXT,
-    observed TEXT,
-    last_chunk TEXT,
-    job_id TEXT,
-    request_id TEXT,
-    PRIMARY KEY (row_key),
-    CHECK (disposition = 'planned' OR disposition = 'already' OR disposition = 'blocked' OR \
-disposition = 'duplicate' OR disposition = 'skipped'),
-    CHECK (outcome = 'pending' OR outcome = 'unknown' OR outcome = 'duplicate' OR \
-outcome = 'skipped' OR outcome = 'blocked' OR outcome = 'failed' OR outcome = 'contradicted' OR \
-outcome = 'claimed' OR outcome = 'already' OR outcome = 'confirmed'),
-    CHECK ((disposition = 'duplicate') = (carried_by IS NOT NULL)),
-    CHECK ((disposition = 'planned') = (chunk IS NOT NULL)),
-    FOREIGN KEY(carried_by) REFERENCES rows (row_key)
-)""",
-)
-#: Changes that the database itself refuses, whatever program asks for them.
-TRIGGERS = (
-    "CREATE TRIGGER events_stay BEFORE UPDATE ON events "
-    "BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END",
-    "CREATE TRIGGER events_remain BEFORE DELETE ON events "
-    "BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END",
-    "CREATE TRIGGER blobs_stay BEFORE UPDATE ON blobs "
-    "BEGIN SELECT RAISE(ABORT, 'a blob is never changed'); END",
-    "CREATE TRIGGER rows_remain BEFORE DELETE ON rows "
-    "BEGIN SELECT RAISE(ABORT, 'a row is never deleted'); END",
-    "CREATE TRIGGER plan_stays "
-    "BEFORE UPDATE OF row_key, image_id, disposition, carried_by, chunk ON rows "
-    "WHEN EXISTS (SELECT 1 FROM events WHERE kind = 'intent') "
-    "BEGIN SELECT RAISE(ABORT, 'the plan is fixed once a request was sent'); END",
-    "CREATE TRIGGER all_settled BEFORE INSERT ON events WHEN NEW.kind = 'finished' "
-    "AND (EXISTS (SELECT 1 FROM rows WHERE outcome IN ('pending', 'unknown')) "
-    "OR (SELECT count(*) FROM rows) <> json_extract(NEW.body, '$.rows')) "
-    "BEGIN SELECT RAISE(ABORT, 'a run is finished when every row has its outcome'); END",
-)
+)"""
+#: Format -> its definitions. The triggers refuse changes, whatever program asks for them.
+DEFINITIONS: Final[Mapping[int, tuple[str, ...]]] = {
+    2: (
+        _EVENTS,
+        _BLOBS,
+        "CREATE TRIGGER events_no_update BEFORE UPDATE ON events "
+        "BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END",
+        "CREATE TRIGGER events_no_delete BEFORE DELETE ON events "
+        "BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END",
+        "CREATE TRIGGER blobs_no_update BEFORE UPDATE ON blobs "
+        "BEGIN SELECT RAISE(ABORT, 'a blob is never changed'); END",
+        "CREATE TRIGGER blobs_no_delete BEFORE DELETE ON blobs "
+        "BEGIN SELECT RAISE(ABORT, 'a blob is never deleted'); END",
+    )
+}
+#: Everything that a database defines; no ledger defines more than 100 things.
+DEFINED: Final = "SELECT type, name, sql FROM sqlite_master LIMIT 100"
 
 
-#: All definitions of a database; no ledger has more than 100.
-DEFINITIONS = "SELECT type, name, sql FROM sqlite_master LIMIT 100"
-#: The first row with a value of a type that its column cannot hold.
-INVALID_ROW = f"""
-SELECT rowid FROM rows
-WHERE typeof(row_key) <> 'integer'
-OR typeof(image_id) <> 'text' OR typeof(disposition) <> 'text' OR typeof(outcome) <> 'text'
-OR typeof(carried_by) <> 'integer' AND carried_by IS NOT NULL
-OR typeof(chunk) <> 'integer' AND chunk IS NOT NULL
-{" ".join(f"OR typeof({n}) <> 'text' AND {n} IS NOT NULL" for n in OUTCOME_COLUMNS[2:])}
-LIMIT 1
-"""
-
-
-def create_tables(connection: sqlite3.Connection) -> None:
+def create_tables(connection: sqlite3.Connection, version: int = FORMAT) -> None:
     """Turn an empty database into a ledger."""
     connection.execute("BEGIN")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
-    for statement in (*TABLES, *TRIGGERS):
+    connection.execute(f"PRAGMA user_version = {version}")
+    for statement in DEFINITIONS[version]:
         connection.execute(statement)
     connection.execute("COMMIT")
 
 
-def schema_difference(definitions: Iterable[tuple[Any, ...]]) -> str:
-    """Return how a database's definitions differ from a ledger's; ``""`` if they do not.
+def format_error(version: int) -> str:
+    """Return why a ledger of this format cannot be read; ``""`` if it can.
+
+    >>> format_error(2), format_error(9)
+    ('', 'has the format 9, but this version of sharekit reads 2: use the one that made it')
+    """
+    if version in DEFINITIONS:
+        return ""
+    if version == 1:
+        return "was made before the first release of sharekit, and is no longer read"
+    known = ", ".join(map(str, DEFINITIONS))
+    return (
+        f"has the format {version}, but this version of sharekit reads {known}: use the one that "
+        "made it"
+    )
+
+
+def schema_difference(version: int, defined: Iterable[tuple[Any, ...]]) -> str:
+    """Return how a database's definitions differ from those of its format; ``""`` if they do not.
 
     A view, a generated column or a foreign trigger could return, run or change anything.
     """
-    differing = sorted(_normalize(definitions) ^ _expected())
+    differing = sorted(_normalize(defined) ^ _expected(version))
     return f"{' '.join(differing[0][:2])} is not as sharekit defines it" if differing else ""
 
 
 @functools.cache
-def _expected() -> frozenset[tuple[str, str, str]]:
+def _expected(version: int) -> frozenset[tuple[str, str, str]]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        create_tables(connection)
-        return _normalize(connection.execute(DEFINITIONS))
+        create_tables(connection, version)
+        return _normalize(connection.execute(DEFINED))
 
 
-def _normalize(definitions: Iterable[tuple[Any, ...]]) -> frozenset[tuple[str, str, str]]:
+def _normalize(defined: Iterable[tuple[Any, ...]]) -> frozenset[tuple[str, str, str]]:
     return frozenset(
-        (str(kind), str(name)[:100], " ".join(str(sql).split())) for kind, name, sql in definitions
+        (str(kind), str(name)[:100], " ".join(str(sql).split())) for kind, name, sql in defined
     )

@@ -26,7 +26,7 @@ from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.html import table
 from sharekit.core.names import name_error
 from sharekit.core.provenance import environment
-from sharekit.ledger.integrity import schema_digest
+from sharekit.ledger.integrity import created_body
 from sharekit.ledger.ledger import Ledger
 
 from .chunks import Chunks, iter_chunks, make_chunks
@@ -210,7 +210,7 @@ def plan(
     opened = Ledger.create(path)
     try:
         with opened, opened.transaction():
-            created = environment() | {"schema": schema_digest(opened)}
+            created = created_body(opened, environment())
             opened.append("created", created | (earlier.followed.to_body() if earlier else {}))
             write_inventory(opened, findings.inventory)
             if findings.snapshot is not None:

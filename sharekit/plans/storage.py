@@ -17,15 +17,15 @@ from sharekit.core import frame_schemas
 from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import PROJECT_ID, UUID, VAULT_SHAPE
-from sharekit.core.rules import RULES, SEVERITIES
-from sharekit.ledger import parquet
+from sharekit.core.rules import RULE_SET, RULES, SEVERITIES
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.tables import DISPOSITIONS, PLAN_COLUMNS
 from sharekit.spreadsheets.inventory import Inventory, Source
 
 from .chunks import Chunks, chunks_of
 
 LOG = logging.getLogger("sharekit.plans")
+#: What a check or a person makes of a row; only ``planned`` rows are sent.
+DISPOSITIONS: Final = ("planned", "already", "blocked", "duplicate", "skipped")
 _SOURCE_FIELDS: Final = tuple(field.name for field in fields(Source))
 
 
@@ -66,7 +66,7 @@ def write_inventory(ledger: Ledger, inventory: Inventory) -> None:
         "rows": len(inventory),
         "sources": [asdict(source) for source in inventory.sources],
         "rows_blob": ledger.put_frame(inventory.rows),
-        "marks_blob": ledger.put_frame(inventory.cell_issues),
+        "cell_issues_blob": ledger.put_frame(inventory.cell_issues),
     }
     ledger.append("inventory_read", body)
 
@@ -79,7 +79,7 @@ def read_stored_inventory(ledger: Ledger) -> Inventory:
         sources=tuple(
             Source(**{name: sheet[name] for name in _SOURCE_FIELDS}) for sheet in body["sources"]
         ),
-        cell_issues=ledger.get_frame(body["marks_blob"], frame_schemas.CELL_ISSUES),
+        cell_issues=ledger.get_frame(body["cell_issues_blob"], frame_schemas.CELL_ISSUES),
     )
 
 
@@ -132,12 +132,11 @@ def write_plan(
     with ledger.transaction():
         compared = {} if earlier is None else {"earlier_blob": ledger.put_frame(earlier)}
         rows_blob = ledger.put_frame(rows)  # the largest frame first, while little is in memory
-        lines = parquet.iter_rows(rows.reset_index(), PLAN_COLUMNS)
         ledger.append(
             "planned",
             {
                 **counts,
-                "rows_digest": ledger.write_rows(PLAN_COLUMNS, lines),
+                "rule_set": RULE_SET,
                 "rows_blob": rows_blob,
                 "findings_blob": ledger.put_frame(findings.frame),
                 "findings": findings.counts,

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
+import pandas as pd
+
 from sharekit.audits.audit import verify_audit
 from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import LedgerError, SharekitError, UsageError
+from sharekit.core.frame_schemas import OUTCOMES
 from sharekit.core.provenance import __version__
-from sharekit.ledger import integrity, parquet, signatures
+from sharekit.ledger import integrity, signatures
 from sharekit.ledger.file import is_ledger, trailing_bytes
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS
 from sharekit.plans.approval import ApprovalRequirement, insufficient_approvals, invalid_signatures
+from sharekit.runs.outcomes import read_outcomes
 from sharekit.runs.request_log import REQUEST_EVENTS
 from sharekit.runs.status import Run, load_run
 
@@ -231,9 +233,8 @@ def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[
 def _integrity(ledger: Ledger) -> Iterator[Problem]:
     problems = list(integrity.problems(ledger))
     yield from problems
-    if {where for where, _ in problems} - {"table rows"}:
-        return
-    yield from verify_audit(ledger) if holds_audit(ledger) else _outcomes(ledger)
+    if not problems:
+        yield from verify_audit(ledger) if holds_audit(ledger) else _outcomes(ledger)
 
 
 def _signatures(ledger: Ledger, required: ApprovalRequirement) -> Iterator[_Graded]:
@@ -279,45 +280,37 @@ def _outcomes(ledger: Ledger) -> Iterator[Problem]:
     if inventory is not None and inventory.body["rows"] != len(run.rows):
         rows = with_unit(inventory.body["rows"], "row")
         yield "rows", f"{with_unit(len(run.rows), 'outcome')} for {rows} of the input"
-    plan = parquet.iter_rows(run.plan.rows.reset_index(), PLAN_COLUMNS)
-    yield from _row_differences(run, PLAN_COLUMNS, plan, ledger)
     settled = integrity.last_event(events, "outcomes_recorded")
-    if settled is None or any(e.kind in _OUTCOME_EVENTS for e in events[settled.seq :]):
+    stored = read_outcomes(ledger, run.plan.rows["disposition"])
+    if (
+        settled is None
+        or stored is None
+        or any(e.kind in _OUTCOME_EVENTS for e in events[settled.seq :])
+    ):
         return
-    if run.counts != settled.body["counts"]:
-        where = f"event {settled.seq} ({settled.kind})"
+    where = f"event {settled.seq} ({settled.kind})"
+    if {k: n for k, n in run.counts.items() if n} != {
+        k: n for k, n in settled.body["counts"].items() if n
+    }:
         yield where, "its counts do not follow from the events before it"
-    if events[0].body["sharekit"] == __version__:  # another version may word a reason otherwise
-        yield from _row_differences(run, OUTCOME_COLUMNS, run.outcome_lines(), ledger)
+    columns = set(OUTCOMES.names)
+    if events[0].body["sharekit"] != __version__:  # another version may word a reason otherwise
+        columns -= {"reason", *OUTCOMES.later}
+    yield from _row_differences(run, stored, sorted(columns), where)
 
 
 def _row_differences(
-    run: Run, columns: tuple[str, ...], derived: Iterable[tuple[object, ...]], ledger: Ledger
+    run: Run, stored: pd.DataFrame, columns: Sequence[str], where: str
 ) -> Iterator[Problem]:
-    # Side by side, both by their keys: a million rows of either are too much to be held.
-    stored, other, differing = ledger.read_rows(columns), None, 0
-    for line in derived:
-        key: Any = line[0]
-        while other is None or other[0] < key:
-            other = next(stored, (math.inf,))
-        if other == line:
-            continue
-        differing += 1
-        if differing <= _LISTED:
-            yield from _differences(f"table rows, {_address(run, key)}", columns, line, other)
-    if differing > _LISTED:
-        yield "table rows", f"{differing - _LISTED:,} more rows differ"
-
-
-def _differences(
-    where: str, columns: tuple[str, ...], derived: tuple[Any, ...], stored: tuple[Any, ...]
-) -> Iterator[Problem]:
-    if stored[0] != derived[0]:
-        yield where, "is missing"
-        return
-    for name, should, says in zip(columns, derived, stored, strict=True):
-        if should != says:
-            yield f"{where}, {name}", f"says {says!r}, should say {should!r}"
+    differs = pd.DataFrame({name: run.rows[name] != stored[name] for name in columns})
+    rows = differs.index[differs.any(axis="columns")]
+    for key in rows[:_LISTED]:
+        for name in differs.columns[differs.loc[key]]:
+            says, should = stored.at[key, name], run.rows.at[key, name]
+            text = f"says {says!r}, should say {should!r}"
+            yield f"{where}, {_address(run, key)}, {name}", text
+    if len(rows) > _LISTED:
+        yield where, f"{len(rows) - _LISTED:,} more rows differ"
 
 
 def _address(run: Run, row_key: Any) -> str:

@@ -1,5 +1,7 @@
 """Assigns exactly one outcome to every row, from what was planned, sent, answered and read back.
 
+The ledger keeps them as one frame: none is written, or taken for good, that breaks the rule.
+
 Joined by share (project and image), never by order. The rule, per planned row:
 
 ============  =================  ==================================================
@@ -28,8 +30,11 @@ from numpy.typing import NDArray
 
 from sharekit.core.actions import OWNER, ROLES
 from sharekit.core.columns import STR, are_satisfied, is_owner_action
+from sharekit.core.errors import LedgerError
 from sharekit.core.fields import SHARE_KEY
+from sharekit.core.frame_schemas import OUTCOMES as SCHEMA
 from sharekit.core.outcomes import OUTCOMES
+from sharekit.ledger.ledger import Event, Ledger
 
 from .request_log import Request, RequestLog
 
@@ -39,6 +44,8 @@ _FACTS = ["wanted", "sent", "state", "code", "reason", "last_chunk", "job_id", "
 _CONTRADICTED = "the job reported success, but the cloud shows a different state"
 #: Outcomes that a preflight gives to what it excludes.
 EXCLUDED = ("already", "blocked")
+#: Outcomes that only a plan gives: a row that it would send has none of them.
+_UNSENT = ("duplicate", "skipped")
 
 
 def assign_outcomes(
@@ -210,3 +217,80 @@ def count_outcomes(outcome: pd.Series) -> dict[str, int]:
     """Return the number of rows of each outcome: every name, zeros included."""
     counts = outcome.value_counts()
     return {name: int(counts.get(name, 0)) for name in OUTCOMES}
+
+
+# -- in the ledger -------------------------------------------------------------------------------
+def write_outcomes(ledger: Ledger, outcomes: pd.DataFrame, dispositions: pd.Series) -> Event:
+    """Write every row's outcome into the ledger.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        The ledger of the run, open to be written.
+    outcomes : DataFrame
+        As :func:`assign_outcomes` returns it.
+    dispositions : Series
+        What the plan makes of each row, indexed by ``row_key``.
+
+    Raises
+    ------
+    LedgerError
+        If a row has no outcome, several ones, or one that it cannot have.
+    """
+    if problem := outcome_problem(outcomes, dispositions):
+        raise LedgerError(f"{ledger.path}: the outcomes are not written, because {problem}.")
+    body = {
+        "counts": count_outcomes(outcomes["outcome"]),
+        "blob": ledger.put_frame(outcomes[list(SCHEMA.names)]),
+    }
+    return ledger.append("outcomes_recorded", body)
+
+
+def read_outcomes(ledger: Ledger, dispositions: pd.Series) -> pd.DataFrame | None:
+    """Read the outcomes that were written last; None if no call of ``submit`` has ended yet.
+
+    Raises
+    ------
+    LedgerError
+        As :func:`write_outcomes`, or if their numbers are not those that were recorded.
+    """
+    event = ledger.last_event("outcomes_recorded")
+    if event is None:
+        return None
+    outcomes = ledger.get_frame(event.body["blob"], SCHEMA)
+    problem = outcome_problem(outcomes, dispositions)
+    recorded = {name: number for name, number in event.body["counts"].items() if number}
+    counts = {name: n for name, n in count_outcomes(outcomes["outcome"]).items() if n}
+    if not problem and counts != recorded:
+        problem = f"event {event.seq} records other numbers of outcomes than its rows have"
+    if problem:
+        raise LedgerError(f"{ledger.path} is damaged: {problem}.")
+    return outcomes
+
+
+def outcome_problem(outcomes: pd.DataFrame, dispositions: pd.Series) -> str:
+    """Return how a frame breaks the rule that each row has exactly one outcome, ``""`` if not.
+
+    >>> rows = pd.Series(["planned", "skipped"])
+    >>> outcome_problem(pd.DataFrame({"outcome": ["confirmed", "skipped"]}), rows)
+    ''
+    >>> outcome_problem(pd.DataFrame({"outcome": ["confirmed"]}), rows)
+    'row_key 1 has no outcome'
+    """
+    index, keys = outcomes.index, dispositions.index
+    if not index.equals(keys):
+        labels = {
+            "has no outcome": keys[~keys.isin(index)],
+            "has several outcomes": index[index.duplicated()],
+            "has an outcome, but is no row of the plan": index[~index.isin(keys)],
+        }
+        found = [f"row_key {at[0]} {label}" for label, at in labels.items() if len(at)]
+        return found[0] if found else "its rows are in another order than those of the plan"
+    outcome, planned = outcomes["outcome"], dispositions == "planned"
+    possible = (outcome == dispositions).where(~planned, ~outcome.isin(_UNSENT))
+    odd = index[~(possible & outcome.isin(list(OUTCOMES)))]
+    if len(odd):
+        was, is_now = dispositions[odd[0]], outcome[odd[0]]
+        return f"row_key {odd[0]}, {was} in the plan, has the impossible outcome {is_now!r:.40}"
+    missing = [name for name in SCHEMA.names if name in outcomes and outcomes[name].hasnans]
+    return f"its column {missing[0]!r} lacks values" if missing else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from os import PathLike
@@ -19,10 +19,8 @@ from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
-from sharekit.ledger import parquet
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.ledger.tables import OUTCOME_COLUMNS
 from sharekit.plans.chunks import iter_chunks
 from sharekit.plans.plan import Plan, ledger_path, read_plan
 from sharekit.plans.steps import decided_by, decisions
@@ -103,10 +101,6 @@ class Run:
         """True if every planned row failed because the caller has no right to decide it."""
         rows = self.rows[self.plan.rows["disposition"] == "planned"]
         return len(rows) > 0 and bool(rows["code"].isin(FORBIDDEN_CODES).all())
-
-    def outcome_lines(self) -> Iterator[tuple[object, ...]]:
-        """Yield every row as the ledger stores it."""
-        return parquet.iter_rows(self.rows.reset_index(), OUTCOME_COLUMNS)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{n:,} {name}" for name, n in self.counts.items() if n)

@@ -16,13 +16,13 @@ from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import environment
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import stop_requested
-from sharekit.ledger.tables import OUTCOME_COLUMNS
 from sharekit.plans import approval
 from sharekit.plans.plan import Plan, ledger_path, read_plan
 from sharekit.plans.storage import write_snapshot
 
 from .brakes import Failure
 from .dispatch import Dispatcher
+from .outcomes import write_outcomes
 from .preflight import count_preflight, evaluate_preflight, waiting_rows
 from .read_back import ReadBack
 from .request_log import LOG, Recorder, RequestLog, blocks_of, split_event
@@ -368,8 +368,7 @@ class RunDriver:
             self.ledger.append("stopped", {"why": reason} | ({"by": by} if by else {}))
         run = load_run(self.ledger, self.plan, self.log)
         with self.ledger.transaction():
-            digest = self.ledger.write_rows(OUTCOME_COLUMNS, run.outcome_lines())
-            self.ledger.append("outcomes_recorded", {"counts": run.counts, "digest": digest})
+            write_outcomes(self.ledger, run.rows, self.plan.rows["disposition"])
             if not reason and not any(run.counts[name] for name in UNSETTLED):
                 self.ledger.append("finished", {"rows": len(run.rows), "counts": run.counts})
         return replace(run, finished=finished(self.ledger))

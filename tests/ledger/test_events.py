@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import ast
-import re
+import runpy
+from dataclasses import astuple
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from sharekit.core.outcomes import OUTCOMES
-from sharekit.ledger.events import BLOB_FIELDS, VOIDING_EVENTS, FollowedRun, describe
-from sharekit.ledger.tables import DISPOSITIONS, OUTCOME_COLUMNS, PLAN_COLUMNS, TABLES
+from sharekit.core.outcomes import UNSETTLED
+from sharekit.core.rules import RULE_SET, RULES
+from sharekit.ledger.events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS, FollowedRun, describe
+from sharekit.ledger.hashing import canonical_json
 
-PAGE = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
-
-
-def test_the_script_of_the_docs_knows_the_same_events() -> None:
-    """The script names the same fields of blobs, and the same events that void an approval."""
-    (blobs,) = re.findall(r"^BLOBS = (\{.*\})$", PAGE, re.MULTILINE)
-    assert ast.literal_eval(blobs) == BLOB_FIELDS
-    (voiding,) = re.findall(r"if kind in (\(.*?\)): last\.pop\(\"approved\"", PAGE)
-    assert ast.literal_eval(voiding) == VOIDING_EVENTS
+#: RULE_SET -> the SHA-256 of the catalogue of rules. Until the first release the number stays 1.
+RULE_SETS = {1: "63932efa8419eb85828d9fa782c741c6514fc1112506cce0051d20ababd85bb2"}
+PROGRAM = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "check_ledger.py"))
 
 
-def test_the_table_takes_every_outcome() -> None:
-    """The literal SQL of the table names every outcome, disposition and column of the code."""
-    rows = TABLES[2]
-    assert re.findall(r"outcome = '(\w+)'", rows) == [*reversed(OUTCOMES)]
-    assert re.findall(r"disposition = '(\w+)'", rows)[: len(DISPOSITIONS)] == [*DISPOSITIONS]
-    names = re.findall(r"^    \"?(\w+)\"? (?:TEXT|INTEGER)", rows, re.MULTILINE)
-    assert names == [*PLAN_COLUMNS, *OUTCOME_COLUMNS[1:]]
+def test_the_program_of_the_docs_knows_the_same_events() -> None:
+    """The program names the same fields of blobs, and the same events that void an approval."""
+    assert PROGRAM["BLOB_FIELDS"] == BLOB_FIELDS
+    assert PROGRAM["VOIDING_EVENTS"] == set(VOIDING_EVENTS)
+    assert {"finished", "audit_recorded"} == {name for name, kind in EVENTS.items() if kind.ends}
+    assert {"created", "inventory_read"} == {name for name, kind in EVENTS.items() if kind.once}
+    assert {"pending", "unknown"} == UNSETTLED
+
+
+def test_a_change_of_the_rules_raises_their_number() -> None:
+    """The catalogue has this hash under this number: raise RULE_SET with any change of it."""
+    catalogue = canonical_json([astuple(rule) for rule in RULES.values()])
+    assert {RULE_SET: sha256(catalogue.encode()).hexdigest()} == RULE_SETS
 
 
 @pytest.mark.parametrize("kind", ["undo", "retry"])

@@ -162,9 +162,9 @@ def test_sealed_run(world: Callable[..., World], keys: Keys) -> None:
     assert shell("verify", "run.ledger", *allowed, cwd=w.folder).returncode == 0
     database = sqlite3.connect(plan.path)
     (trigger,) = database.execute(
-        "SELECT sql FROM sqlite_master WHERE name = 'events_remain'"
+        "SELECT sql FROM sqlite_master WHERE name = 'events_no_delete'"
     ).fetchone()
-    for statement in ("DROP TRIGGER events_remain", "DELETE FROM events WHERE kind = 'sealed'",
+    for statement in ("DROP TRIGGER events_no_delete", "DELETE FROM events WHERE kind = 'sealed'",
                       trigger):  # fmt: skip
         database.execute(statement)
     database.commit()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -18,8 +17,6 @@ from hypothesis import strategies as st
 import sharekit
 from sharekit.core.errors import ApprovalError, InputError, LedgerError, PlanError, UsageError
 from sharekit.ledger.hashing import canonical_json
-from sharekit.ledger.ledger import Ledger
-from sharekit.ledger.tables import OUTCOME_COLUMNS, PLAN_COLUMNS
 from sharekit.plans import chunks
 from sharekit.plans.chunks import CHUNK_FIELDS, chunks_of, iter_chunks
 from sharekit.plans.plan import read_plan
@@ -277,22 +274,3 @@ def test_preview_without_a_cloud(tmp_path: Path) -> None:
     plan = sharekit.plan(sharekit.check(inventory(3, 0.0)), tmp_path / "run.ledger")
     assert "PUT {ims}/v1/cloudimages/members" in plan.preview()
     assert all(image in plan.preview() for image in plan.rows["image_id"])
-
-
-def test_the_database_keeps_the_plan(tmp_path: Path) -> None:
-    """No row is lost, doubled, given an unknown outcome, or replanned once a request was sent."""
-    plan = sharekit.plan(sharekit.check(inventory(5, 0.0)), tmp_path / "run.ledger")
-    with Ledger.open(plan.path, write=True) as book:
-        line = [0, "x", "planned", None, 1]
-        good = (0, "confirmed", *[""] * 8)
-        with pytest.raises(LedgerError, match="finished when every row"):
-            book.append("finished", {"rows": 5})
-        with pytest.raises(LedgerError, match="CHECK"):
-            book.write_rows(OUTCOME_COLUMNS, [(0, "perhaps", *[""] * 8)])
-        book.write_rows(OUTCOME_COLUMNS, [good])
-        book.append("intent", {"chunk": "1", "images": []})
-        with pytest.raises(LedgerError, match="plan is fixed"):
-            book.write_rows(PLAN_COLUMNS, [line])
-        with pytest.raises(LedgerError, match="finished when every row"):
-            book.append("finished", {"rows": 4})
-    assert np.array_equal(read_plan(plan.path).rows.index, np.arange(5))

@@ -14,6 +14,8 @@ import pytest
 import sharekit
 from sharekit.core.errors import LedgerError, UsageError
 from sharekit.ledger.hashing import event_hash
+from sharekit.ledger.ledger import Ledger
+from sharekit.runs.outcomes import read_outcomes
 from tests.conftest import FAST, REPORTS, World
 from tests.reports.test_tampering import by_script
 
@@ -62,9 +64,9 @@ def test_intact(done: tuple[Path, list[Path]]) -> None:
         "UPDATE blobs SET content = zeroblob(10)",
         "DELETE FROM blobs WHERE rowid = 1",
         "INSERT INTO blobs VALUES ('00', 'x', x'00')",
-        "UPDATE rows SET outcome = 'confirmed' WHERE outcome = 'blocked'",
-        "UPDATE rows SET image_id = 'x' WHERE row_key = 1",
-        "DELETE FROM rows WHERE row_key = 2",
+        "UPDATE blobs SET sha256 = 'x' WHERE rowid = 2",
+        "PRAGMA user_version = 1",
+        "PRAGMA user_version = 3",
     ],
 )
 def test_any_change_of_the_ledger_is_found(done: tuple[Path, list[Path]], change: str) -> None:
@@ -117,15 +119,15 @@ def test_counts_agree_everywhere(done: tuple[Path, list[Path]]) -> None:
     xlsx = pd.read_excel(
         reports[0], sheet_name="Rows", engine="calamine", dtype=str, keep_default_na=False
     )
-    database = sqlite3.connect(ledger)
-    stored = [o for (o,) in database.execute("SELECT outcome FROM rows ORDER BY row_key")]
-    database.close()
+    with Ledger.open(ledger) as opened:
+        stored = read_outcomes(opened, run.plan.rows["disposition"])
+    assert stored is not None
     assert len(run.rows) == 80
     outcomes = run.rows["outcome"].tolist()
     assert csv["outcome"].tolist() == outcomes
     assert xlsx["outcome"].tolist() == outcomes
     assert [row["outcome"] for row in said["rows"]] == outcomes
-    assert stored == outcomes
+    assert stored["outcome"].tolist() == outcomes
     assert said["counts"] == run.counts
 
 
@@ -208,9 +210,9 @@ def test_dates_that_run_backwards(done: tuple[Path, list[Path]]) -> None:
     """An event dated before the one before it is noted, with both dates, and is no fault."""
     database = sqlite3.connect(done[0])
     (trigger,) = database.execute(
-        "SELECT sql FROM sqlite_master WHERE name = 'events_stay'"
+        "SELECT sql FROM sqlite_master WHERE name = 'events_no_update'"
     ).fetchone()
-    database.execute("DROP TRIGGER events_stay")
+    database.execute("DROP TRIGGER events_no_update")
     lines = database.execute("SELECT seq, at, kind, body, prev FROM events ORDER BY seq").fetchall()
     prev = lines[0][4]
     for seq, at, kind, body, _ in lines:

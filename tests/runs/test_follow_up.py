@@ -176,9 +176,9 @@ def test_a_report_over_runs_that_are_not_linked(world: Make) -> None:
     assert sharekit.verify(plan.path, again.path).intact
     database = sqlite3.connect(plan.path)
     [rule] = database.execute(
-        "SELECT sql FROM sqlite_master WHERE name = 'events_remain'"
+        "SELECT sql FROM sqlite_master WHERE name = 'events_no_delete'"
     ).fetchone()
-    database.execute("DROP TRIGGER events_remain")
+    database.execute("DROP TRIGGER events_no_delete")
     database.execute("DELETE FROM events WHERE kind = 'finished'")
     database.execute(rule)
     database.commit()

@@ -38,7 +38,7 @@ from sharekit.core.errors import SharekitError
 from sharekit.core.outcomes import FINAL_OK, UNSETTLED
 from sharekit.ledger import ledger
 from sharekit.reports import report as report_files
-from sharekit.runs import read_back
+from sharekit.runs import read_back, submit
 from sharekit.simulator import Image, Seed, Share
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
@@ -66,8 +66,8 @@ PLACES: dict[str, tuple[Any, str, bool, str]] = {
     "before commit": (ledger.Ledger, "_commit", False, ""),
     "after commit": (ledger.Ledger, "_commit", True, ""),
     "reading back": (read_back, "look_back", True, ""),
-    "before settling": (ledger.Ledger, "write_rows", False, ""),
-    "settling": (ledger.Ledger, "write_rows", True, ""),
+    "before settling": (submit, "write_outcomes", False, ""),
+    "settling": (submit, "write_outcomes", True, ""),
     "reporting": (report_files, "check_writable", True, ""),
 }
 STEPS = tuple(PLACES)
