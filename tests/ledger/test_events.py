@@ -15,7 +15,7 @@ from sharekit.ledger.events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS, Followed
 from sharekit.ledger.hashing import canonical_json
 
 #: RULE_SET -> the SHA-256 of the catalogue of rules. Until the first release the number stays 1.
-RULE_SETS = {1: "63932efa8419eb85828d9fa782c741c6514fc1112506cce0051d20ababd85bb2"}
+RULE_SETS = {1: "6347968c8b9e52c630b7275cb196547b5590c461b44876ef4fb1a6eda7922247"}
 PROGRAM = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "check_ledger.py"))
 
 
