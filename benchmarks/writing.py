@@ -107,7 +107,8 @@ def _answer(book: Any, plan: Any) -> None:
         for chunk in iter_chunks(plan.rows):
             name = {"chunk": str(chunk["chunk"])}
             sent = {"attempt": 1, "api": "batch", "method": "PUT", "url": "https://ims.example/v1"}
-            book.append("intent", name | sent | {"images": chunk["images"]})
+            block = {key: chunk[key] for key in ("images", "projects")}
+            book.append("intent", name | sent | block)
             job = {"job_id": f"ff80808{int(name['chunk']):025x}", "request_id": f"req-{name}"}
             book.append("answer", name | job | {"http": 200, "code": "", "reason": ""})
             book.append("job_done", name | {"status": "SUCCESS", "results": {}})

@@ -9,7 +9,7 @@ import sqlite3
 import sys
 
 BLOB_FIELDS = set("blob rows_blob cell_issues_blob findings_blob earlier_blob".split())
-BLOB_FIELDS |= {"members", "vaults", "projects", "owned"}
+BLOB_FIELDS |= set("members_blob vaults_blob projects_blob owned_blob".split())
 VOIDING_EVENTS = {"planned", "decided", "decision_undone", "approval_revoked"}
 PRAGMAS = {"integrity_check": "ok", "application_id": 0x53484B54, "user_version": 2}
 DEFINITIONS = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"

@@ -1,12 +1,13 @@
 """Chunks as the API calls that change the cloud: method, URL and body, in batches or one by one.
 
-A chunk of member decisions has ``images``, ``project_id``, ``status`` and ``vault_id``; one of
-owner actions has ``projects`` as well, and its ``project_id`` is the owner that sends it.
+A chunk has ``images``, ``projects``, ``status`` and ``vault_id``, and its ``project_id`` is the
+project that sends it: the owner, or the one of ``projects`` that decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from sharekit.core.actions import OWNER_ACTIONS, SHARE, UNSHARE
@@ -38,14 +39,14 @@ def native_calls(chunk: Mapping[str, Any], base: str) -> Iterator[Call]:
     >>> list(native_calls({"images": ["a"], "projects": ["q"], "status": "share"}, ""))
     [('POST', '/v2/images/a/members', {'member': 'q'})]
     """
-    for image in chunk["images"]:
+    for image, project in product(chunk["images"], chunk["projects"]):
         url = f"{base}/v2/images/{image}/members"
         if chunk["status"] == SHARE:
-            yield from (("POST", url, {"member": project}) for project in chunk["projects"])
+            yield "POST", url, {"member": project}
         elif chunk["status"] == UNSHARE:
-            yield from (("DELETE", f"{url}/{project}", None) for project in chunk["projects"])
+            yield "DELETE", f"{url}/{project}", None
         else:
-            yield "PUT", f"{url}/{chunk['project_id']}", _decision(chunk)
+            yield "PUT", f"{url}/{project}", _decision(chunk)
 
 
 def is_noop(call: Call, http: int) -> bool:

@@ -54,8 +54,8 @@ _PLAN_SETTINGS: Final = _body(
     strict=bool, planner=NotRequired[Name], confirmed=NotRequired[Texts],
 )  # fmt: skip
 _SNAPSHOT: Final = _body(
-    taken_at=Time, states=Counts, members=BlobHash, vaults=BlobHash, projects=BlobHash,
-    owned=NotRequired[BlobHash],
+    taken_at=Time, states=Counts, members_blob=BlobHash, vaults_blob=BlobHash,
+    projects_blob=BlobHash, owned_blob=NotRequired[BlobHash],
 )  # fmt: skip
 #: Fields that every event about a request may hold.
 _RESPONSE: Final = {
@@ -65,6 +65,8 @@ _RESPONSE: Final = {
 }  # fmt: skip
 _REQUEST: Final = _body(**_RESPONSE)
 _JOB_ENDED: Final = _body(**_RESPONSE, status=str)
+#: Shares: each of the images with each of the projects.
+_BLOCK: Final = {"images": Texts, "projects": Texts}
 
 
 # -- texts of the timeline -------------------------------------------------------------------------
@@ -190,17 +192,20 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"last look before sending: {_counts(b['counts']) or 'nothing changed'}",
     ),
     "intent": EventKind(
-        _body(**_RESPONSE, images=Texts, shared_with=NotRequired[Texts], attempt=Count, method=str,
-              url=str),
-        "a request is about to leave; its images stand here before it does",
+        _body(**_RESPONSE, **_BLOCK, attempt=Count, method=str, url=str),
+        "a request is about to leave; its images and projects stand here before it does",
         lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
     ),
     "skipped_after_refusal": EventKind(
         _REQUEST, "not sent: the cloud refuses this project or vault altogether"
     ),
     "split": EventKind(
-        _body(**_RESPONSE, into=list[tuple[str, Texts]], shared_with=NotRequired[list[Texts]],
-              kept=NotRequired[Texts], kept_with=NotRequired[Texts], why=str),
+        _body(
+            **_RESPONSE,
+            into=list[_body(chunk=str, **_BLOCK)],  # type: ignore[misc]  # made by a function
+            kept=list[_body(**_BLOCK)],  # type: ignore[misc]
+            why=str,
+        ),
         "its images go on in smaller or new requests",
         lambda b: f"into {len(b['into'])}: {b['why']}",
     ),

@@ -87,7 +87,7 @@ def write_snapshot(ledger: Ledger, snapshot: Snapshot, kind: str = "snapshot_tak
     """Write what the clouds showed; before sending, ``kind`` is ``preflight_snapshot``."""
     frames = {name: getattr(snapshot, name) for name in frame_schemas.SNAPSHOT}
     blobs = {
-        name: ledger.put_frame(frame)
+        f"{name}_blob": ledger.put_frame(frame)
         for name, frame in frames.items()
         if name != "owned" or len(frame)
     }
@@ -101,9 +101,9 @@ def read_snapshot(ledger: Ledger) -> Snapshot | None:
     if event is None:
         return None
     frames = {
-        name: ledger.get_frame(event.body[name], schema)
+        name: ledger.get_frame(event.body[f"{name}_blob"], schema)
         for name, schema in frame_schemas.SNAPSHOT.items()
-        if name in event.body
+        if f"{name}_blob" in event.body
     }
     return Snapshot(event.body["taken_at"], **frames)
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from sharekit.clouds.api_calls import Call
 from sharekit.clouds.cloud import Accepted, JobState
+from sharekit.core.actions import OWNER
 from sharekit.core.error_codes import BLAMES_PROJECT, Remedy, explain, remedy
 from sharekit.core.errors import CloudRefusedError, NoResponseError
 
@@ -29,7 +30,7 @@ from .brakes import (
     backoff,
     outage_error,
 )
-from .request_log import LOG, Recorder, Request, ShareBlock, split_event
+from .request_log import LOG, Recorder, Request, Share, ShareBlock, result_key, split_event
 from .scheduler import Scheduler
 from .settings import Settings
 
@@ -154,7 +155,7 @@ class Dispatcher:
     def fail_unsent(self, request: Request, code: str, reason: str) -> None:
         """Record that a request failed although it was not sent."""
         self.recorder.record("skipped_after_refusal", request, code=code, reason=reason)
-        self._count_failed(request, _job_keys(request))
+        self._count_failed(request, request.shares)
 
     # -- sending ------------------------------------------------------------------------------
     def _send(self, request: Request, attempt: Attempt | None = None) -> None:
@@ -337,11 +338,12 @@ class Dispatcher:
             self.scheduler.add(partial(self._poll, request, polls + 1, since), wait)
 
     def _on_job_done(self, request: Request, job: JobState) -> None:
-        failed = {key: good for key, good in _results(request, job).items() if not good}
+        results = _results(request, job)
+        failed = {result_key(share): False for share, good in results.items() if not good}
         reason = explain(job.code, job.reason or "failed within its job")
         cause = {"code": job.code or "JOB_PARTIAL", "reason": reason} if failed else {}
         self.recorder.record("job_done", request, status=job.status, results=failed, **cause)
-        self._count_failed(request, list(failed))
+        self._count_failed(request, [share for share, good in results.items() if not good])
         self._bisector.on_finished(request)
 
     def _on_job_failed(self, request: Request, job: JobState) -> None:
@@ -355,13 +357,14 @@ class Dispatcher:
             self.recorder.record("retry_scheduled", request, code=code, reason=reason)
             self._retry_later(request, Attempt(request.attempts))
             return
-        good = {key: True for key, passed in _results(request, job).items() if passed}
+        results = _results(request, job)
+        good = {result_key(share): True for share, passed in results.items() if passed}
         self.recorder.record(
             "job_failed", request, status=job.status, results=good, code=code, reason=reason
         )
         if good:
             # The job names the shares it failed for, so none of them has spoiled the others.
-            self._count_failed(request, [key for key in _job_keys(request) if key not in good])
+            self._count_failed(request, [s for s in request.shares if not results.get(s)])
             self._bisector.on_finished(request)
         else:
             self._handle_refusal(request, refusal, action)
@@ -376,19 +379,18 @@ class Dispatcher:
         # What fails again and again while others pass may be the fault of one image, too.
         may_be_one_image = action in (Remedy.SPLIT, Remedy.RETRY)
         if not may_be_one_image or request.size == 1:
-            self._count_failed(request, _job_keys(request))
+            self._count_failed(request, request.shares)
         if may_be_one_image:
             self._bisector.on_refused(request, refusal)
         else:
             self._bisector.on_finished(request)
 
-    def _count_failed(self, request: Request, images: Sequence[str]) -> None:
-        if not images:
+    def _count_failed(self, request: Request, shares: Sequence[Share]) -> None:
+        if not shares:
             return
-        response = request.response
-        failure = Failure(
-            request.chunk, request.project_id, tuple(images), response.code, response.reason
-        )
+        response, acting = request.response, request.project_id
+        images = (result_key(share) if share[0] != acting else share[1] for share in shares)
+        failure = Failure(request.chunk, acting, tuple(images), response.code, response.reason)
         with self.recorder.lock:
             reason = self.failures.record(failure, lambda: self._open_jobs(request))
             if reason and self.stopped_because is None:
@@ -402,22 +404,18 @@ class Dispatcher:
 def _remedy(request: Request, refusal: CloudRefusedError) -> Remedy:
     """Return the remedy; an owner's request may fail for one image or project of it alone."""
     native_forbidden = request.response.api == "native" and refusal.http == 403
-    if request.planned.projects and (refusal.code in BLAMES_PROJECT or native_forbidden):
+    if request.role == OWNER and (refusal.code in BLAMES_PROJECT or native_forbidden):
         return Remedy.SPLIT
     return remedy(refusal.code, refusal.http or 400)
 
 
-def _job_keys(request: Request) -> list[str]:
-    return [request.job_key(share) for share in request.shares]
-
-
-def _results(request: Request, job: JobState) -> Mapping[str, bool]:
+def _results(request: Request, job: JobState) -> Mapping[Share, bool]:
     """Return what a job says of the shares it names, alone or with all others of their image."""
     results = {
-        request.job_key((project, image)): job.pairs.get((image, project), job.results.get(image))
+        (project, image): job.pairs.get((image, project), job.results.get(image))
         for project, image in request.shares
     }
-    return {key: good for key, good in results.items() if good is not None}
+    return {share: good for share, good in results.items() if good is not None}
 
 
 def _is_transient(error: NoResponseError | CloudRefusedError) -> bool:

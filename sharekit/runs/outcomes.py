@@ -21,7 +21,6 @@ A row that a preflight excluded is what the preflight says: ``already`` or ``blo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import chain
 
 import numpy as np
@@ -36,7 +35,7 @@ from sharekit.core.frame_schemas import OUTCOMES as SCHEMA
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event, Ledger
 
-from .request_log import Request, RequestLog
+from .request_log import Request, RequestLog, ShareBlock
 
 #: Positions in a frame, -1 for none.
 Positions = NDArray[np.int64]
@@ -141,31 +140,31 @@ def _reported(log: RequestLog) -> tuple[pd.DataFrame, pd.DataFrame]:
     counts = np.array([request.size for request in requests], dtype="int64")
     number = np.repeat(np.arange(len(requests)), counts)
     facts = pd.DataFrame([_facts(request) for request in requests], columns=_FACTS, dtype=STR)
-    claimed = pd.Series([r.reported("") for r in requests], dtype=STR).array.take(number)
+    claimed = pd.Series([r.reported() for r in requests], dtype=STR).array.take(number)
     shares = pd.DataFrame({"claimed": claimed, "request": number}).assign(
-        project_id=_projects(requests, number),
-        image_id=pd.array([*chain.from_iterable(map(_images, requests))], dtype=STR),
+        **_ids([block for request in requests for block in request.blocks]),
         side=pd.Series([request.role for request in requests], dtype=STR).array.take(number),
     )
-    # Only jobs that name single images differ from what is said of the whole request.
+    # Only jobs that name single shares differ from what is said of the whole request.
     for request, end in zip(requests, counts.cumsum().tolist(), strict=True):
         if request.results:
-            keys = [request.job_key(share) for share in request.shares]
-            claims = [request.reported(key) for key in keys]
-            shares.loc[end - len(keys) : end - 1, "claimed"] = claims
+            claims = [request.reported(share) for share in request.shares]
+            shares.loc[end - len(claims) : end - 1, "claimed"] = claims
     return facts, shares
 
 
-def _images(request: Request) -> Iterable[str]:
-    if request.role == OWNER:
-        return (image for _, image in request.shares)
-    return chain.from_iterable(block.images for block in request.blocks)
-
-
-def _projects(requests: list[Request], number: Positions) -> pd.api.extensions.ExtensionArray:
-    if not any(request.role == OWNER for request in requests):  # one project for each request
-        return pd.Series([r.project_id for r in requests], dtype=STR).array.take(number)
-    return pd.array([project for r in requests for project, _ in r.shares], dtype=STR)
+def _ids(blocks: list[ShareBlock]) -> dict[str, pd.api.extensions.ExtensionArray]:
+    """Return the image and the project of each share, block by block."""
+    counts = np.array([(len(b.images), len(b.projects)) for b in blocks], "int64").reshape(-1, 2)
+    sizes = counts.prod(axis=1)
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    at = np.divmod(within, np.repeat(counts[:, 1], sizes))
+    starts = np.repeat(np.cumsum(counts, axis=0) - counts, sizes, axis=0)
+    columns = {"image_id": (b.images for b in blocks), "project_id": (b.projects for b in blocks)}
+    return {
+        name: pd.array([*chain.from_iterable(ids)], dtype=STR).take(starts[:, n] + at[n])
+        for n, (name, ids) in enumerate(columns.items())
+    }
 
 
 def _facts(request: Request) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def waiting_rows(plan: Plan, log: RequestLog) -> pd.DataFrame:
     waiting = {
         (*share, request.role)
         for request in log.in_state("planned", "excluded")
-        for share in request.planned.shares(request.project_id)
+        for share in request.planned.shares
     }
     rows = plan.rows
     planned = rows[rows["disposition"] == "planned"]

@@ -76,10 +76,7 @@ class ReadBack:
             if request.attempts and request.state in FINAL_STATES and self.can_read(request)
             for share in request.shares
             if self.state(request, share) is None
-            or (
-                not self.is_confirmed(request, share)
-                and request.reported(request.job_key(share)) != "failed"
-            )
+            or (not self.is_confirmed(request, share) and request.reported(share) != "failed")
         ]
 
     def can_read(self, request: Request) -> bool:

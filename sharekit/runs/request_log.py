@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
-from sharekit.core.actions import MEMBER, OWNER
+from sharekit.core.actions import MEMBER, OWNER, OWNER_ACTIONS
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.ledger import Event
 
@@ -61,52 +61,52 @@ Action = tuple[str, str, str]
 
 
 class ShareBlock(NamedTuple):
-    """Images and the projects that an owner shares them with, each with each.
+    """Images and the projects that they are shared with, each with each.
 
-    A project that decides on its own shares names no projects.
+    A project's own decisions are the case of one project.
     """
 
     images: tuple[str, ...]
-    projects: tuple[str, ...] = ()
+    projects: tuple[str, ...]
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> ShareBlock:
+        """Read a block from a chunk or an event, which name ``images`` and ``projects``."""
+        return cls(tuple(body["images"]), tuple(body["projects"]))
+
+    @property
+    def body(self) -> dict[str, list[str]]:
+        """``images`` and ``projects``, as events name them."""
+        return {"images": list(self.images), "projects": list(self.projects)}
 
     @property
     def size(self) -> int:
         """Number of shares."""
-        return len(self.images) * max(1, len(self.projects))
+        return len(self.images) * len(self.projects)
 
     @property
-    def body(self) -> dict[str, list[str]]:
-        """``images``, and on the owner's side ``shared_with``, as events name them."""
-        projects = {"shared_with": list(self.projects)} if self.projects else {}
-        return {"images": list(self.images), **projects}
-
-    def shares(self, acting: str) -> Iterator[Share]:
-        """Yield the shares; ``acting`` is the project of a block that names none."""
-        return ((p, image) for image in self.images for p in self.projects or (acting,))
+    def shares(self) -> list[Share]:
+        """The shares, image by image."""
+        return [(project, image) for image in self.images for project in self.projects]
 
     def chunked(self, size: int, *, by_project: bool = False) -> list[ShareBlock]:
         """Split into blocks of at most ``size`` shares: by images first, then by projects."""
         if self._splits_projects(by_project):
             parts = chunked(self.projects, max(1, size // len(self.images)))
-            return [ShareBlock(self.images, tuple(part)) for part in parts]
-        parts = chunked(self.images, max(1, size // max(1, len(self.projects))))
-        return [ShareBlock(tuple(part), self.projects) for part in parts]
+            return [ShareBlock(self.images, part) for part in parts]
+        parts = chunked(self.images, max(1, size // len(self.projects)))
+        return [ShareBlock(part, self.projects) for part in parts]
 
     def halves(self, *, by_project: bool = False) -> list[ShareBlock]:
         """Split in two, by images as long as there are several."""
+        split, whole = self.images, self.projects
         if self._splits_projects(by_project):
-            half = len(self.projects) // 2
-            parts = (self.projects[:half], self.projects[half:])
-            return [ShareBlock(self.images, part) for part in parts]
-        half = len(self.images) // 2
-        return [
-            ShareBlock(part, self.projects) for part in (self.images[:half], self.images[half:])
-        ]
+            split, whole = whole, split
+        return self.chunked(-(-len(split) // 2) * len(whole), by_project=by_project)
 
     def singles(self) -> list[ShareBlock]:
         """Split into single shares."""
-        projects: list[tuple[str, ...]] = [(project,) for project in self.projects] or [()]
-        return [ShareBlock((image,), project) for image in self.images for project in projects]
+        return [ShareBlock((image,), (project,)) for project, image in self.shares]
 
     def _splits_projects(self, by_project: bool) -> bool:  # noqa: FBT001 - passed on as it came
         return len(self.projects) > 1 and (by_project or len(self.images) == 1)
@@ -161,7 +161,7 @@ class Request:
     @property
     def role(self) -> str:
         """``owner`` or ``member``: the role in which the project acts."""
-        return OWNER if self.planned.projects else MEMBER
+        return OWNER if self.action in OWNER_ACTIONS else MEMBER
 
     @property
     def block(self) -> ShareBlock:
@@ -176,28 +176,25 @@ class Request:
     @property
     def shares(self) -> list[Share]:
         """The shares: the project each is with, and its image."""
-        return [share for block in self.blocks for share in block.shares(self.project_id)]
+        return [share for block in self.blocks for share in block.shares]
 
     def payload(self) -> dict[str, Any]:
         """Return what the clouds make a request of."""
-        images, projects = self.block
-        return {
-            **self.common,
-            "images": list(images),
-            **({"projects": list(projects)} if projects else {}),
-        }
+        return {**self.common, **self.block.body}
 
-    def job_key(self, share: Share) -> str:
-        """Return the name of a share in a job's results: that of its image if that is enough."""
-        return f"{share[1]} {share[0]}" if self.role == OWNER else share[1]
+    def reported(self, share: Share | None = None) -> str:
+        """Return what the cloud said of a share: ``success``, ``failed``, or "" for nothing.
 
-    def reported(self, job_key: str) -> str:
-        """Return what the cloud said of a share: ``success``, ``failed``, or "" for nothing."""
+        Without a share, it is what the cloud said of all that it did not name.
+        """
         if self.state == "done":
-            return "success" if self.results.get(job_key, True) else "failed"
-        if self.state == "refused" and self.attempts:
-            return "success" if self.results.get(job_key, False) else "failed"
-        return ""
+            good = True
+        elif self.state == "refused" and self.attempts:
+            good = False
+        else:
+            return ""
+        named = good if share is None else self.results.get(result_key(share), good)
+        return "success" if named else "failed"
 
 
 class RequestLog:
@@ -226,8 +223,8 @@ class RequestLog:
         self._read_excluded = read_excluded
         for chunk in chunks:
             common = {k: v for k, v in chunk.items() if k not in ("chunk", "images", "projects")}
-            block = ShareBlock(tuple(chunk["images"]), tuple(chunk.get("projects", ())))
-            self.requests[str(chunk["chunk"])] = Request(str(chunk["chunk"]), common, block)
+            name = str(chunk["chunk"])
+            self.requests[name] = Request(name, common, ShareBlock.read(chunk))
         for event in events:
             self.apply(event)
 
@@ -274,31 +271,25 @@ class RequestLog:
         return [request for request in self.requests.values() if request.state != "split"]
 
     def _is_consistent(self, kind: str, request: Request, body: Mapping[str, Any]) -> bool:
-        """Return True if an event takes along what its request has, and no name twice."""
+        """Return True if an event takes along just what its request has, and no name twice."""
         if kind == "split":
-            names = [name for name, _ in body["into"]]
+            names = [part["chunk"] for part in body["into"]]
+            parts = [ShareBlock.read(part) for part in (*body["into"], *body["kept"])]
+            shares = [share for part in parts for share in part.shares]
             fresh = len(set(names)) == len(names) and not self.requests.keys() & set(names)
-            return fresh and _is_partition(request, body)
-        if kind != "intent":
-            return True
-        images, projects = request.block
-        return (
-            len(request.blocks) == 1
-            and set(body["images"]) <= set(images)
-            and set(body.get("shared_with", ())) <= set(projects)
-        )
+            return fresh and sorted(shares) == sorted(request.shares)
+        return kind != "intent" or (ShareBlock.read(body),) == request.blocks
 
     def _exclude(self, excluded: set[Action]) -> None:
         """Leave out what a preflight excluded; what an earlier one excluded may go again."""
         for request in self.in_state("planned", "excluded"):
             if request.state == "planned" and not excluded:
                 continue
-            request.blocks, role = (request.planned,), request.role
-            shares = request.shares
-            kept = [share for share in shares if (*share, role) not in excluded]
+            request.blocks, shares = (request.planned,), request.planned.shares
+            kept = [share for share in shares if (*share, request.role) not in excluded]
             request.state = "planned" if kept else "excluded"
             if kept and len(kept) < len(shares):
-                request.blocks = blocks_of(kept, role)
+                request.blocks = group_by_projects(kept)
 
     def _change(self, event: Event) -> None:
         body = event.body
@@ -323,19 +314,18 @@ class RequestLog:
     def _begin(self, request: Request, event: Event) -> None:
         request.attempts += 1
         request.first_sent = request.first_sent or event.at
-        block = ShareBlock(tuple(event.body["images"]), tuple(event.body.get("shared_with", ())))
-        if request.block != block:  # equal blocks share the memory of their texts
-            request.blocks = (block,)
         request.planned = request.block
         self.calls["submit"] += 1
         self.calls["retried"] += request.attempts > 1
 
     def _split(self, request: Request, body: Mapping[str, Any]) -> None:
-        for name, block in _blocks_in(body):
-            self.requests[name] = Request(name, request.common, block)
-        if kept := _kept_in(request, body):
+        for part in body["into"]:
+            name = part["chunk"]
+            self.requests[name] = Request(name, request.common, ShareBlock.read(part))
+        if body["kept"]:
             # These were found changed on reading back, so their lost request did arrive.
-            request.state, request.blocks = "unknown", blocks_of(kept, request.role)
+            request.state = "unknown"
+            request.blocks = tuple(ShareBlock.read(block) for block in body["kept"])
 
     def _count(self, request: Request, sign: int) -> None:
         if request.state in ("done", "refused"):
@@ -383,73 +373,41 @@ class Recorder:
 _LOGGED = ("attempt", "api", "http", "job_id", "request_id", "status", "code", "reason", "why")
 
 
-def _is_partition(request: Request, body: Mapping[str, Any]) -> bool:
-    """Return True if a split takes each share along exactly once."""
-    named = (len(body.get("shared_with", ())), len(body.get("kept_with", ())))
-    expected = (len(body["into"]), len(body.get("kept", ())))
-    if named != (expected if request.role == OWNER else (0, 0)):
-        return False
-    parts = _kept_in(request, body)
-    for _, block in _blocks_in(body):
-        parts += block.shares(request.project_id)
-    return sorted(parts) == sorted(request.shares)
-
-
-def _kept_in(request: Request, body: Mapping[str, Any]) -> list[Share]:
-    """Return the shares that stay with a request that is split."""
-    kept = body.get("kept", ())
-    return [*zip(body.get("kept_with") or [request.project_id] * len(kept), kept, strict=True)]
-
-
-def _blocks_in(body: Mapping[str, Any]) -> Iterator[tuple[str, ShareBlock]]:
-    """Yield name and shares of each request that a split makes."""
-    projects = body.get("shared_with") or [()] * len(body["into"])
-    for (name, images), shared_with in zip(body["into"], projects, strict=True):
-        yield name, ShareBlock(tuple(images), tuple(shared_with))
-
-
 def split_event(
     request: Request, blocks: Iterable[ShareBlock], kept: Sequence[Share] = ()
 ) -> dict[str, Any]:
     """Return the body of a split: the new requests, and the shares that stay with the old one.
 
-    >>> split_event(Request("7", {}, ShareBlock(("a", "b"))), [ShareBlock("a"), ShareBlock("b")])
-    {'into': [('7.1', ['a']), ('7.2', ['b'])]}
+    >>> request = Request("7", {}, ShareBlock(("a", "b"), ("p",)))
+    >>> split_event(request, request.planned.halves())["into"][1]
+    {'chunk': '7.2', 'images': ['b'], 'projects': ['p']}
     """
-    blocks = list(blocks)
-    into = [(f"{request.chunk}.{n}", list(block.images)) for n, block in enumerate(blocks, 1)]
-    body: dict[str, Any] = {"into": into}
-    if kept:
-        body["kept"] = [image for _, image in kept]
-    if request.role == OWNER:
-        body["shared_with"] = [list(block.projects) for block in blocks]
-        body["kept_with"] = [project for project, _ in kept]
-    return body
+    into = [{"chunk": f"{request.chunk}.{n}", **one.body} for n, one in enumerate(blocks, 1)]
+    return {"into": into, "kept": [block.body for block in group_by_projects(kept)]}
 
 
-def chunked(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    """Split a sequence into parts of nearly equal length, at most ``size`` long.
+def result_key(share: Share) -> str:
+    """Return the name of a share in the results of a job."""
+    project, image = share
+    return f"{image} {project}"
 
-    >>> chunked("abcdefg", 3)
-    ['ab', 'cd', 'efg']
+
+def chunked(ids: tuple[str, ...], size: int) -> list[tuple[str, ...]]:
+    """Split a tuple into parts of nearly equal length, at most ``size`` long.
+
+    >>> chunked(("a", "b", "c", "d", "e"), 2)
+    [('a',), ('b', 'c'), ('d', 'e')]
     """
-    parts = -(-len(names) // size)
-    ends = [len(names) * number // parts for number in range(parts + 1)]
-    return [names[start:end] for start, end in pairwise(ends)]
+    parts = -(-len(ids) // size)
+    ends = [len(ids) * number // parts for number in range(parts + 1)]
+    return [ids[start:end] for start, end in pairwise(ends)]
 
 
-def blocks_of(shares: Sequence[Share], role: str) -> tuple[ShareBlock, ...]:
-    """Return blocks that hold just these shares; those of a member are always one."""
-    if role == MEMBER:
-        return (ShareBlock(tuple(image for _, image in shares)),)
-    return tuple(group_by_projects(shares))
-
-
-def group_by_projects(shares: Iterable[Share]) -> list[ShareBlock]:
-    """Group shares into blocks: images that are shared with the same projects go together.
+def group_by_projects(shares: Iterable[Share]) -> tuple[ShareBlock, ...]:
+    """Return blocks that hold just these shares: images with the same projects go together.
 
     >>> group_by_projects([("p", "a"), ("q", "a"), ("p", "b"), ("q", "b"), ("q", "c")])
-    [ShareBlock(images=('a', 'b'), projects=('p', 'q')), ShareBlock(images=('c',), projects=('q',))]
+    (ShareBlock(images=('a', 'b'), projects=('p', 'q')), ShareBlock(images=('c',), projects=('q',)))
     """
     projects: dict[str, list[str]] = {}
     for project, image in shares:
@@ -457,4 +415,4 @@ def group_by_projects(shares: Iterable[Share]) -> list[ShareBlock]:
     images: dict[tuple[str, ...], list[str]] = {}
     for image, shared_with in projects.items():
         images.setdefault(tuple(shared_with), []).append(image)
-    return [ShareBlock(tuple(group), shared_with) for shared_with, group in images.items()]
+    return tuple(ShareBlock(tuple(group), shared_with) for shared_with, group in images.items())

@@ -25,7 +25,7 @@ from .dispatch import Dispatcher
 from .outcomes import write_outcomes
 from .preflight import count_preflight, evaluate_preflight, waiting_rows
 from .read_back import ReadBack
-from .request_log import LOG, Recorder, RequestLog, blocks_of, split_event
+from .request_log import LOG, Recorder, RequestLog, group_by_projects, split_event
 from .settings import Settings
 from .status import (
     CANARY,
@@ -335,7 +335,7 @@ class RunDriver:
             missing = [share for share in shares if share not in set(kept)]
             lost = "the job did not end" if request.response.job_id else "the response was lost"
             self.recorder.record(
-                "split", request, **split_event(request, blocks_of(missing, request.role), kept),
+                "split", request, **split_event(request, group_by_projects(missing), kept),
                 why=f"{lost}, and reading back shows these not changed",
             )  # fmt: skip
             self.read_back.forget(missing)

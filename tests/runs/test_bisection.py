@@ -35,7 +35,12 @@ class Desk:
         images = [str(n) for n in range(sum(sizes))]
         ends = [sum(sizes[:n]) for n in range(len(sizes) + 1)]
         chunks = [
-            {"chunk": n + 1, **COMMON, "images": images[ends[n] : ends[n + 1]]}
+            {
+                "chunk": n + 1,
+                **COMMON,
+                "images": images[ends[n] : ends[n + 1]],
+                "projects": [COMMON["project_id"]],
+            }
             for n in range(len(sizes))
         ]
         self.bad, self.flying = {str(n) for n in bad}, flying
@@ -63,7 +68,7 @@ class Desk:
             while self.waiting and len(flying) < self.flying:
                 request = self.waiting.popleft()
                 if not self.bisector.presplit(request):
-                    self.note("intent", request, images=list(request.block.images))
+                    self.note("intent", request, **request.block.body)
                     flying.append(request)
             if flying:
                 self.answer(flying.popleft())

@@ -20,8 +20,10 @@ from sharekit.runs.settings import Settings
 
 COMMON = {"region": "", "vault_id": "", "whole_image": ""}
 CHUNKS: list[dict[str, Any]] = [
-    {"chunk": 1, **COMMON, "project_id": "m" * 32, "status": ACCEPTED, "images": [*"abcdefgh"]},
-    {"chunk": 2, **COMMON, "project_id": "m" * 32, "status": ACCEPTED, "images": [*"ij"]},
+    {"chunk": 1, **COMMON, "project_id": "m" * 32, "status": ACCEPTED, "images": [*"abcdefgh"],
+     "projects": ["m" * 32]},
+    {"chunk": 2, **COMMON, "project_id": "m" * 32, "status": ACCEPTED, "images": [*"ij"],
+     "projects": ["m" * 32]},
     {"chunk": 3, **COMMON, "project_id": "o" * 32, "status": SHARE, "images": [*"kl"],
      "projects": ["p", "q", "r"]},
 ]  # fmt: skip

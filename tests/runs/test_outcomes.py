@@ -13,7 +13,7 @@ from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event
 from sharekit.plans.chunks import CHUNK_FIELDS
 from sharekit.runs.outcomes import assign_outcomes, count_outcomes
-from sharekit.runs.request_log import TRANSITIONS, RequestLog
+from sharekit.runs.request_log import TRANSITIONS, RequestLog, result_key
 
 P = "edc89b490d7d4392898e19b2deb34797"
 _STATES = st.sampled_from(["pending", "accepted", "rejected", "absent", ""])
@@ -57,15 +57,15 @@ def log_of(rows: pd.DataFrame, roads: list[str], bad: set[str], excluded: set[st
         enumerate(roads), rows[rows["disposition"] == "planned"].groupby("chunk"), strict=False
     ):
         common = {name: group[name].iloc[0] for name in CHUNK_FIELDS}
-        chunk = {"chunk": number, **common, "images": group["image_id"].tolist()}
+        chunk = {"chunk": number, **common, "images": group["image_id"].tolist(), "projects": [P]}
         part = RequestLog([chunk], read_excluded=lambda _: actions)
         part.apply(Event(seq, "", "preflight_checked", {}, "", ""))
-        images = list(part.requests[str(number)].block.images)
+        block = part.requests[str(number)].block
         for kind in _ROADS[road] if part.in_state("planned") else []:
             seq += 1
-            body = {"chunk": str(number), "images": images, "code": "C", "reason": "R"}
+            body = {"chunk": str(number), **block.body, "code": "C", "reason": "R"}
             if kind == "job_done":
-                body["results"] = {i: False for i in images if i in bad}
+                body["results"] = {result_key((P, i)): False for i in block.images if i in bad}
             part.apply(Event(seq, "2026-01-01T00:00:00.000000Z", kind, body, "", ""))
         log.requests.update(part.requests)
     return log
@@ -149,6 +149,6 @@ def test_impossible_order_is_damage() -> None:
     """An event that cannot follow on what was before is refused, whatever it is."""
     for kind in {kind for _, kind in TRANSITIONS} - {k for s, k in TRANSITIONS if s == "planned"}:
         common = dict.fromkeys(CHUNK_FIELDS, "")
-        log = RequestLog([{"chunk": 1, **common, "images": ["a"]}])
+        log = RequestLog([{"chunk": 1, **common, "images": ["a"], "projects": ["p"]}])
         with pytest.raises(LedgerError, match="cannot follow"):
             log.apply(Event(1, "", kind, {"chunk": "1"}, "", ""))

@@ -107,10 +107,11 @@ def test_rectangles_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random
     planned = rows[rows["disposition"] == "planned"]
     sent = []
     for chunk in iter_chunks(rows):
-        projects = chunk.get("projects", [chunk["project_id"]])
-        assert len(chunk["images"]) * len(projects) <= size
-        owner = chunk["project_id"] if "projects" in chunk else ""
-        shares = product(chunk["images"], projects)
+        assert len(chunk["images"]) * len(chunk["projects"]) <= size
+        by_owner = chunk["status"] in OWNER_ACTIONS
+        assert by_owner or chunk["projects"] == [chunk["project_id"]]
+        owner = chunk["project_id"] if by_owner else ""
+        shares = product(chunk["images"], chunk["projects"])
         sent += [(chunk["chunk"], *s, chunk["status"], owner) for s in shares]
     acts = planned[["chunk", "image_id", "project_id", "status"]].astype({"chunk": "int64"})
     acts = acts.assign(owner=planned["owner"].where(planned["status"].isin(OWNER_ACTIONS), ""))

@@ -34,7 +34,7 @@ from sharekit.runs.request_log import (
     Request,
     RequestLog,
     ShareBlock,
-    chunked,
+    result_key,
     split_event,
 )
 from sharekit.runs.status import load_request_log
@@ -60,7 +60,7 @@ class Walk(RuleBasedStateMachine):
         self.images, chunks = [], []
         for number, size in enumerate(sizes, 1):
             images = [f"{number}-{i}" for i in range(size)]
-            chunks.append({"chunk": number, **COMMON, "images": images})
+            chunks.append({"chunk": number, **COMMON, "images": images, "projects": [PROJECT]})
             self.images += images
         self.events: list[Event] = []
         self.chunks = chunks
@@ -87,18 +87,19 @@ class Walk(RuleBasedStateMachine):
         images = list(request.block.images)
         some = st.lists(st.sampled_from(images), unique=True)
         if kind == "intent":
-            return {"images": images, "api": "batch"}
+            return {**request.block.body, "api": "batch"}
         if kind == "answer":
             return {"http": 200, "job_id": "j", "request_id": "r"}
         if kind in ("job_done", "job_failed"):
-            return {"results": dict.fromkeys(data.draw(some), kind == "job_failed")}
+            named = [result_key((PROJECT, image)) for image in data.draw(some)]
+            return {"results": dict.fromkeys(named, kind == "job_failed")}
         if kind != "split":
             return {"code": "X", "reason": "because"}
         kept = data.draw(some) if request.state == "unknown" else []
-        rest = [image for image in images if image not in kept]
-        parts = chunked(rest, data.draw(st.integers(1, 3))) if rest else []
-        blocks = [ShareBlock(tuple(part)) for part in parts]
-        return {**split_event(request, blocks), "kept": kept, "why": "x"}
+        rest = tuple(image for image in images if image not in kept)
+        blocks = ShareBlock(rest, (PROJECT,)).chunked(data.draw(st.integers(1, 3))) if rest else []
+        shares = [(PROJECT, image) for image in kept]
+        return {**split_event(request, blocks, shares), "why": "x"}
 
     @precondition(lambda self: any((r.state, k) in TRANSITIONS for r in self.log.current()
                                    for k in KINDS))  # fmt: skip
@@ -149,7 +150,8 @@ class Walk(RuleBasedStateMachine):
         for request in requests[:1]:
             images = list(request.block.images)
             wrong = data.draw(st.sampled_from([[*images, images[0]], [*images, "new"], images[1:]]))
-            event = self.happens("split", chunk=request.chunk, into=[("x", wrong)], why="")
+            into = [{"chunk": "x", "images": wrong, "projects": [PROJECT]}]
+            event = self.happens("split", chunk=request.chunk, into=into, kept=[], why="")
             with pytest.raises(LedgerError, match="cannot follow"):
                 self.log.apply(event)
 

@@ -253,7 +253,7 @@ class Chamber:
         changed = {(m["image_id"], m["project_id"]): m["changes"] for m in state["changes"]}
         if not _as_reported(rows, state, set(changed)):
             yield "cloud as reported"
-        if Counter(map(_request, state["log"])) - _intents(path, run.plan.chunks["project_id"]):
+        if Counter(map(_request, state["log"])) - _intents(path):
             yield "nothing sent without its intent"
         if any(number > 1 for number in changed.values()):
             yield "nothing changed twice"
@@ -280,14 +280,14 @@ def _request(entry: dict[str, Any]) -> tuple[str, ...]:
     return (entry["method"], entry["path"], *entry["images"], *sorted(entry["projects"]))
 
 
-def _intents(path: Path, acting: pd.Series) -> Counter[tuple[str, ...]]:
+def _intents(path: Path) -> Counter[tuple[str, ...]]:
     """Every request that the ledger announced, as the cloud's log would name it."""
     with ledger.Ledger.open(path) as book:
         bodies = [event.body for event in book.list_events("intent")]
     return Counter(
         _request({
             "method": body["method"], "path": urlsplit(body["url"]).path, "images": body["images"],
-            "projects": body.get("shared_with") or [acting[int(body["chunk"].split(".")[0])]],
+            "projects": body["projects"],
         })
         for body in bodies
     )  # fmt: skip
