@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from .plans.approval import Approval as Approval
     from .plans.approval import approve
     from .plans.plan import Plan, plan
+    from .plans.policies import policy
     from .reports.report import report
     from .reports.verify import Verdict, verify
+    from .runs.follow_up import retry, undo
     from .runs.settings import Settings
     from .runs.status import Run, status
     from .runs.submit import submit
@@ -60,12 +62,15 @@ __all__ = [
     "check",
     "connect",
     "plan",
+    "policy",
     "read_inventory",
     "report",
+    "retry",
     "review",
     "status",
     "submit",
     "template",
+    "undo",
     "verify",
 ]
 #: Public name -> the module it lives in. Loaded when first used, so that `import sharekit`, the
@@ -87,12 +92,15 @@ _HOMES = {
     "check": "checks.check",
     "connect": "clouds.sign_in",
     "plan": "plans.plan",
+    "policy": "plans.policies",
     "read_inventory": "spreadsheets.reading",
     "report": "reports.report",
+    "retry": "runs.follow_up",
     "review": "interfaces.review",
     "status": "runs.status",
     "submit": "runs.submit",
     "template": "spreadsheets.writing.template",
+    "undo": "runs.follow_up",
     "verify": "reports.verify",
 }
 
@@ -107,4 +115,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -97,6 +97,8 @@ PLAN: Final = FrameSchema({**CHECKED_ROWS.columns, "chunk": "Int"}, indexed=True
 DECISIONS: Final = FrameSchema(
     dict.fromkeys(("decision", "reason", "vault_id"), "str?"), indexed=True
 )
+#: The same, decided by policies, with the name of the policy.
+POLICY_DECISIONS: Final = FrameSchema({**DECISIONS.columns, "policy": "str"}, indexed=True)
 #: What an earlier run decided on shares: ``decision`` and ``vault_id`` if a person did in a review,
 #: and ``action``, what became of it.
 EARLIER: Final = _texts("project_id image_id side asked decision reason vault_id by run action")
@@ -176,7 +178,9 @@ APPROVALS: Final = FrameSchema(
     _columns("at reviewer fingerprint images note valid", images="int", valid="bool")
 )
 REVIEWS: Final = FrameSchema(
-    _columns("row_key file sheet row image_id project_id planned decided reason reviewer at",
-             row_key="int", row="int")
+    _columns("row_key file sheet row image_id project_id planned decided reason reviewer policy "
+             "at", row_key="int", row="int")
 )  # fmt: skip
+#: One line for each policy each time that policies were applied: the number of rows it matched.
+POLICIES: Final = FrameSchema(_columns("at reviewer policy decision rows sha256", rows="int"))
 TIMELINE: Final = FrameSchema(_columns("at event chunk images what", at="time", images="int"))

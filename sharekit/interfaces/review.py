@@ -8,7 +8,7 @@ that it has not shown is neither overwritten nor undone. This module knows no wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -19,13 +19,14 @@ from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans import approval, decisions
+from sharekit.plans import approval, decisions, policy_steps
 from sharekit.plans.plan import Plan, ledger_path
+from sharekit.plans.policies import LEAVE, Policies, Policy, PolicyResult
+from sharekit.plans.policy_file import as_policies
 from sharekit.plans.selection import RowCount, select_keys
 from sharekit.runs import follow_up
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.settings import Settings
-from sharekit.runs.status import Run
 from sharekit.spreadsheets.writing.review_sheet import write_review
 
 from .review_filters import Positions
@@ -174,6 +175,51 @@ class Review:
         self.refresh()
         return RowCount(number, "decided by sheet")
 
+    def apply(
+        self, policies: Policies | Policy | Sequence[Policy] | str | PathLike[str], *,
+        otherwise: str = LEAVE, record: bool = True,
+    ) -> PolicyResult:  # fmt: skip
+        """Decide by policies, as one step; the plan is made again with it.
+
+        Parameters
+        ----------
+        policies : Policy, several of them, or path
+            Made by :func:`sharekit.policy`, asked in order; or a YAML file of policies.
+        otherwise : str
+            What is decided on rows that no policy matches. A file says it itself.
+        record : bool
+            Whether the decisions are taken; without it, they are only shown.
+
+        Returns
+        -------
+        PolicyResult
+            What each policy matched, and the rows on which none could be judged. What a person has
+            decided on a row stands, whatever a policy says.
+
+        Raises
+        ------
+        UsageError
+            A condition names a column that the rows lack.
+        InputError
+            The file holds what is no policy.
+        PlanError
+            The plan is approved, or requests were sent already.
+
+        Examples
+        --------
+        >>> trusted = sharekit.policy("trusted", owner=["0a…"], then="accept")  # doctest: +SKIP
+        >>> review("run.ledger", reviewer="Ada").apply(trusted)  # doctest: +SKIP
+        <PolicyResult: 12 trusted, 3 otherwise>
+        """
+        asked = as_policies(policies, otherwise)
+        result = policy_steps.apply_policies(
+            self.path, asked, reviewer=self.reviewer, record=record
+        )
+        if record:
+            self.refresh()
+            self.replan()
+        return result
+
     def undo(self) -> RowCount:
         """Take the latest step back; return the number of rows that it was about.
 
@@ -229,14 +275,6 @@ class Review:
         """Send what is approved, in the background; see :meth:`ReviewRun.submit`."""
         return self.run.submit(clouds, listener)
 
-    def cancel(self) -> None:
-        """Stop the run, wherever it is being sent; see :meth:`ReviewRun.cancel`."""
-        self.run.cancel()
-
-    def result(self) -> Run:
-        """Return the finished run: the gate for what follows; see :meth:`ReviewRun.result`."""
-        return self.run.result()
-
     def retry(self, ledger: str | PathLike[str] | None = None) -> Review:
         """Plan once more what failed, was contradicted or stayed unknown, and return its review.
 
@@ -250,7 +288,7 @@ class Review:
         LedgerError
             The ledger that was named exists, or cannot be written.
         """
-        self.result()
+        self.run.result()
         path = Path(ledger) if ledger else follow_up.follow_up_path(self.path, "retry")
         if ledger or not path.exists():
             follow_up.retry(self.path, path, self._connect())

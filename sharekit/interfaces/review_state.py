@@ -285,7 +285,7 @@ def _is_recorded(ledger: Ledger, plan: Plan, *, replanned: bool) -> bool:
 
 
 def _changes(ledger: Ledger, event: Event) -> pd.DataFrame:
-    return decision_of(ledger, event).assign(by=str(event.body["reviewer"]))
+    return decision_of(ledger, event)[list(FIELDS)].assign(by=str(event.body["reviewer"]))
 
 
 def _combine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -49,6 +49,12 @@ _ACCOUNT: Final = _body(
     cloud=str, project_id=str, region=str, ims=str, image=str, account=str,
     warnings=NotRequired[Texts],
 )  # fmt: skip
+#: Policies with their bound values, as :class:`sharekit.plans.policies.Policies` describes them.
+_POLICIES: Final = _body(
+    policies=list[_body(name=Name, then=str, reason=str, by=NotRequired[str],  # type: ignore[misc]  # made by a function
+                        when=NotRequired[list[dict[str, Any]]])],
+    otherwise=str,
+)  # fmt: skip
 _PLAN_SETTINGS: Final = _body(
     chunk_size=Annotated[int, msgspec.Meta(ge=1, le=1 << 53)], max_images=Count | None,
     strict=bool, planner=NotRequired[Name], confirmed=NotRequired[Texts],
@@ -153,10 +159,13 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"{with_unit(b['decisions'], 'decision')} taken from {b['file']}",
     ),
     "decided": EventKind(
-        _body(reviewer=Name, rows=Count, blob=BlobHash, carried_from=NotRequired[Name]),
-        "a reviewer's decisions on some rows, or on their shares in the run that this one follows",
+        _body(reviewer=Name, rows=Count, blob=BlobHash, carried_from=NotRequired[Name],
+              policies=NotRequired[_POLICIES], policies_sha256=NotRequired[Hash],
+              judged_at=NotRequired[Time], matched=NotRequired[list[tuple[str, str, Count]]]),
+        "a reviewer's decisions on some rows, by policies perhaps, or on their shares in the run "
+        "that this one follows",
         lambda b: f"{with_unit(b['rows'], 'row')} decided by {b['reviewer'] or 'a reviewer'}"
-        f"{_carried(b)}",
+        f"{_carried(b)}" + (", by policies" if "policies" in b else ""),
         voids=True,
     ),
     "decision_undone": EventKind(

@@ -23,7 +23,7 @@ def decisions(ledger: Ledger) -> pd.DataFrame:
 
     The latest step on each row and field counts, except for steps that were taken back.
     """
-    parts = [decision_of(ledger, event) for event in list_steps(ledger)]
+    parts = [decision_of(ledger, event)[list(FIELDS)] for event in list_steps(ledger)]
     none = pd.DataFrame({name: pd.Series(dtype=STR) for name in FIELDS}).rename_axis("row_key")
     frame = pd.concat([none.astype(STR), *parts])
     if len(parts) > 1:
@@ -61,9 +61,15 @@ def list_steps(ledger: Ledger) -> list[Event]:
 
 
 def decision_of(ledger: Ledger, step: Event) -> pd.DataFrame:
-    """Return what one step decided: :data:`FIELDS` by ``row_key``, missing where it left them."""
+    """Return what one step decided: :data:`FIELDS` by ``row_key``, missing where it left them.
+
+    Where policies decided, the column ``policy`` names the one that did, or is ``""``.
+    """
     schema = frame_schemas.REVIEWED if step.kind == "review_imported" else frame_schemas.DECISIONS
-    decided = ledger.get_frame(step.body["blob"], schema).reindex(columns=FIELDS)
+    columns = list(FIELDS)
+    if "policies" in step.body:
+        schema, columns = frame_schemas.POLICY_DECISIONS, [*FIELDS, "policy"]
+    decided = ledger.get_frame(step.body["blob"], schema).reindex(columns=columns)
     keys, known = decided.index, decided["decision"].dropna().isin(DECIDABLE)
     inside = ((keys >= 0) & (keys < row_count(ledger))).all()
     if not (keys.is_unique and known.all() and inside):

@@ -166,6 +166,7 @@ def merge_records(runs: Sequence[_Run]) -> Record:
         chunks=_concat(chunks).drop(columns="run"),
         sources=first.sources,
         approvals=_concat({link.number: record.approvals for link, record in runs}),
+        policies=_concat({link.number: record.policies for link, record in runs}),
         reviews=_concat(_reviews(runs)),
         timeline=_concat(timelines),
         environment=_environment(runs),

@@ -99,7 +99,7 @@ SHEETS: Final = {
     "clouds and accounts, input files with their SHA-256, versions, settings",
     "Glossary": "what outcomes, states, columns and other words mean",
     "Rows": "every row of the input, in its order, with what became of it; filter any column",
-    "Decisions": "what a reviewer decided otherwise than the input says, row by row",
+    "Decisions": "what reviewers decided, themselves or by policies, row by row",
     "Findings": "what the checks said, cell by cell",
     "Chunks": "what was sent and answered, request by request, with the cloud's request IDs; "
     "images lead to the first of their rows: filter Rows by the chunk",
@@ -440,6 +440,7 @@ def _decisions(record: Record) -> Table:
             Column("Image and project", "image_id", "project_id", style="id"),
             Column("Inventory", "planned"), Column("Decided", "decided"),
             Column("Reason", "reason"), Column("Reviewer", "reviewer", _by_run(record)),
+            *([Column("Policy", "policy")] if (record.reviews["policy"] != "").any() else []),
             Column("When (UTC)", "at", style="time"),
         ),
     )  # fmt: skip
@@ -524,7 +525,8 @@ def _who_and_where(record: Record) -> dict[str, pd.DataFrame]:
     tables = {
         **{f"Approval {n}": _named(_approval_values(line)) for n, line in enumerate(approvals, 1)},
         **({} if approvals else {"Approvals": _named({})}),
-        "Decided otherwise than the inventory says": _decision_kinds(record),
+        "Decided in review": _decision_kinds(record),
+        "Policies, and the number of rows that each matched": _policy_lines(record),
         **{title: _named(made.pop(title)) for title in (CLOUDS, UNSAFE) if title in made},
         **{f"Input {n}": _named(_source_values(line))
            for n, line in enumerate(records(record.sources), 1)},
@@ -555,6 +557,16 @@ def _source_values(source: Mapping[str, Any]) -> dict[str, str]:
         f"{with_unit(source['blank_rows'], 'blank row')}",
         "columns": source["columns"],
     }
+
+
+def _policy_lines(record: Record) -> pd.DataFrame:
+    lines = records(as_text(record.policies))
+    return pairs(
+        ((f"{line['policy']} → {line['decision']}",
+          f"{with_unit(int(line['rows']), 'row')}, applied by {line['reviewer']} at {line['at']}; "
+          f"SHA-256 of the policies {line['sha256'][:12]}") for line in lines),
+        "name", "value",
+    )  # fmt: skip
 
 
 def _decision_kinds(record: Record) -> pd.DataFrame:

@@ -50,7 +50,10 @@ class Record:
     approvals
         Every approval, and whether it is valid (:data:`~.frame_schemas.APPROVALS`).
     reviews
-        Decisions that a reviewer changed (:data:`~.frame_schemas.REVIEWS`).
+        Decisions of reviewers, row by row (:data:`~.frame_schemas.REVIEWS`).
+    policies
+        The policies that decided, and the number of rows that each matched
+        (:data:`~.frame_schemas.POLICIES`).
     timeline
         Every event of the ledger in order (:data:`~.frame_schemas.TIMELINE`).
     environment
@@ -91,6 +94,7 @@ class Record:
     created: str
     ended: str
     runs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    policies: pd.DataFrame = field(default_factory=frame_schemas.POLICIES.make_frame)
 
 
 def read_record(ledger: Ledger) -> Record:
@@ -116,6 +120,7 @@ def read_record(ledger: Ledger) -> Record:
         ),
         approvals=_approvals(ledger, run.plan.fingerprint),
         reviews=_reviews(ledger, run),
+        policies=_policies(ledger),
         timeline=timeline,
         environment=_environment(ledger.iter_events("created", "planned", "submit_started")),
         counts=run.counts,
@@ -206,6 +211,7 @@ def _reviews(ledger: Ledger, run: Run) -> pd.DataFrame:
                 decided=decided.where(decided != "", "as planned"),
                 reason=decision["reason"],
                 reviewer=event.body["reviewer"],
+                policy=decision.get("policy", ""),
                 at=event.at,
             )
         )
@@ -213,6 +219,14 @@ def _reviews(ledger: Ledger, run: Run) -> pd.DataFrame:
         return frame_schemas.REVIEWS.make_frame()
     reviews = pd.concat(parts).rename_axis("row_key").reset_index()
     return reviews[list(frame_schemas.REVIEWS.names)]
+
+
+def _policies(ledger: Ledger) -> pd.DataFrame:
+    return frame_schemas.POLICIES.make_frame(
+        (event.at, event.body["reviewer"], name, decision, rows, event.body["policies_sha256"])
+        for event in list_steps(ledger)
+        for name, decision, rows in event.body.get("matched", ())
+    )
 
 
 def _timeline(events: Iterable[Event]) -> pd.DataFrame:

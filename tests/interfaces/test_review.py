@@ -320,14 +320,14 @@ def test_a_ledger_in_use_is_a_sentence_and_nothing_is_lost(review: Review) -> No
 def test_the_whole_way_in_the_background(review: Review) -> None:
     """Approved and submitted from the session, every row ends as the cloud shows it."""
     with pytest.raises(ApprovalError, match="not approved"):
-        review.result()
+        review.run.result()
     review.approve("Ada", review.state.phrase)
     with pytest.raises(PlanError, match="not finished"):
-        review.result()
+        review.run.result()
     seen: list[str] = []
     run = review.submit(listener=lambda s: seen.append(s.state)).wait(60)
     assert run.finished
-    assert review.result().counts == run.counts
+    assert review.run.result().counts == run.counts
     assert seen[-1] == "ended"
     assert review.stage == "finished"
     assert review.submit().wait(60).requests == run.requests
@@ -397,8 +397,9 @@ def test_another_program_can_cancel_a_run(world: Make) -> None:
     scene = world(rows=30, faults="latency=0.02")
     settings = replace(FAST, concurrency=1)
     review = Review(scene.approved(chunk_size=1), scene.connect(), settings=settings)
-    review.cancel()
-    code = "import sys; from sharekit.interfaces.review import Review; Review(sys.argv[1]).cancel()"
+    review.run.cancel()
+    code = "import sys; from sharekit.interfaces import review; "
+    code += "review.Review(sys.argv[1]).run.cancel()"
     other: list[int] = []
 
     def cancel(sending: BackgroundRun) -> None:

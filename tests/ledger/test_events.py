@@ -15,7 +15,7 @@ from sharekit.ledger.events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS, Followed
 from sharekit.ledger.hashing import canonical_json
 
 #: RULE_SET -> the SHA-256 of the catalogue of rules. Until the first release the number stays 1.
-RULE_SETS = {1: "2c9a5cf0dce2c27119b8a142a26ff22e51b0b101729da21b5757f744db9a8e7f"}
+RULE_SETS = {1: "6347968c8b9e52c630b7275cb196547b5590c461b44876ef4fb1a6eda7922247"}
 PROGRAM = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "check_ledger.py"))
 
 

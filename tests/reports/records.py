@@ -140,7 +140,7 @@ def record(count: int = 60, *, table: pd.DataFrame | None = None, **changes: Any
     reviews = pd.DataFrame(
         {"row_key": [3], "file": ["shares.xlsx"], "sheet": ["Shares"], "row": [8],
          "image_id": ids(np.array([3])), "project_id": [PROJECTS[0]], "planned": ["accepted"],
-         "decided": ["skip"], "reason": ["owner unclear"], "reviewer": ["A. Kühn"],
+         "decided": ["skip"], "reason": ["owner unclear"], "reviewer": ["A. Kühn"], "policy": [""],
          "at": ["2026-07-01T08:59:00Z"]}
     )  # fmt: skip
     sources = pd.DataFrame(

@@ -29,6 +29,7 @@ from sharekit.core.columns import STR, describe_amount, is_owner_action, with_un
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.plans.plan import Plan
+from sharekit.plans.policies import PolicyResult
 from sharekit.runs.status import CANARY, Run
 from sharekit.runs.submit import Progress
 
@@ -276,6 +277,22 @@ def show_plan(plan: Plan) -> None:
             "[yellow]No cloud was named, so nobody has checked that the images exist.[/yellow]"
         )
     console.print(f"fingerprint [b]{plan.fingerprint}[/b]")
+
+
+def show_policies(result: PolicyResult) -> None:
+    """Print how many rows each policy decided, and how many are left to a person."""
+    table = _table("policy", "decision", "rows", right=("rows",))
+    for name, then, rows in result.matched.itertuples(index=False, name=None):
+        table.add_row(escape(escape_invisible(name)), then, f"{rows:,}")
+    console = stdout_console()
+    console.print(table)
+    if lacking := len(result.undecided):
+        names = ", ".join(sorted(result.undecided["column"].unique()))
+        columns = escape(escape_invisible(names))
+        console.print(
+            f"[yellow]{with_unit(lacking, 'row')} cannot be judged, because of {columns}: decide "
+            "on them yourself.[/yellow]"
+        )
 
 
 def _by_project(plan: Plan) -> Table:

@@ -58,9 +58,6 @@ class ReviewModel(Protocol):
     def submit(self, *, listener: Callable[[BackgroundRun], None]) -> BackgroundRun:
         """Send what is approved, or resume."""
 
-    def cancel(self) -> None:
-        """Stop the run."""
-
     def retry(self) -> ReviewModel:
         """Plan the retryable rows again, in a ledger of their own."""
 

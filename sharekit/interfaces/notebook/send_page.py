@@ -96,7 +96,7 @@ class SendPage:
             self._show(submission)
 
     def _cancel(self) -> None:
-        self.review.cancel()
+        self.review.run.cancel()
         if (submission := self.review.run.submission) is not None and self.review.run.is_submitting:
             self._show(submission)
         else:

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from sharekit.core.columns import with_unit
+from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import RUN, answer, output_options
-from sharekit.interfaces.cli.output import show_findings, show_plan
+from sharekit.interfaces.cli.output import show_findings, show_plan, show_policies
 from sharekit.interfaces.review import review
 from sharekit.plans.approval import approve
 
@@ -18,25 +19,33 @@ from sharekit.plans.approval import approve
 @click.argument("sheet", required=False, type=click.Path(path_type=Path))
 @click.option("--take", type=click.Path(path_type=Path), metavar="SHEET",
               help="Import the decisions of a filled-in review sheet.")  # fmt: skip
+@click.option("--policy", type=click.Path(path_type=Path), metavar="FILE",
+              help="Decide by the policies of a YAML file.")  # fmt: skip
 @click.option("--reviewer", default="", help="Name of the person who decided; reports show it.")
 @click.option(
     "--requests", type=int, default=3, show_default=True, help="Number of requests to preview."
 )
 @output_options
 def review_command(
-    run: Path, sheet: Path | None, take: Path | None, reviewer: str, requests: int, as_json: bool
-) -> None:
+    run: Path, sheet: Path | None, take: Path | None, policy: Path | None, reviewer: str,
+    requests: int, as_json: bool,
+) -> None:  # fmt: skip
     """Show the plan in RUN; decide on it in an Excel sheet.
 
     With SHEET, the plan is written to that workbook. Fill in the decisions there, then import them
-    with --take.
+    with --take. With --policy, conditions on columns decide; what a person decided stands.
     """
+    if policy is not None and (sheet or take):
+        raise UsageError("Decide by policies or in a sheet, one after the other.")
     current = review(run, out=sheet, take=take, reviewer=reviewer)
+    result = None if policy is None else current.apply(policy)
 
     def show() -> None:
         show_findings(current.plan.findings, limit=5, ledger=run)
         show_plan(current.plan)
-        if sheet is not None:
+        if result is not None:
+            show_policies(result)
+        elif sheet is not None:
             click.echo(f"Decide in {sheet}, then: sharekit review {run} --take {sheet}")
         elif take is not None:
             click.echo(
@@ -48,7 +57,8 @@ def review_command(
             if len(current.plan.chunks) > requests:
                 click.echo(f"… --requests {len(current.plan.chunks)} shows all.")
 
-    answer(current.plan.counts | {"decided": len(current.changes)}, as_json, show)
+    facts = current.plan.counts | {"decided": len(current.changes)}
+    answer(facts if result is None else facts | result.summary, as_json, show)
 
 
 @click.command("approve")

@@ -1,0 +1,214 @@
+"""Policies: what conditions decide, what cannot be judged, and what no file may say."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sharekit.core.errors import InputError, UsageError
+from sharekit.plans.policies import Policies, evaluate, policy
+from sharekit.plans.policy_file import read_policies
+
+AT = datetime(2026, 11, 27, tzinfo=UTC)
+ROWS = pd.DataFrame(
+    {
+        "owner": ["0a", "0b", "0c", ""],
+        "name": ["golden-1", "golden", "other", "golden-2"],
+        "Days": ["3", "30", "many", "-1"],
+        "Asked on": ["2026-10-01", "2026-11-26T12:00:00Z", "", "01.02.2026"],
+    },
+    dtype="str",
+).rename_axis("row_key")
+
+
+def decided(*policies: object, otherwise: str = "leave") -> dict[int, str]:
+    """Return the decisions that policies make on :data:`ROWS`, by row key."""
+    result = evaluate(Policies(tuple(policies), otherwise), ROWS, AT)  # type: ignore[arg-type]
+    return dict(result.decisions["decision"])
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ({"owner": "0a"}, [0]),
+        ({"owner": ["0a", "0b", None]}, [0, 1]),
+        ({"owner": {"not": {"one of": ["0a"]}}}, [1, 2]),
+        ({"owner": {"empty": "true"}}, [3]),
+        ({"owner": {"not": {"empty": True}}}, [0, 1, 2]),
+        ({"name": re.compile("golden-.")}, [0, 3]),
+        ({"name": {"like": "golden*"}}, [0, 1, 3]),
+        ({"name": {"like": "go?den"}}, [1]),
+        ({"name": {"matches": "golden"}}, [1]),
+        ({"NAME": "other"}, [2]),
+        ({"Days": {"more than": 3}}, [1]),
+        ({"Days": {"at least": "3"}}, [0, 1]),
+        ({"Days": {"not": {"at least": 3}}}, [3]),
+        ({"Days": {"at least": 0, "less than": 30}}, [0]),
+        ({"Asked on": {"older than": "30 days"}}, [0]),
+        ({"Asked on": {"not": {"older than": "30 days"}}}, [1]),
+        ({}, [0, 1, 2, 3]),
+    ],
+)
+def test_a_condition_decides_what_it_says(when: dict[str, object], expected: list[int]) -> None:
+    """A policy decides on exactly the rows whose values meet its conditions."""
+    assert decided(policy("p", then="accept", when=when)) == dict.fromkeys(expected, "accept")
+
+
+def test_what_cannot_be_judged_is_left_to_a_person() -> None:
+    """A row on which an earlier policy cannot be judged gets no decision from a later one."""
+    first = policy("old", then="reject", when={"Days": {"more than": 10}})
+    result = evaluate(Policies((first,), "accept"), ROWS, AT)
+    assert dict(result.decisions["decision"]) == {0: "accept", 1: "reject", 3: "accept"}
+    assert result.undecided.to_dict("index") == {2: {"policy": "old", "column": "Days"}}
+    assert result.matched["rows"].tolist() == [1, 2]
+
+
+def test_a_condition_that_fails_settles_a_row_that_another_cannot_judge() -> None:
+    """A row that fails one condition of a policy does not match it, whatever the others are."""
+    both = policy("p", then="reject", when={"Days": {"more than": 10}, "name": "golden"})
+    assert decided(both, otherwise="skip") == {0: "skip", 1: "reject", 2: "skip", 3: "skip"}
+
+
+def test_the_first_match_wins() -> None:
+    """A row takes the decision of the first policy that matches it, with its reason and name."""
+    rules = policy("a", then="leave", owner="0a"), policy("b", then="no", reason="x", when={})
+    result = evaluate(Policies(rules), ROWS, AT)
+    assert dict(result.decisions["decision"]) == dict.fromkeys([1, 2], "reject")
+    assert set(result.decisions["reason"]) == {"x"}
+    assert set(result.decisions["policy"]) == {"b"}
+
+
+def test_a_function_or_a_mask_can_choose_the_rows() -> None:
+    """A function and a mask choose rows as a condition does, and a function cannot change them."""
+
+    def chosen(rows: pd.DataFrame) -> pd.Series:
+        rows["owner"] = "0a"
+        return rows["name"] == "other"
+
+    assert decided(policy("f", then="skip", rows=chosen), policy("g", then="yes", owner="0a")) == {
+        0: "accept", 2: "skip",
+    }  # fmt: skip
+    assert decided(policy("m", then="skip", rows=ROWS["name"] == "golden")) == {1: "skip"}
+    with pytest.raises(UsageError, match="names no rows"):
+        decided(policy("m", then="skip", rows="owner == '0a'"))
+
+
+def test_the_fingerprint_covers_every_bound_value() -> None:
+    """Another value, order, decision or rest gives another fingerprint; the same text the same."""
+    one, two = policy("a", then="accept", owner=["0a"]), policy("b", then="reject", owner="0b")
+    made = {
+        Policies(p, rest).fingerprint
+        for p in [(one, two), (two, one), (one,), (policy("a", then="accept", owner=["0b"]),)]
+        for rest in ("leave", "skip")
+    }
+    assert len(made) == 8
+    assert (
+        Policies((one,)).fingerprint
+        == Policies((policy("a", then="yes", owner=["0a"]),)).fingerprint
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"then": "perhaps"}, "is no decision"),
+        ({"then": ""}, "is no decision"),
+        ({"owner": {"starts with": "0"}}, "is no operator"),
+        ({"owner": {"equals": ["0a"]}}, "does not fit"),
+        ({"owner": []}, "does not fit"),
+        ({"owner": ""}, "does not fit"),
+        ({"owner": {}}, "no condition"),
+        ({"Days": {"more than": "few"}}, "does not fit"),
+        ({"Days": {"more than": "nan"}}, "does not fit"),
+        ({"Days": {"older than": "30"}}, "does not fit"),
+        ({"Days": {"older than": "-3 days"}}, "does not fit"),
+        ({"name": {"matches": "(a"}}, "does not fit"),
+        ({"name": {"matches": "a)|(b"}}, "does not fit"),
+        ({"name": {"empty": "maybe"}}, "does not fit"),
+        ({"name": {"not": {"like": "a", "equals": "b"}}}, "takes one condition"),
+        ({"owners": "0a"}, "did you mean owner"),
+        ({"rows": [1], "owner": "0a"}, "give one of them"),
+    ],
+)
+def test_what_is_no_policy_is_one_sentence(arguments: dict[str, object], message: str) -> None:
+    """A decision, an operator, a value or a column that does not exist is refused by its name."""
+    with pytest.raises(UsageError, match=message):
+        decided(policy("p", **{"then": "accept", **arguments}))  # type: ignore[arg-type]
+
+
+@given(st.lists(st.text(max_size=4), min_size=1, max_size=30), st.text(min_size=1, max_size=4))
+def test_a_condition_and_its_opposite_never_both_hold(texts: list[str], value: str) -> None:
+    """No text meets a comparison and its negation, and an empty one meets neither."""
+    rows = pd.DataFrame({"c": pd.Series(texts, dtype="str")}).rename_axis("row_key")
+    for operator in ("equals", "like", "more than", "older than"):
+        try:
+            yes = policy("p", then="skip", when={"c": {operator: value}})
+        except UsageError:
+            continue
+        no = policy("p", then="skip", when={"c": {"not": {operator: value}}})
+        both = [set(evaluate(Policies((p,)), rows, AT).decisions.index) for p in (yes, no)]
+        assert not both[0] & both[1]
+        assert not any(texts[key] == "" for keys in both for key in keys)
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a file of policies and return its path."""
+    path = folder / "policy.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_holds_what_python_would(tmp_path: Path) -> None:
+    """A file reads as the same policies in Python do, with lists from a csv, texts as written."""
+    (tmp_path / "owners.csv").write_text("\ufeffowner,note\n0123,x\n 0b ,y\n,z\n", encoding="utf-8")
+    path = write(
+        tmp_path,
+        "policies:\n"
+        "- name: trusted\n"
+        "  when: {owner: {one of: {file: owners.csv, column: owner}}, Days: {more than: 1e5}}\n"
+        "  then: accept\n"
+        "- {name: no, when: {name: 0123}, then: reject, reason: unknown}\n"
+        "otherwise: leave\n",
+    )
+    assert read_policies(path) == Policies(
+        (
+            policy("trusted", then="yes", owner=["0123", "0b"], Days={"more than": "1e5"}),
+            policy("no", then="reject", reason="unknown", when={"name": "0123"}),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has the keys policies and otherwise"),
+        ("- a", "has the keys policies and otherwise"),
+        ("policies: []\notherwise: leave", "at least one policy"),
+        ("policies: [{name: a, then: accept}]", "no policy matches"),
+        ("policies: [{name: a, then: accept}]\notherwise: perhaps", "is no decision"),
+        ("policies: [{then: accept}]\notherwise: leave", "policy 1"),
+        ("policies: [{name: a, then: accept, if: {}}]\notherwise: leave", "no part of a policy"),
+        ("policies: [{name: a, then: yes}, {name: a, then: no}]\notherwise: no", "two policies"),
+        ("policies: [{name: a, then: accept, then: reject}]\notherwise: leave", "stands twice"),
+        ("policies: [{name: [a], then: accept}]\notherwise: leave", "are texts"),
+        ("policies: [{name: a, when: [b], then: accept}]\notherwise: leave", "each column"),
+        ("policies: &a [*a]\notherwise: leave", "policy 1"),
+        ("policies: [{name: a, then: yes, when: {c: &x {not: *x}}}]\notherwise: leave", "itself"),
+        ("policies: !!python/object/apply:os.system [ls]", "no YAML"),
+        ("policies: [\n{name: a", "line 2"),
+        ("policies: [{name: a, then: yes, when: {c: {one of: {file: x}}}}]\notherwise: no", "x"),
+    ],
+)  # fmt: skip
+def test_what_is_no_file_of_policies_is_one_sentence(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    """A file with anything that is no policy is refused with its name and what is wrong."""
+    with pytest.raises((InputError, UsageError), match=message) as caught:
+        read_policies(write(tmp_path, text))
+    assert "policy.yaml" in str(caught.value)
