@@ -25,6 +25,7 @@ import pandas as pd
 
 import sharekit
 from sharekit.core.actions import ABSENT, is_satisfied
+from sharekit.core.columns import STR
 from sharekit.core.errors import CloudError
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User, Vault, start
 from sharekit.simulator.seed import invented_id
@@ -169,7 +170,7 @@ def owner_scene() -> Scene:
 
 def _sheet(rows: list[tuple[str, ...]]) -> pd.DataFrame:
     columns = ["image_id", "project_id", "status", "vault_id", "owner"]
-    return pd.DataFrame(rows, columns=columns, dtype="str")
+    return pd.DataFrame(rows, columns=columns, dtype=STR)
 
 
 @dataclass

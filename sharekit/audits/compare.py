@@ -39,7 +39,9 @@ def compare(
         listed = _inventory_rows(findings, survey, shares, baseline)
         named = pd.MultiIndex.from_frame(listed[SHARE_KEY].drop_duplicates())
         others = shares[~pd.MultiIndex.from_frame(shares[SHARE_KEY]).isin(named)]
-        rows = pd.concat([listed, _unmanaged(others)], ignore_index=True)
+        others = _unmanaged(others)
+        others = others.astype({name: listed[name].dtype for name in others if name in listed})
+        rows = pd.concat([listed, others], ignore_index=True)
     rows["age_days"] = _age(rows["shared_at"], survey.taken_at)
     originals = [name for name in rows.columns if name.startswith(INPUT_PREFIX)]
     rows = rows[[*COLUMNS, *originals]].rename_axis("row_key")
@@ -48,10 +50,9 @@ def compare(
 
 def _observed_shares(survey: Survey) -> pd.DataFrame:
     """Return every share once: as its project shows it, else as the image's owner does."""
-    by_project = survey.shares.assign(seen_by="project")
-    by_owner = survey.outgoing.assign(seen_by="owner", looked="listed")
+    by_project = survey.shares.assign(seen_by="project").astype(STR)
+    by_owner = survey.outgoing.assign(seen_by="owner", looked="listed").astype(STR)
     shares = pd.concat([by_project, by_owner], ignore_index=True)[[*SHARE_KEY, *_OBSERVED]]
-    shares = shares.astype(STR)
     # What the project shows counts, unless it shows no such share.
     rank = (shares["state"] == ABSENT).to_numpy().astype("int8")
     shares = shares.take(np.argsort(rank, kind="stable"))

@@ -219,6 +219,7 @@ def _texts(hits: list[RuleHits], rate: Rating) -> pd.DataFrame:
 def _sheet_lines(inventory: Inventory, hits: list[RuleHits]) -> pd.DataFrame:
     sources = [inventory.sources[h.source] for h in hits]
     columns = [s.columns.get(h.field, "") for s, h in zip(sources, hits, strict=True)]
+    labels = inventory.rows["row"].dtype
     # A lock file is no source; what is said of it is said of no workbook.
     places = [
         (h.sheet_note, "", "") if h.rule == "lock-file" else (s.file, s.sheet, h.sheet_note)
@@ -230,7 +231,7 @@ def _sheet_lines(inventory: Inventory, hits: list[RuleHits]) -> pd.DataFrame:
             "row_key": np.full(len(hits), -1, np.int64),
             "file": pd.Series(files, dtype=STR),
             "sheet": pd.Series(sheets, dtype=STR),
-            "row": np.zeros(len(hits), np.int64),
+            "row": pd.Series("" if labels == STR else 0, range(len(hits)), labels),
             "column": pd.Series(columns, dtype=STR),
             "cell": pd.Series("", index=range(len(hits)), dtype=STR),
             "value": pd.Series(notes, dtype=STR),

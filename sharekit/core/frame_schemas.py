@@ -14,7 +14,7 @@ from .fields import FIELDS, INPUT_PREFIX
 #: Kind of a column -> its dtype in a frame. ``str?`` and ``Int`` may lack values.
 _DTYPES: Final[dict[str, str | pd.StringDtype[Any]]] = {
     "str": STR, "str?": STR, "category": "category", "int": "int64", "Int": "Int64",
-    "float": "float64", "bool": "bool", "time": "datetime64[us, UTC]",
+    "label": "int64", "float": "float64", "bool": "bool", "time": "datetime64[us, UTC]",
 }  # fmt: skip
 
 
@@ -23,11 +23,11 @@ class FrameSchema:
     """The columns of a frame, in order, and the kind of each.
 
     Kinds are ``str`` (text; ``str?`` may be missing), ``category`` (repeated text), ``int``,
-    ``Int`` (may be missing), ``float``, ``bool`` and ``time`` (UTC). ``indexed`` is True if the
-    index is ``row_key``. Columns that begin with ``extra_prefix`` are kept as well, as texts
-    (missing ones only with ``nullable_extra``); no other columns are. ``later`` are columns that
-    were added after the first release: a stored frame may lack them, and is read as if they were
-    empty.
+    ``Int`` (may be missing), ``label`` (rows' numbers, or labels that are texts), ``float``,
+    ``bool`` and ``time`` (UTC). ``indexed`` is True if the index is ``row_key``. Columns that begin
+    with ``extra_prefix`` are kept as well, as texts (missing ones only with ``nullable_extra``); no
+    other columns are. ``later`` are columns that were added after the first release: a stored frame
+    may lack them, and is read as if they were empty.
     """
 
     columns: Mapping[str, str]
@@ -73,7 +73,7 @@ _FIELDS: Final = " ".join(FIELDS)
 
 # -- spreadsheets ----------------------------------------------------------------------------------
 INVENTORY_ROWS: Final = FrameSchema(
-    _columns(f"file sheet row source {_FIELDS}", file="category", sheet="category", row="int",
+    _columns(f"file sheet row source {_FIELDS}", file="category", sheet="category", row="label",
              source="int"),
     indexed=True, extra_prefix=INPUT_PREFIX,
 )  # fmt: skip
@@ -84,11 +84,11 @@ CELL_ISSUES: Final = FrameSchema(
 # -- checks and plans ------------------------------------------------------------------------------
 #: A finding as reports show it; in :data:`FINDINGS` its row and field are named as well.
 REPORTED_FINDINGS: Final = FrameSchema(
-    _columns("rule severity file sheet row column cell value message suggestion", row="int")
+    _columns("rule severity file sheet row column cell value message suggestion", row="label")
 )
 FINDINGS: Final = FrameSchema({"row_key": "int", "field": "str", **REPORTED_FINDINGS.columns})
 CHECKED_ROWS: Final = FrameSchema(
-    _columns(f"source row {_FIELDS} before disposition carried_by", source="int", row="int",
+    _columns(f"source row {_FIELDS} before disposition carried_by", source="int", row="label",
              carried_by="Int"),
     indexed=True,
 )  # fmt: skip
@@ -154,14 +154,14 @@ CHANGES: Final = _texts("change project_id image_id was now result_was result_no
 AUDIT_ROWS: Final = FrameSchema(
     _columns("file sheet row image_id project_id name owner age_days status observed result code "
              "reason seen_by image_created_at shared_at decided_at carried_by",
-             row="int", age_days="Int"),
+             row="label", age_days="Int"),
     indexed=True, extra_prefix=INPUT_PREFIX, nullable_extra=True,
 )  # fmt: skip
 
 # -- reports ---------------------------------------------------------------------------------------
 RECORD_ROWS: Final = FrameSchema(
     _columns("file sheet row image_id project_id status vault_id outcome code reason before "
-             "claimed observed chunk job_id request_id carried_by", row="int"),
+             "claimed observed chunk job_id request_id carried_by", row="label"),
     indexed=True, extra_prefix=INPUT_PREFIX,
 )  # fmt: skip
 REQUESTS: Final = FrameSchema(

@@ -43,6 +43,7 @@ _ANY: Final = _body(chunk=NotRequired[str | int], images=NotRequired[Count | Tex
 _SHEET: Final = _body(
     file=Name, sheet=str, sha256=str, size=Count, format=str, header_row=Count, rows=Count,
     blank_rows=Count, hidden=bool, columns=dict[str, str], letters=dict[str, str], encoding=str,
+    index_name=NotRequired[str], index_dtype=NotRequired[str],
 )  # fmt: skip
 #: A sign-in to one project.
 _ACCOUNT: Final = _body(

@@ -235,6 +235,7 @@ _ENCODINGS: Final = frozenset(
 _FITS: Final[dict[str, Callable[[pa.DataType], bool]]] = {
     "str": _is_text, "str?": _is_text, "category": _is_category, "int": _is_whole_number,
     "Int": lambda kind: bool(kind == pa.int64()), "float": pa.types.is_floating,
+    "label": lambda kind: _is_whole_number(kind) or _is_text(kind),
 }  # fmt: skip
 _NULLABLE: Final = ("str?", "Int")
 #: Kind -> the value of a column that was added later; texts are empty.

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
+from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
 
 from .policies import LEAVE, Policies, Policy, policy, read_then
@@ -164,7 +165,7 @@ def _values(rule: Mapping[str, Any], place: str, path: Path) -> list[str]:
     try:
         if source.stat().st_size > _MAX_LIST_BYTES:
             raise InputError(f"{place}: {source} is larger than {_MAX_LIST_BYTES >> 20} MiB.")
-        frame = pd.read_csv(source, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+        frame = pd.read_csv(source, dtype=STR, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(
             f"{place}: {source} cannot be read: {str(error).splitlines()[0]}."

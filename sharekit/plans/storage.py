@@ -77,7 +77,8 @@ def read_stored_inventory(ledger: Ledger) -> Inventory:
     return Inventory(
         rows=ledger.get_frame(body["rows_blob"], frame_schemas.INVENTORY_ROWS),
         sources=tuple(
-            Source(**{name: sheet[name] for name in _SOURCE_FIELDS}) for sheet in body["sources"]
+            Source(**{name: sheet[name] for name in _SOURCE_FIELDS if name in sheet})
+            for sheet in body["sources"]
         ),
         cell_issues=ledger.get_frame(body["cell_issues_blob"], frame_schemas.CELL_ISSUES),
     )

@@ -24,7 +24,7 @@ TITLE: Final = "Compliance audit of image shares"
 COLUMNS: Final = {
     "file": "the spreadsheet the row was read from; empty for a share that no row names",
     "sheet": "its sheet; empty where the format has none",
-    "row": "the row's number in that sheet, as Excel shows it",
+    "row": "the row's number in that sheet, as Excel shows it; of a DataFrame its index label",
     "image_id": "the shared image",
     "project_id": "the project it is shared with",
     "name": "the image's name in the cloud, else in the inventory",
@@ -233,8 +233,9 @@ def _head(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _ranked(audit: Audit) -> pd.DataFrame:
     """Return all rows, what to look at first; ``row`` is missing where no row names the share."""
-    number = audit.rows["row"].astype("Int64")
-    rows = audit.rows.assign(row=number.mask(number == 0))
+    number = audit.rows["row"]
+    number = number if number.dtype == STR else number.astype("Int64")
+    rows = audit.rows.assign(row=number.mask(audit.rows["file"] == ""))
     rank = rows["result"].map({name: result.rank for name, result in RESULTS.items()})
     return rows.take(np.argsort(rank.to_numpy(), kind="stable"))
 
@@ -292,7 +293,7 @@ def _changes(audit: Audit) -> Table:
 def _outgoing(audit: Audit) -> Table:
     """Return whom the projects share their own images with, and whether a row says so."""
     outgoing = audit.survey.outgoing
-    named = audit.rows.loc[audit.rows["row"] > 0, SHARE_KEY].drop_duplicates()
+    named = audit.rows.loc[audit.rows["file"] != "", SHARE_KEY].drop_duplicates()
     keys = pd.MultiIndex.from_frame(outgoing[SHARE_KEY])
     listed = keys.isin(pd.MultiIndex.from_frame(named))
     columns = ["owner", "image_id", "name", "project_id", "state", "image_created_at", "shared_at",

@@ -41,7 +41,8 @@ _ADDRESS: Final = ("file", "sheet", "row")
 COLUMNS: Final = {
     "file": "the spreadsheet the row was read from",
     "sheet": "its sheet; empty where the format has none",
-    "row": "the row's number in that sheet, as Excel shows it; the first row is 1",
+    "row": "the row's number in that sheet, as Excel shows it; the first row is 1; of a DataFrame "
+    "its index label",
     "image_id": "the shared image, as it was sent",
     "project_id": "the project that accepts or rejects it, or that its owner shares it with",
     "status": "the decision after review: accepted or rejected; of an owner share or unshare",
@@ -374,12 +375,18 @@ def _sheets(record: Record, groups: Callable[[], OutcomeGroups]) -> list[Table |
 
 def _row_targets(record: Record, frame: pd.DataFrame) -> dict[int, Target]:
     """Return the row that each line is about."""
-    listed = frame.head(_LINKS)
+    listed = frame.head(_LINKS)[list(_ADDRESS)]
     near = record.rows["row"].isin(listed["row"]).to_numpy(dtype=bool)
     positions = np.flatnonzero(near)
     rows = first_lines(record.rows[near], *_ADDRESS)
-    lines = enumerate(listed[list(_ADDRESS)].itertuples(index=False, name=None))
-    return {n: Target("Rows", int(positions[rows[line]])) for n, line in lines if line in rows}
+    # What is wrong with a whole sheet has no cell, and is about no row, not even one labelled 0.
+    whole = (frame["cell"] == "") & (frame["row"] == 0) if "cell" in frame else None
+    lines = enumerate(listed.itertuples(index=False, name=None))
+    return {
+        n: Target("Rows", int(positions[rows[line]]))
+        for n, line in lines
+        if line in rows and not (whole is not None and whole.iat[n])
+    }
 
 
 def _shown(

@@ -499,7 +499,7 @@ def _first_address(sheet: RawSheet, hits: Mapping[int, pa.ChunkedArray], start: 
 
 
 def _address(sheet: RawSheet, row: int, column: int) -> str:
-    return f"{column_letter(sheet.first_column + column)}{row}"
+    return sheet.address(row - 1, column)
 
 
 def _join_addresses(addresses: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
 
 from sharekit.core.errors import InputError, SpreadsheetError
 
@@ -39,6 +39,8 @@ FORMATS: Final = (
     Format("csv", PLAIN_TEXT, has_sheets=False),
     Format("tsv", PLAIN_TEXT, has_sheets=False),
     Format("parquet", PARQUET, has_sheets=False),
+    Format("json", PLAIN_TEXT, has_sheets=False),
+    Format("jsonl", PLAIN_TEXT, has_sheets=False),
 )
 
 
@@ -46,9 +48,9 @@ def list_formats(conjunction: str = "or", *, has_sheets: bool | None = None) -> 
     """Return the names of the formats (only those that can have sheets, or cannot).
 
     >>> list_formats()
-    'xlsx, xlsm, xlsb, xls, ods, csv, tsv or parquet'
+    'xlsx, xlsm, xlsb, xls, ods, csv, tsv, parquet, json or jsonl'
     >>> list_formats("and", has_sheets=False)
-    'csv, tsv and parquet'
+    'csv, tsv, parquet, json and jsonl'
     """
     *others, last = (
         form.name for form in FORMATS if has_sheets is None or form.has_sheets == has_sheets
@@ -67,6 +69,14 @@ _NO_FILES: Final = (
 _MIB: Final = 1 << 20
 
 
+@runtime_checkable
+class HasRead(Protocol):
+    """A file that is open for reading, of bytes or text."""
+
+    def read(self, size: int = -1, /) -> bytes | str:
+        """Read so many bytes or characters."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """The most that one spreadsheet may hold; every list of shares stays far below.
@@ -78,7 +88,9 @@ class Limits:
     file_bytes : int
         Size of the file.
     piped_bytes : int
-        Bytes read from standard input, which may never end and is held in memory.
+        Bytes read from standard input or a file object, which may never end.
+    json_bytes : int
+        Size of a JSON file, whose objects take many times as much memory.
     inflated_bytes : int
         Size of all parts of a workbook once unpacked, or of the text of a parquet file.
     strings_bytes : int
@@ -103,6 +115,7 @@ class Limits:
 
     file_bytes: int = 2048 * _MIB
     piped_bytes: int = 512 * _MIB
+    json_bytes: int = 512 * _MIB
     inflated_bytes: int = 4096 * _MIB
     strings_bytes: int = 512 * _MIB
     ratio: int = 250
@@ -165,7 +178,7 @@ def load(file: str | os.PathLike[str], limits: Limits | None = None) -> Blob:
     """
     name, limits = os.fspath(file), limits or Limits()
     if name == "-":
-        return Blob(STANDARD_INPUT, _read_piped(sys.stdin.buffer, limits))
+        return Blob(STANDARD_INPUT, _read_piped(sys.stdin.buffer, STANDARD_INPUT, limits))
     try:
         with _open(name) as stream:
             return Blob(name, _read_unchanged(stream, name, limits))
@@ -209,13 +222,35 @@ def _read_unchanged(stream: BinaryIO, name: str, limits: Limits) -> bytes:
     return data
 
 
-def _read_piped(stream: BinaryIO, limits: Limits) -> bytes:
-    data = stream.read(limits.piped_bytes + 1)
+def load_content(
+    content: bytes | bytearray | memoryview | HasRead, name: str,
+    limits: Limits | None = None,
+) -> Blob:  # fmt: skip
+    """Return the bytes of a file that is in memory, or open already, from where it stands.
+
+    Raises
+    ------
+    InputError
+        It is closed, or not open for reading.
+    SpreadsheetError
+        It is longer than the limits allow.
+    """
+    limits = limits or Limits()
+    if isinstance(content, bytes | bytearray | memoryview):
+        limits.check_size(name, len(content))
+        return Blob(name, bytes(content))
+    try:
+        return Blob(name, _read_piped(getattr(content, "buffer", content), name, limits))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name} cannot be read ({error}); open it for reading.") from error
+
+
+def _read_piped(stream: HasRead, name: str, limits: Limits) -> bytes:
+    read = stream.read(limits.piped_bytes + 1)
+    data = read.encode() if isinstance(read, str) else read
     if len(data) > limits.piped_bytes:
         excess = f"has more than {limits.piped_bytes:,} bytes"
-        raise limits.refusal(
-            "piped_bytes", STANDARD_INPUT, excess, "save it as a file and name that"
-        )
+        raise limits.refusal("piped_bytes", name, excess, "save it as a file and name that")
     return data
 
 

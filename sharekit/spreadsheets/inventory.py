@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -18,7 +19,7 @@ from sharekit.core.fields import FIELDS, INPUT_PREFIX, STATE_COLUMN
 from sharekit.core.html import table
 from sharekit.core.vocabulary import PARTICIPLES, PENDING_WORDS, STATUS_WORDS
 
-from .formats.raw_sheet import TEXT, Blob, RawSheet, column_letter
+from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, column_letter, place
 from .headers import (
     Header,
     ambiguous_columns,
@@ -46,6 +47,8 @@ _MOST_SET_ASIDE: Final = 20
 _MEMBER_STATES: Final = PARTICIPLES | PENDING_WORDS | set(MEMBER_STATES)
 #: Words for a decision that are nothing else; short ones (yes, no, x) tick off other things.
 _CLEAR_DECISIONS: Final = pa.array(sorted(w for w in STATUS_WORDS if len(w) > 5), TEXT)
+#: Labels that come back with their dtype.
+_TYPED_LABELS: Final = re.compile(r"u?int\d+|float\d+|datetime64\[.+\]")
 #: Rows of a column from which its kind is told.
 _SAMPLE: Final = 1000
 
@@ -57,13 +60,15 @@ class Source:
     Attributes
     ----------
     file : str
-        The path as it was given, or ``standard input``.
+        The path as it was given, ``standard input``, or the name of a DataFrame.
     sheet : str
-        Name of the sheet; empty for csv, tsv and parquet.
+        Name of the sheet; empty where the format has none.
     sha256, size : str, int
-        SHA-256 and length in bytes of the whole file, of the very bytes that were read.
+        SHA-256 and length in bytes of the whole file, of the very bytes that were read; of a
+        DataFrame those of its text (:mod:`sharekit.spreadsheets.formats.dataframe`).
     format : str
-        ``xlsx``, ``xlsm``, ``xlsb``, ``xls``, ``ods``, ``csv``, ``tsv`` or ``parquet``, by content.
+        ``xlsx``, ``xlsm``, ``xlsb``, ``xls``, ``ods``, ``csv``, ``tsv``, ``parquet``, ``json`` or
+        ``jsonl``, by content; ``dataframe`` (of pandas), ``table`` (of Arrow) or ``records``.
     header_row : int
         1-based row of the header; 0 if none was found and the sheet was skipped.
     rows, blank_rows : int
@@ -74,6 +79,8 @@ class Source:
         Field -> header as it is in the sheet, and field -> column letter.
     encoding : str
         Encoding of the text (csv and tsv only).
+    index_name, index_dtype : str
+        Name and dtype of a DataFrame's index; empty for files.
     """
 
     file: str
@@ -88,6 +95,13 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)
     letters: Mapping[str, str] = field(default_factory=dict)
     encoding: str = ""
+    index_name: str = ""
+    index_dtype: str = ""
+
+    @property
+    def names_rows(self) -> bool:
+        """Whether rows and cells have names of their own instead of addresses such as B17."""
+        return bool(self.index_dtype) or self.format in ("json", "jsonl")
 
 
 @hands_out_copies("rows", "cell_issues")
@@ -99,9 +113,10 @@ class Inventory:
     ----------
     rows : DataFrame
         Indexed by ``row_key`` (0, 1, 2 … in the input's order). Columns: ``file`` and ``sheet``
-        (category), ``row`` (int64, as the spreadsheet numbers it), ``source`` (int32, position in
-        ``sources``), the fields of a share, :data:`sharekit.core.fields.FIELDS` (str, ``""`` for
-        blank, nothing repaired) and every original column as ``input.<header>`` (str).
+        (category), ``row`` (int64, as the spreadsheet numbers it; of a DataFrame the label in its
+        index, int64 or str), ``source`` (int32, position in ``sources``), the fields of a share,
+        :data:`sharekit.core.fields.FIELDS` (str, ``""`` for blank, nothing repaired) and every
+        original column as ``input.<header>`` (str).
     sources : tuple of Source
         The sheets, in the order they were read.
     cell_issues : DataFrame
@@ -125,6 +140,8 @@ class Inventory:
         files = len({source.file for source in self.sources})
         sheets = sum(1 for source in self.sources if source.header_row)
         where = f"{with_unit(sheets, 'sheet')} of {with_unit(files, 'file')}"
+        if all(source.index_dtype for source in self.sources):
+            where = ", ".join(source.file for source in self.sources)
         return f"<Inventory: {with_unit(len(self), 'row')} from {where}>"
 
     def _repr_html_(self) -> str:
@@ -133,8 +150,34 @@ class Inventory:
         summary = table(sheets, title=f"Inventory: {with_unit(len(self), 'row')}")
         return summary + table(head, title="The first rows")
 
+    @property
+    def labels(self) -> pd.Index:
+        """The index that the rows had in a DataFrame, for joins; of files the rows' numbers.
+
+        Numbers, texts and times have the index's own dtype; other labels are texts, and so are all
+        labels of several inputs that are not alike.
+
+        >>> from sharekit.spreadsheets.reading import read_inventory
+        >>> shares = pd.DataFrame({"image_id": ["9afb…"]}, index=pd.Index([7], name="ticket"))
+        >>> read_inventory(shares).labels
+        Index([7], dtype='int64', name='ticket')
+        """
+        kinds = {(s.index_dtype, s.index_name) for s in self.sources if s.rows}
+        dtype, name = kinds.pop() if len(kinds) == 1 else ("", "")
+        index: pd.Index = pd.Index(self.rows["row"]).rename(name or None)
+        if not _TYPED_LABELS.fullmatch(dtype):
+            return index
+        try:
+            if dtype.startswith("datetime64"):
+                index = pd.to_datetime(index, format="ISO8601", utc="," in dtype)
+            return index.astype(dtype)
+        except (TypeError, ValueError):  # a ledger that was changed by hand
+            return index
+
     def cell_addresses(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
         """Return the address of a field's cell in each row's sheet, such as ``B17``.
+
+        Of a DataFrame it is ``loc[17, 'Image ID']``, or ``loc[17]`` without such a column.
 
         Parameters
         ----------
@@ -149,7 +192,17 @@ class Inventory:
             With the index of ``rows``; ``""`` where the sheet has no column for the field.
         """
         letters = self._per_source("letters", rows, field)
-        return (letters + rows["row"].astype(STR)).where(letters != "", "")
+        addresses = (letters + rows["row"].astype(STR)).where(letters != "", "")
+        named = [i for i, source in enumerate(self.sources) if source.names_rows]
+        chosen = rows["source"].isin(named)
+        if chosen.any():
+            headers = self.column_headers(rows, field)[chosen]
+            lines = zip(rows["source"][chosen], rows["row"][chosen], headers, strict=True)
+            places = [place(self.sources[source].format, *line) for source, *line in lines]
+            texts = addresses.to_numpy(dtype=object, copy=True)
+            texts[chosen] = places
+            addresses = pd.Series(texts, rows.index, STR)
+        return addresses
 
     def column_headers(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
         """Return the header over a field in each row's sheet; ``""`` where there is none."""
@@ -240,13 +293,12 @@ class SheetRows:
             known.discard(image)
         for column, cells in enumerate(self.cells):
             if column not in known and (row := first_id(cells, "image_id")) is not None:
-                letter = column_letter(self.raw.first_column + column)
-                return f"{letter}{self.rows[row] + 1}"
+                return self.raw.address(int(self.rows[row]), column)
         return ""
 
 
 def find_rows(
-    blob: Blob, raw: RawSheet, mapping: Mapping[str, str], defaults: Mapping[str, str]
+    blob: Blob | Content, raw: RawSheet, mapping: Mapping[str, str], defaults: Mapping[str, str]
 ) -> SheetRows:
     """Find the header of a sheet and take the filled rows below it; no header, no rows."""
     header = find_header(raw, mapping)
@@ -456,7 +508,7 @@ def _shows_other_states(header: Header, cells: tuple[pa.ChunkedArray, ...]) -> b
 
 
 def _source(
-    blob: Blob,
+    blob: Blob | Content,
     raw: RawSheet,
     header_row: int = 0,
     rows: int = 0,
@@ -469,13 +521,24 @@ def _source(
         file=blob.file,
         sheet=raw.sheet,
         sha256=blob.sha256,
-        size=len(blob.data),
+        size=blob.size,
         format=raw.format,
         header_row=header_row,
         rows=rows,
         blank_rows=blank_rows,
         hidden=raw.hidden,
         columns={name: names[column] for name, column in columns.items()},
-        letters={n: column_letter(raw.first_column + column) for n, column in columns.items()},
+        letters={}
+        if raw.labels is not None
+        else {name: column_letter(raw.first_column + column) for name, column in columns.items()},
         encoding=raw.encoding,
+        **_index_facts(raw),
     )
+
+
+def _index_facts(raw: RawSheet) -> dict[str, str]:
+    """Return name and dtype of a DataFrame's index."""
+    if raw.labels is None or raw.format in ("json", "jsonl"):
+        return {}
+    name = "" if raw.labels.name is None else str(raw.labels.name)
+    return {"index_name": name, "index_dtype": str(raw.labels.dtype)}

@@ -43,7 +43,6 @@ _KINDS: Final = (
     ),
     (b"<", "XML", ""),
     (rb"\{\\rtf", "a text document (RTF)", ""),
-    (rb"\{|\[\s*[{\[\"]", "JSON", ""),
     (rb"\[InternetShortcut\]", "a link to a web page", "download what it leads to"),
     (rb"version https://git-lfs", "a pointer of Git LFS", "run git lfs pull first"),
     (rb"\.pfile", "encrypted by a sensitivity label", _UNLABELLED),
@@ -62,7 +61,7 @@ _LABELLED: Final = tuple(
 
 def check_is_table(blob: Blob) -> None:
     """Raise SpreadsheetError for a file that its first bytes show to be something else."""
-    head = _head(blob.data)
+    head = head_of(blob.data)
     for pattern, kind, advice in _KINDS:
         if re.match(pattern, head):
             what = advice or f"give an {list_formats()} file"
@@ -119,7 +118,7 @@ def _is_lock_file(path: Path) -> bool:
         return True
 
 
-def _head(data: bytes) -> bytes:
+def head_of(data: bytes) -> bytes:
     """Return the first bytes that are no white space, as UTF-8 if a byte order mark tells so."""
     head = data[:HEAD]
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):

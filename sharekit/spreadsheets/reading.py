@@ -15,23 +15,29 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.columns import STR, EncodedColumn
-from sharekit.core.errors import InputError, SpreadsheetError, UsageError
+from sharekit.core.errors import InputError, SharekitError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS, GRAMMARS
 from sharekit.core.html import shorten
 from sharekit.core.vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 
 from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
+from .formats.dataframe import Frame, label_texts, read_frame
 from .formats.delimited import check_encoding, read_delimited
+from .formats.json import BEGINNING, read_json
 from .formats.parquet import read_parquet
-from .formats.raw_sheet import TEXT, Blob, RawSheet, constant
+from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, constant
 from .formats.workbook import Choice, read_workbook
 from .formats.xls import read_xls
 from .headers import SEARCHED_ROWS, header_too_deep, match, nearest_header, unique_names
-from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, Limits, list_formats, load
+from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, HasRead, Limits, list_formats, load, load_content
 from .inventory import Inventory, SheetRows, find_rows
 from .mistaken_ids import find_mistaken_ids
-from .other_files import HEAD, check_is_table, locked_file, without_lock_files
+from .other_files import HEAD, check_is_table, head_of, locked_file, without_lock_files
 
+#: What is read: paths, contents of files, and frames.
+Readable = str | os.PathLike[str] | bytes | bytearray | memoryview | HasRead | Frame
+_PATHS: Final = (str, os.PathLike)
+_CONTENTS: Final = (bytes, bytearray, memoryview, HasRead)
 #: Names and texts listed in a message.
 _MAX_LISTED: Final = 12
 #: Field -> what a default for it must be.
@@ -45,20 +51,23 @@ _WORDS: Final = {"status": frozenset(STATUS_WORDS), "whole_image": TRUE_WORDS | 
 
 
 def read_inventory(
-    *files: str | os.PathLike[str],
+    *files: Readable,
     sheet: str | Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     encoding: str = "",
+    name: str | Sequence[str] = (),
 ) -> Inventory:
-    r"""Read every row of spreadsheets as text, with its address, repairing nothing.
+    r"""Read every row of spreadsheets or DataFrames as text, with its address, repairing nothing.
 
     Parameters
     ----------
-    *files : path
-        xlsx, xlsm, xlsb, xls, ods, csv, tsv or parquet files, recognized by their content; ``-``
-        is standard input. They are opened for reading only.
+    *files : path, DataFrame, list of dict, bytes or file object
+        xlsx, xlsm, xlsb, xls, ods, csv, tsv, parquet, JSON and JSON-lines files, recognized by
+        their content and opened for reading only; ``-`` is standard input. DataFrames of pandas or
+        polars, Arrow tables, lists of records, and what a file holds or reads. A DataFrame's index
+        names its rows in findings and reports, and comes back as :attr:`Inventory.labels`.
     sheet : str or sequence of str, optional
         The sheets to read. Without it, every sheet with a header that is recognized is read.
     columns : Mapping of str to str, optional
@@ -71,6 +80,9 @@ def read_inventory(
     encoding : str, optional
         Encoding of csv and tsv files without a byte order mark, such as ``cp1251``; it is detected
         by default.
+    name : str or sequence of str, optional
+        What reports call the DataFrames and whatever else is no path, in order; ``DataFrame`` by
+        default.
 
     Returns
     -------
@@ -84,7 +96,8 @@ def read_inventory(
     InputError
         A file or sheet does not exist, or there are no rows at all.
     UsageError
-        No file is given, or a field or an encoding does not exist.
+        No file is given, a field or an encoding does not exist, or a DataFrame is not one table
+        with named rows and columns.
 
     Examples
     --------
@@ -97,24 +110,93 @@ def read_inventory(
     [{'row': 2, 'image_id': '9afb…', 'project_id': 'edc8…', 'status': 'accepted'}]
     >>> inventory.cell_addresses(inventory.rows, "project_id").tolist()
     ['B2']
+    >>> frame = pd.DataFrame({"Image ID": ["9afb…"], "Decision": ["yes"]}, index=["ticket 7"])
+    >>> inventory = read_inventory(frame, name="tickets")
+    >>> inventory.cell_addresses(inventory.rows, "image_id").tolist()
+    ["loc['ticket 7', 'Image ID']"]
     """
     mapping, defaults = dict(columns or {}), dict(defaults or {})
     _check_arguments(files, mapping, defaults)
     check_encoding(encoding)
-    named, locks = without_lock_files(files)
+    paths, locks = without_lock_files([file for file in files if isinstance(file, _PATHS)])
     names = (sheet,) if isinstance(sheet, str) else tuple(sheet or ())
     sheets = [
-        find_rows(blob, raw, mapping, defaults)
-        for file in named
-        for blob in [load(file, limits)]
-        for raw in read_sheets(blob, names, mapping, limits, encoding)
+        find_rows(content, raw, mapping, defaults)
+        for file, called in zip(files, _names(files, name), strict=True)
+        if not isinstance(file, _PATHS) or file in paths
+        for content, raws in [_read(file, called, names, mapping, limits, encoding)]
+        for raw in raws
     ]
+    _check_values(sheets)
     if not names:
         sheets = _leave_out_others(sheets)
     _check_sheets(sheets, names)
     _check_headers(sheets, names, mapping)
     _check_rows(sheets)
     return _inventory([rows for rows in sheets if rows.raw.cells], locks)
+
+
+def _names(files: Sequence[Readable], given: str | Sequence[str]) -> list[str]:
+    """Return what reports call each input: its path, the name that is given, or its type."""
+    names = [given] if isinstance(given, str) else list(given)
+    unnamed = sum(not isinstance(file, _PATHS) for file in files)
+    if len(names) > unnamed:
+        raise UsageError(
+            f"{len(names)} names are given for {unnamed} inputs that are no paths; name each once."
+        )
+    called: list[str] = []
+    for file in files:
+        if isinstance(file, _PATHS):
+            called.append(os.fspath(file))
+            continue
+        own = names.pop(0) if names else ""
+        base = own or _name_of(file)
+        copies = [f"{base} ({number})" for number in range(2, len(called) + 2)]
+        called.append(own or next(text for text in (base, *copies) if text not in called))
+    return called
+
+
+def _name_of(content: Readable) -> str:
+    path = getattr(content, "name", "") if hasattr(content, "read") else ""
+    if isinstance(path, str) and path:
+        return path
+    return "records" if isinstance(content, list | tuple | Iterator) else type(content).__name__
+
+
+def _read(
+    file: Readable, name: str, sheets: Sequence[str], mapping: Mapping[str, str],
+    limits: Limits | None, encoding: str,
+) -> tuple[Blob | Content, list[RawSheet]]:  # fmt: skip
+    """Read what is given: a path, the content of a file, or a frame."""
+    if isinstance(file, _PATHS):
+        blob = load(file, limits)
+    elif isinstance(file, bytes | bytearray | memoryview) or (
+        isinstance(file, HasRead) and not isinstance(file, pd.DataFrame)
+    ):
+        blob = load_content(file, name, limits)
+    else:
+        content, raw = read_frame(file, name, limits)
+        return content, [raw]
+    return blob, read_sheets(blob, sheets, mapping, limits, encoding)
+
+
+def _check_values(sheets: Sequence[SheetRows]) -> None:
+    """Raise an error for a column of IDs or decisions in which a cell holds several values."""
+    for sheet in sheets:
+        fields = [f for f, i in sheet.fields.items() if i in sheet.raw.nested]
+        if not fields:
+            continue
+        column, file = sheet.fields[fields[0]], sheet.source.file
+        if sheet.source.index_dtype:
+            call = f'df[{sheet.names[column]!r}].str["id"], or pandas.json_normalize(records)'
+            raise UsageError(
+                f"The column {sheet.names[column]!r} of {file} holds lists or dicts where "
+                f"{fields[0]} is expected; take the values out of them first: {call}."
+            )
+        raise SpreadsheetError(
+            f"{file} holds lists or objects under {sheet.names[column]!r}, where {fields[0]} is "
+            f'expected; give each object its own values, as in {{"{fields[0]}": "…"}}.'
+        )
 
 
 def read_sheets(
@@ -136,6 +218,8 @@ def read_sheets(
         PLAIN_TEXT: partial(read_delimited, blob, mapping or {}, limits, encoding),
     }
     magic = next((key for key in readers if key and blob.data.startswith(key)), PLAIN_TEXT)
+    if magic == PLAIN_TEXT and re.match(BEGINNING, head_of(blob.data)):
+        return read_json(blob, mapping or {}, limits)
     if magic == PLAIN_TEXT:
         check_is_table(blob)
     return readers[magic]()
@@ -221,9 +305,11 @@ def _check_headers(
             )
 
 
-def _no_header(sheets: Sequence[SheetRows], mapped: str) -> SpreadsheetError:
+def _no_header(sheets: Sequence[SheetRows], mapped: str) -> SharekitError:
     filled = [sheet.raw for sheet in sheets if sheet.raw.cells]
     file = sheets[0].source.file
+    if sheets[0].raw.labels is not None:
+        return _no_column(sheets[0], mapped)
     if not filled:
         return SpreadsheetError(f"{file} has no cells with content; give a sheet with shares.")
     for raw in filled:
@@ -252,6 +338,25 @@ def _no_header(sheets: Sequence[SheetRows], mapped: str) -> SpreadsheetError:
     )
 
 
+def _no_column(sheet: SheetRows, mapped: str) -> SharekitError:
+    """Return the error for a frame, or a JSON file, without a column of image IDs."""
+    file, headers = sheet.source.file, [str(column[0]) for column in sheet.raw.cells]
+    if not sheet.raw.height:
+        return UsageError(
+            f"{file} has no rows and no columns; give one row per share, with image_id, "
+            "project_id and status."
+        )
+    missing = f"no column {mapped!r} to map image_id to" if mapped else "no column of image IDs"
+    instead = nearest_header(headers, "image_id") or headers[0]
+    known = f"{file} has {missing}; its columns are {_join(headers)}. "
+    if sheet.source.index_dtype:
+        return UsageError(
+            f'{known}Name the one that is meant: read_inventory(…, columns={{"image_id": '
+            f"{instead!r}}})."
+        )
+    return SpreadsheetError(f'{known}Name the one that is meant: --map image_id="{instead}".')
+
+
 def _nearest(raw: RawSheet) -> str:
     """Name the header nearest to one of image IDs, in the row that is most like a header."""
     rows = [row for row in raw.head(SEARCHED_ROWS) if any(cell.strip() for cell in row)]
@@ -268,6 +373,8 @@ def _location(file: str, raw: RawSheet) -> str:
 def _check_rows(sheets: Sequence[SheetRows]) -> None:
     if not any(sheet.source.rows for sheet in sheets):
         files = dict.fromkeys(sheet.source.file for sheet in sheets)
+        if any(sheet.source.index_dtype for sheet in sheets):
+            raise UsageError(f"{_join(files)} has columns but no rows; give one row per share.")
         raise InputError(
             f"{_join(files)} has a header but no rows below it; fill in one row per share "
             "and read it again."
@@ -286,7 +393,7 @@ def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str] = ()) -> Invent
     data: dict[str, object] = {
         "file": _category([sheet.source.file for sheet in sheets], index),
         "sheet": _category([sheet.source.sheet for sheet in sheets], index),
-        "row": np.concatenate([sheet.rows for sheet in sheets]) + 1,
+        "row": _row_labels(sheets),
         "source": index,
     }
     data |= {field: _joined(sheets, [_field(s, field) for s in sheets]) for field in FIELDS}
@@ -298,6 +405,18 @@ def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str] = ()) -> Invent
     issues += _lock_notes(sheets, locks)
     issues += find_mistaken_ids(sheets, encoded, starts.tolist())
     return Inventory(rows, tuple(sheet.source for sheet in sheets), concat(issues), encoded)
+
+
+def _row_labels(sheets: Sequence[SheetRows]) -> object:
+    """Return the rows' numbers, or their labels in DataFrames: whole numbers, or else texts."""
+    labels = [
+        pd.Index(sheet.rows + 1) if sheet.raw.labels is None else sheet.raw.labels[sheet.rows - 1]
+        for sheet in sheets
+    ]
+    if all(own.dtype.kind == "i" for own in labels):
+        return np.concatenate([own.to_numpy(np.int64) for own in labels])
+    texts = [label_texts(own) for own in labels]
+    return pd.array(pa.chunked_array([c for own in texts for c in own.chunks], TEXT), dtype=STR)
 
 
 def _lock_notes(sheets: Sequence[SheetRows], locks: Sequence[str]) -> Iterator[pd.DataFrame]:

@@ -94,10 +94,10 @@ def find_sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str]]:
     """Return the rules of rows that concern a whole sheet, each with what to show."""
     records = sheet.raw.records
     if sheet.repeated_headers:
-        yield "header-repeated", join_rows(sheet.repeated_headers)
+        yield "header-repeated", join_rows(sheet.raw.row_names(sheet.repeated_headers))
     others = [*sheet.other_headers, *_glued_headers(sheet)]
     if others:
-        yield "second-header", join_rows(sorted(others))
+        yield "second-header", join_rows(sheet.raw.row_names(sorted(others)))
     if records is None:
         return
     if above := _swallowed_above(sheet, records):
@@ -110,7 +110,7 @@ def find_sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str]]:
 _MAX_ROWS: Final = 5
 
 
-def join_rows(numbers: Sequence[int]) -> str:
+def join_rows(numbers: Sequence[object]) -> str:
     """Name rows of a sheet, the first ones one by one.
 
     >>> join_rows([4]), join_rows([1, 2, 3, 4, 5, 6, 7])
@@ -271,7 +271,7 @@ def _letter_name(sheet: SheetRows, column: int) -> str:
 
 
 def _address(sheet: SheetRows, position: int, column: int) -> str:
-    return f"{column_letter(sheet.raw.first_column + column)}{sheet.rows[position] + 1}"
+    return sheet.raw.address(int(sheet.rows[position]), column)
 
 
 def _is_rectangular(sheet: SheetRows, records: Records) -> bool:

@@ -19,6 +19,7 @@ from sharekit.checks.cell_rules import _normalize_ids
 from sharekit.checks.cloud_rules import check_region
 from sharekit.checks.hits import fullmatch
 from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core.columns import STR
 from sharekit.core.fields import UUID
 from sharekit.core.rules import RULES
 from tests.conftest import World
@@ -270,14 +271,14 @@ def test_a_repair_gives_back_the_id(
     plain = str(image)
     typed = plain.replace("-", "") if bare else plain
     typed = before + (typed.upper() if upper else typed) + after
-    fixed, _ = _normalize_ids(pd.Series([typed], dtype="str"), "image_id")
+    fixed, _ = _normalize_ids(pd.Series([typed], dtype=STR), "image_id")
     assert fixed.tolist() == [plain]
 
 
 @given(st.text(max_size=60))
 def test_no_other_text_becomes_an_id(text: str) -> None:
     """A text is left as it is, or its repaired form has the very same hexadecimal digits."""
-    fixed, _ = _normalize_ids(pd.Series([text], dtype="str"), "image_id")
+    fixed, _ = _normalize_ids(pd.Series([text], dtype=STR), "image_id")
     if fullmatch(fixed, UUID).iloc[0]:
         digits = "".join(c for c in text.lower() if c in "0123456789abcdef")
         assert digits.removeprefix("d").endswith(fixed.iloc[0].replace("-", "")) or digits == (
@@ -316,8 +317,8 @@ def test_an_id_padded_with_zeros_is_damaged(tmp_path: Path, digits: str) -> None
 )
 def test_regions_are_compared_without_case(written: str, differs: bool) -> None:
     """A region in capitals is the region; another one is an error."""
-    projects = pd.DataFrame({"project_id": [P], "region": ["eu-de"]}, dtype="str")
-    rows = pd.DataFrame({"region": [written], "project_id": [P]}, dtype="str")
+    projects = pd.DataFrame({"project_id": [P], "region": ["eu-de"]}, dtype=STR)
+    rows = pd.DataFrame({"region": [written], "project_id": [P]}, dtype=STR)
     snapshot = cast("Snapshot", SimpleNamespace(projects=projects))
     hits = check_region(rows, rows["project_id"], snapshot)
     assert hits.keys.tolist() == ([0] if differs else [])

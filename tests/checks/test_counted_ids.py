@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import sharekit
+from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.main import main
 from sharekit.ledger.ledger import Ledger
@@ -118,8 +119,8 @@ def test_a_million_random_ids_are_no_finding() -> None:
     from sharekit.core.columns import EncodedColumn
 
     digits = np.random.default_rng(14).integers(0, 256, (1_000_000, 16), np.uint8).tobytes().hex()
-    ids = pd.Series([digits[i : i + 32] for i in range(0, len(digits), 32)], dtype="str")
-    none = EncodedColumn.encode(pd.Series([""] * len(ids), dtype="str"))
+    ids = pd.Series([digits[i : i + 32] for i in range(0, len(digits), 32)], dtype=STR)
+    none = EncodedColumn.encode(pd.Series([""] * len(ids), dtype=STR))
     encoded = dict.fromkeys(("image_id", "vault_id", "owner"), none)
     encoded["project_id"] = EncodedColumn.encode(ids)
     assert check_counted_up(pd.DataFrame(), encoded, None, lambda keys, _: keys) == []

@@ -13,6 +13,7 @@ import yaml
 import sharekit
 from sharekit.clouds.cloud import _vault
 from sharekit.core.api_limits import VAULT_RESOURCES
+from sharekit.core.columns import STR
 from sharekit.core.error_codes import ADVICE, MEANINGS
 from sharekit.core.errors import CloudRefusedError
 from sharekit.simulator.process import Simulator
@@ -75,7 +76,7 @@ class Place:
         sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
         run = sharekit.submit(plan, self.clouds(), settings=replace(FAST, **settings))
         sharekit.report(run, self.folder / "outcomes.csv")
-        return pd.read_csv(self.folder / "outcomes.csv", dtype="str", keep_default_na=False)
+        return pd.read_csv(self.folder / "outcomes.csv", dtype=STR, keep_default_na=False)
 
     def refused(self, images: list[str], vault_id: str) -> str:
         """Ask the cloud itself; its code, "" if it agrees."""

@@ -17,6 +17,7 @@ import yaml
 import sharekit
 from benchmarks import openstack as benchmark
 from sharekit.core.actions import is_satisfied
+from sharekit.core.columns import STR
 from sharekit.core.errors import SignInError, UsageError
 from sharekit.runs import submit as execution
 from tests.conftest import FAST
@@ -108,7 +109,7 @@ class Road:
         paths = [self.folder / name for name in self.reports]
         sharekit.report(run, *paths)
         assert sharekit.verify(run.path, *paths).intact
-        rows = pd.read_csv(paths[-1], dtype="str", keep_default_na=False)
+        rows = pd.read_csv(paths[-1], dtype=STR, keep_default_na=False)
         confirmed = rows[rows["outcome"] == "confirmed"]
         every = before.keys() | after.keys()
         changed = {share for share in every if before.get(share) != after.get(share)}

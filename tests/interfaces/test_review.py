@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import sharekit
+from sharekit.core.columns import STR
 from sharekit.core.errors import ApprovalError, LedgerError, PlanError, SharekitError, UsageError
 from sharekit.interfaces.review import Review
 from sharekit.interfaces.review_filters import RowFilter, select
@@ -231,7 +232,7 @@ def test_filters_sort_and_pages() -> None:
             "decision": ["", "reject", ""], "vault": ["", "", "v"],
             "findings": ["", "x: y", "not-shared: z; x: y"],
         }
-    ).astype("str")  # fmt: skip
+    ).astype(STR)  # fmt: skip
     found = {
         RowFilter(): [0, 1, 2],
         RowFilter(descending=True): [2, 1, 0],

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
+from sharekit.core.columns import STR
 from sharekit.core.errors import ApprovalError, InputError, LedgerError, PlanError, UsageError
 from sharekit.ledger.hashing import canonical_json
 from sharekit.plans import chunks
@@ -27,7 +28,7 @@ from tests.spreadsheets.workbooks import IMAGE
 
 def inventory(rows: int, faulty: float, shuffle: int | None = None) -> sharekit.Inventory:
     """The sample as an inventory, its rows in another order if asked."""
-    sheet = build_sample(rows, faulty=faulty).sheet.astype("str").replace("nan", "")
+    sheet = build_sample(rows, faulty=faulty).sheet.astype(STR).replace("nan", "")
     if shuffle is not None:
         sheet = sheet.sample(frac=1, random_state=shuffle)
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +58,7 @@ def test_order_of_rows_does_not_matter(rows: int, size: int, shuffle: int) -> No
 def test_the_fingerprint_is_that_of_the_requests_as_json(images: list[str]) -> None:
     """Whatever a ledger from elsewhere holds, it is the digest of the requests one by one."""
     columns = [*CHUNK_FIELDS, "owner"]
-    rows = pd.DataFrame({name: ['é"x'] * len(images) for name in columns}, dtype="str")
+    rows = pd.DataFrame({name: ['é"x'] * len(images) for name in columns}, dtype=STR)
     chunk = pd.array(range(len(images)), dtype="Int64") // 2 + 1
     rows = rows.assign(image_id=images, chunk=chunk, disposition="planned")
     lines = "".join(canonical_json(request) + "\n" for request in iter_chunks(rows))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
 from sharekit.plans.policies import Policies, evaluate, policy
 from sharekit.plans.policy_file import read_policies
@@ -23,7 +24,7 @@ ROWS = pd.DataFrame(
         "Days": ["3", "30", "many", "-1"],
         "Asked on": ["2026-10-01", "2026-11-26T12:00:00Z", "", "01.02.2026"],
     },
-    dtype="str",
+    dtype=STR,
 ).rename_axis("row_key")
 
 
@@ -145,7 +146,7 @@ def test_what_is_no_policy_is_one_sentence(arguments: dict[str, object], message
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=30), st.text(min_size=1, max_size=4))
 def test_a_condition_and_its_opposite_never_both_hold(texts: list[str], value: str) -> None:
     """No text meets a comparison and its negation, and an empty one meets neither."""
-    rows = pd.DataFrame({"c": pd.Series(texts, dtype="str")}).rename_axis("row_key")
+    rows = pd.DataFrame({"c": pd.Series(texts, dtype=STR)}).rename_axis("row_key")
     for operator in ("equals", "like", "more than", "older than"):
         try:
             yes = policy("p", then="skip", when={"c": {operator: value}})

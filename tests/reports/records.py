@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sharekit.core.columns import STR
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.reports.run_record import ROW_COLUMNS, Record
 
@@ -123,7 +124,7 @@ def findings(table: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
     texts = {"column": "image_id", "message": "written in upper case",
              "suggestion": "nothing: it is sent in lower case"}  # fmt: skip
-    both = both.assign(**texts, cell="B" + both["row"].astype("str"), value=both["image_id"])
+    both = both.assign(**texts, cell="B" + both["row"].astype(STR), value=both["image_id"])
     return both[[*FINDING_COLUMNS]]
 
 

@@ -13,6 +13,7 @@ from openpyxl.styles import PatternFill
 
 from sharekit.checks.check import check
 from sharekit.checks.findings import COLUMNS, Findings
+from sharekit.core.columns import STR
 from sharekit.core.errors import InputError
 from sharekit.reports import annotated_workbook
 from sharekit.reports.report import write_findings
@@ -122,7 +123,7 @@ def test_the_copy_is_read_as_the_original(shares: Path, tmp_path: Path) -> None:
     findings = checked(shares)
     again = read_inventory(write_findings(findings, tmp_path / "findings.xlsx"))
     columns = ["sheet", "row", "image_id", "project_id", "status", "input.Comment"]
-    first, second = (i.rows[columns].astype("str") for i in (findings.inventory, again))
+    first, second = (i.rows[columns].astype(STR) for i in (findings.inventory, again))
     pd.testing.assert_frame_equal(first, second)
 
 
@@ -215,9 +216,9 @@ def test_findings_as_a_table(shares: Path, tmp_path: Path, name: str) -> None:
     if path.suffix == ".json":
         back = pd.DataFrame(json.loads(path.read_text("utf-8")))
     else:
-        back = pd.read_csv(path, dtype="str", keep_default_na=False)
+        back = pd.read_csv(path, dtype=STR, keep_default_na=False)
     wanted = findings.frame[list(COLUMNS)]
-    assert back.astype("str").to_numpy().tolist() == wanted.astype("str").to_numpy().tolist()
+    assert back.astype(STR).to_numpy().tolist() == wanted.astype(STR).to_numpy().tolist()
 
 
 def test_what_cannot_be_seen_is_spelled_out(tmp_path: Path) -> None:

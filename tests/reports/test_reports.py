@@ -26,6 +26,7 @@ from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font
 
 from sharekit.core.audit_results import RESULTS
+from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import BY_RANK, OUTCOMES
@@ -65,12 +66,12 @@ def report(it: Record, folder: Path, suffix: str) -> Path:
 
 def read_csv(path: Path) -> pd.DataFrame:
     """Read outcomes.csv as it stands, all text."""
-    return pd.read_csv(path, dtype="str", keep_default_na=False, lineterminator="\n")
+    return pd.read_csv(path, dtype=STR, keep_default_na=False, lineterminator="\n")
 
 
 def sheet(path: Path, name: str) -> pd.DataFrame:
     """Read a sheet as text, nothing as ''."""
-    frame = pd.read_excel(path, sheet_name=name, dtype="str", engine="calamine",
+    frame = pd.read_excel(path, sheet_name=name, dtype=STR, engine="calamine",
                           keep_default_na=False)  # fmt: skip
     return frame.fillna("")
 
@@ -80,9 +81,9 @@ def poisoned(values: tuple[str, ...], count: int = 44) -> Record:
     clean = record(count)
 
     def spoil(frame: pd.DataFrame, keep: tuple[str, ...]) -> pd.DataFrame:
-        texts = [n for n in frame.select_dtypes("str").columns if n not in keep]
+        texts = [n for n in frame if frame[n].dtype == STR and n not in keep]
         cycle = [values[i % len(values)] for i in range(len(frame))]
-        return frame.assign(**{name: pd.Series(cycle, frame.index, dtype="str") for name in texts})
+        return frame.assign(**{name: pd.Series(cycle, frame.index, dtype=STR) for name in texts})
 
     kept = {"rows": ("outcome",), "chunks": ("chunk",)}
     frames = {
@@ -131,10 +132,10 @@ def test_rows_are_the_records_in_its_order(tmp_path: Path) -> None:
     """Every value of every row stands in CSV, JSON and Rows as it stands in the record."""
     it = record(50)
     made = reports(it, tmp_path)
-    wanted = it.rows.astype("str").reset_index(drop=True)
-    from_json = pd.DataFrame(json.loads(made[".json"].read_text("utf-8"))["rows"]).astype("str")
+    wanted = it.rows.astype(STR).reset_index(drop=True)
+    from_json = pd.DataFrame(json.loads(made[".json"].read_text("utf-8"))["rows"]).astype(STR)
     for found in (read_csv(made[".csv"]), sheet(made[".xlsx"], "Rows"), from_json):
-        pd.testing.assert_frame_equal(found.astype("str"), wanted)
+        pd.testing.assert_frame_equal(found.astype(STR), wanted)
 
 
 def test_same_record_gives_same_bytes(tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_formulas_are_inert_in_xlsx(tmp_path: Path) -> None:
     assert kinds <= {"s", "n", "inlineStr"}
     found = sheet(path, "Rows")
     for name in (*ROW_COLUMNS, "input.Comment"):
-        assert found[name].tolist() == it.rows[name].astype("str").tolist(), name
+        assert found[name].tolist() == it.rows[name].astype(STR).tolist(), name
 
 
 def test_formulas_are_inert_in_csv(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def test_csv_escape_is_reversible_and_inert(texts: list[str]) -> None:
 def test_json_keeps_any_text(texts: list[str]) -> None:
     """Control characters, slashes and quotes come back from JSON as they were."""
     file = io.StringIO()
-    text_format.json_array(pd.DataFrame({"a/b": pd.Series(texts, dtype="str")}), file)
+    text_format.json_array(pd.DataFrame({"a/b": pd.Series(texts, dtype=STR)}), file)
     assert [row["a/b"] for row in json.loads(file.getvalue())] == texts
 
 

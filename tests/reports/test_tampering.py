@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 
 import sharekit
+from sharekit.core.columns import STR
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.hashing import event_hash
 from sharekit.reports.compare import compare_files
@@ -301,7 +302,7 @@ def test_rows_are_read_with_pandas(finished_run: Path) -> None:
     assert len([line for line in source.splitlines() if line.strip()]) <= 10
     command = [sys.executable, "-I", "-c", source, finished_run / "run.ledger"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    rows = pd.read_csv(io.StringIO(done.stdout), dtype="str", keep_default_na=False)
+    rows = pd.read_csv(io.StringIO(done.stdout), dtype=STR, keep_default_na=False)
     run = sharekit.status(finished_run / "run.ledger")
     assert rows["outcome"].tolist() == run.rows["outcome"].tolist()
     assert rows["image_id"].tolist() == run.plan.rows["image_id"].tolist()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharekit.core.actions import STATUSES
+from sharekit.core.columns import STR
 from sharekit.core.errors import LedgerError
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event
@@ -137,10 +138,10 @@ def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
         {"project_id": [P], "image_id": ["i0"], "side": "member", "state": [observed]}
     )
     none = pd.DataFrame(
-        {c: pd.Series(dtype="str")
+        {c: pd.Series(dtype=STR)
          for c in ("project_id", "image_id", "side", "before", "outcome", "code", "reason")}
     )  # fmt: skip
-    blockers = pd.DataFrame({"rule": [], "message": []}, dtype="str")
+    blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
     result = assign_outcomes(rows, blockers, log_of(rows, [road], set(), set()), none, seen)
     assert result["outcome"].tolist() == [outcome]
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import sharekit
 from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.core.actions import ACCEPTED, ACTIONS, OWNER_ACTIONS, is_satisfied
+from sharekit.core.columns import STR
 from sharekit.core.errors import CloudRefusedError
 from sharekit.interfaces.notebook.panel import Panel
 from sharekit.interfaces.review_filters import RowFilter
@@ -320,7 +321,7 @@ class Road:
         verdict = sharekit.verify(plan.path, *paths)
         assert verdict.intact, verdict.problems
         assert by_script(plan.path)
-        return pd.read_csv(paths[-1], dtype="str", keep_default_na=False)
+        return pd.read_csv(paths[-1], dtype=STR, keep_default_na=False)
 
     def shown(self) -> dict[tuple[str, str], str]:
         """What the cloud itself says: (image, project) to state."""

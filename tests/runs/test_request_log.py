@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 import sharekit
+from sharekit.core.columns import STR
 from sharekit.core.errors import LedgerError, SharekitError
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.events import EVENTS
@@ -187,18 +188,18 @@ class Walk(RuleBasedStateMachine):
 
     def settled(self, log: RequestLog) -> pd.DataFrame:
         """The rows' outcomes by the rule that the run uses."""
-        rows = pd.DataFrame({"project_id": PROJECT, "image_id": self.images}, dtype="str")
+        rows = pd.DataFrame({"project_id": PROJECT, "image_id": self.images}, dtype=STR)
         rows = rows.assign(disposition="planned", before="pending", status="accepted").rename_axis(
             "row_key"
         )
         looks = self.known(self.looked, "outcome").assign(before="pending", code="", reason="")
-        blockers = pd.DataFrame({"rule": pd.Series(dtype="str"), "message": pd.Series(dtype="str")})
+        blockers = pd.DataFrame({"rule": pd.Series(dtype=STR), "message": pd.Series(dtype=STR)})
         return assign_outcomes(rows, blockers, log, looks, self.known(self.observed, "state"))
 
     def known(self, values: dict[str, str], name: str) -> pd.DataFrame:
         """A frame of what is known of images."""
         columns = {"project_id": PROJECT, "image_id": list(values), "side": "member"}
-        return pd.DataFrame({**columns, name: list(values.values())}, dtype="str")
+        return pd.DataFrame({**columns, name: list(values.values())}, dtype=STR)
 
 
 def test_walk() -> None:

@@ -15,6 +15,7 @@ from defusedxml import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sharekit.core.columns import STR
 from sharekit.core.errors import InputError
 from sharekit.reports.compare import differences
 from sharekit.reports.render import xlsx
@@ -158,7 +159,7 @@ def test_another_program_opens_it(tmp_path: Path) -> None:
          "--convert-to", "ods", "--outdir", str(tmp_path), str(tmp_path / "audit.xlsx")],
         check=True, capture_output=True,
     )  # fmt: skip
-    found = pd.read_excel(tmp_path / "audit.ods", sheet_name="Rows", dtype="str",
+    found = pd.read_excel(tmp_path / "audit.ods", sheet_name="Rows", dtype=STR,
                           engine="calamine", keep_default_na=False)  # fmt: skip
     tame = [i for i, text in enumerate(it.rows["reason"]) if text.isprintable()]
     assert len(tame) > 30

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from sharekit.core.errors import SpreadsheetError
 from sharekit.spreadsheets.input import Limits
 
-from .raw_sheet import TEXT, Blob, RawSheet, text_column
+from .columns import arrow_column, sheet_of
+from .raw_sheet import Blob, RawSheet
 
 
 def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
@@ -47,19 +44,8 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
         held = f"holds {length:,} bytes of text"
         raise limits.refusal("inflated_bytes", blob.file, held, "split it")
 
-    def typed(rows: NDArray[np.int64]) -> Iterator[tuple[object, ...]]:
-        chosen = table.take(pa.array(rows - 1))
-        return zip(*(column.to_pylist() for column in chosen.columns), strict=True)
-
-    columns = zip(table.column_names, table.columns, strict=True)
-    return [
-        RawSheet(
-            sheet="",
-            format="parquet",
-            cells=tuple(_under_header(name, column) for name, column in columns),
-            typed=typed,
-        )
-    ]
+    pairs = zip(table.column_names, table.columns, strict=True)
+    return [sheet_of("parquet", [arrow_column(*pair) for pair in pairs])]
 
 
 def _length(column: pa.ChunkedArray) -> int:
@@ -75,16 +61,3 @@ def _length(column: pa.ChunkedArray) -> int:
 def _is_text(kind: pa.DataType) -> bool:
     return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string,
                                        pa.types.is_binary, pa.types.is_large_binary))  # fmt: skip
-
-
-def _under_header(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.array([name], TEXT), *_as_text(column).chunks])
-
-
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    try:
-        return text_column(column)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        # Lists, structs and bytes that are no text: nothing an ID could be, but shown all the same.
-        texts = ["" if value is None else str(value) for value in column.to_pylist()]
-        return pa.chunked_array([pa.array(texts, TEXT)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import numbers
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -19,6 +21,8 @@ from sharekit.core.errors import SpreadsheetError
 
 _PART: Final = re.compile(r"for file '([\w/.\[\]-]+)'")
 TEXT: Final = pa.large_string()
+#: What the rows of a JSON file are, which have neither numbers nor labels.
+_NOUNS: Final = {"json": "record", "jsonl": "line"}
 #: ``(top, left, bottom, right)``, 0-based and inclusive.
 Area = tuple[int, int, int, int]
 
@@ -78,6 +82,20 @@ class Blob:
     def sha256(self) -> str:
         """Digest of the very bytes that are read."""
         return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return len(self.data)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is no file, such as a DataFrame: its name, and digest and length of its text."""
+
+    file: str
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -167,6 +185,10 @@ class RawSheet:
         Whether the encoding is a guess.
     records : Records or None
         The records of a csv or tsv file.
+    labels : Index or None
+        What the rows below the first are called, where they have names instead of numbers.
+    nested : frozenset of int
+        Columns in which any cell holds several values.
     """
 
     sheet: str
@@ -180,6 +202,8 @@ class RawSheet:
     encoding: str = ""
     guessed: bool = False
     records: Records | None = None
+    labels: pd.Index | None = None
+    nested: frozenset[int] = frozenset()
 
     @property
     def height(self) -> int:
@@ -189,6 +213,36 @@ class RawSheet:
     def head(self, rows: int) -> Iterator[tuple[str, ...]]:
         """Yield the first rows as tuples of text."""
         return zip(*(column.slice(0, rows).to_pylist() for column in self.cells), strict=True)
+
+    def address(self, row: int, column: int) -> str:
+        """Name a cell by its 0-based row and column among ``cells``."""
+        if self.labels is None:
+            return f"{column_letter(self.first_column + column)}{row + 1}"
+        header = self.cells[column][0].as_py()
+        return place(self.format, self.labels[row - 1], header) if row else f"column {header!r}"
+
+    def row_names(self, numbers: Iterable[int]) -> list[object]:
+        """Return what rows are called, by their 1-based numbers."""
+        if self.labels is None:
+            return list(numbers)
+        return ["of headers" if number == 1 else self.labels[number - 2] for number in numbers]
+
+
+def place(form: str, row: object, header: str = "") -> str:
+    """Name a cell, or without a header a row, of what has no addresses such as B17.
+
+    >>> place("dataframe", 17, "Image ID"), place("dataframe", "vm-3")
+    ("loc[17, 'Image ID']", "loc['vm-3']")
+    >>> place("records", 16, "Image ID"), place("jsonl", 4, "id")
+    ("[16]['Image ID']", 'line 4, id')
+    """
+    if form in _NOUNS:
+        return f"{_NOUNS[form]} {row}" + (f", {header}" if header else "")
+    label = str(row) if isinstance(row, numbers.Number) else repr(str(row))
+    if form == "records":
+        return f"[{label}]" + (f"[{header!r}]" if header else "")
+    cell = f"[{label}, {header!r}]" if header else f"[{label}]"
+    return f"loc{cell}" if form == "dataframe" else cell
 
 
 def text_column(values: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,0 +1,243 @@
+r"""DataFrames, Arrow tables and lists of records, read as one sheet each: no file, but a name.
+
+In place of a file's bytes stands the frame's text: the csv that pandas writes of it with
+``frame.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")`` when every value is the
+text of :mod:`.columns`. Frames with equal texts so have equal hashes, whatever their dtypes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
+
+from sharekit.core.columns import STR
+from sharekit.core.errors import UsageError
+from sharekit.spreadsheets.headers import match, unique_names
+from sharekit.spreadsheets.input import Limits
+
+from .columns import Column, arrow_column, object_column, record_columns, sheet_of, value_text
+from .raw_sheet import TEXT, Content, RawSheet
+
+#: What users call a value of such a type, and what to give instead.
+_INSTEAD: Final = {
+    "Series": "one column only; give the DataFrame that it is from, or read_inventory(series."
+    "to_frame())",
+    "Index": "no DataFrame; give read_inventory(index.to_frame(index=False))",
+    "MultiIndex": "no DataFrame; give read_inventory(index.to_frame(index=False))",
+    "Styler": "what displays a DataFrame; give that one: read_inventory(styler.data)",
+    "DataFrameGroupBy": "a DataFrame in groups; give the whole one: read_inventory(grouped.obj)",
+    "SeriesGroupBy": "a column in groups; give the whole DataFrame: read_inventory(df)",
+    "LazyFrame": "not read yet; give read_inventory(lazy.collect())",
+    "ndarray": "an array without headers; give read_inventory(pandas.DataFrame(array, columns="
+    '["image_id", "project_id", "status"]))',
+    "ExcelFile": "an open workbook; give its path: read_inventory(path)",
+    "Inventory": "an inventory already; give it to sharekit.check",
+    "NoneType": "nothing; give a path, a DataFrame or a list of records",
+}
+#: Methods by which others' frames become pandas'.
+_CONVERSIONS: Final = ("to_pandas", "toPandas", "compute")
+
+
+@runtime_checkable
+class ArrowStream(Protocol):
+    """A table that any library can read: of Arrow, polars, DuckDB and others."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
+
+
+Frame = pd.DataFrame | ArrowStream | Sequence[Mapping[str, object]]
+
+
+def read_frame(data: object, name: str, limits: Limits | None = None) -> tuple[Content, RawSheet]:
+    """Read a DataFrame, an Arrow table or a list of records as one sheet.
+
+    Raises
+    ------
+    UsageError
+        It is none of them, or its rows or columns have no names of their own.
+    """
+    if isinstance(data, pd.DataFrame):
+        form, columns, labels = "dataframe", _pandas_columns(data, name), _labels(data, name)
+    elif isinstance(data, pd.Series | pd.Index):
+        raise not_readable(data)
+    elif isinstance(data, ArrowStream):
+        form, columns = "table", _table_columns(data, name)
+        labels = pd.RangeIndex(len(columns[0].texts) if columns else 0)
+    else:
+        records = _records(data, name)
+        (limits or Limits()).check_dimensions(
+            name, "", len(records) + 1, len({key for record in records for key in record}),
+            sum(map(len, records)),
+        )  # fmt: skip
+        form, columns, labels = "records", record_columns(records), pd.RangeIndex(len(records))
+    _check_names([column.name for column in columns], name)
+    return _content(name, columns), sheet_of(form, columns, labels)
+
+
+def not_readable(data: object) -> UsageError:
+    """Return the error for a value that is no inventory, with the nearest right call.
+
+    >>> print(not_readable({"images": [{"id": "9afb…"}], "next": ""}))
+    A dict is no list of records; give the list in it: read_inventory(data['images']).
+    """
+    kind = type(data).__name__
+    if isinstance(data, Mapping):
+        lists = [key for key, value in data.items() if isinstance(value, list)]
+        if lists and isinstance(next(iter(data[lists[0]]), None), Mapping):
+            return UsageError(
+                f"A {kind} is no list of records; give the list in it: "
+                f"read_inventory(data[{lists[0]!r}])."
+            )
+        call = "pandas.DataFrame(data)" if lists else "[data]"
+        return UsageError(f"A {kind} is no list of records; give read_inventory({call}).")
+    if kind in _INSTEAD:
+        return UsageError(f"A {kind} is {_INSTEAD[kind]}.")
+    for method in _CONVERSIONS:
+        if hasattr(data, method):
+            return UsageError(
+                f"A {kind} is no DataFrame of pandas; give read_inventory(data.{method}())."
+            )
+    return UsageError(
+        f"A {kind} is no inventory; give a path, a file object, a DataFrame or a list of records."
+    )
+
+
+# -- pandas ------------------------------------------------------------------------------------
+def _pandas_columns(frame: pd.DataFrame, name: str) -> list[Column]:
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise UsageError(
+            f"The columns of {name} have {frame.columns.nlevels} levels (MultiIndex); join their "
+            'names first: df.columns = df.columns.map(lambda names: " ".join(map(str, names))).'
+        )
+    _check_names([value_text(header) for header in frame.columns], name)
+    return [_pandas_column(value_text(header), frame[header]) for header in frame.columns]
+
+
+def _pandas_column(name: str, values: pd.Series) -> Column:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        categories = _pandas_column(name, pd.Series(values.cat.categories)).texts.combine_chunks()
+        codes = pa.array(values.cat.codes, mask=np.asarray(values.cat.codes == -1))
+        indices = codes.cast(pa.int32())
+        texts = arrow_column(name, pa.DictionaryArray.from_arrays(indices, categories)).texts
+        return Column(name, values.array, texts)
+    if values.dtype != object:
+        try:
+            return arrow_column(name, pa.array(values, from_pandas=True))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            pass  # a type that Arrow does not know, such as complex numbers
+    return object_column(name, values.astype(object).tolist())
+
+
+def _labels(frame: pd.DataFrame, name: str) -> pd.Index:
+    """Return the index, which names the rows in findings and reports."""
+    index = frame.index
+    if isinstance(index, pd.MultiIndex):
+        raise UsageError(
+            f"The index of {name} has {index.nlevels} levels (MultiIndex); make them columns: "
+            "read_inventory(df.reset_index())."
+        )
+    if isinstance(index, pd.CategoricalIndex):
+        index = index.astype(index.categories.dtype)
+    if index.inferred_type == "string":
+        index = index.astype(STR)
+    texts = index if index.dtype != object else pd.Index([value_text(label) for label in index])
+    anew = "give the rows new ones: read_inventory(df.reset_index(drop=True))"
+    if index.hasnans:
+        raise UsageError(f"The index of {name} has missing labels; {anew}.")
+    if not texts.is_unique:
+        twice = texts[texts.duplicated()]
+        raise UsageError(
+            f"The index of {name} has a label more than once ({twice[0]!r}), so it does not tell "
+            f"its rows apart; {anew}."
+        )
+    headers = [value_text(header) for header in frame.columns]
+    if index.name is not None and _names_a_field(str(index.name), headers):
+        raise UsageError(
+            f"The index of {name} is {index.name!r}, and only columns are read; make it one: "
+            "read_inventory(df.reset_index())."
+        )
+    return index
+
+
+def label_texts(labels: pd.Index) -> pa.ChunkedArray:
+    """Return the labels of rows as texts."""
+    return _pandas_column("", pd.Series(labels)).texts
+
+
+def _names_a_field(label: str, headers: Sequence[str]) -> bool:
+    """Return True if the name of an index stands for a field that no column has."""
+    known = match(unique_names(headers), {})
+    return any(field not in known for field in match(unique_names([label]), {}))
+
+
+# -- Arrow and records ---------------------------------------------------------------------------
+def _table_columns(data: ArrowStream, name: str) -> list[Column]:
+    try:
+        table = pa.table(data)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise not_readable(data) from error
+    _check_names(table.column_names, name)
+    columns = zip(table.column_names, table.columns, strict=True)
+    return [arrow_column(header, values) for header, values in columns]
+
+
+def _records(data: object, name: str) -> list[Mapping[object, object]]:
+    if not isinstance(data, list | tuple | Iterator):
+        raise not_readable(data)
+    records = list(data)
+    for number, record in enumerate(records):
+        if isinstance(record, Mapping):
+            continue
+        kind = type(record).__name__
+        if isinstance(record, list | tuple):
+            call = 'pandas.DataFrame(rows, columns=["image_id", "project_id", "status"])'
+        else:
+            call = "*data"  # paths or frames
+        raise UsageError(
+            f"Item {number} of {name} is a {kind} and no record (a dict); give "
+            f"read_inventory({call})."
+        )
+    return records
+
+
+def _check_names(names: Sequence[str], name: str) -> None:
+    twice = [header for header in dict.fromkeys(names) if names.count(header) > 1]
+    if twice:
+        raise UsageError(
+            f"{name} has the column {twice[0]!r} twice, so it is not clear which one counts; "
+            "rename or drop one: df.loc[:, ~df.columns.duplicated()] keeps the first."
+        )
+
+
+# -- the text of a frame ------------------------------------------------------------------------
+class _Hasher(io.RawIOBase):
+    """A file that keeps the digest and the length of what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sha, self.size = hashlib.sha256(), 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        view = memoryview(data)  # type: ignore[arg-type]
+        self.sha.update(view)
+        self.size += view.nbytes
+        return view.nbytes
+
+
+def _content(name: str, columns: Sequence[Column]) -> Content:
+    sink = _Hasher()
+    if columns:
+        schema = pa.schema([(column.name, TEXT) for column in columns])
+        table = pa.Table.from_arrays([column.texts for column in columns], schema=schema)
+        csv.write_csv(table, sink, csv.WriteOptions(quoting_style="all_valid"))
+    return Content(name, sink.sha.hexdigest(), sink.size)
