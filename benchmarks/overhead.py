@@ -25,7 +25,7 @@ from requests.adapters import HTTPAdapter
 
 import sharekit
 from sharekit.core.actions import PENDING
-from sharekit.core.api_limits import CHUNK_SIZE, MIN_POLL_SECONDS
+from sharekit.core.cloud_api import CHUNK_SIZE, MIN_POLL_SECONDS
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
 from sharekit.simulator.sample import Sample, build_sample, write_workbook

@@ -124,7 +124,7 @@ def _both(path: Path, folder: Path, repetitions: int) -> tuple[dict[str, Any], d
 def _sharekit(path: Path, ledger: Path) -> dict[str, Any]:
     with clock() as imports:
         from sharekit import check, plan, read_inventory
-        from sharekit.core.api_limits import CHUNK_SIZE
+        from sharekit.core.cloud_api import CHUNK_SIZE
         from sharekit.plans import plan as planning
     with clock() as read:
         inventory = read_inventory(path)

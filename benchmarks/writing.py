@@ -81,7 +81,7 @@ def _row(
 def _make(shares: Path, path: Path) -> dict[str, Any]:
     """Write a plan and the outcomes of its run into a ledger."""
     from sharekit import approve, check, plan, read_inventory
-    from sharekit.core.api_limits import CHUNK_SIZE
+    from sharekit.core.cloud_api import CHUNK_SIZE
     from sharekit.ledger.ledger import Ledger
     from sharekit.plans import plan as planning
 

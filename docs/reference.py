@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from docs.tree import tree
-from sharekit.core import audit_results, error_codes
-from sharekit.core.api_limits import VAULT_RESOURCES
-from sharekit.core.error_codes import ADVICE, REMEDIES
+from sharekit.audits import meanings
+from sharekit.core import cloud_api
+from sharekit.core.cloud_api import ADVICE, REMEDIES, VAULT_RESOURCES
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.core.rules import markdown
 from sharekit.interfaces.cli.main import COMMANDS, cli, load_command
@@ -87,7 +87,7 @@ def _commands() -> str:
 
 
 def _audit_json() -> str:
-    results = {name: result.meaning for name, result in audit_results.RESULTS.items()}
+    results = {name: result.meaning for name, result in meanings.RESULTS.items()}
     return (
         "## What `audit --json` prints\n\n"
         "The command prints one object. The json file of an audit has the same keys except"
@@ -95,16 +95,16 @@ def _audit_json() -> str:
         "| key | value |\n|---|---|\n"
         "| `rows` | number of rows of the inventory; 0 without one |\n"
         "| `shares` | number of shares that the projects show |\n"
-        f"| `results` | number of rows and shares by result: {_names(audit_results.RESULTS)} |\n"
+        f"| `results` | number of rows and shares by result: {_names(meanings.RESULTS)} |\n"
         "| `drift` | number of these that are "
-        f"{_names(n for n in audit_results.RESULTS if n in audit_results.DRIFT)};"
+        f"{_names(n for n in meanings.RESULTS if n in meanings.DRIFT)};"
         " 0 without an inventory |\n"
         "| `good` | true if inventory and cloud agree and all projects could be read (exit"
         " code 0) |\n"
         "| `unread` | read errors: `cloud, project_id, what, code, reason` |\n"
         "| `unasked` | projects of the inventory to which none of the named clouds gives access |\n"
         "| `since` | name of the ledger that the audit was compared with, or empty |\n"
-        f"| `changes` | number of shares by change: {_names(audit_results.CHANGES)} |\n"
+        f"| `changes` | number of shares by change: {_names(meanings.CHANGES)} |\n"
         "| `taken_at` | time when the clouds were read: UTC, ISO 8601 |\n"
         "| `fingerprint` | SHA-256 over the results of all rows and shares |\n"
         "| `files` | paths of the files written |\n\n"
@@ -113,7 +113,7 @@ def _audit_json() -> str:
         "| name | meaning |\n|---|---|\n"
         + "\n".join(
             f"| `{name}` | {text} |"
-            for words in (results, audit_results.ABSENCES, audit_results.CHANGES)
+            for words in (results, meanings.ABSENCES, meanings.CHANGES)
             for name, text in words.items()
         )
         + "\n"
@@ -184,7 +184,7 @@ def _faults() -> str:
 def _rules() -> str:
     outcomes = "\n".join(f"| `{name}` | {outcome.meaning} |" for name, outcome in OUTCOMES.items())
     errors = "\n".join(
-        f"| `{code}` | {error_codes.MEANINGS[code]} | {action.value} | {ADVICE.get(code, '–')} |"
+        f"| `{code}` | {cloud_api.MEANINGS[code]} | {action.value} | {ADVICE.get(code, '–')} |"
         for code, action in sorted(REMEDIES.items())
     )
     return (

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import audit_results, frame_schemas
+from sharekit.core import frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING
 from sharekit.core.columns import STR, first_case
 from sharekit.core.fields import SHARE_KEY
 from sharekit.runs.status import Run
+
+from . import meanings
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,7 @@ def diff(baseline: Baseline | None, rows: pd.DataFrame, survey: Survey) -> pd.Da
         newer = joined[f"{name}_now"]
         joined[name] = newer.where(newer != "", joined[f"{name}_was"])
     joined = joined.rename(columns={"state_was": "was", "state_now": "now"})
-    order = joined["change"].map({name: n for n, name in enumerate(audit_results.CHANGES)})
+    order = joined["change"].map({name: n for n, name in enumerate(meanings.CHANGES)})
     joined = joined.iloc[np.argsort(order.to_numpy(), kind="stable")]
     return joined[list(frame_schemas.CHANGES.names)].reset_index(drop=True).astype(STR)
 
@@ -115,7 +117,7 @@ def _changes(
     surveyed |= by_owner & joined["owner_was"].isin(survey.complete_owners)
     moved = was & now & (joined["state_was"] != joined["state_now"])
     same = was & now & ~moved
-    agreed, agrees = (joined[f"result_{end}"].isin(audit_results.GOOD) for end in ("was", "now"))
+    agreed, agrees = (joined[f"result_{end}"].isin(meanings.GOOD) for end in ("was", "now"))
     cases = {
         "newly-shared": ~was & now & known,
         "gone": was & ~now & surveyed,

@@ -9,12 +9,13 @@ import pandas as pd
 
 from sharekit.checks.findings import Findings, carrier_addresses, first_errors, left_out_rows
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import audit_results, frame_schemas
+from sharekit.core import frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
 from sharekit.core.columns import STR, are_satisfied, first_case, join_lines
 from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID, SHARE_KEY
 from sharekit.core.rules import LEFT_OUT, RULES
 
+from . import meanings
 from .baseline import Baseline
 
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
@@ -126,7 +127,7 @@ def _codes(
     code.loc[errors.index], reason.loc[errors.index] = errors["rule"], errors["message"]
     absent = rows["result"] == "absent"
     code[absent] = _absences(rows[absent], survey, baseline)
-    reason[absent] = code[absent].map(audit_results.ABSENCES)
+    reason[absent] = code[absent].map(meanings.ABSENCES)
     differing = rows[rows["result"].isin(["differs", "undecided"])]
     recorded = ("as " + differing["status"]).where(differing["status"] != "", "without a decision")
     reason[differing.index] = "recorded " + recorded + ", the cloud shows " + differing["observed"]
@@ -169,7 +170,7 @@ def _unmanaged(shares: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of shares that no row of the inventory names."""
     rows = shares[shares["state"].isin(MEMBER_STATES)].rename(columns={"state": "observed"})
     result = pd.Series(np.where(rows["seen_by"] == "owner", "shared-out", "unlisted"), rows.index)
-    reasons = {name: audit_results.RESULTS[name].meaning for name in ("shared-out", "unlisted")}
+    reasons = {name: meanings.RESULTS[name].meaning for name in ("shared-out", "unlisted")}
     empty = dict.fromkeys(("file", "sheet", "status", "carried_by", "code"), "")
     rows = rows.assign(row=0, result=result, reason=result.map(reasons), **empty)
     return rows.sort_values(SHARE_KEY, kind="stable", ignore_index=True)

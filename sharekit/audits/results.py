@@ -10,7 +10,6 @@ import pandas as pd
 
 from sharekit.checks.findings import Findings
 from sharekit.clouds.state.survey import Survey
-from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT
 from sharekit.core.columns import STR, hands_out_copies
 from sharekit.core.fields import SHARE_KEY
@@ -20,6 +19,7 @@ from sharekit.ledger import parquet
 from sharekit.ledger.hashing import digest
 from sharekit.spreadsheets.inventory import Inventory
 
+from . import meanings
 from .baseline import Baseline, diff
 from .compare import compare
 
@@ -44,10 +44,10 @@ class Audit:
         0 where no row names the share, ``age_days`` the whole days since the share was made,
         ``status`` what the inventory records, ``observed`` what the cloud shows (pending, accepted,
         rejected, absent, ``""`` unknown), ``result`` one of
-        :data:`sharekit.core.audit_results.RESULTS`, ``seen_by`` the role that showed it.
+        :data:`sharekit.audits.meanings.RESULTS`, ``seen_by`` the role that showed it.
     changes : DataFrame
         What changed since the ``baseline`` (:data:`~.frame_schemas.CHANGES`): ``change`` is one of
-        :data:`sharekit.core.audit_results.CHANGES`.
+        :data:`sharekit.audits.meanings.CHANGES`.
     baseline : Baseline or None
         The earlier audit or run that it was compared with.
     environment : dict
@@ -68,16 +68,16 @@ class Audit:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of rows by result: every name of :data:`sharekit.core.audit_results.RESULTS`."""
+        """Number of rows by result: every name of :data:`sharekit.audits.meanings.RESULTS`."""
         by = self.rows["result"].value_counts()
-        return {name: int(by.get(name, 0)) for name in audit_results.RESULTS}
+        return {name: int(by.get(name, 0)) for name in meanings.RESULTS}
 
     @property
     def drift(self) -> int:
         """Number of rows and shares that differ from the inventory; 0 without one."""
         if self.findings is None:
             return 0
-        return sum(number for name, number in self.counts.items() if name in audit_results.DRIFT)
+        return sum(number for name, number in self.counts.items() if name in meanings.DRIFT)
 
     @property
     def read_errors(self) -> pd.DataFrame:
@@ -104,7 +104,7 @@ class Audit:
     def in_sync(self) -> bool:
         """Whether inventory and clouds agree in every row, and every project could be read."""
         counts = {} if self.findings is None else self.counts
-        differing = any(n for name, n in counts.items() if name not in audit_results.GOOD)
+        differing = any(n for name, n in counts.items() if name not in meanings.GOOD)
         return not differing and self.read_errors.empty
 
     @cached_property
@@ -125,7 +125,7 @@ class Audit:
             "unread": self.read_errors.to_dict("records"),
             "unasked": self.projects_without_credentials,
             "since": "" if self.baseline is None else self.baseline.name,
-            "changes": {name: int(changed.get(name, 0)) for name in audit_results.CHANGES},
+            "changes": {name: int(changed.get(name, 0)) for name in meanings.CHANGES},
             "taken_at": self.survey.taken_at,
             "fingerprint": self.fingerprint,
         }
@@ -136,13 +136,13 @@ class Audit:
 
     def _repr_html_(self) -> str:
         counted = [
-            (name, number, audit_results.RESULTS[name].meaning)
+            (name, number, meanings.RESULTS[name].meaning)
             for name, number in self.counts.items()
             if number
         ]
         overview = pd.DataFrame(counted, columns=["result", "rows", "meaning"])
         page = table(overview, title=repr(self)[1:-1])
-        differing = self.rows[~self.rows["result"].isin(audit_results.GOOD)]
+        differing = self.rows[~self.rows["result"].isin(meanings.GOOD)]
         names = ["result", "image_id", "project_id", "status", "observed", "name", "reason"]
         for title, frame in (
             ("Rows and shares to look at", differing[names]),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import SHARE
-from sharekit.core.api_limits import MAX_PROJECTS, MAX_PROJECTS_FULL_ECS
+from sharekit.core.cloud_api import MAX_PROJECTS, MAX_PROJECTS_FULL_ECS
 from sharekit.core.columns import STR, are_satisfied, join_lines
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY
 

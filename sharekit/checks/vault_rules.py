@@ -14,7 +14,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import ACCEPTED
-from sharekit.core.api_limits import (
+from sharekit.core.cloud_api import (
     VAULT_OBJECT_TYPE,
     VAULT_PROTECT_TYPE,
     VAULT_RESOURCES,

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from sharekit.core.actions import ABSENT
-from sharekit.core.api_limits import JOB_DONE, JOB_FAILED, PAGE_SIZE, VAULT_PAGE_SIZE
+from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED, PAGE_SIZE, VAULT_PAGE_SIZE
 from sharekit.core.errors import CloudError, CloudRefusedError
 
 from . import responses

@@ -31,8 +31,13 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from sharekit.core.api_limits import SIGN_IN_WAITS, TOKEN_MARGIN_SECONDS
-from sharekit.core.error_codes import FORBIDDEN_CODES, Remedy, remedy
+from sharekit.core.cloud_api import (
+    FORBIDDEN_CODES,
+    SIGN_IN_WAITS,
+    TOKEN_MARGIN_SECONDS,
+    Remedy,
+    remedy,
+)
 from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, SignInError
 from sharekit.core.logs import fingerprint, redact
 

@@ -1,11 +1,19 @@
-"""Which program, on which machine, made this: for the ledger, without secrets."""
+"""Who and what made this: the program, its machine, and the people, whose names it compares.
+
+Two names that a reader cannot tell apart are one person's. Nothing here is secret.
+"""
 
 from __future__ import annotations
 
+import functools
 import getpass
 import platform
+import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
+from typing import Final, Literal
 
 __version__ = "0.1.0"
 #: The number of the reports' format: raise it when the values that a report shows change.
@@ -40,3 +48,100 @@ def user() -> str:
 def utc_now() -> str:
     """Return the time in UTC, to the microsecond, in a form that sorts."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+# -- names of people -------------------------------------------------------------------------------
+#: Characters without ink that have a category of letters, marks or symbols: fillers, joiners,
+#: selectors of variants, the empty Braille cell (Unicode: Default_Ignorable_Code_Point).
+_BLANK: Final = frozenset(
+    chain(
+        (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+        *(range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0000, 0xE1000)),
+    )
+)
+#: Controls, format characters, lone surrogates, private and unassigned ones, separators of lines.
+_INVISIBLE: Final = frozenset(["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"])
+#: The list of confusables holds letters with and without accents, and letters like `ϲ` as well.
+_FORMS: Final[tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...]] = ("NFC", "NFD", "NFKC", "NFKD")
+#: Combining classes from this one on are those of accents; vowel signs have lower ones.
+_ACCENTS: Final = 200
+
+
+def name_error(name: str) -> str:
+    r"""Return in one sentence why a text cannot stand for a person; ``""`` if it can.
+
+    >>> name_error("Ada\N{ZERO WIDTH SPACE}")
+    "The name 'Ada\\u200b' holds a ZERO WIDTH SPACE, which nobody can see: type it again."
+    >>> name_error("..."), name_error("Ada Lovelace")
+    ("The name '...' has no letter, so it names nobody.", '')
+    """
+    if hidden := next((character for character in name if _is_invisible(character)), ""):
+        what = unicodedata.name(hidden, f"U+{ord(hidden):04X}")
+        return f"The name {name!a:.80} holds a {what}, which nobody can see: type it again."
+    return "" if looks(name) else f"The name {name!a:.80} has no letter, so it names nobody."
+
+
+def looks(name: str) -> frozenset[str]:
+    r"""Return how a name can be read; two names look alike if they have one of these in common.
+
+    Characters that Unicode lists as confusable (UTS 39) read alike, capitals as small letters do.
+    Accents, spaces, punctuation and what cannot be seen do not count. A name of nothing else has
+    no looks: it is nobody's.
+
+    >>> looks("Ada") & looks("\N{CYRILLIC CAPITAL LETTER A}D\N{CYRILLIC CAPITAL LETTER A}")
+    frozenset({'ada'})
+    >>> looks("Ada") & looks("Ida"), looks("\N{HANGUL FILLER}")
+    (frozenset(), frozenset())
+    """
+    readings: set[str] = set()
+    for form in _FORMS:
+        text = unicodedata.normalize(form, name)
+        readings |= {_skeleton(text), _skeleton(text).casefold(), _skeleton(text.casefold())}
+    return frozenset(readings - {""})
+
+
+def distinct_people(names: Iterable[str]) -> list[str]:
+    """Return names in their order, without those that look like one before, or like nothing.
+
+    >>> distinct_people(["Ada", "ADA", "Bob", " "])
+    ['Ada', 'Bob']
+    """
+    people: dict[str, frozenset[str]] = {}
+    for name in names:
+        if looks(name) and not any(looks(name) & known for known in people.values()):
+            people[name] = looks(name)
+    return list(people)
+
+
+def _skeleton(text: str) -> str:
+    visible = "".join(character for character in text if not _is_invisible(character))
+    letters = unicodedata.normalize("NFD", visible.translate(_prototypes()))
+    return "".join(filter(_counts, letters))
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) in _INVISIBLE or ord(character) in _BLANK
+
+
+def _counts(character: str) -> bool:
+    kind = unicodedata.category(character)[0]
+    return kind in "LMNS" and unicodedata.combining(character) < _ACCENTS
+
+
+@functools.cache
+def _prototypes() -> dict[int, str]:
+    """Map each confusable character to what stands for all that look like it, as `m` to `rn`."""
+    from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415 - 1 MB of JSON
+
+    # The list has both directions; a character with a single entry is not what others look like,
+    # unless those two are a pair. Right-to-left ones stand between marks of direction.
+    single = {
+        one.strip("\N{LEFT-TO-RIGHT MARK}"): entries[0]["c"].strip("\N{LEFT-TO-RIGHT MARK}")
+        for one, entries in confusables_data.items()
+        if len(entries) == 1
+    }
+    return {
+        ord(one): other
+        for one, other in single.items()
+        if len(one) == 1 and (single.get(other) != one or len(other) > 1 or other < one)
+    }

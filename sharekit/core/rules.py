@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .error_codes import ADVICE, MEANINGS
+from .cloud_api import ADVICE, MEANINGS
 
 SEVERITIES = ("error", "warning", "repair", "info")
 #: The number of this set of rules; every plan and audit records it. Raise it with each change of

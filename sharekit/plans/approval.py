@@ -20,7 +20,7 @@ from typing import Any
 
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError
-from sharekit.core.names import distinct_people, looks, name_error
+from sharekit.core.provenance import distinct_people, looks, name_error
 from sharekit.ledger import signatures
 from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.ledger import Event, Ledger

@@ -22,8 +22,7 @@ from sharekit.checks.hits import fullmatch
 from sharekit.core.columns import STR, has_text, needs_reason
 from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
-from sharekit.core.names import name_error
-from sharekit.core.provenance import user
+from sharekit.core.provenance import name_error, user
 from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.writing.review_sheet import read_review

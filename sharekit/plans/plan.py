@@ -20,12 +20,11 @@ from sharekit.checks.check import check_again
 from sharekit.checks.findings import CHECKED, PREVIEW, Findings
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.api_limits import CHUNK_SIZE
+from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.columns import STR, hands_out_copies, is_owner_action
 from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.html import table
-from sharekit.core.names import name_error
-from sharekit.core.provenance import environment
+from sharekit.core.provenance import environment, name_error
 from sharekit.ledger.integrity import created_body
 from sharekit.ledger.ledger import Ledger
 

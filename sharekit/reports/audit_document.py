@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from sharekit.audits.baseline import Baseline
+from sharekit.audits.meanings import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.core.actions import ABSENT, PENDING, STATUSES
-from sharekit.core.audit_results import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sharekit.core.cloud_api import MEANINGS
 from sharekit.core.columns import STR
-from sharekit.core.error_codes import MEANINGS
 from sharekit.core.outcomes import BY_RANK, FINAL_OK, OUTCOMES
 from sharekit.core.rules import RULES
 

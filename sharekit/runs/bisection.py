@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
-from sharekit.core.error_codes import BLAMES_PROJECT
+from sharekit.core.cloud_api import BLAMES_PROJECT
 from sharekit.core.errors import CloudRefusedError
 
 from .brakes import FinishedImages

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from sharekit.core.error_codes import FLOW_CONTROL, FORBIDDEN_CODES
+from sharekit.core.cloud_api import FLOW_CONTROL, FORBIDDEN_CODES
 from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, SignInError
 
 from .settings import Settings

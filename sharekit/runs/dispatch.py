@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from sharekit.clouds.api_calls import Call
 from sharekit.clouds.cloud import Accepted, JobState
 from sharekit.core.actions import OWNER
-from sharekit.core.error_codes import BLAMES_PROJECT, Remedy, explain, remedy
+from sharekit.core.cloud_api import BLAMES_PROJECT, Remedy, explain, remedy
 from sharekit.core.errors import CloudRefusedError, NoResponseError
 
 from .bisection import Bisector

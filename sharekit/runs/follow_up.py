@@ -18,8 +18,8 @@ from sharekit.checks.check import check
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES, UNSHARE
-from sharekit.core.api_limits import CHUNK_SIZE
-from sharekit.core.columns import STR, are_satisfied, is_owner_action, roles
+from sharekit.core.cloud_api import CHUNK_SIZE
+from sharekit.core.columns import STR, are_satisfied, is_owner_action, join_lines, roles
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import FIELDS, SHARE_KEY
 from sharekit.core.outcomes import RETRYABLE
@@ -92,9 +92,10 @@ def undo(
         strict=planned.strict, confirm=planned.confirmed,
     )  # fmt: skip
     # What is undone is not what the run decided; its other decisions hold for plans that follow.
-    undone = pd.MultiIndex.from_frame(rows[SHARE_KEY].assign(side=roles(rows["status"])))
-    shares = pd.MultiIndex.from_frame(earlier.lines[[*SHARE_KEY, "side"]])
-    follows = replace(earlier, lines=earlier.lines[~shares.isin(undone)])
+    share = [*SHARE_KEY, "side"]
+    undone = rows[SHARE_KEY].assign(side=roles(rows["status"]), undone=True).drop_duplicates(share)
+    others = join_lines(earlier.lines, undone, share, {})["undone"].isna()
+    follows = replace(earlier, lines=earlier.lines[others])
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sharekit.core.api_limits import MAX_POLL_SECONDS, MIN_POLL_SECONDS
+from sharekit.core.cloud_api import MAX_POLL_SECONDS, MIN_POLL_SECONDS
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pandas as pd
 
 from sharekit.checks.findings import row_reasons
 from sharekit.core.actions import SKIP
+from sharekit.core.cloud_api import FORBIDDEN_CODES
 from sharekit.core.columns import STR, hands_out_copies, roles
-from sharekit.core.error_codes import FORBIDDEN_CODES
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table

@@ -11,9 +11,8 @@ from time import monotonic
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import take_snapshot
 from sharekit.core.errors import CloudError, SharekitError, UsageError
-from sharekit.core.names import distinct_people
 from sharekit.core.outcomes import UNSETTLED
-from sharekit.core.provenance import environment
+from sharekit.core.provenance import distinct_people, environment
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import stop_requested
 from sharekit.plans import approval

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from sharekit.core.actions import MEMBER_STATES, PENDING
-from sharekit.core.api_limits import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_STATUS
+from sharekit.core.cloud_api import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT_STATUS
 from sharekit.core.errors import InputError
 
 VISIBILITIES = ("shared", "private", "public")

@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from sharekit.core.actions import ACCEPTED, PENDING
-from sharekit.core.api_limits import (
+from sharekit.core.cloud_api import (
     VAULT_OBJECT_TYPE,
     VAULT_PROTECT_TYPE,
     VAULT_RESOURCES,

@@ -17,11 +17,10 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit.audits import storage
+from sharekit.audits import meanings, storage
 from sharekit.clouds.cloud import Cloud
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state import reader
-from sharekit.core import audit_results
 from sharekit.core.actions import ABSENT
 from sharekit.core.errors import SignInError
 from sharekit.core.frame_schemas import SURVEY
@@ -150,7 +149,7 @@ def test_every_row_and_every_share_has_its_one_line(place: Place) -> None:
     keys = zip(rest["image_id"], rest["project_id"], strict=True)
     told = zip(rest["result"], rest["observed"], strict=True)
     assert dict(zip(keys, told, strict=True)) == BEYOND
-    assert set(rows["result"]) == set(audit_results.RESULTS)
+    assert set(rows["result"]) == set(meanings.RESULTS)
     assert (rows["reason"] != "").eq(rows["result"] != "agrees").all()
     # Whose, how old, and by what name: of shadow shares and of what we share out.
     shadow = rest.set_index("image_id").loc[image(20)]
@@ -164,7 +163,7 @@ def test_every_row_and_every_share_has_its_one_line(place: Place) -> None:
         ["project-d", "shares", "HTTP404"]
     ]
     assert found.read_errors["reason"].all()
-    assert found.drift == sum(found.counts[name] for name in audit_results.DRIFT) > 0
+    assert found.drift == sum(found.counts[name] for name in meanings.DRIFT) > 0
     assert not found.in_sync
 
 
@@ -273,8 +272,8 @@ def test_the_command(place: Place) -> None:
     told = json.loads(out)
     assert code == 1
     assert told["files"] == [first, *more]
-    assert told["drift"] == sum(told["results"][name] for name in audit_results.DRIFT) > 0
-    assert told["results"].keys() == audit_results.RESULTS.keys()
+    assert told["drift"] == sum(told["results"][name] for name in meanings.DRIFT) > 0
+    assert told["results"].keys() == meanings.RESULTS.keys()
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
     assert all(f"| `{key}` |" in page for key in told)
     written = json.loads(Path(more[2]).read_text(encoding="utf-8"))

@@ -12,9 +12,8 @@ import yaml
 
 import sharekit
 from sharekit.clouds.cloud import _vault
-from sharekit.core.api_limits import VAULT_RESOURCES
+from sharekit.core.cloud_api import ADVICE, MEANINGS, VAULT_RESOURCES
 from sharekit.core.columns import STR
-from sharekit.core.error_codes import ADVICE, MEANINGS
 from sharekit.core.errors import CloudRefusedError
 from sharekit.simulator.process import Simulator
 from sharekit.simulator.seed import Image, Key, Project, Seed, Share, User, Vault

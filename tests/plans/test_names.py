@@ -10,7 +10,7 @@ from confusable_homoglyphs.confusables import confusables_data
 
 import sharekit
 from sharekit.core.errors import ApprovalError, UsageError
-from sharekit.core.names import distinct_people, looks, name_error
+from sharekit.core.provenance import distinct_people, looks, name_error
 from sharekit.plans.approval import ApprovalRequirement
 from tests.conftest import FAST, World
 

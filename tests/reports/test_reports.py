@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font
 
-from sharekit.core.audit_results import RESULTS
+from sharekit.audits.meanings import RESULTS
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.fields import INPUT_PREFIX

@@ -21,7 +21,7 @@ import requests
 import yaml
 
 from sharekit.core.actions import STATUSES
-from sharekit.core.api_limits import VAULT_STATUS
+from sharekit.core.cloud_api import VAULT_STATUS
 from sharekit.core.errors import InputError
 from sharekit.interfaces.cli.seed import seed_from_rows, seed_from_workbook
 from sharekit.simulator import (

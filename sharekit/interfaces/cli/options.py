@@ -15,7 +15,7 @@ import click
 from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
-from sharekit.core.api_limits import CHUNK_SIZE
+from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.errors import UsageError
 from sharekit.core.logs import configure as configure_logging
 from sharekit.core.rules import CONFIRMABLE

@@ -22,9 +22,9 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from sharekit.audits import meanings
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import Findings
-from sharekit.core import audit_results
 from sharekit.core.columns import STR, describe_amount, is_owner_action, with_unit
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
@@ -175,8 +175,8 @@ def show_audit(result: Audit, files: Sequence[Path]) -> None:
     table = _table("result", "rows", "meaning", right=("rows",))
     for name, number in result.counts.items():
         if number:
-            style = _GOOD if name in audit_results.GOOD else _OPEN if name == "unread" else _BAD
-            table.add_row(_styled(name, style), f"{number:,}", audit_results.RESULTS[name].meaning)
+            style = _GOOD if name in meanings.GOOD else _OPEN if name == "unread" else _BAD
+            table.add_row(_styled(name, style), f"{number:,}", meanings.RESULTS[name].meaning)
     if table.row_count:
         console.print(table)
     _show_unread(console, result)
@@ -184,7 +184,7 @@ def show_audit(result: Audit, files: Sequence[Path]) -> None:
         console.print(f"Since {escape(result.baseline.name)} of {escape(result.baseline.at)}:")
         changed = result.changes["change"].value_counts()
         for change, number in changed.items():
-            console.print(f"  {number:,} × {change}: {audit_results.CHANGES[str(change)]}")
+            console.print(f"  {number:,} × {change}: {meanings.CHANGES[str(change)]}")
         if not len(changed):
             console.print("  nothing has changed")
     for path in files:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid5
 
-from sharekit.core.api_limits import VAULT_PAGE_SIZE
+from sharekit.core.cloud_api import VAULT_PAGE_SIZE
 from sharekit.simulator.request import RequestContext
 from sharekit.simulator.responses import Response, ResponseError, error_response, json_response
 from sharekit.simulator.seed import Vault

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sharekit.core.actions import ACCEPTED, MEMBER_STATES
-from sharekit.core.api_limits import PAGE_SIZE
+from sharekit.core.cloud_api import PAGE_SIZE
 from sharekit.simulator.request import RequestContext
 from sharekit.simulator.responses import Response, ims_error, json_response
 from sharekit.simulator.seed import Image

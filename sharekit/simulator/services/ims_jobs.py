@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sharekit.core.error_codes import MEANINGS
+from sharekit.core.cloud_api import MEANINGS
 from sharekit.simulator.request import RequestContext
 from sharekit.simulator.responses import Response, ims_error, json_response
 from sharekit.simulator.state import Job, api_time

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, STATUSES
-from sharekit.core.api_limits import MAX_PROJECTS, MAX_PROJECTS_FULL_ECS
+from sharekit.core.cloud_api import MAX_PROJECTS, MAX_PROJECTS_FULL_ECS
 from sharekit.simulator.request import RequestContext
 from sharekit.simulator.responses import Response, ims_error, json_response
 from sharekit.simulator.seed import DEFAULT_KEY

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .outcomes import OUTCOMES
+from sharekit.core.outcomes import OUTCOMES
 
 
 @dataclass(frozen=True)
