@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sharekit.core.columns import STR, join_lines, roles
+from sharekit.core.columns import STR, is_among, join_lines, roles
 from sharekit.core.fields import SHARE_KEY
 
 from .hits import Keys, RuleHits
@@ -24,9 +24,9 @@ def check_earlier(rows: pd.DataFrame, earlier: pd.DataFrame, unsent: Keys) -> Ru
     unsent : ndarray of int64
         Keys of rows that are not sent anyway.
     """
-    lines = earlier.drop_duplicates(_KEY)  # what counts for a share comes first
-    lines = lines[lines["action"] != ""]
-    known = rows["image_id"].isin(lines["image_id"])  # few, so only these are looked up
+    lines = earlier.drop_duplicates([*_KEY, "run"])  # what counts for a share comes first
+    lines = lines[lines["action"] != ""].drop_duplicates(_KEY)
+    known = is_among(rows["image_id"], lines["image_id"])  # few, so only these are looked up
     known &= ~rows.index.isin(unsent)
     asked = rows.loc[known, [*SHARE_KEY, "status"]]
     asked = asked.assign(side=roles(asked["status"]))

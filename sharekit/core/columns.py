@@ -277,6 +277,16 @@ def first_case(cases: Mapping[str, object], default: str = "") -> pd.api.extensi
     return pd.array([*cases, default], dtype=STR).take(codes)
 
 
+def is_among(texts: pd.Series, values: pd.Series) -> pd.Series:
+    """Return True for texts that are among others; pandas makes a list of those, which is slow.
+
+    >>> is_among(pd.Series(["a", "b"], dtype=STR), pd.Series(["b"], dtype=STR)).tolist()
+    [False, True]
+    """
+    found = pc.is_in(pa.array(texts), value_set=pa.array(values))
+    return pd.Series(np.asarray(found), texts.index, dtype=bool)
+
+
 def join_lines(
     rows: pd.DataFrame, lines: pd.DataFrame, key: list[str], missing: Mapping[str, object]
 ) -> pd.DataFrame:

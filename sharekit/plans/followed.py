@@ -86,8 +86,9 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
     rank = (~acted).astype("int64") * 2 + (lines["action"] == "")
     lines = lines.loc[rank.sort_values(kind="stable").index]
     if before is not None:
-        known = pd.MultiIndex.from_frame(lines[_SHARE])
-        old = ~pd.MultiIndex.from_frame(before[_SHARE]).isin(known)
+        acted_on = lines.drop_duplicates(_SHARE)
+        acted_on = acted_on.loc[acted_on["action"] != "", _SHARE].assign(known=True)
+        old = join_lines(before, acted_on, _SHARE, {})["known"].isna()
         lines = pd.concat([lines, before[old]])
     names = list(frame_schemas.EARLIER.names)
     lines = lines[names].astype(STR).reset_index(drop=True)
@@ -111,6 +112,8 @@ def carry_over(earlier: EarlierRun, rows: pd.DataFrame) -> pd.DataFrame:
     if not ((lines["decision"] != "") | (lines["vault_id"] != "")).any():
         return pd.DataFrame(columns=_CARRIED, index=rows.index[:0], dtype=STR)
     new = rows[SHARE_KEY].assign(side=roles(rows["status"]), asked=rows["status"])
+    # Lines of older runs on a share are there to be compared with, not to be carried over.
+    lines = lines.merge(lines.drop_duplicates(_SHARE)[[*_SHARE, "run"]], on=[*_SHARE, "run"])
     same = lines.drop_duplicates([*_SHARE, "asked"])
     exact = join_lines(new, same, [*_SHARE, "asked"], {})[_CARRIED]
     several = same.groupby(_SHARE)["decision"].transform("nunique") > 1

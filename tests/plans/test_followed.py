@@ -116,6 +116,21 @@ def test_decisions_outlive_a_run_without_their_share(friday: Review, tmp_path: P
     assert message.endswith("(friday.ledger: rejected, by Bob: the owner is not known)")
 
 
+def test_a_plan_that_was_never_sent_hides_no_earlier_decision(
+    friday: Review, tmp_path: Path
+) -> None:
+    """Monday's reviewer went back to the workbook and sent nothing: Friday's decision is still said."""  # noqa: E501
+    rows: Rows = [(0, 0, "accepted")]
+    plan = sharekit.plan(findings(tmp_path, rows), tmp_path / "monday.ledger", follows=friday.path)
+    review = Review(plan, reviewer="Ada")
+    review.decide([0], "", reason="as the workbook says")
+    review.replan()
+    plan = sharekit.plan(findings(tmp_path, rows), tmp_path / "tuesday.ledger", follows=plan.path)
+    assert plan.rows["status"].tolist() == ["accepted"]
+    (message,) = plan.findings.frame["message"]
+    assert message.endswith("(friday.ledger: rejected, by Bob: the owner is not known)")
+
+
 def test_a_settled_conflict_stays_settled(tmp_path: Path) -> None:
     """One of two rows was left out: the same row is left out again, and the other one is sent."""
     rows: Rows = [(0, 0, "accepted"), (0, 0, "rejected")]
