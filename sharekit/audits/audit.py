@@ -13,11 +13,13 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.reader import Progress
 from sharekit.clouds.state.survey import take_survey
-from sharekit.core.columns import STR
+from sharekit.core.columns import STR, first_difference
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import GRAMMARS, SHARE_KEY
+from sharekit.core.frame_schemas import CHECKED_ROWS, FINDINGS, SURVEY, WORDING
 from sharekit.core.provenance import __version__
-from sharekit.core.rules import CONFIRMABLE
+from sharekit.core.rules import CONFIRMABLE, RULE_SET
+from sharekit.ledger.events import EVENTS
 from sharekit.ledger.ledger import Ledger
 from sharekit.spreadsheets.inventory import Inventory
 
@@ -84,21 +86,47 @@ def audit(
 
 
 def verify_audit(ledger: Ledger) -> Iterator[tuple[str, str]]:
-    """Yield where and how an audit's ledger contradicts the survey and the inventory in it."""
+    """Yield where and how an audit's ledger contradicts the survey and the inventory in it.
+
+    With another set of rules than ours, the rows are made again from the findings in the ledger.
+    """
     stored, event = read_audit(ledger), ledger.last_event("audit_recorded")
     body = event.body if event else {}
-    if stored.fingerprint != body.get("fingerprint") or stored.counts != body.get("counts"):
-        yield "audit_recorded", "its counts or its fingerprint are not those of its rows"
-    if stored.environment.get("sharekit") != __version__:
-        return  # another version may judge or word a row otherwise
-    findings = None
-    if stored.findings is not None:
-        findings = check(stored.findings.inventory, confirm=CONFIRMABLE)
-        if not findings.frame.equals(stored.findings.frame):
-            yield "audit_recorded", "its findings do not follow from the inventory"
-    if not build_audit(findings, stored.survey, stored.baseline).rows.equals(stored.rows):
-        text = "its rows do not follow from the inventory and what the cloud showed"
-        yield "audit_recorded", text
+    where = f"event {event.seq if event else 0} (audit_recorded)"
+    yield from ((f"event {number}", what) for number, what in _order_problems(ledger))
+    numbers = {name: number for name, number in body.get("counts", {}).items() if number}
+    if stored.fingerprint != body.get("fingerprint") or stored.drift != body.get("drift"):
+        yield where, "its fingerprint or its drift is not that of its rows"
+    if numbers != {name: number for name, number in stored.counts.items() if number}:
+        yield where, "its counts are not those of its rows"
+    findings, wording = stored.findings, stored.environment.get("sharekit") == __version__
+    ours = body.get("rule_set", RULE_SET) == RULE_SET
+    if findings is not None and ours:
+        recorded, findings = findings, check(findings.inventory, confirm=CONFIRMABLE)
+        names = [name for name in FINDINGS.names if wording or name not in WORDING]
+        if difference := first_difference(recorded.frame, findings.frame, names):
+            yield where, f"its findings do not follow from the inventory: {difference}"
+        if difference := first_difference(recorded.rows, findings.rows, CHECKED_ROWS.names):
+            yield where, f"its checked rows do not follow from the inventory: {difference}"
+    made = build_audit(findings, stored.survey, stored.baseline).rows
+    names = [str(name) for name in made.columns if wording or name != "reason"]
+    if difference := first_difference(stored.rows, made, names):
+        yield where, f"its rows do not follow from inventory and survey: {difference}"
+
+
+def _order_problems(ledger: Ledger) -> Iterator[tuple[int, str]]:
+    """Yield what an audit cannot have: a listing twice, none of them, or another order."""
+    kinds = [event.kind for event in ledger.iter_events()]
+    inventory, baseline = (
+        [kind] * (kind in kinds) for kind in ("inventory_read", "baseline_loaded")
+    )
+    expected = ["created", *inventory, *["cloud_listed"] * len(SURVEY), *baseline, "audit_recorded"]
+    known = [kind for kind in kinds if kind in EVENTS and kind != "sealed"]
+    if known != expected:
+        yield len(kinds), "the events are not those of an audit, in their order"
+    listed = [event.body["what"] for event in ledger.iter_events("cloud_listed")]
+    if sorted(listed) != sorted(SURVEY):
+        yield len(kinds), "the listings are not those of an audit, each once"
 
 
 def _queryable_rows(findings: Findings | None) -> pd.DataFrame:

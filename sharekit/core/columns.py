@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -301,3 +301,35 @@ def join_lines(
     """
     joined = rows[key].merge(lines, on=key, how="left").set_axis(rows.index)
     return joined.fillna(dict(missing)) if missing else joined
+
+
+def first_difference(recorded: pd.DataFrame, derived: pd.DataFrame, names: Iterable[str]) -> str:
+    """Return in one phrase where two frames differ; ``""`` if they do not.
+
+    Values are compared, with the index: what has no value has no type either.
+
+    >>> first_difference(pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]}), ["a"])
+    'line 1, a: 1, not 2'
+    >>> first_difference(pd.DataFrame({"a": []}), pd.DataFrame({"a": []}, dtype="str"), ["a"])
+    ''
+    """
+    if len(recorded) != len(derived):
+        return f"{len(recorded):,} lines, not {len(derived):,}"
+    if not recorded.index.equals(derived.index):
+        return "other rows, or another order"
+    for name in names:
+        if name not in recorded or name not in derived:
+            return f"it lacks the column {name}"
+        pairs = [_comparable(frame[name]) for frame in (recorded, derived)]
+        differs = np.flatnonzero((pairs[0] != pairs[1]).to_numpy(dtype=bool))
+        if len(differs):
+            was, is_now = (frame[name].iloc[differs[0]] for frame in (recorded, derived))
+            return f"line {differs[0] + 1:,}, {name}: {was!r:.80}, not {is_now!r:.80}"
+    return ""
+
+
+def _comparable(column: pd.Series) -> pd.Series:
+    """Return a column with a value for those that are missing, which no other value equals."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.astype("Float64").fillna(np.inf if column.dtype == float else -1.5)
+    return column.astype(STR).fillna("\0")

@@ -87,6 +87,8 @@ REPORTED_FINDINGS: Final = FrameSchema(
     _columns("rule severity file sheet row column cell value message suggestion", row="label")
 )
 FINDINGS: Final = FrameSchema({"row_key": "int", "field": "str", **REPORTED_FINDINGS.columns})
+#: Columns of findings that say in words what their rule says; versions may word it otherwise.
+WORDING: Final = ("message", "suggestion")
 CHECKED_ROWS: Final = FrameSchema(
     _columns(f"source row {_FIELDS} before disposition carried_by", source="int", row="label",
              carried_by="Int"),

@@ -6,6 +6,7 @@ docs/check_ledger.py does, and must come to the same verdict.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from sharekit.core.provenance import REPORT_FORMAT
 
 from . import parquet
 from .events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS
-from .hashing import chain_errors, digest
+from .hashing import canonical_json, chain_errors, digest
 from .ledger import Event, Ledger
 
 #: Where something is wrong, and what.
@@ -39,6 +40,7 @@ def problems(ledger: Ledger) -> Iterator[Problem]:
     if errors:
         return  # events that were changed are no measure for the rest
     events = ledger.list_events()
+    yield from _check_json(ledger)
     yield from _check_beginning(ledger, events)
     yield from _check_blobs(ledger, events)
     yield from _check_approvals(events)
@@ -67,6 +69,13 @@ def _file_errors(ledger: Ledger) -> Iterator[str]:
             yield str(line).splitlines()[-1]
 
 
+def _check_json(ledger: Ledger) -> Iterator[Problem]:
+    """Yield bodies that are not in the one spelling of JSON: others can hold a name twice."""
+    for seq, _, kind, body, *_ in ledger.raw_events():
+        if canonical_json(json.loads(body)) != body:
+            yield f"event {seq} ({kind})", "is not in canonical JSON, so sharekit did not write it"
+
+
 def _check_beginning(ledger: Ledger, events: list[Event]) -> Iterator[Problem]:
     if not events or events[0].kind != "created":
         yield "event 1", "does not say which version created the ledger"
@@ -89,7 +98,7 @@ def _check_blobs(ledger: Ledger, events: list[Event]) -> Iterator[Problem]:
     for name, media_type in ledger.fetch("SELECT sha256, media_type FROM blobs"):
         unchanged, label = _is_unchanged(ledger, name), f"blob {name!s:.12}…"
         sound[name] = unchanged and media_type == parquet.MEDIA_TYPE
-        if name not in locations:
+        if name not in locations and not _is_named_later(ledger, name):
             yield label, "belongs to no event: it was added, or its event was cut off"
         elif unchanged and not sound[name]:
             yield label, f"has the media type {media_type!r}, not {parquet.MEDIA_TYPE!r}"
@@ -98,6 +107,12 @@ def _check_blobs(ledger: Ledger, events: list[Event]) -> Iterator[Problem]:
             yield location, f"names blob {name[:12]}…, which is missing"
         elif not sound[name]:
             yield location, f"names blob {name[:12]}…, whose contents were changed"
+
+
+def _is_named_later(ledger: Ledger, name: object) -> bool:
+    """Return True if an event names a blob that was written since the ledger was opened."""
+    query = "SELECT 1 FROM events WHERE seq > ? AND instr(body, ?) LIMIT 1"
+    return bool(ledger.fetch(query, (ledger.event_count, str(name))))
 
 
 def _is_unchanged(ledger: Ledger, name: object) -> bool:

@@ -158,13 +158,16 @@ class Ledger:
             raise LedgerError(f"{self.path} {error}.")
         if difference := schema_difference(version, self.fetch(DEFINED)):
             raise LedgerError(f"{self.path} is damaged: {difference}.")
+        if self._lock is None:  # another process may write on: what was there is what is read
+            ((last,),) = self.fetch("SELECT coalesce(max(seq), 0) FROM events")
+            self._until = last
         for where, what in chain_errors(self.raw_events()) if verify_chain else ():
             raise LedgerError(
                 f"{self.path} is damaged: {where} {what}. `sharekit verify` lists everything."
             )
         if until:
             events = self.fetch("SELECT seq FROM events WHERE hash = ?", (until,))
-            if not events:
+            if not events or events[0][0] > self._until:
                 raise LedgerError(f"{self.path} has no event with the hash {until:.12}….")
             self._until = events[0][0]
         query = "SELECT seq, hash FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1"

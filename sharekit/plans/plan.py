@@ -205,7 +205,7 @@ def plan(
             findings.inventory, findings.snapshot, carried, earlier.lines,
             strict=findings.strict, confirm=findings.confirmed,
         )  # fmt: skip
-    made = _build(path, findings, chunk_size, max_images)
+    made = build_plan(path, findings, chunk_size, max_images)
     opened = Ledger.create(path)
     try:
         with opened, opened.transaction():
@@ -234,7 +234,7 @@ def replan_with(ledger: Ledger, decisions: pd.DataFrame) -> Plan:
         strict=bool(settings["strict"]),
         confirm=settings.get("confirmed", ()),
     )  # fmt: skip
-    made = _build(ledger.path, findings, size, max_images)
+    made = build_plan(ledger.path, findings, size, max_images)
     _write(ledger, made, size, max_images, settings.get("planner", ""), earlier)
     return made
 
@@ -302,7 +302,14 @@ def _check_origin(findings: Findings) -> None:
         )
 
 
-def _build(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
+def build_plan(path: Path, findings: Findings, chunk_size: int, max_images: int | None) -> Plan:
+    """Return the plan that findings lead to; nothing is written.
+
+    Raises
+    ------
+    PlanError
+        The plan is larger than ``max_images``, or ``chunk_size`` is less than 1.
+    """
     if chunk_size < 1:
         raise PlanError(f"A chunk needs at least one image; {chunk_size} was asked for.")
     planned = int((findings.rows["disposition"] == "planned").sum())

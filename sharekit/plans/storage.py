@@ -18,7 +18,7 @@ from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import PROJECT_ID, UUID, VAULT_SHAPE
 from sharekit.core.rules import RULE_SET, RULES, SEVERITIES
-from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.inventory import Inventory, Source
 
 from .chunks import Chunks, chunks_of
@@ -99,8 +99,11 @@ def write_snapshot(ledger: Ledger, snapshot: Snapshot, kind: str = "snapshot_tak
 def read_snapshot(ledger: Ledger) -> Snapshot | None:
     """Read the snapshot that the plan was made with; None if it was made without a cloud."""
     event = ledger.last_event("snapshot_taken")
-    if event is None:
-        return None
+    return None if event is None else read_snapshot_of(ledger, event)
+
+
+def read_snapshot_of(ledger: Ledger, event: Event) -> Snapshot:
+    """Read the snapshot that an event names."""
     frames = {
         name: ledger.get_frame(event.body[f"{name}_blob"], schema)
         for name, schema in frame_schemas.SNAPSHOT.items()

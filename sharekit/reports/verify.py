@@ -15,7 +15,6 @@ import pandas as pd
 from sharekit.audits.audit import verify_audit
 from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
-from sharekit.core.columns import with_unit
 from sharekit.core.errors import LedgerError, SharekitError, UsageError
 from sharekit.core.frame_schemas import OUTCOMES
 from sharekit.core.provenance import __version__
@@ -24,8 +23,10 @@ from sharekit.ledger.file import is_ledger, trailing_bytes
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.approval import ApprovalRequirement, insufficient_approvals, invalid_signatures
+from sharekit.plans.plan import read_plan
+from sharekit.plans.replay import plan_problems, step_problems
 from sharekit.runs.outcomes import read_outcomes
-from sharekit.runs.request_log import REQUEST_EVENTS
+from sharekit.runs.replay import run_problems
 from sharekit.runs.status import Run, load_run
 
 from .compare import differences, head_of_report
@@ -36,8 +37,8 @@ from .saved_workbook import NotComparableError
 
 _log = logging.getLogger("sharekit.reports")
 
-#: Events that decide an outcome.
-_OUTCOME_EVENTS: Final = frozenset({*REQUEST_EVENTS, "read_back"})
+#: Outcomes whose reason is a sentence of ours.
+_OUR_REASONS: Final = ("blocked", "skipped", "contradicted")
 #: Rows and events that are listed one by one; more are counted.
 _LISTED: Final = 20
 _NO_HEAD: Final = (
@@ -233,8 +234,15 @@ def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[
 def _integrity(ledger: Ledger) -> Iterator[Problem]:
     problems = list(integrity.problems(ledger))
     yield from problems
-    if not problems:
-        yield from verify_audit(ledger) if holds_audit(ledger) else _outcomes(ledger)
+    if problems:
+        return
+    if holds_audit(ledger):
+        yield from verify_audit(ledger)
+    else:
+        yield from step_problems(ledger)
+        yield from plan_problems(ledger)
+        yield from run_problems(ledger, read_plan(ledger))
+        yield from _outcomes(ledger)
 
 
 def _signatures(ledger: Ledger, required: ApprovalRequirement) -> Iterator[_Graded]:
@@ -274,35 +282,28 @@ def _notes(ledger: Ledger) -> Iterator[Problem]:
 
 
 def _outcomes(ledger: Ledger) -> Iterator[Problem]:
-    """Yield where the stored rows differ from what follows from the events."""
-    run, events = load_run(ledger), ledger.list_events()
-    inventory = integrity.last_event(events, "inventory_read")
-    if inventory is not None and inventory.body["rows"] != len(run.rows):
-        rows = with_unit(inventory.body["rows"], "row")
-        yield "rows", f"{with_unit(len(run.rows), 'outcome')} for {rows} of the input"
-    settled = integrity.last_event(events, "outcomes_recorded")
-    stored = read_outcomes(ledger, run.plan.rows["disposition"])
-    if (
-        settled is None
-        or stored is None
-        or any(e.kind in _OUTCOME_EVENTS for e in events[settled.seq :])
-    ):
-        return
-    where = f"event {settled.seq} ({settled.kind})"
-    if {k: n for k, n in run.counts.items() if n} != {
-        k: n for k, n in settled.body["counts"].items() if n
-    }:
-        yield where, "its counts do not follow from the events before it"
-    columns = set(OUTCOMES.names)
-    if events[0].body["sharekit"] != __version__:  # another version may word a reason otherwise
-        columns -= {"reason", *OUTCOMES.later}
-    yield from _row_differences(run, stored, sorted(columns), where)
+    """Yield where outcomes that were recorded do not follow from the events before them."""
+    created = ledger.last_event("created")
+    same_version = created is not None and created.body.get("sharekit") == __version__
+    for event in ledger.list_events("outcomes_recorded"):
+        where = f"event {event.seq} ({event.kind})"
+        with Ledger.open(ledger.path, verify_chain=False, until=event.hash) as past:
+            run = load_run(past)
+            stored = read_outcomes(past, run.plan.rows["disposition"])
+        counts = {name: number for name, number in event.body["counts"].items() if number}
+        if stored is None or counts != {name: n for name, n in run.counts.items() if n}:
+            yield where, "its counts do not follow from the events before it"
+        else:
+            yield from _row_differences(run, stored, where, wording=same_version)
 
 
 def _row_differences(
-    run: Run, stored: pd.DataFrame, columns: Sequence[str], where: str
+    run: Run, stored: pd.DataFrame, where: str, *, wording: bool
 ) -> Iterator[Problem]:
-    differs = pd.DataFrame({name: run.rows[name] != stored[name] for name in columns})
+    names = [name for name in OUTCOMES.names if wording or name not in OUTCOMES.later]
+    differs = pd.DataFrame({name: run.rows[name] != stored[name] for name in names})
+    if not wording:  # another version may word otherwise what is not the cloud's reason
+        differs["reason"] &= ~stored["outcome"].isin(_OUR_REASONS)
     rows = differs.index[differs.any(axis="columns")]
     for key in rows[:_LISTED]:
         for name in differs.columns[differs.loc[key]]:

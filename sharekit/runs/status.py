@@ -189,9 +189,13 @@ def _reasons(ledger: Ledger, plan: Plan) -> pd.DataFrame:
 
 
 def load_request_log(
-    ledger: Ledger, plan: Plan, read_preflight: Callable[[str], pd.DataFrame] | None = None
-) -> RequestLog:
-    """Return the log of a run's requests, which can follow further events of its ledger."""
+    ledger: Ledger, plan: Plan, read_preflight: Callable[[str], pd.DataFrame] | None = None,
+    events: Iterable[Event] | None = None,
+) -> RequestLog:  # fmt: skip
+    """Return the log of a run's requests, which can follow further events of its ledger.
+
+    It has followed all events, or those that are given.
+    """
     read_preflight = read_preflight or partial(ledger.get_frame, schema=PREFLIGHT)
 
     def read_excluded(event: Event) -> Iterable[Action]:
@@ -199,7 +203,8 @@ def load_request_log(
         excluded = frame.loc[frame["outcome"].isin(EXCLUDED), ACTION_KEY]
         return excluded.itertuples(index=False, name=None)
 
-    return RequestLog(iter_chunks(plan.rows), ledger.iter_events(), read_excluded)
+    events = ledger.iter_events() if events is None else events
+    return RequestLog(iter_chunks(plan.rows), events, read_excluded)
 
 
 def followed_run(ledger: Ledger) -> FollowedRun | None:

@@ -1,0 +1,247 @@
+"""Make the plans of a ledger again: no step that could not be taken, no plan that does not follow.
+
+What is compared is what a plan decides: rows, findings, requests, numbers. The wording of messages
+may differ between versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sharekit.checks.check import check_again
+from sharekit.checks.findings import Findings, first_errors
+from sharekit.core import frame_schemas
+from sharekit.core.columns import first_difference
+from sharekit.core.errors import SharekitError
+from sharekit.core.provenance import __version__, distinct_people, looks
+from sharekit.core.rules import RULE_SET
+from sharekit.ledger.events import VOIDING_EVENTS, FollowedRun
+from sharekit.ledger.integrity import Problem
+from sharekit.ledger.ledger import Event, Ledger
+
+from .chunks import EMPTY_FINGERPRINT
+from .followed import EarlierRun, carry_over
+from .plan import build_plan, read_plan
+from .policy_steps import step_errors
+from .steps import FIELDS, decision_of, decisions, list_steps
+from .storage import read_earlier
+
+#: Numbers of a plan that do not come from its rows.
+_SETTINGS: Final = ("chunk_size", "max_images", "strict", "planner", "confirmed")
+
+
+def step_problems(ledger: Ledger) -> Iterator[Problem]:
+    """Yield each step before sending that no person can have taken at its place."""
+    steps = _Steps()
+    for event in ledger.iter_events():
+        check = _CHECKS.get(event.kind)
+        for what in () if check is None else check(steps, event):
+            yield f"event {event.seq} ({event.kind})", what
+        steps.follow(event)
+
+
+class _Steps:
+    """How far a plan is: its latest event, the steps since, and the approvals that hold."""
+
+    def __init__(self) -> None:
+        self.inventory, self.previous = False, ""
+        self.plan: dict[str, Any] = {}
+        self.snapshot = self.sent = False
+        self.pending = 0
+        self.steps: list[Event] = []
+        self.approvals: list[Event] = []
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the plan, ``""`` before there is one."""
+        return str(self.plan.get("fingerprint", ""))
+
+    @property
+    def approved(self) -> list[str]:
+        """The people who have approved the plan, without its planner."""
+        planner = looks(str(self.plan.get("settings", {}).get("planner", "")))
+        names = [event.body["reviewer"] for event in self.approvals]
+        return distinct_people(name for name in names if not looks(name) & planner)
+
+    def follow(self, event: Event) -> None:
+        """Take an event into account."""
+        kind, body = event.kind, event.body
+        self.previous = kind
+        if kind in VOIDING_EVENTS:
+            self.approvals = []
+        if kind == "planned":
+            self.plan, self.pending = body, 0
+        elif kind in ("decided", "review_imported"):
+            self.pending += 1
+            self.steps.append(event)
+        elif kind == "decision_undone":
+            self.pending += 1
+            self.steps = [step for step in self.steps if step.seq != body["seq"]]
+        elif kind == "approved" and body["fingerprint"] == self.fingerprint:
+            self.approvals.append(event)
+        self.inventory |= kind == "inventory_read"
+        self.snapshot |= kind == "snapshot_taken"
+        self.sent |= kind == "intent"
+
+    def check_snapshot(self, _: Event) -> Iterator[str]:
+        """Check that the one snapshot of the plan comes before it."""
+        if self.plan or self.snapshot or not self.inventory:
+            yield "a plan has one snapshot, taken between inventory and plan"
+
+    def check_plan(self, event: Event) -> Iterator[str]:
+        """Check that a plan was asked for."""
+        old, new = (body.get("settings", {}) for body in (self.plan, event.body))
+        if not self.inventory:
+            yield "comes before there is an inventory"
+        if self.plan and not self.pending:
+            yield "plans again although nothing was decided since"
+        if self.plan and any(old.get(name) != new.get(name) for name in _SETTINGS):
+            yield "has other settings than the plan before it"
+        if self.approvals and self.previous != "review_imported":
+            yield "replaces a plan that was approved"
+        if self.sent:
+            yield "plans again after requests were sent"
+
+    def check_decision(self, event: Event) -> Iterator[str]:
+        """Check that somebody could decide, and decided on the plan of that time."""
+        carried = "carried_from" in event.body
+        if not looks(event.body["reviewer"]):
+            yield "names nobody who decided"
+        if carried == bool(self.plan):
+            yield "decides on a plan that is not there" if not carried else "carries over too late"
+        elif not (carried or "policies" in event.body or event.body.get("of") == self.fingerprint):
+            yield "decides on another plan than the one of its time"
+        if self.sent:
+            yield "decides after requests were sent"
+        if self.approvals and event.kind != "review_imported":
+            yield "decides on rows of an approved plan"
+
+    def check_undone(self, event: Event) -> Iterator[str]:
+        """Check that the last step that can be taken back is taken back."""
+        last = self.steps[-1] if self.steps else None
+        fixed = last is None or last.kind == "review_imported" or "carried_from" in last.body
+        if fixed or last is None or last.seq != event.body["seq"] or self.sent or self.approvals:
+            yield "takes back what cannot be taken back there"
+
+    def check_approval(self, event: Event) -> Iterator[str]:
+        """Check that an approval names the plan of its time, and comes from somebody else."""
+        body, plan = event.body, self.plan
+        planner = looks(str(plan.get("settings", {}).get("planner", "")))
+        if body["fingerprint"] != self.fingerprint or self.pending:
+            yield "approves another plan than the latest one"
+        elif self.fingerprint == EMPTY_FINGERPRINT or body["images"] != plan["planned"]:
+            yield "approves another number of images than the plan has"
+        if not looks(body["reviewer"]):
+            yield "names nobody who approved"
+        elif looks(body["reviewer"]) & planner:
+            yield "is the planner's own"
+        if body["after"] != event.prev:
+            yield "was given for another ledger, or at another place in it"
+
+    def check_revoked(self, event: Event) -> Iterator[str]:
+        """Check that there was an approval to be withdrawn."""
+        if not self.approvals or self.sent or event.body.get("fingerprint") != self.fingerprint:
+            yield "withdraws an approval that could not be withdrawn there"
+
+    def check_submit(self, event: Event) -> Iterator[str]:
+        """Check that a call of ``submit`` had the approvals that it demanded."""
+        demanded = max(1, int(event.body.get("reviewers", 1)))
+        if not self.plan:
+            yield "submits no plan"
+        elif self.fingerprint == EMPTY_FINGERPRINT and not self.pending:
+            return
+        elif len(self.approved) < demanded:
+            yield f"demanded {demanded} reviewers, and {len(self.approved)} had approved the plan"
+        rest = str(event.body.get("reviewer", ""))
+        for name in sorted(self.approved, key=len, reverse=True):
+            rest = rest.replace(name, "")
+        if rest.strip(", "):
+            yield "names a reviewer who had not approved the plan"
+
+
+_CHECKS: Final = {
+    "snapshot_taken": _Steps.check_snapshot,
+    "planned": _Steps.check_plan,
+    "decided": _Steps.check_decision,
+    "review_imported": _Steps.check_decision,
+    "decision_undone": _Steps.check_undone,
+    "approved": _Steps.check_approval,
+    "approval_revoked": _Steps.check_revoked,
+    "submit_started": _Steps.check_submit,
+}
+
+
+# -- the plans made again --------------------------------------------------------------------------
+def plan_problems(ledger: Ledger) -> Iterator[Problem]:
+    """Yield where a plan is not what inventory, snapshot and decisions lead to.
+
+    With another set of rules than ours, a plan is made again from the findings that were recorded.
+    """
+    created = ledger.last_event("created")
+    same_version = created is not None and created.body.get("sharekit") == __version__
+    for event in ledger.list_events("planned", "decided"):
+        where = f"event {event.seq} ({event.kind})"
+        try:
+            with Ledger.open(ledger.path, verify_chain=False, until=event.hash) as past:
+                if event.kind == "planned":
+                    differences = _plan_differences(past, event, wording=same_version)
+                else:
+                    differences = iter(step_errors(past, event) if "policies" in event.body else ())
+                yield from ((where, what) for what in differences)
+        except SharekitError as error:
+            yield where, str(error)
+
+
+def _plan_differences(ledger: Ledger, event: Event, *, wording: bool) -> Iterator[str]:
+    recorded, settings = read_plan(ledger), event.body["settings"]
+    findings = recorded.findings
+    if event.body.get("rule_set", RULE_SET) == RULE_SET:
+        lines = read_earlier(ledger)
+        findings = check_again(
+            findings.inventory, findings.snapshot, decisions(ledger), lines,
+            strict=findings.strict, confirm=findings.confirmed,
+        )  # fmt: skip
+        columns = [
+            name
+            for name in frame_schemas.FINDINGS.names
+            if wording or name not in frame_schemas.WORDING
+        ]
+        if difference := first_difference(recorded.findings.frame, findings.frame, columns):
+            yield f"its findings do not follow from the inventory: {difference}"
+        yield from _carried_differences(ledger, recorded.findings)
+    elif recorded.rows.loc[first_errors(findings).index, "disposition"].eq("planned").any():
+        yield "it would send a row that has an error"
+    made = build_plan(ledger.path, findings, settings["chunk_size"], settings["max_images"])
+    if difference := first_difference(recorded.rows, made.rows, frame_schemas.PLAN.names):
+        yield f"its rows are not what the checks and decisions lead to: {difference}"
+    numbers = {**made.counts, "findings": findings.counts}
+    for name in [name for name, number in numbers.items() if event.body.get(name) != number]:
+        yield f"its {name} is {event.body.get(name)!r:.80}, and should be {numbers[name]!r:.80}"
+    for step in list_steps(ledger):
+        count = step.body["rows" if step.kind == "decided" else "decisions"]
+        if count != len(decision_of(ledger, step)):
+            yield f"event {step.seq} says that it decided on {count} rows"
+
+
+def _carried_differences(ledger: Ledger, findings: Findings) -> Iterator[str]:
+    """Yield decisions carried over from an earlier run that it does not hold."""
+    carried = [step for step in list_steps(ledger) if "carried_from" in step.body]
+    lines = read_earlier(ledger)
+    if not carried or lines is None:
+        if carried:
+            yield "decisions are carried over from a run that it does not follow"
+        return
+    followed = FollowedRun.from_body(ledger.list_events("created")[0].body)
+    if followed is None:
+        yield "decisions are carried over, and it follows on no run"
+        return
+    undecided = check_again(
+        findings.inventory, findings.snapshot, decisions(ledger).iloc[:0], lines,
+        strict=findings.strict, confirm=findings.confirmed,
+    )  # fmt: skip
+    expected = carry_over(EarlierRun(followed, "", lines), undecided.rows)
+    for step in carried:
+        frame = expected[expected["by"] == step.body["reviewer"]]
+        if first_difference(decision_of(ledger, step).fillna(""), frame, FIELDS):
+            yield f"event {step.seq} carries over what the earlier run had not decided"

@@ -1,0 +1,325 @@
+"""Make a run again: each event of its ledger must be one that a run can have at its place.
+
+The requests are followed by the state machine of :mod:`.request_log`, as in the run itself. What
+it lets pass is compared further: the call with the plan and the sign-ins, an outcome with the
+request that it answers, a reading with what had been sent, outcomes with all of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from sharekit.clouds.api_calls import Call, batch_call, is_noop, native_calls
+from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core.actions import ABSENT, MEMBER_STATES, ROLES
+from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED
+from sharekit.core.columns import STR, first_difference
+from sharekit.core.errors import LedgerError
+from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK
+from sharekit.core.provenance import __version__
+from sharekit.core.rules import RULE_SET
+from sharekit.ledger.integrity import Problem
+from sharekit.ledger.ledger import Event, Ledger
+from sharekit.plans.plan import Plan
+from sharekit.plans.storage import read_snapshot_of
+
+from .preflight import count_preflight, evaluate_preflight, waiting_rows
+from .request_log import REQUEST_EVENTS, Request, ShareBlock, result_key
+from .status import ACTION_KEY, UNDO, followed_run, load_request_log
+
+#: Events that only a call of ``submit`` writes.
+_OF_CALLS: Final = frozenset(
+    {*REQUEST_EVENTS, "preflight_snapshot", "requests_counted", "read_back", "read_back_denied",
+     "stopped", "outcomes_recorded"}
+)  # fmt: skip
+#: What two snapshots, or a snapshot and a sign-in, say of a project.
+_SIGN_IN: Final = ("cloud", "region", "ims", "image", "account")
+
+
+def run_problems(ledger: Ledger, plan: Plan) -> Iterator[Problem]:
+    """Yield each event of a run that none can have at its place."""
+    replay = _Replay(ledger, plan)
+    for event in ledger.iter_events():
+        where = f"event {event.seq} ({event.kind})"
+        for what in replay.check(event):
+            yield where, what
+        try:
+            replay.follow(event)
+        except LedgerError:
+            yield where, "cannot follow there"
+            return
+    yield from replay.reading_problems()
+
+
+class _Replay:
+    """A run as far as its events were followed."""
+
+    def __init__(self, ledger: Ledger, plan: Plan) -> None:
+        self.ledger, self.plan = ledger, plan
+        self.log = load_request_log(ledger, plan, events=())
+        self.call = _Call()
+        #: Request -> the call that it made last.
+        self.calls: dict[str, Call] = {}
+        #: Projects, and codes with which requests of theirs were refused.
+        self.refused: set[tuple[str, str]] = set()
+        self.sent: list[Event] = []
+        self.previous: Event | None = None
+
+    def check(self, event: Event) -> Iterator[str]:
+        """Yield what is impossible about an event where it stands."""
+        kind, body = event.kind, event.body
+        if kind in _OF_CALLS and not self.call.open:
+            yield "belongs to no call of submit"
+        if kind in _OF_CALLS and self.call.stopped and kind != "outcomes_recorded":
+            yield "comes after its call had stopped"
+        if self.ended_at_once not in ("", kind == "job_done" and body["chunk"]):
+            yield "should be the end of the request that was answered without a job"
+        if check := _CHECKS.get(kind):
+            yield from check(self, event)
+        request = self.log.requests.get(str(body.get("chunk")))
+        if request is not None and (check_request := _REQUEST_CHECKS.get(kind)):
+            yield from check_request(self, request, event)
+
+    @property
+    def ended_at_once(self) -> str:
+        """The request that the event before answered without a job, so that it has ended."""
+        before = self.previous
+        at_once = before is not None and before.kind == "answer" and not before.body.get("job_id")
+        return str(before.body["chunk"]) if before is not None and at_once else ""
+
+    def follow(self, event: Event) -> None:
+        """Take an event into account.
+
+        Raises
+        ------
+        LedgerError
+            If no request is in a state in which it could happen.
+        """
+        kind, body = event.kind, event.body
+        request = self.log.requests.get(str(body.get("chunk")))
+        if kind == "submit_started":
+            self.call = _Call(
+                open=True,
+                clouds={account["project_id"]: account for account in body["clouds"]},
+                unseen=bool(self.log.in_state("planned", "excluded")),
+                unanswered={request.chunk for request in self.log.in_state("sent")},
+            )
+        elif kind not in _OF_CALLS or kind == "outcomes_recorded":
+            self.call = _Call()
+        elif kind == "preflight_checked":
+            self.call.unseen = False
+        elif kind == "response_lost":
+            self.call.unanswered.discard(str(body["chunk"]))
+        elif kind == "stopped":
+            self.call.stopped = True
+        self.log.apply(event)
+        if request is not None and kind == "intent":
+            self.calls[request.chunk] = (body["method"], body["url"], body.get("body"))
+            self.sent.append(event)
+        elif request is not None and kind in ("refused", "job_failed", "job_done"):
+            self.refused.add((request.project_id, str(body.get("code", ""))))
+        self.previous = event
+
+    # -- events of a call ----------------------------------------------------------------------
+    def check_sign_ins(self, event: Event) -> Iterator[str]:
+        """Check that a call has one sign-in for each project that acts."""
+        names = [account["project_id"] for account in event.body["clouds"]]
+        if len(set(names)) < len(names) or not set(self.plan.chunks["project_id"]) <= set(names):
+            yield "lacks the sign-in of a project that the plan acts for, or has one twice"
+
+    def check_preflight_snapshot(self, event: Event) -> Iterator[str]:
+        """Check that a snapshot and the sign-ins of its call say the same of each project."""
+        for project in self._snapshot(event).projects.to_dict("records"):
+            account = self.call.clouds.get(str(project["project_id"]))
+            if account is None or any(project[name] != account[name] for name in _SIGN_IN):
+                yield f"shows project {project['project_id']} otherwise than the call signed in"
+
+    def check_preflight(self, event: Event) -> Iterator[str]:
+        """Check that a preflight says what its snapshot does."""
+        before = self.previous
+        if before is None or before.kind != "preflight_snapshot":
+            yield "follows on no snapshot of the clouds"
+            return
+        recorded = self.ledger.get_frame(event.body["blob"], PREFLIGHT)
+        counts = count_preflight(recorded)
+        if counts != event.body["counts"]:
+            yield "its counts are not those of its shares"
+        planned_event = self.ledger.last_event("planned")
+        if planned_event is None or planned_event.body.get("rule_set", RULE_SET) != RULE_SET:
+            return
+        followed = followed_run(self.ledger)
+        derived = evaluate_preflight(
+            waiting_rows(self.plan, self.log), self._snapshot(before),
+            strict=self.plan.findings.strict,
+            is_undo=followed is not None and followed.kind == UNDO,
+        )  # fmt: skip
+        names = [name for name in PREFLIGHT.names if name != "reason" or self._same_version]
+        if difference := first_difference(recorded, derived, names):
+            yield f"is not what the snapshot before it shows: {difference}"
+
+    def check_reading(self, event: Event) -> Iterator[str]:
+        """Check that a reading holds states that shares can have."""
+        frame = self.ledger.get_frame(event.body["blob"], READ_BACK)
+        if len(frame) != event.body["images"]:
+            yield f"says that it has {event.body['images']} images, and has {len(frame)}"
+        if not frame["state"].isin([*MEMBER_STATES, ABSENT]).all():
+            yield "shows a state that no share can have"
+        if not frame["side"].isin(ROLES).all() or frame.duplicated(ACTION_KEY).any():
+            yield "shows a share twice, or from a side that there is not"
+
+    def check_denied(self, event: Event) -> Iterator[str]:
+        """Check that only a project that was signed in to refuses to be read."""
+        if event.body["project_id"] not in self.call.clouds:
+            yield "is about a project that the call had not signed in to"
+
+    def check_calls(self, event: Event) -> Iterator[str]:
+        """Check that calls that are events of their own are not counted again."""
+        if event.body["requests"].get("submit") or event.body["requests"].get("retried"):
+            yield "counts requests that are events of their own"
+
+    # -- events of a request -------------------------------------------------------------------
+    def check_intent(self, request: Request, event: Event) -> Iterator[str]:
+        """Check that a request carries what was planned, to where its project signed in."""
+        body, account = event.body, self.call.clouds.get(request.project_id)
+        if self.call.unseen:
+            yield "was sent without a last look at the clouds"
+        if self.call.unanswered:
+            yield "was sent before those of an earlier call, without an answer, were called lost"
+        if account is None:
+            yield "was sent for a project that the call had not signed in to"
+            return
+        if len(request.blocks) != 1 or ShareBlock.read(body) != request.block:
+            yield "carries other shares than its request has left"
+            return
+        if body["attempt"] != request.attempts + 1:
+            yield f"is called attempt {body['attempt']}, and is number {request.attempts + 1}"
+        native = body.get("api") == "native"
+        if body.get("api") not in ("native", "batch") or (native and request.size > 1):
+            yield "was sent by an API that it cannot have been sent by"
+            return
+        payload = request.payload()
+        method, url, content = (
+            next(native_calls(payload, account["image"]))
+            if native
+            else batch_call(payload, account["ims"])
+        )
+        for name, planned in (("method", method), ("url", url), ("body", content)):
+            if body.get(name) != planned:
+                yield f"its {name} is not the one that follows from the plan"
+
+    def check_answer(self, request: Request, event: Event) -> Iterator[str]:
+        """Check that an answer is one that says yes."""
+        http, call = event.body.get("http", 0), self.calls.get(request.chunk)
+        if not 200 <= http < 300 and not (call and is_noop(call, http)):
+            yield f"takes HTTP {http} for a yes"
+        if event.body.get("code"):
+            yield "says yes, and has the code of an error"
+
+    def check_refusal(self, _: Request, event: Event) -> Iterator[str]:
+        """Check that a refusal is one that says no."""
+        if 200 <= event.body.get("http", 0) < 300 or not event.body.get("code"):
+            yield "is no refusal: it has the status of a success, or no code"
+
+    def check_job(self, request: Request, event: Event) -> Iterator[str]:
+        """Check that a job's end names its own images, with a status that says so."""
+        done, status = event.kind == "job_done", str(event.body["status"]).lower()
+        results, job = event.body.get("results", {}), request.response.job_id
+        if not results.keys() <= {result_key(share) for share in request.shares}:
+            yield "names images that its request does not carry"
+        if any(good == done for good in results.values()):
+            yield "names images that ended as the whole job did"
+        if job and status not in (JOB_DONE if done else JOB_FAILED):
+            yield f"ends a job with the status {status!r:.40}"
+        if not job and not done:
+            yield "is the end of a job that there was not"
+        if (not done or results) and not event.body.get("code"):
+            yield "says that images failed, and with which code it does not"
+
+    def check_timeout(self, request: Request, _: Event) -> Iterator[str]:
+        """Check that there was a job that can have timed out, or be asked again."""
+        if not request.response.job_id:
+            yield "is about a job that there was not"
+
+    def check_skipped(self, request: Request, event: Event) -> Iterator[str]:
+        """Check that a project, or what a request was part of, was refused before."""
+        if (request.project_id, str(event.body.get("code", ""))) not in self.refused:
+            yield "names a refusal that there was not"
+
+    def check_split(self, request: Request, event: Event) -> Iterator[str]:
+        """Check that a request is split in parts that are numbered, and for a cause."""
+        names = [part["chunk"] for part in event.body["into"]]
+        if names != [f"{request.chunk}.{number}" for number in range(1, len(names) + 1)]:
+            yield "names its parts otherwise than they are numbered"
+        if request.state != "unknown" and (len(names) < 2 or event.body.get("kept")):
+            yield "splits a request that is not lost into less than two parts"
+        if request.state == "refused" and not request.attempts:
+            yield "splits a request that was never sent, and so was not refused"
+
+    def _snapshot(self, event: Event) -> Snapshot:
+        return read_snapshot_of(self.ledger, event)
+
+    @property
+    def _same_version(self) -> bool:
+        created = self.ledger.last_event("created")
+        return created is not None and created.body.get("sharekit") == __version__
+
+    # -- all readings at once, since a loop over a million shares takes long -------------------
+    def reading_problems(self) -> Iterator[Problem]:
+        """Yield each reading of a share that had not been sent until then."""
+        sizes = np.array([ShareBlock.read(intent.body).size for intent in self.sent], np.int64)
+        seq = np.repeat([intent.seq for intent in self.sent], sizes)
+        shares = pd.array([*chain.from_iterable(map(_keys, self.sent))], dtype=STR)
+        first = pd.Series(seq, index=pd.Index(shares, dtype=STR))
+        first = first[~first.index.duplicated()]
+        for event in self.ledger.list_events("read_back"):
+            frame = self.ledger.get_frame(event.body["blob"], READ_BACK)
+            keys = (frame["project_id"] + " " + frame["image_id"]).to_numpy()
+            if (first.reindex(keys).fillna(np.inf) > event.seq).any():
+                yield f"event {event.seq} ({event.kind})", "reads a share that had not been sent"
+
+
+@dataclass
+class _Call:
+    """The call of ``submit`` that events belong to.
+
+    ``clouds`` are its sign-ins by project, ``unseen`` is True while requests wait for its
+    preflight, ``unanswered`` are the requests of an earlier call that are still open; once it has
+    ``stopped``, only the outcomes can follow.
+    """
+
+    open: bool = False
+    stopped: bool = False
+    clouds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unseen: bool = False
+    unanswered: set[str] = field(default_factory=set)
+
+
+def _keys(intent: Event) -> list[str]:
+    return [f"{project} {image}" for project, image in ShareBlock.read(intent.body).shares]
+
+
+_CHECKS: Final = {
+    "submit_started": _Replay.check_sign_ins,
+    "preflight_snapshot": _Replay.check_preflight_snapshot,
+    "preflight_checked": _Replay.check_preflight,
+    "read_back": _Replay.check_reading,
+    "read_back_denied": _Replay.check_denied,
+    "requests_counted": _Replay.check_calls,
+}
+_REQUEST_CHECKS: Final = {
+    "intent": _Replay.check_intent,
+    "answer": _Replay.check_answer,
+    "refused": _Replay.check_refusal,
+    "job_done": _Replay.check_job,
+    "job_failed": _Replay.check_job,
+    "job_timed_out": _Replay.check_timeout,
+    "resumed": _Replay.check_timeout,
+    "skipped_after_refusal": _Replay.check_skipped,
+    "split": _Replay.check_split,
+}
