@@ -113,7 +113,12 @@ def _audit_json() -> str:
         "| name | meaning |\n|---|---|\n"
         + "\n".join(
             f"| `{name}` | {text} |"
-            for words in (results, meanings.ABSENCES, meanings.CHANGES)
+            for words in (
+                results,
+                meanings.ABSENCES,
+                meanings.UNREAD,
+                meanings.CHANGES,
+            )
             for name, text in words.items()
         )
         + "\n"

@@ -77,6 +77,8 @@ ME, OWNER, A, B, C = (invented_id("project", n) for n in range(5))
 SIDES: Final = ("member", "owner")
 _USER = User("u", "ada", "right")
 _VAULT_ROWS = 2
+#: Rules that leave open what the cloud did not show.
+_OPEN: Final = ("not-looked-up", "owner-unknown", "vault-unread")
 
 
 def _id(*parts: object) -> str:
@@ -201,10 +203,9 @@ class Truth:
         signed_in = [p.id for n, p in enumerate(self.scene.seed.projects)
                      if f"project-{n}" in self.scene.names]  # fmt: skip
         facts = {
-            "not-shared": state == ABSENT and owner != row["project_id"],
+            "not-shared": state == ABSENT,
             "own-image": owner == row["project_id"],
             "already": is_satisfied(row["status"], state),
-            "owner-unknown": owner not in signed_in,
             "not-owned": owner != row["owner"],
             "owner-keeps": owner in signed_in,
             "owner-lacks": owner != row["owner"],
@@ -225,7 +226,7 @@ def judge_findings(tally: Tally, findings: sharekit.Findings, truth: Truth) -> N
     ):
         if (holds := truth.holds(rule, rows.loc[key])) is not None:
             tally.say(holds, f"finding {rule} on {_row(rows.loc[key])}: {message}")
-        elif rule in ("not-looked-up", "vault-unread"):
+        elif rule in _OPEN:
             tally.leave(rule)
     _judge_states(tally, rows.assign(state=rows["before"]), truth, "before")
 
@@ -247,7 +248,7 @@ def judge_run(tally: Tally, run: sharekit.Run, before: Truth, after: Truth) -> N
             if (holds := before.holds(row["code"], row)) is not None:
                 tally.say(holds, f"{what}: {row['code']}")
             else:
-                tally.leave(f"blocked ({row['code']})", row["code"] == "not-looked-up")
+                tally.leave(f"blocked ({row['code']})", row["code"] in _OPEN)
         else:
             tally.leave(row["outcome"], row["outcome"] not in ("duplicate", "skipped"))
     rows = rows.assign(state=rows["observed"].where(rows["outcome"] != "already", ""))

@@ -13,6 +13,7 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.reader import Progress
 from sharekit.clouds.state.survey import take_survey
+from sharekit.core.actions import MEMBER_STATES
 from sharekit.core.columns import STR, first_difference
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import GRAMMARS, SHARE_KEY
@@ -79,7 +80,11 @@ def audit(
         raise UsageError("There is no cloud to read: name one with --cloud NAME, or connect().")
     baseline = _baseline(since)
     findings = None if inventory is None else check(inventory, confirm=CONFIRMABLE)
-    survey = take_survey(clouds, _queryable_rows(findings), progress, owned=owned)
+    asked = _queryable_rows(findings)
+    if baseline is not None:  # what was shared then is gone only if a look at it alone says so, too
+        then = baseline.shares[baseline.shares["state"].isin(MEMBER_STATES)].assign(status="")
+        asked = pd.concat([asked, then[asked.columns]], ignore_index=True)
+    survey = take_survey(clouds, asked, progress, owned=owned)
     result = build_audit(findings, survey, baseline)
     _log.info("audit of %d projects: %s", len(survey.projects), result)
     return result

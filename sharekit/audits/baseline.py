@@ -115,6 +115,9 @@ def _changes(
     surveyed = joined["project_id"].isin(survey.complete_projects)
     by_owner = joined["seen_by_was"] == "owner"
     surveyed |= by_owner & joined["owner_was"].isin(survey.complete_owners)
+    unread = pd.concat([frame.loc[frame["state"] == "", SHARE_KEY]
+                        for frame in (survey.shares, survey.outgoing)])  # fmt: skip
+    surveyed &= ~pd.MultiIndex.from_frame(joined[SHARE_KEY]).isin(pd.MultiIndex.from_frame(unread))
     moved = was & now & (joined["state_was"] != joined["state_now"])
     same = was & now & ~moved
     agreed, agrees = (joined[f"result_{end}"].isin(meanings.GOOD) for end in ("was", "now"))

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from sharekit.checks.findings import Findings, carrier_addresses, first_errors, left_out_rows
+from sharekit.clouds.cloud import NO_MEMBERS
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING, UNSHARE
 from sharekit.core.columns import STR, are_satisfied, first_case, join_lines
-from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, PROJECT_ID, SHARE_KEY
+from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, SHARE_KEY
 from sharekit.core.rules import LEFT_OUT, RULES
 
 from . import meanings
@@ -21,7 +22,7 @@ from .baseline import Baseline
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
 COLUMNS: Final = frame_schemas.AUDIT_ROWS.names
 _SEEN: Final = ("seen_by", "name", "owner", "image_created_at", "shared_at", "decided_at")
-_OBSERVED: Final = ("state", *_SEEN, "looked")
+_OBSERVED: Final = ("state", *_SEEN, "visibility", "unread")
 #: The form of a time in a response.
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
@@ -52,10 +53,10 @@ def compare(
 def _observed_shares(survey: Survey) -> pd.DataFrame:
     """Return every share once: as its project shows it, else as the image's owner does."""
     by_project = survey.shares.assign(seen_by="project").astype(STR)
-    by_owner = survey.outgoing.assign(seen_by="owner", looked="listed").astype(STR)
+    by_owner = survey.outgoing.assign(seen_by="owner", visibility="").astype(STR)
     shares = pd.concat([by_project, by_owner], ignore_index=True)[[*SHARE_KEY, *_OBSERVED]]
-    # What the project shows counts, unless it shows no such share.
-    rank = (shares["state"] == ABSENT).to_numpy().astype("int8")
+    # What the project shows counts, unless it shows no such share, or nothing at all.
+    rank = np.select([shares["state"] == "", shares["state"] == ABSENT], [2, 1])
     shares = shares.take(np.argsort(rank, kind="stable"))
     return shares.drop_duplicates(SHARE_KEY, ignore_index=True)
 
@@ -74,12 +75,8 @@ def _inventory_rows(
     joined = join_lines(rows, shares, SHARE_KEY, {})[list(_OBSERVED)].fillna("").astype(STR)
     rows = rows.join(joined).rename(columns={"state": "observed"})
     rows["name"] = rows["name"].where(rows["name"] != "", findings.rows["name"])
-    # Where the project shows nothing, its owner's list of members tells that there is no share.
-    unseen = (rows["observed"] == "") & rows["image_id"].isin(survey.owned["image_id"])
-    unseen &= rows["project_id"].str.fullmatch(PROJECT_ID)
-    rows.loc[unseen, ["observed", "seen_by"]] = [ABSENT, "owner"]
     errors = _uncomparable_rows(findings)
-    rows["result"] = _results(rows, errors, survey)
+    rows["result"] = _results(rows, errors)
     rows["code"], rows["reason"] = _codes(rows, errors, survey, baseline)
     # Of a row that cannot be judged, nothing is claimed to be absent.
     unjudged = rows["result"].isin(["unread", "faulty"]) & (rows["observed"] == ABSENT)
@@ -89,14 +86,13 @@ def _inventory_rows(
     return pd.concat([rows[kept], originals], axis="columns").reset_index(drop=True)
 
 
-def _results(rows: pd.DataFrame, errors: pd.DataFrame, survey: Survey) -> pd.Series:
+def _results(rows: pd.DataFrame, errors: pd.DataFrame) -> pd.Series:
     state, status = rows["observed"], rows["status"]
-    shared = state.isin(MEMBER_STATES)
-    absent = rows["project_id"].isin(survey.complete_projects) | (state == ABSENT)
+    shared, absent = state.isin(MEMBER_STATES), state == ABSENT
     cases = {
         "faulty": rows.index.isin(errors.index),
         "duplicate": rows["carried_by"] != "",
-        "agrees": are_satisfied(status, state) & (shared | absent),
+        "agrees": are_satisfied(status, state),
         "undecided": shared & (state == PENDING) & (status != UNSHARE),
         "differs": shared,
         "absent": absent,
@@ -138,6 +134,8 @@ def _codes(
         (reason, "reason", RULES["no-credentials"].message),
     ):
         column[unread] = rows.loc[unread, "project_id"].map(projects[name]).fillna(default)
+    hidden = unread & (rows["unread"] != "")
+    code[hidden], reason[hidden] = "not-looked-up", rows.loc[hidden, "unread"]
     duplicate = rows["result"] == "duplicate"
     code[duplicate], reason[duplicate] = "duplicate", RULES["duplicate"].message
     return code.astype(STR), reason.astype(STR)
@@ -158,9 +156,8 @@ def _absences(
         "own-image": own | (rows["owner"] == rows["project_id"]).to_numpy(),
         "owner-keeps": rows["image_id"].isin(survey.owned["image_id"]),
         "owner-lacks": rows["named_owner"].isin(survey.complete_owners),
-        "visible": rows["owner"] != "",
+        "visible": rows["visibility"].isin(NO_MEMBERS),
         "was-shared": was_shared,
-        "not-looked-up": rows["looked"] == "",
     }
     return first_case(cases, "not-told")
 

@@ -74,8 +74,8 @@ RESULTS: Final = {
         rank=4, like="pending", drift=True,
     ),
     "unread": Result(
-        "the project could not be read, or no cloud that was named gives access to it, so nothing "
-        "is known",
+        "the project or the share could not be read, or no cloud that was named gives access, so "
+        "nothing is known",
         rank=1, like="unknown",
     ),
     "faulty": Result(
@@ -103,7 +103,10 @@ ABSENCES: Final = {
     "owner-lacks": "the owner that the inventory names has no such image: deleted, or never there",
     "own-image": "the project owns the image itself, so nobody shares it with the project",
     "visible": "the project sees the image without any share: it is public, or for a community",
-    "not-looked-up": "in no listing; too many are missing to look each one up, so it may be hidden",
+}
+#: Code -> why a share is ``unread`` although its project could be read.
+UNREAD: Final = {
+    "not-looked-up": "the cloud does not show the state of the share; the reason says what it did",
 }
 #: Name -> what has changed since the earlier audit or run.
 CHANGES: Final = {

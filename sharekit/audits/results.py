@@ -10,7 +10,6 @@ import pandas as pd
 
 from sharekit.checks.findings import Findings
 from sharekit.clouds.state.survey import Survey
-from sharekit.core.actions import ABSENT
 from sharekit.core.columns import STR, hands_out_copies
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.html import table
@@ -118,7 +117,7 @@ class Audit:
         changed = self.changes["change"].value_counts()
         return {
             "rows": 0 if self.inventory is None else len(self.inventory),
-            "shares": int((self.survey.shares["state"] != ABSENT).sum()),
+            "shares": len(self.survey.shown),
             "results": self.counts,
             "drift": self.drift,
             "good": self.in_sync,

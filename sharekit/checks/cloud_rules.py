@@ -13,8 +13,8 @@ from .hits import RuleHits, fullmatch
 from .row_rules import SharePairs
 from .vault_rules import check_vaults
 
-#: What a share that the snapshot lacks is taken for.
-_NO_SHARE = {"state": ABSENT, "owner": "", "whole_image": ""}
+#: What is known of a share that the snapshot lacks.
+_NOT_ASKED = {"state": "", "owner": "", "whole_image": "", "unread": "no cloud was asked about it"}
 
 
 def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> list[RuleHits]:
@@ -24,11 +24,11 @@ def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> 
     has_cloud = known["project_id"].isin(projects.index)
     hits = [RuleHits.where(~has_cloud, "no-credentials", "project_id")]
     known = known[has_cloud]
-    state = join_lines(known, snapshot.members, SHARE_KEY, _NO_SHARE)
+    state = join_lines(known, snapshot.members, SHARE_KEY, _NOT_ASKED)
     own = state["owner"] == known["project_id"]
     # A project is no member of its own images: what listings show there is what others decided.
     rows.loc[known.index, "before"] = state["state"].where(~own, "")
-    absent = (state["state"] == ABSENT) & ~own
+    absent, unread = (state["state"] == ABSENT) & ~own, (state["state"] == "") & ~own
     # Whoever wrote another status may have meant the owner's role, which needs no share there.
     undecidable = absent & known["status"].isin([*STATUSES, PENDING])
     satisfied = state["state"] == known["status"]
@@ -36,6 +36,7 @@ def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> 
     owner_differs &= (known["owner"] != state["owner"]) & fullmatch(known["owner"], PROJECT_ID)
     hits += [
         RuleHits.where(own, "own-image", "image_id"),
+        RuleHits.where(unread, "not-looked-up", "image_id", state["unread"]),
         RuleHits.where(
             undecidable, "not-shared", "image_id", _shared_in_this_run(rows, known, pairs)
         ),
@@ -43,7 +44,7 @@ def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> 
         RuleHits.where(satisfied & ~own, "already", "status"),
         RuleHits.where(owner_differs & ~own, "owner-differs", "owner"),
     ]
-    shared = ~own & ~absent
+    shared = ~own & ~absent & ~unread
     known, state = known[shared], state[shared]
     return [
         *hits,

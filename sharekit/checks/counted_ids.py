@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.actions import ABSENT, MEMBER_STATES, UNSHARE
+from sharekit.core.actions import MEMBER_STATES, UNSHARE
 from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import GRAMMARS, ID_FIELDS, PROJECT_ID, UUID
 
@@ -167,7 +167,7 @@ def _shown(snapshot: Snapshot | None) -> set[str]:
     """Return the IDs, digits alone, of everything that a cloud shows."""
     if snapshot is None:
         return set()
-    members = snapshot.members[snapshot.members["state"] != ABSENT]
+    members = snapshot.members[snapshot.members["state"].isin(MEMBER_STATES)]
     owned = snapshot.owned[snapshot.owned["owner"] != ""]
     columns = [
         members["image_id"], members["owner"], owned["image_id"], owned["owner"],

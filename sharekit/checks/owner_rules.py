@@ -28,7 +28,8 @@ def check_owners(
         return []
     if snapshot is None:
         named = fullmatch(known["owner"], PROJECT_ID)
-        state = pd.DataFrame({"owner": known["owner"], "state": "", "members": 0}, known.index)
+        facts = {"owner": known["owner"], "state": "", "members": 0}
+        state = pd.DataFrame(facts, known.index)
         acting = named
         hits = [RuleHits.where(~named, "owner-unknown", "owner")]
     else:
@@ -50,9 +51,8 @@ def check_owners(
 def _join_owned(known: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     owned = snapshot.owned.drop_duplicates(SHARE_KEY)
     texts = [name for name in owned.columns if name not in (*SHARE_KEY, "members", "size")]
-    return join_lines(
-        known, owned, SHARE_KEY, {"members": 0, "size": 0, **dict.fromkeys(texts, "")}
-    )
+    missing = {**dict.fromkeys(texts, ""), "unread": "no cloud was asked about it"}
+    return join_lines(known, owned, SHARE_KEY, {"members": 0, "size": 0, **missing})
 
 
 def _acting_owners(
@@ -62,14 +62,16 @@ def _acting_owners(
     signed_in = set(snapshot.projects["project_id"])
     named, actual = fullmatch(known["owner"], PROJECT_ID), state["owner"]
     no_access = named & ~known["owner"].isin(signed_in)
-    other = named & ~no_access & (actual != known["owner"])
-    unknown = ~named & ~actual.isin(signed_in)
-    acting = actual.isin(signed_in) & ~other & ~no_access
+    unread = ~no_access & (state["unread"] != "")
+    other = named & ~no_access & ~unread & (actual != "") & (actual != known["owner"])
+    unknown = ~no_access & ~unread & ~other & ~actual.isin(signed_in)
+    acting = actual.isin(signed_in) & ~other & ~no_access & ~unread
     reason = ("it is " + actual + ", which no cloud that was named gives access to").where(
         actual != "", "no project that was asked shows such an image"
     )
     return acting, [
         RuleHits.where(no_access, "no-credentials", "owner"),
+        RuleHits.where(unread, "not-looked-up", "image_id", state["unread"]),
         RuleHits.where(other, "not-owned", "owner"),
         RuleHits.where(unknown, "owner-unknown", "owner", reason),
         check_region(known[acting], actual[acting], snapshot),

@@ -35,7 +35,7 @@ def check_vaults(known: pd.DataFrame, snapshot: Snapshot) -> list[RuleHits]:
         return []
     readings = snapshot.projects.set_index("project_id")["vaults"]
     reading = asked["project_id"].map(readings).fillna("").astype(STR)
-    vaults = _join_vaults(asked[reading == "read"], snapshot)
+    vaults = _join_vaults(asked, snapshot)
     exists = vaults["status"].notna()
     wrong_type = exists & (
         (vaults["object_type"] != VAULT_OBJECT_TYPE)
@@ -46,8 +46,8 @@ def check_vaults(known: pd.DataFrame, snapshot: Snapshot) -> list[RuleHits]:
     full = exists & ~wrong_type & ~closed & (vaults["resources"] >= VAULT_RESOURCES)
     held = vaults["resources"][full].astype("int64").astype(STR) + " servers"
     return [
-        RuleHits.where(~reading.isin(["read", ""]), "vault-unread", "vault_id", reading),
-        RuleHits.where(~exists, "vault-unknown", "vault_id"),
+        RuleHits.where(~exists & ~reading.isin(["read", ""]), "vault-unread", "vault_id", reading),
+        RuleHits.where(~exists & (reading == "read"), "vault-unknown", "vault_id"),
         RuleHits.where(wrong_type, "vault-wrong-type", "vault_id"),
         RuleHits.where(closed, "vault-unavailable", "vault_id", state),
         RuleHits.where(full, "vault-resource-limit", "vault_id", held),

@@ -9,13 +9,18 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
-from sharekit.core.actions import ABSENT
+from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED, PAGE_SIZE, VAULT_PAGE_SIZE
-from sharekit.core.errors import CloudError, CloudRefusedError
+from sharekit.core.errors import (
+    CloudError,
+    CloudRefusedError,
+    IncompleteListError,
+    UnfitResponseError,
+)
 
 from . import responses
 from .api_calls import Call, batch_call, is_noop, native_calls
@@ -24,12 +29,36 @@ from .responses import sanitize, sanitize_name, validated
 
 #: Images of one listing. No project is shared so many: a longer listing would never end.
 _MAX_LISTED: Final = 5_000_000
+#: Pages in a row that show nothing new before a list counts as one that does not end.
+_MAX_IDLE_PAGES: Final = 20
+#: Visibilities of images that have no members, whatever a cloud says when it is asked for them.
+NO_MEMBERS: Final = frozenset({"public", "community"})
+
+
+@dataclass(frozen=True)
+class _List:
+    """How the API lists something: its type, its key, the name of an ID, and how it goes on.
+
+    ``resume`` is the parameter that asks for what follows on a page without ``next``; ``""`` where
+    the API has no pages.
+    """
+
+    kind: Any
+    items: str
+    id: str
+    resume: str
+
+
+_IMAGES: Final = _List(responses.Page, "images", "id", "marker")
+_VAULTS: Final = _List(responses.Vaults, "vaults", "id", "offset")
+_MEMBERS: Final = _List(responses.Members, "members", "member_id", "")
 
 
 @dataclass(frozen=True)
 class ImageShare:
     """An image as a project sees it; ``whole_image`` = full-ECS, ``size`` in GB (0 unknown).
 
+    ``state`` is ``""`` where it could not be read, and ``unread`` says why.
     ``size`` is ``min_disk``: for a full-ECS image the system disk alone, because no listing shows
     its data disks (IMS-guide). ``created_at`` is the image's; that of the share is in its
     :class:`Member`. ``key`` is the ID of the key it is encrypted with (IMS), ``""`` for none.
@@ -44,11 +73,15 @@ class ImageShare:
     created_at: str = ""
     visibility: str = ""
     key: str = ""
+    unread: str = ""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A project that an image is shared with, as the owner sees it; times in the cloud's format."""
+    """A project that an image is shared with, as the owner sees it; times in the cloud's format.
+
+    ``state`` is ``""`` if the cloud names none that the API knows.
+    """
 
     project_id: str
     state: str
@@ -86,8 +119,8 @@ class Accepted:
 class JobState:
     """The state of a job: ``done``, ``failed``, or neither while it runs.
 
-    ``results`` maps image IDs to True (done) or False (failed); it is empty where the cloud names
-    no images. ``pairs`` does the same for each ``(image, project)`` that the cloud names together.
+    ``results`` maps image IDs to True (done) or False (failed), where the cloud names an image
+    alone; ``pairs`` does the same for each ``(image, project)`` that it names together.
     """
 
     done: bool
@@ -123,19 +156,19 @@ class Cloud:
     def shares(self, state: str, *, hidden: bool = False) -> Iterator[ImageShare]:
         """List every image shared with this project that is in a state, page by page.
 
-        ``hidden`` images (``os_hidden``) are in no other listing; IMS does not know them. The
+        ``hidden`` images (``os_hidden``) are in no other listing, and only Glance lists them. The
         project's own images are listed too (both APIs show them as ``pending``); their ``owner``
         is the project.
         """
-        if self.resolve_api() == "batch":
-            url = f"{self.ims}/v2/cloudimages"
-            extra: dict[str, object] = {"__imagetype": "shared"}
-        else:
+        if hidden or self.resolve_api() == "native":
             url = f"{self.image}/v2/images"
-            extra = {"os_hidden": "true"} if hidden else {}
+            extra: dict[str, object] = {"os_hidden": "true"} if hidden else {}
+        else:
+            url, extra = f"{self.ims}/v2/cloudimages", {"__imagetype": "shared"}
         params = {"member_status": state, "visibility": "shared", "limit": PAGE_SIZE, **extra}
-        for page in self._pages(url, params):
-            for image in page:
+        for image in self._list(url, params, _IMAGES):
+            # A cloud that ignores the visibility lists public images: nobody shares those.
+            if image.get("visibility") not in NO_MEMBERS:
                 yield _share(image, state)
 
     def owned(self) -> Iterator[ImageShare]:
@@ -151,8 +184,8 @@ class Cloud:
             listings = [(url, shared), (url, {**shared, "os_hidden": "true"})]
         for url, extra in listings:
             params = {"owner": self.project_id, "limit": PAGE_SIZE, **extra}
-            for page in self._pages(url, params):
-                yield from (_share(i, "") for i in page if i.get("owner") == self.project_id)
+            images = (_share(image, "") for image in self._list(url, params, _IMAGES))
+            yield from (image for image in images if image.owner == self.project_id)
 
     def members(self, image_id: str) -> list[Member]:
         """List the projects that an image is shared with; all of them only for its owner.
@@ -161,69 +194,120 @@ class Cloud:
         ------
         CloudRefusedError
             404 where the project does not see the image; 403 where it is a public one.
+        UnfitResponseError
+            If the list is that of another image.
         """
         url = f"{self.image}/v2/images/{image_id}/members"
-        body = validated(self.transport.read(url).body, responses.Members, url)
-        return [
-            Member(
-                project_id=member["member_id"],
-                state=member["status"],
-                created_at=member.get("created_at") or "",
-                updated_at=member.get("updated_at") or "",
-            )
-            for member in body["members"]
-        ]
+        found: dict[str, Member] = {}
+        for item in self._list(url, {}, _MEMBERS):
+            _check_subject(url, image_id, item.get("image_id"))
+            member = _member(item)
+            found[member.project_id] = member
+        return list(found.values())
 
-    def _pages(self, url: str, params: dict[str, object]) -> Iterator[list[Mapping[str, Any]]]:
-        listed: set[str] = set()
-        while True:
-            body = validated(self.transport.read(url, **params).body, responses.Page, url)
-            page = [image for image in body["images"] if image["id"] not in listed]
-            yield page
-            if not page:
-                return
-            listed.update(image["id"] for image in page)
-            if len(listed) > _MAX_LISTED:
-                raise CloudError(f"{url} lists more than {_MAX_LISTED:,} images: it does not end.")
-            if following := body.get("next"):
-                # `next` is relative, and has the parameters in it.
-                of_ims = url.startswith(f"{self.ims}/v2/cloudimages")
-                url, params = _next_page(self.ims if of_ims else self.image, following), {}
-            elif params and len(body["images"]) >= PAGE_SIZE:
-                params = {**params, "marker": page[-1]["id"]}
-            else:
-                return
+    def member_state(self, image_id: str, project_id: str) -> str:
+        """Look up the state of one share; ``absent`` if the cloud responds 404.
+
+        That alone does not tell that there is no share: Glance also responds 404 to whoever may
+        not look.
+        """
+        url = f"{self.image}/v2/images/{image_id}/members/{project_id}"
+        found = self._find(url, responses.Membership)
+        if found is None:
+            return ABSENT
+        _check_subject(url, image_id, found.get("image_id"))
+        _check_subject(url, project_id, found.get("member_id"))
+        if not (state := _state(found)):
+            raise UnfitResponseError(f"{url} names a state that the API does not know.")
+        return state
+
+    def find_image(self, image_id: str) -> ImageShare | None:
+        """Look one image up; None if the cloud responds 404. Its ``state`` is ``""``."""
+        url = f"{self.image}/v2/images/{image_id}"
+        image = self._find(url, responses.Image)
+        if image is None:
+            return None
+        _check_subject(url, image_id, image.get("id"))
+        return _share({**image, "id": image_id}, "")
 
     def share(self, image_id: str) -> ImageShare:
-        """Look one image up: its member state, or ``absent``, and its owner where visible."""
-        url = f"{self.image}/v2/images/{image_id}"
-        member = self._read_visible(f"{url}/members/{self.project_id}", responses.Membership)
-        state = ABSENT if member is None else str(member["status"])
-        image = self._read_visible(url, responses.Image)
-        return _share({**(image or {}), "id": image_id}, state)
+        """Look one image up with its state: ``absent`` if the cloud responds 404 to the project.
 
-    def _read_visible(self, url: str, kind: Any) -> Mapping[str, Any] | None:
-        """Return a response; None where the project does not see what it asks about."""
+        Only beside whole listings does a 404 tell that there is no share. An own image and a
+        public one have no state to ask for: they are ``absent``.
+        """
+        image = self.find_image(image_id) or ImageShare(image_id, "")
+        if image.owner == self.project_id or image.visibility in NO_MEMBERS:
+            return replace(image, state=ABSENT)
+        return replace(image, state=self.member_state(image_id, self.project_id))
+
+    def vaults(self) -> Iterator[Vault]:
+        """List the project's backup vaults (CBR-vaults), page by page."""
+        params = {"limit": VAULT_PAGE_SIZE, "offset": 0}
+        return map(_vault, self._list(f"{self.cbr}/vaults", params, _VAULTS))
+
+    def vault(self, vault_id: str) -> Vault | None:
+        """Look one vault up; None if the cloud responds 404."""
+        url = f"{self.cbr}/vaults/{vault_id}"
+        found = self._find(url, responses.VaultAlone)
+        if found is None:
+            return None
+        _check_subject(url, vault_id, found["vault"]["id"])
+        return _vault(found["vault"])
+
+    def _find(self, url: str, kind: Any) -> Mapping[str, Any] | None:
+        """Return a response; None if it is 404."""
         try:
             return validated(self.transport.read(url).body, kind, url)
         except CloudRefusedError as refusal:
-            if refusal.http not in (403, 404):
+            if refusal.http != 404:
                 raise
             return None
 
-    def vaults(self) -> list[Vault] | None:
-        """List the project's backup vaults (CBR-vaults); None where there is no such service."""
-        if not self.cbr:
-            return None
-        vaults: list[Vault] = []
+    def _list(
+        self, url: str, params: Mapping[str, object], form: _List
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield each item of a list once, page by page, to an empty page without ``next``.
+
+        Raises
+        ------
+        IncompleteListError
+            After the last item that was shown, if the list does not show that it is whole: pages
+            repeat items or never end, or what follows on a page is refused.
+        """
+        seen: dict[str, None] = {}
+        repeated, idle, at, query = "", 0, url, params
         while True:
-            body = self.transport.read(
-                f"{self.cbr}/vaults", limit=VAULT_PAGE_SIZE, offset=len(vaults)
-            ).body
-            page = validated(body, responses.Vaults, self.cbr)["vaults"]
-            vaults += [_vault(vault) for vault in page]
-            if len(page) < VAULT_PAGE_SIZE:
-                return vaults
+            try:
+                body = validated(self.transport.read(at, **query).body, form.kind, url)
+            except CloudRefusedError as refusal:
+                if not seen or refusal.http not in (400, 404):
+                    raise
+                raise IncompleteListError(f"{url} does not go on: {refusal}") from None
+            new = {str(item[form.id]).lower(): item for item in body[form.items]}
+            if len(new) < len(body[form.items]) or new.keys() & seen.keys():
+                repeated = f"{url} lists items twice, so it may lack others."
+                new = {key: item for key, item in new.items() if key not in seen}
+            yield from new.values()
+            seen.update(dict.fromkeys(new))
+            idle = 0 if new else idle + 1
+            if idle > _MAX_IDLE_PAGES or len(seen) > _MAX_LISTED:
+                raise IncompleteListError(f"{url} does not end ({len(seen):,} items so far).")
+            if following := body.get("next"):
+                # `next` is relative, and has the parameters in it.
+                at, query = _next_page(self._base(url), following), {}
+            elif new and form.resume:
+                last = next(reversed(seen))
+                at = url
+                query = {**params, form.resume: len(seen) if form.resume == "offset" else last}
+            else:
+                break
+        if repeated or (body.get("count") or 0) > len(seen):
+            raise IncompleteListError(repeated or f"{url} counts more items than it lists.")
+
+    def _base(self, url: str) -> str:
+        """Return the address that the links of a list are relative to."""
+        return self.ims if url.startswith(f"{self.ims}/v2/cloudimages") else self.image
 
     # -- changing ------------------------------------------------------------------------------
     def resolve_api(self) -> str:
@@ -267,6 +351,11 @@ class Cloud:
             state = f"already done: {sanitize(refusal)}"
             return Accepted(refusal.http, refusal.request_id, state=state)
         accepted = validated(reply.body, responses.Changed, url)
+        if "image_id" in accepted or "member_id" in accepted:
+            image_id, _, project_id = url.rpartition("/v2/images/")[2].partition("/members")
+            _check_subject(url, image_id, accepted.get("image_id"))
+            asked = project_id.lstrip("/") or str((body or {}).get("member") or "")
+            _check_subject(url, asked, accepted.get("member_id"))
         job_id, state = accepted.get("job_id") or "", sanitize(accepted.get("status") or "")
         return Accepted(reply.http, reply.request_id, job_id, state)
 
@@ -274,11 +363,13 @@ class Cloud:
         """Read the state of a job, from the endpoint that this cloud has (IMS-job)."""
         if self.job_api != "progress":
             try:
-                return _job(self.transport.get(f"{self.ims}/v1/{self.project_id}/jobs/{job_id}"))
+                url = f"{self.ims}/v1/{self.project_id}/jobs/{job_id}"
+                return _job(self.transport.get(url), url, job_id)
             except CloudRefusedError as refusal:
                 if refusal.http != 404 or self.job_api == "results":
                     raise
-        state = _job(self.transport.get(f"{self.ims}/v1/cloudimages/job/{job_id}"))
+        url = f"{self.ims}/v1/cloudimages/job/{job_id}"
+        state = _job(self.transport.get(url), url, job_id)
         self.job_api = "progress"
         return state
 
@@ -294,12 +385,33 @@ def _next_page(base: str, link: str) -> str:
     return url
 
 
+def _check_subject(url: str, asked: str, named: object) -> None:
+    """Raise UnfitResponseError if a response names something else than it was asked about."""
+    if named is not None and str(named).lower() != asked.lower():
+        raise UnfitResponseError(f"{url} responded about {sanitize_name(named)}.")
+
+
+def _state(member: Mapping[str, Any]) -> str:
+    """Return the state of a share, ``""`` for a word that the API does not know."""
+    state = str(member["status"]).lower()
+    return state if state in MEMBER_STATES else ""
+
+
+def _member(member: Mapping[str, Any]) -> Member:
+    return Member(
+        project_id=str(member["member_id"]).lower(),
+        state=_state(member),
+        created_at=member.get("created_at") or "",
+        updated_at=member.get("updated_at") or "",
+    )
+
+
 def _share(image: Mapping[str, Any], state: str) -> ImageShare:
     whole = image.get("__whole_image")
     return ImageShare(
-        image_id=str(image["id"]),
+        image_id=str(image["id"]).lower(),
         state=state,
-        owner=str(image.get("owner") or ""),
+        owner=str(image.get("owner") or "").lower(),
         name=str(image.get("name") or ""),
         whole_image=None if whole is None else str(whole).lower() == "true",
         size=int(image.get("min_disk") or 0),
@@ -314,7 +426,7 @@ def _vault(vault: Mapping[str, Any]) -> Vault:
     free = float(billing.get("size") or 0) - float(billing.get("used") or 0) / 1024
     resources = vault.get("resources")
     return Vault(
-        vault_id=str(vault["id"]),
+        vault_id=str(vault["id"]).lower(),
         name=str(vault.get("name", "")),
         object_type=str(billing.get("object_type", "")),
         protect_type=str(billing.get("protect_type", "")),
@@ -325,16 +437,12 @@ def _vault(vault: Mapping[str, Any]) -> Vault:
     )
 
 
-def _job(reply: Reply) -> JobState:
-    body = validated(reply.body, responses.Job, "the job's URL")
+def _job(reply: Reply, url: str, job_id: str) -> JobState:
+    body = validated(reply.body, responses.Job, url)
+    _check_subject(url, job_id, body.get("job_id") or None)
     status = str(body["status"])
     entities = body.get("entities") or {}
-    results, pairs = {}, {}
-    for result in entities.get("results") or []:
-        if image := result.get("image_id"):
-            results[image] = str(result.get("status", "")).lower() not in JOB_FAILED
-            if project := result.get("project_id"):
-                pairs[image, project] = results[image]
+    results, pairs = _results(entities.get("results") or [])
     code = body.get("error_code") or entities.get("error_code") or ""
     reason = body.get("fail_reason") or entities.get("addition_error_msg") or ""
     return JobState(
@@ -345,4 +453,24 @@ def _job(reply: Reply) -> JobState:
         reason=sanitize(reason),
         results=results,
         pairs=pairs,
+    )
+
+
+def _results(
+    reported: list[Mapping[str, Any]],
+) -> tuple[dict[str, bool], dict[tuple[str, str], bool]]:
+    """Return what a job says of images, and of images with their project.
+
+    Words that the API does not know say nothing, nor does a share that both failed and succeeded.
+    """
+    words: dict[tuple[str, str], set[bool]] = {}
+    for result in reported:
+        word = str(result.get("status") or "").lower()
+        if (image := result.get("image_id")) and word in JOB_DONE | JOB_FAILED:
+            key = image.lower(), str(result.get("project_id") or "").lower()
+            words.setdefault(key, set()).add(word in JOB_DONE)
+    clear = {key: said.pop() for key, said in words.items() if len(said) == 1}
+    return (
+        {image: good for (image, project), good in clear.items() if not project},
+        {key: good for key, good in clear.items() if key[1]},
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from sharekit.core.errors import NoResponseError
+from sharekit.core.errors import UnfitResponseError
 from sharekit.core.html import escape_invisible
 
 #: Characters of the longest reason, and of the longest name or ID that is only passed on.
@@ -36,7 +36,8 @@ _IMAGE: Final = {
     "__system__cmkid": NotRequired[str | None],
 }
 #: One image looked up, and one in a listing.
-Image = TypedDict("Image", _IMAGE)  # type: ignore[misc] # one key could not be a Python name
+Image = TypedDict("Image", {"id": NotRequired[Id], **_IMAGE})  # type: ignore[misc] # as below
+#: One key could not be a Python name.
 ImageInList = TypedDict("ImageInList", {"id": Id, **_IMAGE})  # type: ignore[misc]
 
 
@@ -51,6 +52,8 @@ class Membership(TypedDict):
     """The state of an image for a project that it is shared with."""
 
     status: Id
+    image_id: NotRequired[Id | None]
+    member_id: NotRequired[Id | None]
 
 
 class Member(TypedDict):
@@ -58,6 +61,7 @@ class Member(TypedDict):
 
     member_id: Id
     status: Id
+    image_id: NotRequired[Id | None]
     created_at: NotRequired[str | None]
     updated_at: NotRequired[str | None]
 
@@ -66,6 +70,7 @@ class Members(TypedDict):
     """All projects that an image is shared with."""
 
     members: list[Member]
+    next: NotRequired[str | None]
 
 
 class Billing(TypedDict):
@@ -87,9 +92,16 @@ class Vault(TypedDict):
 
 
 class Vaults(TypedDict):
-    """A page of a listing of backup vaults."""
+    """A page of a listing of backup vaults; ``count`` is the number of all."""
 
     vaults: list[Vault]
+    count: NotRequired[int | None]
+
+
+class VaultAlone(TypedDict):
+    """One backup vault looked up."""
+
+    vault: Vault
 
 
 class Result(TypedDict):
@@ -112,6 +124,7 @@ class Job(TypedDict):
     """The state of a job."""
 
     status: Id
+    job_id: NotRequired[str | None]
     entities: NotRequired[Entities | Literal[""] | None]
     error_code: NotRequired[str | int | None]
     fail_reason: NotRequired[str | None]
@@ -136,11 +149,13 @@ class Changed(TypedDict):
 
     job_id: NotRequired[JobId | None]
     status: NotRequired[Id | None]
+    image_id: NotRequired[Id | None]
+    member_id: NotRequired[Id | None]
 
 
 # msgspec prepares a type when it first meets it, and crashes if two threads do so at once; so all
 # are prepared here, while one thread imports this module.
-for _kind in (Image, Page, Membership, Members, Vaults, Job, Projects, Changed):
+for _kind in (Image, Page, Membership, Members, Vaults, VaultAlone, Job, Projects, Changed):
     msgspec.json.Decoder(_kind)
 
 
@@ -149,14 +164,14 @@ def validated(body: Mapping[str, Any], kind: Any, url: str) -> Mapping[str, Any]
 
     Raises
     ------
-    NoResponseError
+    UnfitResponseError
         If it does not match; it is then never read as an empty result.
     """
     try:
         msgspec.convert(body, kind)
     except (msgspec.MsgspecError, RecursionError) as error:
         reason = sanitize(error).replace("Object missing required field", "it lacks")
-        raise NoResponseError(
+        raise UnfitResponseError(
             f"{url} sent a response that does not fit ({reason}): it may not be that service. "
             "Check the endpoint in clouds.yaml."
         ) from None

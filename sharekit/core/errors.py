@@ -12,7 +12,9 @@
     └── CloudError                      4   the cloud cannot be found, reached or understood
         ├── SignInError                 4   credentials are missing, wrong or without access
         ├── CloudRefusedError           4   the cloud responded with an error
+        ├── IncompleteListError         4   a list ended without showing that it is whole
         └── NoResponseError             4   a request was made and no usable response came
+            └── UnfitResponseError      4   the response is of another type, or about something else
 
 Bad *data* never raises: it becomes a finding that names its cell.
 """
@@ -95,9 +97,17 @@ class CloudRefusedError(CloudError):
         self.retry_after = retry_after
 
 
+class IncompleteListError(CloudError):
+    """A list ended without showing that it is whole: what it lacks may be there all the same."""
+
+
 class NoResponseError(CloudError):
     """No usable response came; ``sent`` is False if the request certainly never left."""
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
         self.sent = sent
+
+
+class UnfitResponseError(NoResponseError):
+    """A response is of another type than asked for, or about something else: it says nothing."""

@@ -109,7 +109,7 @@ REVIEWED: Final = FrameSchema(_columns("decision reason"), indexed=True)
 
 # -- clouds ----------------------------------------------------------------------------------------
 MEMBERS: Final = FrameSchema(
-    _columns("project_id image_id state owner name whole_image size", size="int")
+    _columns("project_id image_id state owner name whole_image size unread", size="int")
 )
 VAULTS: Final = FrameSchema(
     _columns("project_id vault_id name object_type protect_type status free resources",
@@ -117,8 +117,8 @@ VAULTS: Final = FrameSchema(
 )  # fmt: skip
 PROJECTS: Final = _texts("project_id cloud region api ims image account vaults")
 OWNER_SHARES: Final = FrameSchema(
-    _columns("project_id image_id state owner name whole_image size visibility key members",
-             size="int", members="int")
+    _columns("project_id image_id state owner name whole_image size visibility key members "
+             "unread", size="int", members="int")
 )  # fmt: skip
 #: The frames of a snapshot, by name.
 SNAPSHOT: Final[Mapping[str, FrameSchema]] = {
@@ -128,11 +128,11 @@ SNAPSHOT: Final[Mapping[str, FrameSchema]] = {
 SURVEY: Final[Mapping[str, FrameSchema]] = {
     "shares": _texts(
         "project_id image_id state owner name whole_image image_created_at shared_at decided_at "
-        "looked"
+        "looked visibility unread"
     ),
     "owned": _texts("owner image_id name image_created_at"),
     "outgoing": _texts(
-        "owner image_id name image_created_at project_id state shared_at decided_at"
+        "owner image_id name image_created_at project_id state shared_at decided_at unread"
     ),
     "projects": _texts(
         "project_id cloud region api account code reason owner_code owner_reason"

@@ -106,6 +106,7 @@ _TABLE = (
     # with a cloud
     ("undo-state-changed", "error", "cloud", "the share has changed since the run, so it is not undone", "Find out who changed it, then plan the state that it should have."),
     ("no-credentials", "error", "cloud", "none of the named clouds gives access to this project", "Name the project's entry in clouds.yaml too, or an account for all of them (projects: all)."),
+    ("not-looked-up", "error", "cloud", "the cloud does not show the state of this share, so nothing is known about it", "Repeat this; if it stays, ask the cloud's administrator for the right to read images and their members."),
     ("not-owned", "error", "cloud", "the project named as the owner does not own the image", "Correct the owner or the image ID."),
     ("not-shareable", "error", "cloud", "an image of this visibility cannot be shared", "Set the visibility of the image to shared first."),
     ("encrypted", "warning", "cloud", "the image is encrypted; if its key is the default key, it cannot be shared, and no listing shows the key", "Make sure that its key is not the default key."),

@@ -12,7 +12,7 @@ from sharekit.audits.baseline import Baseline
 from sharekit.audits.meanings import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
-from sharekit.core.actions import ABSENT, PENDING, STATUSES
+from sharekit.core.actions import PENDING, STATUSES
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
 
@@ -75,7 +75,7 @@ def audit_document(audit: Audit) -> ReportDocument:
         rows=inventory(audit) if listing else audit.rows,
         values=audit.summary,
         arrays={
-            "changed": audit.changes, "outgoing": audit.survey.outgoing, "lines": audit.rows
+            "changed": audit.changes, "outgoing": audit.survey.shared_out, "lines": audit.rows
         },
         sections=lambda: _sections(audit),
         sheets=lambda: _sheets(audit),
@@ -292,7 +292,7 @@ def _changes(audit: Audit) -> Table:
 
 def _outgoing(audit: Audit) -> Table:
     """Return whom the projects share their own images with, and whether a row says so."""
-    outgoing = audit.survey.outgoing
+    outgoing = audit.survey.shared_out
     named = audit.rows.loc[audit.rows["file"] != "", SHARE_KEY].drop_duplicates()
     keys = pd.MultiIndex.from_frame(outgoing[SHARE_KEY])
     listed = keys.isin(pd.MultiIndex.from_frame(named))
@@ -323,7 +323,7 @@ def projects(audit: Audit) -> pd.DataFrame:
     responsible = audit.rows["project_id"].where(~out, audit.rows["owner"])
     agreeing = pd.crosstab(responsible, audit.rows["result"].isin(GOOD))
     agreeing = agreeing.reindex(index=known["project_id"], columns=[True, False], fill_value=0)
-    shown = audit.survey.shares[audit.survey.shares["state"] != ABSENT]
+    shown = audit.survey.shown
     shares = shown["project_id"].value_counts().reindex(known["project_id"], fill_value=0)
     unread = audit.read_errors
     reasons = unread["what"] + ": " + unread["code"] + ", " + unread["reason"]
@@ -366,7 +366,7 @@ def inventory(audit: Audit) -> pd.DataFrame:
     only tells. Whether an image is a full-ECS one is not a field here: the cloud says so anew when
     it is planned, and a share that is accepted already needs no vault.
     """
-    shares = audit.survey.shares[audit.survey.shares["state"] != ABSENT]
+    shares = audit.survey.shown
     regions = audit.survey.projects.set_index("project_id")["region"]
     columns = {
         "image_id": shares["image_id"],

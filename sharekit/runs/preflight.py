@@ -67,7 +67,8 @@ def evaluate_preflight(
         preflight.loc[hit.keys, "outcome"] = "blocked"
         preflight.loc[hit.keys, "code"] = hit.rule
         preflight.loc[hit.keys, "reason"] = RULES[hit.rule].message + detail
-    moved = (planned["before"] != "") & (planned["before"] != fresh["before"])
+    moved = (planned["before"] != "") & (fresh["before"] != "")
+    moved &= planned["before"] != fresh["before"]
     preflight["moved"] = planned["before"].where(moved, "")
     if is_undo:
         undecided = moved & (preflight["outcome"] == "")

@@ -11,21 +11,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
 
 import pandas as pd
 
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state.snapshot import member_states, read_back
+from sharekit.clouds.state.snapshot import read_back, read_back_members
 from sharekit.core.actions import (
-    ABSENT,
     MEMBER,
     MEMBER_STATES,
     OWNER,
-    PENDING,
     ROLES,
-    SHARE,
-    UNSHARE,
     is_satisfied,
 )
 from sharekit.core.columns import STR
@@ -35,8 +30,6 @@ from sharekit.ledger.ledger import Ledger
 from .request_log import FINAL_STATES, LOG, Action, Request, RequestLog, Share
 from .status import ACTION_KEY
 
-#: In which listing of the project something that its owner did should be.
-EXPECTED_LISTING: Final = {SHARE: PENDING, UNSHARE: ABSENT}
 #: Project, image, role, state.
 _Line = tuple[str, str, str, str]
 
@@ -93,15 +86,14 @@ class ReadBack:
         self, shares: list[tuple[Request, Share]], concurrency: int, tick: Callable[[], None]
     ) -> None:
         """Read shares once, and write down their states."""
-        decided: dict[str, dict[str, str]] = {}
+        decided: dict[str, set[str]] = {}
         offered: dict[str, set[Share]] = {}
         for request, (project, image) in shares:
             by_owner = request.role == OWNER
             if by_owner:
                 offered.setdefault(request.project_id, set()).add((project, image))
             if not by_owner or (project in self.clouds and (project, MEMBER) not in self.denied):
-                listing = EXPECTED_LISTING.get(request.action, request.action)
-                decided.setdefault(project, {})[image] = listing
+                decided.setdefault(project, set()).add(image)
         # A pool for each project: all of them in one could wait for each other.
         with ThreadPoolExecutor(concurrency) as pool:
             jobs = [pool.submit(self._as_member, *item, concurrency) for item in decided.items()]
@@ -115,29 +107,32 @@ class ReadBack:
             self.ledger.append("read_back", {"blob": blob, "images": len(observed)})
         self.states.update({(project, image, role): s for project, image, role, s in lines})
 
-    def _as_member(self, project: str, listings: dict[str, str], concurrency: int) -> list[_Line]:
+    def _as_member(self, project: str, images: set[str], concurrency: int) -> list[_Line]:
         self.calls["read"] += 1
         try:
             with ThreadPoolExecutor(min(concurrency, len(MEMBER_STATES))) as pool:
-                shares = read_back(self.clouds, project, listings, pool)
+                shares = read_back(self.clouds, project, images, pool)
             return [(project, share.image_id, MEMBER, share.state) for share in shares]
         except CloudRefusedError as refusal:
             self._note_denied(refusal, project, MEMBER)
             return []
 
     def _as_owner(self, owner: str, shares: set[Share], concurrency: int) -> list[_Line]:
-        images = sorted({image for _, image in shares})
-        self.calls["read"] += len(images)
+        projects: dict[str, list[str]] = {}
+        for project, image in sorted(shares):
+            projects.setdefault(image, []).append(project)
+        self.calls["read"] += len(projects)
         try:
             with ThreadPoolExecutor(concurrency) as pool:
-                members = pool.map(partial(member_states, self.clouds[owner]), images)
-                states = dict(zip(images, members, strict=True))
+                read = partial(read_back_members, self.clouds[owner])
+                states = list(pool.map(read, projects, projects.values()))
         except CloudRefusedError as refusal:
             self._note_denied(refusal, owner, OWNER)
             return []
         return [
-            (project, image, OWNER, states[image].get(project, ABSENT))
-            for project, image in sorted(shares)
+            (project, image, OWNER, state)
+            for image, of_image in zip(projects, states, strict=True)
+            for project, state in of_image.items()
         ]
 
     def _note_denied(self, refusal: CloudRefusedError, project: str, role: str) -> None:

@@ -20,7 +20,6 @@ import sharekit
 from sharekit.audits import meanings, storage
 from sharekit.clouds.cloud import Cloud
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state import reader
 from sharekit.core.actions import ABSENT
 from sharekit.core.errors import SignInError
 from sharekit.core.frame_schemas import SURVEY
@@ -377,8 +376,7 @@ def test_a_listing_is_an_inventory_to_begin_with(place: Place, form: str) -> Non
     assert code == 0
     inventory = sharekit.read_inventory(listing)
     rows = inventory.rows.set_index("image_id")
-    native = place.clouds("project-0")[ME].resolve_api() == "native"
-    listed = {image(n) for n in (1, 2, 3, 4, 5, 6, 8, 20, 21, *((7,) if native else ()))}
+    listed = {image(n) for n in (1, 2, 3, 4, 5, 6, 7, 8, 20, 21)}
     assert set(rows.index) == listed
     assert rows.loc[image(3), "status"] == "rejected"
     assert rows.loc[image(20), ["status", "owner", "input.seen as"]].tolist() == [
@@ -463,18 +461,17 @@ def test_what_changed_since_a_run(world: Make) -> None:
     assert found.baseline.complete_projects == ()
 
 
-def test_more_missing_shares_than_are_looked_up(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was not looked up alone is said to be so, not called withdrawn."""
-    monkeypatch.setattr(reader, "SINGLE_LOOKUPS", 3)
-    place.write([(image(100 + n), ME, "accepted") for n in range(8)])
+def test_every_missing_share_is_looked_up(place: Place) -> None:
+    """However many rows no listing shows, each is looked up alone before it is called absent."""
+    place.write([(image(100 + n), ME, "accepted") for n in range(250)])
     found = sharekit.audit(place.inventory(), place.clouds("project-0"), owned=False)
-    codes = found.rows.loc[found.rows["row"] > 0, "code"].tolist()
-    assert codes == ["not-told"] * 3 + ["not-looked-up"] * 5
+    rows = found.rows[found.rows["row"] > 0]
+    assert set(rows["code"]) == {"not-told"}
+    looked = found.survey.shares.set_index("image_id").loc[rows["image_id"], "looked"]
+    assert set(looked) == {"single"}
     assert set(found.survey.projects["owner_code"]) == {"not asked"}
     # No share was looked up, so that a whole column of the workbook is empty.
-    assert found.rows.loc[found.rows["row"] > 0, "age_days"].isna().all()
+    assert rows["age_days"].isna().all()
     assert sharekit.report(
         dataclasses.replace(found, rows=found.rows.iloc[:8]), *outs(place.folder)[:4]
     )

@@ -15,7 +15,7 @@ from sharekit.ledger.events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS, Followed
 from sharekit.ledger.hashing import canonical_json
 
 #: RULE_SET -> the SHA-256 of the catalogue of rules. Until the first release the number stays 1.
-RULE_SETS = {1: "6347968c8b9e52c630b7275cb196547b5590c461b44876ef4fb1a6eda7922247"}
+RULE_SETS = {1: "df6bb2b05bc9f7db41d820cf598541820ab91e8eef33549579b7f7c67695abef"}
 PROGRAM = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "check_ledger.py"))
 
 

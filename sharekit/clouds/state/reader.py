@@ -1,25 +1,42 @@
-"""Many reading requests side by side, and what snapshot and survey have in common."""
+"""Listing first, then looking up one by one: how snapshot, survey and read-back learn of shares.
+
+A share is ``absent`` only if it is in none of its project's whole listings and a look at it alone
+finds none either, or if it is not among the members that the image's owner is shown. Whatever else
+hides it – a refusal, a list that may lack items, a response about something else – leaves it
+unread: its state is ``""``, with the reason in ``unread``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
-from sharekit.clouds.cloud import Cloud, ImageShare, Member
-from sharekit.core.errors import CloudError, CloudRefusedError
+import pandas as pd
 
-#: Images of one project that no listing shows and that are looked up one by one, two requests
-#: each; of a project that lacks more, the rest counts as absent.
-SINGLE_LOOKUPS: Final = 200
+from sharekit.clouds.cloud import NO_MEMBERS, Cloud, ImageShare, Member
+from sharekit.core.actions import ABSENT, MEMBER_STATES
+from sharekit.core.cloud_api import Remedy, remedy
+from sharekit.core.errors import (
+    CloudError,
+    CloudRefusedError,
+    IncompleteListError,
+    UnfitResponseError,
+)
+
 #: Reading requests at the same time.
 READERS: Final = 16
+#: Refusals that say nothing of the image that was asked about: the cloud itself is in trouble.
+_TROUBLE: Final = frozenset({Remedy.WAIT, Remedy.RETRY, Remedy.SIGN_IN})
 
 #: Called with a label, and the numbers of finished and of all requests.
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
+_UNKNOWN_STATE: Final = "the cloud names a state that the API does not know"
+#: Project -> the images that are asked about.
+Wanted = Mapping[str, Collection[str]]
 
 
 @dataclass
@@ -49,18 +66,18 @@ class Reader:
                 self.progress(label, done, len(jobs))
 
     def look_up(
-        self, label: str, clouds: Mapping[str, Cloud], images: Mapping[str, Iterable[str]]
-    ) -> Iterator[tuple[str, str, ImageShare]]:
-        """Look the images of each project up one by one, at most :data:`SINGLE_LOOKUPS` of each."""
-        limited = {project: sorted({*ids})[:SINGLE_LOOKUPS] for project, ids in images.items()}
-        return self.run(label, ((p, i, clouds[p].share) for p, ids in limited.items() for i in ids))
+        self, label: str, wanted: Wanted, call: Callable[[str, str], T]
+    ) -> Iterator[tuple[str, str, T | str]]:
+        """Call ``call(project, image)`` for each image of each project, at the clouds' own pace.
 
-    def list_members(
-        self, label: str, clouds: Mapping[str, Cloud], images: Mapping[str, Iterable[str]]
-    ) -> Iterator[tuple[str, str, list[Member]]]:
-        """List the members of the images of each project."""
-        calls = ((p, i, partial(members_of, clouds[p])) for p, ids in images.items() for i in ids)
-        return self.run(label, calls)
+        Yields project, image and the result, or the reason why there is none: a refusal of one
+        image, or an unfit response, is no error of its project.
+        """
+        return self.run(
+            label,
+            ((p, i, partial(or_reason, partial(call, p))) for p, ids in wanted.items()
+             for i in sorted({*ids})),
+        )  # fmt: skip
 
     def _call(self, project: str, item: str, call: Callable[[str], T]) -> list[T]:
         if self.failures is None:
@@ -74,17 +91,189 @@ class Reader:
             return []
 
 
-def members_of(cloud: Cloud, image_id: str) -> list[Member]:
-    """List the projects that an image is shared with, as far as ``cloud`` sees them.
-
-    An image that is gone or public has none.
-    """
+def or_reason(call: Callable[..., T], *items: str) -> T | str:
+    """Return a call's result, or why there is none where the cloud as such is not in trouble."""
     try:
-        return cloud.members(image_id)
+        return call(*items)
     except CloudRefusedError as refusal:
-        if refusal.http not in (403, 404):
+        if remedy(refusal.code, refusal.http) in _TROUBLE:
             raise
-        return []
+        return str(refusal)
+    except (UnfitResponseError, IncompleteListError) as error:
+        return str(error)
+
+
+# -- the member's side -----------------------------------------------------------------------------
+@dataclass
+class ProjectShares:
+    """The shares of a project; ``single`` are the images that were looked up one by one.
+
+    ``incomplete`` says why a listing may lack some, ``""`` if none may.
+    """
+
+    images: dict[str, ImageShare] = field(default_factory=dict)
+    single: set[str] = field(default_factory=set)
+    incomplete: str = ""
+    unclear: set[str] = field(default_factory=set)
+
+    def add(self, listed: Mapping[str, ImageShare], incomplete: str) -> None:
+        """Take in a listing; an image that another one shows in another state has none."""
+        for image in listed.keys() & self.images.keys():
+            if self.images[image].state != listed[image].state:
+                self.unclear.add(image)
+        self.images.update(listed)
+        self.incomplete = self.incomplete or incomplete
+
+    def settle(self, project: str, image: str, found: ImageShare | str) -> None:
+        """Take in a look at one image, or the reason why there is none."""
+        if isinstance(found, str):
+            found = ImageShare(image, "", unread=found)
+        elif (
+            found.state == ABSENT and found.owner != project and found.visibility not in NO_MEMBERS
+        ):
+            hidden = "listed in several states, and in none alone" if image in self.unclear else ""
+            if unread := hidden or self.incomplete:
+                found = replace(found, state="", unread=unread)
+        self.images[image] = found
+        self.single.add(image)
+
+
+def read_member_shares(
+    reader: Reader, clouds: Mapping[str, Cloud], wanted: Wanted, *, everything: bool = False
+) -> dict[str, ProjectShares]:
+    """Return the wanted images as each project sees them, or everything that it sees as well.
+
+    All listings are read, side by side; what is in none of them, or in several, is looked up.
+    """
+    resolved = reader.run("signing in", ((p, p, lambda p: clouds[p].resolve_api()) for p in wanted))
+    apis = {project: api for project, _, api in resolved}
+    shares = {project: ProjectShares() for project in wanted}
+
+    def list_all(projects: Iterable[str], *, hidden: bool) -> None:
+        listings = (
+            (
+                p,
+                state,
+                partial(_list, clouds[p], None if everything else {*wanted[p]}, hidden=hidden),
+            )
+            for p in projects
+            for state in MEMBER_STATES
+        )
+        for project, _, (listed, incomplete) in reader.run("reading the cloud", listings):
+            shares[project].add(listed, incomplete)
+
+    def missing() -> dict[str, set[str]]:
+        return {p: {*wanted[p]} - shares[p].images.keys() for p in apis}
+
+    list_all(apis, hidden=False)
+    absent = missing()
+    list_all([p for p in apis if everything or absent[p]], hidden=True)
+    unseen = {
+        p: ids | {i for i in shares[p].unclear if shares[p].images[i].owner != p}
+        for p, ids in missing().items()
+    }
+    label = "looking up single images"
+    for project, image, found in reader.look_up(label, unseen, lambda p, i: clouds[p].share(i)):
+        shares[project].settle(project, image, found)
+    return shares
+
+
+def _list(
+    cloud: Cloud, wanted: Collection[str] | None, state: str, *, hidden: bool
+) -> tuple[dict[str, ImageShare], str]:
+    """Return the listed images, of those that are wanted, and why the list may lack some."""
+    listed = cloud.shares(state, hidden=hidden)
+    try:
+        return collect(share for share in listed if wanted is None or share.image_id in wanted)
+    except CloudRefusedError as refusal:
+        if not hidden or refusal.http not in (400, 404):
+            raise
+        return {}, ""  # this cloud hides no images
+
+
+def collect(images: Iterable[ImageShare]) -> tuple[dict[str, ImageShare], str]:
+    """Return the images of a listing, and why it may lack some; ``""`` if it is whole."""
+    found: dict[str, ImageShare] = {}
+    try:
+        for image in images:
+            found[image.image_id] = image
+    except IncompleteListError as error:
+        return found, str(error)
+    return found, ""
+
+
+# -- the owner's side ------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ImageMembers:
+    """The members of an image as its owner is shown them.
+
+    ``states`` has the state of every member, and of each project that was asked about: ``absent``
+    where there is no share, ``""`` where it could not be read, for the reason ``unread``. With
+    ``whole`` there are no further members.
+    """
+
+    members: tuple[Member, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
+    unread: str = ""
+    whole: bool = True
+
+    def state(self, project: str) -> str:
+        """Return the state of the share with a project."""
+        return self.states.get(project, ABSENT if self.whole else "")
+
+
+def read_members(
+    reader: Reader, label: str, clouds: Mapping[str, Cloud],
+    images: Mapping[str, Mapping[str, ImageShare]], asked: Mapping[str, Collection[str]],
+) -> Iterator[tuple[str, str, ImageMembers]]:  # fmt: skip
+    """Yield owner, image and members of the images of each owner.
+
+    ``asked`` maps images to the projects whose shares are asked about: these are looked up one by
+    one if a list of members lacks them, because Glance's list of members has no pages, so a list
+    that a cloud has cut off looks like a whole one.
+    """
+
+    def read(owner: str, image: str) -> ImageMembers:
+        return members_of(clouds[owner], images[owner][image], asked.get(image, ()))
+
+    for owner, image, found in reader.look_up(label, images, read):
+        yield (
+            owner,
+            image,
+            (ImageMembers(unread=found, whole=False) if isinstance(found, str) else found),
+        )
+
+
+def members_of(cloud: Cloud, image: ImageShare, asked: Collection[str] = ()) -> ImageMembers:
+    """Return the members of an own image; see :func:`read_members`."""
+    closed = NO_MEMBERS if cloud.resolve_api() == "batch" else NO_MEMBERS | {"private"}
+    if image.visibility in closed:  # nobody is asked for what cannot be
+        return ImageMembers(states=dict.fromkeys(asked, ABSENT))
+    members, incomplete = [], ""
+    try:
+        members = cloud.members(image.image_id)
+    except IncompleteListError as error:
+        incomplete = str(error)
+    states = {member.project_id: member.state for member in members}
+    unread = incomplete or (_UNKNOWN_STATE if "" in states.values() else "")
+    for project in asked:
+        if states.get(project):
+            continue
+        alone = members or incomplete  # an empty list lacks nobody
+        found = or_reason(cloud.member_state, image.image_id, project) if alone else ABSENT
+        if found == ABSENT and (incomplete or project in states):
+            found = unread
+        known = found in (*MEMBER_STATES, ABSENT)
+        states[project] = found if known else ""
+        unread = unread or ("" if known else found)
+    return ImageMembers(tuple(members), states, unread, whole=not unread)
+
+
+def projects_by_image(pairs: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the projects that each image of some shares is asked about with."""
+    if pairs.empty:
+        return {}
+    return {str(image): ids.tolist() for image, ids in pairs.groupby("image_id")["project_id"]}
 
 
 def share_record(project: str, share: ImageShare) -> tuple[str, str, str, str, str, str]:

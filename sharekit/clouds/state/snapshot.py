@@ -12,13 +12,23 @@ import pandas as pd
 from sharekit.clouds.cloud import Cloud, ImageShare, Vault
 from sharekit.clouds.registry import Clouds
 from sharekit.core import frame_schemas
-from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.columns import hands_out_copies, is_owner_action
-from sharekit.core.errors import CloudError
+from sharekit.core.errors import CloudError, IncompleteListError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.provenance import utc_now
 
-from .reader import READERS, SINGLE_LOOKUPS, Progress, Reader, members_of, share_record
+from .reader import (
+    READERS,
+    Progress,
+    Reader,
+    collect,
+    members_of,
+    or_reason,
+    projects_by_image,
+    read_member_shares,
+    read_members,
+    share_record,
+)
 
 
 @hands_out_copies("members", "vaults", "projects", "owned")
@@ -32,18 +42,19 @@ class Snapshot:
         UTC, ISO 8601.
     members : DataFrame
         One line per share that a member's cloud could be asked about: ``project_id, image_id,
-        state (pending, accepted, rejected or absent), owner, name, whole_image ("true", "false",
-        ""), size (GB)``.
+        state (pending, accepted, rejected or absent; "" if it could not be read), owner, name,
+        whole_image ("true", "false", ""), size (GB), unread (why it could not be read)``.
     vaults : DataFrame
         One line per backup vault: ``project_id, vault_id, name, object_type, protect_type, status,
         free (GB; inf: it grows by itself), resources (-1 unknown)``.
     projects : DataFrame
         One line per project that was signed in to: ``project_id, cloud, region, api, ims, image,
-        account, vaults ("read", "" if not asked, else why they could not be read)``.
+        account, vaults ("read", "" if not asked, else why not all of them could be read)``.
     owned : DataFrame
         One line per share that an owner is to offer or withdraw, as its owner sees it:
         ``project_id, image_id, state ("" if no owner could be asked), owner, name, whole_image,
-        size (GB), visibility, key, members (number of projects it is shared with)``.
+        size (GB), visibility, key, members (number of projects it is shared with), unread (why
+        its state could not be read)``.
     """
 
     taken_at: str
@@ -57,6 +68,8 @@ def take_snapshot(
     clouds: Clouds, shares: pd.DataFrame, progress: Progress | None = None
 ) -> Snapshot:
     """Ask every cloud about shares (``project_id, image_id, status, owner``), by listings first.
+
+    Vaults that they name (``vault_id``) are looked up one by one where no listing shows them.
 
     Owner actions (by their ``status``) are asked about at the ``owner``; without one, at every
     project.
@@ -76,13 +89,18 @@ def take_snapshot(
         for project, group in asked.groupby("project_id")["image_id"]
         if project in clouds
     }
+    named = shares if "vault_id" in shares else shares.assign(vault_id="")
+    vaults = named[named["vault_id"] != ""].groupby("project_id")["vault_id"].unique()
     with ThreadPoolExecutor(READERS) as pool:
         reader = Reader(pool, progress)
-        jobs = {project: pool.submit(_read_vaults, clouds[project]) for project in wanted}
+        jobs = {
+            project: pool.submit(_read_vaults, clouds[project], vaults.get(project, ()))
+            for project in wanted
+        }
         members = [
-            (*share_record(project, share), share.size)
-            for project, listed in read_member_shares(clouds, wanted, reader).items()
-            for share in listed
+            (*share_record(project, share), share.size, share.unread)
+            for project, shown in read_member_shares(reader, clouds, wanted).items()
+            for _, share in sorted(shown.images.items())
         ]
         vaults_of = {project: job.result() for project, job in jobs.items()}
         owned = list(read_owner_shares(clouds, shares[by_owner], reader))
@@ -108,64 +126,24 @@ def _owners(clouds: Clouds, shares: pd.DataFrame) -> Iterable[str]:
     return named if all(owner in clouds for owner in named) else clouds
 
 
-# -- the member's side -----------------------------------------------------------------------------
-def read_member_shares(
-    clouds: Clouds, wanted: Mapping[str, set[str]], reader: Reader
-) -> dict[str, list[ImageShare]]:
-    """Return the wanted images as each project sees them; those it does not see are ``absent``.
-
-    All listings go side by side; the error of one project is raised for all of them.
-    """
-    for project in wanted:
-        clouds[project].resolve_api()
-    shares: dict[str, dict[str, ImageShare]] = {project: {} for project in wanted}
-
-    def missing() -> dict[str, set[str]]:
-        return {project: images - shares[project].keys() for project, images in wanted.items()}
-
-    listings = (
-        (project, state, partial(_list, clouds[project], images=images))
-        for project, images in wanted.items()
-        for state in MEMBER_STATES
-    )
-    for project, _, listed in reader.run("reading the cloud", listings):
-        shares[project].update(listed)
-    for project, images in missing().items():
-        if len(images) > SINGLE_LOOKUPS and clouds[project].resolve_api() == "native":
-            for state in MEMBER_STATES:
-                shares[project].update(_list(clouds[project], state, images, hidden=True))
-    for project, image, share in reader.look_up("looking up single images", clouds, missing()):
-        shares[project][image] = share
-    return {
-        project: [shares[project].get(i) or ImageShare(i, ABSENT) for i in sorted(images)]
-        for project, images in wanted.items()
-    }
-
-
+# -- reading back ----------------------------------------------------------------------------------
 def read_back(
-    clouds: Clouds, project: str, wanted: Mapping[str, str], pool: Executor
+    clouds: Clouds, project: str, images: Iterable[str], pool: Executor
 ) -> list[ImageShare]:
-    """Return the images of one project that should each be in a wanted state by now.
+    """Return the images of one project whose state could be read."""
+    shown = read_member_shares(Reader(pool), clouds, {project: {*images}})[project]
+    return [share for share in shown.images.values() if share.state]
 
-    The listings of those states are read first; the other requests are made only for images that
-    none of them shows.
+
+def read_back_members(cloud: Cloud, image_id: str, projects: Iterable[str]) -> dict[str, str]:
+    """Return the state of an image's share with each project, as its owner is shown it.
+
+    Projects whose state could not be read are left out.
     """
-    cloud, images = clouds[project], set(wanted)
-    cloud.resolve_api()
-    states = [state for state in MEMBER_STATES if state in wanted.values()]
-    jobs = [pool.submit(_list, cloud, state, images) for state in states]
-    shares = [share for job in jobs for share in job.result().values()]
-    missing = images - {share.image_id for share in shares}
-    if missing:
-        shares += read_member_shares(clouds, {project: missing}, Reader(pool))[project]
-    return shares
-
-
-def _list(
-    cloud: Cloud, state: str, images: set[str], *, hidden: bool = False
-) -> dict[str, ImageShare]:
-    listed = cloud.shares(state, hidden=hidden)
-    return {share.image_id: share for share in listed if share.image_id in images}
+    found = or_reason(partial(members_of, cloud, ImageShare(image_id, ""), {*projects}))
+    if isinstance(found, str):
+        return {}
+    return {project: state for project in projects if (state := found.state(project))}
 
 
 # -- the owner's side ------------------------------------------------------------------------------
@@ -182,52 +160,69 @@ def read_owner_shares(
         for project in [owner] if owner in clouds else clouds:
             images_at.setdefault(project, set()).add(image)
     images: dict[str, ImageShare] = {}
-    listings = (
-        (project, project, partial(_list_owned, clouds, images_at)) for project in images_at
-    )
-    for _, _, listed in reader.run("reading own images", listings):
+    unread: dict[str, str] = {}
+    incomplete: dict[str, str] = {}
+    listings = ((p, p, partial(_list_owned, clouds, images_at)) for p in images_at)
+    for project, _, (listed, why) in reader.run("reading own images", listings):
         images |= listed
+        incomplete[project] = why
     # Private images are in no listing, nor are images of somebody else.
     unlisted = {project: ids - images.keys() for project, ids in images_at.items()}
-    for _, image, share in reader.look_up("looking up own images", clouds, unlisted):
-        if share.owner:
-            images[image] = share
-    owned: dict[str, list[str]] = {}
+    label = "looking up own images"
+    for project, image, found in reader.look_up(
+        label, unlisted, lambda project, image: clouds[project].find_image(image)
+    ):
+        if isinstance(found, ImageShare) and found.owner:
+            images[image] = found
+        elif why := found if isinstance(found, str) else incomplete[project]:
+            unread[image] = why
+    pairs = shares[SHARE_KEY].drop_duplicates()
+    owned: dict[str, dict[str, ImageShare]] = {}
     for image, share in images.items():
         if share.owner in clouds:
-            owned.setdefault(share.owner, []).append(image)
-    states = {
-        image: {member.project_id: member.state for member in members}
-        for _, image, members in reader.list_members("reading members", clouds, owned)
-    }
-    pairs = shares[SHARE_KEY].drop_duplicates()
+            owned.setdefault(share.owner, {})[image] = share
+    asked = projects_by_image(pairs)
+    listed_members = read_members(reader, "reading members", clouds, owned, asked)
+    members = {image: found for _, image, found in listed_members}
     for project, image in pairs.itertuples(index=False):
-        share = images.get(image) or ImageShare(image, "")
-        state = states[image].get(project, ABSENT) if image in states else ""
+        share = images.get(image) or ImageShare(image, "", unread=unread.get(image, ""))
+        shown = members.get(image)
+        state = shown.state(project) if shown else ""
+        why = shown.unread if shown and not state else share.unread
         record = share_record(project, replace(share, state=state))
-        yield *record, share.size, share.visibility, share.key, len(states.get(image, ()))
-
-
-def member_states(cloud: Cloud, image_id: str) -> dict[str, str]:
-    """Return the projects that an owner shares an image with, each with its state."""
-    return {member.project_id: member.state for member in members_of(cloud, image_id)}
+        number = len(shown.members) if shown else 0
+        yield *record, share.size, share.visibility, share.key, number, why
 
 
 def _list_owned(
     clouds: Clouds, images: Mapping[str, set[str]], project: str
-) -> dict[str, ImageShare]:
+) -> tuple[dict[str, ImageShare], str]:
     owned, wanted = clouds[project].owned(), images[project]
-    return {image.image_id: image for image in owned if image.image_id in wanted}
+    return collect(image for image in owned if image.image_id in wanted)
 
 
-def _read_vaults(cloud: Cloud) -> tuple[list[Vault], str]:
-    """Return a project's vaults and ``read``, or none and why they could not be read.
+def _read_vaults(cloud: Cloud, named: Iterable[str]) -> tuple[list[Vault], str]:
+    """Return a project's vaults and ``read``, or those it shows and why there may be others.
 
     That is no error: most decisions need no vault, and the cloud's response to the others tells
     whether the named one will do.
     """
+    if not cloud.cbr:
+        return [], "no backup service is known"
+    vaults: dict[str, Vault] = {}
+    reading = "read"
     try:
-        vaults = cloud.vaults()
+        for vault in cloud.vaults():
+            vaults[vault.vault_id] = vault
+    except IncompleteListError as error:
+        reading = str(error)
     except CloudError as error:
         return [], str(error)
-    return ([], "no backup service is known") if vaults is None else (vaults, "read")
+    for vault_id in {*named} - vaults.keys() if reading != "read" else ():
+        try:
+            found = cloud.vault(vault_id)
+        except CloudError as error:
+            reading = str(error)
+        else:
+            vaults |= {vault_id: found} if found else {}
+    return list(vaults.values()), reading

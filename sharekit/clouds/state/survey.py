@@ -6,10 +6,10 @@ are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from typing import Final
 
 import pandas as pd
 
@@ -17,12 +17,23 @@ from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, REJECTED
 from sharekit.core.columns import hands_out_copies
-from sharekit.core.errors import CloudError, CloudRefusedError
+from sharekit.core.errors import CloudError, CloudRefusedError, IncompleteListError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import SURVEY
 from sharekit.core.provenance import utc_now
 
-from .reader import READERS, SINGLE_LOOKUPS, Progress, Reader, share_record
+from .reader import (
+    READERS,
+    ImageMembers,
+    Progress,
+    ProjectShares,
+    Reader,
+    collect,
+    projects_by_image,
+    read_member_shares,
+    read_members,
+    share_record,
+)
 
 
 @hands_out_copies("shares", "owned", "outgoing", "projects")
@@ -36,17 +47,17 @@ class Survey:
         UTC, ISO 8601.
     shares : DataFrame
         One line for each share that a project shows, and for each one that was asked about:
-        ``project_id, image_id, state`` (pending, accepted, rejected or absent), ``owner, name,
-        whole_image`` ("true", "false", ""), ``image_created_at, shared_at, decided_at`` (when the
-        share was last decided, "" while it is pending), ``looked`` ("listed", "single", or "" for
-        a share in no listing of a project that lacks more than were looked up singly). A share's
+        ``project_id, image_id, state`` (pending, accepted, rejected or absent; "" if it could not
+        be read), ``owner, name, whole_image`` ("true", "false", ""), ``image_created_at, shared_at,
+        decided_at`` (when the share was last decided, "" while it is pending), ``looked``
+        ("listed" or "single"), ``visibility`` and ``unread`` (why it could not be read). A share's
         times are looked up only where it was not asked about or is in another state than asked
-        for, for at most :data:`~sharekit.clouds.state.reader.SINGLE_LOOKUPS` of each project.
+        for, for at most :data:`DATE_LOOKUPS` of each project.
     owned : DataFrame
         The projects' own images: ``owner, image_id, name, image_created_at``.
     outgoing : DataFrame
-        The shares of these: the columns of ``owned``, then ``project_id, state, shared_at,
-        decided_at``.
+        The shares of these, and each one that was asked about: the columns of ``owned``, then
+        ``project_id, state, shared_at, decided_at, unread`` as in ``shares``.
     projects : DataFrame
         ``project_id, cloud, region, api, account``; ``code`` and ``reason`` say why the project's
         shares could not be read (``""``: they were), ``owner_code`` and ``owner_reason`` why its
@@ -60,6 +71,16 @@ class Survey:
     projects: pd.DataFrame
 
     @property
+    def shown(self) -> pd.DataFrame:
+        """The lines of ``shares`` that a project shows."""
+        return self.shares[self.shares["state"].isin(MEMBER_STATES)]
+
+    @property
+    def shared_out(self) -> pd.DataFrame:
+        """The lines of ``outgoing`` that an owner shows."""
+        return self.outgoing[self.outgoing["state"].isin(MEMBER_STATES)]
+
+    @property
     def complete_projects(self) -> list[str]:
         """The projects whose shares were read in full."""
         return self.projects.loc[self.projects["code"] == "", "project_id"].tolist()
@@ -70,12 +91,15 @@ class Survey:
         return self.projects.loc[self.projects["owner_code"] == "", "project_id"].tolist()
 
 
-#: Project -> image -> what it shows, and how that was found: "listed", "single" or "".
-_Shares = dict[str, dict[str, tuple[ImageShare, str]]]
+#: Shares of one project whose times are looked up, one request each.
+DATE_LOOKUPS: Final = 200
+_Shares = dict[str, ProjectShares]
 #: Project -> image -> the status that was asked about.
 _Asked = Mapping[str, Mapping[str, str]]
 _Known = Mapping[str, Cloud]
 _Images = dict[str, dict[str, ImageShare]]
+#: Owner and image -> its members.
+_Members = dict[tuple[str, str], ImageMembers]
 
 
 def take_survey(
@@ -96,43 +120,42 @@ def take_survey(
     """
     taken_at = utc_now()
     pairs = asked.drop_duplicates(SHARE_KEY)
-    members: dict[tuple[str, str], list[Member]] = {}
     images: _Images = {}
+    members: _Members = {}
+    gaps: dict[str, CloudError] = {}
     with ThreadPoolExecutor(READERS) as pool:
         reader = Reader(pool, progress, {})
         known = _sign_in(reader, clouds)
-        wanted: _Asked = {
-            str(project): dict(zip(group["image_id"], group["status"], strict=True))
-            for project, group in pairs[pairs["project_id"].isin(list(known))].groupby("project_id")
-        }
-        shares = _read_shares(reader, known, wanted)
+        wanted: dict[str, dict[str, str]] = {project: {} for project in known}
+        for project, group in pairs[pairs["project_id"].isin(list(known))].groupby("project_id"):
+            wanted[str(project)] = dict(zip(group["image_id"], group["status"], strict=True))
+        shares = read_member_shares(reader, known, wanted, everything=True)
+        for project, of in shares.items():  # both APIs list own images as if they were pending
+            own_images = {i: s for i, s in of.images.items() if s.owner == project}
+            asked_about = own_images.keys() & wanted[project].keys()
+            of.images = {i: s for i, s in of.images.items() if i not in own_images} | {
+                i: replace(own_images[i], state=ABSENT) for i in asked_about
+            }
         dates = _read_dates(reader, known, wanted, shares)
         failures = dict(reader.failures or {})
         owner_reader = Reader(pool, progress, dict(failures))
         if owned:
-            images = _read_own_images(owner_reader, known, pairs, shares)
-            listed = owner_reader.list_members("reading members of own images", known, images)
-            members = {(project, image): of_image for project, image, of_image in listed}
+            images, gaps = _read_own_images(owner_reader, known, pairs, shares)
+            members = _read_members(owner_reader, known, pairs, images, gaps)
+    incomplete = {
+        p: IncompleteListError(of.incomplete) for p, of in shares.items() if of.incomplete
+    }
     owner_failures = owner_reader.failures or {}
     own = [(p, i) for p, of in images.items() if p not in owner_failures for i in of.values()]
     return Survey(
         taken_at,
-        _frame(
-            "shares",
-            ((*share_record(p, share), share.created_at, *dates.get((p, i), ("", "")), looked)
-             for p, of in shares.items() if p not in failures
-             for i, (share, looked) in of.items()),
-        ),
+        _frame("shares", _share_records(shares, dates, failures)),
         _frame("owned", (_image_record(p, image) for p, image in own)),
-        _frame(
-            "outgoing",
-            ((*_image_record(p, image), m.project_id, m.state, *_times(m))
-             for p, image in own for m in members.get((p, image.image_id), ())),
-        ),
+        _frame("outgoing", _outgoing_records(own, members)),
         _frame(
             "projects",
-            ((*_identity(p, known.get(p)), *_failure(failures.get(p)),
-              *(_failure(owner_failures.get(p)) if owned else ("not asked", "")))
+            ((*_identity(p, known.get(p)), *_failure((incomplete | failures).get(p)),
+              *(_failure((gaps | owner_failures).get(p)) if owned else ("not asked", "")))
              for p in clouds),
         ),
     )  # fmt: skip
@@ -144,32 +167,6 @@ def _sign_in(reader: Reader, clouds: Clouds) -> dict[str, Cloud]:
     return {project: cloud for project, _, cloud in reader.run("signing in", calls)}
 
 
-def _read_shares(reader: Reader, clouds: _Known, asked: _Asked) -> _Shares:
-    apis = {
-        project: api
-        for project, _, api in reader.run(
-            "signing in", ((p, p, lambda p: clouds[p].resolve_api()) for p in clouds)
-        )
-    }
-    listings = [
-        (project, state, partial(_list, clouds[project], hidden=hidden))
-        for project, api in apis.items()
-        for state in MEMBER_STATES
-        for hidden in ((False, True) if api == "native" else (False,))
-    ]
-    shares: _Shares = {project: {} for project in clouds}
-    for project, _, listed in reader.run("reading the cloud", listings):
-        # Both APIs list a project's own images as if they were pending.
-        shares[project].update((s.image_id, (s, "listed")) for s in listed if s.owner != project)
-    missing = {p: sorted(images.keys() - shares[p].keys()) for p, images in asked.items()}
-    for project, image, share in reader.look_up("looking up single images", clouds, missing):
-        shares[project][image] = (share, "single")
-    for project, images in missing.items():
-        rest = [image for image in images if image not in shares[project]]
-        shares[project].update((image, (ImageShare(image, ABSENT), "")) for image in rest)
-    return shares
-
-
 def _read_dates(
     reader: Reader, clouds: _Known, asked: _Asked, shares: _Shares
 ) -> dict[tuple[str, str], tuple[str, str]]:
@@ -178,41 +175,62 @@ def _read_dates(
     for project, of in shares.items():
         statuses = asked.get(project, {})
         images[project] = [
-            image for image, (share, _) in of.items()
-            if share.state != ABSENT and statuses.get(image) != share.state
-        ][:SINGLE_LOOKUPS]  # fmt: skip
+            image for image, share in of.images.items()
+            if share.state in MEMBER_STATES and statuses.get(image) != share.state
+        ][:DATE_LOOKUPS]  # fmt: skip
     return {
         (project, image): _times(member)
-        for project, image, members in reader.list_members("looking up dates", clouds, images)
-        for member in members
+        for project, image, members in reader.look_up(
+            "looking up dates", images, lambda project, image: clouds[project].members(image)
+        )
+        for member in (() if isinstance(members, str) else members)
         if member.project_id == project
     }
 
 
 def _read_own_images(
     reader: Reader, clouds: _Known, pairs: pd.DataFrame, shares: _Shares
-) -> _Images:
-    calls = ((p, p, lambda p: list(clouds[p].owned())) for p in clouds)
-    images: _Images = {
-        project: {image.image_id: image for image in owned}
-        for project, _, owned in reader.run("reading own images", calls)
-    }
+) -> tuple[_Images, dict[str, CloudError]]:
+    """Return the images of each owner, and why there may be others."""
+    calls = ((p, p, lambda p: collect(clouds[p].owned())) for p in clouds)
+    images: _Images = {}
+    gaps: dict[str, CloudError] = {}
+    for project, _, (owned, incomplete) in reader.run("reading own images", calls):
+        images[project] = owned
+        if incomplete:
+            gaps[project] = IncompleteListError(incomplete)
     # An image that its named owner does not list may be private, or hidden: it is looked up.
     shown = [(project, image) for project, of in shares.items()
-             for image, (share, _) in of.items() if share.state != ABSENT]  # fmt: skip
+             for image, share in of.images.items() if share.state in MEMBER_STATES]  # fmt: skip
     listed = [(owner, image) for owner, of in images.items() for image in of]
     named = pairs[pairs["owner"].isin(list(images))]
     for columns, known in ((SHARE_KEY, shown), (["owner", "image_id"], listed)):
         named = named[~pd.MultiIndex.from_frame(named[columns]).isin(known)]
     missing = {str(owner): ids.tolist() for owner, ids in named.groupby("owner")["image_id"]}
-    for owner, image, share in reader.look_up("looking up own images", clouds, missing):
-        if share.owner == owner:
-            images[owner][image] = share
-    return images
+    for owner, image, found in reader.look_up(
+        "looking up own images", missing, lambda owner, image: clouds[owner].find_image(image)
+    ):
+        if isinstance(found, str):
+            gaps.setdefault(owner, IncompleteListError(found))
+        elif found and found.owner == owner:
+            images[owner][image] = found
+    return images, gaps
 
 
-def _list(cloud: Cloud, state: str, *, hidden: bool) -> list[ImageShare]:
-    return list(cloud.shares(state, hidden=hidden))
+def _read_members(
+    reader: Reader, clouds: _Known, pairs: pd.DataFrame, images: _Images,
+    gaps: dict[str, CloudError],
+) -> _Members:  # fmt: skip
+    """Return the members of own images; adds to ``gaps`` the owners that are not shown all."""
+    members = {}
+    for owner, image, found in read_members(
+        reader, "reading members of own images", clouds, images, projects_by_image(pairs)
+    ):
+        members[owner, image] = found
+        if found.unread:
+            why = IncompleteListError(f"The members of {image} are not shown: {found.unread}")
+            gaps.setdefault(owner, why)
+    return members
 
 
 # -- records of the frames -------------------------------------------------------------------------
@@ -220,6 +238,30 @@ def _times(member: Member) -> tuple[str, str]:
     """Return when a share was made and decided; the cloud repeats the first until it is decided."""
     decided = member.state in (ACCEPTED, REJECTED)
     return member.created_at, member.updated_at if decided else ""
+
+
+def _share_records(
+    shares: _Shares, dates: Mapping[tuple[str, str], tuple[str, str]],
+    failures: Mapping[str, CloudError],
+) -> Iterator[tuple[str, ...]]:  # fmt: skip
+    for project, of in shares.items():
+        for image, share in of.images.items() if project not in failures else ():
+            looked = "single" if image in of.single else "listed"
+            times = dates.get((project, image), ("", ""))
+            record = (*share_record(project, share), share.created_at, *times)
+            yield *record, looked, share.visibility, share.unread
+
+
+def _outgoing_records(
+    own: Iterable[tuple[str, ImageShare]], members: _Members
+) -> Iterator[tuple[str, ...]]:
+    for owner, image in own:
+        found = members.get((owner, image.image_id), ImageMembers())
+        times = {member.project_id: _times(member) for member in found.members}
+        for project, state in found.states.items():
+            why = "" if state else found.unread
+            record = (*_image_record(owner, image), project, state)
+            yield *record, *times.get(project, ("", "")), why
 
 
 def _image_record(project: str, image: ImageShare) -> tuple[str, ...]:
