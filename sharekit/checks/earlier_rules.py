@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sharekit.core.columns import STR, is_among, join_lines, roles
-from sharekit.core.fields import SHARE_KEY
+from sharekit.core.columns import STR, action_keys, is_among, join_lines
+from sharekit.core.fields import ACTION_KEY
 
 from .hits import Keys, RuleHits
-
-_KEY = [*SHARE_KEY, "side"]
 
 
 def check_earlier(rows: pd.DataFrame, earlier: pd.DataFrame, unsent: Keys) -> RuleHits:
@@ -24,14 +22,13 @@ def check_earlier(rows: pd.DataFrame, earlier: pd.DataFrame, unsent: Keys) -> Ru
     unsent : ndarray of int64
         Keys of rows that are not sent anyway.
     """
-    lines = earlier.drop_duplicates([*_KEY, "run"])  # what counts for a share comes first
-    lines = lines[lines["action"] != ""].drop_duplicates(_KEY)
+    lines = earlier.drop_duplicates([*ACTION_KEY, "run"])  # what counts for a share comes first
+    lines = lines[lines["action"] != ""].drop_duplicates(ACTION_KEY)
     known = is_among(rows["image_id"], lines["image_id"])  # few, so only these are looked up
     known &= ~rows.index.isin(unsent)
-    asked = rows.loc[known, [*SHARE_KEY, "status"]]
-    asked = asked.assign(side=roles(asked["status"]))
-    was = join_lines(asked, lines, _KEY, dict.fromkeys(("action", "by", "run", "reason"), ""))
-    reverses = (was["action"] != "") & (was["action"] != asked["status"])
+    nothing = dict.fromkeys(("action", "by", "run", "reason"), "")
+    was = join_lines(action_keys(rows[known]), lines, ACTION_KEY, nothing)
+    reverses = (was["action"] != "") & (was["action"] != rows.loc[known, "status"])
     reason = (": " + was["reason"]).where(was["reason"] != "", "")
     left = was["action"].where(was["action"] != "skip", "left as it is")
     detail = was["run"] + ": " + left + ", by " + was["by"] + reason

@@ -24,6 +24,7 @@ from .actions import (
     SKIP,
     UNSHARE,
 )
+from .fields import SHARE_KEY
 
 _Class = TypeVar("_Class", bound=type)
 #: The dtype of every column of text, in each version of pandas: what pandas 3 calls ``str``.
@@ -249,6 +250,16 @@ def roles(status: pd.Series) -> pd.Series:
     """
     named = pd.Series(MEMBER, index=status.index, dtype=STR)
     return named.mask(is_owner_action(status), OWNER)
+
+
+def action_keys(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what identifies the action of each row: :data:`~sharekit.core.fields.ACTION_KEY`."""
+    return rows[SHARE_KEY].assign(side=roles(rows["status"]))
+
+
+def acting_project(rows: pd.DataFrame) -> pd.Series:
+    """Return the project that takes each row's action: the owner, or the one that decides."""
+    return rows["project_id"].mask(is_owner_action(rows["status"]), rows["owner"])
 
 
 def are_satisfied(status: pd.Series, state: pd.Series) -> pd.Series:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import OWNER_ACTIONS, ROLES
-from sharekit.core.columns import EncodedColumn, as_arrow, is_owner_action
+from sharekit.core.columns import EncodedColumn, acting_project, as_arrow
 
 #: Positions of rows, or a number for each.
 Positions = NDArray[np.int64]
@@ -61,9 +61,7 @@ class Chunks:
     def common(self) -> pd.DataFrame:
         """:data:`CHUNK_FIELDS` of each request."""
         first = self.rows[[*CHUNK_FIELDS, "owner"]].take(self.positions[self.starts])
-        by_owner = is_owner_action(first["status"])
-        acting = first["project_id"].mask(by_owner, first["owner"])
-        return first.assign(project_id=acting)[list(CHUNK_FIELDS)]
+        return first.assign(project_id=acting_project(first))[list(CHUNK_FIELDS)]
 
     def iter_chunks(self) -> Iterator[dict[str, Any]]:
         """Yield each request in order: ``chunk``, its common fields, ``images``, ``projects``.

@@ -15,8 +15,8 @@ import pandas as pd
 from sharekit.checks.cell_rules import statuses
 from sharekit.core import frame_schemas
 from sharekit.core.actions import DECISIONS, SKIP
-from sharekit.core.columns import STR, join_lines, roles
-from sharekit.core.fields import SHARE_KEY
+from sharekit.core.columns import STR, action_keys, join_lines
+from sharekit.core.fields import ACTION_KEY
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
 
@@ -25,7 +25,6 @@ from .storage import read_earlier, read_stored_plan
 
 #: What a plan is to the run whose decisions it takes over.
 NEW_PLAN: Final = "new plan"
-_SHARE: Final = [*SHARE_KEY, "side"]
 _CARRIED: Final = ["decision", "reason", "vault_id", "by", "run"]
 #: Dispositions of a row by which its share was, or is, as the row says.
 _ACTED: Final = ("planned", "already", "duplicate")
@@ -63,8 +62,7 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
     rows, inventory = stored.rows, stored.findings.inventory.rows
     decided = decisions(ledger).reindex(rows.index).fillna("")
     submitted = ledger.last_event("submit_started")
-    lines = rows[SHARE_KEY].assign(
-        side=roles(rows["status"]),
+    lines = action_keys(rows).assign(
         asked=statuses(inventory["status"]),
         **{name: decided[name] for name in FIELDS},
         by=decided_by(ledger).reindex(rows.index).fillna(""),
@@ -86,9 +84,9 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
     rank = (~acted).astype("int64") * 2 + (lines["action"] == "")
     lines = lines.loc[rank.sort_values(kind="stable").index]
     if before is not None:
-        acted_on = lines.drop_duplicates(_SHARE)
-        acted_on = acted_on.loc[acted_on["action"] != "", _SHARE].assign(known=True)
-        old = join_lines(before, acted_on, _SHARE, {})["known"].isna()
+        acted_on = lines.drop_duplicates(ACTION_KEY)
+        acted_on = acted_on.loc[acted_on["action"] != "", ACTION_KEY].assign(known=True)
+        old = join_lines(before, acted_on, ACTION_KEY, {})["known"].isna()
         lines = pd.concat([lines, before[old]])
     names = list(frame_schemas.EARLIER.names)
     lines = lines[names].astype(STR).reset_index(drop=True)
@@ -111,12 +109,14 @@ def carry_over(earlier: EarlierRun, rows: pd.DataFrame) -> pd.DataFrame:
     lines = earlier.lines
     if not ((lines["decision"] != "") | (lines["vault_id"] != "")).any():
         return pd.DataFrame(columns=_CARRIED, index=rows.index[:0], dtype=STR)
-    new = rows[SHARE_KEY].assign(side=roles(rows["status"]), asked=rows["status"])
+    new = action_keys(rows).assign(asked=rows["status"])
     # Lines of older runs on a share are there to be compared with, not to be carried over.
-    lines = lines.merge(lines.drop_duplicates(_SHARE)[[*_SHARE, "run"]], on=[*_SHARE, "run"])
-    same = lines.drop_duplicates([*_SHARE, "asked"])
-    exact = join_lines(new, same, [*_SHARE, "asked"], {})[_CARRIED]
-    several = same.groupby(_SHARE)["decision"].transform("nunique") > 1
-    other = join_lines(new, same[~several].drop_duplicates(_SHARE), _SHARE, {})[_CARRIED]
+    lines = lines.merge(
+        lines.drop_duplicates(ACTION_KEY)[[*ACTION_KEY, "run"]], on=[*ACTION_KEY, "run"]
+    )
+    same = lines.drop_duplicates([*ACTION_KEY, "asked"])
+    exact = join_lines(new, same, [*ACTION_KEY, "asked"], {})[_CARRIED]
+    several = same.groupby(ACTION_KEY)["decision"].transform("nunique") > 1
+    other = join_lines(new, same[~several].drop_duplicates(ACTION_KEY), ACTION_KEY, {})[_CARRIED]
     carried = exact.where(exact["decision"].notna(), other).fillna("").astype(STR)
     return carried[(carried[["decision", "vault_id"]] != "").any(axis="columns")]

@@ -17,11 +17,18 @@ import pandas as pd
 from sharekit.checks.check import check
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
-from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES, UNSHARE
+from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER, OWNER, PENDING, SHARE, STATUSES, UNSHARE
 from sharekit.core.cloud_api import CHUNK_SIZE
-from sharekit.core.columns import STR, are_satisfied, is_owner_action, join_lines, roles
+from sharekit.core.columns import (
+    STR,
+    acting_project,
+    action_keys,
+    are_satisfied,
+    is_owner_action,
+    join_lines,
+)
 from sharekit.core.errors import LedgerError, PlanError
-from sharekit.core.fields import FIELDS, SHARE_KEY
+from sharekit.core.fields import ACTION_KEY, FIELDS
 from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.followed import EarlierRun, read_followed
@@ -92,9 +99,8 @@ def undo(
         strict=planned.strict, confirm=planned.confirmed,
     )  # fmt: skip
     # What is undone is not what the run decided; its other decisions hold for plans that follow.
-    share = [*SHARE_KEY, "side"]
-    undone = rows[SHARE_KEY].assign(side=roles(rows["status"]), undone=True).drop_duplicates(share)
-    others = join_lines(earlier.lines, undone, share, {})["undone"].isna()
+    undone = action_keys(rows).assign(undone=True).drop_duplicates(ACTION_KEY)
+    others = join_lines(earlier.lines, undone, ACTION_KEY, {})["undone"].isna()
     follows = replace(earlier, lines=earlier.lines[others])
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
 
@@ -186,13 +192,12 @@ def _restore_previous(
     left = outcomes["observed"].where(was_read, actions.replace(_RESULT))
     opposite = actions.map(_OPPOSITE).where(by_owner, before)
     current = _current_state(rows, present)
-    acting = rows["project_id"].mask(by_owner, rows["owner"])
     projects = present.projects
     native = projects.loc[projects["api"] == "native", "project_id"]
     to_pending = ~by_owner & (before == PENDING) & rows["project_id"].isin(native)
     possible = by_owner | before.isin(STATUSES) | to_pending
     moved = possible & (current != "") & (current != left) & ~are_satisfied(opposite, current)
-    moved &= acting.isin(projects["project_id"])
+    moved &= acting_project(rows).isin(projects["project_id"])
     decided = by_owner & before.isin(STATUSES)
     rows["status"] = opposite.where(possible, actions)
     rows["vault_id"] = rows["vault_id"].where(rows["status"] == ACCEPTED, "")
@@ -207,13 +212,9 @@ def _restore_previous(
 
 def _current_state(rows: pd.DataFrame, present: Snapshot) -> pd.Series:
     """Return the present state of rows: of a share by its project, of an owner's by the owner."""
-    views = [present.members.assign(offered=False), present.owned.assign(offered=True)]
-    known = pd.concat(
-        [view[[*SHARE_KEY, "offered", "state"]] for view in views if len(view)] or views
-    )
-    asked = rows[SHARE_KEY].assign(offered=is_owner_action(rows["status"]))
-    states = asked.merge(known, on=[*SHARE_KEY, "offered"], how="left")["state"]
-    return states.fillna("").set_axis(rows.index)
+    views = [present.members.assign(side=MEMBER), present.owned.assign(side=OWNER)]
+    known = pd.concat([view[[*ACTION_KEY, "state"]] for view in views if len(view)] or views)
+    return join_lines(action_keys(rows), known, ACTION_KEY, {"state": ""})["state"]
 
 
 def _read(run: str | PathLike[str], kind: str) -> tuple[Run, EarlierRun, pd.DataFrame]:

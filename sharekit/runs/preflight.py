@@ -12,12 +12,11 @@ from sharekit.checks.row_rules import pair_rows
 from sharekit.checks.vault_rules import check_capacity
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.columns import STR, EncodedColumn, are_satisfied, roles
-from sharekit.core.fields import SHARE_KEY
+from sharekit.core.fields import ACTION_KEY, SHARE_KEY
 from sharekit.core.rules import RULES, severity
 from sharekit.plans.plan import Plan
 
 from .request_log import RequestLog
-from .status import ACTION_KEY
 
 
 def waiting_rows(plan: Plan, log: RequestLog) -> pd.DataFrame:

@@ -25,10 +25,10 @@ from sharekit.core.actions import (
 )
 from sharekit.core.columns import STR
 from sharekit.core.errors import CloudRefusedError
+from sharekit.core.fields import ACTION_KEY
 from sharekit.ledger.ledger import Ledger
 
 from .request_log import FINAL_STATES, LOG, Action, Request, RequestLog, Share
-from .status import ACTION_KEY
 
 #: Project, image, role, state.
 _Line = tuple[str, str, str, str]

@@ -21,6 +21,7 @@ from sharekit.core.actions import ABSENT, MEMBER_STATES, ROLES
 from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED
 from sharekit.core.columns import STR, first_difference
 from sharekit.core.errors import LedgerError
+from sharekit.core.fields import ACTION_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK
 from sharekit.core.provenance import __version__
 from sharekit.core.rules import RULE_SET
@@ -31,7 +32,7 @@ from sharekit.plans.storage import read_snapshot_of
 
 from .preflight import count_preflight, evaluate_preflight, waiting_rows
 from .request_log import REQUEST_EVENTS, Request, ShareBlock, result_key
-from .status import ACTION_KEY, UNDO, followed_run, load_request_log
+from .status import UNDO, followed_run, load_request_log
 
 #: Events that only a call of ``submit`` writes.
 _OF_CALLS: Final = frozenset(

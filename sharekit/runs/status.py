@@ -14,8 +14,8 @@ import pandas as pd
 from sharekit.checks.findings import row_reasons
 from sharekit.core.actions import SKIP
 from sharekit.core.cloud_api import FORBIDDEN_CODES
-from sharekit.core.columns import STR, hands_out_copies, roles
-from sharekit.core.fields import SHARE_KEY
+from sharekit.core.columns import STR, action_keys, hands_out_copies
+from sharekit.core.fields import ACTION_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
@@ -28,8 +28,6 @@ from sharekit.plans.steps import decided_by, decisions
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
 from .request_log import Action, RequestLog
 
-#: Columns that name an action on a share, or a view of it.
-ACTION_KEY = [*SHARE_KEY, "side"]
 #: What a run can do with the one that it follows.
 UNDO, RETRY = "undo", "retry"
 #: Who stopped a call of ``submit``, where it was not the cloud.
@@ -244,9 +242,9 @@ def _changed_since_plan(rows: pd.DataFrame, preflight: pd.DataFrame) -> pd.DataF
     changed = preflight[preflight["moved"] != ""]
     # Few have changed: only rows of their images are looked at further.
     candidates = (rows["disposition"] == "planned") & rows["image_id"].isin(changed["image_id"])
-    planned = rows.loc[candidates, SHARE_KEY].assign(side=roles(rows.loc[candidates, "status"]))
     return (
-        planned.reset_index()
+        action_keys(rows[candidates])
+        .reset_index()
         .merge(changed, on=ACTION_KEY)
         .set_index("row_key")[["before", "moved"]]
     )

@@ -6,11 +6,12 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from math import log2
+from itertools import islice, product
+from math import ceil, log2
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
@@ -19,35 +20,36 @@ from sharekit.ledger.ledger import Event
 from sharekit.runs import submit
 from sharekit.runs.bisection import Bisector
 from sharekit.runs.brakes import Failure, FailureLimits, FinishedImages
-from sharekit.runs.request_log import Request, RequestLog, ShareBlock, split_event
+from sharekit.runs.request_log import Request, RequestLog, Share, ShareBlock, split_event
 from sharekit.runs.settings import Settings
 from tests.conftest import FAST, World
 
 COMMON = {"region": "", "project_id": "0" * 32, "status": "accepted", "vault_id": "",
           "whole_image": ""}  # fmt: skip
-NO = CloudRefusedError("not available", http=400, code="IMG.0046")
 
 
 class Desk:
-    """Sends requests to a cloud that refuses every request with a bad image in it."""
+    """Sends requests to a cloud that refuses every request with a bad share in it."""
 
-    def __init__(self, sizes: Sequence[int], bad: Collection[int], flying: int = 8) -> None:
-        images = [str(n) for n in range(sum(sizes))]
-        ends = [sum(sizes[:n]) for n in range(len(sizes) + 1)]
-        chunks = [
-            {
-                "chunk": n + 1,
-                **COMMON,
-                "images": images[ends[n] : ends[n + 1]],
-                "projects": [COMMON["project_id"]],
-            }
-            for n in range(len(sizes))
-        ]
-        self.bad, self.flying = {str(n) for n in bad}, flying
+    def __init__(
+        self, blocks: Sequence[ShareBlock], bad: Collection[Share], flying: int = 1,
+        code: str = "IMG.0046",
+    ) -> None:  # fmt: skip
+        chunks = [{"chunk": n, **COMMON, **block.body} for n, block in enumerate(blocks, 1)]
+        self.bad, self.flying = set(bad), flying
+        self.refusal = CloudRefusedError("not available", http=400, code=code)
         self.log = RequestLog(chunks)
         self.waiting = deque(self.log.requests.values())
         self.finished = FinishedImages()
         self.bisector = Bisector(self.log, self, threading.RLock(), self.finished)
+
+    @classmethod
+    def of_images(cls, sizes: Sequence[int], bad: Collection[int], flying: int = 8) -> Desk:
+        """One project decides on so many images in each request."""
+        images, project = iter(range(sum(sizes))), COMMON["project_id"]
+        texts = [tuple(str(n) for n in islice(images, size)) for size in sizes]
+        blocks = [ShareBlock(images, (project,)) for images in texts]
+        return cls(blocks, [(project, str(n)) for n in bad], flying)
 
     def note(self, kind: str, request: Request, **body: Any) -> None:
         self.log.apply(Event(0, "", kind, {"chunk": request.chunk, **body}, "", ""))
@@ -72,41 +74,35 @@ class Desk:
                     flying.append(request)
             if flying:
                 self.answer(flying.popleft())
+        ended = self.log.current()
+        assert all(request.state == "done" or request.size == 1 for request in ended)
+        assert {s for r in ended if r.state == "refused" for s in r.shares} == self.bad
         return self.log.calls["submit"]
 
     def answer(self, request: Request) -> None:
         """The cloud's yes or no to one request."""
-        if self.bad.isdisjoint(request.block.images):
+        if self.bad.isdisjoint(request.shares):
             self.note("answer", request, job_id="j")
             self.note("job_done", request, results={})
             self.bisector.on_finished(request)
         else:
-            self.note("refused", request, code=NO.code)
-            self.bisector.on_refused(request, NO)
-
-    def failed(self) -> set[str]:
-        """The images that ended refused; every other one must have passed."""
-        assert all(request.state in ("done", "refused") for request in self.log.current())
-        requests = self.log.in_state("refused")
-        assert all(len(request.block.images) == 1 for request in requests)
-        return {image for request in requests for image in request.block.images}
+            self.note("refused", request, code=self.refusal.code)
+            self.bisector.on_refused(request, self.refusal)
 
 
 @pytest.mark.parametrize("size", [*range(2, 70), 100, 127, 500])
 def test_one_bad_image(size: int) -> None:
     """Wherever it stands among n, one bad image costs 2·log2(n) further requests at the most."""
     for bad in range(size):
-        desk = Desk([size], [bad])
+        desk = Desk.of_images([size], [bad])
         assert desk.work() - 1 <= 2 * log2(size)
-        assert desk.failed() == {str(bad)}
 
 
 def test_one_in_a_thousand() -> None:
     """One bad image in a thousand, in chunks of 50, costs 11 further requests at the most."""
     for bad in range(0, 1000, 7):
-        desk = Desk([50] * 20, [bad])
+        desk = Desk.of_images([50] * 20, [bad])
         assert desk.work() - 20 <= 2 * log2(50)
-        assert desk.failed() == {str(bad)}
 
 
 @pytest.mark.parametrize("chunk", [5, 10, 50, 200, 1000])
@@ -115,9 +111,8 @@ def test_many_bad_images(share: float, chunk: int) -> None:
     """With up to 30 % bad images there is never more than one request for each image."""
     for seed in range(30):
         bad = random.Random(seed).sample(range(1000), int(1000 * share))
-        desk = Desk([chunk] * (1000 // chunk), bad)
+        desk = Desk.of_images([chunk] * (1000 // chunk), bad)
         requests = desk.work()
-        assert desk.failed() == {str(number) for number in bad}
         assert requests <= 1000, seed
 
 
@@ -125,10 +120,43 @@ def test_many_bad_images(share: float, chunk: int) -> None:
 def test_any_images(sizes: list[int], data: st.DataObject) -> None:
     """Whatever is bad: exactly that fails, with not much more than a request for each image."""
     bad = data.draw(st.sets(st.integers(0, sum(sizes) - 1)))
-    desk = Desk(sizes, bad, data.draw(st.integers(1, 16)))
+    desk = Desk.of_images(sizes, bad, data.draw(st.integers(1, 16)))
     requests = desk.work()
-    assert desk.failed() == {str(number) for number in bad}
     assert requests <= 2 * sum(sizes)
+
+
+def block(images: int, projects: int) -> ShareBlock:
+    """So many images, each with so many projects."""
+    return ShareBlock(
+        tuple(f"i{n}" for n in range(images)), tuple(f"p{n}" for n in range(projects))
+    )
+
+
+@pytest.mark.parametrize(("images", "projects"), [(1, 50), (50, 1), (25, 2), (7, 7), (2, 25)])
+def test_one_bad_share(images: int, projects: int) -> None:
+    """One bad share, image or project costs few requests: never more than one for each share."""
+    for image, project in product(range(images), range(projects)):
+        desk = Desk([block(images, projects)], [(f"p{project}", f"i{image}")])
+        assert desk.work() - 1 <= 2 * (ceil(log2(images)) + ceil(log2(projects)))
+    for image in range(images):
+        bad = [(f"p{n}", f"i{image}") for n in range(projects)]
+        assert Desk([block(images, projects)], bad).work() <= 2 * log2(images) + 2 * projects + 1
+    for project in range(projects):
+        bad = [(f"p{project}", f"i{n}") for n in range(images)]
+        assert (
+            Desk([block(images, projects)], bad, code="IMG.0030").work()
+            <= 2 * log2(projects) + 2 * images + 1
+        )
+
+
+@settings(deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.data())
+def test_any_shares(images: int, projects: int, data: st.DataObject) -> None:
+    """Whatever is bad, exactly that fails, with not much more than a request for each share."""
+    every = list(product([f"p{n}" for n in range(projects)], [f"i{n}" for n in range(images)]))
+    bad = data.draw(st.sets(st.sampled_from(every)))
+    code = data.draw(st.sampled_from(["IMG.0046", "IMG.0030"]))
+    assert Desk([block(images, projects)], bad, code=code).work() <= 2 * len(every)
 
 
 @pytest.mark.slow

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
-from math import ceil, log2
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -27,12 +24,8 @@ from sharekit.core.columns import STR
 from sharekit.core.errors import CloudRefusedError
 from sharekit.interfaces.notebook.panel import Panel
 from sharekit.interfaces.review_filters import RowFilter
-from sharekit.ledger.ledger import Event
-from sharekit.plans.chunks import CHUNK_FIELDS, chunks_of, iter_chunks, make_chunks
+from sharekit.plans.chunks import chunks_of, iter_chunks, make_chunks
 from sharekit.runs import follow_up, read_back
-from sharekit.runs.bisection import Bisector
-from sharekit.runs.brakes import FinishedImages
-from sharekit.runs.request_log import Request, RequestLog, ShareBlock, split_event
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY
 from tests.conftest import FAST, World
@@ -100,7 +93,7 @@ def rows_of(sheet: pd.DataFrame, folder: Path) -> sharekit.Findings:
 
 @settings(max_examples=60, deadline=None)
 @given(sheets(), st.integers(1, 9), st.randoms())
-def test_rectangles_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random) -> None:
+def test_requests_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random) -> None:
     """Each planned act is in exactly one request, and no request holds one that is not planned."""
     with TemporaryDirectory() as folder:
         rows = rows_of(sheet, Path(folder)).rows
@@ -128,8 +121,8 @@ def test_rectangles_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random
     assert alone["chunk"].equals(decided["chunk"])
 
 
-def test_a_changed_number_makes_no_rectangle() -> None:
-    """A ledger that puts two rectangles into one request is found out: it gives other requests."""
+def test_a_changed_number_makes_no_block() -> None:
+    """A ledger that puts two blocks into one request is found out: it gives other requests."""
     shares = [(MINE[0], A), (MINE[0], B), (MINE[1], A)]
     rows = pd.DataFrame(shares, columns=["image_id", "project_id"]).assign(
         region="", status="share", owner=ME, vault_id="", whole_image="", disposition="planned"
@@ -221,76 +214,6 @@ def test_rules_with_a_cloud(world: Make, tmp_path: Path) -> None:
     assert "another row shares it in this very run" in said.at[17, "message"]
 
 
-# -- which share spoils a rectangle ---------------------------------------------------------------
-class Desk:
-    """Sends rectangles to a cloud that refuses every request with a bad share in it."""
-
-    def __init__(self, images: int, projects: int, bad: Collection[tuple[str, str]], code: str):
-        content = {"images": [f"i{n}" for n in range(images)],
-                   "projects": [f"p{n}" for n in range(projects)]}  # fmt: skip
-        common = dict.fromkeys(CHUNK_FIELDS, "") | {"status": "share", "project_id": ME}
-        self.log = RequestLog([{"chunk": 1, **common, **content}])
-        self.waiting = deque(self.log.requests.values())
-        self.bad, self.no = set(bad), CloudRefusedError("no", http=400, code=code)
-        self.finished = FinishedImages()
-        self.bisector = Bisector(self.log, self, threading.RLock(), self.finished)
-
-    def note(self, kind: str, request: Request, **body: object) -> None:
-        self.log.apply(Event(0, "", kind, {"chunk": request.chunk, **body}, "", ""))
-
-    def send_next(self, request: Request) -> None:
-        self.waiting.appendleft(request)
-
-    def split(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> None:
-        self.note("split", request, **split_event(request, blocks), why=why)
-
-    def fail_unsent(self, request: Request, code: str, reason: str) -> None:
-        self.note("skipped_after_refusal", request, code=code, reason=reason)
-
-    def work(self) -> int:
-        """Until nothing waits; returns the requests."""
-        while self.waiting:
-            request = self.waiting.popleft()
-            if self.bisector.presplit(request):
-                continue
-            self.note("intent", request, **request.block.body)
-            if self.bad.isdisjoint(request.shares):
-                self.note("answer", request, job_id="j")
-                self.note("job_done", request, results={})
-                self.bisector.on_finished(request)
-            else:
-                self.note("refused", request, code=self.no.code)
-                self.bisector.on_refused(request, self.no)
-        ended = self.log.current()
-        assert all(request.state == "done" or request.size == 1 for request in ended)
-        assert {s for p in ended if p.state == "refused" for s in p.shares} == self.bad
-        return self.log.calls["submit"]
-
-
-@pytest.mark.parametrize(("images", "projects"), [(1, 50), (50, 1), (25, 2), (7, 7), (2, 25)])
-def test_one_bad_share(images: int, projects: int) -> None:
-    """One bad share, image or project costs few requests: never more than one for each share."""
-    for image, project in product(range(images), range(projects)):
-        desk = Desk(images, projects, [(f"p{project}", f"i{image}")], "IMG.0046")
-        assert desk.work() - 1 <= 2 * (ceil(log2(images)) + ceil(log2(projects)))
-    for image in range(images):
-        bad = [(f"p{n}", f"i{image}") for n in range(projects)]
-        assert Desk(images, projects, bad, "IMG.0046").work() <= 2 * log2(images) + 2 * projects + 1
-    for project in range(projects):
-        bad = [(f"p{project}", f"i{n}") for n in range(images)]
-        assert Desk(images, projects, bad, "IMG.0030").work() <= 2 * log2(projects) + 2 * images + 1
-
-
-@settings(deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.data())
-def test_any_shares(images: int, projects: int, data: st.DataObject) -> None:
-    """Whatever is bad, exactly that fails, with not much more than a request for each share."""
-    every = list(product([f"p{n}" for n in range(projects)], [f"i{n}" for n in range(images)]))
-    bad = data.draw(st.sets(st.sampled_from(every)))
-    desk = Desk(images, projects, bad, data.draw(st.sampled_from(["IMG.0046", "IMG.0030"])))
-    assert desk.work() <= 2 * len(every)
-
-
 # -- the whole road -------------------------------------------------------------------------------
 @dataclass
 class Road:
@@ -379,7 +302,7 @@ def test_whole_road(road: Callable[..., Road], faults: str, wishes: dict[str, bo
 
 
 def test_what_changes_before_sending(road: Callable[..., Road]) -> None:
-    """A last look takes single shares out of a rectangle; the rest goes, and nothing else."""
+    """A last look takes single shares out of a block; the rest goes, and nothing else."""
     r = road()
     plan = r.plan([(image, project, "share") for image in MINE[1:4] for project in (A, B)])
     assert len(plan.chunks) == 1
@@ -449,7 +372,7 @@ def test_retry(road: Callable[..., Road]) -> None:
 
 
 def test_decisions_stay_on_their_side(road: Callable[..., Road]) -> None:
-    """A reviewer can leave one share out of a rectangle, but not accept for the project."""
+    """A reviewer can leave one share out of a block, but not accept for the project."""
     r = road()
     path = r.folder / "shares.csv"
     sheet = [(MINE[n], p, "share") for n in (1, 2) for p in (A, B)]

@@ -141,7 +141,7 @@ class Tally:
 
 
 def offers(cloud: Seed) -> tuple[Seed, str]:
-    """An owner in a cloud, and what it does to whole rectangles of shares, as a sheet (csv).
+    """An owner in a cloud, and what it does to whole blocks of shares, as a sheet (csv).
 
     It shares two images with three projects, takes two images back from two, repeats a share that
     is there, and tries what a batch refuses; and a project decides on what is not yet shared.
