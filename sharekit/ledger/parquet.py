@@ -119,6 +119,11 @@ def from_bytes(content: bytes, schema: FrameSchema) -> pd.DataFrame:
         raise FrameError(str(error).partition("\n")[0]) from None
 
 
+def column_names(content: bytes) -> list[str]:
+    """Return the columns that a frame was stored with; reading it adds those of later versions."""
+    return list(pq.read_schema(pa.BufferReader(content)).names)
+
+
 def _read_bounded(content: bytes) -> pa.Table:
     """Read all columns, once the file's metadata has shown that they are of a reasonable size."""
     file = pq.ParquetFile(pa.BufferReader(content), memory_map=False)
@@ -185,7 +190,7 @@ def _conform(table: pa.Table, schema: FrameSchema) -> pd.DataFrame:
         kind = kinds[name]
         if not _FITS[kind](column.type) or (column.null_count and kind not in _NULLABLE):
             raise FrameError(f"its column {name!r} is not of the kind {kind}")
-    frame = _to_pandas(kept, {name for name, kind in kinds.items() if kind == "Int"})
+    frame = _to_pandas(kept, {n for n in kept.column_names if kinds[n] == "Int"})
     for name, dtype in added.items():
         empty = _EMPTY.get(kinds[name], "")
         frame[name] = pd.Series(empty, index=frame.index, dtype=dtype)

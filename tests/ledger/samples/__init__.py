@@ -1,0 +1,1 @@
+"""Ledgers of the first release, kept as they were written: every later version must read them."""
