@@ -43,8 +43,9 @@ def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         for schema in STORED:
             monkeypatch.setitem(schema.later, "since when", "str")  # type: ignore[arg-type]
         for module in [m for name, m in sys.modules.items() if name.startswith("sharekit.")]:
-            if hasattr(module, "RULE_SET"):
-                monkeypatch.setattr(module, "RULE_SET", RULE_SET + 1)
+            for name, value in {"RULE_SET": RULE_SET + 1, "__version__": "99.0"}.items():
+                if hasattr(module, name):
+                    monkeypatch.setattr(module, name, value)
     return str(request.param)
 
 
