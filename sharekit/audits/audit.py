@@ -18,6 +18,7 @@ from sharekit.core.columns import STR, first_difference
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import GRAMMARS, SHARE_KEY
 from sharekit.core.frame_schemas import CHECKED_ROWS, FINDINGS, SURVEY, WORDING
+from sharekit.core.logs import clean_frames
 from sharekit.core.provenance import __version__
 from sharekit.core.rules import CONFIRMABLE, RULE_SET
 from sharekit.ledger.events import EVENTS
@@ -31,6 +32,7 @@ from .storage import load_baseline, read_audit
 _log = logging.getLogger("sharekit.audits")
 
 
+@clean_frames
 def audit(
     inventory: Inventory | None,
     clouds: Clouds,

@@ -18,6 +18,7 @@ from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import STR, EncodedColumn, first_case, is_owner_action
 from sharekit.core.errors import UsageError
+from sharekit.core.logs import clean_frames
 from sharekit.core.rules import CONFIRMABLE, LEFT_OUT, RULES, severity
 from sharekit.core.vocabulary import read_decision
 from sharekit.spreadsheets.inventory import Inventory
@@ -35,6 +36,7 @@ from .vault_rules import check_capacity, extend_to_duplicates
 _log = logging.getLogger("sharekit.checks")
 
 
+@clean_frames
 def check(
     inventory: Inventory,
     clouds: Clouds | None = None,

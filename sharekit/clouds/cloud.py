@@ -21,6 +21,7 @@ from sharekit.core.errors import (
     IncompleteListError,
     UnfitResponseError,
 )
+from sharekit.core.logs import redact
 
 from . import responses
 from .api_calls import Call, batch_call, is_noop, native_calls
@@ -379,8 +380,8 @@ def _next_page(base: str, link: str) -> str:
     url = urljoin(f"{base}/", link.lstrip("/"))
     if urlsplit(url)[:2] != urlsplit(base)[:2]:
         raise CloudError(
-            f"{base} continues its list at {sanitize(url)}, which is another server: the token is "
-            "not sent there. Check the endpoint."
+            f"{base} continues its list at {redact(sanitize(url))}, which is another server: the "
+            "token is not sent there. Check the endpoint."
         )
     return url
 
@@ -450,7 +451,7 @@ def _job(reply: Reply, url: str, job_id: str) -> JobState:
         failed=status.lower() in JOB_FAILED,
         status=sanitize(status),
         code=sanitize_name(code),
-        reason=sanitize(reason),
+        reason=redact(sanitize(reason)),
         results=results,
         pairs=pairs,
     )

@@ -16,6 +16,9 @@ from keystoneauth1.session import Session
 from openstack.config.cloud_region import CloudRegion
 
 from sharekit.core.errors import CloudError
+from sharekit.core.logs import Secrets, redact
+
+from .responses import sanitize
 
 _LOOPBACK: Final = ("localhost", "::1")
 _OTC: Final = "otc.t-systems.com"
@@ -112,6 +115,24 @@ def find_endpoints(
     return image, ims, urls["cbr"].rstrip("/").replace("{project_id}", project_id)
 
 
+def check_address(url: str, secrets: Secrets, name: str) -> str:
+    """Return the address of a service; it is recorded, so it must not have any secret in it.
+
+    Raises
+    ------
+    CloudError
+        If it has one.
+    """
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query or parts.fragment or secrets.holds_token(url):
+        raise CloudError(
+            f"{name}: the address of a service at {parts.netloc.rpartition('@')[2]} has more in it "
+            "than scheme, host and path. It would be recorded, and may hold a secret: set "
+            "image_endpoint_override and ims_endpoint_override in clouds.yaml to the plain address."
+        )
+    return url
+
+
 def _explain_missing_endpoint(
     session: Session, region: str, interface: str | list[str], name: str
 ) -> None:
@@ -123,12 +144,12 @@ def _explain_missing_endpoint(
         interfaces = ", ".join(sorted({str(entry.get("interface")) for entry in entries}))
         raise CloudError(
             f"{name}: the image service has no {interface} address in region {region!r}, but "
-            f"{interfaces}. Correct interface in clouds.yaml."
+            f"{redact(sanitize(interfaces))}. Correct interface in clouds.yaml."
         )
     if regions:
         raise CloudError(
             f"{name}: the cloud has no image service in region {region!r}, but in "
-            f"{', '.join(regions)}. Correct region_name in clouds.yaml."
+            f"{redact(sanitize(', '.join(regions)))}. Correct region_name in clouds.yaml."
         )
 
 

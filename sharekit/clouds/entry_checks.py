@@ -41,6 +41,8 @@ _TRUTH: Final = {
 #: A key as it may stand in a message: one with other characters might be a password that lost
 #: the colon before it.
 _KEY: Final = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*")
+#: Settings whose values are secrets.
+_SECRET: Final = re.compile(r"ak|sk|code|.*(?:passw|passcode|secret|token|otp_key).*")
 #: Kinds of sign-in for which ``openstack`` assumes a domain.
 _WITH_DOMAINS: Final = ("password", "v3password", "v3totp")
 _HOST: Final = re.compile(rb"(?:\w[\w.-]*|[\da-f:.]+(?:%\w+)?)")
@@ -137,6 +139,8 @@ def _check_setting(key: str, value: object, where: str) -> dict[str, Any]:
             raise SignInError(
                 f"{where}: {key} must be an address, as in https://ims.example.com. Correct it."
             )
+        if key not in _CREDENTIALS:
+            check_plain_url(key, str(value), where)
         return {key: value}
     if key == "region_name" or key.endswith(("interface", "endpoint_type")):
         if not _is_plain(value) and not _is_texts(value):
@@ -216,6 +220,34 @@ def shown_key(key: str) -> str:
     """
     known = key in _CREDENTIALS or (len(key) <= 40 and _KEY.fullmatch(key))
     return key if known else "a setting"
+
+
+def secrets_of(settings: Mapping[str, Any]) -> list[str]:
+    """Return the values of settings that are secrets.
+
+    >>> secrets_of({"username": "ada", "password": "right", "auth": {"token": "t"}})
+    ['right', 't']
+    """
+    found: list[str] = []
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found += secrets_of(value)
+        elif _SECRET.fullmatch(key) and isinstance(value, str):
+            found.append(value)
+    return found
+
+
+def check_plain_url(key: str, url: str, where: str) -> None:
+    """Raise SignInError if an address has more in it than scheme, host and path.
+
+    Addresses are recorded in ledgers and reports; what else they have may be a password.
+    """
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise SignInError(
+            f"{where}: {key} has more in it than scheme, host and path. It would be recorded: put "
+            "user and password under `auth`, and take everything else out."
+        )
 
 
 def is_url(text: str) -> bool:
@@ -316,18 +348,23 @@ def check_credentials(
     key = "application_credential_secret"
     if key in options and not (auth.get(key) or config.get(key)):
         raise SignInError(f"{where}: {key} is missing under `auth`. Add it to its entry.")
-    given = {k: auth.get(k) or config.get(k) for k in ("auth_url", "password")}
-    if "auth_url" in options and not given["auth_url"]:
-        raise SignInError(f"{where}: auth_url is missing or empty. Add it to its entry.")
-    if "auth_url" in options and not is_url(str(given["auth_url"])):
-        raise SignInError(
-            f"{where}: auth_url must be an address, as in https://iam.example.com/v3. Correct it."
-        )
-    if "password" in options and not given["password"]:
+    if "auth_url" in options:
+        _check_auth_url(str(auth.get("auth_url") or config.get("auth_url") or ""), where)
+    if "password" in options and not (auth.get("password") or config.get("password")):
         raise SignInError(
             f"{name}: nobody can sign in: password is a required attribute. Correct this cloud's "
             f"entry in clouds.yaml or secure.yaml{hint()}."
         )
+
+
+def _check_auth_url(url: str, where: str) -> None:
+    if not url:
+        raise SignInError(f"{where}: auth_url is missing or empty. Add it to its entry.")
+    if not is_url(url):
+        raise SignInError(
+            f"{where}: auth_url must be an address, as in https://iam.example.com/v3. Correct it."
+        )
+    check_plain_url("auth_url", url, where)
 
 
 def _refuse_setting(key: str, auth_type: str, options: set[str], where: str) -> NoReturn:

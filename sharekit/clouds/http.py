@@ -39,7 +39,7 @@ from sharekit.core.cloud_api import (
     remedy,
 )
 from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, SignInError
-from sharekit.core.logs import fingerprint, redact
+from sharekit.core.logs import Secrets, clean_frames, fingerprint, redact
 
 from .http_limits import MAX_BYTES, TIMED, RateLimiter, ResponseTooLarge, read_content
 from .responses import parse_json, sanitize, sanitize_name
@@ -141,7 +141,7 @@ def _log_request(
         _shown(request.url),
         result,
         monotonic() - began,
-        request_id or "without ID",
+        redact(request_id) or "without ID",
         f"access key {fingerprint(key[1])}" if key else credential or "no token",
     )
 
@@ -166,6 +166,7 @@ class Transport:
     sleep: Callable[[float], None] = tenacity.nap.sleep
     limiter_of: Callable[[str], RateLimiter] = field(default=lambda _: _UNLIMITED, repr=False)
     signer: AuthBase | None = field(default=None, repr=False)
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
     _token_lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _skew: str = field(default="", repr=False)
     _last_success: float = field(default=-inf, repr=False)
@@ -207,6 +208,7 @@ class Transport:
             ) from None
         return self._parse(response)
 
+    @clean_frames
     def read(self, url: str, **params: Any) -> Reply:
         """GET; repeat with backoff at temporary faults, and sign in again once."""
         retrying = tenacity.Retrying(
@@ -221,7 +223,7 @@ class Transport:
             return retrying(self.get, url, **params)
         except CloudRefusedError as refusal:
             code = "" if refusal.code in str(refusal) else f"{refusal.code}: "
-            message = f"{self.name}: {url} responded {code}{str(refusal).rstrip('.')}."
+            message = f"{self.name}: {_shown(url)} responded {code}{str(refusal).rstrip('.')}."
             raise CloudRefusedError(
                 f"{message} {_advice(refusal)}",
                 http=refusal.http,
@@ -229,6 +231,7 @@ class Transport:
                 request_id=refusal.request_id,
             ) from None
 
+    @clean_frames
     def get(self, url: str, **params: Any) -> Reply:
         """GET once; while the token is refused, sign in again and repeat, a few times."""
         began, attempts = monotonic(), 0
@@ -272,6 +275,7 @@ class Transport:
             if self.token() == stale:
                 self.session.invalidate()
 
+    @clean_frames
     def token(self) -> str:
         """Return the token in use (never print or store it); "" where requests are signed."""
         if self.signer is not None:
@@ -289,11 +293,14 @@ class Transport:
             raise failure
         if not token:
             raise SignInError(f"{self.name}: these credentials give no token.")
+        self.secrets.add(str(token))
         return str(token)
 
     def _parse(self, response: requests.Response) -> Reply:
         status = response.status_code
         body = parse_json(response.content) if response.content else {}
+        body = self.secrets.masked(body)
+        request_id = self.secrets.mask(_request_id(response))
         if 300 <= status < 400:
             raise CloudError(
                 f"{self.name}: {_shown(response.url)} redirects elsewhere, which is never followed "
@@ -301,7 +308,7 @@ class Transport:
             )
         if status < 400 and body is not None and _is_success(body):
             self._last_success = monotonic()
-            return Reply(status, body, _request_id(response))
+            return Reply(status, body, request_id)
         if status < 400 and body is None:
             raise NoResponseError(
                 f"{self.name}: {_shown(response.url)} responded with something that is not JSON. "
@@ -310,12 +317,15 @@ class Transport:
         if self.signer is not None and status in (401, 403):
             self._skew = _skew(response.headers.get("Date"))
         code, message = error_of(body or {})
+        if not message:
+            text = str(response.reason) if body == {} else _text(response)
+            message = sanitize_name(self.secrets.mask(text))
         raise CloudRefusedError(
-            message or (sanitize_name(response.reason) if body == {} else _text(response)),
+            redact(message),
             # An error in a response with status 200 counts as a bad request.
             http=max(400, status),
             code=code if fullmatch(r"IMG\.\w{1,20}", code) else f"HTTP{status}",
-            request_id=_request_id(response),
+            request_id=request_id,
             retry_after=_retry_after(response.headers.get("Retry-After")),
         )
 
@@ -427,7 +437,7 @@ def error_of(body: Mapping[str, Any]) -> tuple[str, str]:
 def _text(response: requests.Response) -> str:
     # Not response.text: guessing the encoding of a long text takes long.
     start = response.content[:_ERROR_BYTES].decode("utf-8", "replace")
-    return sanitize_name(_without_tags(start)) or sanitize_name(response.reason)
+    return _without_tags(start) if _without_tags(start).strip() else str(response.reason)
 
 
 def _without_tags(text: str) -> str:

@@ -9,6 +9,8 @@ from http.client import HTTPResponse
 from math import inf
 from time import monotonic, sleep
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies
 
 import requests
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -92,6 +94,12 @@ class _TimedTLSConnection(HTTPSConnection):
 
 #: Connection classes of urllib3 -> the same with a deadline for each response.
 TIMED: Final = {HTTPConnection: _TimedConnection, HTTPSConnection: _TimedTLSConnection}
+
+
+def proxy_passwords() -> list[str]:
+    """Return the passwords of the proxies that the environment names."""
+    parts = (urlsplit(url).password for url in getproxies().values())
+    return [unquote(password) for password in parts if password]
 
 
 class RateLimiter:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from sharekit.core.logs import clean_frames
+
 from .cloud import Cloud
 
 #: Projects that are signed in to at the same time.
@@ -46,6 +48,7 @@ class Clouds(Mapping[str, Cloud]):
         self._locks = {project: threading.Lock() for project in self._offers}
         self.warnings = dict(warnings or {})
 
+    @clean_frames
     def __getitem__(self, project_id: str) -> Cloud:
         cloud = self._clouds.get(project_id)
         if cloud is not None:
@@ -65,6 +68,7 @@ class Clouds(Mapping[str, Cloud]):
     def __len__(self) -> int:
         return len(self._clouds.keys() | self._offers.keys())
 
+    @clean_frames
     def restricted_to(self, projects: Iterable[str]) -> Clouds:
         """Return the clouds that are signed in to; sign in to ``projects``, offer no others.
 

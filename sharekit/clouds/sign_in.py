@@ -27,17 +27,17 @@ from sharekit.core.errors import (
     SignInError,
     UsageError,
 )
-from sharekit.core.logs import redact
+from sharekit.core.logs import Secrets, clean_frames, redact
 from sharekit.core.provenance import __version__
 
 from .access_key import AccessKey, HmacAuth, read_access_key, uses_access_key
 from .cloud import Cloud
 from .clouds_yaml import CloudsYaml, environment_name, merge, read_clouds_yaml, read_variables
 from .config import CloudConfig
-from .endpoints import find_endpoints, is_loopback, region_of_project
-from .entry_checks import add_default_domain, check_braces, check_credentials
+from .endpoints import check_address, find_endpoints, is_loopback, region_of_project
+from .entry_checks import add_default_domain, check_braces, check_credentials, secrets_of
 from .http import CachedEnvironmentSession, LimitedAdapter, Transport
-from .http_limits import RateLimiters
+from .http_limits import RateLimiters, proxy_passwords
 from .registry import Clouds
 from .responses import Projects, validated
 
@@ -58,6 +58,7 @@ _CORRECT: Final = "Correct its entry in clouds.yaml."
 logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
 
 
+@clean_frames
 def connect(
     *names: str,
     config_file: str | PathLike[str] | None = None,
@@ -142,6 +143,7 @@ class _Entry:
     key: AccessKey | None = field(repr=False)
     auth: Mapping[str, Any] = field(repr=False)
     settings: CloudConfig
+    secrets: Secrets = field(repr=False)
 
     @property
     def auth_url(self) -> str:
@@ -203,6 +205,8 @@ def _read_entry(files: CloudsYaml, name: str, project_id: str = "") -> _Entry:
         auth["project_id"] = project_id
         content = merge(content, {"auth": {"project_id": project_id}})
     key = read_access_key(auth, name) if uses_access_key(auth) else None
+    keys = (key.ak, key.sk, key.token) if key else ()
+    secrets = Secrets([*secrets_of(auth), *keys, *proxy_passwords()])
     if key:
         # openstacksdk sees a cloud without sign-in, and neither its key nor its user.
         kept = {k: v for k, v in content.items() if k in _NOT_AUTH or k.endswith("_override")}
@@ -216,7 +220,7 @@ def _read_entry(files: CloudsYaml, name: str, project_id: str = "") -> _Entry:
     region = _read_region(content, name, partial(_hint, files, name))
     merged = region.config
     settings = CloudConfig.from_config(merged.get("sharekit"), name, merged.get("api_timeout"))
-    return _Entry(name, region, key, auth if key else merged.get("auth") or {}, settings)
+    return _Entry(name, region, key, auth if key else merged.get("auth") or {}, settings, secrets)
 
 
 def _hint(files: CloudsYaml, name: str) -> str:
@@ -294,6 +298,7 @@ def _sign_in(entry: _Entry, limiters: RateLimiters) -> Cloud:
         limiter_of=lambda host: limiters.for_host(
             host, settings.rate_for(loopback=is_loopback(host))
         ),
+        secrets=entry.secrets,
     )
     if entry.key is None:
         _probe_identity(session, entry)
@@ -311,7 +316,8 @@ def _sign_in(entry: _Entry, limiters: RateLimiters) -> Cloud:
                 f"{name}: with an access key, clouds.yaml must name the project: add project_id."
             )
         transport.signer = HmacAuth(entry.key, project)
-    image, ims, cbr = find_endpoints(None if entry.key else session, region, name, project)
+    places = find_endpoints(None if entry.key else session, region, name, project)
+    image, ims, cbr = (check_address(url, entry.secrets, name) for url in places)
     for url in filter(None, (image, ims, cbr)):
         warned |= entry.check_tls(url)
     _log.info("%s: project %s, image service %s", name, project, redact(image))
@@ -390,16 +396,17 @@ def _offered_projects(entry: _Entry) -> list[str]:
     session = entry.region.get_session()
     _mount_adapters(session, settings)
     _probe_identity(session, entry)
-    Transport(session, name, (settings.connect_timeout, settings.read_timeout)).token()
-    return _list_projects(session, entry.region.region_name or "", name)
+    timeout = (settings.connect_timeout, settings.read_timeout)
+    Transport(session, name, timeout, secrets=entry.secrets).token()
+    return _list_projects(session, entry.region.region_name or "", name, entry.secrets)
 
 
-def _list_projects(session: Session, region: str, name: str) -> list[str]:
+def _list_projects(session: Session, region: str, name: str, secrets: Secrets) -> list[str]:
     """Ask Keystone for the projects in which the account has a role (GET /v3/auth/projects)."""
     endpoint = {"interface": AUTH_INTERFACE, "version": (3,)}
     try:
         body = session.get("/auth/projects", endpoint_filter=endpoint).json()
-        listed = validated(body, Projects, "/auth/projects")["projects"]
+        listed = validated(secrets.masked(body), Projects, "/auth/projects")["projects"]
     except (ksa.ClientException, NoResponseError, ValueError, RecursionError) as error:
         raise CloudError(
             f"{name}: the sign-in service does not list this account's projects "

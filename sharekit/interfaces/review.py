@@ -18,6 +18,7 @@ from sharekit.clouds.registry import Clouds
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
+from sharekit.core.logs import clean_frames
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions, policy_steps
 from sharekit.plans.plan import Plan, ledger_path
@@ -238,6 +239,7 @@ class Review:
         self.refresh()
         return RowCount(count, "taken back")
 
+    @clean_frames
     def replan(self) -> Plan:
         """Make the plan again if there are decisions that it does not hold, and return it."""
         if self.gate.pending_steps:
@@ -268,6 +270,7 @@ class Review:
         approval.revoke(self.path, reviewer=self.reviewer, note=note)
         self.refresh()
 
+    @clean_frames
     def submit(
         self, clouds: Clouds | None = None,
         listener: Callable[[BackgroundRun], None] | None = None,
@@ -275,6 +278,7 @@ class Review:
         """Send what is approved, in the background; see :meth:`ReviewRun.submit`."""
         return self.run.submit(clouds, listener)
 
+    @clean_frames
     def retry(self, ledger: str | PathLike[str] | None = None) -> Review:
         """Plan once more what failed, was contradicted or stayed unknown, and return its review.
 
@@ -356,6 +360,7 @@ class Review:
         return rows.index.to_numpy(dtype="int64")
 
 
+@clean_frames
 def review(
     plan: Plan | str | PathLike[str],
     clouds: Clouds | None = None,

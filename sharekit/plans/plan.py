@@ -24,6 +24,7 @@ from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.columns import STR, hands_out_copies, is_owner_action
 from sharekit.core.errors import PlanError, UsageError
 from sharekit.core.html import table
+from sharekit.core.logs import clean_frames
 from sharekit.core.provenance import environment, name_error
 from sharekit.ledger.integrity import created_body
 from sharekit.ledger.ledger import Ledger
@@ -150,6 +151,7 @@ class Plan:
         return by.assign(shared_with=shared_with).fillna({"shared_with": ""}).reset_index()
 
 
+@clean_frames
 def plan(
     findings: Findings,
     ledger: str | PathLike[str],

@@ -10,6 +10,7 @@ from typing import Literal
 
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import SharekitError, UsageError
+from sharekit.core.logs import clean_frames
 from sharekit.plans.approval import ApprovalRequirement
 
 from .settings import Settings
@@ -101,6 +102,7 @@ class BackgroundRun:
         """
         self._stop.set()
 
+    @clean_frames
     def wait(self, seconds: float | None = None) -> Run:
         """Wait for the end, and return the status of the run.
 

@@ -29,6 +29,7 @@ from sharekit.core.columns import (
 )
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import ACTION_KEY, FIELDS
+from sharekit.core.logs import clean_frames
 from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.followed import EarlierRun, read_followed
@@ -44,6 +45,7 @@ _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 _RESULT = {SHARE: PENDING, UNSHARE: ABSENT}
 
 
+@clean_frames
 def undo(
     run: str | PathLike[str],
     ledger: str | PathLike[str],
@@ -105,6 +107,7 @@ def undo(
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
 
 
+@clean_frames
 def retry(
     run: str | PathLike[str],
     ledger: str | PathLike[str],

@@ -11,6 +11,7 @@ from time import monotonic
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import take_snapshot
 from sharekit.core.errors import CloudError, SharekitError, UsageError
+from sharekit.core.logs import clean_frames
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import distinct_people, environment
 from sharekit.ledger.ledger import Ledger
@@ -63,6 +64,7 @@ class Progress:
     throttled_because: str = ""
 
 
+@clean_frames
 def submit(
     plan: Plan | str | PathLike[str],
     clouds: Clouds,
