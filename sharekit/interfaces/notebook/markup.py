@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from sharekit.core.actions import OWNER_ACTIONS
 from sharekit.core.columns import with_unit
-from sharekit.core.html import escape_html, escape_invisible
+from sharekit.core.html import escape_html, escape_invisible, templates
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.reports.wording import format_duration
 
@@ -47,26 +47,12 @@ def render(template: str, **values: Any) -> Markup:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sharekit.interfaces.notebook"),
-        autoescape=True,
-        finalize=_escaped,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("sharekit.interfaces.notebook")
     filters = (with_unit, format_duration, short, lines, color, percent, source)
     environment.filters |= {function.__name__: function for function in filters}
     environment.filters |= {"number": "{:,}".format}
     environment.globals |= {"note": note, "owner_actions": OWNER_ACTIONS}
     return environment
-
-
-def _escaped(value: Any) -> Any:
-    """Spell out what cannot be seen; Jinja escapes the rest, but what the panel itself made."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return escape_invisible(value)
 
 
 def short(value: object, limit: int = _SHORT) -> str:

@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from sharekit.core.columns import with_unit
-from sharekit.core.html import escape_invisible
+from sharekit.core.html import escape_invisible, templates
 from sharekit.core.outcomes import tint
 from sharekit.core.provenance import __version__
 from sharekit.reports.document import ReportDocument, Table, Target
@@ -53,15 +53,7 @@ def write(document: ReportDocument, path: Path) -> None:
 
 
 def _environment() -> jinja2.Environment:
-    page = jinja2.Environment(
-        loader=jinja2.PackageLoader("sharekit.reports.render"),
-        autoescape=True,
-        finalize=_shown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    page = templates("sharekit.reports.render", _shown)
     own = (with_unit, short_time, percent, key, records)
     page.filters |= {function.__name__: function for function in own}
     page.filters |= {"widths": _widths}
@@ -71,10 +63,10 @@ def _environment() -> jinja2.Environment:
 
 
 def _shown(value: Any) -> Any:
-    """Return a value as the page shows it; what the page itself made (``Markup``) stays."""
+    """Return a value as the page shows it."""
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, Markup) or not isinstance(value, str):
+    if not isinstance(value, str):
         return value
     return escape_invisible(value if len(value) <= TEXT else value[:TEXT] + f" … [{len(value):,}]")
 
