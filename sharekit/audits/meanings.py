@@ -1,4 +1,4 @@
-"""The words of an audit: what can be said of a share, why, and what can have changed.
+"""The words of an audit: results of rows and shares, kinds of absence, and kinds of change.
 
 Names are stable: scripts, workbooks and old audits use them.
 
@@ -18,15 +18,15 @@ from sharekit.core.outcomes import OUTCOMES
 
 @dataclass(frozen=True)
 class Result:
-    """What an audit says of a row or a share.
+    """The result of an audit for a row or a share.
 
     Attributes
     ----------
     meaning : str
         The result in one sentence.
     rank : int
-        Place in a report, counted from 1: what to look at comes first. Rows of the same rank stay
-        in the inventory's order.
+        Place in a report, counted from 1; what needs a person comes first. Rows of the same rank
+        keep the inventory's order.
     like : str
         The outcome of a run that has the same colour.
     agrees : bool
@@ -58,7 +58,7 @@ RESULTS: Final = {
         rank=2, like="failed", drift=True,
     ),
     "undecided": Result(
-        "shared, and nobody has decided about it yet",
+        "shared with the project, and not decided yet",
         rank=6, like="claimed", drift=True,
     ),
     "absent": Result(
@@ -70,20 +70,20 @@ RESULTS: Final = {
         rank=3, like="blocked", drift=True,
     ),
     "shared-out": Result(
-        "the project shares its own image with another project, and no row says so",
+        "the project shares its own image with another project, and no row records it",
         rank=4, like="pending", drift=True,
     ),
     "unread": Result(
-        "the project or the share could not be read, or no cloud that was named gives access, so "
-        "nothing is known",
+        "unknown: the project or the share could not be read, or none of the named clouds gives "
+        "access to it",
         rank=1, like="unknown",
     ),
     "faulty": Result(
-        "the row names no share and decision that could be compared",
+        "the row has an error, so it cannot be compared with the cloud",
         rank=7, like="skipped",
     ),
     "duplicate": Result(
-        "the same share and decision as another row, which is named",
+        "another row, which is named, has the same share and decision",
         rank=8, like="duplicate", agrees=True,
     ),
 }  # fmt: skip
@@ -94,28 +94,25 @@ DRIFT: Final = frozenset(name for name, result in RESULTS.items() if result.drif
 #: All results in the order of a report.
 BY_RANK: Final = tuple(sorted(RESULTS, key=lambda name: RESULTS[name].rank))
 
-#: Code -> why there is no share, as far as the cloud lets it be seen.
+#: Code -> why the cloud shows no such share, as far as it lets an audit see that.
 ABSENCES: Final = {
-    "not-told": "withdrawn, deleted, or never there: the cloud answers all three alike",
-    "was-shared": "it was shared when last looked at; since then withdrawn, or the image deleted",
-    "owner-keeps": "its owner still has the image and shares it with others or nobody: withdrawn, "
-    "or never shared with this project",
-    "owner-lacks": "the owner that the inventory names has no such image: deleted, or never there",
-    "own-image": "the project owns the image itself, so nobody shares it with the project",
-    "visible": "the project sees the image without any share: it is public, or for a community",
-}
-#: Code -> why a share is ``unread`` although its project could be read.
-UNREAD: Final = {
+    "not-told": "unshared, deleted, or never shared: the cloud's response is the same for all "
+    "three",
+    "was-shared": "shared at the time of the earlier audit or run; unshared or deleted since then",
+    "owner-keeps": "the owner still has the image, and does not share it with this project",
+    "owner-lacks": "the owner named in the inventory has no such image: deleted, or never there",
+    "own-image": "the project owns the image itself",
+    "visible": "the project sees the image without a share: its visibility is public or community",
     "not-looked-up": "the cloud does not show the state of the share; the reason says what it did",
 }
 #: Name -> what has changed since the earlier audit or run.
 CHANGES: Final = {
-    "newly-shared": "shared now, and not then",
-    "gone": "shared then, and not any more",
-    "decided": "undecided then, decided now",
-    "decided-otherwise": "decided then, and otherwise now",
-    "undecided-again": "decided then, and undecided again now",
-    "now-agrees": "the same in the cloud; the inventory now records it",
-    "now-drifts": "the same in the cloud; the inventory no longer records it",
-    "not-told": "seen then; now its project could not be read",
+    "newly-shared": "shared now, and not shared then",
+    "gone": "shared then, and not shared now",
+    "decided": "pending then, decided now",
+    "decided-otherwise": "decided then, and decided differently now",
+    "undecided-again": "decided then, and pending again now",
+    "now-agrees": "unchanged in the cloud; the inventory agrees with it now",
+    "now-drifts": "unchanged in the cloud; the inventory does not agree with it any more",
+    "not-told": "read then; now the project could not be read",
 }

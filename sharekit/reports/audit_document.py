@@ -23,24 +23,25 @@ TITLE: Final = "Compliance audit of image shares"
 #: Column of a report -> what it holds.
 COLUMNS: Final = {
     "file": "the spreadsheet the row was read from; empty for a share that no row names",
-    "sheet": "its sheet; empty where the format has none",
+    "sheet": "the sheet in that file; empty if the format has no sheets",
     "row": "the row's number in that sheet, as Excel shows it; of a DataFrame its index label",
-    "image_id": "the shared image",
-    "project_id": "the project it is shared with",
-    "name": "the image's name in the cloud, else in the inventory",
-    "owner": "the project that the image belongs to",
-    "age_days": "whole days from shared_at to the audit",
-    "status": "the decision that the inventory records",
-    "observed": "what the cloud shows: pending, accepted, rejected, absent; empty: unknown",
-    "result": "what the audit says, in one word",
-    "code": "why, as a word for scripts: a rule of the checks, the cloud's code, or a kind of "
+    "image_id": "the ID of the shared image",
+    "project_id": "the ID of the project that the image is shared with",
+    "name": "the name of the image in the cloud, or else in the inventory",
+    "owner": "the ID of the project that owns the image",
+    "age_days": "the number of whole days from shared_at to the audit",
+    "status": "the decision in the inventory",
+    "observed": "the share's state in the cloud: pending, accepted, rejected or absent; empty if "
+    "unknown",
+    "result": "the result of the audit, in one word",
+    "code": "the reason for scripts: a rule of the checks, the cloud's error code, or a kind of "
     "absence",
-    "reason": "why, in a sentence; for absences only what can be observed",
-    "seen_by": "whose view that is: of the project, or of the image's owner",
-    "image_created_at": "when the image was made (UTC)",
-    "shared_at": "when it was shared with the project; empty where that was not looked up",
-    "decided_at": "when it was last decided; empty while pending, or where not looked up",
-    "carried_by": "the row that stands for a duplicate",
+    "reason": "the reason in a sentence; for an absent share, what the cloud lets an audit see",
+    "seen_by": "whose sign-in showed the state: member (the project) or owner",
+    "image_created_at": "the time (UTC) at which the image was created",
+    "shared_at": "the time (UTC) at which the image was shared with the project; empty if not read",
+    "decided_at": "the time (UTC) of the last decision; empty while pending, or if not read",
+    "carried_by": "for a duplicate: the row with the same share and decision",
     "input.…": "every original column, unchanged, under its own header",
 }
 GLOSSARY: Final = {

@@ -40,46 +40,50 @@ _ADDRESS: Final = ("file", "sheet", "row")
 #: Column of a report -> what it holds.
 COLUMNS: Final = {
     "file": "the spreadsheet the row was read from",
-    "sheet": "its sheet; empty where the format has none",
+    "sheet": "the sheet in that file; empty if the format has no sheets",
     "row": "the row's number in that sheet, as Excel shows it; the first row is 1; of a DataFrame "
     "its index label",
-    "image_id": "the shared image, as it was sent",
-    "project_id": "the project that accepts or rejects it, or that its owner shares it with",
-    "status": "the decision after review: accepted or rejected; of an owner share or unshare",
-    "vault_id": "the backup vault; needed to accept a full-ECS image made from a CBR backup",
+    "image_id": "the ID of the shared image, as it was sent",
+    "project_id": "the ID of the project that the image is shared with",
+    "status": "the decision after review: accepted or rejected; where the owner acts: share or "
+    "unshare",
+    "vault_id": "the ID of the backup vault, which accepting a full-ECS image needs",
     "outcome": "what became of the row, in one word",
-    "code": "the cloud's error code, the HTTP status as HTTP404, or the rule that blocked the row",
-    "reason": "why, in the words of the cloud, of the check, or of who left the row out",
-    "before": "what the cloud showed before anything was sent: pending, accepted, rejected, absent",
-    "claimed": "what the cloud's job said about this image",
-    "observed": "what the cloud showed when it was read back afterwards",
-    "chunk": "the request that carried the row; 7.1 is the first half of chunk 7, which was split",
-    "job_id": "the cloud's job for that request",
-    "request_id": "what the provider's support asks for",
-    "carried_by": "the row of the same image and project that was sent in place of this one",
+    "code": "the cloud's error code, the HTTP status (such as HTTP404), or the rule that blocked "
+    "the row",
+    "reason": "the reason, as the cloud, the check, or the reviewer who skipped the row gave it",
+    "before": "the share's state before anything was sent: pending, accepted, rejected or absent",
+    "claimed": "the result that the cloud's job reported for this image: success or failed",
+    "observed": "the share's state that was read back after the requests",
+    "chunk": "the number of the request that included the row; 7.1 is the first part of chunk 7",
+    "job_id": "the ID of the cloud's job for that request",
+    "request_id": "the cloud's ID of that request, which the provider's support asks for",
+    "carried_by": "for a duplicate: the row that was sent instead, with the same image and project",
     "input.…": "every original column, unchanged, under its own header",
 }
 #: Column of Chunks -> what it holds.
 CHUNK_COLUMNS: Final = {
-    "chunk": "the request's number; 7.1 is a part of chunk 7, which was split",
-    "project_id": "the project that sent it: the one that decides, or the images' owner",
-    "images": "how many shares it carried: images, or where an owner shares images × projects",
-    "api": "batch: many images in one call; native: one call for each image",
-    "attempts": "how often it was sent; a passing fault is tried again",
-    "state": "done, refused, split, unknown (no answer), running, sent or planned (not sent yet)",
-    "http, code, reason": "the last answer of the cloud, in its own words",
-    "job_id, request_id": "the cloud's names for its work and for the call, for its support",
-    "first_sent, ended": "when it left for the first time, and when nothing more was to come; UTC",
+    "chunk": "the number of the request; 7.1 is the first part of chunk 7, which was split",
+    "project_id": "the ID of the project that sent the request: the member, or the images' owner",
+    "images": "the number of shares in the request: images, or where an owner acts images × "
+    "projects",
+    "api": "batch (many images in one call) or native (one call for each image)",
+    "attempts": "the number of times it was sent; a temporary fault is retried",
+    "state": "done, refused, split, unknown (no response), running, sent or planned (not sent yet)",
+    "http, code, reason": "HTTP status, error code and text of the cloud's last response",
+    "job_id, request_id": "the cloud's IDs of the job and of the request, for the provider's "
+    "support",
+    "first_sent, ended": "the times (UTC) of the first attempt and of the last response",
 }
 #: Word -> what it stands for.
 TERMS: Final = {
     "chunk": "one request: images of one project, decision and vault that are sent together; of an "
     "owner images that go to the same projects",
-    "job": "the cloud's own record of a request, which it works on after answering",
-    "fingerprint": "SHA-256 of the plan; an approval names it, and one changed byte voids it",
-    "ledger": "the run's one file: every event, each holding the SHA-256 of the one before",
-    "head": "SHA-256 of the ledger's last event, and through it of all of them",
-    "full-ECS image": "an image of a whole server with its data disks",
+    "job": "the cloud's task for a request, on which it works after it has responded",
+    "fingerprint": "SHA-256 of the planned requests; an approval holds for one fingerprint only",
+    "ledger": "the file of the run: all its events, each with the SHA-256 of the event before it",
+    "head": "SHA-256 of the ledger's last event, which covers all events before it too",
+    "full-ECS image": "an image of a server with all of its disks",
 }
 GLOSSARY: Final = {
     "Outcomes: what became of a row": {name: one.meaning for name, one in OUTCOMES.items()},
@@ -90,19 +94,19 @@ GLOSSARY: Final = {
 }
 #: Column of a report of several runs -> what it holds.
 RUN_COLUMNS: Final = {
-    "run": "the run that settled the row: the last one that did anything to it",
-    "history": "what each run said of the row, in order",
-    "chunk": "the run and its chunk: 2:7 is chunk 7 of run 2",
+    "run": "the number of the last run that changed the row's outcome",
+    "history": "the outcome of the row in each run, in order",
+    "chunk": "the numbers of the run and the chunk: 2:7 is chunk 7 of run 2",
 }
 #: Sheet of ``audit.xlsx`` after the summary -> what it is for, in their order.
 SHEETS: Final = {
     "Who and where": "who approved what and when, and decided otherwise than the input says; "
     "clouds and accounts, input files with their SHA-256, versions, settings",
-    "Glossary": "what outcomes, states, columns and other words mean",
-    "Rows": "every row of the input, in its order, with what became of it; filter any column",
+    "Glossary": "the meaning of outcomes, states, columns and other words",
+    "Rows": "every row of the input, in its order, with its outcome; filter any column",
     "Decisions": "what reviewers decided, themselves or by policies, row by row",
-    "Findings": "what the checks said, cell by cell",
-    "Chunks": "what was sent and answered, request by request, with the cloud's request IDs; "
+    "Findings": "the findings of the checks, cell by cell",
+    "Chunks": "every request with its response and the cloud's request ID; "
     "images lead to the first of their rows: filter Rows by the chunk",
     "Timeline": "every event of the run, with its time in UTC",
 }
@@ -114,16 +118,16 @@ _ENVIRONMENT: Final = {
 #: Kind of request -> what it is, and where the workbook shows the number: on Chunks in a column of
 #: its own, or only on Timeline.
 REQUESTS: Final = {
-    "submit": "decisions sent",
-    "poll": "questions after a job",
-    "read": "readings of the cloud's state",
-    "retried": "of these were sent again after a passing fault",
+    "submit": "requests that changed shares",
+    "poll": "requests for the status of a job",
+    "read": "requests that read the state of shares",
+    "retried": "of these were retries after a temporary fault",
 }
 _COUNTED: Final = {
     "submit": "; the column attempts of Chunks adds up to them",
     "retried": "; attempts beyond the first, on Chunks",
 }
-_ON_TIMELINE: Final = "; what each call of submit counted stands on Timeline, as event counted"
+_ON_TIMELINE: Final = "; Timeline has the numbers of each call of submit (event requests_counted)"
 
 
 def run_document(record: Record) -> ReportDocument:
