@@ -163,20 +163,20 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         _body(reviewer=Name, rows=Count, blob=BlobHash, carried_from=NotRequired[Name],
               policies=NotRequired[_POLICIES], policies_sha256=NotRequired[Hash],
               judged_at=NotRequired[Time], matched=NotRequired[list[tuple[str, str, Count]]]),
-        "a reviewer's decisions on some rows, by policies perhaps, or on their shares in the run "
-        "that this one follows",
+        "a reviewer's decisions on rows: made by hand, by policies, or in the run that this run "
+        "follows",
         lambda b: f"{with_unit(b['rows'], 'row')} decided by {b['reviewer'] or 'a reviewer'}"
         f"{_carried(b)}" + (", by policies" if "policies" in b else ""),
         voids=True,
     ),
     "decision_undone": EventKind(
         _body(seq=Count, reviewer=Name),
-        "the last decisions were taken back",
+        "a step of decisions was undone",
         lambda b: f"step {b['seq']} taken back by {b['reviewer'] or 'a reviewer'}", voids=True,
     ),
     "approval_revoked": EventKind(
         _body(reviewer=Name, note=str),
-        "an approval was taken back",
+        "an approval was revoked",
         lambda b: f"{b['reviewer']} took the approval back {b['note']}".rstrip(), voids=True,
     ),
     "approved": EventKind(
@@ -197,17 +197,17 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "preflight_checked": EventKind(
         _body(blob=BlobHash, counts=Counts),
-        "the preflight: shares that need not or must not be sent are excluded, and a "
-        "request that has no other share with them; the next preflight may find otherwise",
+        "the preflight excluded shares that need not or must not be sent, and requests that had "
+        "no other shares; the next preflight may include them again",
         lambda b: f"last look before sending: {_counts(b['counts']) or 'nothing changed'}",
     ),
     "intent": EventKind(
         _body(**_RESPONSE, **_BLOCK, attempt=Count, method=str, url=str),
-        "a request is about to leave; its images and projects stand here before it does",
+        "a request is about to be sent; its images and projects are written here first",
         lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
     ),
     "skipped_after_refusal": EventKind(
-        _REQUEST, "not sent: the cloud refuses this project or vault altogether"
+        _REQUEST, "the request was not sent, because the cloud refuses this project or vault"
     ),
     "split": EventKind(
         _body(
@@ -216,52 +216,55 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             kept=list[_body(**_BLOCK)],  # type: ignore[misc]
             why=str,
         ),
-        "its images go on in smaller or new requests",
+        "the images of the request were moved to smaller or new requests",
         lambda b: f"into {len(b['into'])}: {b['why']}",
     ),
     "answer": EventKind(
-        _REQUEST, "the cloud took it on; the job's ID is here before it is polled",
+        _REQUEST,
+        "the cloud accepted the request; the job's ID is written here before the job is polled",
         lambda b: f"HTTP {b.get('http', 0)}"
         + (f", job {b['job_id']}" if b.get("job_id") else ""),
     ),
     "retry_scheduled": EventKind(
-        _REQUEST, "it did not leave, or a passing fault: to be sent once more"
+        _REQUEST, "the request was not sent, or met a temporary fault; it will be sent again"
     ),
-    "refused": EventKind(_REQUEST, "the cloud said no, for good"),
+    "refused": EventKind(_REQUEST, "the cloud refused the request permanently"),
     "response_lost": EventKind(
-        _REQUEST, "it left and no answer came: nobody knows, so the cloud is read back"
+        _REQUEST, "the request was sent and no response came; reading back decides its outcome"
     ),
     "job_done": EventKind(
-        _JOB_ENDED, "the job ended well, but for the images it names", lambda b: f"{b['status']}"
+        _JOB_ENDED, "the job succeeded, except for the images that it names",
+        lambda b: f"{b['status']}",
     ),
-    "job_failed": EventKind(_JOB_ENDED, "the job failed, but for the images it names"),
+    "job_failed": EventKind(_JOB_ENDED, "the job failed, except for the images that it names"),
     "job_timed_out": EventKind(
-        _REQUEST, "the job did not end in time: nobody knows, so the cloud is read back"
+        _REQUEST, "the job did not end in time; reading back decides its outcome"
     ),
     "resumed": EventKind(
-        _REQUEST, "taken up by another call of `submit`: its job is asked again"
+        _REQUEST, "another call of `submit` took the request over and polls its job"
     ),
     "requests_counted": EventKind(
         _body(requests=dict[Literal["submit", "poll", "read", "retried"], Count]),
-        "how many requests this call has sent",
+        "the number of requests that this call of `submit` has sent",
         lambda b: f"requests of this call: {_counts(b['requests'])}",
     ),
     "read_back": EventKind(
         _body(blob=BlobHash, images=Count),
-        "what the clouds showed of the shares that were sent",
+        "the states of the sent shares, as the clouds showed them",
         lambda b: f"{with_unit(b['images'], 'image')} read back",
     ),
     "read_back_denied": EventKind(
         _body(project_id=str, reason=str),
-        "a project refused to be read back",
+        "a project could not be read back",
         lambda b: f"project {b['project_id']} cannot be read back: {b['reason']}",
     ),
     "stopped": EventKind(
-        _body(why=str, by=NotRequired[str]), "the call ended early", lambda b: str(b["why"])
+        _body(why=str, by=NotRequired[str]), "the call of `submit` ended early",
+        lambda b: str(b["why"]),
     ),
     "outcomes_recorded": EventKind(
         _body(counts=Counts, blob=BlobHash),
-        "every row's outcome was written", lambda b: _counts(b["counts"])
+        "the outcome of every row was written", lambda b: _counts(b["counts"])
     ),
     "finished": EventKind(
         _body(rows=Count),
