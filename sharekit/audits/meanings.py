@@ -103,6 +103,9 @@ ABSENCES: Final = {
     "owner-lacks": "the owner named in the inventory has no such image: deleted, or never there",
     "own-image": "the project owns the image itself",
     "visible": "the project sees the image without a share: its visibility is public or community",
+}
+#: Code -> why a share is ``unread`` although its project could be read.
+UNREAD: Final = {
     "not-looked-up": "the cloud does not show the state of the share; the reason says what it did",
 }
 #: Name -> what has changed since the earlier audit or run.
