@@ -8,15 +8,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+import pandas as pd
 
 from docs.tree import tree
 from sharekit.audits import meanings
 from sharekit.core import cloud_api
+from sharekit.core.brakes import BRAKES
 from sharekit.core.cloud_api import ADVICE, REMEDIES, VAULT_RESOURCES
+from sharekit.core.columns import STR
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.core.rules import markdown
 from sharekit.interfaces.cli.main import COMMANDS, cli, load_command
 from sharekit.ledger.events import EVENTS
+from sharekit.runs.outcomes import verdict
 from sharekit.runs.request_log import FINAL_STATES, TRANSITIONS
 from sharekit.simulator import seed as seeds
 from sharekit.simulator.faults import Faults
@@ -39,11 +43,11 @@ useful response before:
 
 | failure | no useful response before | useful responses before |
 |---|---|---|
-| sign-in or token refused | 4 | 4 |
+| sign-in or token refused: its project is left out, the others finish | 4 | 4 |
 | name not found, no connection, TLS or proxy error, timeout, connection closed | 4 | 3 |
 | HTML, truncated JSON, a response of another type, a redirect, HTTP 5xx on every attempt | 4 | 3 |
 | no permission (HTTP 403, `IMG.0026`, also in a body under HTTP 200) | 4 | 1: those rows failed |
-| flow control that does not end | 3 | 3 |
+| flow control that does not end, or asks for a longer wait than is allowed | 3 | 3 |
 
 In every case the ledger holds each request that was sent, `submit` prints the outcomes so far, and
 the same command continues the run: it reads the cloud back for requests without a response before
@@ -235,8 +239,51 @@ def _states() -> str:
         f"The states {ends} are final. A split passes each image on to exactly one new request;\n"
         "images that reading back showed as changed stay with the old request as `unknown`,"
         " and are\n"
-        "settled there.\n"
+        "settled there; images that a job did although it failed for others stay as `done`.\n\n"
+        "## What a row is called while its request is in a state\n\n"
+        "`status` says this of a row at any moment, also while the run is under way. What was\n"
+        "read before the latest request for a share, or before its job ended, does not count as\n"
+        "read. A cloud may lag: what is `contradicted` is called `claimed` until the call of\n"
+        "`submit` has ended. A row that a preflight excluded is `already` or `blocked`. A test\n"
+        "compares each state in mid-run with the end of the run.\n\n"
+        "| state | the cloud said | not read since | read as wanted | read otherwise |\n"
+        f"|---|---|---|---|---|\n{_outcomes()}\n\n"
+        "## What slows a run down or stops it\n\n"
+        "There are five brakes; nothing else slows or stops a run by itself. Every wait is shown\n"
+        "with its cause and its end, and ends when the run is stopped.\n\n"
+        "| brake | what it does | settings |\n|---|---|---|\n"
+        + "".join(f"| {b.name} | {b.effect} | {', '.join(b.settings)} |\n" for b in BRAKES)
     )
+
+
+#: Was it sent, state of the request, what the cloud said of the share, and that in words.
+_SAID = (
+    ("no", "planned", "", "nothing: not sent yet"),
+    ("yes", "planned", "", "to be sent once more"),
+    ("yes", "sent", "", "nothing yet"),
+    ("yes", "running", "", "nothing yet: its job runs"),
+    ("yes", "done", "success", "done"),
+    ("yes", "done", "failed", "failed, by the job's results"),
+    ("yes", "refused", "failed", "failed"),
+    ("yes", "refused", "success", "done, by the results of a job that failed for others"),
+    ("no", "refused", "", "nothing: not sent, because its project or vault was refused"),
+    ("yes", "unknown", "", "nothing: the response was lost, or the job is late"),
+)
+
+
+def _outcomes() -> str:
+    """Return the lines of the table of outcomes; each is what the code assigns."""
+    lines = []
+    for sent, state, claimed, words in _SAID:
+        seen = pd.Series(["", "accepted", "pending"], dtype=STR)
+        said = pd.DataFrame(
+            {"sent": sent, "state": state, "claimed": claimed}, seen.index, dtype=STR
+        )
+        wanted = pd.Series("accepted", seen.index, dtype=STR)
+        found = verdict(said["sent"] == "yes", wanted, said["state"], said["claimed"], seen)
+        cells = " | ".join(f"`{outcome}`" for outcome in found)
+        lines.append(f"| `{state}` | {words} | {cells} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from sharekit.simulator.sample import Sample, build_sample, write_workbook
 #: Waits of a cloud next door instead of one across a network.
 FAST = sharekit.Settings(
     min_poll_interval=0.05, max_poll_interval=0.2, initial_backoff=0.02, max_backoff=0.2,
-    read_back_delay=0.1, job_timeout=30,
+    read_back_delay=0.1, read_back_timeout=1.0, job_timeout=30,
 )  # fmt: skip
 REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 

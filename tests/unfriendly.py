@@ -365,7 +365,6 @@ class Trial:
         config = self.cloud.write_clouds_yaml(self.folder / "clouds.yaml")
         clouds = sharekit.connect(*self.scene.names, config_file=config)
         for cloud in clouds.values():
-            cloud.transport.sleep = lambda seconds: None
             cloud.resolve_api()
         return clouds
 

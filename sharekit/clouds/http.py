@@ -20,7 +20,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
-import tenacity
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from requests.auth import AuthBase
@@ -31,6 +30,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
+from sharekit.core.brakes import WAITS, RateLimiter, backoff, excess
 from sharekit.core.cloud_api import (
     FORBIDDEN_CODES,
     SIGN_IN_WAITS,
@@ -38,10 +38,16 @@ from sharekit.core.cloud_api import (
     Remedy,
     remedy,
 )
-from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, SignInError
+from sharekit.core.errors import (
+    CloudError,
+    CloudRefusedError,
+    NoResponseError,
+    SignInError,
+    StoppedError,
+)
 from sharekit.core.logs import Secrets, clean_frames, fingerprint, redact
 
-from .http_limits import MAX_BYTES, TIMED, RateLimiter, ResponseTooLarge, read_content
+from .http_limits import MAX_BYTES, TIMED, ResponseTooLarge, read_content
 from .responses import parse_json, sanitize, sanitize_name
 
 _log = logging.getLogger("sharekit.clouds")
@@ -51,10 +57,12 @@ _UNLIMITED: Final = RateLimiter(0)
 _SKEW_SECONDS: Final = 300.0
 #: Bytes of an error page that are searched for a message.
 _ERROR_BYTES: Final = 8_000
-#: Seconds of the longest wait that a cloud may ask for.
-_MAX_RETRY_AFTER: Final = 3_600.0
-#: Seconds of a wait that is worth a warning: by itself sharekit waits for 10 at most.
-_LONG_WAIT: Final = 15.0
+#: Seconds of the longest wait that is understood.
+_MAX_RETRY_AFTER: Final = 86_400.0
+#: Sign-ins for one request, however well others fare.
+_SIGN_INS: Final = 10
+#: Seconds of the first and the longest pause between two attempts to read.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _REQUEST_IDS: Final = ("X-Request-Id", "X-Openstack-Request-Id")
 _CHECK: Final = "Check the network and the endpoint in clouds.yaml, then run this again."
 
@@ -163,7 +171,6 @@ class Transport:
     name: str
     timeout: tuple[float, float] = (10.0, 60.0)
     read_attempts: int = 6
-    sleep: Callable[[float], None] = tenacity.nap.sleep
     limiter_of: Callable[[str], RateLimiter] = field(default=lambda _: _UNLIMITED, repr=False)
     signer: AuthBase | None = field(default=None, repr=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
@@ -211,30 +218,46 @@ class Transport:
     @clean_frames
     def read(self, url: str, **params: Any) -> Reply:
         """GET; repeat with backoff at temporary faults, and sign in again once."""
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_temporary),
-            stop=tenacity.stop_after_attempt(self.read_attempts),
-            wait=_backoff,
-            sleep=self.sleep,
-            before_sleep=self._log_retry,
-            reraise=True,
+        attempt, since, waits = 1, inf, WAITS.get()
+        while True:
+            try:
+                return self.get(url, **params)
+            except StoppedError:
+                raise
+            except (CloudRefusedError, NoResponseError) as error:
+                failure, since = error, min(since, monotonic())
+            action = _remedy(failure)
+            last = action is Remedy.RETRY and attempt >= self.read_attempts
+            if last or action not in (Remedy.RETRY, Remedy.WAIT):
+                raise self._unread(url, failure, _advice(failure)) from None
+            asked = getattr(failure, "retry_after", None)
+            wait = backoff(_FIRST_PAUSE, _LONGEST_PAUSE, attempt, asked)
+            if why := excess(action, monotonic() - since, wait, waits):
+                raise self._unread(url, failure, f"Run this again later: {why}.") from None
+            waits.rest(
+                wait, f"{self.name}: attempt {attempt} to read {_shown(url)}: {_said(failure)}"
+            )
+            attempt += 1
+
+    def _unread(
+        self, url: str, failure: CloudRefusedError | NoResponseError, advice: str
+    ) -> CloudError:
+        """Return the error of something that cannot be read, with the next step."""
+        if isinstance(failure, NoResponseError):
+            return failure
+        message = f"{self.name}: {_shown(url)} responded {_said(failure).rstrip('.')}."
+        return CloudRefusedError(
+            f"{message} {advice}",
+            http=failure.http,
+            code=failure.code,
+            request_id=failure.request_id,
+            retry_after=failure.retry_after,
         )
-        try:
-            return retrying(self.get, url, **params)
-        except CloudRefusedError as refusal:
-            code = "" if refusal.code in str(refusal) else f"{refusal.code}: "
-            message = f"{self.name}: {_shown(url)} responded {code}{str(refusal).rstrip('.')}."
-            raise CloudRefusedError(
-                f"{message} {_advice(refusal)}",
-                http=refusal.http,
-                code=refusal.code,
-                request_id=refusal.request_id,
-            ) from None
 
     @clean_frames
     def get(self, url: str, **params: Any) -> Reply:
         """GET once; while the token is refused, sign in again and repeat, a few times."""
-        began, attempts = monotonic(), 0
+        attempts, since = 0, monotonic()
         while True:
             token = self.token()
             try:
@@ -242,8 +265,9 @@ class Transport:
             except CloudRefusedError as refusal:
                 if remedy(refusal.code, refusal.http) is not Remedy.SIGN_IN:
                     raise
-                self.sleep(self.reauthenticate(refusal, token, attempts, began))
-                attempts += 1
+                wait = self.reauthenticate(refusal, token, attempts, since)
+            WAITS.get().rest(wait, f"{self.name}: signing in again")
+            attempts, since = attempts + 1, monotonic()
 
     def reauthenticate(
         self, refusal: CloudRefusedError, stale: str, attempts: int, since: float
@@ -253,14 +277,16 @@ class Transport:
         Raises
         ------
         SignInError
-            If that was tried often enough, and no request has succeeded ``since`` the first one.
+            If that was tried often enough, and no request has succeeded ``since`` the attempt
+            before, or far too often.
         """
         if self.signer is not None:
             raise SignInError(
                 f"{self.name}: the cloud refuses the access key: {refusal}. Check ak, sk and "
                 f"security_token{self._skew or ', and that the key may use this project'}."
             ) from None
-        if attempts >= len(SIGN_IN_WAITS) and self._last_success < since:
+        useless = self._last_success < since or attempts >= _SIGN_INS
+        if attempts >= len(SIGN_IN_WAITS) and useless:
             raise SignInError(
                 f"{self.name}: the cloud refuses the token right after signing in: {refusal}. "
                 "Check whether the user still has a role in this project."
@@ -329,15 +355,6 @@ class Transport:
             retry_after=_retry_after(response.headers.get("Retry-After")),
         )
 
-    def _log_retry(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        wait = state.next_action.sleep if state.next_action else 0.0
-        _log.log(
-            logging.WARNING if wait >= _LONG_WAIT else logging.INFO,
-            "%s: attempt %d of %d failed, retrying in %.1f s: %s",
-            self.name, state.attempt_number, self.read_attempts, wait, sanitize(error),
-        )  # fmt: skip
-
 
 def _sign_in_failure(error: Exception, auth: Any, name: str) -> CloudError:
     """Return what became of a sign-in, in known sentences: services repeat what they were sent."""
@@ -378,21 +395,22 @@ def _refusal(error: ksa.HttpError, auth: Any) -> str:
     )
 
 
-def _is_temporary(error: BaseException) -> bool:
-    if isinstance(error, CloudRefusedError):
-        return remedy(error.code, error.http) in (Remedy.RETRY, Remedy.WAIT)
-    return isinstance(error, NoResponseError)
+def _remedy(error: CloudRefusedError | NoResponseError) -> Remedy:
+    if isinstance(error, NoResponseError):
+        return Remedy.RETRY
+    return remedy(error.code, error.http)
 
 
-def _backoff(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, CloudRefusedError) else None
-    backoff = tenacity.wait_random_exponential(multiplier=0.2, max=10)(state)
-    return max(asked or 0.0, backoff)
+def _said(failure: CloudRefusedError | NoResponseError) -> str:
+    """Return the message of a failure, with its code."""
+    text, code = sanitize(failure), getattr(failure, "code", "")
+    return text if code in text else f"{code}: {text}"
 
 
-def _advice(refusal: CloudRefusedError) -> str:
+def _advice(refusal: CloudRefusedError | NoResponseError) -> str:
     """Return the next step when something could not be read."""
+    if isinstance(refusal, NoResponseError):
+        return _CHECK
     if refusal.http == 403 or refusal.code in FORBIDDEN_CODES:
         return "Ask for the right to read this in the project."
     if refusal.http == 404:

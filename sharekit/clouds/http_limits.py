@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
 from http.client import HTTPResponse
 from math import inf
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies
 
 import requests
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.wait import wait_for_read
+
+from sharekit.core.brakes import WAITS, RateLimiter
+from sharekit.core.errors import StoppedError
 
 #: Bytes of the largest response, decompressed. A full page of 500 images has 0.6 MB.
 MAX_BYTES: Final = 64 << 20
 #: A whole response may take this many read time-outs.
 READ_TIMEOUTS: Final = 5
 _CHUNK: Final = 64 << 10
+#: Seconds after which a request that only reads looks again whether its caller stops.
+_LOOK: Final = 0.1
 
 
 class ResponseTooLarge(requests.RequestException):
@@ -47,13 +52,15 @@ class _UntilDeadline(io.RawIOBase):
     """The bytes of one response, status line and headers included, until a deadline.
 
     The time-out of a socket starts anew with every packet, so a server that sends one byte a
-    minute would never exceed it.
+    minute would never exceed it. A request that only reads ends when its caller stops; what changes
+    something is waited for, since its response tells what became of it.
     """
 
-    def __init__(self, sock: Any, raw: Any) -> None:
+    def __init__(self, sock: Any, raw: Any, *, reading: bool) -> None:
         self._sock, self._raw = sock, raw
         self._timeout = sock.gettimeout() or inf
         self._deadline = monotonic() + READ_TIMEOUTS * self._timeout
+        self._ended = WAITS.get().ending() if reading else None
 
     def readable(self) -> bool:
         return True
@@ -62,6 +69,7 @@ class _UntilDeadline(io.RawIOBase):
         left = self._deadline - monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
+        self._await_bytes(min(left, self._timeout))
         count: int | None
         if left >= self._timeout:
             count = self._raw.readinto(buffer)
@@ -73,6 +81,15 @@ class _UntilDeadline(io.RawIOBase):
             self._sock.settimeout(self._timeout)
         return count
 
+    def _await_bytes(self, seconds: float) -> None:
+        """Return when there are bytes or the time is over, and raise if the caller stops."""
+        if self._ended is None or (hasattr(self._sock, "pending") and self._sock.pending()):
+            return
+        until = monotonic() + seconds
+        while (left := until - monotonic()) > 0 and not wait_for_read(self._sock, min(_LOOK, left)):
+            if self._ended():
+                raise StoppedError
+
     def close(self) -> None:
         self._raw.close()
         super().close()
@@ -81,7 +98,8 @@ class _UntilDeadline(io.RawIOBase):
 class _TimedResponse(HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_UntilDeadline(sock, self.fp.detach()))
+        reading = kwargs.get("method") == "GET"
+        self.fp = io.BufferedReader(_UntilDeadline(sock, self.fp.detach(), reading=reading))
 
 
 class _TimedConnection(HTTPConnection):
@@ -100,29 +118,6 @@ def proxy_passwords() -> list[str]:
     """Return the passwords of the proxies that the environment names."""
     parts = (urlsplit(url).password for url in getproxies().values())
     return [unquote(password) for password in parts if password]
-
-
-class RateLimiter:
-    """Lets calls through one after another, at most ``rate`` a second (0: no limit).
-
-    >>> RateLimiter(1000).wait()
-    """
-
-    def __init__(self, rate: float, rest: Callable[[float], None] = sleep) -> None:
-        self.rate = rate
-        self._rest = rest
-        self._next = 0.0
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Return when it is this caller's turn."""
-        if not self.rate:
-            return
-        with self._lock:
-            turn = max(self._next, now := monotonic())
-            self._next = turn + 1 / self.rate
-        if turn > now:
-            self._rest(turn - now)
 
 
 class RateLimiters:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from sharekit.core.brakes import Pool
 from sharekit.core.logs import clean_frames
 
 from .cloud import Cloud
@@ -78,7 +78,7 @@ class Clouds(Mapping[str, Cloud]):
             If the sign-in to one of them fails.
         """
         offered = [p for p in dict.fromkeys(projects) if p in self._offers]
-        with ThreadPoolExecutor(_SIGN_INS) as pool:
+        with Pool(_SIGN_INS) as pool:
             list(pool.map(self.__getitem__, offered))
         return Clouds(self._clouds, warnings=self.warnings)
 

@@ -135,11 +135,14 @@ def explain(code: str, said: str) -> str:
     --------
     >>> explain("IMG.0193", "wrong vault")[:59]
     'the vault is of the wrong type: not one for server backups '
-    >>> explain("HTTP409", "conflict")
-    'conflict'
+    >>> explain("HTTP409", "conflict"), explain("IMG.0046", " ")
+    ('conflict', 'the image is not available')
     """
-    meaning, advice = MEANINGS.get(code), ADVICE.get(code)
-    text = said if meaning is None or meaning in said else f"{meaning} ({said.rstrip('.')})"
+    meaning, advice, said = MEANINGS.get(code), ADVICE.get(code), said.strip()
+    text = meaning or f"the cloud gave no reason ({code})"
+    if said.strip(" ."):
+        whole = meaning is None or meaning in said
+        text = said if whole else f"{meaning} ({said.rstrip('.')})"
     return text if advice is None or advice in text else f"{text.rstrip('.')}. {advice}"
 
 

@@ -14,7 +14,8 @@
         ├── CloudRefusedError           4   the cloud responded with an error
         ├── IncompleteListError         4   a list ended without showing that it is whole
         └── NoResponseError             4   a request was made and no usable response came
-            └── UnfitResponseError      4   the response is of another type, or about something else
+            ├── UnfitResponseError      4   the response is of another type, or about something else
+            └── StoppedError            4   the caller stopped while a cloud was waited for
 
 Bad *data* never raises: it becomes a finding that names its cell.
 """
@@ -111,3 +112,10 @@ class NoResponseError(CloudError):
 
 class UnfitResponseError(NoResponseError):
     """A response is of another type than asked for, or about something else: it says nothing."""
+
+
+class StoppedError(NoResponseError):
+    """The caller was asked to stop while a cloud was waited for; the request did not leave."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped while waiting for the cloud", sent=False)

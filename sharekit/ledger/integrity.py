@@ -179,4 +179,6 @@ def _open_rows(settled: Event) -> int:
 
 
 def _must_be_finished(events: list[Event], settled: Event) -> bool:
-    return events[settled.seq - 2].kind != "stopped" and not _open_rows(settled)
+    # What contradicts its job is looked at once more by another call.
+    is_open = _open_rows(settled) or settled.body["counts"].get("contradicted", 0)
+    return events[settled.seq - 2].kind != "stopped" and not is_open

@@ -14,10 +14,10 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from sharekit.core.brakes import CircuitBreaker
 from sharekit.core.cloud_api import BLAMES_PROJECT
 from sharekit.core.errors import CloudRefusedError
 
-from .brakes import FinishedImages
 from .request_log import Request, RequestLog, ShareBlock
 
 # Known results of group testing; what they leave open was chosen so that up to 30 % bad images
@@ -40,8 +40,8 @@ class Sending(Protocol):
     def send_next(self, request: Request) -> None:
         """Send a request before those that still wait."""
 
-    def split(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> None:
-        """Record that a request is split."""
+    def split(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> list[Request]:
+        """Record that a request is split; return the new requests."""
 
     def fail_unsent(self, request: Request, code: str, reason: str) -> None:
         """Record that a request failed although it was not sent."""
@@ -51,9 +51,9 @@ class Bisector:
     """What is known of bad images in one run, and the search for them."""
 
     def __init__(
-        self, log: RequestLog, sending: Sending, lock: threading.RLock, finished: FinishedImages
+        self, log: RequestLog, sending: Sending, lock: threading.RLock, breaker: CircuitBreaker
     ) -> None:
-        self._log, self._sending, self._lock, self._finished = log, sending, lock, finished
+        self._log, self._sending, self._lock, self._breaker = log, sending, lock, breaker
         self._images = sum(request.size for request in log.current())
         #: First half under way -> the second half, and the refusal of both together.
         self._waiting: dict[str, tuple[Request, CloudRefusedError]] = {}
@@ -62,7 +62,7 @@ class Bisector:
 
     def batch_size(self) -> int:
         """Return how many images to send together, by what is known now."""
-        bad, known = self._finished.bad, self._finished.good + self._finished.bad
+        bad, known = self._breaker.bad, self._breaker.good + self._breaker.bad
         share = bad / known if known >= _ENOUGH else 0.0
         return 1 if share > _ALONE else max(2, int(_HALF / share)) if share else self._images
 
@@ -81,7 +81,7 @@ class Bisector:
         """Continue after a refusal that one image may have caused."""
         with self._lock:
             if request.size == 1:
-                self._finished.record(0, 1)
+                self._breaker.record_images(0, 1)
             else:
                 self._bisect(request, refusal)
             self.on_finished(request)
@@ -92,7 +92,7 @@ class Bisector:
             passed = request.state == "done" and all(request.results.values())
             if request.state == "done":
                 failed = sum(not good for good in request.results.values())
-                self._finished.record(request.size - failed, failed)
+                self._breaker.record_images(request.size - failed, failed)
             if request.chunk not in self._waiting:
                 return
             second, refusal = self._waiting.pop(request.chunk)
@@ -107,7 +107,7 @@ class Bisector:
         if request.size > 1:
             self._bisect(request, refusal)
         elif self._budget_spent():
-            self._finished.record(0, 1)
+            self._breaker.record_images(0, 1)
             reason = f"refused together with others, which passed without it: {refusal}"
             self._sending.fail_unsent(request, refusal.code, reason)
         else:
@@ -123,18 +123,16 @@ class Bisector:
             self._send_parts(request, request.block.chunked(size, by_project=by_project), why)
             return
         halves = request.block.halves(by_project=by_project)
-        self._sending.split(request, halves, why)
-        first, second = self._log.children(request, len(halves))
+        first, second = self._sending.split(request, halves, why)
         self._waiting[first.chunk] = (second, refusal)
         self._sending.send_next(first)
 
     def _send_parts(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> None:
-        self._sending.split(request, blocks, why)
-        for part in self._log.children(request, len(blocks)):
+        for part in self._sending.split(request, blocks, why):
             self._sending.send_next(part)
 
     def _budget_spent(self) -> bool:
         """Return True if many images are bad and no request is left, at one for each image."""
-        unfinished = self._images - self._finished.good - self._finished.bad
+        unfinished = self._images - self._breaker.good - self._breaker.bad
         spent = self._log.calls["submit"] + unfinished > _RESERVE * self._images
         return spent and self.batch_size() <= _FINER

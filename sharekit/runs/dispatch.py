@@ -7,7 +7,7 @@ tells what became of it, so it is never sent again from here.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,24 +16,39 @@ from typing import Any, Protocol
 
 from sharekit.clouds.api_calls import Call
 from sharekit.clouds.cloud import Accepted, JobState
-from sharekit.core.actions import OWNER
-from sharekit.core.cloud_api import BLAMES_PROJECT, Remedy, explain, remedy
-from sharekit.core.errors import CloudRefusedError, NoResponseError
-
-from .bisection import Bisector
-from .brakes import (
+from sharekit.core.actions import OWNER, SHARE, UNSHARE, is_satisfied
+from sharekit.core.brakes import (
     AdaptiveConcurrency,
     CircuitBreaker,
-    Failure,
-    FailureLimits,
-    FinishedImages,
+    Waits,
     backoff,
+    excess,
     outage_error,
 )
-from .request_log import LOG, Recorder, Request, Share, ShareBlock, result_key, split_event
+from sharekit.core.cloud_api import BLAMES_PROJECT, Remedy, explain, remedy
+from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, SignInError
+
+from .bisection import Bisector
+from .request_log import (
+    LOG,
+    Recorder,
+    Request,
+    Response,
+    Share,
+    ShareBlock,
+    group_by_projects,
+    result_key,
+    split_event,
+)
 from .scheduler import Scheduler
 from .settings import Settings
 
+#: Latest failures that are kept, to be shown while a run is under way.
+_LATEST = 100
+#: A gateway gave up on a request; the service behind it may still carry it out.
+_GATEWAY_TIMEOUT = 504
+#: Glance: the image is shared with as many projects as its quota allows.
+_QUOTA_REACHED = 413
 #: Seconds after which a repeated request checks again if the run is still paused.
 _PAUSED = 0.1
 
@@ -50,6 +65,33 @@ class Attempt:
     def next(self) -> Attempt:
         """Return the attempt after this one."""
         return Attempt(self.number + 1, self.since)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Images of a chunk that failed, with the cloud's code and reason.
+
+    On the owner's side each stands with the project it was to be shared with.
+    """
+
+    chunk: str
+    project_id: str
+    images: tuple[str, ...]
+    code: str
+    reason: str
+
+
+@dataclass
+class Failures:
+    """Number of images that failed in this call of ``submit``, and the latest of them."""
+
+    failed: int = 0
+    latest: deque[Failure] = field(default_factory=lambda: deque(maxlen=_LATEST))
+
+    def record(self, failure: Failure) -> None:
+        """Count the images of one request."""
+        self.failed += len(failure.images)
+        self.latest.append(failure)
 
 
 class Session(Protocol):
@@ -100,26 +142,29 @@ class Dispatcher:
         ``submit, poll, read`` to the number of calls that are not in the ledger yet.
     stopped_because : Exception or str or None
         Why nothing more is sent.
-    failures : FailureLimits
+    failures : Failures
         The images that failed.
     """
 
     def __init__(
-        self, recorder: Recorder, clouds: Mapping[str, SendingCloud], settings: Settings
-    ) -> None:
-        log, finished = recorder.log, FinishedImages()
+        self, recorder: Recorder, clouds: Mapping[str, SendingCloud], settings: Settings,
+        waits: Waits | None = None,
+    ) -> None:  # fmt: skip
         self.recorder, self.clouds, self.settings = recorder, clouds, settings
+        self.waits = waits or Waits(settings.busy_timeout, settings.outage_timeout)
         self.concurrency = AdaptiveConcurrency(settings.concurrency)
         self.scheduler = Scheduler(settings.concurrency, lambda: self.concurrency.limit)
-        self.breaker = CircuitBreaker(settings.outage_timeout)
+        self.breaker = CircuitBreaker(
+            settings.outage_timeout, settings.max_failure_rate, settings.min_failures
+        )
         self.calls: Counter[str] = Counter()
         self.stopped_because: Exception | str | None = None
-        images = sum(request.size for request in log.current())
-        unsettled = sum(request.size for request in log.in_state("running", "unknown"))
-        self.failures = FailureLimits(settings, images, unsettled, finished)
-        #: Project, or project and vault, that is refused altogether.
+        self.failures = Failures()
+        #: What is refused altogether: a project, a vault of it, or further shares of an image.
         self._refused: dict[tuple[str, str], CloudRefusedError] = {}
-        self._bisector = Bisector(log, self, recorder.lock, finished)
+        #: What is left to another call, by chunk or project, and why.
+        self.left: dict[str, Exception | str] = {}
+        self._bisector = Bisector(recorder.log, self, recorder.lock, self.breaker)
 
     def run(self, tick: Callable[[], None], chunks: Collection[str] | None = None) -> None:
         """Send every planned request, or those of some chunks, and follow all jobs to their end."""
@@ -148,14 +193,18 @@ class Dispatcher:
         """Send a request before those that wait: early knowledge of bad images spares requests."""
         self.scheduler.add(partial(self._send, request), first=True)
 
-    def split(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> None:
-        """Record that a request is split."""
-        self.recorder.record("split", request, **split_event(request, blocks), why=why)
+    def split(
+        self, request: Request, blocks: Sequence[ShareBlock], why: str, kept: Sequence[Share] = ()
+    ) -> list[Request]:
+        """Record that a request is split, but for shares that stay; return the new requests."""
+        self.recorder.record("split", request, **split_event(request, blocks, kept), why=why)
+        return self.recorder.log.children(request, len(blocks))
 
     def fail_unsent(self, request: Request, code: str, reason: str) -> None:
         """Record that a request failed although it was not sent."""
         self.recorder.record("skipped_after_refusal", request, code=code, reason=reason)
         self._count_failed(request, request.shares)
+        self._stop_if_too_many_failed()
 
     # -- sending ------------------------------------------------------------------------------
     def _send(self, request: Request, attempt: Attempt | None = None) -> None:
@@ -163,16 +212,24 @@ class Dispatcher:
         if self.scheduler.paused:  # a repeated request; new ones do not even come here
             self.scheduler.add(partial(self._send, request, attempt), _PAUSED)
             return
-        if self._skip_if_refused(request):
+        left = request.project_id in self.left or request.chunk in self.left
+        if left or self._skip_if_refused(request):
             return
         cloud = self.clouds[request.project_id]
-        native = cloud.resolve_api() == "native"
-        if native and request.size > 1:
-            self._send_singly(request)
-            return
-        if not native and self._bisector.presplit(request):
-            return
-        token = cloud.transport.token()
+        try:
+            native, token = cloud.resolve_api() == "native", cloud.transport.token()
+        except (SignInError, CloudRefusedError) as error:
+            if isinstance(error, CloudRefusedError) and _remedy(request, error) not in _NO_ACCESS:
+                raise
+            self._shut_out(request, error)
+        else:
+            if native and request.size > 1:
+                self._send_singly(request)
+            elif native or not self._bisector.presplit(request):
+                self._send_once(request, attempt, token, native=native)
+
+    def _send_once(self, request: Request, attempt: Attempt, token: str, *, native: bool) -> None:
+        cloud = self.clouds[request.project_id]
         call = cloud.call_for(request.payload(), native=native)
         method, url, body = call
         self.recorder.record(
@@ -180,7 +237,7 @@ class Dispatcher:
             api="native" if native else "batch", method=method, url=url, body=body,
         )  # fmt: skip
         try:
-            answer = self._call(cloud, call, token)
+            answer = self._call(request, call, token)
         except NoResponseError as error:
             self._on_no_response(request, error, attempt)
         except CloudRefusedError as refusal:
@@ -191,35 +248,47 @@ class Dispatcher:
         else:
             self._on_answer(request, answer)
 
-    def _call(self, cloud: SendingCloud, call: Call, token: str) -> Accepted:
+    def _call(self, request: Request, call: Call, token: str) -> Accepted:
         """Send a call and learn from its response how many may be under way at once."""
-        began, answer = monotonic(), None
+        cloud, began, answer = self.clouds[request.project_id], monotonic(), None
         try:
             answer = cloud.send(call, token)
         except CloudRefusedError as refusal:
             self.concurrency.on_error(refusal, began)
+            if refusal.http == _GATEWAY_TIMEOUT:
+                lost = f"a gateway gave up waiting for the service (HTTP 504): {refusal}"
+                raise NoResponseError(lost) from None
             raise
         finally:
             done, timeout = answer is not None and not answer.job_id, cloud.transport.timeout[1]
             self.concurrency.on_duration("a response", began, timeout, succeeded=done)
+        _check_answer(request, answer)
         return answer
 
     def _send_singly(self, request: Request) -> None:
-        singles = request.block.singles()
-        self.split(request, singles, "one call for each image")
+        parts = self.split(request, request.block.singles(), "one call for each image")
         self._bisector.on_finished(request)
-        for part in self.recorder.log.children(request, len(singles)):
+        for part in parts:
             self.scheduler.add(partial(self._send, part))
 
     def _skip_if_refused(self, request: Request) -> bool:
         project, vault = request.project_id, str(request.common["vault_id"])
-        refusal = self._refused.get((project, "")) or self._refused.get((project, vault))
+        scopes = [(project, ""), (project, vault)]
+        if request.action == SHARE:
+            scopes += [("image", image) for image in request.block.images[:1]]
+        refusal = next(filter(None, map(self._refused.get, scopes)), None)
         if refusal is None:
             return False
         why = f"not sent, because the cloud refused another request with {refusal.code}"
         self.fail_unsent(request, refusal.code, f"{why}: {explain(refusal.code, str(refusal))}")
         self._bisector.on_finished(request)
         return True
+
+    def _shut_out(self, request: Request, error: CloudError) -> None:
+        """Leave a project that nobody can sign in to to another call; the others go on."""
+        if request.project_id not in self.left:
+            LOG.info("project %s is left to another call: %s", request.project_id, error)
+        self.left.setdefault(request.project_id, error)
 
     def _on_answer(self, request: Request, answer: Accepted) -> None:
         self.breaker.record_success()
@@ -249,17 +318,24 @@ class Dispatcher:
         if down or attempt.number + 1 >= self.settings.attempts:
             self.stop(error)
         else:
-            self._retry_later(request, attempt.next())
+            self._retry_later(request, attempt.next(), Remedy.RETRY)
 
     def _reauthenticate(
         self, request: Request, refusal: CloudRefusedError, token: str, attempt: Attempt
     ) -> None:
-        self.recorder.record("retry_scheduled", request, **_refusal_body(refusal))
+        transport = self.clouds[request.project_id].transport
         since = attempt.unauthorized_since
         since = monotonic() if since is None else since
-        transport = self.clouds[request.project_id].transport
-        wait = transport.reauthenticate(refusal, token, attempt.sign_ins, since)
-        attempt = replace(attempt, sign_ins=attempt.sign_ins + 1, unauthorized_since=since)
+        try:
+            wait = transport.reauthenticate(refusal, token, attempt.sign_ins, since)
+        except CloudError as error:
+            self.recorder.record("retry_scheduled", request, **_refusal_body(refusal))
+            if not isinstance(error, SignInError):
+                raise
+            self._shut_out(request, error)
+            return
+        self.recorder.record("retry_scheduled", request, **_refusal_body(refusal))
+        attempt = replace(attempt, sign_ins=attempt.sign_ins + 1, unauthorized_since=monotonic())
         self.scheduler.add(partial(self._send, request, attempt), wait)
 
     def _on_refusal(self, request: Request, refusal: CloudRefusedError, attempt: Attempt) -> None:
@@ -272,54 +348,67 @@ class Dispatcher:
         last = attempt.number + 1 >= self.settings.attempts
         if action is not Remedy.RETRY:
             self.breaker.record_success()
-        elif self._is_down(request, last=last):
+        elif self._is_down(request, refusal, last=last):
             self.recorder.record("retry_scheduled", request, **body)
             self.stop(outage_error(refusal))
             return
-        if action is Remedy.WAIT:
+        if action is Remedy.WAIT or (action is Remedy.RETRY and not last):
             self.recorder.record("retry_scheduled", request, **body)
-            if monotonic() - attempt.since < self.settings.busy_timeout:
-                self._retry_later(request, attempt.next(), refusal.retry_after)
-            else:
-                limit = self.settings.busy_timeout
-                self.stop(f"the cloud has been busy for {limit:g} s: {refusal}")
-        elif action is Remedy.RETRY and not last:
-            self.recorder.record("retry_scheduled", request, **body)
-            self._retry_later(request, attempt.next(), refusal.retry_after)
+            self._retry_later(request, attempt.next(), action, refusal.retry_after)
         else:
-            self.recorder.record("refused", request, **body)
-            self._handle_refusal(request, refusal, action)
+            self._refuse(request, refusal, action)
 
-    def _is_down(self, request: Request, *, last: bool) -> bool:
+    def _is_down(self, request: Request, refusal: CloudRefusedError, *, last: bool) -> bool:
         """Count a failure; return True if the cloud is to blame for it and not this request."""
-        if self.breaker.record_failure():
+        if self.breaker.record_failure(refusal.retry_after or 0.0):
             return True
         # A request that fails again in a second call of submit is to blame by itself.
         first = request.attempts <= self.settings.attempts
         return last and first and self.breaker.only_failures(self.settings.attempts)
 
     def _retry_later(
-        self, request: Request, attempt: Attempt, retry_after: float | None = None
-    ) -> None:
-        wait = backoff(self.settings, attempt.number, retry_after)
+        self, request: Request, attempt: Attempt, action: Remedy,
+        retry_after: float | None = None, cause: Response | None = None,
+    ) -> None:  # fmt: skip
+        """Send a request again after a wait; one that would be too long is left to another call."""
+        first, longest = self.settings.initial_backoff, self.settings.max_backoff
+        wait = backoff(first, min(longest, self.waits.limit(action)), attempt.number, retry_after)
+        response, busy = cause or request.response, action is Remedy.WAIT
+        waited = monotonic() - attempt.since if busy else 0.0
+        if why := excess(action, waited, wait, self.waits):
+            said = f"{response.code}: {response.reason}; {why}"
+            if busy:
+                self.stop(f"the cloud stays busy: {said}")
+            else:
+                self.left[request.chunk] = f"chunk {request.chunk} is left to another call: {said}"
+            return
         LOG.info("chunk %s: sent again in %.1f s: %s %s", request.chunk, wait,
-                 request.response.code, request.response.reason)  # fmt: skip
+                 response.code, response.reason)  # fmt: skip
+        self.waits.begin(wait, f"chunk {request.chunk}: {response.code}: {response.reason}")
         self.scheduler.add(partial(self._send, request, attempt), wait)
 
     # -- following the job --------------------------------------------------------------------
     def _poll(self, request: Request, polls: int, since: float) -> None:
         self.calls["poll"] += 1
-        timeout, began = self.settings.job_timeout, monotonic()
+        timeout, began, asked = self.settings.job_timeout, monotonic(), 0.0
         job: JobState | None = None
         try:
             job = self.clouds[request.project_id].job(request.response.job_id)
             status = job.status
             self.breaker.record_success()
+        except SignInError as error:
+            self._shut_out(request, error)
+            self._on_lost_job(request, f"nobody can ask for the job any more: {error}")
+            return
         except (NoResponseError, CloudRefusedError) as error:
             status = str(error)
             self.concurrency.on_error(error, began)
+            asked = getattr(error, "retry_after", None) or 0.0
             if _is_transient(error) and self.breaker.record_failure():
                 self.stop(outage_error(error))
+                return
+            if isinstance(error, CloudRefusedError) and _remedy(request, error) in _NO_ACCESS:
+                self._on_lost_job(request, f"nobody can ask for the job: {error}")
                 return
         if job is not None and job.done:
             self._on_job_done(request, job)
@@ -327,24 +416,30 @@ class Dispatcher:
         elif job is not None and job.failed:
             self._on_job_failed(request, job)
         elif monotonic() - since > timeout:
-            reason = f"the job had not ended after {timeout:g} s: {status}"
-            self.recorder.record("job_timed_out", request, code="job-late", reason=reason)
-            self._bisector.on_finished(request)
+            self._on_lost_job(request, f"the job had not ended after {timeout:g} s: {status}")
         else:
             if job is not None:
                 self.concurrency.on_duration("a job", since, timeout, succeeded=False)
             least, most = self.settings.min_poll_interval, self.settings.max_poll_interval
-            wait = min(most, least * 1.5**polls)
+            wait = max(min(most, least * 1.5 ** min(polls, 60)), asked)
+            wait = min(wait, max(least, since + timeout - monotonic()))
+            if asked:
+                self.waits.begin(wait, f"the job of chunk {request.chunk}: {status}")
             self.scheduler.add(partial(self._poll, request, polls + 1, since), wait)
+
+    def _on_lost_job(self, request: Request, reason: str) -> None:
+        self.recorder.record("job_timed_out", request, code="job-late", reason=reason)
+        self._bisector.on_finished(request)
 
     def _on_job_done(self, request: Request, job: JobState) -> None:
         results = _results(request, job)
         failed = {result_key(share): False for share, good in results.items() if not good}
-        reason = explain(job.code, job.reason or "failed within its job")
+        reason = explain(job.code or "JOB_PARTIAL", job.reason or "failed within its job")
         cause = {"code": job.code or "JOB_PARTIAL", "reason": reason} if failed else {}
         self.recorder.record("job_done", request, status=job.status, results=failed, **cause)
         self._count_failed(request, [share for share, good in results.items() if not good])
         self._bisector.on_finished(request)
+        self._stop_if_too_many_failed()
 
     def _on_job_failed(self, request: Request, job: JobState) -> None:
         code = job.code or "JOB_FAILED"
@@ -352,38 +447,61 @@ class Dispatcher:
         refusal = CloudRefusedError(
             reason, http=0, code=code, request_id=request.response.request_id
         )
-        action = _remedy(request, refusal)
-        if action in (Remedy.WAIT, Remedy.RETRY) and request.attempts < self.settings.attempts:
+        action, attempts = _remedy(request, refusal), request.attempts + request.chunk.count(".")
+        again = action in (Remedy.WAIT, Remedy.RETRY) and attempts < self.settings.attempts
+        good = [share for share, passed in _results(request, job).items() if passed]
+        if again and not good:
             self.recorder.record("retry_scheduled", request, code=code, reason=reason)
-            self._retry_later(request, Attempt(request.attempts))
+            self._retry_later(request, Attempt(attempts), action)
             return
-        results = _results(request, job)
-        good = {result_key(share): True for share, passed in results.items() if passed}
-        self.recorder.record(
-            "job_failed", request, status=job.status, results=good, code=code, reason=reason
-        )
-        if good:
-            # The job names the shares it failed for, so none of them has spoiled the others.
-            self._count_failed(request, [s for s in request.shares if not results.get(s)])
-            self._bisector.on_finished(request)
-        else:
-            self._handle_refusal(request, refusal, action)
+        bad = [share for share in request.shares if share not in set(good)]
+        ended = {"status": job.status, "results": {result_key(share): True for share in good}}
+        with self.recorder.lock, self.recorder.store.transaction():
+            self.recorder.record("job_failed", request, **ended, code=code, reason=reason)
+            # A job that names the shares it failed for has not spoiled the others by them.
+            if again:
+                self._retry_failed(request, bad, good, action)
+            elif good:
+                self._count_failed(request, bad)
+                self._bisector.on_finished(request)
+                self._stop_if_too_many_failed()
+            else:
+                self._handle_refusal(request, refusal, action)
+
+    def _retry_failed(
+        self, request: Request, bad: Sequence[Share], good: Sequence[Share], action: Remedy
+    ) -> None:
+        """Send the shares that a job failed for again; the others of its request are settled."""
+        attempts = request.attempts + request.chunk.count(".")
+        parts = self.split(request, group_by_projects(bad), "the job names these as failed", good)
+        self._bisector.on_finished(request)
+        for part in parts:
+            self._retry_later(part, Attempt(attempts), action, cause=request.response)
 
     # -- what follows a refusal ---------------------------------------------------------------
+    def _refuse(self, request: Request, refusal: CloudRefusedError, action: Remedy) -> None:
+        """Record a refusal and what follows, together: half of it would blame good images."""
+        with self.recorder.lock, self.recorder.store.transaction():
+            self.recorder.record("refused", request, **_refusal_body(refusal))
+            self._handle_refusal(request, refusal, action)
+
     def _handle_refusal(self, request: Request, refusal: CloudRefusedError, action: Remedy) -> None:
         project, vault = request.project_id, str(request.common["vault_id"])
         if action is Remedy.STOP_PROJECT:
             self._refused.setdefault((project, ""), refusal)
         elif action is Remedy.FAIL_VAULT and vault:
             self._refused.setdefault((project, vault), refusal)
+        elif refusal.http == _QUOTA_REACHED and request.size == 1 and request.action == SHARE:
+            self._refused.setdefault(("image", request.block.images[0]), refusal)
         # What fails again and again while others pass may be the fault of one image, too.
-        may_be_one_image = action in (Remedy.SPLIT, Remedy.RETRY)
+        may_be_one_image = action in (Remedy.SPLIT, Remedy.RETRY, Remedy.NATIVE)
         if not may_be_one_image or request.size == 1:
             self._count_failed(request, request.shares)
         if may_be_one_image:
             self._bisector.on_refused(request, refusal)
         else:
             self._bisector.on_finished(request)
+        self._stop_if_too_many_failed()
 
     def _count_failed(self, request: Request, shares: Sequence[Share]) -> None:
         if not shares:
@@ -392,13 +510,34 @@ class Dispatcher:
         images = (result_key(share) if share[0] != acting else share[1] for share in shares)
         failure = Failure(request.chunk, acting, tuple(images), response.code, response.reason)
         with self.recorder.lock:
-            reason = self.failures.record(failure, lambda: self._open_jobs(request))
-            if reason and self.stopped_because is None:
-                self.stop(reason)
+            self.failures.record(failure)
 
-    def _open_jobs(self, request: Request) -> int:
-        """Return how many jobs may still succeed where a request was refused without a job."""
-        return 0 if request.response.job_id else len(self.recorder.log.in_state("running"))
+    def _stop_if_too_many_failed(self) -> None:
+        with self.recorder.lock:
+            reason = self.breaker.too_many_failed(self._open_images)
+            if reason and self.stopped_because is None:
+                last = self.failures.latest[-1]
+                self.stop(f"{reason}; the last with: {last.code}: {last.reason}")
+
+    def _open_images(self) -> int:
+        """Return how many images belong to jobs that may still succeed."""
+        return sum(request.size for request in self.recorder.log.in_state("running"))
+
+
+#: Remedies that say that a project may not use the service at all.
+_NO_ACCESS = (Remedy.STOP_PROJECT, Remedy.SIGN_IN)
+
+
+def _check_answer(request: Request, answer: Accepted) -> None:
+    """Raise NoResponseError for a success that says nothing of what was asked."""
+    if request.response.api == "batch":
+        if not answer.job_id:
+            raise NoResponseError(f"the cloud answered HTTP {answer.http} without the ID of a job")
+        return
+    said_so = answer.http >= 400 or request.action == UNSHARE  # 409 and 404: done before
+    if not said_so and not is_satisfied(request.action, answer.state):
+        shown = f"a share in the state {answer.state!r}" if answer.state else "no state"
+        raise NoResponseError(f"the cloud answered HTTP {answer.http} with {shown}")
 
 
 def _remedy(request: Request, refusal: CloudRefusedError) -> Remedy:

@@ -12,16 +12,18 @@ success       as wanted          ``confirmed``
 failed        as wanted          ``contradicted``
 success       otherwise          ``contradicted``
 failed        otherwise, unread  ``failed``
-success       not read           ``claimed``
+success       not read           ``claimed``, also while the run is under way
 (nothing)     otherwise, unread  ``unknown`` if it was sent, else ``pending``
 ============  =================  ==================================================
 
+What was read before the latest request for a share, or before its job ended, is not observed.
 A row that a preflight excluded is what the preflight says: ``already`` or ``blocked``.
 """
 
 from __future__ import annotations
 
 from itertools import chain
+from math import inf
 
 import numpy as np
 import pandas as pd
@@ -39,7 +41,7 @@ from .request_log import Request, RequestLog, ShareBlock
 
 #: Positions in a frame, -1 for none.
 Positions = NDArray[np.int64]
-_FACTS = ["wanted", "sent", "state", "code", "reason", "last_chunk", "job_id", "request_id"]
+_TEXTS = ["wanted", "sent", "state", "code", "reason", "last_chunk", "job_id", "request_id"]
 _CONTRADICTED = "the job reported success, but the cloud shows a different state"
 #: Outcomes that a preflight gives to what it excludes.
 EXCLUDED = ("already", "blocked")
@@ -49,7 +51,7 @@ _UNSENT = ("duplicate", "skipped")
 
 def assign_outcomes(
     rows: pd.DataFrame, reasons: pd.DataFrame, log: RequestLog, preflight: pd.DataFrame,
-    observed: pd.DataFrame,
+    observed: pd.DataFrame, *, ended: float = inf,
 ) -> pd.DataFrame:  # fmt: skip
     """Return one line per row: ``outcome, code, reason, before, claimed, observed, last_chunk,
     job_id, request_id`` (str), indexed by ``row_key``.
@@ -67,16 +69,21 @@ def assign_outcomes(
         The last line of the preflights on each action: ``project_id, image_id, side, before,
         outcome, code, reason``.
     observed : DataFrame
-        The last state that was read back: ``project_id, image_id, side, state``. What an owner
-        did may be read on both sides, and then both must show it.
+        The last state that was read back, and the number of the event that recorded it:
+        ``project_id, image_id, side, state, seq``. What an owner did may be read on both sides, and
+        then both must show it.
+    ended : float, optional
+        The number of the event with which the last call of ``submit`` ended. A cloud may lag, so
+        what was read after it does not contradict a job yet.
     """  # noqa: D205
     facts, shares = _reported(log)
     share_at, read_at, preflight_at = _find_positions(rows, shares, observed, preflight)
     request = np.append(shares["request"].to_numpy(), -1)[share_at]
     actions = facts["wanted"].array.take(request, allow_fill=True, fill_value="")
     wanted = pd.Series(actions, rows.index)
-    read_at = _contradicting(rows, wanted, observed, read_at)
-    claims, states = shares["claimed"], observed["state"]
+    since = _numbers(facts["since"], 0)[request]
+    read_at = _contradicting(rows, wanted, observed, _later(observed, read_at, since), since)
+    claims, states, seqs = shares["claimed"], observed["state"], _numbers(observed["seq"], -1)
     del shares, observed  # their IDs are a third of the memory at a million rows
 
     def taken(values: pd.Series, positions: Positions) -> pd.Series:
@@ -88,7 +95,9 @@ def assign_outcomes(
     preflighted = taken(preflight["outcome"], preflight_at)
     excluded = planned & preflighted.isin(EXCLUDED) & state.isin(["", "excluded"])
     sent = taken(facts["sent"], request) == "yes"
-    outcome = _verdict(sent, wanted, state, claimed, taken(states, read_at))
+    outcome = verdict(sent, wanted, state, claimed, taken(states, read_at))
+    lagging = (outcome == "contradicted") & (claimed == "success") & (seqs[read_at] > ended)
+    outcome = outcome.where(~lagging, "claimed")
     outcome = outcome.where(~excluded, preflighted).where(planned, rows["disposition"])
     del wanted, state, preflighted
     # What is known of a share says nothing of rows that were not sent.
@@ -116,16 +125,19 @@ def assign_outcomes(
     return pd.DataFrame(result, index=rows.index)
 
 
-def _verdict(
+def verdict(
     sent: pd.Series, wanted: pd.Series, state: pd.Series, claimed: pd.Series, observed: pd.Series
 ) -> pd.Series:
+    """Return the outcome of planned rows: sent or not (bool), the action, the request's state, what
+    the cloud said of the share, and the state that was read since.
+    """  # noqa: D205
     read = observed != ""
     satisfied = read & are_satisfied(wanted, observed)
     failed, success = claimed == "failed", claimed == "success"
     cases = {
         "confirmed": sent & satisfied & ~failed,
         "contradicted": sent & ((satisfied & failed) | (read & ~satisfied & success)),
-        "failed": failed | (state == "refused"),
+        "failed": failed | ((state == "refused") & ~success),
         "claimed": sent & success,
         "unknown": sent & (state != "planned"),
         "pending": sent | True,
@@ -139,7 +151,8 @@ def _reported(log: RequestLog) -> tuple[pd.DataFrame, pd.DataFrame]:
     requests = log.current()
     counts = np.array([request.size for request in requests], dtype="int64")
     number = np.repeat(np.arange(len(requests)), counts)
-    facts = pd.DataFrame([_facts(request) for request in requests], columns=_FACTS, dtype=STR)
+    facts = pd.DataFrame([_facts(request) for request in requests], columns=[*_TEXTS, "since"])
+    facts = facts.astype(dict.fromkeys(_TEXTS, STR) | {"since": "int64"})
     claimed = pd.Series([r.reported() for r in requests], dtype=STR).array.take(number)
     shares = pd.DataFrame({"claimed": claimed, "request": number}).assign(
         **_ids([block for request in requests for block in request.blocks]),
@@ -167,11 +180,11 @@ def _ids(blocks: list[ShareBlock]) -> dict[str, pd.api.extensions.ExtensionArray
     }
 
 
-def _facts(request: Request) -> tuple[str, ...]:
+def _facts(request: Request) -> tuple[str | int, ...]:
     response, sent = request.response, "yes" if request.attempts else ""
     return (
         request.action, sent, request.state, response.code, response.reason, request.chunk,
-        response.job_id, response.request_id,
+        response.job_id, response.request_id, request.since,
     )  # fmt: skip
 
 
@@ -193,14 +206,26 @@ def _find_positions(
     return [_last_positions(wanted, numbers) for numbers in candidates]
 
 
+def _later(observed: pd.DataFrame, read_at: Positions, since: Positions) -> Positions:
+    """Keep the positions of what was read after the latest request."""
+    return np.where(_numbers(observed["seq"], -1)[read_at] > since, read_at, -1)
+
+
+def _numbers(column: pd.Series, missing: int) -> Positions:
+    """Return whole numbers, and at position -1 what stands for none."""
+    return np.append(column.to_numpy(dtype=np.int64), missing)
+
+
 def _contradicting(
-    rows: pd.DataFrame, actions: pd.Series, observed: pd.DataFrame, read_at: Positions
-) -> Positions:
+    rows: pd.DataFrame, actions: pd.Series, observed: pd.DataFrame, read_at: Positions,
+    since: Positions,
+) -> Positions:  # fmt: skip
     """Where the owner sees what it wanted, take what the project it shares with sees."""
     by_owner = is_owner_action(actions).to_numpy(dtype=bool)
     if not by_owner.any():
         return read_at
     (member_at,) = _find_positions(rows, observed, as_member=True)
+    member_at = _later(observed, member_at, since)
     states = observed["state"].array.take(read_at, allow_fill=True, fill_value="")
     satisfied = are_satisfied(actions, pd.Series(states, actions.index)).to_numpy(dtype=bool)
     return np.where(by_owner & satisfied & (member_at >= 0), member_at, read_at)

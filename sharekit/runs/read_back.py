@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,46 +20,57 @@ from sharekit.core.actions import (
     MEMBER,
     MEMBER_STATES,
     OWNER,
-    ROLES,
     is_satisfied,
 )
+from sharekit.core.brakes import Pool
 from sharekit.core.columns import STR
-from sharekit.core.errors import CloudRefusedError
+from sharekit.core.errors import CloudError, CloudRefusedError, SignInError
 from sharekit.core.fields import ACTION_KEY
 from sharekit.ledger.ledger import Ledger
 
-from .request_log import FINAL_STATES, LOG, Action, Request, RequestLog, Share
+from .request_log import FINAL_STATES, LOG, Action, Observation, Request, RequestLog, Share
 
 #: Project, image, role, state.
 _Line = tuple[str, str, str, str]
+#: Seconds between two calls of a caller that waits for readings.
+_TICK = 0.1
 
 
 @dataclass
 class ReadBack:
     """The latest state of each share of a run; every reading is an event of its ledger.
 
-    ``calls`` counts the calls of the cloud, ``denied`` are the projects and roles that may not
-    read what they did.
+    A state counts only if it was read after the latest request for its share. ``calls`` counts the
+    calls of the cloud, ``denied`` are the projects and roles that may not read what they did.
     """
 
     ledger: Ledger
     log: RequestLog
     clouds: Clouds
     calls: Counter[str]
-    states: dict[Action, str]
+    states: dict[Action, Observation]
     denied: set[tuple[str, str]] = field(default_factory=set)
 
     def state(self, request: Request, share: Share) -> str | None:
         """Return the latest state of a share; of two sides the one that is not as wanted."""
-        own = self.states.get((*share, request.role))
+        own = self._seen(request, share, request.role)
         if own is None or request.role == MEMBER or not is_satisfied(request.action, own):
             return own
-        return self.states.get((*share, MEMBER), own)
+        return self._seen(request, share, MEMBER) or own
+
+    def _seen(self, request: Request, share: Share, role: str) -> str | None:
+        seen = self.states.get((*share, role))
+        return seen.state if seen is not None and seen.seq > request.since else None
 
     def is_confirmed(self, request: Request, share: Share) -> bool:
         """Return True if a share was read as wanted."""
         state = self.state(request, share)
         return state is not None and is_satisfied(request.action, state)
+
+    def is_missing(self, request: Request, share: Share) -> bool:
+        """Return True if a share was read otherwise than wanted; what nobody read is not."""
+        state = self.state(request, share)
+        return state is not None and not is_satisfied(request.action, state)
 
     def unconfirmed(self) -> list[tuple[Request, Share]]:
         """Return the shares that were sent and may still be found as wanted."""
@@ -76,11 +87,13 @@ class ReadBack:
         """Return True if the cloud lets the acting project read what it did."""
         return (request.project_id, request.role) not in self.denied
 
-    def forget(self, shares: list[Share]) -> None:
-        """Forget the states of shares that are sent again."""
-        for share in shares:
-            for role in ROLES:
-                self.states.pop((*share, role), None)
+    def may_still_show(self, request: Request, share: Share) -> bool:
+        """Return True if a job did this share, or may do it yet: a cloud that lags shows it later.
+
+        What a lost request without a job did not bring about is sent again instead.
+        """
+        reported = request.reported(share)
+        return reported == "success" or (not reported and bool(request.response.job_id))
 
     def read(
         self, shares: list[tuple[Request, Share]], concurrency: int, tick: Callable[[], None]
@@ -95,25 +108,32 @@ class ReadBack:
             if not by_owner or (project in self.clouds and (project, MEMBER) not in self.denied):
                 decided.setdefault(project, set()).add(image)
         # A pool for each project: all of them in one could wait for each other.
-        with ThreadPoolExecutor(concurrency) as pool:
+        with Pool(concurrency) as pool:
             jobs = [pool.submit(self._as_member, *item, concurrency) for item in decided.items()]
             jobs += [pool.submit(self._as_owner, *item, concurrency) for item in offered.items()]
-            lines = [line for job in jobs for line in job.result()]
-        tick()
-        LOG.info("read back %d shares of %d", len(lines), len(shares))
+            while wait(jobs, _TICK).not_done:
+                tick()
+        self._record([line for job in jobs if not job.exception() for line in job.result()])
+        _raise_first(jobs)
+
+    def _record(self, lines: list[_Line]) -> None:
+        """Write down what was read; one project's trouble does not lose what others showed."""
+        LOG.info("read back %d shares", len(lines))
         observed = pd.DataFrame(lines, columns=[*ACTION_KEY, "state"], dtype=STR)
         with self.ledger.transaction():
             blob = self.ledger.put_frame(observed)
-            self.ledger.append("read_back", {"blob": blob, "images": len(observed)})
-        self.states.update({(project, image, role): s for project, image, role, s in lines})
+            seq = self.ledger.append("read_back", {"blob": blob, "images": len(observed)}).seq
+        self.states.update(
+            {(project, image, role): Observation(s, seq) for project, image, role, s in lines}
+        )
 
     def _as_member(self, project: str, images: set[str], concurrency: int) -> list[_Line]:
         self.calls["read"] += 1
         try:
-            with ThreadPoolExecutor(min(concurrency, len(MEMBER_STATES))) as pool:
+            with Pool(min(concurrency, len(MEMBER_STATES))) as pool:
                 shares = read_back(self.clouds, project, images, pool)
             return [(project, share.image_id, MEMBER, share.state) for share in shares]
-        except CloudRefusedError as refusal:
+        except (CloudRefusedError, SignInError) as refusal:
             self._note_denied(refusal, project, MEMBER)
             return []
 
@@ -123,10 +143,10 @@ class ReadBack:
             projects.setdefault(image, []).append(project)
         self.calls["read"] += len(projects)
         try:
-            with ThreadPoolExecutor(concurrency) as pool:
+            with Pool(concurrency) as pool:
                 read = partial(read_back_members, self.clouds[owner])
                 states = list(pool.map(read, projects, projects.values()))
-        except CloudRefusedError as refusal:
+        except (CloudRefusedError, SignInError) as refusal:
             self._note_denied(refusal, owner, OWNER)
             return []
         return [
@@ -135,9 +155,19 @@ class ReadBack:
             for project, state in of_image.items()
         ]
 
-    def _note_denied(self, refusal: CloudRefusedError, project: str, role: str) -> None:
-        if refusal.http not in (401, 403, 404):
+    def _note_denied(
+        self, refusal: CloudRefusedError | SignInError, project: str, role: str
+    ) -> None:
+        code = refusal.code if isinstance(refusal, CloudRefusedError) else "HTTP401"
+        if isinstance(refusal, CloudRefusedError) and refusal.http not in (401, 403, 404):
             raise refusal
-        body = {"project_id": project, "code": refusal.code, "reason": str(refusal)}
+        body = {"project_id": project, "code": code, "reason": str(refusal)}
         self.ledger.append("read_back_denied", body)
         self.denied.add((project, role))
+
+
+def _raise_first(jobs: list[Future[list[_Line]]]) -> None:
+    """Raise the first error of several readings; one of a cloud has the last word."""
+    errors = [error for job in jobs if (error := job.exception()) is not None]
+    for error in sorted(errors, key=lambda error: isinstance(error, CloudError)):
+        raise error

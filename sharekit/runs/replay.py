@@ -257,7 +257,11 @@ class _Replay:
         names = [part["chunk"] for part in event.body["into"]]
         if names != [f"{request.chunk}.{number}" for number in range(1, len(names) + 1)]:
             yield "names its parts otherwise than they are numbered"
-        if request.state != "unknown" and (len(names) < 2 or event.body.get("kept")):
+        kept = [share for block in event.body["kept"] for share in ShareBlock.read(block).shares]
+        if request.state == "refused" and any(request.results.values()):
+            if any(request.reported(share) != "success" for share in kept):
+                yield "keeps shares that its job did not do"
+        elif request.state != "unknown" and (len(names) < 2 or kept):
             yield "splits a request that is not lost into less than two parts"
         if request.state == "refused" and not request.attempts:
             yield "splits a request that was never sent, and so was not refused"

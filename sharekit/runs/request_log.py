@@ -60,6 +60,13 @@ Share = tuple[str, str]
 Action = tuple[str, str, str]
 
 
+class Observation(NamedTuple):
+    """A state that reading back showed, and the number of the event that recorded it."""
+
+    state: str
+    seq: int
+
+
 class ShareBlock(NamedTuple):
     """Images and the projects that they are shared with, each with each.
 
@@ -130,7 +137,8 @@ class Request:
 
     ``planned`` are the shares it was made for, ``blocks`` those that it stands for now: without
     what a preflight excluded, or of a lost request what had arrived all the same. Only a request
-    of a single block can be sent. ``common`` are the fields that all of its shares have.
+    of a single block can be sent. ``common`` are the fields that all of its shares have. What was
+    read before ``since`` (the number of an event) says nothing of what the request brought about.
     """
 
     chunk: str
@@ -140,6 +148,7 @@ class Request:
     state: str = "planned"
     attempts: int = 0
     timeouts: int = 0
+    since: int = 0
     first_sent: str = ""
     ended: str = ""
     response: Response = field(default_factory=Response)
@@ -296,7 +305,11 @@ class RequestLog:
         state = self.next_state(event.kind, body, f" at event {event.seq}")
         request = self.requests[str(body["chunk"])]
         self._count(request, -1)
-        request.state = state
+        previous, request.state = request.state, state
+        if event.kind == "intent":
+            request.response = Response()  # an earlier attempt's job is not this one's
+        if event.kind in ("intent", "job_done", "job_failed"):
+            request.since = event.seq
         for name in ("api", "http", "code", "reason", "job_id", "request_id"):
             if name in body:
                 setattr(request.response, name, body[name])
@@ -306,7 +319,7 @@ class RequestLog:
         elif event.kind == "job_timed_out":
             request.timeouts += 1
         elif event.kind == "split":
-            self._split(request, body)
+            self._split(request, body, previous)
         if state in FINAL_STATES:
             request.ended = event.at
         self._count(request, 1)
@@ -318,13 +331,14 @@ class RequestLog:
         self.calls["submit"] += 1
         self.calls["retried"] += request.attempts > 1
 
-    def _split(self, request: Request, body: Mapping[str, Any]) -> None:
+    def _split(self, request: Request, body: Mapping[str, Any], previous: str) -> None:
         for part in body["into"]:
             name = part["chunk"]
             self.requests[name] = Request(name, request.common, ShareBlock.read(part))
         if body["kept"]:
-            # These were found changed on reading back, so their lost request did arrive.
-            request.state = "unknown"
+            # Reading back shows them changed, so their lost request did arrive; or their job, which
+            # failed for others, did these.
+            request.state = "unknown" if previous == "unknown" else "done"
             request.blocks = tuple(ShareBlock.read(block) for block in body["kept"])
 
     def _count(self, request: Request, sign: int) -> None:

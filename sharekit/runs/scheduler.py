@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
+from sharekit.core.brakes import WAITS
+
 Step = Callable[[], None]
 #: Steps with a due time, for each step that may be under way at once, before nothing new begins:
 #: enough to keep jobs running in the cloud, few enough that polls do not come late.
@@ -66,7 +68,8 @@ class Scheduler:
     def run(self, tick: Callable[[], None], every: float = 0.1) -> None:
         """Work until nothing is left, calling ``tick`` in this thread about ten times a second."""
         self.stopped.clear()
-        context = contextvars.copy_context()
+        context, interrupted = contextvars.copy_context(), threading.Event()
+        context.run(WAITS.set, WAITS.get().abortable(interrupted))
         threads = [
             threading.Thread(target=context.copy().run, args=(self._work,), daemon=True)
             for _ in range(self.workers)
@@ -77,6 +80,7 @@ class Scheduler:
             self._watch(tick, every)
         except KeyboardInterrupt:
             # Steps under way end and are written down before the interrupt goes on.
+            interrupted.set()
             self.stop()
             self._watch(tick, every)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sharekit.core.brakes import BUSY_SECONDS, OUTAGE_SECONDS
 from sharekit.core.cloud_api import MAX_POLL_SECONDS, MIN_POLL_SECONDS
 
 
@@ -19,8 +20,8 @@ class Settings:
     attempts : int
         Number of attempts at one request when faults are transient.
     busy_timeout : float
-        Stop after flow control (IMG.0060, HTTP 429) has held one request back for this long; its
-        rows stay ``pending``.
+        Stop after flow control (IMG.0060, HTTP 429) has held one request back for this long, or
+        asks to; its rows stay ``pending``. Reading waits as long.
     job_timeout : float
         A job that has not ended after this time leaves its images ``unknown``, to be settled by
         reading back. The next call asks once more, then resends what did not change.
@@ -28,36 +29,37 @@ class Settings:
         First and longest time between two polls of a job.
     initial_backoff, max_backoff : float
         First and longest wait between two attempts.
-    read_back_delay, read_back_attempts : float, int
-        Read a state that is not yet as wanted this many times, with this delay between.
+    read_back_delay : float
+        First pause before a state that is not as wanted is read again; each further one is twice
+        as long.
+    read_back_timeout : float
+        Read such a state for so long before it counts. The next call looks once more.
     resend_rounds : int
         Maximum number of times that images of a lost request are resent after reading back.
     max_failure_rate, min_failures : float, int
-        Stop when this share of the images has failed, but not before this many have. A run in
-        which nothing at all has succeeded stops after a dozen; refusals wait for open jobs.
-    failure_window : int
-        Also stop when more than 90 % of the last ``failure_window`` finished images failed, and
-        more than ``max_failure_rate`` of them. Images of a project or vault that is refused as a
-        whole do not count. Submitting again continues, for at least as many images.
+        Stop when more than this share of the images that this call finished has failed, but not
+        before more than ``min_failures`` have. Jobs that may still succeed count as if they had;
+        images of a project or vault that is refused as a whole do not count.
     outage_timeout : float
-        Stop when no request had a useful response for this long, and at least five had none.
+        Stop when no request had a useful response for this long, and at least five had none. A
+        request that the cloud asks to repeat after a longer time is left to another call. Reading
+        is repeated for no longer than this.
     canary : int
         Send this many chunks first; send the rest only if all their images are confirmed.
     """
 
     concurrency: int = 8
     attempts: int = 8
-    busy_timeout: float = 1800.0
+    busy_timeout: float = BUSY_SECONDS
     job_timeout: float = 900.0
     min_poll_interval: float = MIN_POLL_SECONDS
     max_poll_interval: float = MAX_POLL_SECONDS
     initial_backoff: float = 0.5
     max_backoff: float = 30.0
     read_back_delay: float = 1.0
-    read_back_attempts: int = 3
+    read_back_timeout: float = 30.0
     resend_rounds: int = 5
     max_failure_rate: float = 0.5
     min_failures: int = 100
-    failure_window: int = 500
-    outage_timeout: float = 60.0
+    outage_timeout: float = OUTAGE_SECONDS
     canary: int = 0

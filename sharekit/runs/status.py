@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
+from math import inf
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from sharekit.plans.plan import Plan, ledger_path, read_plan
 from sharekit.plans.steps import decided_by, decisions
 
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
-from .request_log import Action, RequestLog
+from .request_log import Action, Observation, RequestLog
 
 #: What a run can do with the one that it follows.
 UNDO, RETRY = "undo", "retry"
@@ -148,15 +149,23 @@ def is_finished(path: str | PathLike[str]) -> bool:
 
 
 def load_run(
-    ledger: Ledger, plan: Plan | None = None, request_log: RequestLog | None = None
-) -> Run:
-    """Return the status of a run; plan and request log are not read again if they are given."""
+    ledger: Ledger, plan: Plan | None = None, request_log: RequestLog | None = None, *,
+    ending: bool = False,
+) -> Run:  # fmt: skip
+    """Return the status of a run; plan and request log are not read again if they are given.
+
+    ``ending`` is True for the call of ``submit`` that is about to record the outcomes.
+    """
     plan = plan or read_plan(ledger)
     read_preflight = cache(partial(ledger.get_frame, schema=PREFLIGHT))
     request_log = request_log or load_request_log(ledger, plan, read_preflight)
     preflight = _latest(ledger, "preflight_checked", PREFLIGHT, read_preflight)
     reasons = _reasons(ledger, plan)
-    rows = assign_outcomes(plan.rows, reasons, request_log, preflight, _observed(ledger))
+    recorded = ledger.last_event("outcomes_recorded")
+    rows = assign_outcomes(
+        plan.rows, reasons, request_log, preflight, _observed(ledger),
+        ended=inf if ending else recorded.seq if recorded else 0,
+    )  # fmt: skip
     last = ledger.list_events("submit_started", "stopped")[-1:]
     stopped = last[0].body if last and last[0].kind == "stopped" else {}
     return Run(
@@ -216,11 +225,12 @@ def finished(ledger: Ledger) -> bool:
     return ledger.last_event("finished") is not None
 
 
-def observed_states(ledger: Ledger) -> dict[Action, str]:
-    """Return the last state that reading back showed, by project, image and role."""
+def observed_states(ledger: Ledger) -> dict[Action, Observation]:
+    """Return what reading back showed last, by project, image and role."""
     frame = _observed(ledger)
     keys = zip(*(frame[name] for name in ACTION_KEY), strict=True)
-    return dict(zip(keys, frame["state"], strict=True))
+    seen = map(Observation._make, zip(frame["state"], frame["seq"].tolist(), strict=True))
+    return dict(zip(keys, seen, strict=True))
 
 
 def _observed(ledger: Ledger) -> pd.DataFrame:
@@ -230,11 +240,15 @@ def _observed(ledger: Ledger) -> pd.DataFrame:
 def _latest(
     ledger: Ledger, kind: str, schema: FrameSchema, read: Callable[[str], pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return the last line on each action in the frames of one kind of event."""
-    frames = [read(event.body["blob"]) for event in ledger.list_events(kind)]
-    if not frames:
-        return schema.make_frame()
-    together = pd.concat(frames, ignore_index=True)[list(schema.names)]
+    """Return the last line on each action in the frames of one kind of event.
+
+    ``seq`` is the number of its event.
+    """
+    frames = [
+        read(event.body["blob"])[list(schema.names)].assign(seq=event.seq)
+        for event in ledger.list_events(kind)
+    ]
+    together = pd.concat(frames or [schema.make_frame().assign(seq=0)], ignore_index=True)
     return together.drop_duplicates(ACTION_KEY, keep="last", ignore_index=True)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from os import PathLike
 from time import monotonic
 
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import take_snapshot
-from sharekit.core.errors import CloudError, SharekitError, UsageError
+from sharekit.core.brakes import Waits, check_canary, waiting_by
+from sharekit.core.errors import CloudError, SharekitError, StoppedError, UsageError
 from sharekit.core.logs import clean_frames
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import distinct_people, environment
@@ -20,12 +22,18 @@ from sharekit.plans import approval
 from sharekit.plans.plan import Plan, ledger_path, read_plan
 from sharekit.plans.storage import write_snapshot
 
-from .brakes import Failure
-from .dispatch import Dispatcher
+from .dispatch import Dispatcher, Failure
 from .outcomes import write_outcomes
 from .preflight import count_preflight, evaluate_preflight, waiting_rows
 from .read_back import ReadBack
-from .request_log import LOG, Recorder, RequestLog, group_by_projects, split_event
+from .request_log import (
+    LOG,
+    Recorder,
+    RequestLog,
+    Share,
+    ShareBlock,
+    group_by_projects,
+)
 from .settings import Settings
 from .status import (
     CANARY,
@@ -41,6 +49,10 @@ from .status import (
 
 #: Longest sleep before a wait looks again whether the run is to stop.
 _PAUSE = 0.05
+#: Seconds of the longest pause between two readings.
+_LONGEST_PAUSE = 10.0
+#: Times that the cloud is read before what a lost request did not bring about is sent again.
+_LOOKS = 2
 #: A job that timed out this often is given up: what it did not bring about is sent again.
 _TIMEOUTS = 2
 
@@ -50,7 +62,8 @@ class Progress:
     """How far a run is: counts are images, times are seconds (``eta`` is None while unknown).
 
     ``failures`` are the latest ones of this call, oldest first; ``in_flight`` counts requests;
-    ``throttled_because`` says how far and why fewer than the maximum may be under way ("": none).
+    ``throttled_because`` says how far and why fewer than the maximum may be under way ("": none),
+    ``waiting_for`` which wait ends last, with its cause and its end.
     """
 
     phase: str
@@ -62,6 +75,7 @@ class Progress:
     eta: float | None
     failures: tuple[Failure, ...] = ()
     throttled_because: str = ""
+    waiting_for: str = ""
 
 
 @clean_frames
@@ -174,6 +188,7 @@ class ProgressReporter:
                 eta=elapsed / done * (self._total - done) if done else None,
                 failures=dispatcher.latest_failures(),
                 throttled_because=dispatcher.concurrency.describe(),
+                waiting_for=dispatcher.waits.describe(),
             )
         )
 
@@ -188,22 +203,29 @@ class RunDriver:
         self.ledger, self.plan, self.clouds, self.settings = ledger, plan, clouds, settings
         self.log = load_request_log(ledger, plan)
         self.recorder = Recorder(ledger, self.log)
-        self.dispatcher = Dispatcher(self.recorder, clouds, settings)
+        self.waits = Waits(settings.busy_timeout, settings.outage_timeout, self._stop_asked)
+        self.dispatcher = Dispatcher(self.recorder, clouds, settings, self.waits)
         self.read_back = ReadBack(
             ledger, self.log, clouds, self.dispatcher.calls, observed_states(ledger)
         )
         self.reporter = ProgressReporter(progress, self.log, self.dispatcher)
         self.stop, self.pause, self.stopped_by = stop, pause, ""
+        self.began = 0
 
     def run(self, reviewers: str, required: int) -> Run:
         """Carry the run as far as it goes, and return its status."""
         self._begin(reviewers, required)
         is_recoverable = self.dispatcher.breaker.is_recoverable
         try:
-            self._carry_out()
+            with waiting_by(self.waits):
+                self._carry_out()
+            for why in self.dispatcher.left.values():
+                self.dispatcher.stop(why)
         except KeyboardInterrupt:
             self._end("interrupted", by=OPERATOR)
             raise
+        except StoppedError:
+            return self._end("stopped", by=OPERATOR)
         except (SharekitError, OSError) as error:
             run = self._end(str(error))
             if not is_recoverable(error):
@@ -246,7 +268,7 @@ class RunDriver:
             "reviewers": required,
             "environment": environment(),
         }
-        self.ledger.append("submit_started", body)
+        self.began = self.ledger.append("submit_started", body).seq
 
     def _resume(self) -> None:
         """Take up what an earlier call left open: a lost response stays lost, a job is polled."""
@@ -295,12 +317,9 @@ class RunDriver:
         self._send({request.chunk for request in first})
         self._confirm()
         failed = sum(not self.read_back.is_confirmed(request, share) for request, share in sent)
-        if failed and not self._stopping():
+        if (why := check_canary(failed, len(sent))) and not self._stopping():
             self.stopped_by = CANARY
-            self.dispatcher.stop(
-                f"the canary: {failed} of the {len(sent)} images that were sent first were not "
-                "confirmed, so nothing else was sent"
-            )
+            self.dispatcher.stop(why)
 
     def _record_calls(self) -> None:
         if calls := self.dispatcher.calls:
@@ -309,16 +328,21 @@ class RunDriver:
             calls.clear()
 
     def _confirm(self) -> None:
-        """Read the cloud until it shows what was reported, a few times at the most."""
+        """Read the cloud until it shows what was reported, for some time at the most."""
         self.reporter.phase = "reading back"
         self._report_progress()
-        for attempt in range(self.settings.read_back_attempts):
+        until = monotonic() + self.settings.read_back_timeout
+        for look in count():
             shares = self.read_back.unconfirmed()
-            if not shares or (attempt and self._stopping()):
+            left = until - monotonic()
+            if not shares or (look and (self._stopping() or left <= 0)):
                 break
-            wait = self.settings.read_back_delay * attempt
-            LOG.info("reading back in %.1f s: %d shares are not confirmed", wait, len(shares))
-            self._sleep(wait)
+            if look >= _LOOKS and not any(self.read_back.may_still_show(*one) for one in shares):
+                break
+            pause = self.settings.read_back_delay * 2.0 ** (look - 1) if look else 0.0
+            pause = min(pause, _LONGEST_PAUSE, max(left, 0.0))
+            LOG.info("reading back in %.1f s: %d shares are not confirmed", pause, len(shares))
+            self._sleep(pause)
             concurrency = int(self.dispatcher.concurrency.limit)
             self.read_back.read(shares, concurrency, self._report_progress)
         self._record_calls()
@@ -327,19 +351,17 @@ class RunDriver:
         """Put what a lost request did not bring about into new requests; return True if any."""
         any_missing = False
         for request in self.log.in_state("unknown"):
-            shares, confirmed = request.shares, self.read_back.is_confirmed
-            kept = [share for share in shares if confirmed(request, share)]
-            if len(kept) == len(shares) or not self.read_back.can_read(request):
+            missing = [
+                share for share in request.shares if self.read_back.is_missing(request, share)
+            ]
+            if not missing:
                 continue
             if request.response.job_id and request.timeouts < _TIMEOUTS:
                 continue  # while a job may still run, only the job or the cloud can tell
-            missing = [share for share in shares if share not in set(kept)]
+            kept = [share for share in request.shares if share not in set(missing)]
             lost = "the job did not end" if request.response.job_id else "the response was lost"
-            self.recorder.record(
-                "split", request, **split_event(request, group_by_projects(missing), kept),
-                why=f"{lost}, and reading back shows these not changed",
-            )  # fmt: skip
-            self.read_back.forget(missing)
+            why = f"{lost}, and reading back shows these not changed"
+            self.dispatcher.split(request, _halves(missing), why, kept)
             any_missing = True
         return any_missing
 
@@ -349,11 +371,14 @@ class RunDriver:
             self.stop.wait(min(_PAUSE, max(0.0, until - monotonic())))
             self._report_progress()
 
+    def _stop_asked(self) -> bool:
+        return self.stop.is_set() or stop_requested(self.ledger.path)
+
     def _stopping(self) -> bool:
         return self.stop.is_set() or self.dispatcher.stopped_because is not None
 
     def _report_progress(self) -> None:
-        if stop_requested(self.ledger.path):
+        if self._stop_asked():
             self.stop.set()
         if self.stop.is_set():
             self.dispatcher.scheduler.stop()
@@ -367,12 +392,29 @@ class RunDriver:
         if reason:
             LOG.info("the run stops: %s", reason)
             self.ledger.append("stopped", {"why": reason} | ({"by": by} if by else {}))
-        run = load_run(self.ledger, self.plan, self.log)
+        run = load_run(self.ledger, self.plan, self.log, ending=True)
         with self.ledger.transaction():
             write_outcomes(self.ledger, run.rows, self.plan.rows["disposition"])
-            if not reason and not any(run.counts[name] for name in UNSETTLED):
+            if not reason and self._nothing_left(run):
                 self.ledger.append("finished", {"rows": len(run.rows), "counts": run.counts})
         return replace(run, finished=finished(self.ledger))
+
+    def _nothing_left(self, run: Run) -> bool:
+        """Return True if no further call can change an outcome.
+
+        A cloud may lag, so what contradicts a job is looked at once more by another call.
+        """
+        if any(run.counts[name] for name in UNSETTLED):
+            return False
+        contradicted = run.rows["outcome"] == "contradicted"
+        chunks = set(run.rows.loc[contradicted, "last_chunk"])
+        return all(self.log.requests[chunk].since < self.began for chunk in chunks)
+
+
+def _halves(shares: list[Share]) -> list[ShareBlock]:
+    """Return blocks of half the size: what is too large for a service may be why it was lost."""
+    blocks = group_by_projects(shares)
+    return [half for block in blocks for half in (block.halves() if block.size > 1 else [block])]
 
 
 def _check_access(plan: Plan, clouds: Clouds) -> None:

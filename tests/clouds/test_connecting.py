@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import sharekit
-from sharekit.clouds import access_key, endpoints, http_limits
+from sharekit.clouds import access_key, endpoints
+from sharekit.core.brakes import RateLimiter, Waits
 from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
 from sharekit.interfaces.cli.main import main
 from sharekit.ledger.ledger import Ledger
@@ -305,14 +306,15 @@ def test_settings_that_make_no_sense(tmp_path: Path, settings: object, says: str
         sharekit.connect(config_file=config)
 
 
-def test_rate_is_shared_and_kept() -> None:
+def test_rate_is_shared_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many ask, a service gets its requests one interval apart; no limit, no wait."""
     waits: list[float] = []
-    slow = http_limits.RateLimiter(10, waits.append)
+    monkeypatch.setattr(Waits, "pace", lambda _, seconds: waits.append(seconds))
+    slow = RateLimiter(10)
     for _ in range(4):
         slow.wait()
     assert waits == pytest.approx([0.1, 0.2, 0.3], abs=0.05)
-    free = http_limits.RateLimiter(0, waits.append)
+    free = RateLimiter(0)
     free.wait()
     assert len(waits) == 3
 

@@ -15,6 +15,7 @@ import yaml
 
 import sharekit
 from sharekit.core import logs
+from sharekit.core.brakes import Waits, waiting_by
 from sharekit.core.errors import CloudError, CloudRefusedError, SharekitError, UsageError
 from sharekit.core.logs import redact
 from sharekit.simulator.faults import Faults
@@ -133,29 +134,40 @@ def test_retries_and_their_waits_are_logged(
         (cloud,) = sharekit.connect(config_file=config).values()
         with pytest.raises(CloudRefusedError):
             list(cloud.shares("pending"))
-    assert re.search(r"here: attempt 1 of 2 failed, retrying in \d+\.\d s: Service", caplog.text)
+    said = r"waiting 0\.\d s, until [\d:]+ UTC: here: attempt 1 to read \S+: HTTP503: Service"
+    assert re.search(said, caplog.text)
     assert {record.levelname for record in caplog.records} == {"INFO"}
 
 
-def test_a_long_wait_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A cloud that asks for a long wait is worth a word even to those who did not ask for logs."""
+def test_a_long_wait_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long wait is worth a word to everybody; one beyond the limit is not begun."""
     seen: list[Seen] = []
     usual = cloud_at(seen)
 
     def answers(method: str, path: str) -> Any:
-        busy = (429, {}, {"Retry-After": "120"})
+        busy = (503, {}, {"Retry-After": "50"})
         return busy if path.startswith("/v2/images") else usual(method, path)
 
-    settings = {"read_attempts": 2, "api": "native"}
+    settings = {"read_attempts": 9, "api": "native"}
     with serving(answers) as server:
         seen.append(server)
         config = written(tmp_path, here=entry(server.url, sharekit=settings))
         (cloud,) = sharekit.connect(config_file=config).values()
-        cloud.transport.sleep = lambda _: None
+        monkeypatch.setattr(Waits, "_sleep", lambda *_: None)
+        brief = Waits(outage_timeout=49.9)
+        with (
+            waiting_by(brief),
+            pytest.raises(CloudRefusedError, match=r"limit of 49\.9 s"),
+        ):
+            list(cloud.shares("pending"))
+        assert not [r for r in caplog.records if r.name == "sharekit.waits"]
         with pytest.raises(CloudRefusedError):
             list(cloud.shares("pending"))
-    (warning,) = [r for r in caplog.records if r.name == "sharekit.clouds" and r.levelno >= 30]
-    assert "retrying in 120.0 s" in warning.getMessage()
+    warnings = [r for r in caplog.records if r.name == "sharekit.waits" and r.levelno >= 30]
+    said = r"waiting 50\.0 s, until \d\d:\d\d:\d\d UTC: here: attempt 1 to read \S+: HTTP503: "
+    assert re.match(said, warnings[0].getMessage())
 
 
 def test_users_in_urls_are_hidden(tmp_path: Path, log_file: Path) -> None:

@@ -15,13 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
+from sharekit.core.brakes import CircuitBreaker
 from sharekit.core.errors import CloudRefusedError
 from sharekit.ledger.ledger import Event
 from sharekit.runs import submit
 from sharekit.runs.bisection import Bisector
-from sharekit.runs.brakes import Failure, FailureLimits, FinishedImages
 from sharekit.runs.request_log import Request, RequestLog, Share, ShareBlock, split_event
-from sharekit.runs.settings import Settings
 from tests.conftest import FAST, World
 
 COMMON = {"region": "", "project_id": "0" * 32, "status": "accepted", "vault_id": "",
@@ -40,8 +39,7 @@ class Desk:
         self.refusal = CloudRefusedError("not available", http=400, code=code)
         self.log = RequestLog(chunks)
         self.waiting = deque(self.log.requests.values())
-        self.finished = FinishedImages()
-        self.bisector = Bisector(self.log, self, threading.RLock(), self.finished)
+        self.bisector = Bisector(self.log, self, threading.RLock(), CircuitBreaker())
 
     @classmethod
     def of_images(cls, sizes: Sequence[int], bad: Collection[int], flying: int = 8) -> Desk:
@@ -57,8 +55,9 @@ class Desk:
     def send_next(self, request: Request) -> None:
         self.waiting.appendleft(request)
 
-    def split(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> None:
+    def split(self, request: Request, blocks: Sequence[ShareBlock], why: str) -> list[Request]:
         self.note("split", request, **split_event(request, blocks), why=why)
+        return self.log.children(request, len(blocks))
 
     def fail_unsent(self, request: Request, code: str, reason: str) -> None:
         self.note("skipped_after_refusal", request, code=code, reason=reason)
@@ -184,17 +183,3 @@ def test_in_a_run(world: Callable[..., World], bad: int, most: float) -> None:
     assert run.counts["confirmed"] == len(rows) - bad
     assert (run.rows.loc[failed.index, "reason"] != "").all()
     assert run.requests["submit"] <= most - 20 + len(plan.chunks)
-
-
-def test_a_long_good_run_is_looked_at_once() -> None:
-    """After any number of good images the share of the latest is found by one look at each."""
-    finished = FinishedImages()
-    limits = FailureLimits(Settings(), 200_000, 0, finished)
-    failure = Failure("1", "0" * 32, ("a",), "IMG.0046", "not available")
-    for _ in range(200_000):
-        finished.record(1, 0)
-    assert limits.record(failure, lambda: 0) == ""
-    for _ in range(500):
-        finished.record(0, 1)
-    reason = limits.record(failure, lambda: 0)
-    assert reason.startswith("500 of the last 500 finished images have failed")

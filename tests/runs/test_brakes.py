@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from time import monotonic
 
 import pytest
 
-from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError
-from sharekit.runs.brakes import (
+from sharekit.core import brakes
+from sharekit.core.brakes import (
+    BRAKES,
+    WAITS,
     AdaptiveConcurrency,
     CircuitBreaker,
-    Failure,
-    FailureLimits,
-    FinishedImages,
+    Pool,
+    RateLimiter,
+    Waits,
     backoff,
+    excess,
+    waiting_by,
 )
-from sharekit.runs.settings import Settings
+from sharekit.core.cloud_api import Remedy
+from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, StoppedError
 
 BUSY = CloudRefusedError("wait", http=429, code="HTTP429")
-FAILURE = Failure("1", "p", ("a",), "IMG.0046", "not available")
 
 
 class Hands:
@@ -63,7 +70,7 @@ def test_only_what_is_slow_or_busy_slows_down() -> None:
 def test_the_circuit_breaker_opens_after_an_outage_only() -> None:
     """Five failures in a row that last as long as the outage timeout, and no useful response."""
     clock = Hands()
-    breaker = CircuitBreaker(60, clock)
+    breaker = CircuitBreaker(60, clock=clock)
     assert not any(breaker.record_failure() for _ in range(20))
     clock.now += 59
     assert not breaker.record_failure()
@@ -87,38 +94,109 @@ def test_what_another_call_can_resume() -> None:
 
 def test_backoff_grows_to_its_maximum_and_keeps_retry_after() -> None:
     """Waits double from the first to the longest, with jitter; Retry-After is never undercut."""
-    settings = Settings(initial_backoff=1, max_backoff=8)
-    for attempt, longest in ((1, 1), (2, 2), (3, 4), (4, 8), (30, 8)):
-        assert all(longest / 2 <= backoff(settings, attempt) <= longest for _ in range(50))
-    assert backoff(settings, 1, 20) == 20
+    for attempt, longest in ((1, 1), (2, 2), (3, 4), (4, 8), (30, 8), (5_000, 8)):
+        assert all(longest / 2 <= backoff(1, 8, attempt) <= longest for _ in range(50))
+    assert backoff(1, 8, 1, 20) == 20
+
+
+def test_a_wait_beyond_its_limit_is_not_begun() -> None:
+    """Flow control and anything else have limits of their own, whoever asks for the wait."""
+    waits = Waits(busy_timeout=100, outage_timeout=10)
+    assert excess(Remedy.WAIT, 50, 50, waits) == ""
+    assert "beyond the limit of 100 s for flow control" in excess(Remedy.WAIT, 50, 51, waits)
+    assert excess(Remedy.RETRY, 0, 10, waits) == ""
+    assert "beyond the limit of 10 s for an outage" in excess(Remedy.RETRY, 0, 3_600, waits)
+
+
+def test_a_wait_that_comes_counts_for_the_outage() -> None:
+    """A cloud that five times asks for a wait beyond the outage timeout is down at once."""
+    breaker = CircuitBreaker(60, clock=Hands())
+    assert not any(breaker.record_failure(3_600) for _ in range(4))
+    assert breaker.record_failure(3_600)
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "open_jobs", "why"),
-    [(0, 13, 0, "the first 13 finished images have all failed"), (0, 13, 1, ""), (1, 13, 0, ""),
-     (0, 12, 0, ""), (24, 26, 0, ""), (4, 46, 0, "46 of the last 50 finished images have failed")],
+    ("good", "bad", "open_images", "stops"),
+    [(0, 20, 0, False), (0, 21, 0, True), (0, 21, 21, False), (21, 21, 0, False),
+     (20, 21, 0, True), (900, 100, 0, False)],
 )  # fmt: skip
-def test_failures_that_stop_a_run(good: int, bad: int, open_jobs: int, why: str) -> None:
-    """Where nothing succeeds a run stops soon, and where nearly everything fails after a while."""
-    finished = FinishedImages()
-    limits = FailureLimits(replace(Settings(), failure_window=50), 1_000, 0, finished)
-    for _ in range(good):
-        finished.record(1, 0)
-    for _ in range(bad):
-        finished.record(0, 1)
-    reason = limits.record(FAILURE, lambda: open_jobs)
-    assert reason.partition(", the last with: ")[0] == why
+def test_failures_that_stop_a_run(good: int, bad: int, open_images: int, stops: bool) -> None:
+    """More than the rate of the finished images, and than the minimum; open jobs may succeed."""
+    breaker = CircuitBreaker(60, 0.5, 20)
+    breaker.record_images(good, bad)
+    reason = breaker.too_many_failed(lambda: open_images)
+    assert bool(reason) == stops
+    assert not reason or reason.startswith(f"{bad} of the {good + bad} images that finished")
 
 
-def test_the_failure_rate_stops_a_run() -> None:
-    """More failures than the rate allows, and than the minimum, stop a run."""
-    limits = FailureLimits(Settings(max_failure_rate=0.5, min_failures=2), 8, 0, FinishedImages())
-    reasons = [limits.record(FAILURE, lambda: 0) for _ in range(5)]
-    assert reasons == ["", "", "", "", "5 of 8 images have failed, more than the limit of 50%"]
+def test_a_rate_of_one_never_stops_a_run() -> None:
+    """Who allows all images to fail is not stopped by failures."""
+    breaker = CircuitBreaker(60, 1.0, 0)
+    breaker.record_images(0, 1_000)
+    assert breaker.too_many_failed(lambda: 0) == ""
+
+
+def test_waits_end_with_the_caller_and_are_shown() -> None:
+    """A wait shows its cause and its end, and ends at once when the caller stops."""
+    stop = threading.Event()
+    waits, began = Waits(stopping=stop.is_set), monotonic()
+    threading.Timer(0.2, stop.set).start()
+    waits.begin(0.01, "short")
+    with waiting_by(waits), Pool(1) as pool:
+        job = pool.submit(lambda: WAITS.get().rest(3_600, "the cloud asks for it"))
+        while not waits.describe().endswith("UTC: the cloud asks for it"):
+            assert monotonic() - began < 5
+        with pytest.raises(StoppedError):
+            job.result()
+    assert monotonic() - began < 5
+    assert waits.describe() == ""
+    with pytest.raises(StoppedError):
+        waits.rest(0.0, "another")
+
+
+def test_an_error_of_the_caller_ends_the_waits_of_its_threads() -> None:
+    """Ctrl-C in the thread that reads ends what its threads wait for, the rate limit as well."""
+    limiter, began = RateLimiter(0.001), monotonic()
+    limiter.wait()
+    jobs: list[Future[None]] = []
+
+    def inside() -> None:
+        with Pool(1) as inner:
+            inner.submit(limiter.wait).result()
+
+    def read() -> None:
+        with Pool(2) as outer:
+            jobs.append(outer.submit(inside))
+            jobs.append(outer.submit(lambda: WAITS.get().rest(3_600, "an hour")))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read()
+    assert monotonic() - began < 5
+    assert all(job.cancelled() or isinstance(job.exception(), StoppedError) for job in jobs)
+
+
+def test_reading_after_a_stop_keeps_its_pace() -> None:
+    """What is read back after a stop waits for its turn, but for nothing else."""
+    limiter = RateLimiter(20)
+    with waiting_by(Waits(stopping=lambda: True)):
+        began = monotonic()
+        for _ in range(3):
+            limiter.wait()
+    assert monotonic() - began >= 0.09
+
+
+def test_there_are_five_brakes_and_the_docs_name_each() -> None:
+    """The table of the docs has one line for each brake, and there are five at the most."""
+    assert len(BRAKES) <= 5
+    page = (Path(brakes.__file__).parents[2] / "docs" / "states.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("## What slows a run down or stops it")
+    lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert lines == [f"| {b.name} | {b.effect} | {', '.join(b.settings)} |" for b in BRAKES]
 
 
 def test_slowing_down_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """The log says how far a run was slowed down, and why."""
-    with caplog.at_level(logging.INFO, "sharekit.runs"):
+    with caplog.at_level(logging.INFO, "sharekit.waits"):
         AdaptiveConcurrency(8).on_error(BUSY, 1e12)
     assert caplog.messages == ["at most 4 requests at once now: the cloud is busy (HTTP429)"]

@@ -86,7 +86,8 @@ class AnyCloud:
             raise NoResponseError(code, sent=code == "lost")
         if code:
             raise CloudRefusedError("no", http=http, code=code, retry_after=0.0)
-        return Accepted(200, "req-1", job_id="" if self.api == "native" else "job-1")
+        state = self.dice.choice([ACCEPTED, "pending"]) if self.api == "native" else ""
+        return Accepted(200, "req-1", self.dice.choice(["job-1", "job-1", ""]), state)
 
     def job(self, job_id: str) -> JobState:
         kind = self.dice.choice(["done", "done", "failed", "running", "partly"])

@@ -19,6 +19,8 @@ from sharekit.runs.request_log import TRANSITIONS, RequestLog, result_key
 P = "edc89b490d7d4392898e19b2deb34797"
 _STATES = st.sampled_from(["pending", "accepted", "rejected", "absent", ""])
 _DISPOSITION = st.sampled_from(["planned", "already", "blocked", "duplicate", "skipped"])
+#: The number of an event after all others.
+_LATE = 10_000
 #: Ways through the state machine of a chunk: what happened, in order.
 _ROADS = {
     "planned": [],
@@ -86,7 +88,7 @@ def test_exactly_one_outcome(data: st.DataObject) -> None:
     known = pd.DataFrame({"project_id": P, "image_id": rows["image_id"], "side": "member"})
     looked = pd.Series(draw(st.sampled_from(["", "already", "blocked"])), rows.index)
     log = log_of(rows, roads, bad, set(rows.loc[looked != "", "image_id"]))
-    observed = known.assign(state=seen)
+    observed = known.assign(state=seen, seq=_LATE)
     looks = known.assign(before=draw(_STATES), outcome=looked, code="x", reason="y")
     blockers = pd.DataFrame({"rule": "missing", "message": "empty"}, index=rows.index)
     result = assign_outcomes(rows, blockers, log, looks, observed)
@@ -135,7 +137,7 @@ def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
     """What was claimed and what was observed give the outcome that the table says."""
     rows = plan_rows(["planned"], ["accepted"])
     seen = pd.DataFrame(
-        {"project_id": [P], "image_id": ["i0"], "side": "member", "state": [observed]}
+        {"project_id": [P], "image_id": ["i0"], "side": "member", "state": [observed], "seq": _LATE}
     )
     none = pd.DataFrame(
         {c: pd.Series(dtype=STR)

@@ -194,7 +194,8 @@ class Walk(RuleBasedStateMachine):
         )
         looks = self.known(self.looked, "outcome").assign(before="pending", code="", reason="")
         blockers = pd.DataFrame({"rule": pd.Series(dtype=STR), "message": pd.Series(dtype=STR)})
-        return assign_outcomes(rows, blockers, log, looks, self.known(self.observed, "state"))
+        observed = self.known(self.observed, "state").assign(seq=len(self.events) + 1)
+        return assign_outcomes(rows, blockers, log, looks, observed)
 
     def known(self, values: dict[str, str], name: str) -> pd.DataFrame:
         """A frame of what is known of images."""
@@ -243,7 +244,7 @@ def test_live_log_is_the_replay(world: Callable[..., World], faults: str) -> Non
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sharekit.runs.status.RequestLog", Watched)
-        careful = replace(FAST, attempts=3, max_failure_rate=1.0, outage_timeout=0.0)
+        careful = replace(FAST, attempts=3, max_failure_rate=1.0, outage_timeout=2.0)
         with suppress(SharekitError):
             sharekit.submit(plan, w.connect(), settings=careful)
         seen, live = live, {}

@@ -52,7 +52,7 @@ ROWS, CHUNK = 12, 6
 APIS = ("batch", "native")
 PATIENT = sharekit.Settings(
     min_poll_interval=0.02, max_poll_interval=0.1, initial_backoff=0.01, max_backoff=0.1,
-    read_back_delay=0.05, job_timeout=20, attempts=30, resend_rounds=15, read_back_attempts=4,
+    read_back_delay=0.05, job_timeout=20, attempts=30, resend_rounds=15, read_back_timeout=2.0,
     concurrency=3,
 )  # fmt: skip
 #: Named steps of a submission at which it can be killed: where, before or after, which event.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 
@@ -12,6 +12,7 @@ import pandas as pd
 from sharekit.clouds.cloud import Cloud, ImageShare, Vault
 from sharekit.clouds.registry import Clouds
 from sharekit.core import frame_schemas
+from sharekit.core.brakes import Pool
 from sharekit.core.columns import hands_out_copies, is_owner_action
 from sharekit.core.errors import CloudError, IncompleteListError
 from sharekit.core.fields import SHARE_KEY
@@ -91,7 +92,7 @@ def take_snapshot(
     }
     named = shares if "vault_id" in shares else shares.assign(vault_id="")
     vaults = named[named["vault_id"] != ""].groupby("project_id")["vault_id"].unique()
-    with ThreadPoolExecutor(READERS) as pool:
+    with Pool(READERS) as pool:
         reader = Reader(pool, progress)
         jobs = {
             project: pool.submit(_read_vaults, clouds[project], vaults.get(project, ()))

@@ -7,7 +7,6 @@ are left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +15,7 @@ import pandas as pd
 from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, REJECTED
+from sharekit.core.brakes import Pool
 from sharekit.core.columns import hands_out_copies
 from sharekit.core.errors import CloudError, CloudRefusedError, IncompleteListError
 from sharekit.core.fields import SHARE_KEY
@@ -123,7 +123,7 @@ def take_survey(
     images: _Images = {}
     members: _Members = {}
     gaps: dict[str, CloudError] = {}
-    with ThreadPoolExecutor(READERS) as pool:
+    with Pool(READERS) as pool:
         reader = Reader(pool, progress, {})
         known = _sign_in(reader, clouds)
         wanted: dict[str, dict[str, str]] = {project: {} for project in known}

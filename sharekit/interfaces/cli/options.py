@@ -118,11 +118,13 @@ def sending_options(command: Command) -> Command:
                      help="Maximum number of requests in flight."),
         click.option("--max-failed", "max_failure_rate", default=0.5, show_default=True,
                      metavar="SHARE",
-                     help="Stop when more than this share of the images (and more than 100) "
-                          "has failed, when 90 % of the last 500 finished images failed, or "
-                          "when the first few all fail."),
+                     help="Stop when more than this share of the images that finished (and more "
+                          "than 100) has failed."),
         click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
                      help="Maximum time to wait for a job."),
+        click.option("--read-back-timeout", default=30.0, show_default=True, metavar="SECONDS",
+                     help="Read a state that is not as wanted again for this long before it "
+                          "counts."),
         click.option("--outage", "outage_timeout", default=60.0, show_default=True,
                      metavar="SECONDS",
                      help="Stop after this long without a successful response."),

@@ -145,12 +145,13 @@ class RunProgress(_ProgressBar):
 
     def __call__(self, now: Progress) -> None:
         """Show where the run is."""
+        slowed = "; ".join(filter(None, (now.throttled_because, now.waiting_for)))
         self._bar.update(
             self._task, description=now.phase, total=now.total, completed=now.done,
-            failed=now.failed, flying=now.in_flight, slowed=now.throttled_because,
+            failed=now.failed, flying=now.in_flight, slowed=slowed,
         )  # fmt: skip
         left = "" if now.eta is None else f", about {now.eta:.0f} s left"
-        slowed = f"; {now.throttled_because}" if now.throttled_because else ""
+        slowed = f"; {slowed}" if slowed else ""
         self._print_line(
             f"{now.phase}: {now.done:,} of {with_unit(now.total, 'image')} done, "
             f"{now.failed:,} failed, {with_unit(now.in_flight, 'request')} in flight{left}{slowed}"
@@ -350,6 +351,8 @@ def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
             "Find out why first (`sharekit report`): each further `sharekit submit --canary` "
             "sends the next chunks alone."
         )
+    if not run.stopped and not any(run.counts[name] for name in UNSETTLED):
+        return "The cloud may lag: the same `sharekit submit` looks once more."
     return "Unfinished: run the same `sharekit submit` again."
 
 

@@ -35,7 +35,7 @@ SAMPLES = ("every-outcome", "audit", "sealed", "undo")
 #: What the cloud does with the first chunks. The last project refuses to be read after sending. All
 #: chunks but the last are canaries: as some of these are not confirmed, that one is never sent.
 _FAULTS = {2: "job_fail=1", 3: "false_success=1", 4: "job_hang=1"}
-_SETTINGS = replace(FAST, concurrency=1, job_timeout=1.0, read_back_attempts=2, resend_rounds=1)
+_SETTINGS = replace(FAST, concurrency=1, job_timeout=1.0, read_back_timeout=1.0, resend_rounds=1)
 _ROWS = 40
 
 

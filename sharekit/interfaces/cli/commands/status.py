@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sharekit.core.outcomes import UNSETTLED
 from sharekit.interfaces.cli.options import RUN, answer, output_options
 from sharekit.interfaces.cli.output import show_run
 from sharekit.ledger import lock
@@ -32,8 +33,11 @@ def status_command(run: Path, as_json: bool) -> None:
 
 
 def exit_code(run: Run) -> int:
-    """Return the exit code for the state of a run."""
-    if not run.finished:
+    """Return the exit code for the state of a run.
+
+    A run that only waits for another look at what contradicts its jobs has its answer.
+    """
+    if not run.finished and (run.stopped or any(run.counts[name] for name in UNSETTLED)):
         return 3
     if run.succeeded:
         return 0
