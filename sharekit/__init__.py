@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .plans.plan import Plan, plan
     from .plans.policies import policy
     from .reports.report import report
+    from .reports.search import find
     from .reports.verify import Verdict, verify
     from .runs.follow_up import retry, undo
     from .runs.settings import Settings
@@ -61,6 +62,7 @@ __all__ = [
     "audit",
     "check",
     "connect",
+    "find",
     "plan",
     "policy",
     "read_inventory",
@@ -91,6 +93,7 @@ _HOMES = {
     "audit": "audits.audit",
     "check": "checks.check",
     "connect": "clouds.sign_in",
+    "find": "reports.search",
     "plan": "plans.plan",
     "policy": "plans.policies",
     "read_inventory": "spreadsheets.reading",

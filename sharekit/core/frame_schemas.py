@@ -185,4 +185,9 @@ REVIEWS: Final = FrameSchema(
 )  # fmt: skip
 #: One line for each policy each time that policies were applied: the number of rows it matched.
 POLICIES: Final = FrameSchema(_columns("at reviewer policy decision rows sha256", rows="int"))
+#: What ledgers say about an image, a project or a person; ``about`` is ``decision``, ``approval``,
+#: ``request``, ``observation`` or ``outcome``.
+FOUND: Final = FrameSchema(
+    _columns("ledger seq at about event image_id project_id person what", seq="int")
+)
 TIMELINE: Final = FrameSchema(_columns("at event chunk images what", at="time", images="int"))

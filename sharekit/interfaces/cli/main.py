@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "audit": ("audit", "Compare SHARES with what the cloud shows, and write OUT."),
     "check": ("check", "Check every row of SHARES; send nothing."),
     "demo": ("demo", "Run every step on the embedded simulator."),
+    "find": ("find", "Show what LEDGERS say about an image, a project or a person."),
     "plan": ("plan", "Check SHARES and write the plan into a new ledger RUN."),
     "report": ("report", "Write reports of RUN as xlsx, html, csv or json."),
     "retry": ("plan", "Plan in NEW the rows that failed or stayed unknown in RUN."),

@@ -1,0 +1,62 @@
+"""Who decided on this image? The command find."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from sharekit.core.columns import STR, with_unit
+from sharekit.core.errors import UsageError
+from sharekit.core.html import escape_invisible
+from sharekit.interfaces.cli.options import answer, output_options
+from sharekit.interfaces.cli.output import complain, spinner
+from sharekit.reports.render.text import csv_table
+from sharekit.reports.search import find
+
+#: Columns of the table for people, in order.
+_SHOWN = ("at", "ledger", "seq", "about", "image_id", "project_id", "person", "what")
+
+
+@click.command("find")
+@click.argument("thing", metavar="IMAGE|PROJECT|PERSON")
+@click.argument("ledgers", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write a csv file instead of a table.")  # fmt: skip
+@output_options
+def find_command(thing: str, ledgers: Sequence[Path], out: Path | None, as_json: bool) -> None:
+    """Show what LEDGERS say about an image, a project or a person.
+
+    Every decision, approval, request, observation and outcome, by time, each with its ledger and
+    the number of its event. LEDGERS are of runs and audits. Exit 1 if none of them knows it.
+    """
+    if out is not None and out.suffix.lower() != ".csv":
+        raise UsageError(f"{out}: find writes csv files; name one, such as found.csv.")
+    with spinner("Searching"):
+        found = find(thing, *ledgers)
+    if out is not None:
+        csv_table(found, out)
+    result = {"thing": thing, "found": found.to_dict("records")}
+    answer(result, as_json, lambda: _show(found, out))
+    if found.empty:
+        if not as_json:
+            complain(f"{with_unit(len(ledgers), 'ledger')} searched: none knows {thing!r}.")
+        sys.exit(1)
+
+
+def _show(found: pd.DataFrame, out: Path | None) -> None:
+    if out is not None:
+        click.echo(str(out))
+        return
+    columns = [
+        pd.concat([pd.Series([name]), found[name].astype(STR).map(escape_invisible)]).str.ljust(
+            max([len(name), *found[name].astype(STR).str.len()])
+        )
+        for name in _SHOWN
+        if len(found)
+    ]
+    for line in zip(*columns, strict=True):
+        click.echo("  ".join(line).rstrip())
