@@ -121,6 +121,27 @@ def test_requests_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random) 
     assert alone["chunk"].equals(decided["chunk"])
 
 
+@pytest.mark.parametrize(
+    ("images", "projects", "requests"),
+    [
+        (1, 250, [50] * 5),
+        (250, 1, [50] * 5),
+        (3, 30, [30] * 3),
+        (10, 7, [49, 21]),
+        (2, 60, [30] * 4),
+    ],
+)
+def test_no_more_requests_than_needed(images: int, projects: int, requests: list[int]) -> None:
+    """Images with the same projects fill their requests, and many projects are cut evenly."""
+    shares = product(
+        [f"image {n:03}" for n in range(images)], [f"{n:032x}" for n in range(projects)]
+    )
+    rows = pd.DataFrame(shares, columns=["image_id", "project_id"]).assign(
+        region="", status="share", owner=ME, vault_id="", whole_image="", disposition="planned"
+    )
+    assert make_chunks(rows, 50)[1].sizes.tolist() == requests
+
+
 def test_a_changed_number_makes_no_block() -> None:
     """A ledger that puts two blocks into one request is found out: it gives other requests."""
     shares = [(MINE[0], A), (MINE[0], B), (MINE[1], A)]
