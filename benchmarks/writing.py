@@ -99,12 +99,11 @@ def _make(shares: Path, path: Path) -> dict[str, Any]:
 def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
     from sharekit.core.columns import roles
-    from sharekit.plans.chunks import iter_chunks
     from sharekit.runs.outcomes import write_outcomes
     from sharekit.runs.status import load_run
 
     with book.transaction():
-        for chunk in iter_chunks(plan.rows):
+        for chunk in plan.blocks.iter_chunks():
             name = {"chunk": str(chunk["chunk"])}
             sent = {"attempt": 1, "api": "batch", "method": "PUT", "url": "https://ims.example/v1"}
             block = {key: chunk[key] for key in ("images", "projects")}

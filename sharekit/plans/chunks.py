@@ -145,11 +145,6 @@ def chunks_of(rows: pd.DataFrame) -> Chunks:
     return _chunks_at(_begins(number, kind, group), rows, positions, number, image)
 
 
-def iter_chunks(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield each request of the rows; see :meth:`Chunks.iter_chunks`."""
-    return chunks_of(rows).iter_chunks()
-
-
 def _chunks_at(
     begins: NDArray[np.bool_], rows: pd.DataFrame, positions: Positions, number: Positions,
     image: Positions,

@@ -29,7 +29,7 @@ from sharekit.core.provenance import environment, name_error
 from sharekit.ledger.integrity import created_body
 from sharekit.ledger.ledger import Ledger
 
-from .chunks import Chunks, iter_chunks, make_chunks
+from .chunks import Chunks, chunks_of, make_chunks
 from .followed import EarlierRun, carry_over, read_followed
 from .steps import FIELDS
 from .storage import (
@@ -81,6 +81,8 @@ class Plan:
         SHA-256 over all chunks.
     findings : Findings
         The findings that the plan was made from.
+    blocks : Chunks
+        What each request carries.
     """
 
     path: Path
@@ -88,6 +90,7 @@ class Plan:
     chunks: pd.DataFrame
     fingerprint: str
     findings: Findings
+    blocks: Chunks
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -110,8 +113,8 @@ class Plan:
         Without a cloud, the URL begins with ``{ims}`` in place of the endpoint.
         """
         endpoints = _endpoints(self.findings.snapshot)
-        rows = self.rows if chunk is None else self.rows[self.rows["chunk"] == chunk]
-        for one in iter_chunks(rows):
+        blocks = self.blocks if chunk is None else chunks_of(self.rows[self.rows["chunk"] == chunk])
+        for one in blocks.iter_chunks():
             api, ims, image = endpoints.get(one["project_id"], ("batch", "{ims}", "{image}"))
             calls = native_calls(one, image) if api == "native" else [batch_call(one, ims)]
             for method, url, body in calls:
@@ -253,7 +256,8 @@ def read_plan(source: Ledger | str | PathLike[str]) -> Plan:
         with Ledger.open(Path(source)) as ledger:
             return read_plan(ledger)
     rows, chunks, fingerprint, findings = read_stored_plan(source)
-    return Plan(source.path, rows, _chunk_frame(chunks, findings.snapshot), fingerprint, findings)
+    frame = _chunk_frame(chunks, findings.snapshot)
+    return Plan(source.path, rows, frame, fingerprint, findings, chunks)
 
 
 def _read_earlier_run(follows: EarlierRun | HasLedger | str | PathLike[str]) -> EarlierRun:
@@ -322,7 +326,7 @@ def build_plan(path: Path, findings: Findings, chunk_size: int, max_images: int 
         )
     rows, chunks = make_chunks(findings.rows, chunk_size, findings.encoded)
     frame = _chunk_frame(chunks, findings.snapshot)
-    return Plan(path, rows, frame, chunks.fingerprint(), findings)
+    return Plan(path, rows, frame, chunks.fingerprint(), findings, chunks)
 
 
 def _indented(body: Mapping[str, Any] | None) -> str:

@@ -22,7 +22,6 @@ from sharekit.core.html import table
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.plans.chunks import iter_chunks
 from sharekit.plans.plan import Plan, ledger_path, read_plan
 from sharekit.plans.steps import decided_by, decisions
 
@@ -211,7 +210,7 @@ def load_request_log(
         return excluded.itertuples(index=False, name=None)
 
     events = ledger.iter_events() if events is None else events
-    return RequestLog(iter_chunks(plan.rows), events, read_excluded)
+    return RequestLog(plan.blocks.iter_chunks(), events, read_excluded)
 
 
 def followed_run(ledger: Ledger) -> FollowedRun | None:

@@ -19,7 +19,7 @@ from sharekit.core.columns import STR
 from sharekit.core.errors import ApprovalError, InputError, LedgerError, PlanError, UsageError
 from sharekit.ledger.hashing import canonical_json
 from sharekit.plans import chunks
-from sharekit.plans.chunks import CHUNK_FIELDS, chunks_of, iter_chunks
+from sharekit.plans.chunks import CHUNK_FIELDS, chunks_of
 from sharekit.plans.plan import read_plan
 from sharekit.simulator.sample import build_sample
 from tests.conftest import World
@@ -61,7 +61,7 @@ def test_the_fingerprint_is_that_of_the_requests_as_json(images: list[str]) -> N
     rows = pd.DataFrame({name: ['é"x'] * len(images) for name in columns}, dtype=STR)
     chunk = pd.array(range(len(images)), dtype="Int64") // 2 + 1
     rows = rows.assign(image_id=images, chunk=chunk, disposition="planned")
-    lines = "".join(canonical_json(request) + "\n" for request in iter_chunks(rows))
+    lines = "".join(canonical_json(request) + "\n" for request in chunks_of(rows).iter_chunks())
     assert chunks_of(rows).fingerprint() == hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -76,7 +76,9 @@ def test_every_way_of_ordering_gives_the_same_requests(rows: int, bits: int) -> 
         patch.setattr(chunks, "_MAX_KEY", 1 << max(bits - 1, 8))
         other, again = chunks.make_chunks(findings.rows, 7, findings.encoded)
         assert again.fingerprint() == cut.fingerprint() == chunks_of(plain).fingerprint()
-        lines = "".join(canonical_json(request) + "\n" for request in iter_chunks(plain))
+        lines = "".join(
+            canonical_json(request) + "\n" for request in chunks_of(plain).iter_chunks()
+        )
         assert again.fingerprint() == hashlib.sha256(lines.encode()).hexdigest()
     pd.testing.assert_frame_equal(plain, other)
 
@@ -162,7 +164,7 @@ def test_chunks_are_homogeneous_and_complete(rows: int, size: int) -> None:
     sent = plan.rows[plan.rows["disposition"] == "planned"]
     assert sent["chunk"].notna().all()
     assert plan.rows.loc[plan.rows["disposition"] != "planned", "chunk"].isna().all()
-    images = [(c["project_id"], i) for c in iter_chunks(plan.rows) for i in c["images"]]
+    images = [(c["project_id"], i) for c in plan.blocks.iter_chunks() for i in c["images"]]
     assert sorted(images) == sorted(zip(sent["project_id"], sent["image_id"], strict=True))
     assert len(set(images)) == len(images)
     assert (plan.chunks["images"] <= size).all()

@@ -24,7 +24,7 @@ from sharekit.core.columns import STR
 from sharekit.core.errors import CloudRefusedError
 from sharekit.interfaces.notebook.panel import Panel
 from sharekit.interfaces.review_filters import RowFilter
-from sharekit.plans.chunks import chunks_of, iter_chunks, make_chunks
+from sharekit.plans.chunks import chunks_of, make_chunks
 from sharekit.runs import follow_up, read_back
 from sharekit.simulator import Faults, Image, Project, Seed, Share, Simulator, User
 from sharekit.simulator.seed import DEFAULT_KEY
@@ -100,7 +100,7 @@ def test_requests_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random) 
     rows, cut = make_chunks(rows, size)
     planned = rows[rows["disposition"] == "planned"]
     sent = []
-    for chunk in iter_chunks(rows):
+    for chunk in chunks_of(rows).iter_chunks():
         assert len(chunk["images"]) * len(chunk["projects"]) <= size
         by_owner = chunk["status"] in OWNER_ACTIONS
         assert by_owner or chunk["projects"] == [chunk["project_id"]]
@@ -151,7 +151,7 @@ def test_a_changed_number_makes_no_block() -> None:
     rows, cut = make_chunks(rows, 9)
     assert len(cut.frame()) == 2
     rows["chunk"] = pd.array([1, 1, 1], dtype="Int64")
-    assert [len(c["images"]) * len(c["projects"]) for c in iter_chunks(rows)] == [2, 1]
+    assert [len(c["images"]) * len(c["projects"]) for c in chunks_of(rows).iter_chunks()] == [2, 1]
     assert chunks_of(rows).fingerprint() != cut.fingerprint()
 
 
