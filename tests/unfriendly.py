@@ -15,6 +15,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -410,15 +411,22 @@ def lines(tallies: dict[str, Tally]) -> Iterator[str]:
         yield f"| {name} | {faults} | {left} | {tally.statements:,} | {len(tally.false)} |\n"
 
 
+def measure(name: str) -> Tally:
+    """Try a behaviour on both sides of both kinds of cloud."""
+    tally = Tally()
+    with start(member_scene().seed) as cloud:
+        for side in SIDES:
+            for native in (False, True):
+                try_out(cloud, name, side, native=native, tally=tally)
+    return tally
+
+
 def main(names: list[str]) -> int:
     """Try every behaviour, or the named ones; write the page if it was all of them."""
     tallies = {}
-    with start(member_scene().seed) as cloud:
-        for name in names or BEHAVIOURS:
-            tally = tallies[name] = Tally()
-            for side in SIDES:
-                for native in (False, True):
-                    try_out(cloud, name, side, native=native, tally=tally)
+    with ProcessPoolExecutor(4) as pool:
+        for name, tally in zip(tried := names or BEHAVIOURS, pool.map(measure, tried), strict=True):
+            tallies[name] = tally
             print(next(lines({name: tally})), end="", flush=True)  # noqa: T201 - a program
             for text in tally.false:
                 print(f"    FALSE: {text}", flush=True)  # noqa: T201 - a program

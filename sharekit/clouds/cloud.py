@@ -276,8 +276,8 @@ class Cloud:
             After the last item that was shown, if the list does not show that it is whole: pages
             repeat items or never end, or what follows on a page is refused.
         """
-        seen: dict[str, None] = {}
-        repeated, idle, at, query = "", 0, url, params
+        seen: set[str] = set()
+        gap, idle, overlap, at, query = "", 0, "", url, params
         while True:
             try:
                 body = validated(self.transport.read(at, **query).body, form.kind, url)
@@ -285,26 +285,32 @@ class Cloud:
                 if not seen or refusal.http not in (400, 404):
                     raise
                 raise IncompleteListError(f"{url} does not go on: {refusal}") from None
-            new = {str(item[form.id]).lower(): item for item in body[form.items]}
-            if len(new) < len(body[form.items]) or new.keys() & seen.keys():
-                repeated = f"{url} lists items twice, so it may lack others."
-                new = {key: item for key, item in new.items() if key not in seen}
-            yield from new.values()
-            seen.update(dict.fromkeys(new))
+            items = {str(item[form.id]).lower(): item for item in body[form.items]}
+            shown = list(items)
+            if overlap and shown[:1] != [overlap]:
+                gap = gap or f"{url} changes its order, so it may lack items."
+            again = any(key in seen and key != overlap for key in shown)
+            if again or len(items) < len(body[form.items]):
+                gap = gap or f"{url} lists items twice, so it may lack others."
+            new = [key for key in shown if key not in seen]
+            yield from (items[key] for key in new)
+            seen.update(new)
             idle = 0 if new else idle + 1
             if idle > _MAX_IDLE_PAGES or len(seen) > _MAX_LISTED:
                 raise IncompleteListError(f"{url} does not end ({len(seen):,} items so far).")
             if following := body.get("next"):
-                # `next` is relative, and has the parameters in it.
-                at, query = _next_page(self._base(url), following), {}
-            elif new and form.resume:
-                last = next(reversed(seen))
-                at = url
-                query = {**params, form.resume: len(seen) if form.resume == "offset" else last}
+                # `next` is relative, and has the parameters in it. Who sends it ends without it.
+                at, query, overlap = _next_page(self._base(url), following), {}, ""
+            elif form.resume and at == url and (new or (overlap and shown)):
+                # The next page is to begin with the last item: only then the order is the same.
+                step = 1 if new and len(shown) > 1 else 0
+                overlap = shown[-1] if step else ""
+                resume = len(seen) - step if form.resume == "offset" else shown[-1 - step]
+                at, query = url, {**params, form.resume: resume}
             else:
                 break
-        if repeated or (body.get("count") or 0) > len(seen):
-            raise IncompleteListError(repeated or f"{url} counts more items than it lists.")
+        if gap or (body.get("count") or 0) > len(seen):
+            raise IncompleteListError(gap or f"{url} counts more items than it lists.")
 
     def _base(self, url: str) -> str:
         """Return the address that the links of a list are relative to."""

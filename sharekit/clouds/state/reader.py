@@ -124,6 +124,14 @@ class ProjectShares:
         self.images.update(listed)
         self.incomplete = self.incomplete or incomplete
 
+    def unclear_to(self, project: str) -> set[str]:
+        """Return the listed images whose state is unclear: all, if a listing is not whole.
+
+        Who ignores a state and leaves out images would show some in wrong states alone.
+        """
+        shown = self.images.keys() if self.incomplete else self.unclear
+        return {image for image in shown if self.images[image].owner != project}
+
     def settle(self, project: str, image: str, found: ImageShare | str) -> None:
         """Take in a look at one image, or the reason why there is none."""
         if isinstance(found, str):
@@ -143,7 +151,8 @@ def read_member_shares(
 ) -> dict[str, ProjectShares]:
     """Return the wanted images as each project sees them, or everything that it sees as well.
 
-    All listings are read, side by side; what is in none of them, or in several, is looked up.
+    All listings are read, side by side. What is in none of them, or in several, is looked up; so is
+    everything where a listing is not whole.
     """
     resolved = reader.run("signing in", ((p, p, lambda p: clouds[p].resolve_api()) for p in wanted))
     apis = {project: api for project, _, api in resolved}
@@ -169,8 +178,7 @@ def read_member_shares(
     absent = missing()
     list_all([p for p in apis if everything or absent[p]], hidden=True)
     unseen = {
-        p: ids | {i for i in shares[p].unclear if shares[p].images[i].owner != p}
-        for p, ids in missing().items()
+        project: ids | shares[project].unclear_to(project) for project, ids in missing().items()
     }
     label = "looking up single images"
     for project, image, found in reader.look_up(label, unseen, lambda p, i: clouds[p].share(i)):
@@ -181,10 +189,18 @@ def read_member_shares(
 def _list(
     cloud: Cloud, wanted: Collection[str] | None, state: str, *, hidden: bool
 ) -> tuple[dict[str, ImageShare], str]:
-    """Return the listed images, of those that are wanted, and why the list may lack some."""
-    listed = cloud.shares(state, hidden=hidden)
+    """Return the listed images, of those that are wanted, and why the list may lack some.
+
+    A list that is not whole is read once more, since it may have changed in between.
+    """
+
+    def listed() -> Iterator[ImageShare]:
+        shares = cloud.shares(state, hidden=hidden)
+        return (share for share in shares if wanted is None or share.image_id in wanted)
+
     try:
-        return collect(share for share in listed if wanted is None or share.image_id in wanted)
+        images, incomplete = collect(listed())
+        return collect(listed()) if incomplete else (images, "")
     except CloudRefusedError as refusal:
         if not hidden or refusal.http not in (400, 404):
             raise
