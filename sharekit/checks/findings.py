@@ -12,9 +12,11 @@ import pandas as pd
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
 from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
+from sharekit.core.fields import FIELDS
 from sharekit.core.html import table
 from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES
 from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.row_frames import typed_rows
 from sharekit.spreadsheets.row_issues import join_rows
 
 from .hits import NO_KEYS, Keys, RuleHits
@@ -97,6 +99,35 @@ class Findings:
         lines["rank"] = lines["severity"].map(order)
         lines = lines.sort_values(["rank", "cells"], ascending=[True, False])
         return lines.drop(columns="rank").reset_index(drop=True)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every row as one typed frame, for joins, groups and plots.
+
+        Returns
+        -------
+        DataFrame
+            The input's own columns and index; ``file, sheet, row``; the fields of a share with
+            repairs done (:data:`~sharekit.core.fields.FIELDS`); ``before``, ``disposition``,
+            ``carried_by`` (Int64, a ``row_key``) and ``rules``, the rules that the row breaks.
+            What is missing is NA, few different values are categories.
+
+        Examples
+        --------
+        >>> check("shares.xlsx").to_frame().groupby("disposition").size()  # doctest: +SKIP
+        """
+        return typed_rows(self.inventory, self.row_columns(self.rows))
+
+    def row_columns(self, rows: pd.DataFrame) -> dict[str, pd.Series]:
+        """Return the columns of :meth:`to_frame` that checks make, of these rows of a plan."""
+        names = [*FIELDS, "before", "disposition", "carried_by"]
+        named = self.frame.loc[self.frame["row_key"] >= 0, ["row_key", "rule"]].drop_duplicates()
+        several = named["row_key"].duplicated(keep=False)
+        rules = pd.concat([
+            named[~several].set_index("row_key")["rule"],
+            named[several].groupby("row_key")["rule"].agg("; ".join),
+        ])  # fmt: skip
+        texts = rules.reindex(rows.index).astype(STR).fillna("")
+        return {**{name: rows[name] for name in names}, "rules": texts}
 
     def __repr__(self) -> str:
         numbers = [with_unit(n, name.removesuffix("s")) for name, n in self.counts.items()]

@@ -24,14 +24,16 @@ from sharekit.plans import approval, decisions, policy_steps
 from sharekit.plans.plan import Plan, ledger_path
 from sharekit.plans.policies import LEAVE, Policies, Policy, PolicyResult
 from sharekit.plans.policy_file import as_policies
-from sharekit.plans.selection import RowCount, select_keys
+from sharekit.plans.selection import RowCount, keys_of_labels, select_keys
 from sharekit.runs import follow_up
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.settings import Settings
+from sharekit.spreadsheets.row_frames import own_labels, typed_rows
 from sharekit.spreadsheets.writing.review_sheet import write_review
 
 from .review_filters import Positions
 from .review_frame import read_frame
+from .review_rows import as_decision
 from .review_run import ReviewRun
 from .review_state import Gate, ReviewState, read_gate, read_state
 
@@ -110,12 +112,19 @@ class Review:
         self, rows: object, decision: str | None = None, *,
         reason: str | None = None, vault_id: str | None = None,
     ) -> RowCount:  # fmt: skip
-        """Decide on rows by their keys; return their number once the decision is on disk.
+        """Decide on rows; return their number once the decision is on disk.
 
-        ``rows`` are keys, the index of :attr:`rows`, or a True or False for each row. ``decision``
+        ``rows`` are keys, the index of :attr:`rows`; labels of the DataFrame that was read, if
+        there was one with an index of its own; or a True or False for each row. ``decision``
         is ``accept``, ``reject``, ``share``, ``unshare``, ``skip`` or ``""`` (as the inventory
         says), or any other word of an inventory for it. A vault goes to those of the rows that are
         full-ECS images.
+
+        Or ``rows`` is a frame of decisions, each row by itself: of ``decision``, ``reason`` and
+        ``vault_id``, by the index of the DataFrame that was read, by ``row_key``, or by
+        ``image_id`` and ``project_id``; or :attr:`rows` with other values in ``decision``,
+        ``reason`` and ``vault``. A missing value leaves a part as it stands. The plan is made again
+        with a frame, under a new fingerprint. Nothing is taken if anything in it is wrong.
 
         Raises
         ------
@@ -125,8 +134,22 @@ class Review:
             repeated.
         PlanError
             The plan is approved, or requests were sent already.
+
+        Examples
+        --------
+        >>> frame = review("run.ledger").to_frame()  # doctest: +SKIP
+        >>> frame.loc[frame["team"] == "Data", ["decision", "reason"]] = "skip", "later"
+        ... # doctest: +SKIP
+        >>> review("run.ledger", reviewer="Ada").decide(frame[["decision", "reason"]])
+        ... # doctest: +SKIP
+        <12 rows: decided by frame>
         """
-        keys = select_keys(rows, len(self.plan.rows))
+        if isinstance(rows, pd.DataFrame):
+            if not all(value is None for value in (decision, reason, vault_id)):
+                raise UsageError("A frame holds the decisions itself: leave the others out.")
+            return self._decide_frame(rows)
+        labels = own_labels(self.plan.findings.inventory)
+        keys = select_keys(keys_of_labels(rows, labels), len(self.plan.rows))
         step = decisions.make_step(keys, decision=decision, reason=reason, vault_id=vault_id)
         self._check_unseen(keys)
         if vault_id:
@@ -138,43 +161,56 @@ class Review:
             "vault" if vault_id else "reason")  # fmt: skip
         return self._record(step, what)
 
-    def take(self, source: str | PathLike[str] | pd.DataFrame) -> RowCount:
-        """Take in the decisions of a review sheet, or of a frame; return the number of rows.
+    def take(self, *sheets: str | PathLike[str]) -> RowCount:
+        """Import the decisions of review sheets; return the number of rows that they decide.
 
-        A frame is :attr:`rows`, or some of them, with other values in ``decision``, ``reason`` and
-        ``vault``; or a frame of ``decision``, ``reason`` and ``vault_id``, indexed by ``row_key``.
-        The plan is made again, under a new fingerprint.
+        The plan is made again, under a new fingerprint. Sheets of several people are merged by
+        row; nothing is taken of rows that two of them decide differently.
 
         Raises
         ------
-        UsageError
-            As :meth:`decide`; or the frame has other columns, or other facts in them.
         InputError
-            The sheet belongs to another plan, a fact in it was changed, or a reason is missing.
+            A sheet belongs to another plan, a fact in it was changed, a reason is missing, or two
+            sheets decide a row differently.
         PlanError
-            The plan is approved (a frame), or requests were sent already.
-
-        Examples
-        --------
-        >>> rows = review("run.ledger").rows  # doctest: +SKIP
-        >>> rows.loc[rows["owner"] == "0f…", ["decision", "reason"]] = "skip", "later"
-        ... # doctest: +SKIP
-        >>> review("run.ledger", reviewer="Ada").take(rows)  # doctest: +SKIP
-        <12 rows: decided by frame>
+            Requests were sent already.
         """
-        if isinstance(source, pd.DataFrame):
-            step = read_frame(source, self.rows)
-            if step.empty:
-                return RowCount(0, "decided by frame")
-            self._check_unseen(step.index.to_numpy())
-            count = self._record(step, "decided by frame")
-            self.replan()
-            return count
-        number = decisions.import_sheet(
-            self.path, Path(source), self.reviewer, require_reasons=self._require_reasons
-        )
+        number = decisions.import_sheets(
+            self.path, [Path(sheet) for sheet in sheets], self.reviewer,
+            require_reasons=self._require_reasons,
+        )  # fmt: skip
         self.refresh()
         return RowCount(number, "decided by sheet")
+
+    def diff(self) -> pd.DataFrame:
+        """Return what is decided otherwise than the inventory says, to look at before approval.
+
+        Returns
+        -------
+        DataFrame
+            One line for each kind of change: ``owner, asked, decision, reason, by`` (str) and
+            ``rows`` (int64), the largest first.
+        """
+        rows = self.rows
+        changed = rows[(rows["decision"] != "") & (rows["wanted"] != as_decision(rows["asked"]))]
+        names = ["owner", "asked", "decision", "reason", "by"]
+        sizes = changed.groupby(names, as_index=False).size().rename(columns={"size": "rows"})
+        return sizes.sort_values("rows", ascending=False, kind="stable", ignore_index=True)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every row with the decisions on it as one typed frame.
+
+        Returns
+        -------
+        DataFrame
+            :meth:`.Plan.to_frame`, with ``asked, decision, reason, by, wanted, state`` of
+            :attr:`rows`.
+        """
+        names = ("asked", "decision", "reason", "by", "wanted", "state")
+        columns = self.plan.findings.row_columns(self.plan.rows) | {
+            name: self.rows[name] for name in names
+        }
+        return typed_rows(self.plan.findings.inventory, columns)
 
     def apply(
         self, policies: Policies | Policy | Sequence[Policy] | str | PathLike[str], *,
@@ -326,6 +362,15 @@ class Review:
 
         return connect(*map(str, snapshot.projects["cloud"].unique()))
 
+    def _decide_frame(self, frame: pd.DataFrame) -> RowCount:
+        step = read_frame(frame, self.rows, own_labels(self.plan.findings.inventory))
+        if step.empty:
+            return RowCount(0, "decided by frame")
+        self._check_unseen(step.index.to_numpy())
+        count = self._record(step, "decided by frame")
+        self.replan()
+        return count
+
     def _check_unseen(self, keys: Positions) -> None:
         shown = self.state
         self.refresh()
@@ -366,7 +411,7 @@ def review(
     clouds: Clouds | None = None,
     *,
     out: str | PathLike[str] | None = None,
-    take: str | PathLike[str] | pd.DataFrame | None = None,
+    take: str | PathLike[str] | Sequence[str | PathLike[str]] | pd.DataFrame | None = None,
     reviewer: str = "",
     require_reasons: bool = True,
     settings: Settings | None = None,
@@ -382,10 +427,10 @@ def review(
         The clouds that the panel sends the plan to; without them, those that the plan names.
     out : path, optional
         A new workbook with a ``decision`` for each row: as planned, accept, reject or skip.
-    take : path or DataFrame, optional
-        Such a workbook, decided, or a frame of decisions: see :meth:`Review.take`. The plan is made
-        again with it, under a new fingerprint; an earlier approval is void (a workbook), or fixes
-        the rows (a frame).
+    take : path, list of paths or DataFrame, optional
+        Such workbooks, decided, or a frame of decisions: see :meth:`Review.decide`. The plan is
+        made again with it, under a new fingerprint; an earlier approval is void (a workbook), or
+        fixes the rows (a frame).
     reviewer : str, optional
         Who decides, for the report; without it, the user of this machine.
     require_reasons : bool
@@ -417,8 +462,10 @@ def review(
         plan, clouds, reviewer=reviewer, require_reasons=require_reasons, settings=settings,
         demand=demand,
     )  # fmt: skip
-    if take is not None:
-        shown.take(take)
+    if isinstance(take, pd.DataFrame):
+        shown.decide(take)
+    elif take is not None:
+        shown.take(*([take] if isinstance(take, str | PathLike) else take))
     if out is not None:
         write_review(shown.rows, out, fingerprint=shown.plan.fingerprint)
     return shown

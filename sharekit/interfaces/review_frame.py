@@ -6,8 +6,9 @@ from typing import Final
 
 import pandas as pd
 
-from sharekit.core.columns import STR
+from sharekit.core.columns import STR, is_owner_action
 from sharekit.core.errors import UsageError
+from sharekit.core.fields import SHARE_KEY
 from sharekit.core.vocabulary import NO_DECISION, read_decision
 from sharekit.plans.decisions import check_vaults
 from sharekit.plans.selection import select_keys
@@ -19,83 +20,171 @@ _FILLED: Final = {"decision": "decision", "reason": "reason", "vault": "vault_id
 _NAMED: Final = 3
 
 
-def read_frame(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def read_frame(
+    frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index | None = None
+) -> pd.DataFrame:
     """Return what a frame decides otherwise than it stands, as a step by row key.
 
     Parameters
     ----------
     frame : DataFrame
-        Indexed by ``row_key``, or with such a column. Either a review's rows, all or some, with
-        other values in ``decision``, ``reason`` and ``vault``; or a frame of ``decision``,
-        ``reason`` and ``vault_id`` alone. A missing value leaves a part as it stands.
+        Its rows are named by ``row_key``, as index or column; else by ``image_id`` and
+        ``project_id``, as columns or levels of the index; else by the index of the DataFrame that
+        the inventory was read from. It has the columns of a review's rows, all or some, with other
+        values in ``decision``, ``reason`` and ``vault``; or ``decision``, ``reason`` and
+        ``vault_id`` alone. A missing value leaves a part as it stands.
     rows : DataFrame
         The review's rows.
+    labels : Index, optional
+        The label that each row had in a DataFrame.
 
     Raises
     ------
     UsageError
-        A word is no decision, a row does not exist or is there twice, a column is not known, or
-        holds another fact than the review's.
+        Everything that is wrong, at once: words that are no decision, rows that do not exist or are
+        there twice, columns that are not known or hold another fact than the review's.
     """
-    if "row_key" in frame.columns:
-        frame = frame.set_index("row_key")
-    keys = select_keys(frame.index, len(rows))
-    if len(keys) != len(frame):
-        raise UsageError("The frame decides on some row twice: keep one line for each row_key.")
+    frame, keyed_by_share = _keyed(frame, rows, labels)
     alone = set(frame.columns) <= set(FIELDS)
     parts = {name: name for name in FIELDS} if alone else _FILLED
     if not set(parts) & set(frame.columns):
         raise UsageError("The frame decides nothing: it needs a column decision, with reason.")
     now = rows.take(frame.index.to_numpy())
-    if not alone:
-        _check_facts(frame, now)
+    problems = [] if alone else _wrong_facts(frame, now)
     columns = {part: frame.get(name) for name, part in parts.items()}
+    texts = {part: _texts(part, values, frame.index) for part, values in columns.items()}
+    problems += [problem for _, wrong in texts.values() for problem in wrong]
+    if keyed_by_share:
+        problems += _mixed_roles(now)
+    if problems:
+        raise UsageError(" ".join(problems))
     before = {part: now[name] for name, part in _FILLED.items()}
-    return _difference(columns, before, frame.index.rename("row_key"))
+    return _difference({part: values for part, (values, _) in texts.items()}, before)
 
 
-def _difference(
-    columns: dict[str, pd.Series | None], before: dict[str, pd.Series], keys: pd.Index
-) -> pd.DataFrame:
-    texts = {part: _texts(part, values, keys) for part, values in columns.items()}
-    texts["decision"] = _decisions(texts["decision"])
-    check_vaults(texts["vault_id"].dropna())
+# -- which rows ------------------------------------------------------------------------------------
+def _keyed(
+    frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index | None
+) -> tuple[pd.DataFrame, bool]:
+    """Return the frame by row key, and True if its rows were named by their shares."""
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise UsageError(f"The frame has the column {twice!r} twice: leave one of them out.")
+    if "row_key" in frame.columns:
+        frame = frame.set_index("row_key")
+    if frame.index.name == "row_key":
+        return _by_key(frame, rows), False
+    if set(SHARE_KEY) <= {*frame.columns, *frame.index.names}:
+        return _by_share(frame, rows), True
+    if labels is not None:
+        return _by_label(frame, labels), False
+    return _by_key(frame, rows), False
+
+
+def _by_key(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    if len(select_keys(frame.index, len(rows))) != len(frame):
+        raise UsageError("The frame decides on some row twice: keep one line for each row_key.")
+    return frame.rename_axis("row_key")
+
+
+def _by_label(frame: pd.DataFrame, labels: pd.Index) -> pd.DataFrame:
+    if not labels.is_unique:
+        raise UsageError("Labels of the inventory's rows repeat: name rows by row_key instead.")
+    keys = labels.get_indexer(frame.index)
+    _refuse_unknown(frame.index[keys < 0].tolist(), "index label")
+    _refuse_twice(frame.index)
+    return frame.set_axis(pd.Index(keys, name="row_key"), axis="index")
+
+
+def _by_share(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    levels = [name for name in SHARE_KEY if name not in frame.columns]
+    frame = frame.reset_index(level=levels) if levels else frame
+    shares = frame[SHARE_KEY].astype(STR).apply(lambda ids: ids.str.strip().str.lower())
+    _refuse_twice(pd.MultiIndex.from_frame(shares))
+    lines = shares.assign(line=range(len(frame)))
+    keyed = rows[SHARE_KEY].assign(key=rows.index)
+    joined = lines.merge(keyed, on=SHARE_KEY, how="left")
+    unknown = joined.loc[joined["key"].isna(), SHARE_KEY]
+    names = (unknown[SHARE_KEY[0]] + " and " + unknown[SHARE_KEY[1]]).tolist()
+    _refuse_unknown(names, "share of project and image")
+    # Every row of a share is decided, so also the duplicates that another row carries.
+    decided = frame.drop(columns=SHARE_KEY).take(joined["line"].to_numpy())
+    return decided.set_axis(pd.Index(joined["key"].astype("int64"), name="row_key"), axis="index")
+
+
+def _refuse_unknown(names: list[object], what: str) -> None:
+    if names:
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        shown = ", ".join(str(name) for name in names[:_NAMED])
+        raise UsageError(f"The plan has no row with the {what} {shown}{more}.")
+
+
+def _refuse_twice(names: pd.Index) -> None:
+    if not names.is_unique:
+        twice = names[names.duplicated()][0]
+        raise UsageError(f"The frame decides on {twice} twice: keep one line for each.")
+
+
+def _mixed_roles(now: pd.DataFrame) -> list[str]:
+    owner = pd.Series(is_owner_action(now["asked"]), index=now.index)
+    mixed = owner.groupby([now[name] for name in SHARE_KEY]).nunique()
+    shares = [" and ".join(share) for share in mixed.index[mixed > 1][:_NAMED]]
+    if not shares:
+        return []
+    return [f"Both owner and project act on {', '.join(shares)}: name those rows by row_key."]
+
+
+# -- what is decided -------------------------------------------------------------------------------
+def _difference(texts: dict[str, pd.Series], before: dict[str, pd.Series]) -> pd.DataFrame:
     changed = {part: texts[part].notna() & (texts[part] != before[part]) for part in FIELDS}
-    step = pd.DataFrame({part: texts[part].where(changed[part]) for part in FIELDS}, index=keys)
+    step = pd.DataFrame({part: texts[part].where(changed[part]) for part in FIELDS})
     # The reason that stands belongs to the decision that stands, and not to another one.
     step["reason"] = step["reason"].mask(changed["decision"] & ~changed["reason"], "")
     return step[step.notna().any(axis="columns")].astype(STR).sort_index()
 
 
-def _texts(part: str, values: pd.Series | None, keys: pd.Index) -> pd.Series:
+def _texts(part: str, values: pd.Series | None, keys: pd.Index) -> tuple[pd.Series, list[str]]:
+    """Return a part of each decision, and what is wrong with it."""
     if values is None:
-        return pd.Series(None, index=keys, dtype=STR)
-    known = values.dropna()
-    if known.dtype != STR and not known.map(lambda value: isinstance(value, str)).all():
-        wrong = next(value for value in known if not isinstance(value, str))
-        problem = NO_DECISION if part == "decision" else f"is no text, so it is no {part}"
-        raise UsageError(f"{wrong!r:.80} {problem}.")
-    return values.astype(STR) if part == "decision" else values.astype(STR).str.strip()
+        return pd.Series(None, index=keys, dtype=STR), []
+    given = values.dropna()
+    is_text = given.map(lambda value: isinstance(value, str)).astype(bool)
+    problem = NO_DECISION if part == "decision" else f"is no text, so it is no {part}"
+    problems = [f"{value!r:.80} {problem}." for value in given[~is_text][:_NAMED]]
+    meanings: dict[str, str | None] = {}
+    for word in given[is_text].unique():
+        try:
+            meanings[word] = _meaning(part, word)
+        except UsageError as error:
+            meanings[word] = None
+            problems.append(str(error))
+    if problems:
+        return pd.Series(None, index=keys, dtype=STR), problems[:_NAMED]
+    return values.map(meanings).astype(STR), []
 
 
-def _decisions(words: pd.Series) -> pd.Series:
-    return words.map({word: read_decision(word) for word in words.dropna().unique()}).astype(STR)
+def _meaning(part: str, word: str) -> str:
+    if part == "decision":
+        return read_decision(word)
+    if part == "vault_id":
+        check_vaults(pd.Series([word.strip()], dtype=STR))
+    return word.strip()
 
 
-def _check_facts(frame: pd.DataFrame, now: pd.DataFrame) -> None:
-    """Refuse what would be ignored: unknown columns, and facts that differ from the review's."""
+def _wrong_facts(frame: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+    """Name what would be ignored: unknown columns, and facts that differ from the review's."""
     unknown = [str(name) for name in frame.columns if name not in now.columns]
-    if unknown:
-        raise UsageError(
-            f"The columns {', '.join(unknown)} decide nothing: a frame of decisions has decision, "
-            "reason and vault_id, or the columns of review.rows. Leave them out."
-        )
-    for name in frame.columns.difference([*_FILLED], sort=False):
+    problems = [
+        f"The columns {', '.join(unknown)} decide nothing: a frame of decisions has decision, "
+        "reason and vault_id, or the columns of review.rows. Leave them out."
+    ] * bool(unknown)
+    for name in frame.columns.difference([*_FILLED, *unknown], sort=False):
         differs = (frame[name].astype(STR) != now[name].astype(STR)).to_numpy()
         if differs.any():
             keys = ", ".join(str(key) for key in frame.index[differs][:_NAMED])
-            raise UsageError(
+            problems.append(
                 f"The column {name} differs from the review's (row_key {keys}), and is not read: "
                 "decide in the columns decision, reason and vault, and leave the others as they "
                 "are."
             )
+    return problems

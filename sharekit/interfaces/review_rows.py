@@ -68,8 +68,8 @@ def derive_state(rows: pd.DataFrame) -> dict[str, pd.Series]:
     """
     decision, planned = rows["decision"], rows["disposition"]
     known = rows["asked"].isin(DECISION_OF_ACTION) | (planned == "planned")
-    wanted = decision.where(decision != "", _as_decision(rows["asked"].where(known, "")))
-    before = _as_decision(rows["status"]).where(planned != "skipped", "skip")
+    wanted = decision.where(decision != "", as_decision(rows["asked"].where(known, "")))
+    before = as_decision(rows["status"]).where(planned != "skipped", "skip")
     changed = (wanted != before) & (wanted != "")
     free = changed & planned.isin(_FREE)
     state = planned.mask(changed & (wanted == "skip"), "skipped")
@@ -93,6 +93,7 @@ def is_wrong_role(asked: pd.Series, actions: pd.Series | str) -> pd.Series:
     return asked.isin(ACTIONS) & (is_owner_action(asked) != is_owner_action(actions))
 
 
-def _as_decision(status: pd.Series) -> pd.Series:
+def as_decision(status: pd.Series) -> pd.Series:
+    """Return the decision that each status stands for."""
     # A status without a decision of its own, such as an unknown word, stays as it is.
     return status.map(DECISION_OF_ACTION).fillna(status).astype(STR)

@@ -8,7 +8,7 @@ is revoked.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -20,19 +20,21 @@ from sharekit.checks.cell_rules import statuses
 from sharekit.checks.findings import left_out_rows
 from sharekit.checks.hits import fullmatch
 from sharekit.core.columns import STR, has_text, needs_reason
-from sharekit.core.errors import PlanError, UsageError
+from sharekit.core.errors import InputError, PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
 from sharekit.core.provenance import name_error, user
 from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.spreadsheets.writing.review_sheet import read_review
+from sharekit.spreadsheets.writing.review_sheet import find_plan, read_review
 
 from .approval import latest_approval, pending_decisions, plan_event
 from .plan import HasLedger, Plan, ledger_path, read_plan, replan_with
 from .selection import RowKeys, select_keys
-from .steps import FIELDS, decisions, list_steps, undoable
+from .steps import FIELDS, decision_of, decisions, list_steps, undoable
 from .storage import LOG, read_stored_inventory, row_count
 
+#: Rows that an error names.
+_NAMED: Final = 3
 #: The columns of :func:`review_rows`.
 _REVIEW_COLUMNS: Final = [
     "file", "sheet", "row", "image_id", "project_id", "status", "vault_id", "name", "owner",
@@ -249,35 +251,87 @@ def replan(plan: HasLedger | str | PathLike[str]) -> Plan:
         return replan_with(ledger, decisions(ledger))
 
 
-def import_sheet(
-    path: Path, sheet: Path, reviewer: str = "", *, require_reasons: bool = True
+def import_sheets(
+    path: Path, sheets: Sequence[Path], reviewer: str = "", *, require_reasons: bool = True
 ) -> int:
-    """Import the decisions of a review workbook, and plan again; return their number."""
+    """Import the decisions of review workbooks, and plan again; return the number of rows.
+
+    Workbooks of an earlier plan of the same ledger are taken, too, so that several people can hand
+    theirs in one after the other.
+
+    Raises
+    ------
+    InputError
+        As :func:`.read_review`; or a row is decided differently by two sheets, or otherwise than
+        another person has decided it since the sheet was written. Nothing is taken then.
+    """
     with Ledger.open(path, write=True) as ledger:
         _check_nothing_sent(ledger)
+        name = person(reviewer)
         current = read_plan(ledger)
         asked = statuses(current.findings.inventory.rows["status"]) if require_reasons else None
-        decided = read_review(
-            sheet, review_rows(current), fingerprint=current.fingerprint, asked=asked
-        )
-        if decided.empty:
+        taken = {sheet: _read_sheet(ledger, sheet, current, asked, name) for sheet in sheets}
+        _check_agreement(taken, current)
+        if not any(len(decided) for decided in taken.values()):
             return 0
-        decided.index.name = "row_key"
         with ledger.transaction():
-            ledger.append(
-                "review_imported",
-                {
-                    "reviewer": person(reviewer),
+            for sheet, decided in taken.items():
+                if decided.empty:
+                    continue
+                body = {
+                    "reviewer": name,
                     "file": sheet.name,
                     "sha256": hashlib.sha256(sheet.read_bytes()).hexdigest(),
                     "decisions": len(decided),
                     "of": current.fingerprint,
                     "blob": ledger.put_frame(decided),
-                },
-            )
+                }
+                ledger.append("review_imported", body)
+                LOG.info("imported %d decisions from %s", len(decided), sheet)
             replan_with(ledger, decisions(ledger))
-        LOG.info("imported %d decisions from %s", len(decided), sheet)
-        return len(decided)
+        return len(pd.concat(taken.values()).index.unique())
+
+
+def _read_sheet(
+    ledger: Ledger, sheet: Path, current: Plan, asked: pd.Series | None, reviewer: str
+) -> pd.DataFrame:
+    """Read a sheet as one of the plan that it was written for."""
+    plans = {event.body["fingerprint"]: event for event in ledger.list_events("planned")}
+    event = plans[current.fingerprint]
+    rows, then = review_rows(current), current
+    if len(plans) > 1:
+        event = plans[find_plan(sheet, rows, [*reversed(plans)])]
+    if event.body["fingerprint"] != current.fingerprint:
+        with Ledger.open(ledger.path, verify_chain=False, until=event.hash) as past:
+            then = read_plan(past)
+        rows = review_rows(then)
+    decided = read_review(sheet, rows, fingerprint=then.fingerprint, asked=asked)
+    decided.index.name = "row_key"
+    later = [step for step in list_steps(ledger) if step.seq > event.seq]
+    for step in later:
+        if step.body["reviewer"] == reviewer or "policies" in step.body:
+            continue
+        other = decision_of(ledger, step)["decision"].dropna().reindex(decided.index)
+        differing = decided.index[other.notna() & (other != decided["decision"])]
+        _refuse_rows(current, differing, f"{sheet}: {step.body['reviewer']} decided otherwise on")
+    return decided
+
+
+def _check_agreement(taken: Mapping[Path, pd.DataFrame], plan: Plan) -> None:
+    together = pd.concat([decided["decision"] for decided in taken.values()])
+    several = together.groupby(level=0).nunique()
+    _refuse_rows(plan, several.index[several > 1], "The sheets decide differently on")
+
+
+def _refuse_rows(plan: Plan, keys: pd.Index, what: str) -> None:
+    if not len(keys):
+        return
+    inventory = plan.findings.inventory
+    named = inventory.cell_addresses(inventory.rows.loc[keys[:_NAMED]], "image_id")
+    images = plan.rows.loc[named.index, "image_id"]
+    shares = ", ".join(f"{cell!s} ({image})" for cell, image in zip(named, images, strict=True))
+    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
+    raise InputError(f"{what} {shares}{more}; nothing was taken. Agree on them, and take it again.")
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from sharekit.core.logs import clean_frames
 from sharekit.core.provenance import environment, name_error
 from sharekit.ledger.integrity import created_body
 from sharekit.ledger.ledger import Ledger
+from sharekit.spreadsheets.row_frames import typed_rows
 
 from .chunks import Chunks, chunks_of, make_chunks
 from .followed import EarlierRun, carry_over, read_followed
@@ -128,6 +129,16 @@ class Plan:
             for request in islice(self.requests(), limit)
         ]
         return "\n\n".join(requests) or "Nothing would be sent."
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every row as one typed frame: :meth:`.Findings.to_frame` with ``chunk``.
+
+        Examples
+        --------
+        >>> plan("findings", "run.ledger").to_frame()["chunk"].nunique()  # doctest: +SKIP
+        """
+        columns = self.findings.row_columns(self.rows) | {"chunk": self.rows["chunk"]}
+        return typed_rows(self.findings.inventory, columns)
 
     def __repr__(self) -> str:
         numbers = self.counts | {"fingerprint": self.fingerprint[:12]}

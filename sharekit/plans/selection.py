@@ -81,6 +81,58 @@ def select_keys(rows: object, count: int) -> RowKeys:
     return _validated(values, count)
 
 
+def keys_of_labels(rows: object, labels: pd.Index | None) -> object:
+    """Return rows by their keys where a caller names them by labels of the DataFrame read.
+
+    What is named ``row_key`` is a key already, and a mask without an index means all rows in order;
+    both stay as they are, and so does everything where the labels are the keys.
+
+    Raises
+    ------
+    UsageError
+        No row has such a label.
+
+    Examples
+    --------
+    >>> keys_of_labels(["b"], pd.Index(["a", "b"])).tolist()
+    [1]
+    >>> keys_of_labels(pd.Series([True], index=["b"]), pd.Index(["a", "b"])).to_dict()
+    {1: True}
+    """
+    if labels is None or labels.equals(pd.RangeIndex(len(labels))):
+        return rows
+    keyed = "row_key" in _names(rows)
+    if keyed or isinstance(rows, str | bytes | Mapping | pd.DataFrame | pd.MultiIndex):
+        return rows
+    values = rows if isinstance(rows, pd.Series) else pd.Series(_as_array(rows), dtype="object")
+    is_mask = pd.api.types.infer_dtype(values, skipna=True) == "boolean"
+    if len(values) == 0 or (is_mask and not isinstance(rows, pd.Series)):
+        return rows
+    if isinstance(rows, pd.Series) and is_mask:
+        return rows.set_axis(pd.Index(_positions(rows.index, labels), name="row_key"))
+    return _positions(pd.Index(values), labels)
+
+
+def _names(rows: object) -> list[object]:
+    """Return the names of a Series and of its index, or of an Index."""
+    if isinstance(rows, pd.Series):
+        return [rows.name, rows.index.name]
+    return [rows.name] if isinstance(rows, pd.Index) else []
+
+
+def _positions(named: pd.Index, labels: pd.Index) -> RowKeys:
+    keys = labels.get_indexer(named)
+    if (keys < 0).any():
+        unknown = named[keys < 0]
+        more = f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else ""
+        shown = ", ".join(repr(label) for label in unknown[:_NAMED].tolist())
+        raise UsageError(
+            f"No row of the DataFrame that was read has the index label {shown}{more}. Keys of "
+            "rows are an Index named row_key."
+        )
+    return np.asarray(keys, dtype=np.int64)
+
+
 def _as_array(rows: Any) -> NDArray[Any]:
     try:
         values = rows if hasattr(rows, "dtype") else list(rows)

@@ -43,6 +43,27 @@ def decided_by(ledger: Ledger) -> pd.Series:
     return last.rename_axis("row_key")
 
 
+def decided_rows(ledger: Ledger) -> pd.DataFrame:
+    """Return what holds on each decided row, and who decided it last, by ``row_key``.
+
+    Columns (str): :data:`FIELDS`, ``decided_by``, ``policy`` and ``decided_at``.
+    """
+    parts = []
+    for event in list_steps(ledger):
+        step = decision_of(ledger, event)
+        policy = step.get("policy", "")
+        facts = {"decided_by": event.body["reviewer"], "policy": policy, "decided_at": event.at}
+        parts.append(step.assign(**facts)[[*FIELDS, *facts]])
+    if not parts:
+        return pd.DataFrame(columns=[*FIELDS, "decided_by", "policy", "decided_at"], dtype=STR)
+    together = pd.concat(parts)
+    last = together[~together.index.duplicated(keep="last")].sort_index().astype(STR)
+    # A step leaves what it does not name as it was: that is of an earlier step.
+    held = decisions(ledger).reindex(last.index).fillna("")
+    decided = (held != "").any(axis="columns")
+    return last.assign(**{name: held[name] for name in FIELDS}).fillna("")[decided]
+
+
 def undoable(ledger: Ledger) -> int:
     """Return how many steps can be taken back; an imported or carried one cannot."""
     fixed = [

@@ -15,7 +15,7 @@ import pandas as pd
 from sharekit.checks.findings import row_reasons
 from sharekit.core.actions import SKIP
 from sharekit.core.cloud_api import FORBIDDEN_CODES
-from sharekit.core.columns import STR, action_keys, hands_out_copies
+from sharekit.core.columns import STR, action_keys, hands_out_copies, join_lines
 from sharekit.core.fields import ACTION_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
@@ -23,7 +23,8 @@ from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.plan import Plan, ledger_path, read_plan
-from sharekit.plans.steps import decided_by, decisions
+from sharekit.plans.steps import decided_by, decided_rows, decisions
+from sharekit.spreadsheets.row_frames import typed_rows
 
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
 from .request_log import Action, Observation, RequestLog
@@ -99,6 +100,47 @@ class Run:
         """True if every planned row failed because the caller has no right to decide it."""
         rows = self.rows[self.plan.rows["disposition"] == "planned"]
         return len(rows) > 0 and bool(rows["code"].isin(FORBIDDEN_CODES).all())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every row as one typed frame, to be joined back to where the rows came from.
+
+        Returns
+        -------
+        DataFrame
+            :meth:`.Plan.to_frame`, with the decision that was taken in the review (``decision,
+            decision_reason, decided_by, policy, decided_at``), what was sent and what came of it
+            (``chunk, sent_at, claimed, observed, observed_at, outcome, code, reason, job_id,
+            request_id``); ``before`` is the state right before sending. Times are UTC.
+
+        Raises
+        ------
+        LedgerError
+            The ledger is no longer where it was, or is damaged.
+
+        Examples
+        --------
+        >>> results = status("run.ledger").to_frame()  # doctest: +SKIP
+        >>> shares.join(results[["outcome", "observed"]])  # doctest: +SKIP
+        """
+        with Ledger.open(self.path) as ledger:
+            decided, read_back = decided_rows(ledger), _read_back_times(ledger)
+        rows, own = self.plan.rows, self.rows
+        decided = decided.reindex(rows.index).fillna("").astype(STR)
+        decided = decided.rename(columns={"reason": "decision_reason"}).drop(columns="vault_id")
+        sent = {name: request.first_sent for name, request in self.request_log.requests.items()}
+        key = rows[SHARE_KEY].assign(side=roles(rows["status"]))
+        columns = {
+            **self.plan.findings.row_columns(rows),
+            **{str(name): values for name, values in decided.items()},
+            "chunk": own["last_chunk"],
+            "before": own["before"],
+            "sent_at": own["last_chunk"].map(sent).astype(STR).fillna(""),
+            "claimed": own["claimed"],
+            "observed": own["observed"],
+            "observed_at": join_lines(key, read_back, ACTION_KEY, {"at": ""})["at"].astype(STR),
+            **{n: own[n] for n in ("outcome", "code", "reason", "job_id", "request_id")},
+        }
+        return typed_rows(self.plan.findings.inventory, columns)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{n:,} {name}" for name, n in self.counts.items() if n)
@@ -249,6 +291,16 @@ def _latest(
     ]
     together = pd.concat(frames or [schema.make_frame().assign(seq=0)], ignore_index=True)
     return together.drop_duplicates(ACTION_KEY, keep="last", ignore_index=True)
+
+
+def _read_back_times(ledger: Ledger) -> pd.DataFrame:
+    """Return when each action was read back last: its key, and ``at``."""
+    frames = [
+        ledger.get_frame(event.body["blob"], READ_BACK)[ACTION_KEY].assign(at=event.at)
+        for event in ledger.list_events("read_back")
+    ]
+    none = pd.DataFrame(columns=[*ACTION_KEY, "at"], dtype=STR)
+    return pd.concat([none, *frames]).astype(STR).drop_duplicates(ACTION_KEY, keep="last")
 
 
 def _changed_since_plan(rows: pd.DataFrame, preflight: pd.DataFrame) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def by_edited_rows(review: Review, said: dict[int, str], folder: Path) -> None:
     rows = review.rows
     for key, word in said.items():
         rows.loc[key, ["decision", "reason"]] = [word, REASON]
-    review.take(rows)
+    review.decide(rows)
 
 
 def fill_sheet(review: Review, said: dict[int, str], folder: Path) -> Path:
@@ -185,7 +185,7 @@ def test_what_is_shown_is_planned_recorded_and_sent(
 def take_frame(review: Review, key: int, word: Any, reason: Any, folder: Path) -> None:
     """Decide by a frame."""
     frame = pd.DataFrame({"decision": [word], "reason": [reason]}, index=[key])
-    review.take(frame)
+    review.decide(frame)
 
 
 def take_sheet(review: Review, key: int, word: Any, reason: Any, folder: Path) -> None:
@@ -230,7 +230,7 @@ def test_what_is_no_text_is_no_decision(word: Any, review: Review) -> None:
     with pytest.raises(UsageError, match="decision"):
         review.decide([0], word, reason=REASON)
     with pytest.raises(UsageError, match="no decision"):
-        review.take(pd.DataFrame({"decision": [word], "reason": REASON}, index=[0]))
+        review.decide(pd.DataFrame({"decision": [word], "reason": REASON}, index=[0]))
     assert Review(review.path).changes.empty
 
 
@@ -265,7 +265,7 @@ def test_accepting_against_the_inventory_needs_a_reason(review: Review) -> None:
     for refused in (
         lambda: review.decide([key], "accept"),
         lambda: decisions.decide(review.path, [key], decision="accept"),
-        lambda: review.take(pd.DataFrame({"decision": "accept"}, index=[key])),
+        lambda: review.decide(pd.DataFrame({"decision": "accept"}, index=[key])),
     ):
         with pytest.raises(UsageError, match="reason"):
             refused()
@@ -281,7 +281,7 @@ def test_a_new_decision_does_not_keep_an_older_reason(review: Review) -> None:
     for refused in (
         lambda: review.decide([key], "reject"),
         lambda: decisions.decide(review.path, [key], decision="reject"),
-        lambda: review.take(rows),
+        lambda: review.decide(rows),
         lambda: review.decide([key], reason=" "),
         lambda: decisions.decide(review.path, [key], reason=""),
     ):
@@ -393,9 +393,9 @@ def test_a_frame_decides_nothing_that_would_be_ignored(review: Review) -> None:
         (pd.DataFrame({"decision": ["skip"], "reason": [1]}, index=[0]), "no text"),
     ):
         with pytest.raises(UsageError, match=said):
-            review.take(frame)
+            review.decide(frame)
     assert Review(review.path).changes.empty
-    assert repr(review.take(rows)) == "<0 rows: decided by frame>"
+    assert repr(review.decide(rows)) == "<0 rows: decided by frame>"
     with Ledger.open(review.path) as ledger:
         assert not ledger.list_events("decided")
 
@@ -408,7 +408,7 @@ def test_a_frame_says_only_what_it_changes(review: Review) -> None:
         {"row_key": [third, second, first], "decision": ["Rejected", None, ""],
          "reason": ["gone", None, None]}
     )  # fmt: skip
-    assert repr(review.take(frame)) == "<2 rows: decided by frame>"
+    assert repr(review.decide(frame)) == "<2 rows: decided by frame>"
     assert review.changes["decision"].to_dict() == {third: "reject"}
     assert review.gate.pending_steps == 0
     assert review.undo() == 2

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import ipywidgets as ui
 import numpy as np
+import pandas as pd
 
 from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
 from sharekit.core.columns import is_owner_action, with_unit
@@ -98,7 +99,7 @@ class DecidePage:
 
     def _decide_row(self, key: int, decision: str) -> None:
         try:
-            self.review.decide([key], decision, reason=self._reason_for(decision))
+            self.review.decide(_named([key]), decision, reason=self._reason_for(decision))
             self.reason.value = ""
         finally:
             self.table.region.redraw()
@@ -143,7 +144,7 @@ class DecidePage:
             )
 
     def _apply(self, keys: Positions, decision: str, reason: str, also: str = "") -> None:
-        count = self.review.decide(keys, decision, reason=reason) if len(keys) else 0
+        count = self.review.decide(_named(keys), decision, reason=reason) if len(keys) else 0
         # Each decision has its own reason and its own rows.
         self.reason.value, self.scope.value = "", _SELECTED
         self.host.say(
@@ -180,7 +181,7 @@ class DecidePage:
             self._ask_about_hidden(lambda keys: self._give_vault(full(keys), vault))
 
     def _give_vault(self, keys: Positions, vault: str, kept: int = 0) -> None:
-        count = self.review.decide(keys, vault_id=vault) if len(keys) else 0
+        count = self.review.decide(_named(keys), vault_id=vault) if len(keys) else 0
         self.scope.value = _SELECTED
         spared = f" {with_unit(kept, 'row')} had one from a reviewer and kept it." if kept else ""
         self.host.say(
@@ -367,3 +368,8 @@ def _same(words: Any) -> list[tuple[str, str]]:
 
 def _room(free: float) -> str:
     return f"{free:,.0f} GB free" if math.isfinite(free) else "grows by itself"
+
+
+def _named(keys: Sequence[int] | Positions) -> pd.Index:
+    """Return keys as such, so that they are taken for no labels of a DataFrame."""
+    return pd.Index(keys, name="row_key")

@@ -291,6 +291,16 @@ def read_review(
     return chosen.set_index("row_key").sort_index()
 
 
+def find_plan(path: str | os.PathLike[str], rows: pd.DataFrame, fingerprints: Sequence[str]) -> str:
+    """Return the one of several plans of the same rows that a review sheet was written for.
+
+    If it was written for none of them, return the first; reading it says what is wrong.
+    """
+    keys = set(_read_sheet(os.fspath(path)).rows["key"].head(1))
+    known = (name for name in fingerprints if keys & set(review_keys(rows, name)))
+    return next(known, fingerprints[0])
+
+
 @dataclass(frozen=True)
 class _FilledSheet:
     """A review sheet that was filled in.

@@ -1,0 +1,60 @@
+"""Rows as an analyst wants them: one typed frame, with the columns and the index of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import pandas as pd
+
+from sharekit.core.columns import STR
+from sharekit.core.fields import INPUT_PREFIX
+
+from .inventory import Inventory
+
+#: Columns with few different values.
+_CATEGORIES: Final = frozenset(
+    "file sheet status disposition decision policy decided_by before claimed observed outcome code "
+    "state wanted asked result seen_by whole_image region visibility".split()
+)
+#: Columns of times: ISO 8601, UTC.
+_TIMES: Final = frozenset("decided_at sent_at observed_at shared_at image_created_at".split())
+
+
+def own_labels(inventory: Inventory) -> pd.Index | None:
+    """Return the labels that all rows had in DataFrames; None if some came from files."""
+    framed = all(source.index_dtype for source in inventory.sources if source.rows)
+    return inventory.labels if framed and len(inventory) else None
+
+
+def typed_rows(inventory: Inventory, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Return the rows of an inventory with further columns, typed, as a frame of its own.
+
+    The input's own columns come first, under their headers; a header that is one of ``columns``
+    is under ``input.`` and itself, since that column holds what the checks made of it. Where there
+    is nothing, a value is missing. Few different values are categories, times are UTC. The index is
+    that of the DataFrame that was read, or ``row_key``.
+    """
+    rows = inventory.rows
+    own = [str(name) for name in rows.columns if str(name).startswith(INPUT_PREFIX)]
+    taken = {"file", "sheet", "row", *columns}
+    made: dict[str, pd.Series] = {}
+    for name in own:
+        header = name.removeprefix(INPUT_PREFIX)
+        made[name if not header or header in taken else header] = _present(name, rows[name])
+    for name in ("file", "sheet", "row"):
+        made[name] = _present(name, rows[name])
+    made |= {name: _present(name, values) for name, values in columns.items()}
+    frame = pd.DataFrame(made, index=rows.index)
+    labels = own_labels(inventory)
+    return frame if labels is None else frame.set_axis(labels, axis="index")
+
+
+def _present(name: str, values: pd.Series) -> pd.Series:
+    if not isinstance(values.dtype, pd.CategoricalDtype) and values.dtype != STR:
+        return values
+    texts = values.astype(STR)
+    if name in _TIMES:
+        return pd.to_datetime(texts.mask(texts == ""), format="ISO8601", utc=True).dt.as_unit("us")
+    texts = texts.mask(texts == "")
+    return texts.astype("category") if name in _CATEGORIES else texts

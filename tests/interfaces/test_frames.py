@@ -1,0 +1,194 @@
+"""pandas in and out of a review and a run: the caller's own index, columns and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import sharekit
+from sharekit.core.errors import InputError, UsageError
+from sharekit.interfaces.review import Review
+from sharekit.spreadsheets.writing.review_sheet import write_review
+from tests.conftest import FAST, World
+
+Make = Callable[..., World]
+REASON = "the owner left"
+
+
+@pytest.fixture
+def scene(world: Make) -> World:
+    """A sample of twenty rows with its cloud."""
+    return world(rows=20)
+
+
+@pytest.fixture
+def shares(scene: World) -> pd.DataFrame:
+    """The sample's shares in a DataFrame of its own: tickets as index, a team for each row."""
+    rows = scene.plan().rows
+    frame = rows.loc[rows["disposition"] == "planned", ["image_id", "project_id"]].copy()
+    frame["decision"] = "accept"
+    frame["team"] = ["Data", "Web"] * (len(frame) // 2) + ["Data"] * (len(frame) % 2)
+    frame.index = pd.Index([100 - number for number in range(len(frame))], name="ticket")
+    return frame
+
+
+@pytest.fixture
+def review(scene: World, shares: pd.DataFrame, tmp_path: Path) -> Review:
+    """A review of the plan of that DataFrame."""
+    findings = sharekit.check(sharekit.read_inventory(shares), scene.connect())
+    plan = sharekit.plan(findings, tmp_path / "frame.ledger")
+    return Review(plan, scene.connect(), reviewer="Ada", settings=FAST)
+
+
+def test_a_frame_of_decisions_goes_by_the_callers_index(
+    review: Review, shares: pd.DataFrame
+) -> None:
+    """Decisions by the index of the frame that was read reach the rows with these labels."""
+    web = shares[shares["team"] == "Web"]
+    wanted = web.assign(decision="reject", reason=REASON)[["decision", "reason"]].sample(frac=1)
+    assert review.decide(wanted) == len(web)
+    decided = review.to_frame()
+    assert decided.index.equals(shares.index)
+    assert (decided["wanted"] == "reject").equals(shares["team"] == "Web")
+    assert review.gate.pending_steps == 0
+
+
+def test_labels_name_rows_and_keys_stay_keys(review: Review, shares: pd.DataFrame) -> None:
+    """Labels, a mask with labels, and keys each reach the rows that they name, and no others."""
+    label = shares.index[3]
+    review.decide([label], "skip", reason=REASON)
+    review.decide(shares["image_id"] == shares["image_id"].iloc[5], "reject", reason=REASON)
+    review.decide(review.rows.index[:1], "skip", reason=REASON)
+    assert review.changes["decision"].to_dict() == {0: "skip", 3: "skip", 5: "reject"}
+    with pytest.raises(UsageError, match="No row"):
+        review.decide([3], "skip", reason=REASON)
+
+
+@pytest.mark.parametrize("as_index", [True, False])
+def test_a_frame_of_decisions_goes_by_share(
+    review: Review, shares: pd.DataFrame, as_index: bool
+) -> None:
+    """Decisions by image and project reach each row of that share, in either case."""
+    wanted = shares.head(2)[["image_id", "project_id"]].assign(decision="skip", reason=REASON)
+    wanted["image_id"] = wanted["image_id"].str.upper()
+    if as_index:
+        wanted = wanted.set_index(["project_id", "image_id"])
+    assert review.decide(wanted.reset_index(drop=not as_index)) == 2
+    assert review.changes.index.tolist() == [0, 1]
+
+
+def test_everything_wrong_in_a_frame_is_said_at_once(review: Review, shares: pd.DataFrame) -> None:
+    """Each kind of wrong value is named in one error, and nothing of the frame is taken."""
+    frame = shares[["decision"]].assign(reason=REASON, vault_id=None).astype("object")
+    frame.iloc[0] = ["rejectt", REASON, None]
+    frame.iloc[1] = ["reject", 7, None]
+    frame.iloc[2] = ["reject", REASON, "no vault"]
+    with pytest.raises(UsageError) as caught:
+        review.decide(frame)
+    for part in ("rejectt", "7 is no text", "no vault"):
+        assert part in str(caught.value)
+    assert review.changes.empty
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: pd.concat([f, f.head(1)]), "twice"),
+        (lambda f: f.set_axis([*f.index[:-1], 999], axis="index"), "999"),
+        (lambda f: f.assign(color="red"), "decide nothing"),
+        (lambda f: f[[]], "needs a column decision"),
+        (lambda f: pd.concat([f, f], axis="columns"), "twice"),
+        (lambda f: f.head(1).assign(image_id="x", project_id="y"), "no row with the share"),
+    ],
+)
+def test_what_is_no_frame_of_decisions_is_one_sentence(
+    review: Review, shares: pd.DataFrame, change: Callable[[pd.DataFrame], pd.DataFrame], said: str
+) -> None:
+    """A label twice or unknown, an unknown column or share is named, and nothing is taken."""
+    frame = shares[[]].assign(decision="skip", reason=REASON)
+    with pytest.raises(UsageError, match=said):
+        review.decide(change(frame))
+    assert review.changes.empty
+
+
+def test_the_difference_is_shown_before_approval(review: Review, shares: pd.DataFrame) -> None:
+    """`diff` counts what is decided otherwise than the inventory, and nothing else."""
+    review.decide(shares.index[:3], "reject", reason=REASON)
+    review.decide(shares.index[3:5], "accept", reason="as it was")
+    lines = review.diff()
+    assert lines[["asked", "decision", "reason", "by"]].drop_duplicates().to_numpy().tolist() == [
+        ["accepted", "reject", REASON, "Ada"]
+    ]
+    assert lines["rows"].sum() == 3
+
+
+def test_results_join_back(review: Review, shares: pd.DataFrame) -> None:
+    """A finished run's frame has the caller's index and columns, and types to work with."""
+    review.decide(shares.index[:2], "skip", reason=REASON)
+    review.replan()
+    review.approve("Bob", review.state.phrase)
+    sending = review.submit()
+    sending.wait()
+    frame = review.run.result().to_frame()
+    joined = shares.join(frame[["outcome", "observed", "decided_by"]])
+    assert joined["outcome"].iloc[:2].tolist() == ["skipped"] * 2
+    assert set(joined["outcome"].iloc[2:]) <= {"confirmed", "blocked", "already"}
+    assert frame["team"].tolist() == shares["team"].tolist()
+    assert frame["input.decision"].tolist() == shares["decision"].tolist()
+    assert str(frame["outcome"].dtype) == "category"
+    assert str(frame["sent_at"].dtype) == "datetime64[us, UTC]"
+    confirmed = frame[frame["outcome"] == "confirmed"]
+    assert len(confirmed) > 5
+    assert (confirmed["observed_at"] >= confirmed["sent_at"]).all()
+    assert frame["sent_at"].iloc[:2].isna().all()
+    assert frame["decided_by"].notna().sum() == 2
+    frame["outcome"] = "x"
+    assert "confirmed" in set(review.run.result().to_frame()["outcome"])
+
+
+def test_findings_and_plan_have_the_frame_too(review: Review, shares: pd.DataFrame) -> None:
+    """The frames of findings and plan have one line for each row, by the caller's index."""
+    plan = review.plan
+    for frame in (plan.to_frame(), plan.findings.to_frame()):
+        assert frame.index.equals(shares.index)
+        assert frame["image_id"].tolist() == shares["image_id"].tolist()
+    planned = plan.to_frame()
+    assert (planned["chunk"].notna() == (planned["disposition"] == "planned")).all()
+
+
+def test_sheets_of_several_people_are_merged(world: Make, tmp_path: Path) -> None:
+    """Sheets of several people count row by row, also one of an earlier plan."""
+    scene = world(rows=12)
+    review = Review(scene.plan(), scene.connect(), reviewer="Ada", settings=FAST)
+    paths = [fill(review, [number], "reject", tmp_path / f"{number}.xlsx") for number in range(3)]
+    assert review.take(*paths[:2]) == 2
+    assert review.take(paths[2]) == 1
+    assert review.changes["decision"].to_dict() == dict.fromkeys(range(3), "reject")
+
+
+def test_sheets_that_disagree_are_named(world: Make, tmp_path: Path) -> None:
+    """A row that two people decide differently is named, and nothing of their sheets is taken."""
+    scene = world(rows=12)
+    review = Review(scene.plan(), scene.connect(), reviewer="Ada", settings=FAST)
+    one = fill(review, [0, 1], "reject", tmp_path / "one.xlsx")
+    two = fill(review, [1, 2], "skip", tmp_path / "two.xlsx")
+    with pytest.raises(InputError, match="decide differently on"):
+        review.take(one, two)
+    assert review.changes.empty
+    review.take(one)
+    review.reviewer = "Bob"
+    with pytest.raises(InputError, match="Ada decided otherwise on"):
+        review.take(two)
+    assert set(review.changes["by"]) == {"Ada"}
+
+
+def fill(review: Review, keys: list[int], word: str, path: Path) -> Path:
+    """Write a review sheet of some rows, decided."""
+    write_review(review.rows.loc[keys], path, fingerprint=review.plan.fingerprint)
+    sheet = pd.read_excel(path, dtype="str", keep_default_na=False, engine="openpyxl")
+    filled = path.with_suffix(".csv")
+    sheet.assign(decision=word, reason=REASON).to_csv(filled, index=False)
+    return filled
