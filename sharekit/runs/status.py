@@ -128,7 +128,7 @@ class Run:
         decided = decided.reindex(rows.index).fillna("").astype(STR)
         decided = decided.rename(columns={"reason": "decision_reason"}).drop(columns="vault_id")
         sent = {name: request.first_sent for name, request in self.request_log.requests.items()}
-        key = rows[SHARE_KEY].assign(side=roles(rows["status"]))
+        key = action_keys(rows)
         columns = {
             **self.plan.findings.row_columns(rows),
             **{str(name): values for name, values in decided.items()},
