@@ -17,6 +17,7 @@ Examples
 from __future__ import annotations
 
 from enum import StrEnum
+from re import search, sub
 from typing import Final
 
 #: CBR-vaults: what a vault must be to take a full-ECS image.
@@ -135,12 +136,12 @@ def explain(code: str, said: str) -> str:
     --------
     >>> explain("IMG.0193", "wrong vault")[:59]
     'the vault is of the wrong type: not one for server backups '
-    >>> explain("HTTP409", "conflict"), explain("IMG.0046", " ")
-    ('conflict', 'the image is not available')
+    >>> explain("HTTP409", "conflict"), explain("IMG.0046", " ()"), explain("JOB_FAILED", " ()")
+    ('conflict', 'the image is not available', 'the cloud gave no reason (JOB_FAILED)')
     """
-    meaning, advice, said = MEANINGS.get(code), ADVICE.get(code), said.strip()
+    meaning, advice, said = MEANINGS.get(code), ADVICE.get(code), sub(r"\s*\(\s*\)\W*$", "", said)
     text = meaning or f"the cloud gave no reason ({code})"
-    if said.strip(" ."):
+    if search(r"\w", said):
         whole = meaning is None or meaning in said
         text = said if whole else f"{meaning} ({said.rstrip('.')})"
     return text if advice is None or advice in text else f"{text.rstrip('.')}. {advice}"

@@ -434,7 +434,7 @@ class Dispatcher:
     def _on_job_done(self, request: Request, job: JobState) -> None:
         results = _results(request, job)
         failed = {result_key(share): False for share, good in results.items() if not good}
-        reason = explain(job.code or "JOB_PARTIAL", job.reason or "failed within its job")
+        reason = explain(job.code or "JOB_PARTIAL", job.reason)
         cause = {"code": job.code or "JOB_PARTIAL", "reason": reason} if failed else {}
         self.recorder.record("job_done", request, status=job.status, results=failed, **cause)
         self._count_failed(request, [share for share, good in results.items() if not good])
@@ -443,7 +443,7 @@ class Dispatcher:
 
     def _on_job_failed(self, request: Request, job: JobState) -> None:
         code = job.code or "JOB_FAILED"
-        reason = explain(code, job.reason or "the job failed and the cloud gave no reason")
+        reason = explain(code, job.reason)
         refusal = CloudRefusedError(
             reason, http=0, code=code, request_id=request.response.request_id
         )
