@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -455,3 +456,50 @@ def test_no_code_from_data() -> None:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {name.split(".")[0] for name in names} & modules, path
+
+
+_COMMAND = "from sharekit.interfaces.cli.main import main; main()"  # as the installed script
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [*(["report", "run.ledger", f"out/r.{x}"] for x in ("xlsx", "html", "csv", "json")),
+     *(["check", "shares.xlsx", "-o", f"out/f.{x}"] for x in ("xlsx", "csv", "json")),
+     ["review", "run.ledger", "out/review.xlsx"], ["template", "out/template.xlsx"],
+     ["demo", "out"], ["report", "run.ledger", "out/r.xlsx", "--log-file=/dev/full"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_full_disk_is_one_sentence(
+    finished_run: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    """What does not fit is named, with the reason; no library adds a traceback, nothing is left."""
+    for name in ("run.ledger", "shares.xlsx"):
+        shutil.copy(finished_run / name, tmp_path)
+    (tmp_path / "out").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", f"import resource\n"
+         f"resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999))\n{_COMMAND}", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    *warnings, error = done.stderr.splitlines()
+    assert done.returncode == 2, done.stderr
+    assert error.startswith("Error: ")
+    assert "File too large" in error
+    assert "out" in error
+    logged = "--log-file=/dev/full" in arguments
+    says = ["Warning: /dev/full cannot be written (No space left on device), so it lacks what "
+            "happens from now on."]  # fmt: skip
+    assert warnings == (says if logged else [])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_standard_input_that_is_closed(tmp_path: Path) -> None:
+    """`check -` without a standard input is one sentence."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$0" -P -c "$1" check - <&-', sys.executable, _COMMAND],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.split() == (
+        "Error: Standard input is closed; name a file, or send one to it.".split()
+    )

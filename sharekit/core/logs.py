@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
-from io import TextIOWrapper
+from io import FileIO, TextIOWrapper
 from pathlib import Path
 from time import gmtime
 from typing import Any, Final, ParamSpec, TypeVar
@@ -244,12 +244,30 @@ class _StandardError(logging.Handler):
 
 
 class _PrivateFile(logging.FileHandler):
-    """Appends to a file that only its owner may read."""
+    """Appends to a file that only its owner may read; tells once if that fails."""
+
+    _has_failed = False
 
     def _open(self) -> TextIOWrapper:
-        # Opened by its descriptor, so that no umask and no moment in between makes it readable.
+        # Opened by its descriptor, so that no umask and no moment in between makes it readable;
+        # without a buffer, which would be written again, and fail, at the end of the process.
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding="utf-8", errors="replace")
+        file = FileIO(descriptor, "ab")
+        return TextIOWrapper(file, encoding="utf-8", errors="replace", write_through=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Say in one sentence that the file is not written any more."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_failed:
+            self._has_failed = True
+            with suppress(OSError, ValueError):
+                print(  # noqa: T201 - there is no log to write it to
+                    f"Warning: {self.baseFilename} cannot be written ({error.strerror}), so it "
+                    "lacks what happens from now on.",
+                    file=sys.stderr,
+                )
 
 
 def configure(verbosity: int = 0, file: str | os.PathLike[str] | None = None) -> None:

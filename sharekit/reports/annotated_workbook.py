@@ -33,7 +33,7 @@ from sharekit.core.errors import InputError
 from sharekit.core.html import escape_invisible
 from sharekit.spreadsheets.formats.raw_sheet import column_letter
 from sharekit.spreadsheets.input import STANDARD_INPUT, load
-from sharekit.spreadsheets.writing.safe_cells import escape_cell
+from sharekit.spreadsheets.writing.safe_cells import escape_cell, save_workbook
 from sharekit.spreadsheets.writing.template import print_wide
 
 from .document import Notes, Table
@@ -109,7 +109,7 @@ def write(findings: Findings, path: Path) -> None:
         workbook = _open_copy(findings)
         _annotate(workbook, findings)
         with _library_errors():
-            workbook.save(path)
+            save_workbook(workbook, path)
     except _NotCopiedError as reason:
         _log.info("%s: the sheets are not copied: %s", path, reason)
         about = _about(findings, f"The sheets themselves are not in this workbook: {reason}.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -319,11 +320,24 @@ def write_workbook(sample: Sample, path: str | Path) -> Path:
     Raises
     ------
     InputError
-        If the file exists already.
+        If the file exists already, or cannot be written.
     """
     target = Path(path)
     if target.exists():
         raise InputError(f"{target} exists already; name another file or remove it.")
+    content = BytesIO()  # in one piece: openpyxl leaves an archive open on a full disk
+    part = target.with_name(f".{target.name}.part")
+    try:
+        _lay_out(sample).save(content)
+        part.write_bytes(content.getbuffer())
+        return part.replace(target)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror}).") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _lay_out(sample: Sample) -> Workbook:
     workbook = Workbook(write_only=True)
     page = workbook.create_sheet("Shares")
     page.freeze_panes = f"B{TITLE_LINES + 2}"
@@ -335,9 +349,7 @@ def write_workbook(sample: Sample, path: str | Path) -> Path:
     columns = [sample.sheet[header].tolist() for header in HEADERS]
     for row in zip(*columns, strict=True):
         page.append([_cell(page, value) for value in row])
-    part = target.with_name(f".{target.name}.part")
-    workbook.save(part)
-    return part.replace(target)
+    return workbook
 
 
 def _titles(page: WriteOnlyWorksheet, sample: Sample) -> None:

@@ -178,6 +178,8 @@ def load(file: str | os.PathLike[str], limits: Limits | None = None) -> Blob:
     """
     name, limits = os.fspath(file), limits or Limits()
     if name == "-":
+        if sys.stdin is None:
+            raise InputError("Standard input is closed; name a file, or send one to it.")
         return Blob(STANDARD_INPUT, _read_piped(sys.stdin.buffer, STANDARD_INPUT, limits))
     try:
         with _open(name) as stream:

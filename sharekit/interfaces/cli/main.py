@@ -104,5 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _complain(text: str, code: int) -> NoReturn:
     from .output import complain  # noqa: PLC0415 - the console is loaded when there is something to say
 
+    # What libraries could not write to a full disk, they try again when Python forgets it.
+    sys.unraisablehook = lambda _: None
     complain(text)
     sys.exit(code)

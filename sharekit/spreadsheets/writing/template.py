@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,7 +19,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sharekit.core.actions import ACTIONS
 from sharekit.core.rules import RULES
 
-from .safe_cells import HEADER_COLOR, save_new
+from .safe_cells import HEADER_COLOR, save_new, save_workbook
 
 _HEADER_FONT: Final = Font(name="Calibri", size=11, bold=True, color="FFFFFF")
 _HEADER_FILL: Final = PatternFill("solid", fgColor=HEADER_COLOR)
@@ -96,7 +97,7 @@ def write_template(path: str | os.PathLike[str]) -> Path:
     _fill_notes(workbook.create_sheet("Read me"))
     _fill_example(workbook.create_sheet("Example"))
     _fill_rules(workbook.create_sheet("Rules"))
-    return save_new(workbook.save, path)
+    return save_new(partial(save_workbook, workbook), path)
 
 
 def style_header(sheet: Worksheet, row: int = 1) -> None:
