@@ -299,11 +299,7 @@ def add_default_domain(config: dict[str, Any]) -> None:
     {'project_domain_id': 'default', 'user_domain_id': 'default'}
     """
     version = str(config.get("identity_api_version") or "")
-    if not version.startswith("3") or config["auth_type"] not in (
-        "password",
-        "v3password",
-        "v3totp",
-    ):
+    if not version.startswith("3") or config["auth_type"] not in _WITH_DOMAINS:
         return
     for owner in ("project", "user"):
         keys = (f"{owner}_domain_id", f"{owner}_domain_name")

@@ -1,17 +1,13 @@
-"""Texts, tables and templates of pages and notebooks; nothing from data becomes markup."""
+"""Small, escaped tables for notebooks; nothing from data becomes markup."""
 
 from __future__ import annotations
 
 import html
 import re
 import unicodedata
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import pandas as pd
-
-if TYPE_CHECKING:
-    import jinja2
 
 #: Everything that cannot be seen, or that changes how its neighbours look.
 _ODD: Final = re.compile(
@@ -82,32 +78,6 @@ def table(frame: pd.DataFrame, *, title: str, limit: int = 20) -> str:
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     # No colours: a table without any follows the notebook's theme, light or dark.
     return without_mathjax(f"<p><b>{escape_html(title)}</b></p><table>{body}</table>{more}")
-
-
-def templates(package: str, show: Callable[[Any], Any] | None = None) -> jinja2.Environment:
-    """Return the environment of a package's templates, in which no value can become markup.
-
-    Every value but markup that our own code made passes ``show`` (by default, texts are spelled
-    out by :func:`escape_invisible`); then Jinja escapes it. An unknown name is an error.
-    """
-    import jinja2  # noqa: PLC0415 - most commands write no page
-    from markupsafe import Markup  # noqa: PLC0415 - likewise
-
-    def shown(value: Any) -> Any:
-        if isinstance(value, Markup):
-            return value
-        if show is not None:
-            return show(value)
-        return escape_invisible(value) if isinstance(value, str) else value
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader(package),
-        autoescape=True,
-        finalize=shown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def without_mathjax(markup: str) -> str:

@@ -6,8 +6,9 @@ What is wrong with a row becomes a line of :attr:`.Inventory.cell_issues`, as fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -68,6 +69,19 @@ class RowHits:
     details: Sequence[str] = ()
     field: str = ""
 
+    @classmethod
+    def of(cls, rule: str, details: Mapping[int, str]) -> RowHits:
+        """Return hits of rows by their positions, each with what to add to the message."""
+        positions = sorted(details)
+        return cls(rule, np.array(positions, np.int64), [details[i] for i in positions])
+
+    def without(self, positions: Positions) -> RowHits:
+        """Return the hits in other rows."""
+        kept = ~np.isin(self.positions, positions)
+        return replace(
+            self, positions=self.positions[kept], details=list(compress(self.details, kept))
+        )
+
 
 def find_row_issues(sheet: SheetRows) -> Iterator[RowHits]:
     """Find rows that are not what they seem."""
@@ -76,14 +90,9 @@ def find_row_issues(sheet: SheetRows) -> Iterator[RowHits]:
     swallowing = _swallowing_rows(sheet)
     yield swallowing
     shifted = _surplus_cells(sheet)
-    apart = ~np.isin(shifted.positions, swallowing.positions)
-    details = [text for text, kept in zip(shifted.details, apart, strict=True) if kept]
-    yield RowHits(shifted.rule, shifted.positions[apart], details)
+    yield shifted.without(swallowing.positions)
     faulty = np.concatenate([swallowing.positions, shifted.positions])
-    elsewhere = _decisions_elsewhere(sheet)
-    kept = ~np.isin(elsewhere.positions, faulty)
-    details = [text for text, one in zip(elsewhere.details, kept, strict=True) if one]
-    yield RowHits(elsewhere.rule, elsewhere.positions[kept], details)
+    yield _decisions_elsewhere(sheet).without(faulty)
     others = np.setdiff1d(rows_without_share(sheet), faulty)
     yield RowHits("no-share", others)
     undecided = np.setdiff1d(undecided_rows(sheet), np.concatenate([faulty, others]))
@@ -260,10 +269,11 @@ def _surplus_cells(sheet: SheetRows) -> RowHits:
         records.delimiter, f'"{records.delimiter}"'
     )
     cause = f"; {mark} within a text without quotation marks is the likely cause"
-    keys = sorted(cells)
-    lines = _first_lines(sheet.raw) if keys and records.span_lines else None
-    details = [_in_file(sheet, key, lines) + cells[key] + cause for key in keys]
-    return RowHits("surplus-fields", np.array(keys, np.int64), details)
+    lines = _first_lines(sheet.raw) if cells and records.span_lines else None
+    return RowHits.of(
+        "surplus-fields",
+        {row: _in_file(sheet, row, lines) + text + cause for row, text in cells.items()},
+    )
 
 
 def _letter_name(sheet: SheetRows, column: int) -> str:
@@ -292,8 +302,7 @@ def _other_decisions(sheet: SheetRows, filled: dict[int, Positions]) -> RowHits:
                 hits[row] = (
                     f'{_address(sheet, row, column)} holds "{text.strip()}" without a header'
                 )
-    keys = sorted(hits)
-    return RowHits("surplus-fields", np.array(keys, np.int64), [hits[key] for key in keys])
+    return RowHits.of("surplus-fields", hits)
 
 
 def _decision(sheet: SheetRows, position: int) -> str:
@@ -317,7 +326,7 @@ def _decisions_elsewhere(sheet: SheetRows) -> RowHits:
     """
     status = sheet.fields.get("status")
     if status is None:
-        return RowHits("decision-elsewhere", np.empty(0, np.int64))
+        return RowHits.of("decision-elsewhere", {})
     records = sheet.raw.records
     blank = np.asarray(pc.starts_with(sheet.cells[status], " "), dtype=bool)
     doubtful = np.flatnonzero(blank) if blank.any() and not blank.all() else np.empty(0, np.int64)
@@ -330,8 +339,7 @@ def _decisions_elsewhere(sheet: SheetRows) -> RowHits:
     for column in sorted({*range(len(sheet.names))} - taken - {*sheet.ambiguous.get("status", ())}):
         if not _is_about_decisions(sheet.names[column]):
             hits |= _foreign_decisions(sheet, column, doubtful)
-    keys = sorted(hits)
-    return RowHits("decision-elsewhere", np.array(keys, np.int64), [hits[key] for key in keys])
+    return RowHits.of("decision-elsewhere", hits)
 
 
 def _foreign_decisions(sheet: SheetRows, column: int, doubtful: Positions) -> dict[int, str]:
@@ -397,10 +405,11 @@ def _swallowing_rows(sheet: SheetRows) -> RowHits:
         hits |= dict.fromkeys(rows[chosen].tolist(), column)
     if records is not None:
         hits |= _too_long(sheet, records, breaks) | _within_a_line(sheet, records)
-    keys = sorted(hits)
     lines = _first_lines(sheet.raw) if hits and records is not None else None
-    details = [_range(sheet, key, hits[key], lines) for key in keys]
-    return RowHits("stray-quotation-mark", np.array(keys, np.int64), details)
+    return RowHits.of(
+        "stray-quotation-mark",
+        {row: _range(sheet, row, column, lines) for row, column in hits.items()},
+    )
 
 
 def _with_breaks(column: pa.ChunkedArray) -> Positions:

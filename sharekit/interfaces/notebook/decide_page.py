@@ -122,8 +122,8 @@ class DecidePage:
             step(keys)
             return
         self.question.ask(
-            f"Of {with_unit(len(shown), 'row')} shown, {len(decided):,} were decided explicitly "
-            f"and keep that unless you overwrite it. Which become “{decision or 'as planned'}”?",
+            f"{len(decided):,} of the {len(shown):,} rows shown were decided explicitly, and keep "
+            f"that unless you overwrite it. Which become “{decision or 'as planned'}”?",
             {"Overwrite them too": keys, "Only the others": np.setdiff1d(keys, decided)}, step,
         )  # fmt: skip
 

@@ -14,8 +14,9 @@ from markupsafe import Markup
 
 from sharekit.core.actions import OWNER_ACTIONS
 from sharekit.core.columns import with_unit
-from sharekit.core.html import escape_html, escape_invisible, templates
+from sharekit.core.html import escape_html, escape_invisible
 from sharekit.core.outcomes import OUTCOMES
+from sharekit.reports.render.page_templates import templates
 from sharekit.reports.wording import format_duration
 
 from .model import ReviewModel

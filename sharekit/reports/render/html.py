@@ -14,13 +14,14 @@ import jinja2
 from markupsafe import Markup
 
 from sharekit.core.columns import with_unit
-from sharekit.core.html import escape_invisible, templates
+from sharekit.core.html import escape_invisible
 from sharekit.core.outcomes import tint
 from sharekit.core.provenance import __version__
 from sharekit.reports.document import ReportDocument, Table, Target
 from sharekit.reports.wording import format_time, percent, records
 
 from .charts import draw_chart
+from .page_templates import templates
 
 #: Longest text of a cell.
 TEXT: Final = 500
