@@ -334,7 +334,9 @@ def first_difference(recorded: pd.DataFrame, derived: pd.DataFrame, names: Itera
         pairs = [_comparable(frame[name]) for frame in (recorded, derived)]
         differs = np.flatnonzero((pairs[0] != pairs[1]).to_numpy(dtype=bool))
         if len(differs):
-            was, is_now = (frame[name].iloc[differs[0]] for frame in (recorded, derived))
+            was, is_now = (
+                frame[name].iloc[differs[:1]].tolist()[0] for frame in (recorded, derived)
+            )
             return f"line {differs[0] + 1:,}, {name}: {was!r:.80}, not {is_now!r:.80}"
     return ""
 
