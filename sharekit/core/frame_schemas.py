@@ -177,8 +177,9 @@ SOURCES: Final = FrameSchema(
              size="int", header_row="int", rows="int", blank_rows="int", hidden="bool")
 )  # fmt: skip
 APPROVALS: Final = FrameSchema(
-    _columns("at reviewer fingerprint images note valid", images="int", valid="bool")
-)
+    _columns("at reviewer fingerprint images note valid signed", images="int", valid="bool",
+             signed="bool")
+)  # fmt: skip
 REVIEWS: Final = FrameSchema(
     _columns("row_key file sheet row image_id project_id planned decided reason reviewer policy "
              "at", row_key="int", row="int")

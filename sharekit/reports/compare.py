@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import html
+import io
+import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice, zip_longest
 from os import PathLike
@@ -132,6 +136,66 @@ def _line_difference(says: bytes | None, should: bytes | None) -> str:
     if b'name="generator"' in says and b'name="generator"' in should:
         return f"made by other versions: {quoted(one)}; these are {quoted(two)}"
     return text_difference(one, two)
+
+
+# -- values of text ----------------------------------------------------------------------------
+def have_same_values(source: Record | Audit, path: str | PathLike[str]) -> bool:
+    """Return True if a text report says just what a fresh one does, in other bytes.
+
+    Other versions of sharekit and of its libraries may write blanks, quotes and escapes otherwise.
+    Scripts and styles must be the same, byte for byte.
+    """
+    report = Path(path)
+    if report_format(report) == ".xlsx":
+        return False
+    with TemporaryDirectory(prefix="sharekit-") as scratch:
+        fresh = Path(scratch) / f"fresh{report_format(report)}"
+        FORMATS[fresh.suffix](make_document(source), fresh)
+        try:
+            texts = [path.read_bytes().decode() for path in (report, fresh)]
+            values = [_VALUES[fresh.suffix](text) for text in texts]
+        except (ValueError, RecursionError, csv.Error):
+            return False
+    return values[0] == values[1]
+
+
+def _html_values(text: str) -> list[str]:
+    """Return tags and texts without differences that no program shows; scripts as they are."""
+    values = []
+    for part in filter(None, _HTML_PARTS.split(text)):
+        blanks = re.sub(r"[ \t\r\n\f]+", " ", part)
+        if part.startswith(("<script", "<style")):
+            values.append(part)
+        elif _GENERATOR.fullmatch(part):
+            values.append("<generator>")
+        elif part.startswith("<"):  # what is escaped in a tag stays so, or it could end there
+            values.append(_REFERENCE.sub(lambda m: html.escape(html.unescape(m[0])), blanks))
+        else:
+            values.append(html.unescape(blanks))
+    return values
+
+
+def _json_values(text: str) -> object:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a name comes twice")
+        return dict(pairs)
+
+    value = json.loads(text, object_pairs_hook=unique)
+    return json.dumps(value, sort_keys=True)  # 1 is no 1.0, and not true
+
+
+def _csv_values(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+#: Scripts and styles as a whole, then tags; what stands between them is text.
+_HTML_PARTS: Final = re.compile(r"(<(?:script|style)\b.*?</(?:script|style)>|<[^<>]*>)", re.DOTALL)
+_REFERENCE: Final = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z]+);")
+_GENERATOR: Final = re.compile(r'<meta name="generator" content="[^"<>]*">')
+_VALUES: Final[Mapping[str, Callable[[str], object]]] = {
+    ".html": _html_values, ".json": _json_values, ".csv": _csv_values,
+}  # fmt: skip
 
 
 # -- workbooks ---------------------------------------------------------------------------------

@@ -184,6 +184,10 @@ def _list_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
+#: What a report says of an approval that anybody can have written.
+UNSIGNED: Final = "not signed"
+
+
 def _approval(approvals: pd.DataFrame, run: str = "") -> str:
     """Return who approved the plan (of a run) and when; of several valid approvals the last."""
     valid = approvals[approvals["valid"].astype(bool)]
@@ -191,9 +195,8 @@ def _approval(approvals: pd.DataFrame, run: str = "") -> str:
     if valid.empty:
         return "No valid approval: nothing may be sent."
     last = valid.assign(at=utc(valid["at"])).iloc[-1]
-    return (
-        f"{last['reviewer']}, {format_time(last['at'])}, {with_unit(int(last['images']), 'share')}"
-    )
+    facts = [last["reviewer"], format_time(last["at"]), with_unit(int(last["images"]), "share")]
+    return ", ".join(facts + ([] if last["signed"] else [UNSIGNED]))
 
 
 def facts(record: Record) -> dict[str, str]:
@@ -553,8 +556,9 @@ def _named(values: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _approval_values(approval: Mapping[str, Any]) -> dict[str, str]:
-    order = ("run", "at", "reviewer", "valid", "images", "fingerprint", "note")
-    values = {**approval, "valid": approval["valid"] or "no", "images": f"{approval['images']:,}"}
+    order = ("run", "at", "reviewer", "valid", "signed", "images", "fingerprint", "note")
+    values = {**approval, "images": f"{approval['images']:,}"}
+    values |= {name: approval[name] or "no" for name in ("valid", "signed")}
     return {name: str(values.get(name, "")) for name in order}
 
 

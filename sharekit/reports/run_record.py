@@ -48,7 +48,7 @@ class Record:
         The sheets that were read (:data:`~.frame_schemas.SOURCES`); ``columns`` says in one line
         which header became which field.
     approvals
-        Every approval, and whether it is valid (:data:`~.frame_schemas.APPROVALS`).
+        Every approval, and whether it is valid and signed (:data:`~.frame_schemas.APPROVALS`).
     reviews
         Decisions of reviewers, row by row (:data:`~.frame_schemas.REVIEWS`).
     policies
@@ -190,7 +190,12 @@ def _source(source: Source) -> dict[str, Any]:
 def _approvals(ledger: Ledger, fingerprint: str) -> pd.DataFrame:
     valid = {approval.at for approval in valid_approvals(ledger, fingerprint)}
     return frame_schemas.APPROVALS.make_frame(
-        {**event.body, "at": event.at, "valid": event.at in valid}
+        {
+            **event.body,
+            "at": event.at,
+            "valid": event.at in valid,
+            "signed": bool(event.body.get("signature")),
+        }
         for event in ledger.list_events("approved")
     )
 

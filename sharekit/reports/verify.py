@@ -17,19 +17,24 @@ from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
 from sharekit.core.errors import LedgerError, SharekitError, UsageError
 from sharekit.core.frame_schemas import OUTCOMES
-from sharekit.core.provenance import __version__
+from sharekit.core.provenance import __version__, distinct_people
 from sharekit.ledger import integrity, signatures
 from sharekit.ledger.file import is_ledger, trailing_bytes
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.approval import ApprovalRequirement, insufficient_approvals, invalid_signatures
+from sharekit.plans.approval import (
+    ApprovalRequirement,
+    insufficient_approvals,
+    invalid_signatures,
+    valid_approvals,
+)
 from sharekit.plans.plan import read_plan
 from sharekit.plans.replay import plan_problems, step_problems
 from sharekit.runs.outcomes import read_outcomes
 from sharekit.runs.replay import run_problems
 from sharekit.runs.status import Run, load_run
 
-from .compare import differences, head_of_report
+from .compare import differences, have_same_values, head_of_report
 from .merged_runs import order_runs
 from .report import report_source, split_ledgers
 from .run_record import Record
@@ -44,6 +49,10 @@ _LISTED: Final = 20
 _NO_HEAD: Final = (
     "a csv names no state of the ledger, so it was changed, or made from an earlier state: verify "
     "the xlsx, html or json made with it"
+)
+_OTHER_VERSION: Final = (
+    "made by another version: its values are those of the ledger, its bytes are not those that "
+    "this version writes"
 )
 #: What a problem means for the verdict.
 _CHANGED, _UNPROVEN, _NOTE = "changed", "unproven", "note"
@@ -175,22 +184,45 @@ def _check_all(
             yield _CHANGED, ("ledger", str(error))
         return
     for report in reports:
-        grade, differing = _compare(source, report)
-        if differing and grade == _CHANGED and len(ledgers) == 1 and not faulty:
-            if note := _earlier_state(ledgers[0], report):
-                yield _NOTE, (report.name, note)
-                continue
-            if report.suffix.lower() == ".csv":
-                yield _NOTE, (report.name, _NO_HEAD)
-        yield from ((grade, difference) for difference in differing)
+        earlier = ledgers[0] if len(ledgers) == 1 and not faulty else None
+        yield from _check_report(source, report, earlier)
+    if reports:
+        yield from ((_NOTE, note) for ledger in ledgers for note in _unsigned(ledger))
+
+
+def _check_report(source: Record | Audit, report: Path, ledger: Ledger | None) -> Iterator[_Graded]:
+    """Check a report; with the sound ``ledger`` of it, against its earlier states as well."""
+    grade, differing = _compare(source, report)
+    if differing and grade == _CHANGED and ledger is not None:
+        if note := _earlier_state(ledger, report):
+            yield _NOTE, (report.name, note)
+            return
+        if report.suffix.lower() == ".csv":
+            yield _NOTE, (report.name, _NO_HEAD)
+    yield from ((grade, difference) for difference in differing)
+
+
+def _unsigned(ledger: Ledger) -> Iterator[Problem]:
+    """Yield a note if anybody who can write the ledger can have written its approvals."""
+    planned = ledger.last_event("planned")
+    approvals = [] if planned is None else valid_approvals(ledger, planned.body["fingerprint"])
+    names = distinct_people(one.reviewer for one in approvals if not one.signature)
+    if names:
+        yield (
+            "approvals",
+            f"not signed: that {', '.join(names)} approved is said by the ledger alone",
+        )
 
 
 def _compare(source: Record | Audit, report: Path) -> tuple[str, list[Problem]]:
     """Return what a report says otherwise; one that nobody can compare proves nothing."""
     try:
-        return _CHANGED, differences(source, report)
+        differing = differences(source, report)
+        if differing and have_same_values(source, report):
+            return _NOTE, [(report.name, _OTHER_VERSION)]
     except NotComparableError as error:
         return _UNPROVEN, [(report.name, str(error))]
+    return _CHANGED, differing
 
 
 def _earlier_state(ledger: Ledger, report: Path) -> str:
@@ -203,7 +235,8 @@ def _earlier_state(ledger: Ledger, report: Path) -> str:
             source = report_source(past)
         except SharekitError:  # no plan yet
             return ""
-        if _compare(source, report)[1]:
+        grade, differing = _compare(source, report)
+        if differing and grade != _NOTE:
             return ""
         events = f"event {past.event_count} of {ledger.event_count}"
         return f"made from an earlier state ({events}), and as then"

@@ -136,7 +136,8 @@ def record(count: int = 60, *, table: pd.DataFrame | None = None, **changes: Any
     valid = pd.DataFrame(
         {"at": ["2026-07-01T08:58:12Z", "2026-07-01T08:59:40Z"], "reviewer": ["B. Ito", "A. Kühn"],
          "fingerprint": ["0b" * 32, "9f" * 32], "images": [3, int(sent["images"].sum())],
-         "note": ["first try", "ticket OPS-12"], "valid": [False, True]}
+         "note": ["first try", "ticket OPS-12"], "valid": [False, True],
+         "signed": [False, False]}
     )  # fmt: skip
     reviews = pd.DataFrame(
         {"row_key": [3], "file": ["shares.xlsx"], "sheet": ["Shares"], "row": [8],

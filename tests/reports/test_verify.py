@@ -229,3 +229,65 @@ def test_dates_that_run_backwards(done: tuple[Path, list[Path]]) -> None:
     assert [where for where, _ in verdict.notes] == ["event 21"]
     assert "1999-12-31" in verdict.notes[0][1]
     assert verdict.label == "intact"
+
+
+def test_a_report_made_by_another_version_is_a_note(done: tuple[Path, list[Path]]) -> None:
+    """Other blanks, escapes, quotes and versions are a note; other values are TAMPERED still."""
+    import csv
+    import io
+    import json
+    import re
+
+    ledger, (_, page, table, lines) = done
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r'(name="generator" content=")[^"]*', r"\1sharekit 9.9.9, Jinja 9.9.9", text)
+    page.write_text(text.replace("&#39;", "&#x27;").replace("</tr>\n", "</tr>\n\n"), "utf-8")
+    rows = list(csv.reader(io.StringIO(table.read_bytes().decode(), newline="")))
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
+    lines.write_text(json.dumps(json.loads(lines.read_text(encoding="utf-8"))), "utf-8")
+    verdict = sharekit.verify(ledger, page, table, lines)
+    assert verdict.label == "intact"
+    assert [where for where, what in verdict.notes if "another version" in what] == [
+        page.name, table.name, lines.name,
+    ]  # fmt: skip
+    for path in (page, table, lines):
+        path.write_text(path.read_text("utf-8").replace("confirmed", "claimed", 1), "utf-8")
+        assert sharekit.verify(ledger, path).label == "TAMPERED"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("</body>", "<script>alert(1)</script></body>"),
+        ("</style>", "td{color:white}</style>"),
+        ("<body", '<body onload="x"'),
+        ("</h1>", "<!-- --></h1>"),
+        ("<td>", "<td >1"),
+        ("</b> <b>", "</b><b>"),
+    ],
+)
+def test_a_page_that_shows_something_else_is_no_other_version(
+    done: tuple[Path, list[Path]], old: str, new: str
+) -> None:
+    """A tag, style, script, comment or word more in a page is no matter of versions."""
+    ledger, (_, page, *_) = done
+    text = page.read_text(encoding="utf-8")
+    if old not in text:
+        old, new = "</td>", "</td><td></td>"
+    page.write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert sharekit.verify(ledger, page).label == "TAMPERED"
+
+
+def test_a_report_over_an_unsigned_run_says_so(done: tuple[Path, list[Path]]) -> None:
+    """Where approvals are not signed, the documents and the verdict on a report say so."""
+    ledger, reports = done
+    verdict = sharekit.verify(ledger, *reports)
+    assert [what for where, what in verdict.notes if where == "approvals"] == [
+        "not signed: that Ada approved is said by the ledger alone"
+    ]
+    assert sharekit.verify(ledger).notes == ()
+    assert "not signed" in reports[1].read_text(encoding="utf-8")
+    book = openpyxl.load_workbook(reports[0])
+    texts = {str(cell.value) for sheet in book for line in sheet.iter_rows() for cell in line}
+    assert any("not signed" in text for text in texts)
