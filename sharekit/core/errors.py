@@ -49,6 +49,10 @@ class LedgerError(SharekitError):
     """A ledger is missing, is another kind of file, is locked by a process, or is damaged."""
 
 
+class LedgerUnreadableError(LedgerError):
+    """A ledger cannot be read here and now, which says nothing about what it holds."""
+
+
 class ApprovalError(SharekitError):
     """The plan has no valid approval, so nothing is sent."""
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from os import PathLike
 from pathlib import Path
+from typing import Final
 
-from sharekit.core.errors import LedgerError
+from sharekit.core.errors import LedgerError, LedgerUnreadableError
 
+from .hashing import chain_errors
 from .tables import APPLICATION_ID
 
 #: Seconds to wait while another program, such as a backup, holds the database.
 _BUSY_TIMEOUT = 30
+#: How a journal of SQLite begins.
+_JOURNAL: Final = bytes.fromhex("d9d505f920a163d7")
+#: The part of an error's code that names its kind, and kinds that say nothing about the content.
+_PRIMARY: Final = 0xFF
+_PASSING: Final = frozenset({
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+})  # fmt: skip
+#: With less room than this, in bytes, an input/output error means that the disk is full.
+_ROOM: Final = 1 << 20
 
 
 def create_private_file(path: Path, content: bytes = b"") -> None:
@@ -28,10 +42,10 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     Every statement is a transaction of its own, unless one was begun. Several threads may use the
     connection, one at a time. While it can write, a committed event survives a power cut.
     """
-    database = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={'rw' if write else 'ro'}",
-        uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT,
-    )  # fmt: skip
+    # A journal that is none takes nothing back. Who writes removes it; a reader must look past it.
+    database = _open(
+        path, "mode=rw" if write else f"mode=ro&immutable={int(_has_no_journal(path))}"
+    )
     # The file may come from anybody: its cells are checked, and nothing its schema names is run.
     # To write, our own triggers must run; `schema_difference` has compared them word by word.
     pragmas = [f"trusted_schema = {'ON' if write else 'OFF'}", "cell_size_check = ON",
@@ -43,6 +57,22 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _open(path: Path, options: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}",
+        uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT,
+    )  # fmt: skip
+
+
+def _has_no_journal(path: Path) -> bool:
+    """Return True if a file lies beside the ledger that has a journal's name, and is none."""
+    journal = Path(f"{path}-journal")
+    if Path(f"{path}-wal").exists() or not journal.is_file():
+        return False
+    with journal.open("rb") as file:
+        return file.read(len(_JOURNAL)) not in (b"", _JOURNAL)
 
 
 def make_durable(connection: sqlite3.Connection, path: Path) -> None:
@@ -83,10 +113,49 @@ def trailing_bytes(path: Path) -> int:
             (count,) = connection.execute("PRAGMA page_count").fetchone()
             (page_size,) = connection.execute("PRAGMA page_size").fetchone()
     except sqlite3.Error as error:
-        raise LedgerError(f"{path} is damaged: {sqlite_message(error)}.") from None
+        raise database_error(path, error) from None
     return max(0, size - int(count) * int(page_size))
 
 
-def sqlite_message(error: Exception) -> str:
-    """Return the database's message as a part of a sentence."""
+def database_error(path: Path, error: Exception) -> LedgerError:
+    """Return what an error of the database says: the ledger is damaged, or cannot be read now."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    journal = Path(f"{path}-journal")
+    if code == sqlite3.SQLITE_READONLY_ROLLBACK:
+        return LedgerUnreadableError(
+            f"{path} cannot be read while {journal.name} lies beside it: a program ended within a "
+            "change, which `sharekit submit` takes back; or it belongs to another file, then move "
+            "it away."
+        )
+    if code & _PRIMARY in _PASSING and code != sqlite3.SQLITE_IOERR_SHORT_READ:
+        return LedgerUnreadableError(f"{path} cannot be read: {sqlite_message(error, path)}.")
+    return LedgerError(f"{path} is damaged: {sqlite_message(error, path)}.")
+
+
+def sqlite_message(error: Exception, path: Path) -> str:
+    """Return the database's message as a part of a sentence; of a full disk, that it is full."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    full = code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == errno.ENOSPC
+    if full or (code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and _is_full(path)):
+        return "the disk is full; make room, then call it again"
     return str(error).rstrip(".")
+
+
+def _is_full(path: Path) -> bool:
+    return shutil.disk_usage(path.absolute().parent).free < _ROOM
+
+
+def foreign_sidecar(path: Path) -> str:
+    """Return the write-ahead log that makes a sound ledger unreadable; ``""`` if none does.
+
+    Such a log is left by a program that was killed, or belongs to another file. What a ledger's own
+    log holds has hashes that fit, so that it never does this.
+    """
+    log = Path(f"{path}-wal")
+    if not log.is_file():
+        return ""
+    with suppress(sqlite3.Error), closing(_open(path, "mode=ro&immutable=1")) as alone:
+        events = alone.execute("SELECT seq, at, kind, body, prev, hash FROM events ORDER BY seq")
+        if not any(True for _ in chain_errors(events)):
+            return log.name
+    return ""

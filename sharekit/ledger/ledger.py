@@ -36,13 +36,21 @@ from typing import Any, Self
 
 import pandas as pd
 
-from sharekit.core.errors import LedgerError
+from sharekit.core.errors import LedgerError, LedgerUnreadableError
 from sharekit.core.frame_schemas import FrameSchema
 from sharekit.core.provenance import utc_now
 
 from . import parquet
 from .events import decode_body
-from .file import check_is_ledger, connect, create_private_file, make_durable, sqlite_message
+from .file import (
+    check_is_ledger,
+    connect,
+    create_private_file,
+    database_error,
+    foreign_sidecar,
+    make_durable,
+    sqlite_message,
+)
 from .hashing import GENESIS, canonical_json, chain_errors, event_hash
 from .lock import WriteLock
 from .tables import DEFINED, create_tables, format_error, schema_difference
@@ -102,7 +110,7 @@ class Ledger:
             make_durable(connection, path)
         except (sqlite3.Error, OSError) as error:
             _abandon(connection, lock)
-            raise LedgerError(f"{path} cannot be written: {sqlite_message(error)}.") from None
+            raise LedgerError(f"{path} cannot be written: {sqlite_message(error, path)}.") from None
         _LOG.info("created %s", path)
         return cls(path, connection, lock)
 
@@ -143,19 +151,24 @@ class Ledger:
                 make_durable(connection, path)
         except sqlite3.Error as error:
             _abandon(connection, lock)
-            raise LedgerError(f"{path} cannot be opened: {sqlite_message(error)}.") from None
+            raise database_error(path, error) from None
         ledger = cls(path, connection, lock)
         try:
             ledger._begin(until, verify_chain=verify_chain)
-        except BaseException:
+        except BaseException as error:
             ledger.close()
+            if isinstance(error, LedgerError) and not until and (log := foreign_sidecar(path)):
+                raise LedgerUnreadableError(
+                    f"{path} cannot be read while {log} lies beside it, which belongs to another "
+                    "file or state: move it away."
+                ) from None
             raise
         return ledger
 
     def _begin(self, until: str, *, verify_chain: bool) -> None:
         ((version,),) = self.fetch("PRAGMA user_version")
         if error := format_error(version):
-            raise LedgerError(f"{self.path} {error}.")
+            raise LedgerUnreadableError(f"{self.path} {error}.")
         if difference := schema_difference(version, self.fetch(DEFINED)):
             raise LedgerError(f"{self.path} is damaged: {difference}.")
         if self._lock is None:  # another process may write on: what was there is what is read
@@ -311,7 +324,7 @@ class Ledger:
             try:
                 return self._connection.execute(query, values).fetchall()
             except (sqlite3.Error, UnicodeDecodeError) as error:
-                raise LedgerError(f"{self.path} is damaged: {sqlite_message(error)}.") from None
+                raise database_error(self.path, error) from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -332,7 +345,7 @@ class Ledger:
                 self._seq, self._head = before
                 self._roll_back()
                 if isinstance(error, sqlite3.Error):
-                    message = f"{self.path} refused a change: {sqlite_message(error)}."
+                    message = f"{self.path} refused a change: {sqlite_message(error, self.path)}."
                     raise LedgerError(message) from None
                 raise
             finally:

@@ -15,7 +15,7 @@ import pandas as pd
 from sharekit.audits.audit import verify_audit
 from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
-from sharekit.core.errors import LedgerError, SharekitError, UsageError
+from sharekit.core.errors import LedgerError, LedgerUnreadableError, SharekitError, UsageError
 from sharekit.core.frame_schemas import OUTCOMES
 from sharekit.core.provenance import __version__, distinct_people
 from sharekit.ledger import integrity, signatures
@@ -147,6 +147,8 @@ def verify(
             ledgers = [stack.enter_context(Ledger.open(path, verify_chain=False)) for path in paths]
             required = None if signers is None else ApprovalRequirement(reviewers, signers)
             verdict = _verdict(ledgers, list(_check_all(ledgers, files, required)))
+    except LedgerUnreadableError:
+        raise
     except LedgerError as error:
         if not is_ledger(ledger):
             raise
@@ -179,6 +181,8 @@ def _check_all(
         return
     try:
         source = report_source(*ledgers)
+    except LedgerUnreadableError:
+        raise
     except SharekitError as error:
         if not faulty:
             yield _CHANGED, ("ledger", str(error))
@@ -250,7 +254,7 @@ def _check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Itera
         for grade, problem in _problems(ledger, required):
             faulty |= grade != _NOTE
             yield grade, problem
-    except UsageError:
+    except (UsageError, LedgerUnreadableError):
         raise
     except SharekitError as error:
         if not faulty:

@@ -12,7 +12,7 @@ import pytest
 import sharekit
 from sharekit.audits import storage
 from sharekit.core import frame_schemas, rules
-from sharekit.core.errors import LedgerError
+from sharekit.core.errors import LedgerUnreadableError
 from sharekit.core.frame_schemas import FrameSchema
 from sharekit.core.outcomes import OUTCOMES, Outcome
 from sharekit.core.rules import RULE_SET, Rule
@@ -115,6 +115,7 @@ def test_other_formats_are_one_sentence(tmp_path: Path, number: int, message: st
     database.execute(f"PRAGMA user_version = {number}")
     database.commit()
     database.close()
-    with pytest.raises(LedgerError, match=f"a.ledger .*{message}"):
-        Ledger.open(path)
+    for use in (Ledger.open, sharekit.verify, sharekit.status):
+        with pytest.raises(LedgerUnreadableError, match=f"a.ledger .*{message}"):
+            use(path)
     assert all(format_error(known) == "" for known in DEFINITIONS)
