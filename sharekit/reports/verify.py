@@ -181,8 +181,6 @@ def _check_all(
         return
     try:
         source = report_source(*ledgers)
-    except LedgerUnreadableError:
-        raise
     except SharekitError as error:
         if not faulty:
             yield _CHANGED, ("ledger", str(error))
