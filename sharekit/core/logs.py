@@ -17,7 +17,7 @@ import sys
 import traceback
 from base64 import b64encode
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from io import FileIO, TextIOWrapper
@@ -125,7 +125,7 @@ class Secrets:
 
     def masked(self, body: Any) -> Any:
         """Return a response's body without the secrets, but for its keys."""
-        texts = "\n".join(self._texts(body))
+        texts = "\n".join(_texts([body]))
         if not any(start in texts for start, _ in self._forms):
             return body
         return self._replace(body, "")
@@ -137,23 +137,25 @@ class Secrets:
             return [self._replace(inner, key) for inner in value]
         return self.mask(value) if isinstance(value, str) and self._is_free(key, value) else value
 
-    def _texts(self, body: Any) -> Iterator[str]:
-        """Yield every text of a body that may be anything, and may have a secret in it."""
-        left: list[tuple[str, Any]] = [("", body)]
-        while left:
-            key, value = left.pop()
-            if isinstance(value, str):
-                if self._is_free(key, value):
-                    yield value
-            elif isinstance(value, dict):
-                left += value.items()
-            elif isinstance(value, list):
-                left += [(key, inner) for inner in value]
-
     def _is_free(self, key: str, text: str) -> bool:
         """Return False for what the API gives a form; a token may have the form of an ID."""
         plain = key in _STRUCTURAL and _PLAIN.fullmatch(text) and text not in self._tokens
         return key != "next" and not plain
+
+
+def _texts(body: Any) -> list[str]:
+    """Return every text of a body that may be anything."""
+    texts: list[str] = []
+    left = [body]
+    while left:
+        inner = left.pop()
+        for value in inner.values() if isinstance(inner, dict) else inner:
+            kind = type(value)
+            if kind is str:
+                texts.append(value)
+            elif kind is dict or kind is list:
+                left.append(value)
+    return texts
 
 
 _IN_USE: Final[WeakSet[Secrets]] = WeakSet()

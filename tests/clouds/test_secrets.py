@@ -20,7 +20,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.ultratb import VerboseTB
 from rich.console import Console
@@ -58,6 +58,7 @@ def spellings(secret: str) -> list[str]:
 
 
 # -- the mask --------------------------------------------------------------------------------------
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=8, max_size=60))
 def test_a_secret_is_masked_in_every_spelling(secret: str) -> None:
     """URLs, JSON in JSON, HTML, base64 at any place of a text, hexadecimal: none shows it."""
@@ -70,6 +71,7 @@ def test_a_secret_is_masked_in_every_spelling(secret: str) -> None:
         assert len(core) < 4 or core not in shown
 
 
+@settings(deadline=None)
 @given(st.text("abcdefXYZ019-_", min_size=64, max_size=2000), st.integers(24, 60))
 def test_a_part_of_a_long_token_is_masked(secret: str, length: int) -> None:
     """A token that was cut off, or written in several lines, is masked all the same."""
