@@ -74,6 +74,9 @@ BEHAVIOURS: Final = {
     "one project is shut out": "revoke_after=12",
     "reads wait for an hour": "read_503=0.3,retry_after=3600,seed=1",
     "garbage now and then": "garbage=0.1,seed=9",
+    "responses are lost": "cut_after=0.3,seed=10",
+    "reads are to wait for an hour": "read_503=0.1,retry_after=3600,seed=11",
+    "requests are to wait for an hour": "p429=0.1,retry_after=3600,seed=12",
 }  # fmt: skip
 ME, OWNER, A, B, C = (invented_id("project", n) for n in range(5))
 SIDES: Final = ("member", "owner")

@@ -45,6 +45,8 @@ def check_owners(
     if snapshot is not None:
         hits += _check_images(known, state, snapshot)
     counted = known[~itself & ~known.index.isin(skipped)]
+    if snapshot is not None:  # each plain OpenStack has a quota of its own; its refusal tells
+        counted = counted[~_is_native(counted, snapshot)]
     return [*hits, _check_limits(counted, state.loc[counted.index])]
 
 
@@ -79,7 +81,7 @@ def _acting_owners(
 
 
 def _check_images(known: pd.DataFrame, state: pd.DataFrame, snapshot: Snapshot) -> list[RuleHits]:
-    native = known["owner"].map(snapshot.projects.set_index("project_id")["api"]) == "native"
+    native = _is_native(known, snapshot)
     satisfied = are_satisfied(known["status"], state["state"])
     to_share = (known["status"] == SHARE) & ~satisfied
     # Glance shares only images whose visibility is "shared"; IMS shares private ones, too, but not
@@ -91,6 +93,12 @@ def _check_images(known: pd.DataFrame, state: pd.DataFrame, snapshot: Snapshot) 
         RuleHits.where(closed & to_share, "not-shareable", "image_id", "it is " + visibility),
         RuleHits.where(to_share & (state["key"] != ""), "encrypted", "image_id"),
     ]
+
+
+def _is_native(known: pd.DataFrame, snapshot: Snapshot) -> pd.Series:
+    """Return True for rows whose owner has no service but Glance."""
+    apis = snapshot.projects.set_index("project_id")["api"]
+    return known["owner"].map(apis) == "native"
 
 
 def _check_limits(known: pd.DataFrame, state: pd.DataFrame) -> RuleHits:

@@ -19,7 +19,7 @@ from sharekit.core.columns import STR, action_keys, hands_out_copies, join_lines
 from sharekit.core.fields import ACTION_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
-from sharekit.core.outcomes import FINAL_OK, OUTCOMES
+from sharekit.core.outcomes import FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.plan import Plan, ledger_path, read_plan
@@ -94,6 +94,13 @@ class Run:
         """True if every planned row ended ``confirmed`` or ``already``."""
         planned = self.plan.rows["disposition"] == "planned"
         return bool(self.rows.loc[planned, "outcome"].isin(["confirmed", "already"]).all())
+
+    @property
+    def looks_once_more(self) -> bool:
+        """True if nothing is left to send, and a further call only looks at what contradicts."""
+        unsettled = any(self.counts[name] for name in UNSETTLED)
+        waits = self.counts["contradicted"] > 0 and not self.stopped and not unsettled
+        return waits and not self.finished
 
     @property
     def not_authorized(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,3 +114,59 @@ def test_whatever_the_cloud_answers(seed: int, api: str) -> None:
     assert repr(replay.requests) == repr(log.requests)
     assert (replay.calls, replay.done_images) == (log.calls, log.done_images)
     assert "secret" not in repr(store.events)
+
+
+class PartlyBusy(AnyCloud):
+    """A cloud whose jobs fail with a passing fault, and name the images that are done."""
+
+    def __init__(self) -> None:
+        super().__init__(random.Random(1), "batch")
+        self.carried: list[list[str]] = []
+
+    def send(self, call: Call, token: str) -> Accepted:
+        body = call[2] or {}
+        self.carried.append(list(body["images"]))
+        return Accepted(200, "req-1", f"job-{len(self.carried)}")
+
+    def job(self, job_id: str) -> JobState:
+        images = self.carried[int(job_id.removeprefix("job-")) - 1]
+        if len(images) == 1:
+            return JobState(done=True, failed=False, status="SUCCESS")
+        results = {image: n < len(images) // 2 for n, image in enumerate(images)}
+        return JobState(done=False, failed=True, status="FAIL", code="IMG.0014", results=results)
+
+
+def test_only_the_bad_images_of_a_job_are_tried_again() -> None:
+    """Images that a failed job names as done are settled, and the others alone are sent again."""
+    cloud, store, log = PartlyBusy(), MemoryStore(), RequestLog(CHUNKS[:1])
+    dispatcher = Dispatcher(Recorder(store, log), {"m" * 32: cloud}, SETTINGS)
+    dispatcher.settings = replace(SETTINGS, attempts=8)
+    dispatcher.run(lambda: None)
+    assert [len(images) for images in cloud.carried] == [8, 4, 2, 1]
+    for request in log.current():
+        assert {request.reported(share) for share in request.shares} == {"success"}
+    replay = RequestLog(CHUNKS[:1], store.events)
+    assert repr(replay.requests) == repr(log.requests)
+
+
+def test_a_quota_is_learnt_from_its_refusal() -> None:
+    """Once an image is shared with as many projects as Glance allows, no further one is asked."""
+    cloud = AnyCloud(random.Random(1), "native")
+    chunk = {**CHUNKS[2], "images": ["k"], "projects": [f"p{n}" for n in range(20)]}
+    full = CloudRefusedError("Attempted: 3, Maximum: 2", http=413, code="HTTP413")
+
+    def send(call: Call, token: str) -> Accepted:
+        cloud.sent += 1
+        if cloud.sent > 2:
+            raise full
+        return Accepted(200, "req-1", state="pending")
+
+    log, store = RequestLog([chunk]), MemoryStore()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cloud, "send", send)
+        settings = replace(SETTINGS, concurrency=1)
+        Dispatcher(Recorder(store, log), {"o" * 32: cloud}, settings).run(lambda: None)
+    assert cloud.sent == 3
+    failed = [r for r in log.current() if r.state == "refused"]
+    assert len(failed) == 18
+    assert all("Maximum: 2" in request.response.reason for request in failed)

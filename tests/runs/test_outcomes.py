@@ -155,3 +155,34 @@ def test_impossible_order_is_damage() -> None:
         log = RequestLog([{"chunk": 1, **common, "images": ["a"], "projects": ["p"]}])
         with pytest.raises(LedgerError, match="cannot follow"):
             log.apply(Event(1, "", kind, {"chunk": "1"}, "", ""))
+
+
+@pytest.mark.parametrize("road", ["done", "sent", "job-refused"])
+def test_what_was_read_before_the_request_is_no_observation(road: str) -> None:
+    """A state that was read before the latest request, or before its job ended, says nothing."""
+    rows = plan_rows(["planned"], ["accepted"])
+    none = pd.DataFrame({"project_id": [], "image_id": [], "side": [], "before": [],
+                         "outcome": [], "code": [], "reason": []}, dtype=STR)  # fmt: skip
+    blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
+    log = log_of(rows, [road], set(), set())
+    (request,) = log.current()
+    for seen, counts in ((request.since - 1, False), (request.since + 1, True)):
+        frame = pd.DataFrame({"project_id": [P], "image_id": ["i0"], "side": "member",
+                              "state": ["pending"], "seq": seen})  # fmt: skip
+        result = assign_outcomes(rows, blockers, log, none, frame)
+        assert (result["observed"].tolist() == ["pending"]) == counts
+        assert (result["outcome"].tolist() == ["contradicted"]) == (counts and road == "done")
+
+
+def test_a_cloud_may_lag_until_its_call_has_ended() -> None:
+    """What contradicts a job is `claimed` while the call of submit may read it again."""
+    rows = plan_rows(["planned"], ["accepted"])
+    none = pd.DataFrame({"project_id": [], "image_id": [], "side": [], "before": [],
+                         "outcome": [], "code": [], "reason": []}, dtype=STR)  # fmt: skip
+    blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
+    log = log_of(rows, ["done"], set(), set())
+    frame = pd.DataFrame({"project_id": [P], "image_id": ["i0"], "side": "member",
+                          "state": ["pending"], "seq": 50})  # fmt: skip
+    for ended, outcome in ((49, "claimed"), (51, "contradicted")):
+        result = assign_outcomes(rows, blockers, log, none, frame, ended=ended)
+        assert result["outcome"].tolist() == [outcome]

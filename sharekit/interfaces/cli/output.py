@@ -351,7 +351,7 @@ def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
             "Find out why first (`sharekit report`): each further `sharekit submit --canary` "
             "sends the next chunks alone."
         )
-    if not run.stopped and not any(run.counts[name] for name in UNSETTLED):
+    if run.looks_once_more:
         return "The cloud may lag: the same `sharekit submit` looks once more."
     return "Unfinished: run the same `sharekit submit` again."
 

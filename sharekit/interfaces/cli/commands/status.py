@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from sharekit.core.outcomes import UNSETTLED
 from sharekit.interfaces.cli.options import RUN, answer, output_options
 from sharekit.interfaces.cli.output import show_run
 from sharekit.ledger import lock
@@ -37,7 +36,7 @@ def exit_code(run: Run) -> int:
 
     A run that only waits for another look at what contradicts its jobs has its answer.
     """
-    if not run.finished and (run.stopped or any(run.counts[name] for name in UNSETTLED)):
+    if not run.finished and not run.looks_once_more:
         return 3
     if run.succeeded:
         return 0
