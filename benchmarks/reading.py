@@ -131,7 +131,7 @@ def _sharekit(path: Path, ledger: Path) -> dict[str, Any]:
     with clock() as checked:
         findings = check(inventory)
     with clock() as planned:
-        planning._build(ledger, findings, CHUNK_SIZE, None)
+        planning.build_plan(ledger, findings, CHUNK_SIZE, None)
     with clock() as written:
         plan(findings, ledger)
     repaired = findings.frame["severity"].eq("repair")

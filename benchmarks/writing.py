@@ -87,7 +87,7 @@ def _make(shares: Path, path: Path) -> dict[str, Any]:
 
     findings = check(read_inventory(shares))
     with clock() as made:
-        planning._build(path, findings, CHUNK_SIZE, None)
+        planning.build_plan(path, findings, CHUNK_SIZE, None)
     with clock() as planned:
         current = plan(findings, path)
     approve(current, reviewer="Ada", fingerprint=current.fingerprint)

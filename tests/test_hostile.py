@@ -87,6 +87,12 @@ FORGERIES: dict[str, Callable[[list[list[Any]], Book], None]] = {
     "parquet of other columns": blob("planned", "rows_blob", bomb(pa.table({"x": [1]}))),
     "parquet that unpacks to terabytes": blob(
         "read_back", "blob", bomb(pa.table({"state": REPEATED}))),
+    "parquet whose texts unpack to terabytes": blob(
+        "read_back", "blob", bomb(pa.table({"state": REPEATED}), store_schema=False)),
+    "parquet in an encoding that repeats what was before": blob(
+        "read_back", "blob", bomb(
+            pa.table({"state": ["x"]}), use_dictionary=False,
+            column_encoding={"state": "DELTA_BYTE_ARRAY"})),
     "parquet of a million columns": blob(
         "read_back", "blob", bomb(pa.table({"x": [1]}), ["x"] * 1_000_000)),
     "a pickle": blob("read_back", "blob", b"\x80\x04cos\nsystem\n(S'touch owned'\ntR."),
