@@ -28,7 +28,9 @@ import sharekit
 from sharekit.clouds import http_limits
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import CloudError, LedgerError, NoResponseError, SharekitError
+from sharekit.core.frame_schemas import READ_BACK
 from sharekit.interfaces.review import Review
+from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import LockHolder
 from sharekit.plans import approval
@@ -59,7 +61,9 @@ def bomb(table: pa.Table, columns: list[str] | None = None, **options: Any) -> b
     """A frame that is small as it lies there."""
     told = {b"sharekit.columns": json.dumps([columns or table.column_names, {}])}
     sink = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(told), sink, compression="zstd", **options)
+    with pq.ParquetWriter(sink, table.schema, compression="zstd", **options) as writer:
+        writer.add_key_value_metadata({key.decode(): text for key, text in told.items()})
+        writer.write_table(table)
     return sink.getvalue()
 
 
@@ -98,6 +102,23 @@ FORGERIES: dict[str, Callable[[list[list[Any]], Book], None]] = {
     "a pickle": blob("read_back", "blob", b"\x80\x04cos\nsystem\n(S'touch owned'\ntR."),
     "a zip": blob("read_back", "blob", b"PK\x03\x04" + bytes(100)),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "message"),
+    [(200_000, {}, "unpacks to 80000000000 bytes"),
+     (200_000, {"store_schema": False}, "unpacks to 80000000000 bytes"),
+     (4_000, {"store_schema": False}, "unpacks to 1600000000 bytes")],
+)  # fmt: skip
+def test_texts_stored_once_are_measured_before_they_unpack(
+    size: int, options: dict[str, Any], message: str
+) -> None:
+    """A text stored once for 100,000 rows is refused by the size it would unpack to."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), ["x" * size])
+    frame = bomb(pa.table(dict.fromkeys(READ_BACK.names, texts)), **options)
+    assert len(frame) < 1_000_000
+    with pytest.raises(parquet.FrameError, match=message):
+        parquet.from_bytes(frame, READ_BACK)
 
 
 @pytest.mark.parametrize("how", FORGERIES)
