@@ -565,6 +565,8 @@ class Fragile:
             return 200, {"status": "accepted"}, {"Connection": "close"}
         if "member_status=" in path:
             shown = [i for i in self.images if ("accepted" in path) == (i in self.taken)]
+            marker = path.partition("marker=")[2][:36]
+            shown = shown[shown.index(marker) + 1 :] if marker in shown else shown
             found = [] if "rejected" in path else [{"id": i, "owner": "f" * 32} for i in shown]
             return 200, {"images": found}, {"Connection": "close"}
         return self._usual(method, path)
