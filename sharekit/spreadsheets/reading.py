@@ -21,7 +21,7 @@ from sharekit.core.html import shorten
 from sharekit.core.vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 
 from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
-from .formats.dataframe import Frame, label_texts, read_frame
+from .formats.dataframe import Frame, label_texts, not_readable, read_frame
 from .formats.delimited import check_encoding, read_delimited
 from .formats.json import BEGINNING, read_json
 from .formats.parquet import read_parquet
@@ -118,13 +118,14 @@ def read_inventory(
     mapping, defaults = dict(columns or {}), dict(defaults or {})
     _check_arguments(files, mapping, defaults)
     check_encoding(encoding)
+    called = _names(files, name)
     paths, locks = without_lock_files([file for file in files if isinstance(file, _PATHS)])
     names = (sheet,) if isinstance(sheet, str) else tuple(sheet or ())
     sheets = [
         find_rows(content, raw, mapping, defaults)
-        for file, called in zip(files, _names(files, name), strict=True)
+        for file, own in zip(files, called, strict=True)
         if not isinstance(file, _PATHS) or file in paths
-        for content, raws in [_read(file, called, names, mapping, limits, encoding)]
+        for content, raws in [_read(file, own, names, mapping, limits, encoding)]
         for raw in raws
     ]
     _check_values(sheets)
@@ -147,7 +148,7 @@ def _names(files: Sequence[Readable], given: str | Sequence[str]) -> list[str]:
     called: list[str] = []
     for file in files:
         if isinstance(file, _PATHS):
-            called.append(os.fspath(file))
+            called.append(_path(file))
             continue
         own = names.pop(0) if names else ""
         base = own or _name_of(file)
@@ -156,11 +157,18 @@ def _names(files: Sequence[Readable], given: str | Sequence[str]) -> list[str]:
     return called
 
 
+def _path(file: str | os.PathLike[str]) -> str:
+    try:
+        return os.fspath(file)
+    except TypeError as error:  # what was opened without a path, such as pandas.ExcelFile
+        raise not_readable(file) from error
+
+
 def _name_of(content: Readable) -> str:
-    path = getattr(content, "name", "") if hasattr(content, "read") else ""
-    if isinstance(path, str) and path:
-        return path
-    return "records" if isinstance(content, list | tuple | Iterator) else type(content).__name__
+    if isinstance(content, list | tuple) or type(content).__name__ == "generator":
+        return "records"
+    path = "" if isinstance(content, pd.DataFrame) else getattr(content, "name", "")
+    return path if isinstance(path, str) and path else type(content).__name__
 
 
 def _read(

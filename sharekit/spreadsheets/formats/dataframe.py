@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,15 @@ from sharekit.core.errors import UsageError
 from sharekit.spreadsheets.headers import match, unique_names
 from sharekit.spreadsheets.input import Limits
 
-from .columns import Column, arrow_column, object_column, record_columns, sheet_of, value_text
+from .columns import (
+    NESTED,
+    Column,
+    arrow_column,
+    object_column,
+    record_columns,
+    sheet_of,
+    value_text,
+)
 from .raw_sheet import TEXT, Content, RawSheet
 
 #: What users call a value of such a type, and what to give instead.
@@ -39,7 +47,7 @@ _INSTEAD: Final = {
     '["image_id", "project_id", "status"]))',
     "ExcelFile": "an open workbook; give its path: read_inventory(path)",
     "Inventory": "an inventory already; give it to sharekit.check",
-    "NoneType": "nothing; give a path, a DataFrame or a list of records",
+    "NoneType": "nothing to read; give a path, a DataFrame or a list of records",
 }
 #: Methods by which others' frames become pandas'.
 _CONVERSIONS: Final = ("to_pandas", "toPandas", "compute")
@@ -88,25 +96,27 @@ def not_readable(data: object) -> UsageError:
     A dict is no list of records; give the list in it: read_inventory(data['images']).
     """
     kind = type(data).__name__
+    what = f"A{'n' if kind[0] in 'aeiouAEIOU' else ''} {kind} is"
     if isinstance(data, Mapping):
-        lists = [key for key, value in data.items() if isinstance(value, list)]
-        if lists and isinstance(next(iter(data[lists[0]]), None), Mapping):
-            return UsageError(
-                f"A {kind} is no list of records; give the list in it: "
-                f"read_inventory(data[{lists[0]!r}])."
-            )
-        call = "pandas.DataFrame(data)" if lists else "[data]"
-        return UsageError(f"A {kind} is no list of records; give read_inventory({call}).")
-    if kind in _INSTEAD:
-        return UsageError(f"A {kind} is {_INSTEAD[kind]}.")
+        return UsageError(f"{what} no list of records; give {_call_for_mapping(data)}.")
+    for known in type(data).__mro__:
+        if known.__name__ in _INSTEAD:
+            return UsageError(f"{what} {_INSTEAD[known.__name__]}.")
     for method in _CONVERSIONS:
         if hasattr(data, method):
-            return UsageError(
-                f"A {kind} is no DataFrame of pandas; give read_inventory(data.{method}())."
-            )
+            return UsageError(f"{what} no DataFrame of pandas; give read_inventory(x.{method}()).")
     return UsageError(
-        f"A {kind} is no inventory; give a path, a file object, a DataFrame or a list of records."
+        f"{what} no inventory; give a path, a file object, a DataFrame or a list of records."
     )
+
+
+def _call_for_mapping(data: Mapping[Any, object]) -> str:
+    held = [(key, value) for key, value in data.items() if isinstance(value, list)]
+    for key, value in held:
+        if value and isinstance(value[0], Mapping):
+            return f"the list in it: read_inventory(data[{key!r}])"
+    columns = data and all(isinstance(value, NESTED) for value in data.values())
+    return "read_inventory(pandas.DataFrame(data))" if columns else "read_inventory([data])"
 
 
 # -- pandas ------------------------------------------------------------------------------------
@@ -143,6 +153,12 @@ def _labels(frame: pd.DataFrame, name: str) -> pd.Index:
             f"The index of {name} has {index.nlevels} levels (MultiIndex); make them columns: "
             "read_inventory(df.reset_index())."
         )
+    headers = [value_text(header) for header in frame.columns]
+    if index.name is not None and _names_a_field(str(index.name), headers):
+        raise UsageError(
+            f"The index of {name} is {index.name!r}, and only columns are read; make it one: "
+            "read_inventory(df.reset_index())."
+        )
     if isinstance(index, pd.CategoricalIndex):
         index = index.astype(index.categories.dtype)
     if index.inferred_type == "string":
@@ -154,16 +170,14 @@ def _labels(frame: pd.DataFrame, name: str) -> pd.Index:
     if not texts.is_unique:
         twice = texts[texts.duplicated()]
         raise UsageError(
-            f"The index of {name} has a label more than once ({twice[0]!r}), so it does not tell "
-            f"its rows apart; {anew}."
-        )
-    headers = [value_text(header) for header in frame.columns]
-    if index.name is not None and _names_a_field(str(index.name), headers):
-        raise UsageError(
-            f"The index of {name} is {index.name!r}, and only columns are read; make it one: "
-            "read_inventory(df.reset_index())."
+            f"The index of {name} has the label {_shown(twice[0])} more than once, so it does not "
+            f"tell its rows apart; {anew}."
         )
     return index
+
+
+def _shown(label: object) -> str:
+    return repr(label) if isinstance(label, str) else value_text(label)
 
 
 def label_texts(labels: pd.Index) -> pa.ChunkedArray:
