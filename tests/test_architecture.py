@@ -96,6 +96,20 @@ def test_sizes(path: Path) -> None:
             assert lines <= 60, f"{path.name}: {node.name} has {lines} lines"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_texts_have_one_dtype(path: Path) -> None:
+    """No column is made with the dtype "str", which means objects to pandas 2: it is STR."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            given = [k.value for k in node.keywords if k.arg == "dtype"]
+            given += node.args if called in ("astype", "Series", "array", "Index") else []
+            given += [v for d in node.args if isinstance(d, ast.Dict) and called == "astype"
+                      for v in d.values]  # fmt: skip
+            kinds = [node.value for node in given if isinstance(node, ast.Constant)]
+            assert "str" not in kinds, f"{path.name}, line {node.lineno}"
+
+
 def test_public_names() -> None:
     """At most 24 public names, which `dir` shows; each exists, and has a docstring."""
     assert len(sharekit.__all__) <= 24

@@ -10,7 +10,7 @@ and deleting members in batches (``POST``, ``DELETE``); ``Glance`` is OpenStack 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 #: IMS-members: the only two values of ``status``.
 STATUSES: Final = ("accepted", "rejected")
@@ -19,8 +19,12 @@ SHARE, UNSHARE = "share", "unshare"
 OWNER_ACTIONS: Final = (SHARE, UNSHARE)
 #: All that the status column takes.
 ACTIONS: Final = (*STATUSES, *OWNER_ACTIONS)
+#: The words for a decision that type checkers know; whoever decides may write many others.
+Decision = Literal["", "accept", "accepted", "reject", "rejected", "share", "unshare", "skip"]
 #: What a reviewer may decide instead -> the act it stands for.
-DECISIONS: Final = {"accept": "accepted", "reject": "rejected", SHARE: SHARE, UNSHARE: UNSHARE}
+DECISIONS: Final[dict[Decision, str]] = {
+    "accept": "accepted", "reject": "rejected", "share": SHARE, "unshare": UNSHARE
+}  # fmt: skip
 #: A reviewer leaves the share as it is in the cloud.
 SKIP: Final = "skip"
 #: What a reviewer may decide on a row; ``""`` is what the inventory says.

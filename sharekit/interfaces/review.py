@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from sharekit.clouds.registry import Clouds
+from sharekit.core.actions import Decision
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
@@ -24,7 +25,7 @@ from sharekit.plans import approval, decisions, policy_steps
 from sharekit.plans.plan import Plan, ledger_path
 from sharekit.plans.policies import LEAVE, Policies, Policy, PolicyResult
 from sharekit.plans.policy_file import as_policies
-from sharekit.plans.selection import RowCount, keys_of_labels, select_keys
+from sharekit.plans.selection import RowCount, Rows, keys_of_labels, select_keys
 from sharekit.runs import follow_up
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.settings import Settings
@@ -109,7 +110,7 @@ class Review:
 
     # -- deciding ----------------------------------------------------------------------------------
     def decide(
-        self, rows: object, decision: str | None = None, *,
+        self, rows: Rows, decision: Decision | None = None, *,
         reason: str | None = None, vault_id: str | None = None,
     ) -> RowCount:  # fmt: skip
         """Decide on rows; return their number once the decision is on disk.

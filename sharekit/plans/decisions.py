@@ -19,6 +19,7 @@ import pandas as pd
 from sharekit.checks.cell_rules import statuses
 from sharekit.checks.findings import left_out_rows
 from sharekit.checks.hits import fullmatch
+from sharekit.core.actions import Decision
 from sharekit.core.columns import STR, has_text, needs_reason
 from sharekit.core.errors import InputError, PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
@@ -29,7 +30,7 @@ from sharekit.spreadsheets.writing.review_sheet import find_plan, read_review
 
 from .approval import latest_approval, pending_decisions, plan_event
 from .plan import HasLedger, Plan, ledger_path, read_plan, replan_with
-from .selection import RowKeys, select_keys
+from .selection import RowKeys, Rows, select_keys
 from .steps import FIELDS, decision_of, decisions, list_steps, undoable
 from .storage import LOG, read_stored_inventory, row_count
 
@@ -64,9 +65,9 @@ def review_rows(plan: Plan) -> pd.DataFrame:
 # -- steps -----------------------------------------------------------------------------------------
 def decide(
     plan: HasLedger | str | PathLike[str],
-    rows: object,
+    rows: Rows,
     *,
-    decision: str | None = None,
+    decision: Decision | None = None,
     reason: str | None = None,
     vault_id: str | None = None,
     reviewer: str = "",

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sharekit.core.actions import Decision
 from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
 from sharekit.core.vocabulary import read_decision
@@ -286,7 +287,7 @@ class PolicyResult:
 
 
 def policy(
-    name: str, /, *, then: str, reason: str = "", rows: Any = None,
+    name: str, /, *, then: Decision | Literal["leave"], reason: str = "", rows: Any = None,
     when: Mapping[str, Any] | None = None, **conditions: Any,
 ) -> Policy:  # fmt: skip
     """Make a policy: what is decided on the rows that meet all conditions.

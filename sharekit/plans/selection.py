@@ -6,7 +6,7 @@ ways is refused with a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from sharekit.core.errors import UsageError
 
+#: Which rows a call means: their keys or labels, True or False for each row, or a frame of them.
+Rows = Iterable[int] | list[str] | pd.Series | pd.Index | pd.DataFrame
 #: Keys of rows, ascending, each once.
 RowKeys = NDArray[np.int64]
 
@@ -63,11 +65,10 @@ def select_keys(rows: object, count: int) -> RowKeys:
     >>> select_keys(pd.Series({0: False, 1: True, 2: True}), 3).tolist()
     [1, 2]
     """
-    if isinstance(rows, pd.Series):
-        rows = _keys_of_series(rows, count)
-    if isinstance(rows, (str, bytes, Mapping, pd.DataFrame, pd.MultiIndex)):
-        raise UsageError(f"A {type(rows).__name__} names no rows: {_HOW}.")
-    values = _as_array(rows)
+    given = _keys_of_series(rows, count) if isinstance(rows, pd.Series) else rows
+    if isinstance(given, (str, bytes, Mapping, pd.DataFrame, pd.MultiIndex)):
+        raise UsageError(f"A {type(given).__name__} names no rows: {_HOW}.")
+    values = _as_array(given)
     kind = pd.api.types.infer_dtype(values, skipna=False) if len(values) else "integer"
     if kind == "boolean":
         if len(values) != count:

@@ -344,7 +344,7 @@ def _decisions_elsewhere(sheet: SheetRows) -> RowHits:
 
 def _foreign_decisions(sheet: SheetRows, column: int, doubtful: Positions) -> dict[int, str]:
     rows = doubtful
-    if sheet.raw.records is not None:
+    if sheet.raw.may_be_shifted:
         eight = pc.equal(pc.binary_length(sheet.cells[column]), len("accepted"))
         plain = np.flatnonzero(np.asarray(eight, dtype=bool))
         words = pc.utf8_lower(take(sheet.cells[column], plain))

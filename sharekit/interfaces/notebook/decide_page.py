@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import ipywidgets as ui
 import numpy as np
 import pandas as pd
 
-from sharekit.core.actions import DECISIONS, OWNER_ACTIONS
+from sharekit.core.actions import DECISIONS, OWNER_ACTIONS, Decision
 from sharekit.core.columns import is_owner_action, with_unit
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.rules import RULES
@@ -97,14 +97,14 @@ class DecidePage:
     def _reason_for(self, decision: str) -> str:
         return self.reason.value.strip() if decision else ""
 
-    def _decide_row(self, key: int, decision: str) -> None:
+    def _decide_row(self, key: int, decision: Decision) -> None:
         try:
             self.review.decide(_named([key]), decision, reason=self._reason_for(decision))
             self.reason.value = ""
         finally:
             self.table.region.redraw()
 
-    def _decide(self, decision: str) -> None:
+    def _decide(self, decision: Decision) -> None:
         self.question.hide()
         reason, state = self._reason_for(decision), self.review.state
         if self.scope.value == _SELECTED:
@@ -143,7 +143,7 @@ class DecidePage:
                 step,
             )
 
-    def _apply(self, keys: Positions, decision: str, reason: str, also: str = "") -> None:
+    def _apply(self, keys: Positions, decision: Decision, reason: str, also: str = "") -> None:
         count = self.review.decide(_named(keys), decision, reason=reason) if len(keys) else 0
         # Each decision has its own reason and its own rows.
         self.reason.value, self.scope.value = "", _SELECTED
@@ -239,7 +239,7 @@ class RowsTable:
 
     def __init__(
         self, review: ReviewModel, guard: Callable[[Callable[..., None]], Callable[..., None]],
-        on_decide: Callable[[int, str], None], on_select: Callable[[], None],
+        on_decide: Callable[[int, Decision], None], on_select: Callable[[], None],
     ) -> None:  # fmt: skip
         self.row_filter, self.fixed = RowFilter(), False
         self.selected: set[int] = set()
@@ -273,7 +273,7 @@ class RowsTable:
 
     def _on_event(self, action: str, key: str, value: Any) -> None:
         if action == "decide":
-            self._on_decide(int(key), str(value))
+            self._on_decide(int(key), cast("Decision", str(value)))
         elif action in ("select", "page-select"):
             page = self._review.state.page(self.row_filter, self._number, _PAGE_SIZE)
             keys = {int(key)} if action == "select" else set(map(int, page.rows.index))
@@ -355,7 +355,7 @@ class Question:
         show_if(self.box, shown=False)
 
 
-def _possible_decisions(state: ReviewState) -> list[str]:
+def _possible_decisions(state: ReviewState) -> list[Decision]:
     """Return the decisions that rows of this plan may need: of one role, or of both."""
     owners = is_owner_action(state.rows["asked"])
     roles = {True: owners.any(), False: not owners.all() or owners.empty}

@@ -8,11 +8,12 @@ from typing import Protocol
 
 import ipywidgets as ui
 
+from sharekit.core.actions import Decision
 from sharekit.interfaces.review_run import ReviewRun
 from sharekit.interfaces.review_state import Gate, ReviewState
 from sharekit.plans.approval import Approval
 from sharekit.plans.plan import Plan
-from sharekit.plans.selection import RowCount
+from sharekit.plans.selection import RowCount, Rows
 from sharekit.runs.background import BackgroundRun
 
 #: Numbers of the panel's pages.
@@ -38,7 +39,7 @@ class ReviewModel(Protocol):
         """Read what others wrote into the ledger."""
 
     def decide(
-        self, rows: object, decision: str | None = None, *,
+        self, rows: Rows, decision: Decision | None = None, *,
         reason: str | None = None, vault_id: str | None = None,
     ) -> RowCount:  # fmt: skip
         """Decide on rows by their keys."""

@@ -125,6 +125,8 @@ def value_text(value: object) -> str:
         text = value.decode("utf-8", "backslashreplace")
     elif isinstance(value, NESTED):
         text = _nested_text(value)
+    elif isinstance(value, Decimal):
+        text = "" if value.is_nan() else str(value)
     elif value is None or pd.isna(value):  # type: ignore[call-overload]  # any scalar
         text = ""
     elif isinstance(value, bool | np.bool_):

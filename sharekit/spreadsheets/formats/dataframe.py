@@ -139,9 +139,12 @@ def _pandas_column(name: str, values: pd.Series) -> Column:
         return Column(name, values.array, texts)
     if values.dtype != object:
         try:
-            return arrow_column(name, pa.array(values, from_pandas=True))
+            held = pa.array(values, from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-            pass  # a type that Arrow does not know, such as complex numbers
+            held = None  # a type that Arrow does not know, such as complex numbers
+        # Periods and intervals are numbers to Arrow.
+        if held is not None and not isinstance(held.type, pa.BaseExtensionType):
+            return arrow_column(name, held)
     return object_column(name, values.astype(object).tolist())
 
 

@@ -98,7 +98,7 @@ def _end_of_space(text: str, start: int) -> int:
 
 def _text(blob: Blob) -> str:
     try:
-        return blob.data.decode(json.detect_encoding(blob.data))
+        return blob.data.decode(json.detect_encoding(blob.data)).lstrip("\ufeff")
     except UnicodeDecodeError as error:
         raise SpreadsheetError(
             f"{blob.file} is no JSON: byte {error.start:,} is no {error.encoding.upper()}; "

@@ -206,6 +206,14 @@ class RawSheet:
     nested: frozenset[int] = frozenset()
 
     @property
+    def may_be_shifted(self) -> bool:
+        """Whether a text without quotation marks may have shifted values into other columns.
+
+        So it does in a text file, and in what a program may have read from one.
+        """
+        return self.records is not None or self.labels is not None or self.format == "parquet"
+
+    @property
     def height(self) -> int:
         """Number of rows, counted from the sheet's first."""
         return len(self.cells[0]) if self.cells else 0
