@@ -207,7 +207,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
     ),
     "skipped_after_refusal": EventKind(
-        _REQUEST, "the request was not sent, because the cloud refuses this project or vault"
+        _REQUEST,
+        "the request was not sent, because the cloud refuses this project, vault or image",
     ),
     "split": EventKind(
         _body(
@@ -238,7 +239,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "job_failed": EventKind(_JOB_ENDED, "the job failed, except for the images that it names"),
     "job_timed_out": EventKind(
-        _REQUEST, "the job did not end in time; reading back decides its outcome"
+        _REQUEST,
+        "the job did not end in time, or nobody may ask for it; reading back decides its outcome",
     ),
     "resumed": EventKind(
         _REQUEST, "another call of `submit` took the request over and polls its job"
