@@ -120,7 +120,11 @@ def _load(path: Path) -> Any:
             f"{path} is larger than {_MAX_BYTES >> 20} MiB, so it is no file of policies."
         )
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except InputError as error:
         raise InputError(f"{path}, {error}.") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, TypeError) as error:
