@@ -299,9 +299,9 @@ class Cloud:
             if idle > _MAX_IDLE_PAGES or len(seen) > _MAX_LISTED:
                 raise IncompleteListError(f"{url} does not end ({len(seen):,} items so far).")
             if following := body.get("next"):
-                # `next` is relative, and has the parameters in it. Who sends it ends without it.
+                # `next` is relative, and has the parameters in it.
                 at, query, overlap = _next_page(self._base(url), following), {}, ""
-            elif form.resume and at == url and (new or (overlap and shown)):
+            elif form.resume and (new or (overlap and shown)):
                 # The next page is to begin with the last item: only then the order is the same.
                 step = 1 if new and len(shown) > 1 else 0
                 overlap = shown[-1] if step else ""
