@@ -287,7 +287,8 @@ class Cloud:
                 raise IncompleteListError(f"{url} does not go on: {refusal}") from None
             items = {str(item[form.id]).lower(): item for item in body[form.items]}
             shown = list(items)
-            if overlap and shown[:1] != [overlap]:
+            following = body.get("next")
+            if overlap and (shown or not following) and shown[:1] != [overlap]:
                 gap = gap or f"{url} changes its order, so it may lack items."
             again = any(key in seen and key != overlap for key in shown)
             if again or len(items) < len(body[form.items]):
@@ -298,9 +299,10 @@ class Cloud:
             idle = 0 if new else idle + 1
             if idle > _MAX_IDLE_PAGES or len(seen) > _MAX_LISTED:
                 raise IncompleteListError(f"{url} does not end ({len(seen):,} items so far).")
-            if following := body.get("next"):
+            if following:
                 # `next` is relative, and has the parameters in it.
-                at, query, overlap = _next_page(self._base(url), following), {}, ""
+                at, query = _next_page(self._base(url), following), {}
+                overlap = "" if shown else overlap
             elif form.resume and (new or (overlap and shown)):
                 # The next page is to begin with the last item: only then the order is the same.
                 step = 1 if new and len(shown) > 1 else 0

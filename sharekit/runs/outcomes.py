@@ -181,7 +181,7 @@ def _ids(blocks: list[ShareBlock]) -> dict[str, pd.api.extensions.ExtensionArray
 
 
 def _facts(request: Request) -> tuple[str | int, ...]:
-    response, sent = request.response, "yes" if request.attempts else ""
+    response, sent = request.response, "yes" if request.was_sent else ""
     return (
         request.action, sent, request.state, response.code, response.reason, request.chunk,
         response.job_id, response.request_id, request.since,

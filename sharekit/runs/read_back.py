@@ -77,7 +77,7 @@ class ReadBack:
         return [
             (request, share)
             for request in self.log.current()
-            if request.attempts and request.state in FINAL_STATES and self.can_read(request)
+            if request.was_sent and request.state in FINAL_STATES and self.can_read(request)
             for share in request.shares
             if self.state(request, share) is None
             or (not self.is_confirmed(request, share) and request.reported(share) != "failed")

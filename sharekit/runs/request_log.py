@@ -168,6 +168,11 @@ class Request:
         return str(self.common["status"])
 
     @property
+    def was_sent(self) -> bool:
+        """True if its shares were sent, by this request or by one that it is a part of."""
+        return self.since > 0
+
+    @property
     def role(self) -> str:
         """``owner`` or ``member``: the role in which the project acts."""
         return OWNER if self.action in OWNER_ACTIONS else MEMBER
@@ -334,7 +339,9 @@ class RequestLog:
     def _split(self, request: Request, body: Mapping[str, Any], previous: str) -> None:
         for part in body["into"]:
             name = part["chunk"]
-            self.requests[name] = Request(name, request.common, ShareBlock.read(part))
+            block = ShareBlock.read(part)
+            # What was sent with others may have been changed, though its part is never sent.
+            self.requests[name] = Request(name, request.common, block, since=request.since)
         if body["kept"]:
             # Reading back shows them changed, so their lost request did arrive; or their job, which
             # failed for others, did these.
