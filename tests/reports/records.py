@@ -79,7 +79,7 @@ def rows(count: int, seed: int = 1, **columns: Any) -> pd.DataFrame:
     )  # fmt: skip
     frame = frame.assign(**columns)
     text = frame.columns.difference(["row"])
-    frame = frame.astype({**dict.fromkeys(text, "str"), "row": "int64"})
+    frame = frame.astype({**dict.fromkeys(text, STR), "row": "int64"})
     return frame.set_axis(pd.RangeIndex(count, name="row_key"))[[*ROW_COLUMNS, *frame.columns[17:]]]
 
 
@@ -126,6 +126,12 @@ def findings(table: pd.DataFrame) -> pd.DataFrame:
              "suggestion": "nothing: it is sent in lower case"}  # fmt: skip
     both = both.assign(**texts, cell="B" + both["row"].astype(STR), value=both["image_id"])
     return both[[*FINDING_COLUMNS]]
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with its texts as STR, also where it has no lines to tell them by."""
+    texts = frame.select_dtypes(["object", "string"]).columns
+    return frame.astype(dict.fromkeys(texts, STR))
 
 
 def record(count: int = 60, *, table: pd.DataFrame | None = None, **changes: Any) -> Record:
@@ -175,4 +181,6 @@ def record(count: int = 60, *, table: pd.DataFrame | None = None, **changes: Any
         "created": "2026-07-01T08:57:00Z",
         "ended": "2026-07-01T09:01:00Z",
     }  # fmt: skip
-    return Record(**(fields | changes))
+    made = fields | changes
+    frames = {name: typed(v) for name, v in made.items() if isinstance(v, pd.DataFrame)}
+    return Record(**(made | frames))

@@ -6,10 +6,12 @@ or a date where an ID belongs is an error, whatever its text looks like.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 import json
 import numbers
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -110,7 +112,15 @@ def record_columns(records: Sequence[Mapping[Any, object]]) -> list[Column]:
     [['1', ''], ['', '']]
     """
     keys = dict.fromkeys(itertools.chain.from_iterable(records))
-    return [object_column(value_text(key), [record.get(key) for record in records]) for key in keys]
+    return [object_column(value_text(key), _values_of(records, key)) for key in keys]
+
+
+def _values_of(records: Sequence[Mapping[Any, object]], key: object) -> list[object]:
+    """Return what each record has under a key, or None; quick where all are plain and have it."""
+    if set(map(type, records)) == {dict}:
+        with contextlib.suppress(KeyError):
+            return list(map(operator.itemgetter(key), records))
+    return [record.get(key) for record in records]
 
 
 def value_text(value: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -81,7 +82,7 @@ def read_frame(data: object, name: str, limits: Limits | None = None) -> tuple[C
     else:
         records = _records(data, name)
         (limits or Limits()).check_dimensions(
-            name, "", len(records) + 1, len({key for record in records for key in record}),
+            name, "", len(records) + 1, len(set(itertools.chain.from_iterable(records))),
             sum(map(len, records)),
         )  # fmt: skip
         form, columns, labels = "records", record_columns(records), pd.RangeIndex(len(records))

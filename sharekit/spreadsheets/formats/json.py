@@ -6,10 +6,11 @@ so is what only attacks and mistakes contain: endless nesting, endless numbers.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def read_json(
     else:
         form, records = "jsonl", [_record(value, blob.file, f"line {n}") for n, value in values]
         lines = np.array([number for number, _ in values], np.int64)
-    keys = {key for record in records for key in record}
+    keys = set(itertools.chain.from_iterable(records))
     limits.check_dimensions(
         blob.file, "", len(records) + 1, len(keys), sum(map(len, records)) + len(keys)
     )
@@ -130,6 +131,8 @@ def _constant(text: str) -> None:
 
 def _records_in(value: object, file: str, columns: Mapping[str, str]) -> list[Record]:
     """Return the objects of an array, of the array in an API's answer, or the one object."""
+    if _holds_objects(value):
+        return value
     if isinstance(value, list):
         return [_record(item, file, f"item {n}") for n, item in enumerate(value, start=1)]
     record = _record(value, file, "the value")
@@ -145,8 +148,8 @@ def _records_in(value: object, file: str, columns: Mapping[str, str]) -> list[Re
     return next(iter(lists.values()), [record])
 
 
-def _holds_objects(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+def _holds_objects(value: object) -> TypeGuard[list[Record]]:
+    return isinstance(value, list) and set(map(type, value)) <= {dict}
 
 
 def _record(value: object, file: str, where: str) -> Record:
