@@ -37,6 +37,7 @@ from .review_frame import read_frame
 from .review_rows import as_decision
 from .review_run import ReviewRun
 from .review_state import Gate, ReviewState, read_gate, read_state
+from .split_sheets import write_sheets
 
 
 class Review:
@@ -182,6 +183,38 @@ class Review:
         )  # fmt: skip
         self.refresh()
         return RowCount(number, "decided by sheet")
+
+    def write_sheets(self, folder: str | PathLike[str], split_by: str) -> dict[str, Path]:
+        """Write a review sheet for each value of a column, so that several people can decide.
+
+        :meth:`take` takes them all, at once or one after the other.
+
+        Parameters
+        ----------
+        folder : path
+            Where the sheets are written, as ``review-VALUE.xlsx``; it is made if it is not there.
+        split_by : str
+            A column of :attr:`rows`, such as ``owner`` or ``project``, or of the input.
+
+        Returns
+        -------
+        dict
+            Value -> its sheet.
+
+        Raises
+        ------
+        InputError
+            One of the files exists already, or the folder cannot be written.
+        UsageError
+            There is no such column, or it has more values than anybody hands out sheets.
+
+        Examples
+        --------
+        >>> sheets = review("run.ledger").write_sheets("sheets", "project")  # doctest: +SKIP
+        >>> review("run.ledger").take(*sheets.values())  # doctest: +SKIP
+        <12 rows: decided by sheet>
+        """
+        return write_sheets(self.rows, self.plan, folder, split_by)
 
     def diff(self) -> pd.DataFrame:
         """Return what is decided otherwise than the inventory says, to look at before approval.

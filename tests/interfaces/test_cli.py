@@ -119,6 +119,23 @@ def test_findings_as_a_file(world: Make, suffix: str) -> None:
     assert b"image-id-format" in out.read_bytes() or suffix == ".xlsx"
 
 
+def test_sheets_of_several_people(world: Make) -> None:
+    """A sheet for each project is written, and all that a shell lists after --take are taken."""
+    w = world(rows=20)
+    run, folder = w.folder / "run.ledger", w.folder / "sheets"
+    shell("plan", w.shares, run, *clouds(w))
+    split = said(shell("review", run, "--split-by=project", folder, "--json"))
+    sheets = sorted(folder.iterdir())
+    assert split["sheets"] == [str(path) for path in sheets]
+    assert len(sheets) > 1
+    assert shell("review", run, "--split-by=project", folder).returncode == 2, "they exist"
+    # A row in two sheets that say the same is one decision.
+    taken = shell("review", run, "--take", *sheets, "--take", sheets[0], "--reviewer=Bob")
+    assert taken.returncode == 0, taken.stderr
+    for wrong in (("--split-by=project",), (folder, folder / "x"), ("--split-by=x", "--take=y")):
+        assert shell("review", run, *wrong).returncode == 2
+
+
 def test_plan_of_standard_input(tmp_path: Path) -> None:
     """`-` reads the inventory from standard input, and defaults fill columns that are missing."""
     text = b"ID,Name\nd164b5df-1bc3-4c3f-893e-3e471fd16e64,web\n"

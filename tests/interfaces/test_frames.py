@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl import load_workbook
 
 import sharekit
 from sharekit.core.errors import InputError, UsageError
 from sharekit.interfaces.review import Review
+from sharekit.interfaces.split_sheets import file_names
 from sharekit.spreadsheets.writing.review_sheet import write_review
 from tests.conftest import FAST, World
 
@@ -192,3 +197,41 @@ def fill(review: Review, keys: list[int], word: str, path: Path) -> Path:
     filled = path.with_suffix(".csv")
     sheet.assign(decision=word, reason=REASON).to_csv(filled, index=False)
     return filled
+
+
+def test_sheets_are_split_by_any_column_and_taken_together(
+    review: Review, shares: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Every row is in the sheet of its own value, and all people's sheets are taken at once."""
+    sheets = review.write_sheets(tmp_path / "sheets", "team")
+    assert sorted(sheets) == ["Data", "Web"]
+    for value, path in sheets.items():
+        keys = [number for number, team in enumerate(shares["team"]) if team == value]
+        workbook = load_workbook(path)
+        rows = workbook["Review"]
+        header = next(n for n in range(1, 20) if rows.cell(n, 1).value == "key")
+        named = {cell.value for cell in next(rows.iter_rows(min_row=header, max_row=header))}
+        assert {"decision", "reason"} <= named
+        assert rows.max_row - header == len(keys)
+        columns = {cell.value: cell.column for cell in rows[header]}
+        rows.cell(header + 1, columns["decision"]).value = "skip"
+        rows.cell(header + 1, columns["reason"]).value = REASON
+        workbook.save(path)
+    assert review.take(*sheets.values()) == 2
+    assert review.changes.index.tolist() == [0, 1]
+    with pytest.raises(InputError, match="exists already, so no sheet is written"):
+        review.write_sheets(tmp_path / "sheets", "team")
+    with pytest.raises(UsageError, match="no column 'tean'; did you mean team"):
+        review.write_sheets(tmp_path / "more", "tean")
+    assert not (tmp_path / "more").exists()
+
+
+@given(values=st.lists(st.text(max_size=300), unique=True, max_size=12))
+def test_names_of_sheets_are_safe_and_their_own(values: list[str]) -> None:
+    """Whatever a value is, its file is beside the others, has a name of its own, and no path."""
+    names = file_names(values)
+    assert len({name.casefold() for name in names}) == len(values)
+    for name in names:
+        assert Path(name).name == name
+        assert re.fullmatch(r"review-[\w .()-]+\.xlsx", name)
+        assert len(name.encode()) <= 255
