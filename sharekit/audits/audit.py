@@ -79,7 +79,11 @@ def audit(
     12
     """
     if not clouds:
-        raise UsageError("There is no cloud to read: name one with --cloud NAME, or connect().")
+        raise UsageError(
+            "There is no cloud to read.",
+            in_python="sharekit.connect(NAME) signs in to one.",
+            in_shell="Name one with --cloud NAME.",
+        )
     baseline = _baseline(since)
     findings = None if inventory is None else check(inventory, confirm=CONFIRMABLE)
     asked = _queryable_rows(findings)

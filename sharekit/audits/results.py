@@ -17,10 +17,11 @@ from sharekit.core.provenance import environment
 from sharekit.ledger import parquet
 from sharekit.ledger.hashing import digest
 from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.row_frames import typed_frame
 
 from . import meanings
 from .baseline import Baseline, diff
-from .compare import compare
+from .compare import COLUMNS, compare
 
 #: The columns of the rows that the fingerprint of an audit covers.
 FINGERPRINT_COLUMNS: Final = (*SHARE_KEY, "status", "result", "code", "observed")
@@ -64,6 +65,31 @@ class Audit:
     def inventory(self) -> Inventory | None:
         """The inventory that was audited, if there was one."""
         return None if self.findings is None else self.findings.inventory
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return :attr:`rows` as one typed frame, with the input's own columns.
+
+        Times are UTC, columns of few different values are categories, and where there is nothing a
+        value is missing, as ``row`` is where no row of the inventory names the share.
+
+        Returns
+        -------
+        DataFrame
+            By ``row_key``: the input's own columns under their headers, then those of
+            :data:`~.frame_schemas.AUDIT_ROWS`.
+
+        Examples
+        --------
+        >>> frame = audit.to_frame()  # doctest: +SKIP
+        >>> frame.groupby("result", observed=True)["age_days"].max()  # doctest: +SKIP
+        """
+        rows = self.rows
+        columns = {name: rows[name] for name in COLUMNS}
+        number = columns["row"]
+        columns["row"] = number.astype(STR if number.dtype == STR else "Int64").mask(
+            rows["file"] == ""
+        )
+        return typed_frame(rows, columns)
 
     @property
     def counts(self) -> dict[str, int]:

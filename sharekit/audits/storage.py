@@ -92,8 +92,9 @@ def load_baseline(path: str | PathLike[str]) -> Baseline:
     ledger_path = Path(path)
     if not ledger_path.exists():
         raise LedgerError(
-            f"{path}: there is no such ledger. `sharekit audit … -o NAME.ledger` keeps one to "
-            "compare with."
+            f"{path}: there is no such ledger.",
+            in_python="sharekit.audits.storage.save(audit, PATH) keeps one to compare with.",
+            in_shell="`sharekit audit … -o NAME.ledger` keeps one to compare with.",
         )
     with Ledger.open(ledger_path) as ledger:
         audited, last = ledger.last_event("audit_recorded"), ledger.last_event()

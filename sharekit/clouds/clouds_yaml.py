@@ -89,7 +89,7 @@ class CloudsYaml:
         if not parts and name == environment_name():
             parts = [check_entry(part, "the OS_* variables", name) for part in _variables()]
         if not parts:
-            raise SignInError(self._unknown(name))
+            raise self._unknown(name)
         entry: dict[str, Any] = {}
         for part in parts:
             entry = merge(entry, part)
@@ -118,20 +118,23 @@ class CloudsYaml:
                 yield path, _section(path, "public-clouds", required=False)
                 return
 
-    def _unknown(self, name: str) -> str:
+    def _unknown(self, name: str) -> SignInError:
         if name == environment_name():
-            return "No cloud is named, and no OS_* variables are set: name one of yours."
-        if self.file:
-            return (
-                f"There is no cloud {name!r} in {self.file}; it has: "
-                f"{', '.join(sorted(self.names())) or 'none'}. Name one of them, or with "
-                "--clouds-yaml the file that has it."
+            return SignInError(
+                "No cloud is named, and no OS_* variables are set: name one of yours."
             )
-        return (
-            f"There is no cloud {name!r}, for there is no clouds.yaml; looked for in: "
-            f"{', '.join(map(str, self.folders))}. Put one there, or name it with --clouds-yaml "
-            "FILE."
-        )
+        if self.file:
+            known = (
+                f"There is no cloud {name!r} in {self.file}; it has: "
+                f"{', '.join(sorted(self.names())) or 'none'}. Name one of them, or the file that "
+                "has it:"
+            )
+        else:
+            known = (
+                f"There is no cloud {name!r}, for there is no clouds.yaml; looked for in: "
+                f"{', '.join(map(str, self.folders))}. Put one there, or name it:"
+            )
+        return SignInError(known, in_python="config_file=PATH.", in_shell="--clouds-yaml FILE.")
 
 
 def read_clouds_yaml(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from sharekit.core.brakes import Pool
+from sharekit.core.columns import with_unit
+from sharekit.core.html import escape_html, without_mathjax
 from sharekit.core.logs import clean_frames
 
 from .cloud import Cloud
@@ -87,3 +89,10 @@ class Clouds(Mapping[str, Cloud]):
         if waiting := len(self) - len(self._clouds):
             names.append(f"{waiting} project{'s'[: waiting > 1]} not signed in to yet")
         return f"Clouds({', '.join(names)})"
+
+    def _repr_html_(self) -> str:
+        names = {project: cloud.name for project, cloud in self._clouds.items()}
+        lines = (f"{names.get(project, 'not signed in to yet')}: {project}" for project in self)
+        items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
+        title = with_unit(len(self), "project")
+        return without_mathjax(f"<p><b>{title}</b></p><ul>{items}</ul>")

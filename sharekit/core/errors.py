@@ -24,9 +24,30 @@ from __future__ import annotations
 
 
 class SharekitError(Exception):
-    """Base of all exceptions; ``exit_code`` is the exit code of the command line."""
+    """Base of all exceptions.
+
+    Where the next step is not the same call for a script and for the shell, a message has both:
+    ``str(error)`` ends with the call, and ``error.in_shell`` with the command.
+
+    Attributes
+    ----------
+    exit_code : int
+        The exit code of the command line.
+    in_shell : str
+        The message as the command line prints it.
+
+    Examples
+    --------
+    >>> error = UsageError("No cloud.", in_python="Call connect(N).", in_shell="Add --cloud N.")
+    >>> str(error), error.in_shell
+    ('No cloud. Call connect(N).', 'No cloud. Add --cloud N.')
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "", *, in_python: str = "", in_shell: str = "") -> None:
+        super().__init__(f"{message} {in_python}".strip())
+        self.in_shell = f"{message} {in_shell}".strip()
 
     def _render_traceback_(self) -> list[str]:
         # IPython's hook: the message says everything a user needs, so no traceback is shown.

@@ -26,6 +26,11 @@ _PASSING: Final = frozenset({
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
 })  # fmt: skip
+#: What to do about a ledger that is not there.
+_MADE: Final = {
+    "in_python": "sharekit.plan(findings, PATH) makes one.",
+    "in_shell": "`sharekit plan` makes one.",
+}
 #: With less room than this, in bytes, an input/output error means that the disk is full.
 _ROOM: Final = 1 << 20
 
@@ -94,15 +99,15 @@ def is_ledger(path: str | PathLike[str]) -> bool:
 def check_is_ledger(path: Path) -> None:
     """Raise LedgerError for anything but a ledger."""
     if path.exists() and not path.is_file():
-        raise LedgerError(f"{path} is not a file, so it is no ledger. `sharekit plan` makes one.")
+        raise LedgerError(f"{path} is not a file, so it is no ledger.", **_MADE)
     if not path.is_file():
-        raise LedgerError(f"{path}: there is no such ledger. `sharekit plan` makes one.")
+        raise LedgerError(f"{path}: there is no such ledger.", **_MADE)
     try:
         good = is_ledger(path)
     except OSError as error:
         raise LedgerError(f"{path} cannot be read: {error.strerror}.") from None
     if not good:
-        raise LedgerError(f"{path} is not a sharekit ledger. `sharekit plan` makes one.")
+        raise LedgerError(f"{path} is not a sharekit ledger.", **_MADE)
 
 
 def trailing_bytes(path: Path) -> int:
@@ -123,9 +128,10 @@ def database_error(path: Path, error: Exception) -> LedgerError:
     journal = Path(f"{path}-journal")
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:
         return LedgerUnreadableError(
-            f"{path} cannot be read while {journal.name} lies beside it: a program ended within a "
-            "change, which `sharekit submit` takes back; or it belongs to another file, then move "
-            "it away."
+            f"{path} cannot be read while {journal.name} lies beside it. If it belongs to another "
+            "file, move it away; otherwise a program ended within a change.",
+            in_python="sharekit.submit(PATH, clouds) takes that change back.",
+            in_shell="`sharekit submit` takes that change back.",
         )
     if code & _PRIMARY in _PASSING and code != sqlite3.SQLITE_IOERR_SHORT_READ:
         return LedgerUnreadableError(f"{path} cannot be read: {sqlite_message(error, path)}.")

@@ -176,7 +176,9 @@ class Ledger:
             self._until = last
         for where, what in chain_errors(self.raw_events()) if verify_chain else ():
             raise LedgerError(
-                f"{self.path} is damaged: {where} {what}. `sharekit verify` lists everything."
+                f"{self.path} is damaged: {where} {what}.",
+                in_python="sharekit.verify(PATH) lists everything.",
+                in_shell="`sharekit verify` lists everything.",
             )
         if until:
             events = self.fetch("SELECT seq FROM events WHERE hash = ?", (until,))

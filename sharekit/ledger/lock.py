@@ -90,7 +90,9 @@ class WriteLock:
             self._lock.release()
             raise LedgerError(
                 f"{self.path} was not closed by {holder}. If that process is gone for sure, take "
-                f"it over: sharekit submit {self.path} --take-over"
+                "it over:",
+                in_python="sharekit.ledger.lock.break_lock(PATH).",
+                in_shell=f"sharekit submit {self.path} --take-over",
             )
         sidecar(self.path, "stop").unlink(missing_ok=True)
         with suppress(OSError):  # the name is for people only; the lock is what counts
@@ -118,7 +120,8 @@ def break_lock(path: str | PathLike[str]) -> None:
         holder = LockHolder.read(path) or "another process"
         raise LedgerError(
             f"{path} is in use by {holder}: that process is alive, so nothing is taken over. Wait "
-            "until it has ended, or end it, then run this again without --take-over."
+            "until it has ended, or end it.",
+            in_shell="Then run this again without --take-over.",
         )
     sidecar(path, "owner").unlink(missing_ok=True)
 

@@ -126,8 +126,9 @@ def approve(
             )
         if current.chunks.empty:
             raise ApprovalError(
-                f"{path}: the plan sends nothing, so there is nothing to approve; "
-                "`sharekit submit` ends the run as it is."
+                f"{path}: the plan sends nothing, so there is nothing to approve.",
+                in_python="sharekit.submit(plan, clouds) ends the run as it is.",
+                in_shell="`sharekit submit` ends the run as it is.",
             )
         if ledger.last_event("finished") is not None:
             raise ApprovalError(f"{path}: the run is finished, so there is nothing to approve.")

@@ -204,7 +204,11 @@ def person(reviewer: str) -> str:
     """
     name = reviewer.strip() or user()
     if not name:
-        raise UsageError("Say who decides: reviewer=NAME, or --reviewer NAME.")
+        raise UsageError(
+            "Nobody is named who decides.",
+            in_python="Add reviewer=NAME.",
+            in_shell="Add --reviewer NAME.",
+        )
     if error := name_error(name):
         raise UsageError(error)
     return name

@@ -21,8 +21,8 @@ from sharekit.checks.findings import CHECKED, PREVIEW, Findings
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.cloud_api import CHUNK_SIZE
-from sharekit.core.columns import STR, hands_out_copies, is_owner_action
-from sharekit.core.errors import PlanError, UsageError
+from sharekit.core.columns import STR, first_difference, hands_out_copies, is_owner_action
+from sharekit.core.errors import LedgerError, PlanError, UsageError
 from sharekit.core.html import table
 from sharekit.core.logs import clean_frames
 from sharekit.core.provenance import environment, name_error
@@ -174,6 +174,7 @@ def plan(
     max_images: int | None = None,
     follows: EarlierRun | HasLedger | str | PathLike[str] | None = None,
     planner: str = "",
+    resume: bool = False,
 ) -> Plan:
     """Put the accepted rows into chunks, and everything known so far into a new ledger.
 
@@ -182,7 +183,7 @@ def plan(
     findings : Findings
         From :func:`sharekit.check`.
     ledger : path
-        The run's file, which must not exist yet.
+        The run's file, which must not exist yet, unless ``resume`` is True.
     chunk_size : int
         Maximum number of images in one request; where an owner shares, images × projects.
     max_images : int, optional
@@ -193,10 +194,14 @@ def plan(
         decided has the warning ``reverses-earlier``.
     planner : str, optional
         The name of the person who plans. If it is given, somebody else has to approve.
+    resume : bool
+        Whether a ledger that exists is taken up: its plan is returned as it is, with what was
+        decided, approved and sent since. So a notebook can be run again.
 
     Raises
     ------
     PlanError
+        The ledger that is to be taken up holds the plan of another inventory, or other settings.
         The plan is larger than ``max_images``, or ``chunk_size`` is less than 1.
     UsageError
         The findings are not those that :func:`sharekit.check` returned for the inventory alone,
@@ -213,6 +218,13 @@ def plan(
     path, planner = Path(ledger), planner.strip()
     if planner and (error := name_error(planner)):
         raise UsageError(error)
+    if path.exists():
+        if resume:
+            return _take_up(path, findings, chunk_size, max_images, planner)
+        raise LedgerError(
+            f"{path} exists already: choose another name for the new run.",
+            in_python="Or take its plan up: resume=True.",
+        )
     earlier, carried = None, None
     if follows is not None:
         earlier = _read_earlier_run(follows)
@@ -238,6 +250,34 @@ def plan(
         path.unlink(missing_ok=True)
         raise
     return made
+
+
+def _take_up(
+    path: Path, findings: Findings, chunk_size: int, max_images: int | None, planner: str
+) -> Plan:
+    """Return the plan of a ledger, if it is one of this inventory, with these settings."""
+    with Ledger.open(path) as ledger:
+        there = read_plan(ledger)
+        settings = last_event_body(ledger, "planned")["settings"]
+    asked: dict[str, object] = {
+        "chunk_size": chunk_size, "max_images": max_images, "strict": findings.strict,
+        "planner": planner, "confirmed": list(findings.confirmed),
+    }  # fmt: skip
+    recorded = {"planner": "", "confirmed": []} | settings
+    step = {"in_python": "Choose another name for the new run.", "in_shell": "Choose another name."}
+    if other := [name for name, value in asked.items() if recorded.get(name) != value]:
+        raise PlanError(
+            f"{path} was planned with {other[0]}={recorded.get(other[0])!r}, and not "
+            f"{asked[other[0]]!r}.", **step,
+        )  # fmt: skip
+    then, now = there.findings.inventory.rows, findings.inventory.rows
+    difference = first_difference(then, now, [*now.columns, *then.columns.difference(now.columns)])
+    if difference:
+        raise PlanError(
+            f"{path} holds the plan of another inventory, or of an earlier state of this one "
+            f"({difference}).", **step,
+        )  # fmt: skip
+    return there
 
 
 def replan_with(ledger: Ledger, decisions: pd.DataFrame) -> Plan:

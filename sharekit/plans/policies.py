@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from sharekit.core.actions import Decision
 from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
+from sharekit.core.html import table
 from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.hashing import canonical_json
 
@@ -284,6 +285,12 @@ class PolicyResult:
         if count := len(self.undecided):
             numbers.append(f"{count:,} left to a person")
         return f"<PolicyResult: {', '.join(numbers) or 'no rows'}>"
+
+    def _repr_html_(self) -> str:
+        page = table(self.matched, title=repr(self)[1:-1])
+        if self.undecided.empty:
+            return page
+        return page + table(self.undecided.reset_index(), title="Left to a person", limit=10)
 
 
 def policy(

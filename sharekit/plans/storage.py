@@ -48,7 +48,11 @@ def last_event_body(ledger: Ledger, kind: str) -> dict[str, Any]:
     """
     event = ledger.last_event(kind)
     if event is None and ledger.last_event("audit_recorded") is not None:
-        raise LedgerError(f"{ledger.path} holds an audit, not a run: `sharekit report` shows it.")
+        raise LedgerError(
+            f"{ledger.path} holds an audit, not a run.",
+            in_python="sharekit.report(PATH, FILE) writes a report of it.",
+            in_shell="`sharekit report` writes a report of it.",
+        )
     if event is None:
         raise LedgerError(f"{ledger.path} is incomplete: it has no {kind!r} event.")
     return event.body

@@ -15,8 +15,10 @@ import pandas as pd
 from sharekit.audits.audit import verify_audit
 from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
+from sharekit.core.columns import with_unit
 from sharekit.core.errors import LedgerError, LedgerUnreadableError, SharekitError, UsageError
 from sharekit.core.frame_schemas import OUTCOMES
+from sharekit.core.html import table
 from sharekit.core.provenance import __version__, distinct_people
 from sharekit.ledger import integrity, signatures
 from sharekit.ledger.file import is_ledger, trailing_bytes
@@ -59,7 +61,7 @@ _CHANGED, _UNPROVEN, _NOTE = "changed", "unproven", "note"
 _Graded = tuple[str, Problem]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """Whether a run's record is as it was written, and signed as demanded.
 
@@ -95,6 +97,17 @@ class Verdict:
         if self.intact:
             return "intact"
         return "UNPROVEN" if set(self.problems) <= set(self.unproven) else "TAMPERED"
+
+    def __repr__(self) -> str:
+        counted = ((self.problems, "problem"), (self.notes, "note"))
+        numbers = [with_unit(len(pairs), unit) for pairs, unit in counted if pairs]
+        return f"<Verdict: {', '.join([self.label, with_unit(self.events, 'event'), *numbers])}>"
+
+    def _repr_html_(self) -> str:
+        lines = [("problem", *pair) for pair in self.problems] + [
+            ("note", *pair) for pair in self.notes
+        ]
+        return table(pd.DataFrame(lines, columns=["is", "where", "what"]), title=repr(self)[1:-1])
 
 
 def verify(

@@ -161,8 +161,10 @@ class Limits:
         """Return the error for what is beyond a limit, with the limit and what to do."""
         limit: int = getattr(self, name)
         return SpreadsheetError(
-            f"{location} {excess}, which is beyond the limit; {remedy}, or raise the limit "
-            f"({name}={limit}; --limit in the shell, limits=Limits(…) in Python)."
+            f"{location} {excess}, which is beyond the limit ({name}={limit}); {remedy}, or raise "
+            "it:",
+            in_python=f"limits=sharekit.Limits({name}=NUMBER).",
+            in_shell=f"--limit {name}=NUMBER.",
         )
 
 

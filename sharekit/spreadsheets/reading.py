@@ -341,9 +341,10 @@ def _no_header(sheets: Sequence[SheetRows], mapped: str) -> SharekitError:
         f"{_location(file, raw)} has no header row with an image ID in the first {SEARCHED_ROWS} "
         f"rows; its first row reads {first}. "
         f"{_nearest(raw)}"
-        "Expected are headers such as image_id, project_id and status; name another header with "
-        f'--map image_id="Your header".{hint if one_column else ""}'
-    )
+        "Expected are headers such as image_id, project_id and status."
+        f"{hint if one_column else ''} Another header has to be named:",
+        in_python='columns={"image_id": "Your header"}.', in_shell='--map image_id="Your header".',
+    )  # fmt: skip
 
 
 def _no_column(sheet: SheetRows, mapped: str) -> SharekitError:
@@ -362,7 +363,10 @@ def _no_column(sheet: SheetRows, mapped: str) -> SharekitError:
             f'{known}Name the one that is meant: read_inventory(…, columns={{"image_id": '
             f"{instead!r}}})."
         )
-    return SpreadsheetError(f'{known}Name the one that is meant: --map image_id="{instead}".')
+    return SpreadsheetError(
+        f"{known}Name the one that is meant:",
+        in_python=f'columns={{"image_id": {instead!r}}}.', in_shell=f'--map image_id="{instead}".',
+    )  # fmt: skip
 
 
 def _nearest(raw: RawSheet) -> str:

@@ -30,24 +30,29 @@ def own_labels(inventory: Inventory) -> pd.Index | None:
 def typed_rows(inventory: Inventory, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
     """Return the rows of an inventory with further columns, typed, as a frame of its own.
 
-    The input's own columns come first, under their headers; a header that is one of ``columns``
-    is under ``input.`` and itself, since that column holds what the checks made of it. Where there
-    is nothing, a value is missing. Few different values are categories, times are UTC. The index is
-    that of the DataFrame that was read, or ``row_key``.
+    As :func:`typed_frame`; the index is that of the DataFrame that was read, or ``row_key``.
     """
     rows = inventory.rows
-    own = [str(name) for name in rows.columns if str(name).startswith(INPUT_PREFIX)]
-    taken = {"file", "sheet", "row", *columns}
-    made: dict[str, pd.Series] = {}
-    for name in own:
-        header = name.removeprefix(INPUT_PREFIX)
-        made[name if not header or header in taken else header] = _present(name, rows[name])
-    for name in ("file", "sheet", "row"):
-        made[name] = _present(name, rows[name])
-    made |= {name: _present(name, values) for name, values in columns.items()}
-    frame = pd.DataFrame(made, index=rows.index)
+    places = {name: rows[name] for name in ("file", "sheet", "row")}
+    frame = typed_frame(rows, {**places, **columns})
     labels = own_labels(inventory)
     return frame if labels is None else frame.set_axis(labels, axis="index")
+
+
+def typed_frame(rows: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Return the input's own columns of some rows, and further columns, typed, in a new frame.
+
+    The input's own columns come first, under their headers; a header that is one of ``columns``
+    is under ``input.`` and itself, since that column holds what the checks made of it. Where there
+    is nothing, a value is missing. Few different values are categories, times are UTC.
+    """
+    made: dict[str, pd.Series] = {}
+    for name in map(str, rows.columns):
+        header = name.removeprefix(INPUT_PREFIX)
+        if name.startswith(INPUT_PREFIX):
+            made[name if not header or header in columns else header] = _present(name, rows[name])
+    made |= {name: _present(name, values) for name, values in columns.items()}
+    return pd.DataFrame(made, index=rows.index)
 
 
 def _present(name: str, values: pd.Series) -> pd.Series:
@@ -55,6 +60,8 @@ def _present(name: str, values: pd.Series) -> pd.Series:
         return values
     texts = values.astype(STR)
     if name in _TIMES:
-        return pd.to_datetime(texts.mask(texts == ""), format="ISO8601", utc=True).dt.as_unit("us")
+        # A cloud may send what is no time; there is none then.
+        times = pd.to_datetime(texts.mask(texts == ""), format="ISO8601", utc=True, errors="coerce")
+        return times.dt.as_unit("us")
     texts = texts.mask(texts == "")
     return texts.astype("category") if name in _CATEGORIES else texts

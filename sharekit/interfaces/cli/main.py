@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(2)
     except SharekitError as error:
-        _complain(f"Error: {error}", error.exit_code)
+        _complain(f"Error: {error.in_shell}", error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

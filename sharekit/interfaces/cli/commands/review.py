@@ -23,7 +23,7 @@ from sharekit.spreadsheets.writing.review_sheet import write_review
               help="Import the decisions of a filled-in review sheet (repeatable); each further "
                    "SHEET is taken, too.")  # fmt: skip
 @click.option("--split-by", metavar="COLUMN",
-              help="Write a sheet for each value of this column into the folder SHEET.")  # fmt: skip
+              help="Write a sheet for each value of a column into the folder SHEET.")  # fmt: skip
 @click.option("--policy", type=click.Path(path_type=Path), metavar="FILE",
               help="Decide by the policies of a YAML file.")  # fmt: skip
 @click.option("--reviewer", default="", help="Name of the person who decided; reports show it.")

@@ -65,7 +65,7 @@ def submit_command(
                 run, signed_in, settings=Settings(**settings), progress=bar, demand=demand
             )
     except CloudError as error:
-        complain(f"Error: {error}")
+        complain(f"Error: {error.in_shell}")
         _ended(replace(status(run), stopped=""), None, as_json=as_json, code=error.exit_code)
     except KeyboardInterrupt:
         info(f"Interrupted. Nothing is lost: sharekit submit {run} continues the run.")
