@@ -127,6 +127,8 @@ def _open_copy(findings: Findings) -> Workbook:
         raise _NotCopiedError(
             f"only xlsx and xlsm files are copied, and this is {source.format or 'a stream'}"
         )
+    if not Path(source.file).is_file():
+        raise _NotCopiedError(f"there is no file {source.file} to copy")
     if len(findings.frame) > MAX_FINDINGS:
         raise _NotCopiedError(f"there are more than {MAX_FINDINGS:,} findings")
     file = load(source.file)

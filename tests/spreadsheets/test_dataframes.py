@@ -25,6 +25,7 @@ from sharekit.core.columns import STR
 from sharekit.core.errors import SharekitError, UsageError
 from sharekit.core.fields import FIELDS
 from sharekit.plans.plan import read_plan
+from sharekit.reports import annotated_workbook
 from tests.conftest import World
 
 IMAGES = [
@@ -394,3 +395,13 @@ def test_the_whole_road_from_a_frame(world: Callable[..., World]) -> None:
     assert sharekit.status(run.path).plan.findings.inventory.labels.tolist() == [*frame.index]
     audit = sharekit.audit(sharekit.read_inventory(frame), clouds)
     assert set(audit.rows["row"]) <= {*frame.index, ""}
+
+
+def test_findings_workbook_of_what_is_no_file(tmp_path: Path) -> None:
+    """The findings of a frame, and of a workbook in memory, are a workbook without a copy."""
+    workbook = io.BytesIO()
+    SHARES.to_excel(workbook, index=False)
+    for data in (SHARES, workbook.getvalue()):
+        findings = sharekit.check(sharekit.read_inventory(data))
+        annotated_workbook.write(findings, tmp_path / "f.xlsx")
+        assert len(pd.read_excel(tmp_path / "f.xlsx", "Findings", engine="openpyxl")) == 2
