@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.reader import Progress
-from sharekit.clouds.state.survey import take_survey
+from sharekit.clouds.state.survey import DATE_LOOKUPS, take_survey
 from sharekit.core.actions import MEMBER_STATES
 from sharekit.core.columns import STR, first_difference
 from sharekit.core.errors import UsageError
@@ -23,9 +24,12 @@ from sharekit.core.provenance import __version__
 from sharekit.core.rules import CONFIRMABLE, RULE_SET
 from sharekit.ledger.events import EVENTS
 from sharekit.ledger.ledger import Ledger
+from sharekit.plans.policies import Policies, Policy
+from sharekit.plans.policy_file import as_policies
 from sharekit.spreadsheets.inventory import Inventory
 
 from .baseline import Baseline, from_audit
+from .policy_check import check_columns, needs_times
 from .results import Audit, build_audit
 from .storage import load_baseline, read_audit
 
@@ -40,6 +44,8 @@ def audit(
     since: str | PathLike[str] | Audit | None = None,
     owned: bool = True,
     progress: Progress | None = None,
+    policies: Policies | Policy | Sequence[Policy] | str | PathLike[str] | None = None,
+    times: int = DATE_LOOKUPS,
 ) -> Audit:
     """Compare an inventory with what each project really shows; nothing is changed anywhere.
 
@@ -59,6 +65,13 @@ def audit(
         Also read with whom the projects share their own images: one call for each of these images.
     progress : callable, optional
         Called as ``progress(what, done, total)``.
+    policies : Policy, several of them, or path, optional
+        What the shares are tested against: their decisions say what a share that meets the
+        conditions has to be. :attr:`Audit.violations` lists those that are otherwise, and
+        :attr:`Audit.not_judged` those of which something is not known.
+    times : int
+        Number of shares of each project whose times are looked up if a policy asks for a time;
+        each costs a call. The times of further shares are not known.
 
     Returns
     -------
@@ -68,6 +81,9 @@ def audit(
     ------
     UsageError
         If there is no cloud to read.
+        A policy names a column that there is not, or is a function.
+    InputError
+        The file of policies holds what is no policy.
     LedgerError
         If ``since`` is no ledger, or is damaged.
 
@@ -77,6 +93,9 @@ def audit(
     >>> audit = sharekit.audit(inventory, sharekit.connect("otc"))  # doctest: +SKIP
     >>> audit.drift                                                 # doctest: +SKIP
     12
+    >>> trusted = ["0a…", "0b…"]
+    >>> foreign = sharekit.policy("foreign owner", owner={"not": trusted}, then="reject")
+    >>> sharekit.audit(None, clouds, policies=foreign).violations   # doctest: +SKIP
     """
     if not clouds:
         raise UsageError(
@@ -84,14 +103,20 @@ def audit(
             in_python="sharekit.connect(NAME) signs in to one.",
             in_shell="Name one with --cloud NAME.",
         )
+    tested = None if policies is None else as_policies(policies)
+    if tested is not None:
+        check_columns(tested, [] if inventory is None else [*map(str, inventory.rows.columns)])
     baseline = _baseline(since)
     findings = None if inventory is None else check(inventory, confirm=CONFIRMABLE)
     asked = _queryable_rows(findings)
     if baseline is not None:  # what was shared then is gone only if a look at it alone says so, too
         then = baseline.shares[baseline.shares["state"].isin(MEMBER_STATES)].assign(status="")
         asked = pd.concat([asked, then[asked.columns]], ignore_index=True)
-    survey = take_survey(clouds, asked, progress, owned=owned)
-    result = build_audit(findings, survey, baseline)
+    survey = take_survey(
+        clouds, asked, progress, owned=owned,
+        times=times if tested is not None and needs_times(tested) else None,
+    )  # fmt: skip
+    result = build_audit(findings, survey, baseline, tested)
     _log.info("audit of %d projects: %s", len(survey.projects), result)
     return result
 
@@ -119,10 +144,22 @@ def verify_audit(ledger: Ledger) -> Iterator[tuple[str, str]]:
             yield where, f"its findings do not follow from the inventory: {difference}"
         if difference := first_difference(recorded.rows, findings.rows, CHECKED_ROWS.names):
             yield where, f"its checked rows do not follow from the inventory: {difference}"
+    if stored.policies is not None:
+        yield from ((where, what) for what in _policy_problems(stored, body))
     made = build_audit(findings, stored.survey, stored.baseline).rows
     names = [str(name) for name in made.columns if wording or name != "reason"]
     if difference := first_difference(stored.rows, made, names):
         yield where, f"its rows do not follow from inventory and survey: {difference}"
+
+
+def _policy_problems(audit: Audit, body: Mapping[str, Any]) -> Iterator[str]:
+    assert audit.policies is not None  # noqa: S101 - for mypy: the caller has asked
+    if audit.policies.fingerprint != body.get("policies_sha256"):
+        yield "names another SHA-256 than its policies have"
+    counts = {"violations": len(audit.violations), "not_judged": len(audit.not_judged)}
+    for name, number in counts.items():
+        if body.get(name) != number:
+            yield f"its {name} is {body.get(name)!r:.80}, and should be {number}"
 
 
 def _order_problems(ledger: Ledger) -> Iterator[tuple[int, str]]:

@@ -12,16 +12,19 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.state.survey import Survey
 from sharekit.core.columns import STR, hands_out_copies
 from sharekit.core.fields import SHARE_KEY
+from sharekit.core.frame_schemas import POLICY_CHECK
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
 from sharekit.ledger import parquet
 from sharekit.ledger.hashing import digest
+from sharekit.plans.policies import Policies
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.row_frames import typed_frame
 
 from . import meanings
 from .baseline import Baseline, diff
 from .compare import COLUMNS, compare
+from .policy_check import check_policies
 
 #: The columns of the rows that the fingerprint of an audit covers.
 FINGERPRINT_COLUMNS: Final = (*SHARE_KEY, "status", "result", "code", "observed")
@@ -52,6 +55,8 @@ class Audit:
         The earlier audit or run that it was compared with.
     environment : dict
         Versions, machine and user of the audit.
+    policies : Policies or None
+        What the shares were tested against.
     """
 
     findings: Findings | None
@@ -60,6 +65,7 @@ class Audit:
     changes: pd.DataFrame
     baseline: Baseline | None = None
     environment: dict[str, str] = field(default_factory=lambda: dict(sorted(environment().items())))
+    policies: Policies | None = None
 
     @property
     def inventory(self) -> Inventory | None:
@@ -133,6 +139,22 @@ class Audit:
         return not differing and self.read_errors.empty
 
     @cached_property
+    def _tested(self) -> pd.DataFrame:
+        if self.policies is None:
+            return POLICY_CHECK.make_frame()
+        return check_policies(self.rows, self.survey, self.policies)
+
+    @property
+    def violations(self) -> pd.DataFrame:
+        """The shares that are not as a policy says (:data:`~.frame_schemas.POLICY_CHECK`)."""
+        return self._tested[self._tested["verdict"] == "violation"].reset_index(drop=True)
+
+    @property
+    def not_judged(self) -> pd.DataFrame:
+        """The shares of which a policy asks what is not known; ``missing`` is that column."""
+        return self._tested[self._tested["verdict"] == "not-judged"].reset_index(drop=True)
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the result of every row and share."""
         return digest(parquet.iter_rows(self.rows, FINGERPRINT_COLUMNS))
@@ -153,6 +175,20 @@ class Audit:
             "changes": {name: int(changed.get(name, 0)) for name in meanings.CHANGES},
             "taken_at": self.survey.taken_at,
             "fingerprint": self.fingerprint,
+            **self._policy_summary,
+        }
+
+    @property
+    def _policy_summary(self) -> dict[str, Any]:
+        if self.policies is None:
+            return {}
+        by = self.violations["policy"].value_counts()
+        names = [*(policy.name for policy in self.policies.policies), "otherwise"]
+        return {
+            "policies": {name: int(by.get(name, 0)) for name in names},
+            "policies_sha256": self.policies.fingerprint,
+            "violations": len(self.violations),
+            "not_judged": len(self.not_judged),
         }
 
     def __repr__(self) -> str:
@@ -173,12 +209,17 @@ class Audit:
             ("Rows and shares to look at", differing[names]),
             ("Projects that could not be read", self.read_errors),
             ("What changed", self.changes),
+            ("Violations of policies", self.violations),
         ):
             page += table(frame, title=title, limit=10) if len(frame) else ""
         return page
 
 
-def build_audit(findings: Findings | None, survey: Survey, baseline: Baseline | None) -> Audit:
+def build_audit(
+    findings: Findings | None, survey: Survey, baseline: Baseline | None,
+    policies: Policies | None = None,
+) -> Audit:  # fmt: skip
     """Return the audit that follows from a checked inventory, a survey and a baseline."""
     rows = compare(findings, survey, baseline)
-    return Audit(findings, survey, rows, diff(baseline, rows, survey), baseline)
+    changes = diff(baseline, rows, survey)
+    return Audit(findings, survey, rows, changes, baseline, policies=policies)

@@ -14,6 +14,7 @@ from sharekit.core.errors import LedgerError
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.integrity import CREATED_FIELDS, created_body
 from sharekit.ledger.ledger import Ledger
+from sharekit.plans.policies import from_description
 from sharekit.plans.storage import read_stored_inventory, write_inventory
 from sharekit.runs.status import load_run
 
@@ -146,6 +147,10 @@ def _write_result(ledger: Ledger, audit: Audit) -> None:
         frames = {"findings_blob": audit.findings.frame, "blob": audit.findings.rows}
         for name, frame in frames.items():
             body[name] = ledger.put_frame(frame)
+    if audit.policies is not None:
+        body["policies"] = audit.policies.describe()
+        body["policies_sha256"] = audit.policies.fingerprint
+        body |= {"violations": len(audit.violations), "not_judged": len(audit.not_judged)}
     ledger.append("audit_recorded", body)
 
 
@@ -182,6 +187,7 @@ def read_audit(ledger: Ledger) -> Audit:
         rows=rows,
         changes=diff(baseline, rows, survey),
         baseline=baseline,
+        policies=from_description(audited.body["policies"]) if "policies" in audited.body else None,
         environment={name: str(value) for name, value in facts if name not in CREATED_FIELDS},
     )
 

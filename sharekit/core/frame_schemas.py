@@ -153,6 +153,10 @@ OUTCOMES: Final = FrameSchema(
 # -- audits ----------------------------------------------------------------------------------------
 BASELINE: Final = _texts("project_id image_id state result seen_by owner name")
 CHANGES: Final = _texts("change project_id image_id was now result_was result_now name owner")
+POLICY_CHECK: Final = FrameSchema(
+    _columns("verdict policy should observed missing image_id project_id name owner shared_at "
+             "decided_at age_days file sheet row", row="label", age_days="Int")
+)  # fmt: skip
 AUDIT_ROWS: Final = FrameSchema(
     _columns("file sheet row image_id project_id name owner age_days status observed result code "
              "reason seen_by image_created_at shared_at decided_at carried_by",

@@ -288,8 +288,10 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "audit_recorded": EventKind(
         _body(counts=Counts, drift=Count, fingerprint=Hash, rule_set=Count, rows_blob=BlobHash,
-              findings_blob=NotRequired[BlobHash], blob=NotRequired[BlobHash]),
-        "an audit's rows, counts and fingerprint", ends=True,
+              findings_blob=NotRequired[BlobHash], blob=NotRequired[BlobHash],
+              policies=NotRequired[_POLICIES], policies_sha256=NotRequired[Hash],
+              violations=NotRequired[Count], not_judged=NotRequired[Count]),
+        "an audit's rows, counts and fingerprint, and the policies it tested", ends=True,
     ),
 }  # fmt: skip
 #: The fields of bodies that name a blob.

@@ -15,6 +15,7 @@ from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.core.actions import PENDING, STATUSES
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
+from sharekit.plans.policies import Policies, Policy
 
 from .document import LINES, ROWS, Column, Line, Notes, ReportDocument, Section, Table, Target
 from .wording import STATES, as_text, first_lines, glossary, pairs
@@ -76,11 +77,13 @@ def audit_document(audit: Audit) -> ReportDocument:
         rows=inventory(audit) if listing else audit.rows,
         values=audit.summary,
         arrays={
-            "changed": audit.changes, "outgoing": audit.survey.shared_out, "lines": audit.rows
+            "changed": audit.changes, "outgoing": audit.survey.shared_out, "lines": audit.rows,
+            **({} if audit.policies is None else {"policy_lines": _policy_lines(audit)}),
         },
         sections=lambda: _sections(audit),
         sheets=lambda: _sheets(audit),
-        page_order=("Changes", "Projects", "Rows", "Shared out", "Environment", "Glossary"),
+        page_order=("Policies", "Changes", "Projects", "Rows", "Shared out", "Environment",
+                    "Glossary"),
         inventory=(lambda: _inventory_sheets(audit)) if listing else None,
     )  # fmt: skip
 
@@ -96,6 +99,11 @@ def headline(audit: Audit) -> str:
     if len(audit.read_errors):
         names = ", ".join(audit.read_errors["cloud"].unique()[:5])
         text += f" Not everything could be read: {names}."
+    if audit.policies is not None:
+        text += (
+            f" {with_unit(len(audit.violations), 'violation')} of policies; "
+            f"{with_unit(len(audit.not_judged), 'share')} not judged."
+        )
     if missing := audit.projects_without_credentials:
         text += " No cloud that was named gives access to " + ", ".join(missing[:5])
         more = f" and {with_unit(len(missing) - 5, 'more project')}"
@@ -166,9 +174,35 @@ def _sections(audit: Audit) -> list[Section]:
             bars="Shares by age" if any(ages.values()) else "", color="unlisted",
         ),
     ]  # fmt: skip
+    if audit.policies is not None:
+        sections.append(_policy_section(audit, audit.policies))
     if audit.baseline is not None:
         sections.append(_change_section(audit, audit.baseline))
     return [section for section in sections if section.lines]
+
+
+def _policy_section(audit: Audit, policies: Policies) -> Section:
+    counts = audit.violations["policy"].value_counts()
+    first = _targets("Policies", _policy_lines(audit), "policy")
+    rest = Policy("otherwise", policies.otherwise)
+    lines = [
+        *(Line(one.name, int(counts.get(one.name, 0)), f"then: {one.decision}",
+               first.get(one.name) if one.name in counts else None)
+          for one in (*policies.policies, rest)),
+        Line("not judged", len(audit.not_judged), "what a policy asks for is not known of them"),
+    ]  # fmt: skip
+    return Section(
+        "Violations of policies", lines,
+        "A policy says what a share has to be that meets its conditions; the first that matches "
+        f"counts. SHA-256 of the policies: {policies.fingerprint[:12]}.",
+    )  # fmt: skip
+
+
+def _policy_lines(audit: Audit) -> pd.DataFrame:
+    """Return the violations, then what was not judged, as a report lists them."""
+    lines = pd.concat([audit.violations, audit.not_judged], ignore_index=True)
+    number = lines["row"] if lines["row"].dtype == STR else lines["row"].astype("Int64")
+    return lines.assign(row=number.mask(lines["file"] == ""))
 
 
 def _change_section(audit: Audit, baseline: Baseline) -> Section:
@@ -207,6 +241,7 @@ def _sheets(audit: Audit) -> list[Table | Notes]:
     }
     return [
         _rows(audit),
+        *([_policies(audit)] if audit.policies is not None else []),
         *([_changes(audit)] if audit.baseline is not None else []),
         _outgoing(audit),
         _projects(audit),
@@ -224,6 +259,7 @@ def _inventory_sheets(audit: Audit) -> list[Table | Notes]:
     }
     return [
         Table("Shares", inventory(audit), choices={"status": STATUSES}),
+        *([_policies(audit)] if audit.policies is not None else []),
         Notes("About", about, portrait=False),
     ]
 
@@ -268,6 +304,28 @@ def _rows(audit: Audit) -> Table:
             Column("Result", "result", style="word"), Column("Recorded → shown", "states", "role"),
             Column("Why", "code", "why"), Column("Name and owner", "name", "owner", "detail-id"),
             Column("Shared, decided (UTC)", "shared", "decided_at", "time"), Column("Days", "days"),
+        ),
+    )  # fmt: skip
+
+
+def _policies(audit: Audit) -> Table:
+    frame = _policy_lines(audit)
+
+    def shown() -> pd.DataFrame:
+        lines = _head(frame)
+        return lines.assign(
+            states=lines["should"].replace("", "–") + " → " + lines["observed"].replace("", "–"),
+            why=("not known: " + lines["missing"]).where(lines["missing"] != "", ""),
+        )
+
+    return Table(
+        "Policies", frame, shown=shown, empty="Every share was judged, and is as the policies say.",
+        columns=(
+            Column("Verdict", "verdict", "why"), Column("Policy", "policy"),
+            Column("Image and project", "image_id", "project_id", "id"),
+            Column("Should be → is", "states"),
+            Column("Name and owner", "name", "owner", "detail-id"),
+            Column("Shared, decided (UTC)", "shared_at", "decided_at", "time"),
         ),
     )  # fmt: skip
 

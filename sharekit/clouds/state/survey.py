@@ -14,7 +14,7 @@ import pandas as pd
 
 from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.clouds.registry import Clouds
-from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, REJECTED
+from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, PENDING, REJECTED
 from sharekit.core.brakes import Pool
 from sharekit.core.columns import hands_out_copies
 from sharekit.core.errors import CloudError, CloudRefusedError, IncompleteListError
@@ -52,7 +52,7 @@ class Survey:
         decided_at`` (when the share was last decided, "" while it is pending), ``looked``
         ("listed" or "single"), ``visibility`` and ``unread`` (why it could not be read). A share's
         times are looked up only where it was not asked about or is in another state than asked
-        for, for at most :data:`DATE_LOOKUPS` of each project.
+        for, for at most :data:`DATE_LOOKUPS` of each project, or as many as were wanted.
     owned : DataFrame
         The projects' own images: ``owner, image_id, name, image_created_at``.
     outgoing : DataFrame
@@ -103,8 +103,9 @@ _Members = dict[tuple[str, str], ImageMembers]
 
 
 def take_survey(
-    clouds: Clouds, asked: pd.DataFrame, progress: Progress | None = None, *, owned: bool = True
-) -> Survey:
+    clouds: Clouds, asked: pd.DataFrame, progress: Progress | None = None, *, owned: bool = True,
+    times: int | None = None,
+) -> Survey:  # fmt: skip
     """Read everything that is shared with the projects, and everything they share out.
 
     Parameters
@@ -117,6 +118,9 @@ def take_survey(
         Called as ``progress(label, done, total)``.
     owned : bool
         Read the owner's side too: one listing, and one call for each image that a project owns.
+    times : int, optional
+        Look up the times of so many shares of each project, whatever state they are in, pending
+        ones first; each costs a call.
     """
     taken_at = utc_now()
     pairs = asked.drop_duplicates(SHARE_KEY)
@@ -136,7 +140,7 @@ def take_survey(
             of.images = {i: s for i, s in of.images.items() if i not in own_images} | {
                 i: replace(own_images[i], state=ABSENT) for i in asked_about
             }
-        dates = _read_dates(reader, known, wanted, shares)
+        dates = _read_dates(reader, known, wanted, shares, times)
         failures = dict(reader.failures or {})
         owner_reader = Reader(pool, progress, dict(failures))
         if owned:
@@ -168,16 +172,18 @@ def _sign_in(reader: Reader, clouds: Clouds) -> dict[str, Cloud]:
 
 
 def _read_dates(
-    reader: Reader, clouds: _Known, asked: _Asked, shares: _Shares
+    reader: Reader, clouds: _Known, asked: _Asked, shares: _Shares, times: int | None
 ) -> dict[tuple[str, str], tuple[str, str]]:
     """Return when shares were made and decided, of those that will be asked about."""
     images = {}
     for project, of in shares.items():
         statuses = asked.get(project, {})
-        images[project] = [
-            image for image, share in of.images.items()
-            if share.state in MEMBER_STATES and statuses.get(image) != share.state
-        ][:DATE_LOOKUPS]  # fmt: skip
+        states = {i: s.state for i, s in of.images.items() if s.state in MEMBER_STATES}
+        if times is None:
+            chosen = [i for i, state in states.items() if statuses.get(i) != state]
+        else:
+            chosen = sorted(states, key=lambda i: states[i] != PENDING)
+        images[project] = chosen[: DATE_LOOKUPS if times is None else times]
     return {
         (project, image): _times(member)
         for project, image, members in reader.look_up(

@@ -188,8 +188,24 @@ def show_audit(result: Audit, files: Sequence[Path]) -> None:
             console.print(f"  {number:,} × {change}: {meanings.CHANGES[str(change)]}")
         if not len(changed):
             console.print("  nothing has changed")
+    _show_violations(console, result)
     for path in files:
         console.print(escape(str(path)))
+
+
+def _show_violations(console: Console, result: Audit) -> None:
+    """Print each policy with the shares that violate it, and how many could not be judged."""
+    for policy, lines in result.violations.groupby("policy", sort=False):
+        name = escape(escape_invisible(policy))
+        console.print(f"[red]Violated: {name}: {with_unit(len(lines), 'share')}[/red]")
+        for line in lines.head(_SHEET_NOTES).to_dict("records"):
+            share = escape(escape_invisible(f"{line['image_id']} in {line['project_id']}"))
+            console.print(f"  {share}: {line['observed']}, should be {line['should']}")
+    for column, lines in result.not_judged.groupby("missing"):
+        console.print(
+            f"[yellow]Not judged: {with_unit(len(lines), 'share')}, because "
+            f"{escape(escape_invisible(column))} is not known[/yellow]"
+        )
 
 
 def _show_unread(console: Console, result: Audit) -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 
 from sharekit.audits import storage
 from sharekit.audits.audit import audit
 from sharekit.audits.results import Audit
+from sharekit.clouds.state.survey import DATE_LOOKUPS
+from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
     answer,
@@ -23,6 +26,7 @@ from sharekit.interfaces.cli.options import (
     sign_in,
 )
 from sharekit.interfaces.cli.output import ReadProgress, info, show_audit, spinner
+from sharekit.plans.policy_file import read_policies
 from sharekit.reports.report import check_writable, report, report_format
 
 _LEDGER = ".ledger"
@@ -45,18 +49,30 @@ _LEDGER = ".ledger"
     "--received-only", is_flag=True,
     help="Do not read what the projects share with others (one call for each own image).",
 )  # fmt: skip
+@click.option(
+    "--policy", type=click.Path(path_type=Path), metavar="FILE",
+    help="Test the shares against the policies of a YAML file.",
+)  # fmt: skip
+@click.option(
+    "--max-times", "times", type=click.IntRange(0), default=DATE_LOOKUPS, show_default=True,
+    metavar="N", help="Look up the times of at most N shares of each project if a policy asks for "
+    "a time (one call for each); of further shares it is not known.",
+)  # fmt: skip
 @output_options
 def audit_command(
     shares: Sequence[str], out: Path, clouds: Sequence[str], clouds_yaml: Path | None,
     secure_yaml: Path | None, since: Path | None, also: Sequence[Path], received_only: bool,
-    as_json: bool, **reading: Any,
+    policy: Path | None, times: int, as_json: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Compare SHARES with what the cloud shows, and write OUT.
 
     OUT is an xlsx, html, csv or json file. The audit changes nothing in the cloud. Without SHARES,
     OUT.xlsx is a full listing, which can serve as the first inventory. Without --cloud, the cloud
-    is the one that OS_CLOUD names. Exits 0 if inventory and cloud agree, 1 on drift, and 4 if a
-    project could not be read or none of the named clouds gives access to it, but the rest agrees.
+    is the one that OS_CLOUD names. With --policy, the decision of a policy says what each share has
+    to be that meets its conditions (accept: accepted, reject: rejected); a share that is otherwise
+    violates it. Exits 0 if inventory and cloud agree, 1 on drift or a violation, and 4 if a project
+    could not be read, none of the named clouds gives access to it, or a share could not be judged,
+    but the rest agrees.
     """
     ledgers = [path for path in (out, *also) if path.suffix.lower() == _LEDGER]
     reports = [path for path in (out, *also) if path not in ledgers]
@@ -66,12 +82,14 @@ def audit_command(
         clouds = clouds or default_clouds()
     if not clouds and clouds_yaml is None:
         raise UsageError("Name the cloud to audit: --cloud NAME, once for each project.")
+    policies = None if policy is None else read_policies(policy)
     inventory = read_shares(shares, reading) if shares else None
     signed_in = sign_in(clouds, clouds_yaml, secure_yaml)
     with ReadProgress() as progress:
         result = audit(
-            inventory, signed_in, since=since, owned=not received_only, progress=progress
-        )
+            inventory, signed_in, since=since, owned=not received_only, progress=progress,
+            policies=policies, times=times,
+        )  # fmt: skip
     survey = result.survey
     if inventory is None and not survey.complete_projects and not survey.complete_owners:
         info("No project could be read, so nothing is written.")
@@ -80,6 +98,9 @@ def audit_command(
         files = [storage.save(result, path) for path in ledgers]
         files = [*(report(result, *reports) if reports else ()), *files]
     summary = result.summary | {"files": [str(path) for path in files]}
+    if policies is not None:
+        tested = pd.concat([result.violations, result.not_judged]).astype(STR).fillna("")
+        summary["policy_lines"] = tested.to_dict("records")
     answer(summary, as_json, lambda: show_audit(result, files))
     sys.exit(_verdict(result))
 
@@ -104,7 +125,9 @@ def _check_free(ledgers: Sequence[Path], reports: Sequence[Path]) -> None:
 
 
 def _verdict(result: Audit) -> int:
+    if len(result.violations):
+        return 1
     if result.in_sync:
-        return 0
+        return 4 if len(result.not_judged) else 0
     only_unread = result.inventory is None or not result.drift + result.counts["faulty"]
     return 4 if only_unread else 1
