@@ -28,9 +28,9 @@ from sharekit.core.fields import (
     VAULT_SHAPE,
 )
 from sharekit.core.rules import FORMAT_RULE, RULES
-from sharekit.core.vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 from sharekit.spreadsheets.headers import describe_headers
 from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 
 from .hits import NO_KEYS, Keys, RuleHits, fullmatch, row_keys
 

@@ -20,8 +20,8 @@ from sharekit.core.columns import STR, EncodedColumn, first_case, is_owner_actio
 from sharekit.core.errors import UsageError
 from sharekit.core.logs import clean_frames
 from sharekit.core.rules import CONFIRMABLE, LEFT_OUT, RULES, severity
-from sharekit.core.vocabulary import read_decision
 from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.vocabulary import read_decision
 
 from .cell_rules import normalize_rows
 from .cloud_rules import check_members

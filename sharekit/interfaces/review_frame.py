@@ -9,10 +9,10 @@ import pandas as pd
 from sharekit.core.columns import STR, is_owner_action
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import SHARE_KEY
-from sharekit.core.vocabulary import NO_DECISION, read_decision
 from sharekit.plans.decisions import check_vaults
 from sharekit.plans.selection import select_keys
 from sharekit.plans.steps import FIELDS
+from sharekit.spreadsheets.vocabulary import NO_DECISION, read_decision
 
 #: Columns of a review's rows that a reviewer fills -> the part of a decision that they are.
 _FILLED: Final = {"decision": "decision", "reason": "reason", "vault": "vault_id"}

@@ -18,11 +18,11 @@ from sharekit.core.actions import DECISIONS
 from sharekit.core.columns import STR, describe_amount, hands_out_copies
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.rules import LEFT_OUT
-from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import approval
 from sharekit.plans.plan import Plan, read_plan
 from sharekit.plans.steps import FIELDS, decision_of, list_steps, undoable
+from sharekit.spreadsheets.vocabulary import read_decision
 
 from .review_filters import Page, Positions, RowFilter, paginate, select
 from .review_rows import STATES, is_wrong_role, review_frame, with_changes

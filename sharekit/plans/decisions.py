@@ -24,8 +24,8 @@ from sharekit.core.columns import STR, has_text, needs_reason
 from sharekit.core.errors import InputError, PlanError, UsageError
 from sharekit.core.fields import VAULT_SHAPE
 from sharekit.core.provenance import name_error, user
-from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.ledger import Event, Ledger
+from sharekit.spreadsheets.vocabulary import read_decision
 from sharekit.spreadsheets.writing.review_sheet import find_plan, read_review
 
 from .approval import latest_approval, pending_decisions, plan_event

@@ -30,8 +30,8 @@ from sharekit.core.actions import Decision
 from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
 from sharekit.core.html import table
-from sharekit.core.vocabulary import read_decision
 from sharekit.ledger.hashing import canonical_json
+from sharekit.spreadsheets.vocabulary import read_decision
 
 from .selection import select_keys
 

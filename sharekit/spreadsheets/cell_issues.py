@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from sharekit.core.actions import ACTIONS
 from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.fields import FIELDS, GRAMMARS, ID_FIELDS
-from sharekit.core.vocabulary import STATUS_WORDS
 
 from .formats.links import ids_in
 from .formats.number_formats import displayed_text
@@ -32,6 +31,7 @@ from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_
 from .inventory import SheetRows
 from .repeated_headers import ANY_ID
 from .row_issues import find_row_issues, find_sheet_notes
+from .vocabulary import STATUS_WORDS
 
 #: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
 TEXT_FIELDS: Final = (*ID_FIELDS, "status")

@@ -20,7 +20,9 @@ import pyarrow.compute as pc
 
 from sharekit.core.actions import ACCEPTED
 from sharekit.core.fields import FIELDS, GRAMMARS, UUID
-from sharekit.core.vocabulary import (
+
+from .formats.raw_sheet import TEXT, RawSheet, column_letter
+from .vocabulary import (
     ADVICE_WORDS,
     NAME_REMARKS,
     OWNER_REMARKS,
@@ -32,8 +34,6 @@ from sharekit.core.vocabulary import (
     spellings,
     without_accents,
 )
-
-from .formats.raw_sheet import TEXT, RawSheet, column_letter
 
 #: Number of rows searched for a header: titles and notes above a list take far fewer.
 SEARCHED_ROWS: Final = 50

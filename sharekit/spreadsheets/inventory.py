@@ -17,7 +17,6 @@ from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES
 from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.fields import FIELDS, INPUT_PREFIX, STATE_COLUMN
 from sharekit.core.html import table
-from sharekit.core.vocabulary import PARTICIPLES, PENDING_WORDS, STATUS_WORDS
 
 from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, column_letter, place
 from .headers import (
@@ -35,6 +34,7 @@ from .headers import (
     tells_of_past,
 )
 from .repeated_headers import find_repeated
+from .vocabulary import PARTICIPLES, PENDING_WORDS, STATUS_WORDS
 
 #: The header over the states in a listing of our own, and in a report of a run made with one.
 _SHOWN: Final = {normalize(prefix + STATE_COLUMN) for prefix in ("", INPUT_PREFIX)}

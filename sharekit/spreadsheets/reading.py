@@ -18,7 +18,6 @@ from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.errors import InputError, SharekitError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS, GRAMMARS
 from sharekit.core.html import shorten
-from sharekit.core.vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 
 from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
 from .formats.dataframe import Frame, label_texts, not_readable, read_frame
@@ -33,6 +32,7 @@ from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, HasRead, Limits, list_formats,
 from .inventory import Inventory, SheetRows, find_rows
 from .mistaken_ids import find_mistaken_ids
 from .other_files import HEAD, check_is_table, head_of, locked_file, without_lock_files
+from .vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 
 #: What is read: paths, contents of files, and frames.
 Readable = str | os.PathLike[str] | bytes | bytearray | memoryview | HasRead | Frame

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.fields import GRAMMARS, MANDATORY_FIELDS, UUID_LENGTH
-from sharekit.core.vocabulary import DECISION_WORDS
 
 from .formats.raw_sheet import TEXT, RawSheet, take
 from .headers import Header, is_vague, known_keys, match, normalize, unique_names
+from .vocabulary import DECISION_WORDS
 
 #: An image, project or vault ID within a text, however it is written.
 ANY_ID: Final = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b"

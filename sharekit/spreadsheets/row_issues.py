@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from sharekit.core.actions import ACTIONS, STATUSES
 from sharekit.core.fields import ID_FIELDS
 from sharekit.core.html import shorten
-from sharekit.core.vocabulary import PAST_REMARKS, STATE_HEADERS, STATUS_WORDS, headers_of
 
 from .formats.raw_sheet import TEXT, RawSheet, Records, column_letter, take
 from .headers import normalize
 from .inventory import SheetRows, is_blank
 from .repeated_headers import ANY_ID, are_keys, is_header
+from .vocabulary import PAST_REMARKS, STATE_HEADERS, STATUS_WORDS, headers_of
 
 #: Fields of which a share has at least one.
 _TELLING: Final = (*ID_FIELDS, "status")

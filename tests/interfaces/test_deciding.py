@@ -15,7 +15,6 @@ import pytest
 
 import sharekit
 from sharekit.core.errors import SharekitError, UsageError
-from sharekit.core.vocabulary import DECISION_WORDS, read_decision
 from sharekit.interfaces.notebook.model import DECIDE
 from sharekit.interfaces.notebook.panel import Panel
 from sharekit.interfaces.review import Review
@@ -23,6 +22,7 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.plans import decisions
 from sharekit.plans.plan import read_plan
 from sharekit.plans.selection import select_keys
+from sharekit.spreadsheets.vocabulary import DECISION_WORDS, read_decision
 from tests.conftest import FAST, World
 
 Make = Callable[..., World]

@@ -24,7 +24,7 @@ from openpyxl.styles import Font
 
 import sharekit
 from sharekit.core.errors import SharekitError
-from sharekit.core.vocabulary import LANGUAGES, split_words
+from sharekit.spreadsheets.vocabulary import LANGUAGES, split_words
 
 T = TypeVar("T")
 #: Returns a number from 0 to one below its argument.

@@ -11,7 +11,9 @@ from openpyxl import Workbook
 import sharekit
 from sharekit.core.errors import SpreadsheetError
 from sharekit.core.fields import FIELDS
-from sharekit.core.vocabulary import (
+from sharekit.plans.decisions import decide, replan
+from sharekit.spreadsheets.headers import match, normalize
+from sharekit.spreadsheets.vocabulary import (
     FALSE_WORDS,
     LANGUAGES,
     PENDING_WORDS,
@@ -21,8 +23,6 @@ from sharekit.core.vocabulary import (
     spellings,
     split_words,
 )
-from sharekit.plans.decisions import decide, replan
-from sharekit.spreadsheets.headers import match, normalize
 
 IMAGE = "9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10"
 OTHER = "0d7f9c52-3b1e-4f86-9d55-8a2f4c6e1b03"

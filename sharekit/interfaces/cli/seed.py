@@ -9,9 +9,9 @@ import pandas as pd
 from sharekit.core.actions import SHARE
 from sharekit.core.columns import STR, replace_all
 from sharekit.core.fields import FIELDS, ID_FIELDS, PROJECT_ID, SHARE_KEY, UUID
-from sharekit.core.vocabulary import STATUS_WORDS, TRUE_WORDS
 from sharekit.simulator.seed import Image, Project, Seed, Share, Vault, invented_id, operators
 from sharekit.spreadsheets.reading import read_inventory
+from sharekit.spreadsheets.vocabulary import STATUS_WORDS, TRUE_WORDS
 
 #: Characters that people paste around an ID.
 _AROUND = "{} \u00a0\u200b\ufeff"

@@ -27,7 +27,7 @@ from sharekit.core.actions import DECISIONS, SKIP
 from sharekit.core.columns import STR, has_text, needs_reason
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.rules import RULES
-from sharekit.core.vocabulary import NO_DECISION, read_decision
+from sharekit.spreadsheets.vocabulary import NO_DECISION, read_decision
 
 from ..cell_issues import unsafe_cells
 from ..formats.raw_sheet import TEXT, Blob, RawSheet, column_letter

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from .actions import DECISION_OF_ACTION, SKIP
-from .errors import UsageError
+from sharekit.core.actions import DECISION_OF_ACTION, SKIP
+from sharekit.core.errors import UsageError
 
 
 @dataclass(frozen=True)
