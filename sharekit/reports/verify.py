@@ -36,7 +36,8 @@ from sharekit.runs.outcomes import read_outcomes
 from sharekit.runs.replay import run_problems
 from sharekit.runs.status import Run, load_run
 
-from .compare import differences, have_same_values, head_of_report
+from .compare import differences, have_same_values
+from .earlier_states import earlier_states
 from .merged_runs import order_runs
 from .report import report_source, split_ledgers
 from .run_record import Record
@@ -48,13 +49,15 @@ _log = logging.getLogger("sharekit.reports")
 _OUR_REASONS: Final = ("blocked", "skipped", "contradicted")
 #: Rows and events that are listed one by one; more are counted.
 _LISTED: Final = 20
-_NO_HEAD: Final = (
-    "a csv names no state of the ledger, so it was changed, or made from an earlier state: verify "
-    "the xlsx, html or json made with it"
-)
+#: Rows, and states of a ledger, that a report which names no state is compared with at most.
+_SEARCHED_ROWS, _SEARCHED_STATES = 10_000_000, 200
 _OTHER_VERSION: Final = (
     "made by another version: its values are those of the ledger, its bytes are not those that "
     "this version writes"
+)
+_TOO_MANY: Final = (
+    "differs, and a csv names no state of the ledger: it was compared with {} of {} earlier states "
+    "that it may have been made from. Verify the xlsx, html or json that was made with it"
 )
 #: What a problem means for the verdict.
 _CHANGED, _UNPROVEN, _NOTE = "changed", "unproven", "note"
@@ -209,11 +212,16 @@ def _check_report(source: Record | Audit, report: Path, ledger: Ledger | None) -
     """Check a report; with the sound ``ledger`` of it, against its earlier states as well."""
     grade, differing = _compare(source, report)
     if differing and grade == _CHANGED and ledger is not None:
-        if note := _earlier_state(ledger, report):
+        states = earlier_states(ledger, report)
+        affordable = _SEARCHED_ROWS // max(1, len(source.rows))
+        searched = states[: max(1, min(_SEARCHED_STATES, affordable))]
+        notes = (_agreement(ledger, report, state) for state in searched)
+        if note := next(filter(None, notes), ""):
             yield _NOTE, (report.name, note)
             return
-        if report.suffix.lower() == ".csv":
-            yield _NOTE, (report.name, _NO_HEAD)
+        if len(searched) < len(states):
+            yield _UNPROVEN, (report.name, _TOO_MANY.format(len(searched), len(states)))
+            return
     yield from ((grade, difference) for difference in differing)
 
 
@@ -240,11 +248,8 @@ def _compare(source: Record | Audit, report: Path) -> tuple[str, list[Problem]]:
     return _CHANGED, differing
 
 
-def _earlier_state(ledger: Ledger, report: Path) -> str:
-    """Return from which earlier state of a sound ledger a report was made; ``""`` if from none."""
-    head = head_of_report(report)
-    if not head or head == ledger.head or not ledger.has_event(head):
-        return ""
+def _agreement(ledger: Ledger, report: Path, head: str) -> str:
+    """Return a note if a report agrees with an earlier state of a sound ledger, else ``""``."""
     with Ledger.open(ledger.path, verify_chain=False, until=head) as past:
         try:
             source = report_source(past)

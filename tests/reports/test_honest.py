@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,17 @@ from hypothesis import strategies as st
 import sharekit
 from sharekit.audits import storage
 from sharekit.core.errors import CloudError, PlanError
+from sharekit.ledger.ledger import Ledger
 from sharekit.plans.approval import ApprovalRequirement
 from sharekit.plans.decisions import decide, replan, undo
+from sharekit.reports.earlier_states import earlier_states
+from sharekit.reports.report import write
+from sharekit.reports.run_record import read_record
 from sharekit.runs import follow_up
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator
 from sharekit.simulator.sample import build_sample, write_workbook
-from tests.conftest import FAST, REPORTS
+from tests.conftest import FAST, REPORTS, World
 from tests.runs.torture import offers
 
 FAULTS = (
@@ -38,7 +43,7 @@ def cloud(_simulator: Simulator) -> Simulator:
 def watch(ledger: Path, over: threading.Event, made: list[Path], problems: list[object]) -> None:
     """Verify a ledger and make reports of it, again and again, until the run is over."""
     while not over.is_set():
-        path = ledger.with_name(f"{len(made)}-{REPORTS[len(made) % 2]}")
+        path = ledger.with_name(f"{len(made)}-{REPORTS[len(made) % len(REPORTS)]}")
         made += sharekit.report(ledger, path)
         problems += sharekit.verify(ledger).problems
         over.wait(0.02)
@@ -137,3 +142,24 @@ def test_nothing_honest_is_tampered(
                 send(again, clouds, 1, cut=False)
                 assert sharekit.verify(path, again.path).problems == ()
         audit_all(inventory, clouds, path if since else None, folder)
+
+
+def test_a_csv_of_any_moment_is_told_by_the_ledger(world: Callable[..., World]) -> None:
+    """For the csv of each state of a run, few states are searched, and one of them gives it."""
+    faults = "job_fail=0.3,job_partial=0.4,cut_after=0.2,seed=3"
+    w = world(rows=24, faulty=0.2, faults=faults)
+    plan = decide_on(w.plan(chunk_size=4), ["skip", "replan", "skip", "skip"])
+    send(plan, w.connect(), 1, cut=True)
+    path = plan.path.with_name("outcomes.csv")
+    texts: dict[str, bytes] = {}
+    with Ledger.open(plan.path) as ledger:
+        events = ledger.list_events()
+        planned = next(event.seq for event in events if event.kind == "planned")
+        for event in events[planned - 1 : -1]:
+            with Ledger.open(plan.path, until=event.hash) as past:
+                write(read_record(past), path)
+            texts[event.hash] = path.read_bytes()
+            states = earlier_states(ledger, path)
+            assert texts[event.hash] in [texts.get(state) for state in states]
+            assert len(states) < len(events) / 3
+    assert len(set(texts.values())) > 10

@@ -15,6 +15,7 @@ import sharekit
 from sharekit.core.errors import LedgerError, UsageError
 from sharekit.ledger.hashing import event_hash
 from sharekit.ledger.ledger import Ledger
+from sharekit.plans.decisions import decide, replan
 from sharekit.runs.outcomes import read_outcomes
 from tests.conftest import FAST, REPORTS, World
 from tests.reports.test_tampering import by_script
@@ -148,16 +149,35 @@ def test_a_report_of_an_earlier_state_is_intact(world: Callable[..., World]) -> 
     for events, reports in made.items():
         for path in reports:
             verdict = sharekit.verify(plan.path, path)
-            if path.suffix == ".csv":
-                assert not verdict.intact
-                assert "a csv names no state" in verdict.notes[0][1]
-                continue
             assert verdict.problems == ()
             assert verdict.notes[0][0] == path.name
-            assert f"event {events} of {verdict.events}" in verdict.notes[0][1]
+            if path.suffix != ".csv":  # a csv may have been made from any state with its outcomes
+                assert f"event {events} of {verdict.events}" in verdict.notes[0][1]
             if path.suffix != ".xlsx":
-                path.write_bytes(path.read_bytes().replace(b"pending", b"confirmed", 1))
-                assert not sharekit.verify(plan.path, path).intact
+                for old, new in ((b"pending", b"confirmed"), (b"accepted", b"rejected")):
+                    content = path.read_bytes()
+                    path.write_bytes(content.replace(old, new, 1))
+                    assert sharekit.verify(plan.path, path).label == "TAMPERED"
+                    path.write_bytes(content)
+
+
+def test_a_csv_that_too_many_states_may_have_made_is_unproven(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the search for the state of a csv is cut off, it is not called tampered, nor intact."""
+    w = world(rows=20)
+    plan = w.plan(chunk_size=10)
+    (path,) = sharekit.report(plan, plan.path.with_name("planned.csv"))
+    for row in range(4):
+        decide(plan, [row], decision="skip", reason="later", reviewer="Ann")
+    replan(plan)
+    assert sharekit.verify(plan.path, path).label == "intact"
+    path.write_bytes(path.read_bytes().replace(b"accepted", b"rejected", 1))
+    assert sharekit.verify(plan.path, path).label == "TAMPERED"
+    monkeypatch.setattr("sharekit.reports.verify._SEARCHED_STATES", 2)
+    verdict = sharekit.verify(plan.path, path)
+    assert verdict.label == "UNPROVEN"
+    assert "2 of 5 earlier states" in verdict.problems[0][1]
 
 
 def test_our_own_faults_are_not_taken_for_tampering(
