@@ -45,6 +45,11 @@ _SHEET: Final = _body(
     blank_rows=Count, hidden=bool, columns=dict[str, str], letters=dict[str, str], encoding=str,
     index_name=NotRequired[str], index_dtype=NotRequired[str],
 )  # fmt: skip
+#: An approval given ahead, as :class:`sharekit.plans.standing.StandingApproval` is written.
+STANDING: Final = _body(
+    policies_sha256=Hash, until=Annotated[str, msgspec.Meta(pattern=r"^2\d\d\d-\d\d-\d\d$")],
+    max_images=Count, reviewer=Name, at=Time, note=str, signature=NotRequired[str],
+)  # fmt: skip
 #: A sign-in to one project.
 _ACCOUNT: Final = _body(
     cloud=str, project_id=str, region=str, ims=str, image=str, account=str,
@@ -181,10 +186,11 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "approved": EventKind(
         _body(reviewer=Name, fingerprint=Hash, images=Count, note=str, after=Hash,
-              signature=NotRequired[str]),
-        "a reviewer approved the plan of this fingerprint",
+              signature=NotRequired[str], standing=NotRequired[STANDING]),
+        "a reviewer approved the plan of this fingerprint, or ahead what certain policies decide",
         lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}"
-        + (", signed" if b.get("signature") else ""),
+        + (f", ahead until {b['standing']['until']}" if "standing" in b else "")
+        + (", signed" if (b.get("standing") or b).get("signature") else ""),
     ),
     "submit_started": EventKind(
         _body(
@@ -303,6 +309,15 @@ VOIDING_EVENTS: Final = tuple(name for name, kind in EVENTS.items() if kind.void
 # so all are laid out here, while one thread imports this module.
 for _type in (_ANY, *(kind.body for kind in EVENTS.values())):
     msgspec.json.Decoder(_type)
+
+
+def matches(kind: Any, body: object) -> bool:
+    """Return True if a body is of a type that :func:`_body` has made."""
+    try:
+        msgspec.convert(body, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:

@@ -13,7 +13,7 @@ cannot be approved before :func:`~sharekit.plans.decisions.replan` has put them 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.ledger import Event, Ledger
 
 from .chunks import EMPTY_FINGERPRINT
-from .plan import HasLedger, ledger_path, read_plan
+from .plan import HasLedger, Plan, ledger_path, read_plan
 from .storage import LOG, last_event_body
 
 #: Minimum number of digits of the fingerprint: enough to show that somebody has looked at it.
@@ -38,7 +38,8 @@ class Approval:
     """A reviewer's approval of one fingerprint, at a time (UTC), with its number of images.
 
     ``ledger_head`` is the head of the ledger that was approved, so that the approval holds for no
-    other run; ``signature`` is OpenSSH's, or ``""``.
+    other run; ``signature`` is OpenSSH's, or ``""``. ``standing`` is the approval that was given
+    ahead, with its own signature, or empty.
     """
 
     reviewer: str
@@ -48,6 +49,7 @@ class Approval:
     note: str = ""
     ledger_head: str = ""
     signature: str = ""
+    standing: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,28 +120,38 @@ def approve(
                 f"{path}: the plan's fingerprint is {current.fingerprint[:12]}…, not {given[:12]}. "
                 "Look at the plan again before you approve it."
             )
-        _check_four_eyes(ledger, name)
-        if pending := pending_decisions(ledger):
-            raise ApprovalError(
-                f"{path}: {with_unit(pending, 'step')} of decisions came after the plan was made. "
-                "Plan again, and look at the new plan, before you approve it."
-            )
-        if current.chunks.empty:
-            raise ApprovalError(
-                f"{path}: the plan sends nothing, so there is nothing to approve.",
-                in_python="sharekit.submit(plan, clouds) ends the run as it is.",
-                in_shell="`sharekit submit` ends the run as it is.",
-            )
-        if ledger.last_event("finished") is not None:
-            raise ApprovalError(f"{path}: the run is finished, so there is nothing to approve.")
+        check_approvable(ledger, current, name)
         body = {
             "reviewer": name, "fingerprint": current.fingerprint, "note": note,
             "images": int(current.chunks["images"].sum()), "after": ledger.head,
         }  # fmt: skip
         if sign is not None:
             body = signatures.sign(body, sign, signatures.APPROVAL)
-        LOG.info("%s approved %s: fingerprint %.12s", name, path, current.fingerprint)
-        return _approval(ledger.append("approved", body))
+        return write_approval(ledger, body)
+
+
+def check_approvable(ledger: Ledger, plan: Plan, name: str) -> None:
+    """Refuse the approval of a plan that this person, or anybody, cannot approve."""
+    _check_four_eyes(ledger, name)
+    if pending := pending_decisions(ledger):
+        raise ApprovalError(
+            f"{ledger.path}: {with_unit(pending, 'step')} of decisions came after the plan was "
+            "made. Plan again, and look at the new plan, before you approve it."
+        )
+    if plan.chunks.empty:
+        raise ApprovalError(
+            f"{ledger.path}: the plan sends nothing, so there is nothing to approve.",
+            in_python="sharekit.submit(plan, clouds) ends the run as it is.",
+            in_shell="`sharekit submit` ends the run as it is.",
+        )
+    if ledger.last_event("finished") is not None:
+        raise ApprovalError(f"{ledger.path}: the run is finished, so there is nothing to approve.")
+
+
+def write_approval(ledger: Ledger, body: dict[str, Any]) -> Approval:
+    """Write an approval that was checked."""
+    LOG.info("%s approved %s: %.12s", body["reviewer"], ledger.path, body["fingerprint"])
+    return _approval(ledger.append("approved", body))
 
 
 def valid_approvals(ledger: Ledger, fingerprint: str) -> list[Approval]:
@@ -211,12 +223,13 @@ def plan_event(ledger: Ledger) -> dict[str, Any]:
     return last_event_body(ledger, "planned")
 
 
-def _planner(ledger: Ledger) -> str:
+def planner_of(ledger: Ledger) -> str:
+    """Return the name of the person who planned, ``""`` if none was given."""
     return str(plan_event(ledger)["settings"].get("planner", ""))
 
 
 def _check_four_eyes(ledger: Ledger, name: str) -> None:
-    planner = _planner(ledger)
+    planner = planner_of(ledger)
     if looks(planner) & looks(name):
         raise ApprovalError(
             f"{ledger.path}: {planner} made this plan, so somebody else has to approve it."
@@ -265,7 +278,7 @@ def missing_approvals(
     requirement = requirement or ApprovalRequirement()
     errors = _signature_errors(ledger, fingerprint, requirement, before)
     events = _valid_events(ledger, fingerprint, before)
-    planner = looks(_planner(ledger))
+    planner = looks(planner_of(ledger))
     names = [e.body["reviewer"] for e in events if e.at not in errors]
     reviewers = distinct_people(name for name in names if not looks(name) & planner)
     missing = max(requirement.reviewers, 1) - len(reviewers)
@@ -320,9 +333,13 @@ def invalid_signatures(
 ) -> Iterator[tuple[str, str]]:
     """Yield the time of each approval without a valid signature, and what is wrong with it."""
     for event in _valid_events(ledger, fingerprint, before):
-        reviewer = event.body["reviewer"]
-        error = signatures.signature_error(event.body, signers, signatures.APPROVAL, reviewer)
-        if not error and event.body["after"] != event.prev:
+        reviewer, standing = event.body["reviewer"], event.body.get("standing")
+        # An approval given ahead was signed for policies, and for every run that they decide.
+        body, purpose = (
+            (standing, signatures.STANDING) if standing else (event.body, signatures.APPROVAL)
+        )
+        error = signatures.signature_error(body, signers, purpose, reviewer)
+        if not error and not standing and event.body["after"] != event.prev:
             error = "was signed for another run"
         if error:
             yield event.at, f"by {reviewer} {error}"
@@ -360,5 +377,6 @@ def _approval(event: Event) -> Approval:
     body = event.body
     return Approval(
         body["reviewer"], body["fingerprint"], body["images"], event.at, body["note"],
-        ledger_head=body["after"], signature=body.get("signature", ""),
+        ledger_head=body["after"], signature=(body.get("standing") or body).get("signature", ""),
+        standing=body.get("standing", {}),
     )  # fmt: skip

@@ -181,9 +181,14 @@ def step_errors(ledger: Ledger, event: Event) -> list[str]:
     if any(policy.get("by") == "python" for policy in described["policies"]):
         return errors
     at = datetime.fromisoformat(event.body["judged_at"])
+    if at > datetime.fromisoformat(event.at):
+        errors.append("counts ages to a time after its own")
     derived = evaluate(policies, policy_rows(read_plan(ledger)), at).decisions
     step = decision_of(ledger, event)
-    step = step[step["policy"] != ""]
+    nobody = step["policy"] == ""
+    if (step["decision"].fillna("") != "")[nobody].any() or step["vault_id"].notna().any():
+        errors.append("decides what no policy decides")
+    step = step[~nobody]
     shared = derived.reindex(step.index)
     differs = shared[["decision", "reason", "policy"]] != step[["decision", "reason", "policy"]]
     if count := int(differs.any(axis="columns").sum()):

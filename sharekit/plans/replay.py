@@ -24,6 +24,7 @@ from .chunks import EMPTY_FINGERPRINT
 from .followed import EarlierRun, carry_over
 from .plan import build_plan, read_plan
 from .policy_steps import step_errors
+from .standing import standing_errors
 from .steps import FIELDS, decision_of, decisions, list_steps
 from .storage import read_earlier
 
@@ -57,11 +58,11 @@ class _Steps:
         """The fingerprint of the plan, ``""`` before there is one."""
         return str(self.plan.get("fingerprint", ""))
 
-    @property
-    def approved(self) -> list[str]:
-        """The people who have approved the plan, without its planner."""
+    def approved_at(self, at: str) -> list[str]:
+        """Return the people whose approval of the plan holds at a time, without its planner."""
         planner = looks(str(self.plan.get("settings", {}).get("planner", "")))
-        names = [event.body["reviewer"] for event in self.approvals]
+        holding = [e for e in self.approvals if at[:10] <= _standing(e).get("until", "9999")]
+        names = [event.body["reviewer"] for event in holding]
         return distinct_people(name for name in names if not looks(name) & planner)
 
     def follow(self, event: Event) -> None:
@@ -136,6 +137,11 @@ class _Steps:
             yield "names nobody who approved"
         elif looks(body["reviewer"]) & planner:
             yield "is the planner's own"
+        if standing := _standing(event):
+            if standing["reviewer"] != body["reviewer"]:
+                yield "was given ahead by somebody else"
+            if standing["at"] > event.at:
+                yield "is older than the approval given ahead that it names"
         if body["after"] != event.prev:
             yield "was given for another ledger, or at another place in it"
 
@@ -147,17 +153,24 @@ class _Steps:
     def check_submit(self, event: Event) -> Iterator[str]:
         """Check that a call of ``submit`` had the approvals that it demanded."""
         demanded = max(1, int(event.body.get("reviewers", 1)))
+        approved = self.approved_at(event.at)
         if not self.plan:
             yield "submits no plan"
         elif self.fingerprint == EMPTY_FINGERPRINT and not self.pending:
             return
-        elif len(self.approved) < demanded:
-            yield f"demanded {demanded} reviewers, and {len(self.approved)} had approved the plan"
+        elif len(approved) < demanded:
+            yield f"demanded {demanded} reviewers, and {len(approved)} had approved the plan"
         rest = str(event.body.get("reviewer", ""))
-        for name in sorted(self.approved, key=len, reverse=True):
+        for name in sorted(approved, key=len, reverse=True):
             rest = rest.replace(name, "")
         if rest.strip(", "):
             yield "names a reviewer who had not approved the plan"
+
+
+def _standing(approved: Event) -> dict[str, Any]:
+    """Return the approval given ahead that an approval copies, empty if it copies none."""
+    standing: dict[str, Any] = approved.body.get("standing", {})
+    return standing
 
 
 _CHECKS: Final = {
@@ -180,17 +193,28 @@ def plan_problems(ledger: Ledger) -> Iterator[Problem]:
     """
     created = ledger.last_event("created")
     same_version = created is not None and created.body.get("sharekit") == __version__
-    for event in ledger.list_events("planned", "decided"):
+    for event in ledger.list_events("planned", "decided", "approved"):
         where = f"event {event.seq} ({event.kind})"
         try:
             with Ledger.open(ledger.path, verify_chain=False, until=event.hash) as past:
                 if event.kind == "planned":
                     differences = _plan_differences(past, event, wording=same_version)
-                else:
+                elif event.kind == "decided":
                     differences = iter(step_errors(past, event) if "policies" in event.body else ())
+                else:
+                    differences = _standing_differences(past, event)
                 yield from ((where, what) for what in differences)
         except SharekitError as error:
             yield where, str(error)
+
+
+def _standing_differences(ledger: Ledger, event: Event) -> Iterator[str]:
+    if standing := _standing(event):
+        plan = read_plan(ledger)
+        yield from (
+            f"copies an approval given ahead that does not hold: {error}"
+            for error in standing_errors(ledger, plan, standing, event.at)
+        )
 
 
 def _plan_differences(ledger: Ledger, event: Event, *, wording: bool) -> Iterator[str]:

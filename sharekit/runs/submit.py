@@ -19,6 +19,7 @@ from sharekit.core.provenance import distinct_people, environment
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import stop_requested
 from sharekit.plans import approval
+from sharekit.plans.approve_ahead import require_ahead
 from sharekit.plans.plan import Plan, ledger_path, read_plan
 from sharekit.plans.storage import write_snapshot
 
@@ -148,6 +149,7 @@ def submit(
         _check_access(current, clouds)
         if finished(ledger):
             return load_run(ledger, current)
+        approvals = require_ahead(ledger, current, approvals, demand)
         clouds = clouds.restricted_to(current.chunks["project_id"])
         stop, pause = stop or threading.Event(), pause or threading.Event()
         driver = RunDriver(ledger, current, clouds, settings, progress, stop, pause)

@@ -13,6 +13,8 @@ from sharekit.interfaces.cli.options import RUN, answer, output_options
 from sharekit.interfaces.cli.output import show_findings, show_plan, show_policies
 from sharekit.interfaces.review import Review, review
 from sharekit.plans.approval import approve
+from sharekit.plans.policy_file import read_policies
+from sharekit.plans.standing import StandingApproval, approve_policies
 from sharekit.spreadsheets.writing.review_sheet import write_review
 
 
@@ -100,25 +102,51 @@ def _show_written(run: Path, target: Path, written: Sequence[Path]) -> None:
 
 
 @click.command("approve")
-@RUN
+@click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--reviewer", required=True, help="Name of the person who approves.")
 @click.option(
     "--fingerprint",
-    required=True,
     metavar="PREFIX",
     help="At least the first 8 digits of the plan's fingerprint.",
 )
+@click.option("--policy", type=click.Path(path_type=Path), metavar="FILE",
+              help="Instead of RUN: approve ahead what policies decide.")  # fmt: skip
+@click.option("--until", metavar="DAY", help="Last day of an approval ahead: YYYY-MM-DD, UTC.")
+@click.option("--max-images", type=click.IntRange(1), metavar="N",
+              help="Maximum number of images that a run sends by an approval ahead.")  # fmt: skip
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the approval ahead to this new file (json).")  # fmt: skip
 @click.option("--note", default="", help="Reason; reports show it.")
 @click.option("--sign", type=click.Path(path_type=Path), metavar="KEY",
               help="Sign with this OpenSSH key; for a public key, ssh-agent signs.")  # fmt: skip
 @output_options
 def approve_command(
-    run: Path, reviewer: str, fingerprint: str, note: str, sign: Path | None, as_json: bool
-) -> None:
+    run: Path | None, reviewer: str, fingerprint: str | None, policy: Path | None,
+    until: str | None, max_images: int | None, out: Path | None, note: str, sign: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Approve the plan in RUN; any later change voids the approval.
 
-    PREFIX is the beginning of the fingerprint that plan and review print.
+    PREFIX is the beginning of the fingerprint that plan and review print. With --policy, --until,
+    --max-images and -o instead of RUN, policies are approved ahead, for a time and a number of
+    images a run: `submit --approved-ahead` sends by that file what these policies decided, and
+    nothing else.
     """
+    ahead = (policy, until, max_images, out)
+    if policy is not None and until is not None and max_images is not None and out is not None:
+        if run is not None or fingerprint is not None:
+            raise UsageError("Approve either the plan in RUN, or policies ahead.")
+        given = approve_policies(
+            read_policies(policy), out, until=until, max_images=max_images, reviewer=reviewer,
+            note=note, sign=sign,
+        )  # fmt: skip
+        _show_ahead(given, out, as_json=as_json)
+        return
+    if run is None or fingerprint is None or any(value is not None for value in ahead):
+        raise UsageError(
+            "Name RUN and --fingerprint PREFIX; or, to approve ahead, --policy FILE, --until DAY, "
+            "--max-images N and -o FILE."
+        )
     approval = approve(run, reviewer=reviewer, fingerprint=fingerprint, note=note, sign=sign)
     answer(
         {"reviewer": approval.reviewer, "fingerprint": approval.fingerprint,
@@ -127,3 +155,14 @@ def approve_command(
         lambda: click.echo(f"{approval.reviewer} approves {with_unit(approval.images, 'share')}, "
                            f"fingerprint {approval.fingerprint[:12]}. next: sharekit submit {run}"),
     )  # fmt: skip
+
+
+def _show_ahead(given: StandingApproval, out: Path, *, as_json: bool) -> None:
+    facts = {"reviewer": given.reviewer, "policies_sha256": given.policies_sha256,
+             "until": given.until, "max_images": given.max_images, "at": given.at,
+             "file": str(out)}  # fmt: skip
+    answer(facts, as_json, lambda: click.echo(
+        f"{given.reviewer} approves what these policies decide, through {given.until}, at most "
+        f"{with_unit(given.max_images, 'image')} a run; SHA-256 of the policies "
+        f"{given.policies_sha256[:12]}. next: sharekit submit RUN --approved-ahead {out}"
+    ))  # fmt: skip

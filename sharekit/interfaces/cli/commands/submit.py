@@ -26,6 +26,7 @@ from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.ledger import lock
 from sharekit.plans import approval
 from sharekit.plans.approval import ApprovalRequirement, require_approval_of
+from sharekit.plans.approve_ahead import approve_ahead
 from sharekit.runs.settings import Settings
 from sharekit.runs.status import Run, is_finished, status
 from sharekit.runs.submit import submit
@@ -38,10 +39,16 @@ from .status import exit_code
 @cloud_options
 @sending_options
 @approval_options
+@click.option(
+    "--approved-ahead", "ahead", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="Approve the plan by this file of `approve --policy`, if its policies decided every row "
+    "that is sent (repeatable).",
+)  # fmt: skip
 @output_options
 def submit_command(
     run: Path, clouds: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | None,
-    reviewers: int, signers: Path | None, seal: Path | None, break_lock: bool, as_json: bool,
+    reviewers: int, signers: Path | None, seal: Path | None, break_lock: bool,
+    ahead: Sequence[Path], as_json: bool,
     **settings: Any,
 ) -> None:  # fmt: skip
     """Send the approved plan in RUN; the same command resumes it.
@@ -51,6 +58,8 @@ def submit_command(
     """
     if break_lock:
         lock.break_lock(run)
+    for file in ahead if not is_finished(run) else ():
+        approve_ahead(run, file)
     demand = ApprovalRequirement(reviewers, signers)
     given = require_approval_of(run, demand)
     if is_finished(run):
