@@ -154,3 +154,23 @@ def test_on_a_cloud_of_ones_own(world: Callable[..., World], work: Path) -> None
     assert load_plan(work / "again.ledger").counts["planned"] == once
     assert (work / "clouds.yaml").read_text() == "clouds: {another: {}}"
     assert not (work / "simulator.yaml").exists()
+
+
+@pytest.mark.slow
+def test_in_pandas(work: Path) -> None:
+    """From a query to outcomes joined back: each row is as its policy says; run again, the same."""
+    shown = run("05-in-pandas.ipynb", work)
+    done = sharekit.status(work / "pandas.ledger")
+    frame = done.to_frame()
+    assert done.finished
+    assert set(frame["policy"].dropna()) == {"trusted publishers", "other publishers"}
+    confirmed = frame[frame["outcome"] == "confirmed"]
+    assert len(confirmed) > 100
+    wanted = confirmed["policy"].map(
+        {"trusted publishers": "accepted", "other publishers": "rejected"}
+    )
+    assert (confirmed["observed"].astype(str) == wanted.astype(str)).all()
+    assert sharekit.verify(work / "pandas.ledger", work / "pandas.xlsx").intact
+    assert sum("<table" in html for html in shown) >= 6
+    assert run("05-in-pandas.ipynb", work)
+    assert sharekit.status(work / "pandas.ledger").to_frame().equals(frame)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from sharekit.interfaces.cli.seed import seed_from_workbook
+from sharekit.plans.policy_file import read_policies
 from sharekit.simulator.process import start
 from sharekit.simulator.sample import build_sample, write_workbook
 from tests.conftest import World
@@ -64,3 +66,24 @@ def test_shell_road(world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
         "template": 0, "check": 1, "plan": 1, "review": 0, "approve": 0, "submit": 0, "report": 0,
         "verify": 0,
     }  # fmt: skip
+
+
+def test_pandas_page(world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every Python line of the page on pandas runs, and its YAML is a file of policies."""
+    page = (Path(__file__).parents[1] / "docs" / "pandas.md").read_text(encoding="utf-8")
+    scene = world(rows=20)
+    rows = scene.plan().rows
+    (scene.folder / "run.ledger").unlink()
+    shares = rows.loc[rows["disposition"] == "planned", ["image_id", "project_id", "vault_id"]]
+    shares = shares.assign(team=[["Data", "Web", "Ops"][n % 3] for n in range(len(shares))])
+    monkeypatch.chdir(scene.folder)
+    names: dict[str, Any] = {"shares": shares, "clouds": scene.connect()}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    assert names["run"].finished
+    wanted = {"Data": "accepted", "Web": "rejected", "Ops": "rejected"}
+    assert (names["joined"]["observed"].astype(str) == shares["team"].map(wanted)).all()
+    (scene.folder / "owners.csv").write_text("owner\n0a\n")
+    (yaml_block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (scene.folder / "policy.yaml").write_text(yaml_block)
+    assert len(read_policies("policy.yaml").policies) == 2
