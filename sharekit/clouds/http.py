@@ -42,6 +42,7 @@ from sharekit.core.errors import (
     CloudError,
     CloudRefusedError,
     NoResponseError,
+    RedirectedError,
     SignInError,
     StoppedError,
 )
@@ -328,7 +329,7 @@ class Transport:
         body = self.secrets.masked(body)
         request_id = self.secrets.mask(_request_id(response))
         if 300 <= status < 400:
-            raise CloudError(
+            raise RedirectedError(
                 f"{self.name}: {_shown(response.url)} redirects elsewhere, which is never followed "
                 "with a token. Correct the endpoint."
             )

@@ -13,6 +13,7 @@
         ├── SignInError                 4   credentials are missing, wrong or without access
         ├── CloudRefusedError           4   the cloud responded with an error
         ├── IncompleteListError         4   a list ended without showing that it is whole
+        ├── RedirectedError             4   the cloud redirects, which is never followed
         └── NoResponseError             4   a request was made and no usable response came
             ├── UnfitResponseError      4   the response is of another type, or about something else
             └── StoppedError            4   the caller stopped while a cloud was waited for
@@ -125,6 +126,10 @@ class CloudRefusedError(CloudError):
 
 class IncompleteListError(CloudError):
     """A list ended without showing that it is whole: what it lacks may be there all the same."""
+
+
+class RedirectedError(CloudError):
+    """The cloud redirects elsewhere, which is never followed with a token."""
 
 
 class NoResponseError(CloudError):

@@ -143,7 +143,8 @@ SURVEY: Final[Mapping[str, FrameSchema]] = {
 PREFLIGHT: Final = FrameSchema(
     _columns("project_id image_id side before outcome code reason moved"), indexed=True
 )
-READ_BACK: Final = _texts("project_id image_id side state")
+#: ``unread`` says why a share has no ``state``, which then was not observed.
+READ_BACK: Final = _texts("project_id image_id side state unread")
 #: One line per input row, indexed by ``row_key``.
 OUTCOMES: Final = FrameSchema(
     _columns("outcome code reason before claimed observed last_chunk job_id request_id"),

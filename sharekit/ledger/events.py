@@ -258,8 +258,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "read_back": EventKind(
         _body(blob=BlobHash, images=Count),
-        "the states of the sent shares, as the clouds showed them",
-        lambda b: f"{with_unit(b['images'], 'image')} read back",
+        "the states of the sent shares as the clouds showed them, or why they did not",
+        lambda b: f"{with_unit(b['images'], 'image')} looked at",
     ),
     "read_back_denied": EventKind(
         _body(project_id=str, reason=str),

@@ -222,7 +222,8 @@ class _Search:
     def read_back(self, event: Event) -> _Lines:
         """Read what the clouds showed after sending."""
         mine = self.thing.select(self.ledger.get_frame(event.body["blob"], frame_schemas.READ_BACK))
-        what = "read back by the " + mine["side"] + ": " + mine["state"]
+        shown = mine["state"].where(mine["unread"] == "", "could not be read, " + mine["unread"])
+        what = "read back by the " + mine["side"] + ": " + shown
         yield "observation", mine.assign(what=what)
 
     def listed(self, event: Event) -> _Lines:

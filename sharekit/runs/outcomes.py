@@ -22,6 +22,7 @@ A row that a preflight excluded is what the preflight says: ``already`` or ``blo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from math import inf
 
@@ -43,6 +44,7 @@ from .request_log import Request, RequestLog, ShareBlock
 Positions = NDArray[np.int64]
 _TEXTS = ["wanted", "sent", "state", "code", "reason", "last_chunk", "job_id", "request_id"]
 _CONTRADICTED = "the job reported success, but the cloud shows a different state"
+_UNREAD = "it could not be read back: "
 #: Outcomes that a preflight gives to what it excludes.
 EXCLUDED = ("already", "blocked")
 #: Outcomes that only a plan gives: a row that it would send has none of them.
@@ -51,7 +53,7 @@ _UNSENT = ("duplicate", "skipped")
 
 def assign_outcomes(
     rows: pd.DataFrame, reasons: pd.DataFrame, log: RequestLog, preflight: pd.DataFrame,
-    observed: pd.DataFrame, *, ended: float = inf,
+    observed: pd.DataFrame, unread: pd.DataFrame, *, ended: float = inf,
 ) -> pd.DataFrame:  # fmt: skip
     """Return one line per row: ``outcome, code, reason, before, claimed, observed, last_chunk,
     job_id, request_id`` (str), indexed by ``row_key``.
@@ -72,6 +74,9 @@ def assign_outcomes(
         The last state that was read back, and the number of the event that recorded it:
         ``project_id, image_id, side, state, seq``. What an owner did may be read on both sides, and
         then both must show it.
+    unread : DataFrame
+        Why an action could not be read back, the last time: the columns of ``observed``, and
+        ``unread``.
     ended : float, optional
         The number of the event with which the last call of ``submit`` ended. A cloud may lag, so
         what was read after it does not contradict a job yet.
@@ -116,13 +121,25 @@ def assign_outcomes(
         result[name] = result[name].where(~unsent, reason)
     contradicted = (outcome == "contradicted") & (claimed == "success")
     result["reason"] = result["reason"].where(~contradicted, _CONTRADICTED)
+    result["observed"] = taken(states, read_at)
+    why = taken(unread["unread"], _later(unread, _find_positions(rows, unread)[0], since))
+    result["reason"] = _with_unread(result, why)
     before = taken(preflight["before"], preflight_at)
     result["before"] = before.where(before != "", rows["before"])
     result["claimed"] = taken(claims, share_at)
-    result["observed"] = taken(states, read_at)
     for name in ("last_chunk", "job_id", "request_id"):
         result[name] = taken(facts[name], request)
-    return pd.DataFrame(result, index=rows.index)
+    return pd.DataFrame(result, index=rows.index)[list(SCHEMA.columns)]
+
+
+def _with_unread(result: Mapping[str, pd.Series], why: pd.Series) -> pd.Series:
+    """Return the reasons; what is open because it could not be read back says so."""
+    reason = result["reason"].copy()
+    is_open = result["outcome"].isin(["claimed", "unknown"]) & (result["observed"] == "")
+    is_open &= why != ""
+    earlier = reason[is_open]
+    reason[is_open] = (earlier + "; ").where(earlier != "", "") + _UNREAD + why[is_open]
+    return reason
 
 
 def verdict(

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from functools import partial
 
 import pandas as pd
 
@@ -25,13 +24,13 @@ from sharekit.core.actions import (
 from sharekit.core.brakes import Pool
 from sharekit.core.columns import STR
 from sharekit.core.errors import CloudError, CloudRefusedError, SignInError
-from sharekit.core.fields import ACTION_KEY
+from sharekit.core.frame_schemas import READ_BACK
 from sharekit.ledger.ledger import Ledger
 
 from .request_log import FINAL_STATES, LOG, Action, Observation, Request, RequestLog, Share
 
-#: Project, image, role, state.
-_Line = tuple[str, str, str, str]
+#: Project, image, role, state, and why there is no state.
+_Line = tuple[str, str, str, str, str]
 #: Seconds between two calls of a caller that waits for readings.
 _TICK = 0.1
 
@@ -99,75 +98,91 @@ class ReadBack:
         self, shares: list[tuple[Request, Share]], concurrency: int, tick: Callable[[], None]
     ) -> None:
         """Read shares once, and write down their states."""
-        decided: dict[str, set[str]] = {}
+        decided: dict[str, set[Share]] = {}
         offered: dict[str, set[Share]] = {}
         for request, (project, image) in shares:
             by_owner = request.role == OWNER
             if by_owner:
                 offered.setdefault(request.project_id, set()).add((project, image))
             if not by_owner or (project in self.clouds and (project, MEMBER) not in self.denied):
-                decided.setdefault(project, set()).add(image)
+                decided.setdefault(project, set()).add((project, image))
         # A pool for each project: all of them in one could wait for each other.
         with Pool(concurrency) as pool:
-            jobs = [pool.submit(self._as_member, *item, concurrency) for item in decided.items()]
-            jobs += [pool.submit(self._as_owner, *item, concurrency) for item in offered.items()]
-            while wait(jobs, _TICK).not_done:
+            readings = [
+                _Reading(project, role, shares, pool.submit(read, project, shares, concurrency))
+                for role, read, by_project in (
+                    (MEMBER, self._as_member, decided), (OWNER, self._as_owner, offered)
+                )
+                for project, shares in by_project.items()
+            ]  # fmt: skip
+            while wait([reading.job for reading in readings], _TICK).not_done:
                 tick()
-        self._record([line for job in jobs if not job.exception() for line in job.result()])
-        _raise_first(jobs)
+        self._record([line for reading in readings for line in reading.lines()])
+        _raise_first([error for reading in readings if (error := self._trouble(reading))])
 
     def _record(self, lines: list[_Line]) -> None:
-        """Write down what was read; one project's trouble does not lose what others showed."""
-        LOG.info("read back %d shares", len(lines))
-        observed = pd.DataFrame(lines, columns=[*ACTION_KEY, "state"], dtype=STR)
+        """Write down what was read and what was not, since one project's trouble is its own."""
+        observed = pd.DataFrame(lines, columns=list(READ_BACK.columns), dtype=STR)
+        unread = int((observed["unread"] != "").sum())
+        LOG.info("read back %d shares; %d could not be read", len(lines) - unread, unread)
         with self.ledger.transaction():
             blob = self.ledger.put_frame(observed)
             seq = self.ledger.append("read_back", {"blob": blob, "images": len(observed)}).seq
         self.states.update(
-            {(project, image, role): Observation(s, seq) for project, image, role, s in lines}
-        )
+            {(project, image, role): Observation(state, seq)
+             for project, image, role, state, _ in lines if state}
+        )  # fmt: skip
 
-    def _as_member(self, project: str, images: set[str], concurrency: int) -> list[_Line]:
+    def _as_member(self, project: str, shares: set[Share], concurrency: int) -> list[_Line]:
         self.calls["read"] += 1
-        try:
-            with Pool(min(concurrency, len(MEMBER_STATES))) as pool:
-                shares = read_back(self.clouds, project, images, pool)
-            return [(project, share.image_id, MEMBER, share.state) for share in shares]
-        except (CloudRefusedError, SignInError) as refusal:
-            self._note_denied(refusal, project, MEMBER)
-            return []
+        images = {image for _, image in shares}
+        with Pool(min(concurrency, len(MEMBER_STATES))) as pool:
+            found = read_back(self.clouds, project, images, pool)
+        return [(project, share.image_id, MEMBER, share.state, share.unread) for share in found]
 
     def _as_owner(self, owner: str, shares: set[Share], concurrency: int) -> list[_Line]:
         projects: dict[str, list[str]] = {}
         for project, image in sorted(shares):
             projects.setdefault(image, []).append(project)
         self.calls["read"] += len(projects)
-        try:
-            with Pool(concurrency) as pool:
-                read = partial(read_back_members, self.clouds[owner])
-                states = list(pool.map(read, projects, projects.values()))
-        except (CloudRefusedError, SignInError) as refusal:
-            self._note_denied(refusal, owner, OWNER)
-            return []
-        return [
-            (project, image, OWNER, state)
-            for image, of_image in zip(projects, states, strict=True)
-            for project, state in of_image.items()
-        ]
+        with Pool(concurrency) as pool:
+            found = list(read_back_members(self.clouds, owner, projects, pool))
+        return [(p, share.image_id, OWNER, share.state, share.unread) for p, share in found]
 
-    def _note_denied(
-        self, refusal: CloudRefusedError | SignInError, project: str, role: str
-    ) -> None:
-        code = refusal.code if isinstance(refusal, CloudRefusedError) else "HTTP401"
-        if isinstance(refusal, CloudRefusedError) and refusal.http not in (401, 403, 404):
-            raise refusal
-        body = {"project_id": project, "code": code, "reason": str(refusal)}
+    def _trouble(self, reading: _Reading) -> BaseException | None:
+        """Return the error of a reading; a project that may not read is noted instead."""
+        error, denied = reading.job.exception(), False
+        if isinstance(error, CloudRefusedError):
+            denied, code = error.http in (401, 403, 404), error.code
+        elif isinstance(error, SignInError):
+            denied, code = True, "HTTP401"
+        if not denied:
+            return error
+        body = {"project_id": reading.project, "code": code, "reason": str(error)}
         self.ledger.append("read_back_denied", body)
-        self.denied.add((project, role))
+        self.denied.add((reading.project, reading.role))
+        return None
 
 
-def _raise_first(jobs: list[Future[list[_Line]]]) -> None:
+@dataclass(frozen=True)
+class _Reading:
+    """The reading of shares by one project, and what they look like once it has ended."""
+
+    project: str
+    role: str
+    shares: set[Share]
+    job: Future[list[_Line]]
+
+    def lines(self) -> list[_Line]:
+        """Return a line for each share: its state, or why it could not be read."""
+        error = self.job.exception()
+        if error is None:
+            return self.job.result()
+        return [(*share, self.role, "", str(error) or type(error).__name__)
+                for share in sorted(self.shares)]  # fmt: skip
+
+
+def _raise_first(errors: list[BaseException]) -> None:
     """Raise the first error of several readings; one of a cloud has the last word."""
-    errors = [error for job in jobs if (error := job.exception()) is not None]
     for error in sorted(errors, key=lambda error: isinstance(error, CloudError)):
         raise error

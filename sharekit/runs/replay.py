@@ -169,8 +169,11 @@ class _Replay:
         frame = self.ledger.get_frame(event.body["blob"], READ_BACK)
         if len(frame) != event.body["images"]:
             yield f"says that it has {event.body['images']} images, and has {len(frame)}"
-        if not frame["state"].isin([*MEMBER_STATES, ABSENT]).all():
+        unread = (frame["state"] == "") & (frame["unread"] != "")
+        if not (unread | frame["state"].isin([*MEMBER_STATES, ABSENT])).all():
             yield "shows a state that no share can have"
+        if ((frame["state"] != "") & (frame["unread"] != "")).any():
+            yield "shows a state, and says why it could not be read"
         if not frame["side"].isin(ROLES).all() or frame.duplicated(ACTION_KEY).any():
             yield "shows a share twice, or from a side that there is not"
 

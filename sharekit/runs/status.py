@@ -207,11 +207,12 @@ def load_run(
     plan = plan or read_plan(ledger)
     read_preflight = cache(partial(ledger.get_frame, schema=PREFLIGHT))
     request_log = request_log or load_request_log(ledger, plan, read_preflight)
-    preflight = _latest(ledger, "preflight_checked", PREFLIGHT, read_preflight)
+    preflight = _last(_lines(ledger, "preflight_checked", PREFLIGHT, read_preflight))
     reasons = _reasons(ledger, plan)
     recorded = ledger.last_event("outcomes_recorded")
+    observed, unread = _read_back(ledger)
     rows = assign_outcomes(
-        plan.rows, reasons, request_log, preflight, _observed(ledger),
+        plan.rows, reasons, request_log, preflight, observed, unread,
         ended=inf if ending else recorded.seq if recorded else 0,
     )  # fmt: skip
     last = ledger.list_events("submit_started", "stopped")[-1:]
@@ -275,39 +276,41 @@ def finished(ledger: Ledger) -> bool:
 
 def observed_states(ledger: Ledger) -> dict[Action, Observation]:
     """Return what reading back showed last, by project, image and role."""
-    frame = _observed(ledger)
+    frame, _ = _read_back(ledger)
     keys = zip(*(frame[name] for name in ACTION_KEY), strict=True)
     seen = map(Observation._make, zip(frame["state"], frame["seq"].tolist(), strict=True))
     return dict(zip(keys, seen, strict=True))
 
 
-def _observed(ledger: Ledger) -> pd.DataFrame:
-    return _latest(ledger, "read_back", READ_BACK, partial(ledger.get_frame, schema=READ_BACK))
+def _read_back(ledger: Ledger) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the last state of each action that was read back, and why one could not be read."""
+    read = partial(ledger.get_frame, schema=READ_BACK)
+    lines = _lines(ledger, "read_back", READ_BACK, read)
+    unread = lines["state"] == ""
+    return _last(lines[~unread] if unread.any() else lines), _last(lines[unread])
 
 
-def _latest(
+def _lines(
     ledger: Ledger, kind: str, schema: FrameSchema, read: Callable[[str], pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return the last line on each action in the frames of one kind of event.
-
-    ``seq`` is the number of its event.
-    """
+    """Return the frames of one kind of event; ``seq`` is the number of the event."""
     frames = [
         read(event.body["blob"])[list(schema.names)].assign(seq=event.seq)
         for event in ledger.list_events(kind)
     ]
-    together = pd.concat(frames or [schema.make_frame().assign(seq=0)], ignore_index=True)
-    return together.drop_duplicates(ACTION_KEY, keep="last", ignore_index=True)
+    return pd.concat(frames or [schema.make_frame().assign(seq=0)], ignore_index=True)
+
+
+def _last(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return the last line on each action."""
+    return lines.drop_duplicates(ACTION_KEY, keep="last", ignore_index=True)
 
 
 def _read_back_times(ledger: Ledger) -> pd.DataFrame:
-    """Return when each action was read back last: its key, and ``at``."""
-    frames = [
-        ledger.get_frame(event.body["blob"], READ_BACK)[ACTION_KEY].assign(at=event.at)
-        for event in ledger.list_events("read_back")
-    ]
-    none = pd.DataFrame(columns=[*ACTION_KEY, "at"], dtype=STR)
-    return pd.concat([none, *frames]).astype(STR).drop_duplicates(ACTION_KEY, keep="last")
+    """Return when the state of each action was read back last: its key, and ``at``."""
+    times = {event.seq: event.at for event in ledger.list_events("read_back")}
+    observed, _ = _read_back(ledger)
+    return observed[ACTION_KEY].assign(at=observed["seq"].map(times).astype(STR))
 
 
 def _changed_since_plan(rows: pd.DataFrame, preflight: pd.DataFrame) -> pd.DataFrame:

@@ -57,6 +57,9 @@ class Faults:
         Asking for the members of an image is refused: 403, or 404 as if there were none.
     hide_images
         Looking up a single image is refused with 404.
+    broken_images, page_images, moved_images
+        The images, as a part of all, of which each look-up alone is refused with 500, gets a page
+        of HTML, or is redirected, however often it is repeated.
     page_cap
         Pages are no longer than this, whatever the limit, and have no ``next``; lists of members
         and vaults as well. 0: no cap.
@@ -124,6 +127,9 @@ class Faults:
     forbid_members: Rate = 0.0
     hide_members: Rate = 0.0
     hide_images: Rate = 0.0
+    broken_images: Rate = 0.0
+    page_images: Rate = 0.0
+    moved_images: Rate = 0.0
     page_cap: float = 0.0
     empty_page: Rate = 0.0
     repeated_page: Rate = 0.0

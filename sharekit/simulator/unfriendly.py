@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from .request import RequestContext
-from .responses import Response, json_response, keystone_error
+from .responses import Response, ResponseError, json_response, keystone_error
 
 _IMAGES = ("GET /v2/images", "GET /v2/cloudimages")
 _VAULTS = "GET /v3/<project_id>/vaults"
@@ -82,6 +83,8 @@ def _refuse(context: RequestContext, label: str) -> None:
             raise context.glance(404, "No such members.")
     if label == _IMAGE and strikes("hide_images"):
         raise context.glance(404, "No such image.")
+    if label in (_IMAGE, _MEMBERS, _MEMBER):
+        _fail_for_good(context)
     if label == f"POST {_MEMBERS.removeprefix('GET ')}" and faults.member_quota:
         shares = context.images.shares(context.path.split("/")[-2])
         if len(shares) >= faults.member_quota:
@@ -90,6 +93,18 @@ def _refuse(context: RequestContext, label: str) -> None:
                 "The limit has been exceeded on the number of allowed image members for this "
                 f"image. Attempted: {len(shares) + 1}, Maximum: {faults.member_quota:g}",
             )
+
+
+def _fail_for_good(context: RequestContext) -> None:
+    """Refuse to show some images, the same ones every time; their IDs tell which."""
+    image_id = context.path.partition("/v2/images/")[2].partition("/")[0]
+    place, faults = zlib.crc32(image_id.encode()) / 2**32, context.injector.faults
+    if place < faults.broken_images:
+        raise context.glance(500, "The server has either erred or is incapable of this.")
+    if place < faults.page_images:
+        raise ResponseError(Response(200, b"<html><h1>Welcome</h1>", content_type="text/html"))
+    if place < faults.moved_images:
+        raise ResponseError(Response(302, headers=(("Location", "https://elsewhere.example/"),)))
 
 
 def _is_revoked(context: RequestContext, token: dict[str, Any]) -> bool:

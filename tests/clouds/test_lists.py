@@ -20,9 +20,19 @@ from hypothesis import strategies as st
 
 from sharekit.clouds.cloud import Cloud, ImageShare
 from sharekit.clouds.http import Reply
-from sharekit.clouds.state.reader import Reader, members_of, read_member_shares
+from sharekit.clouds.state.reader import Reader, members_of, or_reason, read_member_shares
 from sharekit.core.actions import ABSENT, MEMBER_STATES
-from sharekit.core.errors import CloudRefusedError, IncompleteListError, UnfitResponseError
+from sharekit.core.brakes import CircuitBreaker
+from sharekit.core.errors import (
+    CloudError,
+    CloudRefusedError,
+    IncompleteListError,
+    NoResponseError,
+    RedirectedError,
+    SignInError,
+    StoppedError,
+    UnfitResponseError,
+)
 
 ME, OWNER = "a" * 32, "b" * 32
 IDS = [f"{n:08x}-0000-4000-8000-000000000001" for n in range(24)]
@@ -111,10 +121,15 @@ def servers(draw: st.DrawFn) -> Server:
     # Who both reorders pages by chance and denies what there is cannot be told from an honest one.
     lying = ["honest", "403", "other", "unknown", "stranger"]
     alone = draw(st.sampled_from([*lying, *(["404"] if paging != "shuffled" else [])]))
+    ignores_state = draw(st.booleans())
+    # Nor can who reorders pages of one image each and ends them by chance, in a wrong state.
+    cap = draw(
+        st.integers(0, 7).filter(lambda n: (n, paging, ignores_state) != (1, "shuffled", True))
+    )
     return Server(
         states={image: draw(states) for image in IDS},
-        cap=draw(st.integers(0, 7)), paging=paging, twice=draw(st.booleans()),
-        gaps=draw(st.booleans()), ignores_state=draw(st.booleans()), upper=draw(st.booleans()),
+        cap=cap, paging=paging, twice=draw(st.booleans()),
+        gaps=draw(st.booleans()), ignores_state=ignores_state, upper=draw(st.booleans()),
         alone=alone, hidden=frozenset(draw(st.sets(st.sampled_from(IDS), max_size=4))),
     )  # fmt: skip
 
@@ -168,12 +183,13 @@ class Owner:
 def test_what_is_said_of_a_member_is_true(states: dict[str, str], shown: int, mood: str) -> None:
     """A list of members that is cut off makes nobody absent, nor does a state that nobody knows."""
     cloud = cloud_of(Owner(states, shown, lambda _: mood))
-    found = members_of(cloud, ImageShare(IDS[0], "", OWNER), PROJECTS)
+    found = members_of(cloud, ImageShare(IDS[0], "", OWNER), PROJECTS, CircuitBreaker())
     for project in PROJECTS:
         true = states.get(project, ABSENT)
         assert found.state(project) in ("", true)
         if mood == "honest" and true != "odd":
             assert found.state(project) == true
+        assert bool(found.why_unread(project)) == (found.state(project) == "")
     assert bool(found.unread) == ("" in found.states.values())
 
 
@@ -186,7 +202,65 @@ def test_public_images_are_not_asked_for_members() -> None:
 
     for visibility in ("public", "community"):
         image = ImageShare(IDS[0], "", OWNER, visibility=visibility)
-        assert members_of(cloud_of(Silent()), image, [ME]).state(ME) == ABSENT
+        found = members_of(cloud_of(Silent()), image, [ME], CircuitBreaker())
+        assert found.state(ME) == ABSENT
+
+
+def _refused(http: int, code: str = "") -> CloudRefusedError:
+    return CloudRefusedError("no", http=http, code=code or f"HTTP{http}")
+
+
+def _raise(error: CloudError) -> str:
+    raise error
+
+
+_OF_ONE = [_refused(500), _refused(503), _refused(400, "IMG.0014"), NoResponseError("not JSON"),
+           RedirectedError("elsewhere")]  # fmt: skip
+_ANSWERS = [_refused(403), _refused(404), _refused(400), UnfitResponseError("another image"),
+            IncompleteListError("no end")]  # fmt: skip
+_OF_ALL = [
+    _refused(429),
+    _refused(400, "IMG.0060"),
+    _refused(401),
+    SignInError("no role"),
+    NoResponseError("unreachable", sent=False),
+    StoppedError(),
+    CloudError("no sign-in"),
+]
+
+
+@pytest.mark.parametrize("error", _OF_ONE, ids=str)
+def test_one_image_that_cannot_be_shown_is_no_outage(error: CloudError) -> None:
+    """What fails for one image is its reason; where nothing else comes any more, it is raised."""
+    now = [0.0]
+    breaker = CircuitBreaker(60.0, clock=lambda: now[0])
+    for now[0] in range(0, 600, 30):
+        assert or_reason(breaker, _raise, error) == str(error)
+        assert or_reason(breaker, str.lower, "OK") == "ok"  # type: ignore[arg-type]
+    said = []
+    for now[0] in range(1_000, 1_060, 10):
+        said.append(or_reason(breaker, _raise, error))
+    assert said == [str(error)] * 6
+    now[0] = 1_060
+    with pytest.raises(CloudError) as raised:
+        or_reason(breaker, _raise, error)
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("error", _ANSWERS, ids=str)
+def test_an_answer_is_never_an_outage(error: CloudError) -> None:
+    """However many images a cloud refuses to show, each has its reason, and nothing is raised."""
+    now = [0.0]
+    breaker = CircuitBreaker(60.0, clock=lambda: now[0])
+    for now[0] in range(0, 6_000, 100):
+        assert or_reason(breaker, _raise, error) == str(error)
+
+
+@pytest.mark.parametrize("error", _OF_ALL, ids=str)
+def test_what_is_said_of_the_caller_is_about_no_image(error: CloudError) -> None:
+    """Flow control, a refused sign-in, a service that cannot be reached and a stop are raised."""
+    with pytest.raises(CloudError):
+        or_reason(CircuitBreaker(), _raise, error)
 
 
 class Says:

@@ -302,6 +302,8 @@ FORGERIES |= {
     "another state in the preflight": in_frame("preflight_checked", "before", "accepted"),
     # readings and outcomes
     "a reading of a share never sent": in_frame("read_back", "image_id", IMAGE),
+    "a reading of no state, for no reason": in_frame("read_back", "state", ""),
+    "a state, and why it was not read": in_frame("read_back", "unread", "HTTP403"),
     "a reading of a state that there is not": in_frame("read_back", "state", "fine"),
     "a reading from a side that there is not": in_frame("read_back", "side", "judge"),
     "another number of images read": set_body("read_back", images=1),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sharekit.core.actions import STATUSES
 from sharekit.core.columns import STR
 from sharekit.core.errors import LedgerError
+from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event
 from sharekit.plans.chunks import CHUNK_FIELDS
@@ -19,6 +20,8 @@ from sharekit.runs.request_log import TRANSITIONS, RequestLog, result_key
 P = "edc89b490d7d4392898e19b2deb34797"
 _STATES = st.sampled_from(["pending", "accepted", "rejected", "absent", ""])
 _DISPOSITION = st.sampled_from(["planned", "already", "blocked", "duplicate", "skipped"])
+#: Nothing that could not be read back.
+ALL_READ = READ_BACK.make_frame().assign(seq=0)
 #: The number of an event after all others.
 _LATE = 10_000
 #: Ways through the state machine of a chunk: what happened, in order.
@@ -91,7 +94,8 @@ def test_exactly_one_outcome(data: st.DataObject) -> None:
     observed = known.assign(state=seen, seq=_LATE)
     looks = known.assign(before=draw(_STATES), outcome=looked, code="x", reason="y")
     blockers = pd.DataFrame({"rule": "missing", "message": "empty"}, index=rows.index)
-    result = assign_outcomes(rows, blockers, log, looks, observed)
+    unread = known.assign(state="", unread=draw(st.sampled_from(["", "403"])), seq=_LATE)
+    result = assign_outcomes(rows, blockers, log, looks, observed, unread)
     assert result.index.equals(rows.index)
     assert set(result["outcome"]) <= set(OUTCOMES)
     assert sum(count_outcomes(result["outcome"]).values()) == count
@@ -144,8 +148,31 @@ def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
          for c in ("project_id", "image_id", "side", "before", "outcome", "code", "reason")}
     )  # fmt: skip
     blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
-    result = assign_outcomes(rows, blockers, log_of(rows, [road], set(), set()), none, seen)
+    result = assign_outcomes(
+        rows, blockers, log_of(rows, [road], set(), set()), none, seen, ALL_READ
+    )
     assert result["outcome"].tolist() == [outcome]
+
+
+@pytest.mark.parametrize("road", [road for road, *_ in _ONE])
+@pytest.mark.parametrize("observed", ["", "accepted", "pending"])
+def test_what_could_not_be_read_says_why(road: str, observed: str) -> None:
+    """A refused look changes no outcome; what it leaves open has its reason, if it came in time."""
+    rows = plan_rows(["planned"], ["accepted"])
+    none = PREFLIGHT.make_frame()
+    blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
+    log = log_of(rows, [road], set(), set())
+    line = pd.DataFrame({"project_id": [P], "image_id": ["i0"], "side": "member"})
+    seen = line.assign(state=observed, seq=_LATE)[[observed != ""]]
+    (before,) = assign_outcomes(rows, blockers, log, none, seen, ALL_READ).itertuples()
+    for seq in (0, _LATE + 1):
+        unread = line.assign(state="", unread="HTTP403: no", seq=seq)
+        (after,) = assign_outcomes(rows, blockers, log, none, seen, unread).itertuples()
+        assert after._replace(reason="") == before._replace(reason="")
+        says = seq > 0 and not observed and before.outcome in ("claimed", "unknown")
+        told = "it could not be read back: HTTP403: no"
+        earlier = f"{before.reason}; " if before.reason else ""
+        assert after.reason == (f"{earlier}{told}" if says else before.reason)
 
 
 def test_impossible_order_is_damage() -> None:
@@ -169,7 +196,7 @@ def test_what_was_read_before_the_request_is_no_observation(road: str) -> None:
     for seen, counts in ((request.since - 1, False), (request.since + 1, True)):
         frame = pd.DataFrame({"project_id": [P], "image_id": ["i0"], "side": "member",
                               "state": ["pending"], "seq": seen})  # fmt: skip
-        result = assign_outcomes(rows, blockers, log, none, frame)
+        result = assign_outcomes(rows, blockers, log, none, frame, ALL_READ)
         assert (result["observed"].tolist() == ["pending"]) == counts
         assert (result["outcome"].tolist() == ["contradicted"]) == (counts and road == "done")
 
@@ -184,5 +211,5 @@ def test_a_cloud_may_lag_until_its_call_has_ended() -> None:
     frame = pd.DataFrame({"project_id": [P], "image_id": ["i0"], "side": "member",
                           "state": ["pending"], "seq": 50})  # fmt: skip
     for ended, outcome in ((49, "claimed"), (51, "contradicted")):
-        result = assign_outcomes(rows, blockers, log, none, frame, ended=ended)
+        result = assign_outcomes(rows, blockers, log, none, frame, ALL_READ, ended=ended)
         assert result["outcome"].tolist() == [outcome]

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 import sharekit
 from sharekit.core.columns import STR
 from sharekit.core.errors import LedgerError, SharekitError
+from sharekit.core.frame_schemas import READ_BACK
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.events import EVENTS
 from sharekit.ledger.ledger import Event, Ledger
@@ -195,7 +196,8 @@ class Walk(RuleBasedStateMachine):
         looks = self.known(self.looked, "outcome").assign(before="pending", code="", reason="")
         blockers = pd.DataFrame({"rule": pd.Series(dtype=STR), "message": pd.Series(dtype=STR)})
         observed = self.known(self.observed, "state").assign(seq=len(self.events) + 1)
-        return assign_outcomes(rows, blockers, log, looks, observed)
+        unread = READ_BACK.make_frame().assign(seq=0)
+        return assign_outcomes(rows, blockers, log, looks, observed, unread)
 
     def known(self, values: dict[str, str], name: str) -> pd.DataFrame:
         """A frame of what is known of images."""

@@ -372,6 +372,35 @@ def test_no_right_stops_that_project_only(world: Make) -> None:
     assert set(rows.loc[~hers, "outcome"]) == {"confirmed"}
 
 
+@pytest.mark.parametrize(("fault", "why"), [
+    ("forbid_members", "HTTP403"), ("hide_members", "several states"), ("broken_images", "HTTP500"),
+])  # fmt: skip
+def test_what_could_not_be_read_back_says_why(world: Make, fault: str, why: str) -> None:
+    """What no look showed has the reason in status, frames and reports, and `find` knows it."""
+    w = world(rows=24)
+    plan = w.approved(chunk_size=6)
+    with turning(w, f"ignore_state=1,{fault}=1"):
+        settings = replace(FAST, read_back_timeout=0.0)
+        run = sharekit.submit(plan, w.connect(), settings=settings)
+    rows = run.rows[run.rows["outcome"] == "claimed"]
+    assert len(rows) > 0
+    assert set(run.rows["outcome"]).isdisjoint({"confirmed", "contradicted"})
+    assert rows["reason"].str.startswith("it could not be read back: ").all()
+    assert rows["reason"].str.contains(why).all()
+    assert (rows["observed"] == "").all()
+    assert sharekit.status(plan).rows.equals(run.rows)
+    frame = sharekit.status(plan).to_frame()
+    assert frame.loc[rows.index, "reason"].tolist() == rows["reason"].tolist()
+    assert frame.loc[rows.index, "observed_at"].isna().all()
+    (csv,) = sharekit.report(plan, w.folder / "outcomes.csv")
+    written = pd.read_csv(csv, dtype=str)
+    assert set(rows["reason"]) <= set(written["reason"])
+    assert sharekit.verify(plan.path, csv).problems == ()
+    image = plan.rows.at[rows.index[0], "image_id"]
+    found = sharekit.find(image, plan)
+    assert found["what"].str.contains("read back by the member: could not be read, ").any()
+
+
 def test_native_where_there_is_no_batch_call(world: Make) -> None:
     """On a cloud without the batch call each image goes alone, with the same outcomes."""
     w = world(rows=30, native_only=True)

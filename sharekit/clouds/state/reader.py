@@ -18,18 +18,21 @@ import pandas as pd
 
 from sharekit.clouds.cloud import NO_MEMBERS, Cloud, ImageShare, Member
 from sharekit.core.actions import ABSENT, MEMBER_STATES
+from sharekit.core.brakes import WAITS, CircuitBreaker
 from sharekit.core.cloud_api import Remedy, remedy
 from sharekit.core.errors import (
     CloudError,
     CloudRefusedError,
     IncompleteListError,
+    NoResponseError,
+    RedirectedError,
     UnfitResponseError,
 )
 
 #: Reading requests at the same time.
 READERS: Final = 16
-#: Refusals that say nothing of the image that was asked about: the cloud itself is in trouble.
-_TROUBLE: Final = frozenset({Remedy.WAIT, Remedy.RETRY, Remedy.SIGN_IN})
+#: Refusals that say nothing of the image that was asked about, but of the caller.
+_OF_CALLER: Final = frozenset({Remedy.WAIT, Remedy.SIGN_IN})
 
 #: Called with a label, and the numbers of finished and of all requests.
 Progress = Callable[[str, int, int], None]
@@ -44,12 +47,13 @@ class Reader:
     """Requests to several projects side by side.
 
     With ``failures`` (project -> its error), the first error of a project ends the requests to
-    that project alone; without, it is raised.
+    that project alone; without, it is raised. ``breakers`` tell which project's cloud is down.
     """
 
     pool: Executor
     progress: Progress | None = None
     failures: dict[str, CloudError] | None = None
+    breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
 
     def run(
         self, label: str, calls: Iterable[tuple[str, str, Callable[[str], T]]]
@@ -70,14 +74,18 @@ class Reader:
     ) -> Iterator[tuple[str, str, T | str]]:
         """Call ``call(project, image)`` for each image of each project, at the clouds' own pace.
 
-        Yields project, image and the result, or the reason why there is none: a refusal of one
-        image, or an unfit response, is no error of its project.
+        Yields project, image and the result, or the reason why there is none: what a cloud that
+        is not down fails to show of one image is no error of its project.
         """
         return self.run(
             label,
-            ((p, i, partial(or_reason, partial(call, p))) for p, ids in wanted.items()
-             for i in sorted({*ids})),
+            ((p, i, partial(or_reason, self.breaker(p), partial(call, p)))
+             for p, ids in wanted.items() for i in sorted({*ids})),
         )  # fmt: skip
+
+    def breaker(self, project: str) -> CircuitBreaker:
+        """Return what tells whether a project's cloud is down."""
+        return self.breakers.setdefault(project, CircuitBreaker(WAITS.get().outage_timeout))
 
     def _call(self, project: str, item: str, call: Callable[[str], T]) -> list[T]:
         if self.failures is None:
@@ -91,16 +99,36 @@ class Reader:
             return []
 
 
-def or_reason(call: Callable[..., T], *items: str) -> T | str:
-    """Return a call's result, or why there is none where the cloud as such is not in trouble."""
+def or_reason(breaker: CircuitBreaker, call: Callable[..., T], *items: str) -> T | str:
+    """Return a call's result, or why there is none; what a cloud that is down raises is raised."""
     try:
-        return call(*items)
-    except CloudRefusedError as refusal:
-        if remedy(refusal.code, refusal.http) in _TROUBLE:
+        result = call(*items)
+    except CloudError as error:
+        if not _may_concern_one(error):
             raise
-        return str(refusal)
-    except (UnfitResponseError, IncompleteListError) as error:
+        if not _is_fault(error):
+            breaker.record_success()
+        elif breaker.record_failure(getattr(error, "retry_after", None) or 0.0):
+            raise
         return str(error)
+    breaker.record_success()
+    return result
+
+
+def _may_concern_one(error: CloudError) -> bool:
+    """Return True if nothing but what was asked about may be the cause of an error."""
+    if isinstance(error, CloudRefusedError):
+        return remedy(error.code, error.http) not in _OF_CALLER
+    if isinstance(error, NoResponseError):
+        return error.sent
+    return isinstance(error, (IncompleteListError, RedirectedError))
+
+
+def _is_fault(error: CloudError) -> bool:
+    """Return True for what a cloud that is down does, too: it gives no useful response."""
+    if isinstance(error, CloudRefusedError):
+        return remedy(error.code, error.http) is Remedy.RETRY
+    return not isinstance(error, (IncompleteListError, UnfitResponseError))
 
 
 # -- the member's side -----------------------------------------------------------------------------
@@ -224,18 +252,23 @@ class ImageMembers:
     """The members of an image as its owner is shown them.
 
     ``states`` has the state of every member, and of each project that was asked about: ``absent``
-    where there is no share, ``""`` where it could not be read, for the reason ``unread``. With
-    ``whole`` there are no further members.
+    where there is no share, ``""`` where it could not be read, for the reason in ``reasons`` or,
+    for any other project, in ``unread``. With ``whole`` there are no further members.
     """
 
     members: tuple[Member, ...] = ()
     states: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
     unread: str = ""
     whole: bool = True
 
     def state(self, project: str) -> str:
         """Return the state of the share with a project."""
         return self.states.get(project, ABSENT if self.whole else "")
+
+    def why_unread(self, project: str) -> str:
+        """Return why the state of the share with a project could not be read; "" if it was."""
+        return "" if self.state(project) else self.reasons.get(project, self.unread)
 
 
 def read_members(
@@ -250,7 +283,8 @@ def read_members(
     """
 
     def read(owner: str, image: str) -> ImageMembers:
-        return members_of(clouds[owner], images[owner][image], asked.get(image, ()))
+        shared_with = asked.get(image, ())
+        return members_of(clouds[owner], images[owner][image], shared_with, reader.breaker(owner))
 
     for owner, image, found in reader.look_up(label, images, read):
         yield (
@@ -260,7 +294,9 @@ def read_members(
         )
 
 
-def members_of(cloud: Cloud, image: ImageShare, asked: Collection[str] = ()) -> ImageMembers:
+def members_of(
+    cloud: Cloud, image: ImageShare, asked: Collection[str], breaker: CircuitBreaker
+) -> ImageMembers:
     """Return the members of an own image; see :func:`read_members`."""
     closed = NO_MEMBERS if cloud.resolve_api() == "batch" else NO_MEMBERS | {"private"}
     if image.visibility in closed:  # nobody is asked for what cannot be
@@ -272,17 +308,21 @@ def members_of(cloud: Cloud, image: ImageShare, asked: Collection[str] = ()) -> 
         incomplete = str(error)
     states = {member.project_id: member.state for member in members}
     unread = incomplete or (_UNKNOWN_STATE if "" in states.values() else "")
+    reasons = {}
     for project in asked:
         if states.get(project):
             continue
         alone = members or incomplete  # an empty list lacks nobody
-        found = or_reason(cloud.member_state, image.image_id, project) if alone else ABSENT
+        look = partial(or_reason, breaker, cloud.member_state)
+        found = look(image.image_id, project) if alone else ABSENT
         if found == ABSENT and (incomplete or project in states):
             found = unread
         known = found in (*MEMBER_STATES, ABSENT)
         states[project] = found if known else ""
-        unread = unread or ("" if known else found)
-    return ImageMembers(tuple(members), states, unread, whole=not unread)
+        if not known:
+            reasons[project] = found
+    unread = unread or next(iter(reasons.values()), "")
+    return ImageMembers(tuple(members), states, reasons, unread, whole=not unread)
 
 
 def projects_by_image(pairs: pd.DataFrame) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
@@ -23,8 +23,6 @@ from .reader import (
     Progress,
     Reader,
     collect,
-    members_of,
-    or_reason,
     projects_by_image,
     read_member_shares,
     read_members,
@@ -131,20 +129,21 @@ def _owners(clouds: Clouds, shares: pd.DataFrame) -> Iterable[str]:
 def read_back(
     clouds: Clouds, project: str, images: Iterable[str], pool: Executor
 ) -> list[ImageShare]:
-    """Return the images of one project whose state could be read."""
+    """Return images as one project sees them: each has a state, or says why not (``unread``)."""
     shown = read_member_shares(Reader(pool), clouds, {project: {*images}})[project]
-    return [share for share in shown.images.values() if share.state]
+    return list(shown.images.values())
 
 
-def read_back_members(cloud: Cloud, image_id: str, projects: Iterable[str]) -> dict[str, str]:
-    """Return the state of an image's share with each project, as its owner is shown it.
-
-    Projects whose state could not be read are left out.
-    """
-    found = or_reason(partial(members_of, cloud, ImageShare(image_id, ""), {*projects}))
-    if isinstance(found, str):
-        return {}
-    return {project: state for project in projects if (state := found.state(project))}
+def read_back_members(
+    clouds: Clouds, owner: str, asked: Mapping[str, Collection[str]], pool: Executor
+) -> Iterator[tuple[str, ImageShare]]:
+    """Yield each project that an image is asked about with, and the share as its owner sees it."""
+    images = {owner: {image: ImageShare(image, "") for image in asked}}
+    reading = read_members(Reader(pool), "reading back", clouds, images, asked)
+    for _, image, found in reading:
+        for project in asked[image]:
+            why = found.why_unread(project)
+            yield project, ImageShare(image, found.state(project), unread=why)
 
 
 # -- the owner's side ------------------------------------------------------------------------------
@@ -189,7 +188,7 @@ def read_owner_shares(
         share = images.get(image) or ImageShare(image, "", unread=unread.get(image, ""))
         shown = members.get(image)
         state = shown.state(project) if shown else ""
-        why = shown.unread if shown and not state else share.unread
+        why = shown.why_unread(project) if shown else share.unread
         record = share_record(project, replace(share, state=state))
         number = len(shown.members) if shown else 0
         yield *record, share.size, share.visibility, share.key, number, why

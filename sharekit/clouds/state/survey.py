@@ -265,9 +265,8 @@ def _outgoing_records(
         found = members.get((owner, image.image_id), ImageMembers())
         times = {member.project_id: _times(member) for member in found.members}
         for project, state in found.states.items():
-            why = "" if state else found.unread
             record = (*_image_record(owner, image), project, state)
-            yield *record, *times.get(project, ("", "")), why
+            yield *record, *times.get(project, ("", "")), found.why_unread(project)
 
 
 def _image_record(project: str, image: ImageShare) -> tuple[str, ...]:
