@@ -24,12 +24,20 @@ from sharekit.core.fields import FIELDS, GRAMMARS, UUID
 from .formats.raw_sheet import TEXT, RawSheet, column_letter
 from .vocabulary import (
     ADVICE_WORDS,
+    DATE_HEADERS,
+    FINAL_WORDS,
+    FORM_WORDS,
     NAME_REMARKS,
     OWNER_REMARKS,
     PAST_REMARKS,
+    PENDING_WORDS,
+    PERSON_HEADERS,
+    RECORD_WORDS,
     STATE_HEADERS,
+    STATE_WORDS,
     STATUS_WORDS,
     TARGET_REMARKS,
+    VOID_WORDS,
     headers_of,
     spellings,
     without_accents,
@@ -72,11 +80,24 @@ Rank = tuple[int, int]
 
 @dataclass(frozen=True)
 class Header:
-    """A header row: its 0-based row, a unique name for each column, and field -> column."""
+    """A header row.
+
+    Attributes
+    ----------
+    row : int
+        Its 0-based row.
+    names : tuple of str
+        A unique name for each column.
+    fields : Mapping of str to int
+        Field -> column.
+    meant : tuple of str
+        The names, with what a row of groups above says of decisions and states behind them.
+    """
 
     row: int
     names: tuple[str, ...]
     fields: Mapping[str, int]
+    meant: tuple[str, ...]
 
 
 def normalize(text: str) -> str:
@@ -117,21 +138,71 @@ _DECISION_KEYS: Final = tuple(
 _REPORTED: Final = frozenset({"claimed", "observed"})
 #: Words in brackets that make a header of states one of decisions.
 _DEMANDS: Final = TARGET_REMARKS | STATUS_WORDS.keys()
+#: Words in brackets that leave a header's meaning as it is: its key, a list of decisions, a format.
+_HARMLESS: Final = frozenset().union(
+    *(re.findall(r"\w+", text) for text in (*STATUS_WORDS, *PENDING_WORDS, *STATE_HEADERS)),
+    TARGET_REMARKS, OWNER_REMARKS, NAME_REMARKS, FINAL_WORDS, FORM_WORDS,
+)  # fmt: skip
+#: Headers that say no more than that a state stands below, and whose or of when it is.
+_ONLY_STATE: Final = re.compile(
+    f"(?:{'|'.join(sorted({*_STATE_KEYS, *map(normalize, STATE_WORDS | PAST_REMARKS)}))})+[0-9]*"
+)
+#: What headers of states have in them.
+_STATE_PARTS: Final = (*_STATE_KEYS, "state", "zustand")
+_LONGEST_STATE: Final = 60
+#: Words of a header of groups, such as "Last year"; titles have more.
+_GROUP_WORDS: Final = 3
+_DATE_KEYS: Final = frozenset(map(normalize, DATE_HEADERS))
+_PERSON_KEYS: Final = frozenset(map(normalize, PERSON_HEADERS))
 
 
 def find_header(sheet: RawSheet, mapping: Mapping[str, str]) -> Header | None:
     """Return the row that names the most fields, an image ID among them; the first of equals."""
     best: Header | None = None
+    above: Sequence[str] = ()
     for number, row in enumerate(sheet.head(SEARCHED_ROWS)):
         names = unique_names(row, sheet.first_column)
         fields = match(names, mapping)
         if "image_id" in fields and (best is None or len(fields) > len(best.fields)):
-            best = Header(number, names, fields)
+            meant = _in_groups(names, above)
+            best = Header(number, names, match(names, mapping, meant=meant), meant)
+        above = row
     return best
 
 
+def _in_groups(names: tuple[str, ...], above: Sequence[str]) -> tuple[str, ...]:
+    """Add what a row of groups ("Last year", "This year") says to headers of decisions and states.
+
+    A group reaches to the next one. A row with one text is a title.
+    """
+    texts = [" ".join(text.split()) for text in above]
+    if len({*texts} - {""}) < 2:
+        return names
+    groups: list[str] = []
+    for text in texts:
+        groups.append(text or (groups[-1] if groups else ""))
+    ranks = [_best(keys, _RANKS["status"]) for keys in header_keys(names)]
+    several = len({group for rank, group in zip(ranks, groups, strict=True) if rank}) > 1
+    return tuple(
+        f"{name} ({group})"
+        if rank and _tells_more(group, named=several and not rank[0][0])
+        else name
+        for name, rank, group in zip(names, ranks, groups, strict=True)
+    )
+
+
+def _tells_more(group: str, *, named: bool) -> bool:
+    """Return True for a group with a known word; any will do if it tells decisions apart."""
+    words = _words_of(group)
+    known = _says(normalize(group), words, PAST_REMARKS | ADVICE_WORDS | TARGET_REMARKS)
+    return 0 < len(words) <= _GROUP_WORDS and (named or known)
+
+
 def match(
-    names: Sequence[str], mapping: Mapping[str, str], ignored: Collection[int] = ()
+    names: Sequence[str],
+    mapping: Mapping[str, str],
+    ignored: Collection[int] = (),
+    meant: Sequence[str] = (),
 ) -> dict[str, int]:
     """Return field -> column, in the order of :data:`sharekit.core.fields.FIELDS`.
 
@@ -145,6 +216,8 @@ def match(
         if the mapping says so.
     ignored : collection of int
         Columns that serve no field.
+    meant : sequence of str, optional
+        What synonyms are looked for in; the headers by default.
 
     Examples
     --------
@@ -156,7 +229,7 @@ def match(
     whole = [_own_keys(name)[0] for name in names]
     mapped = {field: _column_of(header, names, whole) for field, header in mapping.items()}
     taken = {*mapped.values(), *ignored}
-    known = [(i, keys) for i, keys in _known_headers(names) if i not in taken]
+    known = [(i, keys) for i, keys in _known_headers(meant or names) if i not in taken]
     listing = _is_listing(whole)
     fields: dict[str, int] = {}
     for field in FIELDS:
@@ -236,16 +309,35 @@ def _key_without_remark(name: str) -> str:
     if not remarks:
         return ""
     key = normalize(_REMARK.sub(" ", plain))
-    words = {word for remark in remarks for word in re.findall(r"\w+", remark.lower())}
-    if words & PAST_REMARKS or (words & NAME_REMARKS and not key.endswith("id")):
+    words = _remark_words(plain)
+    past = any(_says(normalize(remark), words, PAST_REMARKS) for remark in remarks)
+    if past or (words & NAME_REMARKS and not key.endswith("id")):
         return ""
     if words & OWNER_REMARKS and (key == "id" or key in _RANKS["project_id"]):
         return "ownerprojectid"
+    if words & ADVICE_WORDS and key in _RANKS["status"]:
+        return ""
     asked = {STATUS_WORDS[word] for word in words & STATUS_WORDS.keys()}
     if len(asked) == 1 and asked != {ACCEPTED}:
         return ""  # "yes" below "Decision (reject)" means the opposite of what it means elsewhere
     demanded = words & _DEMANDS or any(word.isdigit() for word in words)
     return key if demanded or key not in _STATE_KEYS else ""
+
+
+def _remark_words(plain: str) -> set[str]:
+    return {word for text in _REMARK.findall(plain) for word in re.findall(r"\w+", text.lower())}
+
+
+def is_plain(name: str) -> bool:
+    """Return True if nothing stands in brackets that may change what a header means.
+
+    >>> is_plain("Decision (accepted / rejected)"), is_plain("Decision (2)")
+    (True, True)
+    >>> is_plain("Decision (by phone)"), is_plain("Decision (2024)")
+    (False, False)
+    """
+    words = _remark_words(unicodedata.normalize("NFKC", name)) - _HARMLESS
+    return all(word.isdigit() and len(word) <= 2 for word in words)
 
 
 def _best(keys: Sequence[str], ranks: Mapping[str, Rank]) -> list[tuple[int, int, int]]:
@@ -272,39 +364,94 @@ def is_vague(names: Sequence[str], column: int, field: str) -> bool:
 def state_columns(names: Sequence[str]) -> list[int]:
     """Return the columns with a header of shares' states, which may as well hold decisions.
 
-    >>> state_columns(["Member Status", "Decision", "Member Status (2)"])
+    >>> state_columns(["Member Status", "Decision", "Member Status (2)", "Status (new)"])
     [0, 2]
     """
     keys = header_keys(names)
-    return [i for i, own in enumerate(keys) if not _STATE_KEYS.isdisjoint(own)]
+    known = [i for i, own in enumerate(keys) if not _STATE_KEYS.isdisjoint(own)]
+    return [i for i in known if shows_state(names[i])]
+
+
+def shows_state(name: str) -> bool:
+    """Return True if a header says nothing but that it is of a state, and whose or of when.
+
+    >>> shows_state("Status"), shows_state("Current member status"), shows_state("Status (2)")
+    (True, True, True)
+    >>> shows_state("Final status"), shows_state("Status corrected"), shows_state("Current")
+    (False, False, False)
+    """
+    key = normalize(name)
+    if len(key) > _LONGEST_STATE or not any(part in key for part in _STATE_PARTS):
+        return False
+    return _ONLY_STATE.fullmatch(key) is not None
 
 
 def may_hold_decisions(name: str, chosen: str) -> bool:
     """Return True if what stands below an unknown header may be the decision that counts.
 
-    Earlier decisions are none. Beside the column that was ``chosen`` another one counts if its
-    header speaks of decisions; beside one of states, advice and demands count, too. Beside none
-    any header may be the one.
+    Earlier decisions are none, and states that say no more beside a column such as "Decision".
+    Beside the column that was ``chosen`` another one counts if its header speaks of decisions, of
+    any other state, of what is wanted or final; beside one of states, advice counts, too. Beside
+    none any header may be the one.
 
     >>> may_hold_decisions("Revised decision", "Decision")
     True
     >>> may_hold_decisions("Proposed decision", "Decision")
     False
+    >>> may_hold_decisions("Final status", "Decision"), may_hold_decisions("State", "Decision")
+    (True, False)
     >>> may_hold_decisions("Proposed", "Status"), may_hold_decisions("Approved status", "Status")
     (True, True)
     >>> may_hold_decisions("Result", "Status"), may_hold_decisions("Result", "")
     (False, True)
     """
     key, words = normalize(name), _words_of(name)
-    if _says(key, words, PAST_REMARKS):
+    final = _says(key, words, FINAL_WORDS)
+    if _says(key, words, PAST_REMARKS) and not final:
         return False
     if not chosen:
         return True
-    speaks = any(known in key for known in _DECISION_KEYS)
-    if not is_vague([chosen], 0, "status"):
-        return speaks and not _says(key, words, ADVICE_WORDS)
-    states = any(state in key for state in _STATE_KEYS)
-    return speaks or states or _says(key, words, TARGET_REMARKS | ADVICE_WORDS)
+    speaks = final or any(known in key for known in (*_DECISION_KEYS, *_STATE_PARTS))
+    speaks = speaks or _says(key, words, TARGET_REMARKS)
+    if is_of_decisions(chosen):
+        return speaks and not shows_state(name) and not _says(key, words, ADVICE_WORDS)
+    return speaks or _says(key, words, ADVICE_WORDS)
+
+
+def is_of_decisions(name: str) -> bool:
+    """Return True for a header that can mean nothing but the decisions that count.
+
+    >>> is_of_decisions("Decision"), is_of_decisions("Status"), is_of_decisions("Decision (Bob)")
+    (True, False, False)
+    """
+    known = any(key in _RANKS["status"] for key in header_keys([name])[0])
+    return known and not is_vague([name], 0, "status") and is_plain(name)
+
+
+def set_aside_word(sheet: str) -> str:
+    """Return the word in a sheet's name which says that it does not count; "" if there is none.
+
+    >>> set_aside_word("Change log"), set_aside_word("Freigaben (alt)"), set_aside_word("Shares")
+    ('log', 'alt', '')
+    """
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|[\W\d_]+", " ", sheet).lower()
+    key, words = normalize(sheet), set(apart.split())
+    meaning = VOID_WORDS | RECORD_WORDS
+    return next((word for word in sorted(meaning) if _says(key, words, {word})), "")
+
+
+def reads_as_log(names: Sequence[str]) -> bool:
+    """Return True if a table begins with a date and tells who changed it, or old and new states.
+
+    >>> reads_as_log(["Date", "Who", "Image ID", "Decision"]), reads_as_log(["Image ID", "Date"])
+    (True, False)
+    """
+    keys = [normalize(name) for name in names]
+    if not keys or keys[0] not in _DATE_KEYS:
+        return False
+    told = [name for name, key in zip(names, keys, strict=True) if key.endswith(_STATE_PARTS)]
+    replaced = any(_says(normalize(name), _words_of(name), PAST_REMARKS) for name in told)
+    return replaced or not _PERSON_KEYS.isdisjoint(keys)
 
 
 def tells_of_past(name: str) -> bool:
@@ -322,8 +469,11 @@ def _words_of(name: str) -> set[str]:
 
 
 def _says(key: str, words: set[str], meaning: Collection[str]) -> bool:
-    """Return True if a header has a word of that meaning; Chinese is written without blanks."""
-    return any(word in words or (not word.isascii() and word in key) for word in meaning)
+    """Return True if a text has a word of that meaning; Chinese is written without blanks."""
+    return any(
+        word in words or ((" " in word or not word.isascii()) and normalize(word) in key)
+        for word in meaning
+    )
 
 
 def _is_listing(keys: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES
+from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES, REJECTED
 from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.fields import FIELDS, INPUT_PREFIX, STATE_COLUMN
 from sharekit.core.html import table
@@ -26,6 +26,7 @@ from .headers import (
     first_id,
     holds_damaged_id,
     holds_id,
+    is_of_decisions,
     is_vague,
     match,
     may_hold_decisions,
@@ -34,7 +35,7 @@ from .headers import (
     tells_of_past,
 )
 from .repeated_headers import find_repeated
-from .vocabulary import PARTICIPLES, PENDING_WORDS, STATUS_WORDS
+from .vocabulary import FALSE_WORDS, PARTICIPLES, PENDING_WORDS, STATUS_WORDS, TRUE_WORDS
 
 #: The header over the states in a listing of our own, and in a report of a run made with one.
 _SHOWN: Final = {normalize(prefix + STATE_COLUMN) for prefix in ("", INPUT_PREFIX)}
@@ -45,8 +46,16 @@ Field = str | NDArray[np.object_]
 _MOST_SET_ASIDE: Final = 20
 #: Words for the state that a share is in; some are words for a decision as well.
 _MEMBER_STATES: Final = PARTICIPLES | PENDING_WORDS | set(MEMBER_STATES)
-#: Words for a decision that are nothing else; short ones (yes, no, x) tick off other things.
-_CLEAR_DECISIONS: Final = pa.array(sorted(w for w in STATUS_WORDS if len(w) > 5), TEXT)
+#: Words for a decision that are nothing else; short ones (yes, no, ok) tick off other things.
+_CLEAR_DECISIONS: Final = pa.array(
+    sorted(
+        word
+        for word, action in STATUS_WORDS.items()
+        if word not in TRUE_WORDS | FALSE_WORDS
+        and (len(word) > 5 or action == REJECTED or not word.isascii())
+    ),
+    TEXT,
+)
 #: Labels that come back with their dtype.
 _TYPED_LABELS: Final = re.compile(r"u?int\d+|float\d+|datetime64\[.+\]")
 #: Rows of a column from which its kind is told.
@@ -313,14 +322,14 @@ def find_rows(
     keep[np.array([*repeated, *others], np.int64) - start] = False
     if not keep.all():
         cells = tuple(column.filter(pa.array(keep)) for column in cells)
-    fields, states = _set_states_aside(cells, header.names, mapping, dict(header.fields))
-    ambiguous = ambiguous_columns(header.names, mapping, fields)
-    beside = _states_beside(cells, header.names, fields, ambiguous.get("status", ()))
+    fields, states = _set_states_aside(cells, header, mapping)
+    ambiguous = ambiguous_columns(header.meant, mapping, fields)
+    beside = _states_beside(cells, header.meant, fields, ambiguous.get("status", ()))
     if beside:
         ambiguous["status"] = [i for i in ambiguous["status"] if i not in beside]
     if "status" not in mapping:
         used = {*fields.values(), *beside, *ambiguous.get("status", ())}
-        if rivals := _rival_decisions(cells, header.names, fields, used):
+        if rivals := _rival_decisions(cells, header.meant, fields, used):
             ambiguous["status"] = [*ambiguous.get("status", ()), *rivals]
     source = _source(blob, raw, header.row + 1, int(keep.sum()), blank, header.names, fields)
     given = {name: text for name, text in defaults.items() if text}
@@ -377,14 +386,11 @@ def is_blank(column: pa.ChunkedArray) -> NDArray[np.bool_]:
 
 
 def _set_states_aside(
-    cells: tuple[pa.ChunkedArray, ...],
-    names: tuple[str, ...],
-    mapping: Mapping[str, str],
-    fields: dict[str, int],
+    cells: tuple[pa.ChunkedArray, ...], header: Header, mapping: Mapping[str, str]
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Skip columns with a status header that hold only states; return them by header, too."""
-    skipped: list[int] = []
-    listed = frozenset() if "status" in mapping else frozenset(state_columns(names))
+    fields, skipped = dict(header.fields), list[int]()
+    listed = frozenset() if "status" in mapping else frozenset(state_columns(header.meant))
     while (
         "status" in fields
         and len(skipped) < _MOST_SET_ASIDE
@@ -394,8 +400,8 @@ def _set_states_aside(
         if mapping.get("status"):
             fields = {name: column for name, column in fields.items() if name != "status"}
         else:
-            fields = match(names, mapping, skipped)
-    return fields, tuple(names[column] for column in skipped)
+            fields = match(header.names, mapping, skipped, header.meant)
+    return fields, tuple(header.names[column] for column in skipped)
 
 
 def _holds_states(column: pa.ChunkedArray, *, listed: bool) -> bool:
@@ -419,7 +425,7 @@ def _states_beside(
     Beside a header such as "Decision", a column "Status" is the state, unless it demands something
     ("reject", "unshare"); a column of states with a pending one among them is no decision anyway.
     """
-    decided = "status" in fields and not is_vague(names, fields["status"], "status")
+    decided = "status" in fields and is_of_decisions(names[fields["status"]])
     listed = frozenset(state_columns(names)) if others else frozenset()
     return [
         column
@@ -445,7 +451,7 @@ def _rival_decisions(
     Beside a "Status", which may be a state, this is so whatever the header says.
     """
     chosen = names[fields["status"]] if "status" in fields else ""
-    decided = "status" in fields and not is_vague(names, fields["status"], "status")
+    decided = is_of_decisions(chosen)
     rivals = []
     known = {*used, *state_columns(names)}
     for column, name in enumerate(names):

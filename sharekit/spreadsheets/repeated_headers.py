@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from sharekit.core.fields import GRAMMARS, MANDATORY_FIELDS, UUID_LENGTH
 
 from .formats.raw_sheet import TEXT, RawSheet, take
-from .headers import Header, is_vague, known_keys, match, normalize, unique_names
+from .headers import (
+    Header,
+    is_plain,
+    is_vague,
+    known_keys,
+    match,
+    normalize,
+    tells_of_past,
+    unique_names,
+)
 from .vocabulary import DECISION_WORDS
 
 #: An image, project or vault ID within a text, however it is written.
@@ -33,7 +42,9 @@ def find_repeated(
 ) -> tuple[list[int], list[int]]:
     """Return the 0-based rows below a header that are headers, too: the same one, and others.
 
-    The same header has the same columns in the same order. A header's second line, before any row,
+    The same header has the same columns in the same order: the same texts, or other words for the
+    same field. States are never the same as decisions, nor is what a remark may make another thing.
+    A header's second line, before any row,
     may be in another language, or say more of some columns.
 
     Parameters
@@ -117,13 +128,23 @@ def _is_same(
     names: Sequence[str], header: Header, mapping: Mapping[str, str], *, translated: bool
 ) -> bool:
     fields = match(names, mapping)
-    if translated and fields.items() <= header.fields.items():
-        return True
     columns = {column: field for field, column in header.fields.items()}
-    return all(
-        normalize(name) == normalize(known) or fields.get(columns.get(i, "")) == i
+    equal = [
+        normalize(name) == normalize(known)
+        or (fields.get(field) == i and _means_the_same(names, header.names, i, field))
         for i, (name, known) in enumerate(zip(names, header.names, strict=True))
-    )
+        for field in [columns.get(i, "")]
+    ]
+    if translated and fields.items() <= header.fields.items():
+        void = any(tells_of_past(names[i]) for i in columns if not equal[i])
+        return all(equal[column] for column in fields.values()) and not void
+    return all(equal)
+
+
+def _means_the_same(names: Sequence[str], known: Sequence[str], column: int, field: str) -> bool:
+    """Return True if two headers of one field stand over the same kind of values."""
+    clear = not (is_vague(names, column, field) or is_vague(known, column, field))
+    return is_plain(names[column]) and is_plain(known[column]) and (clear or field != "status")
 
 
 def _are_ids(column: pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -41,9 +41,24 @@ class Language:
         Words for a share that nobody has decided on.
     of_owner, of_past, of_target, of_names : str
         Words that tell what a header means if they stand in brackets behind it: the owner's,
-        how things are or were (or an example), how they are to be, names instead of IDs.
+        how things are or were, how they are to be, names instead of IDs.
+    of_void : str
+        Words for what does not count, or not any more: drafts, examples, what is replaced. They
+        may stand in a header or in a sheet's name; words with a blank may stand within others.
+    of_final : str
+        Words that make a decision the last one.
     of_advice : str
         Words that make a decision one that somebody only advises or asks for.
+    of_form : str
+        Words in brackets that only say what to write, and leave the header's meaning as it is.
+    of_state : str
+        Words that tell whose state a header means; with such words alone it is no decision.
+    of_records : str
+        Words in the name of a sheet that keeps what was, such as a log.
+    of_dates, of_persons : str
+        Headers of the time of a change and of who made it, as logs have them.
+    of_denial : str
+        Words that turn a decision around.
     """
 
     headers: Mapping[str, str]
@@ -56,7 +71,15 @@ class Language:
     of_past: str
     of_target: str
     of_names: str
+    of_void: str
+    of_final: str
     of_advice: str
+    of_form: str
+    of_state: str
+    of_records: str
+    of_dates: str
+    of_persons: str
+    of_denial: str
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
@@ -90,11 +113,28 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         no="false, no, n, 0, f, -",
         pending="pending",
         of_owner="owner, owners, owned, owning, source, sharing",
-        of_past="current, currently, present, now, old, previous, existing, former, actual, "
-        "before, first, initial, earlier, example, sample",
+        of_past="current, currently, present, now, existing, actual, before, first, initial",
         of_target="new, target, wanted, desired, decision",
         of_names="name, names",
+        of_void="old, previous, former, earlier, example, examples, sample, samples, draft, "
+        "drafts, obsolete, superseded, replaced, outdated, deprecated, withdrawn, void, "
+        "invalid, cancelled, canceled, revoked, expired, discarded, archived, "
+        "do not use, not used, not valid, not final, no longer valid, last year, "
+        "last month, last time, last round",
+        of_final="final, approved, agreed, corrected, correction, revised, amended, definitive, "
+        "confirmed, binding",
         of_advice="proposed, proposal, suggested, recommended, requested",
+        of_form="required, mandatory, optional, please, choose, select, enter, fill, write, "
+        "pick, one, of, or, and, in, the, a, an, if, only, your, you, yours, here, hex, "
+        "hexadecimal, digits, characters, uuid, id, ids, text, format, list, value, "
+        "values, empty, leave, blank, column, status, gb, gib",
+        of_state="state, today, member, membership, image, share, sharing, shared, cloud, api, "
+        "openstack, seen, of, in, the",
+        of_records="log, logs, changelog, history, archive, archives, backup, backups, journal, "
+        "audit trail, trash",
+        of_dates="date, time, timestamp, when, changed on, changed at",
+        of_persons="who, user, author, editor, changed by, edited by, modified by, updated by",
+        of_denial="not, never",
     ),
     "German": Language(
         headers={
@@ -129,12 +169,30 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         no="nein, falsch",
         pending="ausstehend, offen, unentschieden",
         of_owner="Eigentümer, Besitzer, Quelle, Quellprojekt",
-        of_past="aktuell, derzeit, bisher, bisherige, bisheriger, alt, alte, alter, vorher, jetzt, "
-        "Ist, Beispiel",
+        of_past="aktuell, aktuelle, aktueller, derzeit, derzeitiger, gegenwärtiger, heutiger, "
+        "bisher, bisherige, bisheriger, vorher, jetzt, Ist",
         of_target="neu, Ziel, Soll, gewünscht, Entscheidung",
         of_names="Namen",
+        of_void="alt, alte, alter, altes, veraltet, vorige, voriger, vorherige, vorheriger, "
+        "früher, früherer, ehemals, Beispiel, Beispiele, Muster, Entwurf, Entwürfe, "
+        "ungültig, überholt, ersetzt, zurückgezogen, widerrufen, storniert, verworfene, "
+        "nicht verwenden, nicht mehr gültig, nicht gültig, nicht endgültig, "
+        "letztes Jahr, Vorjahr",
+        of_final="endgültig, endgültige, endgültiger, endgültiges, final, finale, finaler, "
+        "bestätigt, bestätigte, bestätigter, vereinbart, vereinbarter, korrigiert, "
+        "korrigierte, korrigierter, berichtigt, geändert, geänderter, verbindlich",
         of_advice="vorgeschlagen, vorgeschlagene, Vorschlag, empfohlen, "
         "empfohlene, Empfehlung, beantragt",
+        of_form="Pflicht, Pflichtfeld, erforderlich, bitte, wählen, auswählen, ausfüllen, "
+        "eintragen, oder, und, nur, hexadezimal, Stellen, Ziffern, Zeichen, Format, "
+        "Wert, leer, lassen, Ihre, hier",
+        of_state="Zustand, heute, Mitglied, Mitglieds, Abbild, Freigabe, Freigabestatus, des, im",
+        of_records="Historie, Änderungshistorie, Verlauf, Änderungsverlauf, Protokoll, "
+        "Änderungsprotokoll, Änderungen, Logbuch, Archiv, archiviert, Sicherung, "
+        "Sicherungskopie, Papierkorb",
+        of_dates="Datum, Zeit, Zeitpunkt, Zeitstempel, wann, geändert am",
+        of_persons="wer, Benutzer, Bearbeiter, geändert von, Autor",
+        of_denial="nicht, nie",
     ),
     "French": Language(
         headers={
@@ -168,11 +226,23 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         no="non, faux",
         pending="en attente",
         of_owner="propriétaire, source, origine",
-        of_past="actuel, actuelle, ancien, ancienne, précédent, précédente, existant, avant, "
-        "exemple",
+        of_past="actuel, actuelle, existant, avant",
         of_target="nouveau, cible, souhaité, décision",
         of_names="nom, noms",
+        of_void="ancien, ancienne, anciens, anciennes, précédent, précédente, exemple, exemples, "
+        "brouillon, brouillons, obsolète, obsolètes, remplacé, annulé, annulée, retiré, "
+        "périmé, invalide, ne pas utiliser, non valide, non définitif, non définitive, "
+        "année dernière",
+        of_final="final, finale, définitif, définitive, approuvé, convenu, corrigé, corrigée, "
+        "révisé, révisée, confirmé, confirmée",
         of_advice="proposé, proposée, proposition, suggéré, suggérée, recommandé, demandé",
+        of_form="obligatoire, requis, facultatif, choisir, remplir, ou, et, chiffres, "
+        "caractères, valeur, vide, format",
+        of_state="état, membre, du, de, image, partage",
+        of_records="historique, journal, archives, sauvegarde, corbeille",
+        of_dates="date, heure, horodatage, quand, modifié le",
+        of_persons="qui, utilisateur, auteur, modifié par",
+        of_denial="pas, jamais",
     ),
     "Spanish": Language(
         headers={
@@ -206,10 +276,23 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         no="falso",
         pending="pendiente",
         of_owner="propietario, origen",
-        of_past="actual, actualmente, anterior, antiguo, antigua, existente, antes, ejemplo",
+        of_past="actual, actualmente, existente, antes",
         of_target="nuevo, destino, objetivo, deseado, decisión",
         of_names="nombre, nombres",
+        of_void="anterior, antiguo, antigua, antiguos, antiguas, ejemplo, ejemplos, borrador, "
+        "borradores, obsoleto, obsoleta, sustituido, reemplazado, anulado, anulada, "
+        "retirado, caducado, no usar, no válido, no válida, no definitivo, "
+        "no definitiva, año pasado",
+        of_final="final, definitivo, definitiva, acordado, corregido, corregida, revisado, "
+        "revisada, confirmado, confirmada",
         of_advice="propuesto, propuesta, sugerido, sugerida, recomendado, solicitado",
+        of_form="obligatorio, requerido, opcional, elegir, rellenar, o, y, dígitos, caracteres, "
+        "valor, vacío, formato",
+        of_state="miembro, imagen, del, de, la, compartición",
+        of_records="historial, histórico, registro, bitácora, respaldo, papelera",
+        of_dates="fecha, hora, cuándo, modificado el",
+        of_persons="quién, usuario, autor, modificado por",
+        of_denial="nunca",
     ),
     "Chinese": Language(
         headers={
@@ -238,10 +321,18 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         no="否, 假",
         pending="待接受, 待处理, 等待接受, 未决定",
         of_owner="所有者, 拥有者, 来源, 源, 源项目, 所有者项目",
-        of_past="当前, 目前, 现在, 原, 旧, 當前, 示例, 例",
+        of_past="当前, 目前, 现在, 原, 當前",
         of_target="新, 目标, 期望, 决定",
         of_names="名称, 名稱",
+        of_void="旧, 舊, 示例, 例, 草稿, 作废, 作廢, 失效, 过期, 已替代, 勿用, 去年, 未定稿",
+        of_final="最终, 最終, 修订, 更正",
         of_advice="建议, 提议, 建議",
+        of_form="必填, 选填, 请, 或, 位, 十六进制, 填写, 选择",
+        of_state="成员, 镜像, 共享",
+        of_records="历史, 歷史, 日志, 日誌, 记录, 归档, 存档, 备份, 備份",
+        of_dates="日期, 时间, 時間",
+        of_persons="谁, 用户, 操作人, 修改人",
+        of_denial="不, 未",
     ),
 }
 
@@ -323,10 +414,18 @@ TRUE_WORDS: Final = frozenset(_known(*(language.yes for language in _ALL)))
 FALSE_WORDS: Final = frozenset({"", *_known(*(language.no for language in _ALL))})
 #: Words in brackets behind a header, by what they make of it.
 OWNER_REMARKS: Final = frozenset(_known(*(language.of_owner for language in _ALL)))
-PAST_REMARKS: Final = frozenset(_known(*(language.of_past for language in _ALL)))
+VOID_WORDS: Final = frozenset(_known(*(language.of_void for language in _ALL)))
+PAST_REMARKS: Final = VOID_WORDS | frozenset(_known(*(language.of_past for language in _ALL)))
 TARGET_REMARKS: Final = frozenset(_known(*(language.of_target for language in _ALL)))
 NAME_REMARKS: Final = frozenset(_known(*(language.of_names for language in _ALL)))
+FINAL_WORDS: Final = frozenset(_known(*(language.of_final for language in _ALL)))
 ADVICE_WORDS: Final = frozenset(_known(*(language.of_advice for language in _ALL)))
+FORM_WORDS: Final = frozenset(_known(*(language.of_form for language in _ALL)))
+STATE_WORDS: Final = frozenset(_known(*(language.of_state for language in _ALL)))
+RECORD_WORDS: Final = frozenset(_known(*(language.of_records for language in _ALL)))
+DATE_HEADERS: Final = frozenset(_known(*(language.of_dates for language in _ALL)))
+PERSON_HEADERS: Final = frozenset(_known(*(language.of_persons for language in _ALL)))
+DENIALS: Final = frozenset(_known(*(language.of_denial for language in _ALL)))
 #: Headers of the present state of a share.
 STATE_HEADERS: Final = tuple(word for lang in _ALL for word in split_words(lang.states))
 
