@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import traceback
+import unicodedata
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +42,8 @@ _LEAST: Final = 4
 #: a secret consists of, in several lines too.
 _START, _LONG = 20, 32
 _REST: Final = r"[\w+/=.%~-]*(?:\s+[\w+/=%~-]{40,})*"
+#: Letters of the shortest secret that is found whatever its case, quotes and blanks are.
+_LEAST_LETTERS: Final = 6
 #: Tokens that are kept in mind: those of before are still valid for a while.
 _TOKENS_KEPT: Final = 8
 #: What holds an ID, a time or a word of the API, and what those look like: a password like
@@ -59,6 +62,7 @@ _SECRETS: Final = re.compile(
     r"(\"[^\"]*\"|'[^']*'|[^\s,&;}\"']+)"
 )
 _USERINFO: Final = re.compile(r"://[^\s/@]+@")
+_ESCAPES: Final = re.compile(r"\\x([0-9A-Fa-f]{2})|\\[uU]([0-9A-Fa-f]{8}|[0-9A-Fa-f]{4})")
 #: How a text begins that tells where a fault of ours happened.
 _RAISED: Final = "Where this was raised (its variables may hold secrets and are left out):\n"
 
@@ -92,7 +96,9 @@ def redact(text: str) -> str:
 class Secrets:
     """The secrets of one sign-in, which are masked in everything that its cloud sends.
 
-    Each is found as it is, and as URLs, JSON, HTML, base64 and hexadecimal digits spell it.
+    Each is found as it is, and as URLs, JSON, HTML, base64 and hexadecimal digits spell it. A text
+    that holds one in another way (character references, escapes, another case or encoding) is
+    replaced as a whole.
 
     >>> secrets = Secrets(["correct horse"])
     >>> secrets.mask("no correct+horse, bm8gY29ycmVjdCBob3JzZQ==")
@@ -103,6 +109,7 @@ class Secrets:
         self._lasting = frozenset(lasting)
         self._tokens: deque[str] = deque(maxlen=_TOKENS_KEPT)
         self._forms = _sorted(self._lasting)
+        self._letters = _all_letters(self._lasting)
         _IN_USE.add(self)
 
     def add(self, token: str) -> None:
@@ -110,13 +117,18 @@ class Secrets:
         if token not in self._tokens:
             self._tokens.append(token)
             self._forms = _sorted({*self._lasting, *tuple(self._tokens)})
+            self._letters = _all_letters({*self._lasting, *tuple(self._tokens)})
 
     def mask(self, text: str) -> str:
         """Return a text without the secrets."""
         for start, pattern in self._forms:
             if start in text:
                 text = pattern.sub(_MASK, text)
-        return text
+        return _MASK if self._is_spelled_otherwise(text) else text
+
+    def _is_spelled_otherwise(self, text: str) -> bool:
+        spellings = [_letters(spelling) for spelling in _decoded(text)]
+        return any(secret in spelling for secret in self._letters for spelling in spellings)
 
     def holds_token(self, text: str) -> bool:
         """Return True if a text has a token in it, or any secret as long as one."""
@@ -126,7 +138,8 @@ class Secrets:
     def masked(self, body: Any) -> Any:
         """Return a response's body without the secrets, but for its keys."""
         texts = "\n".join(_texts([body]))
-        if not any(start in texts for start, _ in self._forms):
+        plain = not any(start in texts for start, _ in self._forms)
+        if plain and not self._is_spelled_otherwise(texts):
             return body
         return self._replace(body, "")
 
@@ -170,6 +183,30 @@ def _sorted(secrets: Iterable[str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
         else (form, re.compile(re.escape(form)))
         for form in sorted(forms, key=len, reverse=True)
     )
+
+
+def _decoded(text: str) -> list[str]:
+    """Return what a text says, also read as HTML, with escapes, and as UTF-8 taken for Latin-1."""
+    spellings = [text]
+    if "&" in text:
+        spellings.append(html.unescape(text))
+    if "\\" in text:
+        spellings.append(_ESCAPES.sub(lambda m: chr(int(m[1] or m[2], 16) % 0x110000), text))
+    if not text.isascii() or len(spellings) > 1:
+        spellings += [s.encode("latin-1", "ignore").decode("utf-8", "ignore") for s in spellings]
+    return spellings
+
+
+def _letters(text: str) -> str:
+    """Return a text without case, quotes, backslashes and blanks."""
+    for character in " \n\r\t'\"\\":
+        text = text.replace(character, "")
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).casefold()
+
+
+def _all_letters(secrets: Iterable[str]) -> tuple[str, ...]:
+    letters = (_letters(secret) for secret in secrets)
+    return tuple(text for text in letters if len(text) >= _LEAST_LETTERS)
 
 
 def _forms(secret: str) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import threading
+import unicodedata
 import zipfile
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import markupsafe
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -80,6 +82,32 @@ def test_a_part_of_a_long_token_is_masked(secret: str, length: int) -> None:
     assert secrets.mask(f"token {secret[:length]}… refused") == "token ***… refused"
     lines = "\n".join(re.findall(".{1,76}", secret))
     assert secret[80:100] not in secrets.mask(lines) or len(secret) < 120
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: str(markupsafe.escape(text)),
+        lambda text: escape(text).replace("&#x27;", "&apos;"),
+        lambda text: "".join(f"&#{ord(letter)};" for letter in text),
+        lambda text: repr(text.encode()),
+        lambda text: text.encode("unicode_escape").decode(),
+        lambda text: text.encode().decode("latin-1"),
+        lambda text: unicodedata.normalize("NFD", text),
+        lambda text: text.replace("'", "''"),
+        lambda text: text.replace("'", "\\'"),
+        str.upper,
+        " ".join,
+    ],
+)
+def test_a_secret_in_any_other_spelling_takes_the_text_along(spell: Callable[[str], str]) -> None:
+    """Character references, escapes, other encodings, cases and gaps do not hide a secret."""
+    password = "Ge'he1m<Pass>!wört\"/77&x"
+    secrets = Secrets([password])
+    text = f"the image {spell(password)} is not available"
+    assert secrets.mask(text) in ("***", "the image *** is not available")
+    assert "***" in secrets.masked({"error": {"message": text}})["error"]["message"]
+    assert secrets.mask("R&D's image \\ is not available") == "R&D's image \\ is not available"
 
 
 def test_the_words_of_the_api_are_no_secrets() -> None:
@@ -364,8 +392,8 @@ def test_tracebacks_of_calls_that_fail(
 
 def _audited(inventory: sharekit.Inventory, clouds: sharekit.Clouds) -> None:
     audit = sharekit.audit(inventory, clouds)
-    if len(audit.unread):  # a project that could not be read is a result, not an exception
-        raise CloudError("; ".join(audit.unread["reason"]))
+    if len(audit.read_errors):  # a project that could not be read is a result, not an exception
+        raise CloudError("; ".join(audit.read_errors["reason"]))
 
 
 def _reviewed(path: Path, clouds: sharekit.Clouds) -> None:
