@@ -16,7 +16,7 @@ import pandas as pd
 
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import Decision
-from sharekit.core.columns import with_unit
+from sharekit.core.columns import STR, with_unit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
 from sharekit.core.logs import clean_frames
@@ -238,13 +238,16 @@ class Review:
         -------
         DataFrame
             :meth:`.Plan.to_frame`, with ``asked, decision, reason, by, wanted, state`` of
-            :attr:`rows`.
+            :attr:`rows`. Decisions can be written into it, for :meth:`decide`; the index always
+            has a name.
         """
         names = ("asked", "decision", "reason", "by", "wanted", "state")
         columns = self.plan.findings.row_columns(self.plan.rows) | {
             name: self.rows[name] for name in names
         }
-        return typed_rows(self.plan.findings.inventory, columns)
+        frame = typed_rows(self.plan.findings.inventory, columns)
+        # Decisions are written into it, and a category takes no new word.
+        return frame.astype({"decision": STR})
 
     def apply(
         self, policies: Policies | Policy | Sequence[Policy] | str | PathLike[str], *,

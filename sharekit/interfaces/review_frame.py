@@ -10,7 +10,7 @@ from sharekit.core.columns import STR, is_owner_action
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.plans.decisions import check_vaults
-from sharekit.plans.selection import select_keys
+from sharekit.plans.selection import INPUT_KEY, names_rows, select_keys
 from sharekit.plans.steps import FIELDS
 from sharekit.spreadsheets.vocabulary import NO_DECISION, read_decision
 
@@ -30,13 +30,14 @@ def read_frame(
     frame : DataFrame
         Its rows are named by ``row_key``, as index or column; else by ``image_id`` and
         ``project_id``, as columns or levels of the index; else by the index of the DataFrame that
-        the inventory was read from. It has the columns of a review's rows, all or some, with other
-        values in ``decision``, ``reason`` and ``vault``; or ``decision``, ``reason`` and
+        the inventory was read from, under its name. An index of numbers without a name may only
+        count lines, and is refused. The frame has the columns of a review's rows, all or some,
+        with other values in ``decision``, ``reason`` and ``vault``; or ``decision``, ``reason`` and
         ``vault_id`` alone. A missing value leaves a part as it stands.
     rows : DataFrame
         The review's rows.
     labels : Index, optional
-        The label that each row had in a DataFrame.
+        The label that each row had in a DataFrame; see :func:`.own_labels`.
 
     Raises
     ------
@@ -70,15 +71,20 @@ def _keyed(
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise UsageError(f"The frame has the column {twice!r} twice: leave one of them out.")
+    name = "row_key" if labels is None else labels.name
     if "row_key" in frame.columns:
         frame = frame.set_index("row_key")
-    if frame.index.name == "row_key":
+    if frame.index.name == "row_key" and name != INPUT_KEY:
         return _by_key(frame, rows), False
     if set(SHARE_KEY) <= {*frame.columns, *frame.index.names}:
         return _by_share(frame, rows), True
-    if labels is not None:
+    if labels is not None and names_rows(frame.index, labels):
         return _by_label(frame, labels), False
-    return _by_key(frame, rows), False
+    raise UsageError(
+        "The frame's index may only count its own lines, so it does not say which rows are meant: "
+        f"keep the index {name} of review.to_frame(), or give the frame the columns image_id and "
+        "project_id."
+    )
 
 
 def _by_key(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sharekit.core.errors import UsageError
+from sharekit.core.fields import INPUT_PREFIX
 
 #: Which rows a call means: their keys or labels, True or False for each row, or a frame of them.
 Rows = Iterable[int] | list[str] | pd.Series | pd.Index | pd.DataFrame
@@ -24,6 +25,14 @@ _HOW: Final = (
     "name rows by their keys, which are whole numbers and the index of the plan's rows, or by a "
     "True or False for each row"
 )
+#: How rows are named so that nothing else can be meant.
+_NAME_ROWS: Final = "use review.rows, review.plan.rows or review.to_frame() with their own index"
+_NAME_LABELS: Final = "use review.to_frame() with its own index"
+_COUNTS: Final = (
+    f"may only count its own lines, so it does not say which rows it means: {_NAME_ROWS}"
+)
+#: Name of the labels of an input whose own index is called ``row_key``, too.
+INPUT_KEY: Final = f"{INPUT_PREFIX}row_key"
 #: Keys that an error names.
 _NAMED: Final = 3
 
@@ -62,10 +71,13 @@ def select_keys(rows: object, count: int) -> RowKeys:
     --------
     >>> select_keys([2, 0], 3).tolist()
     [0, 2]
-    >>> select_keys(pd.Series({0: False, 1: True, 2: True}), 3).tolist()
-    [1, 2]
+    >>> mask = pd.Series([False, True], index=pd.Index([0, 2], name="row_key"))
+    >>> select_keys(mask, 3).tolist()
+    [2]
     """
     given = _keys_of_series(rows, count) if isinstance(rows, pd.Series) else rows
+    if isinstance(rows, pd.Index) and len(rows) and rows.name != "row_key":
+        raise UsageError(f"This Index {_COUNTS}.")
     if isinstance(given, (str, bytes, Mapping, pd.DataFrame, pd.MultiIndex)):
         raise UsageError(f"A {type(given).__name__} names no rows: {_HOW}.")
     values = _as_array(given)
@@ -82,11 +94,27 @@ def select_keys(rows: object, count: int) -> RowKeys:
     return _validated(values, count)
 
 
+def names_rows(index: pd.Index, labels: pd.Index | None) -> bool:
+    """Return True if an index holds labels of the DataFrame read, and does not count other lines.
+
+    A frame that was sorted, filtered and numbered anew has numbers without a name, which would mean
+    other rows. So numbers need the name of the labels; only labels that nobody counts go without.
+
+    >>> labels = pd.Index([7, 0], name="ticket")
+    >>> names_rows(labels[1:], labels), names_rows(pd.RangeIndex(1), labels)
+    (True, False)
+    """
+    if labels is None:
+        return False
+    counts = pd.api.types.is_numeric_dtype(index)
+    return bool(index.name == labels.name or (index.name is None and not counts))
+
+
 def keys_of_labels(rows: object, labels: pd.Index | None) -> object:
     """Return rows by their keys where a caller names them by labels of the DataFrame read.
 
     What is named ``row_key`` is a key already, and a mask without an index means all rows in order;
-    both stay as they are, and so does everything where the labels are the keys.
+    both stay as they are, and so does what does not say that it holds labels.
 
     Raises
     ------
@@ -100,18 +128,25 @@ def keys_of_labels(rows: object, labels: pd.Index | None) -> object:
     >>> keys_of_labels(pd.Series([True], index=["b"]), pd.Index(["a", "b"])).to_dict()
     {1: True}
     """
-    if labels is None or labels.equals(pd.RangeIndex(len(labels))):
+    if labels is None:
         return rows
     keyed = "row_key" in _names(rows)
+    if keyed and labels.name == INPUT_KEY and isinstance(rows, pd.Series):
+        raise UsageError(f"row_key is the index of your DataFrame, too: {_NAME_LABELS}.")
     if keyed or isinstance(rows, str | bytes | Mapping | pd.DataFrame | pd.MultiIndex):
         return rows
     values = rows if isinstance(rows, pd.Series) else pd.Series(_as_array(rows), dtype="object")
-    is_mask = pd.api.types.infer_dtype(values, skipna=True) == "boolean"
-    if len(values) == 0 or (is_mask and not isinstance(rows, pd.Series)):
-        return rows
-    if isinstance(rows, pd.Series) and is_mask:
+    if pd.api.types.infer_dtype(values, skipna=True) == "boolean":
+        if not isinstance(rows, pd.Series) or not names_rows(rows.index, labels):
+            return rows
         return rows.set_axis(pd.Index(_positions(rows.index, labels), name="row_key"))
-    return _positions(pd.Index(values), labels)
+    of_input = True
+    if isinstance(rows, pd.Index):
+        of_input = names_rows(rows, labels)
+    elif isinstance(rows, pd.Series):
+        of_input = rows.name == labels.name or _is_plain(rows)
+    # A column or an index of another table stays as it is, and is refused as keys.
+    return _positions(pd.Index(values), labels) if of_input and len(values) else rows
 
 
 def _names(rows: object) -> list[object]:
@@ -168,15 +203,20 @@ def _validated(values: NDArray[Any], count: int) -> RowKeys:
     return keys
 
 
+def _is_plain(rows: pd.Series) -> bool:
+    """Return True for a Series that is a list: without names, and with values beside its count."""
+    counted = rows.index.name is None and rows.index.equals(pd.RangeIndex(len(rows)))
+    return rows.name is None and counted and not np.array_equal(rows.to_numpy(), rows.index)
+
+
 def _keys_of_series(rows: pd.Series, count: int) -> object:
     """Return the index of a mask's true rows, or the keys that a Series lists."""
     index, unnamed = rows.index, rows.index.name != "row_key"
-    counted = unnamed and index.equals(pd.RangeIndex(len(rows)))
     if pd.api.types.infer_dtype(rows, skipna=False) == "boolean":
-        if len(rows) and counted and len(rows) != count:
+        if len(rows) and unnamed:
             raise UsageError(
-                "This mask has no keys, because its index only counts its own lines: make it from "
-                "the plan's rows, or give it the index row_key."
+                f"The index of this mask {_COUNTS}; or pass its .to_numpy(), if it has a line for "
+                "each row in the plan's order."
             )
         if rows.isna().any():
             raise UsageError("A mask needs True or False for each row, and this one has gaps.")
@@ -186,8 +226,8 @@ def _keys_of_series(rows: pd.Series, count: int) -> object:
         select_keys(index, count)  # a mask of other keys is of another table
         return keys
     # A column of another table, such as the numbers of a sheet's rows, is no list of keys.
-    if not (rows.name == "row_key" or (rows.name is None and counted)
-            or (len(rows) and np.array_equal(rows.to_numpy(), index.to_numpy()))):  # fmt: skip
+    same = not unnamed and np.array_equal(rows.to_numpy(), index.to_numpy())
+    if not (rows.name == "row_key" or _is_plain(rows) or same):
         raise UsageError(
             f"The Series {rows.name!r} may mean its values or its index: pass its .index, whose "
             "values are the keys."

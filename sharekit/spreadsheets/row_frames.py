@@ -22,9 +22,20 @@ _TIMES: Final = frozenset("decided_at sent_at observed_at shared_at image_create
 
 
 def own_labels(inventory: Inventory) -> pd.Index | None:
-    """Return the labels that all rows had in DataFrames; None if some came from files."""
+    """Return the labels that all rows had in DataFrames; None if some came from files.
+
+    They always have a name, so that they cannot be taken for numbers that only count lines: the
+    index's own, ``row_key`` where the labels are the keys, or else ``row_label``.
+    """
     framed = all(source.index_dtype for source in inventory.sources if source.rows)
-    return inventory.labels if framed and len(inventory) else None
+    if not framed or not len(inventory):
+        return None
+    labels = inventory.labels
+    if labels.equals(pd.RangeIndex(len(labels))):
+        return labels.rename(labels.name or "row_key")
+    if labels.name == "row_key":
+        return labels.rename(f"{INPUT_PREFIX}row_key")
+    return labels.rename(labels.name or "row_label")
 
 
 def typed_rows(inventory: Inventory, columns: Mapping[str, pd.Series]) -> pd.DataFrame:

@@ -43,6 +43,11 @@ def review(world: Make) -> Review:
     return Review(scene.plan(), scene.connect(), reviewer="Bob", settings=FAST)
 
 
+def named(*keys: object) -> pd.Index:
+    """Keys of rows as an index that says so."""
+    return pd.Index(keys, name="row_key")
+
+
 def accepted(review: Review, number: int) -> list[int]:
     """Keys of rows that would be accepted."""
     rows = review.rows
@@ -184,8 +189,7 @@ def test_what_is_shown_is_planned_recorded_and_sent(
 # -- words -----------------------------------------------------------------------------------------
 def take_frame(review: Review, key: int, word: Any, reason: Any, folder: Path) -> None:
     """Decide by a frame."""
-    frame = pd.DataFrame({"decision": [word], "reason": [reason]}, index=[key])
-    review.decide(frame)
+    review.decide(pd.DataFrame({"decision": [word], "reason": [reason]}, index=named(key)))
 
 
 def take_sheet(review: Review, key: int, word: Any, reason: Any, folder: Path) -> None:
@@ -230,7 +234,7 @@ def test_what_is_no_text_is_no_decision(word: Any, review: Review) -> None:
     with pytest.raises(UsageError, match="decision"):
         review.decide([0], word, reason=REASON)
     with pytest.raises(UsageError, match="no decision"):
-        review.decide(pd.DataFrame({"decision": [word], "reason": REASON}, index=[0]))
+        review.decide(pd.DataFrame({"decision": [word], "reason": REASON}, index=named(0)))
     assert Review(review.path).changes.empty
 
 
@@ -265,7 +269,7 @@ def test_accepting_against_the_inventory_needs_a_reason(review: Review) -> None:
     for refused in (
         lambda: review.decide([key], "accept"),
         lambda: decisions.decide(review.path, [key], decision="accept"),
-        lambda: review.decide(pd.DataFrame({"decision": "accept"}, index=[key])),
+        lambda: review.decide(pd.DataFrame({"decision": "accept"}, index=named(key))),
     ):
         with pytest.raises(UsageError, match="reason"):
             refused()
@@ -325,10 +329,10 @@ TRUTH = [False, True, False, False, True, False]
     "rows",
     [
         [4, 1], (1, 4), {1, 4}, np.array([4, 1]), np.array([1, 4], "uint8"), iter([1, 4]),
-        pd.Index([1, 4]), pd.array([1, 4], dtype="Int64"), pd.array([1, 4], dtype="int64[pyarrow]"),
-        TRUTH, np.array(TRUTH), pd.Series(TRUTH), pd.array(TRUTH, dtype="boolean"),
+        INDEX[[4, 1]], pd.array([1, 4], dtype="Int64"), pd.array([1, 4], dtype="int64[pyarrow]"),
+        TRUTH, np.array(TRUTH), pd.array(TRUTH, dtype="boolean"),
         pd.Series(TRUTH, index=INDEX), pd.Series(TRUTH, index=INDEX)[::-1],
-        pd.Series(TRUTH, index=INDEX, dtype="boolean"), pd.Series({4: True, 1: True, 2: False}),
+        pd.Series(TRUTH, index=INDEX, dtype="boolean"),
         pd.Series(TRUTH, index=INDEX).loc[[5, 4, 1]], np.array(TRUTH, dtype=object),
         pd.Series([1, 4], name="row_key"), pd.Series([4, 1]), INDEX[[1, 4]].to_series(),
     ],
@@ -347,6 +351,9 @@ def test_rows_are_keys_or_a_truth_for_each_row(rows: object) -> None:
         [True, False], TRUTH[:5], (1, 4, 4), np.array(TRUTH, dtype=int),
         np.array([[1, 4]]), np.array(1), {1: True}, slice(1, 4),
         pd.Series(TRUTH[:5]), pd.Series([True], index=["1"]), pd.Series([True], index=[6]),
+        pd.Index([1, 4]), pd.RangeIndex(2), pd.Index([1, 4], name="row"), pd.Series(TRUTH),
+        pd.Series({4: True, 1: True, 2: False}), pd.Series(TRUTH)[2:], pd.Series([0, 1]),
+        pd.Series(TRUTH, index=pd.RangeIndex(6, name="row")), pd.Series({1: 1, 4: 4}),
         pd.Series([True, True], index=[1, 1]), pd.Series([True, None], index=[1, 4]),
         pd.Series([2, 5], index=pd.Index([1, 4], name="row_key"), name="row"),
         pd.Series([2, 5], index=[1, 4]), pd.Series(["a", "b"], index=[1, 4]),
@@ -385,12 +392,19 @@ def test_a_frame_decides_nothing_that_would_be_ignored(review: Review) -> None:
         (rows.assign(wanted="reject"), "column wanted differs"),
         (rows.assign(vault_id="x"), "column vault_id differs"),
         (rows.assign(desicion="reject"), "columns desicion decide nothing"),
-        (pd.DataFrame({"desicion": ["skip"]}, index=[0]), "needs a column decision"),
-        (pd.DataFrame({"decision": ["skip"] * 2, "reason": "x"}, index=[0, 0]), "twice"),
-        (pd.DataFrame({"decision": ["skip"], "reason": "x"}, index=[99]), "no row with key 99"),
-        (pd.DataFrame({"decision": ["skip"], "reason": "x"}, index=["0"]), "cannot be named"),
-        (pd.DataFrame({"vault_id": ["x"]}, index=[0]), "not the ID of a vault"),
-        (pd.DataFrame({"decision": ["skip"], "reason": [1]}, index=[0]), "no text"),
+        (pd.DataFrame({"desicion": ["skip"]}, index=named(0)), "needs a column decision"),
+        (pd.DataFrame({"decision": ["skip"] * 2, "reason": "x"}, index=named(0, 0)), "twice"),
+        (
+            pd.DataFrame({"decision": ["skip"], "reason": "x"}, index=named(99)),
+            "no row with key 99",
+        ),
+        (pd.DataFrame({"decision": ["skip"], "reason": "x"}, index=named("0")), "cannot be named"),
+        (pd.DataFrame({"vault_id": ["x"]}, index=named(0)), "not the ID of a vault"),
+        (pd.DataFrame({"decision": ["skip"], "reason": [1]}, index=named(0)), "no text"),
+        (rows[["decision"]].assign(decision="skip").reset_index(drop=True), "count its own lines"),
+        (rows[2:][["decision", "reason"]].reset_index(drop=True)[3:], "image_id and project_id"),
+        (pd.DataFrame({"decision": ["skip"], "reason": "x"}, index=[4]), "count its own lines"),
+        (rows[["decision"]].rename_axis("row"), "keep the index row_key"),
     ):
         with pytest.raises(UsageError, match=said):
             review.decide(frame)

@@ -72,6 +72,71 @@ def test_labels_name_rows_and_keys_stay_keys(review: Review, shares: pd.DataFram
         review.decide([3], "skip", reason=REASON)
 
 
+def lines_of(shares: pd.DataFrame) -> pd.DataFrame:
+    """A frame that was sorted, filtered and numbered anew: its index means nothing."""
+    lines = shares.sort_values("image_id")[2:].reset_index(drop=True)
+    return lines.assign(decision="reject", reason=REASON)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.RangeIndex(20), pd.RangeIndex(20, name="line"), pd.RangeIndex(19, -1, -1),
+        pd.RangeIndex(0, 40, 2), pd.Index(range(19, -1, -1), name="ticket"),
+        pd.Index(range(19, -1, -1), name="row_key"), pd.Index([f"t{n}" for n in range(20)]),
+    ],
+)  # fmt: skip
+def test_an_index_that_only_counts_lines_names_no_rows(
+    labels: pd.Index, scene: World, shares: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Whatever the caller's index is: rows are named by it, by ID or by `to_frame`, or refused."""
+    shares = shares.set_axis(labels[: len(shares)], axis="index")
+    findings = sharekit.check(sharekit.read_inventory(shares), scene.connect())
+    plan = sharekit.plan(findings, tmp_path / "frame.ledger")
+    review = Review(plan, scene.connect(), reviewer="Ada")
+    lines = lines_of(shares)
+    for counted in (
+        lines[["decision", "reason"]],
+        lines[["decision", "reason"]].head(1),
+        lines[["decision", "reason"]][3:5],
+        pd.concat([lines, lines.head(2)], ignore_index=True)[["decision", "reason"]],
+    ):
+        with pytest.raises(UsageError, match=r"image_id and project_id"):
+            review.decide(counted)
+    web = lines["team"] == "Web"
+    numbered = shares.sort_values("image_id").reset_index(drop=True)["team"] == "Web"
+    for rows in (web, web[3:5], lines.index[web], numbered, numbered.index[numbered],
+                 lines.index[web].to_series()):  # fmt: skip
+        with pytest.raises(
+            UsageError, match=r"which rows it means|its values or its index|index label|too: use"
+        ):
+            review.decide(rows, "reject", reason=REASON)
+    assert review.changes.empty
+    wanted = lines.loc[web, "image_id"].tolist()
+    assert review.decide(lines[web].drop(columns="team")) == len(wanted)
+    frame = review.to_frame()
+    assert sorted(frame.loc[frame["wanted"] == "reject", "image_id"]) == wanted
+    chosen = frame[(frame["team"] == "Data").to_numpy()].sort_values("image_id")
+    said = chosen.assign(decision="skip", reason="later")[["decision", "reason"]]
+    assert review.decide(said) == len(chosen)
+    assert (
+        review.decide(frame["team"] == "Web", "accept", reason="they stay")
+        == (shares["team"] == "Web").sum()
+    )
+    kept = review.to_frame()
+    assert set(kept.loc[kept["team"] == "Data", "wanted"]) == {"skip"}
+    assert set(kept.loc[kept["team"] == "Web", "wanted"]) == {"accept"}
+
+
+def test_decisions_are_written_into_the_frame_of_a_review(review: Review) -> None:
+    """The frame takes decisions in place, as the documentation shows, and gives them back."""
+    frame = review.to_frame()
+    frame.loc[frame["team"] == "Data", ["decision", "reason"]] = "skip", "later"
+    review.decide(frame[["decision", "reason"]])
+    decided = review.to_frame()
+    assert ((decided["wanted"] == "skip") == (decided["team"] == "Data")).all()
+
+
 @pytest.mark.parametrize("as_index", [True, False])
 def test_a_frame_of_decisions_goes_by_share(
     review: Review, shares: pd.DataFrame, as_index: bool
@@ -102,7 +167,7 @@ def test_everything_wrong_in_a_frame_is_said_at_once(review: Review, shares: pd.
     ("change", "said"),
     [
         (lambda f: pd.concat([f, f.head(1)]), "twice"),
-        (lambda f: f.set_axis([*f.index[:-1], 999], axis="index"), "999"),
+        (lambda f: f.rename(index={f.index[-1]: 999}), "999"),
         (lambda f: f.assign(color="red"), "decide nothing"),
         (lambda f: f[[]], "needs a column decision"),
         (lambda f: pd.concat([f, f], axis="columns"), "twice"),
