@@ -153,6 +153,11 @@ class Cloud:
     warnings: tuple[str, ...] = ()
     _api_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    @property
+    def service(self) -> str:
+        """The host of its image service, which the projects of a region have in common."""
+        return urlsplit(self.ims or self.image).netloc
+
     # -- reading -------------------------------------------------------------------------------
     def shares(self, state: str, *, hidden: bool = False) -> Iterator[ImageShare]:
         """List every image shared with this project that is in a state, page by page.

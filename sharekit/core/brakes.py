@@ -57,8 +57,8 @@ BRAKES: Final = (
     ),
     Brake(
         "circuit breaker",
-        "the run stops when the cloud gives no useful response any more, or when too many of the "
-        "images that finished have failed",
+        "nothing more is sent to a service that gives no useful response any more, or by a run in "
+        "which too many of the images that finished have failed",
         ("`--outage`", "`--max-failed`"),
     ),
     Brake(
@@ -297,26 +297,17 @@ def excess(action: Remedy, waited: float, wait: float, waits: Waits) -> str:
 
 # -- circuit breaker -------------------------------------------------------------------------------
 class CircuitBreaker:
-    """Tells when a run must stop: no useful response for too long, or too many failed images.
-
-    Images of a project or vault that is refused as a whole do not count as failed.
+    """Tells when a service is down: no useful response for too long.
 
     Attributes
     ----------
     heard : bool
         True once any useful response came.
-    good, bad : int
-        Number of images whose request ended well or badly, in this call of ``submit``.
     """
 
-    def __init__(
-        self, outage_timeout: float = OUTAGE_SECONDS, max_failure_rate: float = 1.0,
-        min_failures: int = 0, clock: Clock = monotonic,
-    ) -> None:  # fmt: skip
+    def __init__(self, outage_timeout: float = OUTAGE_SECONDS, clock: Clock = monotonic) -> None:
         self.heard = False
-        self.good = self.bad = 0
         self._outage_timeout = outage_timeout
-        self._limits = max_failure_rate, min_failures
         self._failures = 0
         self._since = 0.0
         self._clock = clock
@@ -327,7 +318,7 @@ class CircuitBreaker:
         self._failures, self.heard = 0, True
 
     def record_failure(self, wait: float = 0.0) -> bool:
-        """Note a failure, and the wait that follows; return True if the cloud is down."""
+        """Note a failure, and the wait that follows; return True if the service is down."""
         with self._lock:
             self._since = self._since if self._failures else self._clock()
             self._failures += 1
@@ -338,11 +329,39 @@ class CircuitBreaker:
         """Return True if at least so many failures came, and nothing else between them."""
         return self._failures >= attempts
 
-    def record_images(self, good: int, bad: int) -> None:
+    def is_recoverable(self, error: Exception) -> bool:
+        """Return True if a cloud that worked was lost, so that the same call can resume later.
+
+        A refusal of the caller (sign-in, rights), or a cloud that never gave a useful response,
+        needs a person first.
+        """
+        denied = isinstance(error, SignInError) or (
+            isinstance(error, CloudRefusedError)
+            and (error.http == 403 or error.code in FORBIDDEN_CODES)
+        )
+        return self.heard and isinstance(error, CloudError) and not denied
+
+
+class FailureLimit:
+    """Tells when a run must stop because too many images have failed.
+
+    Images of a project or vault that is refused as a whole do not count as failed.
+
+    Attributes
+    ----------
+    good, bad : int
+        Number of images whose request ended well or badly, in this call of ``submit``.
+    """
+
+    def __init__(self, max_failure_rate: float = 1.0, min_failures: int = 0) -> None:
+        self.good = self.bad = 0
+        self._limits = max_failure_rate, min_failures
+
+    def record(self, good: int, bad: int) -> None:
         """Count the images of one request."""
         self.good, self.bad = self.good + good, self.bad + bad
 
-    def too_many_failed(self, open_images: Callable[[], int]) -> str:
+    def exceeded(self, open_images: Callable[[], int]) -> str:
         """Return why failed images stop the run, or "".
 
         ``open_images`` counts those whose job may still succeed: refusals come before jobs end.
@@ -356,18 +375,6 @@ class CircuitBreaker:
             f"{self.bad:,} of the {finished:,} images that finished have failed, more than the "
             f"limit of {rate:.0%}"
         )
-
-    def is_recoverable(self, error: Exception) -> bool:
-        """Return True if a cloud that worked was lost, so that the same call can resume later.
-
-        A refusal of the caller (sign-in, rights), or a cloud that never gave a useful response,
-        needs a person first.
-        """
-        denied = isinstance(error, SignInError) or (
-            isinstance(error, CloudRefusedError)
-            and (error.http == 403 or error.code in FORBIDDEN_CODES)
-        )
-        return self.heard and isinstance(error, CloudError) and not denied
 
 
 def outage_error(error: NoResponseError | CloudRefusedError) -> CloudError:

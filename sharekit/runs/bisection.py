@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
-from sharekit.core.brakes import CircuitBreaker
+from sharekit.core.brakes import FailureLimit
 from sharekit.core.cloud_api import BLAMES_PROJECT
 from sharekit.core.errors import CloudRefusedError
 
@@ -51,9 +51,9 @@ class Bisector:
     """What is known of bad images in one run, and the search for them."""
 
     def __init__(
-        self, log: RequestLog, sending: Sending, lock: threading.RLock, breaker: CircuitBreaker
+        self, log: RequestLog, sending: Sending, lock: threading.RLock, limit: FailureLimit
     ) -> None:
-        self._log, self._sending, self._lock, self._breaker = log, sending, lock, breaker
+        self._log, self._sending, self._lock, self._limit = log, sending, lock, limit
         self._images = sum(request.size for request in log.current())
         #: First half under way -> the second half, and the refusal of both together.
         self._waiting: dict[str, tuple[Request, CloudRefusedError]] = {}
@@ -62,7 +62,7 @@ class Bisector:
 
     def batch_size(self) -> int:
         """Return how many images to send together, by what is known now."""
-        bad, known = self._breaker.bad, self._breaker.good + self._breaker.bad
+        bad, known = self._limit.bad, self._limit.good + self._limit.bad
         share = bad / known if known >= _ENOUGH else 0.0
         return 1 if share > _ALONE else max(2, int(_HALF / share)) if share else self._images
 
@@ -81,7 +81,7 @@ class Bisector:
         """Continue after a refusal that one image may have caused."""
         with self._lock:
             if request.size == 1:
-                self._breaker.record_images(0, 1)
+                self._limit.record(0, 1)
             else:
                 self._bisect(request, refusal)
             self.on_finished(request)
@@ -92,7 +92,7 @@ class Bisector:
             passed = request.state == "done" and all(request.results.values())
             if request.state == "done":
                 failed = sum(not good for good in request.results.values())
-                self._breaker.record_images(request.size - failed, failed)
+                self._limit.record(request.size - failed, failed)
             if request.chunk not in self._waiting:
                 return
             second, refusal = self._waiting.pop(request.chunk)
@@ -107,7 +107,7 @@ class Bisector:
         if request.size > 1:
             self._bisect(request, refusal)
         elif self._budget_spent():
-            self._breaker.record_images(0, 1)
+            self._limit.record(0, 1)
             reason = f"refused together with others, which passed without it: {refusal}"
             self._sending.fail_unsent(request, refusal.code, reason)
         else:
@@ -133,6 +133,6 @@ class Bisector:
 
     def _budget_spent(self) -> bool:
         """Return True if many images are bad and no request is left, at one for each image."""
-        unfinished = self._images - self._breaker.good - self._breaker.bad
+        unfinished = self._images - self._limit.good - self._limit.bad
         spent = self._log.calls["submit"] + unfinished > _RESERVE * self._images
         return spent and self.batch_size() <= _FINER

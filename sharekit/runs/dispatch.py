@@ -20,13 +20,20 @@ from sharekit.core.actions import OWNER, SHARE, UNSHARE, is_satisfied
 from sharekit.core.brakes import (
     AdaptiveConcurrency,
     CircuitBreaker,
+    FailureLimit,
     Waits,
     backoff,
     excess,
     outage_error,
 )
 from sharekit.core.cloud_api import BLAMES_PROJECT, Remedy, explain, remedy
-from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError, SignInError
+from sharekit.core.errors import (
+    CloudError,
+    CloudRefusedError,
+    NoResponseError,
+    SignInError,
+    StoppedError,
+)
 
 from .bisection import Bisector
 from .request_log import (
@@ -114,6 +121,10 @@ class SendingCloud(Protocol):
     """What a dispatcher needs of one project's cloud."""
 
     @property
+    def service(self) -> str:
+        """The host of its image service, which projects have in common."""
+
+    @property
     def transport(self) -> Session:
         """Its HTTP client."""
 
@@ -148,23 +159,28 @@ class Dispatcher:
 
     def __init__(
         self, recorder: Recorder, clouds: Mapping[str, SendingCloud], settings: Settings,
-        waits: Waits | None = None,
+        waits: Waits | None = None, left: Mapping[str, CloudError] | None = None,
     ) -> None:  # fmt: skip
         self.recorder, self.clouds, self.settings = recorder, clouds, settings
         self.waits = waits or Waits(settings.busy_timeout, settings.outage_timeout)
         self.concurrency = AdaptiveConcurrency(settings.concurrency)
         self.scheduler = Scheduler(settings.concurrency, lambda: self.concurrency.limit)
-        self.breaker = CircuitBreaker(
-            settings.outage_timeout, settings.max_failure_rate, settings.min_failures
-        )
+        self.failure_limit = FailureLimit(settings.max_failure_rate, settings.min_failures)
         self.calls: Counter[str] = Counter()
         self.stopped_because: Exception | str | None = None
         self.failures = Failures()
         #: What is refused altogether: a project, a vault of it, or further shares of an image.
         self._refused: dict[tuple[str, str], CloudRefusedError] = {}
         #: What is left to another call, by chunk or project, and why.
-        self.left: dict[str, Exception | str] = {}
-        self._bisector = Bisector(recorder.log, self, recorder.lock, self.breaker)
+        self.left: dict[str, CloudError | str] = dict(left or {})
+        requests = recorder.log.current()
+        self._unfinished = {r.project_id for r in requests if r.state not in _SETTLED}
+        acting = {request.project_id for request in requests} - self.left.keys()
+        self._services = {project: clouds[project].service for project in acting}
+        self._breakers = {
+            service: CircuitBreaker(settings.outage_timeout) for service in self._services.values()
+        }
+        self._bisector = Bisector(recorder.log, self, recorder.lock, self.failure_limit)
 
     def run(self, tick: Callable[[], None], chunks: Collection[str] | None = None) -> None:
         """Send every planned request, or those of some chunks, and follow all jobs to their end."""
@@ -172,6 +188,8 @@ class Dispatcher:
             if chunks is None or request.chunk in chunks:
                 self.scheduler.add(partial(self._send, request))
         for request in self.recorder.log.in_state("running"):
+            if request.project_id in self.left:
+                continue
             # A job that timed out before has had its time: it is polled once more.
             began = monotonic() - (self.settings.job_timeout if request.timeouts else 0.0)
             self.scheduler.add(partial(self._poll, request, 0, began), 0.0)
@@ -187,6 +205,33 @@ class Dispatcher:
         self.stopped_because = self.stopped_because or reason
         LOG.info("nothing more is sent: %s", reason)
         self.scheduler.stop()
+
+    # -- services and projects ----------------------------------------------------------------
+    def is_recoverable(self, error: Exception) -> bool:
+        """Return True if a cloud that worked was lost, so that the same call can resume later.
+
+        An error that leaves projects to another call is judged by the services of these.
+        """
+        of = [self._services[p] for p, why in self.left.items() if why is error
+              if p in self._services] or [*self._breakers]  # fmt: skip
+        return any(self._breakers[service].is_recoverable(error) for service in of)
+
+    def leave_project(self, project: str, why: CloudError | str) -> None:
+        """Leave a project to another call; the others go on."""
+        if project not in self.left:
+            LOG.info("project %s is left to another call: %s", project, why)
+        self.left.setdefault(project, why)
+
+    def _leave_service(self, request: Request, why: CloudError | str) -> None:
+        """Leave all projects of a service to another call; projects of other services go on."""
+        service = self._services[request.project_id]
+        for project in (p for p, of in self._services.items() if of == service):
+            self.leave_project(project, why)
+        if self._unfinished <= self.left.keys():
+            self.stop(why)
+
+    def _breaker(self, request: Request) -> CircuitBreaker:
+        return self._breakers[self._services[request.project_id]]
 
     # -- what the bisector asks for -----------------------------------------------------------
     def send_next(self, request: Request) -> None:
@@ -215,18 +260,20 @@ class Dispatcher:
         left = request.project_id in self.left or request.chunk in self.left
         if left or self._skip_if_refused(request):
             return
-        cloud = self.clouds[request.project_id]
         try:
-            native, token = cloud.resolve_api() == "native", cloud.transport.token()
-        except (SignInError, CloudRefusedError) as error:
-            if isinstance(error, CloudRefusedError) and _remedy(request, error) not in _NO_ACCESS:
-                raise
-            self._shut_out(request, error)
-        else:
-            if native and request.size > 1:
-                self._send_singly(request)
-            elif native or not self._bisector.presplit(request):
-                self._send_once(request, attempt, token, native=native)
+            self._send_somehow(request, attempt)
+        except StoppedError:
+            raise
+        except CloudError as error:  # its API or its token, or a response that nobody expects
+            self.leave_project(request.project_id, error)
+
+    def _send_somehow(self, request: Request, attempt: Attempt) -> None:
+        cloud = self.clouds[request.project_id]
+        native, token = cloud.resolve_api() == "native", cloud.transport.token()
+        if native and request.size > 1:
+            self._send_singly(request)
+        elif native or not self._bisector.presplit(request):
+            self._send_once(request, attempt, token, native=native)
 
     def _send_once(self, request: Request, attempt: Attempt, token: str, *, native: bool) -> None:
         cloud = self.clouds[request.project_id]
@@ -284,14 +331,8 @@ class Dispatcher:
         self._bisector.on_finished(request)
         return True
 
-    def _shut_out(self, request: Request, error: CloudError) -> None:
-        """Leave a project that nobody can sign in to to another call; the others go on."""
-        if request.project_id not in self.left:
-            LOG.info("project %s is left to another call: %s", request.project_id, error)
-        self.left.setdefault(request.project_id, error)
-
     def _on_answer(self, request: Request, answer: Accepted) -> None:
-        self.breaker.record_success()
+        self._breaker(request).record_success()
         with self.recorder.lock, self.recorder.store.transaction():  # one write to the disk
             self.recorder.record(
                 "answer", request, http=answer.http, job_id=answer.job_id,
@@ -307,16 +348,16 @@ class Dispatcher:
             self._bisector.on_finished(request)
 
     def _on_no_response(self, request: Request, error: NoResponseError, attempt: Attempt) -> None:
-        down = self.breaker.record_failure()
+        down = self._breaker(request).record_failure()
         if error.sent:
             self.recorder.record("response_lost", request, code="no-answer", reason=str(error))
             self._bisector.on_finished(request)
             if down:
-                self.stop(outage_error(error))
+                self._leave_service(request, outage_error(error))
             return
         self.recorder.record("retry_scheduled", request, code="not-sent", reason=str(error))
         if down or attempt.number + 1 >= self.settings.attempts:
-            self.stop(error)
+            self._leave_service(request, error)
         else:
             self._retry_later(request, attempt.next(), Remedy.RETRY)
 
@@ -330,9 +371,7 @@ class Dispatcher:
             wait = transport.reauthenticate(refusal, token, attempt.sign_ins, since)
         except CloudError as error:
             self.recorder.record("retry_scheduled", request, **_refusal_body(refusal))
-            if not isinstance(error, SignInError):
-                raise
-            self._shut_out(request, error)
+            self.leave_project(request.project_id, error)
             return
         self.recorder.record("retry_scheduled", request, **_refusal_body(refusal))
         attempt = replace(attempt, sign_ins=attempt.sign_ins + 1, unauthorized_since=monotonic())
@@ -347,10 +386,10 @@ class Dispatcher:
             return
         last = attempt.number + 1 >= self.settings.attempts
         if action is not Remedy.RETRY:
-            self.breaker.record_success()
+            self._breaker(request).record_success()
         elif self._is_down(request, refusal, last=last):
             self.recorder.record("retry_scheduled", request, **body)
-            self.stop(outage_error(refusal))
+            self._leave_service(request, outage_error(refusal))
             return
         if action is Remedy.WAIT or (action is Remedy.RETRY and not last):
             self.recorder.record("retry_scheduled", request, **body)
@@ -360,11 +399,12 @@ class Dispatcher:
 
     def _is_down(self, request: Request, refusal: CloudRefusedError, *, last: bool) -> bool:
         """Count a failure; return True if the cloud is to blame for it and not this request."""
-        if self.breaker.record_failure(refusal.retry_after or 0.0):
+        breaker = self._breaker(request)
+        if breaker.record_failure(refusal.retry_after or 0.0):
             return True
         # A request that fails again in a second call of submit is to blame by itself.
         first = request.attempts <= self.settings.attempts
-        return last and first and self.breaker.only_failures(self.settings.attempts)
+        return last and first and breaker.only_failures(self.settings.attempts)
 
     def _retry_later(
         self, request: Request, attempt: Attempt, action: Remedy,
@@ -378,7 +418,7 @@ class Dispatcher:
         if why := excess(action, waited, wait, self.waits):
             said = f"{response.code}: {response.reason}; {why}"
             if busy:
-                self.stop(f"the cloud stays busy: {said}")
+                self._leave_service(request, f"the cloud stays busy: {said}")
             else:
                 self.left[request.chunk] = f"chunk {request.chunk} is left to another call: {said}"
             return
@@ -395,20 +435,10 @@ class Dispatcher:
         try:
             job = self.clouds[request.project_id].job(request.response.job_id)
             status = job.status
-            self.breaker.record_success()
-        except SignInError as error:
-            self._shut_out(request, error)
-            self._on_lost_job(request, f"nobody can ask for the job any more: {error}")
-            return
-        except (NoResponseError, CloudRefusedError) as error:
-            status = str(error)
-            self.concurrency.on_error(error, began)
-            asked = getattr(error, "retry_after", None) or 0.0
-            if _is_transient(error) and self.breaker.record_failure():
-                self.stop(outage_error(error))
-                return
-            if isinstance(error, CloudRefusedError) and _remedy(request, error) in _NO_ACCESS:
-                self._on_lost_job(request, f"nobody can ask for the job: {error}")
+            self._breaker(request).record_success()
+        except CloudError as error:
+            status, asked = str(error), getattr(error, "retry_after", None) or 0.0
+            if not self._may_poll_again(request, error, began):
                 return
         if job is not None and job.done:
             self._on_job_done(request, job)
@@ -426,6 +456,22 @@ class Dispatcher:
             if asked:
                 self.waits.begin(wait, f"the job of chunk {request.chunk}: {status}")
             self.scheduler.add(partial(self._poll, request, polls + 1, since), wait)
+
+    def _may_poll_again(self, request: Request, error: CloudError, began: float) -> bool:
+        """Return False if a job is not asked for again in this call, after an error."""
+        if not isinstance(error, (NoResponseError, CloudRefusedError)):
+            self.leave_project(request.project_id, error)
+            if isinstance(error, SignInError):
+                self._on_lost_job(request, f"nobody can ask for the job any more: {error}")
+            return False
+        self.concurrency.on_error(error, began)
+        if _is_transient(error) and self._breaker(request).record_failure():
+            self._leave_service(request, outage_error(error))
+            return False
+        if isinstance(error, CloudRefusedError) and _remedy(request, error) in _NO_ACCESS:
+            self._on_lost_job(request, f"nobody can ask for the job: {error}")
+            return False
+        return True
 
     def _on_lost_job(self, request: Request, reason: str) -> None:
         self.recorder.record("job_timed_out", request, code="job-late", reason=reason)
@@ -514,7 +560,7 @@ class Dispatcher:
 
     def _stop_if_too_many_failed(self) -> None:
         with self.recorder.lock:
-            reason = self.breaker.too_many_failed(self._open_images)
+            reason = self.failure_limit.exceeded(self._open_images)
             if reason and self.stopped_because is None:
                 last = self.failures.latest[-1]
                 self.stop(f"{reason}; the last with: {last.code}: {last.reason}")
@@ -524,6 +570,8 @@ class Dispatcher:
         return sum(request.size for request in self.recorder.log.in_state("running"))
 
 
+#: States of requests that need nothing more.
+_SETTLED = ("done", "refused")
 #: Remedies that say that a project may not use the service at all.
 _NO_ACCESS = (Remedy.STOP_PROJECT, Remedy.SIGN_IN)
 

@@ -217,12 +217,10 @@ class RunDriver:
     def run(self, reviewers: str, required: int) -> Run:
         """Carry the run as far as it goes, and return its status."""
         self._begin(reviewers, required)
-        is_recoverable = self.dispatcher.breaker.is_recoverable
         try:
             with waiting_by(self.waits):
                 self._carry_out()
-            for why in self.dispatcher.left.values():
-                self.dispatcher.stop(why)
+            self._stop_for_what_is_left()
         except KeyboardInterrupt:
             self._end("interrupted", by=OPERATOR)
             raise
@@ -230,14 +228,14 @@ class RunDriver:
             return self._end("stopped", by=OPERATOR)
         except (SharekitError, OSError) as error:
             run = self._end(str(error))
-            if not is_recoverable(error):
+            if not self.dispatcher.is_recoverable(error):
                 raise
             return run
         reason, by = self.dispatcher.stopped_because, self.stopped_by
         if reason is None and self._stopping():
             reason, by = "stopped", OPERATOR
         run = self._end(str(reason or ""), by=by)
-        if isinstance(reason, CloudError) and not is_recoverable(reason):
+        if isinstance(reason, CloudError) and not self.dispatcher.is_recoverable(reason):
             raise reason
         return run
 
@@ -256,6 +254,13 @@ class RunDriver:
         last = f"; the last: {lost[0].body['reason']}" if lost else ""
         rounds = self.settings.resend_rounds
         self.dispatcher.stop(CloudError(f"no response after {rounds} rounds of sending{last}"))
+
+    def _stop_for_what_is_left(self) -> None:
+        """Say why something is left to another call; what a person must settle comes first."""
+        left = list(self.dispatcher.left.values())
+        recoverable = self.dispatcher.is_recoverable
+        for why in sorted(left, key=lambda why: isinstance(why, str) or recoverable(why)):
+            self.dispatcher.stop(why)
 
     def _begin(self, reviewers: str, required: int) -> None:
         clouds = [

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
-from sharekit.core.brakes import CircuitBreaker
+from sharekit.core.brakes import FailureLimit
 from sharekit.core.errors import CloudRefusedError
 from sharekit.ledger.ledger import Event
 from sharekit.runs import submit
@@ -39,7 +39,7 @@ class Desk:
         self.refusal = CloudRefusedError("not available", http=400, code=code)
         self.log = RequestLog(chunks)
         self.waiting = deque(self.log.requests.values())
-        self.bisector = Bisector(self.log, self, threading.RLock(), CircuitBreaker())
+        self.bisector = Bisector(self.log, self, threading.RLock(), FailureLimit())
 
     @classmethod
     def of_images(cls, sizes: Sequence[int], bad: Collection[int], flying: int = 8) -> Desk:

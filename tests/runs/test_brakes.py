@@ -16,6 +16,7 @@ from sharekit.core.brakes import (
     WAITS,
     AdaptiveConcurrency,
     CircuitBreaker,
+    FailureLimit,
     Pool,
     RateLimiter,
     Waits,
@@ -122,18 +123,18 @@ def test_a_wait_that_comes_counts_for_the_outage() -> None:
 )  # fmt: skip
 def test_failures_that_stop_a_run(good: int, bad: int, open_images: int, stops: bool) -> None:
     """More than the rate of the finished images, and than the minimum; open jobs may succeed."""
-    breaker = CircuitBreaker(60, 0.5, 20)
-    breaker.record_images(good, bad)
-    reason = breaker.too_many_failed(lambda: open_images)
+    limit = FailureLimit(0.5, 20)
+    limit.record(good, bad)
+    reason = limit.exceeded(lambda: open_images)
     assert bool(reason) == stops
     assert not reason or reason.startswith(f"{bad} of the {good + bad} images that finished")
 
 
 def test_a_rate_of_one_never_stops_a_run() -> None:
     """Who allows all images to fail is not stopped by failures."""
-    breaker = CircuitBreaker(60, 1.0, 0)
-    breaker.record_images(0, 1_000)
-    assert breaker.too_many_failed(lambda: 0) == ""
+    limit = FailureLimit(1.0, 0)
+    limit.record(0, 1_000)
+    assert limit.exceeded(lambda: 0) == ""
 
 
 def test_waits_end_with_the_caller_and_are_shown() -> None:

@@ -13,7 +13,7 @@ import pytest
 from sharekit.clouds.api_calls import Call
 from sharekit.clouds.cloud import Accepted, JobState
 from sharekit.core.actions import ACCEPTED, SHARE
-from sharekit.core.errors import CloudRefusedError, NoResponseError
+from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError
 from sharekit.ledger.ledger import Event
 from sharekit.runs.dispatch import Dispatcher
 from sharekit.runs.request_log import FINAL_STATES, Recorder, RequestLog
@@ -54,6 +54,7 @@ class AnyCloud:
     """A cloud, and its session, that answers each call by the dice."""
 
     timeout = (1.0, 1.0)
+    service = "cloud"
 
     def __init__(self, dice: random.Random, api: str) -> None:
         self.dice, self.api, self.sent = dice, api, 0
@@ -170,3 +171,48 @@ def test_a_quota_is_learnt_from_its_refusal() -> None:
     failed = [r for r in log.current() if r.state == "refused"]
     assert len(failed) == 18
     assert all("Maximum: 2" in request.response.reason for request in failed)
+
+
+class DownCloud(AnyCloud):
+    """A cloud that is down, busy for longer than is waited for, or whose address redirects."""
+
+    service = "another cloud"
+
+    def __init__(self, error: CloudError) -> None:
+        super().__init__(random.Random(1), "batch")
+        self.error = error
+
+    def send(self, call: Call, token: str) -> Accepted:
+        self.sent += 1
+        raise self.error
+
+
+class WellCloud(PartlyBusy):
+    """A cloud that does what it is asked to."""
+
+    def job(self, job_id: str) -> JobState:
+        return JobState(done=True, failed=False, status="SUCCESS")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NoResponseError("down"), NoResponseError("no connection", sent=False),
+     CloudRefusedError("down", http=503, code="HTTP503", retry_after=3_600.0),
+     CloudRefusedError("busy", http=429, code="HTTP429", retry_after=36_000.0),
+     CloudError("redirects elsewhere")],
+)  # fmt: skip
+def test_a_service_that_is_down_is_down_alone(error: CloudError) -> None:
+    """The projects of another service are sent to their end; those of the first one are left."""
+    chunks = [{**CHUNKS[1], "chunk": n, "project_id": project * 32, "projects": [project * 32]}
+              for n, project in enumerate("dw" * 12, 1)]  # fmt: skip
+    down, well, log = DownCloud(error), WellCloud(), RequestLog(chunks)
+    clouds = {"d" * 32: down, "w" * 32: well}
+    settings = replace(SETTINGS, outage_timeout=0.01, attempts=6)
+    dispatcher = Dispatcher(Recorder(MemoryStore(), log), clouds, settings)
+    dispatcher.run(lambda: None)
+    states = {name: {r.state for r in log.current() if r.project_id == name * 32} for name in "dw"}
+    assert states["w"] == {"done"}
+    assert states["d"].isdisjoint({"done", "refused"})
+    assert dispatcher.stopped_because is None
+    assert not any(dispatcher.is_recoverable(why) for why in dispatcher.left.values()
+                   if isinstance(why, CloudError))  # fmt: skip
