@@ -38,8 +38,13 @@ _EXITS = """## Exit codes
 | 3 | unfinished: interrupted, stopped, or the cloud went away during the run | repeat the command |
 | 4 | the cloud refused the caller, or gave no useful response | correct it, repeat the command |
 
-The exit code of `submit` when the cloud fails depends on whether the cloud has given this call a
-useful response before:
+One project's trouble is its own, and so is that of one service (a region, or another cloud): the
+projects that cannot be signed in to, read or sent to are left out, and the others finish. The rows
+of these projects stay `pending` with the reason; `check` and `plan` block them (`not-looked-up`),
+`audit` reports them as `unread`. Where no project can be read, these commands exit with 4.
+
+The exit code of `submit` when the cloud fails depends on whether the service that failed has given
+this call a useful response before:
 
 | failure | no useful response before | useful responses before |
 |---|---|---|
@@ -47,6 +52,7 @@ useful response before:
 | name not found, no connection, TLS or proxy error, timeout, connection closed | 4 | 3 |
 | HTML, truncated JSON, a response of another type, a redirect, HTTP 5xx on every attempt | 4 | 3 |
 | no permission (HTTP 403, `IMG.0026`, also in a body under HTTP 200) | 4 | 1: those rows failed |
+| no permission to read a project before sending: it is left out, the others finish | 4 | 4 |
 | flow control that does not end, or asks for a longer wait than is allowed | 3 | 3 |
 
 In every case the ledger holds each request that was sent, `submit` prints the outcomes so far, and

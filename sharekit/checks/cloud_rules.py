@@ -25,6 +25,8 @@ def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> 
     hits = [RuleHits.where(~has_cloud, "no-credentials", "project_id")]
     known = known[has_cloud]
     state = join_lines(known, snapshot.members, SHARE_KEY, _NOT_ASKED)
+    why = known["project_id"].map(projects["unread"]).astype(STR)
+    state["unread"] = state["unread"].where(why == "", why)
     own = state["owner"] == known["project_id"]
     # A project is no member of its own images: what listings show there is what others decided.
     rows.loc[known.index, "before"] = state["state"].where(~own, "")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from re import fullmatch
 from typing import Final
 
 from sharekit.core.brakes import Pool
 from sharekit.core.columns import with_unit
+from sharekit.core.errors import CloudError, StoppedError
+from sharekit.core.fields import PROJECT_ID
 from sharekit.core.html import escape_html, without_mathjax
 from sharekit.core.logs import clean_frames
 
@@ -31,6 +34,9 @@ class Clouds(Mapping[str, Cloud]):
         Further project IDs, each with the function that signs in to it.
     warnings : mapping, optional
         Names of entries in ``clouds.yaml``, each with what is less safe there than it should be.
+    refused : mapping, optional
+        Projects that nobody can sign in to, each with the error that looking it up raises. An entry
+        that names no project stands there by its own name.
 
     Examples
     --------
@@ -44,17 +50,25 @@ class Clouds(Mapping[str, Cloud]):
         clouds: Mapping[str, Cloud],
         offers: Mapping[str, Callable[[], Cloud]] | None = None,
         warnings: Mapping[str, tuple[str, ...]] | None = None,
+        refused: Mapping[str, CloudError] | None = None,
     ) -> None:
         self._clouds = dict(clouds)
         self._offers = {p: sign_in for p, sign_in in (offers or {}).items() if p not in clouds}
         self._locks = {project: threading.Lock() for project in self._offers}
         self.warnings = dict(warnings or {})
+        self.refused = {
+            p: error
+            for p, error in (refused or {}).items()
+            if p not in (*self._clouds, *self._offers)
+        }
 
     @clean_frames
     def __getitem__(self, project_id: str) -> Cloud:
         cloud = self._clouds.get(project_id)
         if cloud is not None:
             return cloud
+        if project_id in self.refused:
+            raise self.refused[project_id]
         sign_in = self._offers[project_id]
         with self._locks[project_id]:
             if project_id not in self._clouds:
@@ -62,27 +76,46 @@ class Clouds(Mapping[str, Cloud]):
         return self._clouds[project_id]
 
     def __contains__(self, project_id: object) -> bool:
-        return project_id in self._clouds or project_id in self._offers
+        known = (self._clouds, self._offers, self.refused)
+        return any(project_id in projects for projects in known)
 
     def __iter__(self) -> Iterator[str]:
-        yield from dict.fromkeys([*self._clouds, *self._offers])
+        yield from dict.fromkeys([*self._clouds, *self._offers, *self.refused])
 
     def __len__(self) -> int:
-        return len(self._clouds.keys() | self._offers.keys())
+        return len(self._clouds.keys() | self._offers.keys() | self.refused.keys())
+
+    @property
+    def signed_in(self) -> list[Cloud]:
+        """The clouds that are signed in to."""
+        return list(self._clouds.values())
 
     @clean_frames
     def restricted_to(self, projects: Iterable[str]) -> Clouds:
         """Return the clouds that are signed in to; sign in to ``projects``, offer no others.
 
-        Raises
-        ------
-        CloudError
-            If the sign-in to one of them fails.
+        A project that cannot be signed in to is among the ``refused`` of the result, and so is one
+        that may be that of a refused entry which names no project.
         """
-        offered = [p for p in dict.fromkeys(projects) if p in self._offers]
+        wanted = list(dict.fromkeys(projects))
+        known = [project for project in wanted if project in self]
         with Pool(_SIGN_INS) as pool:
-            list(pool.map(self.__getitem__, offered))
-        return Clouds(self._clouds, warnings=self.warnings)
+            errors = dict(zip(known, pool.map(self._try_to_sign_in, known), strict=True))
+        refused = {project: error for project, error in errors.items() if error is not None}
+        unnamed = [why for name, why in self.refused.items() if not fullmatch(PROJECT_ID, name)]
+        if unnamed:
+            refused |= {project: unnamed[0] for project in wanted if project not in self}
+        return Clouds(self._clouds, warnings=self.warnings, refused=refused)
+
+    def _try_to_sign_in(self, project: str) -> CloudError | None:
+        """Return why a project cannot be signed in to; None if it can."""
+        try:
+            self[project]
+        except StoppedError:
+            raise
+        except CloudError as error:
+            return error
+        return None
 
     def __repr__(self) -> str:
         names = [f"{cloud.name} ({cloud.project_id})" for cloud in self._clouds.values()]

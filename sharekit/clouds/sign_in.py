@@ -25,6 +25,7 @@ from sharekit.core.errors import (
     NoResponseError,
     SharekitError,
     SignInError,
+    StoppedError,
     UsageError,
 )
 from sharekit.core.logs import Secrets, clean_frames, redact
@@ -92,10 +93,10 @@ def connect(
     UsageError
         Two names lead to one project.
     SignInError
-        A name is not in ``clouds.yaml``, a setting of its entry makes no sense, or the cloud
-        refuses the credentials.
+        A name is not in ``clouds.yaml``, a setting of its entry makes no sense, or no cloud takes
+        the credentials. Where some do, the others are ``Clouds.refused``.
     CloudError
-        The sign-in service does not respond, or the catalog lacks the image service.
+        No sign-in service responds, or no catalog has an image service.
 
     Examples
     --------
@@ -108,6 +109,7 @@ def connect(
     clouds: dict[str, Cloud] = {}
     offers: dict[str, Callable[[], Cloud]] = {}
     warned: dict[str, tuple[str, ...]] = {}
+    refused: dict[str, CloudError] = {}
     limiters = RateLimiters()
     for name in names or files.names():
         entry = _read_entry(files, name)
@@ -117,10 +119,18 @@ def connect(
             _check_distinct(offers, projects, name, names)
             offers |= {p: partial(_sign_in_to, files, name, limiters, p) for p in projects}
         else:
-            cloud = _sign_in(entry, limiters)
+            try:
+                cloud = _sign_in(entry, limiters)
+            except StoppedError:
+                raise
+            except CloudError as error:
+                refused[str(entry.auth.get("project_id") or name)] = error
+                continue
             _check_distinct(clouds, [cloud.project_id], name, names)
             clouds[cloud.project_id], warned[name] = cloud, cloud.warnings
-    return Clouds(clouds, offers, warned)
+    if refused and not clouds and not offers:
+        raise next(iter(refused.values()))
+    return Clouds(clouds, offers, warned, refused)
 
 
 def _check_distinct(

@@ -115,7 +115,9 @@ VAULTS: Final = FrameSchema(
     _columns("project_id vault_id name object_type protect_type status free resources",
              free="float", resources="int")
 )  # fmt: skip
-PROJECTS: Final = _texts("project_id cloud region api ims image account vaults")
+PROJECTS: Final = FrameSchema(
+    _columns("project_id cloud region api ims image account vaults"), later=_columns("unread")
+)
 OWNER_SHARES: Final = FrameSchema(
     _columns("project_id image_id state owner name whole_image size visibility key members "
              "unread", size="int", members="int")

@@ -29,6 +29,7 @@ from sharekit.plans.selection import RowCount, Rows, keys_of_labels, select_keys
 from sharekit.runs import follow_up
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.settings import Settings
+from sharekit.runs.status import clouds_of
 from sharekit.spreadsheets.row_frames import own_labels, typed_rows
 from sharekit.spreadsheets.writing.review_sheet import write_review
 
@@ -392,12 +393,11 @@ class Review:
     def _connect(self) -> Clouds:
         if self._clouds is not None:
             return self._clouds
-        snapshot = self.plan.findings.snapshot
-        if snapshot is None:
+        if self.plan.findings.snapshot is None:
             raise UsageError(f"{self.path} was planned without a cloud: name one to submit.")
         from sharekit.clouds.sign_in import connect  # noqa: PLC0415 - openstacksdk loads slowly
 
-        return connect(*map(str, snapshot.projects["cloud"].unique()))
+        return connect(*clouds_of(self.path))
 
     def _decide_frame(self, frame: pd.DataFrame) -> RowCount:
         step = read_frame(frame, self.rows, own_labels(self.plan.findings.inventory))

@@ -197,6 +197,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             clouds=list[_ACCOUNT],  # type: ignore[valid-type]  # made by a function
             settings=dict[str, Any],
             reviewers=NotRequired[Count],
+            refused=NotRequired[dict[str, str]],
         ),
         "a call of `submit` began, with these sign-ins and settings",
         lambda b: f"with {with_unit(len(b['clouds']), 'sign-in')}",

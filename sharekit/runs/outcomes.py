@@ -115,10 +115,10 @@ def assign_outcomes(
     result = {"outcome": outcome}
     unsent = rows["disposition"].isin(["blocked", "skipped"])
     for name, source in (("code", "rule"), ("reason", "message")):
-        reason = reasons[source].reindex(rows.index).fillna("")
         result[name] = taken(facts[name], np.where(silent, -1, request))
-        result[name] = result[name].where(~excluded, taken(preflight[name], preflight_at))
-        result[name] = result[name].where(~unsent, reason)
+        sent_or_told = ~excluded & ((outcome != "pending") | (result[name] != ""))
+        result[name] = result[name].where(sent_or_told, taken(preflight[name], preflight_at))
+        result[name] = result[name].where(~unsent, reasons[source].reindex(rows.index).fillna(""))
     contradicted = (outcome == "contradicted") & (claimed == "success")
     result["reason"] = result["reason"].where(~contradicted, _CONTRADICTED)
     result["observed"] = taken(states, read_at)

@@ -11,7 +11,7 @@ from sharekit.checks.owner_rules import check_owners
 from sharekit.checks.row_rules import pair_rows
 from sharekit.checks.vault_rules import check_capacity
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.columns import STR, EncodedColumn, are_satisfied, roles
+from sharekit.core.columns import STR, EncodedColumn, acting_project, are_satisfied, roles
 from sharekit.core.fields import ACTION_KEY, SHARE_KEY
 from sharekit.core.rules import RULES, severity
 from sharekit.plans.plan import Plan
@@ -37,6 +37,9 @@ def evaluate_preflight(
 ) -> pd.DataFrame:
     """Return what a fresh snapshot says of planned rows: their state, and if they are excluded.
 
+    Of a project that could not be read nothing is excluded, and nothing may be sent: its rows have
+    the reason alone.
+
     Parameters
     ----------
     planned : DataFrame
@@ -48,6 +51,9 @@ def evaluate_preflight(
     is_undo : bool
         Whether the run undoes another one: what somebody has decided since is not undone.
     """
+    unread = acting_project(planned).map(snapshot.projects.set_index("project_id")["unread"])
+    shut_out = unread.fillna("").astype(STR) != ""
+    everything, planned = planned, planned[~shut_out]
     fresh = planned.copy()
     encoded = {name: EncodedColumn.encode(fresh[name]) for name in (*SHARE_KEY, "status")}
     pairs = pair_rows(encoded)
@@ -73,6 +79,10 @@ def evaluate_preflight(
         undecided = moved & (preflight["outcome"] == "")
         rule, columns = RULES["undo-state-changed"], ["outcome", "code", "reason"]
         preflight.loc[undecided, columns] = ["blocked", rule.name, rule.message]
+    preflight = preflight.reindex(everything.index, fill_value="")
+    preflight[ACTION_KEY] = everything[ACTION_KEY]
+    preflight.loc[shut_out, "reason"] = unread[shut_out]
+    preflight.loc[shut_out, "code"] = "not-looked-up"
     return preflight.astype(STR)
 
 

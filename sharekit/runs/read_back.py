@@ -23,7 +23,7 @@ from sharekit.core.actions import (
 )
 from sharekit.core.brakes import Pool
 from sharekit.core.columns import STR
-from sharekit.core.errors import CloudError, CloudRefusedError, SignInError
+from sharekit.core.errors import CloudError, CloudRefusedError, SignInError, StoppedError
 from sharekit.core.frame_schemas import READ_BACK
 from sharekit.ledger.ledger import Ledger
 
@@ -40,7 +40,8 @@ class ReadBack:
     """The latest state of each share of a run; every reading is an event of its ledger.
 
     A state counts only if it was read after the latest request for its share. ``calls`` counts the
-    calls of the cloud, ``denied`` are the projects and roles that may not read what they did.
+    calls of the cloud, ``denied`` are the projects and roles that may not read what they did, or
+    cannot in this call. A project whose cloud is in trouble is left to another call by ``leave``.
     """
 
     ledger: Ledger
@@ -48,6 +49,7 @@ class ReadBack:
     clouds: Clouds
     calls: Counter[str]
     states: dict[Action, Observation]
+    leave: Callable[[str, CloudError], None]
     denied: set[tuple[str, str]] = field(default_factory=set)
 
     def state(self, request: Request, share: Share) -> str | None:
@@ -150,17 +152,18 @@ class ReadBack:
         return [(p, share.image_id, OWNER, share.state, share.unread) for p, share in found]
 
     def _trouble(self, reading: _Reading) -> BaseException | None:
-        """Return the error of a reading; a project that may not read is noted instead."""
-        error, denied = reading.job.exception(), False
-        if isinstance(error, CloudRefusedError):
-            denied, code = error.http in (401, 403, 404), error.code
-        elif isinstance(error, SignInError):
-            denied, code = True, "HTTP401"
-        if not denied:
+        """Return the error of a reading; that of one project's cloud is noted instead."""
+        error = reading.job.exception()
+        if not isinstance(error, CloudError) or isinstance(error, StoppedError):
             return error
-        body = {"project_id": reading.project, "code": code, "reason": str(error)}
-        self.ledger.append("read_back_denied", body)
         self.denied.add((reading.project, reading.role))
+        refused = isinstance(error, CloudRefusedError) and error.http in (401, 403, 404)
+        if refused or isinstance(error, SignInError):
+            code = error.code if isinstance(error, CloudRefusedError) else "HTTP401"
+            body = {"project_id": reading.project, "code": code, "reason": str(error)}
+            self.ledger.append("read_back_denied", body)
+        else:
+            self.leave(reading.project, error)
         return None
 
 

@@ -108,11 +108,15 @@ class _Replay:
             self.call = _Call(
                 open=True,
                 clouds={account["project_id"]: account for account in body["clouds"]},
+                refused=body.get("refused", {}),
                 unseen=bool(self.log.in_state("planned", "excluded")),
                 unanswered={request.chunk for request in self.log.in_state("sent")},
             )
         elif kind not in _OF_CALLS or kind == "outcomes_recorded":
             self.call = _Call()
+        elif kind == "preflight_snapshot":
+            projects = self._snapshot(event).projects
+            self.call.unread = set(projects.loc[projects["unread"] != "", "project_id"])
         elif kind == "preflight_checked":
             self.call.unseen = False
         elif kind == "response_lost":
@@ -129,15 +133,18 @@ class _Replay:
 
     # -- events of a call ----------------------------------------------------------------------
     def check_sign_ins(self, event: Event) -> Iterator[str]:
-        """Check that a call has one sign-in for each project that acts."""
+        """Check that each project that acts has one sign-in in a call, or one that was refused."""
         names = [account["project_id"] for account in event.body["clouds"]]
+        names += event.body.get("refused", {})
         if len(set(names)) < len(names) or not set(self.plan.chunks["project_id"]) <= set(names):
             yield "lacks the sign-in of a project that the plan acts for, or has one twice"
 
     def check_preflight_snapshot(self, event: Event) -> Iterator[str]:
         """Check that a snapshot and the sign-ins of its call say the same of each project."""
         for project in self._snapshot(event).projects.to_dict("records"):
-            account = self.call.clouds.get(str(project["project_id"]))
+            account = self.call.clouds.get(name := str(project["project_id"]))
+            if name in self.call.refused and project["unread"]:
+                account = dict.fromkeys(_SIGN_IN, "")
             if account is None or any(project[name] != account[name] for name in _SIGN_IN):
                 yield f"shows project {project['project_id']} otherwise than the call signed in"
 
@@ -191,7 +198,7 @@ class _Replay:
     def check_intent(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a request carries what was planned, to where its project signed in."""
         body, account = event.body, self.call.clouds.get(request.project_id)
-        if self.call.unseen:
+        if self.call.unseen or request.project_id in self.call.unread:
             yield "was sent without a last look at the clouds"
         if self.call.unanswered:
             yield "was sent before those of an earlier call, without an answer, were called lost"
@@ -296,15 +303,18 @@ class _Replay:
 class _Call:
     """The call of ``submit`` that events belong to.
 
-    ``clouds`` are its sign-ins by project, ``unseen`` is True while requests wait for its
-    preflight, ``unanswered`` are the requests of an earlier call that are still open; once it has
+    ``clouds`` are its sign-ins by project, ``refused`` those that failed, ``unseen`` is True while
+    requests wait for its preflight, which could not read the projects that are ``unread``;
+    ``unanswered`` are the requests of an earlier call that are still open; once it has
     ``stopped``, only the outcomes can follow.
     """
 
     open: bool = False
     stopped: bool = False
     clouds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
     unseen: bool = False
+    unread: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
 
 

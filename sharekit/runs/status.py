@@ -187,7 +187,8 @@ def status(ledger: Plan | str | PathLike[str]) -> Run:
 def clouds_of(path: str | PathLike[str]) -> list[str]:
     """Return the names of the clouds that the plan was made with, as clouds.yaml has them."""
     snapshot = read_plan(path).findings.snapshot
-    return [] if snapshot is None else [str(name) for name in snapshot.projects["cloud"].unique()]
+    names = () if snapshot is None else snapshot.projects["cloud"].unique()
+    return [str(name) for name in names if name]
 
 
 def is_finished(path: str | PathLike[str]) -> bool:

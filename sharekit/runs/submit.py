@@ -11,6 +11,7 @@ from time import monotonic
 
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import take_snapshot
+from sharekit.core.actions import ROLES
 from sharekit.core.brakes import Waits, check_canary, waiting_by
 from sharekit.core.errors import CloudError, SharekitError, StoppedError, UsageError
 from sharekit.core.logs import clean_frames
@@ -150,7 +151,9 @@ def submit(
         if finished(ledger):
             return load_run(ledger, current)
         approvals = require_ahead(ledger, current, approvals, demand)
-        clouds = clouds.restricted_to(current.chunks["project_id"])
+        clouds = clouds.restricted_to(projects := current.chunks["project_id"])
+        if clouds.refused and clouds.refused.keys() >= set(projects):
+            raise next(iter(clouds.refused.values()))
         stop, pause = stop or threading.Event(), pause or threading.Event()
         driver = RunDriver(ledger, current, clouds, settings, progress, stop, pause)
         reviewers = ", ".join(distinct_people(one.reviewer for one in approvals))
@@ -206,10 +209,11 @@ class RunDriver:
         self.log = load_request_log(ledger, plan)
         self.recorder = Recorder(ledger, self.log)
         self.waits = Waits(settings.busy_timeout, settings.outage_timeout, self._stop_asked)
-        self.dispatcher = Dispatcher(self.recorder, clouds, settings, self.waits)
+        self.dispatcher = Dispatcher(self.recorder, clouds, settings, self.waits, clouds.refused)
         self.read_back = ReadBack(
-            ledger, self.log, clouds, self.dispatcher.calls, observed_states(ledger)
-        )
+            ledger, self.log, clouds, self.dispatcher.calls, observed_states(ledger),
+            self.dispatcher.leave_project, {(p, role) for p in clouds.refused for role in ROLES},
+        )  # fmt: skip
         self.reporter = ProgressReporter(progress, self.log, self.dispatcher)
         self.stop, self.pause, self.stopped_by = stop, pause, ""
         self.began = 0
@@ -266,10 +270,11 @@ class RunDriver:
         clouds = [
             {"cloud": c.name, "project_id": c.project_id, "region": c.region, "ims": c.ims,
              "image": c.image, "account": c.account, "warnings": list(c.warnings)}
-            for c in self.clouds.values()
+            for c in self.clouds.signed_in
         ]  # fmt: skip
         body = {
             "clouds": clouds,
+            "refused": {project: str(error) for project, error in self.clouds.refused.items()},
             "settings": asdict(self.settings),
             "reviewer": reviewers,
             "reviewers": required,
@@ -292,7 +297,10 @@ class RunDriver:
         planned = waiting_rows(self.plan, self.log)
         if planned.empty:
             return
-        snapshot = take_snapshot(self.clouds, planned)
+        failures: dict[str, CloudError] = {}
+        snapshot = take_snapshot(self.clouds, planned, failures=failures)
+        for project, error in failures.items():
+            self.dispatcher.leave_project(project, error)
         followed = followed_run(self.ledger)
         is_undo = followed is not None and followed.kind == UNDO
         preflight = evaluate_preflight(
@@ -426,7 +434,7 @@ def _halves(shares: list[Share]) -> list[ShareBlock]:
 
 def _check_access(plan: Plan, clouds: Clouds) -> None:
     missing = sorted(set(plan.chunks["project_id"]) - set(clouds))
-    if missing:
+    if missing and not clouds.restricted_to(missing).refused:
         raise UsageError(
             f"No cloud gives access to project {', '.join(missing)}: name the entry for it in "
             "clouds.yaml too. Nothing was sent."

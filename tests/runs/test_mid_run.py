@@ -12,9 +12,10 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+import yaml
 
 import sharekit
-from sharekit.core.errors import CloudError, SignInError
+from sharekit.core.errors import CloudError, CloudRefusedError, SignInError
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs import submit
 from sharekit.runs.status import load_run
@@ -98,6 +99,92 @@ def test_one_project_that_is_shut_out_is_alone(world: Make) -> None:
     assert sharekit.verify(plan.path).intact
     again = sharekit.submit(plan, w.connect(), settings=FAST)
     assert (again.counts["confirmed"], again.finished) == (60, True)
+
+
+def _with_wrong_password(w: World, project: str) -> Path:
+    """Write a clouds.yaml in which the password of one project's entry is wrong."""
+    content = yaml.safe_load(w.config.read_text(encoding="utf-8"))
+    for entry in content["clouds"].values():
+        if entry["auth"]["project_id"] == project:
+            entry["auth"]["password"] = "wrong"
+    path = w.folder / "wrong.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def _connect_with_one_shut_out(w: World, project: str, how: str) -> sharekit.Clouds:
+    """Sign in to clouds of which one refuses the sign-in, or every request after it."""
+    if how == "sign-in":
+        return sharekit.connect(config_file=_with_wrong_password(w, project))
+    clouds = w.connect()
+    _shut(clouds, project, int(how))
+    return clouds
+
+
+def _shut(clouds: sharekit.Clouds, project: str, http: int) -> None:
+    """Let a project refuse every request."""
+
+    def refuse(*_: object, **more: object) -> object:
+        raise CloudRefusedError("no", http=http, code=f"HTTP{http}", retry_after=3_600.0)
+
+    clouds[project].transport.call = refuse  # type: ignore[method-assign,assignment]
+
+
+#: Refusals that may pass by themselves.
+_LATER = ("404", "503")
+
+
+@pytest.mark.parametrize("how", ["sign-in", "401", "403", *_LATER])
+def test_a_project_that_is_shut_out_from_the_start_is_alone(world: Make, how: str) -> None:
+    """The rows of a project that nobody can read are blocked in a plan, and wait in a run."""
+    w = world(rows=60)
+    plan = w.approved(chunk_size=3)
+    hers = plan.chunks["project_id"].iloc[0]
+    mine = plan.rows["project_id"] == hers
+    clouds = _connect_with_one_shut_out(w, hers, how)
+    if how in _LATER:  # the service is well, as the other projects show: exit code 3
+        sharekit.submit(plan, clouds, settings=FAST)
+    else:
+        with pytest.raises(CloudError):
+            sharekit.submit(plan, clouds, settings=FAST)
+    run = sharekit.status(plan.path)
+    assert set(run.rows.loc[~mine, "outcome"]) == {"confirmed"}
+    assert set(run.rows.loc[mine, "outcome"]) == {"pending"}
+    assert set(run.rows.loc[mine, "reason"]) == {run.stopped}
+    assert run.stopped
+    assert not run.finished
+    assert sharekit.verify(plan.path).intact
+    findings = sharekit.check(sharekit.read_inventory(w.shares), clouds)
+    other = sharekit.plan(findings, w.folder / "other.ledger")
+    assert set(other.rows.loc[mine, "disposition"]) == {"blocked"}
+    assert "blocked" not in set(other.rows.loc[~mine, "disposition"])
+    reasons = findings.frame.loc[findings.frame["rule"] == "not-looked-up", "message"]
+    assert reasons.str.contains(run.stopped.split(".")[0], regex=False).all()
+    assert len(reasons) == mine.sum()
+    assert sharekit.verify(other.path).intact
+    audit = sharekit.audit(sharekit.read_inventory(w.shares), clouds)
+    assert set(audit.read_errors["project_id"]) == {hers}
+    assert not audit.in_sync
+    assert "agrees" in set(audit.rows.loc[audit.rows["project_id"] != hers, "result"])
+    again = sharekit.submit(plan, w.connect(), settings=FAST)
+    assert (again.counts["confirmed"], again.finished) == (60, True)
+    assert sharekit.verify(plan.path).intact
+
+
+def test_where_every_project_is_shut_out_the_cloud_has_refused(world: Make) -> None:
+    """Nothing is planned or sent where no project can be signed in to or read."""
+    w = world(rows=20)
+    plan = w.approved()
+    clouds = w.connect()
+    for project in clouds:
+        _shut(clouds, project, 403)
+    with pytest.raises(CloudError):
+        sharekit.check(sharekit.read_inventory(w.shares), clouds)
+    with pytest.raises(CloudError):
+        sharekit.submit(plan, clouds, settings=FAST)
+    run = sharekit.status(plan.path)
+    assert (run.counts["pending"], run.requests["submit"]) == (20, 0)
+    assert sharekit.verify(plan.path).intact
 
 
 def test_a_lost_chunk_is_sent_again_in_halves(world: Make) -> None:

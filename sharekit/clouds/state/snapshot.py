@@ -20,6 +20,7 @@ from sharekit.core.provenance import utc_now
 
 from .reader import (
     READERS,
+    ImageMembers,
     Progress,
     Reader,
     collect,
@@ -47,8 +48,9 @@ class Snapshot:
         One line per backup vault: ``project_id, vault_id, name, object_type, protect_type, status,
         free (GB; inf: it grows by itself), resources (-1 unknown)``.
     projects : DataFrame
-        One line per project that was signed in to: ``project_id, cloud, region, api, ims, image,
-        account, vaults ("read", "" if not asked, else why not all of them could be read)``.
+        One line per project that was signed in to, or was to be: ``project_id, cloud, region, api,
+        ims, image, account, vaults ("read", "" if not asked, else why not all of them could be
+        read), unread (why nothing is known of its shares, "" if they could be read)``.
     owned : DataFrame
         One line per share that an owner is to offer or withdraw, as its owner sees it:
         ``project_id, image_id, state ("" if no owner could be asked), owner, name, whole_image,
@@ -64,19 +66,21 @@ class Snapshot:
 
 
 def take_snapshot(
-    clouds: Clouds, shares: pd.DataFrame, progress: Progress | None = None
-) -> Snapshot:
+    clouds: Clouds, shares: pd.DataFrame, progress: Progress | None = None,
+    failures: dict[str, CloudError] | None = None,
+) -> Snapshot:  # fmt: skip
     """Ask every cloud about shares (``project_id, image_id, status, owner``), by listings first.
 
     Vaults that they name (``vault_id``) are looked up one by one where no listing shows them.
 
     Owner actions (by their ``status``) are asked about at the ``owner``; without one, at every
-    project.
+    project. A project that cannot be read is named with the reason, also in ``failures``; the
+    others are read.
 
     Raises
     ------
     CloudError
-        If a cloud cannot be read.
+        If no project can be read.
     """
     taken_at = utc_now()
     by_owner = is_owner_action(shares["status"])
@@ -90,24 +94,30 @@ def take_snapshot(
     }
     named = shares if "vault_id" in shares else shares.assign(vault_id="")
     vaults = named[named["vault_id"] != ""].groupby("project_id")["vault_id"].unique()
+    failures = {} if failures is None else failures
+    failures |= clouds.refused
     with Pool(READERS) as pool:
-        reader = Reader(pool, progress)
+        reader = Reader(pool, progress, failures)
         jobs = {
             project: pool.submit(_read_vaults, clouds[project], vaults.get(project, ()))
-            for project in wanted
+            for project in wanted.keys() - failures.keys()
         }
         members = [
             (*share_record(project, share), share.size, share.unread)
             for project, shown in read_member_shares(reader, clouds, wanted).items()
             for _, share in sorted(shown.images.items())
+            if project not in failures
         ]
         vaults_of = {project: job.result() for project, job in jobs.items()}
         owned = list(read_owner_shares(clouds, shares[by_owner], reader))
+    if failures and failures.keys() >= wanted.keys() | {o for o in owners if o in clouds}:
+        raise next(iter(failures.values()))
+    unread = {project: str(error) for project, error in failures.items()}
     projects = [
         (c.project_id, c.name, c.region, c.api, c.ims, c.image, c.account,
-         vaults_of.get(c.project_id, ((), ""))[1])
-        for c in clouds.values()
-    ]  # fmt: skip
+         vaults_of.get(c.project_id, ((), ""))[1], unread.get(c.project_id, ""))
+        for c in clouds.signed_in
+    ] + [(project, *[""] * 7, unread[project]) for project in clouds.refused]  # fmt: skip
     return Snapshot(
         taken_at,
         frame_schemas.MEMBERS.make_frame(members),
@@ -166,6 +176,7 @@ def read_owner_shares(
     for project, _, (listed, why) in reader.run("reading own images", listings):
         images |= listed
         incomplete[project] = why
+    failures = reader.failures or {}
     # Private images are in no listing, nor are images of somebody else.
     unlisted = {project: ids - images.keys() for project, ids in images_at.items()}
     label = "looking up own images"
@@ -176,6 +187,7 @@ def read_owner_shares(
             images[image] = found
         elif why := found if isinstance(found, str) else incomplete[project]:
             unread[image] = why
+    unread |= {i: str(error) for p, error in failures.items() for i in images_at.get(p, ())}
     pairs = shares[SHARE_KEY].drop_duplicates()
     owned: dict[str, dict[str, ImageShare]] = {}
     for image, share in images.items():
@@ -187,11 +199,21 @@ def read_owner_shares(
     for project, image in pairs.itertuples(index=False):
         share = images.get(image) or ImageShare(image, "", unread=unread.get(image, ""))
         shown = members.get(image)
-        state = shown.state(project) if shown else ""
-        why = shown.why_unread(project) if shown else share.unread
+        state, why = _state_of(project, share, shown, failures)
         record = share_record(project, replace(share, state=state))
         number = len(shown.members) if shown else 0
         yield *record, share.size, share.visibility, share.key, number, why
+
+
+def _state_of(
+    project: str, share: ImageShare, shown: ImageMembers | None,
+    failures: Mapping[str, CloudError],
+) -> tuple[str, str]:  # fmt: skip
+    """Return the state of an image's share with a project, and why it could not be read."""
+    if share.owner in failures:
+        return "", str(failures[share.owner])
+    state = shown.state(project) if shown else ""
+    return state, shown.why_unread(project) if shown else share.unread
 
 
 def _list_owned(

@@ -212,6 +212,8 @@ def sign_in(names: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | 
     target = ", ".join(names) or str(clouds_yaml)
     with output.spinner(f"Signing in to {target}", wait_for_others=True):
         signed_in = connect(*names, config_file=clouds_yaml, secure_file=secure_yaml)
+    for error in signed_in.refused.values():
+        output.complain(f"Warning: {error}")
     for name, warnings in signed_in.warnings.items():
         for warning in warnings:
             output.complain(f"Warning: {name}: {warning}.")
