@@ -75,6 +75,7 @@ BEHAVIOURS: Final = {
     "200 without a job": "no_job_id=1",
     "an image has at most 2 projects": "member_quota=2",
     "one project is shut out": "revoke_after=12",
+    "one project is shut out at once": "revoke_after=1",
     "garbage now and then": "garbage=0.1,seed=9",
     "responses are lost": "cut_after=0.3,seed=10",
     "reads are to wait for an hour": "read_503=0.1,retry_after=3600,seed=11",
