@@ -14,6 +14,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from sharekit.checks.cell_rules import statuses
@@ -61,16 +62,18 @@ def check_policies(rows: pd.DataFrame, survey: Survey, policies: Policies) -> pd
     should = result.decisions["decision"].map(DECISIONS).dropna().astype(STR)
     state = shares["observed"].loc[should.index]
     wrong = should[~are_satisfied(should, state).to_numpy(dtype=bool)]
-    unread = rows.loc[_unread(rows, shares)]
-    parts = [
-        _lines(shares, "violation", result.decisions["policy"].loc[wrong.index], should=wrong),
-        _lines(shares, "not-judged", result.undecided["policy"],
-               missing=result.undecided["column"]),
-        _lines(rows, "not-judged", pd.Series("", unread.index, dtype=STR),
-               missing=pd.Series("observed", unread.index, dtype=STR)),
-    ]  # fmt: skip
-    together = pd.concat(parts, ignore_index=True)
-    return together.astype({name: STR for name in together.columns if name != "row"})
+    unread = _unread(rows, shares)
+    keys = wrong.index.append([result.undecided.index, unread])
+    texts = {
+        "verdict": ["violation"] * len(wrong) + ["not-judged"] * (len(keys) - len(wrong)),
+        "policy": [*result.decisions["policy"].loc[wrong.index], *result.undecided["policy"],
+                   *[""] * len(unread)],
+        "should": [*wrong, *[""] * (len(keys) - len(wrong))],
+        "missing": [*[""] * len(wrong), *result.undecided["column"], *["observed"] * len(unread)],
+    }  # fmt: skip
+    lines = rows.loc[keys].reset_index(drop=True)
+    lines = lines.assign(**{name: pd.Series(values, dtype=STR) for name, values in texts.items()})
+    return lines[[*POLICY_CHECK.names]]
 
 
 def check_columns(policies: Policies, own: list[str]) -> None:
@@ -131,9 +134,9 @@ def facts(shares: pd.DataFrame, survey: Survey) -> pd.DataFrame:
 def _present(rows: pd.DataFrame) -> pd.DataFrame:
     """Return each share that a cloud shows once: the row that stands for its duplicates."""
     shares = rows[rows["observed"].isin(MEMBER_STATES)]
-    spare = shares["result"].isin(["duplicate", "faulty"])
-    first = pd.concat([shares[~spare], shares[spare]]).drop_duplicates(SHARE_KEY)
-    return first.sort_index()
+    spare = shares["result"].isin(["duplicate", "faulty"]).to_numpy()
+    shares = shares.take(np.argsort(spare, kind="stable"))
+    return shares.drop_duplicates(SHARE_KEY).sort_index()
 
 
 def _unread(rows: pd.DataFrame, shares: pd.DataFrame) -> pd.Index:
@@ -141,15 +144,3 @@ def _unread(rows: pd.DataFrame, shares: pd.DataFrame) -> pd.Index:
     unread = rows[rows["result"] == "unread"].drop_duplicates(SHARE_KEY)
     known = pd.MultiIndex.from_frame(shares[SHARE_KEY])
     return unread.index[~pd.MultiIndex.from_frame(unread[SHARE_KEY]).isin(known)]
-
-
-def _lines(
-    rows: pd.DataFrame, verdict: str, policy: pd.Series, *,
-    should: pd.Series | None = None, missing: pd.Series | None = None,
-) -> pd.DataFrame:  # fmt: skip
-    lines = rows.loc[policy.index].assign(verdict=verdict, policy=policy, should="", missing="")
-    if should is not None:
-        lines["should"] = should
-    if missing is not None:
-        lines["missing"] = missing
-    return lines[[*POLICY_CHECK.names]]

@@ -30,7 +30,7 @@ from .policy_check import check_policies
 FINGERPRINT_COLUMNS: Final = (*SHARE_KEY, "status", "result", "code", "observed")
 
 
-@hands_out_copies("rows", "changes")
+@hands_out_copies("rows", "changes", "policy_lines")
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit:
     """An inventory compared with everything that the clouds show.
@@ -139,7 +139,8 @@ class Audit:
         return not differing and self.read_errors.empty
 
     @cached_property
-    def _tested(self) -> pd.DataFrame:
+    def policy_lines(self) -> pd.DataFrame:
+        """The shares of :attr:`violations`, then those of :attr:`not_judged`."""
         if self.policies is None:
             return POLICY_CHECK.make_frame()
         return check_policies(self.rows, self.survey, self.policies)
@@ -147,12 +148,14 @@ class Audit:
     @property
     def violations(self) -> pd.DataFrame:
         """The shares that are not as a policy says (:data:`~.frame_schemas.POLICY_CHECK`)."""
-        return self._tested[self._tested["verdict"] == "violation"].reset_index(drop=True)
+        lines = self.policy_lines
+        return lines[lines["verdict"] == "violation"].reset_index(drop=True)
 
     @property
     def not_judged(self) -> pd.DataFrame:
         """The shares of which a policy asks what is not known; ``missing`` is that column."""
-        return self._tested[self._tested["verdict"] == "not-judged"].reset_index(drop=True)
+        lines = self.policy_lines
+        return lines[lines["verdict"] == "not-judged"].reset_index(drop=True)
 
     @cached_property
     def fingerprint(self) -> str:

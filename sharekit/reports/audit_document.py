@@ -200,7 +200,7 @@ def _policy_section(audit: Audit, policies: Policies) -> Section:
 
 def _policy_lines(audit: Audit) -> pd.DataFrame:
     """Return the violations, then what was not judged, as a report lists them."""
-    lines = pd.concat([audit.violations, audit.not_judged], ignore_index=True)
+    lines = audit.policy_lines
     number = lines["row"] if lines["row"].dtype == STR else lines["row"].astype("Int64")
     return lines.assign(row=number.mask(lines["file"] == ""))
 

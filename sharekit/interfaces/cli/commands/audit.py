@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pandas as pd
 
 from sharekit.audits import storage
 from sharekit.audits.audit import audit
@@ -99,8 +98,8 @@ def audit_command(
         files = [*(report(result, *reports) if reports else ()), *files]
     summary = result.summary | {"files": [str(path) for path in files]}
     if policies is not None:
-        tested = pd.concat([result.violations, result.not_judged]).astype(STR).fillna("")
-        summary["policy_lines"] = tested.to_dict("records")
+        lines = result.policy_lines.astype(STR).fillna("")
+        summary["policy_lines"] = lines.to_dict("records")
     answer(summary, as_json, lambda: show_audit(result, files))
     sys.exit(_verdict(result))
 
