@@ -26,9 +26,10 @@ from sharekit.ledger.events import EVENTS
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.policies import Policies, Policy
 from sharekit.plans.policy_file import as_policies
+from sharekit.plans.replay import inventory_differences
 from sharekit.spreadsheets.inventory import Inventory
 
-from .baseline import Baseline, from_audit
+from .baseline import BASELINES, Baseline, from_audit
 from .policy_check import check_columns, needs_times
 from .results import Audit, build_audit
 from .storage import load_baseline, read_audit
@@ -135,6 +136,8 @@ def verify_audit(ledger: Ledger) -> Iterator[tuple[str, str]]:
         yield where, "its fingerprint or its drift is not that of its rows"
     if numbers != {name: number for name, number in stored.counts.items() if number}:
         yield where, "its counts are not those of its rows"
+    for what in () if stored.inventory is None else inventory_differences(stored.inventory):
+        yield "inventory_read", what
     findings, wording = stored.findings, stored.environment.get("sharekit") == __version__
     ours = body.get("rule_set", RULE_SET) == RULE_SET
     if findings is not None and ours:
@@ -172,9 +175,17 @@ def _order_problems(ledger: Ledger) -> Iterator[tuple[int, str]]:
     known = [kind for kind in kinds if kind in EVENTS and kind != "sealed"]
     if known != expected:
         yield len(kinds), "the events are not those of an audit, in their order"
-    listed = [event.body["what"] for event in ledger.iter_events("cloud_listed")]
-    if sorted(listed) != sorted(SURVEY):
+    listings = ledger.list_events("cloud_listed")
+    if sorted(event.body["what"] for event in listings) != sorted(SURVEY):
         yield len(kinds), "the listings are not those of an audit, each once"
+    if any(event.body["kind"] not in BASELINES for event in ledger.iter_events("baseline_loaded")):
+        yield len(kinds), "the baseline is neither an audit nor a run"
+    if len({event.body["taken_at"] for event in listings}) > 1:
+        yield listings[0].seq, "the listings of one audit are of several times"
+    for event in listings:
+        schema = SURVEY.get(event.body["what"])
+        if schema and len(ledger.get_frame(event.body["blob"], schema)) != event.body.get("lines"):
+            yield event.seq, "the number of its lines is not the one recorded"
 
 
 def _queryable_rows(findings: Findings | None) -> pd.DataFrame:

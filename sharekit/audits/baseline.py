@@ -16,6 +16,9 @@ from sharekit.runs.status import Run
 
 from . import meanings
 
+#: What an audit can be compared with.
+AUDIT, RUN = BASELINES = ("audit", "run")
+
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
@@ -51,7 +54,7 @@ class Baseline:
 def from_audit(name: str, head: str, rows: pd.DataFrame, survey: Survey) -> Baseline:
     """Return the baseline that an audit's rows give."""
     projects, owners = tuple(survey.complete_projects), tuple(survey.complete_owners)
-    return Baseline(name, "audit", survey.taken_at, head, distinct_shares(rows), projects, owners)
+    return Baseline(name, AUDIT, survey.taken_at, head, distinct_shares(rows), projects, owners)
 
 
 def from_run(name: str, head: str, at: str, run: Run) -> Baseline:
@@ -67,7 +70,7 @@ def from_run(name: str, head: str, at: str, run: Run) -> Baseline:
         "absent": shares["state"] == ABSENT,
     }
     shares["result"] = first_case(cases, "differs")
-    return Baseline(name, "run", at, head, shares[list(frame_schemas.BASELINE.names)].astype(STR))
+    return Baseline(name, RUN, at, head, shares[list(frame_schemas.BASELINE.names)].astype(STR))
 
 
 def distinct_shares(rows: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from typing import Any
 
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError
-from sharekit.core.provenance import distinct_people, looks, name_error
+from sharekit.core.provenance import distinct_people, looks, name_error, user
 from sharekit.ledger import signatures
 from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.ledger import Event, Ledger
@@ -103,11 +103,7 @@ def approve(
     >>> approve("run.ledger", reviewer="Ada", fingerprint="f3b0c442")  # doctest: +SKIP
     """
     path = ledger_path(plan)
-    given, name = fingerprint.strip().lower(), reviewer.strip()
-    if not name:
-        raise ApprovalError("An approval needs the reviewer's name.")
-    if error := name_error(name):
-        raise ApprovalError(error)
+    given, name = fingerprint.strip().lower(), _person(reviewer)
     if len(given) < MIN_FINGERPRINT_DIGITS:
         raise ApprovalError(
             f"Nothing is approved: name at least {MIN_FINGERPRINT_DIGITS} digits of the plan's "
@@ -192,7 +188,7 @@ def revoke(plan: HasLedger | str | PathLike[str], *, reviewer: str, note: str = 
     Raises
     ------
     ApprovalError
-        There is no valid approval, or requests were sent already.
+        There is no valid approval, requests were sent already, or the name is nobody's.
     LedgerError
         There is no such ledger, or another process is using it.
 
@@ -200,16 +196,25 @@ def revoke(plan: HasLedger | str | PathLike[str], *, reviewer: str, note: str = 
     --------
     >>> revoke("run.ledger", reviewer="Ada", note="one image too many")  # doctest: +SKIP
     """
-    path = ledger_path(plan)
+    path, name = ledger_path(plan), _person(reviewer or user())
     with Ledger.open(path, write=True) as ledger:
         fingerprint = plan_event(ledger)["fingerprint"]
         if latest_approval(ledger, fingerprint) is None:
             raise ApprovalError(f"{path}: there is no valid approval that could be taken back.")
         if ledger.last_event("intent") is not None:
             raise ApprovalError(f"{path}: requests were sent already; what was sent stays sent.")
-        body = {"reviewer": reviewer, "fingerprint": fingerprint, "note": note}
+        body = {"reviewer": name, "fingerprint": fingerprint, "note": note}
         ledger.append("approval_revoked", body)
-        LOG.info("%s withdrew the approval of %s", reviewer, path)
+        LOG.info("%s withdrew the approval of %s", name, path)
+
+
+def _person(reviewer: str) -> str:
+    name = reviewer.strip()
+    if not name:
+        raise ApprovalError("An approval needs the reviewer's name.")
+    if error := name_error(name):
+        raise ApprovalError(error)
+    return name
 
 
 def pending_decisions(ledger: Ledger) -> int:

@@ -24,7 +24,7 @@ from .steps import FIELDS, decided_by, decisions
 from .storage import read_earlier, read_stored_plan
 
 #: What a plan is to the run whose decisions it takes over.
-NEW_PLAN: Final = "new plan"
+NEW_PLAN, UNDO, RETRY = FOLLOWING = ("new plan", "undo", "retry")
 _CARRIED: Final = ["decision", "reason", "vault_id", "by", "run"]
 #: Dispositions of a row by which its share was, or is, as the row says.
 _ACTED: Final = ("planned", "already", "duplicate")

@@ -13,7 +13,7 @@ import pandas as pd
 from sharekit.checks.cell_rules import statuses
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import DECISION_OF_ACTION
-from sharekit.core.columns import STR, is_owner_action, join_lines
+from sharekit.core.columns import STR, first_difference, is_owner_action, join_lines
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.ledger.ledger import Event, Ledger
 
@@ -173,6 +173,8 @@ def step_errors(ledger: Ledger, event: Event) -> list[str]:
 
     What a function or a mask chose cannot be derived again, nor what follows it in the list.
     """
+    if missing := {"policies_sha256", "judged_at"} - event.body.keys():
+        return [f"lacks the {min(missing)} of its policies"]
     described: Mapping[str, Any] = event.body["policies"]
     policies = from_description(described)
     errors = []
@@ -183,14 +185,14 @@ def step_errors(ledger: Ledger, event: Event) -> list[str]:
     at = datetime.fromisoformat(event.body["judged_at"])
     if at > datetime.fromisoformat(event.at):
         errors.append("counts ages to a time after its own")
-    derived = evaluate(policies, policy_rows(read_plan(ledger)), at).decisions
     step = decision_of(ledger, event)
     nobody = step["policy"] == ""
     if (step["decision"].fillna("") != "")[nobody].any() or step["vault_id"].notna().any():
         errors.append("decides what no policy decides")
-    step = step[~nobody]
-    shared = derived.reindex(step.index)
-    differs = shared[["decision", "reason", "policy"]] != step[["decision", "reason", "policy"]]
-    if count := int(differs.any(axis="columns").sum()):
-        errors.append(f"{count:,} rows are decided otherwise than its policies decide them")
+    with Ledger.open(ledger.path, verify_chain=False, until=event.prev) as before:
+        result, derived = _result(before, policies, at)
+    if first_difference(step.fillna(""), derived.fillna(""), [*FIELDS, "policy"]):
+        errors.append("decides rows otherwise than its policies decide them")
+    if event.body.get("matched") != _body(policies, result, at)["matched"]:
+        errors.append("says that its policies matched other numbers of rows")
     return errors

@@ -9,24 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+import pandas as pd
+
 from sharekit.checks.check import check_again
 from sharekit.checks.findings import Findings, first_errors
 from sharekit.core import frame_schemas
 from sharekit.core.columns import first_difference
 from sharekit.core.errors import SharekitError
-from sharekit.core.provenance import __version__, distinct_people, looks
+from sharekit.core.fields import FIELDS as SHARE_FIELDS
+from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.provenance import __version__, distinct_people, looks, name_error
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.events import VOIDING_EVENTS, FollowedRun
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Event, Ledger
+from sharekit.spreadsheets.inventory import Inventory
 
 from .chunks import EMPTY_FINGERPRINT
-from .followed import EarlierRun, carry_over
+from .followed import FOLLOWING, NEW_PLAN, EarlierRun, carry_over
 from .plan import build_plan, read_plan
 from .policy_steps import step_errors
 from .standing import standing_errors
 from .steps import FIELDS, decision_of, decisions, list_steps
-from .storage import read_earlier
+from .storage import read_earlier, read_stored_inventory
 
 #: Numbers of a plan that do not come from its rows.
 _SETTINGS: Final = ("chunk_size", "max_images", "strict", "planner", "confirmed")
@@ -107,7 +112,7 @@ class _Steps:
     def check_decision(self, event: Event) -> Iterator[str]:
         """Check that somebody could decide, and decided on the plan of that time."""
         carried = "carried_from" in event.body
-        if not looks(event.body["reviewer"]):
+        if name_error(event.body["reviewer"]):
             yield "names nobody who decided"
         if carried == bool(self.plan):
             yield "decides on a plan that is not there" if not carried else "carries over too late"
@@ -133,7 +138,7 @@ class _Steps:
             yield "approves another plan than the latest one"
         elif self.fingerprint == EMPTY_FINGERPRINT or body["images"] != plan["planned"]:
             yield "approves another number of images than the plan has"
-        if not looks(body["reviewer"]):
+        if name_error(body["reviewer"]):
             yield "names nobody who approved"
         elif looks(body["reviewer"]) & planner:
             yield "is the planner's own"
@@ -149,6 +154,8 @@ class _Steps:
         """Check that there was an approval to be withdrawn."""
         if not self.approvals or self.sent or event.body.get("fingerprint") != self.fingerprint:
             yield "withdraws an approval that could not be withdrawn there"
+        if name_error(event.body["reviewer"]):
+            yield "names nobody who withdrew it"
 
     def check_submit(self, event: Event) -> Iterator[str]:
         """Check that a call of ``submit`` had the approvals that it demanded."""
@@ -193,6 +200,7 @@ def plan_problems(ledger: Ledger) -> Iterator[Problem]:
     """
     created = ledger.last_event("created")
     same_version = created is not None and created.body.get("sharekit") == __version__
+    yield from _origin_problems(ledger, same_version=same_version)
     for event in ledger.list_events("planned", "decided", "approved"):
         where = f"event {event.seq} ({event.kind})"
         try:
@@ -206,6 +214,60 @@ def plan_problems(ledger: Ledger) -> Iterator[Problem]:
                 yield from ((where, what) for what in differences)
         except SharekitError as error:
             yield where, str(error)
+
+
+def _origin_problems(ledger: Ledger, *, same_version: bool) -> Iterator[Problem]:
+    """Yield where the rows are not those of their sheets, or of the run that is followed."""
+    created, read = ledger.last_event("created"), ledger.last_event("inventory_read")
+    followed = None if created is None else FollowedRun.from_body(created.body)
+    if followed is not None and same_version and followed.kind not in FOLLOWING:
+        yield "event 1 (created)", f"follows on another run as {followed.kind!r:.40}"
+    for event in ledger.list_events("planned", "decided"):
+        where = f"event {event.seq} ({event.kind})"
+        if event.kind == "planned" and ("earlier_blob" in event.body) != (followed is not None):
+            yield where, "follows on no run, or does not say what that had decided"
+        name = event.body.get("carried_from")
+        if followed is not None and name not in (None, followed.ledger):
+            yield where, "carries over from another run than it follows"
+    if read is not None:
+        # Rows that are undone or tried again hold what was sent, not what is in a cell.
+        as_read = followed is None or followed.kind == NEW_PLAN
+        for what in inventory_differences(read_stored_inventory(ledger), as_read=as_read):
+            yield f"event {read.seq} (inventory_read)", what
+
+
+def inventory_differences(inventory: Inventory, *, as_read: bool = True) -> Iterator[str]:
+    """Yield where rows are not as the sheets hold them that they were read from.
+
+    Parameters
+    ----------
+    inventory : Inventory
+        The inventory of a run or an audit.
+    as_read : bool
+        Whether every field holds what its cell does, and the sheets have no other rows.
+    """
+    for number, source in enumerate(inventory.sources):
+        rows = inventory.rows[inventory.rows["source"] == number]
+        if not ((rows["file"] == source.file) & (rows["sheet"] == source.sheet)).all():
+            yield f"has rows of {source.file}, {source.sheet} under another name"
+        if not as_read:
+            continue
+        if len(rows) != source.rows:
+            yield f"says that {source.file}, {source.sheet} has {source.rows:,} rows"
+        places = rows["row"]
+        if not source.names_rows and not (
+            pd.api.types.is_integer_dtype(places)
+            and places.is_monotonic_increasing
+            and places.is_unique
+            and (places > source.header_row).all()
+        ):
+            yield f"has rows at impossible places of {source.file}, {source.sheet}"
+        for name in SHARE_FIELDS:
+            cells = rows.get(INPUT_PREFIX + source.columns.get(name, ""))
+            if name in source.columns and cells is not None and (cells != rows[name]).any():
+                yield f"reads {name} otherwise than {source.file}, {source.sheet} has it"
+            if name not in source.columns and rows[name].nunique() > 1:
+                yield f"reads {name}, which {source.file}, {source.sheet} does not have"
 
 
 def _standing_differences(ledger: Ledger, event: Event) -> Iterator[str]:
@@ -252,19 +314,18 @@ def _carried_differences(ledger: Ledger, findings: Findings) -> Iterator[str]:
     """Yield decisions carried over from an earlier run that it does not hold."""
     carried = [step for step in list_steps(ledger) if "carried_from" in step.body]
     lines = read_earlier(ledger)
-    if not carried or lines is None:
+    followed = FollowedRun.from_body(ledger.list_events("created")[0].body)
+    if lines is None or followed is None:
         if carried:
             yield "decisions are carried over from a run that it does not follow"
-        return
-    followed = FollowedRun.from_body(ledger.list_events("created")[0].body)
-    if followed is None:
-        yield "decisions are carried over, and it follows on no run"
         return
     undecided = check_again(
         findings.inventory, findings.snapshot, decisions(ledger).iloc[:0], lines,
         strict=findings.strict, confirm=findings.confirmed,
     )  # fmt: skip
     expected = carry_over(EarlierRun(followed, "", lines), undecided.rows)
+    if {step.body["reviewer"] for step in carried} != set(expected["by"]):
+        yield "carries over decisions of others than those who decided in the earlier run"
     for step in carried:
         frame = expected[expected["by"] == step.body["reviewer"]]
         if first_difference(decision_of(ledger, step).fillna(""), frame, FIELDS):

@@ -429,7 +429,8 @@ class Dispatcher:
 
     # -- following the job --------------------------------------------------------------------
     def _poll(self, request: Request, polls: int, since: float) -> None:
-        self.calls["poll"] += 1
+        with self.recorder.lock:  # several threads count, and verify holds a run to its numbers
+            self.calls["poll"] += 1
         timeout, began, asked = self.settings.job_timeout, monotonic(), 0.0
         job: JobState | None = None
         try:

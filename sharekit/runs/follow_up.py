@@ -32,13 +32,13 @@ from sharekit.core.fields import ACTION_KEY, FIELDS
 from sharekit.core.logs import clean_frames
 from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.followed import EarlierRun, read_followed
+from sharekit.plans.followed import RETRY, UNDO, EarlierRun, read_followed
 from sharekit.plans.plan import Plan, plan
 from sharekit.plans.steps import decided_by, decisions
 from sharekit.spreadsheets.cell_issues import CellIssues, concat
 from sharekit.spreadsheets.inventory import Inventory
 
-from .status import RETRY, UNDO, Run, followed_run, load_run
+from .status import Run, followed_run, load_run
 
 _OPPOSITE = {SHARE: UNSHARE, UNSHARE: SHARE}
 #: The state that an owner's action leaves behind where it was not read back.

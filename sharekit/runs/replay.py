@@ -7,6 +7,7 @@ request that it answers, a reading with what had been sent, outcomes with all of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -27,12 +28,13 @@ from sharekit.core.provenance import __version__
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Event, Ledger
+from sharekit.plans.followed import UNDO
 from sharekit.plans.plan import Plan
 from sharekit.plans.storage import read_snapshot_of
 
 from .preflight import count_preflight, evaluate_preflight, waiting_rows
 from .request_log import REQUEST_EVENTS, Request, ShareBlock, result_key
-from .status import UNDO, followed_run, load_request_log
+from .status import followed_run, load_request_log
 
 #: Events that only a call of ``submit`` writes.
 _OF_CALLS: Final = frozenset(
@@ -123,6 +125,7 @@ class _Replay:
             self.call.unanswered.discard(str(body["chunk"]))
         elif kind == "stopped":
             self.call.stopped = True
+        self._count(request, event)
         self.log.apply(event)
         if request is not None and kind == "intent":
             self.calls[request.chunk] = (body["method"], body["url"], body.get("body"))
@@ -130,6 +133,15 @@ class _Replay:
         elif request is not None and kind in ("refused", "job_failed", "job_done"):
             self.refused.add((request.project_id, str(body.get("code", ""))))
         self.previous = event
+
+    def _count(self, request: Request | None, event: Event) -> None:
+        """Take into account what a call says it has asked, and what it must have asked."""
+        if event.kind == "requests_counted":
+            self.call.counted += Counter(event.body["requests"])
+        elif event.kind == "read_back":
+            self.call.needed["read"] += event.body["images"] > 0
+        elif event.kind in ("job_done", "job_failed") and request is not None:
+            self.call.needed["poll"] += request.response.job_id != ""
 
     # -- events of a call ----------------------------------------------------------------------
     def check_sign_ins(self, event: Event) -> Iterator[str]:
@@ -191,8 +203,11 @@ class _Replay:
 
     def check_calls(self, event: Event) -> Iterator[str]:
         """Check that calls that are events of their own are not counted again."""
-        if event.body["requests"].get("submit") or event.body["requests"].get("retried"):
+        requests = Counter(event.body["requests"])
+        if requests["submit"] or requests["retried"]:
             yield "counts requests that are events of their own"
+        if self.call.needed - (self.call.counted + requests):
+            yield "counts fewer requests than ended jobs and readings took"
 
     # -- events of a request -------------------------------------------------------------------
     def check_intent(self, request: Request, event: Event) -> Iterator[str]:
@@ -306,7 +321,8 @@ class _Call:
     ``clouds`` are its sign-ins by project, ``refused`` those that failed, ``unseen`` is True while
     requests wait for its preflight, which could not read the projects that are ``unread``;
     ``unanswered`` are the requests of an earlier call that are still open; once it has
-    ``stopped``, only the outcomes can follow.
+    ``stopped``, only the outcomes can follow. ``counted`` are the requests that it says it
+    has made, ``needed`` those without which its jobs cannot have ended, nor shares been read.
     """
 
     open: bool = False
@@ -316,6 +332,8 @@ class _Call:
     unseen: bool = False
     unread: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
+    counted: Counter[str] = field(default_factory=Counter)
+    needed: Counter[str] = field(default_factory=Counter)
 
 
 def _keys(intent: Event) -> list[str]:

@@ -29,8 +29,6 @@ from sharekit.spreadsheets.row_frames import typed_rows
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
 from .request_log import Action, Observation, RequestLog
 
-#: What a run can do with the one that it follows.
-UNDO, RETRY = "undo", "retry"
 #: Who stopped a call of ``submit``, where it was not the cloud.
 CANARY, OPERATOR = "canary", "operator"
 

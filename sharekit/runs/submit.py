@@ -21,6 +21,7 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import stop_requested
 from sharekit.plans import approval
 from sharekit.plans.approve_ahead import require_ahead
+from sharekit.plans.followed import UNDO
 from sharekit.plans.plan import Plan, ledger_path, read_plan
 from sharekit.plans.storage import write_snapshot
 
@@ -40,7 +41,6 @@ from .settings import Settings
 from .status import (
     CANARY,
     OPERATOR,
-    UNDO,
     Run,
     finished,
     followed_run,

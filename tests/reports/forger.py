@@ -31,6 +31,11 @@ SCHEMAS: dict[tuple[str, str], FrameSchema] = {
     ("preflight_checked", "blob"): frame_schemas.PREFLIGHT,
     ("read_back", "blob"): frame_schemas.READ_BACK,
     ("outcomes_recorded", "blob"): frame_schemas.OUTCOMES,
+    ("planned", "earlier_blob"): frame_schemas.EARLIER,
+    ("audit_recorded", "rows_blob"): frame_schemas.AUDIT_ROWS,
+    ("audit_recorded", "blob"): frame_schemas.CHECKED_ROWS,
+    ("audit_recorded", "findings_blob"): frame_schemas.FINDINGS,
+    ("baseline_loaded", "blob"): frame_schemas.BASELINE,
     **{
         (kind, f"{name}_blob"): schema
         for kind in ("snapshot_taken", "preflight_snapshot")
@@ -100,7 +105,13 @@ class Forger:
 
     def frame(self, line: Line, name: str = "blob") -> pd.DataFrame:
         """The frame that an event names."""
-        return parquet.from_bytes(self.blobs[line.body[name]], SCHEMAS[line.kind, name])
+        if line.kind == "cloud_listed":
+            schema = frame_schemas.SURVEY[line.body["what"]]
+        elif "policies" in line.body:
+            schema = frame_schemas.POLICY_DECISIONS
+        else:
+            schema = SCHEMAS[line.kind, name]
+        return parquet.from_bytes(self.blobs[line.body[name]], schema)
 
     def store(self, line: Line, frame: pd.DataFrame, name: str = "blob") -> None:
         """Store another frame under a hash that fits."""
