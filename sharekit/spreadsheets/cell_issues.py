@@ -143,7 +143,9 @@ def find_cell_issues(
     return concat([*of_rows, *_frames(_sheet_issues(sheet), source)])
 
 
-def unsafe_cells(sheet: SheetRows, safe: Mapping[str, Collection[str]]) -> pd.DataFrame:
+def unsafe_cells(
+    sheet: SheetRows, safe: Mapping[str, Collection[str]], acted_on: Collection[str]
+) -> pd.DataFrame:
     """Return the issues of cells whose text is not what a person sees there.
 
     Parameters
@@ -152,6 +154,8 @@ def unsafe_cells(sheet: SheetRows, safe: Mapping[str, Collection[str]]) -> pd.Da
         The rows of the sheet; ``row_key`` of the result counts them.
     safe : Mapping of str to collection of str
         The fields in which only text is safe, each with the texts that need no closer look.
+    acted_on : collection of str
+        The fields whose values would count all the same where they are crossed out.
     """
     suspects = {
         field: _Suspects.of(texts, pc.invert(pc.is_in(texts, pa.array(known, TEXT))))
@@ -165,7 +169,7 @@ def unsafe_cells(sheet: SheetRows, safe: Mapping[str, Collection[str]]) -> pd.Da
         _uncalculated(sheet),
         _merged(sheet),
         _displayed_otherwise(sheet),
-        _crossed_out(sheet, safe),
+        _crossed_out(sheet, acted_on),
     )
     return concat(_frames(hits))
 

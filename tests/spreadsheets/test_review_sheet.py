@@ -76,6 +76,13 @@ def again(sheet: Worksheet, decision: str) -> None:
     place(sheet, sheet.max_row, "decision").value = decision
 
 
+def own(sheet: Worksheet, header: str | None, *values: str) -> None:
+    """Add a column of a person's own, with values from line 4 on."""
+    column = sheet.max_column + 1
+    for line, value in enumerate((header, None, None, *values), start=1):
+        sheet.cell(line, column).value = value
+
+
 def test_a_crossed_out_decision_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
     """A reviewer who crosses out a decision has taken it back; the sheet says where."""
     path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
@@ -86,6 +93,33 @@ def test_a_crossed_out_decision_is_refused(rows: pd.DataFrame, tmp_path: Path) -
 
     with pytest.raises(InputError, match=r"3.*the value is crossed out"):
         read_review(edited(path, edit), rows, fingerprint=PLAN)
+
+
+@pytest.mark.parametrize("name", ["key", "reason", "image_id", "project_id", "name", "status"])
+def test_what_is_crossed_out_is_not_taken_silently(
+    name: str, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    """A row that a person crosses out is refused, with advice that does leave it out."""
+    path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
+
+    def edit(sheet: Worksheet) -> None:
+        decide(3, "reject", "not ours")(sheet)
+        place(sheet, 3, name).font = Font(strike=True)
+
+    with pytest.raises(InputError, match=rf"3 \({name}\).*crossed out.*decide skip"):
+        read_review(edited(path, edit), rows, fingerprint=PLAN)
+
+
+def test_own_columns_that_say_the_same_are_allowed(rows: pd.DataFrame, tmp_path: Path) -> None:
+    """A remark decides nothing, and a word that says what the row says does no harm."""
+    path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
+
+    def edit(sheet: Worksheet) -> None:
+        decide(4, "skip", "why")(sheet)
+        own(sheet, "Ann", "later", "yes", "looked at, reject next time?")
+
+    taken = read_review(edited(path, edit), rows, fingerprint=PLAN)
+    assert taken["decision"].to_dict() == {5: "skip"}
 
 
 def test_an_untouched_review_decides_nothing(rows: pd.DataFrame, tmp_path: Path) -> None:
@@ -166,6 +200,12 @@ def test_the_sheet_is_made_for_sorting_and_filtering(rows: pd.DataFrame, tmp_pat
             lambda s: setattr(place(s, 4, "project_id"), "value", None),
             r"G4 differs from the plan's project_id",
         ),
+        (lambda s: setattr(s["C5"], "value", "not ours"), "C5 is a reason without a decision"),
+        (decide(5, "", "not ours"), "C5 is a reason without a decision"),
+        (lambda s: setattr(s["C9"], "value", "not ours"), "C9 has a reason but no key"),
+        (lambda s: own(s, "Decision Ann", "reject"), "P4 reads as another decision"),
+        (lambda s: own(s, "Remark", "nicht annehmen, later", "No"), "P5 reads as another decision"),
+        (lambda s: own(s, None, "skip"), "P4 reads as another decision"),
         (
             lambda s: again(s, "skip"),
             rf"Review!B2, Review!B{COUNT + 2} decides differently",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
-from sharekit.core.actions import DECISIONS, SKIP
+from sharekit.core.actions import DECISION_OF_ACTION, DECISIONS, SKIP
 from sharekit.core.columns import STR, has_text, needs_reason
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.rules import RULES
@@ -92,8 +92,8 @@ _NOTES: Final = (
     "accept and reject change the decision; skip leaves the share as it is in the cloud.",
     "share and unshare are for rows in which the owner of an image shares it.",
     "You can sort, filter and delete rows: each decision belongs to its key.",
-    "A deleted row stays as planned. Do not change keys, IDs or other facts: such a sheet is "
-    "rejected.",
+    "A deleted row stays as planned; a row that is crossed out is refused.",
+    "Do not change keys, IDs or other facts: such a sheet is rejected.",
 )
 #: Number of lines a row's height is limited to.
 _MAX_LINES: Final = 8
@@ -103,6 +103,12 @@ _MAX_NAMED: Final = 5
 #: Columns that the reviewer fills in, with the texts that need no closer look.
 _INPUT: Final = {"decision": ("", *CHOICES), "reason": ("",)}
 _READ: Final = ("key", *_INPUT, *FACTS)
+#: Columns in which crossing out a cell means the row, or what is decided on it.
+_STRUCK: Final = ("key", *_INPUT, "image_id", "project_id", "name", "status", "vault_id")
+_CROSSED_OUT: Final = (
+    "Remove the strikethrough; if the row is not to be sent, decide skip and write a reason "
+    "(a deleted row stays as planned)"
+)
 #: Column -> what to do if its text was changed.
 _REMEDIES: Final = {
     "image_id": "restore the ID, because another image needs a row in the inventory and a new plan",
@@ -271,12 +277,18 @@ def read_review(
     InputError
         A key is unknown, belongs to another plan, or has two decisions; a fact was changed; a
         decision is no known word; a decision or reason is no text, or is not the text that its
-        cell displays; a reason is missing; the sheet has no keys.
+        cell displays; a reason is missing, or stands without a decision; another column holds
+        another decision; something is crossed out; the sheet has no keys.
     """
     sheet = _read_sheet(os.fspath(path))
     row_keys = _row_keys(sheet, rows, fingerprint)
     decisions = _decisions(sheet, row_keys)
+    sheet.reject(
+        (decisions == "") & has_text(sheet.rows["reason"]), "reason",
+        "is a reason without a decision; choose a decision beside it, or clear the reason",
+    )  # fmt: skip
     _check_facts(sheet, row_keys, rows)
+    _check_own_columns(sheet, decisions)
     if asked is not None:
         needed = needs_reason(decisions, asked.take(row_keys.to_numpy()).set_axis(decisions.index))
         problem = (
@@ -314,11 +326,14 @@ class _FilledSheet:
     rows : DataFrame
         The columns of the review as text; ``_row`` is the row in the sheet, and ``_sheet`` is what
         addresses begin with (a long review has several sheets).
+    own : Mapping of str to str
+        Column of ``rows`` -> letter, for the columns that a person has added.
     """
 
     file: str
     letters: Mapping[str, str]
     rows: pd.DataFrame
+    own: Mapping[str, str]
 
     def reject(self, mask: _Mask, column: str, problem: str) -> None:
         """Raise InputError with the addresses of a column's cells in some rows, if any."""
@@ -327,7 +342,7 @@ class _FilledSheet:
             return
         named = rows.head(_MAX_NAMED)
         cells = ", ".join(
-            f"{sheet}{self.letters[column]}{row}"
+            f"{sheet}{self.letters.get(column) or self.own[column]}{row}"
             for sheet, row in zip(named["_sheet"], named["_row"], strict=True)
         )
         more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
@@ -349,10 +364,12 @@ def _read_sheet(file: str) -> _FilledSheet:
         )
     if len(sheets) == 1:
         return sheets[0]
-    letters = sheets[0].letters
+    letters, own = sheets[0].letters, {n: c for sheet in sheets for n, c in sheet.own.items()}
     if any(sheet.letters != letters for sheet in sheets):
         raise InputError(f"{file}: its sheets differ in their columns; arrange them alike.")
-    return _FilledSheet(file, letters, pd.concat([s.rows for s in sheets], ignore_index=True))
+    rows = pd.concat([sheet.rows for sheet in sheets], ignore_index=True)
+    rows[list(own)] = rows[list(own)].fillna("")
+    return _FilledSheet(file, letters, rows, own)
 
 
 def _find_header(raw: RawSheet) -> tuple[int, list[str]]:
@@ -369,27 +386,50 @@ def _filled_sheet(blob: Blob, raw: RawSheet, header: int, names: Sequence[str]) 
     if repeated:
         raise InputError(f"{blob.file} has more than one column {repeated[0]}; keep one of them.")
     below = rows_below(blob, raw, header, tuple(names), columns)
-    rows = pd.DataFrame({n: pd.array(below.cells[c], dtype=STR) for n, c in columns.items()})
+    own = {f"_own {c}": c for c in range(len(below.cells)) if c not in columns.values()}
+    rows = pd.DataFrame(
+        {n: pd.array(below.cells[c], dtype=STR) for n, c in (columns | own).items()}
+    )
     for name in _INPUT:
         rows[name] = rows[name] if name in rows else pd.Series("", rows.index, dtype=STR)
     rows["key"] = rows["key"].str.strip()
     rows["_sheet"] = f"{raw.sheet}!" if raw.sheet else ""
     rows["_row"] = below.rows + 1
-    sheet = _FilledSheet(blob.file, below.source.letters, rows)
+    letters = {name: column_letter(c + raw.first_column) for name, c in own.items()}
+    sheet = _FilledSheet(blob.file, below.source.letters, rows, letters)
     _check_input_cells(sheet, below)
-    without_key = (rows["key"] == "") & (rows["decision"].str.strip() != "")
-    sheet.reject(without_key, "decision", "has a decision but no key; clear it")
+    for name in _INPUT:
+        without_key = (rows["key"] == "") & has_text(rows[name])
+        sheet.reject(without_key, name, f"has a {name} but no key; clear it")
     keyed = rows["key"] != ""
-    return sheet if keyed.all() else _FilledSheet(blob.file, sheet.letters, rows[keyed])
+    return sheet if keyed.all() else replace(sheet, rows=rows[keyed])
+
+
+def _check_own_columns(sheet: _FilledSheet, decisions: pd.Series[str]) -> None:
+    """Reject a decision in a column of a person's own, where the row is decided otherwise."""
+    if not sheet.own:
+        return
+    asked = sheet.rows["status"] if "status" in sheet.rows else pd.Series("", decisions.index)
+    taken = decisions.where(decisions != "", asked.map(DECISION_OF_ACTION).fillna("").astype(STR))
+    for name in sheet.own:
+        codes, words = pd.factorize(sheet.rows[name])
+        said = pd.Series([_read(word) or "" for word in words], dtype=object).take(codes)
+        said = said.set_axis(decisions.index)
+        problem = (
+            "reads as another decision than the row has, and only the column decision is read; "
+            "decide there, or delete this column"
+        )
+        sheet.reject((said != "") & (said != taken), name, problem)
 
 
 def _check_input_cells(sheet: _FilledSheet, below: SheetRows) -> None:
     """Reject decisions and reasons that a person sees otherwise, as in an inventory."""
-    issues = unsafe_cells(below, _INPUT)
+    issues = unsafe_cells(below, _INPUT, _STRUCK)
     for (name, field), cells in issues.groupby(["rule", "field"], sort=False):
         rule = RULES[str(name)]
         mask = np.isin(np.arange(len(sheet.rows)), cells["row_key"])
-        problem = f"({field}): {rule.message}. {rule.suggestion.rstrip('.')}"
+        remedy = _CROSSED_OUT if name == "crossed-out" else rule.suggestion.rstrip(".")
+        problem = f"({field}): {rule.message}. {remedy}"
         sheet.reject(mask, str(field), problem)
 
 
