@@ -98,6 +98,7 @@ def _make(shares: Path, path: Path) -> dict[str, Any]:
 
 def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
+    from sharekit.clouds.api_calls import batch_call, intent_fields
     from sharekit.core.columns import roles
     from sharekit.runs.outcomes import write_outcomes
     from sharekit.runs.status import load_run
@@ -105,9 +106,9 @@ def _answer(book: Any, plan: Any) -> None:
     with book.transaction():
         for chunk in plan.blocks.iter_chunks():
             name = {"chunk": str(chunk["chunk"])}
-            sent = {"attempt": 1, "api": "batch", "method": "PUT", "url": "https://ims.example/v1"}
+            sent = intent_fields(batch_call(chunk, "https://ims.example"))
             block = {key: chunk[key] for key in ("images", "projects")}
-            book.append("intent", name | sent | block)
+            book.append("intent", name | sent | block | {"attempt": 1, "api": "batch"})
             job = {"job_id": f"ff80808{int(name['chunk']):025x}", "request_id": f"req-{name}"}
             book.append("answer", name | job | {"http": 200, "code": "", "reason": ""})
             book.append("job_done", name | {"status": "SUCCESS", "results": {}})

@@ -49,6 +49,20 @@ def native_calls(chunk: Mapping[str, Any], base: str) -> Iterator[Call]:
             yield "PUT", f"{url}/{project}", _decision(chunk)
 
 
+def intent_fields(call: Call) -> dict[str, Any]:
+    """Return what an intent holds of a call: ``method``, ``url`` and ``body``.
+
+    Images and projects stand beside these in any intent, so its body does not repeat them.
+
+    >>> intent_fields(("PUT", "/v1", {"images": ["a"], "project_id": "p", "status": "rejected"}))
+    {'method': 'PUT', 'url': '/v1', 'body': {'project_id': 'p', 'status': 'rejected'}}
+    """
+    method, url, body = call
+    if body is not None:
+        body = {name: value for name, value in body.items() if name not in ("images", "projects")}
+    return {"method": method, "url": url, "body": body}
+
+
 def is_noop(call: Call, http: int) -> bool:
     """Return True if an error status of a native call means that there was nothing to change.
 

@@ -47,7 +47,7 @@ def user() -> str:
 
 def utc_now() -> str:
     """Return the time in UTC, to the microsecond, in a form that sorts."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 # -- names of people -------------------------------------------------------------------------------

@@ -33,12 +33,15 @@ Counts = dict[str, Count]
 
 def _body(**fields: Any) -> Any:
     """Return the type of a body from the types of its fields; it may hold further ones."""
+    fields = {"chunk": NotRequired[str | int], "images": NotRequired[Count | Texts], **fields}
     return TypedDict("Body", fields)  # type: ignore[operator]  # mypy wants literal fields
 
 
 # -- bodies ----------------------------------------------------------------------------------------
-#: What an event of any kind may hold, also of a kind that is not known here.
-_ANY: Final = _body(chunk=NotRequired[str | int], images=NotRequired[Count | Texts])
+#: Kind, time and body of an event, as the ledger holds them.
+_LINE: Final = tuple[str, Time, str]
+#: A body of a kind that is not known here.
+_ANY: Final = _body()
 #: A sheet that was read: the fields of :class:`sharekit.spreadsheets.inventory.Source`.
 _SHEET: Final = _body(
     file=Name, sheet=str, sha256=str, size=Count, format=str, header_row=Count, rows=Count,
@@ -210,7 +213,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "intent": EventKind(
         _body(**_RESPONSE, **_BLOCK, attempt=Count, method=str, url=str),
-        "a request is about to be sent; its images and projects are written here first",
+        "a request is about to be sent; all that it will carry is written here first: method, URL, "
+        "images, projects, and the rest of its body",
         lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
     ),
     "skipped_after_refusal": EventKind(
@@ -335,12 +339,10 @@ def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
     ValueError: Expected `str`, got `int` - at `$.why`
     """
     try:
-        msgspec.convert([kind, at, text], tuple[str, Time, str])
+        msgspec.convert([kind, at, text], _LINE)
         datetime.fromisoformat(str(at))
         body: dict[str, Any] = msgspec.json.decode(str(text))
-        msgspec.convert(body, _ANY)
-        if kind in EVENTS:
-            msgspec.convert(body, EVENTS[str(kind)].body)
+        msgspec.convert(body, EVENTS[str(kind)].body if kind in EVENTS else _ANY)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
     return body

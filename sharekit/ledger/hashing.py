@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Final
 
 #: What the first event names as the hash of the event before it.
 GENESIS = "0" * 64
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 #: Rows that are held as Python objects at one time.
 _BATCH = 50_000
 
@@ -19,7 +21,7 @@ def canonical_json(value: object) -> str:
     >>> canonical_json({"b": 1, "a": "é"})
     '{"a":"é","b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 def event_hash(seq: int, at: str, kind: str, body: str, prev: str) -> str:

@@ -16,6 +16,9 @@ from typing import Any, Final
 APPLICATION_ID: Final = 0x53484B54  # "SHKT"
 #: The format of new ledgers; it stands in the file's header as ``user_version``.
 FORMAT: Final = 2
+#: Bytes of a page of a new ledger's file. Events of some thousand bytes leave a fifth of the usual
+#: 4 KB pages empty; committing them costs the same.
+_PAGE_SIZE: Final = 1 << 14
 _EVENTS: Final = """\
 CREATE TABLE events (
     seq INTEGER NOT NULL,
@@ -54,6 +57,7 @@ DEFINED: Final = "SELECT type, name, sql FROM sqlite_master LIMIT 100"
 
 def create_tables(connection: sqlite3.Connection, version: int = FORMAT) -> None:
     """Turn an empty database into a ledger."""
+    connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
     connection.execute("BEGIN")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {version}")

@@ -251,7 +251,7 @@ def _images(event: Event) -> int:
     images = event.body.get("images", 0)
     if isinstance(images, int):
         return images
-    return len(images) * len(event.body.get("shared_with", "1"))
+    return len(images) * len(event.body.get("projects", "1"))
 
 
 def _environment(events: Iterable[Event]) -> dict[str, str]:

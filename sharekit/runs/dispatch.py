@@ -14,7 +14,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
-from sharekit.clouds.api_calls import Call
+from sharekit.clouds.api_calls import Call, intent_fields
 from sharekit.clouds.cloud import Accepted, JobState
 from sharekit.core.actions import OWNER, SHARE, UNSHARE, is_satisfied
 from sharekit.core.brakes import (
@@ -278,10 +278,9 @@ class Dispatcher:
     def _send_once(self, request: Request, attempt: Attempt, token: str, *, native: bool) -> None:
         cloud = self.clouds[request.project_id]
         call = cloud.call_for(request.payload(), native=native)
-        method, url, body = call
         self.recorder.record(
-            "intent", request, **request.block.body, attempt=request.attempts + 1,
-            api="native" if native else "batch", method=method, url=url, body=body,
+            "intent", request, **request.block.body, **intent_fields(call),
+            attempt=request.attempts + 1, api="native" if native else "batch",
         )  # fmt: skip
         try:
             answer = self._call(request, call, token)

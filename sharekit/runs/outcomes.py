@@ -23,7 +23,6 @@ A row that a preflight excluded is what the preflight says: ``already`` or ``blo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 from math import inf
 
 import numpy as np
@@ -38,11 +37,13 @@ from sharekit.core.frame_schemas import OUTCOMES as SCHEMA
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event, Ledger
 
-from .request_log import Request, RequestLog, ShareBlock
+from .request_log import Request, RequestLog, find_requests
 
 #: Positions in a frame, -1 for none.
 Positions = NDArray[np.int64]
-_TEXTS = ["wanted", "sent", "state", "code", "reason", "last_chunk", "job_id", "request_id"]
+_TEXTS = [
+    "wanted", "state", "claimed", "code", "reason", "last_chunk", "job_id", "request_id",
+]  # fmt: skip
 _CONTRADICTED = "the job reported success, but the cloud shows a different state"
 _UNREAD = "it could not be read back: "
 #: Outcomes that a preflight gives to what it excludes.
@@ -81,25 +82,25 @@ def assign_outcomes(
         The number of the event with which the last call of ``submit`` ended. A cloud may lag, so
         what was read after it does not contradict a job yet.
     """  # noqa: D205
-    facts, shares = _reported(log)
-    share_at, read_at, preflight_at = _find_positions(rows, shares, observed, preflight)
-    request = np.append(shares["request"].to_numpy(), -1)[share_at]
-    actions = facts["wanted"].array.take(request, allow_fill=True, fill_value="")
-    wanted = pd.Series(actions, rows.index)
-    since = _numbers(facts["since"], 0)[request]
-    read_at = _contradicting(rows, wanted, observed, _later(observed, read_at, since), since)
-    claims, states, seqs = shares["claimed"], observed["state"], _numbers(observed["seq"], -1)
-    del shares, observed  # their IDs are a third of the memory at a million rows
 
     def taken(values: pd.Series, positions: Positions) -> pd.Series:
         array = values.array.take(positions, allow_fill=True, fill_value="")
         return pd.Series(array, index=rows.index, dtype=STR)
 
+    requests = log.current()
+    facts = _facts(requests)
+    request = find_requests(rows, ((one, one.blocks) for one in requests))
+    wanted, state = taken(facts["wanted"], request), taken(facts["state"], request)
+    claimed = _claimed_of_shares(taken(facts["claimed"], request), rows, requests, request)
+    read_at, preflight_at, unread_at = _find_positions(rows, observed, preflight, unread)
+    since = _numbers(facts["since"], 0)[request]
+    read_at = _contradicting(rows, wanted, observed, _later(observed, read_at, since), since)
+    states, seqs = observed["state"], _numbers(observed["seq"], -1)
+    del observed  # its IDs are a fourth of the memory at a million rows
     planned = rows["disposition"] == "planned"
-    claimed, state = taken(claims, share_at), taken(facts["state"], request)
     preflighted = taken(preflight["outcome"], preflight_at)
     excluded = planned & preflighted.isin(EXCLUDED) & state.isin(["", "excluded"])
-    sent = taken(facts["sent"], request) == "yes"
+    sent = pd.Series(since > 0, rows.index)
     outcome = verdict(sent, wanted, state, claimed, taken(states, read_at))
     lagging = (outcome == "contradicted") & (claimed == "success") & (seqs[read_at] > ended)
     outcome = outcome.where(~lagging, "claimed")
@@ -107,9 +108,7 @@ def assign_outcomes(
     del wanted, state, preflighted
     # What is known of a share says nothing of rows that were not sent.
     sent_rows = (planned & ~excluded).to_numpy(dtype=bool)
-    share_at, read_at, request = (
-        np.where(sent_rows, at, -1) for at in (share_at, read_at, request)
-    )
+    read_at, request = (np.where(sent_rows, at, -1) for at in (read_at, request))
     # A job may fail for some images only; what it says of those is not this one's reason.
     silent = outcome.isin(["confirmed", "claimed", "already"]) | (claimed == "success")
     result = {"outcome": outcome}
@@ -122,11 +121,11 @@ def assign_outcomes(
     contradicted = (outcome == "contradicted") & (claimed == "success")
     result["reason"] = result["reason"].where(~contradicted, _CONTRADICTED)
     result["observed"] = taken(states, read_at)
-    why = taken(unread["unread"], _later(unread, _find_positions(rows, unread)[0], since))
+    why = taken(unread["unread"], _later(unread, unread_at, since))
     result["reason"] = _with_unread(result, why)
     before = taken(preflight["before"], preflight_at)
     result["before"] = before.where(before != "", rows["before"])
-    result["claimed"] = taken(claims, share_at)
+    result["claimed"] = claimed.where(sent_rows, "")
     for name in ("last_chunk", "job_id", "request_id"):
         result[name] = taken(facts[name], request)
     return pd.DataFrame(result, index=rows.index)[list(SCHEMA.columns)]
@@ -163,46 +162,27 @@ def verdict(
     return pd.Series(pd.array([*cases], dtype=STR).take(first), index=observed.index)
 
 
-def _reported(log: RequestLog) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the facts of each request; and for each share its request, and what was claimed."""
-    requests = log.current()
-    counts = np.array([request.size for request in requests], dtype="int64")
-    number = np.repeat(np.arange(len(requests)), counts)
-    facts = pd.DataFrame([_facts(request) for request in requests], columns=[*_TEXTS, "since"])
-    facts = facts.astype(dict.fromkeys(_TEXTS, STR) | {"since": "int64"})
-    claimed = pd.Series([r.reported() for r in requests], dtype=STR).array.take(number)
-    shares = pd.DataFrame({"claimed": claimed, "request": number}).assign(
-        **_ids([block for request in requests for block in request.blocks]),
-        side=pd.Series([request.role for request in requests], dtype=STR).array.take(number),
-    )
-    # Only jobs that name single shares differ from what is said of the whole request.
-    for request, end in zip(requests, counts.cumsum().tolist(), strict=True):
-        if request.results:
-            claims = [request.reported(share) for share in request.shares]
-            shares.loc[end - len(claims) : end - 1, "claimed"] = claims
-    return facts, shares
+def _facts(requests: list[Request]) -> pd.DataFrame:
+    """Return one line for each request: what its rows have in common."""
+    lines = [
+        (one.action, one.state, one.reported(), one.response.code, one.response.reason, one.chunk,
+         one.response.job_id, one.response.request_id, one.since)
+        for one in requests
+    ]  # fmt: skip
+    facts = pd.DataFrame(lines, columns=[*_TEXTS, "since"])
+    return facts.astype(dict.fromkeys(_TEXTS, STR) | {"since": "int64"})
 
 
-def _ids(blocks: list[ShareBlock]) -> dict[str, pd.api.extensions.ExtensionArray]:
-    """Return the image and the project of each share, block by block."""
-    counts = np.array([(len(b.images), len(b.projects)) for b in blocks], "int64").reshape(-1, 2)
-    sizes = counts.prod(axis=1)
-    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    at = np.divmod(within, np.repeat(counts[:, 1], sizes))
-    starts = np.repeat(np.cumsum(counts, axis=0) - counts, sizes, axis=0)
-    columns = {"image_id": (b.images for b in blocks), "project_id": (b.projects for b in blocks)}
-    return {
-        name: pd.array([*chain.from_iterable(ids)], dtype=STR).take(starts[:, n] + at[n])
-        for n, (name, ids) in enumerate(columns.items())
-    }
-
-
-def _facts(request: Request) -> tuple[str | int, ...]:
-    response, sent = request.response, "yes" if request.was_sent else ""
-    return (
-        request.action, sent, request.state, response.code, response.reason, request.chunk,
-        response.job_id, response.request_id, request.since,
-    )  # fmt: skip
+def _claimed_of_shares(
+    claimed: pd.Series, rows: pd.DataFrame, requests: list[Request], request: Positions
+) -> pd.Series:
+    """Put in what a job said of single shares, which differs from what it said of the rest."""
+    naming = [at for at, one in enumerate(requests) if one.results]
+    named = np.flatnonzero(np.isin(request, naming))
+    shares = rows[SHARE_KEY].take(named).itertuples(index=False, name=None)
+    pairs = zip(request[named], shares, strict=True)
+    claimed.iloc[named] = [requests[at].reported(share) for at, share in pairs]
+    return claimed
 
 
 def _find_positions(

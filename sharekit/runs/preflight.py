@@ -16,20 +16,14 @@ from sharekit.core.fields import ACTION_KEY, SHARE_KEY
 from sharekit.core.rules import RULES, severity
 from sharekit.plans.plan import Plan
 
-from .request_log import RequestLog
+from .request_log import RequestLog, find_requests
 
 
 def waiting_rows(plan: Plan, log: RequestLog) -> pd.DataFrame:
     """Return the planned rows whose shares were not sent yet, with the ``side`` that acts."""
-    waiting = {
-        (*share, request.role)
-        for request in log.in_state("planned", "excluded")
-        for share in request.planned.shares
-    }
-    rows = plan.rows
-    planned = rows[rows["disposition"] == "planned"]
-    planned = planned.assign(side=roles(planned["status"]))
-    return planned[pd.MultiIndex.from_frame(planned[ACTION_KEY]).isin(waiting)]
+    waiting = [(request, (request.planned,)) for request in log.in_state("planned", "excluded")]
+    rows = plan.rows[find_requests(plan.rows, waiting) >= 0]
+    return rows.assign(side=roles(rows["status"]))
 
 
 def evaluate_preflight(

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from sharekit.clouds.api_calls import Call, batch_call, is_noop, native_calls
+from sharekit.clouds.api_calls import Call, batch_call, intent_fields, is_noop, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import ABSENT, MEMBER_STATES, ROLES
 from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED
-from sharekit.core.columns import STR, first_difference
+from sharekit.core.columns import first_difference
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import ACTION_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK
@@ -33,7 +32,7 @@ from sharekit.plans.plan import Plan
 from sharekit.plans.storage import read_snapshot_of
 
 from .preflight import count_preflight, evaluate_preflight, waiting_rows
-from .request_log import REQUEST_EVENTS, Request, ShareBlock, result_key
+from .request_log import REQUEST_EVENTS, Request, ShareBlock, find_requests, result_key
 from .status import followed_run, load_request_log
 
 #: Events that only a call of ``submit`` writes.
@@ -71,7 +70,8 @@ class _Replay:
         self.calls: dict[str, Call] = {}
         #: Projects, and codes with which requests of theirs were refused.
         self.refused: set[tuple[str, str]] = set()
-        self.sent: list[Event] = []
+        #: Each intent's number, its request and what that carried.
+        self.sent: list[tuple[int, Request, ShareBlock]] = []
         self.previous: Event | None = None
 
     def check(self, event: Event) -> Iterator[str]:
@@ -129,7 +129,7 @@ class _Replay:
         self.log.apply(event)
         if request is not None and kind == "intent":
             self.calls[request.chunk] = (body["method"], body["url"], body.get("body"))
-            self.sent.append(event)
+            self.sent.append((event.seq, request, request.block))
         elif request is not None and kind in ("refused", "job_failed", "job_done"):
             self.refused.add((request.project_id, str(body.get("code", ""))))
         self.previous = event
@@ -230,12 +230,12 @@ class _Replay:
             yield "was sent by an API that it cannot have been sent by"
             return
         payload = request.payload()
-        method, url, content = (
+        call = (
             next(native_calls(payload, account["image"]))
             if native
             else batch_call(payload, account["ims"])
         )
-        for name, planned in (("method", method), ("url", url), ("body", content)):
+        for name, planned in intent_fields(call).items():
             if body.get(name) != planned:
                 yield f"its {name} is not the one that follows from the plan"
 
@@ -302,10 +302,11 @@ class _Replay:
     # -- all readings at once, since a loop over a million shares takes long -------------------
     def reading_problems(self) -> Iterator[Problem]:
         """Yield each reading of a share that had not been sent until then."""
-        sizes = np.array([ShareBlock.read(intent.body).size for intent in self.sent], np.int64)
-        seq = np.repeat([intent.seq for intent in self.sent], sizes)
-        shares = pd.array([*chain.from_iterable(map(_keys, self.sent))], dtype=STR)
-        first = pd.Series(seq, index=pd.Index(shares, dtype=STR))
+        rows, sent = self.plan.rows, self.sent[::-1]  # of several intents the first counts
+        at = find_requests(rows, [(request, (block,)) for _, request, block in sent])
+        rows = rows[at >= 0]
+        seq = np.array([seq for seq, *_ in sent], np.int64)[at[at >= 0]]
+        first = pd.Series(seq, index=rows["project_id"] + " " + rows["image_id"]).sort_values()
         first = first[~first.index.duplicated()]
         for event in self.ledger.list_events("read_back"):
             frame = self.ledger.get_frame(event.body["blob"], READ_BACK)
@@ -334,10 +335,6 @@ class _Call:
     unanswered: set[str] = field(default_factory=set)
     counted: Counter[str] = field(default_factory=Counter)
     needed: Counter[str] = field(default_factory=Counter)
-
-
-def _keys(intent: Event) -> list[str]:
-    return [f"{project} {image}" for project, image in ShareBlock.read(intent.body).shares]
 
 
 _CHECKS: Final = {

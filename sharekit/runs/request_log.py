@@ -24,7 +24,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from sharekit.core.actions import MEMBER, OWNER, OWNER_ACTIONS
+from sharekit.core.columns import action_keys
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.ledger import Event
 
@@ -405,6 +410,34 @@ def split_event(
     """
     into = [{"chunk": f"{request.chunk}.{n}", **one.body} for n, one in enumerate(blocks, 1)]
     return {"into": into, "kept": [block.body for block in group_by_projects(kept)]}
+
+
+def find_requests(
+    rows: pd.DataFrame, carried: Iterable[tuple[Request, Sequence[ShareBlock]]]
+) -> NDArray[np.int64]:
+    """Find which request carries each planned row: its position among those given, -1 for none.
+
+    ``carried`` are requests with what each carries; if several carry a share, the last one counts.
+    The rows of a request that carries its whole chunk are found by the chunk's number, and only
+    those of other requests by their IDs.
+    """
+    codes, numbers = pd.factorize(rows["chunk"].to_numpy("int64", na_value=0))
+    chunks = {str(number): code for code, number in enumerate(numbers.tolist())}
+    sizes, whole = np.bincount(codes), np.full(len(numbers), -1)
+    parts: dict[Action, int] = {}
+    for at, (request, blocks) in enumerate(carried):
+        code = chunks.get(request.chunk)
+        if code is not None and sum(block.size for block in blocks) == sizes[code]:
+            whole[code] = at
+        else:
+            shares = (share for block in blocks for share in block.shares)
+            parts |= dict.fromkeys(((*share, request.role) for share in shares), at)
+    found = whole[codes]
+    if parts:
+        rest = np.flatnonzero((found < 0) & (rows["disposition"] == "planned").to_numpy(dtype=bool))
+        actions = action_keys(rows.take(rest)).itertuples(index=False, name=None)
+        found[rest] = [parts.get(action, -1) for action in actions]
+    return found
 
 
 def result_key(share: Share) -> str:

@@ -134,14 +134,17 @@ FORGERIES |= {
     "an api that there is not": set_body("intent", api="magic"),
     "another attempt": set_body("intent", attempt=7),
     "an attempt again": lambda f: f.new("intent", f.first("intent").body, after=f.first("intent")),
-    "a body of another chunk": lambda f: f.first("intent").body.update(
-        body=f.all("intent")[1].body["body"]
+    "the images of another chunk": lambda f: f.first("intent").body.update(
+        images=f.all("intent")[1].body["images"]
     ),
     "another project in the body": lambda f: (
         f.first("intent").body["body"].update(project_id=STRANGER)
     ),
     "another decision in the body": lambda f: f.first("intent").body["body"].update(status="x"),
     "a vault nobody named": lambda f: f.first("intent").body["body"].update(vault_id=STRANGER),
+    "an image more in the body": lambda f: (
+        f.first("intent").body["body"].update(images=f.first("intent").body["images"] + [IMAGE])
+    ),
     "a field more in the body": lambda f: f.first("intent").body["body"].update(force=True),
     "other projects": set_body("intent", projects=[STRANGER]),
     "an image twice": lambda f: (
@@ -342,9 +345,9 @@ def first_share(f: Forger) -> list[tuple[str, str]]:
 
 @forgery
 def another_image_in_a_request(f: Forger) -> None:
-    """An image that nobody planned goes along, in the request and in its body."""
+    """An image that nobody planned goes along."""
     body = f.first("intent").body
-    body["images"][0] = body["body"]["images"][0] = IMAGE
+    body["images"][0] = IMAGE
 
 
 @forgery
@@ -352,7 +355,6 @@ def an_image_less_in_a_request(f: Forger) -> None:
     """An image does not go along, and the outcomes are made to fit."""
     body = next(line.body for line in f.all("intent") if len(line.body["images"]) > 1)
     body["images"].pop()
-    body["body"]["images"] = body["images"]
 
 
 @forgery

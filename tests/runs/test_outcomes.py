@@ -50,7 +50,8 @@ def plan_rows(dispositions: list[str], wanted: list[str]) -> pd.DataFrame:
             "status": wanted,
         }
     ).assign(project_id=P, region="", vault_id="", whole_image="")
-    rows["chunk"] = pd.Series(range(count)).floordiv(2).where(rows["disposition"] == "planned")
+    chunk = pd.Series(range(2, count + 2), dtype="Int64").floordiv(2)
+    rows["chunk"] = chunk.where(rows["disposition"] == "planned")
     return rows.rename_axis("row_key")
 
 
@@ -59,9 +60,7 @@ def log_of(rows: pd.DataFrame, roads: list[str], bad: set[str], excluded: set[st
     log = RequestLog([])
     seq = 0
     actions = [(P, image, "member") for image in excluded]
-    for (number, road), (_, group) in zip(
-        enumerate(roads), rows[rows["disposition"] == "planned"].groupby("chunk"), strict=False
-    ):
+    for road, (number, group) in zip(roads, rows.groupby("chunk"), strict=False):
         common = {name: group[name].iloc[0] for name in CHUNK_FIELDS}
         chunk = {"chunk": number, **common, "images": group["image_id"].tolist(), "projects": [P]}
         part = RequestLog([chunk], read_excluded=lambda _: actions)

@@ -190,9 +190,10 @@ class Walk(RuleBasedStateMachine):
     def settled(self, log: RequestLog) -> pd.DataFrame:
         """The rows' outcomes by the rule that the run uses."""
         rows = pd.DataFrame({"project_id": PROJECT, "image_id": self.images}, dtype=STR)
-        rows = rows.assign(disposition="planned", before="pending", status="accepted").rename_axis(
-            "row_key"
-        )
+        chunk = pd.array([int(image.split("-")[0]) for image in self.images], dtype="Int64")
+        rows = rows.assign(
+            disposition="planned", before="pending", status="accepted", chunk=chunk
+        ).rename_axis("row_key")
         looks = self.known(self.looked, "outcome").assign(before="pending", code="", reason="")
         blockers = pd.DataFrame({"rule": pd.Series(dtype=STR), "message": pd.Series(dtype=STR)})
         observed = self.known(self.observed, "state").assign(seq=len(self.events) + 1)
