@@ -302,9 +302,10 @@ class RequestLog:
     def _exclude(self, excluded: set[Action]) -> None:
         """Leave out what a preflight excluded; what an earlier one excluded may go again."""
         for request in self.in_state("planned", "excluded"):
-            if request.state == "planned" and not excluded:
+            request.blocks, request.state = (request.planned,), "planned"
+            if not excluded:
                 continue
-            request.blocks, shares = (request.planned,), request.planned.shares
+            shares = request.planned.shares
             kept = [share for share in shares if (*share, request.role) not in excluded]
             request.state = "planned" if kept else "excluded"
             if kept and len(kept) < len(shares):
