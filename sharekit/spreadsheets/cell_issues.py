@@ -193,6 +193,9 @@ def _sheet_issues(sheet: SheetRows) -> Iterator[CellIssues]:
 def _sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
     raw, source = sheet.raw, sheet.source
     if not source.header_row:
+        if sheet.doubt:
+            yield "sheet-set-aside", "", f"{source.sheet} ({sheet.doubt})"
+            return
         address = header_too_deep(raw) or (address_of_id(raw) if sheet.likely else sheet.ids_at)
         if address:
             yield "sheet-skipped", "", f"{source.sheet} {address}"
@@ -203,6 +206,8 @@ def _sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
         yield "rows-above-header", "image_id", above
     for rule, note in find_sheet_notes(sheet):
         yield rule, "", note
+    if sheet.doubt:
+        yield "sheet-doubtful", "", f"{source.sheet} ({sheet.doubt})".strip()
     if raw.guessed:
         yield "encoding-guessed", "", raw.encoding
     if source.hidden:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES, REJECTED
+from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES
 from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.fields import FIELDS, INPUT_PREFIX, STATE_COLUMN
 from sharekit.core.html import table
@@ -31,11 +31,13 @@ from .headers import (
     match,
     may_hold_decisions,
     normalize,
+    reads_as_log,
+    set_aside_word,
     state_columns,
     tells_of_past,
 )
 from .repeated_headers import find_repeated
-from .vocabulary import FALSE_WORDS, PARTICIPLES, PENDING_WORDS, STATUS_WORDS, TRUE_WORDS
+from .vocabulary import CLEAR_DECISIONS, PARTICIPLES, PENDING_WORDS, STATUS_WORDS
 
 #: The header over the states in a listing of our own, and in a report of a run made with one.
 _SHOWN: Final = {normalize(prefix + STATE_COLUMN) for prefix in ("", INPUT_PREFIX)}
@@ -46,16 +48,7 @@ Field = str | NDArray[np.object_]
 _MOST_SET_ASIDE: Final = 20
 #: Words for the state that a share is in; some are words for a decision as well.
 _MEMBER_STATES: Final = PARTICIPLES | PENDING_WORDS | set(MEMBER_STATES)
-#: Words for a decision that are nothing else; short ones (yes, no, ok) tick off other things.
-_CLEAR_DECISIONS: Final = pa.array(
-    sorted(
-        word
-        for word, action in STATUS_WORDS.items()
-        if word not in TRUE_WORDS | FALSE_WORDS
-        and (len(word) > 5 or action == REJECTED or not word.isascii())
-    ),
-    TEXT,
-)
+_CLEAR_DECISIONS: Final = pa.array(sorted(CLEAR_DECISIONS), TEXT)
 #: Labels that come back with their dtype.
 _TYPED_LABELS: Final = re.compile(r"u?int\d+|float\d+|datetime64\[.+\]")
 #: Rows of a column from which its kind is told.
@@ -263,6 +256,8 @@ class SheetRows:
         without a decision is one that nobody has decided.
     ids_at : str
         Address of image IDs in a sheet that was left out although its header is clear.
+    doubt : str
+        What says that the sheet is a log, an archive, a draft or an example; "" if nothing does.
     vague_image_ids : bool
         Whether the header of the image IDs may be of any IDs.
     repeated_headers, other_headers : tuple of int
@@ -282,6 +277,7 @@ class SheetRows:
     likely: bool = True
     shows_states: bool = False
     ids_at: str = ""
+    doubt: str = ""
     vague_image_ids: bool = False
     repeated_headers: tuple[int, ...] = ()
     other_headers: tuple[int, ...] = ()
@@ -291,8 +287,17 @@ class SheetRows:
         at = self._first_image_id()
         source = replace(self.source, header_row=0, rows=0, blank_rows=0, columns={}, letters={})
         return SheetRows(
-            source, self.raw, np.empty(0, np.int64), (), (), {}, likely=False, ids_at=at
-        )
+            source, self.raw, np.empty(0, np.int64), (), (), {}, likely=False, ids_at=at,
+            doubt=self.doubt,
+        )  # fmt: skip
+
+    def doubted(self) -> SheetRows:
+        """Return the sheet with what its name or its columns say against it."""
+        if not self.source.header_row or not self.likely:
+            return self
+        word = set_aside_word(self.source.sheet)
+        log = "a date, and who changed what" if reads_as_log(self.names) else ""
+        return replace(self, doubt=word or log)
 
     def _first_image_id(self) -> str:
         """Return the address of an image ID that no vague header explains; "" if there is none."""

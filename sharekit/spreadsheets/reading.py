@@ -283,12 +283,14 @@ def _check_sheets(sheets: Iterable[SheetRows], names: Sequence[str]) -> None:
 
 
 def _leave_out_others(sheets: Sequence[SheetRows]) -> list[SheetRows]:
-    """Leave out sheets that read as lists of something else, if their file has one of shares."""
-    lists = {s.source.file for s in sheets if s.source.header_row and s.likely}
-    return [
-        s.left_out() if s.source.header_row and not s.likely and s.source.file in lists else s
-        for s in sheets
-    ]
+    """Leave out lists of something else, logs and drafts, if their file has a list of shares."""
+    doubted = [sheet.doubted() for sheet in sheets]
+    lists = [s for s in doubted if s.source.header_row and s.likely]
+    files = {s.source.file for s in lists}
+    certain = {s.source.file for s in lists if not s.doubt}
+    others = [s for s in doubted if s.source.header_row and (s.doubt or not s.likely)]
+    left_out = [s for s in others if s.source.file in (certain if s.likely else files)]
+    return [s.left_out() if any(s is other for other in left_out) else s for s in doubted]
 
 
 def _check_headers(

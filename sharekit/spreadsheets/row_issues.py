@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,15 +17,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.actions import ACTIONS, STATUSES
+from sharekit.core.actions import ACCEPTED, ACTIONS, REJECTED, SHARE, STATUSES, UNSHARE
 from sharekit.core.fields import ID_FIELDS
 from sharekit.core.html import shorten
 
 from .formats.raw_sheet import TEXT, RawSheet, Records, column_letter, take
-from .headers import normalize
+from .headers import normalize, tells_of_past
 from .inventory import SheetRows, is_blank
 from .repeated_headers import ANY_ID, are_keys, is_header
-from .vocabulary import PAST_REMARKS, STATE_HEADERS, STATUS_WORDS, headers_of
+from .vocabulary import (
+    CLEAR_DECISIONS,
+    DENIALS,
+    PAST_REMARKS,
+    STATE_HEADERS,
+    STATUS_WORDS,
+    headers_of,
+)
 
 #: Fields of which a share has at least one.
 _TELLING: Final = (*ID_FIELDS, "status")
@@ -50,6 +58,16 @@ _DECISION_KEYS: Final = frozenset(
     for word in (*headers_of("status")[0], *STATE_HEADERS, *PAST_REMARKS, "state")
     if len(key := normalize(word)) >= 5
 )
+_OPPOSITE: Final = {ACCEPTED: REJECTED, REJECTED: ACCEPTED, SHARE: UNSHARE, UNSHARE: SHARE}
+#: A remark that begins like a decision: "REJECT!! see mail", "Please reject", "To be rejected".
+_REMARKS: Final = {
+    action: r"(?i)\A[^\pL\pN]*(?:(?:please|to|be|must|should|bitte)\s+){0,3}"
+    rf"(?:{words})(?:\PL|\z)"
+    for action in _OPPOSITE
+    for words in ["|".join(re.escape(w) for w, a in CLEAR_DECISIONS.items() if a == action)]
+}
+#: Words of a title; longer texts explain.
+_TITLE_WORDS: Final = 12
 #: Shorter words (yes, ok, no, x) tick a row off as often as they decide on it.
 _MIN_DECISION: Final = 6
 #: One by one, because a single byte is found a hundred times as fast as any of two.
@@ -92,7 +110,9 @@ def find_row_issues(sheet: SheetRows) -> Iterator[RowHits]:
     shifted = _surplus_cells(sheet)
     yield shifted.without(swallowing.positions)
     faulty = np.concatenate([swallowing.positions, shifted.positions])
-    yield _decisions_elsewhere(sheet).without(faulty)
+    elsewhere = _decisions_elsewhere(sheet)
+    yield elsewhere.without(faulty)
+    yield _opposite_remarks(sheet).without(np.concatenate([faulty, elsewhere.positions]))
     others = np.setdiff1d(rows_without_share(sheet), faulty)
     yield RowHits("no-share", others)
     undecided = np.setdiff1d(undecided_rows(sheet), np.concatenate([faulty, others]))
@@ -104,6 +124,8 @@ def find_sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str]]:
     records = sheet.raw.records
     if sheet.repeated_headers:
         yield "header-repeated", join_rows(sheet.raw.row_names(sheet.repeated_headers))
+    if title := _contradicting_title(sheet):
+        yield "default-contradicted", title
     others = [*sheet.other_headers, *_glued_headers(sheet)]
     if others:
         yield "second-header", join_rows(sheet.raw.row_names(sorted(others)))
@@ -360,6 +382,65 @@ def _foreign_decisions(sheet: SheetRows, column: int, doubtful: Positions) -> di
         if decision and decision != (own := _decision(sheet, row)) and own in ACTIONS:
             hits[row] = f'{_address(sheet, row, column)} holds "{text.strip()}"'
     return hits
+
+
+def _opposite_remarks(sheet: SheetRows) -> RowHits:
+    """Find rows beside whose decision a remark begins with the opposite one."""
+    status = sheet.fields.get("status")
+    if not sheet.rows.size or (status is None and "status" not in sheet.defaults):
+        return RowHits.of("remark-disagrees", {})
+    taken = {column for field, column in sheet.fields.items() if field in _TELLING}
+    taken.update(sheet.ambiguous.get("status", ()))
+    hits: dict[int, str] = {}
+    for column, name in enumerate(sheet.names):
+        if column in taken or _is_about_decisions(name) or tells_of_past(name):
+            continue
+        for action, pattern in _REMARKS.items():
+            said = pc.match_substring_regex(sheet.cells[column], pattern)
+            rows = np.flatnonzero(np.asarray(said, dtype=bool))
+            if status is not None:
+                opposite = [w for w, a in STATUS_WORDS.items() if a == _OPPOSITE[action]]
+                own = pc.utf8_lower(pc.utf8_trim_whitespace(take(sheet.cells[status], rows)))
+                rows = rows[np.asarray(pc.is_in(own, pa.array(opposite, TEXT)), dtype=bool)]
+            elif _decision(sheet, 0) != _OPPOSITE[action]:
+                continue
+            texts = take(sheet.cells[column], rows).to_pylist()
+            hits |= {
+                row: f'{_address(sheet, row, column)} holds "{shorten(text.strip(), 40)}"'
+                for row, text in zip(rows.tolist(), texts, strict=True)
+            }
+    return RowHits.of("remark-disagrees", hits)
+
+
+def _contradicting_title(sheet: SheetRows) -> str:
+    """Return the sheet's name, a line or a header that says the opposite of the given decision."""
+    given = sheet.defaults.get("status", "").strip().lower()
+    action = STATUS_WORDS.get(given, given)
+    if action not in _OPPOSITE:
+        return ""
+    image = sheet.fields["image_id"]
+    lines = [text for row in sheet.raw.head(sheet.source.header_row - 1) for text in row]
+    column = sheet.cells[image]
+    others = np.flatnonzero(~np.isin(np.asarray(pc.utf8_length(column)), _ID_LENGTHS))
+    lines += take(column, others[:_MAX_CLOSING]).to_pylist()
+    titles = [sheet.source.sheet, Path(sheet.source.file).stem, sheet.names[image], *lines]
+    return next((" ".join(t.split()) for t in titles if _says_opposite(t, action)), "")
+
+
+def _says_opposite(title: str, action: str) -> bool:
+    """Return True for "To reject" and "Do not accept", where acceptance is the decision.
+
+    >>> _says_opposite("To reject:", "accepted"), _says_opposite("Accept or reject", "accepted")
+    (True, False)
+    """
+    words = re.findall(r"[^\W\d_]+", title.lower())
+    said = {CLEAR_DECISIONS[word] for word in words if word in CLEAR_DECISIONS}
+    said |= {a for w, a in CLEAR_DECISIONS.items() if not w.isascii() and w in title.lower()}
+    if len(words) > _TITLE_WORDS:
+        return False
+    if DENIALS & {*words}:
+        return action in said
+    return _OPPOSITE[action] in said and action not in said
 
 
 def _is_about_decisions(name: str) -> bool:

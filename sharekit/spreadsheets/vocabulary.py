@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sharekit.core.actions import DECISION_OF_ACTION, SKIP
+from sharekit.core.actions import DECISION_OF_ACTION, REJECTED, SKIP
 from sharekit.core.errors import UsageError
 
 
@@ -409,6 +409,13 @@ _QUOTES: Final = "{}()[]<>\"'`\u201c\u201d\u2018\u2019 "
 PARTICIPLES: Final = frozenset(
     word for lang in _ALL for words in lang.decisions.values() for word in _known(_parts(words)[0])
 )
+#: Words for an action that are nothing else; short ones (yes, no, ok) tick off other things.
+CLEAR_DECISIONS: Final = {
+    word: action
+    for word, action in STATUS_WORDS.items()
+    if word not in {*_known(*(f"{lang.yes},{lang.no}" for lang in _ALL))}
+    and (len(word) > 5 or action == REJECTED or not word.isascii())
+}
 PENDING_WORDS: Final = frozenset(_known(*(language.pending for language in _ALL)))
 TRUE_WORDS: Final = frozenset(_known(*(language.yes for language in _ALL)))
 FALSE_WORDS: Final = frozenset({"", *_known(*(language.no for language in _ALL))})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import sharekit
-from tests.spreadsheets.test_headers import IMAGE, OTHER, PROJECT, planned, write
+from tests.spreadsheets.test_headers import IMAGE, OTHER, PROJECT, planned, workbook, write
 
 
 @pytest.mark.parametrize(
@@ -136,3 +136,100 @@ def test_a_list_of_states_below_is_no_repeated_header(
     assert planned(path) == right
     rules = set(sharekit.check(sharekit.read_inventory(path)).frame["rule"])
     assert ("second-header" in rules) is not same
+
+
+SHARES: list[list[object]] = [["Image ID", "Project ID", "Decision"], [IMAGE, PROJECT, "accepted"]]
+LOG: list[list[object]] = [
+    ["Date", "Who", "Image ID", "Project ID", "Old status", "New status", "Why"],
+    ["2026-01-02", "Ada", OTHER, PROJECT, "accepted", "rejected", "asked"],
+]
+OLD: list[list[object]] = [["Image ID", "Project ID", "Decision"], [OTHER, PROJECT, "rejected"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("Change log", LOG),
+        ("Sheet2", LOG),
+        ("Historie", OLD),
+        ("Freigaben (alt)", OLD),
+        ("SharesBackup", OLD),
+        ("Draft 2", OLD),
+        ("archivé, exemple", OLD),
+        ("历史记录", OLD),
+    ],
+)
+def test_logs_and_drafts_are_left_out(tmp_path: Path, name: str, rows: list[list[object]]) -> None:
+    """A sheet that keeps what was is left out and named, unless it is asked for or the only one."""
+    path = workbook(tmp_path / "a.xlsx", **{"Shares": SHARES, name: rows})
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.rows["image_id"].tolist() == [IMAGE]
+    [(rule, value)] = findings.frame[["rule", "value"]].to_numpy().tolist()
+    assert rule == "sheet-set-aside"
+    assert value.startswith(name)
+    named = sharekit.check(sharekit.read_inventory(path, sheet=name))
+    assert named.rows["image_id"].tolist() == [OTHER]
+    assert named.frame.empty
+    alone = workbook(tmp_path / "b.xlsx", **{name: rows})
+    findings = sharekit.check(sharekit.read_inventory(alone))
+    assert findings.rows["disposition"].tolist() == ["planned"]
+    assert findings.frame["rule"].tolist() == ["sheet-doubtful"]
+
+
+def test_honest_sheets_are_all_read(tmp_path: Path) -> None:
+    """Sheets of teams, of regions, of a state and a new one beside it are read without a word."""
+    state: list[list[object]] = [
+        ["Image ID", "Project ID", "Current status", "New status", "Date", "Decided by"],
+        [OTHER, PROJECT[::-1], "pending", "rejected", "2026-01-02", "Ada"],
+    ]
+    path = workbook(tmp_path / "a.xlsx", **{"Team Alto": SHARES, "eu-de": state})
+    findings = sharekit.check(sharekit.read_inventory(path))
+    assert findings.rows["disposition"].tolist() == ["planned", "planned"]
+    assert findings.frame.empty
+
+
+@pytest.mark.parametrize(
+    "title", ["To reject", "Reject:", "Abzulehnen – abgelehnt", "Do not accept"]
+)
+@pytest.mark.parametrize("place", ["sheet", "line", "row"])
+def test_a_title_that_says_the_opposite(tmp_path: Path, title: str, place: str) -> None:
+    """A decision for all rows against a title that says the opposite is a warning."""
+    rows: list[list[object]] = [["Image ID", "Project ID"], [IMAGE, PROJECT]]
+    sheets: dict[str, dict[str, list[list[object]]]] = {
+        "sheet": {title.strip(":"): rows},
+        "line": {"Images": [[title], *rows]},
+        "row": {"Images": [*rows, [title], [OTHER, PROJECT]]},
+    }
+    path = workbook(tmp_path / "a.xlsx", **sheets[place])
+    for status, warned in (("accepted", True), ("rejected", False)):
+        inventory = sharekit.read_inventory(path, defaults={"status": status})
+        rules = sharekit.check(inventory).frame["rule"].tolist()
+        assert ("default-contradicted" in rules) == warned
+
+
+@pytest.mark.parametrize(
+    ("remark", "told"),
+    [
+        ("REJECT!! see mail", True),
+        ("rejected!", True),
+        ("Rejected by Bob", True),
+        ("Please reject", True),
+        ("abgelehnt (Bob)", True),
+        ("accepted by Bob", False),
+        ("no", False),
+        ("Bob asked whether it was rejected", False),
+    ],
+)
+@pytest.mark.parametrize("given", [False, True])
+def test_a_remark_that_says_the_opposite_is_told(
+    tmp_path: Path, remark: str, told: bool, given: bool
+) -> None:
+    """A remark that begins with the opposite decision is an info; the decision stands."""
+    first = "Image ID;Project ID" + ("" if given else ";Decision")
+    row = f"{IMAGE};{PROJECT}" + ("" if given else ";accepted")
+    path = write(tmp_path / "a.csv", f"{first};Comment", f"{row};{remark}")
+    reading = {"defaults": {"status": "accepted"}} if given else {}
+    findings = sharekit.check(sharekit.read_inventory(path, **reading))  # type: ignore[arg-type]
+    assert findings.rows["disposition"].tolist() == ["planned"]
+    assert ("remark-disagrees" in set(findings.frame["rule"])) == told
+    assert findings.count("error") == 0
