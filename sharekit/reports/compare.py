@@ -159,20 +159,27 @@ def have_same_values(source: Record | Audit, path: str | PathLike[str]) -> bool:
     return values[0] == values[1]
 
 
-def _html_values(text: str) -> list[str]:
+def _html_values(text: str) -> list[tuple[str, str]]:
     """Return tags and texts without differences that no program shows; scripts as they are."""
     values = []
-    for part in filter(None, _HTML_PARTS.split(text)):
+    for number, part in enumerate(_HTML_PARTS.split(text)):
         blanks = re.sub(r"[ \t\r\n\f]+", " ", part)
-        if part.startswith(("<script", "<style")):
-            values.append(part)
+        is_tag = number % 2 == 1
+        if is_tag and part.startswith(("<script", "<style")):
+            values.append(("script", part))
         elif _GENERATOR.fullmatch(part):
-            values.append("<generator>")
-        elif part.startswith("<"):  # what is escaped in a tag stays so, or it could end there
-            values.append(_REFERENCE.sub(lambda m: html.escape(html.unescape(m[0])), blanks))
+            values.append(("generator", ""))
+        elif _LOOSE.search(_REFERENCE.sub("", part[1:-1] if is_tag else part)):
+            raise ValueError("a browser may take it for the beginning of a tag, or of a comment")
+        elif is_tag:  # what is escaped in a tag stays so, or it could end there
+            values.append(("tag", _REFERENCE.sub(_as_escaped_here, blanks)))
         else:
-            values.append(html.unescape(blanks))
+            values.append(("text", html.unescape(blanks)))
     return values
+
+
+def _as_escaped_here(reference: re.Match[str]) -> str:
+    return html.escape(html.unescape(reference[0]))
 
 
 def _json_values(text: str) -> object:
@@ -191,7 +198,10 @@ def _csv_values(text: str) -> list[list[str]]:
 
 #: Scripts and styles as a whole, then tags; what stands between them is text.
 _HTML_PARTS: Final = re.compile(r"(<(?:script|style)\b.*?</(?:script|style)>|<[^<>]*>)", re.DOTALL)
-_REFERENCE: Final = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z]+);")
+#: The references that escape a text; browsers read others otherwise in attributes than in texts.
+_REFERENCE: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos|nbsp);")
+#: What no page of a report holds unescaped, in texts and in tags.
+_LOOSE: Final = re.compile("[<>&]")
 _GENERATOR: Final = re.compile(r'<meta name="generator" content="[^"<>]*">')
 _VALUES: Final[Mapping[str, Callable[[str], object]]] = {
     ".html": _html_values, ".json": _json_values, ".csv": _csv_values,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 import sqlite3
 import threading
@@ -295,6 +296,48 @@ def test_a_page_that_shows_something_else_is_no_other_version(
         old, new = "</td>", "</td><td></td>"
     page.write_text(text.replace(old, new, 1), encoding="utf-8")
     assert sharekit.verify(ledger, page).label == "TAMPERED"
+
+
+#: Texts that an image, a note or a reason may have, and how a forger writes them into a page.
+LOOSE = {
+    "ok <!-- x": "ok <!-- x",
+    "ok <b hidden x": "ok <b hidden x",
+    "ok <script x": "ok <script x",
+    "ok </td x": "ok </td x",
+    "ok <?x": "ok <?x",
+    "ok <![CDATA[": "ok <![CDATA[",
+    "<b hidden>": "<b hidden>",
+    "<!-- -->": "<!-- -->",
+    "<style>": "<style>",
+    "<generator>": '<meta name="generator" content="x">',
+    "a > b": "a > b",
+    "&lt;": "&lt;",
+    "&lt": "&lt",
+    "&notit;": "&notit;",
+}
+
+
+@pytest.mark.parametrize("note", LOOSE)
+def test_a_page_is_compared_as_a_browser_parses_it(
+    world: Callable[..., World], tmp_path: Path, note: str
+) -> None:
+    """A text that the report escapes is another page if it becomes markup; other escapes are not.
+
+    Otherwise a forger hides the rest of a page in a comment or a tag that an honest text begins.
+    """
+    plan = world(rows=2).plan()
+    sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint, note=note)
+    page = tmp_path / "audit.html"
+    sharekit.report(plan, page)
+    text = page.read_text("utf-8")
+    escaped = html.escape(note, quote=False)
+    assert escaped in text
+    page.write_text(text.replace(escaped, LOOSE[note]), "utf-8")
+    assert sharekit.verify(plan.path, page).label == "TAMPERED"
+    references = escaped.replace("&lt;", "&#60;").replace("&gt;", "&#x3e;")
+    page.write_text(text.replace(escaped, references) + "\n", "utf-8")
+    verdict = sharekit.verify(plan.path, page)
+    assert (verdict.label, "another version" in str(verdict.notes)) == ("intact", True)
 
 
 def test_a_report_over_an_unsigned_run_says_so(done: tuple[Path, list[Path]]) -> None:
