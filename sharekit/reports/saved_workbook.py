@@ -12,7 +12,7 @@ import posixpath
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
@@ -26,6 +26,7 @@ from sharekit.core.errors import InputError
 from sharekit.core.html import escape_invisible
 
 from .wording import quoted, text_difference
+from .workbook_markup import MAIN, odd_attribute, oddity
 
 #: A text is a text, and a number a number.
 Value = str | float
@@ -35,7 +36,6 @@ _MICROSOFT: Final = "http://schemas.microsoft.com/office/"
 _RELATION: Final = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _TYPES: Final = "[Content_Types].xml"
 _TYPE: Final = "{http://schemas.openxmlformats.org/package/2006/content-types}"
-_MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _SHEET: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml."
 _DRAWN: Final = "application/vnd.openxmlformats-officedocument.drawing"
 
@@ -84,7 +84,9 @@ _ROLES: Final = {
 }
 _TARGET: Final = re.compile(r"[\w./-]+", re.ASCII)
 #: Names that a report defines: what is filtered, and what is printed.
-_NAMES: Final = frozenset({"_xlnm._FilterDatabase", "_xlnm.Print_Titles", "_xlnm.Print_Area"})
+_FILTER: Final = "_xlnm._FilterDatabase"
+_NAMES: Final = frozenset({_FILTER, "_xlnm.Print_Titles", "_xlnm.Print_Area"})
+_PRINTED: Final = re.compile(r"('[^'\"]+'|[\w.]+)!\$[A-Z0-9]+(\$[0-9]+)?(:\$[A-Z0-9]+(\$[0-9]+)?)?")
 #: What a sheet may have beside its cells without showing any of them otherwise.
 _HARMLESS: Final = frozenset(
     "sheetPr dimension sheetViews sheetFormatPr cols sheetData autoFilter mergeCells phoneticPr "
@@ -93,6 +95,9 @@ _HARMLESS: Final = frozenset(
 )
 #: What a sheet may have more than once.
 _SEVERAL: Final = frozenset({"cols", "conditionalFormatting"})
+_PRINTED_TEXTS: Final = frozenset(
+    "oddHeader oddFooter evenHeader evenFooter firstHeader firstFooter".split()
+)
 _SHAPES: Final = frozenset("sp pic grpSp cxnSp contentPart AlternateContent".split())
 _ADDRESS: Final = re.compile("([A-Z]{1,3})([1-9][0-9]{0,6})")
 _INTEGER: Final = re.compile("[0-9]{1,9}")
@@ -106,10 +111,11 @@ _DECLARATION: Final = re.compile(
 _ESCAPE: Final = re.compile("_x([0-9A-Fa-f]{4})_")
 #: Properties of a cell: its address, style and type.
 _PROPERTIES: Final = frozenset({"r", "s", "t"})
-#: A row lower than this many points, or a column narrower than this many digits, shows nothing.
-_THIN: Final = 2.0
+#: A row of this many points, or a column of this many digits, or less, shows nothing to be read.
+_THIN: Final = {"ht": 6.0, "defaultRowHeight": 6.0, "width": 3.0, "defaultColWidth": 3.0}
 _TRUE: Final = frozenset({"1", "true", "on"})
 _FALSE: Final = frozenset({"0", "false", "off"})
+_STYLES: Final = ("numFmts", "cellXfs", "cellStyleXfs")
 #: No program makes a workbook that unpacks to more than so many times its report, and so much.
 _GROWTH, _SLACK = 20, 64 << 20
 
@@ -160,7 +166,7 @@ def workbook_differences(report: Path, fresh: Path) -> Iterator[tuple[str, str]]
         if not is_plain_archive(given) or sizes[0] > _GROWTH * sizes[1] + _SLACK:
             raise NotComparableError("its parts are packed as no spreadsheet program does it")
         shown, should = _Workbook(given), _Workbook(wanted)
-        yield from shown.facts
+        yield from (fact for fact in shown.facts if fact not in should.facts)
         for name in shown.sheets:
             if name not in should.sheets:
                 yield f"sheet {quoted(name)}", "is not part of the report"
@@ -217,6 +223,9 @@ class _Workbook:
         for part in (part for part in relations if part.startswith("xl/drawings/")):
             if any(_local(element) in _SHAPES for element in self.tree(part).iter()):
                 self.facts.append((part, "holds a shape or picture; a report has none"))
+        for part in (part for part in relations if part.startswith("xl/charts/chart")):
+            texts = (element.text for element in self.tree(part).iter() if _local(element) == "t")
+            self.facts += [("a chart", f"says {quoted(text)}") for text in texts if text]
 
     def open(self, part: str) -> IO[bytes]:
         """Open a part whose markup leaves nothing to interpret."""
@@ -226,6 +235,12 @@ class _Workbook:
         """Parse a whole part."""
         with self.archive.open(part) as stream:
             return ElementTree.parse(_PlainXml(stream, part)).getroot()  # noqa: S314 - see the import
+
+    def known_tree(self, part: str) -> Element:
+        """Parse a whole part, of the markup that known programs write."""
+        root = self.tree(part)
+        _refuse(part, oddity(root))
+        return root
 
     def _walk(self) -> dict[str, dict[str, tuple[str, str]]]:
         """Follow all relations; return for each part the relations that it has, by their ID."""
@@ -280,9 +295,9 @@ class _Workbook:
 
     def _read_sheets(self, relations: Mapping[str, tuple[str, str]]) -> dict[str, str]:
         """Return the part of each sheet by its name, in order; note what hides a sheet."""
-        root = self.tree("xl/workbook.xml")
-        lists = root.findall(f"{_MAIN}sheets")
-        sheets = lists[0].findall(f"{_MAIN}sheet") if lists else []
+        root = self.known_tree("xl/workbook.xml")
+        lists = root.findall(f"{MAIN}sheets")
+        sheets = lists[0].findall(f"{MAIN}sheet") if lists else []
         listed = sum(_local(element) in ("sheet", "sheets") for element in root.iter())
         names = [sheet.get("name", "") for sheet in sheets]
         links = [relations.get(sheet.get(f"{{{_OFFICE[:-1]}}}id", "")) for sheet in sheets]
@@ -299,38 +314,48 @@ class _Workbook:
             if sheet.get("state", "visible") != "visible":
                 self.facts.append((name, "the sheet is hidden"))
         for element in root.iter():
-            if _local(element) == "definedName" and element.get("name", "") not in _NAMES:
-                what = f"defines the name {quoted(element.get('name', ''))}; a report does not"
-                self.facts.append(("the workbook", what))
+            if _local(element) == "definedName":
+                self._note_name(element.get("name", ""), element.text or "")
             if element.get("showSheetTabs", "1") in _FALSE:
                 self.facts.append(("the workbook", "hides the tabs of its sheets"))
         return dict(zip(names, parts, strict=True))
 
+    def _note_name(self, name: str, text: str) -> None:
+        if name not in _NAMES:
+            what = f"defines the name {quoted(name)}; a report does not"
+            self.facts.append(("the workbook", what))
+        elif name == _FILTER or not all(map(_PRINTED.fullmatch, text.split(","))):
+            plain = text.replace("'", "")
+            what = f"defines {name} as {quoted(plain)}; a report does not"
+            self.facts.append(("the workbook", what))
+
     def _read_formats(self) -> list[str]:
         """Return the number format of each style that a cell can have."""
-        root = self.tree("xl/styles.xml")
-        listed = [e for e in root.iter() if _local(e) in ("numFmts", "cellXfs")]
-        own, styles = (root.find(f"{_MAIN}{name}") for name in ("numFmts", "cellXfs"))
+        root = self.known_tree("xl/styles.xml")
+        listed = [e for e in root.iter() if _local(e) in _STYLES]
+        own, styles, parents = (root.find(f"{MAIN}{name}") for name in _STYLES)
         formats, cells = ([] if one is None else list(one) for one in (own, styles))
         declared = {e.get("numFmtId", ""): e.get("formatCode", "") for e in formats}
         if (
-            len(listed) != sum(one is not None for one in (own, styles))
-            or {e.tag for e in formats} - {f"{_MAIN}numFmt"}
-            or {e.tag for e in cells} - {f"{_MAIN}xf"}
+            len(listed) != sum(one is not None for one in (own, styles, parents))
+            or {e.tag for e in formats} - {f"{MAIN}numFmt"}
+            or {e.tag for e in cells} - {f"{MAIN}xf"}
             or len(declared) != len(formats)
         ):
             raise NotComparableError("xl/styles.xml gives a number format twice")
-        codes = {str(number): code for number, code in BUILTIN_FORMATS.items()} | declared
-        return [
-            codes.get(style.get("numFmtId", "0"), "unknown")
-            + (", repeated" if _fills(style) else "")
-            for style in cells
-        ]
+        builtin = {str(number): code for number, code in BUILTIN_FORMATS.items()}
+        codes = declared | builtin
+        for number in declared.keys() & builtin.keys():  # programs differ over which of them counts
+            if declared[number] != builtin[number]:
+                codes[number] = f"{builtin[number]} or {declared[number]}"
+        named = () if parents is None else parents
+        others = [codes.get(style.get("numFmtId", "0"), "unknown") for style in named]
+        return [_format(style, codes, others) for style in cells]
 
     def _read_texts(self) -> Iterator[str]:
         with self.open("xl/sharedStrings.xml") as stream:
             for _, element in _children(stream, "sst"):
-                if element.tag != f"{_MAIN}si":
+                if element.tag != f"{MAIN}si":
                     raise NotComparableError(f"xl/sharedStrings.xml holds {_tag(element)}")
                 yield _text(element)
 
@@ -340,8 +365,21 @@ def _split(part: str, folder: str) -> tuple[str, str, str]:
     return head, folder, f"{tail}.rels"
 
 
-def _fills(style: Element) -> bool:
-    return any(element.get("horizontal") == "fill" for element in style)
+def _format(style: Element, codes: Mapping[str, str], parents: Sequence[str]) -> str:
+    """Return the number format of a style, and what else some programs take for it."""
+    own = codes.get(style.get("numFmtId", "0"), "unknown")
+    number = style.get("xfId", "0")
+    known = _INTEGER.fullmatch(number) and int(number) < len(parents)
+    named = parents[int(number)] if known else "General"
+    others = [named] if named not in ("General", own) else []
+    if any(element.get("horizontal") == "fill" for element in style.iter()):
+        others.append("repeated")
+    return ", ".join([own, *others])
+
+
+def _refuse(part: str, odd: str) -> None:
+    if odd:
+        raise NotComparableError(f"{part} holds {odd}, as no known program writes it")
 
 
 class _PlainXml:
@@ -372,11 +410,13 @@ def _children(stream: IO[bytes], root: str) -> Iterator[tuple[int, Element]]:
     for event, element in ElementTree.iterparse(stream, ("start", "end")):  # noqa: S314 - see the import
         if event == "start":
             path.append(element)
-            if len(path) == 1 and element.tag != f"{_MAIN}{root}":
+            if len(path) == 1 and element.tag != f"{MAIN}{root}":
                 raise NotComparableError(f"a part begins with {_tag(element)}")
+            if len(path) == 1:
+                _refuse("a part", odd_attribute(element))
             continue
         path.pop()
-        if len(path) == 1 or (len(path) == 2 and path[1].tag == f"{_MAIN}sheetData"):
+        if len(path) == 1 or (len(path) == 2 and path[1].tag == f"{MAIN}sheetData"):
             yield len(path), element
             path[-1].clear()
 
@@ -401,10 +441,11 @@ class _Sheet:
                     self._read_section(element)
                     continue
                 number = element.get("r", "")
-                known = element.tag == f"{_MAIN}row" and _INTEGER.fullmatch(number)
+                known = element.tag == f"{MAIN}row" and _INTEGER.fullmatch(number)
                 if not known or int(number) <= before or "sheetData" in self._seen:
                     raise self._error(f"row {quoted(number)} is not in its place, or there twice")
                 before = int(number)
+                _refuse(self._part, odd_attribute(element))
                 if _is_hidden(element, "ht"):
                     self.facts.append(f"row {number} is hidden")
                 yield before, self._cells(element, number)
@@ -419,7 +460,7 @@ class _Sheet:
             address = cell.get("r", "")
             match = _ADDRESS.fullmatch(address)
             place = (len(match[1]), match[1]) if match else before
-            if cell.tag != f"{_MAIN}c" or not match or match[2] != number or place <= before:
+            if cell.tag != f"{MAIN}c" or not match or match[2] != number or place <= before:
                 raise self._error(f"cell {quoted(address)} is not in its place")
             before = place
             if not len(cell):
@@ -442,13 +483,17 @@ class _Sheet:
     def _value(self, cell: Element, address: str) -> Value:
         """Return what a cell shows; a formula is noted, and its saved result returned."""
         parts = list(cell)
-        if parts[0].tag == f"{_MAIN}f":
+        if parts[0].tag == f"{MAIN}f":
             self.facts.append(f"{address} holds a formula; a report has none")
             del parts[0]
         if not parts:
             return ""
         kind, value = cell.get("t", "n"), parts[0]
-        if len(parts) > 1 or value.tag != f"{_MAIN}{'is' if kind == 'inlineStr' else 'v'}":
+        if (
+            len(parts) > 1
+            or odd_attribute(value)
+            or value.tag != f"{MAIN}{'is' if kind == 'inlineStr' else 'v'}"
+        ):
             raise self._error(f"cell {address} has more than one value, or none of its kind")
         if kind == "inlineStr":
             return _text(value)
@@ -468,7 +513,7 @@ class _Sheet:
     def _read_section(self, element: Element) -> None:
         """Note what an element beside the rows hides; refuse one that is there twice."""
         name = _local(element)
-        if element.tag != f"{_MAIN}{name}" or (name in self._seen and name not in _SEVERAL):
+        if element.tag != f"{MAIN}{name}" or (name in self._seen and name not in _SEVERAL):
             raise self._error(f"{_tag(element)} is not in its place, or there twice")
         self._seen.append(name)
         note = self.facts.append
@@ -476,39 +521,49 @@ class _Sheet:
             note("holds a conditional format; a report has none")
         elif name not in _HARMLESS:
             note(f"holds {name}; a report has none")
+        else:
+            _refuse(self._part, oddity(element))
         for part in element.iter():
-            kind = _local(part)
-            if kind == "col" and _is_hidden(part, "width"):
-                note(f"columns {part.get('min')} to {part.get('max')} are hidden")
-            elif kind == "sheetFormatPr" and (
-                part.get("zeroHeight") in _TRUE
-                or any(_is_hidden(part, size) for size in ("defaultColWidth", "defaultRowHeight"))
-            ):
-                note("rows or columns are hidden by default")
-            elif kind == "mergeCell":
-                note(f"merges {part.get('ref')}, so that only the first of them is shown")
-            elif kind in ("filterColumn", "sortState"):
-                note("is filtered or sorted")
-            elif kind == "sheetView":
-                self._read_view(part)
+            self._read_detail(part, _local(part))
+
+    def _read_detail(self, part: Element, kind: str) -> None:
+        note = self.facts.append
+        if kind == "col" and _is_hidden(part, "width"):
+            note(f"columns {part.get('min')} to {part.get('max')} are hidden")
+        elif kind == "sheetFormatPr" and (
+            part.get("zeroHeight") in _TRUE
+            or any(_is_hidden(part, size) for size in ("defaultColWidth", "defaultRowHeight"))
+        ):
+            note("rows or columns are hidden by default")
+        elif kind == "mergeCell":
+            note(f"merges {part.get('ref')}, so that only the first of them is shown")
+        elif kind in ("filterColumn", "sortState"):
+            note("is filtered or sorted")
+        elif kind in _PRINTED_TEXTS and part.text:
+            note(f"prints {quoted(part.text)} on its pages")
+        elif kind == "sheetView":
+            self._read_view(part)
 
     def _read_view(self, view: Element) -> None:
         if view.get("showZeros", "1") in _FALSE:
             self.facts.append("does not show zeros")
-        pane = view.find(f"{_MAIN}pane")
-        frozen = pane is not None and pane.get("state", "split") != "split"
-        if frozen and view.get("topLeftCell", "A1") != "A1":
-            self.facts.append(f"cells before {view.get('topLeftCell')} are out of reach")
+        for pane in view.iter(f"{MAIN}pane"):
+            rows, columns = (_number(pane.get(split, "0")) for split in ("ySplit", "xSplit"))
+            self.facts.append(f"has a pane of {rows:g} rows and {columns:g} columns")
+            if view.get("topLeftCell", "A1") != "A1":
+                self.facts.append(f"cells before {view.get('topLeftCell')} are out of reach")
 
 
 def _text(element: Element) -> str:
-    """Return the text of a cell, from all its runs; how it is pronounced is no part of it."""
-    parts = [part for part in element if _local(part) not in ("rPh", "phoneticPr")]
-    runs = [list(part) if part.tag == f"{_MAIN}r" else [part] for part in parts]
-    texts = [part for run in runs for part in run if part.tag != f"{_MAIN}rPr"]
-    plain = all(part.tag == f"{_MAIN}t" and not len(part) for part in texts)
-    if not plain or (len(parts) > 1 and any(part.tag == f"{_MAIN}t" for part in parts)):
+    """Return the text of a cell, from all its runs; one with its pronunciation is refused."""
+    parts = [part for part in element if part.tag != f"{MAIN}phoneticPr"]
+    runs = [list(part) if part.tag == f"{MAIN}r" else [part] for part in parts]
+    texts = [part for run in runs for part in run if part.tag != f"{MAIN}rPr"]
+    plain = all(part.tag == f"{MAIN}t" and not len(part) for part in texts)
+    if not plain or (len(parts) > 1 and any(part.tag == f"{MAIN}t" for part in parts)):
         raise NotComparableError("a text has markup that no spreadsheet program writes")
+    for part in (part for run in runs for part in run):
+        _refuse("a text", odd_attribute(part) if part.tag == f"{MAIN}t" else oddity(part))
     return _displayed("".join(part.text or "" for part in texts))
 
 
@@ -526,10 +581,11 @@ def _displayed(text: str) -> str:
 def _is_hidden(element: Element, size: str) -> bool:
     if element.get("hidden", "0") in _TRUE:
         return True
-    try:
-        return float(element.get(size, "9")) < _THIN
-    except ValueError:  # no size at all: a program takes its default
-        return False
+    return _number(element.get(size, "99")) <= _THIN[size]
+
+
+def _number(text: str) -> float:
+    return float(text) if _NUMBER.fullmatch(text) else 0.0
 
 
 def _local(element: Element) -> str:

@@ -334,7 +334,7 @@ FORGED: dict[str, tuple[Forge, str]] = {
     ),
     "a pronunciation in its place": (
         cell(b'<c r="H2" t="inlineStr"><is><t/><rPh sb="0" eb="1"><t>confirmed</t></rPh></is></c>'),
-        "says nothing",
+        "a text has markup",
     ),
     "another text of a formula's kind": (
         cell(b'<c r="H2" t="str"><v>failed</v></c>'),
@@ -508,7 +508,107 @@ FORGED: dict[str, tuple[Forge, str]] = {
         replaced("xl/drawings/drawing1.xml", b"<xdr:graphicFrame", b"<xdr:sp/><xdr:graphicFrame"),
         "shape or picture",
     ),
+    "a style of a style": (
+        lambda p: p.update(
+            {
+                STYLES: re.sub(
+                    rb"(<cellStyleXfs[^>]*>.*?)(</cellStyleXfs>.*?<cellXfs[^>]*>.*?</cellXfs>)",
+                    lambda m: m[1] + xf(2) + m[2].replace(b' xfId="0"', b' xfId="1"'),
+                    p[STYLES],
+                    count=1,
+                    flags=re.DOTALL,
+                )
+            }
+        ),
+        "number format 'General, 0.00'",
+    ),
+    "a number of Excel's own for a usual format": (
+        styled(xf(9), b'<numFmts count="1"><numFmt numFmtId="9" formatCode="0"/></numFmts>'),
+        "number format '0% or 0'",
+    ),
+    "the title of a chart": (
+        replaced("xl/charts/chart1.xml", b"<a:t>", b"<a:t>failed "),
+        "a chart: says “failed ",
+    ),
+    "a text on printed pages": (
+        replaced(ROWS, b"<oddFooter>", b"<oddHeader>failed</oddHeader><oddFooter>"),
+        "prints “failed”",
+    ),
+    "a name with a formula": (
+        lambda p: p.update(
+            {BOOK: re.sub(rb'(Print_Area"[^>]*>)[^<]*', rb'\g<1>IF(1,"x")', p[BOOK], count=1)}
+        ),
+        "Print_Area",
+    ),
+    "another range of a filter": (
+        lambda p: p.update(
+            {BOOK: re.sub(rb"(_FilterDatabase[^>]*>[^<]*\$)\d+<", rb"\g<1>9<", p[BOOK], count=1)}
+        ),
+        "_FilterDatabase",
+    ),
+    "rows that are frozen": (replaced(ROWS, b'ySplit="1"', b'ySplit="13"'), "a pane of 13 rows"),
+    "columns that are frozen": (
+        replaced(ROWS, b'ySplit="1"', b'xSplit="30" ySplit="1"'),
+        "a pane of 1 rows and 30 columns",
+    ),
 }
+
+#: Places where markup may hide something: the part, a text there, and the text with ``ATTRIBUTE``.
+PLACES = {
+    "row": (ROWS, b'<row r="2"', b'<row ATTRIBUTE r="2"'),
+    "col": (ROWS, b'<col min="8"', b'<col ATTRIBUTE min="8"'),
+    "sheetFormatPr": (ROWS, b"<sheetFormatPr ", b"<sheetFormatPr ATTRIBUTE "),
+    "sheetView": (ROWS, b"<sheetView ", b"<sheetView ATTRIBUTE "),
+    "worksheet": (ROWS, b"<worksheet ", b"<worksheet ATTRIBUTE "),
+    "autoFilter": (ROWS, b"<autoFilter ", b"<autoFilter ATTRIBUTE "),
+    "hyperlink": (SUMMARY, b"<hyperlink ", b"<hyperlink ATTRIBUTE "),
+    "t": (ROWS, b"<is><t>confirmed", b"<is><t ATTRIBUTE>confirmed"),
+    "sheet": (BOOK, b"<sheet ", b"<sheet ATTRIBUTE "),
+    "workbookPr": (BOOK, b"<workbookPr ", b"<workbookPr ATTRIBUTE "),
+    "workbookView": (BOOK, b"<workbookView ", b"<workbookView ATTRIBUTE "),
+    "xf": (STYLES, b"<xf ", b"<xf ATTRIBUTE "),
+    "alignment": (STYLES, b"<alignment ", b"<alignment ATTRIBUTE "),
+    "cell": (ROWS, b'<c r="H2"', b'<c ATTRIBUTE r="H2"'),
+}
+#: Values that some program may take for true, though none writes them.
+TRUTHS = ("1", "true", "2", "01", " 1 ", "t", "True", "yes", "on", "-1", "1.0", "")
+HIDING = {
+    "row": "hidden",
+    "col": "hidden",
+    "sheetFormatPr": "zeroHeight",
+}
+#: What shows something otherwise, or is none of what programs write.
+ATTRIBUTES = [
+    *((place, f'{name}="{value}"') for place, name in HIDING.items() for value in TRUTHS),
+    *(("sheetView", f'showZeros="{value}"') for value in ("0", "f", "00", "no", "false")),
+    *(("row", f'ht="{value}"') for value in ("2", "6", "0,0", "nan", "0pt", "-1", "1e-9", "")),
+    *(("sheetFormatPr", f'defaultColWidth="{value}"') for value in ("2", "3", "nan", "1e-9")),
+    *(("row", one) for one in ('outlineLevel="1"', 'collapsed="1"', 'ph="1"', 'x="1"')),
+    *(("col", one) for one in ('outlineLevel="1"', 'collapsed="1"', 'phonetic="1"')),
+    *(("sheetView", f'{one}="1"') for one in ("showFormulas", "rightToLeft", "workbookViewId2")),
+    ("sheetView", 'zoomScale="10"'),
+    ("sheetView", 'showRowColHeaders="0"'),
+    ("sheetFormatPr", 'baseColWidth="1"'),
+    ("sheetFormatPr", 'outlineLevelRow="1"'),
+    ("worksheet", 'xmlns:q="urn:q" q:x="1"'),
+    ("autoFilter", 'blank="1"'),
+    ("hyperlink", 'tooltip="failed"'),
+    ("t", 'x="1"'),
+    ("cell", 'ph="1"'),
+    *(
+        ("sheet", f'xmlns:q="{space}" q:id="rId6"')
+        for space in ("http://purl.oclc.org/ooxml/officeDocument/relationships", "urn:q")
+    ),
+    ("sheet", 'id="rId6"'),
+    ("workbookPr", 'date1904="1"'),
+    *(("workbookView", f'visibility="{value}"') for value in ("hidden", "veryHidden", "x")),
+    *(("workbookView", f'tabRatio="{value}"') for value in ("0", "1", "00600")),
+    ("workbookView", 'minimized="1"'),
+    ("xf", 'x="1"'),
+    ("alignment", 'textRotation="90"'),
+    ("alignment", 'shrinkToFit="1"'),
+    ("alignment", 'readingOrder="2"'),
+]
 
 
 @pytest.fixture(scope="module")
@@ -551,6 +651,53 @@ def test_every_forged_workbook_is_found_or_not_comparable(
     assert re.search(told, said(pack(parts, tmp_path / fresh.name), fresh)), said(
         tmp_path / fresh.name, fresh
     )
+
+
+@pytest.mark.parametrize(("place", "attribute"), ATTRIBUTES)
+def test_an_attribute_that_hides_or_that_nobody_writes_is_found(
+    fresh: Path, tmp_path: Path, place: str, attribute: str
+) -> None:
+    """What a program may take for "hidden" or "too small", or what none writes, is not intact."""
+    part, old, new = PLACES[place]
+    parts = parts_of(fresh)
+    replaced(part, old, new.replace(b"ATTRIBUTE", attribute.encode()))(parts)
+    assert said(pack(parts, tmp_path / fresh.name), fresh)
+
+
+@pytest.mark.parametrize(
+    ("place", "attribute"),
+    [
+        *((place, f'{name}="{no}"') for place, name in HIDING.items() for no in ("0", "false")),
+        ("row", 'ht="15.75" spans="1:21" thickBot="1"'),
+        ("row", 'xmlns:x="http://schemas.microsoft.com/office/spreadsheetml/2009/9/ac" '
+         'x:dyDescent="0.25"'),
+        ("sheetView", 'zoomScale="85" zoomScaleNormal="85" showZeros="1"'),
+        ("workbookView", 'tabRatio="600" firstSheet="0" activeTab="3"'),
+        ("alignment", 'textRotation="0" shrinkToFit="false"'),
+        ("t", 'xml:space="preserve"'),
+    ],
+)  # fmt: skip
+def test_an_attribute_that_programs_write_is_intact(
+    fresh: Path, tmp_path: Path, place: str, attribute: str
+) -> None:
+    """What Excel, LibreOffice and openpyxl write without hiding anything is no difference."""
+    part, old, new = PLACES[place]
+    parts = parts_of(fresh)
+    replaced(part, old, new.replace(b"ATTRIBUTE", attribute.encode()))(parts)
+    assert said(pack(parts, tmp_path / fresh.name), fresh) == ""
+
+
+def test_a_text_too_small_to_be_read_is_not_comparable(fresh: Path, tmp_path: Path) -> None:
+    """A font of one point hides a text, in a style as in a run of the text."""
+    parts = parts_of(fresh)
+    replaced(STYLES, b'<sz val="11"/>', b'<sz val="1"/>')(parts)
+    assert "“sz”" in said(pack(parts, tmp_path / fresh.name), fresh)
+    parts = parts_of(fresh)
+    cell(
+        b'<c r="H2" s="STYLE" t="inlineStr"><is><r><rPr><sz val="1"/></rPr>'
+        b"<t>NUMBER</t></r></is></c>"
+    )(parts)
+    assert "“sz”" in said(pack(parts, tmp_path / fresh.name), fresh)
 
 
 def test_bytes_around_the_parts(fresh: Path, tmp_path: Path) -> None:
