@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 
@@ -15,6 +16,10 @@ import sharekit
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
 from sharekit.simulator.sample import Sample, build_sample, write_workbook
+
+# How long an example may take depends on what else the machine does, and is no promise.
+hypothesis.settings.register_profile("sharekit", deadline=None)
+hypothesis.settings.load_profile("sharekit")
 
 #: Waits of a cloud next door instead of one across a network.
 FAST = sharekit.Settings(

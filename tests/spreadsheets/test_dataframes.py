@@ -373,7 +373,7 @@ def test_frames_of_other_libraries(kind: pa.DataType) -> None:
 
 @pytest.mark.slow
 def test_the_whole_road_from_a_frame(world: Callable[..., World]) -> None:
-    """From a frame to reports, verification and a retry; files and rows have the frame's names."""
+    """From a frame to reports, verification and audit; files and rows have the frame's names."""
     here = world(rows=60)
     rows = sharekit.read_inventory(here.shares).rows
     frame = rows[[*FIELDS]].set_axis([f"vm-{number}" for number in range(len(rows))])

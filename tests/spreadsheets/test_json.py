@@ -95,7 +95,7 @@ def test_numbers_keep_every_digit() -> None:
         ('{"columns": ["image_id"], "data": [["a"]]}', "lists or objects"),
         ('{"a": [{"id": 1}], "b": [{"id": 1}]}', "several lists of objects ('a', 'b')"),
         ('[{"image_id": {"id": "a"}}]', "lists or objects under 'image_id'"),
-        ('[{"machine": "a"}]', '--map image_id="machine"'),
+        ('[{"machine": "a"}]', 'columns={"image_id"'),
         ("[]", "has no"),
         ('{"images": []}', "has no"),
         (b'[{"image_id": "\xff"}]', "no UTF-8"),
