@@ -88,14 +88,16 @@ def _inventory_rows(
 
 def _results(rows: pd.DataFrame, errors: pd.DataFrame) -> pd.Series:
     state, status = rows["observed"], rows["status"]
-    shared, absent = state.isin(MEMBER_STATES), state == ABSENT
+    shared = state.isin(MEMBER_STATES)
+    # A project sees a public image without a share, and nobody is shown whether there is one.
+    visible = rows["visibility"].isin(NO_MEMBERS) & (status != UNSHARE)
     cases = {
         "faulty": rows.index.isin(errors.index),
         "duplicate": rows["carried_by"] != "",
         "agrees": are_satisfied(status, state),
         "undecided": shared & (state == PENDING) & (status != UNSHARE),
         "differs": shared,
-        "absent": absent,
+        "absent": (state == ABSENT) | visible,
     }
     return pd.Series(first_case(cases, "unread"), index=rows.index, dtype=STR)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sharekit.clouds.cloud import NO_MEMBERS
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import SHARE
 from sharekit.core.cloud_api import MAX_PROJECTS, MAX_PROJECTS_FULL_ECS
@@ -64,7 +65,8 @@ def _acting_owners(
     signed_in = set(snapshot.projects["project_id"])
     named, actual = fullmatch(known["owner"], PROJECT_ID), state["owner"]
     no_access = named & ~known["owner"].isin(signed_in)
-    unread = ~no_access & (state["unread"] != "")
+    unshareable = (known["status"] == SHARE) & _is_closed(known, state, snapshot)
+    unread = ~no_access & (state["unread"] != "") & ~unshareable
     other = named & ~no_access & ~unread & (actual != "") & (actual != known["owner"])
     unknown = ~no_access & ~unread & ~other & ~actual.isin(signed_in)
     acting = actual.isin(signed_in) & ~other & ~no_access & ~unread
@@ -81,18 +83,25 @@ def _acting_owners(
 
 
 def _check_images(known: pd.DataFrame, state: pd.DataFrame, snapshot: Snapshot) -> list[RuleHits]:
-    native = _is_native(known, snapshot)
     satisfied = are_satisfied(known["status"], state["state"])
     to_share = (known["status"] == SHARE) & ~satisfied
-    # Glance shares only images whose visibility is "shared"; IMS shares private ones, too, but not
-    # public ones.
-    visibility = state["visibility"]
-    closed = (native & ~visibility.isin(["shared", ""])) | (visibility == "public")
+    closed, reason = _is_closed(known, state, snapshot), "it is " + state["visibility"]
     return [
         RuleHits.where(satisfied, "already", "status"),
-        RuleHits.where(closed & to_share, "not-shareable", "image_id", "it is " + visibility),
+        RuleHits.where(closed & to_share, "not-shareable", "image_id", reason),
         RuleHits.where(to_share & (state["key"] != ""), "encrypted", "image_id"),
     ]
+
+
+def _is_closed(known: pd.DataFrame, state: pd.DataFrame, snapshot: Snapshot) -> pd.Series:
+    """Return True for images that cannot be shared, and whose members nobody is shown.
+
+    Glance shares only images whose visibility is "shared"; IMS shares private ones, too.
+    """
+    visibility = state["visibility"]
+    acting = known.assign(owner=state["owner"])
+    native = _is_native(acting, snapshot) & ~visibility.isin(["shared", ""])
+    return native | visibility.isin(NO_MEMBERS)
 
 
 def _is_native(known: pd.DataFrame, snapshot: Snapshot) -> pd.Series:

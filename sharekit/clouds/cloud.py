@@ -16,7 +16,6 @@ from urllib.parse import urljoin, urlsplit
 from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED, PAGE_SIZE, VAULT_PAGE_SIZE
 from sharekit.core.errors import (
-    CloudError,
     CloudRefusedError,
     IncompleteListError,
     UnfitResponseError,
@@ -108,12 +107,17 @@ class Vault:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The cloud accepted a changing request: ``job_id`` (batch), or the new ``state`` (native)."""
+    """The cloud accepted a changing request: ``job_id`` (batch), or the new ``state`` (native).
+
+    ``noop`` is what it said if it responded with an error that usually means that there was nothing
+    to change.
+    """
 
     http: int
     request_id: str
     job_id: str = ""
     state: str = ""
+    noop: str = ""
 
 
 @dataclass(frozen=True)
@@ -362,8 +366,9 @@ class Cloud:
         except CloudRefusedError as refusal:
             if not is_noop(call, refusal.http):
                 raise
-            state = f"already done: {sanitize(refusal)}"
-            return Accepted(refusal.http, refusal.request_id, state=state)
+            why = f"the cloud responded HTTP {refusal.http}, maybe as there was nothing to change"
+            noop = f"{why}: {sanitize(refusal)}"
+            return Accepted(refusal.http, refusal.request_id, noop=noop)
         accepted = validated(reply.body, responses.Changed, url)
         if "image_id" in accepted or "member_id" in accepted:
             image_id, _, project_id = url.rpartition("/v2/images/")[2].partition("/members")
@@ -389,10 +394,10 @@ class Cloud:
 
 
 def _next_page(base: str, link: str) -> str:
-    """Return the URL of the next page; raise CloudError if the token must not go there."""
+    """Return the URL of the next page; raise IncompleteListError if that is another server."""
     url = urljoin(f"{base}/", link.lstrip("/"))
     if urlsplit(url)[:2] != urlsplit(base)[:2]:
-        raise CloudError(
+        raise IncompleteListError(
             f"{base} continues its list at {redact(sanitize(url))}, which is another server: the "
             "token is not sent there. Check the endpoint."
         )

@@ -80,7 +80,7 @@ OUTCOMES: Final = {
         rank=10, color="#b8c0c8", settled=True,
     ),
     "unknown": Outcome(
-        "sent, but neither answered nor observed; submit again to settle it",
+        "sent, but not known to be done: the reason says why; submit again to settle it",
         rank=3, color="#616e7c", tone="warn", open=True, retryable=True,
         next_step="“sharekit submit” again: it reads the cloud back before it sends anything.",
     ),

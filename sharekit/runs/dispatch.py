@@ -335,10 +335,11 @@ class Dispatcher:
         with self.recorder.lock, self.recorder.store.transaction():  # one write to the disk
             self.recorder.record(
                 "answer", request, http=answer.http, job_id=answer.job_id,
-                request_id=answer.request_id, code="", reason="",
+                request_id=answer.request_id, code="",
+                reason=answer.noop,
             )  # fmt: skip
             if not answer.job_id:
-                status = answer.state or "answered at once"
+                status = answer.noop or answer.state or "answered at once"
                 self.recorder.record("job_done", request, status=status)
         if answer.job_id:
             poll = partial(self._poll, request, 0, monotonic())

@@ -12,6 +12,7 @@ success       as wanted          ``confirmed``
 failed        as wanted          ``contradicted``
 success       otherwise          ``contradicted``
 failed        otherwise, unread  ``failed``
+an error      otherwise          ``failed`` (one that may mean that nothing was to change)
 success       not read           ``claimed``, also while the run is under way
 (nothing)     otherwise, unread  ``unknown`` if it was sent, else ``pending``
 ============  =================  ==================================================
@@ -44,7 +45,8 @@ Positions = NDArray[np.int64]
 _TEXTS = [
     "wanted", "state", "claimed", "code", "reason", "last_chunk", "job_id", "request_id",
 ]  # fmt: skip
-_CONTRADICTED = "the job reported success, but the cloud shows a different state"
+_CONTRADICTED = " reported success, but the cloud shows a different state"
+_OPEN_JOB = "the cloud accepted the request as a job, and did not tell how the job ended"
 _UNREAD = "it could not be read back: "
 #: Outcomes that a preflight gives to what it excludes.
 EXCLUDED = ("already", "blocked")
@@ -118,17 +120,25 @@ def assign_outcomes(
         sent_or_told = ~excluded & ((outcome != "pending") | (result[name] != ""))
         result[name] = result[name].where(sent_or_told, taken(preflight[name], preflight_at))
         result[name] = result[name].where(~unsent, reasons[source].reindex(rows.index).fillna(""))
-    contradicted = (outcome == "contradicted") & (claimed == "success")
-    result["reason"] = result["reason"].where(~contradicted, _CONTRADICTED)
     result["observed"] = taken(states, read_at)
+    result["claimed"] = claimed.where(sent_rows, "")
+    for name in ("last_chunk", "job_id", "request_id"):
+        result[name] = taken(facts[name], request)
+    result["reason"] = _with_answer(result)
     why = taken(unread["unread"], _later(unread, unread_at, since))
     result["reason"] = _with_unread(result, why)
     before = taken(preflight["before"], preflight_at)
     result["before"] = before.where(before != "", rows["before"])
-    result["claimed"] = claimed.where(sent_rows, "")
-    for name in ("last_chunk", "job_id", "request_id"):
-        result[name] = taken(facts[name], request)
     return pd.DataFrame(result, index=rows.index)[list(SCHEMA.columns)]
+
+
+def _with_answer(result: Mapping[str, pd.Series]) -> pd.Series:
+    """Return the reasons; what is contradicted or open says how the cloud had answered."""
+    outcome, reason, has_job = result["outcome"], result["reason"], result["job_id"] != ""
+    contradicted = (outcome == "contradicted") & (result["claimed"] == "success")
+    reason = reason.where(~(contradicted & has_job), "the job" + _CONTRADICTED)
+    reason = reason.where(~(contradicted & ~has_job), "the cloud" + _CONTRADICTED)
+    return reason.where(~((outcome == "unknown") & has_job & (reason == "")), _OPEN_JOB)
 
 
 def _with_unread(result: Mapping[str, pd.Series], why: pd.Series) -> pd.Series:
@@ -153,7 +163,10 @@ def verdict(
     cases = {
         "confirmed": sent & satisfied & ~failed,
         "contradicted": sent & ((satisfied & failed) | (read & ~satisfied & success)),
-        "failed": failed | ((state == "refused") & ~success),
+        # A call that was answered with an error, and whose share is not as wanted, did nothing.
+        "failed": failed
+        | ((state == "refused") & ~success)
+        | ((state == "done") & ~success & read & ~satisfied),
         "claimed": sent & success,
         "unknown": sent & (state != "planned"),
         "pending": sent | True,
@@ -165,8 +178,9 @@ def verdict(
 def _facts(requests: list[Request]) -> pd.DataFrame:
     """Return one line for each request: what its rows have in common."""
     lines = [
-        (one.action, one.state, one.reported(), one.response.code, one.response.reason, one.chunk,
-         one.response.job_id, one.response.request_id, one.since)
+        (one.action, one.state, one.reported(),
+         one.response.code or (f"HTTP{one.response.http}" if one.is_noop else ""),
+         one.response.reason, one.chunk, one.response.job_id, one.response.request_id, one.since)
         for one in requests
     ]  # fmt: skip
     facts = pd.DataFrame(lines, columns=[*_TEXTS, "since"])

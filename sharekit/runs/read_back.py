@@ -89,12 +89,13 @@ class ReadBack:
         return (request.project_id, request.role) not in self.denied
 
     def may_still_show(self, request: Request, share: Share) -> bool:
-        """Return True if a job did this share, or may do it yet: a cloud that lags shows it later.
+        """Return True if this share was done, or may be done yet: a cloud that lags shows it later.
 
-        What a lost request without a job did not bring about is sent again instead.
+        What a lost request without an answer did not bring about is sent again instead.
         """
         reported = request.reported(share)
-        return reported == "success" or (not reported and bool(request.response.job_id))
+        answered = request.state == "done" or bool(request.response.job_id)
+        return reported == "success" or (not reported and answered)
 
     def read(
         self, shares: list[tuple[Request, Share]], concurrency: int, tick: Callable[[], None]

@@ -57,6 +57,8 @@ TRANSITIONS = {
 }
 #: Kinds of events that change the state of requests.
 REQUEST_EVENTS = tuple(dict.fromkeys(kind for _, kind in TRANSITIONS))
+#: The least HTTP status that is an error.
+_ERROR = 400
 #: States in which nothing more happens by itself.
 FINAL_STATES = frozenset({"done", "refused", "split", "unknown", "excluded"})
 #: A share: the project it is with, and the image.
@@ -178,6 +180,12 @@ class Request:
         return self.since > 0
 
     @property
+    def is_noop(self) -> bool:
+        """True if an error status answered it that may mean that there was nothing to change."""
+        answered = self.state == "done" and not self.response.job_id
+        return answered and self.response.http >= _ERROR
+
+    @property
     def role(self) -> str:
         """``owner`` or ``member``: the role in which the project acts."""
         return OWNER if self.action in OWNER_ACTIONS else MEMBER
@@ -204,9 +212,12 @@ class Request:
     def reported(self, share: Share | None = None) -> str:
         """Return what the cloud said of a share: ``success``, ``failed``, or "" for nothing.
 
-        Without a share, it is what the cloud said of all that it did not name.
+        Without a share, it is what the cloud said of all that it did not name. An error status that
+        usually means that there was nothing to change is no success.
         """
         if self.state == "done":
+            if self.is_noop:
+                return ""
             good = True
         elif self.state == "refused" and self.attempts:
             good = False

@@ -55,7 +55,7 @@ ROWS: dict[str, tuple[Sequence[str], tuple[str, str, str, str]]] = {
     "lacks": ((image(98), ME, "accepted", OWNER), ("absent", "owner-lacks", "absent", "project")),
     "private": ((image(16), ME, "accepted", OWNER), ("absent", "owner-keeps", "absent", "project")),
     "own": ((image(12), ME, "accepted"), ("absent", "own-image", "absent", "project")),
-    "public": ((image(13), ME, "accepted"), ("absent", "visible", "absent", "project")),
+    "public": ((image(13), ME, "accepted"), ("absent", "visible", "", "project")),
     "twice": ((image(1), ME, "accepted"), ("duplicate", "duplicate", "accepted", "project")),
     "damaged": ((image(1)[:-1], ME, "accepted"), ("faulty", "image-id-format", "", "")),
     "unclear": ((image(8), ME, "maybe"), ("faulty", "status-unknown", "accepted", "project")),

@@ -316,7 +316,9 @@ def test_whole_road(road: Callable[..., Road], faults: str, wishes: dict[str, bo
     assert after[MINE[0], A] == before[MINE[0], A] == "accepted"
     expected = {8: "already", 10: "already", 14: "blocked", 15: "duplicate"}
     assert {n: rows.at[n, "outcome"] for n in expected} == expected
-    rest = set(rows.loc[~rows.index.isin(list(expected)), "outcome"])
+    # A look at a single share that is lost each time leaves the share open, never absent.
+    unread = (rows["code"] == "not-looked-up") & bool(faults)
+    rest = set(rows.loc[~rows.index.isin(list(expected)) & ~unread, "outcome"])
     assert rest <= ({"confirmed"} if not faults else {"confirmed", "failed"})
     if "partial" in faults:
         assert rest == {"confirmed", "failed"}

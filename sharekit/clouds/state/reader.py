@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Final, TypeVar
 
 import pandas as pd
@@ -38,6 +39,7 @@ _OF_CALLER: Final = frozenset({Remedy.WAIT, Remedy.SIGN_IN})
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 _UNKNOWN_STATE: Final = "the cloud names a state that the API does not know"
+_NOT_SHOWN: Final = "its visibility is {}, and the cloud shows no members of such images"
 #: Project -> the images that are asked about.
 Wanted = Mapping[str, Collection[str]]
 
@@ -160,13 +162,28 @@ class ProjectShares:
         shown = self.images.keys() if self.incomplete else self.unclear
         return {image for image in shown if self.images[image].owner != project}
 
+    def samples(self, project: str, wanted: Collection[str]) -> list[str]:
+        """Return an image of each state that is listed, one that is wanted if there is any."""
+        firsts: dict[str, str] = {}
+        for image in chain((i for i in wanted if i in self.images), self.images):
+            if self.images[image].owner != project:
+                firsts.setdefault(self.images[image].state, image)
+        return list(firsts.values())
+
+    def compare(self, image: str, alone: str) -> None:
+        """Take in a sample: a listing that a look at one image contradicts is not to be trusted."""
+        listed = self.images[image].state
+        if alone in MEMBER_STATES and alone != listed:
+            why = f"the listing shows {image} as {listed}, and a look at it alone as {alone}"
+            self.incomplete = self.incomplete or why
+
     def settle(self, project: str, image: str, found: ImageShare | str) -> None:
         """Take in a look at one image, or the reason why there is none."""
         if isinstance(found, str):
             found = ImageShare(image, "", unread=found)
-        elif (
-            found.state == ABSENT and found.owner != project and found.visibility not in NO_MEMBERS
-        ):
+        elif found.visibility in NO_MEMBERS and found.owner != project:
+            found = replace(found, state="", unread=_NOT_SHOWN.format(found.visibility))
+        elif found.state == ABSENT and found.owner != project:
             hidden = "listed in several states, and in none alone" if image in self.unclear else ""
             if unread := hidden or self.incomplete:
                 found = replace(found, state="", unread=unread)
@@ -180,7 +197,7 @@ def read_member_shares(
     """Return the wanted images as each project sees them, or everything that it sees as well.
 
     All listings are read, side by side. What is in none of them, or in several, is looked up; so is
-    everything where a listing is not whole.
+    everything where a listing is not whole, or a look at one image of each state contradicts it.
     """
     resolved = reader.run("signing in", ((p, p, lambda p: clouds[p].resolve_api()) for p in wanted))
     apis = {project: api for project, _, api in resolved}
@@ -205,6 +222,11 @@ def read_member_shares(
     list_all(apis, hidden=False)
     absent = missing()
     list_all([p for p in apis if everything or absent[p]], hidden=True)
+    samples = {p: shares[p].samples(p, wanted[p]) for p in apis if not shares[p].incomplete}
+    for project, image, alone in reader.look_up(
+        "comparing with single images", samples, lambda p, i: clouds[p].member_state(i, p)
+    ):
+        shares[project].compare(image, alone)
     unseen = {
         project: ids | shares[project].unclear_to(project) for project, ids in missing().items()
     }
@@ -300,7 +322,8 @@ def members_of(
     """Return the members of an own image; see :func:`read_members`."""
     closed = NO_MEMBERS if cloud.resolve_api() == "batch" else NO_MEMBERS | {"private"}
     if image.visibility in closed:  # nobody is asked for what cannot be
-        return ImageMembers(states=dict.fromkeys(asked, ABSENT))
+        why = _NOT_SHOWN.format(image.visibility)
+        return ImageMembers(states=dict.fromkeys(asked, ""), reasons=dict.fromkeys(asked, why))
     members, incomplete = [], ""
     try:
         members = cloud.members(image.image_id)
@@ -312,9 +335,7 @@ def members_of(
     for project in asked:
         if states.get(project):
             continue
-        alone = members or incomplete  # an empty list lacks nobody
-        look = partial(or_reason, breaker, cloud.member_state)
-        found = look(image.image_id, project) if alone else ABSENT
+        found = or_reason(breaker, cloud.member_state, image.image_id, project)
         if found == ABSENT and (incomplete or project in states):
             found = unread
         known = found in (*MEMBER_STATES, ABSENT)
