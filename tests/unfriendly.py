@@ -38,6 +38,8 @@ BEHAVIOURS: Final = {
     "403 for members": "forbid_members=1",
     "403 for some members": "forbid_members=0.5,seed=3",
     "404 for members where 403 is meant": "hide_members=1",
+    "lists of members are empty": "empty_members=1",
+    "pending images are listed as accepted": "wrong_state=1",
     "404 for single images": "hide_images=1",
     "404 for single images and members": "hide_images=1,hide_members=1",
     "403 for members, 404 for images": "hide_images=1,forbid_members=1",

@@ -47,6 +47,13 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     Every statement is a transaction of its own, unless one was begun. Several threads may use the
     connection, one at a time. While it can write, a committed event survives a power cut.
     """
+    for name in ("journal", "wal", "shm"):
+        beside = Path(f"{path}-{name}")
+        if beside.exists() and not beside.is_file():  # a pipe would be waited for
+            raise LedgerUnreadableError(
+                f"{path} cannot be read while {beside.name} lies beside it, which is no file. "
+                "Move it away."
+            )
     # A journal that is none takes nothing back. Who writes removes it; a reader must look past it.
     database = _open(
         path, "mode=rw" if write else f"mode=ro&immutable={int(_has_no_journal(path))}"

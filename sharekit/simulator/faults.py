@@ -55,6 +55,11 @@ class Faults:
         After this many requests the seed's first project is refused with 401, sign-in included.
     forbid_members, hide_members
         Asking for the members of an image is refused: 403, or 404 as if there were none.
+    empty_members
+        The list of an image's members is empty, though a look at one of them shows it.
+    wrong_state
+        The listing of accepted images has those that are pending, and the others have those that
+        are rejected.
     hide_images
         Looking up a single image is refused with 404.
     broken_images, page_images, moved_images
@@ -126,6 +131,8 @@ class Faults:
     revoke_after: float = 0.0
     forbid_members: Rate = 0.0
     hide_members: Rate = 0.0
+    empty_members: Rate = 0.0
+    wrong_state: Rate = 0.0
     hide_images: Rate = 0.0
     broken_images: Rate = 0.0
     page_images: Rate = 0.0

@@ -128,6 +128,9 @@ def _change_query(context: RequestContext, label: str) -> None:
         query = {k: v for k, v in query.items() if k not in ("marker", "offset")}
     if strikes("ignore_state") and "member_status" in query:
         query["member_status"] = "all"
+    if strikes("wrong_state") and "member_status" in query:
+        accepted = query["member_status"] == "accepted"
+        query["member_status"] = "pending" if accepted else "rejected"
     if strikes("ignore_filters"):
         # IMS wants a visibility beside the status.
         dropped = {"owner", "__imagetype"} | ({"visibility"} if label == _IMAGES[0] else set())
@@ -174,6 +177,8 @@ def _page(context: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
 
 def _lookup(context: RequestContext, label: str, body: dict[str, Any]) -> dict[str, Any]:
     strikes = context.injector.should_fail
+    if label == _MEMBERS and strikes("empty_members"):
+        return body | {"members": []}
     other = {"id" if label == _IMAGE else "image_id": _INVENTED.format(1)}
     if strikes("other_image"):
         body = (

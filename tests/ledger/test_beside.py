@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -31,6 +32,15 @@ def test_a_stray_file_changes_nothing(ledger: Path, suffix: str, content: bytes)
     ledger.with_name(f"sealed.ledger-{suffix}").write_bytes(content)
     assert sharekit.verify(ledger).problems == ()
     assert sharekit.status(ledger).finished
+
+
+@pytest.mark.parametrize("suffix", ["journal", "wal", "shm"])
+def test_a_pipe_beside_a_ledger_is_not_waited_for(ledger: Path, suffix: str) -> None:
+    """What has a journal's name and is no file is named at once."""
+    os.mkfifo(f"{ledger}-{suffix}")
+    for use in (sharekit.verify, sharekit.status):
+        with pytest.raises(LedgerUnreadableError, match=f"sealed.ledger-{suffix} lies beside it"):
+            use(ledger)
 
 
 def test_an_unfinished_change_is_not_damage(ledger: Path) -> None:

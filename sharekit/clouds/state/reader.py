@@ -338,6 +338,8 @@ def members_of(
         found = or_reason(breaker, cloud.member_state, image.image_id, project)
         if found == ABSENT and (incomplete or project in states):
             found = unread
+        if found in MEMBER_STATES:
+            unread = unread or f"the list lacks {project}, which a look at it alone shows"
         known = found in (*MEMBER_STATES, ABSENT)
         states[project] = found if known else ""
         if not known:
