@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from sharekit.clouds.api_calls import Call, intent_fields
 from sharekit.clouds.cloud import Accepted, JobState
-from sharekit.core.actions import OWNER, SHARE, UNSHARE, is_satisfied
+from sharekit.core.actions import SHARE
 from sharekit.core.brakes import (
     AdaptiveConcurrency,
     CircuitBreaker,
@@ -26,7 +26,7 @@ from sharekit.core.brakes import (
     excess,
     outage_error,
 )
-from sharekit.core.cloud_api import BLAMES_PROJECT, Remedy, explain, remedy
+from sharekit.core.cloud_api import Remedy, explain, remedy
 from sharekit.core.errors import (
     CloudError,
     CloudRefusedError,
@@ -35,6 +35,7 @@ from sharekit.core.errors import (
     StoppedError,
 )
 
+from .answers import AT_ONCE, GATEWAY_TIMEOUT, NOT_SENT, answer_fault, remedy_of
 from .bisection import Bisector
 from .request_log import (
     LOG,
@@ -52,8 +53,6 @@ from .settings import Settings
 
 #: Latest failures that are kept, to be shown while a run is under way.
 _LATEST = 100
-#: A gateway gave up on a request; the service behind it may still carry it out.
-_GATEWAY_TIMEOUT = 504
 #: Glance: the image is shared with as many projects as its quota allows.
 _QUOTA_REACHED = 413
 #: Seconds after which a repeated request checks again if the run is still paused.
@@ -301,7 +300,7 @@ class Dispatcher:
             answer = cloud.send(call, token)
         except CloudRefusedError as refusal:
             self.concurrency.on_error(refusal, began)
-            if refusal.http == _GATEWAY_TIMEOUT:
+            if refusal.http == GATEWAY_TIMEOUT:
                 lost = f"a gateway gave up waiting for the service (HTTP 504): {refusal}"
                 raise NoResponseError(lost) from None
             raise
@@ -339,7 +338,7 @@ class Dispatcher:
                 reason=answer.noop,
             )  # fmt: skip
             if not answer.job_id:
-                status = answer.noop or answer.state or "answered at once"
+                status = answer.noop or answer.state or AT_ONCE
                 self.recorder.record("job_done", request, status=status)
         if answer.job_id:
             poll = partial(self._poll, request, 0, monotonic())
@@ -355,7 +354,7 @@ class Dispatcher:
             if down:
                 self._leave_service(request, outage_error(error))
             return
-        self.recorder.record("retry_scheduled", request, code="not-sent", reason=str(error))
+        self.recorder.record("retry_scheduled", request, code=NOT_SENT, reason=str(error))
         if down or attempt.number + 1 >= self.settings.attempts:
             self._leave_service(request, error)
         else:
@@ -579,22 +578,12 @@ _NO_ACCESS = (Remedy.STOP_PROJECT, Remedy.SIGN_IN)
 
 def _check_answer(request: Request, answer: Accepted) -> None:
     """Raise NoResponseError for a success that says nothing of what was asked."""
-    if request.response.api == "batch":
-        if not answer.job_id:
-            raise NoResponseError(f"the cloud answered HTTP {answer.http} without the ID of a job")
-        return
-    said_so = answer.http >= 400 or request.action == UNSHARE  # 409 and 404: done before
-    if not said_so and not is_satisfied(request.action, answer.state):
-        shown = f"a share in the state {answer.state!r}" if answer.state else "no state"
-        raise NoResponseError(f"the cloud answered HTTP {answer.http} with {shown}")
+    if fault := answer_fault(request, answer.http, answer.job_id, answer.state):
+        raise NoResponseError(fault)
 
 
 def _remedy(request: Request, refusal: CloudRefusedError) -> Remedy:
-    """Return the remedy; an owner's request may fail for one image or project of it alone."""
-    native_forbidden = request.response.api == "native" and refusal.http == 403
-    if request.role == OWNER and (refusal.code in BLAMES_PROJECT or native_forbidden):
-        return Remedy.SPLIT
-    return remedy(refusal.code, refusal.http or 400)
+    return remedy_of(request, refusal.code, refusal.http)
 
 
 def _results(request: Request, job: JobState) -> Mapping[Share, bool]:

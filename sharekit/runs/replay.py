@@ -16,23 +16,27 @@ import numpy as np
 import pandas as pd
 
 from sharekit.clouds.api_calls import Call, batch_call, intent_fields, is_noop, native_calls
+from sharekit.clouds.responses import JobId
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.actions import ABSENT, MEMBER_STATES, ROLES
+from sharekit.core.actions import ABSENT, MEMBER, MEMBER_STATES, OWNER, ROLES
 from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED
-from sharekit.core.columns import first_difference
+from sharekit.core.columns import first_difference, is_owner_action
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import ACTION_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK
 from sharekit.core.provenance import __version__
 from sharekit.core.rules import RULE_SET
+from sharekit.ledger.events import matches
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.followed import UNDO
 from sharekit.plans.plan import Plan
 from sharekit.plans.storage import read_snapshot_of
 
+from .answers import AT_ONCE, answer_fault, may_follow
 from .preflight import count_preflight, evaluate_preflight, waiting_rows
 from .request_log import REQUEST_EVENTS, Request, ShareBlock, find_requests, result_key
+from .settings import settings_fault
 from .status import followed_run, load_request_log
 
 #: Events that only a call of ``submit`` writes.
@@ -125,6 +129,8 @@ class _Replay:
             self.call.unanswered.discard(str(body["chunk"]))
         elif kind == "stopped":
             self.call.stopped = True
+        elif kind == "read_back_denied":
+            self.call.denied.add(body["project_id"])
         self._count(request, event)
         self.log.apply(event)
         if request is not None and kind == "intent":
@@ -150,6 +156,10 @@ class _Replay:
         names += event.body.get("refused", {})
         if len(set(names)) < len(names) or not set(self.plan.chunks["project_id"]) <= set(names):
             yield "lacks the sign-in of a project that the plan acts for, or has one twice"
+        if fault := settings_fault(event.body["settings"]):
+            yield f"has a setting that no call accepts: {fault}"
+        if not event.body.get("environment"):
+            yield "does not say where it was made"
 
     def check_preflight_snapshot(self, event: Event) -> Iterator[str]:
         """Check that a snapshot and the sign-ins of its call say the same of each project."""
@@ -195,11 +205,31 @@ class _Replay:
             yield "shows a state, and says why it could not be read"
         if not frame["side"].isin(ROLES).all() or frame.duplicated(ACTION_KEY).any():
             yield "shows a share twice, or from a side that there is not"
+        projects = set(frame.loc[frame["side"] == MEMBER, "project_id"])
+        if projects - self.call.clouds.keys():
+            yield "shows shares of a project that the call had not signed in to"
+        under_way = [
+            (*share, request.role)
+            for request in self.log.in_state("planned", "sent", "running") if request.was_sent
+            for share in request.shares
+        ]  # fmt: skip
+        if under_way and pd.MultiIndex.from_frame(frame[ACTION_KEY]).isin(under_way).any():
+            yield "shows shares whose request was still under way"
+        if not self._has_owners and projects & self.call.denied:
+            yield "shows shares of a project that had refused to be read"
+
+    @property
+    def _has_owners(self) -> bool:
+        return any(request.role == OWNER for request in self.log.requests.values())
 
     def check_denied(self, event: Event) -> Iterator[str]:
-        """Check that only a project that was signed in to refuses to be read."""
+        """Check that only a project that was signed in to refuses to be read, while it is read."""
         if event.body["project_id"] not in self.call.clouds:
             yield "is about a project that the call had not signed in to"
+        if self.previous is None or self.previous.kind not in ("read_back", "read_back_denied"):
+            yield "follows on no reading"
+        if not event.body.get("code"):
+            yield "says that a project refused to be read, and with which code it does not"
 
     def check_calls(self, event: Event) -> Iterator[str]:
         """Check that calls that are events of their own are not counted again."""
@@ -246,11 +276,19 @@ class _Replay:
             yield f"takes HTTP {http} for a yes"
         if event.body.get("code"):
             yield "says yes, and has the code of an error"
+        if not matches(JobId, job := event.body.get("job_id", "")):
+            yield "names a job by what is no ID of one"
+        if request.response.api == "batch" and (fault := answer_fault(request, http, job, "")):
+            yield f"takes for a yes that {fault}"
 
-    def check_refusal(self, _: Request, event: Event) -> Iterator[str]:
-        """Check that a refusal is one that says no."""
-        if 200 <= event.body.get("http", 0) < 300 or not event.body.get("code"):
-            yield "is no refusal: it has the status of a success, or no code"
+    def check_refusal(self, request: Request, event: Event) -> Iterator[str]:
+        """Check that a refusal is one after which a run does this."""
+        body = event.body
+        if not may_follow(request, event.kind, body.get("code", ""), body.get("http", 0)):
+            yield (
+                "does not follow on such an answer: "
+                f"HTTP {body.get('http', 0)}, {body.get('code', '')!r:.40}"
+            )
 
     def check_job(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a job's end names its own images, with a status that says so."""
@@ -264,6 +302,14 @@ class _Replay:
             yield f"ends a job with the status {status!r:.40}"
         if not job and not done:
             yield "is the end of a job that there was not"
+        if not job and done:
+            state = "" if event.body["status"] == AT_ONCE else event.body["status"]
+            if fault := answer_fault(request, request.response.http, "", state):
+                yield f"takes for a success that {fault}"
+            if request.response.http >= 400 and state != request.response.reason:
+                yield "ends otherwise than its request was answered"
+        if done and not results and event.body.get("code"):
+            yield "has the code of a failure, and names no image that failed"
         if (not done or results) and not event.body.get("code"):
             yield "says that images failed, and with which code it does not"
 
@@ -306,12 +352,15 @@ class _Replay:
         at = find_requests(rows, [(request, (block,)) for _, request, block in sent])
         rows = rows[at >= 0]
         seq = np.array([seq for seq, *_ in sent], np.int64)[at[at >= 0]]
-        first = pd.Series(seq, index=rows["project_id"] + " " + rows["image_id"]).sort_values()
-        first = first[~first.index.duplicated()]
+        keys = rows["project_id"] + " " + rows["image_id"] + " "
+        first = pd.Series(seq, index=keys + MEMBER)  # of what an owner did, both sides can look
+        by_owner = is_owner_action(rows["status"]).to_numpy()
+        first = pd.concat([first, pd.Series(seq[by_owner], index=keys[by_owner] + OWNER)])
+        first = first.sort_values()[lambda sent: ~sent.index.duplicated()]
         for event in self.ledger.list_events("read_back"):
             frame = self.ledger.get_frame(event.body["blob"], READ_BACK)
-            keys = (frame["project_id"] + " " + frame["image_id"]).to_numpy()
-            if (first.reindex(keys).fillna(np.inf) > event.seq).any():
+            keys = frame["project_id"] + " " + frame["image_id"] + " " + frame["side"]
+            if (first.reindex(keys.to_numpy()).fillna(np.inf) > event.seq).any():
                 yield f"event {event.seq} ({event.kind})", "reads a share that had not been sent"
 
 
@@ -321,9 +370,10 @@ class _Call:
 
     ``clouds`` are its sign-ins by project, ``refused`` those that failed, ``unseen`` is True while
     requests wait for its preflight, which could not read the projects that are ``unread``;
-    ``unanswered`` are the requests of an earlier call that are still open; once it has
-    ``stopped``, only the outcomes can follow. ``counted`` are the requests that it says it
-    has made, ``needed`` those without which its jobs cannot have ended, nor shares been read.
+    ``unanswered`` are the requests of an earlier call that are still open, ``denied`` the
+    projects that refused to be read; once it has ``stopped``, only the outcomes can follow.
+    ``counted`` are the requests that it says it has made, ``needed`` those without which its jobs
+    cannot have ended, nor shares been read.
     """
 
     open: bool = False
@@ -333,6 +383,7 @@ class _Call:
     unseen: bool = False
     unread: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
+    denied: set[str] = field(default_factory=set)
     counted: Counter[str] = field(default_factory=Counter)
     needed: Counter[str] = field(default_factory=Counter)
 
@@ -349,6 +400,7 @@ _REQUEST_CHECKS: Final = {
     "intent": _Replay.check_intent,
     "answer": _Replay.check_answer,
     "refused": _Replay.check_refusal,
+    "retry_scheduled": _Replay.check_refusal,
     "job_done": _Replay.check_job,
     "job_failed": _Replay.check_job,
     "job_timed_out": _Replay.check_timeout,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from sharekit.core.brakes import BUSY_SECONDS, OUTAGE_SECONDS
 from sharekit.core.cloud_api import MAX_POLL_SECONDS, MIN_POLL_SECONDS
@@ -63,3 +65,16 @@ class Settings:
     min_failures: int = 100
     outage_timeout: float = OUTAGE_SECONDS
     canary: int = 0
+
+
+#: Numbers that must be larger than zero; no other setting may be negative.
+_AT_LEAST_ONE: Final = ("concurrency", "attempts")
+
+
+def settings_fault(values: Mapping[str, Any]) -> str:
+    """Return which setting is out of its range, ``""`` if none is."""
+    for name, value in values.items():
+        least = 1 if name in _AT_LEAST_ONE else 0
+        if isinstance(value, int | float) and not value >= least:
+            return f"{name} is {value}, and must be at least {least}"
+    return ""

@@ -37,7 +37,7 @@ from .request_log import (
     ShareBlock,
     group_by_projects,
 )
-from .settings import Settings
+from .settings import Settings, settings_fault
 from .status import (
     CANARY,
     OPERATOR,
@@ -141,8 +141,8 @@ def submit(
     settings = settings or Settings()
     if concurrency is not None:
         settings = replace(settings, concurrency=concurrency)
-    if settings.concurrency < 1:
-        raise UsageError("The concurrency must be at least 1.")
+    if fault := settings_fault(asdict(settings)):
+        raise UsageError(f"A setting is out of its range: {fault}.")
     path = ledger_path(plan)
     with Ledger.open(path, write=True) as ledger:
         current = read_plan(ledger)

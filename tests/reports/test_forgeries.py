@@ -325,6 +325,35 @@ FORGERIES |= {
     "a row with two outcomes": lambda f: f.change(
         f.last("outcomes_recorded"), lambda frame: pd.concat([frame, frame.iloc[:1]])
     ),
+    # what a run does after an answer, and which readings it makes
+    "a job that is a path": lambda f: f.first("answer").body.update(job_id="../../evil"),
+    "a done job with the code of a failure": lambda f: next(
+        line.body for line in f.all("job_done") if not line.body.get("results")
+    ).update(code="IMG.0001", reason="x"),
+    "sent again after a yes": lambda f: again(f, http=200, code=""),
+    "sent again after a refusal": lambda f: again(f, http=403, code="HTTP403"),
+    "sent again after a bad image": lambda f: again(f, http=400, code="IMG.0046"),
+    "sent again though it was not sent": lambda f: again(f, http=503, code="not-sent"),
+    "refused for flow control": lambda f: refused(f, 400, "IMG.0060"),
+    "refused for too many requests": lambda f: refused(f, 429, "HTTP429"),
+    "refused for a token": lambda f: refused(f, 401, "HTTP401"),
+    "refused by a gateway": lambda f: refused(f, 504, "HTTP504"),
+    "refused by a redirect": lambda f: refused(f, 302, "HTTP302"),
+    "refused by nobody": lambda f: refused(f, 0, "IMG.0046"),
+    "a reading as an owner": in_frame("read_back", "side", "owner"),
+    "a reading before its job ended": lambda f: f.put(
+        f.first("read_back"), before=f.first("job_done")
+    ),
+    "a project that refuses to be read, and is read": lambda f: f.new(
+        "read_back", f.last("read_back").body, after=denied(f)
+    ),
+    "a project that refuses without a code": lambda f: denied(f).body.update(code=""),
+    "a project that refuses unasked": lambda f: f.put(denied(f), before=f.first("read_back")),
+    "no attempts": lambda f: f.first("submit_started").body["settings"].update(attempts=0),
+    "less than no requests at once": lambda f: (
+        f.first("submit_started").body["settings"].update(concurrency=-1)
+    ),
+    "a call made nowhere": set_body("submit_started", environment={}),
     # JSON
     "a name twice": edited("approved", '{"', '{"reviewer":"Eve","'),
     "blanks": edited("approved", ":", ": "),
@@ -341,6 +370,30 @@ def first_share(f: Forger) -> list[tuple[str, str]]:
     chunk = f.first("job_done").body["chunk"]
     intent = next(line.body for line in f.all("intent") if line.body["chunk"] == chunk)
     return [(intent["images"][0], intent["projects"][0])]
+
+
+def again(f: Forger, **answer: Any) -> None:
+    """The first request is sent once more, after some answer."""
+    intent = f.first("intent")
+    chunk = {"chunk": intent.body["chunk"]}
+    first = f.new("retry_scheduled", chunk | {"reason": "x"} | answer, after=intent)
+    f.new("intent", intent.body | {"attempt": 2}, after=first)
+
+
+def refused(f: Forger, http: int, code: str) -> None:
+    """The first request is refused, instead of its answer and its job's end."""
+    chunk = f.first("intent").body["chunk"]
+    f.new("refused", {"chunk": chunk, "http": http, "code": code, "reason": "x"},
+          after=f.first("intent"))  # fmt: skip
+    f.drop(*[line for line in f.lines if line.body.get("chunk") == chunk
+             and line.kind not in ("intent", "refused")])  # fmt: skip
+
+
+def denied(f: Forger) -> Line:
+    """A project refuses to be read, right after the last reading."""
+    project = str(f.frame(f.last("read_back"))["project_id"].iloc[0])
+    body = {"project_id": project, "code": "HTTP403", "reason": "x"}
+    return f.new("read_back_denied", body, after=f.last("read_back"))
 
 
 @forgery
