@@ -42,6 +42,8 @@ def test_a_friendly_cloud_is_told_in_full(cloud: Simulator, side: str) -> None:
     assert set(tally.open) <= {
         "audit: unread",
         "vault-unread",
+        "not-looked-up",  # nobody is shown the members of public images
+        "blocked (not-looked-up)",
         *(unknown if side == "owner" else ()),
     }
 
