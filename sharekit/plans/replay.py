@@ -17,7 +17,7 @@ from sharekit.core import frame_schemas
 from sharekit.core.columns import first_difference
 from sharekit.core.errors import SharekitError
 from sharekit.core.fields import FIELDS as SHARE_FIELDS
-from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.provenance import __version__, distinct_people, looks, name_error
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.events import VOIDING_EVENTS, FollowedRun
@@ -31,7 +31,7 @@ from .plan import build_plan, read_plan
 from .policy_steps import step_errors
 from .standing import standing_errors
 from .steps import FIELDS, decision_of, decisions, list_steps
-from .storage import read_earlier, read_stored_inventory
+from .storage import read_earlier, read_snapshot_of, read_stored_inventory
 
 #: Numbers of a plan that do not come from its rows.
 _SETTINGS: Final = ("chunk_size", "max_images", "strict", "planner", "confirmed")
@@ -190,6 +190,21 @@ _CHECKS: Final = {
     "approval_revoked": _Steps.check_revoked,
     "submit_started": _Steps.check_submit,
 }
+
+
+def snapshot_problems(ledger: Ledger) -> Iterator[Problem]:
+    """Yield snapshots that contradict themselves, whatever was made of them."""
+    for event in ledger.list_events("snapshot_taken", "preflight_snapshot"):
+        where, snapshot = f"event {event.seq} ({event.kind})", read_snapshot_of(ledger, event)
+        for shares in (snapshot.members, snapshot.owned):
+            if shares.duplicated(SHARE_KEY).any():
+                yield where, "shows a share twice"
+            if ((shares["state"] != "") & (shares["unread"] != "")).any():
+                yield where, "shows a state, and says why it could not be read"
+        if snapshot.projects["project_id"].duplicated().any():
+            yield where, "names a project twice"
+        if not snapshot.members["project_id"].isin(snapshot.projects["project_id"]).all():
+            yield where, "shows shares of a project that nobody signed in to"
 
 
 # -- the plans made again --------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from sharekit.core.errors import LedgerError, LedgerUnreadableError, SharekitErr
 from sharekit.core.frame_schemas import OUTCOMES
 from sharekit.core.html import table
 from sharekit.core.provenance import __version__, distinct_people
+from sharekit.core.rules import RULE_SET
 from sharekit.ledger import integrity, signatures
 from sharekit.ledger.file import is_ledger, trailing_bytes
 from sharekit.ledger.integrity import Problem
@@ -31,7 +32,7 @@ from sharekit.plans.approval import (
     valid_approvals,
 )
 from sharekit.plans.plan import read_plan
-from sharekit.plans.replay import plan_problems, step_problems
+from sharekit.plans.replay import plan_problems, snapshot_problems, step_problems
 from sharekit.runs.outcomes import read_outcomes
 from sharekit.runs.replay import run_problems
 from sharekit.runs.status import Run, load_run
@@ -275,13 +276,27 @@ def _check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Itera
     except SharekitError as error:
         if not faulty:
             yield _CHANGED, ("ledger", str(error))
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+        what = f"holds what no run can have written: {error!s:.200}"
+        yield _CHANGED, ("ledger", what)
 
 
 def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[_Graded]:
     yield from ((_CHANGED, problem) for problem in _integrity(ledger))
+    yield from _other_rules(ledger)
     if required is not None:
         yield from _signatures(ledger, required)
     yield from ((_NOTE, problem) for problem in _notes(ledger))
+
+
+def _other_rules(ledger: Ledger) -> Iterator[_Graded]:
+    """Yield where findings were not made again; a number that is not known here proves nothing."""
+    for event in ledger.list_events("planned", "audit_recorded"):
+        number = event.body["rule_set"]
+        if number != RULE_SET:
+            grade = _NOTE if 0 < number < RULE_SET else _UNPROVEN
+            what = f"was made with rule set {number}, not {RULE_SET}: its findings were not checked"
+            yield grade, (f"event {event.seq} ({event.kind})", what)
 
 
 def _integrity(ledger: Ledger) -> Iterator[Problem]:
@@ -291,6 +306,8 @@ def _integrity(ledger: Ledger) -> Iterator[Problem]:
         return
     if holds_audit(ledger):
         yield from verify_audit(ledger)
+    elif contradictions := list(snapshot_problems(ledger)):
+        yield from contradictions
     else:
         yield from step_problems(ledger)
         yield from plan_problems(ledger)

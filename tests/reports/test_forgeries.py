@@ -354,6 +354,29 @@ FORGERIES |= {
         f.first("submit_started").body["settings"].update(concurrency=-1)
     ),
     "a call made nowhere": set_body("submit_started", environment={}),
+    "a snapshot that shows shares twice": lambda f: f.change(
+        f.first("snapshot_taken"),
+        lambda frame: pd.concat([frame, frame], ignore_index=True),
+        "members_blob",
+    ),
+    "a snapshot of shares that were not read": lambda f: f.change(
+        f.last("preflight_snapshot"), lambda frame: frame.assign(unread="x"), "members_blob"
+    ),
+    "a snapshot of a stranger": lambda f: f.change(
+        f.first("snapshot_taken"),
+        lambda frame: pd.concat(
+            [frame, frame.iloc[:1].assign(project_id=STRANGER)], ignore_index=True
+        ),
+        "members_blob",
+    ),
+    "other rules, and another state": lambda f: (
+        [line.body.update(rule_set=99) for line in f.all("planned")],
+        f.change(
+            f.last("preflight_snapshot"),
+            lambda frame: frame.assign(state="rejected"),
+            "members_blob",
+        ),
+    ),
     # JSON
     "a name twice": edited("approved", '{"', '{"reviewer":"Eve","'),
     "blanks": edited("approved", ":", ": "),
@@ -554,6 +577,14 @@ OF_OUTCOMES = (
     "exchanged outcomes", "a failure becomes a success", "an outcome in other words",
     "another job", "a row without an outcome", "a row with two outcomes", "no outcomes",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [0, 99])
+def test_rules_that_nobody_knows_prove_nothing(forger: Forger, number: int) -> None:
+    """A plan by an unknown set of rules is not proven, and verify says so."""
+    for line in forger.all("planned"):
+        line.body["rule_set"] = number
+    assert sharekit.verify(forger.write()).label == "UNPROVEN"
 
 
 @pytest.mark.slow
