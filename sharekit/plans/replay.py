@@ -168,6 +168,8 @@ class _Steps:
         elif len(approved) < demanded:
             yield f"demanded {demanded} reviewers, and {len(approved)} had approved the plan"
         rest = str(event.body.get("reviewer", ""))
+        if not rest.strip(", "):
+            yield "does not say who had approved the plan"
         for name in sorted(approved, key=len, reverse=True):
             rest = rest.replace(name, "")
         if rest.strip(", "):

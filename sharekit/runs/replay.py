@@ -123,6 +123,7 @@ class _Replay:
         elif kind == "preflight_snapshot":
             projects = self._snapshot(event).projects
             self.call.unread = set(projects.loc[projects["unread"] != "", "project_id"])
+            self.call.native = set(projects.loc[projects["api"] == "native", "project_id"])
         elif kind == "preflight_checked":
             self.call.unseen = False
         elif kind == "response_lost":
@@ -256,7 +257,8 @@ class _Replay:
         if body["attempt"] != request.attempts + 1:
             yield f"is called attempt {body['attempt']}, and is number {request.attempts + 1}"
         native = body.get("api") == "native"
-        if body.get("api") not in ("native", "batch") or (native and request.size > 1):
+        missing = not native and request.project_id in self.call.native
+        if body.get("api") not in ("native", "batch") or (native and request.size > 1) or missing:
             yield "was sent by an API that it cannot have been sent by"
             return
         payload = request.payload()
@@ -371,9 +373,9 @@ class _Call:
     ``clouds`` are its sign-ins by project, ``refused`` those that failed, ``unseen`` is True while
     requests wait for its preflight, which could not read the projects that are ``unread``;
     ``unanswered`` are the requests of an earlier call that are still open, ``denied`` the
-    projects that refused to be read; once it has ``stopped``, only the outcomes can follow.
-    ``counted`` are the requests that it says it has made, ``needed`` those without which its jobs
-    cannot have ended, nor shares been read.
+    projects that refused to be read, ``native`` those without a batch call; once it has
+    ``stopped``, only the outcomes can follow. ``counted`` are the requests that it says it has
+    made, ``needed`` those without which its jobs cannot have ended, nor shares been read.
     """
 
     open: bool = False
@@ -384,6 +386,7 @@ class _Call:
     unread: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
+    native: set[str] = field(default_factory=set)
     counted: Counter[str] = field(default_factory=Counter)
     needed: Counter[str] = field(default_factory=Counter)
 

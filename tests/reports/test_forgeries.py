@@ -377,6 +377,10 @@ FORGERIES |= {
             "members_blob",
         ),
     ),
+    "a call that nobody approved": set_body("submit_started", reviewer=""),
+    "a batch to a cloud without one": in_frame(
+        "preflight_snapshot", "api", "native", "projects_blob"
+    ),
     # JSON
     "a name twice": edited("approved", '{"', '{"reviewer":"Eve","'),
     "blanks": edited("approved", ":", ": "),
