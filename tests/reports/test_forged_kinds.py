@@ -200,7 +200,7 @@ FORGERIES: dict[str, dict[str, Forgery]] = {
             "read_back", lambda d: d.assign(side=d["side"].replace({"owner": "member"}))
         ),
         "shared instead of withdrawn": body_of(
-            "intent", lambda b: b["body"].update(action="remove") if b["body"] else None
+            "intent", lambda b: b.update(method={"POST": "DELETE", "DELETE": "POST"}[b["method"]])
         ),
         "another field read": other_input("project_id", STRANGER),
     },
