@@ -114,12 +114,13 @@ def keys_of_labels(rows: object, labels: pd.Index | None) -> object:
     """Return rows by their keys where a caller names them by labels of the DataFrame read.
 
     What is named ``row_key`` is a key already, and a mask without an index means all rows in order;
-    both stay as they are, and so does what does not say that it holds labels.
+    both stay as they are, and so does what does not say that it holds labels. A list of numbers
+    says neither, so it is refused where a number is the label of one row and the key of another.
 
     Raises
     ------
     UsageError
-        No row has such a label.
+        No row has such a label, or a number may be a label or a key.
 
     Examples
     --------
@@ -133,6 +134,8 @@ def keys_of_labels(rows: object, labels: pd.Index | None) -> object:
     keyed = "row_key" in _names(rows)
     if keyed and labels.name == INPUT_KEY and isinstance(rows, pd.Series):
         raise UsageError(f"row_key is the index of your DataFrame, too: {_NAME_LABELS}.")
+    if not isinstance(rows, pd.Series | pd.Index) or (keyed and labels.name == INPUT_KEY):
+        _refuse_ambiguous(rows, labels)
     if keyed or isinstance(rows, str | bytes | Mapping | pd.DataFrame | pd.MultiIndex):
         return rows
     values = rows if isinstance(rows, pd.Series) else pd.Series(_as_array(rows), dtype="object")
@@ -156,7 +159,28 @@ def _names(rows: object) -> list[object]:
     return [rows.name] if isinstance(rows, pd.Index) else []
 
 
+def _refuse_ambiguous(rows: object, labels: pd.Index) -> None:
+    """Refuse numbers of which one is the label of a row and the key of another row."""
+    no_rows = isinstance(rows, str | bytes | Mapping | pd.DataFrame)
+    if no_rows or not pd.api.types.is_numeric_dtype(labels.dtype):
+        return
+    values = pd.Series(_as_array(rows), dtype="object")
+    if not pd.api.types.is_list_like(values) or pd.api.types.infer_dtype(values) not in (
+        "integer", "floating", "mixed-integer-float",
+    ):  # fmt: skip
+        return
+    keys = np.arange(len(labels))
+    of_other_rows = labels[np.asarray(labels != keys)]
+    if (values.isin(keys) & values.isin(of_other_rows)).any():
+        raise UsageError(
+            "A number here may be the label of one row and the key of another. Name rows by an "
+            "Index: review.rows.index[…] holds keys, and the index of review.to_frame() labels."
+        )
+
+
 def _positions(named: pd.Index, labels: pd.Index) -> RowKeys:
+    if not labels.is_unique:
+        raise UsageError(f"Several rows have the same index label: {_HOW}.")
     keys = labels.get_indexer(named)
     if (keys < 0).any():
         unknown = named[keys < 0]

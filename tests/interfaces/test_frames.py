@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -135,6 +136,21 @@ def test_decisions_are_written_into_the_frame_of_a_review(review: Review) -> Non
     review.decide(frame[["decision", "reason"]])
     decided = review.to_frame()
     assert ((decided["wanted"] == "skip") == (decided["team"] == "Data")).all()
+
+
+@pytest.mark.parametrize("make", [list, set, tuple, np.array, lambda rows: range(1, 2)])
+def test_numbers_that_are_labels_and_keys_are_refused(
+    scene: World, shares: pd.DataFrame, tmp_path: Path, make: Callable[[list[int]], object]
+) -> None:
+    """A bare number that is one row's label and another row's key names neither of them."""
+    shuffled = shares.head(4).set_axis([1, 2, 3, 0], axis="index")
+    findings = sharekit.check(sharekit.read_inventory(shuffled), scene.connect())
+    review = Review(sharekit.plan(findings, tmp_path / "s.ledger"), reviewer="Ada")
+    with pytest.raises(UsageError, match="may be the label of one row and the key of another"):
+        review.decide(make([1]), "skip", reason=REASON)
+    review.decide(review.rows.index[:1], "skip", reason=REASON)
+    review.decide(review.to_frame().index[-1:], "skip", reason=REASON)
+    assert review.changes.index.tolist() == [0, 3]
 
 
 @pytest.mark.parametrize("as_index", [True, False])
