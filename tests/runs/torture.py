@@ -220,7 +220,7 @@ class Chamber:
         if kind in ("instant", "network and kill"):
             return [self._submit(run, patience=dice.random() * 1.2)]
         if kind == "disk full":
-            room = dice.randrange(0, 400_000)
+            room = dice.randrange(0, 800_000)
             free = shutil.disk_usage(run.parent).free
             (run.parent / "ballast").write_bytes(b"\0" * max(0, free - room))
         if kind == "fsync fails":
@@ -306,7 +306,7 @@ def _disk(folder: Path, kind: str) -> Iterator[bool]:
     if kind != "disk full":
         yield False
         return
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "sharekit", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "sharekit", folder]
     subprocess.run(mount, check=True, capture_output=True)
     try:
         yield True
