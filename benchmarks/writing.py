@@ -100,6 +100,7 @@ def _answer(book: Any, plan: Any) -> None:
     """Let every request be answered, its job end well, and the cloud show what was wanted."""
     from sharekit.clouds.api_calls import batch_call, intent_fields
     from sharekit.core.columns import roles
+    from sharekit.core.frame_schemas import READ_BACK
     from sharekit.runs.outcomes import write_outcomes
     from sharekit.runs.status import load_run
 
@@ -114,7 +115,7 @@ def _answer(book: Any, plan: Any) -> None:
             book.append("job_done", name | {"status": "SUCCESS", "results": {}})
     seen = plan.rows.loc[plan.rows["disposition"] == "planned"]
     seen = seen.assign(side=roles(seen["status"])).rename(columns={"status": "state"})
-    seen = seen[["project_id", "image_id", "side", "state"]].reset_index(drop=True)
+    seen = seen.assign(unread="")[list(READ_BACK.names)].reset_index(drop=True)
     blob = book.put_frame(seen)
     book.append("read_back", {"blob": blob, "images": len(seen)})
     run = load_run(book, plan)

@@ -15,7 +15,7 @@ from sharekit.ledger.events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS, Followed
 from sharekit.ledger.hashing import canonical_json
 
 #: RULE_SET -> the SHA-256 of the catalogue of rules. Until the first release the number stays 1.
-RULE_SETS = {1: "df6bb2b05bc9f7db41d820cf598541820ab91e8eef33549579b7f7c67695abef"}
+RULE_SETS = {1: "7779dc80cdc909d7b6c6e572d92a43f9fa3a8d7d09616d6de3fed08a8289839d"}
 PROGRAM = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "check_ledger.py"))
 
 

@@ -217,7 +217,10 @@ FORGERIES: dict[str, dict[str, Forgery]] = {
         ),
         "another method": set_body("intent", method="DELETE"),
         "http 409 for a yes": set_body("answer", http=409),
-        "answered otherwise": set_body("job_done", status="rejected"),
+        "answered otherwise": body_of(
+            "job_done",
+            lambda b: b.update(status="accepted" if b["status"] == "rejected" else "rejected"),
+        ),
         "answered that nothing changed": set_body("job_done", status="pending"),
         "answered at length": set_body("job_done", status="SUCCESS" * 900),
         "no end of a request": without("job_done"),

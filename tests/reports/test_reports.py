@@ -740,9 +740,8 @@ def test_a_link_to_elsewhere_is_found(tmp_path: Path) -> None:
         book["Summary"]["A1"].hyperlink = "https://example.com/"
 
     resave(path, lure)
-    assert [what for _, what in differences(it, path)] == [
-        "holds a link to elsewhere; a report has none"
-    ]
+    found = [what for _, what in differences(it, path)]
+    assert "holds a link to elsewhere; a report has none" in found
 
 
 def test_a_group_does_not_quote_one_row(tmp_path: Path) -> None:
