@@ -108,6 +108,11 @@ def test_passing_faults_cost_nothing(world: Make, faults: str) -> None:
     """A passing fault of any kind, however frequent, leaves every row confirmed."""
     w = world(rows=60)
     plan = w.approved(chunk_size=5)
+    # A read has as much patience as a request: two of five responses may be lost.
+    entries = yaml.safe_load(w.config.read_text())
+    for entry in entries["clouds"].values():
+        entry.setdefault("sharekit", {})["read_attempts"] = 20
+    w.config.write_text(yaml.safe_dump(entries))
     w.cloud.set_faults(Faults.parse(faults))
     run = sharekit.submit(plan, w.connect(), settings=replace(FAST, attempts=40, resend_rounds=20))
     assert run.counts["confirmed"] == 60
