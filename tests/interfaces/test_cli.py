@@ -435,14 +435,14 @@ def test_findings_about_whole_sheets_are_printed_with_their_sheet(tmp_path: Path
     book.active.append(["d164b5df-1bc3-4c3f-893e-3e471fd16e64", "1" * 32, "accepted"])
     for number in range(5):
         sheet = book.copy_worksheet(book.active)
-        sheet.title, sheet.sheet_state = f"Old {number}", "hidden"
+        sheet.title, sheet.sheet_state = f"Part {number}", "hidden"
     book.save(tmp_path / "shares.xlsx")
     printed = " ".join(shell("check", "shares.xlsx", cwd=tmp_path).stdout.decode().split())
     assert "6 rows: 0 errors" in printed
     hidden = RULES["hidden-sheet"]
     for number in range(3):
-        assert f"shares.xlsx Old {number}: {hidden.message}. {hidden.suggestion}" in printed
-    assert "Old 3:" not in printed
+        assert f"shares.xlsx Part {number}: {hidden.message}. {hidden.suggestion}" in printed
+    assert "Part 3:" not in printed
     assert "… and 2 more of hidden-sheet." in printed
     (tmp_path / "one.csv").write_text(f"image_id,project_id,status\nx,{'1' * 32},accepted\n")
     one = shell("check", "one.csv", cwd=tmp_path).stdout.decode()

@@ -155,7 +155,7 @@ def test_a_step_that_its_policies_do_not_take_is_found(
     review.undo()
     review.apply(scene.folder / "policy.yaml")
     monkeypatch.undo()
-    with pytest.raises(ApprovalError, match="decided otherwise than its policies decide them"):
+    with pytest.raises(ApprovalError, match="decides rows otherwise than its policies decide them"):
         approve_ahead(review.path, file)
 
 
