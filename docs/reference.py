@@ -21,7 +21,7 @@ from sharekit.core.rules import markdown
 from sharekit.interfaces.cli.main import COMMANDS, cli, load_command
 from sharekit.ledger.events import EVENTS
 from sharekit.runs.outcomes import verdict
-from sharekit.runs.request_log import FINAL_STATES, TRANSITIONS
+from sharekit.runs.requests.log import FINAL_STATES, TRANSITIONS
 from sharekit.simulator import seed as seeds
 from sharekit.simulator.faults import Faults
 

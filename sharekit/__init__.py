@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 from .core.provenance import __version__ as __version__
 
 if TYPE_CHECKING:
+    from sharekit.plans.policies.policy import policy
+    from sharekit.reports.verification.verify import Verdict, verify
+
     from .audits.audit import audit
     from .audits.results import Audit as Audit
     from .checks.check import check
@@ -33,10 +36,8 @@ if TYPE_CHECKING:
     from .plans.approval import Approval as Approval
     from .plans.approval import approve
     from .plans.plan import Plan, plan
-    from .plans.policies import policy
     from .reports.report import report
     from .reports.search import find
-    from .reports.verify import Verdict, verify
     from .runs.follow_up import retry, undo
     from .runs.settings import Settings
     from .runs.status import Run, status
@@ -88,14 +89,14 @@ _HOMES = {
     "Run": "runs.status",
     "Settings": "runs.settings",
     "SharekitError": "core.errors",
-    "Verdict": "reports.verify",
+    "Verdict": "reports.verification.verify",
     "approve": "plans.approval",
     "audit": "audits.audit",
     "check": "checks.check",
     "connect": "clouds.sign_in",
     "find": "reports.search",
     "plan": "plans.plan",
-    "policy": "plans.policies",
+    "policy": "plans.policies.policy",
     "read_inventory": "spreadsheets.reading",
     "report": "reports.report",
     "retry": "runs.follow_up",
@@ -104,7 +105,7 @@ _HOMES = {
     "submit": "runs.submit",
     "template": "spreadsheets.writing.template",
     "undo": "runs.follow_up",
-    "verify": "reports.verify",
+    "verify": "reports.verification.verify",
 }
 
 

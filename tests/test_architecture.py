@@ -10,6 +10,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -206,3 +207,10 @@ def test_no_marks_of_a_merge_are_left() -> None:
     mark = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})( |\r?$)", re.MULTILINE)
     kept = [path for path in files if path.is_file() and b"\0" not in path.read_bytes()[:4096]]
     assert not [path.name for path in kept if mark.search(path.read_bytes())]
+
+
+def test_a_folder_is_seen_at_a_glance() -> None:
+    """No folder of the package holds more than 12 modules, and its top at most 11 packages."""
+    modules = Counter(p.parent for p in PACKAGE.rglob("*.py") if p.name != "__init__.py")
+    assert {folder: n for folder, n in modules.items() if n > 12} == {}
+    assert sum(1 for p in PACKAGE.iterdir() if (p / "__init__.py").exists()) <= 11

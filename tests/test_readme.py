@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sharekit.interfaces.cli.seed import seed_from_workbook
-from sharekit.plans.policy_file import read_policies
+from sharekit.plans.policies.policy_file import read_policies
 from sharekit.simulator.process import start
 from sharekit.simulator.sample import build_sample, write_workbook
 from tests.conftest import World

@@ -24,8 +24,8 @@ from sharekit.core.provenance import __version__
 from sharekit.core.rules import CONFIRMABLE, RULE_SET
 from sharekit.ledger.events import EVENTS
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.policies import Policies, Policy
-from sharekit.plans.policy_file import as_policies
+from sharekit.plans.policies.policy import Policies, Policy
+from sharekit.plans.policies.policy_file import as_policies
 from sharekit.plans.replay import inventory_differences
 from sharekit.spreadsheets.inventory import Inventory
 

@@ -24,7 +24,7 @@ from sharekit.core.columns import STR, are_satisfied, join_lines
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.frame_schemas import AUDIT_ROWS, POLICY_CHECK
-from sharekit.plans.policies import Policies, evaluate
+from sharekit.plans.policies.policy import Policies, evaluate
 
 #: Columns that hold times, or are counted from one: each costs a call for each share.
 _TIMES: Final = frozenset({"shared_at", "decided_at", "age_days"})

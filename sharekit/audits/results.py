@@ -17,7 +17,7 @@ from sharekit.core.html import table
 from sharekit.core.provenance import environment
 from sharekit.ledger import parquet
 from sharekit.ledger.hashing import digest
-from sharekit.plans.policies import Policies
+from sharekit.plans.policies.policy import Policies
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.row_frames import typed_frame
 

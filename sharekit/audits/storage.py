@@ -14,7 +14,7 @@ from sharekit.core.errors import LedgerError
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.integrity import CREATED_FIELDS, created_body
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.policies import from_description
+from sharekit.plans.policies.policy import from_description
 from sharekit.plans.storage import read_stored_inventory, write_inventory
 from sharekit.runs.status import load_run
 

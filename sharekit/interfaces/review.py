@@ -21,10 +21,11 @@ from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
 from sharekit.core.logs import clean_frames
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans import approval, decisions, policy_steps
+from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan, ledger_path
-from sharekit.plans.policies import LEAVE, Policies, Policy, PolicyResult
-from sharekit.plans.policy_file import as_policies
+from sharekit.plans.policies import steps as policy_steps
+from sharekit.plans.policies.policy import LEAVE, Policies, Policy, PolicyResult
+from sharekit.plans.policies.policy_file import as_policies
 from sharekit.plans.selection import RowCount, Rows, keys_of_labels, select_keys
 from sharekit.runs import follow_up
 from sharekit.runs.background import BackgroundRun

@@ -14,8 +14,8 @@ import pandas as pd
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
 from sharekit.plans.plan import Plan
-from sharekit.plans.policies import find_column
-from sharekit.plans.policy_steps import policy_rows
+from sharekit.plans.policies.policy import find_column
+from sharekit.plans.policies.steps import policy_rows
 from sharekit.spreadsheets.writing.review_sheet import write_review
 
 #: Nobody hands out more sheets; a column of IDs of images has a value for each row.

@@ -48,7 +48,7 @@ _SHEET: Final = _body(
     blank_rows=Count, hidden=bool, columns=dict[str, str], letters=dict[str, str], encoding=str,
     index_name=NotRequired[str], index_dtype=NotRequired[str],
 )  # fmt: skip
-#: An approval given ahead, as :class:`sharekit.plans.standing.StandingApproval` is written.
+#: An approval given ahead, as `StandingApproval` is written.
 STANDING: Final = _body(
     policies_sha256=Hash, until=Annotated[str, msgspec.Meta(pattern=r"^2\d\d\d-\d\d-\d\d$")],
     max_images=Count, reviewer=Name, at=Time, note=str, signature=NotRequired[str],
@@ -58,7 +58,7 @@ _ACCOUNT: Final = _body(
     cloud=str, project_id=str, region=str, ims=str, image=str, account=str,
     warnings=NotRequired[Texts],
 )  # fmt: skip
-#: Policies with their bound values, as :class:`sharekit.plans.policies.Policies` describes them.
+#: Policies with their bound values, as `Policies` describes them.
 _POLICIES: Final = _body(
     policies=list[_body(name=Name, then=str, reason=str, by=NotRequired[str],  # type: ignore[misc]  # made by a function
                         when=NotRequired[list[dict[str, Any]]])],

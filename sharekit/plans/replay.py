@@ -28,8 +28,8 @@ from sharekit.spreadsheets.inventory import Inventory
 from .chunks import EMPTY_FINGERPRINT
 from .followed import FOLLOWING, NEW_PLAN, EarlierRun, carry_over
 from .plan import build_plan, read_plan
-from .policy_steps import step_errors
-from .standing import standing_errors
+from .policies.standing import standing_errors
+from .policies.steps import step_errors
 from .steps import FIELDS, decision_of, decisions, list_steps
 from .storage import read_earlier, read_snapshot_of, read_stored_inventory
 

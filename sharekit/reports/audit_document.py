@@ -15,7 +15,7 @@ from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.core.actions import PENDING, STATUSES
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
-from sharekit.plans.policies import Policies, Policy
+from sharekit.plans.policies.policy import Policies, Policy
 
 from .document import LINES, ROWS, Column, Line, Notes, ReportDocument, Section, Table, Target
 from .wording import STATES, as_text, first_lines, glossary, pairs

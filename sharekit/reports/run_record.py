@@ -17,7 +17,7 @@ from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.approval import valid_approvals
 from sharekit.plans.steps import decision_of, list_steps
-from sharekit.runs.request_log import Request
+from sharekit.runs.requests.log import Request
 from sharekit.runs.status import Run, load_run
 from sharekit.spreadsheets.inventory import Source
 

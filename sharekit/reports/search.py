@@ -20,7 +20,7 @@ from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.plan import HasLedger, ledger_path
 from sharekit.plans.steps import decision_of
-from sharekit.runs.request_log import REQUEST_EVENTS
+from sharekit.runs.requests.log import REQUEST_EVENTS
 
 #: What the lines are about, and the lines.
 _Lines = Iterator[tuple[str, pd.DataFrame]]

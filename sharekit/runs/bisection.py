@@ -18,7 +18,7 @@ from sharekit.core.brakes import FailureLimit
 from sharekit.core.cloud_api import BLAMES_PROJECT
 from sharekit.core.errors import CloudRefusedError
 
-from .request_log import Request, RequestLog, ShareBlock
+from .requests.log import Request, RequestLog, ShareBlock
 
 # Known results of group testing; what they leave open was chosen so that up to 30 % bad images
 # never cost more than one request for each image (tests/runs/test_bisection.py).

@@ -35,9 +35,9 @@ from sharekit.core.errors import (
     StoppedError,
 )
 
-from .answers import AT_ONCE, GATEWAY_TIMEOUT, NOT_SENT, answer_fault, remedy_of
 from .bisection import Bisector
-from .request_log import (
+from .requests.answers import AT_ONCE, GATEWAY_TIMEOUT, NOT_SENT, answer_fault, remedy_of
+from .requests.log import (
     LOG,
     Recorder,
     Request,

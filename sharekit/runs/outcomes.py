@@ -38,7 +38,7 @@ from sharekit.core.frame_schemas import OUTCOMES as SCHEMA
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event, Ledger
 
-from .request_log import Request, RequestLog, find_requests
+from .requests.log import Request, RequestLog, find_requests
 
 #: Positions in a frame, -1 for none.
 Positions = NDArray[np.int64]

@@ -16,7 +16,7 @@ from sharekit.core.fields import ACTION_KEY, SHARE_KEY
 from sharekit.core.rules import RULES, severity
 from sharekit.plans.plan import Plan
 
-from .request_log import RequestLog, find_requests
+from .requests.log import RequestLog, find_requests
 
 
 def waiting_rows(plan: Plan, log: RequestLog) -> pd.DataFrame:

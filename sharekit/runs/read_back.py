@@ -27,7 +27,7 @@ from sharekit.core.errors import CloudError, CloudRefusedError, SignInError, Sto
 from sharekit.core.frame_schemas import READ_BACK
 from sharekit.ledger.ledger import Ledger
 
-from .request_log import FINAL_STATES, LOG, Action, Observation, Request, RequestLog, Share
+from .requests.log import FINAL_STATES, LOG, Action, Observation, Request, RequestLog, Share
 
 #: Project, image, role, state, and why there is no state.
 _Line = tuple[str, str, str, str, str]

@@ -27,7 +27,7 @@ from sharekit.plans.steps import decided_by, decided_rows, decisions
 from sharekit.spreadsheets.row_frames import typed_rows
 
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
-from .request_log import Action, Observation, RequestLog
+from .requests.log import Action, Observation, RequestLog
 
 #: Who stopped a call of ``submit``, where it was not the cloud.
 CANARY, OPERATOR = "canary", "operator"

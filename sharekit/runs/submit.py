@@ -20,23 +20,16 @@ from sharekit.core.provenance import distinct_people, environment
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import stop_requested
 from sharekit.plans import approval
-from sharekit.plans.approve_ahead import require_ahead
 from sharekit.plans.followed import UNDO
 from sharekit.plans.plan import Plan, ledger_path, read_plan
+from sharekit.plans.policies.approve_ahead import require_ahead
 from sharekit.plans.storage import write_snapshot
 
 from .dispatch import Dispatcher, Failure
 from .outcomes import write_outcomes
 from .preflight import count_preflight, evaluate_preflight, waiting_rows
 from .read_back import ReadBack
-from .request_log import (
-    LOG,
-    Recorder,
-    RequestLog,
-    Share,
-    ShareBlock,
-    group_by_projects,
-)
+from .requests.log import LOG, Recorder, RequestLog, Share, ShareBlock, group_by_projects
 from .settings import Settings, settings_fault
 from .status import (
     CANARY,

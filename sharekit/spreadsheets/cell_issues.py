@@ -24,9 +24,9 @@ from sharekit.core.actions import ACTIONS
 from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.fields import FIELDS, GRAMMARS, ID_FIELDS
 
-from .formats.links import ids_in
-from .formats.number_formats import displayed_text
 from .formats.raw_sheet import TEXT, RawSheet, as_text, column_letter, take, type_rule
+from .formats.workbooks.links import ids_in
+from .formats.workbooks.number_formats import displayed_text
 from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header
 from .inventory import SheetRows
 from .repeated_headers import ANY_ID

@@ -25,8 +25,8 @@ from .formats.delimited import check_encoding, read_delimited
 from .formats.json import BEGINNING, read_json
 from .formats.parquet import read_parquet
 from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, constant
-from .formats.workbook import Choice, read_workbook
-from .formats.xls import read_xls
+from .formats.workbooks.workbook import Choice, read_workbook
+from .formats.workbooks.xls import read_xls
 from .headers import SEARCHED_ROWS, header_too_deep, match, nearest_header, unique_names
 from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, HasRead, Limits, list_formats, load, load_content
 from .inventory import Inventory, SheetRows, find_rows

@@ -13,7 +13,7 @@ import pytest
 import sharekit
 from sharekit.audits import storage
 from sharekit.core.errors import UsageError
-from sharekit.plans.policies import Policies
+from sharekit.plans.policies.policy import Policies
 from sharekit.simulator import Image, Project, Seed, Share, User
 from tests.conftest import World
 from tests.interfaces.test_cli import said, shell

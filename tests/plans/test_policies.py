@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
-from sharekit.plans.policies import Policies, evaluate, policy
-from sharekit.plans.policy_file import read_policies
+from sharekit.plans.policies.policy import Policies, evaluate, policy
+from sharekit.plans.policies.policy_file import read_policies
 
 AT = datetime(2026, 11, 27, tzinfo=UTC)
 ROWS = pd.DataFrame(

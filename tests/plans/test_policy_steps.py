@@ -12,8 +12,8 @@ from sharekit.core.errors import PlanError, UsageError
 from sharekit.interfaces.cli.main import main
 from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.policies import Policies, policy
-from sharekit.plans.policy_steps import policy_rows, step_errors
+from sharekit.plans.policies.policy import Policies, policy
+from sharekit.plans.policies.steps import policy_rows, step_errors
 from sharekit.reports.run_record import read_record
 from tests.conftest import FAST, World
 

@@ -15,7 +15,7 @@ import sharekit
 from sharekit.audits import storage
 from sharekit.interfaces.review import Review
 from sharekit.plans.decisions import decide, replan
-from sharekit.plans.policies import policy
+from sharekit.plans.policies.policy import policy
 from sharekit.runs.follow_up import retry
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator

@@ -13,9 +13,9 @@ import pytest
 from openpyxl.styles import Font
 
 import sharekit
-from sharekit.reports.compare import compare_files
 from sharekit.reports.report import write
-from sharekit.reports.saved_workbook import NotComparableError
+from sharekit.reports.verification.compare import compare_files
+from sharekit.reports.verification.saved_workbook import NotComparableError
 from tests.reports.records import record
 from tests.reports.test_reports import FORMULAS, MARKUP, poisoned
 

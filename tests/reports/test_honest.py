@@ -18,9 +18,9 @@ from sharekit.core.errors import CloudError, PlanError
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.approval import ApprovalRequirement
 from sharekit.plans.decisions import decide, replan, undo
-from sharekit.reports.earlier_states import earlier_states
 from sharekit.reports.report import write
 from sharekit.reports.run_record import read_record
+from sharekit.reports.verification.earlier_states import earlier_states
 from sharekit.runs import follow_up
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator

@@ -30,13 +30,14 @@ from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.outcomes import BY_RANK, OUTCOMES
-from sharekit.reports import run_document, saved_workbook
-from sharekit.reports.compare import differences
+from sharekit.reports import run_document
 from sharekit.reports.outcome_groups import group_outcomes
 from sharekit.reports.render import charts, xlsx
 from sharekit.reports.render import text as text_format
 from sharekit.reports.report import write
 from sharekit.reports.run_record import ROW_COLUMNS, Record
+from sharekit.reports.verification import saved_workbook
+from sharekit.reports.verification.compare import differences
 from sharekit.spreadsheets.writing.safe_cells import MAX_CELL
 from tests.reports.records import START, record, rows
 

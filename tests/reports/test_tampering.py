@@ -23,7 +23,7 @@ import sharekit
 from sharekit.core.columns import STR
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.hashing import event_hash
-from sharekit.reports.compare import compare_files
+from sharekit.reports.verification.compare import compare_files
 from tests.conftest import FAST, REPORTS, World
 from tests.fuzzing import TRIGGERS
 

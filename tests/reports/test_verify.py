@@ -175,7 +175,7 @@ def test_a_csv_that_too_many_states_may_have_made_is_unproven(
     assert sharekit.verify(plan.path, path).label == "intact"
     path.write_bytes(path.read_bytes().replace(b"accepted", b"rejected", 1))
     assert sharekit.verify(plan.path, path).label == "TAMPERED"
-    monkeypatch.setattr("sharekit.reports.verify._SEARCHED_STATES", 2)
+    monkeypatch.setattr("sharekit.reports.verification.verify._SEARCHED_STATES", 2)
     verdict = sharekit.verify(plan.path, path)
     assert verdict.label == "UNPROVEN"
     assert "2 of 5 earlier states" in verdict.problems[0][1]
@@ -189,7 +189,7 @@ def test_our_own_faults_are_not_taken_for_tampering(
     def faulty(*_: object) -> None:
         raise IndexError("planted")
 
-    monkeypatch.setattr("sharekit.reports.verify.load_run", faulty)
+    monkeypatch.setattr("sharekit.reports.verification.verify.load_run", faulty)
     with pytest.raises(IndexError, match="planted"):
         sharekit.verify(done[0])
 

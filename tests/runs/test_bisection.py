@@ -20,7 +20,7 @@ from sharekit.core.errors import CloudRefusedError
 from sharekit.ledger.ledger import Event
 from sharekit.runs import submit
 from sharekit.runs.bisection import Bisector
-from sharekit.runs.request_log import Request, RequestLog, Share, ShareBlock, split_event
+from sharekit.runs.requests.log import Request, RequestLog, Share, ShareBlock, split_event
 from tests.conftest import FAST, World
 
 COMMON = {"region": "", "project_id": "0" * 32, "status": "accepted", "vault_id": "",

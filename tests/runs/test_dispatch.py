@@ -16,7 +16,7 @@ from sharekit.core.actions import ACCEPTED, SHARE
 from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError
 from sharekit.ledger.ledger import Event
 from sharekit.runs.dispatch import Dispatcher
-from sharekit.runs.request_log import FINAL_STATES, Recorder, RequestLog
+from sharekit.runs.requests.log import FINAL_STATES, Recorder, RequestLog
 from sharekit.runs.settings import Settings
 
 COMMON = {"region": "", "vault_id": "", "whole_image": ""}

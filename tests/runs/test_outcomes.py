@@ -15,7 +15,7 @@ from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event
 from sharekit.plans.chunks import CHUNK_FIELDS
 from sharekit.runs.outcomes import assign_outcomes, count_outcomes
-from sharekit.runs.request_log import TRANSITIONS, RequestLog, result_key
+from sharekit.runs.requests.log import TRANSITIONS, RequestLog, result_key
 
 P = "edc89b490d7d4392898e19b2deb34797"
 _STATES = st.sampled_from(["pending", "accepted", "rejected", "absent", ""])

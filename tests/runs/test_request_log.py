@@ -28,7 +28,7 @@ from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.events import EVENTS
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.runs.outcomes import assign_outcomes
-from sharekit.runs.request_log import (
+from sharekit.runs.requests.log import (
     FINAL_STATES,
     REQUEST_EVENTS,
     TRANSITIONS,

@@ -18,7 +18,7 @@ from openpyxl.utils.escape import unescape
 from sharekit.checks.check import check
 from sharekit.core.fields import ID_FIELDS
 from sharekit.spreadsheets.formats.raw_sheet import DialectError
-from sharekit.spreadsheets.formats.xlsx import SheetScan, parse_xlsx, scan_xlsx
+from sharekit.spreadsheets.formats.workbooks.xlsx import SheetScan, parse_xlsx, scan_xlsx
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.corpus.make import MAIN, STRICT, make

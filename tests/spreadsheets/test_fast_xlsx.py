@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError
-from sharekit.reports.compare import differences
 from sharekit.reports.render import xlsx
 from sharekit.reports.run_document import run_document
+from sharekit.reports.verification.compare import differences
 from sharekit.spreadsheets.formats.raw_sheet import TEXT
 from sharekit.spreadsheets.writing import fast_xlsx, review_sheet
 from sharekit.spreadsheets.writing.review_sheet import read_review, write_review

@@ -595,7 +595,7 @@ def test_words_between_two_chunks_are_not_missed(
     """However the inflated bytes are cut, the cheap look sees what there is."""
     path = hide_in_xlsx(tmp_path / "a.xlsx")
     for size in (1, 7, 16, 100, 333):
-        monkeypatch.setattr("sharekit.spreadsheets.formats.xlsx._CHUNK", size)
+        monkeypatch.setattr("sharekit.spreadsheets.formats.workbooks.xlsx._CHUNK", size)
         inventory = read_inventory(path, sheet="Shown")
         assert marked(inventory, "hidden-row")["row_key"].tolist() == [1]
 

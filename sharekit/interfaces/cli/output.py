@@ -29,7 +29,7 @@ from sharekit.core.columns import STR, describe_amount, is_owner_action, with_un
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.plans.plan import Plan
-from sharekit.plans.policies import PolicyResult
+from sharekit.plans.policies.policy import PolicyResult
 from sharekit.runs.status import CANARY, Run
 from sharekit.runs.submit import Progress
 

@@ -25,7 +25,7 @@ from sharekit.interfaces.cli.options import (
     sign_in,
 )
 from sharekit.interfaces.cli.output import ReadProgress, info, show_audit, spinner
-from sharekit.plans.policy_file import read_policies
+from sharekit.plans.policies.policy_file import read_policies
 from sharekit.reports.report import check_writable, report, report_format
 
 _LEDGER = ".ledger"

@@ -29,7 +29,7 @@ from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.plans.approval import approve
 from sharekit.plans.plan import plan as make_plan
 from sharekit.reports.report import report
-from sharekit.reports.verify import verify
+from sharekit.reports.verification.verify import verify
 from sharekit.runs.status import Run
 from sharekit.runs.submit import submit
 from sharekit.simulator.faults import Faults

@@ -12,7 +12,7 @@ from sharekit.core.columns import with_unit
 from sharekit.interfaces.cli.options import RUN, answer, output_options
 from sharekit.interfaces.cli.output import spinner
 from sharekit.reports.report import report
-from sharekit.reports.verify import verify
+from sharekit.reports.verification.verify import verify
 
 
 @click.command("report")

@@ -13,8 +13,8 @@ from sharekit.interfaces.cli.options import RUN, answer, output_options
 from sharekit.interfaces.cli.output import show_findings, show_plan, show_policies
 from sharekit.interfaces.review import Review, review
 from sharekit.plans.approval import approve
-from sharekit.plans.policy_file import read_policies
-from sharekit.plans.standing import StandingApproval, approve_policies
+from sharekit.plans.policies.policy_file import read_policies
+from sharekit.plans.policies.standing import StandingApproval, approve_policies
 from sharekit.spreadsheets.writing.review_sheet import write_review
 
 

@@ -26,7 +26,7 @@ from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.ledger import lock
 from sharekit.plans import approval
 from sharekit.plans.approval import ApprovalRequirement, require_approval_of
-from sharekit.plans.approve_ahead import approve_ahead
+from sharekit.plans.policies.approve_ahead import approve_ahead
 from sharekit.runs.settings import Settings
 from sharekit.runs.status import Run, is_finished, status
 from sharekit.runs.submit import submit

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from .raw_sheet import AreaList
+from ..raw_sheet import AreaList
 
 #: Literals in quotes, single ones, blanks as wide as a letter, fillings, colours, General, others.
 _TOKEN: Final = re.compile(

@@ -18,11 +18,11 @@ from sharekit.audits.storage import holds_audit
 from sharekit.core.columns import STR
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.plan import read_plan
-from sharekit.runs.request_log import REQUEST_EVENTS, Request, RequestLog
+from sharekit.runs.requests.log import REQUEST_EVENTS, Request, RequestLog
 from sharekit.runs.status import load_request_log
 
+from ..render.text import unescape
 from .compare import head_of_report
-from .render.text import unescape
 
 #: What a csv says of the requests that carried its rows.
 _COLUMNS: Final = ("chunk", "outcome", "claimed", "job_id", "request_id")

@@ -25,9 +25,9 @@ from sharekit.ledger import signatures
 from sharekit.ledger.events import STANDING, matches
 from sharekit.ledger.ledger import Ledger
 
-from .plan import Plan
-from .policies import Policies
-from .steps import decision_of, list_steps
+from ..plan import Plan
+from ..steps import decision_of, list_steps
+from .policy import Policies
 
 #: No such file is larger.
 _MAX_BYTES: Final = 1 << 16
@@ -155,7 +155,7 @@ def read_standing(path: str | PathLike[str]) -> StandingApproval:
     if not (isinstance(body, dict) and set(body) <= set(known) and matches(STANDING, body)):
         raise InputError(
             f"{path} is no approval of policies.",
-            in_python="sharekit.plans.standing.approve_policies makes one.",
+            in_python="sharekit.plans.policies.standing.approve_policies makes one.",
             in_shell="`sharekit approve --policy FILE … -o FILE` makes one.",
         )
     _day(body["until"])

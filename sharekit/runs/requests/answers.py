@@ -8,7 +8,7 @@ from typing import Final
 from sharekit.core.actions import OWNER, UNSHARE, is_satisfied
 from sharekit.core.cloud_api import BLAMES_PROJECT, Remedy, remedy
 
-from .request_log import Request
+from .log import Request
 
 #: How a request ended that was answered without a job, and without a state of its share.
 AT_ONCE: Final = "answered at once"

@@ -34,14 +34,14 @@ from sharekit.plans.approval import (
 from sharekit.plans.plan import read_plan
 from sharekit.plans.replay import plan_problems, snapshot_problems, step_problems
 from sharekit.runs.outcomes import read_outcomes
-from sharekit.runs.replay import run_problems
+from sharekit.runs.requests.replay import run_problems
 from sharekit.runs.status import Run, load_run
 
+from ..merged_runs import order_runs
+from ..report import report_source, split_ledgers
+from ..run_record import Record
 from .compare import differences, have_same_values
 from .earlier_states import earlier_states
-from .merged_runs import order_runs
-from .report import report_source, split_ledgers
-from .run_record import Record
 from .saved_workbook import NotComparableError
 
 _log = logging.getLogger("sharekit.reports")

@@ -13,7 +13,7 @@ import yaml
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
 
-from .policies import LEAVE, Policies, Policy, policy, read_then
+from .policy import LEAVE, Policies, Policy, policy, read_then
 
 #: No list of policies that a person can oversee is larger.
 _MAX_BYTES: Final = 1 << 20

@@ -25,7 +25,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS
 from sharekit.core.errors import InputError
 from sharekit.core.html import escape_invisible
 
-from .wording import quoted, text_difference
+from ..wording import quoted, text_difference
 from .workbook_markup import MAIN, odd_attribute, oddity
 
 #: A text is a text, and a number a number.

@@ -10,7 +10,7 @@ import re
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from .wording import quoted
+from ..wording import quoted
 
 MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _MICROSOFT: Final = "{http://schemas.microsoft.com/office/spreadsheetml/"

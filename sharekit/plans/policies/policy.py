@@ -33,7 +33,7 @@ from sharekit.core.html import table
 from sharekit.ledger.hashing import canonical_json
 from sharekit.spreadsheets.vocabulary import read_decision
 
-from .selection import select_keys
+from ..selection import select_keys
 
 #: What leaves a row as the inventory, or a person, has decided it.
 LEAVE: Final = "leave"

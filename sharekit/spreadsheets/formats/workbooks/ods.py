@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 from sharekit.core.html import shorten
 
+from ..raw_sheet import AreaList, DamagedError, DialectError, column_letter
 from .links import formula_link, ids_in
 from .number_formats import literal_format
-from .raw_sheet import AreaList, DamagedError, DialectError, column_letter
 from .strikes import PART, WHOLE, area_of
 from .xlsx import LAST_ROW, CheckedXml, SheetScan, elements, is_zero_size, local_name
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import IO, Final
 
-from .raw_sheet import DamagedError, DialectError, column_letter
+from ..raw_sheet import DamagedError, DialectError, column_letter
 from .xlsx import SheetScan
 
 #: Records of a row, of cells with a value (MS-XLSB 2.4.31 and following), and of a sheet's tab.

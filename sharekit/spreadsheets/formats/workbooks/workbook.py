@@ -33,12 +33,8 @@ from sharekit.core.errors import SpreadsheetError
 from sharekit.core.html import escape_html, shorten
 from sharekit.spreadsheets.input import Limits, list_formats
 
-from .cell_types import CellTypes, reader_errors
-from .links import Link
-from .links import sheet_links as sheet_hyperlinks
-from .number_formats import TextFormats
-from .ods import read_ods_styles, scan_ods
-from .raw_sheet import (
+from ..cell_types import CellTypes, reader_errors
+from ..raw_sheet import (
     Blob,
     DamagedError,
     DialectError,
@@ -49,9 +45,21 @@ from .raw_sheet import (
     password_error,
     text_column,
 )
+from .links import Link
+from .links import sheet_links as sheet_hyperlinks
+from .number_formats import TextFormats
+from .ods import read_ods_styles, scan_ods
 from .strikes import StrikeFinder, Strikes, struck_texts
 from .xlsb import scan_xlsb, sheet_links
-from .xlsx import LAST_ROW, SheetScan, elements, local_name, parse_xlsx, read_styles, scan_xlsx
+from .xlsx import (
+    LAST_ROW,
+    SheetScan,
+    elements,
+    local_name,
+    parse_xlsx,
+    read_styles,
+    scan_xlsx,
+)
 
 #: Given a workbook's sheet names, the positions of those to read.
 Choice = Callable[[Sequence[str]], list[int]]

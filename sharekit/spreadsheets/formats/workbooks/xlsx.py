@@ -22,9 +22,7 @@ from numpy.typing import NDArray
 
 from sharekit.core.html import shorten
 
-from .links import Link, formula_link, formula_links
-from .number_formats import TextFormats, altering_styles
-from .raw_sheet import (
+from ..raw_sheet import (
     Area,
     DamagedError,
     DialectError,
@@ -32,6 +30,8 @@ from .raw_sheet import (
     column_index,
     column_letter,
 )
+from .links import Link, formula_link, formula_links
+from .number_formats import TextFormats, altering_styles
 from .strikes import StrikeFinder, Strikes, StyleCollector, contains
 
 LAST_ROW: Final = 1_048_576

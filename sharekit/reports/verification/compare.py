@@ -22,8 +22,9 @@ from sharekit.core.columns import with_unit
 from sharekit.core.errors import InputError
 from sharekit.core.html import escape_invisible
 
-from .report import FORMATS, make_document, report_format
-from .run_record import Record
+from ..report import FORMATS, make_document, report_format
+from ..run_record import Record
+from ..wording import QUOTED, first_difference, quoted, text_difference
 from .saved_workbook import (
     NotComparableError,
     UnreadableError,
@@ -31,7 +32,6 @@ from .saved_workbook import (
     library_errors,
     workbook_differences,
 )
-from .wording import QUOTED, first_difference, quoted, text_difference
 
 #: Differences that are listed one by one; the rest is counted.
 LIMIT: Final = 50

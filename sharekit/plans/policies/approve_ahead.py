@@ -10,9 +10,9 @@ from sharekit.core.errors import ApprovalError
 from sharekit.core.provenance import distinct_people, looks, utc_now
 from sharekit.ledger.ledger import Ledger
 
-from . import approval
-from .plan import HasLedger, Plan, ledger_path, read_plan
-from .replay import plan_problems, step_problems
+from .. import approval
+from ..plan import HasLedger, Plan, ledger_path, read_plan
+from ..replay import plan_problems, step_problems
 from .standing import read_standing, standing_errors
 
 

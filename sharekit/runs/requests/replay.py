@@ -33,11 +33,11 @@ from sharekit.plans.followed import UNDO
 from sharekit.plans.plan import Plan
 from sharekit.plans.storage import read_snapshot_of
 
+from ..preflight import count_preflight, evaluate_preflight, waiting_rows
+from ..settings import settings_fault
+from ..status import followed_run, load_request_log
 from .answers import AT_ONCE, answer_fault, may_follow
-from .preflight import count_preflight, evaluate_preflight, waiting_rows
-from .request_log import REQUEST_EVENTS, Request, ShareBlock, find_requests, result_key
-from .settings import settings_fault
-from .status import followed_run, load_request_log
+from .log import REQUEST_EVENTS, Request, ShareBlock, find_requests, result_key
 
 #: Events that only a call of ``submit`` writes.
 _OF_CALLS: Final = frozenset(

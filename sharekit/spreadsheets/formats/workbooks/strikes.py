@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .raw_sheet import Area, AreaList, column_index
+from ..raw_sheet import Area, AreaList, column_index
 
 #: Notes of struck cells: all of the text is struck, or a part of it.
 WHOLE, PART = "", "a part of its text"

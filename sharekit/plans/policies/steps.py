@@ -17,10 +17,10 @@ from sharekit.core.columns import STR, first_difference, is_owner_action, join_l
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.ledger.ledger import Event, Ledger
 
-from .decisions import open_for_decisions, person
-from .plan import HasLedger, Plan, ledger_path, read_plan
-from .policies import Policies, PolicyResult, evaluate, from_description
-from .steps import FIELDS, decision_of, list_steps
+from ..decisions import open_for_decisions, person
+from ..plan import HasLedger, Plan, ledger_path, read_plan
+from ..steps import FIELDS, decision_of, list_steps
+from .policy import Policies, PolicyResult, evaluate, from_description
 
 #: Facts that the cloud showed; without a snapshot, or a line in it, there is none.
 OBSERVED: Final = ("owner", "name", "visibility", "whole_image", "size", "before")

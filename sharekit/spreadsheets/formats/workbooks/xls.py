@@ -21,8 +21,8 @@ from sharekit.core.errors import SpreadsheetError
 from sharekit.spreadsheets.input import Limits
 from sharekit.spreadsheets.other_files import check_is_unlabelled
 
+from ..raw_sheet import TEXT, Blob, RawSheet, SheetMetadata, as_text, password_error
 from .links import Link, ids_in
-from .raw_sheet import TEXT, Blob, RawSheet, SheetMetadata, as_text, password_error
 from .workbook import Choice
 
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Final
 from urllib.parse import unquote
 
-from .raw_sheet import Area, column_index
+from ..raw_sheet import Area, column_index
 
 _CHUNK: Final = 1 << 20
 _ID: Final = re.compile(

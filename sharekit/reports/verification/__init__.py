@@ -1,0 +1,1 @@
+"""Whether a ledger, and the reports made from it, can be what they say they are."""

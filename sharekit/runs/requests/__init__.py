@@ -1,0 +1,1 @@
+"""Requests as they were recorded, what their answers mean, and whether a run sent them so."""

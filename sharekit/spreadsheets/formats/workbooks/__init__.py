@@ -1,0 +1,1 @@
+"""Workbooks of four formats: cells, number formats, links and what is crossed out."""
