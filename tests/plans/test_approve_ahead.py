@@ -17,9 +17,9 @@ from sharekit.core.frame_schemas import POLICY_DECISIONS
 from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.approval import ApprovalRequirement, revoke
+from sharekit.plans.policies import approve_ahead as ahead
+from sharekit.plans.policies import standing
 from sharekit.plans.policies.approve_ahead import approve_ahead
-from sharekit.plans.policies.policy import approve_ahead as ahead
-from sharekit.plans.policies.policy import standing
 from sharekit.plans.policies.policy_file import read_policies
 from sharekit.plans.policies.standing import approve_policies, read_standing
 from tests.conftest import FAST, World
