@@ -19,6 +19,7 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .core.monitoring import progress as _progress
 from .core.provenance import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -47,8 +48,18 @@ if TYPE_CHECKING:
     from .spreadsheets.reading import read_inventory
     from .spreadsheets.writing.template import write_template as template
 
-# A library shows no log records of its own accord; sharekit.core.logs.configure does, when asked.
+# A library shows no log records of its own accord; configure in core.monitoring.logs does.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def _make_display() -> _progress.Display | None:
+    """Return what shows the progress of a call that takes long; loaded only then."""
+    from .interfaces.display import make_display  # noqa: PLC0415
+
+    return make_display()
+
+
+_progress.supply(_make_display)
 
 __all__ = [
     "Clouds",

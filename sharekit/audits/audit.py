@@ -12,14 +12,14 @@ import pandas as pd
 from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state.reader import Progress
 from sharekit.clouds.state.survey import DATE_LOOKUPS, take_survey
 from sharekit.core.actions import MEMBER_STATES
 from sharekit.core.columns import STR, first_difference
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import GRAMMARS, SHARE_KEY
 from sharekit.core.frame_schemas import CHECKED_ROWS, FINDINGS, SURVEY, WORDING
-from sharekit.core.logs import clean_frames
+from sharekit.core.monitoring.logs import clean_frames
+from sharekit.core.monitoring.progress import Callback, shows_progress
 from sharekit.core.provenance import __version__
 from sharekit.core.rules import CONFIRMABLE, RULE_SET
 from sharekit.ledger.events import EVENTS
@@ -38,13 +38,14 @@ _log = logging.getLogger("sharekit.audits")
 
 
 @clean_frames
+@shows_progress("auditing")
 def audit(
     inventory: Inventory | None,
     clouds: Clouds,
     *,
     since: str | PathLike[str] | Audit | None = None,
     owned: bool = True,
-    progress: Progress | None = None,
+    progress: bool | Callback = True,
     policies: Policies | Policy | Sequence[Policy] | str | PathLike[str] | None = None,
     times: int = DATE_LOOKUPS,
 ) -> Audit:
@@ -64,8 +65,9 @@ def audit(
         run; :attr:`Audit.changes` then lists what changed. A run knows only its own rows.
     owned : bool
         Also read with whom the projects share their own images: one call for each of these images.
-    progress : callable, optional
-        Called as ``progress(what, done, total)``.
+    progress : bool or callable
+        False shows no progress; otherwise it is shown where the call takes over two seconds. A
+        callable is called instead, as ``progress(what, done, total)``.
     policies : Policy, several of them, or path, optional
         What the shares are tested against: their decisions say what a share that meets the
         conditions has to be. :attr:`Audit.violations` lists those that are otherwise, and
@@ -114,7 +116,7 @@ def audit(
         then = baseline.shares[baseline.shares["state"].isin(MEMBER_STATES)].assign(status="")
         asked = pd.concat([asked, then[asked.columns]], ignore_index=True)
     survey = take_survey(
-        clouds, asked, progress, owned=owned,
+        clouds, asked, owned=owned,
         times=times if tested is not None and needs_times(tested) else None,
     )  # fmt: skip
     result = build_audit(findings, survey, baseline, tested)

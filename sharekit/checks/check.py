@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state.reader import Progress
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
 from sharekit.core.columns import STR, EncodedColumn, first_case, is_owner_action
 from sharekit.core.errors import UsageError
-from sharekit.core.logs import clean_frames
+from sharekit.core.monitoring.logs import clean_frames
+from sharekit.core.monitoring.progress import Callback, shows_progress
 from sharekit.core.rules import CONFIRMABLE, LEFT_OUT, RULES, severity
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.vocabulary import read_decision
@@ -37,6 +37,7 @@ _log = logging.getLogger("sharekit.checks")
 
 
 @clean_frames
+@shows_progress("checking every row")
 def check(
     inventory: Inventory,
     clouds: Clouds | None = None,
@@ -45,7 +46,7 @@ def check(
     snapshot: Snapshot | None = None,
     decisions: pd.DataFrame | None = None,
     confirm: Collection[str] = (),
-    progress: Progress | None = None,
+    progress: bool | Callback = True,
 ) -> Findings:
     """Check every row against every rule.
 
@@ -67,8 +68,9 @@ def check(
     confirm : collection of str
         Rules that a person who knows better confirms by name, so that they block no row: those in
         :data:`sharekit.core.rules.CONFIRMABLE`. The ledger keeps them, and reports show them.
-    progress : callable, optional
-        Called as ``progress(what, done, total)``.
+    progress : bool or callable
+        False shows no progress; otherwise it is shown where the call takes over two seconds. A
+        callable is called instead, as ``progress(what, done, total)``.
 
     Returns
     -------
@@ -95,7 +97,6 @@ def check(
         snapshot=snapshot,
         decisions=decisions,
         confirm=confirm,
-        progress=progress,
     )
 
 
@@ -134,7 +135,6 @@ def _check(
     decisions: pd.DataFrame | None,
     confirm: Collection[str],
     earlier: pd.DataFrame | None = None,
-    progress: Progress | None = None,
 ) -> Findings:
     confirmed = _confirmed(confirm)
     rate = partial(severity, strict=strict, confirmed=confirmed)
@@ -151,7 +151,7 @@ def _check(
     rows["before"] = pd.Series("", rows.index, STR)
     pairs = pair_rows(encoded)
     if snapshot is None and clouds is not None:
-        snapshot = take_snapshot(clouds, rows[pairs.legal], progress)
+        snapshot = take_snapshot(clouds, rows[pairs.legal])
     if snapshot is not None:
         hits += check_members(rows, pairs, snapshot)
     hits += check_owners(rows, pairs, snapshot, skipped)

@@ -20,7 +20,7 @@ from sharekit.core.errors import (
     IncompleteListError,
     UnfitResponseError,
 )
-from sharekit.core.logs import redact
+from sharekit.core.monitoring.logs import redact
 
 from . import responses
 from .api_calls import Call, batch_call, is_noop, native_calls

@@ -16,7 +16,7 @@ from keystoneauth1.session import Session
 from openstack.config.cloud_region import CloudRegion
 
 from sharekit.core.errors import CloudError
-from sharekit.core.logs import Secrets, redact
+from sharekit.core.monitoring.logs import Secrets, redact
 
 from .responses import sanitize
 

@@ -46,7 +46,7 @@ from sharekit.core.errors import (
     SignInError,
     StoppedError,
 )
-from sharekit.core.logs import Secrets, clean_frames, fingerprint, redact
+from sharekit.core.monitoring.logs import Secrets, clean_frames, fingerprint, redact
 
 from .http_limits import MAX_BYTES, TIMED, ResponseTooLarge, read_content
 from .responses import parse_json, sanitize, sanitize_name

@@ -12,7 +12,7 @@ from sharekit.core.columns import with_unit
 from sharekit.core.errors import CloudError, StoppedError
 from sharekit.core.fields import PROJECT_ID
 from sharekit.core.html import escape_html, without_mathjax
-from sharekit.core.logs import clean_frames
+from sharekit.core.monitoring.logs import clean_frames
 
 from .cloud import Cloud
 

@@ -28,7 +28,8 @@ from sharekit.core.errors import (
     StoppedError,
     UsageError,
 )
-from sharekit.core.logs import Secrets, clean_frames, redact
+from sharekit.core.monitoring.logs import Secrets, clean_frames, redact
+from sharekit.core.monitoring.progress import report, shows_progress
 from sharekit.core.provenance import __version__
 
 from .access_key import AccessKey, HmacAuth, read_access_key, uses_access_key
@@ -60,10 +61,12 @@ logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
 
 
 @clean_frames
+@shows_progress("signing in")
 def connect(
     *names: str,
     config_file: str | PathLike[str] | None = None,
     secure_file: str | PathLike[str] | None = None,
+    progress: bool = True,
 ) -> Clouds:
     """Sign in to one or more clouds, each giving access to one project, or offering several.
 
@@ -82,6 +85,8 @@ def connect(
     secure_file
         A file of the same form that completes the entries, usually by a password. Without it that
         is the ``secure.yaml`` in the folder of the ``clouds.yaml``, and of no other folder.
+    progress
+        False shows no progress; otherwise it is shown where the call takes over two seconds.
 
     Returns
     -------
@@ -112,6 +117,7 @@ def connect(
     refused: dict[str, CloudError] = {}
     limiters = RateLimiters()
     for name in names or files.names():
+        report(f"signing in to {name}")
         entry = _read_entry(files, name)
         if entry.settings.projects:
             projects = _offered_projects(entry)

@@ -19,7 +19,7 @@ from sharekit.core.actions import Decision
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
-from sharekit.core.logs import clean_frames
+from sharekit.core.monitoring.logs import clean_frames
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan, ledger_path

@@ -24,7 +24,8 @@ from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.columns import STR, first_difference, hands_out_copies, is_owner_action
 from sharekit.core.errors import LedgerError, PlanError, UsageError
 from sharekit.core.html import table
-from sharekit.core.logs import clean_frames
+from sharekit.core.monitoring.logs import clean_frames
+from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import environment, name_error
 from sharekit.ledger.integrity import created_body
 from sharekit.ledger.ledger import Ledger
@@ -166,6 +167,7 @@ class Plan:
 
 
 @clean_frames
+@shows_progress("making the plan")
 def plan(
     findings: Findings,
     ledger: str | PathLike[str],
@@ -175,6 +177,7 @@ def plan(
     follows: EarlierRun | HasLedger | str | PathLike[str] | None = None,
     planner: str = "",
     resume: bool = False,
+    progress: bool = True,
 ) -> Plan:
     """Put the accepted rows into chunks, and everything known so far into a new ledger.
 
@@ -197,6 +200,8 @@ def plan(
     resume : bool
         Whether a ledger that exists is taken up: its plan is returned as it is, with what was
         decided, approved and sent since. So a notebook can be run again.
+    progress : bool
+        False shows no progress; otherwise it is shown where the call takes over two seconds.
 
     Raises
     ------

@@ -20,6 +20,7 @@ from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS, Findings
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.html import escape_html, without_mathjax
+from sharekit.core.monitoring.progress import shows_progress
 from sharekit.ledger.file import is_ledger
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, ledger_path
@@ -71,7 +72,8 @@ def _link(path: Path) -> str:
 RunOrPath = Run | Plan | str | PathLike[str]
 
 
-def report(run: RunOrPath | Audit, *paths: RunOrPath) -> list[Path]:
+@shows_progress("writing reports")
+def report(run: RunOrPath | Audit, *paths: RunOrPath, progress: bool = True) -> list[Path]:
     """Write reports of a run from its ledger alone: the same ledger gives the same reports.
 
     Of an audit without an inventory, ``.xlsx`` and ``.csv`` are an inventory to begin with.
@@ -84,6 +86,8 @@ def report(run: RunOrPath | Audit, *paths: RunOrPath) -> list[Path]:
         The files to write, by suffix: ``.xlsx``, ``.html``, ``.csv``, ``.json``. Further runs
         (`retry`, `undo`) or their ledgers may be among them: then the reports cover all of these
         runs, with one final outcome for each row of the first input.
+    progress : bool
+        False shows no progress; otherwise it is shown where the call takes over two seconds.
 
     Returns
     -------

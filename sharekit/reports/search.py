@@ -15,6 +15,7 @@ from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY, UUID
 from sharekit.core.frame_schemas import FOUND
+from sharekit.core.monitoring.progress import report, shows_progress
 from sharekit.core.provenance import looks
 from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
@@ -30,7 +31,10 @@ _COLUMNS: Final = {"image": ("image_id",), "project": ("project_id", "owner"), "
 _PLANNED: Final = [*SHARE_KEY, "owner", "status", "disposition", "chunk"]
 
 
-def find(thing: str, *ledgers: HasLedger | str | PathLike[str]) -> pd.DataFrame:
+@shows_progress("searching")
+def find(
+    thing: str, *ledgers: HasLedger | str | PathLike[str], progress: bool = True
+) -> pd.DataFrame:
     """Return each decision, approval, request and observation about a thing, from any ledgers.
 
     Parameters
@@ -39,6 +43,8 @@ def find(thing: str, *ledgers: HasLedger | str | PathLike[str]) -> pd.DataFrame:
         The ID of an image or a project, or the name of a person.
     *ledgers : path, Plan or Run
         Ledgers of runs and audits.
+    progress : bool
+        False shows no progress; otherwise it is shown where the call takes over two seconds.
 
     Returns
     -------
@@ -64,7 +70,9 @@ def find(thing: str, *ledgers: HasLedger | str | PathLike[str]) -> pd.DataFrame:
     if not ledgers:
         raise UsageError("Name the ledgers to search, such as *.ledger.")
     wanted, parts = _Thing.of(thing), []
-    for path in dict.fromkeys(map(ledger_path, ledgers)):
+    paths = dict.fromkeys(map(ledger_path, ledgers))
+    for done, path in enumerate(paths):
+        report("searching", done, len(paths))
         with Ledger.open(path) as ledger:
             parts += [part.assign(ledger=str(path)) for part in _Search(ledger, wanted).lines()]
     found = pd.concat([FOUND.make_frame(), *parts], ignore_index=True)[list(FOUND.names)]

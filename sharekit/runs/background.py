@@ -10,7 +10,7 @@ from typing import Literal
 
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import SharekitError, UsageError
-from sharekit.core.logs import clean_frames
+from sharekit.core.monitoring.logs import clean_frames
 from sharekit.plans.approval import ApprovalRequirement
 
 from .settings import Settings

@@ -29,7 +29,8 @@ from sharekit.core.columns import (
 )
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import ACTION_KEY, FIELDS
-from sharekit.core.logs import clean_frames
+from sharekit.core.monitoring.logs import clean_frames
+from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.followed import RETRY, UNDO, EarlierRun, read_followed
@@ -46,6 +47,7 @@ _RESULT = {SHARE: PENDING, UNSHARE: ABSENT}
 
 
 @clean_frames
+@shows_progress("planning how to undo")
 def undo(
     run: str | PathLike[str],
     ledger: str | PathLike[str],
@@ -53,6 +55,7 @@ def undo(
     *,
     chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
+    progress: bool = True,
 ) -> Plan:
     """Plan to set every image that a run changed back to the state recorded before.
 
@@ -72,7 +75,7 @@ def undo(
         The new run's file, which must not exist yet.
     clouds : Clouds
         Access to the projects, to read the present states.
-    chunk_size, max_images : int
+    chunk_size, max_images, progress
         As for :func:`sharekit.plan`.
 
     Raises
@@ -108,6 +111,7 @@ def undo(
 
 
 @clean_frames
+@shows_progress("planning a retry")
 def retry(
     run: str | PathLike[str],
     ledger: str | PathLike[str],
@@ -115,6 +119,7 @@ def retry(
     *,
     chunk_size: int = CHUNK_SIZE,
     max_images: int | None = None,
+    progress: bool = True,
 ) -> Plan:
     """Plan again what failed, was contradicted, or stayed unknown.
 

@@ -13,8 +13,10 @@ from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import take_snapshot
 from sharekit.core.actions import ROLES
 from sharekit.core.brakes import Waits, check_canary, waiting_by
+from sharekit.core.columns import with_unit
 from sharekit.core.errors import CloudError, SharekitError, StoppedError, UsageError
-from sharekit.core.logs import clean_frames
+from sharekit.core.monitoring.logs import clean_frames
+from sharekit.core.monitoring.progress import following, report
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import distinct_people, environment
 from sharekit.ledger.ledger import Ledger
@@ -72,6 +74,13 @@ class Progress:
     throttled_because: str = ""
     waiting_for: str = ""
 
+    @property
+    def note(self) -> str:
+        """What a line of progress says beside the numbers of images."""
+        left = "" if self.eta is None else f"about {self.eta:.0f} s left"
+        facts = f"{self.failed:,} failed", f"{with_unit(self.in_flight, 'request')} in flight"
+        return ", ".join(filter(None, (*facts, left, self.throttled_because, self.waiting_for)))
+
 
 @clean_frames
 def submit(
@@ -80,7 +89,7 @@ def submit(
     *,
     settings: Settings | None = None,
     concurrency: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: bool | Callable[[Progress], None] = True,
     stop: threading.Event | None = None,
     demand: approval.ApprovalRequirement | None = None,
     pause: threading.Event | None = None,
@@ -100,8 +109,10 @@ def submit(
         Limits, timeouts and retries; see :class:`sharekit.Settings`.
     concurrency : int, optional
         Maximum number of requests under way at once (8).
-    progress : callable, optional
-        Called with a :class:`Progress` about ten times a second, in the calling thread.
+    progress : bool or callable
+        False shows no progress; otherwise it is shown where the call takes over two seconds. A
+        callable is called instead, with a :class:`Progress`, about ten times a second, in the
+        calling thread.
     stop : threading.Event, optional
         Set it to end cleanly; the rest stays ``pending``.
     demand : ApprovalRequirement, optional
@@ -137,7 +148,7 @@ def submit(
     if fault := settings_fault(asdict(settings)):
         raise UsageError(f"A setting is out of its range: {fault}.")
     path = ledger_path(plan)
-    with Ledger.open(path, write=True) as ledger:
+    with following("sending", progress=progress is True), Ledger.open(path, write=True) as ledger:
         current = read_plan(ledger)
         approvals = approval.require_approval(ledger, current.fingerprint, demand)
         _check_access(current, clouds)
@@ -148,7 +159,8 @@ def submit(
         if clouds.refused and clouds.refused.keys() >= set(projects):
             raise next(iter(clouds.refused.values()))
         stop, pause = stop or threading.Event(), pause or threading.Event()
-        driver = RunDriver(ledger, current, clouds, settings, progress, stop, pause)
+        told = progress if callable(progress) else None
+        driver = RunDriver(ledger, current, clouds, settings, told, stop, pause)
         reviewers = ", ".join(distinct_people(one.reviewer for one in approvals))
         return driver.run(reviewers, (demand or approval.ApprovalRequirement()).reviewers)
 
@@ -170,25 +182,24 @@ class ProgressReporter:
         self._total = sum(request.size for request in requests if request.state != "excluded")
 
     def report(self, *, paused: bool) -> None:
-        """Call back with the progress of this moment."""
-        if self._callback is None:
-            return
+        """Tell the progress of this moment."""
         dispatcher, done = self._dispatcher, self._log.done_images
         in_flight, elapsed = dispatcher.scheduler.in_flight, monotonic() - self._began
-        self._callback(
-            Progress(
-                phase="paused" if paused and not in_flight else self.phase,
-                total=self._total,
-                done=done,
-                failed=dispatcher.failures.failed,
-                in_flight=in_flight,
-                elapsed=elapsed,
-                eta=elapsed / done * (self._total - done) if done else None,
-                failures=dispatcher.latest_failures(),
-                throttled_because=dispatcher.concurrency.describe(),
-                waiting_for=dispatcher.waits.describe(),
-            )
+        now = Progress(
+            phase="paused" if paused and not in_flight else self.phase,
+            total=self._total,
+            done=done,
+            failed=dispatcher.failures.failed,
+            in_flight=in_flight,
+            elapsed=elapsed,
+            eta=elapsed / done * (self._total - done) if done else None,
+            failures=dispatcher.latest_failures(),
+            throttled_because=dispatcher.concurrency.describe(),
+            waiting_for=dispatcher.waits.describe(),
         )
+        report(now.phase, done, self._total, now.note)
+        if self._callback is not None:
+            self._callback(now)
 
 
 class RunDriver:

@@ -18,6 +18,7 @@ from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.errors import InputError, SharekitError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS, GRAMMARS
 from sharekit.core.html import shorten
+from sharekit.core.monitoring.progress import shows_progress
 
 from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
 from .formats.dataframe import Frame, label_texts, not_readable, read_frame
@@ -50,6 +51,7 @@ _EXPECTED: Final = {
 _WORDS: Final = {"status": frozenset(STATUS_WORDS), "whole_image": TRUE_WORDS | FALSE_WORDS}
 
 
+@shows_progress("reading the inventory")
 def read_inventory(
     *files: Readable,
     sheet: str | Sequence[str] | None = None,
@@ -58,6 +60,7 @@ def read_inventory(
     limits: Limits | None = None,
     encoding: str = "",
     name: str | Sequence[str] = (),
+    progress: bool = True,
 ) -> Inventory:
     r"""Read every row of spreadsheets or DataFrames as text, with its address, repairing nothing.
 
@@ -83,6 +86,8 @@ def read_inventory(
     name : str or sequence of str, optional
         What reports call the DataFrames and whatever else is no path, in order; ``DataFrame`` by
         default.
+    progress : bool
+        False shows no progress; otherwise it is shown where the call takes over two seconds.
 
     Returns
     -------

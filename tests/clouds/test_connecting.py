@@ -737,7 +737,7 @@ def test_silence_behind_https_is_waited_for_once(
                 silent.accept()[0].close()
                 tries += 1
     assert (end.value.code, tries) == (4, 1), told
-    assert "Signing in to here: still waiting" in told
+    assert "signing in to here: 5 s so far" in told
     assert "is it https where the port speaks http" in told
 
 

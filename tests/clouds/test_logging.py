@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit.core import logs
 from sharekit.core.brakes import Waits, waiting_by
 from sharekit.core.errors import CloudError, CloudRefusedError, SharekitError, UsageError
-from sharekit.core.logs import redact
+from sharekit.core.monitoring import logs
+from sharekit.core.monitoring.logs import redact
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Key
 from tests.clouds.servers import Seen, serving

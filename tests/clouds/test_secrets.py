@@ -31,7 +31,7 @@ from rich.traceback import Traceback
 import sharekit
 from sharekit.clouds.http import Transport
 from sharekit.core.errors import CloudError, SharekitError, SignInError
-from sharekit.core.logs import Secrets
+from sharekit.core.monitoring.logs import Secrets
 from sharekit.ledger.ledger import Ledger
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Key

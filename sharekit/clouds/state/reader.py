@@ -29,14 +29,13 @@ from sharekit.core.errors import (
     RedirectedError,
     UnfitResponseError,
 )
+from sharekit.core.monitoring.progress import report
 
 #: Reading requests at the same time.
 READERS: Final = 16
 #: Refusals that say nothing of the image that was asked about, but of the caller.
 _OF_CALLER: Final = frozenset({Remedy.WAIT, Remedy.SIGN_IN})
 
-#: Called with a label, and the numbers of finished and of all requests.
-Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 _UNKNOWN_STATE: Final = "the cloud names a state that the API does not know"
 _NOT_SHOWN: Final = "its visibility is {}, and the cloud shows no members of such images"
@@ -53,7 +52,6 @@ class Reader:
     """
 
     pool: Executor
-    progress: Progress | None = None
     failures: dict[str, CloudError] | None = None
     breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
 
@@ -68,8 +66,7 @@ class Reader:
         for done, job in enumerate(as_completed(jobs), 1):
             for result in job.result():
                 yield (*jobs[job], result)
-            if self.progress:
-                self.progress(label, done, len(jobs))
+            report(label, done, len(jobs))
 
     def look_up(
         self, label: str, wanted: Wanted, call: Callable[[str, str], T]

@@ -21,7 +21,6 @@ from sharekit.core.provenance import utc_now
 from .reader import (
     READERS,
     ImageMembers,
-    Progress,
     Reader,
     collect,
     projects_by_image,
@@ -66,9 +65,8 @@ class Snapshot:
 
 
 def take_snapshot(
-    clouds: Clouds, shares: pd.DataFrame, progress: Progress | None = None,
-    failures: dict[str, CloudError] | None = None,
-) -> Snapshot:  # fmt: skip
+    clouds: Clouds, shares: pd.DataFrame, failures: dict[str, CloudError] | None = None
+) -> Snapshot:
     """Ask every cloud about shares (``project_id, image_id, status, owner``), by listings first.
 
     Vaults that they name (``vault_id``) are looked up one by one where no listing shows them.
@@ -97,7 +95,7 @@ def take_snapshot(
     failures = {} if failures is None else failures
     failures |= clouds.refused
     with Pool(READERS) as pool:
-        reader = Reader(pool, progress, failures)
+        reader = Reader(pool, failures)
         jobs = {
             project: pool.submit(_read_vaults, clouds[project], vaults.get(project, ()))
             for project in wanted.keys() - failures.keys()

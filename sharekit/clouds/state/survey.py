@@ -25,7 +25,6 @@ from sharekit.core.provenance import utc_now
 from .reader import (
     READERS,
     ImageMembers,
-    Progress,
     ProjectShares,
     Reader,
     collect,
@@ -103,7 +102,7 @@ _Members = dict[tuple[str, str], ImageMembers]
 
 
 def take_survey(
-    clouds: Clouds, asked: pd.DataFrame, progress: Progress | None = None, *, owned: bool = True,
+    clouds: Clouds, asked: pd.DataFrame, *, owned: bool = True,
     times: int | None = None,
 ) -> Survey:  # fmt: skip
     """Read everything that is shared with the projects, and everything they share out.
@@ -114,8 +113,6 @@ def take_survey(
         The projects to read.
     asked : DataFrame
         Shares that are known of: ``project_id, image_id, status, owner``.
-    progress : callable, optional
-        Called as ``progress(label, done, total)``.
     owned : bool
         Read the owner's side too: one listing, and one call for each image that a project owns.
     times : int, optional
@@ -128,7 +125,7 @@ def take_survey(
     members: _Members = {}
     gaps: dict[str, CloudError] = {}
     with Pool(READERS) as pool:
-        reader = Reader(pool, progress, {})
+        reader = Reader(pool, {})
         known = _sign_in(reader, clouds)
         wanted: dict[str, dict[str, str]] = {project: {} for project in known}
         for project, group in pairs[pairs["project_id"].isin(list(known))].groupby("project_id"):
@@ -142,7 +139,7 @@ def take_survey(
             }
         dates = _read_dates(reader, known, wanted, shares, times)
         failures = dict(reader.failures or {})
-        owner_reader = Reader(pool, progress, dict(failures))
+        owner_reader = Reader(pool, dict(failures))
         if owned:
             images, gaps = _read_own_images(owner_reader, known, pairs, shares)
             members = _read_members(owner_reader, known, pairs, images, gaps)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +17,10 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.errors import UsageError
-from sharekit.core.logs import configure as configure_logging
+from sharekit.core.monitoring.logs import configure as configure_logging
+from sharekit.core.monitoring.progress import supply
 from sharekit.core.rules import CONFIRMABLE
+from sharekit.interfaces.display import SHELL_LINES, make_display
 from sharekit.runs.status import clouds_of
 from sharekit.spreadsheets.input import Limits
 from sharekit.spreadsheets.inventory import Inventory
@@ -40,7 +42,11 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         configure_logging(-1 if quiet else verbose, log_file)
         output.be_quiet(quiet=quiet)
-        command(*arguments, **more)
+        before = supply(None if quiet else partial(make_display, SHELL_LINES))
+        try:
+            command(*arguments, **more)
+        finally:
+            supply(before)
 
     return _add(
         configured,
@@ -172,15 +178,14 @@ def read_shares(shares: Sequence[str], reading: dict[str, Any]) -> Inventory:
         "status": reading["status"],
         "vault_id": reading["vault"],
     }
-    with output.spinner("Reading the spreadsheets"):
-        return read_inventory(
-            *shares,
-            sheet=reading["sheet"] or None,
-            columns=columns,
-            defaults={name: value for name, value in defaults.items() if value is not None},
-            limits=_limits(reading["limits"]),
-            encoding=reading["encoding"],
-        )
+    return read_inventory(
+        *shares,
+        sheet=reading["sheet"] or None,
+        columns=columns,
+        defaults={name: value for name, value in defaults.items() if value is not None},
+        limits=_limits(reading["limits"]),
+        encoding=reading["encoding"],
+    )
 
 
 def check_shares(
@@ -195,9 +200,7 @@ def check_shares(
     signed_in = sign_in(clouds, clouds_yaml, secure_yaml) if clouds or clouds_yaml else None
     if signed_in is None and (named := default_clouds()):
         output.info(f"No cloud is read: add --cloud {named[0]} to compare the rows with it.")
-    with output.spinner("Checking every row" + (", and reading the cloud" if signed_in else "")):
-        confirm = reading["confirm"]
-        return check(inventory, signed_in, strict=reading["strict"], confirm=confirm)
+    return check(inventory, signed_in, strict=reading["strict"], confirm=reading["confirm"])
 
 
 def default_clouds() -> tuple[str, ...]:
@@ -209,9 +212,7 @@ def sign_in(names: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | 
     """Sign in, and print a warning for each unsafe setting."""
     from sharekit.clouds.sign_in import connect  # noqa: PLC0415 - openstacksdk takes 0.25 s to load
 
-    target = ", ".join(names) or str(clouds_yaml)
-    with output.spinner(f"Signing in to {target}", wait_for_others=True):
-        signed_in = connect(*names, config_file=clouds_yaml, secure_file=secure_yaml)
+    signed_in = connect(*names, config_file=clouds_yaml, secure_file=secure_yaml)
     for error in signed_in.refused.values():
         output.complain(f"Warning: {error}")
     for name, warnings in signed_in.warnings.items():

@@ -1,25 +1,13 @@
-"""Output of the shell: short summaries on stdout, progress on stderr."""
+"""Output of the shell: short summaries on stdout, messages on stderr."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Event, Thread
-from time import monotonic
-from typing import Any, Self
 
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 from sharekit.audits import meanings
@@ -31,10 +19,7 @@ from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.plans.plan import Plan
 from sharekit.plans.policies.policy import PolicyResult
 from sharekit.runs.status import CANARY, Run
-from sharekit.runs.submit import Progress
 
-#: Seconds between two lines of progress where stderr is no terminal.
-_EVERY = 5.0
 _STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}
 #: Findings about whole sheets that are printed for each rule.
 _SHEET_NOTES = 3
@@ -54,7 +39,7 @@ class _Output:
 
 
 def be_quiet(*, quiet: bool) -> None:
-    """Leave out progress and messages on stderr, or print them again."""
+    """Leave out messages on stderr, or print them again."""
     _Output.quiet = quiet
 
 
@@ -67,107 +52,6 @@ def info(text: str) -> None:
 def complain(text: str) -> None:
     """Print an error or a warning on stderr."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text))
-
-
-@contextmanager
-def spinner(what: str, *, wait_for_others: bool = False) -> Iterator[None]:
-    """Show a spinner on stderr while the block runs, if stderr is a terminal.
-
-    Otherwise print a line every few seconds, and only if the block waits for another machine.
-    """
-    console = Console(stderr=True, quiet=_Output.quiet)
-    if not console.is_terminal:
-        with (
-            _repeating(f"{what}: still waiting for a response")
-            if wait_for_others
-            else nullcontext()
-        ):
-            yield
-        return
-    with console.status(escape(what)):
-        yield
-
-
-@contextmanager
-def _repeating(text: str) -> Iterator[None]:
-    done = Event()
-
-    def repeat() -> None:
-        while not done.wait(_EVERY):
-            info(text)
-
-    thread = Thread(target=repeat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-class _ProgressBar:
-    """A bar on stderr in a terminal, else a line every few seconds."""
-
-    def __init__(self, label: str, *columns: ProgressColumn, **fields: Any) -> None:
-        console = Console(stderr=True, quiet=_Output.quiet)
-        self._last_line = monotonic()
-        self._bar = Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *columns,
-            console=console, disable=not console.is_terminal, transient=not columns,
-        )  # fmt: skip
-        self._task = self._bar.add_task(label, total=None, **fields)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def _print_line(self, text: str) -> None:
-        if self._bar.disable and monotonic() - self._last_line > _EVERY:
-            self._last_line = monotonic()
-            info(text)
-
-
-class RunProgress(_ProgressBar):
-    """Shows the progress of a run."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "looking",
-            TextColumn("{task.fields[failed]} failed, {task.fields[flying]} in flight"),
-            TextColumn("{task.fields[slowed]}", style=_OPEN, markup=False),
-            TextColumn("left:"),
-            TimeRemainingColumn(),
-            failed=0, flying=0, slowed="",
-        )  # fmt: skip
-
-    def __call__(self, now: Progress) -> None:
-        """Show where the run is."""
-        slowed = "; ".join(filter(None, (now.throttled_because, now.waiting_for)))
-        self._bar.update(
-            self._task, description=now.phase, total=now.total, completed=now.done,
-            failed=now.failed, flying=now.in_flight, slowed=slowed,
-        )  # fmt: skip
-        left = "" if now.eta is None else f", about {now.eta:.0f} s left"
-        slowed = f"; {slowed}" if slowed else ""
-        self._print_line(
-            f"{now.phase}: {now.done:,} of {with_unit(now.total, 'image')} done, "
-            f"{now.failed:,} failed, {with_unit(now.in_flight, 'request')} in flight{left}{slowed}"
-        )
-
-
-class ReadProgress(_ProgressBar):
-    """Shows how far a long reading is."""
-
-    def __init__(self) -> None:
-        super().__init__("reading the cloud")
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Show which step it is at."""
-        self._bar.update(self._task, description=what, completed=done, total=total)
-        self._print_line(f"{what}: {done:,} of {total:,}")
 
 
 def show_audit(result: Audit, files: Sequence[Path]) -> None:

@@ -10,6 +10,7 @@ import ipywidgets as ui
 from markupsafe import Markup
 
 from sharekit.core.columns import with_unit
+from sharekit.core.monitoring.progress import following
 from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
 from sharekit.ledger.lock import is_busy
 from sharekit.runs.background import BackgroundRun
@@ -121,7 +122,8 @@ class SendPage:
     def _report(self) -> None:
         # By relative paths, because Jupyter serves what lies below the notebook.
         folder = Path(os.path.relpath(self.review.path.parent))
-        reports = self.review.run.report(*(folder / name for name in _REPORTS))
+        with following("report", progress=False):  # a click has no cell to show it in
+            reports = self.review.run.report(*(folder / name for name in _REPORTS))
         data = {"text/html": reports._repr_html_(), "text/plain": "\n".join(map(str, reports))}
         # An output, not a region of ours: only there does Jupyter make links to files work.
         self.files.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
@@ -161,7 +163,8 @@ class Outcomes:
         return render("outcome", outcome=self._outcome, page=page, lines=lines)
 
     def _retry(self) -> None:
-        again: ReviewModel = self._review.retry()
+        with following("retry", progress=False):  # a click has no cell to show it in
+            again: ReviewModel = self._review.retry()
         self._host.open(again)
 
 

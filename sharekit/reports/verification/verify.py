@@ -19,6 +19,7 @@ from sharekit.core.columns import with_unit
 from sharekit.core.errors import LedgerError, LedgerUnreadableError, SharekitError, UsageError
 from sharekit.core.frame_schemas import OUTCOMES
 from sharekit.core.html import table
+from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import __version__, distinct_people
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger import integrity, signatures
@@ -114,11 +115,13 @@ class Verdict:
         return table(pd.DataFrame(lines, columns=["is", "where", "what"]), title=repr(self)[1:-1])
 
 
+@shows_progress("verifying")
 def verify(
     ledger: str | PathLike[str],
     *reports: str | PathLike[str],
     signers: str | PathLike[str] | None = None,
     reviewers: int = 1,
+    progress: bool = True,
 ) -> Verdict:
     """Check a ledger, of a run or an audit, and report files made from it, for any change.
 
@@ -138,6 +141,8 @@ def verify(
         Further approvals that are not signed so are noted.
     reviewers : int
         Number of signed approvals required at least, whatever the submission demanded.
+    progress : bool
+        False shows no progress; otherwise it is shown where the call takes over two seconds.
 
     Returns
     -------

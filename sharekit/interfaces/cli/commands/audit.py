@@ -15,6 +15,7 @@ from sharekit.audits.results import Audit
 from sharekit.clouds.state.survey import DATE_LOOKUPS
 from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
+from sharekit.core.monitoring.progress import following
 from sharekit.interfaces.cli.options import (
     answer,
     cloud_options,
@@ -24,7 +25,7 @@ from sharekit.interfaces.cli.options import (
     reading_options,
     sign_in,
 )
-from sharekit.interfaces.cli.output import ReadProgress, info, show_audit, spinner
+from sharekit.interfaces.cli.output import info, show_audit
 from sharekit.plans.policies.policy_file import read_policies
 from sharekit.reports.report import check_writable, report, report_format
 
@@ -84,16 +85,14 @@ def audit_command(
     policies = None if policy is None else read_policies(policy)
     inventory = read_shares(shares, reading) if shares else None
     signed_in = sign_in(clouds, clouds_yaml, secure_yaml)
-    with ReadProgress() as progress:
-        result = audit(
-            inventory, signed_in, since=since, owned=not received_only, progress=progress,
-            policies=policies, times=times,
-        )  # fmt: skip
+    result = audit(
+        inventory, signed_in, since=since, owned=not received_only, policies=policies, times=times
+    )
     survey = result.survey
     if inventory is None and not survey.complete_projects and not survey.complete_owners:
         info("No project could be read, so nothing is written.")
         ledgers, reports = [], []
-    with spinner("Writing the audit"):
+    with following("writing the audit"):
         files = [storage.save(result, path) for path in ledgers]
         files = [*(report(result, *reports) if reports else ()), *files]
     summary = result.summary | {"files": [str(path) for path in files]}

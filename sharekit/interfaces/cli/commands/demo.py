@@ -18,7 +18,6 @@ from sharekit.core.columns import with_unit
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import answer, output_options
 from sharekit.interfaces.cli.output import (
-    RunProgress,
     info,
     show_findings,
     show_plan,
@@ -100,8 +99,7 @@ def _run_steps(shares: Path, ledger: Path, config: Path, cloud: Simulator) -> Ru
     _say_step("4. submit", f"sharekit submit {ledger}")
     cloud.set_faults(Faults.parse(_FAULTS))
     click.echo("(the cloud now refuses some requests, and some images fail)")
-    with RunProgress() as bar:
-        run = submit(plan, clouds, progress=bar)
+    run = submit(plan, clouds)
     show_run(run)
     return run
 

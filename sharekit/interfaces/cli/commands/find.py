@@ -13,7 +13,7 @@ from sharekit.core.columns import STR, with_unit
 from sharekit.core.errors import UsageError
 from sharekit.core.html import escape_invisible
 from sharekit.interfaces.cli.options import answer, output_options
-from sharekit.interfaces.cli.output import complain, spinner
+from sharekit.interfaces.cli.output import complain
 from sharekit.reports.render.text import csv_table
 from sharekit.reports.search import find
 
@@ -35,8 +35,7 @@ def find_command(thing: str, ledgers: Sequence[Path], out: Path | None, as_json:
     """
     if out is not None and out.suffix.lower() != ".csv":
         raise UsageError(f"{out}: find writes csv files; name one, such as found.csv.")
-    with spinner("Searching"):
-        found = find(thing, *ledgers)
+    found = find(thing, *ledgers)
     if out is not None:
         csv_table(found, out)
     result = {"thing": thing, "found": found.to_dict("records")}

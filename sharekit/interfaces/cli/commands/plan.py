@@ -22,7 +22,7 @@ from sharekit.interfaces.cli.options import (
     reading_options,
     sign_in_for,
 )
-from sharekit.interfaces.cli.output import show_findings, show_plan, spinner
+from sharekit.interfaces.cli.output import show_findings, show_plan
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, plan
 from sharekit.plans.steps import list_steps
@@ -60,11 +60,10 @@ def plan_command(
     if run.exists():
         raise UsageError(f"{run} exists already: choose another name for the new run.")
     findings = check_shares(shares, clouds, clouds_yaml, secure_yaml, reading)
-    with spinner("Making the plan"):
-        planned = plan(
-            findings, run, chunk_size=chunk_size, max_images=max_images, planner=planner,
-            follows=follows,
-        )  # fmt: skip
+    planned = plan(
+        findings, run, chunk_size=chunk_size, max_images=max_images, planner=planner,
+        follows=follows,
+    )  # fmt: skip
     _end(planned, preview=preview, as_json=as_json, follows=follows)
 
 
@@ -100,8 +99,7 @@ def _follow_up(
     **sizes: Any,
 ) -> None:  # fmt: skip
     signed_in = sign_in_for(run, clouds, clouds_yaml, secure_yaml)
-    with spinner("Making the plan"):
-        planned = make(run, new, signed_in, **sizes)
+    planned = make(run, new, signed_in, **sizes)
     _end(planned, preview=preview, as_json=as_json)
 
 

@@ -10,7 +10,6 @@ import click
 
 from sharekit.core.columns import with_unit
 from sharekit.interfaces.cli.options import RUN, answer, output_options
-from sharekit.interfaces.cli.output import spinner
 from sharekit.reports.report import report
 from sharekit.reports.verification.verify import verify
 
@@ -26,8 +25,7 @@ def report_command(run: Path, out: Sequence[Path], as_json: bool) -> None:
     undo), the reports cover all of these runs: each row of the first input has one final outcome,
     and names the run that settled it.
     """
-    with spinner("Writing the report"):
-        made = report(run, *out)
+    made = report(run, *out)
     files = [str(path) for path in made]
     answer({"files": files}, as_json, lambda: click.echo("\n".join(files)))
 
@@ -58,8 +56,7 @@ def verify_command(
     checked too, and the reports must cover all of these runs. A report made from an earlier state
     of RUN is compared with that state, and a note says so (`notes` with --json).
     """
-    with spinner("Verifying"):
-        verdict = verify(run, *reports, signers=signers, reviewers=reviewers)
+    verdict = verify(run, *reports, signers=signers, reviewers=reviewers)
 
     def show() -> None:
         for where, what in verdict.problems:

@@ -21,7 +21,7 @@ from sharekit.interfaces.cli.options import (
     sending_options,
     sign_in_for,
 )
-from sharekit.interfaces.cli.output import RunProgress, complain, info, show_run
+from sharekit.interfaces.cli.output import complain, info, show_run
 from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.ledger import lock
 from sharekit.plans import approval
@@ -69,10 +69,7 @@ def submit_command(
     try:
         # A plan that sends nothing is approved by nobody, and ends without a cloud.
         signed_in = sign_in_for(run, clouds, clouds_yaml, secure_yaml) if given else Clouds({})
-        with RunProgress() as bar:
-            done = submit(
-                run, signed_in, settings=Settings(**settings), progress=bar, demand=demand
-            )
+        done = submit(run, signed_in, settings=Settings(**settings), demand=demand)
     except CloudError as error:
         complain(f"Error: {error.in_shell}")
         _ended(replace(status(run), stopped=""), None, as_json=as_json, code=error.exit_code)

@@ -1,0 +1,135 @@
+"""What takes over two seconds shows how far it is, wherever it is called; nothing else does."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import sys
+from collections.abc import Iterator
+from time import sleep
+from typing import Any
+
+import IPython.display
+import pandas as pd
+import pytest
+
+import sharekit
+from sharekit.core.monitoring import progress
+from sharekit.core.monitoring.progress import report, shows_progress
+from sharekit.interfaces import display
+
+SLOW = ("audit", "check", "connect", "find", "plan", "read_inventory", "report", "retry", "submit",
+        "undo", "verify")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(progress, "DELAY", 0.02)
+    monkeypatch.setattr(progress, "_REFRESH", 0.005)
+    return
+
+
+@shows_progress("counting")
+def count(*, parts: int = 3, progress: object = True) -> None:
+    """Take a while, in two steps and a call inside."""
+    sleep(0.05)
+    for done in range(parts):
+        report("looking", done, parts, "<b>2 failed")
+        sleep(0.02)
+    inner()
+
+
+@shows_progress("inner")
+def inner(*, progress: object = True) -> None:
+    """Take a while, too."""
+    sleep(0.04)
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what was written."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_every_long_call_can_be_silent() -> None:
+    """Each public call that can take over two seconds has progress=, True unless it is said."""
+    for name in SLOW:
+        given = inspect.signature(getattr(sharekit, name)).parameters["progress"]
+        assert (given.default, given.kind) == (True, inspect.Parameter.KEYWORD_ONLY), name
+
+
+def test_a_log_has_a_line_for_each_step(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where stderr is no terminal each step is one line, stdout stays clean, a quick call is
+    silent, and so is progress=False."""  # noqa: D205, D209
+    inner.__wrapped__()  # type: ignore[attr-defined]
+    count(progress=False)
+    sharekit.read_inventory([{"image_id": "a", "project_id": "b", "status": "yes"}], progress=False)
+    assert capsys.readouterr() == ("", "")
+    count(parts=20)
+    said = capsys.readouterr()
+    lines = said.err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["counting", "looking", "inner"]
+    assert lines[1].endswith("of 20, <b>2 failed")
+    assert said.out == ""
+
+
+def test_a_command_repeats_what_it_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the shell's log a step that goes on is said again, with its numbers or its seconds."""
+    before = progress.supply(lambda: display.LineDisplay(0.01))
+    try:
+        count()
+    finally:
+        progress.supply(before)
+    err = capsys.readouterr().err
+    assert err.startswith("counting: 2 s so far\n")
+    assert "looking: 2 of 3" in err
+
+
+def test_a_terminal_has_a_bar_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal the steps are a bar, which is removed in the end."""
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    count(parts=20)
+    assert "of 20, <b>2 failed" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\x1b[2K")
+
+
+def test_a_notebook_has_one_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook one output shows all steps, escaped; what is saved says how long it took."""
+    shown: list[dict[str, str]] = []
+
+    class Handle:
+        def update(self, data: dict[str, str], **_: Any) -> None:
+            shown.append(data)
+
+    def show(data: dict[str, str], **_: Any) -> Handle:
+        assert not shown
+        shown.append(data)
+        return Handle()
+
+    monkeypatch.setattr(display, "in_notebook", lambda: True)
+    monkeypatch.setattr(IPython.display, "display", show)
+    count()
+    assert "<div><progress></progress> counting</div>" in shown[0]["text/html"]
+    assert any('max="3" value="1"></progress> looking' in data["text/html"] for data in shown)
+    assert not any("<b>" in data["text/html"] for data in shown)
+    assert shown[-1]["text/plain"] == "counting: 2 s"
+    assert "<progress" not in shown[-1]["text/html"]
+
+
+def test_a_callable_is_told_instead() -> None:
+    """A callable given as progress is called with each part, in the calling thread alone."""
+    told: list[tuple[str, int, int]] = []
+    count(progress=lambda *step: told.append(step))
+    assert told == [("looking", done, 3) for done in range(3)]
+
+
+def test_frames_are_read_as_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    """The decorated calls return what they returned, and hand on what they raise."""
+    frame = pd.DataFrame({"image_id": ["a"], "project_id": ["b"], "status": ["yes"]})
+    assert len(sharekit.read_inventory(frame)) == 1
+    with pytest.raises(sharekit.SharekitError):
+        sharekit.read_inventory()
+    assert capsys.readouterr().out == ""
