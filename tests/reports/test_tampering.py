@@ -57,6 +57,14 @@ def contents(path: Path) -> list[object]:
         database.close()
 
 
+def says_the_same(copy: Path, said: list[object]) -> bool:
+    """Whether SQLite alone reads just this from a ledger."""
+    try:
+        return contents(copy) == said
+    except sqlite3.Error:
+        return False
+
+
 def changed(original: Path, copy: Path, change: Change, dice: random.Random) -> str:
     """Copy a ledger and change the copy with SQLite, leaving its triggers as they were."""
     shutil.copy(original, copy)
@@ -184,13 +192,14 @@ def test_bytes_of_the_file(finished_run: Path, tmp_path: Path) -> None:
         copy.write_bytes(
             content[:at] + bytes([content[at] ^ dice.randint(1, 255)]) + content[at + 1 :]
         )
+        harmless += (same := says_the_same(copy, said))
+        if same and number % 10:  # what says the same is verified at every tenth place
+            continue
         try:
             intact = sharekit.verify(copy).intact
         except LedgerError:
             intact = False
-        if intact:
-            harmless += 1
-            assert contents(copy) == said, f"byte {at}"
+        assert same or not intact, f"byte {at}"
         assert by_script(copy) == intact, f"byte {at}"
         for rest in tmp_path.glob("copy.ledger-*"):
             rest.unlink()
@@ -216,25 +225,28 @@ def test_edited_texts(finished_run: Path, tmp_path: Path, name: str) -> None:
 
 @pytest.mark.slow
 def test_edited_cells(finished_run: Path, tmp_path: Path) -> None:
-    """200 cells of the audit workbook changed, emptied or added: each is found, with its cell."""
+    """200 changed cells of the audit workbook, some on each sheet: each is found, with its cell."""
     fresh, copy, dice = finished_run / "audit.xlsx", tmp_path / "audit.xlsx", random.Random(1)
     with zipfile.ZipFile(fresh) as book:
         parts = {name: book.read(name) for name in book.namelist()}
     sheets = [name for name in parts if name.startswith("xl/worksheets/sheet")]
-    for number in range(TIMES):
-        sheet = dice.choice(sheets)
-        cells = list(
-            re.finditer(rb'<c r="([A-Z]+\d+)"[^>]*?(/>|>.*?</c>)', parts[sheet], re.DOTALL)
-        )
-        cell = dice.choice(cells)
-        kind, value = (b"inlineStr", b"<is><t>#%d</t></is>") if number % 2 else (b"n", b"<v>%d</v>")
-        new = b'<c r="%s" t="%s">%s</c>' % (cell[1], kind, value % (10**6 + number))
-        edited = parts[sheet][: cell.start()] + new + parts[sheet][cell.end() :]
+    titles = re.findall(r'<sheet name="([^"]+)"', parts["xl/workbook.xml"].decode())
+    for _ in range(-(-TIMES // len(sheets))):
+        edited, places = dict(parts), []
+        for title, sheet in zip(titles, sheets, strict=True):
+            cells = re.finditer(rb'<c r="([A-Z]+\d+)"[^>]*?(/>|>.*?</c>)', parts[sheet], re.DOTALL)
+            cell = dice.choice([*cells])
+            kind, value = dice.choice([
+                (b"inlineStr", b"<is><t>#%d</t></is>"), (b"n", b"<v>%d</v>")
+            ])  # fmt: skip
+            new = b'<c r="%s" t="%s">%s</c>' % (cell[1], kind, value % dice.randrange(10**6, 10**7))
+            edited[sheet] = parts[sheet][: cell.start()] + new + parts[sheet][cell.end() :]
+            places.append(f"audit.xlsx, {title}!{cell[1].decode()}")
         with zipfile.ZipFile(copy, "w") as book:
-            for name, content in parts.items():
-                book.writestr(name, edited if name == sheet else content)
-        problems = compare_files(copy, fresh)
-        assert [where.endswith(f"!{cell[1].decode()}") for where, _ in problems] == [True], problems
+            for name, content in edited.items():
+                book.writestr(name, content)
+        found = [where.replace("'", "") for where, _ in compare_files(copy, fresh)]
+        assert found == places
 
 
 @pytest.mark.parametrize("name", REPORTS)
