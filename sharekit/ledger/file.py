@@ -8,10 +8,12 @@ import shutil
 import sqlite3
 from contextlib import closing, suppress
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
+from urllib.parse import quote
 
 from sharekit.core.errors import LedgerError, LedgerUnreadableError
+from sharekit.core.files import private_opener
 
 from .hashing import chain_errors
 from .tables import APPLICATION_ID
@@ -37,7 +39,7 @@ _ROOM: Final = 1 << 20
 
 def create_private_file(path: Path, content: bytes = b"") -> None:
     """Create a file that only its owner can read; never through a link, never over another."""
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+    with open(path, "xb", opener=private_opener) as file:
         file.write(content)
 
 
@@ -73,9 +75,21 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
 
 def _open(path: Path, options: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?{options}",
+        f"{database_uri(path.absolute())}?{options}",
         uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT,
     )  # fmt: skip
+
+
+def database_uri(path: PurePath) -> str:
+    r"""Return an absolute path as SQLite wants it: it takes no server's name for an authority.
+
+    >>> from pathlib import PureWindowsPath
+    >>> database_uri(PureWindowsPath(r"C:\runs\july 1.ledger"))
+    'file:///C:/runs/july%201.ledger'
+    >>> database_uri(PureWindowsPath(r"\\server\runs\run.ledger"))
+    'file:////server/runs/run.ledger'
+    """
+    return f"file:///{quote(os.fsencode(path.as_posix()), safe='/:').removeprefix('/')}"
 
 
 def _has_no_journal(path: Path) -> bool:

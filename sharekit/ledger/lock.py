@@ -46,9 +46,8 @@ class LockHolder:
         """Return who left their name beside a ledger."""
         try:
             # Anything may stand there: do not wait for a pipe, nor follow a link.
-            file = os.open(sidecar(path, "owner"), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-            with os.fdopen(file, "rb") as opened:
-                holder = msgspec.json.decode(opened.read(_OWNER_SIZE), type=cls)
+            with open(sidecar(path, "owner"), "rb", opener=_unfollowed) as file:
+                holder = msgspec.json.decode(file.read(_OWNER_SIZE), type=cls)
             return holder if datetime.fromisoformat(holder.since).tzinfo else None
         except (OSError, ValueError, msgspec.MsgspecError):
             return None
@@ -102,10 +101,18 @@ class WriteLock:
 
     def release(self) -> None:
         """Release the lock, and remove the files beside the ledger."""
-        # While still locked, so that nobody can wait for a file that has been removed.
+        # While still locked, so that nobody can wait for a file that has been removed. On Windows
+        # nobody can remove what is open: the lock removes its own file there.
         for suffix in ("owner", "stop", "lock"):
-            sidecar(self.path, suffix).unlink(missing_ok=True)
+            with suppress(PermissionError):
+                sidecar(self.path, suffix).unlink(missing_ok=True)
         self._lock.release()
+
+
+def _unfollowed(path: str, flags: int) -> int:
+    for name in ("O_NONBLOCK", "O_NOFOLLOW"):  # Windows has neither, and no pipes among its files
+        flags |= getattr(os, name, 0)
+    return os.open(path, flags)
 
 
 def break_lock(path: str | PathLike[str]) -> None:

@@ -115,14 +115,19 @@ def _keygen(
 ) -> subprocess.CompletedProcess[str]:
     command = ["ssh-keygen", "-Y", action, *map(str, options)]
     try:
-        return subprocess.run(  # noqa: S603 - a list of words, never a shell
-            command, input=message, capture_output=True, encoding="utf-8", errors="replace",
-            check=False,
-        )  # fmt: skip
+        # As bytes: text would be given other line ends on Windows, so that no other system could
+        # verify what was signed there.
+        done = subprocess.run(  # noqa: S603 - a list of words, never a shell
+            command, input=message.encode("utf-8", "replace"), capture_output=True, check=False
+        )
     except FileNotFoundError:
         raise UsageError(
             "ssh-keygen is not installed, and signatures need it: install OpenSSH's client."
         ) from None
+    said = (
+        text.decode("utf-8", "replace").replace("\r\n", "\n") for text in (done.stdout, done.stderr)
+    )
+    return subprocess.CompletedProcess(command, done.returncode, *said)
 
 
 def _message(result: subprocess.CompletedProcess[str]) -> str:

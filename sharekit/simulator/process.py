@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any, Final, Self
 import yaml
 
 from sharekit.core.errors import InputError
+from sharekit.core.files import private_opener
 
 from .faults import Faults
 from .seed import Seed
@@ -172,7 +172,7 @@ class Simulator:
 def write_privately(path: str | Path, text: str) -> Path:
     """Write a text for its owner's eyes only, also where the file is there already."""
     target = Path(path)
-    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with open(target, "wb", opener=private_opener) as file:
         target.chmod(0o600)
         file.write(text.encode())
     return target

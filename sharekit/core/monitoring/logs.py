@@ -288,10 +288,8 @@ class _PrivateFile(logging.FileHandler):
     _has_failed = False
 
     def _open(self) -> TextIOWrapper:
-        # Opened by its descriptor, so that no umask and no moment in between makes it readable;
-        # without a buffer, which would be written again, and fail, at the end of the process.
-        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        file = FileIO(descriptor, "ab")
+        # Without a buffer, which would be written again, and fail, at the end of the process.
+        file = FileIO(self.baseFilename, "ab", opener=private_opener)
         return TextIOWrapper(file, encoding="utf-8", errors="replace", write_through=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name

@@ -10,10 +10,11 @@ from typing import NoReturn
 
 
 def install_signal_handlers() -> None:
-    """Let SIGTERM and a closed terminal (SIGHUP) do what Ctrl-C does."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, _hang_up)
+    """Let SIGTERM, Ctrl-Break and a closed terminal (SIGHUP) do what Ctrl-C does."""
+    handlers = {"SIGTERM": _interrupt, "SIGBREAK": _interrupt, "SIGHUP": _hang_up}
+    for name, handler in handlers.items():
+        if hasattr(signal, name):  # Windows has no SIGHUP, and no other system has SIGBREAK
+            signal.signal(getattr(signal, name), handler)
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,7 +122,9 @@ class SendPage:
 
     def _report(self) -> None:
         # By relative paths, because Jupyter serves what lies below the notebook.
-        folder = Path(os.path.relpath(self.review.path.parent))
+        folder = self.review.path.parent
+        with suppress(ValueError):  # on another drive of Windows there is none
+            folder = Path(os.path.relpath(folder))
         with following("report", progress=False):  # a click has no cell to show it in
             reports = self.review.run.report(*(folder / name for name in _REPORTS))
         data = {"text/html": reports._repr_html_(), "text/plain": "\n".join(map(str, reports))}
