@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,6 +38,13 @@ _EXITS = """## Exit codes
 | 2 | the call, an input or a ledger cannot be used | correct what the message names |
 | 3 | unfinished: interrupted, stopped, or the cloud went away during the run | repeat the command |
 | 4 | the cloud refused the caller, or gave no useful response | correct it, repeat the command |
+| 70 | an error of sharekit itself | send the file that the message names to the project |
+
+The file of an error of sharekit's own is written into the folder for temporary files, for its owner
+alone. It holds the versions of sharekit, Python, the system and the libraries, the command with its
+options but without any value, and the traceback without the values of variables. Passwords, keys
+and tokens are masked, also those in variables of the environment, and so is the path of the home
+folder. The error's own text is in it: read the file before you send it.
 
 One project's trouble is its own, and so is that of one service (a region, or another cloud): the
 projects that cannot be signed in to, read or sent to are left out, and the others finish. The rows
@@ -61,11 +69,37 @@ it sends anything again.
 """
 
 
+_COMPLETION = """## Completion by the Tab key
+
+| shell | add this to | |
+|---|---|---|
+| bash 4.4 or newer | `~/.bashrc` | `eval "$(_SHAREKIT_COMPLETE=bash_source sharekit)"` |
+| zsh | `~/.zshrc` | `eval "$(_SHAREKIT_COMPLETE=zsh_source sharekit)"` |
+| fish | `~/.config/fish/config.fish` | `_SHAREKIT_COMPLETE=fish_source sharekit \\| source` |
+| PowerShell | the file `$PROFILE` | the lines below |
+
+```powershell
+Register-ArgumentCompleter -Native -CommandName sharekit -ScriptBlock {
+    param($word, $line, $position)
+    $env:COMP_WORDS = "$line"
+    $env:COMP_CWORD = $line.CommandElements.Count - [int]($word -ne '')
+    $env:_SHAREKIT_COMPLETE = 'bash_complete'
+    sharekit | ForEach-Object {
+        $type, $value = $_ -split ',', 2
+        if ($type -eq 'plain') { $value }
+    }
+    Remove-Item Env:COMP_WORDS, Env:COMP_CWORD, Env:_SHAREKIT_COMPLETE
+}
+```
+"""
+
+
 def pages() -> dict[str, str]:
     """Name and text of each generated page."""
     return {
         "architecture.md": _architecture(),
         "cli.md": _commands(),
+        "sharekit.1": _manual(),
         "rules.md": _rules(),
         "states.md": _states(),
     }
@@ -81,19 +115,77 @@ def _architecture() -> str:
 
 def _commands() -> str:
     parts = ["# The command line\n\n`make docs` generates this page from the code.\n"]
-    top = click.Context(cli, info_name="sharekit", **cli.context_settings, terminal_width=100)
-    parts.append(f"```text\n{cli.get_help(top)}\n```\n")
-    for name in COMMANDS:
-        command = load_command(name)
-        context = click.Context(
-            command, info_name=name, parent=top, terminal_width=100, **cli.context_settings
-        )
-        parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
-    parts.append(_EXITS)
+    for name, text in _helps(100).items():
+        title = f"## {name}\n\n" if name else ""
+        parts.append(f"{title}```text\n{text}\n```\n")
+    parts += [_EXITS, _variables(), _COMPLETION]
     parts.append(_audit_json())
     parts.append(_seed())
     parts.append(f"## Faults for `--faults`\n\n```text\n{_faults()}\n```\n")
     return "\n".join(parts)
+
+
+def _helps(width: int) -> dict[str, str]:
+    """Return the help of each command by its name; that of the program by ``""``."""
+    options = {"terminal_width": width, **cli.context_settings}
+    top = click.Context(cli, info_name="sharekit", **options)
+    helps = {"": cli.get_help(top)}
+    for name in COMMANDS:
+        command = load_command(name)
+        context = click.Context(command, info_name=name, parent=top, **options)
+        helps[name] = command.get_help(context)
+    return helps
+
+
+def _saved_options() -> dict[str, list[str]]:
+    """Return each variable that stands for an option, with the commands that have the option."""
+    found: dict[str, list[str]] = {}
+    for name in COMMANDS:
+        for option in load_command(name).params:
+            if isinstance(option.envvar, str):
+                found.setdefault(option.envvar, []).append(name)
+    return dict(sorted(found.items()))
+
+
+def _variables() -> str:
+    lines = (
+        f"| `{variable}` | `--{variable.removeprefix('SHAREKIT_').lower().replace('_', '-')}` "
+        f"| {_names(commands)} |\n"
+        for variable, commands in _saved_options().items()
+    )
+    return (
+        "## Variables for options that you repeat\n\n"
+        "A variable of the environment stands for its option where the option is not given. "
+        "Several\n"
+        "names in `SHAREKIT_CLOUD` have a space between them; a plan's own clouds go before it. "
+        "What\n"
+        "decides on rows, or allows what is refused otherwise, has no variable.\n\n"
+        f"| variable | option | of the commands |\n|---|---|---|\n{''.join(lines)}\n"
+        "With `NO_COLOR` nothing is printed in colour, bold or dim. `PYTHONIOENCODING` overrules "
+        "the\n"
+        "encoding of the output: UTF-8 in files and pipes, the terminal's own in a terminal, where "
+        "a\n"
+        "character that it lacks is printed as `?`. What `--json` prints is ASCII.\n"
+    )
+
+
+def _manual() -> str:
+    """Return the page that `man sharekit` shows."""
+    top, *helps = _helps(78).items()
+    parts = ['.TH SHAREKIT 1 "" "sharekit" "User Commands"', ".SH NAME",
+             "sharekit \\- accept and reject shared cloud images in bulk, and prove what happened",
+             ".SH SYNOPSIS", _roff(top[1]), ".SH COMMANDS"]  # fmt: skip
+    for name, text in helps:
+        parts += [f".SS {name}", _roff(text)]
+    exits = re.findall(r"^\| (\d+) \| (.+?) \|", _EXITS, re.MULTILINE)
+    parts += [".SH EXIT STATUS", _roff("\n".join(f"{code:>2}  {what}" for code, what in exits))]
+    return "\n".join([*parts, ".SH ENVIRONMENT", _roff("\n".join(_saved_options())), ""])
+
+
+def _roff(text: str) -> str:
+    escaped = text.replace("\\", r"\e").replace("-", r"\-")
+    plain = re.sub(r"(?m)^(?=[.'])", r"\\&", escaped)  # no line of the text is a command
+    return f".nf\n{plain}\n.fi"
 
 
 def _audit_json() -> str:

@@ -46,7 +46,7 @@ def _home_of_its_own(
 ) -> None:
     """No test sees the clouds of the person who runs it, or writes into their home."""
     home = tmp_path_factory.getbasetemp() / "home"
-    for name in [n for n in os.environ if n.startswith("OS_")]:
+    for name in [n for n in os.environ if n.startswith(("OS_", "SHAREKIT_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))

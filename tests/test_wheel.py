@@ -26,10 +26,9 @@ def test_the_wheel_works(tmp_path: Path) -> None:
         if p.is_file() and "__pycache__" not in p.parts
     }
     assert tree <= inside
-    assert {p.split("/")[0] for p in inside} == {
-        "sharekit",
-        wheel.name.rsplit("-", 3)[0] + ".dist-info",
-    }
+    name = wheel.name.rsplit("-", 3)[0]
+    assert {p.split("/")[0] for p in inside} == {"sharekit", f"{name}.dist-info", f"{name}.data"}
+    assert [p for p in inside if ".data/" in p] == [f"{name}.data/data/share/man/man1/sharekit.1"]
     home = tmp_path / "venv"
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"

@@ -1,4 +1,4 @@
-"""Files that only their owner may read."""
+"""Files for their owner's eyes only, whatever the umask is."""
 
 from __future__ import annotations
 

@@ -18,7 +18,11 @@ from typing import Final, Literal
 __version__ = "0.1.0"
 #: The number of the reports' format: raise it when the values that a report shows change.
 REPORT_FORMAT = 1
-_LIBRARIES = ("pandas", "pyarrow", "fastexcel", "requests", "keystoneauth1", "openstacksdk")
+#: Where the project is at home. It has no public address yet: this is the one place to write it.
+HOMEPAGE = "https://sharekit.example/sharekit"
+ISSUES = f"{HOMEPAGE}/issues"
+#: Libraries whose versions are written down.
+LIBRARIES = ("pandas", "pyarrow", "fastexcel", "requests", "keystoneauth1", "openstacksdk")
 
 
 def environment() -> dict[str, str]:
@@ -33,7 +37,7 @@ def environment() -> dict[str, str]:
         "platform": platform.platform(),
         "host": platform.node(),
         "user": user(),
-        **{name: version(name) for name in _LIBRARIES},
+        **{name: version(name) for name in LIBRARIES},
     }
 
 
@@ -41,7 +45,7 @@ def user() -> str:
     """The name of the person at work, ``""`` where the system knows none."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container may have no user database
+    except (ImportError, KeyError, OSError):  # a container, or Windows without USERNAME
         return ""
 
 

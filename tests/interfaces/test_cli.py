@@ -15,13 +15,15 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 from openpyxl import Workbook
 
 import sharekit
 from sharekit.core.errors import ApprovalError
 from sharekit.core.rules import RULES
-from sharekit.interfaces.cli.main import main
+from sharekit.interfaces.cli.main import COMMANDS, load_command, main
+from sharekit.interfaces.cli.output import stdout_console
 from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
 from sharekit.simulator.faults import Faults
@@ -50,6 +52,7 @@ def shell(*arguments: object, cwd: Path | None = None, stdin: bytes = b"") -> Do
         with pytest.raises(SystemExit) as leave:
             main([str(argument) for argument in arguments])
     assert isinstance(leave.value.code, int)
+    assert leave.value.code != 70, err.getvalue()
     return Done(leave.value.code, out.getvalue().encode(), err.getvalue().encode())
 
 
@@ -513,3 +516,115 @@ def test_quiet_still_says_what_is_wrong(tmp_path: Path) -> None:
     done = shell("check", tmp_path / "none.xlsx", "-q")
     assert done.returncode == 2
     assert b"none.xlsx" in done.stderr
+
+
+def test_a_fault_of_ours_is_reported_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of sharekit itself ends with 70 and a file without values, secrets or home."""
+    monkeypatch.setenv("OS_PASSWORD", "correct horse")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def fail(*_: object) -> None:
+        hidden = "a local value"
+        raise RuntimeError(f"password=battery, correct+horse, {Path.home()}/x, {len(hidden)}")
+
+    monkeypatch.setattr("sharekit.interfaces.cli.commands.check.write_template", fail)
+    err = io.StringIO()
+    with redirect_stderr(err), pytest.raises(SystemExit) as leave:
+        main(["template", "private name.xlsx", f"--log-file={tmp_path}/private.log"])
+    assert leave.value.code == 70
+    (report,) = tmp_path.glob("sharekit-crash-*.txt")
+    assert str(report) in err.getvalue().replace("\n", "")
+    text = report.read_text(encoding="utf-8")
+    assert report.stat().st_mode & 0o777 == 0o600
+    for word in ("sharekit: ", "python: ", "pandas: ", "RuntimeError", "in fail"):
+        assert word in text, word
+    assert "command: sharekit template … --log-file=…" in text
+    for secret in ("battery", "horse", "private", str(Path.home()), "a local value\n"):
+        assert secret not in text, secret
+
+
+def test_no_color_is_no_markup_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR a terminal gets neither colours nor bold or dim text, by either library."""
+
+    def show() -> None:
+        click.secho("bold", bold=True)
+        stdout_console().print("[b red]rows[/]")
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    command = click.Command("status", callback=show)
+    monkeypatch.setattr("sharekit.interfaces.cli.main.load_command", lambda _: command)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for value, times in (("", 2), ("1", 0)):
+        monkeypatch.setenv("NO_COLOR", value)
+        monkeypatch.setattr("sys.stdout", Terminal())
+        with pytest.raises(SystemExit):
+            main(["status"])
+        lines = sys.stdout.getvalue().splitlines()  # type: ignore[attr-defined]
+        assert [line for line in lines if "\x1b[" in line] == lines[:times]
+
+
+def test_variables_hold_what_people_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SHAREKIT_* stand for options that are not given; none decides, or allows what is refused."""
+    (tmp_path / "a.csv").write_bytes("Image ID;Name\nx;Жук\n".encode("cp1251"))
+    monkeypatch.setenv("SHAREKIT_ENCODING", "no-such-encoding")
+    assert b"no-such-encoding" in shell("check", tmp_path / "a.csv").stderr
+    assert b"no-such" not in shell("check", tmp_path / "a.csv", "--encoding=cp1251").stderr
+    variables = {
+        option.envvar for name in COMMANDS for option in load_command(name).params if option.envvar
+    }
+    assert {"SHAREKIT_CLOUD", "SHAREKIT_CLOUDS_YAML", "SHAREKIT_LOG_FILE"} <= variables
+    for word in (
+        "CONFIRM",
+        "TAKE",
+        "STATUS",
+        "PROJECT",
+        "FINGERPRINT",
+        "REVIEWER",
+        "LIMIT",
+        "SIGN",
+    ):
+        assert f"SHAREKIT_{word}" not in variables
+
+
+@pytest.mark.parametrize(
+    ("words", "answers"),
+    [("sharekit su", {"submit"}), ("sharekit submit --canary 1 --conc", {"--concurrency"})],
+)
+def test_completion(
+    words: str,
+    answers: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The shell's question for what may follow is answered: commands, and options of a command."""
+    monkeypatch.setenv("_SHAREKIT_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    with pytest.raises(SystemExit) as leave:
+        main([])
+    assert leave.value.code == 0
+    assert {line.partition(",")[2] for line in capsys.readouterr().out.splitlines()} == answers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unneeded"),
+    [
+        (["--help"], "pandas numpy pyarrow rich openstack openpyxl IPython"),
+        (["status", "run.ledger"], "openpyxl xlsxwriter openstack IPython ipywidgets jinja2"),
+    ],
+)
+def test_what_a_command_loads(finished_run: Path, arguments: list[str], unneeded: str) -> None:
+    """The help loads no pandas; status neither spreadsheet writers nor what signs in."""
+    code = "import sys\nfrom sharekit.interfaces.cli.main import main\ntry: main(sys.argv[1:])\n"
+    code += "except SystemExit: print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=finished_run, capture_output=True, check=True
+    )
+    loaded = set(done.stderr.decode().split())
+    assert "click" in loaded
+    assert not loaded & set(unneeded.split())

@@ -29,6 +29,7 @@ from urllib.parse import quote, quote_plus
 from weakref import WeakSet
 
 from sharekit.core.errors import SharekitError, UsageError
+from sharekit.core.files import private_opener
 
 _LEVELS: Final = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 _FORMAT: Final = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"

@@ -6,12 +6,15 @@ Exit codes: 0 yes; 1 the answer is no; 2 usage or unreadable input; 3 unfinished
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Final, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from sharekit.core.errors import SharekitError
 from sharekit.core.provenance import __version__
@@ -55,6 +58,12 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, without loading any, and the options."""
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=COMMANDS[name][1]) for name in names]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
 
 def load_command(name: str) -> click.Command:
     """Return a command of :data:`COMMANDS`, loading its module."""
@@ -75,14 +84,17 @@ def cli() -> None:
     Steps:  check → plan → review → approve → submit → report → verify
     Try it without a cloud:  sharekit demo
     Exit codes:  0 yes · 1 no · 2 usage or input · 3 unfinished · 4 the cloud refused
+                 70 an error of sharekit itself
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; every error is an exit code and one sentence."""
     keep_freed_memory()
+    _make_streams_safe()
+    color = False if os.environ.get("NO_COLOR") else None
     try:
-        cli.main(arguments, prog_name="sharekit", standalone_mode=False)
+        cli.main(arguments, prog_name="sharekit", standalone_mode=False, color=color)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -98,11 +110,27 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"Error: {where}{error.strerror or error}", 2)
+    except Exception as error:  # noqa: BLE001 - whatever else comes out is a fault of ours
+        from .crash import write_crash_report
+
+        given = sys.argv[1:] if arguments is None else arguments
+        _complain(write_crash_report(error, given, list(COMMANDS)), 70)
     sys.exit(0)
 
 
+def _make_streams_safe() -> None:
+    """Let no character end a command: what a stream cannot hold becomes a question mark.
+
+    A file and a pipe get UTF-8, a terminal its own encoding; PYTHONIOENCODING overrules both.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            own = stream.isatty() or "PYTHONIOENCODING" in os.environ
+            stream.reconfigure(encoding=None if own else "utf-8", errors="replace")
+
+
 def _complain(text: str, code: int) -> NoReturn:
-    from .output import complain  # noqa: PLC0415 - the console is loaded when there is something to say
+    from .output import complain
 
     # What libraries could not write to a full disk, they try again when Python forgets it.
     sys.unraisablehook = lambda _: None

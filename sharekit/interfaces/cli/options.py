@@ -8,29 +8,37 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sharekit.checks.check import check
-from sharekit.checks.findings import Findings
-from sharekit.clouds.registry import Clouds
 from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.errors import UsageError
 from sharekit.core.monitoring.logs import configure as configure_logging
 from sharekit.core.monitoring.progress import supply
 from sharekit.core.rules import CONFIRMABLE
 from sharekit.interfaces.display import SHELL_LINES, make_display
-from sharekit.runs.status import clouds_of
-from sharekit.spreadsheets.input import Limits
-from sharekit.spreadsheets.inventory import Inventory
-from sharekit.spreadsheets.reading import read_inventory
 
 from . import output
+
+if TYPE_CHECKING:
+    from sharekit.checks.findings import Findings
+    from sharekit.clouds.registry import Clouds
+    from sharekit.spreadsheets.input import Limits
+    from sharekit.spreadsheets.inventory import Inventory
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
+
+
+def saved_option(name: str, *names: str, **how: Any) -> Callable[[Command], Command]:
+    """Return an option that people repeat; a variable can hold it, such as ``SHAREKIT_CLOUD``.
+
+    What decides on rows, or allows what is refused otherwise, is said anew at every call.
+    """
+    variable = f"SHAREKIT_{name.removeprefix('--').replace('-', '_').upper()}"
+    return click.option(name, *names, envvar=variable, **how)
 
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -55,7 +63,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
                      help="Log retries and waits to stderr; -vv logs every request."),
         click.option("-q", "--quiet", is_flag=True,
                      help="Print nothing but errors and warnings on stderr."),
-        click.option("--log-file", type=click.Path(path_type=Path), metavar="FILE",
+        saved_option("--log-file", type=click.Path(path_type=Path), metavar="FILE",
                      help="Append a log of every request to FILE; secrets are left out."),
     )  # fmt: skip
 
@@ -71,9 +79,9 @@ def reading_options(command: Command) -> Command:
         click.option("--status", help="Decision for sheets without that column: "
                      "accepted, rejected, share or unshare."),
         click.option("--vault", help="Vault ID for sheets without that column."),
-        click.option("--encoding", default="", metavar="NAME",
+        saved_option("--encoding", default="", metavar="NAME",
                      help="Encoding of csv files, e.g. cp1251 (default: detected)."),
-        click.option("--strict", is_flag=True, help="Treat warnings as errors."),
+        saved_option("--strict", is_flag=True, help="Treat warnings as errors."),
         click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
                      help="Raise a limit on the size of files, e.g. columns=20000 (repeatable)."),
     )  # fmt: skip
@@ -90,13 +98,13 @@ def cloud_options(command: Command) -> Command:
     """Options of every command that talks to clouds."""
     return _add(
         command,
-        click.option("--cloud", "clouds", multiple=True, metavar="NAME",
+        saved_option("--cloud", "clouds", multiple=True, metavar="NAME",
                      help="Entry in clouds.yaml to sign in with (repeatable); envvars stands for "
                      "the OS_* variables. Without it, check and plan read no cloud; other commands "
                      "use those of the plan, or the one that OS_CLOUD names."),
-        click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
+        saved_option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
                      help="Use this clouds.yaml; without --cloud, use all of its entries."),
-        click.option("--secure-yaml", type=click.Path(path_type=Path), metavar="FILE",
+        saved_option("--secure-yaml", type=click.Path(path_type=Path), metavar="FILE",
                      help="Complete the entries from this file, of whatever folder, instead of the "
                      "secure.yaml beside the clouds.yaml. Nothing else joins the passwords of "
                      "one folder and the addresses of another."),
@@ -107,9 +115,9 @@ def plan_options(command: Command) -> Command:
     """Options of every command that makes a plan."""
     return _add(
         command,
-        click.option("--chunk-size", default=CHUNK_SIZE, show_default=True,
+        saved_option("--chunk-size", default=CHUNK_SIZE, show_default=True,
                      help="Maximum number of images in a request."),
-        click.option("--max-images", type=int,
+        saved_option("--max-images", type=int,
                      help="Refuse a plan that changes more images than this."),
         click.option("--preview", is_flag=True,
                      help="Print every request: method, URL and body."),
@@ -120,21 +128,21 @@ def sending_options(command: Command) -> Command:
     """Options of every command that sends; each sets the field of `Settings` with its name."""
     return _add(
         command,
-        click.option("--concurrency", default=8, show_default=True,
+        saved_option("--concurrency", default=8, show_default=True,
                      help="Maximum number of requests in flight."),
-        click.option("--max-failed", "max_failure_rate", default=0.5, show_default=True,
+        saved_option("--max-failed", "max_failure_rate", default=0.5, show_default=True,
                      metavar="SHARE",
                      help="Stop when more than this share of the images that finished (and more "
                           "than 100) has failed."),
-        click.option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
+        saved_option("--job-timeout", default=900.0, show_default=True, metavar="SECONDS",
                      help="Maximum time to wait for a job."),
-        click.option("--read-back-timeout", default=30.0, show_default=True, metavar="SECONDS",
+        saved_option("--read-back-timeout", default=30.0, show_default=True, metavar="SECONDS",
                      help="Read a state that is not as wanted again for this long before it "
                           "counts."),
-        click.option("--outage", "outage_timeout", default=60.0, show_default=True,
+        saved_option("--outage", "outage_timeout", default=60.0, show_default=True,
                      metavar="SECONDS",
                      help="Stop after this long without a successful response."),
-        click.option("--canary", default=0, show_default=True, metavar="N",
+        saved_option("--canary", default=0, show_default=True, metavar="N",
                      help="Send N chunks first, and the rest only if all their images are "
                           "confirmed."),
     )  # fmt: skip
@@ -144,12 +152,12 @@ def approval_options(command: Command) -> Command:
     """Options for the approvals that are required before anything is sent, and for the seal."""
     return _add(
         command,
-        click.option("--reviewers", default=1, show_default=True,
+        saved_option("--reviewers", default=1, show_default=True,
                      help="Number of approvals required."),
-        click.option("--require-signature", "signers", type=click.Path(path_type=Path),
+        saved_option("--require-signature", "signers", type=click.Path(path_type=Path),
                      metavar="ALLOWED_SIGNERS",
                      help="Count only approvals signed by a person listed in this file."),
-        click.option("--seal", type=click.Path(path_type=Path), metavar="KEY",
+        saved_option("--seal", type=click.Path(path_type=Path), metavar="KEY",
                      help="Sign the finished run with this OpenSSH key, so that removing its last "
                           "events is detected."),
         click.option("--take-over", "break_lock", is_flag=True,
@@ -167,6 +175,8 @@ def _add(command: Command, *options: Callable[[Command], Command]) -> Command:
 
 def read_shares(shares: Sequence[str], reading: dict[str, Any]) -> Inventory:
     """Read spreadsheets with the options of :func:`reading_options`."""
+    from sharekit.spreadsheets.reading import read_inventory
+
     columns = {
         field.strip().lower().replace(" ", "_").replace("-", "_"): header
         for field, _, header in (entry.partition("=") for entry in reading["maps"])
@@ -196,6 +206,8 @@ def check_shares(
     reading: dict[str, Any],
 ) -> Findings:
     """Read spreadsheets and check them, also against the clouds if any are named."""
+    from sharekit.checks.check import check
+
     inventory = read_shares(shares, reading)
     signed_in = sign_in(clouds, clouds_yaml, secure_yaml) if clouds or clouds_yaml else None
     if signed_in is None and (named := default_clouds()):
@@ -210,7 +222,7 @@ def default_clouds() -> tuple[str, ...]:
 
 def sign_in(names: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | None) -> Clouds:
     """Sign in, and print a warning for each unsafe setting."""
-    from sharekit.clouds.sign_in import connect  # noqa: PLC0415 - openstacksdk takes 0.25 s to load
+    from sharekit.clouds.sign_in import connect
 
     signed_in = connect(*names, config_file=clouds_yaml, secure_file=secure_yaml)
     for error in signed_in.refused.values():
@@ -225,6 +237,11 @@ def sign_in_for(
     run: Path, names: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | None
 ) -> Clouds:
     """Sign in to the clouds named, else to those RUN was planned with, else to the default."""
+    from sharekit.runs.status import clouds_of
+
+    named = click.get_current_context().get_parameter_source("clouds")
+    if named == click.core.ParameterSource.ENVIRONMENT:
+        names = clouds_of(run) or names
     names = names or clouds_of(run) or (default_clouds() if clouds_yaml is None else ())
     if not names and clouds_yaml is None:
         raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
@@ -232,14 +249,16 @@ def sign_in_for(
 
 
 def answer(result: dict[str, Any], as_json: bool, show: Callable[[], object]) -> None:
-    """Print the result as one JSON object, or call ``show`` to print it for a person."""
+    """Print the result as one JSON object, in ASCII, or call ``show`` to print it for a person."""
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+        click.echo(json.dumps(result))
     else:
         show()
 
 
 def _limits(entries: Sequence[str]) -> Limits:
+    from sharekit.spreadsheets.input import Limits
+
     names = [field.name for field in fields(Limits)]
     given = {}
     for entry in entries:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from sharekit.audits import meanings
-from sharekit.audits.results import Audit
-from sharekit.checks.findings import Findings
 from sharekit.core.columns import STR, describe_amount, is_owner_action, with_unit
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
-from sharekit.plans.plan import Plan
-from sharekit.plans.policies.policy import PolicyResult
-from sharekit.runs.status import CANARY, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sharekit.audits.results import Audit
+    from sharekit.checks.findings import Findings
+    from sharekit.plans.plan import Plan
+    from sharekit.plans.policies.policy import PolicyResult
+    from sharekit.runs.status import Run
 
 _STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}
 #: Findings about whole sheets that are printed for each rule.
@@ -28,8 +33,14 @@ _GOOD, _BAD, _OPEN = "green", "red", "yellow"
 
 def stdout_console() -> Console:
     """Return the console on stdout, wide enough that no ID is cut when it is not a terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    console = _console()
+    return console if console.is_terminal else _console(width=160)
+
+
+def _console(**options: Any) -> Console:
+    """Return a console; with NO_COLOR nothing on it is bold or dim either."""
+    system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(highlight=False, color_system=system, **options)
 
 
 class _Output:
@@ -51,7 +62,7 @@ def info(text: str) -> None:
 
 def complain(text: str) -> None:
     """Print an error or a warning on stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text))
+    _console(stderr=True, soft_wrap=True).print(escape(text))
 
 
 def show_audit(result: Audit, files: Sequence[Path]) -> None:
@@ -237,6 +248,8 @@ def show_run(
 
 
 def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
+    from sharekit.runs.status import CANARY
+
     if busy:
         return (
             "Another process is submitting the run now; rows in flight are unknown until it ends."
