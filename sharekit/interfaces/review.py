@@ -8,6 +8,7 @@ that it has not shown is neither overwritten nor undone. This module knows no wi
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -34,6 +35,7 @@ from sharekit.runs.status import clouds_of
 from sharekit.spreadsheets.row_frames import own_labels, typed_rows
 from sharekit.spreadsheets.writing.review_sheet import write_review
 
+from .changed_inputs import IN_PYTHON, changed_inputs
 from .review_filters import Positions
 from .review_frame import read_frame
 from .review_rows import as_decision
@@ -56,6 +58,9 @@ class Review:
         Who decides, for the report.
     run : ReviewRun
         The run: its background submission, where it stands, its outcomes and reports.
+    changed_inputs : tuple of str
+        What is said of files that are not (any more) what the plan was made of, when this review
+        was opened; of DataFrames nobody knows until plan(…, resume=True) is called with them.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Review:
         self._demand = demand or approval.ApprovalRequirement()
         self.run = ReviewRun(self.path, self._connect, settings, self._demand)
         Ledger.open(self.path).close()  # verifies the chain of hashes, which is not done again
+        self.changed_inputs = tuple(changed_inputs(self.path))
         self._state, self._head = read_state(
             self.path, plan=plan if isinstance(plan, Plan) else None
         )
@@ -500,6 +506,8 @@ def review(
         plan, clouds, reviewer=reviewer, require_reasons=require_reasons, settings=settings,
         demand=demand,
     )  # fmt: skip
+    for change in shown.changed_inputs:
+        warnings.warn(f"{change} {IN_PYTHON.format(run=str(shown.path))}", stacklevel=3)
     if isinstance(take, pd.DataFrame):
         shown.decide(take)
     elif take is not None:

@@ -17,6 +17,7 @@ from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import DECISIONS
 from sharekit.core.columns import STR, describe_amount, hands_out_copies
 from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.provenance import utc_now
 from sharekit.core.rules import LEFT_OUT
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans import approval
@@ -235,7 +236,7 @@ def read_gate(ledger: Ledger, demand: approval.ApprovalRequirement) -> Gate:
     elif not approvals:
         stage = "deciding"
     else:
-        lacking = approval.missing_approvals(ledger, planned["fingerprint"], demand)
+        lacking = approval.missing_approvals(ledger, planned["fingerprint"], demand, now=utc_now())
         stage = "approving" if lacking else "approved"
     return Gate(
         stage, approvals, str(planned["settings"].get("planner", "")), demand,

@@ -12,7 +12,7 @@ cannot be approved before :func:`~sharekit.plans.decisions.replan` has put them 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError
-from sharekit.core.provenance import distinct_people, looks, name_error, user
+from sharekit.core.provenance import distinct_people, looks, name_error, user, utc_now
 from sharekit.ledger import signatures
 from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.ledger import Event, Ledger
@@ -150,21 +150,29 @@ def write_approval(ledger: Ledger, body: dict[str, Any]) -> Approval:
     return _approval(ledger.append("approved", body))
 
 
-def valid_approvals(ledger: Ledger, fingerprint: str) -> list[Approval]:
-    """Return the approvals of a fingerprint that no later event voids."""
-    return [_approval(event) for event in _valid_events(ledger, fingerprint)]
+def valid_approvals(ledger: Ledger, fingerprint: str, now: str = "") -> list[Approval]:
+    """Return the approvals of a fingerprint that no later event voids, nor their end, as of now."""
+    return [_approval(event) for event in _valid_events(ledger, fingerprint, now=now)]
 
 
-def _valid_events(ledger: Ledger, fingerprint: str, before: int | None = None) -> list[Event]:
+def _valid_events(
+    ledger: Ledger, fingerprint: str, before: int | None = None, now: str = ""
+) -> list[Event]:
     valid: list[Event] = []
     for event in ledger.list_events("approved", *VOIDING_EVENTS):
         if before is not None and event.seq >= before:
             break
         if event.kind != "approved":
             valid = []
-        elif event.body["fingerprint"] == fingerprint:
+        elif event.body["fingerprint"] == fingerprint and not has_ended(event.body, now):
             valid.append(event)
     return valid
+
+
+def has_ended(approved: Mapping[str, Any], now: str) -> bool:
+    """Return True if an approval was given ahead, for a time that is over (``now`` is UTC)."""
+    standing = approved.get("standing") or {}
+    return bool(standing) and now[:10] > str(standing["until"])
 
 
 def latest_approval(ledger: Ledger, fingerprint: str) -> Approval | None:
@@ -178,7 +186,7 @@ def reviewers_of(path: str | PathLike[str]) -> list[str]:
     Names that look alike are one person's.
     """
     with Ledger.open(Path(path)) as ledger:
-        approvals = valid_approvals(ledger, plan_event(ledger)["fingerprint"])
+        approvals = valid_approvals(ledger, plan_event(ledger)["fingerprint"], utc_now())
     return distinct_people(approval.reviewer for approval in approvals)
 
 
@@ -275,14 +283,16 @@ def missing_approvals(
     fingerprint: str,
     requirement: ApprovalRequirement | None = None,
     before: int | None = None,
+    now: str = "",
 ) -> str:
     """Return in one sentence who has still to approve a fingerprint, ``""`` if nobody has.
 
-    With ``before``, only what precedes the event of this number counts.
+    With ``before``, only what precedes the event of this number counts; with ``now`` (UTC), no
+    approval given ahead that has ended by then.
     """
     requirement = requirement or ApprovalRequirement()
     errors = _signature_errors(ledger, fingerprint, requirement, before)
-    events = _valid_events(ledger, fingerprint, before)
+    events = _valid_events(ledger, fingerprint, before, now)
     planner = looks(planner_of(ledger))
     names = [e.body["reviewer"] for e in events if e.at not in errors]
     reviewers = distinct_people(name for name in names if not looks(name) & planner)

@@ -75,15 +75,20 @@ def write_inventory(ledger: Ledger, inventory: Inventory) -> None:
     ledger.append("inventory_read", body)
 
 
+def read_sources(ledger: Ledger) -> tuple[Source, ...]:
+    """Read from which sheets the inventory was read."""
+    return tuple(
+        Source(**{name: sheet[name] for name in _SOURCE_FIELDS if name in sheet})
+        for sheet in last_event_body(ledger, "inventory_read")["sources"]
+    )
+
+
 def read_stored_inventory(ledger: Ledger) -> Inventory:
     """Read the inventory that a run or an audit began with."""
     body = last_event_body(ledger, "inventory_read")
     return Inventory(
         rows=ledger.get_frame(body["rows_blob"], frame_schemas.INVENTORY_ROWS),
-        sources=tuple(
-            Source(**{name: sheet[name] for name in _SOURCE_FIELDS if name in sheet})
-            for sheet in body["sources"]
-        ),
+        sources=read_sources(ledger),
         cell_issues=ledger.get_frame(body["cell_issues_blob"], frame_schemas.CELL_ISSUES),
     )
 

@@ -14,9 +14,14 @@ import pytest
 import sharekit
 from sharekit.core.errors import ApprovalError, InputError, UsageError
 from sharekit.core.frame_schemas import POLICY_DECISIONS
+from sharekit.interfaces import review_state
+from sharekit.interfaces.notebook import approve_page
+from sharekit.interfaces.notebook.model import APPROVE
+from sharekit.interfaces.notebook.panel import Panel
 from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.approval import ApprovalRequirement, revoke
+from sharekit.plans import approval as approval_module
+from sharekit.plans.approval import ApprovalRequirement, reviewers_of, revoke
 from sharekit.plans.policies import approve_ahead as ahead
 from sharekit.plans.policies import standing
 from sharekit.plans.policies.approve_ahead import approve_ahead
@@ -115,7 +120,14 @@ def test_it_ends_also_for_a_run_that_has_it(scene: World, monkeypatch: pytest.Mo
     review, file = planned(scene), approval(scene)
     approve_ahead(review.path, file)
     later = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    monkeypatch.setattr(ahead, "utc_now", lambda: later)
+    assert (review.stage, reviewers_of(review.path)) == ("approved", ["Ada"])
+    for module in (ahead, approval_module, review_state, approve_page):
+        monkeypatch.setattr(module, "utc_now", lambda: later)
+    assert (review.stage, reviewers_of(review.path)) == ("approving", [])
+    page = Panel(review).page(APPROVE)
+    page.update()
+    assert f"ahead: through {TODAY} (UTC), at most 50 images; that is over" in page.facts.html
+    assert "so nothing is sent yet" in page.facts.html
     with pytest.raises(ApprovalError, match=f"it ended on {TODAY}"):
         sharekit.submit(review.path, scene.connect(), settings=FAST)
     assert not scene.changed_shares()

@@ -17,6 +17,7 @@ from sharekit.core.errors import UsageError
 from sharekit.core.monitoring.logs import configure as configure_logging
 from sharekit.core.monitoring.progress import supply
 from sharekit.core.rules import CONFIRMABLE
+from sharekit.interfaces.changed_inputs import IN_SHELL, changed_inputs
 from sharekit.interfaces.display import SHELL_LINES, make_display
 
 from . import output
@@ -246,6 +247,12 @@ def sign_in_for(
     if not names and clouds_yaml is None:
         raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
     return sign_in(names, clouds_yaml, secure_yaml)
+
+
+def warn_of_changes(run: Path) -> None:
+    """Print a warning for each input that is not what the plan in RUN was made of."""
+    for change in changed_inputs(run):
+        output.complain(f"Warning: {change} {IN_SHELL.format(run=run)}")
 
 
 def answer(result: dict[str, Any], as_json: bool, show: Callable[[], object]) -> None:

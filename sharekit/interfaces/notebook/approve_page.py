@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipywidgets as ui
 
+from sharekit.core.provenance import utc_now
+
 from .controls import button, row, show_errors, show_if, text
 from .html_region import HtmlRegion
 from .markup import render
@@ -35,6 +37,7 @@ class ApprovePage:
         self.approve.disabled = not missing
         self.facts.html = render(
             "approve",
+            now=utc_now(),
             gate=gate,
             counts=state.counts,
             summary=state.send_summary,

@@ -115,6 +115,7 @@ def head(review: ReviewModel, *, full: bool) -> Markup:
     return render(
         "head",
         name=review.path.name,
+        changed=review.changed_inputs,
         asked=state.plan.findings.snapshot is not None,
         warnings=state.plan.findings.count("warning"),
         counts=state.counts,

@@ -26,6 +26,7 @@ class ReviewModel(Protocol):
     path: Path
     reviewer: str
     run: ReviewRun
+    changed_inputs: tuple[str, ...]
 
     @property
     def state(self) -> ReviewState:

@@ -25,6 +25,7 @@ from sharekit.ledger import signatures
 from sharekit.ledger.events import STANDING, matches
 from sharekit.ledger.ledger import Ledger
 
+from ..approval import has_ended
 from ..plan import Plan
 from ..steps import decision_of, list_steps
 from .policy import Policies
@@ -171,7 +172,7 @@ def standing_errors(
     :func:`.policy_steps.step_errors`.
     """
     given = StandingApproval(**standing)
-    if at[:10] > given.until:
+    if has_ended({"standing": standing}, at):
         yield f"it ended on {given.until}"
     images = int(plan.chunks["images"].sum())
     if images > given.max_images:

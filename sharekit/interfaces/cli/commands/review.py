@@ -9,9 +9,9 @@ import click
 
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import UsageError
-from sharekit.interfaces.cli.options import RUN, answer, output_options
+from sharekit.interfaces.cli.options import RUN, answer, output_options, warn_of_changes
 from sharekit.interfaces.cli.output import show_findings, show_plan, show_policies
-from sharekit.interfaces.review import Review, review
+from sharekit.interfaces.review import Review
 from sharekit.plans.approval import approve
 from sharekit.plans.policies.policy_file import read_policies
 from sharekit.plans.policies.standing import StandingApproval, approve_policies
@@ -45,7 +45,10 @@ def review_command(
     --policy, conditions on columns decide; what a person decided stands.
     """
     _check_together(sheets, take, split_by, policy)
-    current = review(run, take=[*take, *sheets] if take else None, reviewer=reviewer)
+    current = Review(run, reviewer=reviewer)
+    warn_of_changes(run)
+    if take:
+        current.take(*take, *sheets)
     written = [] if take else _write(current, sheets, split_by)
     result = None if policy is None else current.apply(policy)
 
@@ -147,6 +150,7 @@ def approve_command(
             "Name RUN and --fingerprint PREFIX; or, to approve ahead, --policy FILE, --until DAY, "
             "--max-images N and -o FILE."
         )
+    warn_of_changes(run)
     approval = approve(run, reviewer=reviewer, fingerprint=fingerprint, note=note, sign=sign)
     answer(
         {"reviewer": approval.reviewer, "fingerprint": approval.fingerprint,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sharekit.interfaces.cli.options import RUN, answer, output_options
+from sharekit.interfaces.cli.options import RUN, answer, output_options, warn_of_changes
 from sharekit.interfaces.cli.output import show_run
 from sharekit.ledger import lock
 from sharekit.plans import approval
@@ -23,6 +23,7 @@ def status_command(run: Path, as_json: bool) -> None:
     Exits with the code that submit would exit with: 0, 1, 3 or 4.
     """
     now = status(run)
+    warn_of_changes(run)
     answer(
         now.summary,
         as_json,

@@ -20,6 +20,7 @@ from sharekit.interfaces.cli.options import (
     output_options,
     sending_options,
     sign_in_for,
+    warn_of_changes,
 )
 from sharekit.interfaces.cli.output import complain, info, show_run
 from sharekit.interfaces.cli.signals import install_signal_handlers
@@ -65,6 +66,7 @@ def submit_command(
     if is_finished(run):
         info(f"{run} is finished: nothing is left to send.")
         _ended(status(run), seal, as_json=as_json)
+    warn_of_changes(run)
     install_signal_handlers()
     try:
         # A plan that sends nothing is approved by nobody, and ends without a cloud.
