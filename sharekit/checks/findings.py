@@ -14,7 +14,7 @@ from sharekit.core import frame_schemas
 from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.fields import FIELDS
 from sharekit.core.html import table
-from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES
+from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES, in_shell
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.row_frames import typed_rows
 from sharekit.spreadsheets.row_issues import join_rows
@@ -99,6 +99,12 @@ class Findings:
         lines["rank"] = lines["severity"].map(order)
         lines = lines.sort_values(["rank", "cells"], ascending=[True, False])
         return lines.drop(columns="rank").reset_index(drop=True)
+
+    def in_shell(self) -> Findings:
+        """Return the same with suggestions as the shell and files word them."""
+        frame = self.frame
+        words = {text: in_shell(text) for text in frame["suggestion"].unique()}
+        return replace(self, frame=frame.assign(suggestion=frame["suggestion"].map(words)))
 
     def to_frame(self) -> pd.DataFrame:
         """Return every row as one typed frame, for joins, groups and plots.

@@ -11,6 +11,7 @@ Examples
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -24,7 +25,10 @@ RULE_SET = 1
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: ``message`` says what is wrong, ``suggestion`` what to do about it."""
+    """A rule: ``message`` says what is wrong, ``suggestion`` what to do about it in Python.
+
+    :func:`in_shell` turns a suggestion into what to do in the shell, which files say as well.
+    """
 
     name: str
     severity: str
@@ -36,8 +40,8 @@ class Rule:
 _TABLE = (
     # cells
     ("missing", "error", "cell", "{field} is empty", "Fill the cell; if the whole column is missing, give a default."),
-    ("column-missing", "error", "cell", "there is no column for {field}", "Add the column, name it with --map {field}=\"its header\", or give one value for all rows as a default."),
-    ("columns-disagree", "error", "cell", "another column could also be {field}, and holds a different value", "Name the column to use: --map {field}=\"its header\"."),
+    ("column-missing", "error", "cell", "there is no column for {field}", "Add the column, name it with columns={\"{field}\": \"its header\"}, or give one value for all rows as a default."),
+    ("columns-disagree", "error", "cell", "another column could also be {field}, and holds a different value", "Name the column to use: columns={\"{field}\": \"its header\"}."),
     ("ids-swapped", "error", "cell", "this looks like a project ID, and the project ID looks like an image ID", "Swap the two cells, or copy both IDs again."),
     ("image-id-format", "error", "cell", "not an image ID: 8-4-4-4-12 hexadecimal digits", "Copy the ID again from the cloud; it is never guessed."),
     ("project-id-format", "error", "cell", "not a project ID: 32 hexadecimal digits", "Copy the ID again from the cloud; it is never guessed."),
@@ -61,9 +65,9 @@ _TABLE = (
     ("repaired-case", "repair", "cell", "converted to lower case", ""),
     ("repaired-dashes", "repair", "cell", "dashes corrected to the API's format", ""),
     ("repaired-status", "repair", "cell", "read as the decision with this meaning", ""),
-    ("encoding-guessed", "warning", "cell", "the file's encoding was guessed, because it is not Unicode", "Look at names and remarks; if letters are wrong, name the encoding (--encoding cp1251, encoding=\"cp1251\" in Python), or save the file as UTF-8."),
+    ("encoding-guessed", "warning", "cell", "the file's encoding was guessed, because it is not Unicode", "Look at names and remarks; if letters are wrong, name the encoding (encoding=\"cp1251\"), or save the file as UTF-8."),
     ("hidden-row", "warning", "cell", "the row is hidden in the sheet, but it is read", "Unhide the row and decide whether it belongs in the list."),
-    ("hidden-sheet", "warning", "cell", "the sheet is hidden, but it is read", "Unhide the sheet, or name the sheets to read (--sheet NAME)."),
+    ("hidden-sheet", "warning", "cell", "the sheet is hidden, but it is read", "Unhide the sheet, or name the sheets to read (sheet=\"NAME\")."),
     ("hidden-column", "warning", "cell", "the column is hidden in the sheet, but it is read", "Unhide the column and check its values."),
     ("hidden-by-merge", "error", "cell", "the value is hidden under merged cells", "Unmerge the cells and fill each row."),
     ("display-differs", "error", "cell", "the number format displays a different text than the cell contains", "Format the cell as text, then check its value."),
@@ -72,14 +76,14 @@ _TABLE = (
     ("link-differs", "warning", "cell", "the cell's link leads to a different ID than the cell shows; the ID that it shows is used", "Open the link and compare; then correct the ID, or remove the link."),
     ("appearance-unread", "warning", "cell", "sharekit does not read this part of the appearance in this file format, so a person may see something else", "Save the workbook as .xlsx and use that."),
     ("merged-cell", "warning", "cell", "the cell is merged and has no value of its own; only the top left one has", "Unmerge the cells and fill each row."),
-    ("column-holds-image-state", "info", "cell", "the column holds the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give --status for all rows."),
+    ("column-holds-image-state", "info", "cell", "the column holds the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give defaults={\"status\": \"accepted\"} for all rows."),
     ("default-used", "info", "cell", "the sheet has no column for {field}, so the given default is used", ""),
     ("default-contradicted", "warning", "cell", "the given decision is the opposite of what stands in a title or a name", "Make sure which of the two is meant, and change the other one."),
-    ("default-unused", "warning", "cell", "the sheet has a column for {field}, so the given default is not used", "Leave out the default, or set the column aside with --map {field}=."),
-    ("sheet-without-header", "info", "cell", "the sheet has no header or no values of a list of shares, so it was left out", "If it holds shares, name the sheets to read (--sheet), or the header of the image IDs: --map image_id=\"its header\"."),
-    ("sheet-set-aside", "warning", "cell", "the sheet's name or columns say that it is a log, an archive, a draft or an example, so it was left out", "If it holds shares that are to be decided, name the sheets to read (--sheet), or rename it."),
-    ("sheet-doubtful", "warning", "cell", "the sheet's name or columns say that it is a log, an archive, a draft or an example, but it is the only list of shares, so it is read", "Make sure that these are the decisions that you mean; name the sheet (--sheet), or rename it."),
-    ("sheet-skipped", "warning", "cell", "no header row of a list of shares was found in the first 50 rows, so the sheet was skipped, but it seems to hold image IDs", "Move its header into the first rows, add columns for project and decision, or name the header of the image IDs (--map image_id=\"its header\"); delete the sheet if it holds no shares."),
+    ("default-unused", "warning", "cell", "the sheet has a column for {field}, so the given default is not used", "Leave out the default, or set the column aside with columns={\"{field}\": \"\"}."),
+    ("sheet-without-header", "info", "cell", "the sheet has no header or no values of a list of shares, so it was left out", "If it holds shares, name the sheets to read (sheet=\"NAME\"), or the header of the image IDs: columns={\"image_id\": \"its header\"}."),
+    ("sheet-set-aside", "warning", "cell", "the sheet's name or columns say that it is a log, an archive, a draft or an example, so it was left out", "If it holds shares that are to be decided, name the sheets to read (sheet=\"NAME\"), or rename it."),
+    ("sheet-doubtful", "warning", "cell", "the sheet's name or columns say that it is a log, an archive, a draft or an example, but it is the only list of shares, so it is read", "Make sure that these are the decisions that you mean; name the sheet (sheet=\"NAME\"), or rename it."),
+    ("sheet-skipped", "warning", "cell", "no header row of a list of shares was found in the first 50 rows, so the sheet was skipped, but it seems to hold image IDs", "Move its header into the first rows, add columns for project and decision, or name the header of the image IDs (columns={\"image_id\": \"its header\"}); delete the sheet if it holds no shares."),
     ("lock-file", "info", "cell", "a spreadsheet program keeps this lock file while somebody has a workbook open; it was left out", "Make sure that the workbook was saved before sharekit read it."),
     ("rows-above-header", "error", "cell", "rows above the header look like shares, but they are not read", "Move the header above all rows (sorting may have moved it), or delete the rows above it. Until then no row of the sheet is sent, and the rows above the header are in no report."),
     ("no-share", "info", "cell", "the row has neither an ID nor a decision, so it is not a share", "If one of them is a share, fill in its IDs and the decision."),
@@ -96,11 +100,11 @@ _TABLE = (
     ("duplicate", "warning", "rows", "another row has the same share and decision, and is sent for both", "Delete one of the rows."),
     ("same-file-twice", "warning", "rows", "the same file was read twice, and its row is sent once", "Name the file once; the file itself needs no change."),
     ("conflict", "error", "rows", "another row decides differently on the same share", "Keep the row that is right."),
-    ("counted-up", "error", "rows", "this ID and another one differ by one in their last digits, as if a spreadsheet had counted up an ID that was dragged down", "Copy the ID again from the cloud. An ID that one of the named clouds shows (--cloud NAME) is accepted; if you know that others exist, confirm them: --confirm counted-up."),
+    ("counted-up", "error", "rows", "this ID and another one differ by one in their last digits, as if a spreadsheet had counted up an ID that was dragged down", "Copy the ID again from the cloud. An ID that one of the named clouds shows (connect(\"NAME\")) is accepted; if you know that others exist, confirm them: confirm=[\"counted-up\"]."),
     ("vault-missing", "error", "rows", "accepting a full-ECS image needs a vault", "Fill in the ID of a server backup vault of the project."),
     ("vault-for-rejection", "warning", "rows", "only an acceptance takes a vault, so this vault is not sent", "Empty the cell."),
     ("wrong-role", "error", "rows", "the reviewer's decision is for the other side of the share", "Decide share or unshare on rows of the owner, accept or reject on rows of the project."),
-    ("owner-unknown", "error", "rows", "the image's owner is unknown, so no project can share or unshare it", "Correct the image ID, or name the owning project's cloud too (--cloud NAME); without any cloud, fill in the owner."),
+    ("owner-unknown", "error", "rows", "the image's owner is unknown, so no project can share or unshare it", "Correct the image ID, or name the owning project's cloud too (connect(\"NAME\")); without any cloud, fill in the owner."),
     ("share-with-owner", "error", "rows", "an image cannot be shared with the project that owns it", "Enter the ID of the project to share it with."),
     ("too-many-projects", "error", "rows", "the image would be shared with more projects than the cloud allows", "Share it with fewer projects, or unshare it from others in an earlier run."),
     ("undo-decided", "info", "rows", "sharing the image again does not restore the project's decision", "Ask the project to accept it again."),
@@ -161,12 +165,33 @@ def severity(name: str, *, strict: bool = False, confirmed: Collection[str] = ()
     return "error" if strict and plain == "warning" else plain
 
 
+#: Arguments of calls -> the options of the shell that mean the same.
+_OPTIONS = (
+    (re.compile(r'columns=\{"(.+?)": ""\}'), r"--map \1="),
+    (re.compile(r'columns=\{"(.+?)": (".+?")\}'), r"--map \1=\2"),
+    (re.compile(r'defaults=\{"(.+?)": "(.+?)"\}'), r"--\1 \2"),
+    (re.compile(r'connect\("(.+?)"\)'), r"--cloud \1"),
+    (re.compile(r'(sheet|encoding|confirm)=\[?"(.+?)"\]?'), r"--\1 \2"),
+)
+
+
+def in_shell(suggestion: str) -> str:
+    """Return a suggestion with options of the shell in place of arguments.
+
+    >>> in_shell('Name the column to use: columns={"image_id": "its header"}.')
+    'Name the column to use: --map image_id="its header".'
+    """
+    for argument, option in _OPTIONS:
+        suggestion = argument.sub(option, suggestion)
+    return suggestion
+
+
 def markdown() -> str:
     """Return the table of all rules for the documentation."""
     lines = ["| rule | severity | what is wrong | what to do |", "|---|---|---|---|"]
     lines += [
         f"| `{r.name}` | {r.severity} | {r.message.replace('{field}', 'a mandatory value')} "
-        f"| {r.suggestion.replace('{field}', 'FIELD') or '–'} |"
+        f"| {in_shell(r.suggestion.replace('{field}', 'FIELD')) or '–'} |"
         for r in RULES.values()
     ]
     return "\n".join(lines)

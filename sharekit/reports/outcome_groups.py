@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sharekit.core.cloud_api import MEANINGS
 from sharekit.core.columns import STR
 from sharekit.core.outcomes import BY_RANK, FINAL_OK, OUTCOMES
-from sharekit.core.rules import RULES
+from sharekit.core.rules import RULES, in_shell
 
 #: What rows of one group share; ``run`` only where a report covers several runs.
 KEY: Final = ("outcome", "code", "status", "before", "claimed", "observed", "run")
@@ -65,8 +65,10 @@ class OutcomeGroups:
         by = left.groupby(["outcome", "code"], sort=False)
         table = by.agg({"reason": "first", "rows": "sum", "first": "min", "group": "first"})
         table = table.reset_index()
-        advice = {name: rule.suggestion.format(field="the field") for name, rule in RULES.items()}
-        advice = {name: text for name, text in advice.items() if text}
+        advice = {
+            name: rule.suggestion.replace("{field}", "the field") for name, rule in RULES.items()
+        }
+        advice = {name: in_shell(text) for name, text in advice.items() if text}
         usual = table["outcome"].map({name: one.next_step for name, one in OUTCOMES.items()})
         advised = table["code"].map(advice).where(table["outcome"] == "blocked")
         return table.assign(next=advised.fillna(usual).fillna("").astype(STR))

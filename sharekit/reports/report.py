@@ -191,7 +191,7 @@ def write_findings(findings: Findings, path: str | PathLike[str]) -> Path:
     target = Path(path)
     writer = _FINDINGS[report_format(target, _FINDINGS)]
     check_writable(target)
-    _replace(target, writer, findings)
+    _replace(target, writer, findings.in_shell())
     return target
 
 

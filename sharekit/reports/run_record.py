@@ -151,7 +151,7 @@ def _rows(run: Run) -> pd.DataFrame:
 
 def _findings(run: Run) -> pd.DataFrame:
     """Return what the checks found, and which shares have changed their state since."""
-    findings = run.plan.findings.frame[list(COLUMNS)]
+    findings = run.plan.findings.in_shell().frame[list(COLUMNS)]
     changed, rule = run.changed_since_plan, RULES["state-changed"]
     if changed.empty:
         return findings

@@ -30,7 +30,7 @@ _OF_PROJECT: Final = "it is the ID of a project"
 _OF_IMAGE: Final = "it is the ID of an image"
 _UNCLEAR: Final = (
     "32 digits without dashes may be any ID, and the header does not say that it is an image's; "
-    'if it is, say so with --map image_id="its header"'
+    "if it is, name the column as the one of image_id"
 )
 Positions = NDArray[np.int64]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,8 @@ from sharekit.checks.hits import fullmatch
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.columns import STR
 from sharekit.core.fields import UUID
-from sharekit.core.rules import RULES
+from sharekit.core.rules import RULES, in_shell
+from sharekit.reports.report import write_findings
 from tests.conftest import World
 
 A, B = "d164b5df-1bc3-4c3f-893e-3e471fd16e64", "0b680482-acaa-4045-b14c-9a8c7dfe9c70"
@@ -322,3 +324,20 @@ def test_regions_are_compared_without_case(written: str, differs: bool) -> None:
     snapshot = cast("Snapshot", SimpleNamespace(projects=projects))
     hits = check_region(rows, rows["project_id"], snapshot)
     assert hits.keys.tolist() == ([0] if differs else [])
+
+
+def test_suggestions_are_in_the_callers_language(tmp_path: Path) -> None:
+    """Frames suggest arguments of calls, and the shell and files options: never the other way."""
+    for rule in RULES.values():
+        assert not re.search(r"(^|[ (])--\w", rule.suggestion), rule.name
+        assert not re.search(r'[=(][{\["]', in_shell(rule.suggestion).replace('="its', "")), (
+            rule.name
+        )
+    inventory = sharekit.read_inventory([{"image_id": "x", "project_id": "y"}])
+    findings = sharekit.check(inventory)
+    missing = findings.frame.set_index("rule")["suggestion"]["column-missing"]
+    assert 'columns={"status": "its header"}' in missing
+    assert '--map status="its header"' in str(findings.in_shell().summary["findings"])
+    written = write_findings(findings, tmp_path / "findings.csv").read_text()
+    assert "--map status=" in written
+    assert "columns=" not in written

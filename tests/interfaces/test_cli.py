@@ -21,7 +21,7 @@ from openpyxl import Workbook
 
 import sharekit
 from sharekit.core.errors import ApprovalError
-from sharekit.core.rules import RULES
+from sharekit.core.rules import RULES, in_shell
 from sharekit.interfaces.cli.main import COMMANDS, load_command, main
 from sharekit.interfaces.cli.output import stdout_console
 from sharekit.interfaces.review import Review
@@ -443,8 +443,9 @@ def test_findings_about_whole_sheets_are_printed_with_their_sheet(tmp_path: Path
     printed = " ".join(shell("check", "shares.xlsx", cwd=tmp_path).stdout.decode().split())
     assert "6 rows: 0 errors" in printed
     hidden = RULES["hidden-sheet"]
+    told = f"{hidden.message}. {in_shell(hidden.suggestion)}"
     for number in range(3):
-        assert f"shares.xlsx Part {number}: {hidden.message}. {hidden.suggestion}" in printed
+        assert f"shares.xlsx Part {number}: {told}" in printed
     assert "Part 3:" not in printed
     assert "… and 2 more of hidden-sheet." in printed
     (tmp_path / "one.csv").write_text(f"image_id,project_id,status\nx,{'1' * 32},accepted\n")

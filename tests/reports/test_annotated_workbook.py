@@ -217,7 +217,7 @@ def test_findings_as_a_table(shares: Path, tmp_path: Path, name: str) -> None:
         back = pd.DataFrame(json.loads(path.read_text("utf-8")))
     else:
         back = pd.read_csv(path, dtype=STR, keep_default_na=False)
-    wanted = findings.frame[list(COLUMNS)]
+    wanted = findings.in_shell().frame[list(COLUMNS)]
     assert back.astype(STR).to_numpy().tolist() == wanted.astype(STR).to_numpy().tolist()
 
 

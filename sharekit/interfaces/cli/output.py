@@ -123,7 +123,7 @@ def show_findings(
     ``limit`` is the number of errors printed; ``written`` is the file that holds all findings, if
     there is one, and ``ledger`` the run that they belong to.
     """
-    console, frame = stdout_console(), findings.frame
+    console, frame = stdout_console(), findings.in_shell().frame
     counts = {name: with_unit(n, name.removesuffix("s")) for name, n in findings.counts.items()}
     console.print(
         f"[b]{counts['rows']}[/b]: [red]{counts['errors']}[/red], "

@@ -17,7 +17,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sharekit.core.actions import ACTIONS
-from sharekit.core.rules import RULES
+from sharekit.core.rules import RULES, in_shell
 
 from .safe_cells import HEADER_COLOR, save_new, save_workbook
 
@@ -195,9 +195,8 @@ def _fill_rules(sheet: Worksheet) -> None:
     sheet.append(["rule", "severity", "what is wrong", "what to do"])
     for rule in RULES.values():
         message = rule.message.replace("{field}", "the field")
-        sheet.append(
-            [rule.name, rule.severity, message, rule.suggestion.replace("{field}", "FIELD")]
-        )
+        suggestion = in_shell(rule.suggestion.replace("{field}", "FIELD"))
+        sheet.append([rule.name, rule.severity, message, suggestion])
         sheet.cell(sheet.max_row, 2).fill = _FILLS.get(rule.severity, PatternFill())
     _lay_out(sheet, (22, 10, 56, 64), sheet.max_row)
     _wrap(sheet, sheet.max_row)

@@ -60,5 +60,5 @@ def check_command(
     if output is not None:
         write_findings(findings, output)
         info(f"All findings: {output}")
-    answer(findings.summary, as_json, lambda: show_findings(findings, written=output))
+    answer(findings.in_shell().summary, as_json, lambda: show_findings(findings, written=output))
     sys.exit(1 if findings.count("error") else 0)
