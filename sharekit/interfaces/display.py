@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sharekit.core.html import escape_html, escape_invisible
 from sharekit.core.monitoring.progress import DELAY, Display, Step
@@ -82,9 +83,10 @@ class TerminalDisplay:
         from rich.console import Console  # noqa: PLC0415 - where nothing takes long, not loaded
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
+        system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
         self._bar = Progress(
             TextColumn("{task.description}", markup=False), BarColumn(20), TimeElapsedColumn(),
-            console=Console(stderr=True), transient=True,
+            console=Console(stderr=True, color_system=system), transient=True,
         )  # fmt: skip
         self._task = self._bar.add_task("", total=None)
         self._bar.start()

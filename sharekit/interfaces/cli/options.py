@@ -17,7 +17,6 @@ from sharekit.core.errors import UsageError
 from sharekit.core.monitoring.logs import configure as configure_logging
 from sharekit.core.monitoring.progress import supply
 from sharekit.core.rules import CONFIRMABLE
-from sharekit.interfaces.changed_inputs import IN_SHELL, changed_inputs
 from sharekit.interfaces.display import SHELL_LINES, make_display
 
 from . import output
@@ -251,6 +250,8 @@ def sign_in_for(
 
 def warn_of_changes(run: Path) -> None:
     """Print a warning for each input that is not what the plan in RUN was made of."""
+    from sharekit.interfaces.changed_inputs import IN_SHELL, changed_inputs
+
     for change in changed_inputs(run):
         output.complain(f"Warning: {change} {IN_SHELL.format(run=run)}")
 
