@@ -9,9 +9,10 @@ from typing import Any, Final
 import pandas as pd
 
 from sharekit.checks.findings import Findings
+from sharekit.checks.names import names_of, project_names
 from sharekit.clouds.state.survey import Survey
 from sharekit.core.columns import STR, hands_out_copies
-from sharekit.core.fields import SHARE_KEY
+from sharekit.core.fields import PROJECT_NAMES, SHARE_KEY
 from sharekit.core.frame_schemas import POLICY_CHECK
 from sharekit.core.html import table
 from sharekit.core.provenance import environment
@@ -30,7 +31,7 @@ from .policy_check import check_policies
 FINGERPRINT_COLUMNS: Final = (*SHARE_KEY, "status", "result", "code", "observed")
 
 
-@hands_out_copies("rows", "changes", "policy_lines")
+@hands_out_copies("rows", "changes", "policy_lines", "named_rows")
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit:
     """An inventory compared with everything that the clouds show.
@@ -82,20 +83,31 @@ class Audit:
         -------
         DataFrame
             By ``row_key``: the input's own columns under their headers, then those of
-            :data:`~.frame_schemas.AUDIT_ROWS`.
+            :data:`~.frame_schemas.AUDIT_ROWS`, ``project_name`` and ``project_name_source``.
 
         Examples
         --------
         >>> frame = audit.to_frame()  # doctest: +SKIP
         >>> frame.groupby("result", observed=True)["age_days"].max()  # doctest: +SKIP
         """
-        rows = self.rows
-        columns = {name: rows[name] for name in COLUMNS}
+        rows = self.named_rows
+        columns = {name: rows[name] for name in (*COLUMNS, *PROJECT_NAMES)}
         number = columns["row"]
         columns["row"] = number.astype(STR if number.dtype == STR else "Int64").mask(
             rows["file"] == ""
         )
         return typed_frame(rows, columns)
+
+    @cached_property
+    def named_rows(self) -> pd.DataFrame:
+        """:attr:`rows` with what projects are called, and who told it, before the input's columns.
+
+        The ledger holds what told the names, so that these columns follow from it.
+        """
+        rows, ids = self.rows, self.rows["project_id"]
+        names = names_of(ids, project_names(rows, ids, self.survey.projects))
+        own = [name for name in rows.columns if name not in COLUMNS]
+        return rows.assign(**names)[[*COLUMNS, *PROJECT_NAMES, *own]]
 
     @property
     def counts(self) -> dict[str, int]:

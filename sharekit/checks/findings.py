@@ -20,6 +20,7 @@ from sharekit.spreadsheets.row_frames import typed_rows
 from sharekit.spreadsheets.row_issues import join_rows
 
 from .hits import NO_KEYS, Keys, RuleHits
+from .names import row_names
 
 #: A rule's name -> the severity that it has in these checks.
 Rating = Callable[[str], str]
@@ -113,7 +114,8 @@ class Findings:
         -------
         DataFrame
             The input's own columns and index; ``file, sheet, row``; the fields of a share with
-            repairs done (:data:`~sharekit.core.fields.FIELDS`); ``before``, ``disposition``,
+            repairs done (:data:`~sharekit.core.fields.FIELDS`); what images and projects are called
+            and who told it (:data:`~sharekit.core.fields.NAMES`); ``before``, ``disposition``,
             ``carried_by`` (Int64, a ``row_key``) and ``rules``, the rules that the row breaks.
             What is missing is NA, few different values are categories.
 
@@ -123,9 +125,13 @@ class Findings:
         """
         return typed_rows(self.inventory, self.row_columns(self.rows))
 
-    def row_columns(self, rows: pd.DataFrame) -> dict[str, pd.Series]:
-        """Return the columns of :meth:`to_frame` that checks make, of these rows of a plan."""
-        names = [*FIELDS, "before", "disposition", "carried_by"]
+    def row_columns(
+        self, rows: pd.DataFrame, snapshot: Snapshot | None = None
+    ) -> dict[str, pd.Series]:
+        """Return the columns of :meth:`to_frame` that checks make, of these rows of a plan.
+
+        ``snapshot`` tells the names where the plan was made without a cloud.
+        """
         named = self.frame.loc[self.frame["row_key"] >= 0, ["row_key", "rule"]].drop_duplicates()
         several = named["row_key"].duplicated(keep=False)
         rules = pd.concat([
@@ -133,7 +139,12 @@ class Findings:
             named[several].groupby("row_key")["rule"].agg("; ".join),
         ])  # fmt: skip
         texts = rules.reindex(rows.index).astype(STR).fillna("")
-        return {**{name: rows[name] for name in names}, "rules": texts}
+        return {
+            **{name: rows[name] for name in FIELDS},
+            **row_names(self.inventory, rows, self.snapshot or snapshot),
+            **{name: rows[name] for name in ("before", "disposition", "carried_by")},
+            "rules": texts,
+        }
 
     def __repr__(self) -> str:
         numbers = [with_unit(n, name.removesuffix("s")) for name, n in self.counts.items()]

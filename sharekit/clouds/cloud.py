@@ -141,6 +141,7 @@ class JobState:
 class Cloud:
     """The client of one project; safe to use from several threads.
 
+    ``project_name`` is what ``named_by`` calls the project (:data:`~.registry.NAMED_BY`), and
     ``warnings`` name what is less safe than it should be, by the user's own settings.
     """
 
@@ -154,6 +155,8 @@ class Cloud:
     api: str = "auto"
     job_api: str = "auto"
     account: str = ""
+    project_name: str = ""
+    named_by: str = ""
     warnings: tuple[str, ...] = ()
     _api_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

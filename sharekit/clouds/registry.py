@@ -16,6 +16,9 @@ from sharekit.core.monitoring.logs import clean_frames
 
 from .cloud import Cloud
 
+#: What tells a project's name: Keystone, ``project_name`` in ``clouds.yaml``, or, where both are
+#: silent, the name that the user gave to the entry.
+SIGN_IN, CLOUDS_YAML, ENTRY = NAMED_BY = ("sign-in", "clouds.yaml", "entry in clouds.yaml")
 #: Projects that are signed in to at the same time.
 _SIGN_INS: Final = 8
 
@@ -37,6 +40,8 @@ class Clouds(Mapping[str, Cloud]):
     refused : mapping, optional
         Projects that nobody can sign in to, each with the error that looking it up raises. An entry
         that names no project stands there by its own name.
+    names : mapping, optional
+        Projects that need not be signed in to, each with its name and what told it.
 
     Examples
     --------
@@ -51,11 +56,13 @@ class Clouds(Mapping[str, Cloud]):
         offers: Mapping[str, Callable[[], Cloud]] | None = None,
         warnings: Mapping[str, tuple[str, ...]] | None = None,
         refused: Mapping[str, CloudError] | None = None,
+        names: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self._clouds = dict(clouds)
         self._offers = {p: sign_in for p, sign_in in (offers or {}).items() if p not in clouds}
         self._locks = {project: threading.Lock() for project in self._offers}
         self.warnings = dict(warnings or {})
+        self._names = dict(names or {})
         self.refused = {
             p: error
             for p, error in (refused or {}).items()
@@ -90,6 +97,13 @@ class Clouds(Mapping[str, Cloud]):
         """The clouds that are signed in to."""
         return list(self._clouds.values())
 
+    def project_name(self, project_id: str) -> tuple[str, str]:
+        """Return a project's name, and what told it (:data:`NAMED_BY`); ``""`` if nothing has."""
+        cloud = self._clouds.get(project_id)
+        if cloud is not None and cloud.project_name:
+            return cloud.project_name, cloud.named_by
+        return self._names.get(project_id, ("", ""))
+
     @clean_frames
     def restricted_to(self, projects: Iterable[str]) -> Clouds:
         """Return the clouds that are signed in to; sign in to ``projects``, offer no others.
@@ -105,7 +119,7 @@ class Clouds(Mapping[str, Cloud]):
         unnamed = [why for name, why in self.refused.items() if not fullmatch(PROJECT_ID, name)]
         if unnamed:
             refused |= {project: unnamed[0] for project in wanted if project not in self}
-        return Clouds(self._clouds, warnings=self.warnings, refused=refused)
+        return Clouds(self._clouds, None, self.warnings, refused, self._names)
 
     def _try_to_sign_in(self, project: str) -> CloudError | None:
         """Return why a project cannot be signed in to; None if it can."""
@@ -124,8 +138,12 @@ class Clouds(Mapping[str, Cloud]):
         return f"Clouds({', '.join(names)})"
 
     def _repr_html_(self) -> str:
-        names = {project: cloud.name for project, cloud in self._clouds.items()}
-        lines = (f"{names.get(project, 'not signed in to yet')}: {project}" for project in self)
+        entries = {project: cloud.name for project, cloud in self._clouds.items()}
+        lines = (
+            f"{entries.get(project, 'not signed in to yet')}: "
+            f"{self.project_name(project)[0]} {project}"
+            for project in self
+        )
         items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
         title = with_unit(len(self), "project")
         return without_mathjax(f"<p><b>{title}</b></p><ul>{items}</ul>")

@@ -40,8 +40,8 @@ from .endpoints import check_address, find_endpoints, is_loopback, region_of_pro
 from .entry_checks import add_default_domain, check_braces, check_credentials, secrets_of
 from .http import CachedEnvironmentSession, LimitedAdapter, Transport
 from .http_limits import RateLimiters, proxy_passwords
-from .registry import Clouds
-from .responses import Projects, validated
+from .registry import CLOUDS_YAML, ENTRY, SIGN_IN, Clouds
+from .responses import Projects, sanitize_name, validated
 
 _log = logging.getLogger("sharekit.clouds")
 #: openstacksdk's warning for a profile that does not exist; it then goes on without it.
@@ -115,6 +115,7 @@ def connect(
     offers: dict[str, Callable[[], Cloud]] = {}
     warned: dict[str, tuple[str, ...]] = {}
     refused: dict[str, CloudError] = {}
+    told: dict[str, tuple[str, str]] = {}
     limiters = RateLimiters()
     for name in names or files.names():
         report(f"signing in to {name}")
@@ -124,19 +125,21 @@ def connect(
             warned[name] = tuple(entry.warnings())
             _check_distinct(offers, projects, name, names)
             offers |= {p: partial(_sign_in_to, files, name, limiters, p) for p in projects}
+            told |= {p: (named, SIGN_IN) for p, named in projects.items() if named}
         else:
             try:
                 cloud = _sign_in(entry, limiters)
             except StoppedError:
                 raise
             except CloudError as error:
-                refused[str(entry.auth.get("project_id") or name)] = error
+                project = str(entry.auth.get("project_id") or name)
+                refused[project], told[project] = error, entry.project_name
                 continue
             _check_distinct(clouds, [cloud.project_id], name, names)
             clouds[cloud.project_id], warned[name] = cloud, cloud.warnings
     if refused and not clouds and not offers:
         raise next(iter(refused.values()))
-    return Clouds(clouds, offers, warned, refused)
+    return Clouds(clouds, offers, warned, refused, told)
 
 
 def _check_distinct(
@@ -164,6 +167,20 @@ class _Entry:
     @property
     def auth_url(self) -> str:
         return str(self.auth.get("auth_url") or "")
+
+    @property
+    def project_name(self) -> tuple[str, str]:
+        """What the files call its project, and which part of them does."""
+        if self.settings.projects:  # the entry is that of an account, and names no single project
+            return "", ""
+        if named := self.auth.get("project_name") or self.auth.get("tenant_name"):
+            return self.shown_name(named), CLOUDS_YAML
+        own = self.name != environment_name()
+        return (self.shown_name(self.name), ENTRY) if own else ("", "")
+
+    def shown_name(self, name: object) -> str:
+        """Return a project's name as it may be shown; anybody may have chosen it."""
+        return sanitize_name(self.secrets.mask(str(name)))
 
     def warnings(self) -> dict[str, None]:
         """Return what is less safe than it should be, by the user's own settings."""
@@ -337,6 +354,8 @@ def _sign_in(entry: _Entry, limiters: RateLimiters) -> Cloud:
     for url in filter(None, (image, ims, cbr)):
         warned |= entry.check_tls(url)
     _log.info("%s: project %s, image service %s", name, project, redact(image))
+    named = getattr(getattr(session.auth, "auth_ref", None), "project_name", None)
+    told = (entry.shown_name(named), SIGN_IN) if isinstance(named, str) else entry.project_name
     return Cloud(
         name=name,
         project_id=project,
@@ -348,6 +367,8 @@ def _sign_in(entry: _Entry, limiters: RateLimiters) -> Cloud:
         ims=ims,
         image=image,
         cbr=cbr,
+        project_name=told[0],
+        named_by=told[1],
         warnings=tuple(warned),
     )
 
@@ -391,8 +412,8 @@ def _probe_identity(session: Session, entry: _Entry) -> None:
 
 
 # -- accounts with several projects ----------------------------------------------------------------
-def _offered_projects(entry: _Entry) -> list[str]:
-    """Return the projects of an entry that names them, or of its account."""
+def _offered_projects(entry: _Entry) -> dict[str, str]:
+    """Return the projects of an entry that lists them, or of its account, with their names."""
     name, settings = entry.name, entry.settings
     if "application_credential" in " ".join(
         [*entry.auth, str(entry.region.config.get("auth_type"))]
@@ -403,7 +424,7 @@ def _offered_projects(entry: _Entry) -> list[str]:
         )
     entry.warnings()
     if settings.projects != ("all",):
-        return list(settings.projects)
+        return dict.fromkeys(settings.projects, "")
     if entry.key is not None:
         raise SignInError(
             f"{name}: an access key cannot ask for its projects; name them in clouds.yaml, as in "
@@ -414,10 +435,11 @@ def _offered_projects(entry: _Entry) -> list[str]:
     _probe_identity(session, entry)
     timeout = (settings.connect_timeout, settings.read_timeout)
     Transport(session, name, timeout, secrets=entry.secrets).token()
-    return _list_projects(session, entry.region.region_name or "", name, entry.secrets)
+    listed = _list_projects(session, entry.region.region_name or "", name, entry.secrets)
+    return {project: entry.shown_name(named) for project, named in listed.items()}
 
 
-def _list_projects(session: Session, region: str, name: str, secrets: Secrets) -> list[str]:
+def _list_projects(session: Session, region: str, name: str, secrets: Secrets) -> dict[str, str]:
     """Ask Keystone for the projects in which the account has a role (GET /v3/auth/projects)."""
     endpoint = {"interface": AUTH_INTERFACE, "version": (3,)}
     try:
@@ -437,14 +459,11 @@ def _list_projects(session: Session, region: str, name: str, secrets: Secrets) -
     return projects
 
 
-def _in_region(projects: Iterable[Mapping[str, Any]], region: str) -> list[str]:
-    """Return the IDs of enabled projects, without those whose name is of another region.
+def _in_region(projects: Iterable[Mapping[str, Any]], region: str) -> dict[str, str]:
+    """Return ID and name of enabled projects, without those whose name is of another region.
 
     >>> _in_region([{"id": "a", "name": "eu-nl_web"}, {"id": "b", "name": "eu-de"}], "eu-de")
-    ['b']
+    {'b': 'eu-de'}
     """
-    return [
-        str(p["id"])
-        for p in projects
-        if p.get("enabled", True) and region_of_project(str(p.get("name", ""))) in ("", region)
-    ]
+    names = {str(p["id"]): str(p.get("name") or "") for p in projects if p.get("enabled", True)}
+    return {p: name for p, name in names.items() if region_of_project(name) in ("", region)}

@@ -37,6 +37,9 @@ PROJECT_ID: Final = r"[0-9a-f]{32}"
 #: The API's own samples of a vault have this shape without being hexadecimal.
 VAULT_SHAPE: Final = r"[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}"
 GRAMMARS: Final = {"image_id": UUID, "project_id": PROJECT_ID, "vault_id": UUID}
+#: What images and projects are called and who owns the images, each followed by what told it.
+PROJECT_NAMES: Final = ("project_name", "project_name_source")
+NAMES: Final = ("name", "name_source", "owner", "owner_source", *PROJECT_NAMES)
 #: Prefix of the columns that hold the input's own cells, as in ``input.Owner``.
 INPUT_PREFIX: Final = "input."
 #: The column of an audit's listing that shows the state of each share, beside its decision.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from .columns import STR
-from .fields import FIELDS, INPUT_PREFIX
+from .fields import FIELDS, INPUT_PREFIX, NAMES
 
 #: Kind of a column -> its dtype in a frame. ``str?`` and ``Int`` may lack values.
 _DTYPES: Final[dict[str, str | pd.StringDtype[Any]]] = {
@@ -115,8 +115,11 @@ VAULTS: Final = FrameSchema(
     _columns("project_id vault_id name object_type protect_type status free resources",
              free="float", resources="int")
 )  # fmt: skip
+#: ``name_source`` says what told a project's ``name``.
+_NAMED: Final = _columns("name name_source")
 PROJECTS: Final = FrameSchema(
-    _columns("project_id cloud region api ims image account vaults"), later=_columns("unread")
+    _columns("project_id cloud region api ims image account vaults"),
+    later=_columns("unread") | _NAMED,
 )
 OWNER_SHARES: Final = FrameSchema(
     _columns("project_id image_id state owner name whole_image size visibility key members "
@@ -136,8 +139,9 @@ SURVEY: Final[Mapping[str, FrameSchema]] = {
     "outgoing": _texts(
         "owner image_id name image_created_at project_id state shared_at decided_at unread"
     ),
-    "projects": _texts(
-        "project_id cloud region api account code reason owner_code owner_reason"
+    "projects": FrameSchema(
+        _columns("project_id cloud region api account code reason owner_code owner_reason"),
+        later=_NAMED,
     ),
 }  # fmt: skip
 
@@ -170,7 +174,8 @@ AUDIT_ROWS: Final = FrameSchema(
 # -- reports ---------------------------------------------------------------------------------------
 RECORD_ROWS: Final = FrameSchema(
     _columns("file sheet row image_id project_id status vault_id outcome code reason before "
-             "claimed observed chunk job_id request_id carried_by", row="label"),
+             "claimed observed chunk job_id request_id carried_by " + " ".join(NAMES),
+             row="label"),
     indexed=True, extra_prefix=INPUT_PREFIX,
 )  # fmt: skip
 REQUESTS: Final = FrameSchema(
@@ -196,6 +201,6 @@ POLICIES: Final = FrameSchema(_columns("at reviewer policy decision rows sha256"
 #: What ledgers say about an image, a project or a person; ``about`` is ``decision``, ``approval``,
 #: ``request``, ``observation`` or ``outcome``.
 FOUND: Final = FrameSchema(
-    _columns("ledger seq at about event image_id project_id person what", seq="int")
+    _columns("ledger seq at about event image_id project_id project_name person what", seq="int")
 )
 TIMELINE: Final = FrameSchema(_columns("at event chunk images what", at="time", images="int"))

@@ -17,7 +17,9 @@ from sharekit.core.columns import STR
 Positions = NDArray[np.int64]
 
 #: Columns that a search looks into.
-SEARCHED: Final = ("image_id", "name", "project_id", "owner", "vault_id", "reason")
+SEARCHED: Final = (
+    "image_id", "name", "project_id", "project_name", "owner", "vault_id", "reason",
+)  # fmt: skip
 #: Columns that a table can be sorted by.
 SORTED: Final = ("name", "image_id", "project_id", "owner", "before", "wanted", "state", "findings")
 
@@ -31,8 +33,9 @@ class RowFilter:
     text : str
         Part of an ID, a name, an owner or a reason, in any case.
     project, decision, state, before : str
-        Exactly this project; ``accept``, ``reject`` or ``skip``; ``planned``, ``already``,
-        ``blocked``, ``duplicate`` or ``skipped``; the state in the cloud before the run.
+        Exactly this project, by ID or name; ``accept``, ``reject`` or ``skip``; ``planned``,
+        ``already``, ``blocked``, ``duplicate`` or ``skipped``; the state in the cloud before the
+        run.
     finding : str
         Rows with this rule; ``any`` for rows with any finding.
     changed : bool
@@ -46,8 +49,8 @@ class RowFilter:
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"project_id": ["a", "b", "a"]})
-    >>> select(rows, RowFilter(project="a")).tolist()
+    >>> rows = pd.DataFrame({"project_id": ["a", "b", "a"], "project_name": ["web", "", "web"]})
+    >>> select(rows, RowFilter(project="web")).tolist()
     [0, 2]
     """
 
@@ -100,10 +103,13 @@ def select(rows: pd.DataFrame, row_filter: RowFilter) -> Positions:
 
 def _mask(rows: pd.DataFrame, row_filter: RowFilter) -> NDArray[np.bool_] | None:
     exact = {
-        "project_id": row_filter.project, "wanted": row_filter.decision,
-        "state": row_filter.state, "before": row_filter.before, "by": row_filter.by,
+        "wanted": row_filter.decision, "state": row_filter.state, "before": row_filter.before,
+        "by": row_filter.by,
     }  # fmt: skip
     masks = [(rows[column] == value).to_numpy() for column, value in exact.items() if value]
+    if row_filter.project:
+        named = rows[["project_id", "project_name"]] == row_filter.project
+        masks.append(named.any(axis="columns").to_numpy())
     if row_filter.changed:
         masks.append((rows["decision"] != "").to_numpy() | (rows["vault"] != "").to_numpy())
     if row_filter.finding == "any":

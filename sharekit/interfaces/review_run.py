@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sharekit.checks.names import row_names
 from sharekit.clouds.registry import Clouds
 from sharekit.core.columns import STR
 from sharekit.core.errors import PlanError, UsageError
@@ -125,8 +126,10 @@ class ReviewRun:
         run = self.status()
         positions = np.flatnonzero((run.rows["outcome"] == outcome).to_numpy())
         number, pages, shown = paginate(positions, number, size)
-        source = run.plan.findings.inventory.rows[["file", "sheet"]].take(shown).astype(STR)
-        planned, result = run.plan.rows[_OF_PLAN].take(shown), run.rows[_OF_RUN].take(shown)
+        findings, rows = run.plan.findings, run.plan.rows.take(shown)
+        source = findings.inventory.rows[["file", "sheet"]].take(shown).astype(STR)
+        names = row_names(findings.inventory, rows, findings.snapshot)
+        planned, result = rows[_OF_PLAN].assign(name=names["name"]), run.rows[_OF_RUN].take(shown)
         return Page(source.join(planned).join(result), number, pages, len(positions))
 
     def report(self, *paths: str | PathLike[str]) -> Reports:

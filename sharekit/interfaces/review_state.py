@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sharekit.checks.names import project_labels
 from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import DECISIONS
 from sharekit.core.columns import STR, describe_amount, hands_out_copies
@@ -57,13 +58,19 @@ class ReviewState:
     def rows(self) -> pd.DataFrame:
         """Every row, indexed by ``row_key``, with the decisions on it.
 
-        ``file, sheet, row, image_id, project_id, status, vault_id, name, owner, before,
-        disposition, findings`` as the plan has them; ``asked`` (the inventory's own decision),
+        ``file, sheet, row, image_id, project_id, status, vault_id, before, disposition, findings``
+        as the plan has them, and what images and projects are called
+        (:data:`~sharekit.core.fields.NAMES`); ``asked`` (the inventory's own decision),
         ``decision, reason, vault`` (the reviewer's), ``by`` (the reviewer's name), ``wanted``
         (accept, reject or skip, with all decisions) and ``state`` (the disposition with these
         decisions, as far as they alone determine it).
         """
         return self._make_rows()
+
+    @cached_property
+    def project_labels(self) -> dict[str, str]:
+        """What projects are called where there is little room, by ID; those whose name is known."""
+        return project_labels(self.rows)
 
     @cached_property
     def by_project(self) -> pd.Series:

@@ -19,10 +19,11 @@ import pandas as pd
 from sharekit.checks.cell_rules import statuses
 from sharekit.checks.findings import left_out_rows
 from sharekit.checks.hits import fullmatch
+from sharekit.checks.names import row_names
 from sharekit.core.actions import Decision
 from sharekit.core.columns import STR, has_text, needs_reason
 from sharekit.core.errors import InputError, PlanError, UsageError
-from sharekit.core.fields import VAULT_SHAPE
+from sharekit.core.fields import NAMES, VAULT_SHAPE
 from sharekit.core.provenance import name_error, user
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.vocabulary import read_decision
@@ -38,7 +39,7 @@ from .storage import LOG, read_stored_inventory, row_count
 _NAMED: Final = 3
 #: The columns of :func:`review_rows`.
 _REVIEW_COLUMNS: Final = [
-    "file", "sheet", "row", "image_id", "project_id", "status", "vault_id", "name", "owner",
+    "file", "sheet", "row", "image_id", "project_id", "status", "vault_id", *NAMES,
     "before", "disposition", "findings",
 ]  # fmt: skip
 
@@ -55,9 +56,10 @@ def review_rows(plan: Plan) -> pd.DataFrame:
     several = texts.index.duplicated(keep=False)
     joined = texts[several].groupby(level=0).agg("; ".join)
     texts = pd.concat([texts[~several], joined]).astype(STR)
-    rows = plan.rows.copy()
+    inventory = plan.findings.inventory
+    rows = plan.rows.assign(**row_names(inventory, plan.rows, plan.findings.snapshot))
     for name in ("file", "sheet"):
-        rows[name] = plan.findings.inventory.rows[name].astype(STR)
+        rows[name] = inventory.rows[name].astype(STR)
     rows["findings"] = texts.reindex(rows.index).fillna("").astype(STR)
     return rows[_REVIEW_COLUMNS]
 

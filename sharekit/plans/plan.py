@@ -18,6 +18,7 @@ import pandas as pd
 
 from sharekit.checks.check import check_again
 from sharekit.checks.findings import CHECKED, PREVIEW, Findings
+from sharekit.checks.names import names_of, project_names
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.cloud_api import CHUNK_SIZE
@@ -150,10 +151,12 @@ class Plan:
 
     @property
     def by_project(self) -> pd.DataFrame:
-        """What each project would do: ``project_id, status, images, requests, shared_with``.
+        """What each project would do.
 
-        Where an owner acts, ``images`` are images × projects, and ``shared_with`` is the project
-        they are shared with, or how many projects those are.
+        Columns: ``project_id, status, images, requests, shared_with``, ``project_name`` and
+        ``project_name_source`` (``""`` where nothing told a name). Where an owner acts, ``images``
+        are images × projects, and ``shared_with`` is the project they are shared with, or how many
+        projects those are.
         """
         keys = ["project_id", "status"]
         by = self.chunks.groupby(keys)["images"].agg(["sum", "count"])
@@ -163,7 +166,11 @@ class Plan:
         projects = of_owners.groupby(["owner", "status"])["project_id"].agg(["nunique", "first"])
         number = projects["nunique"].astype(STR) + " projects"
         shared_with = projects["first"].where(projects["nunique"] == 1, number).rename_axis(keys)
-        return by.assign(shared_with=shared_with).fillna({"shared_with": ""}).reset_index()
+        by = by.assign(shared_with=shared_with).fillna({"shared_with": ""}).reset_index()
+        snapshot, inventory = self.findings.snapshot, self.findings.inventory.rows
+        told = None if snapshot is None else snapshot.projects
+        names = project_names(inventory, self.rows["project_id"], told)
+        return by.assign(**names_of(by["project_id"], names))
 
 
 @clean_frames

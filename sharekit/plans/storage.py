@@ -111,6 +111,12 @@ def read_snapshot(ledger: Ledger) -> Snapshot | None:
     return None if event is None else read_snapshot_of(ledger, event)
 
 
+def read_names_snapshot(ledger: Ledger) -> Snapshot | None:
+    """Read the snapshot that tells names: the plan's, or else the one taken before sending."""
+    event = ledger.last_event("snapshot_taken") or ledger.last_event("preflight_snapshot")
+    return None if event is None else read_snapshot_of(ledger, event)
+
+
 def read_snapshot_of(ledger: Ledger, event: Event) -> Snapshot:
     """Read the snapshot that an event names."""
     frames = {

@@ -12,13 +12,14 @@ from sharekit.audits.baseline import Baseline
 from sharekit.audits.meanings import ABSENCES, BY_RANK, CHANGES, GOOD, RESULTS
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
+from sharekit.checks.names import project_labels
 from sharekit.core.actions import PENDING, STATUSES
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
 from sharekit.plans.policies.policy import Policies, Policy
 
 from .document import LINES, ROWS, Column, Line, Notes, ReportDocument, Section, Table, Target
-from .wording import STATES, as_text, first_lines, glossary, pairs
+from .wording import PROJECT_NAME_COLUMNS, STATES, as_text, first_lines, glossary, pairs
 
 TITLE: Final = "Compliance audit of image shares"
 #: Column of a report -> what it holds.
@@ -43,6 +44,7 @@ COLUMNS: Final = {
     "shared_at": "the time (UTC) at which the image was shared with the project; empty if not read",
     "decided_at": "the time (UTC) of the last decision; empty while pending, or if not read",
     "carried_by": "for a duplicate: the row with the same share and decision",
+    **PROJECT_NAME_COLUMNS,
     "input.…": "every original column, unchanged, under its own header",
 }
 GLOSSARY: Final = {
@@ -74,10 +76,11 @@ def audit_document(audit: Audit) -> ReportDocument:
         created=audit.survey.taken_at,
         colors={name: result.color for name, result in RESULTS.items()},
         origin="An audit only reads: it changes nothing in any cloud.",
-        rows=inventory(audit) if listing else audit.rows,
+        rows=inventory(audit) if listing else audit.named_rows,
         values=audit.summary,
         arrays={
-            "changed": audit.changes, "outgoing": audit.survey.shared_out, "lines": audit.rows,
+            "changed": audit.changes, "outgoing": audit.survey.shared_out,
+            "lines": audit.named_rows,
             **({} if audit.policies is None else {"policy_lines": _policy_lines(audit)}),
         },
         sections=lambda: _sections(audit),
@@ -270,15 +273,16 @@ def _head(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _ranked(audit: Audit) -> pd.DataFrame:
     """Return all rows, what to look at first; ``row`` is missing where no row names the share."""
-    number = audit.rows["row"]
-    number = number if number.dtype == STR else number.astype("Int64")
-    rows = audit.rows.assign(row=number.mask(audit.rows["file"] == ""))
+    rows = audit.named_rows
+    number = rows["row"] if rows["row"].dtype == STR else rows["row"].astype("Int64")
+    rows = rows.assign(row=number.mask(rows["file"] == ""))
     rank = rows["result"].map({name: result.rank for name, result in RESULTS.items()})
     return rows.take(np.argsort(rank.to_numpy(), kind="stable"))
 
 
 def _rows(audit: Audit) -> Table:
     frame = _ranked(audit)
+    labels = project_labels(frame)
 
     def shown() -> pd.DataFrame:
         rows = frame.head(ROWS).reset_index(drop=True)
@@ -292,6 +296,7 @@ def _rows(audit: Audit) -> Table:
             why=rows["reason"] + carried,
             shared=rows["shared_at"].replace("", "–"),
             days=rows["age_days"].astype(STR).fillna(""),
+            project=rows["project_id"].map(labels).astype(STR).fillna(""),
         )
 
     return Table(
@@ -301,6 +306,7 @@ def _rows(audit: Audit) -> Table:
         columns=(
             Column("Where", "address", style="short"),
             Column("Image and project", "image_id", "project_id", "id"),
+            *([Column("Project", "project", "project_name_source")] if labels else []),
             Column("Result", "result", style="word"), Column("Recorded → shown", "states", "role"),
             Column("Why", "code", "why"), Column("Name and owner", "name", "owner", "detail-id"),
             Column("Shared, decided (UTC)", "shared", "decided_at", "time"), Column("Days", "days"),
@@ -374,7 +380,8 @@ def _outgoing(audit: Audit) -> Table:
 def projects(audit: Audit) -> pd.DataFrame:
     """Return a line for each project: results, shares and what could not be read.
 
-    Columns: ``cloud, project_id, region, api, shares, agree, look_at`` (int64)``, could_not_read``.
+    Columns: ``cloud, project_id, region, api, shares, agree, look_at`` (int64)``, could_not_read,
+    name, name_source``.
     """
     known = audit.survey.projects
     # What a project shares out is its own matter.
@@ -392,6 +399,8 @@ def projects(audit: Audit) -> pd.DataFrame:
         agree=agreeing[True].to_numpy("int64"),
         look_at=agreeing[False].to_numpy("int64"),
         could_not_read=[by_project.get(project, "") for project in known["project_id"]],
+        name=known["name"],
+        name_source=known["name_source"],
     )
 
 
@@ -401,6 +410,7 @@ def _projects(audit: Audit) -> Table:
         "Projects", frame, shown=lambda: _head(frame),
         columns=(
             Column("Cloud and project", "cloud", "project_id", "detail-id"),
+            Column("Name of the project", "name", "name_source"),
             Column("Region, call", "region", "api"), Column("Shares shown", "shares"),
             Column("To look at", "look_at"), Column("Agree", "agree"),
             Column("Of all", bars=(("look_at", "differs"), ("agree", "agrees"))),
@@ -426,7 +436,8 @@ def inventory(audit: Audit) -> pd.DataFrame:
     it is planned, and a share that is accepted already needs no vault.
     """
     shares = audit.survey.shown
-    regions = audit.survey.projects.set_index("project_id")["region"]
+    projects = audit.survey.projects.set_index("project_id")
+    regions, names = projects["region"], projects["name"]
     columns = {
         "image_id": shares["image_id"],
         "project_id": shares["project_id"],
@@ -435,6 +446,7 @@ def inventory(audit: Audit) -> pd.DataFrame:
         "region": shares["project_id"].map(regions),
         "name": shares["name"],
         "owner": shares["owner"],
+        "project name": shares["project_id"].map(names).astype(STR).fillna(""),
         STATE_COLUMN: shares["state"],
         "kind": np.where(shares["whole_image"] == "true", "full-ECS", ""),
         "image created": shares["image_created_at"],

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from sharekit.checks.names import project_labels
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES
 from sharekit.core.rules import SEVERITIES
@@ -28,7 +29,17 @@ from .document import (
 )
 from .outcome_groups import OutcomeGroups, describe_group, group_outcomes
 from .run_record import Record
-from .wording import STATES, as_text, first_lines, format_time, glossary, pairs, records, utc
+from .wording import (
+    PROJECT_NAME_COLUMNS,
+    STATES,
+    as_text,
+    first_lines,
+    format_time,
+    glossary,
+    pairs,
+    records,
+    utc,
+)
 
 TITLE: Final = "Image share audit"
 #: Lines of a sheet that lead to their rows. Excel takes 65,530 links a sheet.
@@ -59,6 +70,9 @@ COLUMNS: Final = {
     "job_id": "the ID of the cloud's job for that request",
     "request_id": "the cloud's ID of that request, which the provider's support asks for",
     "carried_by": "for a duplicate: the row that was sent instead, with the same image and project",
+    "name, owner": "the name of the image, and the ID of the project that owns it",
+    "name_source, owner_source": "what told them: cloud, or else inventory (the input)",
+    **PROJECT_NAME_COLUMNS,
     "input.…": "every original column, unchanged, under its own header",
 }
 #: Column of Chunks -> what it holds.
@@ -413,6 +427,8 @@ def _shown(
 
 
 def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
+    named = (record.rows[["name", "project_name"]] != "").to_numpy().any()
+
     def shown() -> pd.DataFrame:
         lines = np.argsort(groups().group, kind="stable")[:ROWS].tolist()
         chunks = first_lines(record.chunks.head(LINES), "chunk")
@@ -421,6 +437,7 @@ def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
         rows = _shown(record, record.rows, targets, lines)
         carried = (" carried by " + rows["carried_by"]).where(rows["carried_by"] != "", "")
         return rows.assign(
+            project=rows["project_id"].map(project_labels(rows)).astype(STR).fillna(""),
             why=(rows["reason"] + carried).str.strip(),
             states=rows["before"].replace("", "–") + " → " + rows["observed"].replace("", "–"),
         )
@@ -434,6 +451,7 @@ def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
         columns=(
             Column("Where", "address", "address_file", style="short"),
             Column("Image, project", "image_id", "project_id", style="id"),
+            *([Column("Their names", "name", "project")] if named else []),
             Column("Outcome", "outcome", "code", style="word"),
             Column("Decision", "status", "states", style="short"),
             Column("Why", "why", "history" if len(record.runs) else ""),

@@ -9,6 +9,8 @@ from typing import Any, Final
 import pandas as pd
 
 from sharekit.checks.findings import COLUMNS, carrier_addresses
+from sharekit.checks.names import row_names
+from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
 from sharekit.core.columns import STR
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
@@ -17,6 +19,7 @@ from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.approval import valid_approvals
 from sharekit.plans.steps import decision_of, list_steps
+from sharekit.plans.storage import read_names_snapshot
 from sharekit.runs.requests.log import Request
 from sharekit.runs.status import Run, load_run
 from sharekit.spreadsheets.inventory import Source
@@ -110,7 +113,7 @@ def read_record(ledger: Ledger) -> Record:
     timeline = _timeline(ledger.iter_events())
     first, last = ledger.last_event("created"), ledger.last_event()
     return Record(
-        rows=_rows(run),
+        rows=_rows(run, read_names_snapshot(ledger)),
         findings=_findings(run),
         chunks=frame_schemas.REQUESTS.make_frame(
             _chunk(request) for request in run.request_log.requests.values()
@@ -134,7 +137,7 @@ def read_record(ledger: Ledger) -> Record:
     )
 
 
-def _rows(run: Run) -> pd.DataFrame:
+def _rows(run: Run, snapshot: Snapshot | None) -> pd.DataFrame:
     inventory, planned, outcomes = run.plan.findings.inventory.rows, run.plan.rows, run.rows
     rows = planned[["row", *SHARE_KEY, "status", "vault_id"]].join(
         outcomes.drop(columns="last_chunk")
@@ -145,6 +148,7 @@ def _rows(run: Run) -> pd.DataFrame:
     chunk = outcomes["last_chunk"].where(outcomes["last_chunk"] != "", planned_chunk)
     rows["chunk"] = chunk.mask(outcomes["outcome"].isin(["blocked", "already"]), "")
     rows["carried_by"] = carrier_addresses(rows, planned["carried_by"])
+    rows = rows.assign(**row_names(run.plan.findings.inventory, planned, snapshot))
     originals = inventory[[c for c in inventory.columns if c.startswith(INPUT_PREFIX)]]
     return pd.concat([rows[list(ROW_COLUMNS)], originals], axis="columns")
 

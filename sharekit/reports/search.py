@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Final
 
 import pandas as pd
 
+from sharekit.audits.storage import read_survey
+from sharekit.checks.names import project_names
 from sharekit.core import frame_schemas
 from sharekit.core.columns import STR
 from sharekit.core.errors import UsageError
@@ -21,12 +23,13 @@ from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.plan import HasLedger, ledger_path
 from sharekit.plans.steps import decision_of
+from sharekit.plans.storage import read_names_snapshot, read_stored_inventory
 from sharekit.runs.requests.log import REQUEST_EVENTS
 
 #: What the lines are about, and the lines.
 _Lines = Iterator[tuple[str, pd.DataFrame]]
-#: Which columns of a frame name the thing.
-_COLUMNS: Final = {"image": ("image_id",), "project": ("project_id", "owner"), "person": ()}
+#: Which columns of a frame name the thing; a name may be a person's or a project's.
+_COLUMNS: Final = {"image": ("image_id",), "project": ("project_id", "owner")}
 #: Columns of the plan that are looked at.
 _PLANNED: Final = [*SHARE_KEY, "owner", "status", "disposition", "chunk"]
 
@@ -40,7 +43,7 @@ def find(
     Parameters
     ----------
     thing : str
-        The ID of an image or a project, or the name of a person.
+        The ID of an image or a project, or the name of a project or a person.
     *ledgers : path, Plan or Run
         Ledgers of runs and audits.
     progress : bool
@@ -52,9 +55,9 @@ def find(
         One line for each share and event, by time: ``ledger`` (its path), ``seq`` and ``at`` (the
         event's number and UTC time), ``about`` (``decision``, ``approval``, ``request``,
         ``observation`` or ``outcome``), ``event`` (its kind), ``image_id``, ``project_id`` (``""``
-        where the event is about the whole plan), ``person`` and ``what``. A decision of a person is
-        found by the person's name, what is about a project also where it is the image's owner.
-        Empty if no ledger knows the thing.
+        where the event is about the whole plan), ``project_name`` (as this ledger knows it),
+        ``person`` and ``what``. A decision of a person is found by the person's name, what is about
+        a project also where it is the image's owner. Empty if no ledger knows the thing.
 
     Raises
     ------
@@ -74,43 +77,70 @@ def find(
     for done, path in enumerate(paths):
         report("searching", done, len(paths))
         with Ledger.open(path) as ledger:
-            parts += [part.assign(ledger=str(path)) for part in _Search(ledger, wanted).lines()]
+            names = _project_names(ledger)
+            for part in _Search(ledger, wanted.among(names)).lines():
+                called = part["project_id"].map(names).astype(STR).fillna("")
+                parts.append(part.assign(ledger=str(path), project_name=called))
     found = pd.concat([FOUND.make_frame(), *parts], ignore_index=True)[list(FOUND.names)]
     found = found.astype(FOUND.dtypes)
     return found.sort_values(["at", "ledger", "seq"], kind="stable", ignore_index=True)
 
 
+def _project_names(ledger: Ledger) -> pd.Series:
+    """Return what a ledger knows of its projects' names, by ID."""
+    audited, planned = ledger.last_event("audit_recorded"), ledger.last_event("planned")
+    if planned is not None:
+        rows = ledger.get_frame(planned.body["rows_blob"], frame_schemas.PLAN)
+        snapshot = read_names_snapshot(ledger)
+        projects = None if snapshot is None else snapshot.projects
+        own = read_stored_inventory(ledger).rows
+    elif audited is not None:
+        own = rows = ledger.get_frame(audited.body["rows_blob"], frame_schemas.AUDIT_ROWS)
+        projects = read_survey(ledger).projects
+    else:
+        return pd.Series([], pd.Index([], dtype=STR), dtype=STR)
+    return project_names(own, rows["project_id"], projects)["name"]
+
+
 @dataclass(frozen=True)
 class _Thing:
-    """An image, a project or a person."""
+    """An image or a project by its ID, or a project or a person by name."""
 
     kind: str
     text: str
+    ids: frozenset[str]
 
     @classmethod
     def of(cls, text: str) -> _Thing:
         """Tell what a text names.
 
         >>> _Thing.of("Ada").kind, _Thing.of("0" * 32).kind
-        ('person', 'project')
+        ('name', 'project')
         """
         identifier = text.strip().lower()
         for kind, grammar in {"image": UUID, "project": PROJECT_ID}.items():
             if re.fullmatch(grammar, identifier):
-                return cls(kind, identifier)
-        return cls("person", text.strip())
+                return cls(kind, identifier, frozenset([identifier]))
+        return cls("name", text.strip(), frozenset())
+
+    def among(self, names: pd.Series) -> _Thing:
+        """Return the thing with the projects that have its name, among ``names`` by ID."""
+        if self.kind != "name":
+            return self
+        named = names.index[names.str.casefold() == self.text.casefold()]
+        return replace(self, ids=frozenset(named))
 
     def select(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the lines of a frame that name the thing."""
         mask = pd.Series(data=False, index=frame.index)
-        for name in _COLUMNS[self.kind]:
-            if name in frame:
-                mask |= frame[name].str.lower() == self.text
+        for name in _COLUMNS.get(self.kind, _COLUMNS["project"]):
+            if name in frame and self.ids:
+                mask |= frame[name].str.lower().isin(self.ids)
         return frame[mask]
 
     def is_named(self, *names: object) -> bool:
         """Return True if a person of one of these names is looked for."""
-        return self.kind == "person" and any(looks(self.text) & looks(str(n)) for n in names if n)
+        return self.kind == "name" and any(looks(self.text) & looks(str(n)) for n in names if n)
 
 
 @dataclass

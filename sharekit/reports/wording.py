@@ -24,6 +24,14 @@ STATES: Final = {
     "already, its decision stays as it is",
     "unshare": "the owner takes the share back, and with it what the project has decided",
 }
+#: Columns of what projects are called -> what they hold.
+PROJECT_NAME_COLUMNS: Final = {
+    "project_name": "the name of the project that the image is shared with; empty if nothing told "
+    "it, as no API tells the names of other tenants",
+    "project_name_source": "what told that name: sign-in (the cloud, at the sign-in to the "
+    "project), clouds.yaml (its project_name), inventory (a column of the input) or entry in "
+    "clouds.yaml (the name of the entry)",
+}
 
 
 def percent(count: int, total: int) -> str:

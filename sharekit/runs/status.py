@@ -24,6 +24,7 @@ from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.plan import Plan, ledger_path, read_plan
 from sharekit.plans.steps import decided_by, decided_rows, decisions
+from sharekit.plans.storage import read_names_snapshot
 from sharekit.spreadsheets.row_frames import typed_rows
 
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
@@ -129,13 +130,14 @@ class Run:
         """
         with Ledger.open(self.path) as ledger:
             decided, read_back = decided_rows(ledger), _read_back_times(ledger)
+            snapshot = read_names_snapshot(ledger)
         rows, own = self.plan.rows, self.rows
         decided = decided.reindex(rows.index).fillna("").astype(STR)
         decided = decided.rename(columns={"reason": "decision_reason"}).drop(columns="vault_id")
         sent = {name: request.first_sent for name, request in self.request_log.requests.items()}
         key = action_keys(rows)
         columns = {
-            **self.plan.findings.row_columns(rows),
+            **self.plan.findings.row_columns(rows, snapshot),
             **{str(name): values for name, values in decided.items()},
             "chunk": own["last_chunk"],
             "before": own["before"],

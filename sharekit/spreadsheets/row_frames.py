@@ -15,7 +15,8 @@ from .inventory import Inventory
 #: Columns with few different values.
 _CATEGORIES: Final = frozenset(
     "file sheet status disposition decision policy decided_by before claimed observed outcome code "
-    "state wanted asked result seen_by whole_image region visibility".split()
+    "state wanted asked result seen_by whole_image region visibility name_source owner_source "
+    "project_name project_name_source".split()
 )
 #: Columns of times: ISO 8601, UTC.
 _TIMES: Final = frozenset("decided_at sent_at observed_at shared_at image_created_at".split())

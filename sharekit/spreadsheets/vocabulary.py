@@ -30,7 +30,8 @@ class Language:
     Attributes
     ----------
     headers : Mapping of str to str
-        Field -> headers it is known by, the most specific first.
+        Field -> headers it is known by, the most specific first. ``project_name`` is no field: such
+        a column only says what people call a project.
     states : str
         Headers of a share's present state; without any column for a decision they are its headers.
     decisions : Mapping of str to str
@@ -97,6 +98,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "is full ecs image, full server image",
             "region": "region, region id, region name",
             "name": "image name; name",
+            "project_name": "project name, tenant name, name of project, name of the project",
             "owner": "owner id, owner project id, source project id, owner, owner project, "
             "source project, shared by",
         },
@@ -153,6 +155,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "vollständiges Abbild, Komplettabbild, ganzer Server, vollständiger Server",
             "region": "Regions-ID, Regionsname, Regionskennung",
             "name": "Name des Images, Abbildname, Name des Abbilds; Bezeichnung",
+            "project_name": "Projektname, Name des Projekts, Mandantenname",
             "owner": "Eigentümer-ID, Besitzer-ID, Eigentümerprojekt-ID, Quellprojekt-ID, "
             "Eigentümer, Besitzer, Eigentümerprojekt, Besitzerprojekt, Quellprojekt, geteilt von",
         },
@@ -209,6 +212,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "whole_image": "image complète, image entière, image serveur complète, serveur complet",
             "region": "région, ID de la région, ID de région, nom de la région",
             "name": "nom de l'image, nom d'image, nom image; nom",
+            "project_name": "nom du projet, nom de projet, nom projet",
             "owner": "ID du propriétaire, identifiant du propriétaire, ID du projet source, "
             "ID du projet propriétaire, propriétaire, projet propriétaire, projet source, "
             "partagé par",
@@ -259,6 +263,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "whole_image": "imagen completa, imagen de servidor completo, servidor completo",
             "region": "región, ID de región, ID de la región, nombre de la región",
             "name": "nombre de imagen, nombre de la imagen, nombre imagen; nombre",
+            "project_name": "nombre del proyecto, nombre de proyecto, nombre proyecto",
             "owner": "ID de propietario, ID del propietario, ID del proyecto de origen, "
             "ID del proyecto propietario, propietario, proyecto propietario, proyecto de origen, "
             "proyecto origen, compartido por",
@@ -307,6 +312,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "whole_image": "整机镜像, 是否整机镜像, 完整镜像, 整機鏡像",
             "region": "区域, 区域ID, 区域名称, 地域, 區域",
             "name": "镜像名称, 镜像名, 鏡像名稱; 名称, 名稱",
+            "project_name": "项目名称, 项目名, 租户名称, 專案名稱, 項目名稱",
             "owner": "所有者ID, 拥有者ID, 源项目ID, 所有者项目ID, 所有者, 拥有者, 源项目, "
             "所有者项目, 共享者, 擁有者",
         },

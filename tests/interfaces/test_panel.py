@@ -314,7 +314,7 @@ def test_nothing_from_data_becomes_markup(panel: Panel) -> None:
     }  # fmt: skip
     full = table.row_details(facts)
     pages = [
-        table.rows_table(one, RowFilter(), set(), opened=0, details=full), full,
+        table.rows_table(one, RowFilter(), set(), {}, opened=0, details=full), full,
         markup.note(HOSTILE), markup.head(panel.review, full=True),
         markup.static_summary(panel.review),
     ]  # fmt: skip

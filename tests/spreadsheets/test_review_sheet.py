@@ -31,6 +31,7 @@ def rows() -> pd.DataFrame:
             "row": range(2, COUNT + 2),
             "image_id": [f"9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a1{i}" for i in range(COUNT)],
             "project_id": "1" * 32,
+            "project_name": "web",
             "status": "accepted",
             "vault_id": "",
             "name": ["=1+1", "#N/A", "a\x01b", "_x0041_", "x" * 40_000, "a\r\nb"],
@@ -181,7 +182,7 @@ def test_the_sheet_is_made_for_sorting_and_filtering(rows: pd.DataFrame, tmp_pat
     (rule,) = sheet.data_validations.dataValidation
     assert rule.formula1 == '"as planned,accept,reject,share,unshare,skip"'
     assert str(rule.sqref) == f"B2:B{COUNT + 1}"
-    assert sheet.auto_filter.ref == f"A1:O{COUNT + 1}"
+    assert sheet.auto_filter.ref == f"A1:P{COUNT + 1}"
     assert sheet.freeze_panes == "D2"
     assert not sheet.protection.sheet
 
@@ -203,9 +204,9 @@ def test_the_sheet_is_made_for_sorting_and_filtering(rows: pd.DataFrame, tmp_pat
         (lambda s: setattr(s["C5"], "value", "not ours"), "C5 is a reason without a decision"),
         (decide(5, "", "not ours"), "C5 is a reason without a decision"),
         (lambda s: setattr(s["C9"], "value", "not ours"), "C9 has a reason but no key"),
-        (lambda s: own(s, "Decision Ann", "reject"), "P4 reads as another decision"),
-        (lambda s: own(s, "Remark", "nicht annehmen, later", "No"), "P5 reads as another decision"),
-        (lambda s: own(s, None, "skip"), "P4 reads as another decision"),
+        (lambda s: own(s, "Decision Ann", "reject"), "Q4 reads as another decision"),
+        (lambda s: own(s, "Remark", "nicht annehmen, later", "No"), "Q5 reads as another decision"),
+        (lambda s: own(s, None, "skip"), "Q4 reads as another decision"),
         (
             lambda s: again(s, "skip"),
             rf"Review!B2, Review!B{COUNT + 2} decides differently",
@@ -310,7 +311,7 @@ def test_a_changed_fact_is_refused(column: str, rows: pd.DataFrame, tmp_path: Pa
 def test_two_columns_of_decisions_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
     """Which of them counts is not guessed."""
     path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
-    edit = edited(path, lambda sheet: setattr(sheet["P1"], "value", "Decision"))
+    edit = edited(path, lambda sheet: setattr(sheet["Q1"], "value", "Decision"))
     with pytest.raises(InputError, match="more than one column decision"):
         read_review(edit, rows, fingerprint=PLAN)
 

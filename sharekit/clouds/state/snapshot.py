@@ -49,7 +49,8 @@ class Snapshot:
     projects : DataFrame
         One line per project that was signed in to, or was to be: ``project_id, cloud, region, api,
         ims, image, account, vaults ("read", "" if not asked, else why not all of them could be
-        read), unread (why nothing is known of its shares, "" if they could be read)``.
+        read), unread (why nothing is known of its shares, "" if they could be read), name,
+        name_source (what told its name, "" where nothing has)``.
     owned : DataFrame
         One line per share that an owner is to offer or withdraw, as its owner sees it:
         ``project_id, image_id, state ("" if no owner could be asked), owner, name, whole_image,
@@ -113,9 +114,11 @@ def take_snapshot(
     unread = {project: str(error) for project, error in failures.items()}
     projects = [
         (c.project_id, c.name, c.region, c.api, c.ims, c.image, c.account,
-         vaults_of.get(c.project_id, ((), ""))[1], unread.get(c.project_id, ""))
+         vaults_of.get(c.project_id, ((), ""))[1], unread.get(c.project_id, ""),
+         *clouds.project_name(c.project_id))
         for c in clouds.signed_in
-    ] + [(project, *[""] * 7, unread[project]) for project in clouds.refused]  # fmt: skip
+    ] + [(project, *[""] * 7, unread[project], *clouds.project_name(project))
+         for project in clouds.refused]  # fmt: skip
     return Snapshot(
         taken_at,
         frame_schemas.MEMBERS.make_frame(members),

@@ -60,7 +60,8 @@ class Survey:
     projects : DataFrame
         ``project_id, cloud, region, api, account``; ``code`` and ``reason`` say why the project's
         shares could not be read (``""``: they were), ``owner_code`` and ``owner_reason`` why its
-        own images could not (``"not asked"`` where they were not to be read).
+        own images could not (``"not asked"`` where they were not to be read); ``name`` and
+        ``name_source`` are the project's name and what told it.
     """
 
     taken_at: str
@@ -156,7 +157,8 @@ def take_survey(
         _frame(
             "projects",
             ((*_identity(p, known.get(p)), *_failure((incomplete | failures).get(p)),
-              *(_failure((gaps | owner_failures).get(p)) if owned else ("not asked", "")))
+              *(_failure((gaps | owner_failures).get(p)) if owned else ("not asked", "")),
+              *clouds.project_name(p))
              for p in clouds),
         ),
     )  # fmt: skip

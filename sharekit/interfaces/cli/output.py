@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sharekit.audits import meanings
+from sharekit.checks.names import project_labels
 from sharekit.core.columns import STR, describe_amount, is_owner_action, with_unit
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
@@ -214,9 +215,12 @@ def _by_project(plan: Plan) -> Table:
     heads = {"project_id": "project", "status": "decision", "images": what, "requests": "requests"}
     if is_owner_action(by["status"]).any():
         heads["shared_with"] = "shared with"
+    if labels := project_labels(by):
+        heads["project_name"] = "called"
+        by["project_name"] = by["project_id"].map(labels).astype(STR).fillna("")
     table = _table(*heads.values(), right=(what, "requests"))
     for line in by[list(heads)].to_numpy().tolist():
-        table.add_row(*(f"{one:,}" if isinstance(one, int) else str(one) for one in line))
+        table.add_row(*(f"{one:,}" if isinstance(one, int) else escape(str(one)) for one in line))
     return table
 
 

@@ -198,7 +198,10 @@ class FilterBar:
     def __init__(self, state: ReviewState, reviewer: str, on_change: Callable[[], None]) -> None:
         plan = state.plan
         sizes = plan.rows["project_id"].value_counts()
-        projects = sorted(set(sizes.index[:_PROJECTS]) - {""})
+        ids = sizes.index[:_PROJECTS].drop("", errors="ignore")
+        projects = sorted(
+            (state.project_labels.get(p, shorten(escape_invisible(p))), p) for p in ids
+        )
         everything = "all" if len(sizes) <= _PROJECTS else f"all (the {_PROJECTS} largest follow)"
         states = sorted(set(plan.rows["before"].unique()) - {""})
         hit = set(plan.findings.frame["rule"].unique())
@@ -208,10 +211,7 @@ class FilterBar:
             deciders.append((f"by me, {escape_invisible(name)[:30]}", name))
         self.fields = {
             "text": text("Search", placeholder="ID, name, owner, reason; then Enter"),
-            "project": choice(
-                "Project",
-                [(everything, ""), *((shorten(escape_invisible(p)), p) for p in projects)],
-            ),
+            "project": choice("Project", [(everything, ""), *projects]),
             "decision": choice("Decision", [("any", ""), *_same((*DECISIONS, "skip"))], "150px"),
             "state": choice("Row", [("any", ""), *_same(STATES)], "150px"),
             "before": choice("In the cloud", [("any", ""), *_same(states)], "190px"),
@@ -255,8 +255,8 @@ class RowsTable:
         if self._opened in page.rows.index:
             details = table.row_details(state.row(self._opened))
         self.region.html = table.rows_table(
-            page, self.row_filter, self.selected, opened=self._opened, details=details,
-            fixed=self.fixed, hidden=len(self.hidden_rows()),
+            page, self.row_filter, self.selected, state.project_labels, opened=self._opened,
+            details=details, fixed=self.fixed, hidden=len(self.hidden_rows()),
         )  # fmt: skip
 
     def hidden_rows(self) -> Positions:

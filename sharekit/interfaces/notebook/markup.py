@@ -96,14 +96,20 @@ def _place(kind: str) -> int:
     return _PLACES.get(_LIKE.get(kind, kind), len(_PLACES))
 
 
-def project_chart(sums: pd.DataFrame) -> dict[str, Any]:
-    """Return the bars of rows by project and kind (``sums``), the largest projects first."""
+def project_chart(sums: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return the bars of rows by project and kind (``sums``), the largest projects first.
+
+    ``labels`` are what projects are called.
+    """
     totals = sums.sum(axis="columns").sort_values(ascending=False, kind="stable")
     kinds = sorted(map(str, sums.columns), key=_place)
     sizes = sums.loc[totals.index[:_BARS], kinds].to_dict("index")
     return {
         "kinds": kinds,
-        "lines": [(name, {k: n for k, n in of.items() if n}) for name, of in sizes.items()],
+        "lines": [
+            (labels.get(str(project), project), {k: n for k, n in of.items() if n})
+            for project, of in sizes.items()
+        ],
         "largest": int(totals.iloc[:1].sum()),
         "more": len(sums) - _BARS,
     }
@@ -120,7 +126,9 @@ def head(review: ReviewModel, *, full: bool) -> Markup:
         warnings=state.plan.findings.count("warning"),
         counts=state.counts,
         summary=state.send_summary,
-        chart=project_chart(_sizes_by_kind(state.by_project)) if full else None,
+        chart=project_chart(_sizes_by_kind(state.by_project), state.project_labels)
+        if full
+        else None,
     )
 
 

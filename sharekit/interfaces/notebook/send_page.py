@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -149,7 +150,8 @@ class Outcomes:
         retryable = sum(run.counts[name] for name in RETRYABLE) if run and run.finished else 0
         show_if(self.retry_row, shown=retryable > 0)
         self.retry.description = f"Plan {with_unit(retryable, 'row')} anew"
-        self.summary.html = _summary(run, self._outcome) if run else ""
+        labels = self._review.state.project_labels
+        self.summary.html = _summary(run, self._outcome, labels) if run else ""
         self.rows.html = self._rows() if run and run.counts.get(self._outcome) else ""
 
     def _on_event(self, action: str, key: str, _: Any) -> None:
@@ -163,7 +165,8 @@ class Outcomes:
         page = self._review.run.outcomes(self._outcome, self._number)
         self._number = page.number
         lines = page.rows.to_dict("records")
-        return render("outcome", outcome=self._outcome, page=page, lines=lines)
+        labels = self._review.state.project_labels
+        return render("outcome", outcome=self._outcome, page=page, lines=lines, labels=labels)
 
     def _retry(self) -> None:
         with following("retry", progress=False):  # a click has no cell to show it in
@@ -171,7 +174,7 @@ class Outcomes:
         self._host.open(again)
 
 
-def _summary(run: Run, outcome: str) -> Markup:
+def _summary(run: Run, outcome: str, labels: Mapping[str, str]) -> Markup:
     """Return the tiles of a run, of which that of ``outcome`` is open, its bars and reasons."""
     failed = run.rows[run.rows["outcome"].isin(FAILURES)]
     reasons = failed["reason"].where(failed["reason"] != "", failed["code"]).value_counts()
@@ -183,7 +186,7 @@ def _summary(run: Run, outcome: str) -> Markup:
         cancelled=run.stopped_by == OPERATOR,
         opened=outcome,
         outcomes=OUTCOMES,
-        chart=project_chart(sums.rename(columns={"skipped": "skip"})),
+        chart=project_chart(sums.rename(columns={"skipped": "skip"}), labels),
         reasons=reasons.head(_REASONS).to_dict(),
     )
 

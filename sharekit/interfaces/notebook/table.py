@@ -20,13 +20,14 @@ _BECOMES: Final = {
 
 
 def rows_table(
-    page: Page, row_filter: RowFilter, selected: Collection[int], *,
+    page: Page, row_filter: RowFilter, selected: Collection[int], labels: Mapping[str, str], *,
     opened: int | None = None, details: str = "", fixed: bool = False, hidden: int = 0,
 ) -> Markup:  # fmt: skip
     """Return the table: one page of rows, with their boxes, lists and buttons.
 
     ``opened`` is the key of the row that is open in full, and ``details`` its HTML; where the
     rows are ``fixed``, nothing can be decided. ``hidden`` of the selected rows are not shown.
+    ``labels`` are what projects are called.
     """
     keys, records = page.rows.index.tolist(), page.rows.to_dict("records")
     lines = [(key, line | _choices(line)) for key, line in zip(keys, records, strict=True)]
@@ -36,6 +37,7 @@ def rows_table(
         lines=lines,
         row_filter=row_filter,
         selected=selected,
+        labels=labels,
         on_page=sum(key in selected for key in keys),
         opened=opened,
         details=details,

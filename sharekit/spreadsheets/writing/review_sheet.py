@@ -61,6 +61,7 @@ FACTS: Final = {
     "findings": 36,
     "image_id": 37,
     "project_id": 33,
+    "project_name": 24,
     "status": 10,
     "before": 10,
     "vault_id": 40,
@@ -127,8 +128,8 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     Parameters
     ----------
     rows : DataFrame
-        Indexed by ``row_key``; columns ``file, sheet, row, image_id, project_id, status, vault_id,
-        name, owner, before, disposition, findings``, written as text.
+        Indexed by ``row_key``; columns ``file, sheet, row, image_id, project_id, project_name,
+        status, vault_id, name, owner, before, disposition, findings``, written as text.
     path : path
         The file to write; it must not exist yet.
     fingerprint : str

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
+from sharekit.checks.names import project_labels
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.errors import UsageError
 from sharekit.core.html import escape_invisible
@@ -18,7 +19,9 @@ from sharekit.reports.render.text import csv_table
 from sharekit.reports.search import find
 
 #: Columns of the table for people, in order.
-_SHOWN = ("at", "ledger", "seq", "about", "image_id", "project_id", "person", "what")
+_SHOWN = (
+    "at", "ledger", "seq", "about", "image_id", "project_id", "project_name", "person", "what",
+)  # fmt: skip
 
 
 @click.command("find")
@@ -31,7 +34,8 @@ def find_command(thing: str, ledgers: Sequence[Path], out: Path | None, as_json:
     """Show what LEDGERS say about an image, a project or a person.
 
     Every decision, approval, request, observation and outcome, by time, each with its ledger and
-    the number of its event. LEDGERS are of runs and audits. Exit 1 if none of them knows it.
+    the number of its event. LEDGERS are of runs and audits. PROJECT is an ID, or the name by which
+    a ledger knows the project. Exit 1 if none of them knows it.
     """
     if out is not None and out.suffix.lower() != ".csv":
         raise UsageError(f"{out}: find writes csv files; name one, such as found.csv.")
@@ -50,12 +54,14 @@ def _show(found: pd.DataFrame, out: Path | None) -> None:
     if out is not None:
         click.echo(str(out))
         return
+    labels = project_labels(found)
+    found = found.assign(project_name=found["project_id"].map(labels).astype(STR).fillna(""))
     columns = [
         pd.concat([pd.Series([name]), found[name].astype(STR).map(escape_invisible)]).str.ljust(
             max([len(name), *found[name].astype(STR).str.len()])
         )
         for name in _SHOWN
-        if len(found)
+        if len(found) and (name != "project_name" or labels)
     ]
     for line in zip(*columns, strict=True):
         click.echo("  ".join(line).rstrip())
