@@ -70,8 +70,10 @@ COLUMNS: Final = {
     "job_id": "the ID of the cloud's job for that request",
     "request_id": "the cloud's ID of that request, which the provider's support asks for",
     "carried_by": "for a duplicate: the row that was sent instead, with the same image and project",
-    "name, owner": "the name of the image, and the ID of the project that owns it",
-    "name_source, owner_source": "what told them: cloud, or else inventory (the input)",
+    "name": "the name of the image",
+    "name_source": "what told that name: cloud, or else inventory (the input)",
+    "owner": "the ID of the project that owns the image",
+    "owner_source": "what told the owner: cloud, or else inventory (the input)",
     **PROJECT_NAME_COLUMNS,
     "input.…": "every original column, unchanged, under its own header",
 }

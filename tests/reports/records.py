@@ -73,14 +73,19 @@ def rows(count: int, seed: int = 1, **columns: Any) -> pd.DataFrame:
             "job_id": np.where(sent & (outcome != "unknown"), jobs, ""),
             "request_id": np.where(sent, [f"req-{job}" for job in jobs], ""),
             "carried_by": np.where(outcome == "duplicate", "shares.xlsx, Shares, row 5", ""),
+            "name": "golden", "name_source": "cloud", "owner": PROJECTS[1], "owner_source": "cloud",
+            "project_name": "", "project_name_source": "",
             "input.Image UUID": [text.upper() for text in ids(np.arange(count))],
             "input.Comment": draw.choice(["", "golden image", "für Köln"], count),
         }
     )  # fmt: skip
+    first = frame["project_id"] == PROJECTS[0]
+    frame.loc[first, ["project_name", "project_name_source"]] = "Team Web", "sign-in"
     frame = frame.assign(**columns)
     text = frame.columns.difference(["row"])
     frame = frame.astype({**dict.fromkeys(text, STR), "row": "int64"})
-    return frame.set_axis(pd.RangeIndex(count, name="row_key"))[[*ROW_COLUMNS, *frame.columns[17:]]]
+    further = [name for name in frame if name not in ROW_COLUMNS]
+    return frame.set_axis(pd.RangeIndex(count, name="row_key"))[[*ROW_COLUMNS, *further]]
 
 
 def chunks(table: pd.DataFrame) -> pd.DataFrame:
