@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from sharekit.audits import meanings
-from sharekit.checks.names import project_labels
 from sharekit.core.columns import STR, describe_amount, is_owner_action, with_unit
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.outcomes import FAILURES, FINAL_OK, OUTCOMES, UNSETTLED
@@ -210,6 +209,9 @@ def show_policies(result: PolicyResult) -> None:
 
 def _by_project(plan: Plan) -> Table:
     """Return a table of each project's decisions; for an owner, with the projects shared with."""
+    # Loaded here: commands that print no plan need no pandas.
+    from sharekit.checks.names import project_labels
+
     by = plan.by_project
     what = describe_amount(by["status"], 2).split()[-1]
     heads = {"project_id": "project", "status": "decision", "images": what, "requests": "requests"}
