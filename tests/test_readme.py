@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from hatch_build import make_absolute
+from sharekit.core.provenance import __version__
 from sharekit.interfaces.cli.seed import seed_from_workbook
 from sharekit.plans.policies.policy_file import read_policies
 from sharekit.simulator.process import start
@@ -17,7 +20,9 @@ from sharekit.simulator.sample import build_sample, write_workbook
 from tests.conftest import World
 from tests.interfaces.test_cli import shell
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def test_python_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,3 +92,53 @@ def test_pandas_page(world: Callable[..., World], monkeypatch: pytest.MonkeyPatc
     (yaml_block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (scene.folder / "policy.yaml").write_text(yaml_block)
     assert len(read_policies("policy.yaml").policies) == 2
+
+
+def test_the_readme_is_short_and_begins_without_make() -> None:
+    """At most 150 lines; the first block installs by one line, and has a result by the third."""
+    assert len(README.splitlines()) <= 150
+    first = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)[0].splitlines()
+    assert first[0] == "uv tool install ."
+    assert first[1] == "sharekit demo"
+    assert len(first) == 3
+    for way in ("uv tool install", "pipx install", "py -m pip install", ".whl", "git+https"):
+        assert way in README
+
+
+@pytest.mark.parametrize("page", ["README.md", "SECURITY.md", "docs/guide.md", "docs/extending.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    """Every link to a file of the repository names one, and its heading if it names a heading."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!\w+:)([^)]+)\)", text):
+        name, _, heading = target.partition("#")
+        file = (ROOT / page).parent / name if name else ROOT / page
+        assert file.exists(), target
+        titles = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.M) if heading else []
+        known = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert heading in known | {""}, target
+
+
+def test_what_belongs_to_a_project_agrees() -> None:
+    """One version and one list of dependencies; the address is written once, and makes pictures."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    recipe = yaml.safe_load((ROOT / "packaging" / "recipe.yaml").read_text(encoding="utf-8"))
+    assert citation["version"] == recipe["context"]["version"] == __version__
+    needed = [re.sub(r"([<>=!~])", r" \1", name, count=1) for name in PYPROJECT["dependencies"]]
+    assert recipe["requirements"]["run"] == ["python >=3.11", *needed]
+    home = PYPROJECT["urls"]["Homepage"]
+    assert all(url.startswith(home) for url in PYPROJECT["urls"].values())
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", make_absolute(README, home))
+    assert len(pictures) == 2
+    assert all(picture.startswith(f"{home}/raw/main/docs/") for picture in pictures)
+
+
+def test_the_workflows_name_the_systems() -> None:
+    """Linux, Windows and macOS run the oldest and the newest Python; no registry is named."""
+    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    jobs = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"] for file in files}
+    matrix = jobs["tests"]["fast"]["strategy"]["matrix"]
+    assert matrix["os"] == ["ubuntu-latest", "windows-latest", "macos-latest"]
+    assert matrix["python"] == ["3.11", "3.14"]
+    assert jobs["newest"]["newest"]["strategy"]["matrix"]["os"] == matrix["os"]
+    for file in files:
+        assert not re.search(r"pypi|https?://", file.read_text(encoding="utf-8"))

@@ -53,9 +53,10 @@ def check(*texts: str, folder: Path) -> str:
 
 @pytest.mark.slow
 def test_examples_are_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mypy accepts every Python example of the README and rejects wrong decisions and inputs."""
+    """Mypy accepts every Python example of README and guide, and rejects wrong input."""
     monkeypatch.setenv("MYPYPATH", str(ROOT))
-    examples = re.findall(r"```py(?:thon)?\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    pages = "".join((ROOT / page).read_text() for page in ("README.md", "docs/guide.md"))
+    examples = re.findall(r"```py(?:thon)?\n(.*?)```", pages, re.DOTALL)
     assert examples
     said = check(GOOD, *examples, *BAD, folder=tmp_path)
     wrong = {}

@@ -18,9 +18,6 @@ from typing import Final, Literal
 __version__ = "0.1.0"
 #: The number of the reports' format: raise it when the values that a report shows change.
 REPORT_FORMAT = 1
-#: Where the project is at home. It has no public address yet: this is the one place to write it.
-HOMEPAGE = "https://sharekit.example/sharekit"
-ISSUES = f"{HOMEPAGE}/issues"
 #: Libraries whose versions are written down.
 LIBRARIES = ("pandas", "pyarrow", "fastexcel", "requests", "keystoneauth1", "openstacksdk")
 

@@ -8,13 +8,13 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 from platform import platform
 from typing import Final
 
 from sharekit.core.monitoring.logs import Secrets, redact
-from sharekit.core.provenance import ISSUES, LIBRARIES, __version__
+from sharekit.core.provenance import LIBRARIES, __version__
 
 #: Variables whose values are secrets, whatever they are for.
 _SECRET: Final = re.compile(r"(?i)PASS|SECRET|TOKEN|CREDENTIAL|KEY|_[AS]K$")
@@ -35,8 +35,18 @@ def write_crash_report(error: Exception, arguments: Sequence[str], commands: Seq
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
     except OSError:
-        return f"{text}\n{told} {ledger} Please report the text above: {ISSUES}"
-    return f"{told} {ledger} Please read {path}, and report it: {ISSUES}"
+        return f"{text}\n{told} {ledger} Please report the text above{_address()}"
+    return f"{told} {ledger} Please read {path}, and report it{_address()}"
+
+
+def _address() -> str:
+    """Return where to report, as the installed package says."""
+    try:
+        urls = metadata("sharekit-ims").get_all("Project-URL") or []
+    except PackageNotFoundError:  # run from its source
+        urls = []
+    issues = [url.partition(", ")[2] for url in urls if url.startswith("Issues,")]
+    return f": {issues[0]}" if issues else " to its authors."
 
 
 def _describe() -> str:
