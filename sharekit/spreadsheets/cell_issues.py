@@ -20,14 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.actions import ACTIONS
+from sharekit.core.actions import ACCEPTED, ACTIONS, SHARE
 from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.fields import FIELDS, GRAMMARS, ID_FIELDS
 
+from .contradictions import disagreeing_titles, title_against_default
 from .formats.raw_sheet import TEXT, RawSheet, as_text, column_letter, take, type_rule
 from .formats.workbooks.links import ids_in
 from .formats.workbooks.number_formats import displayed_text
-from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header
+from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_header, says_no
 from .inventory import SheetRows
 from .repeated_headers import ANY_ID
 from .row_issues import find_row_issues, find_sheet_notes
@@ -233,6 +234,8 @@ def _column_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
         yield "column-holds-image-state", "status", header
     for field, value in sheet.defaults.items():
         yield "default-used", field, value
+    if title := title_against_default(sheet):
+        yield "default-contradicted", "", title
     for field in sheet.unused_defaults:
         yield "default-unused", field, ""
 
@@ -270,7 +273,7 @@ def _row_issues(sheet: SheetRows, suspects: Mapping[str, _Suspects]) -> Iterator
     yield from _displayed_otherwise(sheet)
     yield from _crossed_out(sheet, _STRIKE_FIELDS)
     yield from _linked_elsewhere(sheet)
-    for hits in find_row_issues(sheet):
+    for hits in (*find_row_issues(sheet), disagreeing_titles(sheet)):
         yield CellIssues(hits.rule, hits.positions, hits.field, details=hits.details)
     yield CellIssues("hidden-row", _positions(sheet, sheet.raw.metadata.hidden_rows))
 
@@ -310,7 +313,9 @@ def _disagreeing_columns(sheet: SheetRows) -> Iterator[CellIssues]:
     """Find rows in which other columns that could be meant for a field hold other values."""
     for field in TEXT_FIELDS:
         columns = sheet.ambiguous.get(field, ())
-        if not columns or not (field in sheet.fields or field in sheet.defaults):
+        refusals = _refusals(sheet) if field == "status" else {}
+        known = field in sheet.fields or field in sheet.defaults
+        if not known or not (columns or refusals):
             continue
         if field in sheet.fields:
             used = _normalized(sheet.cells[sheet.fields[field]], field)
@@ -318,9 +323,12 @@ def _disagreeing_columns(sheet: SheetRows) -> Iterator[CellIssues]:
             given = sheet.defaults[field].strip().lower()
             used = pa.scalar(STATUS_WORDS.get(given, given), TEXT)
         values: dict[int, list[str]] = defaultdict(list)
+        consents = pc.is_in(used, pa.array([ACCEPTED, SHARE], TEXT))
+        hits = {i: pc.and_(said, consents) for i, said in refusals.items()}
         for column in columns:
             other = _normalized(sheet.cells[column], field)
-            differ = pc.and_(pc.not_equal(other, ""), pc.not_equal(used, other))
+            hits[column] = pc.and_(pc.not_equal(other, ""), pc.not_equal(used, other))
+        for column, differ in hits.items():
             cells = _Suspects.of(sheet.cells[column], differ)
             for position, text in zip(
                 cells.positions.tolist(), cells.texts.to_pylist(), strict=True
@@ -328,6 +336,17 @@ def _disagreeing_columns(sheet: SheetRows) -> Iterator[CellIssues]:
                 values[position].append(f"{sheet.names[column]}: {text}")
         texts = [", ".join(values[position]) for position in sorted(values)]
         yield CellIssues("columns-disagree", np.array(sorted(values), np.int64), field, texts)
+
+
+def _refusals(sheet: SheetRows) -> dict[int, pa.ChunkedArray]:
+    """Return columns of yes and no, such as "Cancelled", and where they say no to a share."""
+    others = {i: says_no(name) for i, name in enumerate(sheet.names)}
+    taken = {*sheet.fields.values(), *sheet.ambiguous.get("status", ())}
+    return {
+        i: pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(sheet.cells[i])), pa.array([*no], TEXT))
+        for i, no in others.items()
+        if no and i not in taken
+    }
 
 
 def _normalized(column: pa.ChunkedArray, field: str) -> pa.ChunkedArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+import time
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,27 +19,37 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sharekit.core.actions import ACCEPTED
+from sharekit.core.actions import ACCEPTED, REJECTED, UNSHARE
 from sharekit.core.fields import FIELDS, GRAMMARS, UUID
 
 from .formats.raw_sheet import TEXT, RawSheet, column_letter
 from .vocabulary import (
     ADVICE_WORDS,
+    BODY_REMARKS,
+    CLEAR_DECISIONS,
     DATE_HEADERS,
+    EARLIER_WORDS,
+    FALSE_WORDS,
     FINAL_WORDS,
     FORM_WORDS,
+    LATEST_WORDS,
     NAME_REMARKS,
+    OFF_WORDS,
     OWNER_REMARKS,
     PAST_REMARKS,
     PENDING_WORDS,
     PERSON_HEADERS,
-    RECORD_WORDS,
     STATE_HEADERS,
     STATE_WORDS,
     STATUS_WORDS,
     TARGET_REMARKS,
+    TITLE_WORDS,
+    TRUE_WORDS,
     VOID_WORDS,
     headers_of,
+    pattern_of,
+    plain_text,
+    says,
     spellings,
     without_accents,
 )
@@ -119,14 +130,27 @@ def _ranks_of(field: str) -> dict[str, Rank]:
         for place, header in enumerate(headers):
             for spelling in spellings(header):
                 ranks.setdefault(normalize(spelling), (vague, place))
-    return ranks
+    return ranks | ({_LATEST: (0, -1)} if field == "status" else {})
 
 
+#: The key of a header of decisions that says that it is the one that counts.
+_LATEST: Final = "newdecision"
 _RANKS: Final = {field: _ranks_of(field) for field in FIELDS}
 _ALL_KEYS: Final = frozenset(key for ranks in _RANKS.values() for key in ranks)
 _STATE_KEYS: Final = frozenset(
     normalize(spelling) for header in STATE_HEADERS for spelling in spellings(header)
 )
+#: Headers that a word for the latest of its kind may stand with, and such words.
+_BASES: Final = _STATE_KEYS | {
+    normalize(spelling)
+    for header in headers_of("status")[0]
+    if not LATEST_WORDS & set(plain_text(header).split())
+    for spelling in spellings(header)
+}
+#: Headers of yes and no: what speaks against a share by yes, and what does so by no.
+_REFUSALS: Final = OFF_WORDS | {w for w, a in CLEAR_DECISIONS.items() if a in (REJECTED, UNSHARE)}
+_CONSENTS: Final = frozenset(w for w, a in CLEAR_DECISIONS.items() if a == ACCEPTED)
+_SAID_NO: Final = FALSE_WORDS - {"", "-"}
 #: What a header of decisions has in it, whatever else it says.
 _DECISION_KEYS: Final = tuple(
     key
@@ -141,7 +165,7 @@ _DEMANDS: Final = TARGET_REMARKS | STATUS_WORDS.keys()
 #: Words in brackets that leave a header's meaning as it is: its key, a list of decisions, a format.
 _HARMLESS: Final = frozenset().union(
     *(re.findall(r"\w+", text) for text in (*STATUS_WORDS, *PENDING_WORDS, *STATE_HEADERS)),
-    TARGET_REMARKS, OWNER_REMARKS, NAME_REMARKS, FINAL_WORDS, FORM_WORDS,
+    TARGET_REMARKS, OWNER_REMARKS, NAME_REMARKS, FINAL_WORDS, FORM_WORDS, BODY_REMARKS,
 )  # fmt: skip
 #: Headers that say no more than that a state stands below, and whose or of when it is.
 _ONLY_STATE: Final = re.compile(
@@ -185,16 +209,17 @@ def _in_groups(names: tuple[str, ...], above: Sequence[str]) -> tuple[str, ...]:
     several = len({group for rank, group in zip(ranks, groups, strict=True) if rank}) > 1
     return tuple(
         f"{name} ({group})"
-        if rank and _tells_more(group, named=several and not rank[0][0])
+        if rank and _tells_more(group, several=several, vague=bool(rank[0][0]))
         else name
         for name, rank, group in zip(names, ranks, groups, strict=True)
     )
 
 
-def _tells_more(group: str, *, named: bool) -> bool:
+def _tells_more(group: str, *, several: bool, vague: bool) -> bool:
     """Return True for a group with a known word; any will do if it tells decisions apart."""
-    words = _words_of(group)
-    known = _says(normalize(group), words, PAST_REMARKS | ADVICE_WORDS | TARGET_REMARKS)
+    words = re.findall(r"[^\W_]+", group)
+    known = says(group, PAST_REMARKS | ADVICE_WORDS | TARGET_REMARKS)
+    named = several and (not vague or says(group, BODY_REMARKS))
     return 0 < len(words) <= _GROUP_WORDS and (named or known)
 
 
@@ -226,7 +251,7 @@ def match(
     >>> match(["ID", "Image ID", "Status"], {"image_id": "ID", "status": ""})
     {'image_id': 0}
     """
-    whole = [_own_keys(name)[0] for name in names]
+    whole = [_own_keys(name)[1] for name in names]
     mapped = {field: _column_of(header, names, whole) for field, header in mapping.items()}
     taken = {*mapped.values(), *ignored}
     known = [(i, keys) for i, keys in _known_headers(meant or names) if i not in taken]
@@ -256,7 +281,7 @@ def ambiguous_columns(
     """
     taken = set(fields.values())
     known = [(i, keys) for i, keys in _known_headers(names) if i not in taken]
-    listing = _is_listing([_own_keys(name)[0] for name in names])
+    listing = _is_listing([_own_keys(name)[1] for name in names])
     others = {
         field: [i for i, keys in known if _best(keys, ranks)]
         for field in fields
@@ -278,13 +303,16 @@ def header_keys(names: Sequence[str]) -> list[tuple[str, ...]]:
     [('status',), ('status2', 'status'), ('statuscurrent',)]
     >>> header_keys(["Decision (yes / no)", "Project ID (source)"])
     [('decisionyesno', 'decision'), ('projectidsource', 'ownerprojectid')]
+    >>> header_keys(["Status neu"])
+    [('newstatus', 'statusneu')]
     """
     own = [_own_keys(name) for name in names]
-    present = {key for key, _, _ in own}
+    present = {key for _, key, _, _ in own}
     known = []
-    for key, bare, unnumbered in own:
+    for latest, key, bare, unnumbered in own:
         further = [bare, unnumbered if unnumbered in present else ""]
-        known.append(tuple(dict.fromkeys([key, *filter(None, further)])))
+        keys = dict.fromkeys([*filter(None, [latest]), key, *filter(None, further)])
+        known.append(tuple(keys))
     return known
 
 
@@ -295,11 +323,26 @@ def _known_headers(names: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
 
 
 @functools.lru_cache(_CACHED)
-def _own_keys(name: str) -> tuple[str, str, str]:
-    """Return a header's key, that without its remark, and that without its number."""
+def _own_keys(name: str) -> tuple[str, str, str, str]:
+    """Return a header's key as the latest of its kind, its own, that without remark and number."""
     if len(name) > _LONGEST_HEADER:
-        return "", "", ""
-    return normalize(name), _key_without_remark(name), normalize(_NUMBERED.sub("", name))
+        return "", "", "", ""
+    unnumbered = normalize(_NUMBERED.sub("", name))
+    return _latest_key(name), normalize(name), _key_without_remark(name), unnumbered
+
+
+def _latest_key(name: str) -> str:
+    """Return the key of a header that a word such as "new" makes the one that counts; else "".
+
+    >>> _latest_key("Status neu"), _latest_key("Final decision"), _latest_key("Decision")
+    ('newstatus', 'newdecision', '')
+    """
+    text = plain_text(name)
+    words = pattern_of(LATEST_WORDS).sub(" ", text)
+    key = normalize(words)
+    if words == text or key not in _BASES or says(name, PAST_REMARKS | ADVICE_WORDS):
+        return ""
+    return "newstatus" if key in _STATE_KEYS else _LATEST
 
 
 def _key_without_remark(name: str) -> str:
@@ -310,7 +353,7 @@ def _key_without_remark(name: str) -> str:
         return ""
     key = normalize(_REMARK.sub(" ", plain))
     words = _remark_words(plain)
-    past = any(_says(normalize(remark), words, PAST_REMARKS) for remark in remarks)
+    past = any(says(remark, PAST_REMARKS) for remark in remarks)
     if past or (words & NAME_REMARKS and not key.endswith("id")):
         return ""
     if words & OWNER_REMARKS and (key == "id" or key in _RANKS["project_id"]):
@@ -333,11 +376,21 @@ def is_plain(name: str) -> bool:
 
     >>> is_plain("Decision (accepted / rejected)"), is_plain("Decision (2)")
     (True, True)
-    >>> is_plain("Decision (by phone)"), is_plain("Decision (2024)")
-    (False, False)
+    >>> is_plain("Decision (by phone)"), is_plain("Decision (2024)"), is_plain("Decision (v2)")
+    (False, False, True)
     """
     words = _remark_words(unicodedata.normalize("NFKC", name)) - _HARMLESS
-    return all(word.isdigit() and len(word) <= 2 for word in words)
+    return all(_is_number_of_latest(word) for word in words)
+
+
+def _is_number_of_latest(word: str) -> bool:
+    """Return True for a small number, a later version than the first, and this year or a later."""
+    version = re.fullmatch(r"v?0*([0-9]{1,2}|20[0-9]{2})", word)
+    if not version:
+        return False
+    number = int(version[1])
+    first = time.gmtime().tm_year if len(version[1]) > 2 else 2 if word[0] == "v" else 0
+    return number >= first
 
 
 def _best(keys: Sequence[str], ranks: Mapping[str, Rank]) -> list[tuple[int, int, int]]:
@@ -404,18 +457,23 @@ def may_hold_decisions(name: str, chosen: str) -> bool:
     (True, True)
     >>> may_hold_decisions("Result", "Status"), may_hold_decisions("Result", "")
     (False, True)
+    >>> may_hold_decisions("Decision (draft)", "Status"), may_hold_decisions("Old decision", "")
+    (True, False)
     """
-    key, words = normalize(name), _words_of(name)
-    final = _says(key, words, FINAL_WORDS)
-    if _says(key, words, PAST_REMARKS) and not final:
-        return False
+    key, final = normalize(name), says(name, FINAL_WORDS)
+    decides = any(known in key for known in _DECISION_KEYS)
+    certain = is_of_decisions(chosen) if chosen else False
+    if says(name, PAST_REMARKS) and not final:
+        # A draft, or what was called off, beside what may be a mere state: nobody knows.
+        void = says(name, VOID_WORDS) and not says(name, EARLIER_WORDS)
+        return bool(chosen) and void and decides and not certain
     if not chosen:
         return True
-    speaks = final or any(known in key for known in (*_DECISION_KEYS, *_STATE_PARTS))
-    speaks = speaks or _says(key, words, TARGET_REMARKS)
-    if is_of_decisions(chosen):
-        return speaks and not shows_state(name) and not _says(key, words, ADVICE_WORDS)
-    return speaks or _says(key, words, ADVICE_WORDS)
+    speaks = final or decides or any(known in key for known in _STATE_PARTS)
+    speaks = speaks or says(name, TARGET_REMARKS)
+    if certain:
+        return speaks and not shows_state(name) and not says(name, ADVICE_WORDS)
+    return speaks or says(name, ADVICE_WORDS)
 
 
 def is_of_decisions(name: str) -> bool:
@@ -428,16 +486,36 @@ def is_of_decisions(name: str) -> bool:
     return known and not is_vague([name], 0, "status") and is_plain(name)
 
 
-def set_aside_word(sheet: str) -> str:
-    """Return the word in a sheet's name which says that it does not count; "" if there is none.
+def without_remark(name: str) -> str:
+    """Return a header without what stands in brackets."""
+    return _REMARK.sub(" ", unicodedata.normalize("NFKC", name))
 
-    >>> set_aside_word("Change log"), set_aside_word("Freigaben (alt)"), set_aside_word("Shares")
-    ('log', 'alt', '')
+
+def is_earlier(name: str, chosen: str) -> bool:
+    """Return True for decisions, or states, beside which others were chosen as the latest.
+
+    >>> is_earlier("Decision", "Final decision"), is_earlier("Decision (Bob)", "Final decision")
+    (True, False)
+    >>> is_earlier("Status", "Status neu"), is_earlier("Status", "Decision")
+    (True, False)
     """
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|[\W\d_]+", " ", sheet).lower()
-    key, words = normalize(sheet), set(apart.split())
-    meaning = VOID_WORDS | RECORD_WORDS
-    return next((word for word in sorted(meaning) if _says(key, words, {word})), "")
+    latest = _latest_key(chosen) if is_plain(chosen) else ""
+    decided = latest == _LATEST and is_of_decisions(name) and not _latest_key(name)
+    return decided or (bool(latest) and bool(state_columns([name])))
+
+
+def says_no(name: str) -> frozenset[str]:
+    """Return the words that say no under a header of yes and no; none under any other.
+
+    >>> says_no("Cancelled?") == TRUE_WORDS, "no" in says_no("Is approved"), says_no("Public")
+    (True, True, frozenset())
+    """
+    text = plain_text(without_remark(name))
+    for words, no in ((_REFUSALS, TRUE_WORDS), (_CONSENTS, _SAID_NO)):
+        rest = pattern_of(words).sub(" ", text)
+        if rest != text and not pattern_of(TITLE_WORDS).sub(" ", rest).strip():
+            return no
+    return frozenset()
 
 
 def reads_as_log(names: Sequence[str]) -> bool:
@@ -450,7 +528,7 @@ def reads_as_log(names: Sequence[str]) -> bool:
     if not keys or keys[0] not in _DATE_KEYS:
         return False
     told = [name for name, key in zip(names, keys, strict=True) if key.endswith(_STATE_PARTS)]
-    replaced = any(_says(normalize(name), _words_of(name), PAST_REMARKS) for name in told)
+    replaced = any(says(name, PAST_REMARKS) for name in told)
     return replaced or not _PERSON_KEYS.isdisjoint(keys)
 
 
@@ -460,20 +538,7 @@ def tells_of_past(name: str) -> bool:
     >>> tells_of_past("Previous result"), tells_of_past("claimed"), tells_of_past("Result")
     (True, True, False)
     """
-    key = normalize(name)
-    return key in _REPORTED or _says(key, _words_of(name), PAST_REMARKS)
-
-
-def _words_of(name: str) -> set[str]:
-    return set(re.findall(r"[^\W_]+", name.lower()))
-
-
-def _says(key: str, words: set[str], meaning: Collection[str]) -> bool:
-    """Return True if a text has a word of that meaning; Chinese is written without blanks."""
-    return any(
-        word in words or ((" " in word or not word.isascii()) and normalize(word) in key)
-        for word in meaning
-    )
+    return normalize(name) in _REPORTED or says(name, PAST_REMARKS)
 
 
 def _is_listing(keys: Collection[str]) -> bool:

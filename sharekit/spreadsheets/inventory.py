@@ -26,15 +26,15 @@ from .headers import (
     first_id,
     holds_damaged_id,
     holds_id,
+    is_earlier,
     is_of_decisions,
     is_vague,
     match,
     may_hold_decisions,
     normalize,
-    reads_as_log,
-    set_aside_word,
     state_columns,
     tells_of_past,
+    without_remark,
 )
 from .repeated_headers import find_repeated
 from .vocabulary import CLEAR_DECISIONS, PARTICIPLES, PENDING_WORDS, STATUS_WORDS
@@ -257,7 +257,9 @@ class SheetRows:
     ids_at : str
         Address of image IDs in a sheet that was left out although its header is clear.
     doubt : str
-        What says that the sheet is a log, an archive, a draft or an example; "" if nothing does.
+        What says that the sheet is a log, a copy, a draft or no longer valid; "" if nothing does.
+    aside : SheetRows or None
+        The sheet as it would have been read, if it was left out.
     vague_image_ids : bool
         Whether the header of the image IDs may be of any IDs.
     repeated_headers, other_headers : tuple of int
@@ -278,6 +280,7 @@ class SheetRows:
     shows_states: bool = False
     ids_at: str = ""
     doubt: str = ""
+    aside: SheetRows | None = None
     vague_image_ids: bool = False
     repeated_headers: tuple[int, ...] = ()
     other_headers: tuple[int, ...] = ()
@@ -288,16 +291,8 @@ class SheetRows:
         source = replace(self.source, header_row=0, rows=0, blank_rows=0, columns={}, letters={})
         return SheetRows(
             source, self.raw, np.empty(0, np.int64), (), (), {}, likely=False, ids_at=at,
-            doubt=self.doubt,
+            doubt=self.doubt, aside=self,
         )  # fmt: skip
-
-    def doubted(self) -> SheetRows:
-        """Return the sheet with what its name or its columns say against it."""
-        if not self.source.header_row or not self.likely:
-            return self
-        word = set_aside_word(self.source.sheet)
-        log = "a date, and who changed what" if reads_as_log(self.names) else ""
-        return replace(self, doubt=word or log)
 
     def _first_image_id(self) -> str:
         """Return the address of an image ID that no vague header explains; "" if there is none."""
@@ -330,6 +325,9 @@ def find_rows(
     fields, states = _set_states_aside(cells, header, mapping)
     ambiguous = ambiguous_columns(header.meant, mapping, fields)
     beside = _states_beside(cells, header.meant, fields, ambiguous.get("status", ()))
+    if "status" in fields and "status" not in mapping:
+        chosen = header.meant[fields["status"]]
+        beside += [i for i in ambiguous.get("status", ()) if is_earlier(header.meant[i], chosen)]
     if beside:
         ambiguous["status"] = [i for i in ambiguous["status"] if i not in beside]
     if "status" not in mapping:
@@ -466,7 +464,9 @@ def _rival_decisions(
         if speaks or not (decided or tells_of_past(name)):
             sample = cells[column] if decided else cells[column].slice(0, _SAMPLE)
             words = pc.utf8_lower(pc.utf8_trim_whitespace(sample))
-            decisions = pc.sum(pc.is_in(words, _CLEAR_DECISIONS)).as_py() or 0
+            of_decisions = is_of_decisions(without_remark(name))
+            known = pa.array([*STATUS_WORDS], TEXT) if of_decisions else _CLEAR_DECISIONS
+            decisions = pc.sum(pc.is_in(words, known)).as_py() or 0
             filled = pc.sum(pc.not_equal(words, "")).as_py() or 0
             # Under any other header it is a column of decisions if most rows have one there.
             rows = filled if speaks else len(sample)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -21,6 +22,7 @@ from sharekit.core.html import shorten
 from sharekit.core.monitoring.progress import shows_progress
 
 from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
+from .contradictions import disagreeing_sheets, earlier_version, set_aside_word
 from .formats.dataframe import Frame, label_texts, not_readable, read_frame
 from .formats.delimited import check_encoding, read_delimited
 from .formats.json import BEGINNING, read_json
@@ -28,7 +30,14 @@ from .formats.parquet import read_parquet
 from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, constant
 from .formats.workbooks.workbook import Choice, read_workbook
 from .formats.workbooks.xls import read_xls
-from .headers import SEARCHED_ROWS, header_too_deep, match, nearest_header, unique_names
+from .headers import (
+    SEARCHED_ROWS,
+    header_too_deep,
+    match,
+    nearest_header,
+    reads_as_log,
+    unique_names,
+)
 from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, HasRead, Limits, list_formats, load, load_content
 from .inventory import Inventory, SheetRows, find_rows
 from .mistaken_ids import find_mistaken_ids
@@ -289,13 +298,22 @@ def _check_sheets(sheets: Iterable[SheetRows], names: Sequence[str]) -> None:
 
 def _leave_out_others(sheets: Sequence[SheetRows]) -> list[SheetRows]:
     """Leave out lists of something else, logs and drafts, if their file has a list of shares."""
-    doubted = [sheet.doubted() for sheet in sheets]
+    doubted = [replace(sheet, doubt=_doubt(sheet)) for sheet in sheets]
     lists = [s for s in doubted if s.source.header_row and s.likely]
     files = {s.source.file for s in lists}
     certain = {s.source.file for s in lists if not s.doubt}
     others = [s for s in doubted if s.source.header_row and (s.doubt or not s.likely)]
     left_out = [s for s in others if s.source.file in (certain if s.likely else files)]
     return [s.left_out() if any(s is other for other in left_out) else s for s in doubted]
+
+
+def _doubt(sheet: SheetRows) -> str:
+    """Return what a sheet's name or its columns say against it."""
+    if not sheet.source.header_row or not sheet.likely:
+        return ""
+    name = sheet.source.sheet
+    log = "a date, and who changed what" if reads_as_log(sheet.names) else ""
+    return set_aside_word(name) or earlier_version(name, sheet.raw.siblings) or log
 
 
 def _check_headers(
@@ -423,6 +441,12 @@ def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str] = ()) -> Invent
     issues = [find_cell_issues(sheet, i, int(starts[i]), encoded) for i, sheet in enumerate(sheets)]
     issues += _lock_notes(sheets, locks)
     issues += find_mistaken_ids(sheets, encoded, starts.tolist())
+    issues += [
+        CellIssues(hits.rule, hits.positions, "status", details=hits.details).to_frame(
+            source, int(starts[source])
+        )
+        for source, hits in disagreeing_sheets(sheets)
+    ]
     return Inventory(rows, tuple(sheet.source for sheet in sheets), concat(issues), encoded)
 
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -27,11 +26,12 @@ from .inventory import SheetRows, is_blank
 from .repeated_headers import ANY_ID, are_keys, is_header
 from .vocabulary import (
     CLEAR_DECISIONS,
-    DENIALS,
     PAST_REMARKS,
+    RECORD_WORDS,
     STATE_HEADERS,
     STATUS_WORDS,
     headers_of,
+    says,
 )
 
 #: Fields of which a share has at least one.
@@ -40,7 +40,7 @@ _DASHED_ID: Final = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 #: Characters of a run that may be a damaged ID: no word and no year is so long and has digits.
 _DAMAGED_ID: Final = re.compile(r"(?i)(?=[a-z-]*[0-9])[0-9a-z-]{12,}|[0-9]{5,}")
 #: Words of rows that count or end a list.
-_CLOSING: Final = re.compile(
+CLOSING: Final = re.compile(
     r"(?i)\W*(?:(?:grand|sub)?\s*totals?|sums?|count|average|gesamt|summe|anzahl|somme|nombre|suma"
     r"|合计|总计|小计|end|ende|fin)\b"
 )
@@ -52,11 +52,11 @@ _ID_LENGTHS: Final = (36, 32)
 _DECISIONS: Final = pa.array(sorted(STATUS_WORDS), TEXT)
 #: Rows without an ID and a decision that are looked at one by one, from the end of the sheet.
 _MAX_CLOSING: Final = 1000
-#: What headers of decisions, states and earlier decisions contain; short words are in many others.
+#: What headers of decisions and states contain; short words are in many others.
 _DECISION_KEYS: Final = frozenset(
     key
-    for word in (*headers_of("status")[0], *STATE_HEADERS, *PAST_REMARKS, "state")
-    if len(key := normalize(word)) >= 5
+    for word in (*headers_of("status")[0], *STATE_HEADERS, "state")
+    if len(key := normalize(word)) >= 5 or not key.isascii()
 )
 _OPPOSITE: Final = {ACCEPTED: REJECTED, REJECTED: ACCEPTED, SHARE: UNSHARE, UNSHARE: SHARE}
 #: A remark that begins like a decision: "REJECT!! see mail", "Please reject", "To be rejected".
@@ -66,8 +66,6 @@ _REMARKS: Final = {
     for action in _OPPOSITE
     for words in ["|".join(re.escape(w) for w, a in CLEAR_DECISIONS.items() if a == action)]
 }
-#: Words of a title; longer texts explain.
-_TITLE_WORDS: Final = 12
 #: Shorter words (yes, ok, no, x) tick a row off as often as they decide on it.
 _MIN_DECISION: Final = 6
 #: One by one, because a single byte is found a hundred times as fast as any of two.
@@ -124,8 +122,6 @@ def find_sheet_notes(sheet: SheetRows) -> Iterator[tuple[str, str]]:
     records = sheet.raw.records
     if sheet.repeated_headers:
         yield "header-repeated", join_rows(sheet.raw.row_names(sheet.repeated_headers))
-    if title := _contradicting_title(sheet):
-        yield "default-contradicted", title
     others = [*sheet.other_headers, *_glued_headers(sheet)]
     if others:
         yield "second-header", join_rows(sheet.raw.row_names(sorted(others)))
@@ -220,7 +216,7 @@ def _is_closing(
     telling = [texts[sheet.fields[field]] for field in _TELLING if field in sheet.fields]
     if any(_DAMAGED_ID.search(text) for text in telling):
         return False
-    if _CLOSING.match(telling[0]):
+    if CLOSING.match(telling[0]):
         return True
     if otherwise:
         return False
@@ -228,7 +224,7 @@ def _is_closing(
     counts = all(_COUNT.fullmatch(text) for text in telling)
     drawn = not any(character.isalnum() for text in texts for character in text)
     dashes = drawn and all(_LINE.fullmatch(text) for text in telling)
-    return dashes or (counts and after) or apart or bool(_CLOSING.match(first))
+    return dashes or (counts and after) or apart or bool(CLOSING.match(first))
 
 
 def undecided_rows(sheet: SheetRows) -> NDArray[np.int64]:
@@ -241,7 +237,7 @@ def undecided_rows(sheet: SheetRows) -> NDArray[np.int64]:
 
 def _is_remark(text: str) -> bool:
     several = len(text.split()) > 1
-    return (several or bool(_CLOSING.match(text))) and not _DAMAGED_ID.search(text)
+    return (several or bool(CLOSING.match(text))) and not _DAMAGED_ID.search(text)
 
 
 def _blank_otherwise(sheet: SheetRows) -> Positions:
@@ -412,40 +408,9 @@ def _opposite_remarks(sheet: SheetRows) -> RowHits:
     return RowHits.of("remark-disagrees", hits)
 
 
-def _contradicting_title(sheet: SheetRows) -> str:
-    """Return the sheet's name, a line or a header that says the opposite of the given decision."""
-    given = sheet.defaults.get("status", "").strip().lower()
-    action = STATUS_WORDS.get(given, given)
-    if action not in _OPPOSITE:
-        return ""
-    image = sheet.fields["image_id"]
-    lines = [text for row in sheet.raw.head(sheet.source.header_row - 1) for text in row]
-    column = sheet.cells[image]
-    others = np.flatnonzero(~np.isin(np.asarray(pc.utf8_length(column)), _ID_LENGTHS))
-    lines += take(column, others[:_MAX_CLOSING]).to_pylist()
-    titles = [sheet.source.sheet, Path(sheet.source.file).stem, sheet.names[image], *lines]
-    return next((" ".join(t.split()) for t in titles if _says_opposite(t, action)), "")
-
-
-def _says_opposite(title: str, action: str) -> bool:
-    """Return True for "To reject" and "Do not accept", where acceptance is the decision.
-
-    >>> _says_opposite("To reject:", "accepted"), _says_opposite("Accept or reject", "accepted")
-    (True, False)
-    """
-    words = re.findall(r"[^\W\d_]+", title.lower())
-    said = {CLEAR_DECISIONS[word] for word in words if word in CLEAR_DECISIONS}
-    said |= {a for w, a in CLEAR_DECISIONS.items() if not w.isascii() and w in title.lower()}
-    if len(words) > _TITLE_WORDS:
-        return False
-    if DENIALS & {*words}:
-        return action in said
-    return _OPPOSITE[action] in said and action not in said
-
-
 def _is_about_decisions(name: str) -> bool:
     key = normalize(name)
-    return any(word in key for word in _DECISION_KEYS)
+    return any(word in key for word in _DECISION_KEYS) or says(name, PAST_REMARKS | RECORD_WORDS)
 
 
 def _short_rows(sheet: SheetRows, records: Records) -> Positions:

@@ -13,6 +13,7 @@ which can describe a share's present state as well; a vague one only demands som
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -43,11 +44,15 @@ class Language:
     of_owner, of_past, of_target, of_names : str
         Words that tell what a header means if they stand in brackets behind it: the owner's,
         how things are or were, how they are to be, names instead of IDs.
+    of_earlier : str
+        Words for what was valid once and is no more. As those of `of_void` and `of_off` they may
+        stand in a header, a title or a sheet's name; words with a blank may stand within others.
     of_void : str
-        Words for what does not count, or not any more: drafts, examples, what is replaced. They
-        may stand in a header or in a sheet's name; words with a blank may stand within others.
+        Words for what does not count: drafts and examples.
+    of_off : str
+        Words for what was called off. A column of yes and no under such a header says no by yes.
     of_final : str
-        Words that make a decision the last one.
+        Words that make a decision the last one; those after a semicolon may be of another one.
     of_advice : str
         Words that make a decision one that somebody only advises or asks for.
     of_form : str
@@ -55,7 +60,12 @@ class Language:
     of_state : str
         Words that tell whose state a header means; with such words alone it is no decision.
     of_records : str
-        Words in the name of a sheet that keeps what was, such as a log.
+        Words in a title, or a sheet's name, over what was or is, and is not to be decided: logs,
+        copies, what was sent, the present state.
+    of_titles : str
+        Words of titles and sheets' names that do not change what others of them say.
+    of_bodies : str
+        Who decides, in brackets behind a header.
     of_dates, of_persons : str
         Headers of the time of a change and of who made it, as logs have them.
     of_denial : str
@@ -72,12 +82,16 @@ class Language:
     of_past: str
     of_target: str
     of_names: str
+    of_earlier: str
     of_void: str
+    of_off: str
     of_final: str
     of_advice: str
     of_form: str
     of_state: str
     of_records: str
+    of_titles: str
+    of_bodies: str
     of_dates: str
     of_persons: str
     of_denial: str
@@ -91,7 +105,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "project uuid, tenant id, member, target project, project, tenant",
             "status": "decision, verdict, new status, target status, wanted status, "
             "desired status, accept or reject, accept/reject, final decision, your decision, "
-            "our decision; action",
+            "our decision, to be; action",
             "vault_id": "vault id, cbr vault id, vault uuid, backup vault id, cbr vault, "
             "backup vault, vault",
             "whole_image": "whole image, full ecs image, full ecs, is whole image, "
@@ -116,15 +130,17 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         pending="pending",
         of_owner="owner, owners, owned, owning, source, sharing",
         of_past="current, currently, present, now, existing, actual, before, first, initial",
-        of_target="new, target, wanted, desired, decision",
+        of_target="new, target, wanted, desired, latest, to be, should be",
         of_names="name, names",
-        of_void="old, previous, former, earlier, example, examples, sample, samples, draft, "
-        "drafts, obsolete, superseded, replaced, outdated, deprecated, withdrawn, void, "
-        "invalid, cancelled, canceled, revoked, expired, discarded, archived, "
-        "do not use, not used, not valid, not final, no longer valid, last year, "
-        "last month, last time, last round",
-        of_final="final, approved, agreed, corrected, correction, revised, amended, definitive, "
-        "confirmed, binding",
+        of_earlier="old, previous, former, earlier, obsolete, superseded, replaced, outdated, "
+        "deprecated, expired, archived, no longer valid, last year, last month, last time, "
+        "last round",
+        of_void="example, examples, sample, samples, draft, drafts, not used, not valid, not final",
+        of_off="withdrawn, cancelled, canceled, revoked, deleted, removed, veto, vetoed, void, "
+        "voided, invalid, discarded, blocked, stopped, on hold, do not use, do not send, "
+        "not to be sent, not to be used",
+        of_final="final, definitive, binding; approved, agreed, corrected, correction, revised, "
+        "amended, confirmed",
         of_advice="proposed, proposal, suggested, recommended, requested",
         of_form="required, mandatory, optional, please, choose, select, enter, fill, write, "
         "pick, one, of, or, and, in, the, a, an, if, only, your, you, yours, here, hex, "
@@ -132,11 +148,20 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "values, empty, leave, blank, column, status, gb, gib",
         of_state="state, today, member, membership, image, share, sharing, shared, cloud, api, "
         "openstack, seen, of, in, the",
-        of_records="log, logs, changelog, history, archive, archives, backup, backups, journal, "
-        "audit trail, trash",
+        of_records="log, logs, changelog, changes, history, archive, archives, backup, backups, "
+        "bak, copy, copies, journal, audit trail, trash, sent, done, snapshot, snapshots, as is, "
+        "current state, current status, present state, state today",
+        of_titles="share, shares, sheet, table, list, lists, listing, tab, page, decision, "
+        "decisions, approval, approvals, data, file, version, state, change, audit, from, for, "
+        "at, on, as, these, this, those, all, following, below, are, is, to, be, do, must, should, "
+        "section, part, rows, entries, items, jan, january, feb, february, mar, march, apr, "
+        "april, may, jun, june, jul, july, aug, august, sep, september, oct, october, nov, "
+        "november, dec, december, q",
+        of_bodies="board, committee, council, management, manager, director, team, department, "
+        "security, owner",
         of_dates="date, time, timestamp, when, changed on, changed at",
         of_persons="who, user, author, editor, changed by, edited by, modified by, updated by",
-        of_denial="not, never",
+        of_denial="not, never, don t, dont",
     ),
     "German": Language(
         headers={
@@ -148,7 +173,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "Mandant",
             "status": "Entscheidung, Beschluss, neuer Status, Zielstatus, gewünschter Status, "
             "Sollstatus, annehmen oder ablehnen, akzeptieren oder ablehnen, Ihre Entscheidung, "
-            "unsere Entscheidung, endgültige Entscheidung; Aktion",
+            "unsere Entscheidung, endgültige Entscheidung, Soll, Freigabe; Aktion",
             "vault_id": "Tresor-ID, Vault-Kennung, Sicherungstresor-ID, ID des Tresors, "
             "ID des Vaults, Backup-Tresor, Sicherungstresor, Tresor",
             "whole_image": "vollständiges Image, ganzes Image, gesamtes Image, "
@@ -162,9 +187,9 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         states="Mitgliedsstatus, Mitgliedstatus",
         decisions={
             "accepted": "akzeptiert, angenommen, genehmigt, zugestimmt, freigegeben; "
-            "akzeptieren, annehmen, genehmigen, zustimmen, freigeben, ja",
-            "rejected": "abgelehnt, zurückgewiesen, verweigert, verworfen; ablehnen, zurückweisen, "
-            "verweigern, nein",
+            "akzeptieren, annehmen, anzunehmen, genehmigen, zustimmen, freigeben, ja",
+            "rejected": "abgelehnt, zurückgewiesen, verweigert, verworfen; ablehnen, abzulehnen, "
+            "zurückweisen, zurückzuweisen, verweigern, nein",
             "share": "; teilen, Mitglied hinzufügen",
             "unshare": "; nicht mehr teilen, Teilen beenden, Mitglied entfernen",
         },
@@ -174,16 +199,18 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_owner="Eigentümer, Besitzer, Quelle, Quellprojekt",
         of_past="aktuell, aktuelle, aktueller, derzeit, derzeitiger, gegenwärtiger, heutiger, "
         "bisher, bisherige, bisheriger, vorher, jetzt, Ist",
-        of_target="neu, Ziel, Soll, gewünscht, Entscheidung",
+        of_target="neu, neue, neuer, neues, Ziel, Soll, gewünscht",
         of_names="Namen",
-        of_void="alt, alte, alter, altes, veraltet, vorige, voriger, vorherige, vorheriger, "
-        "früher, früherer, ehemals, Beispiel, Beispiele, Muster, Entwurf, Entwürfe, "
-        "ungültig, überholt, ersetzt, zurückgezogen, widerrufen, storniert, verworfene, "
-        "nicht verwenden, nicht mehr gültig, nicht gültig, nicht endgültig, "
+        of_earlier="alt, alte, alter, altes, alten, veraltet, vorige, voriger, vorherige, "
+        "vorheriger, früher, früherer, ehemals, überholt, ersetzt, nicht mehr gültig, "
         "letztes Jahr, Vorjahr",
+        of_void="Beispiel, Beispiele, Muster, Entwurf, Entwürfe, nicht gültig, nicht endgültig",
+        of_off="zurückgezogen, widerrufen, storniert, gelöscht, entfernt, Veto, ungültig, "
+        "verworfene, gesperrt, gestoppt, zurückgestellt, abgesagt, nicht verwenden, nicht senden, "
+        "nicht versenden, nicht zu senden",
         of_final="endgültig, endgültige, endgültiger, endgültiges, final, finale, finaler, "
-        "bestätigt, bestätigte, bestätigter, vereinbart, vereinbarter, korrigiert, "
-        "korrigierte, korrigierter, berichtigt, geändert, geänderter, verbindlich",
+        "verbindlich; bestätigt, bestätigte, bestätigter, vereinbart, vereinbarter, korrigiert, "
+        "korrigierte, korrigierter, berichtigt, geändert, geänderter, genehmigt, freigegeben",
         of_advice="vorgeschlagen, vorgeschlagene, Vorschlag, empfohlen, "
         "empfohlene, Empfehlung, beantragt",
         of_form="Pflicht, Pflichtfeld, erforderlich, bitte, wählen, auswählen, ausfüllen, "
@@ -192,7 +219,14 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_state="Zustand, heute, Mitglied, Mitglieds, Abbild, Freigabe, Freigabestatus, des, im",
         of_records="Historie, Änderungshistorie, Verlauf, Änderungsverlauf, Protokoll, "
         "Änderungsprotokoll, Änderungen, Logbuch, Archiv, archiviert, Sicherung, "
-        "Sicherungskopie, Papierkorb",
+        "Sicherungskopie, Papierkorb, Kopie, Kopien, gesendet, versendet, erledigt, fertig, "
+        "Schnappschuss, Ist, Iststand, Istzustand, Stand heute, aktueller Stand, "
+        "aktueller Zustand, derzeitiger Stand",
+        of_titles="Freigabe, Freigaben, Blatt, Tabelle, Liste, Entscheidung, Entscheidungen, "
+        "Daten, Datei, Version, Stand, Zustand, von, vom, zu, zum, für, am, der, die, das, den, "
+        "diese, alle, folgende, sind, ist, werden, bitte, Zeilen, Abschnitt, Teil, Januar, "
+        "Februar, März, Mai, Juni, Juli, Oktober, Dezember, Okt, Dez",
+        of_bodies="Vorstand, Gremium, Ausschuss, Leitung, Geschäftsführung, Beirat, Abteilung",
         of_dates="Datum, Zeit, Zeitpunkt, Zeitstempel, wann, geändert am",
         of_persons="wer, Benutzer, Bearbeiter, geändert von, Autor",
         of_denial="nicht, nie",
@@ -217,7 +251,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "ID du projet propriétaire, propriétaire, projet propriétaire, projet source, "
             "partagé par",
         },
-        states="statut, statut du membre",
+        states="statut, statut du membre, état, état du membre",
         decisions={
             "accepted": "accepté, acceptée, acceptés, acceptées, approuvé, approuvée; accepter, "
             "approuver, oui",
@@ -231,19 +265,29 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         pending="en attente",
         of_owner="propriétaire, source, origine",
         of_past="actuel, actuelle, existant, avant",
-        of_target="nouveau, cible, souhaité, décision",
+        of_target="nouveau, nouvelle, cible, souhaité",
         of_names="nom, noms",
-        of_void="ancien, ancienne, anciens, anciennes, précédent, précédente, exemple, exemples, "
-        "brouillon, brouillons, obsolète, obsolètes, remplacé, annulé, annulée, retiré, "
-        "périmé, invalide, ne pas utiliser, non valide, non définitif, non définitive, "
-        "année dernière",
-        of_final="final, finale, définitif, définitive, approuvé, convenu, corrigé, corrigée, "
+        of_earlier="ancien, ancienne, anciens, anciennes, précédent, précédente, obsolète, "
+        "obsolètes, remplacé, périmé, année dernière",
+        of_void="exemple, exemples, brouillon, brouillons, non valide, non définitif, "
+        "non définitive",
+        of_off="annulé, annulée, annulés, annulées, retiré, retirée, retirés, retirées, révoqué, "
+        "révoquée, supprimé, supprimée, supprimés, supprimées, veto, véto, invalide, bloqué, "
+        "bloquée, suspendu, en suspens, ne pas utiliser, ne pas envoyer",
+        of_final="final, finale, définitif, définitive; approuvé, convenu, corrigé, corrigée, "
         "révisé, révisée, confirmé, confirmée",
         of_advice="proposé, proposée, proposition, suggéré, suggérée, recommandé, demandé",
         of_form="obligatoire, requis, facultatif, choisir, remplir, ou, et, chiffres, "
         "caractères, valeur, vide, format",
         of_state="état, membre, du, de, image, partage",
-        of_records="historique, journal, archives, sauvegarde, corbeille",
+        of_records="historique, journal, archives, archivé, sauvegarde, corbeille, copie, envoyé, "
+        "envoyés, envoyées, terminé, modifications, instantané, état actuel, statut actuel, "
+        "situation actuelle",
+        of_titles="partage, partages, feuille, tableau, liste, décisions, données, fichier, "
+        "version, état, ne, du, de, des, la, le, les, à, pour, ces, tous, toutes, sont, est, "
+        "lignes, janvier, février, mars, avril, mai, juin, juillet, août, septembre, octobre, "
+        "novembre, décembre",
+        of_bodies="comité, conseil, direction, équipe",
         of_dates="date, heure, horodatage, quand, modifié le",
         of_persons="qui, utilisateur, auteur, modifié par",
         of_denial="pas, jamais",
@@ -282,22 +326,33 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         pending="pendiente",
         of_owner="propietario, origen",
         of_past="actual, actualmente, existente, antes",
-        of_target="nuevo, destino, objetivo, deseado, decisión",
+        of_target="nuevo, nueva, destino, objetivo, deseado",
         of_names="nombre, nombres",
-        of_void="anterior, antiguo, antigua, antiguos, antiguas, ejemplo, ejemplos, borrador, "
-        "borradores, obsoleto, obsoleta, sustituido, reemplazado, anulado, anulada, "
-        "retirado, caducado, no usar, no válido, no válida, no definitivo, "
-        "no definitiva, año pasado",
-        of_final="final, definitivo, definitiva, acordado, corregido, corregida, revisado, "
-        "revisada, confirmado, confirmada",
+        of_earlier="anterior, antiguo, antigua, antiguos, antiguas, obsoleto, obsoleta, "
+        "sustituido, reemplazado, caducado, año pasado",
+        of_void="ejemplo, ejemplos, borrador, borradores, no válido, no válida, no definitivo, "
+        "no definitiva",
+        of_off="anulado, anulada, anulados, anuladas, cancelado, cancelada, cancelados, "
+        "canceladas, retirado, retirada, retirados, retiradas, revocado, revocada, eliminado, "
+        "eliminada, borrado, borrada, veto, inválido, bloqueado, bloqueada, suspendido, en espera, "
+        "no usar, no enviar",
+        of_final="final, definitivo, definitiva; acordado, corregido, corregida, revisado, "
+        "revisada, confirmado, confirmada, aprobado, aprobada",
         of_advice="propuesto, propuesta, sugerido, sugerida, recomendado, solicitado",
         of_form="obligatorio, requerido, opcional, elegir, rellenar, o, y, dígitos, caracteres, "
         "valor, vacío, formato",
         of_state="miembro, imagen, del, de, la, compartición",
-        of_records="historial, histórico, registro, bitácora, respaldo, papelera",
+        of_records="historial, histórico, registro, bitácora, respaldo, papelera, archivado, "
+        "copia, enviado, enviados, enviadas, hecho, cambios, instantánea, estado actual, "
+        "situación actual",
+        of_titles="recursos, compartidos, hoja, tabla, lista, decisiones, datos, archivo, versión, "
+        "estado, de, del, la, el, los, las, para, por, estos, estas, todos, todas, son, filas, "
+        "enero, febrero, marzo, abril, mayo, junio, julio, agosto, septiembre, octubre, noviembre, "
+        "diciembre",
+        of_bodies="comité, consejo, junta, dirección, equipo",
         of_dates="fecha, hora, cuándo, modificado el",
         of_persons="quién, usuario, autor, modificado por",
-        of_denial="nunca",
+        of_denial="no, nunca",
     ),
     "Chinese": Language(
         headers={
@@ -328,14 +383,20 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         pending="待接受, 待处理, 等待接受, 未决定",
         of_owner="所有者, 拥有者, 来源, 源, 源项目, 所有者项目",
         of_past="当前, 目前, 现在, 原, 當前",
-        of_target="新, 目标, 期望, 决定",
+        of_target="新, 最新, 目标, 期望",
         of_names="名称, 名稱",
-        of_void="旧, 舊, 示例, 例, 草稿, 作废, 作廢, 失效, 过期, 已替代, 勿用, 去年, 未定稿",
-        of_final="最终, 最終, 修订, 更正",
+        of_earlier="旧, 舊, 失效, 过期, 已替代, 去年",
+        of_void="示例, 例, 草稿, 未定稿",
+        of_off="作废, 作廢, 已取消, 撤回, 已撤回, 撤销, 已删除, 否决, 无效, 暂停, 搁置, 勿用, "
+        "勿发, 不要发送, 请勿发送",
+        of_final="最终, 最終; 修订, 更正",
         of_advice="建议, 提议, 建議",
         of_form="必填, 选填, 请, 或, 位, 十六进制, 填写, 选择",
         of_state="成员, 镜像, 共享",
-        of_records="历史, 歷史, 日志, 日誌, 记录, 归档, 存档, 备份, 備份",
+        of_records="历史, 歷史, 日志, 日誌, 记录, 归档, 存档, 备份, 備份, 副本, 已发送, 已完成, "
+        "完成, 变更, 快照, 现状, 当前状态, 目前状态",
+        of_titles="共享, 分享, 表, 清单, 列表, 决定, 数据, 版本, 状态, 的, 年, 月, 日",
+        of_bodies="董事会, 委员会, 管理层, 部门",
         of_dates="日期, 时间, 時間",
         of_persons="谁, 用户, 操作人, 修改人",
         of_denial="不, 未",
@@ -427,20 +488,61 @@ TRUE_WORDS: Final = frozenset(_known(*(language.yes for language in _ALL)))
 FALSE_WORDS: Final = frozenset({"", *_known(*(language.no for language in _ALL))})
 #: Words in brackets behind a header, by what they make of it.
 OWNER_REMARKS: Final = frozenset(_known(*(language.of_owner for language in _ALL)))
-VOID_WORDS: Final = frozenset(_known(*(language.of_void for language in _ALL)))
-PAST_REMARKS: Final = VOID_WORDS | frozenset(_known(*(language.of_past for language in _ALL)))
-TARGET_REMARKS: Final = frozenset(_known(*(language.of_target for language in _ALL)))
+EARLIER_WORDS: Final = frozenset(_known(*(language.of_earlier for language in _ALL)))
+OFF_WORDS: Final = frozenset(_known(*(language.of_off for language in _ALL)))
+VOID_WORDS: Final = OFF_WORDS | frozenset(_known(*(language.of_void for language in _ALL)))
+PAST_REMARKS: Final = (
+    EARLIER_WORDS | VOID_WORDS | frozenset(_known(*(language.of_past for language in _ALL)))
+)
+_WANTED: Final = frozenset(_known(*(language.of_target for language in _ALL)))
+TARGET_REMARKS: Final = _WANTED | frozenset(
+    _known(*(split_words(language.headers["status"])[0] for language in _ALL))
+)
 NAME_REMARKS: Final = frozenset(_known(*(language.of_names for language in _ALL)))
 FINAL_WORDS: Final = frozenset(_known(*(language.of_final for language in _ALL)))
+#: Words that make a decision the one that counts, where the same header stands without them.
+LATEST_WORDS: Final = _WANTED | frozenset(_known(*(_parts(lang.of_final)[0] for lang in _ALL)))
 ADVICE_WORDS: Final = frozenset(_known(*(language.of_advice for language in _ALL)))
 FORM_WORDS: Final = frozenset(_known(*(language.of_form for language in _ALL)))
 STATE_WORDS: Final = frozenset(_known(*(language.of_state for language in _ALL)))
 RECORD_WORDS: Final = frozenset(_known(*(language.of_records for language in _ALL)))
+TITLE_WORDS: Final = FORM_WORDS | frozenset(_known(*(language.of_titles for language in _ALL)))
+BODY_REMARKS: Final = frozenset(_known(*(language.of_bodies for language in _ALL)))
 DATE_HEADERS: Final = frozenset(_known(*(language.of_dates for language in _ALL)))
 PERSON_HEADERS: Final = frozenset(_known(*(language.of_persons for language in _ALL)))
 DENIALS: Final = frozenset(_known(*(language.of_denial for language in _ALL)))
 #: Headers of the present state of a share.
 STATE_HEADERS: Final = tuple(word for lang in _ALL for word in split_words(lang.states))
+
+
+@functools.cache
+def pattern_of(words: frozenset[str]) -> re.Pattern[str]:
+    """Return the expression for any of some words in a text of :func:`plain_text`.
+
+    Words with letters beyond ASCII may stand within others: Chinese is written without blanks.
+    """
+    longest_first = sorted(words, key=lambda word: (-len(word), word))
+    bounded = (rf"\b{re.escape(w)}\b" if w.isascii() else re.escape(w) for w in longest_first)
+    return re.compile("|".join(bounded))
+
+
+def plain_text(text: str) -> str:
+    """Return the words of a text in lower case, without numbers and punctuation.
+
+    >>> plain_text("SharesBackup_2025 (old)")
+    'shares backup old'
+    """
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFC", text))
+    return re.sub(r"[\W\d_]+", " ", apart).lower().strip()
+
+
+def says(text: str, words: frozenset[str]) -> bool:
+    """Return True if any of some words stands in a text.
+
+    >>> says("Decision_old", EARLIER_WORDS), says("Gold", EARLIER_WORDS)
+    (True, False)
+    """
+    return pattern_of(words).search(plain_text(text)) is not None
 
 
 def headers_of(field: str) -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -314,7 +315,6 @@ def test_two_columns_of_one_name(tmp_path: Path, second: str) -> None:
 @pytest.mark.parametrize(
     ("used", "other", "alarm"),
     [
-        ("Decision", "Final decision", True),
         ("Decision", "Revised decision", True),
         ("Entscheidung", "Entscheidung des Vorstands", True),
         ("Status", "Proposed status", True),
@@ -346,16 +346,61 @@ def test_another_column_of_decisions_is_no_remark(
     assert ("columns-disagree" in set(findings.frame["rule"])) == alarm
 
 
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("Status alt;Status neu", "abgelehnt;angenommen"), ("Status neu", "accepted"),
+        ("status;status_new", "reject;accept"), ("decision;new_decision", "rejected;accepted"),
+        ("Decision;Final decision", "rejected;accepted"), ("IST;SOLL", "rejected;accepted"),
+        ("As is;To be", "rejected;accepted"), ("Freigabe", "ja"),
+        ("Status;Freigabe", "rejected;ja"),
+        ("Freigabe neu;Freigabe alt", "ja;nein"), ("Status;Decision (Board)", "rejected;accepted"),
+        ("Status;Decision (v2)", "rejected;accepted"), ("状态;新状态", "拒绝;接受"),
+        ("État actuel;État cible", "refusé;accepté"), ("estado;estado nuevo", "rechazado;aceptado"),
+        (f"Status;Decision ({time.gmtime().tm_year})", "rejected;accepted"),
+        ("Status;Decision (old)", "accepted;rejected"), ("Decision;Veto", "accepted;no"),
+        ("Decision;Public;No", "accepted;no;1"), ("Decision;Revised", "accepted;no"),
+    ],
+)  # fmt: skip
+def test_the_clearly_newer_column_decides(tmp_path: Path, header: str, words: str) -> None:
+    """Beside a state or an earlier decision the new, the wanted or the final one is planned."""
+    file = write(tmp_path / "a.csv", f"Image ID;Project ID;{header}", f"{IMAGE};{PROJECT};{words}")
+    findings = sharekit.check(sharekit.read_inventory(file))
+    assert findings.rows["status"].tolist() == ["accepted"]
+    assert set(findings.frame["rule"]) <= {"repaired-status"}
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("Status;Decision (draft)", "accepted;rejected"),
+        ("Status;Decision (example)", "accepted;no"),
+        ("Status;Decision (cancelled)", "accepted;rejected"),
+        ("Status;Entscheidung (Entwurf)", "accepted;abgelehnt"),
+        ("Decision;Approved", "accepted;no"),
+        ("Decision;Cancelled?", "accepted;yes"), ("Decision;Veto", "share;x"),
+        ("Entscheidung;Genehmigt", "angenommen;nein"), ("Décision;Annulé", "accepté;oui"),
+        ("Decision;Deleted", "accepted;TRUE"), ("Decision;Reject", "accepted;x"),
+    ],
+)  # fmt: skip
+def test_a_column_that_says_no_beside_acceptance(tmp_path: Path, header: str, words: str) -> None:
+    """A draft beside what may be a state, and a yes or no that speaks against it, is an error."""
+    file = write(tmp_path / "a.csv", f"Image ID;Project ID;{header}", f"{IMAGE};{PROJECT};{words}")
+    findings = sharekit.check(sharekit.read_inventory(file))
+    assert findings.rows["disposition"].tolist() == ["blocked"]
+    assert "columns-disagree" in set(findings.frame["rule"])
+
+
 def test_several_columns_that_disagree_are_one_finding(tmp_path: Path) -> None:
     """Three columns of decisions of which two say something else are one error of the row."""
     file = write(
         tmp_path / "a.csv",
-        "Image ID;Project ID;Decision;Decision;Final decision",
+        "Image ID;Project ID;Decision;Decision;Revised decision",
         f"{IMAGE};{PROJECT};accepted;rejected;rejected",
     )
     findings = sharekit.check(sharekit.read_inventory(file))
     assert findings.frame[["rule", "value"]].to_numpy().tolist() == [
-        ["columns-disagree", "Decision (2): rejected, Final decision: rejected"]
+        ["columns-disagree", "Decision (2): rejected, Revised decision: rejected"]
     ]
 
 
