@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import sharekit
 from sharekit.core.errors import SpreadsheetError
+from sharekit.spreadsheets.formats import json as json_format
+from sharekit.spreadsheets.formats.json import _plain_array
+from sharekit.spreadsheets.formats.raw_sheet import Blob
 from sharekit.spreadsheets.input import Limits
 from tests.interfaces.test_cli import shell
 from tests.spreadsheets.test_dataframes import IMAGES, PROJECT, SHARES, same
@@ -131,3 +138,50 @@ def test_pandas_json_is_the_frame() -> None:
     for lines in (False, True):
         text = SHARES.to_json(orient="records", lines=lines)
         same(sharekit.read_inventory(text.encode()), sharekit.read_inventory(SHARES))
+
+
+SEPARATORS = st.sampled_from([":", ": ", " :", "\n:", "\t:  "])
+TEXTS = st.sampled_from(["", '":', ":", "a", '\\"', "},{", "é", "\\u00e9", "\\ud800", "\x01"])
+VALUES = st.one_of(
+    TEXTS.map('"{}"'.format),
+    st.sampled_from(
+        ["1.10", "1e5", "7", "123456789012345678901234567890", "9" * 401, "null", "true", "NaN",
+         '{"a":"b"}', '{"a":1,"a":2}', '["a",{"b":":"}]', "[]", "1e999"]),
+)  # fmt: skip
+KEYS = st.sampled_from(["id", "project", "a", "", "\\u0061", '\\":'])
+OBJECTS = st.lists(st.tuples(KEYS, SEPARATORS, VALUES), max_size=3).map(
+    lambda pairs: "{" + ", ".join(f'"{key}"{colon}{value}' for key, colon, value in pairs) + "}"
+)
+
+
+@given(
+    st.lists(OBJECTS, min_size=1, max_size=3), st.integers(1, 3), st.sampled_from(["", ",", "x"])
+)
+def test_the_quick_way_reads_what_the_careful_one_does(
+    objects: list[str], times: int, end: str
+) -> None:
+    """Equal keys, objects in objects, odd spaces and endless numbers are seen by both."""
+    text = f"[{', '.join(objects * times)}]{end}".encode()
+    quick = _plain_array(text)
+    if not quick:
+        return
+    with mock.patch.object(json_format, "_plain_array", return_value=[]):
+        [sheet] = json_format.read_json(Blob("a", text), {})
+    assert [[*cells.to_pylist()] for cells in sheet.cells] == [
+        [column.name, *column.texts.to_pylist()] for column in quick
+    ]
+    assert sheet.nested == {i for i, column in enumerate(quick) if column.nested}
+    rows = np.arange(len(quick[0].texts))
+    careful = [*map(list, zip(*sheet.typed(rows + 1), strict=True))]
+    assert careful == [column.take(rows) for column in quick]
+
+
+def test_the_quick_way_is_taken() -> None:
+    """What pandas, Python and OpenStack's tools write is read the quick way."""
+    frame = SHARES.assign(size=1, share=0.5, at="2026-07-01T00:00:00Z", x=None)
+    for text in (
+        frame.to_json(orient="records"),
+        json.dumps(COMMAND),
+        json.dumps(COMMAND, indent=2),
+    ):
+        assert _plain_array(text.encode())

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import itertools
 import json
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeGuard
 
+import msgspec
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from sharekit.core.errors import SpreadsheetError
 from sharekit.spreadsheets.headers import match, unique_names
 from sharekit.spreadsheets.input import Limits
 
-from .columns import Number, record_columns, sheet_of, value_text
+from .columns import Column, Number, object_column, record_columns, sheet_of, value_text
 from .raw_sheet import Blob, RawSheet
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 #: How a JSON text of objects begins; a single word or number is none.
 BEGINNING: Final = rb"\s*(?:\{|\[\s*(?:[{\[\"\]]|\Z))"
+#: A key that is written without escapes.
+_PLAIN_KEY: Final = re.compile(r'[^"\\\x00-\x1f]*')
+_SPACES: Final = b" ", b"\t", b"\n", b"\r"
+#: Bytes in which the first of many objects ends.
+_LONGEST_OBJECT: Final = 100_000
 #: Characters of the longest number: no ID has more, and no computer counts so far.
 _LONGEST_NUMBER: Final = 400
 
@@ -48,6 +56,10 @@ def read_json(
     limits = limits or Limits()
     if blob.size > limits.json_bytes:
         raise limits.refusal("json_bytes", blob.file, f"has {blob.size:,} bytes", "split it")
+    if plain := _plain_array(blob.data):
+        rows, width = len(plain[0].texts), len(plain)
+        limits.check_dimensions(blob.file, "", rows + 1, width, rows * width + width)
+        return [sheet_of("json", plain, pd.Index(np.arange(1, rows + 1)))]
     values = list(_values(blob))
     if len(values) == 1:
         form, records = "json", _records_in(values[0][1], blob.file, columns)
@@ -60,6 +72,58 @@ def read_json(
         blob.file, "", len(records) + 1, len(keys), sum(map(len, records)) + len(keys)
     )
     return [sheet_of(form, record_columns(records), pd.Index(lines))]
+
+
+def _plain_array(data: bytes) -> list[Column]:
+    """Read an array of objects of the same keys, as programs write it, in half of the time.
+
+    Nothing is returned for everything else. The decoder keeps the last of two equal keys; that
+    there are none, nor objects in objects, is seen by the number of colons after quotation marks,
+    which texts can only raise.
+    """
+    if not (names := _first_keys(data)):
+        return []
+    fields = {f"f{i}": name for i, name in enumerate(names)}
+    record: Any = msgspec.defstruct(
+        "Record", [(field, Any) for field in fields], rename=fields, forbid_unknown_fields=True,
+        gc=False,
+    )  # fmt: skip
+    try:
+        records = msgspec.json.Decoder(list[record], float_hook=_number).decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, _FaultyError):
+        return []
+    keys = len(names) * len(records)
+    spaced = data.count(b":") != keys and any(space + b":" in data for space in _SPACES)
+    if spaced or data.count(b'":') != keys:
+        return []
+    columns = [
+        object_column(value_text(name), list(map(operator.attrgetter(field), records)))
+        for field, name in fields.items()
+    ]
+    return [] if any(map(_is_endless, columns)) else columns
+
+
+def _is_endless(column: Column) -> bool:
+    """Return True if a column holds a whole number longer than any that is admitted."""
+    longest = pc.max(pc.binary_length(column.texts)).as_py()
+    beyond = 10**_LONGEST_NUMBER
+    return longest > _LONGEST_NUMBER and any(
+        type(value) is int and abs(value) >= beyond for value in column.values
+    )
+
+
+def _first_keys(data: bytes) -> list[str]:
+    """Return the keys of the first object of an array, if it is no longer than objects are."""
+    start = data.find(b"{", 0, 100)
+    if start < 0 or data[:start].strip() != b"[":
+        return []
+    try:
+        first, _ = json.JSONDecoder().raw_decode(
+            data[start:_LONGEST_OBJECT].decode(errors="ignore")
+        )
+    except (ValueError, RecursionError):
+        return []
+    return list(first) if all(map(_PLAIN_KEY.fullmatch, first)) else []
 
 
 def _values(blob: Blob) -> Iterator[tuple[int, object]]:
