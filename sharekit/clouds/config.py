@@ -38,6 +38,9 @@ class CloudConfig:
         default is 50, and no limit on this machine. No cloud documents its limit.
     insecure_http : bool
         Send credentials without TLS to other machines too.
+    client : str
+        Name of another package's client for a further kind of cloud: an entry point of the group
+        ``sharekit.clouds``.
     projects : tuple of str
         Projects that the account gives access to: ``all`` in which it has a role, or those with
         these IDs. Without it, an entry is for one project.
@@ -56,6 +59,7 @@ class CloudConfig:
     connections: int = 64
     rate: float = math.nan
     insecure_http: bool = False
+    client: str = ""
     projects: tuple[str, ...] = ()
 
     @classmethod
@@ -98,6 +102,8 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
             raise SignInError(
                 f"Cloud {name}: {key} must be one of {choices}; clouds.yaml has {_shown(value)}."
             )
+        return value
+    if key == "client" and isinstance(value, str):
         return value
     if key == "projects":
         return _projects(value, name)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import entry_points
 from os import PathLike
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -356,7 +357,8 @@ def _sign_in(entry: _Entry, limiters: RateLimiters) -> Cloud:
     _log.info("%s: project %s, image service %s", name, project, redact(image))
     named = getattr(getattr(session.auth, "auth_ref", None), "project_name", None)
     told = (entry.shown_name(named), SIGN_IN) if isinstance(named, str) else entry.project_name
-    return Cloud(
+    client, by = _find_client(settings.client, name)
+    return client(
         name=name,
         project_id=project,
         region=region.region_name or "",
@@ -369,7 +371,31 @@ def _sign_in(entry: _Entry, limiters: RateLimiters) -> Cloud:
         cbr=cbr,
         project_name=told[0],
         named_by=told[1],
-        warnings=tuple(warned),
+        warnings=(*warned, *by),
+    )
+
+
+def _find_client(wanted: str, name: str) -> tuple[type[Cloud], tuple[str, ...]]:
+    """Return the class that speaks to a cloud, and what reports say of it unless it is ours.
+
+    Raises
+    ------
+    SignInError
+        If no package has a client of this name, or it is no client.
+    """
+    if not wanted:
+        return Cloud, ()
+    for point in entry_points(group="sharekit.clouds", name=wanted):
+        client = point.load()
+        if isinstance(client, type) and issubclass(client, Cloud):
+            return client, (f"its client is of another package ({point.value})",)
+        raise SignInError(
+            f"Cloud {name}: the client {wanted} ({point.value}) is no subclass of "
+            "sharekit.clouds.cloud.Cloud. Tell its authors."
+        )
+    raise SignInError(
+        f"Cloud {name}: no package that is installed has a client {wanted!r}. Install it, or "
+        "correct `client` in clouds.yaml."
     )
 
 

@@ -25,6 +25,7 @@ from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
 from .contradictions import disagreeing_sheets, earlier_version, set_aside_word
 from .formats.dataframe import Frame, label_texts, not_readable, read_frame
 from .formats.delimited import check_encoding, read_delimited
+from .formats.further import find_reader, read_further
 from .formats.json import BEGINNING, read_json
 from .formats.parquet import read_parquet
 from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, constant
@@ -233,6 +234,8 @@ def read_sheets(
     if not blob.data[:HEAD].strip() and not blob.data.strip():
         raise SpreadsheetError(f"{blob.file} is empty; give a spreadsheet with a header row.")
     choose: Choice = partial(_choose, blob.file, names)
+    if further := find_reader(blob.file):
+        return read_further(blob, further, choose, limits.check_dimensions)
     readers: dict[bytes, Callable[[], list[RawSheet]]] = {
         ZIP: partial(read_workbook, blob, choose, limits),
         OLE: partial(read_xls, blob, choose, limits),
