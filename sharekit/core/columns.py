@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -29,6 +29,8 @@ from .fields import SHARE_KEY
 _Class = TypeVar("_Class", bound=type)
 #: The dtype of every column of text, in each version of pandas: what pandas 3 calls ``str``.
 STR: Final = pd.StringDtype("pyarrow", na_value=np.nan)
+#: Rows, labels or cells that a message names one by one.
+NAMED: Final = 3
 #: Whether a shallow copy is one of its own, whatever options say.
 _COPIES_ON_WRITE: Final = int(pd.__version__.partition(".")[0]) > 2
 
@@ -229,6 +231,19 @@ def with_unit(number: int, noun: str) -> str:
     ('1 row', '2,000 rows')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def list_some(names: Sequence[object], count: int | None = None, limit: int = NAMED) -> str:
+    """Return the first of some names, and how many others there are.
+
+    ``count`` is the number of all, if ``names`` are not all of them.
+
+    >>> list_some([1, 2]), list_some("abcdef"), list_some(["C2"], count=1200)
+    ('1, 2', 'a, b, c and 3 more', 'C2 and 1,199 more')
+    """
+    shown = names[:limit]
+    rest = (len(names) if count is None else count) - len(shown)
+    return ", ".join(map(str, shown)) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def describe_amount(status: pd.Series, number: int) -> str:

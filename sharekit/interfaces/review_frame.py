@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from sharekit.core.columns import STR, is_owner_action
+from sharekit.core.columns import NAMED, STR, is_owner_action, list_some
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.plans.decisions import check_vaults
@@ -16,8 +16,6 @@ from sharekit.spreadsheets.vocabulary import NO_DECISION, read_decision
 
 #: Columns of a review's rows that a reviewer fills -> the part of a decision that they are.
 _FILLED: Final = {"decision": "decision", "reason": "reason", "vault": "vault_id"}
-#: Rows that an error names.
-_NAMED: Final = 3
 
 
 def read_frame(
@@ -120,9 +118,7 @@ def _by_share(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _refuse_unknown(names: list[object], what: str) -> None:
     if names:
-        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        shown = ", ".join(str(name) for name in names[:_NAMED])
-        raise UsageError(f"The plan has no row with the {what} {shown}{more}.")
+        raise UsageError(f"The plan has no row with the {what} {list_some(names)}.")
 
 
 def _refuse_twice(names: pd.Index) -> None:
@@ -134,7 +130,7 @@ def _refuse_twice(names: pd.Index) -> None:
 def _mixed_roles(now: pd.DataFrame) -> list[str]:
     owner = pd.Series(is_owner_action(now["asked"]), index=now.index)
     mixed = owner.groupby([now[name] for name in SHARE_KEY]).nunique()
-    shares = [" and ".join(share) for share in mixed.index[mixed > 1][:_NAMED]]
+    shares = [" and ".join(share) for share in mixed.index[mixed > 1][:NAMED]]
     if not shares:
         return []
     return [f"Both owner and project act on {', '.join(shares)}: name those rows by row_key."]
@@ -156,7 +152,7 @@ def _texts(part: str, values: pd.Series | None, keys: pd.Index) -> tuple[pd.Seri
     given = values.dropna()
     is_text = given.map(lambda value: isinstance(value, str)).astype(bool)
     problem = NO_DECISION if part == "decision" else f"is no text, so it is no {part}"
-    problems = [f"{value!r:.80} {problem}." for value in given[~is_text][:_NAMED]]
+    problems = [f"{value!r:.80} {problem}." for value in given[~is_text][:NAMED]]
     meanings: dict[str, str | None] = {}
     for word in given[is_text].unique():
         try:
@@ -165,7 +161,7 @@ def _texts(part: str, values: pd.Series | None, keys: pd.Index) -> tuple[pd.Seri
             meanings[word] = None
             problems.append(str(error))
     if problems:
-        return pd.Series(None, index=keys, dtype=STR), problems[:_NAMED]
+        return pd.Series(None, index=keys, dtype=STR), problems[:NAMED]
     return values.map(meanings).astype(STR), []
 
 
@@ -187,7 +183,7 @@ def _wrong_facts(frame: pd.DataFrame, now: pd.DataFrame) -> list[str]:
     for name in frame.columns.difference([*_FILLED, *unknown], sort=False):
         differs = (frame[name].astype(STR) != now[name].astype(STR)).to_numpy()
         if differs.any():
-            keys = ", ".join(str(key) for key in frame.index[differs][:_NAMED])
+            keys = ", ".join(str(key) for key in frame.index[differs][:NAMED])
             problems.append(
                 f"The column {name} differs from the review's (row_key {keys}), and is not read: "
                 "decide in the columns decision, reason and vault, and leave the others as they "

@@ -103,7 +103,7 @@ def approve(
     >>> approve("run.ledger", reviewer="Ada", fingerprint="f3b0c442")  # doctest: +SKIP
     """
     path = ledger_path(plan)
-    given, name = fingerprint.strip().lower(), _person(reviewer)
+    given, name = fingerprint.strip().lower(), approver(reviewer)
     if len(given) < MIN_FINGERPRINT_DIGITS:
         raise ApprovalError(
             f"Nothing is approved: name at least {MIN_FINGERPRINT_DIGITS} digits of the plan's "
@@ -204,7 +204,7 @@ def revoke(plan: HasLedger | str | PathLike[str], *, reviewer: str, note: str = 
     --------
     >>> revoke("run.ledger", reviewer="Ada", note="one image too many")  # doctest: +SKIP
     """
-    path, name = ledger_path(plan), _person(reviewer or user())
+    path, name = ledger_path(plan), approver(reviewer or user())
     with Ledger.open(path, write=True) as ledger:
         fingerprint = plan_event(ledger)["fingerprint"]
         if latest_approval(ledger, fingerprint) is None:
@@ -216,7 +216,8 @@ def revoke(plan: HasLedger | str | PathLike[str], *, reviewer: str, note: str = 
         LOG.info("%s withdrew the approval of %s", name, path)
 
 
-def _person(reviewer: str) -> str:
+def approver(reviewer: str) -> str:
+    """Return the name of a person who approves; raise ApprovalError if it is nobody's."""
     name = reviewer.strip()
     if not name:
         raise ApprovalError("An approval needs the reviewer's name.")

@@ -21,7 +21,7 @@ from sharekit.checks.findings import left_out_rows
 from sharekit.checks.hits import fullmatch
 from sharekit.checks.names import row_names
 from sharekit.core.actions import Decision
-from sharekit.core.columns import STR, has_text, needs_reason
+from sharekit.core.columns import NAMED, STR, has_text, list_some, needs_reason
 from sharekit.core.errors import InputError, PlanError, UsageError
 from sharekit.core.fields import NAMES, VAULT_SHAPE
 from sharekit.core.provenance import name_error, user
@@ -35,8 +35,6 @@ from .selection import RowKeys, Rows, select_keys
 from .steps import FIELDS, decision_of, decisions, list_steps, undoable
 from .storage import LOG, read_stored_inventory, row_count
 
-#: Rows that an error names.
-_NAMED: Final = 3
 #: The columns of :func:`review_rows`.
 _REVIEW_COLUMNS: Final = [
     "file", "sheet", "row", "image_id", "project_id", "status", "vault_id", *NAMES,
@@ -334,11 +332,13 @@ def _refuse_rows(plan: Plan, keys: pd.Index, what: str) -> None:
     if not len(keys):
         return
     inventory = plan.findings.inventory
-    named = inventory.cell_addresses(inventory.rows.loc[keys[:_NAMED]], "image_id")
+    named = inventory.cell_addresses(inventory.rows.loc[keys[:NAMED]], "image_id")
     images = plan.rows.loc[named.index, "image_id"]
-    shares = ", ".join(f"{cell!s} ({image})" for cell, image in zip(named, images, strict=True))
-    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
-    raise InputError(f"{what} {shares}{more}; nothing was taken. Agree on them, and take it again.")
+    shares = [f"{cell!s} ({image})" for cell, image in zip(named, images, strict=True)]
+    raise InputError(
+        f"{what} {list_some(shares, len(keys))}; nothing was taken. Agree on them, and take it "
+        "again."
+    )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sharekit.core.columns import NAMED, list_some
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import INPUT_PREFIX
 
@@ -33,8 +34,6 @@ _COUNTS: Final = (
 )
 #: Name of the labels of an input whose own index is called ``row_key``, too.
 INPUT_KEY: Final = f"{INPUT_PREFIX}row_key"
-#: Keys that an error names.
-_NAMED: Final = 3
 
 
 class RowCount(int):
@@ -184,11 +183,10 @@ def _positions(named: pd.Index, labels: pd.Index) -> RowKeys:
     keys = labels.get_indexer(named)
     if (keys < 0).any():
         unknown = named[keys < 0]
-        more = f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else ""
-        shown = ", ".join(repr(label) for label in unknown[:_NAMED].tolist())
+        shown = list_some([*map(repr, unknown[:NAMED].tolist())], len(unknown))
         raise UsageError(
-            f"No row of the DataFrame that was read has the index label {shown}{more}. Keys of "
-            "rows are an Index named row_key."
+            f"No row of the DataFrame that was read has the index label {shown}. Keys of rows are "
+            "an Index named row_key."
         )
     return np.asarray(keys, dtype=np.int64)
 
@@ -213,10 +211,9 @@ def _validated(values: NDArray[Any], count: int) -> RowKeys:
         values[(values < 0) | (values >= count)].tolist()
     )  # fmt: skip
     if unknown:
-        named = ", ".join(str(key) for key in unknown[:_NAMED])
-        more = f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else ""
         raise UsageError(
-            f"There is no row with key {named}{more}: the keys of this plan are 0 to {count - 1:,}."
+            f"There is no row with key {list_some(unknown)}: the keys of this plan are 0 to "
+            f"{count - 1:,}."
         )
     keys, counts = np.unique(values.astype(np.int64), return_counts=True)
     if len(keys) < len(values):

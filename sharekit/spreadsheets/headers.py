@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharekit.core.actions import ACCEPTED, REJECTED, UNSHARE
+from sharekit.core.columns import list_some
 from sharekit.core.fields import FIELDS, GRAMMARS, UUID
 
 from .formats.raw_sheet import TEXT, RawSheet, column_letter
@@ -596,7 +597,7 @@ def rows_above_header(sheet: RawSheet, header_row: int, fields: Mapping[str, int
         if _is_wrapped(row[image], _BARE_ID) or (not columns and _is_share(row, fields)):
             columns = [image]
         addresses += [_address(sheet, number, column) for column in columns[:1]]
-    return _join_addresses(addresses)
+    return list_some(addresses, limit=_MAX_ADDRESSES)
 
 
 def address_of_id(sheet: RawSheet) -> str:
@@ -660,7 +661,8 @@ def empty_formulas(sheet: RawSheet, header_row: int, column: int) -> str:
     """Return the addresses of formulas below a header that may never have been calculated."""
     spots = sorted(sheet.metadata.empty_formulas)
     rows = [row + 1 for row, position in spots if position - sheet.first_column == column]
-    return _join_addresses([_address(sheet, row, column) for row in rows if row > header_row])
+    addresses = [_address(sheet, row, column) for row in rows if row > header_row]
+    return list_some(addresses, limit=_MAX_ADDRESSES)
 
 
 def describe_headers(names: Sequence[str], field: str) -> str:
@@ -715,8 +717,3 @@ def _first_address(sheet: RawSheet, hits: Mapping[int, pa.ChunkedArray], start: 
 
 def _address(sheet: RawSheet, row: int, column: int) -> str:
     return sheet.address(row - 1, column)
-
-
-def _join_addresses(addresses: Sequence[str]) -> str:
-    more = len(addresses) - _MAX_ADDRESSES
-    return ", ".join(addresses[:_MAX_ADDRESSES]) + (f" and {more} more" if more > 0 else "")

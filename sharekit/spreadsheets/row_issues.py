@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACCEPTED, ACTIONS, REJECTED, SHARE, STATUSES, UNSHARE
+from sharekit.core.columns import list_some
 from sharekit.core.fields import ID_FIELDS
 from sharekit.core.html import shorten
 
@@ -143,9 +144,7 @@ def join_rows(numbers: Sequence[object]) -> str:
     >>> join_rows([4]), join_rows([1, 2, 3, 4, 5, 6, 7])
     ('row 4', 'rows 1, 2, 3, 4, 5 and 2 more')
     """
-    named = ", ".join(map(str, numbers[:_MAX_ROWS]))
-    more = len(numbers) - _MAX_ROWS
-    return f"row{'s' * (len(numbers) > 1)} {named}" + (f" and {more:,} more" if more > 0 else "")
+    return f"row{'s' * (len(numbers) > 1)} {list_some(numbers, limit=_MAX_ROWS)}"
 
 
 # -- rows that are no share --------------------------------------------------------------------

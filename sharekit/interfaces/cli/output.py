@@ -91,26 +91,26 @@ def show_audit(result: Audit, files: Sequence[Path]) -> None:
 def _show_violations(console: Console, result: Audit) -> None:
     """Print each policy with the shares that violate it, and how many could not be judged."""
     for policy, lines in result.violations.groupby("policy", sort=False):
-        name = escape(escape_invisible(policy))
+        name = _inert(policy)
         console.print(f"[red]Violated: {name}: {with_unit(len(lines), 'share')}[/red]")
         for line in lines.head(_SHEET_NOTES).to_dict("records"):
-            share = escape(escape_invisible(f"{line['image_id']} in {line['project_id']}"))
+            share = _inert(f"{line['image_id']} in {line['project_id']}")
             console.print(f"  {share}: {line['observed']}, should be {line['should']}")
     for column, lines in result.not_judged.groupby("missing"):
         console.print(
             f"[yellow]Not judged: {with_unit(len(lines), 'share')}, because "
-            f"{escape(escape_invisible(column))} is not known[/yellow]"
+            f"{_inert(column)} is not known[/yellow]"
         )
 
 
 def _show_unread(console: Console, result: Audit) -> None:
     for line in result.read_errors.head(20).to_dict("records"):
-        where = escape(escape_invisible(f"{line['cloud']} ({line['what']})"))
-        why = escape(escape_invisible(f"{line['code']}: {line['reason']}"))
+        where = _inert(f"{line['cloud']} ({line['what']})")
+        why = _inert(f"{line['code']}: {line['reason']}")
         console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
     for project in result.projects_without_credentials[:20]:
         console.print(
-            f"[yellow]Not read: project {escape(escape_invisible(project))}: none of the named "
+            f"[yellow]Not read: project {_inert(project)}: none of the named "
             "clouds gives access to it; name its entry with --cloud NAME too.[/yellow]"
         )
 
@@ -143,9 +143,9 @@ def show_findings(
         more = f"… and {with_unit(left_out, 'more error')}"
         where = "`sharekit check … -o FILE` writes all of them"
         if written is not None:
-            where = f"all of them are in {escape(escape_invisible(written))}"
+            where = f"all of them are in {_inert(written)}"
         elif ledger is not None:
-            name = escape(escape_invisible(ledger))
+            name = _inert(ledger)
             where = f"`sharekit report {name} outcomes.csv` lists each row with its own"
         console.print(f"{more}; {where}.")
 
@@ -195,12 +195,12 @@ def show_policies(result: PolicyResult) -> None:
     """Print how many rows each policy decided, and how many are left to a person."""
     table = _table("policy", "decision", "rows", right=("rows",))
     for name, then, rows in result.matched.itertuples(index=False, name=None):
-        table.add_row(escape(escape_invisible(name)), then, f"{rows:,}")
+        table.add_row(_inert(name), then, f"{rows:,}")
     console = stdout_console()
     console.print(table)
     if lacking := len(result.undecided):
         names = ", ".join(sorted(result.undecided["column"].unique()))
-        columns = escape(escape_invisible(names))
+        columns = _inert(names)
         console.print(
             f"[yellow]{with_unit(lacking, 'row')} cannot be judged, because of {columns}: decide "
             "on them yourself.[/yellow]"
@@ -244,10 +244,10 @@ def show_run(
     bad = run.rows[run.rows["outcome"].isin(FAILURES)]
     reasons = bad["reason"].value_counts().head(5)
     for reason, number in zip(reasons.index, reasons.tolist(), strict=True):
-        console.print(f"  {number:,} × {escape(escape_invisible(reason) or 'no reason given')}")
+        console.print(f"  {number:,} × {_inert(reason) or 'no reason given'}")
     _show_moved(console, run.changed_since_plan)
     if run.stopped:
-        console.print(f"[yellow]Stopped: {escape(escape_invisible(run.stopped))}[/yellow]")
+        console.print(f"[yellow]Stopped: {_inert(run.stopped)}[/yellow]")
     if not run.finished:
         first = "Correct what the error names, then: " if needs_fix else ""
         console.print(f"[yellow]{first}{_what_next(run, busy, approved)}[/yellow]")
@@ -262,7 +262,7 @@ def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
         )
     if not run.requests["submit"]:
         if approved:
-            names = escape(escape_invisible(", ".join(approved)))
+            names = _inert(", ".join(approved))
             return f"Nothing was sent yet. Approved by {names}; next: `sharekit submit`."
         return "Nothing was sent yet: `sharekit approve`, then `sharekit submit`."
     if run.stopped_by == CANARY:
@@ -293,3 +293,8 @@ def _table(*heads: str, right: Sequence[str]) -> Table:
 
 def _styled(text: str, style: str) -> str:
     return f"[{style}]{escape(text)}[/{style}]"
+
+
+def _inert(text: object) -> str:
+    """Return a text from data, in which nothing is markup and nothing cannot be seen."""
+    return escape(escape_invisible(text))

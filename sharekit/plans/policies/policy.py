@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import Decision
-from sharekit.core.columns import STR
+from sharekit.core.columns import NAMED, STR
 from sharekit.core.errors import UsageError
 from sharekit.core.html import table
 from sharekit.ledger.hashing import canonical_json
@@ -42,8 +42,6 @@ NO, YES, UNKNOWN = 0, 1, 2
 _Truth = NDArray[np.int8]
 #: Most values of a list: the ledger holds them in the event of the step that they decided.
 MAX_VALUES: Final = 10_000
-#: Columns or rows that an error names.
-_NAMED: Final = 3
 
 
 # -- operators -------------------------------------------------------------------------------------
@@ -518,6 +516,6 @@ def find_column(name: str, rows: pd.DataFrame, place: str) -> str:
     alike = [str(c) for c in rows.columns if str(c).casefold() == name.strip().casefold()]
     if len(alike) == 1:
         return alike[0]
-    near = difflib.get_close_matches(name, list(map(str, rows.columns)), n=_NAMED, cutoff=0.5)
+    near = difflib.get_close_matches(name, list(map(str, rows.columns)), n=NAMED, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(rows.columns)}."
     raise UsageError(f"{place}: the rows have no column {name!r}; {hint}")

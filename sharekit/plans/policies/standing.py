@@ -20,12 +20,12 @@ import pandas as pd
 
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError, InputError, UsageError
-from sharekit.core.provenance import looks, name_error, utc_now
+from sharekit.core.provenance import utc_now
 from sharekit.ledger import signatures
 from sharekit.ledger.events import STANDING, matches
 from sharekit.ledger.ledger import Ledger
 
-from ..approval import has_ended
+from ..approval import approver, has_ended
 from ..plan import Plan
 from ..steps import decision_of, list_steps
 from .policy import Policies
@@ -105,11 +105,7 @@ def approve_policies(
     >>> approve_policies(read_policies("policy.yaml"), "ahead.json", until="2027-03-01",
     ...                  max_images=200, reviewer="Ada")  # doctest: +SKIP
     """
-    name = reviewer.strip()
-    if not looks(name):
-        raise ApprovalError("An approval needs the reviewer's name.")
-    if error := name_error(name):
-        raise ApprovalError(error)
+    name = approver(reviewer)
     day = _day(until)
     if day < datetime.now(UTC).date():
         raise ApprovalError(f"{day} is over, so nothing could be sent by this approval.")

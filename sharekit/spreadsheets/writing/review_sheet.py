@@ -24,7 +24,7 @@ from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.actions import DECISION_OF_ACTION, DECISIONS, SKIP
-from sharekit.core.columns import STR, has_text, needs_reason
+from sharekit.core.columns import STR, has_text, list_some, needs_reason
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.rules import RULES
 from sharekit.spreadsheets.vocabulary import NO_DECISION, read_decision
@@ -342,12 +342,12 @@ class _FilledSheet:
         if rows.empty:
             return
         named = rows.head(_MAX_NAMED)
-        cells = ", ".join(
+        cells = [
             f"{sheet}{self.letters.get(column) or self.own[column]}{row}"
             for sheet, row in zip(named["_sheet"], named["_row"], strict=True)
-        )
-        more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
-        raise InputError(f"{self.file}: {cells}{more} {problem}.")
+        ]
+        named_cells = list_some(cells, len(rows), _MAX_NAMED)
+        raise InputError(f"{self.file}: {named_cells} {problem}.")
 
 
 def _read_sheet(file: str) -> _FilledSheet:
