@@ -17,6 +17,7 @@ import sharekit
 from sharekit.core.errors import InputError, UsageError
 from sharekit.interfaces.review import Review
 from sharekit.interfaces.split_sheets import file_names
+from sharekit.simulator.faults import Faults
 from sharekit.spreadsheets.writing.review_sheet import write_review
 from tests.conftest import FAST, World
 
@@ -316,3 +317,38 @@ def test_names_of_sheets_are_safe_and_their_own(values: list[str]) -> None:
         assert Path(name).name == name
         assert re.fullmatch(r"review-[\w .()-]+\.xlsx", name)
         assert len(name.encode()) <= 255
+
+
+def test_what_follows_on_a_frame_has_its_index_and_columns(
+    scene: World, shares: pd.DataFrame, review: Review, tmp_path: Path
+) -> None:
+    """Retry and undo of a run that began with a DataFrame: its labels, names and columns come back
+    in their plans, findings, decisions and runs, and one report covers all of it."""  # noqa: D205, D209
+    clouds, run = scene.connect(), review.path
+    scene.cloud.set_faults(Faults.parse("job_partial=0.5"))
+    sharekit.approve(review.plan, reviewer="Bob", fingerprint=review.plan.fingerprint)
+    first = sharekit.submit(run, clouds, settings=FAST).to_frame()
+    scene.cloud.set_faults(Faults())
+    failed = first.index[first["outcome"] == "failed"]
+    confirmed = first.index[first["outcome"] == "confirmed"]
+    assert min(len(failed), len(confirmed)) > 1
+    again = sharekit.retry(run, tmp_path / "again.ledger", clouds)
+    sharekit.approve(again, reviewer="Bob", fingerprint=again.fingerprint)
+    done = sharekit.submit(again, clouds, settings=FAST)
+    back = sharekit.undo(run, tmp_path / "back.ledger", clouds)
+    for frame, labels in ((again.to_frame(), failed), (done.to_frame(), failed),
+                          (back.to_frame(), confirmed)):  # fmt: skip
+        assert frame.index.equals(labels)
+        assert frame.index.name == "ticket"
+        assert frame["team"].tolist() == shares.loc[labels, "team"].tolist()
+    assert done.counts["confirmed"] == len(failed)
+    assert shares.join(done.to_frame()["outcome"])["outcome"].count() == len(failed)
+    assert set(back.findings.frame["row"]) <= set(confirmed)
+    undoing = Review(back, clouds, reviewer="Ada", settings=FAST)
+    undoing.decide([confirmed[1]], "skip", reason=REASON)
+    assert undoing.to_frame().at[confirmed[1], "decision"] == "skip"
+    [report] = sharekit.report(run, again, tmp_path / "both.csv")
+    lines = pd.read_csv(report, index_col="row")
+    assert set(lines.loc[[*failed, *confirmed], "outcome"]) == {"confirmed"}
+    assert lines.index.tolist() == shares.index.tolist()
+    assert sharekit.verify(back.path).intact
