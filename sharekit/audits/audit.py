@@ -93,8 +93,8 @@ def audit(
     Examples
     --------
     >>> import sharekit
-    >>> audit = sharekit.audit(inventory, sharekit.connect("otc"))  # doctest: +SKIP
-    >>> audit.drift                                                 # doctest: +SKIP
+    >>> result = sharekit.audit(inventory, sharekit.connect("otc"))  # doctest: +SKIP
+    >>> result.drift                                                # doctest: +SKIP
     12
     >>> trusted = ["0a…", "0b…"]
     >>> foreign = sharekit.policy("foreign owner", owner={"not": trusted}, then="reject")

@@ -121,7 +121,7 @@ class Findings:
 
         Examples
         --------
-        >>> check("shares.xlsx").to_frame().groupby("disposition").size()  # doctest: +SKIP
+        >>> check(inventory).to_frame().groupby("disposition").size()  # doctest: +SKIP
         """
         return typed_rows(self.inventory, self.row_columns(self.rows))
 

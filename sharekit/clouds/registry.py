@@ -45,7 +45,7 @@ class Clouds(Mapping[str, Cloud]):
 
     Examples
     --------
-    >>> clouds = Clouds({}, {"p": lambda: None})
+    >>> clouds = Clouds({}, {"p": lambda: connect("otc")["p"]})
     >>> "p" in clouds, len(clouds), clouds
     (True, 1, Clouds(1 project not signed in to yet))
     """

@@ -39,6 +39,7 @@ class SharekitError(Exception):
 
     Examples
     --------
+    >>> from sharekit.core.errors import UsageError
     >>> error = UsageError("No cloud.", in_python="Call connect(N).", in_shell="Add --cloud N.")
     >>> str(error), error.in_shell
     ('No cloud. Call connect(N).', 'No cloud. Add --cloud N.')

@@ -137,7 +137,7 @@ class Plan:
 
         Examples
         --------
-        >>> plan("findings", "run.ledger").to_frame()["chunk"].nunique()  # doctest: +SKIP
+        >>> plan(findings, "run.ledger").to_frame()["chunk"].nunique()  # doctest: +SKIP
         """
         columns = self.findings.row_columns(self.rows) | {"chunk": self.rows["chunk"]}
         return typed_rows(self.findings.inventory, columns)

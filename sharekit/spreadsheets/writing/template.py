@@ -87,9 +87,10 @@ def write_template(path: str | os.PathLike[str]) -> Path:
 
     Examples
     --------
-    >>> import tempfile
+    >>> import pathlib, tempfile
+    >>> import sharekit
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_template(Path(folder, "shares.xlsx")).name
+    ...     sharekit.template(pathlib.Path(folder, "shares.xlsx")).name
     'shares.xlsx'
     """
     workbook = Workbook()
