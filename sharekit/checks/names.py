@@ -93,7 +93,7 @@ def project_names(own: pd.DataFrame, ids: pd.Series, projects: pd.DataFrame | No
     told = pd.concat([pd.DataFrame(columns=["project_id", "name"], dtype=STR), *parts])
     told = told[(told["name"] != "") & fullmatch(told["project_id"], PROJECT_ID)]
     told = told.drop_duplicates().drop_duplicates("project_id", keep=False)
-    names = told.assign(name_source=INVENTORY)
+    names = told.assign(name_source=INVENTORY).astype(STR)  # pandas 2 warns where it is empty
     if projects is not None:
         names = pd.concat([names, projects.loc[projects["name"] != "", list(names)]])
     rank = names["name_source"].map({name: rank for rank, name in enumerate(_SOURCES)})
