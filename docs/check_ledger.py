@@ -8,9 +8,8 @@ import json
 import sqlite3
 import sys
 
-BLOB_FIELDS = set("blob rows_blob cell_issues_blob findings_blob earlier_blob".split())
-BLOB_FIELDS |= set("members_blob vaults_blob projects_blob owned_blob".split())
 VOIDING_EVENTS = {"planned", "decided", "decision_undone", "approval_revoked"}
+ANY_POLICY = {"policies_sha256": None, "until": "9999-12-31", "max_images": 1 << 53}
 PRAGMAS = {"integrity_check": "ok", "application_id": 0x53484B54, "user_version": 2}
 DEFINITIONS = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 
@@ -22,14 +21,14 @@ def check(good, problem):
 
 
 def read_events(ledger):
-    """Return seq, kind, body and prev of each event, and the last hash: prev is the one before."""
+    """Return seq, at, kind, body, prev of each event, and the last hash: prev is that before."""
     events, head = [], "0" * 64
     for seq, at, kind, body, prev, link in ledger.execute("SELECT * FROM events ORDER BY seq"):
         text = "\n".join((str(seq), at, kind, body, prev)).encode("utf-8", "surrogatepass")
         check(seq == len(events) + 1 and prev == head, f"event {seq} does not follow on")
         head = hashlib.sha256(text).hexdigest()
         check(head == link, f"event {seq} was changed")
-        events.append((seq, kind, json.loads(body), prev))
+        events.append((seq, at, kind, json.loads(body), prev))
     return events, head
 
 
@@ -37,50 +36,51 @@ def check_beginning(ledger, events):
     """The first event holds the SHA-256 of the definitions; nothing begins a second time."""
     schema = ledger.execute(DEFINITIONS).fetchall()
     text = json.dumps(schema, separators=(",", ":"), ensure_ascii=False).encode()
-    began = events and events[0][1] == "created" and events[0][2]["schema"]
+    began = events and events[0][2] == "created" and events[0][3]["schema"]
     check(began == hashlib.sha256(text).hexdigest(), "the beginning, the tables or triggers")
-    for kind in ("created", "inventory_read"):
-        check([event[1] for event in events].count(kind) < 2, f"{kind} comes a second time")
+    begun = [event[2] for event in events if event[2] in ("created", "inventory_read")]
+    check(len(set(begun)) == len(begun), "it begins a second time")
 
 
 def check_blobs(ledger, events):
     """Each blob is named by its SHA-256; events name every blob, and there are no others."""
-    named = {body[field] for _, _, body, _ in events for field in BLOB_FIELDS & body.keys()}
-    for name, media_type, content in ledger.execute("SELECT * FROM blobs"):
-        check(name in named, f"no event names the blob {name}")
+    named = {body[field] for *_, body, _ in events for field in body if field.endswith("blob")}
+    blobs = ledger.execute("SELECT * FROM blobs").fetchall()
+    check(named == {name for name, *_ in blobs}, "a blob is missing, or no event names it")
+    for name, media_type, content in blobs:
         check(hashlib.sha256(content).hexdigest() == name, f"the blob {name} was changed")
         check(media_type == "application/vnd.apache.parquet", f"the type of the blob {name}")
-        named.discard(name)
-    check(not named, f"blobs are missing: {named}")
 
 
 def check_approvals(events):
-    """What is sent is the plan that was approved last, and nothing changes it afterwards."""
-    approved, planned, sent = None, "", False
-    for seq, kind, body, _ in events:
-        if kind in VOIDING_EVENTS:
-            check(not sent, f"event {seq} changes the plan after a request was sent")
-            approved = None
-        planned = body["fingerprint"] if kind == "planned" else planned
-        approved = body["fingerprint"] if kind == "approved" else approved
+    """What is sent is the plan approved last, or ahead by its policies; then nothing changes it."""
+    approvals, policies, plan, began, sent = [], set(), {}, "", False
+    for seq, at, kind, body, _ in events:
+        approvals = [] if kind in VOIDING_EVENTS else approvals
+        check(not sent or kind not in VOIDING_EVENTS, f"event {seq} changes what was sent")
+        approvals += [body | ANY_POLICY | body.get("standing", {})] if kind == "approved" else []
+        policies.add(body.get("policies_sha256"))
+        plan, began = body if kind == "planned" else plan, at if kind == "submit_started" else began
         sent = sent or kind == "intent"
-        check(kind != "intent" or approved == planned, f"event {seq} was not approved")
+        good = [one for one in approvals if one["fingerprint"] == plan.get("fingerprint")
+                and one["policies_sha256"] in policies and one["until"] >= began[:10]
+                and one["max_images"] >= plan["planned"]]  # fmt: skip
+        check(kind != "intent" or good, f"event {seq} was not approved")
 
 
 def check_end(events):
     """A run is finished when each row has its outcome; then only the seal of its head follows."""
-    ended, counts, open_rows, stopped, last = False, {}, 1, False, ""
-    for seq, kind, body, prev in events:
+    ended, counts, left, stopped, last = False, {}, [1], False, ""
+    for seq, _, kind, body, prev in events:
         check(kind != "sealed" or body["head"] == prev, f"event {seq} is the seal of another head")
         check(kind == "sealed" or not ended, f"event {seq} comes after the end")
         if kind == "outcomes_recorded":
             counts, stopped = body["counts"], last == "stopped"
-            open_rows = counts.get("pending", 0) + counts.get("unknown", 0)
-        if kind == "finished":
-            complete = last == "outcomes_recorded" and sum(counts.values()) == body["rows"]
-            check(complete and not open_rows, f"event {seq} comes before the end")
+            left = [counts.get(name, 0) for name in ("pending", "unknown", "contradicted")]
+        whole = last == "outcomes_recorded" and sum(counts.values()) == body.get("rows")
+        check(kind != "finished" or (whole and not any(left[:2])), f"event {seq} is too early")
         ended, last = ended or kind in ("finished", "audit_recorded"), kind
-    check(ended or open_rows or stopped, "the end was cut off")
+    check(ended or any(left) or stopped, "the end was cut off")
 
 
 def main(path):

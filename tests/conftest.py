@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import yaml
 
 import sharekit
+from sharekit.plans import replay
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
 from sharekit.simulator.sample import Sample, build_sample, write_workbook
@@ -119,6 +123,23 @@ def world(tmp_path: Path, _simulator: Simulator) -> Callable[..., World]:
         return World(sample, _simulator, shares, config, tmp_path)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def checked_once() -> Iterator[None]:
+    """What is checked twice is checked once: most forgeries leave the plan as it was."""
+    known: dict[bytes, object] = {}
+    check_again = replay.check_again
+
+    def remember(*inputs: Any, **options: Any) -> Any:
+        key = hashlib.sha256(pickle.dumps([inputs, options])).digest()
+        if key not in known:
+            known[key] = check_again(*inputs, **options)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay, "check_again", remember)
+        yield
 
 
 @pytest.fixture(scope="session")

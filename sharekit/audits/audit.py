@@ -29,7 +29,8 @@ from sharekit.plans.policies.policy_file import as_policies
 from sharekit.plans.replay import inventory_differences
 from sharekit.spreadsheets.inventory import Inventory
 
-from .baseline import BASELINES, Baseline, from_audit
+from .baseline import AUDIT, BASELINES, RUN, Baseline, from_audit
+from .meanings import RESULTS
 from .policy_check import check_columns, needs_times
 from .results import Audit, build_audit
 from .storage import load_baseline, read_audit
@@ -111,12 +112,8 @@ def audit(
         check_columns(tested, [] if inventory is None else [*map(str, inventory.rows.columns)])
     baseline = _baseline(since)
     findings = None if inventory is None else check(inventory, confirm=CONFIRMABLE)
-    asked = _queryable_rows(findings)
-    if baseline is not None:  # what was shared then is gone only if a look at it alone says so, too
-        then = baseline.shares[baseline.shares["state"].isin(MEMBER_STATES)].assign(status="")
-        asked = pd.concat([asked, then[asked.columns]], ignore_index=True)
     survey = take_survey(
-        clouds, asked, owned=owned,
+        clouds, _asked(findings, baseline), owned=owned,
         times=times if tested is not None and needs_times(tested) else None,
     )  # fmt: skip
     result = build_audit(findings, survey, baseline, tested)
@@ -140,6 +137,8 @@ def verify_audit(ledger: Ledger) -> Iterator[tuple[str, str]]:
         yield where, "its counts are not those of its rows"
     for what in () if stored.inventory is None else inventory_differences(stored.inventory):
         yield "inventory_read", what
+    yield from (("cloud_listed", what) for what in _survey_problems(stored))
+    yield from (("baseline_loaded", what) for what in _baseline_problems(stored.baseline))
     findings, wording = stored.findings, stored.environment.get("sharekit") == __version__
     ours = body.get("rule_set", RULE_SET) == RULE_SET
     if findings is not None and ours:
@@ -167,6 +166,37 @@ def _policy_problems(audit: Audit, body: Mapping[str, Any]) -> Iterator[str]:
             yield f"its {name} is {body.get(name)!r:.80}, and should be {number}"
 
 
+def _survey_problems(audit: Audit) -> Iterator[str]:
+    """Yield what a survey cannot have shown, or must have shown of what was asked about."""
+    survey = audit.survey
+    for name, owner in (("shares", "project_id"), ("owned", "owner"), ("outgoing", "owner")):
+        if not getattr(survey, name)[owner].isin(survey.projects["project_id"]).all():
+            yield f"the {name} are also of a project that was not read"
+    for shares in (survey.shares, survey.outgoing):
+        if ((shares["state"] == "") == (shares["unread"] == "")).any():
+            yield "shows neither a state nor why it could not be read, or both"
+    asked = _asked(audit.findings, audit.baseline)
+    asked = asked[asked["project_id"].isin(survey.complete_projects)]
+    shown = pd.MultiIndex.from_frame(survey.shares[SHARE_KEY])
+    if not pd.MultiIndex.from_frame(asked[SHARE_KEY]).isin(shown).all():
+        yield "lacks a share that was asked about"
+
+
+def _baseline_problems(baseline: Baseline | None) -> Iterator[str]:
+    """Yield what no audit or run can have shown; whether one did, only its own ledger tells."""
+    if baseline is None:
+        return
+    shares, complete = baseline.shares, (baseline.complete_projects, baseline.complete_owners)
+    if baseline.kind not in BASELINES or (baseline.kind == RUN and any(complete)):
+        yield "is neither an audit nor a run"
+    there = shares["state"].isin(MEMBER_STATES)
+    absent = shares["result"].isin(["differs", "undecided", "unlisted", "shared-out"]) & ~there
+    if not shares["result"].isin(list(RESULTS)).all() or (shares["state"] == "").any():
+        yield "has a share of no state or result"
+    if (absent & (baseline.kind == AUDIT)).any():
+        yield "has a result that contradicts the state of its share"
+
+
 def _order_problems(ledger: Ledger) -> Iterator[tuple[int, str]]:
     """Yield what an audit cannot have: a listing twice, none of them, or another order."""
     kinds = [event.kind for event in ledger.iter_events()]
@@ -178,16 +208,23 @@ def _order_problems(ledger: Ledger) -> Iterator[tuple[int, str]]:
     if known != expected:
         yield len(kinds), "the events are not those of an audit, in their order"
     listings = ledger.list_events("cloud_listed")
-    if sorted(event.body["what"] for event in listings) != sorted(SURVEY):
-        yield len(kinds), "the listings are not those of an audit, each once"
-    if any(event.body["kind"] not in BASELINES for event in ledger.iter_events("baseline_loaded")):
-        yield len(kinds), "the baseline is neither an audit nor a run"
+    if [event.body["what"] for event in listings] != [*SURVEY]:
+        yield len(kinds), "the listings are not those of an audit, each once, in their order"
     if len({event.body["taken_at"] for event in listings}) > 1:
         yield listings[0].seq, "the listings of one audit are of several times"
     for event in listings:
         schema = SURVEY.get(event.body["what"])
         if schema and len(ledger.get_frame(event.body["blob"], schema)) != event.body.get("lines"):
             yield event.seq, "the number of its lines is not the one recorded"
+
+
+def _asked(findings: Findings | None, baseline: Baseline | None) -> pd.DataFrame:
+    """Return the shares that a cloud is asked about: those of the rows, and of the baseline."""
+    asked = _queryable_rows(findings)
+    if baseline is not None:  # what was shared then is gone only if a look at it alone says so, too
+        then = baseline.shares[baseline.shares["state"].isin(MEMBER_STATES)].assign(status="")
+        asked = pd.concat([asked, then[asked.columns]], ignore_index=True)
+    return asked
 
 
 def _queryable_rows(findings: Findings | None) -> pd.DataFrame:

@@ -1,20 +1,28 @@
-"""The columns of every frame and the kind of each, once: what is made, stored and read back."""
+"""The columns of every frame, the kind of each and the values it may hold, once.
+
+What is made, stored and read back conforms to it: a ledger may come from anybody, so each frame is
+checked where it leaves the ledger, and nothing further on meets what no frame of ours holds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
 
 import pandas as pd
 
+from .actions import ABSENT, DECIDABLE, MEMBER_STATES, ROLES
 from .columns import STR
-from .fields import FIELDS, INPUT_PREFIX, NAMES
+from .fields import ACTION_KEY, FIELDS, INPUT_PREFIX, NAMES, SHARE_KEY
+from .outcomes import OUTCOMES as OUTCOME_NAMES
+from .rules import RULES, SEVERITIES
 
-#: Kind of a column -> its dtype in a frame. ``str?`` and ``Int`` may lack values.
+#: Kind of a column -> its dtype in a frame. ``str?``, ``Int`` and ``Key`` may lack values.
 _DTYPES: Final[dict[str, str | pd.StringDtype[Any]]] = {
     "str": STR, "str?": STR, "category": "category", "int": "int64", "Int": "Int64",
-    "label": "int64", "float": "float64", "bool": "bool", "time": "datetime64[us, UTC]",
+    "key": "int64", "Key": "Int64", "label": "int64", "float": "float64", "bool": "bool",
+    "time": "datetime64[us, UTC]",
 }  # fmt: skip
 
 
@@ -23,8 +31,12 @@ class FrameSchema:
     """The columns of a frame, in order, and the kind of each.
 
     Kinds are ``str`` (text; ``str?`` may be missing), ``category`` (repeated text), ``int``,
-    ``Int`` (may be missing), ``label`` (rows' numbers, or labels that are texts), ``float``,
-    ``bool`` and ``time`` (UTC). ``indexed`` is True if the index is ``row_key``. Columns that begin
+    ``Int`` (may be missing), ``key`` (a row of the inventory, or -1) and ``Key`` (the same; may be
+    missing), ``label`` (rows' numbers, or labels that are texts), ``float``, ``bool`` and ``time``
+    (UTC). ``values`` are the texts that a column may hold, if they are a closed list; ``unique``
+    are the columns that name a line, so that no two lines have them in common. ``indexed`` is True
+    if the index is ``row_key``; ``rows`` are then ``some`` rows of the inventory, each once,
+    ``every`` row in order, or lines of its ``own``. Columns that begin
     with ``extra_prefix`` are kept as well, as texts (missing ones only with ``nullable_extra``); no
     other columns are. ``later`` are columns that were added after the first release: a stored frame
     may lack them, and is read as if they were empty.
@@ -35,6 +47,9 @@ class FrameSchema:
     extra_prefix: str = ""
     nullable_extra: bool = False
     later: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Collection[str]] = field(default_factory=dict)
+    unique: Collection[str] = ()
+    rows: Literal["some", "every", "own"] = "some"
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -65,20 +80,25 @@ def _columns(names: str, **kinds: str) -> dict[str, str]:
     return {name: kinds.get(name, "str") for name in names.split()}
 
 
-def _texts(names: str) -> FrameSchema:
-    return FrameSchema(_columns(names))
+def _texts(names: str, **options: Any) -> FrameSchema:
+    return FrameSchema(_columns(names), **options)
 
 
 _FIELDS: Final = " ".join(FIELDS)
+#: What a check or a person makes of a row; only ``planned`` rows are sent.
+DISPOSITIONS: Final = ("planned", "already", "blocked", "duplicate", "skipped")
+#: States of a share; ``""`` if it was not read.
+_STATES: Final = ("", *MEMBER_STATES, ABSENT)
+_TRUTH: Final = ("true", "false", "")
 
 # -- spreadsheets ----------------------------------------------------------------------------------
 INVENTORY_ROWS: Final = FrameSchema(
     _columns(f"file sheet row source {_FIELDS}", file="category", sheet="category", row="label",
              source="int"),
-    indexed=True, extra_prefix=INPUT_PREFIX,
+    indexed=True, extra_prefix=INPUT_PREFIX, rows="every",
 )  # fmt: skip
 CELL_ISSUES: Final = FrameSchema(
-    _columns("rule field value detail row_key source", row_key="int", source="int")
+    _columns("rule field value detail row_key source", row_key="key", source="int")
 )
 
 # -- checks and plans ------------------------------------------------------------------------------
@@ -86,44 +106,57 @@ CELL_ISSUES: Final = FrameSchema(
 REPORTED_FINDINGS: Final = FrameSchema(
     _columns("rule severity file sheet row column cell value message suggestion", row="label")
 )
-FINDINGS: Final = FrameSchema({"row_key": "int", "field": "str", **REPORTED_FINDINGS.columns})
+FINDINGS: Final = FrameSchema(
+    {"row_key": "key", "field": "str", **REPORTED_FINDINGS.columns},
+    values={"rule": RULES, "severity": SEVERITIES},
+)
 #: Columns of findings that say in words what their rule says; versions may word it otherwise.
 WORDING: Final = ("message", "suggestion")
 CHECKED_ROWS: Final = FrameSchema(
     _columns(f"source row {_FIELDS} before disposition carried_by", source="int", row="label",
-             carried_by="Int"),
-    indexed=True,
+             carried_by="Key"),
+    indexed=True, rows="every", values={"before": _STATES, "disposition": DISPOSITIONS},
 )  # fmt: skip
-PLAN: Final = FrameSchema({**CHECKED_ROWS.columns, "chunk": "Int"}, indexed=True)
+PLAN: Final = replace(CHECKED_ROWS, columns={**CHECKED_ROWS.columns, "chunk": "Int"})
 #: What a decision consists of; None leaves a part as it was.
 DECISIONS: Final = FrameSchema(
-    dict.fromkeys(("decision", "reason", "vault_id"), "str?"), indexed=True
-)
+    dict.fromkeys(("decision", "reason", "vault_id"), "str?"), indexed=True,
+    values={"decision": DECIDABLE},
+)  # fmt: skip
 #: The same, decided by policies, with the name of the policy.
-POLICY_DECISIONS: Final = FrameSchema({**DECISIONS.columns, "policy": "str"}, indexed=True)
+POLICY_DECISIONS: Final = replace(DECISIONS, columns={**DECISIONS.columns, "policy": "str"})
 #: What an earlier run decided on shares: ``decision`` and ``vault_id`` if a person did in a review,
 #: and ``action``, what became of it.
-EARLIER: Final = _texts("project_id image_id side asked decision reason vault_id by run action")
+EARLIER: Final = _texts(
+    "project_id image_id side asked decision reason vault_id by run action",
+    values={"side": ROLES, "decision": DECIDABLE},
+)
 #: What a review sheet decides.
-REVIEWED: Final = FrameSchema(_columns("decision reason"), indexed=True)
+REVIEWED: Final = FrameSchema(
+    _columns("decision reason"), indexed=True, values={"decision": DECIDABLE}
+)
 
 # -- clouds ----------------------------------------------------------------------------------------
 MEMBERS: Final = FrameSchema(
-    _columns("project_id image_id state owner name whole_image size unread", size="int")
-)
+    _columns("project_id image_id state owner name whole_image size unread", size="int"),
+    values={"state": _STATES, "whole_image": _TRUTH}, unique=SHARE_KEY,
+)  # fmt: skip
 VAULTS: Final = FrameSchema(
     _columns("project_id vault_id name object_type protect_type status free resources",
-             free="float", resources="int")
+             free="float", resources="int"),
+    unique=("project_id", "vault_id"),
 )  # fmt: skip
 #: ``name_source`` says what told a project's ``name``.
 _NAMED: Final = _columns("name name_source")
 PROJECTS: Final = FrameSchema(
     _columns("project_id cloud region api ims image account vaults"),
     later=_columns("unread") | _NAMED,
-)
+    values={"api": ("", "auto", "batch", "native")}, unique=("project_id",),
+)  # fmt: skip
 OWNER_SHARES: Final = FrameSchema(
     _columns("project_id image_id state owner name whole_image size visibility key members "
-             "unread", size="int", members="int")
+             "unread", size="int", members="int"),
+    values={"state": _STATES, "whole_image": _TRUTH}, unique=SHARE_KEY,
 )  # fmt: skip
 #: The frames of a snapshot, by name.
 SNAPSHOT: Final[Mapping[str, FrameSchema]] = {
@@ -133,32 +166,46 @@ SNAPSHOT: Final[Mapping[str, FrameSchema]] = {
 SURVEY: Final[Mapping[str, FrameSchema]] = {
     "shares": _texts(
         "project_id image_id state owner name whole_image image_created_at shared_at decided_at "
-        "looked visibility unread"
+        "looked visibility unread",
+        values={"state": _STATES, "whole_image": _TRUTH, "looked": ("listed", "single")},
+        unique=SHARE_KEY,
     ),
-    "owned": _texts("owner image_id name image_created_at"),
+    "owned": _texts("owner image_id name image_created_at", unique=("owner", "image_id")),
     "outgoing": _texts(
-        "owner image_id name image_created_at project_id state shared_at decided_at unread"
+        "owner image_id name image_created_at project_id state shared_at decided_at unread",
+        values={"state": _STATES}, unique=("owner", "image_id", "project_id"),
     ),
-    "projects": FrameSchema(
-        _columns("project_id cloud region api account code reason owner_code owner_reason"),
-        later=_NAMED,
+    "projects": _texts(
+        "project_id cloud region api account code reason owner_code owner_reason",
+        later=_NAMED, unique=("project_id",),
     ),
 }  # fmt: skip
 
 # -- runs ------------------------------------------------------------------------------------------
 PREFLIGHT: Final = FrameSchema(
-    _columns("project_id image_id side before outcome code reason moved"), indexed=True
-)
+    _columns("project_id image_id side before outcome code reason moved"), indexed=True,
+    values={"side": ROLES, "before": _STATES, "outcome": ("", "already", "blocked"),
+            "moved": _STATES},
+    unique=ACTION_KEY,
+)  # fmt: skip
 #: ``unread`` says why a share has no ``state``, which then was not observed.
-READ_BACK: Final = _texts("project_id image_id side state unread")
+READ_BACK: Final = _texts(
+    "project_id image_id side state unread", values={"side": ROLES, "state": _STATES},
+    unique=ACTION_KEY,
+)  # fmt: skip
 #: One line per input row, indexed by ``row_key``.
 OUTCOMES: Final = FrameSchema(
     _columns("outcome code reason before claimed observed last_chunk job_id request_id"),
     indexed=True,
-)
+    values={"outcome": OUTCOME_NAMES, "before": _STATES, "observed": _STATES,
+            "claimed": ("", "success", "failed")},
+)  # fmt: skip
 
 # -- audits ----------------------------------------------------------------------------------------
-BASELINE: Final = _texts("project_id image_id state result seen_by owner name")
+BASELINE: Final = _texts(
+    "project_id image_id state result seen_by owner name",
+    values={"state": _STATES, "seen_by": ("project", "owner")}, unique=SHARE_KEY,
+)  # fmt: skip
 CHANGES: Final = _texts("change project_id image_id was now result_was result_now name owner")
 POLICY_CHECK: Final = FrameSchema(
     _columns("verdict policy should observed missing image_id project_id name owner shared_at "
@@ -168,7 +215,7 @@ AUDIT_ROWS: Final = FrameSchema(
     _columns("file sheet row image_id project_id name owner age_days status observed result code "
              "reason seen_by image_created_at shared_at decided_at carried_by",
              row="label", age_days="Int"),
-    indexed=True, extra_prefix=INPUT_PREFIX, nullable_extra=True,
+    indexed=True, rows="own", extra_prefix=INPUT_PREFIX, nullable_extra=True,
 )  # fmt: skip
 
 # -- reports ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import getpass
 import platform
+import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ __version__ = "0.1.0"
 REPORT_FORMAT = 1
 #: Libraries whose versions are written down.
 LIBRARIES = ("pandas", "pyarrow", "fastexcel", "requests", "keystoneauth1", "openstacksdk")
+#: The names of all that :func:`environment` has told, in this version or an earlier one.
+ENVIRONMENT = ("sharekit", "python", "platform", "host", "user", *LIBRARIES)
 
 
 def environment() -> dict[str, str]:
@@ -36,6 +39,18 @@ def environment() -> dict[str, str]:
         "user": user(),
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def is_older(made_by: str) -> bool:
+    """Return True if a version of sharekit is this one, or one before it.
+
+    >>> is_older(__version__), is_older("0.0.9"), is_older("999.0"), is_older("new")
+    (True, True, False, False)
+    """
+    if made_by == __version__ or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){1,3}", made_by):
+        return made_by == __version__
+    one, this = ([*map(int, re.findall("[0-9]+", text))] for text in (made_by, __version__))
+    return one < this
 
 
 def user() -> str:

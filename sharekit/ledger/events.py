@@ -13,7 +13,10 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 import msgspec
 
+from sharekit.core import frame_schemas
 from sharekit.core.columns import with_unit
+from sharekit.core.frame_schemas import FrameSchema
+from sharekit.core.provenance import ENVIRONMENT
 
 #: Counts and sizes: what fits in a column of whole numbers, and in a float.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
@@ -33,15 +36,16 @@ Counts = dict[str, Count]
 
 def _body(**fields: Any) -> Any:
     """Return the type of a body from the types of its fields; it may hold further ones."""
-    fields = {"chunk": NotRequired[str | int], "images": NotRequired[Count | Texts], **fields}
     return TypedDict("Body", fields)  # type: ignore[operator]  # mypy wants literal fields
 
 
 # -- bodies ----------------------------------------------------------------------------------------
 #: Kind, time and body of an event, as the ledger holds them.
 _LINE: Final = tuple[str, Time, str]
-#: A body of a kind that is not known here.
-_ANY: Final = _body()
+#: What a body of any kind may be asked for, also of one that is not known here.
+_ANY: Final = _body(chunk=NotRequired[str | int], images=NotRequired[Count | Texts])
+#: The program and the machine that write an event.
+_ENVIRONMENT: Final = dict.fromkeys(ENVIRONMENT, NotRequired[str])
 #: A sheet that was read: the fields of :class:`sharekit.spreadsheets.inventory.Source`.
 _SHEET: Final = _body(
     file=Name, sheet=str, sha256=str, size=Count, format=str, header_row=Count, rows=Count,
@@ -127,7 +131,7 @@ class EventKind:
 EVENTS: Final[Mapping[str, EventKind]] = {
     "created": EventKind(
         _body(
-            sharekit=NotRequired[str], schema=NotRequired[str], report_format=NotRequired[Count],
+            **_ENVIRONMENT, schema=NotRequired[str], report_format=NotRequired[Count],
             follows=NotRequired[str], follows_kind=NotRequired[str],
             follows_ledger=NotRequired[str],
         ),
@@ -156,19 +160,22 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "planned": EventKind(
         _body(planned=Count, chunks=Count, blocked=Count, fingerprint=Hash, rule_set=Count,
               rows_blob=BlobHash, findings_blob=BlobHash, settings=_PLAN_SETTINGS,
-              earlier_blob=NotRequired[BlobHash]),
+              earlier_blob=NotRequired[BlobHash], findings=NotRequired[Counts],
+              **dict.fromkeys(("rows", "already", "duplicates", "skipped"), NotRequired[Count])),
         "every row's place in the plan, the findings, and the plan's fingerprint",
         lambda b: f"{with_unit(b['planned'], 'image')} in {with_unit(b['chunks'], 'chunk')}, "
         f"{b['blocked']:,} blocked",
         voids=True,
     ),
     "review_imported": EventKind(
-        _body(reviewer=Name, file=Name, decisions=Count, blob=BlobHash),
+        _body(reviewer=Name, file=Name, decisions=Count, blob=BlobHash, of=NotRequired[Hash],
+              sha256=NotRequired[Hash]),
         "a reviewer's decisions, imported from a review sheet",
         lambda b: f"{with_unit(b['decisions'], 'decision')} taken from {b['file']}",
     ),
     "decided": EventKind(
-        _body(reviewer=Name, rows=Count, blob=BlobHash, carried_from=NotRequired[Name],
+        _body(reviewer=Name, rows=Count, blob=BlobHash, of=NotRequired[Hash],
+              carried_from=NotRequired[Name],
               policies=NotRequired[_POLICIES], policies_sha256=NotRequired[Hash],
               judged_at=NotRequired[Time], matched=NotRequired[list[tuple[str, str, Count]]]),
         "a reviewer's decisions on rows: made by hand, by policies, or in the run that this run "
@@ -183,7 +190,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"step {b['seq']} taken back by {b['reviewer'] or 'a reviewer'}", voids=True,
     ),
     "approval_revoked": EventKind(
-        _body(reviewer=Name, note=str),
+        _body(reviewer=Name, note=str, fingerprint=NotRequired[Hash]),
         "an approval was revoked",
         lambda b: f"{b['reviewer']} took the approval back {b['note']}".rstrip(), voids=True,
     ),
@@ -199,8 +206,9 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         _body(
             clouds=list[_ACCOUNT],  # type: ignore[valid-type]  # made by a function
             settings=dict[str, Any],
-            reviewers=NotRequired[Count],
+            reviewers=NotRequired[Count], reviewer=NotRequired[str],
             refused=NotRequired[dict[str, str]],
+            environment=NotRequired[_body(**_ENVIRONMENT)],
         ),
         "a call of `submit` began, with these sign-ins and settings",
         lambda b: f"with {with_unit(len(b['clouds']), 'sign-in')}",
@@ -212,7 +220,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"last look before sending: {_counts(b['counts']) or 'nothing changed'}",
     ),
     "intent": EventKind(
-        _body(**_RESPONSE, **_BLOCK, attempt=Count, method=str, url=str),
+        _body(chunk=str, api=NotRequired[str], **_BLOCK, attempt=Count, method=str, url=str,
+              body=NotRequired[dict[str, Any] | None]),
         "a request is about to be sent; all that it will carry is written here first: method, URL, "
         "images, projects, and the rest of its body",
         lambda b: f"{b['method']} {b['url']}, attempt {b['attempt']}",
@@ -267,7 +276,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"{with_unit(b['images'], 'image')} looked at",
     ),
     "read_back_denied": EventKind(
-        _body(project_id=str, reason=str),
+        _body(project_id=str, reason=str, code=NotRequired[str]),
         "a project could not be read back",
         lambda b: f"project {b['project_id']} cannot be read back: {b['reason']}",
     ),
@@ -280,7 +289,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         "the outcome of every row was written", lambda b: _counts(b["counts"])
     ),
     "finished": EventKind(
-        _body(rows=Count),
+        _body(rows=Count, counts=NotRequired[Counts]),
         "no row can change by submitting again",
         lambda b: f"{with_unit(b['rows'], 'row')} with a final outcome", ends=True,
     ),
@@ -290,7 +299,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"head {b['head'][:12]} of {with_unit(b['events'], 'event')}, signed",
     ),
     "cloud_listed": EventKind(
-        _body(what=str, taken_at=Time, blob=BlobHash), "one listing of an audit"
+        _body(what=str, taken_at=Time, blob=BlobHash, lines=NotRequired[Count]),
+        "one listing of an audit"
     ),
     "baseline_loaded": EventKind(
         _body(name=Name, kind=str, at=Time, head=Hash, complete_projects=Texts,
@@ -342,10 +352,49 @@ def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
         msgspec.convert([kind, at, text], _LINE)
         datetime.fromisoformat(str(at))
         body: dict[str, Any] = msgspec.json.decode(str(text))
-        msgspec.convert(body, EVENTS[str(kind)].body if kind in EVENTS else _ANY)
+        msgspec.convert(body, _ANY)
+        if kind in EVENTS:
+            msgspec.convert(body, EVENTS[str(kind)].body)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
     return body
+
+
+def unknown_field(kind: str, body: Body) -> str:
+    """Return a name in a body that sharekit does not write there, ``""`` if there is none.
+
+    >>> unknown_field("stopped", {"why": "x", "who": "y"}), unknown_field("stopped", {"why": "x"})
+    ('who', '')
+    """
+    known = msgspec.json.decode(msgspec.json.encode(msgspec.convert(body, EVENTS[kind].body)))
+    return next((name for name, value in body.items() if known.get(name, ...) != value), "")
+
+
+def frame_schema(kind: str, name: str, body: Body) -> FrameSchema:
+    """Return the schema of the frame that an event of a kind names in a field of its body."""
+    if kind == "cloud_listed":
+        return frame_schemas.SURVEY.get(body["what"], FrameSchema({}))
+    if "policies" in body and kind == "decided":
+        return frame_schemas.POLICY_DECISIONS
+    return _FRAMES.get((kind, name)) or frame_schemas.SNAPSHOT[name.removesuffix("_blob")]
+
+
+_FRAMES: Final = {
+    ("inventory_read", "rows_blob"): frame_schemas.INVENTORY_ROWS,
+    ("inventory_read", "cell_issues_blob"): frame_schemas.CELL_ISSUES,
+    ("planned", "rows_blob"): frame_schemas.PLAN,
+    ("planned", "findings_blob"): frame_schemas.FINDINGS,
+    ("planned", "earlier_blob"): frame_schemas.EARLIER,
+    ("review_imported", "blob"): frame_schemas.REVIEWED,
+    ("decided", "blob"): frame_schemas.DECISIONS,
+    ("preflight_checked", "blob"): frame_schemas.PREFLIGHT,
+    ("read_back", "blob"): frame_schemas.READ_BACK,
+    ("outcomes_recorded", "blob"): frame_schemas.OUTCOMES,
+    ("baseline_loaded", "blob"): frame_schemas.BASELINE,
+    ("audit_recorded", "rows_blob"): frame_schemas.AUDIT_ROWS,
+    ("audit_recorded", "findings_blob"): frame_schemas.FINDINGS,
+    ("audit_recorded", "blob"): frame_schemas.CHECKED_ROWS,
+}
 
 
 def describe(kind: str, body: Body) -> str:

@@ -15,7 +15,7 @@ from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.provenance import REPORT_FORMAT
 
 from . import parquet
-from .events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS
+from .events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS, frame_schema, unknown_field
 from .hashing import canonical_json, chain_errors, digest
 from .ledger import Event, Ledger
 
@@ -45,6 +45,27 @@ def problems(ledger: Ledger) -> Iterator[Problem]:
     yield from _check_blobs(ledger, events)
     yield from _check_approvals(events)
     yield from _check_end(events)
+
+
+def additions(ledger: Ledger) -> Iterator[Problem]:
+    """Yield events, fields of bodies and columns of frames that this version does not write.
+
+    They are proof of a change, unless a later version made the ledger, which may add any of them.
+    """
+    for event in ledger.iter_events():
+        where = f"event {event.seq} ({event.kind})"
+        if event.kind not in EVENTS:
+            yield where, "is of a kind that sharekit does not write"
+            continue
+        if name := unknown_field(event.kind, event.body):
+            yield where, f"holds a field that sharekit does not write there: {name!r:.80}"
+        for field in sorted(BLOB_FIELDS & event.body.keys()):
+            schema = frame_schema(event.kind, field, event.body)
+            if name := parquet.unknown_column(ledger.get_blob(event.body[field]), schema):
+                yield (
+                    f"{where}, {field}",
+                    f"has a column that sharekit does not write: {name!r:.80}",
+                )
 
 
 def last_event(events: list[Event], kind: str) -> Event | None:
@@ -150,7 +171,8 @@ def _check_end(events: list[Event]) -> Iterator[Problem]:
     end: Event | None = None
     for event in events:
         where = f"event {event.seq} ({event.kind})"
-        if event.kind == "sealed" and event.body["head"] != event.prev:
+        sealed = {"head": event.prev, "events": event.seq - 1}
+        if event.kind == "sealed" and not sealed.items() <= event.body.items():
             yield where, "is the seal of another head"
         if event.kind == "outcomes_recorded":
             settled = event
@@ -171,7 +193,9 @@ def _is_complete(settled: Event | None, finished: Event) -> bool:
     """Return True if the event before it recorded a final outcome for each of its rows."""
     if settled is None or settled.seq != finished.seq - 1 or _open_rows(settled):
         return False
-    return bool(sum(settled.body["counts"].values()) == finished.body["rows"])
+    counts = settled.body["counts"]
+    same = finished.body.get("counts", counts) == counts
+    return bool(same and sum(counts.values()) == finished.body["rows"])
 
 
 def _open_rows(settled: Event) -> int:

@@ -312,12 +312,23 @@ class Ledger:
             If it is missing or changed, does not conform to the schema, or is unreasonably large.
         """
         content = self.get_blob(name)
+        rows = self._row_count() if schema.indexed or "key" in schema.kinds.values() else None
         try:
-            return parquet.from_bytes(content, schema)
+            return parquet.from_bytes(content, schema, rows)
         except parquet.FrameError as error:
             raise LedgerError(
-                f"{self.path} is damaged: the frame {name[:12]}… is not as it must be ({error})."
+                f"{self.path} is damaged: the frame {name[:12]}… of {self._owner_of(name)} is not "
+                f"as it must be ({error})."
             ) from None
+
+    def _row_count(self) -> int | None:
+        """Return the number of rows of the inventory, None if there is none yet."""
+        read = self.last_event("inventory_read")
+        return None if read is None else int(read.body["rows"])
+
+    def _owner_of(self, name: str) -> str:
+        query = "SELECT seq, kind FROM events WHERE instr(body, ?) ORDER BY seq LIMIT 1"
+        return next((f"event {seq} ({kind})" for seq, kind in self.fetch(query, (name,))), "none")
 
     # -- the database ------------------------------------------------------------------------------
     def fetch(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -104,8 +104,8 @@ def iter_rows(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[obj
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def from_bytes(content: bytes, schema: FrameSchema) -> pd.DataFrame:
-    """Return the frame that :func:`to_bytes` stored.
+def from_bytes(content: bytes, schema: FrameSchema, rows: int | None = None) -> pd.DataFrame:
+    """Return the frame that :func:`to_bytes` stored; ``rows`` are those of the inventory.
 
     Raises
     ------
@@ -113,15 +113,22 @@ def from_bytes(content: bytes, schema: FrameSchema) -> pd.DataFrame:
         If it does not conform to the schema, or would take more memory than any honest frame.
     """
     try:
-        table = _read_bounded(content)
-        return _conform(table, schema)
+        return _conform(_read_bounded(content), schema, rows)
     except (pa.ArrowException, msgspec.MsgspecError, OSError, ValueError) as error:
         raise FrameError(str(error).partition("\n")[0]) from None
 
 
-def column_names(content: bytes) -> list[str]:
-    """Return the columns that a frame was stored with; reading it adds those of later versions."""
-    return list(pq.read_schema(pa.BufferReader(content)).names)
+def unknown_column(content: bytes, schema: FrameSchema) -> str:
+    """Return a column of a stored frame that its schema does not have, ``""`` if there is none."""
+    try:
+        names = pq.read_schema(pa.BufferReader(content)).names
+    except (pa.ArrowException, OSError):
+        return "(it is no frame)"
+    known = {*schema.kinds, *(["row_key"] if schema.indexed else ())}
+    odd = [name for name in names if name not in known]
+    if schema.extra_prefix:
+        odd = [name for name in odd if not name.startswith(schema.extra_prefix)]
+    return next(iter(odd), "")
 
 
 def _read_bounded(content: bytes) -> pa.Table:
@@ -175,14 +182,14 @@ def _unpack(table: pa.Table, texts: Sequence[str], cells: int) -> pa.Table:
     return table
 
 
-def _conform(table: pa.Table, schema: FrameSchema) -> pd.DataFrame:
+def _conform(table: pa.Table, schema: FrameSchema, rows: int | None) -> pd.DataFrame:
     stored, kinds = set(table.column_names), schema.kinds
     added = {name: schema.dtypes[name] for name in schema.later if name not in stored}
     if schema.extra_prefix:
         extra = [name for name in table.column_names if name.startswith(schema.extra_prefix)]
         kinds |= dict.fromkeys(extra, "str?" if schema.nullable_extra else "str")
     if schema.indexed:
-        kinds["row_key"] = "int"
+        kinds["row_key"] = "int" if schema.rows == "own" else "key"
     if missing := kinds.keys() - stored - added.keys():
         raise FrameError(f"it lacks the column {min(missing)!r}")
     kept = table.select([name for name in table.column_names if name in kinds])
@@ -190,11 +197,49 @@ def _conform(table: pa.Table, schema: FrameSchema) -> pd.DataFrame:
         kind = kinds[name]
         if not _FITS[kind](column.type) or (column.null_count and kind not in _NULLABLE):
             raise FrameError(f"its column {name!r} is not of the kind {kind}")
-    frame = _to_pandas(kept, {n for n in kept.column_names if kinds[n] == "Int"})
+        if odd := _odd_value(column, kind, schema.values.get(name), rows):
+            raise FrameError(f"its column {name!r} holds {odd}")
+    _check_lines(kept, schema, rows)
+    frame = _to_pandas(kept, {n for n in kept.column_names if kinds[n] in ("Int", "Key")})
     for name, dtype in added.items():
         empty = _EMPTY.get(kinds[name], "")
         frame[name] = pd.Series(empty, index=frame.index, dtype=dtype)
     return frame.set_index("row_key") if schema.indexed else frame
+
+
+def _odd_value(
+    column: pa.ChunkedArray, kind: str, known: Collection[str] | None, rows: int | None
+) -> str:
+    """Return a text that is not in a closed list, or a number out of range; ``""`` if none is."""
+    if _is_whole_number(column.type):
+        ends = pc.min_max(column).as_py()
+        least, most = _RANGES.get(kind, _RANGES["int"])
+        most = rows - 1 if rows is not None and kind in ("key", "Key") else most
+        odd = [n for n in ends.values() if n is not None and not least <= n <= max(most, least)]
+        return f"the number {odd[0]}" if odd else ""
+    if known is None or pa.types.is_null(column.type):
+        return ""
+    strange = column.filter(pc.invert(pc.is_in(column, pa.array([*known], column.type))))
+    strange = strange.drop_null()
+    return f"{strange[0].as_py()!r:.80}" if len(strange) else ""
+
+
+def _check_lines(table: pa.Table, schema: FrameSchema, rows: int | None) -> None:
+    """Refuse a line that comes twice, and rows that are not those of the inventory."""
+    if schema.indexed:
+        keys = table.column("row_key").to_numpy()
+        every = len(keys) if rows is None else rows
+        if schema.rows == "every" and not np.array_equal(keys, np.arange(every)):
+            raise FrameError("its rows are not those of the inventory")
+        if not pd.Index(keys).is_unique or (keys < 0).any():
+            raise FrameError("its column 'row_key' names a row twice, or none")
+    # Most images come once, so that the other columns are seldom looked at.
+    for name in [name for name in schema.unique if name == "image_id"]:
+        if pc.count_distinct(table.column(name)).as_py() == len(table):
+            return
+    numbers = [pd.factorize(table.column(name).to_numpy())[0] for name in schema.unique]
+    if numbers and pd.DataFrame(dict(enumerate(numbers))).duplicated().any():
+        raise FrameError(f"it has two lines with the same {', '.join(schema.unique)}")
 
 
 def _to_pandas(table: pa.Table, nullable: set[str]) -> pd.DataFrame:
@@ -239,9 +284,12 @@ _ENCODINGS: Final = frozenset(
 )
 _FITS: Final[dict[str, Callable[[pa.DataType], bool]]] = {
     "str": _is_text, "str?": _is_text, "category": _is_category, "int": _is_whole_number,
-    "Int": lambda kind: bool(kind == pa.int64()), "float": pa.types.is_floating,
+    "Int": lambda kind: bool(kind == pa.int64()), "key": _is_whole_number,
+    "Key": lambda kind: bool(kind == pa.int64()), "float": pa.types.is_floating,
     "label": lambda kind: _is_whole_number(kind) or _is_text(kind),
 }  # fmt: skip
-_NULLABLE: Final = ("str?", "Int")
+_NULLABLE: Final = ("str?", "Int", "Key")
+#: Kind -> the least and the largest number. Counts are at least 0, -1 where they are not known.
+_RANGES: Final = {"int": (-1, 1 << 53), "label": (-(1 << 53), 1 << 53)}
 #: Kind -> the value of a column that was added later; texts are empty.
-_EMPTY: Final = {"str?": None, "Int": None, "int": 0, "float": math.nan}
+_EMPTY: Final = {"str?": None, "Int": None, "Key": None, "int": 0, "key": -1, "float": math.nan}

@@ -6,18 +6,19 @@ may differ between versions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pandas as pd
 
 from sharekit.checks.check import check_again
 from sharekit.checks.findings import Findings, first_errors
+from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
-from sharekit.core.columns import first_difference
+from sharekit.core.columns import action_keys, first_difference
 from sharekit.core.errors import SharekitError
+from sharekit.core.fields import ACTION_KEY, INPUT_PREFIX, MANDATORY_FIELDS
 from sharekit.core.fields import FIELDS as SHARE_FIELDS
-from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.provenance import __version__, distinct_people, looks, name_error
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.events import VOIDING_EVENTS, FollowedRun
@@ -26,13 +27,15 @@ from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.inventory import Inventory
 
 from .chunks import EMPTY_FINGERPRINT
-from .followed import FOLLOWING, NEW_PLAN, EarlierRun, carry_over
-from .plan import build_plan, read_plan
+from .followed import FOLLOWING, NEW_PLAN, RETRY, EarlierRun, carry_over
+from .plan import Plan, build_plan, read_plan
 from .policies.standing import standing_errors
 from .policies.steps import step_errors
 from .steps import FIELDS, decision_of, decisions, list_steps
-from .storage import read_earlier, read_snapshot_of, read_stored_inventory
+from .storage import read_earlier
 
+#: Kind of a step -> the field that says on how many rows it decided.
+_STEPS: Final = {"decided": "rows", "review_imported": "decisions"}
 #: Numbers of a plan that do not come from its rows.
 _SETTINGS: Final = ("chunk_size", "max_images", "strict", "planner", "confirmed")
 
@@ -194,46 +197,55 @@ _CHECKS: Final = {
 }
 
 
-def snapshot_problems(ledger: Ledger) -> Iterator[Problem]:
-    """Yield snapshots that contradict themselves, whatever was made of them."""
-    for event in ledger.list_events("snapshot_taken", "preflight_snapshot"):
-        where, snapshot = f"event {event.seq} ({event.kind})", read_snapshot_of(ledger, event)
-        for shares in (snapshot.members, snapshot.owned):
-            if shares.duplicated(SHARE_KEY).any():
-                yield where, "shows a share twice"
-            if ((shares["state"] != "") & (shares["unread"] != "")).any():
-                yield where, "shows a state, and says why it could not be read"
-        if snapshot.projects["project_id"].duplicated().any():
-            yield where, "names a project twice"
-        if not snapshot.members["project_id"].isin(snapshot.projects["project_id"]).all():
-            yield where, "shows shares of a project that nobody signed in to"
+def snapshot_contradictions(snapshot: Snapshot, body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where a snapshot contradicts itself and its event, whatever was made of it."""
+    if snapshot.members["state"].value_counts().to_dict() != body["states"]:
+        yield "counts other states than it shows"
+    for shares in (snapshot.members, snapshot.owned):
+        if ((shares["state"] != "") & (shares["unread"] != "")).any():
+            yield "shows a state, and says why it could not be read"
+    if not snapshot.members["project_id"].isin(snapshot.projects["project_id"]).all():
+        yield "shows shares of a project that nobody signed in to"
 
 
 # -- the plans made again --------------------------------------------------------------------------
-def plan_problems(ledger: Ledger) -> Iterator[Problem]:
+def plan_problems(ledger: Ledger, plan: Plan) -> Iterator[Problem]:
     """Yield where a plan is not what inventory, snapshot and decisions lead to.
 
     With another set of rules than ours, a plan is made again from the findings that were recorded.
+    ``plan`` is the latest one, as it was read from the ledger.
     """
-    created = ledger.last_event("created")
+    created, latest = ledger.last_event("created"), ledger.last_event("planned")
     same_version = created is not None and created.body.get("sharekit") == __version__
-    yield from _origin_problems(ledger, same_version=same_version)
-    for event in ledger.list_events("planned", "decided", "approved"):
+    yield from _origin_problems(ledger, plan, same_version=same_version)
+    taken = ledger.last_event("snapshot_taken")
+    if taken is not None and (snapshot := plan.findings.snapshot) is not None:
+        where = f"event {taken.seq} ({taken.kind})"
+        yield from ((where, what) for what in snapshot_contradictions(snapshot, taken.body))
+    for event in ledger.list_events("planned", "approved", *_STEPS):
         where = f"event {event.seq} ({event.kind})"
         try:
             with Ledger.open(ledger.path, verify_chain=False, until=event.hash) as past:
                 if event.kind == "planned":
-                    differences = _plan_differences(past, event, wording=same_version)
-                elif event.kind == "decided":
-                    differences = iter(step_errors(past, event) if "policies" in event.body else ())
-                else:
+                    recorded = plan if event == latest else read_plan(past)
+                    differences = _plan_differences(past, event, recorded, wording=same_version)
+                elif event.kind == "approved":
                     differences = _standing_differences(past, event)
+                else:
+                    differences = _step_differences(past, event)
                 yield from ((where, what) for what in differences)
         except SharekitError as error:
             yield where, str(error)
 
 
-def _origin_problems(ledger: Ledger, *, same_version: bool) -> Iterator[Problem]:
+def _step_differences(ledger: Ledger, event: Event) -> Iterator[str]:
+    if event.body[_STEPS[event.kind]] != len(decision_of(ledger, event)):
+        yield "says that it decided on another number of rows"
+    if "policies" in event.body:
+        yield from step_errors(ledger, event)
+
+
+def _origin_problems(ledger: Ledger, plan: Plan, *, same_version: bool) -> Iterator[Problem]:
     """Yield where the rows are not those of their sheets, or of the run that is followed."""
     created, read = ledger.last_event("created"), ledger.last_event("inventory_read")
     followed = None if created is None else FollowedRun.from_body(created.body)
@@ -249,8 +261,14 @@ def _origin_problems(ledger: Ledger, *, same_version: bool) -> Iterator[Problem]
     if read is not None:
         # Rows that are undone or tried again hold what was sent, not what is in a cell.
         as_read = followed is None or followed.kind == NEW_PLAN
-        for what in inventory_differences(read_stored_inventory(ledger), as_read=as_read):
+        for what in inventory_differences(plan.findings.inventory, as_read=as_read):
             yield f"event {read.seq} (inventory_read)", what
+    lines = read_earlier(ledger)
+    if followed is not None and lines is not None and not as_read:
+        # What is undone is not what the run decided; what is tried again is.
+        keys = pd.MultiIndex.from_frame(action_keys(plan.rows))
+        if set(keys.isin(pd.MultiIndex.from_frame(lines[ACTION_KEY]))) != {followed.kind == RETRY}:
+            yield "event 1 (created)", f"follows as {followed.kind!r:.40} on what was none"
 
 
 def inventory_differences(inventory: Inventory, *, as_read: bool = True) -> Iterator[str]:
@@ -281,7 +299,7 @@ def inventory_differences(inventory: Inventory, *, as_read: bool = True) -> Iter
             yield f"has rows at impossible places of {source.file}, {source.sheet}"
         for name in SHARE_FIELDS:
             cells = rows.get(INPUT_PREFIX + source.columns.get(name, ""))
-            if name in source.columns and cells is not None and (cells != rows[name]).any():
+            if name in source.columns and (cells is None or (cells != rows[name]).any()):
                 yield f"reads {name} otherwise than {source.file}, {source.sheet} has it"
             if name not in source.columns and rows[name].nunique() > 1:
                 yield f"reads {name}, which {source.file}, {source.sheet} does not have"
@@ -296,9 +314,10 @@ def _standing_differences(ledger: Ledger, event: Event) -> Iterator[str]:
         )
 
 
-def _plan_differences(ledger: Ledger, event: Event, *, wording: bool) -> Iterator[str]:
-    recorded, settings = read_plan(ledger), event.body["settings"]
-    findings = recorded.findings
+def _plan_differences(
+    ledger: Ledger, event: Event, recorded: Plan, *, wording: bool
+) -> Iterator[str]:
+    findings, settings = recorded.findings, event.body["settings"]
     if event.body.get("rule_set", RULE_SET) == RULE_SET:
         lines = read_earlier(ledger)
         findings = check_again(
@@ -313,18 +332,30 @@ def _plan_differences(ledger: Ledger, event: Event, *, wording: bool) -> Iterato
         if difference := first_difference(recorded.findings.frame, findings.frame, columns):
             yield f"its findings do not follow from the inventory: {difference}"
         yield from _carried_differences(ledger, recorded.findings)
-    elif recorded.rows.loc[first_errors(findings).index, "disposition"].eq("planned").any():
-        yield "it would send a row that has an error"
+    else:
+        yield from _foreign_differences(ledger, recorded)
     made = build_plan(ledger.path, findings, settings["chunk_size"], settings["max_images"])
     if difference := first_difference(recorded.rows, made.rows, frame_schemas.PLAN.names):
         yield f"its rows are not what the checks and decisions lead to: {difference}"
     numbers = {**made.counts, "findings": findings.counts}
     for name in [name for name, number in numbers.items() if event.body.get(name) != number]:
         yield f"its {name} is {event.body.get(name)!r:.80}, and should be {numbers[name]!r:.80}"
-    for step in list_steps(ledger):
-        count = step.body["rows" if step.kind == "decided" else "decisions"]
-        if count != len(decision_of(ledger, step)):
-            yield f"event {step.seq} says that it decided on {count} rows"
+
+
+def _foreign_differences(ledger: Ledger, recorded: Plan) -> Iterator[str]:
+    """Yield what no set of rules can make of inventory, snapshot and decisions."""
+    findings = recorded.findings
+    if recorded.rows.loc[first_errors(findings).index, "disposition"].eq("planned").any():
+        yield "it would send a row that has an error"
+    made = check_again(
+        findings.inventory, findings.snapshot, decisions(ledger), read_earlier(ledger),
+        strict=findings.strict, confirm=findings.confirmed,
+    )  # fmt: skip
+    # Rules decide which rows are sent; what a row asks for, and what the cloud showed, they do not.
+    sent = recorded.rows["disposition"] == "planned"
+    names = [*MANDATORY_FIELDS, "vault_id", "before"]
+    if difference := first_difference(recorded.rows[sent], made.rows[sent], names):
+        yield f"its rows are not those of inventory, snapshot and decisions: {difference}"
 
 
 def _carried_differences(ledger: Ledger, findings: Findings) -> Iterator[str]:

@@ -7,12 +7,8 @@ from typing import Final
 import pandas as pd
 
 from sharekit.core import frame_schemas
-from sharekit.core.actions import DECIDABLE
 from sharekit.core.columns import STR
-from sharekit.core.errors import LedgerError
 from sharekit.ledger.ledger import Event, Ledger
-
-from .storage import row_count
 
 #: The parts of a decision; a step leaves those that it does not name as they were.
 FIELDS: Final = frame_schemas.DECISIONS.names
@@ -90,11 +86,4 @@ def decision_of(ledger: Ledger, step: Event) -> pd.DataFrame:
     columns = list(FIELDS)
     if "policies" in step.body:
         schema, columns = frame_schemas.POLICY_DECISIONS, [*FIELDS, "policy"]
-    decided = ledger.get_frame(step.body["blob"], schema).reindex(columns=columns)
-    keys, known = decided.index, decided["decision"].dropna().isin(DECIDABLE)
-    inside = ((keys >= 0) & (keys < row_count(ledger))).all()
-    if not (keys.is_unique and known.all() and inside):
-        raise LedgerError(
-            f"{ledger.path} is damaged: event {step.seq} holds an impossible decision."
-        )
-    return decided
+    return ledger.get_frame(step.body["blob"], schema).reindex(columns=columns)

@@ -36,7 +36,15 @@ from sharekit.core.errors import (
 )
 
 from .bisection import Bisector
-from .requests.answers import AT_ONCE, GATEWAY_TIMEOUT, NOT_SENT, answer_fault, remedy_of
+from .requests.answers import (
+    AT_ONCE,
+    GATEWAY_TIMEOUT,
+    JOB_DENIED,
+    JOB_LATE,
+    NOT_SENT,
+    answer_fault,
+    remedy_of,
+)
 from .requests.log import (
     LOG,
     Recorder,
@@ -446,7 +454,8 @@ class Dispatcher:
         elif job is not None and job.failed:
             self._on_job_failed(request, job)
         elif monotonic() - since > timeout:
-            self._on_lost_job(request, f"the job had not ended after {timeout:g} s: {status}")
+            why = f"the job had not ended after {timeout:g} s: {status}"
+            self._on_lost_job(request, why, JOB_LATE)
         else:
             if job is not None:
                 self.concurrency.on_duration("a job", since, timeout, succeeded=False)
@@ -473,8 +482,8 @@ class Dispatcher:
             return False
         return True
 
-    def _on_lost_job(self, request: Request, reason: str) -> None:
-        self.recorder.record("job_timed_out", request, code="job-late", reason=reason)
+    def _on_lost_job(self, request: Request, reason: str, code: str = JOB_DENIED) -> None:
+        self.recorder.record("job_timed_out", request, code=code, reason=reason)
         self._bisector.on_finished(request)
 
     def _on_job_done(self, request: Request, job: JobState) -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import sharekit
 from sharekit.core.errors import LedgerError
+from sharekit.core.frame_schemas import DISPOSITIONS
 from sharekit.core.frame_schemas import OUTCOMES as SCHEMA
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.storage import DISPOSITIONS
 from sharekit.runs.outcomes import outcome_problem, read_outcomes, write_outcomes
 from tests.fuzzing import Book, forge
 

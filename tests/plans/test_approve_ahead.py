@@ -29,6 +29,9 @@ from sharekit.plans.policies.policy_file import read_policies
 from sharekit.plans.policies.standing import approve_policies, read_standing
 from tests.conftest import FAST, World
 from tests.interfaces.test_cli import clouds, said, shell
+from tests.ledger.test_signatures import judged
+from tests.reports.forger import Forger
+from tests.reports.test_tampering import by_script
 
 Make = Callable[..., World]
 TODAY = datetime.now(UTC).date()
@@ -211,6 +214,23 @@ def test_signatures_count_as_any_approvals(scene: World, tmp_path: Path) -> None
     assert run.finished
     lacks = [what for _, what in sharekit.verify(review.path, signers=signers).problems]
     assert all("cut off" in what for what in lacks), "only the seal is missing"
+    assert judged(review.path, signers) == [f"not signed by {name}", name]
+    assert by_script(review.path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"until": "2020-01-01"}, {"max_images": 1}, {"policies_sha256": "0" * 64}]
+)
+def test_an_approval_that_did_not_hold_is_found(scene: World, change: dict[str, Any]) -> None:
+    """One that had ended, is for fewer images or for other policies: by us and by the script."""
+    review = planned(scene)
+    approve_ahead(review.path, approval(scene))
+    sharekit.submit(review.path, scene.connect(), settings=FAST)
+    assert by_script(review.path)
+    forger = Forger.read(review.path)
+    forger.first("approved").body["standing"] |= change
+    assert sharekit.verify(forger.write()).label == "TAMPERED"
+    assert not by_script(review.path)
 
 
 @pytest.mark.parametrize(

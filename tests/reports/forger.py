@@ -13,35 +13,13 @@ from typing import Any
 import pandas as pd
 
 from sharekit.core import frame_schemas
-from sharekit.core.frame_schemas import FrameSchema
 from sharekit.ledger import parquet
-from sharekit.ledger.events import BLOB_FIELDS
+from sharekit.ledger.events import BLOB_FIELDS, frame_schema
 from sharekit.ledger.hashing import GENESIS, canonical_json, event_hash
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.chunks import chunks_of
 from sharekit.runs.outcomes import count_outcomes
 from sharekit.runs.status import load_run
-
-#: The schema of each frame that an event names: (kind, field).
-SCHEMAS: dict[tuple[str, str], FrameSchema] = {
-    ("inventory_read", "rows_blob"): frame_schemas.INVENTORY_ROWS,
-    ("planned", "rows_blob"): frame_schemas.PLAN,
-    ("planned", "findings_blob"): frame_schemas.FINDINGS,
-    ("decided", "blob"): frame_schemas.DECISIONS,
-    ("preflight_checked", "blob"): frame_schemas.PREFLIGHT,
-    ("read_back", "blob"): frame_schemas.READ_BACK,
-    ("outcomes_recorded", "blob"): frame_schemas.OUTCOMES,
-    ("planned", "earlier_blob"): frame_schemas.EARLIER,
-    ("audit_recorded", "rows_blob"): frame_schemas.AUDIT_ROWS,
-    ("audit_recorded", "blob"): frame_schemas.CHECKED_ROWS,
-    ("audit_recorded", "findings_blob"): frame_schemas.FINDINGS,
-    ("baseline_loaded", "blob"): frame_schemas.BASELINE,
-    **{
-        (kind, f"{name}_blob"): schema
-        for kind in ("snapshot_taken", "preflight_snapshot")
-        for name, schema in frame_schemas.SNAPSHOT.items()
-    },
-}
 
 
 @dataclass
@@ -105,12 +83,7 @@ class Forger:
 
     def frame(self, line: Line, name: str = "blob") -> pd.DataFrame:
         """The frame that an event names."""
-        if line.kind == "cloud_listed":
-            schema = frame_schemas.SURVEY[line.body["what"]]
-        elif "policies" in line.body:
-            schema = frame_schemas.POLICY_DECISIONS
-        else:
-            schema = SCHEMAS[line.kind, name]
+        schema = frame_schema(line.kind, name, line.body)
         return parquet.from_bytes(self.blobs[line.body[name]], schema)
 
     def store(self, line: Line, frame: pd.DataFrame, name: str = "blob") -> None:
@@ -150,6 +123,7 @@ class Forger:
     def write(self) -> Path:
         """Write everything, with hashes and heads that fit."""
         database = sqlite3.connect(self.path)
+        database.execute("PRAGMA synchronous = OFF")  # no copy needs to survive a power cut
         master = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
         triggers = database.execute(master).fetchall()
         for name, _ in triggers:

@@ -26,6 +26,8 @@ from tests.reports.test_forgeries import IMAGE, STRANGER, in_frame, set_body, wi
 from tests.runs.torture import offers
 
 Forgery = Callable[[Forger], object]
+pytestmark = pytest.mark.usefixtures("checked_once")
+SAMPLES = Path(__file__).parents[1] / "ledger" / "samples"
 KINDS = ("owner", "native", "policies", "follows", "retry", "audit")
 
 
@@ -103,10 +105,20 @@ def listing(what: str, change: Callable[[pd.DataFrame], Any]) -> Forgery:
 
     def forge(f: Forger) -> None:
         line = next(line for line in f.all("cloud_listed") if line.body["what"] == what)
-        f.change(line, change)
-        line.body["lines"] = len(f.frame(line))
+        frame = f.frame(line)
+        changed = change(frame)
+        f.store(line, frame if changed is None else changed)
+        line.body["lines"] = len(frame if changed is None else changed)
 
     return forge
+
+
+def baseline(**values: str) -> Forgery:
+    """Show the first share of the baseline otherwise, as if the project had had it then."""
+    return whole(
+        "baseline_loaded",
+        lambda d: pd.concat([d.iloc[:1].assign(**{"state": "pending"} | values), d.iloc[1:]]),
+    )
 
 
 def cut(frame: pd.DataFrame) -> pd.DataFrame:
@@ -216,6 +228,9 @@ FORGERIES: dict[str, dict[str, Forgery]] = {
             "intent", lambda b: b.update(url=b["url"].replace(b["images"][0], IMAGE))
         ),
         "another method": set_body("intent", method="DELETE"),
+        "a snapshot of a cloud with batches": whole(
+            "preflight_snapshot", lambda d: d.assign(api="batch"), "projects_blob"
+        ),
         "http 409 for a yes": set_body("answer", http=409),
         "answered otherwise": body_of(
             "job_done",
@@ -284,6 +299,7 @@ FORGERIES: dict[str, dict[str, Forgery]] = {
             "created", lambda b: [b.pop(n) for n in ("follows", "follows_kind", "follows_ledger")]
         ),
         "a kind that there is not": set_body("created", follows_kind="guess"),
+        "called an undo": set_body("created", follows_kind="undo"),
         "the earlier run is left out": body_of("planned", lambda b: b.pop("earlier_blob")),
     },
     "audit": {
@@ -308,6 +324,20 @@ FORGERIES: dict[str, dict[str, Forgery]] = {
         "a baseline of a kind that there is not": body_of(
             "baseline_loaded", lambda b: b.update(kind="x")
         ),
+        "a share listed twice": listing("shares", lambda d: pd.concat([d, d.iloc[:1]])),
+        "an own image listed twice": listing("owned", lambda d: pd.concat([d, d.iloc[:1]])),
+        "a project that was not read": listing("projects", cut),
+        "a state, and why it was not read": listing("shares", lambda d: d.assign(unread="x")),
+        "listings in another order": lambda f: f.put(
+            f.all("cloud_listed")[3], before=f.first("cloud_listed")
+        ),
+        "a share of the baseline that was not asked about": baseline(image_id=IMAGE),
+        "a baseline of no result": baseline(result="fine"),
+        "a baseline of no state": baseline(state=""),
+        "a baseline seen by nobody": baseline(seen_by="me"),
+        "a baseline of a run that knew all": set_body(
+            "baseline_loaded", complete_projects=[STRANGER]
+        ),
         "an event of a run": lambda f: f.new("stopped", {"why": "x"}, after=f.first("created")),
         "no inventory": without("inventory_read"),
         "another image": other_input("image_id", IMAGE),
@@ -324,6 +354,14 @@ FORGERIES: dict[str, dict[str, Forgery]] = {
 def told(f: Forger) -> str:
     """What a ledger says, as a text."""
     return json.dumps([(line.kind, line.at, line.body) for line in f.lines])
+
+
+@pytest.mark.parametrize(("name", "kind"), [("undo", "retry"), ("undo", "new plan")])
+def test_an_undo_is_called_nothing_else(tmp_path: Path, name: str, kind: str) -> None:
+    """What is undone is not what the run decided, so that an undo cannot pass for anything else."""
+    forger = forger_of(SAMPLES / f"{name}.ledger", tmp_path)
+    forger.first("created").body["follows_kind"] = kind
+    assert sharekit.verify(forger.write()).label == "TAMPERED"
 
 
 CASES = [(kind, name) for kind in KINDS for name in FORGERIES[kind]]

@@ -22,6 +22,7 @@ from sharekit.simulator.sample import build_sample, write_workbook
 from tests.conftest import FAST
 from tests.reports.forger import Forger, Line
 
+pytestmark = pytest.mark.usefixtures("checked_once")
 STRANGER = "0123456789abcdef0123456789abcdef"
 IMAGE = "deadbeef-1bc3-4c3f-893e-0123456789ab"
 
@@ -381,6 +382,35 @@ FORGERIES |= {
     "a batch to a cloud without one": in_frame(
         "preflight_snapshot", "api", "native", "projects_blob"
     ),
+    # what no event, frame or setting of ours holds
+    "a field that no event has": set_body("job_done", extra=1),
+    "a field of another event": set_body("intent", http=200),
+    "an event of a kind that there is not": added("frobnicated", {}, "outcomes_recorded"),
+    "a column that no frame has": lambda f: f.change(
+        f.last("planned"), lambda frame: frame.assign(more="x"), "rows_blob"
+    ),
+    "rows below zero": lambda f: f.change(
+        f.last("outcomes_recorded"), lambda d: d.set_axis(-d.index).rename_axis("row_key")
+    ),
+    "one at a time": lambda f: f.first("submit_started").body["settings"].update(concurrency=1),
+    "a canary that nobody waited for": lambda f: (
+        f.first("submit_started").body["settings"].update(canary=1)
+    ),
+    "a job that was given up at once": lambda f: f.new(
+        "job_timed_out",
+        {"chunk": f.first("answer").body["chunk"], "code": "job-late", "reason": "x"},
+        after=f.first("answer"),
+    ),
+    "a reason in an answer": set_body("answer", reason="x"),
+    "an end after a stop": added("stopped", {"why": "x"}, "outcomes_recorded"),
+    "a stop by nobody": added("stopped", {"why": "x", "by": "nobody"}, "outcomes_recorded"),
+    "other counts at the end": set_body("finished", counts={"confirmed": 40}),
+    "another format of reports": set_body("created", report_format=99),
+    "other states in the event of a snapshot": set_body("snapshot_taken", states={"accepted": 1}),
+    "older rules, and another state before": lambda f: (
+        [line.body.update(rule_set=99) for line in f.all("planned")],
+        in_frame("planned", "before", "accepted", "rows_blob", row=1)(f),
+    ),
     # JSON
     "a name twice": edited("approved", '{"', '{"reviewer":"Eve","'),
     "blanks": edited("approved", ":", ": "),
@@ -444,6 +474,21 @@ def another_host(f: Forger) -> None:
     old, account["ims"] = account["ims"], "https://evil.example"
     for line in f.all("intent"):
         line.body["url"] = line.body["url"].replace(old, account["ims"])
+
+
+def test_another_host_from_plan_to_sending_is_noted(forger: Forger) -> None:
+    """Whoever sends may sign in elsewhere than the plan was made; verify says that they did."""
+    accounts, host = forger.first("submit_started").body["clouds"], "https://evil.example"
+    for line in forger.all("intent"):
+        line.body["url"] = line.body["url"].replace(accounts[0]["ims"], host)
+    for account in accounts:
+        account["ims"] = host
+    forger.change(
+        forger.first("preflight_snapshot"), lambda frame: frame.assign(ims=host), "projects_blob"
+    )
+    verdict = sharekit.verify(forger.write())
+    told = [what for _, what in verdict.notes if host in what]
+    assert (verdict.problems, len(told)) == ((), len(accounts))
 
 
 @forgery
@@ -589,6 +634,21 @@ def test_rules_that_nobody_knows_prove_nothing(forger: Forger, number: int) -> N
     for line in forger.all("planned"):
         line.body["rule_set"] = number
     assert sharekit.verify(forger.write()).label == "UNPROVEN"
+
+
+def test_a_later_version_excuses_nothing(forger: Forger) -> None:
+    """What a later version may have added is unproven, never intact; all else is found as ever."""
+    created = forger.first("created").body
+    for version, label in (("9.9", "UNPROVEN"), ("new", "UNPROVEN"), ("0.0.1", "TAMPERED")):
+        created["sharekit"] = version
+        forger.first("job_done").body["extra"] = 1
+        assert sharekit.verify(forger.write()).label == label, version
+    del forger.first("job_done").body["extra"]
+    verdict = sharekit.verify(forger.write())
+    assert (verdict.label, "0.0.1" in str(verdict.notes)) == ("intact", True)
+    created["sharekit"] = "9.9"
+    forger.first("job_done").body["status"] = "FAIL"
+    assert sharekit.verify(forger.write()).label == "TAMPERED"
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import openpyxl
@@ -14,11 +15,11 @@ import pytest
 
 import sharekit
 from sharekit.core.errors import LedgerError, UsageError
-from sharekit.ledger.hashing import event_hash
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.decisions import decide, replan
 from sharekit.runs.outcomes import read_outcomes
 from tests.conftest import FAST, REPORTS, World
+from tests.reports.forger import Forger
 from tests.reports.test_tampering import by_script
 
 
@@ -189,7 +190,7 @@ def test_our_own_faults_are_not_taken_for_tampering(
     def faulty(*_: object) -> None:
         raise IndexError("planted")
 
-    monkeypatch.setattr("sharekit.reports.verification.verify.load_run", faulty)
+    monkeypatch.setattr("sharekit.runs.requests.recorded_outcomes.load_run", faulty)
     with pytest.raises(IndexError, match="planted"):
         sharekit.verify(done[0])
 
@@ -225,29 +226,25 @@ def test_bytes_after_the_end(done: tuple[Path, list[Path]]) -> None:
     assert by_script(done[0])
 
 
-def test_dates_that_run_backwards(done: tuple[Path, list[Path]]) -> None:
-    """An event dated before the one before it is noted, with both dates, and is no fault."""
-    database = sqlite3.connect(done[0])
-    (trigger,) = database.execute(
-        "SELECT sql FROM sqlite_master WHERE name = 'events_no_update'"
-    ).fetchone()
-    database.execute("DROP TRIGGER events_no_update")
-    lines = database.execute("SELECT seq, at, kind, body, prev FROM events ORDER BY seq").fetchall()
-    prev = lines[0][4]
-    for seq, at, kind, body, _ in lines:
-        new = "1999-12-31T00:00:00.000000Z" if seq == 21 else at
-        link = event_hash(seq, new, kind, body, prev)
-        database.execute(
-            "UPDATE events SET at = ?, prev = ?, hash = ? WHERE seq = ?", (new, prev, link, seq)
-        )
-        prev = link
-    database.execute(trigger)
-    database.commit()
-    database.close()
-    verdict = sharekit.verify(done[0])
-    assert [where for where, _ in verdict.notes] == ["event 21"]
-    assert "1999-12-31" in verdict.notes[0][1]
-    assert verdict.label == "intact"
+@pytest.mark.parametrize(
+    ("at", "label", "what"),
+    [
+        (timedelta(hours=-20), "intact", "a clock was set back"),
+        (timedelta(days=-9_000), "UNPROVEN", "a clock was set back"),
+        (timedelta(days=355_000), "UNPROVEN", "is in the future"),
+    ],
+)
+def test_dates_that_cannot_be(
+    done: tuple[Path, list[Path]], at: timedelta, label: str, what: str
+) -> None:
+    """A clock that was set back by some hours is a note; with wilder dates a ledger is unproven."""
+    forger = Forger.read(done[0])
+    when = datetime.fromisoformat(forger.lines[20].at) + at
+    forger.lines[20].at = when.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    verdict = sharekit.verify(forger.write())
+    told = [*verdict.notes, *verdict.problems]
+    assert ("event 21", True) in [(where, what in said) for where, said in told]
+    assert verdict.label == label
 
 
 def test_a_report_made_by_another_version_is_a_note(done: tuple[Path, list[Path]]) -> None:

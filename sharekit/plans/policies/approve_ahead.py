@@ -94,7 +94,7 @@ def require_ahead(
 def _refuse(ledger: Ledger, plan: Plan, standing: dict[str, Any], what: str) -> None:
     # Nobody looks at this plan: it is made again, with every step of its policies.
     errors = [*standing_errors(ledger, plan, standing, utc_now())]
-    problems = [] if errors else [*step_problems(ledger), *plan_problems(ledger)]
+    problems = [] if errors else [*step_problems(ledger), *plan_problems(ledger, plan)]
     errors += [f"{where} {problem}" for where, problem in problems]
     if errors:
         raise ApprovalError(

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -17,10 +18,10 @@ from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import LedgerError, LedgerUnreadableError, SharekitError, UsageError
-from sharekit.core.frame_schemas import OUTCOMES
+from sharekit.core.frame_schemas import PROJECTS
 from sharekit.core.html import table
 from sharekit.core.monitoring.progress import shows_progress
-from sharekit.core.provenance import __version__, distinct_people
+from sharekit.core.provenance import REPORT_FORMAT, __version__, distinct_people, is_older
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger import integrity, signatures
 from sharekit.ledger.file import is_ledger, trailing_bytes
@@ -33,10 +34,8 @@ from sharekit.plans.approval import (
     valid_approvals,
 )
 from sharekit.plans.plan import read_plan
-from sharekit.plans.replay import plan_problems, snapshot_problems, step_problems
-from sharekit.runs.outcomes import read_outcomes
-from sharekit.runs.requests.replay import run_problems
-from sharekit.runs.status import Run, load_run
+from sharekit.plans.replay import plan_problems, step_problems
+from sharekit.runs.requests.replay import SIGN_IN, run_problems
 
 from ..merged_runs import order_runs
 from ..report import report_source, split_ledgers
@@ -47,10 +46,10 @@ from .saved_workbook import NotComparableError
 
 _log = logging.getLogger("sharekit.reports")
 
-#: Outcomes whose reason is a sentence of ours.
-_OUR_REASONS: Final = ("blocked", "skipped", "contradicted")
-#: Rows and events that are listed one by one; more are counted.
+#: Events that are listed one by one; more are counted.
 _LISTED: Final = 20
+#: How far a clock may be set back, or be fast, as a note.
+_CLOCK_STEP: Final = timedelta(days=1)
 #: Rows, and states of a ledger, that a report which names no state is compared with at most.
 _SEARCHED_ROWS, _SEARCHED_STATES = 10_000_000, 200
 _OTHER_VERSION: Final = (
@@ -284,11 +283,35 @@ def _check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Itera
 
 
 def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[_Graded]:
-    yield from ((_CHANGED, problem) for problem in _integrity(ledger))
+    broken = list(integrity.problems(ledger))
+    yield from ((_CHANGED, problem) for problem in broken)
+    if not broken:
+        yield from _other_version(ledger)
+        yield from _times(ledger)
+        yield from ((_CHANGED, problem) for problem in _replayed(ledger))
     yield from _other_rules(ledger)
     if required is not None:
         yield from _signatures(ledger, required)
-    yield from ((_NOTE, problem) for problem in _notes(ledger))
+    yield from ((_NOTE, problem) for problem in _notes(ledger, checked=required is not None))
+    if not broken:
+        yield from ((_NOTE, problem) for problem in _other_sign_ins(ledger))
+
+
+def _other_version(ledger: Ledger) -> Iterator[_Graded]:
+    """Yield what this version does not write; a later one may, so that it then proves nothing."""
+    created = ledger.last_event("created")
+    made_by = str(created.body.get("sharekit", "")) if created else ""
+    grade = _CHANGED if is_older(made_by) else _UNPROVEN
+    if made_by != __version__:
+        what = f"says that sharekit {made_by!r:.40} made it, and this is {__version__}: " + (
+            "the wording of messages was not compared"
+            if grade == _CHANGED
+            else "verify it with that version"
+        )
+        yield _NOTE if grade == _CHANGED else grade, ("event 1 (created)", what)
+    elif created and created.body.get("report_format") != REPORT_FORMAT:
+        yield _CHANGED, ("event 1 (created)", "names another format of reports than its version")
+    yield from ((grade, problem) for problem in integrity.additions(ledger))
 
 
 def _other_rules(ledger: Ledger) -> Iterator[_Graded]:
@@ -301,20 +324,15 @@ def _other_rules(ledger: Ledger) -> Iterator[_Graded]:
             yield grade, (f"event {event.seq} ({event.kind})", what)
 
 
-def _integrity(ledger: Ledger) -> Iterator[Problem]:
-    problems = list(integrity.problems(ledger))
-    yield from problems
-    if problems:
-        return
+def _replayed(ledger: Ledger) -> Iterator[Problem]:
+    """Yield where an audit, or the plan and the run, cannot be made again from the ledger."""
     if holds_audit(ledger):
         yield from verify_audit(ledger)
-    elif contradictions := list(snapshot_problems(ledger)):
-        yield from contradictions
-    else:
-        yield from step_problems(ledger)
-        yield from plan_problems(ledger)
-        yield from run_problems(ledger, read_plan(ledger))
-        yield from _outcomes(ledger)
+        return
+    plan = read_plan(ledger)
+    yield from step_problems(ledger)
+    yield from plan_problems(ledger, plan)
+    yield from run_problems(ledger, plan)
 
 
 def _signatures(ledger: Ledger, required: ApprovalRequirement) -> Iterator[_Graded]:
@@ -334,59 +352,52 @@ def _signatures(ledger: Ledger, required: ApprovalRequirement) -> Iterator[_Grad
         yield _CHANGED if changed else _UNPROVEN, (f"event {sealed.seq} (sealed)", fault)
 
 
-def _notes(ledger: Ledger) -> Iterator[Problem]:
-    """Yield trailing bytes, and events dated before their predecessor: clocks are set, too."""
+def _times(ledger: Ledger) -> Iterator[_Graded]:
+    """Yield events dated before their predecessor, or in the future: clocks are set, too.
+
+    A clock that was set back by a day at most is a note. With any other, times prove nothing.
+    """
+    tomorrow = datetime.now(UTC) + _CLOCK_STEP
+    odd: list[_Graded] = []
+    before: datetime | None = None
+    for seq, at, *_ in ledger.raw_events():
+        now = datetime.fromisoformat(at)
+        back = before - now if before is not None else timedelta()
+        if back > timedelta():
+            what = f"is dated {at}, {back} before the one before it: a clock was set back"
+            odd.append((_NOTE if back <= _CLOCK_STEP else _UNPROVEN, (f"event {seq}", what)))
+        if now > tomorrow:
+            odd.append((_UNPROVEN, (f"event {seq}", f"is dated {at}, which is in the future")))
+        before = now
+    yield from odd[:_LISTED]
+    for grade in sorted({grade for grade, _ in odd[_LISTED:]}):
+        count = sum(one == grade for one, _ in odd[_LISTED:])
+        yield grade, ("events", f"{count:,} more have such dates")
+
+
+def _notes(ledger: Ledger, *, checked: bool) -> Iterator[Problem]:
+    """Yield trailing bytes, and signatures that were not checked."""
     if trailing := trailing_bytes(ledger.path):
         yield "file", f"{trailing:,} bytes stand after the end of the database; unread"
-    previous, backwards = "", 0
-    for seq, at, *_ in ledger.raw_events():
-        if str(at) < previous:
-            backwards += 1
-            if backwards <= _LISTED:
-                yield (
-                    f"event {seq}",
-                    f"is dated {at}, the one before it {previous}: a clock was set back, or "
-                    "somebody wrote them",
-                )
-        previous = str(at)
-    if backwards > _LISTED:
-        yield "events", f"{backwards - _LISTED:,} more are dated before the one before them"
+    for event in ledger.list_events("approved", "sealed") if not checked else ():
+        if (event.body.get("standing") or event.body).get("signature"):
+            what = "its signature was not checked: name the allowed signers"
+            yield f"event {event.seq} ({event.kind})", what
 
 
-def _outcomes(ledger: Ledger) -> Iterator[Problem]:
-    """Yield where outcomes that were recorded do not follow from the events before them."""
-    created = ledger.last_event("created")
-    same_version = created is not None and created.body.get("sharekit") == __version__
-    for event in ledger.list_events("outcomes_recorded"):
-        where = f"event {event.seq} ({event.kind})"
-        with Ledger.open(ledger.path, verify_chain=False, until=event.hash) as past:
-            run = load_run(past)
-            stored = read_outcomes(past, run.plan.rows["disposition"])
-        counts = {name: number for name, number in event.body["counts"].items() if number}
-        if stored is None or counts != {name: n for name, n in run.counts.items() if n}:
-            yield where, "its counts do not follow from the events before it"
-        else:
-            yield from _row_differences(run, stored, where, wording=same_version)
-
-
-def _row_differences(
-    run: Run, stored: pd.DataFrame, where: str, *, wording: bool
-) -> Iterator[Problem]:
-    names = [name for name in OUTCOMES.names if wording or name not in OUTCOMES.later]
-    differs = pd.DataFrame({name: run.rows[name] != stored[name] for name in names})
-    if not wording:  # another version may word otherwise what is not the cloud's reason
-        differs["reason"] &= ~stored["outcome"].isin(_OUR_REASONS)
-    rows = differs.index[differs.any(axis="columns")]
-    for key in rows[:_LISTED]:
-        for name in differs.columns[differs.loc[key]]:
-            says, should = stored.at[key, name], run.rows.at[key, name]
-            text = f"says {says!r}, should say {should!r}"
-            yield f"{where}, {_address(run, key)}, {name}", text
-    if len(rows) > _LISTED:
-        yield where, f"{len(rows) - _LISTED:,} more rows differ"
-
-
-def _address(run: Run, row_key: Any) -> str:
-    source = run.plan.findings.inventory.rows.loc[row_key]
-    sheet = ", ".join(filter(None, (str(source["file"]), str(source["sheet"]))))
-    return f"row_key {row_key} ({sheet}, row {source['row']})"
+def _other_sign_ins(ledger: Ledger) -> Iterator[Problem]:
+    """Yield where a call signed in otherwise than the plan that was looked at and approved."""
+    taken = ledger.last_event("snapshot_taken")
+    if taken is None:
+        return
+    projects = ledger.get_frame(taken.body["projects_blob"], PROJECTS)
+    planned = {str(one["project_id"]): one for one in projects.to_dict("records")}
+    for event in ledger.list_events("submit_started"):
+        for account in event.body["clouds"]:
+            then = planned.get(account["project_id"], {})
+            other = [name for name in SIGN_IN if then.get(name, account[name]) != account[name]]
+            if other and not then["unread"]:
+                was, now = then[other[0]], account[other[0]]
+                what = f"was planned with {other[0]} {was!r:.80}, not {now!r:.80}"
+                where = f"event {event.seq} ({event.kind})"
+                yield where, f"project {account['project_id']} {what}"

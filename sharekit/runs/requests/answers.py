@@ -27,6 +27,9 @@ _FOLLOWING: Final[Mapping[Remedy, frozenset[str]]] = {
 GATEWAY_TIMEOUT: Final = 504
 #: The code of a request that did not leave, so that no answer can have come.
 NOT_SENT: Final = "not-sent"
+#: The codes of a job that did not end in time, and of one that nobody may ask for.
+JOB_LATE: Final = "job-late"
+JOB_DENIED: Final = "job-denied"
 
 
 def answer_fault(request: Request, http: int, job_id: str, state: str) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf
 from typing import Any, Final
 
 import numpy as np
@@ -18,8 +20,8 @@ import pandas as pd
 from sharekit.clouds.api_calls import Call, batch_call, intent_fields, is_noop, native_calls
 from sharekit.clouds.responses import JobId
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.actions import ABSENT, MEMBER, MEMBER_STATES, OWNER, ROLES
-from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED
+from sharekit.core.actions import MEMBER, OWNER
+from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED, Remedy
 from sharekit.core.columns import first_difference, is_owner_action
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import ACTION_KEY
@@ -30,22 +32,26 @@ from sharekit.ledger.events import matches
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.followed import UNDO
-from sharekit.plans.plan import Plan
+from sharekit.plans.plan import Plan, read_plan
+from sharekit.plans.replay import snapshot_contradictions
 from sharekit.plans.storage import read_snapshot_of
 
 from ..preflight import count_preflight, evaluate_preflight, waiting_rows
 from ..settings import settings_fault
-from ..status import followed_run, load_request_log
-from .answers import AT_ONCE, answer_fault, may_follow
+from ..status import CANARY, OPERATOR, followed_run, load_request_log
+from .answers import AT_ONCE, JOB_LATE, answer_fault, may_follow, remedy_of
 from .log import REQUEST_EVENTS, Request, ShareBlock, find_requests, result_key
+from .recorded_outcomes import outcome_problems
 
 #: Events that only a call of ``submit`` writes.
 _OF_CALLS: Final = frozenset(
     {*REQUEST_EVENTS, "preflight_snapshot", "requests_counted", "read_back", "read_back_denied",
      "stopped", "outcomes_recorded"}
 )  # fmt: skip
+#: The least part of its timeout that a job must have had: clocks of machines run unevenly.
+_WAITED: Final = 0.1
 #: What two snapshots, or a snapshot and a sign-in, say of a project.
-_SIGN_IN: Final = ("cloud", "region", "ims", "image", "account")
+SIGN_IN: Final = ("cloud", "region", "ims", "image", "account")
 
 
 def run_problems(ledger: Ledger, plan: Plan) -> Iterator[Problem]:
@@ -55,6 +61,9 @@ def run_problems(ledger: Ledger, plan: Plan) -> Iterator[Problem]:
         where = f"event {event.seq} ({event.kind})"
         for what in replay.check(event):
             yield where, what
+        if event.kind == "outcomes_recorded":
+            plan, log, wording = replay.plan, replay.log, replay.same_version
+            yield from outcome_problems(ledger, event, plan, log, wording=wording)
         try:
             replay.follow(event)
         except LedgerError:
@@ -69,22 +78,35 @@ class _Replay:
     def __init__(self, ledger: Ledger, plan: Plan) -> None:
         self.ledger, self.plan = ledger, plan
         self.log = load_request_log(ledger, plan, events=())
+        #: The event of the plan that :attr:`plan` is, and the latest one.
+        self.taken = self.planned = ledger.last_event("planned")
+        created = ledger.last_event("created")
+        self.same_version = created is not None and created.body.get("sharekit") == __version__
         self.call = _Call()
         #: Request -> the call that it made last.
         self.calls: dict[str, Call] = {}
+        #: Requests without an answer yet, and since when each job is asked for.
+        self.open: set[str] = set()
+        self.asked: dict[str, str] = {}
         #: Projects, and codes with which requests of theirs were refused.
         self.refused: set[tuple[str, str]] = set()
         #: Each intent's number, its request and what that carried.
         self.sent: list[tuple[int, Request, ShareBlock]] = []
         self.previous: Event | None = None
+        #: The latest snapshot, and the number of its event.
+        self.latest: tuple[int, Snapshot] | None = None
 
     def check(self, event: Event) -> Iterator[str]:
         """Yield what is impossible about an event where it stands."""
         kind, body = event.kind, event.body
+        if kind == "submit_started":
+            self._take_plan()
         if kind in _OF_CALLS and not self.call.open:
             yield "belongs to no call of submit"
         if kind in _OF_CALLS and self.call.stopped and kind != "outcomes_recorded":
             yield "comes after its call had stopped"
+        if kind == "finished" and self.call.stopped:
+            yield "ends a run whose call had stopped before"
         if self.ended_at_once not in ("", kind == "job_done" and body["chunk"]):
             yield "should be the end of the request that was answered without a job"
         if check := _CHECKS.get(kind):
@@ -92,6 +114,14 @@ class _Replay:
         request = self.log.requests.get(str(body.get("chunk")))
         if request is not None and (check_request := _REQUEST_CHECKS.get(kind)):
             yield from check_request(self, request, event)
+
+    def _take_plan(self) -> None:
+        """Follow the requests of the plan of this time, if a later one replaces it unsent."""
+        if self.planned is None or self.planned == self.taken:
+            return
+        with Ledger.open(self.ledger.path, verify_chain=False, until=self.planned.hash) as past:
+            self.plan = read_plan(past)
+        self.log, self.taken = load_request_log(self.ledger, self.plan, events=()), self.planned
 
     @property
     def ended_at_once(self) -> str:
@@ -113,17 +143,20 @@ class _Replay:
         if kind == "submit_started":
             self.call = _Call(
                 open=True,
+                at=event.at,
+                settings=body["settings"],
                 clouds={account["project_id"]: account for account in body["clouds"]},
                 refused=body.get("refused", {}),
                 unseen=bool(self.log.in_state("planned", "excluded")),
                 unanswered={request.chunk for request in self.log.in_state("sent")},
             )
         elif kind not in _OF_CALLS or kind == "outcomes_recorded":
-            self.call = _Call()
+            self.call = _Call(stopped=self.call.stopped and kind == "outcomes_recorded")
+            self.planned = event if kind == "planned" else self.planned
         elif kind == "preflight_snapshot":
             projects = self._snapshot(event).projects
             self.call.unread = set(projects.loc[projects["unread"] != "", "project_id"])
-            self.call.native = set(projects.loc[projects["api"] == "native", "project_id"])
+            self.call.apis = dict(zip(projects["project_id"], projects["api"], strict=True))
         elif kind == "preflight_checked":
             self.call.unseen = False
         elif kind == "response_lost":
@@ -133,13 +166,26 @@ class _Replay:
         elif kind == "read_back_denied":
             self.call.denied.add(body["project_id"])
         self._count(request, event)
+        self.call.set_back |= self.previous is not None and event.at < self.previous.at
         self.log.apply(event)
-        if request is not None and kind == "intent":
-            self.calls[request.chunk] = (body["method"], body["url"], body.get("body"))
-            self.sent.append((event.seq, request, request.block))
-        elif request is not None and kind in ("refused", "job_failed", "job_done"):
-            self.refused.add((request.project_id, str(body.get("code", ""))))
+        if request is not None:
+            self._follow_request(request, event)
         self.previous = event
+
+    def _follow_request(self, request: Request, event: Event) -> None:
+        """Take into account what a request has sent, or how it was answered."""
+        kind, body, chunk = event.kind, event.body, request.chunk
+        if kind == "intent":
+            self.calls[chunk] = (body["method"], body["url"], body.get("body"))
+            self.sent.append((event.seq, request, request.block))
+            self.open.add(chunk)
+            self.call.roots.add(chunk.partition(".")[0])
+            return
+        self.open.discard(chunk)
+        if kind in ("answer", "resumed"):
+            self.asked[chunk] = max(event.at, self.call.at)
+        elif kind in ("refused", "job_failed", "job_done"):
+            self.refused.add((request.project_id, str(body.get("code", ""))))
 
     def _count(self, request: Request | None, event: Event) -> None:
         """Take into account what a call says it has asked, and what it must have asked."""
@@ -147,6 +193,7 @@ class _Replay:
             self.call.counted += Counter(event.body["requests"])
         elif event.kind == "read_back":
             self.call.needed["read"] += event.body["images"] > 0
+            self.call.has_read = True
         elif event.kind in ("job_done", "job_failed") and request is not None:
             self.call.needed["poll"] += request.response.job_id != ""
 
@@ -164,11 +211,12 @@ class _Replay:
 
     def check_preflight_snapshot(self, event: Event) -> Iterator[str]:
         """Check that a snapshot and the sign-ins of its call say the same of each project."""
+        yield from snapshot_contradictions(self._snapshot(event), event.body)
         for project in self._snapshot(event).projects.to_dict("records"):
             account = self.call.clouds.get(name := str(project["project_id"]))
             if name in self.call.refused and project["unread"]:
-                account = dict.fromkeys(_SIGN_IN, "")
-            if account is None or any(project[name] != account[name] for name in _SIGN_IN):
+                account = dict.fromkeys(SIGN_IN, "")
+            if account is None or any(project[name] != account[name] for name in SIGN_IN):
                 yield f"shows project {project['project_id']} otherwise than the call signed in"
 
     def check_preflight(self, event: Event) -> Iterator[str]:
@@ -187,9 +235,8 @@ class _Replay:
             strict=self.plan.findings.strict,
             is_undo=followed is not None and followed.kind == UNDO,
         )  # fmt: skip
-        names = [name for name in PREFLIGHT.names if name != "reason" or self._same_version]
-        planned = self.ledger.last_event("planned")
-        if planned is None or planned.body.get("rule_set") != RULE_SET:
+        names = [name for name in PREFLIGHT.names if name != "reason" or self.same_version]
+        if self.taken is None or self.taken.body.get("rule_set") != RULE_SET:
             names = [*ACTION_KEY, "before", "moved"]  # what was seen does not depend on rules
         if difference := first_difference(recorded, derived, names):
             yield f"is not what the snapshot before it shows: {difference}"
@@ -199,13 +246,8 @@ class _Replay:
         frame = self.ledger.get_frame(event.body["blob"], READ_BACK)
         if len(frame) != event.body["images"]:
             yield f"says that it has {event.body['images']} images, and has {len(frame)}"
-        unread = (frame["state"] == "") & (frame["unread"] != "")
-        if not (unread | frame["state"].isin([*MEMBER_STATES, ABSENT])).all():
-            yield "shows a state that no share can have"
-        if ((frame["state"] != "") & (frame["unread"] != "")).any():
-            yield "shows a state, and says why it could not be read"
-        if not frame["side"].isin(ROLES).all() or frame.duplicated(ACTION_KEY).any():
-            yield "shows a share twice, or from a side that there is not"
+        if ((frame["state"] == "") == (frame["unread"] == "")).any():
+            yield "shows neither a state nor why it could not be read, or both"
         projects = set(frame.loc[frame["side"] == MEMBER, "project_id"])
         if projects - self.call.clouds.keys():
             yield "shows shares of a project that the call had not signed in to"
@@ -256,9 +298,9 @@ class _Replay:
             return
         if body["attempt"] != request.attempts + 1:
             yield f"is called attempt {body['attempt']}, and is number {request.attempts + 1}"
+        yield from self._check_limits(request)
         native = body.get("api") == "native"
-        missing = not native and request.project_id in self.call.native
-        if body.get("api") not in ("native", "batch") or (native and request.size > 1) or missing:
+        if not self._is_possible_api(request, body.get("api", "")):
             yield "was sent by an API that it cannot have been sent by"
             return
         payload = request.payload()
@@ -271,13 +313,34 @@ class _Replay:
             if body.get(name) != planned:
                 yield f"its {name} is not the one that follows from the plan"
 
+    def _check_limits(self, request: Request) -> Iterator[str]:
+        """Check that a call sent no more at once, or at first, than its settings allow."""
+        settings = self.call.settings
+        if len(self.open) >= settings.get("concurrency", inf):
+            yield "was sent beside more requests than the call could have under way at once"
+        roots = self.call.roots | {request.chunk.partition(".")[0]}
+        if not self.call.has_read and len(roots) > (settings.get("canary", 0) or inf):
+            yield "was sent before the canary was read back"
+
+    def _is_possible_api(self, request: Request, api: str) -> bool:
+        """Return True if a request can be sent so.
+
+        Without batches is only a project that the preflight shows so, or that answered one so.
+        """
+        shown, project = self.call.apis.get(request.project_id, ""), request.project_id
+        if api == "batch":
+            return shown != "native"
+        waiting = (self.log.requests[chunk].project_id for chunk in self.open)
+        found_out = shown != "batch" or project in self.call.without_batch or project in waiting
+        return api == "native" and request.size == 1 and found_out
+
     def check_answer(self, request: Request, event: Event) -> Iterator[str]:
         """Check that an answer is one that says yes."""
         http, call = event.body.get("http", 0), self.calls.get(request.chunk)
         if not 200 <= http < 300 and not (call and is_noop(call, http)):
             yield f"takes HTTP {http} for a yes"
-        if event.body.get("code"):
-            yield "says yes, and has the code of an error"
+        if event.body.get("code") or (event.body.get("reason") and http < 400):
+            yield "says yes, and has the code or reason of an error"
         if not matches(JobId, job := event.body.get("job_id", "")):
             yield "names a job by what is no ID of one"
         if request.response.api == "batch" and (fault := answer_fault(request, http, job, "")):
@@ -291,6 +354,8 @@ class _Replay:
                 "does not follow on such an answer: "
                 f"HTTP {body.get('http', 0)}, {body.get('code', '')!r:.40}"
             )
+        if remedy_of(request, body.get("code", ""), body.get("http", 0)) is Remedy.NATIVE:
+            self.call.without_batch.add(request.project_id)
 
     def check_job(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a job's end names its own images, with a status that says so."""
@@ -315,10 +380,20 @@ class _Replay:
         if (not done or results) and not event.body.get("code"):
             yield "says that images failed, and with which code it does not"
 
-    def check_timeout(self, request: Request, _: Event) -> Iterator[str]:
+    def check_timeout(self, request: Request, event: Event) -> Iterator[str]:
         """Check that there was a job that can have timed out, or be asked again."""
         if not request.response.job_id:
             yield "is about a job that there was not"
+        asked, late = self.asked.get(request.chunk), event.body.get("code") == JOB_LATE
+        if asked and late and not request.timeouts and not self.call.set_back:
+            waited = datetime.fromisoformat(event.at) - datetime.fromisoformat(asked)
+            if waited.total_seconds() < _WAITED * self.call.settings.get("job_timeout", 0):
+                yield f"gives a job up after {waited}, long before its timeout"
+
+    def check_stop(self, event: Event) -> Iterator[str]:
+        """Check that a call was stopped by somebody who can stop it."""
+        if event.body.get("by") not in (None, CANARY, OPERATOR):
+            yield "was stopped by nobody that there is"
 
     def check_skipped(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a project, or what a request was part of, was refused before."""
@@ -340,12 +415,9 @@ class _Replay:
             yield "splits a request that was never sent, and so was not refused"
 
     def _snapshot(self, event: Event) -> Snapshot:
-        return read_snapshot_of(self.ledger, event)
-
-    @property
-    def _same_version(self) -> bool:
-        created = self.ledger.last_event("created")
-        return created is not None and created.body.get("sharekit") == __version__
+        if self.latest is None or self.latest[0] != event.seq:
+            self.latest = event.seq, read_snapshot_of(self.ledger, event)
+        return self.latest[1]
 
     # -- all readings at once, since a loop over a million shares takes long -------------------
     def reading_problems(self) -> Iterator[Problem]:
@@ -368,25 +440,33 @@ class _Replay:
 
 @dataclass
 class _Call:
-    """The call of ``submit`` that events belong to.
+    """The call of ``submit`` that events belong to, and what it has seen and done so far.
 
     ``clouds`` are its sign-ins by project, ``refused`` those that failed, ``unseen`` is True while
-    requests wait for its preflight, which could not read the projects that are ``unread``;
-    ``unanswered`` are the requests of an earlier call that are still open, ``denied`` the
-    projects that refused to be read, ``native`` those without a batch call; once it has
-    ``stopped``, only the outcomes can follow. ``counted`` are the requests that it says it has
-    made, ``needed`` those without which its jobs cannot have ended, nor shares been read.
+    requests wait for its preflight, which could not read the projects that are ``unread``, and
+    found the ``apis`` of the others; ``without_batch`` are those that answered to have no batches.
+    ``unanswered`` are the requests of an earlier call that are still open, ``denied`` the projects
+    that refused to be read; once it has ``stopped``, only the outcomes can follow. ``roots`` are
+    the chunks that it has sent of, before it ``has_read`` what became of them. ``counted`` are the
+    requests that it says it has made, ``needed`` those without which its jobs cannot have ended,
+    nor shares been read. With a clock that was ``set_back``, no time between its events is known.
     """
 
+    at: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     open: bool = False
     stopped: bool = False
+    set_back: bool = False
+    has_read: bool = False
     clouds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     unseen: bool = False
     unread: set[str] = field(default_factory=set)
+    apis: Mapping[str, str] = field(default_factory=dict)
+    without_batch: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
-    native: set[str] = field(default_factory=set)
+    roots: set[str] = field(default_factory=set)
     counted: Counter[str] = field(default_factory=Counter)
     needed: Counter[str] = field(default_factory=Counter)
 
@@ -398,6 +478,7 @@ _CHECKS: Final = {
     "read_back": _Replay.check_reading,
     "read_back_denied": _Replay.check_denied,
     "requests_counted": _Replay.check_calls,
+    "stopped": _Replay.check_stop,
 }
 _REQUEST_CHECKS: Final = {
     "intent": _Replay.check_intent,
