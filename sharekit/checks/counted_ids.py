@@ -3,7 +3,8 @@
 Excel and LibreOffice count the decimal digits at the end of a text, with a carry into the digits
 before them; LibreOffice counts those at the beginning if the end is a letter. Scripts count
 hexadecimal digits. The IDs of a cloud are drawn at random, so of two that differ by one such step
-at least one was never given to anything. The order of rows does not matter: lists get sorted.
+at least one was never given to anything; steps of ten, or of any other length, are told by three.
+The order of rows does not matter: lists get sorted.
 """
 
 from __future__ import annotations
@@ -200,8 +201,9 @@ def _origins(
 def find_series(texts: Collection[str]) -> list[list[str]]:
     """Return the IDs that were counted, each series in ascending order.
 
-    A series has two neighbours at least, or three if letters are counted, which only scripts do:
-    one wrong letter is a slip. Further IDs that differ in the same digits belong to it.
+    A series has two neighbours at least, or three if letters are counted, which only scripts do,
+    or if the step is not one: one wrong digit is a slip. Further IDs that differ in the same digits
+    belong to it.
 
     Examples
     --------
@@ -209,6 +211,8 @@ def find_series(texts: Collection[str]) -> list[list[str]]:
     [['a1b098', 'a1b099', 'a1b100']]
     >>> find_series({"c9", "d0", "cb", "ca", "12f", "13f", "a2", "b2", "fa", "fb"})
     [['12f', '13f'], ['c9', 'ca', 'cb']]
+    >>> find_series({"a1b010", "a1b020", "a1b030", "c2b010", "c2b020"})
+    [['a1b010', 'a1b020', 'a1b030']]
     """
     parent = {text: text for text in texts}
     counted = set()
@@ -222,6 +226,10 @@ def find_series(texts: Collection[str]) -> list[list[str]]:
                 counted.add(one)
                 _join(parent, one, other)
     ordered = sorted(texts)
+    for members in _even_steps(texts):
+        counted.update(members)
+        _join(parent, members[0], members[1])
+        _join(parent, members[1], members[2])
     for text, other in itertools.pairwise(ordered):
         letters = enumerate(zip(text, other, strict=False))
         start = next((i for i, (one, two) in letters if one != two), 0)
@@ -242,6 +250,24 @@ def _following(text: str) -> Iterator[str]:
     else:
         first = (pattern.fullmatch(text) for pattern in _FIRST_DIGITS)
         yield from (_next_number(match[1]) + match[2] for match in first if match)
+
+
+def _even_steps(texts: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield three IDs each that begin alike and end in numbers with one step between them.
+
+    Of those that end in a letter LibreOffice counts the decimal number at the beginning.
+    """
+    by_end = [text[::-1] for text in texts if not text[-1].isdecimal()]
+    for ordered, turn in ((sorted(texts), 1), (sorted(by_end), -1)):
+        for three in zip(ordered, ordered[1:], ordered[2:], strict=False):
+            same = next((i for i, own in enumerate(zip(*three, strict=True)) if len({*own}) > 1), 0)
+            if same < len(three[0]) // 2:
+                continue
+            ends = [text[same:][::turn] for text in three]
+            bases = [10] * all(map(str.isdecimal, ends)) + [16] * (turn > 0)
+            numbers = ([int(end, base) for end in ends] for base in bases)
+            if any(two - one == last - two for one, two, last in map(sorted, numbers)):
+                yield three[0][::turn], three[1][::turn], three[2][::turn]
 
 
 def _plus(text: str, number: int) -> str:

@@ -21,11 +21,12 @@ from sharekit.core.fields import ID_FIELDS, PROJECT_ID, UUID, UUID_LENGTH
 from sharekit.core.html import shorten
 
 from .formats.raw_sheet import TEXT, take
-from .headers import shows_state, state_columns, tells_of_past, wrapped
+from .headers import shows_state, state_columns, wrapped
 from .inventory import SheetRows
 from .repeated_headers import ANY_ID
 from .row_issues import CLOSING, RowHits, rows_without_share
 from .vocabulary import (
+    AS_IS_WORDS,
     CLEAR_DECISIONS,
     DENIALS,
     EARLIER_WORDS,
@@ -156,7 +157,9 @@ def disagreeing_titles(sheet: SheetRows) -> RowHits:
     """Find rows whose decision is another than a title over them names, up to the next title."""
     hits: dict[int, str] = {}
     if "status" in sheet.fields and sheet.rows.size:
-        titles = [(-1, *_heading(sheet)), *_titles_between(sheet)]
+        heading = _heading(sheet)
+        between = ((row, *(own if own[1] else heading)) for row, *own in _titles_between(sheet))
+        titles = [(-1, *heading), *between]
         ends = [row for row, _, _ in titles[1:]] + [len(sheet.rows)]
         column = sheet.cells[sheet.fields["status"]]
         for (row, label, against), end in zip(titles, ends, strict=True):
@@ -221,10 +224,10 @@ def _titles_between(sheet: SheetRows) -> Iterator[tuple[int, str, frozenset[str]
         if (column > image and column not in telling) or any(re.search(ANY_ID, t) for t in texts):
             continue
         text = texts[column]
-        if texts[status].strip().lower() in STATUS_WORDS:
+        if column and texts[status].strip().lower() in STATUS_WORDS:
             continue  # a share without its IDs
         against = forbidden(text, loose=True)
-        if column == status and (shows_state(text) or tells_of_past(text)):
+        if column == status and shows_state(text):
             against = frozenset(ACTIONS)
         short = len(text.split()) <= _LOOSE_WORDS and not CLOSING.match(text)
         if against or (row in notes and short):
@@ -302,7 +305,7 @@ def _statements(left_out: SheetRows) -> pd.DataFrame:
     if not sheet.fields:
         return _without_header(sheet)
     status = {sheet.fields.get("status", -1), *sheet.ambiguous.get("status", ())} - {-1}
-    if set_aside_word(name) and says(name, RECORD_WORDS):
+    if set_aside_word(name) and says(name, AS_IS_WORDS):
         status -= {*state_columns(sheet.names)}
     sheet = replace(sheet, defaults={f: t for f, t in sheet.defaults.items() if f != "status"})
     told = pd.concat([_shares(sheet, column) for column in status or {None}])

@@ -61,7 +61,7 @@ class Language:
         Words that tell whose state a header means; with such words alone it is no decision.
     of_records : str
         Words in a title, or a sheet's name, over what was or is, and is not to be decided: logs,
-        copies, what was sent, the present state.
+        copies, what was sent; after a semicolon those for the present state.
     of_titles : str
         Words of titles and sheets' names that do not change what others of them say.
     of_bodies : str
@@ -149,7 +149,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_state="state, today, member, membership, image, share, sharing, shared, cloud, api, "
         "openstack, seen, of, in, the",
         of_records="log, logs, changelog, changes, history, archive, archives, backup, backups, "
-        "bak, copy, copies, journal, audit trail, trash, sent, done, snapshot, snapshots, as is, "
+        "bak, copy, copies, journal, audit trail, trash, sent, done; snapshot, snapshots, as is, "
         "current state, current status, present state, state today",
         of_titles="share, shares, sheet, table, list, lists, listing, tab, page, decision, "
         "decisions, approval, approvals, data, file, version, state, change, audit, from, for, "
@@ -219,7 +219,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_state="Zustand, heute, Mitglied, Mitglieds, Abbild, Freigabe, Freigabestatus, des, im",
         of_records="Historie, Änderungshistorie, Verlauf, Änderungsverlauf, Protokoll, "
         "Änderungsprotokoll, Änderungen, Logbuch, Archiv, archiviert, Sicherung, "
-        "Sicherungskopie, Papierkorb, Kopie, Kopien, gesendet, versendet, erledigt, fertig, "
+        "Sicherungskopie, Papierkorb, Kopie, Kopien, gesendet, versendet, erledigt, fertig; "
         "Schnappschuss, Ist, Iststand, Istzustand, Stand heute, aktueller Stand, "
         "aktueller Zustand, derzeitiger Stand",
         of_titles="Freigabe, Freigaben, Blatt, Tabelle, Liste, Entscheidung, Entscheidungen, "
@@ -281,7 +281,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "caractères, valeur, vide, format",
         of_state="état, membre, du, de, image, partage",
         of_records="historique, journal, archives, archivé, sauvegarde, corbeille, copie, envoyé, "
-        "envoyés, envoyées, terminé, modifications, instantané, état actuel, statut actuel, "
+        "envoyés, envoyées, terminé, modifications; instantané, état actuel, statut actuel, "
         "situation actuelle",
         of_titles="partage, partages, feuille, tableau, liste, décisions, données, fichier, "
         "version, état, ne, du, de, des, la, le, les, à, pour, ces, tous, toutes, sont, est, "
@@ -343,7 +343,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "valor, vacío, formato",
         of_state="miembro, imagen, del, de, la, compartición",
         of_records="historial, histórico, registro, bitácora, respaldo, papelera, archivado, "
-        "copia, enviado, enviados, enviadas, hecho, cambios, instantánea, estado actual, "
+        "copia, enviado, enviados, enviadas, hecho, cambios; instantánea, estado actual, "
         "situación actual",
         of_titles="recursos, compartidos, hoja, tabla, lista, decisiones, datos, archivo, versión, "
         "estado, de, del, la, el, los, las, para, por, estos, estas, todos, todas, son, filas, "
@@ -394,7 +394,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_form="必填, 选填, 请, 或, 位, 十六进制, 填写, 选择",
         of_state="成员, 镜像, 共享",
         of_records="历史, 歷史, 日志, 日誌, 记录, 归档, 存档, 备份, 備份, 副本, 已发送, 已完成, "
-        "完成, 变更, 快照, 现状, 当前状态, 目前状态",
+        "完成, 变更; 快照, 现状, 当前状态, 目前状态",
         of_titles="共享, 分享, 表, 清单, 列表, 决定, 数据, 版本, 状态, 的, 年, 月, 日",
         of_bodies="董事会, 委员会, 管理层, 部门",
         of_dates="日期, 时间, 時間",
@@ -505,6 +505,7 @@ LATEST_WORDS: Final = _WANTED | frozenset(_known(*(_parts(lang.of_final)[0] for 
 ADVICE_WORDS: Final = frozenset(_known(*(language.of_advice for language in _ALL)))
 FORM_WORDS: Final = frozenset(_known(*(language.of_form for language in _ALL)))
 STATE_WORDS: Final = frozenset(_known(*(language.of_state for language in _ALL)))
+AS_IS_WORDS: Final = frozenset(_known(*(_parts(lang.of_records)[1] for lang in _ALL)))
 RECORD_WORDS: Final = frozenset(_known(*(language.of_records for language in _ALL)))
 TITLE_WORDS: Final = FORM_WORDS | frozenset(_known(*(language.of_titles for language in _ALL)))
 BODY_REMARKS: Final = frozenset(_known(*(language.of_bodies for language in _ALL)))

@@ -71,6 +71,11 @@ def of_projects(*projects: str) -> list[list[str]]:
         (["2a", "2b"], ""),
         (["24", "26"], ""),
         (["24", "34"], ""),
+        (["10", "20", "30"], "34"),
+        (["90", "80", "70", "60"], "345"),
+        (["100", "350", "600"], "34"),
+        (["1a", "2a", "3a"], "34"),
+        (["10", "20", "31"], ""),
     ],
 )
 def test_steps_in_the_last_digits(tmp_path: Path, endings: list[str], expected: str) -> None:
@@ -92,6 +97,8 @@ def test_all_ids_of_a_row_and_wherever_they_were_dragged(tmp_path: Path) -> None
     assert counted(across, tmp_path) == ["D2"]
     before_letters = [f"1234567{n}{here[8:]}00f" for n in "456"]
     assert counted(of_projects(*before_letters), tmp_path) == ["B3", "B4"]
+    in_tens = [f"1234567{n}{here[8:]}00f" for n in "246"]
+    assert counted(of_projects(*in_tens), tmp_path) == ["B3", "B4"]
     spelled = [f"{here.upper()}321", f" {here}322"]
     assert counted(of_projects(*spelled), tmp_path) == ["B3"]
 

@@ -1,7 +1,8 @@
 """Good lists of shares, spoiled as people spoil them, and what a person sees in each row.
 
 Second headers in other orders, separators and quotation marks in texts, crossed-out cells, IDs that
-were dragged down, totals and signatures: the decision that is planned for a share is the one that a
+were dragged down, titles that speak against what is below, columns that call a share off, totals
+and signatures: the decision that is planned for a share is the one that a
 person sees beside it, or the row is an error, or left out with its reason.
 """
 
@@ -74,7 +75,8 @@ class Maker:
         self.language = self.pick([*LANGUAGES.values()])
         self.sheet = Sheet()
         fields = ["image_id", "project_id", "status", "owner", "vault_id", "note", "member status"]
-        self.columns = self.shuffled(fields[: 4 + choose(4)])
+        fields.append("off")
+        self.columns = self.shuffled(fields[: 4 + choose(5)])
         self.headers = {name: self.header(name) for name in fields}
 
     def pick(self, values: list[T]) -> T:
@@ -94,6 +96,8 @@ class Maker:
             return "Remark"
         if name == "member status":
             return "Member status"
+        if name == "off":
+            return self.pick(split_words(self.language.of_off))
         clear = self.language.headers[name].split(";")[0]
         return self.pick(split_words(clear))
 
@@ -115,6 +119,7 @@ class Maker:
             "status": self.pick([action, *words]), "owner": self.project(),
             "vault_id": self.image() if action == "accepted" else "",
             "note": self.pick(NOTES), "member status": self.pick(STATES),
+            "off": self.pick(["", "no"]),
         }  # fmt: skip
 
     def add_header(self) -> None:
@@ -132,7 +137,7 @@ class Maker:
         """Make a sheet; ``text`` says that it will be a csv, which is spoiled in other ways."""
         self.add_header()
         ways = [self.other_header, self.same_header, self.dragged, self.other_row]
-        ways.append(self.several)
+        ways += [self.several, self.title, self.called_off]
         ways += [self.stray_quote, self.bare_separator] if text else [self.struck] * 2
         for _ in range(2 + self.choose(6)):
             if self.choose(3):
@@ -170,6 +175,23 @@ class Maker:
     def other_row(self) -> None:
         """A row that is no share."""
         self.sheet.lines.append([Cell(value) for value in self.pick([*OTHERS])])
+
+    def title(self) -> None:
+        """A title that speaks against the share below it."""
+        own = self.language
+        words = split_words(f"{own.of_off}, {own.of_void}, {own.of_earlier}, {own.of_records}")
+        self.sheet.lines.append([Cell(f"{self.pick(words)}{self.pick(['', ':', ' 2025'])}")])
+        if self.choose(2):
+            self.add_header()
+        self.add(self.share(), sent=False)
+        self.sheet.lines.append([Cell("Others of Team Data")])
+
+    def called_off(self) -> None:
+        """A share that a column of yes and no calls off."""
+        share = self.share()
+        called_off = "off" in self.columns and share["action"] != "rejected"
+        yes = self.pick(split_words(self.language.yes)) if called_off else ""
+        self.add(share | {"off": yes}, sent=not called_off)
 
     def several(self) -> None:
         """Two images, or a share and a remark, in one cell."""

@@ -87,8 +87,10 @@ def test_old_and_binary_workbooks_are_a_warning(tmp_path: Path) -> None:
     book.save(str(tmp_path / "a.xls"))
     by_hand_xlsb(tmp_path / "a.xlsb", [HEADER, [IMAGE, PROJECT, "accepted"]])
     unread = {
-        "a.xls": ["number formats, crossed-out text"] * 2,
-        "a.xlsb": ["number formats, hidden rows and columns, merged cells, crossed-out text"],
+        "a.xls": ["number formats, crossed-out text, links made by formulas"] * 2,
+        "a.xlsb": [
+            "number formats, hidden rows and columns, merged cells, links, crossed-out text"
+        ],
     }
     for name, values in unread.items():
         frame = check(read_inventory(tmp_path / name)).frame

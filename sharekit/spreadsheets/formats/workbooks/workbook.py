@@ -99,7 +99,7 @@ _ERRORS: Final = {
     "GettingData": "#GETTING_DATA",
 }
 #: What is not read of a sheet's appearance in xlsb.
-_UNREAD: Final = "number formats, hidden rows and columns, merged cells, crossed-out text"
+_UNREAD: Final = "number formats, hidden rows and columns, merged cells, links, crossed-out text"
 _DURATION: Final = re.compile(r'DurationIso\("([^"]*)"\)')
 _ERROR_NAME: Final = re.compile(r"Error\((\w+)\)")
 

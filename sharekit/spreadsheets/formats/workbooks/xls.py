@@ -119,7 +119,7 @@ def _read_sheet(sheet: Any, datemode: int, names: list[str]) -> RawSheet:
             hidden_columns=tuple((i, i) for i in hidden_columns),
             links=tuple(_links(sheet)),
             empty_formulas=tuple(_empty_formulas(sheet)),
-            unread="number formats, crossed-out text",
+            unread="number formats, crossed-out text, links made by formulas",
         ),
         typed=typed,
         siblings=tuple(names),
