@@ -12,8 +12,9 @@ import pandas as pd
 from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
-from sharekit.clouds.state.survey import DATE_LOOKUPS, take_survey
+from sharekit.clouds.state.survey import take_survey
 from sharekit.core.actions import MEMBER_STATES
+from sharekit.core.cloud_api import DATE_LOOKUPS
 from sharekit.core.columns import STR, first_difference
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import GRAMMARS, SHARE_KEY

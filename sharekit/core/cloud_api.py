@@ -37,6 +37,8 @@ CHUNK_SIZE: Final = 50
 MAX_PROJECTS, MAX_PROJECTS_FULL_ECS = 256, 10
 #: Listings: IMS answers at most this many images a page by default.
 PAGE_SIZE: Final = 500
+#: Shares of one project whose times an audit looks up, one request each; a choice of ours.
+DATE_LOOKUPS: Final = 200
 #: CBR-vaults: the largest page.
 VAULT_PAGE_SIZE: Final = 1000
 #: A token is renewed so long before its end (keystoneauth1's own default).

@@ -603,7 +603,7 @@ def test_a_cloud_that_fails_at_submit(
     monkeypatch.setattr(socket, "getaddrinfo", cloud.resolve)
     monkeypatch.setattr("sharekit.clouds.http.SIGN_IN_WAITS", (0.0, 0.05))
     quick = replace(FAST, outage_timeout=0, concurrency=1)
-    monkeypatch.setattr("sharekit.interfaces.cli.commands.submit.Settings", lambda **_: quick)
+    monkeypatch.setattr("sharekit.runs.settings.Settings", lambda **_: quick)
     sheet = tmp_path / "shares.csv"
     rows = (f"{image},{PROJECT},accepted\n" for image in cloud.images)
     sheet.write_text("image_id,project_id,status\n" + "".join(rows))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 import pandas as pd
 
@@ -16,6 +15,7 @@ from sharekit.clouds.cloud import Cloud, ImageShare, Member
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, PENDING, REJECTED
 from sharekit.core.brakes import Pool
+from sharekit.core.cloud_api import DATE_LOOKUPS
 from sharekit.core.columns import hands_out_copies
 from sharekit.core.errors import CloudError, CloudRefusedError, IncompleteListError
 from sharekit.core.fields import SHARE_KEY
@@ -91,8 +91,6 @@ class Survey:
         return self.projects.loc[self.projects["owner_code"] == "", "project_id"].tolist()
 
 
-#: Shares of one project whose times are looked up, one request each.
-DATE_LOOKUPS: Final = 200
 _Shares = dict[str, ProjectShares]
 #: Project -> image -> the status that was asked about.
 _Asked = Mapping[str, Mapping[str, str]]

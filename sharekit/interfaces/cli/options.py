@@ -17,9 +17,6 @@ from sharekit.core.errors import UsageError
 from sharekit.core.monitoring.logs import configure as configure_logging
 from sharekit.core.monitoring.progress import supply
 from sharekit.core.rules import CONFIRMABLE
-from sharekit.interfaces.display import SHELL_LINES, make_display
-
-from . import output
 
 if TYPE_CHECKING:
     from sharekit.checks.findings import Findings
@@ -48,8 +45,12 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     def configured(
         *arguments: Any, verbose: int, quiet: bool, log_file: Path | None, **more: Any
     ) -> None:
+        from sharekit.interfaces.display import SHELL_LINES, make_display
+
+        from .output import be_quiet
+
         configure_logging(-1 if quiet else verbose, log_file)
-        output.be_quiet(quiet=quiet)
+        be_quiet(quiet=quiet)
         before = supply(None if quiet else partial(make_display, SHELL_LINES))
         try:
             command(*arguments, **more)
@@ -208,10 +209,12 @@ def check_shares(
     """Read spreadsheets and check them, also against the clouds if any are named."""
     from sharekit.checks.check import check
 
+    from .output import info
+
     inventory = read_shares(shares, reading)
     signed_in = sign_in(clouds, clouds_yaml, secure_yaml) if clouds or clouds_yaml else None
     if signed_in is None and (named := default_clouds()):
-        output.info(f"No cloud is read: add --cloud {named[0]} to compare the rows with it.")
+        info(f"No cloud is read: add --cloud {named[0]} to compare the rows with it.")
     return check(inventory, signed_in, strict=reading["strict"], confirm=reading["confirm"])
 
 
@@ -224,12 +227,14 @@ def sign_in(names: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | 
     """Sign in, and print a warning for each unsafe setting."""
     from sharekit.clouds.sign_in import connect
 
+    from .output import complain
+
     signed_in = connect(*names, config_file=clouds_yaml, secure_file=secure_yaml)
     for error in signed_in.refused.values():
-        output.complain(f"Warning: {error}")
+        complain(f"Warning: {error}")
     for name, warnings in signed_in.warnings.items():
         for warning in warnings:
-            output.complain(f"Warning: {name}: {warning}.")
+            complain(f"Warning: {name}: {warning}.")
     return signed_in
 
 
@@ -252,8 +257,10 @@ def warn_of_changes(run: Path) -> None:
     """Print a warning for each input that is not what the plan in RUN was made of."""
     from sharekit.interfaces.changed_inputs import IN_SHELL, changed_inputs
 
+    from .output import complain
+
     for change in changed_inputs(run):
-        output.complain(f"Warning: {change} {IN_SHELL.format(run=run)}")
+        complain(f"Warning: {change} {IN_SHELL.format(run=run)}")
 
 
 def answer(result: dict[str, Any], as_json: bool, show: Callable[[], object]) -> None:

@@ -5,17 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sharekit.audits import storage
-from sharekit.audits.audit import audit
-from sharekit.audits.results import Audit
-from sharekit.clouds.state.survey import DATE_LOOKUPS
-from sharekit.core.columns import STR
+from sharekit.core.cloud_api import DATE_LOOKUPS
 from sharekit.core.errors import UsageError
-from sharekit.core.monitoring.progress import following
 from sharekit.interfaces.cli.options import (
     answer,
     cloud_options,
@@ -25,9 +20,9 @@ from sharekit.interfaces.cli.options import (
     reading_options,
     sign_in,
 )
-from sharekit.interfaces.cli.output import info, show_audit
-from sharekit.plans.policies.policy_file import read_policies
-from sharekit.reports.report import check_writable, report, report_format
+
+if TYPE_CHECKING:
+    from sharekit.audits.results import Audit
 
 _LEDGER = ".ledger"
 
@@ -74,6 +69,14 @@ def audit_command(
     could not be read, none of the named clouds gives access to it, or a share could not be judged,
     but the rest agrees.
     """
+    from sharekit.audits import storage
+    from sharekit.audits.audit import audit
+    from sharekit.core.columns import STR
+    from sharekit.core.monitoring.progress import following
+    from sharekit.interfaces.cli.output import info, show_audit
+    from sharekit.plans.policies.policy_file import read_policies
+    from sharekit.reports.report import report
+
     ledgers = [path for path in (out, *also) if path.suffix.lower() == _LEDGER]
     reports = [path for path in (out, *also) if path not in ledgers]
     _check_there(shares)
@@ -111,6 +114,8 @@ def _check_there(shares: Sequence[str]) -> None:
 
 def _check_free(ledgers: Sequence[Path], reports: Sequence[Path]) -> None:
     """Refuse, before anything is read, what could not be written in the end."""
+    from sharekit.reports.report import check_writable, report_format
+
     for path in (*reports, *ledgers):
         if path.exists():
             raise UsageError(

@@ -18,9 +18,6 @@ from sharekit.interfaces.cli.options import (
     output_options,
     reading_options,
 )
-from sharekit.interfaces.cli.output import info, show_findings
-from sharekit.reports.report import write_findings
-from sharekit.spreadsheets.writing.template import write_template
 
 
 @click.command("template")
@@ -31,6 +28,8 @@ def template_command(shares: Path, as_json: bool) -> None:
 
     The workbook has drop-downs, notes, and ID columns formatted as text.
     """
+    from sharekit.spreadsheets.writing.template import write_template
+
     write_template(shares)
     answer(
         {"file": str(shares)}, as_json, lambda: click.echo(f"{shares} is ready to be filled in.")
@@ -54,6 +53,9 @@ def check_command(
     SHARES are xlsx, xlsm, xlsb, xls, ods, csv, tsv or parquet files, or - for stdin. Exits 1 if
     there are errors.
     """
+    from sharekit.interfaces.cli.output import info, show_findings
+    from sharekit.reports.report import write_findings
+
     if output is not None and output.exists():
         raise UsageError(f"{output} exists already: choose another name for the findings.")
     findings = check_shares(shares, clouds, clouds_yaml, secure_yaml, reading)

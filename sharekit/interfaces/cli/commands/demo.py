@@ -8,36 +8,16 @@ from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import click
-import yaml
 
-from sharekit.checks.check import check
-from sharekit.clouds.sign_in import connect
-from sharekit.core.columns import with_unit
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import answer, output_options
-from sharekit.interfaces.cli.output import (
-    info,
-    show_findings,
-    show_plan,
-    show_run,
-)
-from sharekit.interfaces.cli.seed import seed_from_workbook
-from sharekit.interfaces.cli.signals import install_signal_handlers
-from sharekit.plans.approval import approve
-from sharekit.plans.plan import plan as make_plan
-from sharekit.reports.report import report
-from sharekit.reports.verification.verify import verify
-from sharekit.runs.status import Run
-from sharekit.runs.submit import submit
-from sharekit.simulator.faults import Faults
-from sharekit.simulator.process import Simulator, start, write_privately
-from sharekit.simulator.process import clouds_yaml as make_clouds_yaml
-from sharekit.simulator.sample import build_sample, write_workbook
-from sharekit.simulator.seed import Seed
-from sharekit.simulator.server import make_http_server
-from sharekit.spreadsheets.reading import read_inventory
+
+if TYPE_CHECKING:
+    from sharekit.runs.status import Run
+    from sharekit.simulator.process import Simulator
 
 _FILES = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 _REVIEWER = "Ada Reviewer"
@@ -54,6 +34,12 @@ def demo_command(directory: Path, rows: int, as_json: bool) -> None:
 
     The demo needs no credentials. It leaves the workbook, the ledger and the reports in DIRECTORY.
     """
+    from sharekit.core.columns import with_unit
+    from sharekit.reports.report import report
+    from sharekit.reports.verification.verify import verify
+    from sharekit.simulator.process import start
+    from sharekit.simulator.sample import build_sample, write_workbook
+
     began = monotonic()
     ledger = directory / "run.ledger"
     if ledger.exists():
@@ -84,6 +70,15 @@ def demo_command(directory: Path, rows: int, as_json: bool) -> None:
 
 def _run_steps(shares: Path, ledger: Path, config: Path, cloud: Simulator) -> Run:
     """Take a run from its workbook to its outcomes, and print each step."""
+    from sharekit.checks.check import check
+    from sharekit.clouds.sign_in import connect
+    from sharekit.interfaces.cli.output import show_findings, show_plan, show_run
+    from sharekit.plans.approval import approve
+    from sharekit.plans.plan import plan as make_plan
+    from sharekit.runs.submit import submit
+    from sharekit.simulator.faults import Faults
+    from sharekit.spreadsheets.reading import read_inventory
+
     _say_step("1. check", f"sharekit check {shares} --cloud NAME …")
     clouds = connect(config_file=config)
     findings = check(read_inventory(shares), clouds)
@@ -120,6 +115,18 @@ def simulator_command(
 
     The command prints its clouds.yaml on stdout.
     """
+    import yaml
+
+    from sharekit.interfaces.cli.output import info
+    from sharekit.interfaces.cli.seed import seed_from_workbook
+    from sharekit.interfaces.cli.signals import install_signal_handlers
+    from sharekit.simulator.faults import Faults
+    from sharekit.simulator.process import clouds_yaml as make_clouds_yaml
+    from sharekit.simulator.process import write_privately
+    from sharekit.simulator.sample import build_sample
+    from sharekit.simulator.seed import Seed
+    from sharekit.simulator.server import make_http_server
+
     install_signal_handlers()
     if shares is None:
         seed = build_sample().seed

@@ -5,18 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import pandas as pd
 
-from sharekit.checks.names import project_labels
-from sharekit.core.columns import STR, with_unit
 from sharekit.core.errors import UsageError
-from sharekit.core.html import escape_invisible
 from sharekit.interfaces.cli.options import answer, output_options
-from sharekit.interfaces.cli.output import complain
-from sharekit.reports.render.text import csv_table
-from sharekit.reports.search import find
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Columns of the table for people, in order.
 _SHOWN = (
@@ -37,6 +34,11 @@ def find_command(thing: str, ledgers: Sequence[Path], out: Path | None, as_json:
     the number of its event. LEDGERS are of runs and audits. PROJECT is an ID, or the name by which
     a ledger knows the project. Exit 1 if none of them knows it.
     """
+    from sharekit.core.columns import with_unit
+    from sharekit.interfaces.cli.output import complain
+    from sharekit.reports.render.text import csv_table
+    from sharekit.reports.search import find
+
     if out is not None and out.suffix.lower() != ".csv":
         raise UsageError(f"{out}: find writes csv files; name one, such as found.csv.")
     found = find(thing, *ledgers)
@@ -51,6 +53,12 @@ def find_command(thing: str, ledgers: Sequence[Path], out: Path | None, as_json:
 
 
 def _show(found: pd.DataFrame, out: Path | None) -> None:
+    import pandas as pd
+
+    from sharekit.checks.names import project_labels
+    from sharekit.core.columns import STR
+    from sharekit.core.html import escape_invisible
+
     if out is not None:
         click.echo(str(out))
         return

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from sharekit.core.columns import with_unit
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
     CONFIRM,
@@ -22,11 +21,9 @@ from sharekit.interfaces.cli.options import (
     reading_options,
     sign_in_for,
 )
-from sharekit.interfaces.cli.output import show_findings, show_plan
-from sharekit.ledger.ledger import Ledger
-from sharekit.plans.plan import Plan, plan
-from sharekit.plans.steps import list_steps
-from sharekit.runs.follow_up import retry, undo
+
+if TYPE_CHECKING:
+    from sharekit.plans.plan import Plan
 
 
 @click.command("plan")
@@ -57,6 +54,8 @@ def plan_command(
     earlier run hold for the same shares, and a row that would turn one back has a warning. Exits 1
     if rows are blocked; the plan is written all the same.
     """
+    from sharekit.plans.plan import plan
+
     if run.exists():
         raise UsageError(f"{run} exists already: choose another name for the new run.")
     findings = check_shares(shares, clouds, clouds_yaml, secure_yaml, reading)
@@ -80,6 +79,8 @@ def undo_command(run: Path, new: Path, **options: Any) -> None:
 
     The plan returns every share that RUN changed to its state before RUN.
     """
+    from sharekit.runs.follow_up import undo
+
     _follow_up(undo, run, new, **options)
 
 
@@ -90,6 +91,8 @@ def retry_command(run: Path, new: Path, **options: Any) -> None:
 
     These are the rows whose outcome is failed, contradicted or unknown.
     """
+    from sharekit.runs.follow_up import retry
+
     _follow_up(retry, run, new, **options)
 
 
@@ -104,6 +107,9 @@ def _follow_up(
 
 
 def _end(planned: Plan, *, preview: bool, as_json: bool, follows: Path | None = None) -> NoReturn:
+    from sharekit.core.columns import with_unit
+    from sharekit.interfaces.cli.output import show_findings, show_plan
+
     carried = {} if follows is None else {"carried": _count_carried(planned)}
 
     def show() -> None:
@@ -125,5 +131,8 @@ def _end(planned: Plan, *, preview: bool, as_json: bool, follows: Path | None = 
 
 
 def _count_carried(planned: Plan) -> int:
+    from sharekit.ledger.ledger import Ledger
+    from sharekit.plans.steps import list_steps
+
     with Ledger.open(planned.path) as ledger:
         return sum(int(event.body["rows"]) for event in list_steps(ledger))

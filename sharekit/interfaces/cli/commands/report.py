@@ -8,10 +8,7 @@ from pathlib import Path
 
 import click
 
-from sharekit.core.columns import with_unit
 from sharekit.interfaces.cli.options import RUN, answer, output_options
-from sharekit.reports.report import report
-from sharekit.reports.verification.verify import verify
 
 
 @click.command("report")
@@ -25,6 +22,8 @@ def report_command(run: Path, out: Sequence[Path], as_json: bool) -> None:
     undo), the reports cover all of these runs: each row of the first input has one final outcome,
     and names the run that settled it.
     """
+    from sharekit.reports.report import report
+
     made = report(run, *out)
     files = [str(path) for path in made]
     answer({"files": files}, as_json, lambda: click.echo("\n".join(files)))
@@ -56,6 +55,9 @@ def verify_command(
     checked too, and the reports must cover all of these runs. A report made from an earlier state
     of RUN is compared with that state, and a note says so (`notes` with --json).
     """
+    from sharekit.core.columns import with_unit
+    from sharekit.reports.verification.verify import verify
+
     verdict = verify(run, *reports, signers=signers, reviewers=reviewers)
 
     def show() -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sharekit.core.columns import with_unit
 from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import RUN, answer, output_options, warn_of_changes
-from sharekit.interfaces.cli.output import show_findings, show_plan, show_policies
-from sharekit.interfaces.review import Review
-from sharekit.plans.approval import approve
-from sharekit.plans.policies.policy_file import read_policies
-from sharekit.plans.policies.standing import StandingApproval, approve_policies
-from sharekit.spreadsheets.writing.review_sheet import write_review
+
+if TYPE_CHECKING:
+    from sharekit.interfaces.review import Review
+    from sharekit.plans.policies.standing import StandingApproval
 
 
 @click.command("review")
@@ -44,6 +42,10 @@ def review_command(
     another column has a sheet of its own in that folder; `--take DIR/*.xlsx` merges them. With
     --policy, conditions on columns decide; what a person decided stands.
     """
+    from sharekit.core.columns import with_unit
+    from sharekit.interfaces.cli.output import show_findings, show_plan, show_policies
+    from sharekit.interfaces.review import Review
+
     _check_together(sheets, take, split_by, policy)
     current = Review(run, reviewer=reviewer)
     warn_of_changes(run)
@@ -87,6 +89,8 @@ def _check_together(
 
 
 def _write(current: Review, targets: Sequence[Path], split_by: str | None) -> list[Path]:
+    from sharekit.spreadsheets.writing.review_sheet import write_review
+
     if split_by is not None:
         return [*current.write_sheets(targets[0], split_by).values()]
     return [
@@ -135,6 +139,11 @@ def approve_command(
     images a run: `submit --approved-ahead` sends by that file what these policies decided, and
     nothing else.
     """
+    from sharekit.core.columns import with_unit
+    from sharekit.plans.approval import approve
+    from sharekit.plans.policies.policy_file import read_policies
+    from sharekit.plans.policies.standing import approve_policies
+
     ahead = (policy, until, max_images, out)
     if policy is not None and until is not None and max_images is not None and out is not None:
         if run is not None or fingerprint is not None:
@@ -162,6 +171,8 @@ def approve_command(
 
 
 def _show_ahead(given: StandingApproval, out: Path, *, as_json: bool) -> None:
+    from sharekit.core.columns import with_unit
+
     facts = {"reviewer": given.reviewer, "policies_sha256": given.policies_sha256,
              "until": given.until, "max_images": given.max_images, "at": given.at,
              "file": str(out)}  # fmt: skip

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sharekit.interfaces.cli.options import RUN, answer, output_options, warn_of_changes
-from sharekit.interfaces.cli.output import show_run
-from sharekit.ledger import lock
-from sharekit.plans import approval
-from sharekit.runs.status import Run, status
+
+if TYPE_CHECKING:
+    from sharekit.runs.status import Run
 
 
 @click.command("status")
@@ -22,6 +22,11 @@ def status_command(run: Path, as_json: bool) -> None:
 
     Exits with the code that submit would exit with: 0, 1, 3 or 4.
     """
+    from sharekit.interfaces.cli.output import show_run
+    from sharekit.ledger import lock
+    from sharekit.plans import approval
+    from sharekit.runs.status import status
+
     now = status(run)
     warn_of_changes(run)
     answer(

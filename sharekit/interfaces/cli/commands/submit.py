@@ -6,11 +6,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import CloudError
 from sharekit.interfaces.cli.options import (
     RUN,
@@ -22,17 +21,9 @@ from sharekit.interfaces.cli.options import (
     sign_in_for,
     warn_of_changes,
 )
-from sharekit.interfaces.cli.output import complain, info, show_run
-from sharekit.interfaces.cli.signals import install_signal_handlers
-from sharekit.ledger import lock
-from sharekit.plans import approval
-from sharekit.plans.approval import ApprovalRequirement, require_approval_of
-from sharekit.plans.policies.approve_ahead import approve_ahead
-from sharekit.runs.settings import Settings
-from sharekit.runs.status import Run, is_finished, status
-from sharekit.runs.submit import submit
 
-from .status import exit_code
+if TYPE_CHECKING:
+    from sharekit.runs.status import Run
 
 
 @click.command("submit")
@@ -57,6 +48,16 @@ def submit_command(
     After sending, the cloud is read back. Exits 0 only if every planned row is confirmed or was in
     the wanted state already.
     """
+    from sharekit.clouds.registry import Clouds
+    from sharekit.interfaces.cli.output import complain, info
+    from sharekit.interfaces.cli.signals import install_signal_handlers
+    from sharekit.ledger import lock
+    from sharekit.plans.approval import ApprovalRequirement, require_approval_of
+    from sharekit.plans.policies.approve_ahead import approve_ahead
+    from sharekit.runs.settings import Settings
+    from sharekit.runs.status import is_finished, status
+    from sharekit.runs.submit import submit
+
     if break_lock:
         lock.break_lock(run)
     for file in ahead if not is_finished(run) else ():
@@ -82,6 +83,11 @@ def submit_command(
 
 
 def _ended(done: Run, seal: Path | None, *, as_json: bool, code: int | None = None) -> NoReturn:
+    from sharekit.interfaces.cli.output import show_run
+    from sharekit.plans import approval
+
+    from .status import exit_code
+
     if seal is not None and done.finished:
         approval.seal(done.path, seal)
     approved = approval.reviewers_of(done.path)
