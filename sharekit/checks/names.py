@@ -13,7 +13,7 @@ import pandas as pd
 
 from sharekit.clouds.registry import CLOUDS_YAML, ENTRY, SIGN_IN
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.columns import STR
+from sharekit.core.columns import STR, look_up
 from sharekit.core.fields import INPUT_PREFIX, PROJECT_ID
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.spreadsheets.headers import normalize
@@ -47,7 +47,7 @@ def row_names(
     """
     columns: dict[str, pd.Series] = {}
     for fact in ("name", "owner"):
-        shown = rows["image_id"].map(_images(snapshot, fact)).astype(STR).fillna("")
+        shown = look_up(rows["image_id"], _images(snapshot, fact))
         own = rows[fact]
         source = own.mask(own != "", INVENTORY)
         columns[fact] = shown.where(shown != "", own)
@@ -59,7 +59,7 @@ def row_names(
 
 def names_of(projects: pd.Series, names: pd.DataFrame) -> dict[str, pd.Series]:
     """Return ``project_name, project_name_source`` of each project; see :func:`project_names`."""
-    return {f"project_{fact}": projects.map(names[fact]).astype(STR).fillna("") for fact in names}
+    return {f"project_{fact}": look_up(projects, names[fact]) for fact in names}
 
 
 def _images(snapshot: Snapshot | None, fact: str) -> pd.Series:

@@ -140,9 +140,10 @@ class Clouds(Mapping[str, Cloud]):
     def _repr_html_(self) -> str:
         entries = {project: cloud.name for project, cloud in self._clouds.items()}
         lines = (
-            f"{entries.get(project, 'not signed in to yet')}: "
-            f"{self.project_name(project)[0]} {project}"
-            for project in self
+            f"{entries.get(p, 'not signed in to yet')}: {self.project_name(p)[0]} {p}".replace(
+                ":  ", ": "
+            )
+            for p in self
         )
         items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
         title = with_unit(len(self), "project")

@@ -329,6 +329,17 @@ def join_lines(
     return joined.fillna(dict(missing)) if missing else joined
 
 
+def look_up(keys: pd.Series, texts: pd.Series) -> pd.Series:
+    """Return for each key its text, by the index of the texts; ``""`` where there is none.
+
+    >>> look_up(pd.Series(["b", "c", "b"]), pd.Series(["old"], ["b"])).tolist()
+    ['old', '', 'old']
+    """
+    places = pc.index_in(as_arrow(keys), value_set=as_arrow(pd.Series(texts.index, dtype=STR)))
+    found = pc.fill_null(as_arrow(texts).take(places), "")
+    return pd.Series(pd.array(found, dtype=STR), keys.index)
+
+
 def first_difference(recorded: pd.DataFrame, derived: pd.DataFrame, names: Iterable[str]) -> str:
     """Return in one phrase where two frames differ; ``""`` if they do not.
 

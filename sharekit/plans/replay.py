@@ -206,6 +206,9 @@ def snapshot_contradictions(snapshot: Snapshot, body: Mapping[str, Any]) -> Iter
             yield "shows a state, and says why it could not be read"
     if not snapshot.members["project_id"].isin(snapshot.projects["project_id"]).all():
         yield "shows shares of a project that nobody signed in to"
+    named = snapshot.projects[["name", "name_source"]] != ""
+    if (named["name"] & ~named["name_source"]).any():
+        yield "names a project, and does not say what told the name"
 
 
 # -- the plans made again --------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS as FINDING_COLUMNS
 from sharekit.checks.names import project_labels
 from sharekit.core.actions import PENDING, STATUSES
-from sharekit.core.columns import STR, with_unit
+from sharekit.core.columns import STR, look_up, with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
 from sharekit.plans.policies.policy import Policies, Policy
 
@@ -446,7 +446,7 @@ def inventory(audit: Audit) -> pd.DataFrame:
         "region": shares["project_id"].map(regions),
         "name": shares["name"],
         "owner": shares["owner"],
-        "project name": shares["project_id"].map(names).astype(STR).fillna(""),
+        "project name": look_up(shares["project_id"], names),
         STATE_COLUMN: shares["state"],
         "kind": np.where(shares["whole_image"] == "true", "full-ECS", ""),
         "image created": shares["image_created_at"],

@@ -13,7 +13,7 @@ import pandas as pd
 from sharekit.audits.storage import read_survey
 from sharekit.checks.names import project_names
 from sharekit.core import frame_schemas
-from sharekit.core.columns import STR
+from sharekit.core.columns import STR, look_up
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY, UUID
 from sharekit.core.frame_schemas import FOUND
@@ -79,7 +79,7 @@ def find(
         with Ledger.open(path) as ledger:
             names = _project_names(ledger)
             for part in _Search(ledger, wanted.among(names)).lines():
-                called = part["project_id"].map(names).astype(STR).fillna("")
+                called = look_up(part["project_id"], names)
                 parts.append(part.assign(ledger=str(path), project_name=called))
     found = pd.concat([FOUND.make_frame(), *parts], ignore_index=True)[list(FOUND.names)]
     found = found.astype(FOUND.dtypes)

@@ -234,11 +234,13 @@ def sign_ins(w: World) -> int:
 
 
 def test_one_account_for_all_projects_of_a_workbook(world: Make) -> None:
-    """One entry gives access to all projects of its account; only those named are signed in to."""
+    """One entry gives access to the projects of its account, and tells the names of all of them."""
     w = world(rows=40)
     config = written(w.folder, mine=one_account(w))
     clouds = sharekit.connect(config_file=config)
     assert (sign_ins(w), len(clouds)) == (1, len(w.cloud.seed.projects))
+    names = {p.id: (p.name, "sign-in") for p in w.cloud.seed.projects}
+    assert {project: clouds.project_name(project) for project in clouds} == names
     inventory = sharekit.read_inventory(w.shares)
     named = set(inventory.rows["project_id"])
     findings = sharekit.check(inventory, clouds)
@@ -247,6 +249,8 @@ def test_one_account_for_all_projects_of_a_workbook(world: Make) -> None:
     assert set(findings.snapshot.projects["project_id"]) == named
     plan = sharekit.plan(findings, w.folder / "run.ledger")
     assert clouds_of(plan.path) == ["mine"]
+    shown = plan.to_frame().drop_duplicates("project_id").set_index("project_id")
+    assert {p: (shown["project_name"][p], "sign-in") for p in named} == {p: names[p] for p in named}
     sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
     again = sharekit.connect("mine", config_file=config)
     run = sharekit.submit(plan, again, settings=FAST)
@@ -267,6 +271,9 @@ def test_projects_by_name_and_without_a_role(keys: tuple[World, Key, Key]) -> No
         findings = sharekit.check(inventory, clouds)
         lacking = findings.frame[findings.frame["rule"] == "no-credentials"]["value"]
         assert set(lacking) == set(inventory.rows["project_id"]) - covered
+        # A token tells the name of its project; an access key tells none.
+        told = "sign-in" if entry_ is by_password else ""
+        assert {clouds.project_name(project)[1] for project in covered} == {told}
         assert set(findings.rows.loc[findings.rows["before"] != "", "project_id"]) == covered
 
 
