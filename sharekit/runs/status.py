@@ -30,8 +30,8 @@ from sharekit.spreadsheets.row_frames import typed_rows
 from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
 from .requests.log import Action, Observation, RequestLog
 
-#: Who stopped a call of ``submit``, where it was not the cloud.
-CANARY, OPERATOR = "canary", "operator"
+#: Who stopped a call of ``submit``: ``cloud`` if it refused the caller, or never was of use.
+CANARY, OPERATOR, CLOUD = "canary", "operator", "cloud"
 
 
 @hands_out_copies("rows", "changed_since_plan")
@@ -57,7 +57,8 @@ class Run:
     stopped : str
         Why the last call of ``submit`` ended early; "" if it did not.
     stopped_by : str
-        ``canary`` or ``operator`` if they stopped it, else "".
+        ``canary`` or ``operator`` if they stopped it, ``cloud`` if it refused the caller or had no
+        useful response, else "".
     changed_since_plan : DataFrame
         Rows whose state changed between plan and submission: ``before``, ``moved`` (the state at
         planning), indexed by ``row_key``.
@@ -100,6 +101,11 @@ class Run:
         unsettled = any(self.counts[name] for name in UNSETTLED)
         waits = self.counts["contradicted"] > 0 and not self.stopped and not unsettled
         return waits and not self.finished
+
+    @property
+    def was_refused(self) -> bool:
+        """True if the cloud refused the caller of the last ``submit``, or never was of use."""
+        return self.stopped_by == CLOUD
 
     @property
     def not_authorized(self) -> bool:

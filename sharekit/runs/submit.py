@@ -35,6 +35,7 @@ from .requests.log import LOG, Recorder, RequestLog, Share, ShareBlock, group_by
 from .settings import Settings, settings_fault
 from .status import (
     CANARY,
+    CLOUD,
     OPERATOR,
     Run,
     finished,
@@ -235,17 +236,17 @@ class RunDriver:
         except StoppedError:
             return self._end("stopped", by=OPERATOR)
         except (SharekitError, OSError) as error:
-            run = self._end(str(error))
-            if not self.dispatcher.is_recoverable(error):
-                raise
-            return run
+            if self.dispatcher.is_recoverable(error):
+                return self._end(str(error))
+            self._end(str(error), by=CLOUD if isinstance(error, CloudError) else "")
+            raise
         reason, by = self.dispatcher.stopped_because, self.stopped_by
         if reason is None and self._stopping():
             reason, by = "stopped", OPERATOR
-        run = self._end(str(reason or ""), by=by)
         if isinstance(reason, CloudError) and not self.dispatcher.is_recoverable(reason):
+            self._end(str(reason), by=CLOUD)
             raise reason
-        return run
+        return self._end(str(reason or ""), by=by)
 
     def _carry_out(self) -> None:
         self._resume()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sharekit.core.errors import CloudError
 from sharekit.interfaces.cli.options import RUN, answer, output_options, warn_of_changes
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def status_command(run: Path, as_json: bool) -> None:
     """Show the outcomes of RUN so far, also while it is being submitted.
 
-    Exits with the code that submit would exit with: 0, 1, 3 or 4.
+    Exits with the code of the last call of submit that had signed in: 0, 1, 3 or 4.
     """
     from sharekit.interfaces.cli.output import show_run
     from sharekit.ledger import lock
@@ -32,7 +33,12 @@ def status_command(run: Path, as_json: bool) -> None:
     answer(
         now.summary,
         as_json,
-        lambda: show_run(now, busy=lock.is_busy(run), approved=approval.reviewers_of(run)),
+        lambda: show_run(
+            now,
+            busy=lock.is_busy(run),
+            approved=approval.reviewers_of(run),
+            needs_fix=now.was_refused,
+        ),
     )
     sys.exit(exit_code(now))
 
@@ -42,6 +48,8 @@ def exit_code(run: Run) -> int:
 
     A run that only waits for another look at what contradicts its jobs has its answer.
     """
+    if run.was_refused:
+        return CloudError.exit_code
     if not run.finished and not run.looks_once_more:
         return 3
     if run.succeeded:
