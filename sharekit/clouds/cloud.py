@@ -14,10 +14,23 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from sharekit.core.actions import ABSENT, MEMBER_STATES
-from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED, PAGE_SIZE, VAULT_PAGE_SIZE
+from sharekit.core.cloud_api import (
+    JOB_DONE,
+    JOB_FAILED,
+    PAGE_SIZE,
+    VAULT_PAGE_SIZE,
+    Remedy,
+    remedy,
+)
 from sharekit.core.errors import (
+    CloudError,
     CloudRefusedError,
     IncompleteListError,
+    NoResponseError,
+    NotShownError,
+    RedirectedError,
+    StoppedError,
+    TokenRefusedError,
     UnfitResponseError,
 )
 from sharekit.core.monitoring.logs import redact
@@ -33,6 +46,8 @@ _MAX_LISTED: Final = 5_000_000
 _MAX_IDLE_PAGES: Final = 20
 #: Visibilities of images that have no members, whatever a cloud says when it is asked for them.
 NO_MEMBERS: Final = frozenset({"public", "community"})
+#: What follows a refusal that says nothing of what was asked for.
+UNANSWERED: Final = frozenset({Remedy.RETRY, Remedy.WAIT, Remedy.SIGN_IN})
 
 
 @dataclass(frozen=True)
@@ -271,11 +286,39 @@ class Cloud:
     def _find(self, url: str, kind: Any) -> Mapping[str, Any] | None:
         """Return a response; None if it is 404."""
         try:
-            return validated(self.transport.read(url).body, kind, url)
+            return self._get(url, kind)
         except CloudRefusedError as refusal:
             if refusal.http != 404:
                 raise
             return None
+
+    def _get(self, url: str, kind: Any, **params: object) -> Mapping[str, Any]:
+        """Return a response of a type.
+
+        Raises
+        ------
+        NotShownError
+            If there is no useful one, however often it is asked for, while the service has one to
+            another request: the cloud is not down, and nothing is said of the caller.
+        """
+        try:
+            return validated(self.transport.read(url, **params).body, kind, url)
+        except CloudError as error:
+            if not _may_concern_one(error) or not self._is_up(url):
+                raise
+            raise NotShownError(str(error)) from None
+
+    def _is_up(self, url: str) -> bool:
+        """Return True if the service at a URL has a useful response to the smallest listing."""
+        ims = f"{self.ims}/v2/cloudimages"
+        listing = ims if url.startswith(ims) else f"{self.image}/v2/images"
+        try:
+            validated(self.transport.read(listing, limit=1).body, responses.Page, listing)
+        except StoppedError:
+            raise
+        except CloudError as error:
+            return not _may_concern_one(error) and isinstance(error, CloudRefusedError)
+        return True
 
     def _list(
         self, url: str, params: Mapping[str, object], form: _List
@@ -286,21 +329,23 @@ class Cloud:
         ------
         IncompleteListError
             After the last item that was shown, if the list does not show that it is whole: pages
-            repeat items or never end, or what follows on a page is refused.
+            repeat items or never end, hold one item each, so that they show no order, or one of
+            them cannot be read.
         """
         seen: set[str] = set()
-        gap, idle, overlap, at, query = "", 0, "", url, params
+        gap, idle, overlap, last, at, query = "", 0, "", False, url, params
         while True:
             try:
-                body = validated(self.transport.read(at, **query).body, form.kind, url)
-            except CloudRefusedError as refusal:
-                if not seen or refusal.http not in (400, 404):
+                body = self._get(at, form.kind, **query)
+            except (CloudRefusedError, NotShownError) as error:
+                if not seen:
                     raise
-                raise IncompleteListError(f"{url} does not go on: {refusal}") from None
+                raise IncompleteListError(f"{url} is not shown in full: {error}") from None
             items = {str(item[form.id]).lower(): item for item in body[form.items]}
             shown = list(items)
             following = body.get("next")
-            if overlap and (shown or not following) and shown[:1] != [overlap]:
+            moved = overlap and (shown or not following) and shown[:1] != [overlap]
+            if moved or (last and shown):
                 gap = gap or f"{url} changes its order, so it may lack items."
             again = any(key in seen and key != overlap for key in shown)
             if again or len(items) < len(body[form.items]):
@@ -314,11 +359,12 @@ class Cloud:
             if following:
                 # `next` is relative, and has the parameters in it.
                 at, query = _next_page(self._base(url), following), {}
-                overlap = "" if shown else overlap
+                overlap, last = "" if shown else overlap, False
             elif form.resume and (new or (overlap and shown)):
                 # The next page is to begin with the last item: only then the order is the same.
+                # After a page of one item nothing is to follow.
                 step = 1 if new and len(shown) > 1 else 0
-                overlap = shown[-1] if step else ""
+                overlap, last = shown[-1] if step else "", not step
                 resume = len(seen) - step if form.resume == "offset" else shown[-1 - step]
                 at, query = url, {**params, form.resume: resume}
             else:
@@ -394,6 +440,18 @@ class Cloud:
         state = _job(self.transport.get(url), url, job_id)
         self.job_api = "progress"
         return state
+
+
+def _may_concern_one(error: CloudError) -> bool:
+    """Return True for an error that is no answer, and may be about what was asked for alone.
+
+    A service that cannot be reached, or a sign-in that fails, is about everything.
+    """
+    if isinstance(error, CloudRefusedError):
+        return remedy(error.code, error.http) in UNANSWERED
+    if isinstance(error, NoResponseError):
+        return error.sent
+    return isinstance(error, (RedirectedError, TokenRefusedError))
 
 
 def _next_page(base: str, link: str) -> str:

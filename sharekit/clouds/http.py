@@ -45,6 +45,7 @@ from sharekit.core.errors import (
     RedirectedError,
     SignInError,
     StoppedError,
+    TokenRefusedError,
 )
 from sharekit.core.monitoring.logs import Secrets, clean_frames, fingerprint, redact
 
@@ -233,7 +234,10 @@ class Transport:
                 raise self._unread(url, failure, _advice(failure)) from None
             asked = getattr(failure, "retry_after", None)
             wait = backoff(_FIRST_PAUSE, _LONGEST_PAUSE, attempt, asked)
-            if why := excess(action, monotonic() - since, wait, waits):
+            # Flow control that holds one request alone, while others pass, is that one's own fault.
+            alone = attempt >= self.read_attempts and self._last_success > since
+            cause = Remedy.RETRY if alone else action
+            if why := excess(cause, monotonic() - since, wait, waits):
                 raise self._unread(url, failure, f"Run this again later: {why}.") from None
             waits.rest(
                 wait, f"{self.name}: attempt {attempt} to read {_shown(url)}: {_said(failure)}"
@@ -277,18 +281,18 @@ class Transport:
 
         Raises
         ------
-        SignInError
+        TokenRefusedError
             If that was tried often enough, and no request has succeeded ``since`` the attempt
             before, or far too often.
         """
         if self.signer is not None:
-            raise SignInError(
+            raise TokenRefusedError(
                 f"{self.name}: the cloud refuses the access key: {refusal}. Check ak, sk and "
                 f"security_token{self._skew or ', and that the key may use this project'}."
             ) from None
         useless = self._last_success < since or attempts >= _SIGN_INS
         if attempts >= len(SIGN_IN_WAITS) and useless:
-            raise SignInError(
+            raise TokenRefusedError(
                 f"{self.name}: the cloud refuses the token right after signing in: {refusal}. "
                 "Check whether the user still has a role in this project."
             ) from None

@@ -11,7 +11,9 @@
     ├── PlanError                       2   the plan may not be made or changed
     └── CloudError                      4   the cloud cannot be found, reached or understood
         ├── SignInError                 4   credentials are missing, wrong or without access
+        │   └── TokenRefusedError       4   signing in works, and the token is refused all the same
         ├── CloudRefusedError           4   the cloud responded with an error
+        ├── NotShownError               4   one thing cannot be read, its service shows others
         ├── IncompleteListError         4   a list ended without showing that it is whole
         ├── RedirectedError             4   the cloud redirects, which is never followed
         └── NoResponseError             4   a request was made and no usable response came
@@ -94,6 +96,10 @@ class SignInError(CloudError):
     """Credentials are missing, wrong, or give no access to the project."""
 
 
+class TokenRefusedError(SignInError):
+    """Signing in works, and a request is refused for its token or its signature all the same."""
+
+
 class CloudRefusedError(CloudError):
     """The cloud responded with an error.
 
@@ -123,6 +129,10 @@ class CloudRefusedError(CloudError):
         self.code = code
         self.request_id = request_id
         self.retry_after = retry_after
+
+
+class NotShownError(CloudError):
+    """One thing cannot be read, however often it is asked for, while its service shows others."""
 
 
 class IncompleteListError(CloudError):

@@ -7,17 +7,17 @@ and by the project it shares with where there is a sign-in for that one: both mu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from sharekit.clouds.cloud import ImageShare
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import read_back, read_back_members
 from sharekit.core.actions import (
     MEMBER,
-    MEMBER_STATES,
     OWNER,
     is_satisfied,
 )
@@ -101,14 +101,14 @@ class ReadBack:
         self, shares: list[tuple[Request, Share]], concurrency: int, tick: Callable[[], None]
     ) -> None:
         """Read shares once, and write down their states."""
-        decided: dict[str, set[Share]] = {}
-        offered: dict[str, set[Share]] = {}
+        decided: dict[str, dict[Share, Request]] = {}
+        offered: dict[str, dict[Share, Request]] = {}
         for request, (project, image) in shares:
             by_owner = request.role == OWNER
             if by_owner:
-                offered.setdefault(request.project_id, set()).add((project, image))
+                offered.setdefault(request.project_id, {})[project, image] = request
             if not by_owner or (project in self.clouds and (project, MEMBER) not in self.denied):
-                decided.setdefault(project, set()).add((project, image))
+                decided.setdefault(project, {})[project, image] = request
         # A pool for each project: all of them in one could wait for each other.
         with Pool(concurrency) as pool:
             readings = [
@@ -136,14 +136,25 @@ class ReadBack:
              for project, image, role, state, _ in lines if state}
         )  # fmt: skip
 
-    def _as_member(self, project: str, shares: set[Share], concurrency: int) -> list[_Line]:
+    def _as_member(
+        self, project: str, shares: Mapping[Share, Request], concurrency: int
+    ) -> list[_Line]:
+        def in_doubt(project: str, shown: ImageShare) -> bool:
+            """Return True unless the listing and the response agree."""
+            request = shares.get(share := (project, shown.image_id))
+            return request is not None and not (
+                request.reported(share) == "success" and is_satisfied(request.action, shown.state)
+            )
+
         self.calls["read"] += 1
         images = {image for _, image in shares}
-        with Pool(min(concurrency, len(MEMBER_STATES))) as pool:
-            found = read_back(self.clouds, project, images, pool)
+        with Pool(concurrency) as pool:
+            found = read_back(self.clouds, project, images, pool, in_doubt)
         return [(project, share.image_id, MEMBER, share.state, share.unread) for share in found]
 
-    def _as_owner(self, owner: str, shares: set[Share], concurrency: int) -> list[_Line]:
+    def _as_owner(
+        self, owner: str, shares: Mapping[Share, Request], concurrency: int
+    ) -> list[_Line]:
         projects: dict[str, list[str]] = {}
         for project, image in sorted(shares):
             projects.setdefault(image, []).append(project)
@@ -174,7 +185,7 @@ class _Reading:
 
     project: str
     role: str
-    shares: set[Share]
+    shares: Collection[Share]
     job: Future[list[_Line]]
 
     def lines(self) -> list[_Line]:

@@ -60,11 +60,16 @@ class Faults:
     wrong_state
         The listing of accepted images has those that are pending, and the others have those that
         are rejected.
+    wrong_images, lost_images
+        The images, as a part of all, that are listed as accepted although they are pending, or
+        that are in no listing.
     hide_images
         Looking up a single image is refused with 404.
-    broken_images, page_images, moved_images
-        The images, as a part of all, of which each look-up alone is refused with 500, gets a page
-        of HTML, or is redirected, however often it is repeated.
+    broken_images, refused_images, busy_images, page_images, moved_images
+        The images, as a part of all, of which each look-up alone is refused with 500, 401 or 429,
+        gets a page of HTML, or is redirected, however often it is repeated.
+    broken_page
+        Every page of a listing but the first is refused with 500.
     page_cap
         Pages are no longer than this, whatever the limit, and have no ``next``; lists of members
         and vaults as well. 0: no cap.
@@ -133,10 +138,15 @@ class Faults:
     hide_members: Rate = 0.0
     empty_members: Rate = 0.0
     wrong_state: Rate = 0.0
+    wrong_images: Rate = 0.0
+    lost_images: Rate = 0.0
     hide_images: Rate = 0.0
     broken_images: Rate = 0.0
+    refused_images: Rate = 0.0
+    busy_images: Rate = 0.0
     page_images: Rate = 0.0
     moved_images: Rate = 0.0
+    broken_page: Rate = 0.0
     page_cap: float = 0.0
     empty_page: Rate = 0.0
     repeated_page: Rate = 0.0

@@ -41,9 +41,15 @@ def handle(context: RequestContext, label: str, work: Callable[[], Response]) ->
     context.state.lag = context.injector.faults.lag
     _refuse(context, label)
     if label in _LISTS:
+        query = _query(context)
+        goes_on = "marker" in query or query.get("offset", "0") != "0"
+        if goes_on and strikes("broken_page"):
+            raise context.glance(500, "The server has either erred or is incapable of this.")
         _change_query(context, label)
     if label in _IMAGES and strikes("shuffled_pages"):
         response = _shuffled(context, work)
+    elif label in _IMAGES and context.injector.faults.wrong_images:
+        response = _some_accepted(context, work)
     else:
         response = work()
     if label == _SIGN_IN and _is_revoked(context, json.loads(response.body)["token"]):
@@ -95,15 +101,24 @@ def _refuse(context: RequestContext, label: str) -> None:
             )
 
 
+def _is_chosen(image_id: str, rate: float) -> bool:
+    """Return True for a part of all images; their IDs tell which."""
+    return zlib.crc32(image_id.encode()) / 2**32 < rate
+
+
 def _fail_for_good(context: RequestContext) -> None:
-    """Refuse to show some images, the same ones every time; their IDs tell which."""
+    """Refuse to show some images, the same ones every time."""
     image_id = context.path.partition("/v2/images/")[2].partition("/")[0]
-    place, faults = zlib.crc32(image_id.encode()) / 2**32, context.injector.faults
-    if place < faults.broken_images:
+    faults = context.injector.faults
+    if _is_chosen(image_id, faults.broken_images):
         raise context.glance(500, "The server has either erred or is incapable of this.")
-    if place < faults.page_images:
+    if _is_chosen(image_id, faults.refused_images):
+        raise context.unauthorised()
+    if _is_chosen(image_id, faults.busy_images):
+        raise context.glance(429, "Too many requests.")
+    if _is_chosen(image_id, faults.page_images):
         raise ResponseError(Response(200, b"<html><h1>Welcome</h1>", content_type="text/html"))
-    if place < faults.moved_images:
+    if _is_chosen(image_id, faults.moved_images):
         raise ResponseError(Response(302, headers=(("Location", "https://elsewhere.example/"),)))
 
 
@@ -154,9 +169,26 @@ def _shuffled(context: RequestContext, work: Callable[[], Response]) -> Response
     return replace(response, body=json.dumps(body).encode())
 
 
+def _some_accepted(context: RequestContext, work: Callable[[], Response]) -> Response:
+    """Return a listing in which some images are accepted that are pending."""
+    query, rate = _query(context), context.injector.faults.wrong_images
+    body, state = json.loads(work().body), query.get("member_status")
+    if state == "pending":
+        body["images"] = [i for i in body["images"] if not _is_chosen(i["id"], rate)]
+    elif state == "accepted" and "marker" not in query:
+        context.query_string = urlencode(
+            query | {"member_status": "pending", "limit": 1000}
+        ).encode()
+        pending = json.loads(work().body)["images"]
+        body["images"][:0] = [i for i in pending if _is_chosen(i["id"], rate)]
+    return json_response(body)
+
+
 def _page(context: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     strikes = context.injector.should_fail
     query = _query(context)
+    lost = context.injector.faults.lost_images
+    body["images"] = [image for image in body["images"] if not _is_chosen(image["id"], lost)]
 
     def link(**changes: str) -> str:
         return f"{context.path.removeprefix('/image').removeprefix('/ims')}?" + urlencode(

@@ -20,17 +20,19 @@ from hypothesis import strategies as st
 
 from sharekit.clouds.cloud import Cloud, ImageShare
 from sharekit.clouds.http import Reply
-from sharekit.clouds.state.reader import Reader, members_of, or_reason, read_member_shares
+from sharekit.clouds.state.reader import Reader, collect, members_of, read_member_shares
 from sharekit.core.actions import ABSENT, MEMBER_STATES
-from sharekit.core.brakes import CircuitBreaker
+from sharekit.core.brakes import Waits, waiting_by
 from sharekit.core.errors import (
     CloudError,
     CloudRefusedError,
     IncompleteListError,
     NoResponseError,
+    NotShownError,
     RedirectedError,
     SignInError,
     StoppedError,
+    TokenRefusedError,
     UnfitResponseError,
 )
 
@@ -78,7 +80,7 @@ class Server:
             and state != ABSENT
             and (self.ignores_state or state == params["member_status"])
         ]
-        if self.paging == "shuffled":
+        if "shuffled" in self.paging:
             random.Random(len(self.reads)).shuffle(ids)
         begin = int(params.get("at", 0))
         if params.get("marker") in ids and self.paging != "ignored":
@@ -87,7 +89,7 @@ class Server:
         body: dict[str, Any] = {"images": [{"id": i, "owner": OWNER} for i in ids[begin:][:limit]]}
         if self.upper:
             body = {"images": [i | {"id": i["id"].upper()} for i in body["images"]]}
-        if self.paging == "next" and begin + limit < len(ids):
+        if self.paging.endswith("next") and begin + limit < len(ids):
             step = 0 if self.twice and "again" not in params else limit
             more = {"at": begin + step} | ({} if step else {"again": 1})
             if self.gaps and "again" not in params:  # an empty page, with the way on
@@ -117,20 +119,14 @@ def cloud_of(server: Any, api: str = "native") -> Cloud:
 def servers(draw: st.DrawFn) -> Server:
     """Servers with any images, of any mood."""
     states = st.sampled_from([*MEMBER_STATES, ABSENT])
-    paging = draw(st.sampled_from(["marker", "next", "ignored", "shuffled"]))
-    # Who both reorders pages by chance and denies what there is cannot be told from an honest one.
-    lying = ["honest", "403", "other", "unknown", "stranger"]
-    alone = draw(st.sampled_from([*lying, *(["404"] if paging != "shuffled" else [])]))
-    ignores_state = draw(st.booleans())
-    # Nor can who reorders pages of one image each and ends them by chance, in a wrong state.
-    cap = draw(
-        st.integers(0, 7).filter(lambda n: (n, paging, ignores_state) != (1, "shuffled", True))
-    )
+    paging = ["marker", "next", "ignored", "shuffled", "shuffled next"]
+    alone = ["honest", "403", "404", "other", "unknown", "stranger"]
     return Server(
         states={image: draw(states) for image in IDS},
-        cap=cap, paging=paging, twice=draw(st.booleans()),
-        gaps=draw(st.booleans()), ignores_state=ignores_state, upper=draw(st.booleans()),
-        alone=alone, hidden=frozenset(draw(st.sets(st.sampled_from(IDS), max_size=4))),
+        cap=draw(st.integers(0, 7)), paging=draw(st.sampled_from(paging)),
+        twice=draw(st.booleans()), gaps=draw(st.booleans()), ignores_state=draw(st.booleans()),
+        upper=draw(st.booleans()), alone=draw(st.sampled_from(alone)),
+        hidden=frozenset(draw(st.sets(st.sampled_from(IDS), max_size=4))),
     )  # fmt: skip
 
 
@@ -150,13 +146,22 @@ def test_what_is_said_of_a_share_is_true(server: Server, api: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(servers())
 def test_an_honest_server_leaves_nothing_open(server: Server) -> None:
-    """With pages of any size and either way to go on, every state is read."""
+    """With pages of two images or more and either way to go on, every state is read.
+
+    Pages of one image show no order, unless each has the way to the next.
+    """
     server.alone, server.ignores_state, server.twice = "honest", False, False
-    server.paging = "marker" if server.paging in ("ignored", "shuffled") else server.paging
+    server.paging = "next" if server.paging == "next" else "marker"
+    server.cap += server.cap == 1 and server.paging == "marker"
     with mock.patch("sharekit.clouds.cloud.PAGE_SIZE", 10), ThreadPoolExecutor(1) as pool:
         found = read_member_shares(Reader(pool), {ME: cloud_of(server)}, {ME: IDS})[ME]
     assert {i: s.state for i, s in found.images.items()} == server.states
     assert found.incomplete == ""
+
+
+def _ask(*call: Any) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return Reader(pool).ask(OWNER, *call)
 
 
 class Owner:
@@ -183,7 +188,7 @@ class Owner:
 def test_what_is_said_of_a_member_is_true(states: dict[str, str], shown: int, mood: str) -> None:
     """A list of members that is cut off makes nobody absent, nor does a state that nobody knows."""
     cloud = cloud_of(Owner(states, shown, lambda _: mood))
-    found = members_of(cloud, ImageShare(IDS[0], "", OWNER), PROJECTS, CircuitBreaker())
+    found = members_of(cloud, ImageShare(IDS[0], "", OWNER), PROJECTS, _ask)
     for project in PROJECTS:
         true = states.get(project, ABSENT)
         assert found.state(project) in ("", true)
@@ -203,7 +208,7 @@ def test_public_images_are_not_asked_for_members() -> None:
 
     for visibility in ("public", "community"):
         image = ImageShare(IDS[0], "", OWNER, visibility=visibility)
-        found = members_of(cloud_of(Silent()), image, [ME], CircuitBreaker())
+        found = members_of(cloud_of(Silent()), image, [ME], _ask)
         assert found.state(ME) == ""
         assert visibility in found.why_unread(ME)
 
@@ -212,57 +217,120 @@ def _refused(http: int, code: str = "") -> CloudRefusedError:
     return CloudRefusedError("no", http=http, code=code or f"HTTP{http}")
 
 
-def _raise(error: CloudError) -> str:
-    raise error
+_OF_ONE = [_refused(500), _refused(503), _refused(429), _refused(400, "IMG.0014"),
+           _refused(400, "IMG.0060"), NoResponseError("cut off"), RedirectedError("elsewhere"),
+           TokenRefusedError("HTTP401"), "another type"]  # fmt: skip
+_ANSWERS = [_refused(403), _refused(400), _refused(409)]
+_OF_ALL = [SignInError("no role"), NoResponseError("unreachable", sent=False), StoppedError(),
+           CloudError("no sign-in")]  # fmt: skip
 
 
-_OF_ONE = [_refused(500), _refused(503), _refused(400, "IMG.0014"), NoResponseError("not JSON"),
-           RedirectedError("elsewhere")]  # fmt: skip
-_ANSWERS = [_refused(403), _refused(404), _refused(400), UnfitResponseError("another image"),
-            IncompleteListError("no end")]  # fmt: skip
-_OF_ALL = [
-    _refused(429),
-    _refused(400, "IMG.0060"),
-    _refused(401),
-    SignInError("no role"),
-    NoResponseError("unreachable", sent=False),
-    StoppedError(),
-    CloudError("no sign-in"),
-]
+class Failing:
+    """A server of one image and a list of three pages, which fails at some addresses for good."""
+
+    def __init__(self, fault: CloudError | str, fails: Callable[[str], bool]) -> None:
+        self.fault, self.fails, self.reads = fault, fails, 0
+
+    def read(self, url: str, **_: Any) -> Reply:
+        """Answer a GET."""
+        self.reads += 1
+        if self.fails(url):
+            if isinstance(self.fault, CloudError):
+                raise self.fault
+            return Reply(200, {"images": "none", "id": 7, "members": {}, "status": 0}, "")
+        if "/v2/images/" in url:
+            return Reply(200, {"id": IDS[0], "owner": OWNER}, "")
+        page = int(url.partition("page=")[2] or 1)
+        body: dict[str, Any] = {"images": [{"id": IDS[page], "owner": OWNER}]}
+        return Reply(200, body | ({"next": f"/v2/images?page={page + 1}"} if page < 3 else {}), "")
 
 
-@pytest.mark.parametrize("error", _OF_ONE, ids=str)
-def test_one_image_that_cannot_be_shown_is_no_outage(error: CloudError) -> None:
-    """What fails for one image is its reason; where nothing else comes any more, it is raised."""
-    now = [0.0]
-    breaker = CircuitBreaker(60.0, clock=lambda: now[0])
-    for now[0] in range(0, 600, 30):
-        assert or_reason(breaker, _raise, error) == str(error)
-        assert or_reason(breaker, str.lower, "OK") == "ok"  # type: ignore[arg-type]
-    said = []
-    for now[0] in range(1_000, 1_060, 10):
-        said.append(or_reason(breaker, _raise, error))
-    assert said == [str(error)] * 6
-    now[0] = 1_060
+def _at_image(url: str) -> bool:
+    return "/v2/images/" in url
+
+
+@pytest.mark.parametrize("fault", _OF_ONE, ids=str)
+def test_one_image_that_cannot_be_shown_is_no_outage(fault: CloudError | str) -> None:
+    """What fails for one image alone is its reason; where nothing else comes either, it is
+    raised."""  # noqa: D205, D209
+    with pytest.raises(NotShownError):
+        cloud_of(Failing(fault, _at_image)).find_image(IDS[0])
     with pytest.raises(CloudError) as raised:
-        or_reason(breaker, _raise, error)
-    assert raised.value is error
+        cloud_of(Failing(fault, lambda _: True)).find_image(IDS[0])
+    assert not isinstance(raised.value, NotShownError)
 
 
-@pytest.mark.parametrize("error", _ANSWERS, ids=str)
-def test_an_answer_is_never_an_outage(error: CloudError) -> None:
-    """However many images a cloud refuses to show, each has its reason, and nothing is raised."""
-    now = [0.0]
-    breaker = CircuitBreaker(60.0, clock=lambda: now[0])
-    for now[0] in range(0, 6_000, 100):
-        assert or_reason(breaker, _raise, error) == str(error)
+@pytest.mark.parametrize("page", [1, 2, 3])
+@pytest.mark.parametrize("fault", [*_OF_ONE, _refused(403), _refused(404)], ids=str)
+def test_a_broken_page_makes_a_list_incomplete(fault: CloudError | str, page: int) -> None:
+    """The pages before it count, and the list may lack others; a service that is down is raised,
+    and so is a refusal of the whole list."""  # noqa: D205, D209
+
+    def is_broken(url: str) -> bool:
+        return url.endswith(f"page={page}") if page > 1 else first.reads == 1
+
+    first = Failing(fault, is_broken)
+    if page == 1 and isinstance(fault, CloudRefusedError) and fault.http in (403, 404):
+        with pytest.raises(CloudRefusedError):
+            collect(cloud_of(first).shares("pending"))
+    else:
+        images, why = collect(cloud_of(first).shares("pending"))
+        assert [*images] == IDS[1:page]
+        assert why
+    with pytest.raises(CloudError) as raised:
+        collect(cloud_of(Failing(fault, lambda _: True)).shares("pending"))
+    assert not isinstance(raised.value, (NotShownError, IncompleteListError))
+
+
+@pytest.mark.parametrize("fault", [*_ANSWERS, *_OF_ALL], ids=str)
+def test_what_is_an_answer_or_about_everything_asks_for_nothing_else(fault: CloudError) -> None:
+    """A refusal says what it says; a sign-in, an address and a stop concern all images."""
+    server = Failing(fault, _at_image)
+    with pytest.raises(type(fault)) as raised:
+        cloud_of(server).find_image(IDS[0])
+    assert (raised.value, server.reads) == (fault, 1)
+
+
+def raises(error: CloudError) -> Callable[[], str]:
+    """Return a call that raises an error."""
+
+    def call() -> str:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize("error", [*_ANSWERS, NotShownError("HTTP500"),
+                                   UnfitResponseError("another image")], ids=str)  # fmt: skip
+def test_an_image_that_is_not_shown_has_its_reason(error: CloudError) -> None:
+    """However many images a cloud does not show, each has its reason, and others are read."""
+    with ThreadPoolExecutor(1) as pool:
+        reader = Reader(pool)
+        assert {reader.ask(ME, raises(error)) for _ in range(9)} == {str(error)}
+        assert reader.ask(ME, str.lower, "OK") == "ok"
+
+
+def test_where_nothing_more_is_shown_nothing_more_is_asked_for() -> None:
+    """After the time of an outage without any answer, the rest has the last reason, unasked."""
+    asked = []
+
+    def ask_one(image: str) -> str:
+        asked.append(image)
+        raise NotShownError("HTTP500")
+
+    with waiting_by(Waits(outage_timeout=0.0)), ThreadPoolExecutor(1) as pool:
+        reader = Reader(pool)
+        reasons = [reader.ask(ME, ask_one, image) for image in IDS]
+        assert reader.ask(OWNER, str.lower, "OK") == "ok"
+    assert len(asked) < len(IDS)
+    assert all("HTTP500" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize("error", _OF_ALL, ids=str)
 def test_what_is_said_of_the_caller_is_about_no_image(error: CloudError) -> None:
-    """Flow control, a refused sign-in, a service that cannot be reached and a stop are raised."""
-    with pytest.raises(CloudError):
-        or_reason(CircuitBreaker(), _raise, error)
+    """A refused sign-in, a service that cannot be reached and a stop are raised."""
+    with ThreadPoolExecutor(1) as pool, pytest.raises(CloudError):
+        Reader(pool).ask(ME, raises(error))
 
 
 class Says:

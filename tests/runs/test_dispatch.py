@@ -15,7 +15,7 @@ from sharekit.clouds.cloud import Accepted, JobState
 from sharekit.core.actions import ACCEPTED, SHARE
 from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError
 from sharekit.ledger.ledger import Event
-from sharekit.runs.dispatch import Dispatcher
+from sharekit.runs.dispatch import Dispatcher, _results
 from sharekit.runs.requests.log import FINAL_STATES, Recorder, RequestLog
 from sharekit.runs.settings import Settings
 
@@ -96,6 +96,18 @@ class AnyCloud:
         if kind == "partly":
             return JobState(done=True, failed=False, status="SUCCESS", results={"a": False})
         return JobState(done=kind == "done", failed=kind == "failed", status=kind.upper())
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_what_a_job_says_of_others_counts_neither_way(good: bool) -> None:
+    """Results for images, or projects of an image, that nobody asked about are not heard."""
+    ours = RequestLog(CHUNKS).current()[2]
+    foreign = {("z", "p"): good, ("k", "other"): good}
+    said = JobState(done=True, failed=False, status="", results={"y": good}, pairs=foreign)
+    assert _results(ours, said) == {}
+    said = replace(said, pairs={**foreign, ("k", "p"): good}, results={"l": not good})
+    named = {("q", "l"): not good, ("p", "l"): not good, ("r", "l"): not good, ("p", "k"): good}
+    assert _results(ours, said) == named
 
 
 @pytest.mark.parametrize("api", ["batch", "native"])

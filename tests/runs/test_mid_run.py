@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 import sharekit
-from sharekit.core.errors import CloudError, CloudRefusedError, SignInError
+from sharekit.core.errors import CloudError, CloudRefusedError, SignInError, TokenRefusedError
+from sharekit.interfaces.cli.commands.status import exit_code
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs import submit
 from sharekit.runs.status import load_run
@@ -96,9 +97,35 @@ def test_one_project_that_is_shut_out_is_alone(world: Make) -> None:
     mine = run.plan.rows["project_id"] == hers
     assert set(run.rows.loc[~mine, "outcome"]) == {"confirmed"}
     assert set(run.rows.loc[mine, "outcome"]) <= {"pending", "unknown", "claimed"}
+    assert exit_code(run) == 4
     assert sharekit.verify(plan.path).intact
     again = sharekit.submit(plan, w.connect(), settings=FAST)
     assert (again.counts["confirmed"], again.finished) == (60, True)
+
+
+def test_a_project_that_is_shut_out_after_a_job_was_accepted(world: Make) -> None:
+    """Nobody can tell how the job ended: its rows are unknown, never failed, and say why."""
+    w = world(rows=12)
+    plan = w.approved()
+    clouds = w.connect()
+    hers = plan.chunks["project_id"].iloc[0]
+
+    def refuse(*_: object) -> object:
+        _shut(clouds, hers, 401)
+        raise TokenRefusedError("HTTP401: no role any more")
+
+    clouds[hers].job = refuse  # type: ignore[method-assign,assignment]
+    with pytest.raises(SignInError, match="no role any more"):
+        sharekit.submit(plan, clouds, settings=FAST)
+    run = sharekit.status(plan.path)
+    mine = run.plan.rows["project_id"] == hers
+    assert set(run.rows.loc[mine, "outcome"]) == {"unknown"}
+    reasons = run.rows.loc[mine, "reason"]
+    assert reasons.str.contains("nobody can ask for the job any more: HTTP401").all()
+    assert set(run.rows.loc[~mine, "outcome"]) <= {"confirmed"}
+    assert exit_code(run) == 4
+    assert sharekit.submit(plan, w.connect(), settings=FAST).counts["confirmed"] == 12
+    assert sharekit.verify(plan.path).intact
 
 
 def _with_wrong_password(w: World, project: str) -> Path:
@@ -152,6 +179,7 @@ def test_a_project_that_is_shut_out_from_the_start_is_alone(world: Make, how: st
     assert set(run.rows.loc[mine, "outcome"]) == {"pending"}
     assert set(run.rows.loc[mine, "reason"]) == {run.stopped}
     assert run.stopped
+    assert (run.stopped_by, exit_code(run)) == (("", 3) if how in _LATER else ("cloud", 4))
     assert not run.finished
     assert sharekit.verify(plan.path).intact
     findings = sharekit.check(sharekit.read_inventory(w.shares), clouds)
@@ -183,7 +211,7 @@ def test_where_every_project_is_shut_out_the_cloud_has_refused(world: Make) -> N
     with pytest.raises(CloudError):
         sharekit.submit(plan, clouds, settings=FAST)
     run = sharekit.status(plan.path)
-    assert (run.counts["pending"], run.requests["submit"]) == (20, 0)
+    assert (run.counts["pending"], run.requests["submit"], exit_code(run)) == (20, 0, 4)
     assert sharekit.verify(plan.path).intact
 
 

@@ -14,7 +14,7 @@ from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.ledger.ledger import Event
 from sharekit.plans.chunks import CHUNK_FIELDS
-from sharekit.runs.outcomes import assign_outcomes, count_outcomes
+from sharekit.runs.outcomes import _with_answer, assign_outcomes, count_outcomes
 from sharekit.runs.requests.log import TRANSITIONS, RequestLog, result_key
 
 P = "edc89b490d7d4392898e19b2deb34797"
@@ -212,3 +212,11 @@ def test_a_cloud_may_lag_until_its_call_has_ended() -> None:
     for ended, outcome in ((49, "claimed"), (51, "contradicted")):
         result = assign_outcomes(rows, blockers, log, none, frame, ALL_READ, ended=ended)
         assert result["outcome"].tolist() == [outcome]
+
+
+@pytest.mark.parametrize(("job", "who"), [("", "the cloud"), ("j1", "the job")])
+def test_what_is_contradicted_names_who_reported_it(job: str, who: str) -> None:
+    """The native call has no job, so the reason speaks of none."""
+    line = {"outcome": "contradicted", "claimed": "success", "reason": "", "job_id": job}
+    said = _with_answer({name: pd.Series([text], dtype=STR) for name, text in line.items()})
+    assert said.tolist() == [f"{who} reported success, but the cloud shows a different state"]

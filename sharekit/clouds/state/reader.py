@@ -8,39 +8,44 @@ unread: its state is ``""``, with the reason in ``unread``.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
-from typing import Final, TypeVar
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import pandas as pd
 
-from sharekit.clouds.cloud import NO_MEMBERS, Cloud, ImageShare, Member
+from sharekit.clouds.cloud import NO_MEMBERS, UNANSWERED, Cloud, ImageShare, Member
 from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.brakes import WAITS, CircuitBreaker
-from sharekit.core.cloud_api import Remedy, remedy
+from sharekit.core.cloud_api import remedy
 from sharekit.core.errors import (
     CloudError,
     CloudRefusedError,
     IncompleteListError,
-    NoResponseError,
-    RedirectedError,
+    NotShownError,
+    StoppedError,
     UnfitResponseError,
 )
 from sharekit.core.monitoring.progress import report
 
 #: Reading requests at the same time.
 READERS: Final = 16
-#: Refusals that say nothing of the image that was asked about, but of the caller.
-_OF_CALLER: Final = frozenset({Remedy.WAIT, Remedy.SIGN_IN})
+#: Listed images of one project that are compared with a look at each alone: so many at random,
+#: and so many of those on which a listing alone would decide.
+SAMPLES: Final = 20
+LOOK_UPS: Final = 200
 
 T = TypeVar("T")
 _UNKNOWN_STATE: Final = "the cloud names a state that the API does not know"
 _NOT_SHOWN: Final = "its visibility is {}, and the cloud shows no members of such images"
 #: Project -> the images that are asked about.
 Wanted = Mapping[str, Collection[str]]
+#: Called with a project and a share that is listed for it.
+InDoubt = Callable[[str, ImageShare], bool]
 
 
 @dataclass
@@ -48,12 +53,14 @@ class Reader:
     """Requests to several projects side by side.
 
     With ``failures`` (project -> its error), the first error of a project ends the requests to
-    that project alone; without, it is raised. ``breakers`` tell which project's cloud is down.
+    that project alone; without, it is raised. What a cloud that is not down fails to show of one
+    image is no such error, but the reason why that image is unread.
     """
 
     pool: Executor
     failures: dict[str, CloudError] | None = None
-    breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
+    _breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
+    _given_up: dict[str, str] = field(default_factory=dict)
 
     def run(
         self, label: str, calls: Iterable[tuple[str, str, Callable[[str], T]]]
@@ -73,18 +80,37 @@ class Reader:
     ) -> Iterator[tuple[str, str, T | str]]:
         """Call ``call(project, image)`` for each image of each project, at the clouds' own pace.
 
-        Yields project, image and the result, or the reason why there is none: what a cloud that
-        is not down fails to show of one image is no error of its project.
+        Yields project, image and the result, or the reason why there is none.
         """
         return self.run(
             label,
-            ((p, i, partial(or_reason, self.breaker(p), partial(call, p)))
+            ((p, i, partial(self.ask, p, partial(call, p)))
              for p, ids in wanted.items() for i in sorted({*ids})),
         )  # fmt: skip
 
-    def breaker(self, project: str) -> CircuitBreaker:
-        """Return what tells whether a project's cloud is down."""
-        return self.breakers.setdefault(project, CircuitBreaker(WAITS.get().outage_timeout))
+    def ask(self, project: str, call: Callable[..., T], *items: str) -> T | str:
+        """Return a call's result, or the reason why a cloud that is not down does not show it.
+
+        Where nothing else has come for the time of an outage, nothing more is asked for.
+        """
+        if project in self._given_up:
+            return self._given_up[project]
+        outage = WAITS.get().outage_timeout
+        breaker = self._breakers.setdefault(project, CircuitBreaker(outage))
+        try:
+            result = call(*items)
+        except NotShownError as error:
+            if breaker.record_failure():
+                why = f"not asked for, since nothing else was shown for {outage:g} s; the last: "
+                self._given_up[project] = f"{why}{error}"
+            return str(error)
+        except CloudError as error:
+            if not _is_answer(error):
+                raise
+            breaker.record_success()
+            return str(error)
+        breaker.record_success()
+        return result
 
     def _call(self, project: str, item: str, call: Callable[[str], T]) -> list[T]:
         if self.failures is None:
@@ -93,41 +119,18 @@ class Reader:
             return []
         try:
             return [call(item)]
+        except StoppedError:
+            raise
         except CloudError as error:
             self.failures.setdefault(project, error)
             return []
 
 
-def or_reason(breaker: CircuitBreaker, call: Callable[..., T], *items: str) -> T | str:
-    """Return a call's result, or why there is none; what a cloud that is down raises is raised."""
-    try:
-        result = call(*items)
-    except CloudError as error:
-        if not _may_concern_one(error):
-            raise
-        if not _is_fault(error):
-            breaker.record_success()
-        elif breaker.record_failure(getattr(error, "retry_after", None) or 0.0):
-            raise
-        return str(error)
-    breaker.record_success()
-    return result
-
-
-def _may_concern_one(error: CloudError) -> bool:
-    """Return True if nothing but what was asked about may be the cause of an error."""
+def _is_answer(error: CloudError) -> bool:
+    """Return True if a cloud has said that it does not show this, or has shown something else."""
     if isinstance(error, CloudRefusedError):
-        return remedy(error.code, error.http) not in _OF_CALLER
-    if isinstance(error, NoResponseError):
-        return error.sent
-    return isinstance(error, (IncompleteListError, RedirectedError))
-
-
-def _is_fault(error: CloudError) -> bool:
-    """Return True for what a cloud that is down does, too: it gives no useful response."""
-    if isinstance(error, CloudRefusedError):
-        return remedy(error.code, error.http) is Remedy.RETRY
-    return not isinstance(error, (IncompleteListError, UnfitResponseError))
+        return remedy(error.code, error.http) not in UNANSWERED
+    return isinstance(error, (IncompleteListError, UnfitResponseError))
 
 
 # -- the member's side -----------------------------------------------------------------------------
@@ -135,12 +138,14 @@ def _is_fault(error: CloudError) -> bool:
 class ProjectShares:
     """The shares of a project; ``single`` are the images that were looked up one by one.
 
-    ``incomplete`` says why a listing may lack some, ``""`` if none may.
+    ``incomplete`` says why a listing may lack some, or may be wrong, ``""`` if none may.
+    ``hiding`` says why nothing is absent because a look at it alone finds nothing.
     """
 
     images: dict[str, ImageShare] = field(default_factory=dict)
     single: set[str] = field(default_factory=set)
     incomplete: str = ""
+    hiding: str = ""
     unclear: set[str] = field(default_factory=set)
 
     def add(self, listed: Mapping[str, ImageShare], incomplete: str) -> None:
@@ -156,23 +161,28 @@ class ProjectShares:
 
         Who ignores a state and leaves out images would show some in wrong states alone.
         """
-        shown = self.images.keys() if self.incomplete else self.unclear
+        shown = self.images.keys() & (self.images.keys() if self.incomplete else self.unclear)
         return {image for image in shown if self.images[image].owner != project}
 
-    def samples(self, project: str, wanted: Collection[str]) -> list[str]:
-        """Return an image of each state that is listed, one that is wanted if there is any."""
-        firsts: dict[str, str] = {}
-        for image in chain((i for i in wanted if i in self.images), self.images):
-            if self.images[image].owner != project:
-                firsts.setdefault(self.images[image].state, image)
-        return list(firsts.values())
+    def samples(self, project: str, in_doubt: InDoubt) -> set[str]:
+        """Return listed images to compare: one of each state, some at random, those in doubt."""
+        listed = [image for image, share in self.images.items() if share.owner != project]
+        firsts = {self.images[image].state: image for image in listed}
+        some = random.sample(listed, min(SAMPLES, len(listed)))
+        doubted = (image for image in listed if in_doubt(project, self.images[image]))
+        return {*firsts.values(), *some, *islice(doubted, LOOK_UPS)}
 
     def compare(self, image: str, alone: str) -> None:
-        """Take in a sample: a listing that a look at one image contradicts is not to be trusted."""
+        """Take in a sample: a listing that a look at one image contradicts is not to be trusted.
+
+        A cloud that finds nothing where it lists something may do so anywhere.
+        """
         listed = self.images[image].state
         if alone in MEMBER_STATES and alone != listed:
             why = f"the listing shows {image} as {listed}, and a look at it alone as {alone}"
             self.incomplete = self.incomplete or why
+        elif alone == ABSENT:
+            self.hiding = f"a look at {image} alone finds nothing either, and a listing shows it"
 
     def settle(self, project: str, image: str, found: ImageShare | str) -> None:
         """Take in a look at one image, or the reason why there is none."""
@@ -182,19 +192,21 @@ class ProjectShares:
             found = replace(found, state="", unread=_NOT_SHOWN.format(found.visibility))
         elif found.state == ABSENT and found.owner != project:
             hidden = "listed in several states, and in none alone" if image in self.unclear else ""
-            if unread := hidden or self.incomplete:
+            if unread := hidden or self.incomplete or self.hiding:
                 found = replace(found, state="", unread=unread)
         self.images[image] = found
         self.single.add(image)
 
 
 def read_member_shares(
-    reader: Reader, clouds: Mapping[str, Cloud], wanted: Wanted, *, everything: bool = False
-) -> dict[str, ProjectShares]:
+    reader: Reader, clouds: Mapping[str, Cloud], wanted: Wanted, *, everything: bool = False,
+    in_doubt: InDoubt = lambda _project, _share: False,
+) -> dict[str, ProjectShares]:  # fmt: skip
     """Return the wanted images as each project sees them, or everything that it sees as well.
 
     All listings are read, side by side. What is in none of them, or in several, is looked up; so is
-    everything where a listing is not whole, or a look at one image of each state contradicts it.
+    everything where a listing is not whole, or a look at one of the samples contradicts it.
+    ``in_doubt`` tells on which listed shares a listing alone would decide.
     """
     resolved = reader.run("signing in", ((p, p, lambda p: clouds[p].resolve_api()) for p in wanted))
     apis = {project: api for project, _, api in resolved}
@@ -219,18 +231,36 @@ def read_member_shares(
     list_all(apis, hidden=False)
     absent = missing()
     list_all([p for p in apis if everything or absent[p]], hidden=True)
-    samples = {p: shares[p].samples(p, wanted[p]) for p in apis if not shares[p].incomplete}
+    samples = {p: shares[p].samples(p, in_doubt) for p in apis if not shares[p].incomplete}
     for project, image, alone in reader.look_up(
         "comparing with single images", samples, lambda p, i: clouds[p].member_state(i, p)
     ):
         shares[project].compare(image, alone)
-    unseen = {
-        project: ids | shares[project].unclear_to(project) for project, ids in missing().items()
-    }
-    label = "looking up single images"
-    for project, image, found in reader.look_up(label, unseen, lambda p, i: clouds[p].share(i)):
-        shares[project].settle(project, image, found)
+    if not everything:  # one image that nobody asked about may be there to compare with
+        for project, of in shares.items():
+            for image in of.images.keys() - {*wanted[project]}:
+                del of.images[image]
+    look_up_unclear(reader, clouds, shares, missing())
     return shares
+
+
+def look_up_unclear(
+    reader: Reader, clouds: Mapping[str, Cloud], shares: Mapping[str, ProjectShares],
+    missing: Wanted,
+) -> None:  # fmt: skip
+    """Look up images of some projects: those that no listing has, and all that are unclear.
+
+    A listing that lacks one that is shared may lack others.
+    """
+    unseen = {p: {*ids} | shares[p].unclear_to(p) - shares[p].single for p, ids in missing.items()}
+    label = "looking up single images"
+    looks = [*reader.look_up(label, unseen, lambda p, i: clouds[p].share(i))]
+    for project, image, found in looks:
+        of = shares[project]
+        if image not in of.images and getattr(found, "state", "") in MEMBER_STATES:
+            of.incomplete = of.incomplete or f"the listing lacks {image}, which a look at it shows"
+    for project, image, found in looks:
+        shares[project].settle(project, image, found)
 
 
 def _list(
@@ -238,12 +268,17 @@ def _list(
 ) -> tuple[dict[str, ImageShare], str]:
     """Return the listed images, of those that are wanted, and why the list may lack some.
 
-    A list that is not whole is read once more, since it may have changed in between.
+    A list that is not whole is read once more, since it may have changed in between. The first
+    image is always among them, so that a look at it alone can be compared.
     """
 
     def listed() -> Iterator[ImageShare]:
-        shares = cloud.shares(state, hidden=hidden)
-        return (share for share in shares if wanted is None or share.image_id in wanted)
+        compared = False
+        for share in cloud.shares(state, hidden=hidden):
+            foreign = share.owner != cloud.project_id
+            if wanted is None or share.image_id in wanted or (foreign and not compared):
+                yield share
+            compared = compared or foreign
 
     try:
         images, incomplete = collect(listed())
@@ -260,7 +295,7 @@ def collect(images: Iterable[ImageShare]) -> tuple[dict[str, ImageShare], str]:
     try:
         for image in images:
             found[image.image_id] = image
-    except IncompleteListError as error:
+    except (IncompleteListError, NotShownError) as error:
         return found, str(error)
     return found, ""
 
@@ -302,37 +337,30 @@ def read_members(
     """
 
     def read(owner: str, image: str) -> ImageMembers:
-        shared_with = asked.get(image, ())
-        return members_of(clouds[owner], images[owner][image], shared_with, reader.breaker(owner))
+        cloud, shared_with = clouds[owner], asked.get(image, ())
+        return members_of(cloud, images[owner][image], shared_with, partial(reader.ask, owner))
 
-    for owner, image, found in reader.look_up(label, images, read):
-        yield (
-            owner,
-            image,
-            (ImageMembers(unread=found, whole=False) if isinstance(found, str) else found),
-        )
+    calls = ((owner, image, partial(read, owner)) for owner, ids in images.items() for image in ids)
+    return reader.run(label, calls)
 
 
 def members_of(
-    cloud: Cloud, image: ImageShare, asked: Collection[str], breaker: CircuitBreaker
+    cloud: Cloud, image: ImageShare, asked: Collection[str], ask: Callable[..., Any]
 ) -> ImageMembers:
-    """Return the members of an own image; see :func:`read_members`."""
+    """Return the members of an own image, by :meth:`Reader.ask`; see :func:`read_members`."""
     closed = NO_MEMBERS if cloud.resolve_api() == "batch" else NO_MEMBERS | {"private"}
     if image.visibility in closed:  # nobody is asked for what cannot be
         why = _NOT_SHOWN.format(image.visibility)
         return ImageMembers(states=dict.fromkeys(asked, ""), reasons=dict.fromkeys(asked, why))
-    members, incomplete = [], ""
-    try:
-        members = cloud.members(image.image_id)
-    except IncompleteListError as error:
-        incomplete = str(error)
+    listed = ask(cloud.members, image.image_id)
+    members, incomplete = ([], listed) if isinstance(listed, str) else (listed, "")
     states = {member.project_id: member.state for member in members}
     unread = incomplete or (_UNKNOWN_STATE if "" in states.values() else "")
     reasons = {}
     for project in asked:
         if states.get(project):
             continue
-        found = or_reason(breaker, cloud.member_state, image.image_id, project)
+        found = ask(cloud.member_state, image.image_id, project)
         if found == ABSENT and (incomplete or project in states):
             found = unread
         if found in MEMBER_STATES:

@@ -21,6 +21,7 @@ from sharekit.core.provenance import utc_now
 from .reader import (
     READERS,
     ImageMembers,
+    InDoubt,
     Reader,
     collect,
     projects_by_image,
@@ -83,14 +84,18 @@ def take_snapshot(
     """
     taken_at = utc_now()
     by_owner = is_owner_action(shares["status"])
-    asked = shares.loc[~by_owner, SHARE_KEY].drop_duplicates()
+    asked = shares.loc[~by_owner, [*SHARE_KEY, "status"]].drop_duplicates(SHARE_KEY)
     owners = _owners(clouds, shares[by_owner])
     clouds = clouds.restricted_to([*asked["project_id"].unique(), *owners])
     wanted = {
-        str(project): set(group)
-        for project, group in asked.groupby("project_id")["image_id"]
+        str(project): dict(zip(group["image_id"], group["status"], strict=True))
+        for project, group in asked.groupby("project_id")
         if project in clouds
     }
+
+    def would_not_be_sent(project: str, share: ImageShare) -> bool:
+        return wanted[project].get(share.image_id) == share.state
+
     named = shares if "vault_id" in shares else shares.assign(vault_id="")
     vaults = named[named["vault_id"] != ""].groupby("project_id")["vault_id"].unique()
     failures = {} if failures is None else failures
@@ -103,7 +108,9 @@ def take_snapshot(
         }
         members = [
             (*share_record(project, share), share.size, share.unread)
-            for project, shown in read_member_shares(reader, clouds, wanted).items()
+            for project, shown in read_member_shares(
+                reader, clouds, wanted, in_doubt=would_not_be_sent
+            ).items()
             for _, share in sorted(shown.images.items())
             if project not in failures
         ]
@@ -138,10 +145,11 @@ def _owners(clouds: Clouds, shares: pd.DataFrame) -> Iterable[str]:
 
 # -- reading back ----------------------------------------------------------------------------------
 def read_back(
-    clouds: Clouds, project: str, images: Iterable[str], pool: Executor
+    clouds: Clouds, project: str, images: Iterable[str], pool: Executor, in_doubt: InDoubt
 ) -> list[ImageShare]:
     """Return images as one project sees them: each has a state, or says why not (``unread``)."""
-    shown = read_member_shares(Reader(pool), clouds, {project: {*images}})[project]
+    wanted = {project: {*images}}
+    shown = read_member_shares(Reader(pool), clouds, wanted, in_doubt=in_doubt)[project]
     return list(shown.images.values())
 
 

@@ -28,6 +28,7 @@ from .reader import (
     ProjectShares,
     Reader,
     collect,
+    look_up_unclear,
     projects_by_image,
     read_member_shares,
     read_members,
@@ -141,7 +142,11 @@ def take_survey(
         owner_reader = Reader(pool, dict(failures))
         if owned:
             images, gaps = _read_own_images(owner_reader, known, pairs, shares)
-            members = _read_members(owner_reader, known, pairs, images, gaps)
+            shown = [(p, i) for p, of in shares.items() for i, share in of.images.items()
+                     if share.state in MEMBER_STATES]  # fmt: skip
+            asked_of = pd.concat([pairs[SHARE_KEY], pd.DataFrame(shown, columns=SHARE_KEY)])
+            asked_of = asked_of.drop_duplicates(ignore_index=True)
+            members = _read_members(owner_reader, known, asked_of, images, gaps)
     incomplete = {
         p: IncompleteListError(of.incomplete) for p, of in shares.items() if of.incomplete
     }
@@ -171,7 +176,10 @@ def _sign_in(reader: Reader, clouds: Clouds) -> dict[str, Cloud]:
 def _read_dates(
     reader: Reader, clouds: _Known, asked: _Asked, shares: _Shares, times: int | None
 ) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return when shares were made and decided, of those that will be asked about."""
+    """Return when shares were made and decided, of those that will be asked about.
+
+    A listing that these look-ups contradict is not to be trusted: its images are looked up alone.
+    """
     images = {}
     for project, of in shares.items():
         statuses = asked.get(project, {})
@@ -181,14 +189,17 @@ def _read_dates(
         else:
             chosen = sorted(states, key=lambda i: states[i] != PENDING)
         images[project] = chosen[: DATE_LOOKUPS if times is None else times]
-    return {
-        (project, image): _times(member)
-        for project, image, members in reader.look_up(
-            "looking up dates", images, lambda project, image: clouds[project].members(image)
-        )
-        for member in (() if isinstance(members, str) else members)
-        if member.project_id == project
-    }
+    times_of = {}
+    for project, image, members in reader.look_up(
+        "looking up dates", images, lambda project, image: clouds[project].members(image)
+    ):
+        for member in () if isinstance(members, str) else members:
+            if member.project_id == project:
+                shares[project].compare(image, member.state)
+                times_of[project, image] = _times(member)
+    doubtful = {project: () for project in images if shares[project].incomplete}
+    look_up_unclear(reader, clouds, shares, doubtful)
+    return times_of
 
 
 def _read_own_images(
