@@ -478,6 +478,8 @@ def test_an_owner_sees_shares(road: Callable[..., Road]) -> None:
             "images": 4,
             "requests": 1,
             "shared_with": "2 projects",
+            "project_name": "project-0",
+            "project_name_source": "sign-in",
         }
     ]
     assert all(
