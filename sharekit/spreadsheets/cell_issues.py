@@ -32,7 +32,7 @@ from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_
 from .inventory import SheetRows
 from .repeated_headers import ANY_ID
 from .row_issues import find_row_issues, find_sheet_notes
-from .vocabulary import STATUS_WORDS
+from .vocabulary import STATUS_WORDS, TRUE_WORDS
 
 #: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
 TEXT_FIELDS: Final = (*ID_FIELDS, "status")
@@ -50,6 +50,7 @@ _SAFE: Final = dict.fromkeys(ID_FIELDS, r"(?:[0-9a-f-]*[a-df][0-9a-f-]*)?") | {
 _STRIKE_FIELDS: Final = tuple(field for field in FIELDS if field != "name")
 #: Ranges that a finding names.
 _MAX_RANGES: Final = 5
+_DAY: Final = r"\A(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{2,4})"
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d+:\d\d|-?P")
 _ERROR: Final = (
     r"\A(?:Err:[0-9]{3}|#(?:N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!|GETTING_DATA|SPILL!|CALC!"
@@ -339,14 +340,17 @@ def _disagreeing_columns(sheet: SheetRows) -> Iterator[CellIssues]:
 
 
 def _refusals(sheet: SheetRows) -> dict[int, pa.ChunkedArray]:
-    """Return columns of yes and no, such as "Cancelled", and where they say no to a share."""
-    others = {i: says_no(name) for i, name in enumerate(sheet.names)}
-    taken = {*sheet.fields.values(), *sheet.ambiguous.get("status", ())}
-    return {
-        i: pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(sheet.cells[i])), pa.array([*no], TEXT))
-        for i, no in others.items()
-        if no and i not in taken
-    }
+    """Return columns of yes and no, such as "Cancelled", and where they say no to a share.
+
+    The day on which it was called off says no, too.
+    """
+    refusals = {}
+    for i in sheet.refusing:
+        no, words = says_no(sheet.names[i]), pc.utf8_lower(pc.utf8_trim_whitespace(sheet.cells[i]))
+        refusals[i] = pc.is_in(words, pa.array([*no], TEXT))
+        if no == TRUE_WORDS:
+            refusals[i] = pc.or_(refusals[i], pc.match_substring_regex(words, _DAY))
+    return refusals
 
 
 def _normalized(column: pa.ChunkedArray, field: str) -> pa.ChunkedArray:

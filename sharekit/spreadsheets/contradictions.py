@@ -249,7 +249,7 @@ def title_against_default(sheet: SheetRows) -> str:
     lines = [text for row in sheet.raw.head(sheet.source.header_row - 1) for text in row]
     lines += take(column, others[:_MAX_TITLES]).to_pylist()
     names = [sheet.source.sheet, Path(sheet.source.file).stem, *sheet.names]
-    titles = [*(name for name in names if not set_aside_word(name)), *lines]
+    titles = [*(n for n in names if says(n, OFF_WORDS) or not set_aside_word(n)), *lines]
     found = (text for text in titles if action in forbidden(text, loose=True))
     return next((" ".join(text.split()) for text in found), "")
 

@@ -29,6 +29,7 @@ from .vocabulary import (
     BODY_REMARKS,
     CLEAR_DECISIONS,
     DATE_HEADERS,
+    DENIALS,
     EARLIER_WORDS,
     FALSE_WORDS,
     FINAL_WORDS,
@@ -510,12 +511,15 @@ def says_no(name: str) -> frozenset[str]:
 
     >>> says_no("Cancelled?") == TRUE_WORDS, "no" in says_no("Is approved"), says_no("Public")
     (True, True, frozenset())
+    >>> says_no("Not approved") == TRUE_WORDS
+    True
     """
-    text = plain_text(without_remark(name))
-    for words, no in ((_REFUSALS, TRUE_WORDS), (_CONSENTS, _SAID_NO)):
+    plain = plain_text(without_remark(name))
+    text = pattern_of(DENIALS).sub(" ", plain)
+    for words, refuses in ((_REFUSALS, True), (_CONSENTS, False)):
         rest = pattern_of(words).sub(" ", text)
         if rest != text and not pattern_of(TITLE_WORDS).sub(" ", rest).strip():
-            return no
+            return TRUE_WORDS if refuses is (text == plain) else _SAID_NO
     return frozenset()
 
 

@@ -32,6 +32,7 @@ from .headers import (
     match,
     may_hold_decisions,
     normalize,
+    says_no,
     state_columns,
     tells_of_past,
     without_remark,
@@ -260,6 +261,9 @@ class SheetRows:
         What says that the sheet is a log, a copy, a draft or no longer valid; "" if nothing does.
     aside : SheetRows or None
         The sheet as it would have been read, if it was left out.
+    refusing : tuple of int
+        Columns of yes and no that may speak against a decision; none if the user has named its
+        column.
     vague_image_ids : bool
         Whether the header of the image IDs may be of any IDs.
     repeated_headers, other_headers : tuple of int
@@ -281,6 +285,7 @@ class SheetRows:
     ids_at: str = ""
     doubt: str = ""
     aside: SheetRows | None = None
+    refusing: tuple[int, ...] = ()
     vague_image_ids: bool = False
     repeated_headers: tuple[int, ...] = ()
     other_headers: tuple[int, ...] = ()
@@ -334,6 +339,7 @@ def find_rows(
         used = {*fields.values(), *beside, *ambiguous.get("status", ())}
         if rivals := _rival_decisions(cells, header.meant, fields, used):
             ambiguous["status"] = [*ambiguous.get("status", ()), *rivals]
+    used = {*range(len(cells))} if "status" in mapping else {*fields.values()}
     source = _source(blob, raw, header.row + 1, int(keep.sum()), blank, header.names, fields)
     given = {name: text for name, text in defaults.items() if text}
     # An empty column for decisions beside a state may have been forgotten as a whole.
@@ -350,6 +356,7 @@ def find_rows(
         state_columns=states,
         ambiguous=ambiguous,
         unused_defaults=tuple(name for name in given if name in fields),
+        refusing=tuple(i for i, n in enumerate(header.names) if i not in used and says_no(n)),
         vague_image_ids="image_id" not in mapping
         and is_vague(header.names, fields["image_id"], "image_id"),
         repeated_headers=tuple(row + 1 for row in repeated),

@@ -105,7 +105,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "project uuid, tenant id, member, target project, project, tenant",
             "status": "decision, verdict, new status, target status, wanted status, "
             "desired status, accept or reject, accept/reject, final decision, your decision, "
-            "our decision, to be; action",
+            "our decision, to be, approval; action",
             "vault_id": "vault id, cbr vault id, vault uuid, backup vault id, cbr vault, "
             "backup vault, vault",
             "whole_image": "whole image, full ecs image, full ecs, is whole image, "
@@ -137,7 +137,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "last round",
         of_void="example, examples, sample, samples, draft, drafts, not used, not valid, not final",
         of_off="withdrawn, cancelled, canceled, revoked, deleted, removed, veto, vetoed, void, "
-        "voided, invalid, discarded, blocked, stopped, on hold, do not use, do not send, "
+        "voided, invalid, discarded, blocked, excluded, exclude, skip, ignore, ignored, "
+        "on hold, do not use, do not send, "
         "not to be sent, not to be used",
         of_final="final, definitive, binding; approved, agreed, corrected, correction, revised, "
         "amended, confirmed",
@@ -173,7 +174,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "Mandant",
             "status": "Entscheidung, Beschluss, neuer Status, Zielstatus, gewünschter Status, "
             "Sollstatus, annehmen oder ablehnen, akzeptieren oder ablehnen, Ihre Entscheidung, "
-            "unsere Entscheidung, endgültige Entscheidung, Soll, Freigabe; Aktion",
+            "unsere Entscheidung, endgültige Entscheidung, Soll, Freigabe, Genehmigung; Aktion",
             "vault_id": "Tresor-ID, Vault-Kennung, Sicherungstresor-ID, ID des Tresors, "
             "ID des Vaults, Backup-Tresor, Sicherungstresor, Tresor",
             "whole_image": "vollständiges Image, ganzes Image, gesamtes Image, "
@@ -206,7 +207,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "letztes Jahr, Vorjahr",
         of_void="Beispiel, Beispiele, Muster, Entwurf, Entwürfe, nicht gültig, nicht endgültig",
         of_off="zurückgezogen, widerrufen, storniert, gelöscht, entfernt, Veto, ungültig, "
-        "verworfene, gesperrt, gestoppt, zurückgestellt, abgesagt, nicht verwenden, nicht senden, "
+        "verworfene, gesperrt, ausgeschlossen, überspringen, zurückgestellt, abgesagt, "
+        "nicht verwenden, nicht senden, "
         "nicht versenden, nicht zu senden",
         of_final="endgültig, endgültige, endgültiger, endgültiges, final, finale, finaler, "
         "verbindlich; bestätigt, bestätigte, bestätigter, vereinbart, vereinbarter, korrigiert, "
@@ -240,7 +242,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "projet cible, projet destinataire, membre, projet, locataire",
             "status": "décision, verdict, nouveau statut, statut cible, statut souhaité, "
             "accepter ou refuser, accepter ou rejeter, décision finale, votre décision, "
-            "notre décision",
+            "notre décision, approbation",
             "vault_id": "ID du coffre, ID coffre, identifiant du coffre, ID du coffre-fort, "
             "coffre de sauvegarde, coffre-fort, coffre",
             "whole_image": "image complète, image entière, image serveur complète, serveur complet",
@@ -273,7 +275,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "non définitive",
         of_off="annulé, annulée, annulés, annulées, retiré, retirée, retirés, retirées, révoqué, "
         "révoquée, supprimé, supprimée, supprimés, supprimées, veto, véto, invalide, bloqué, "
-        "bloquée, suspendu, en suspens, ne pas utiliser, ne pas envoyer",
+        "bloquée, exclu, exclue, suspendu, en suspens, ne pas utiliser, ne pas envoyer",
         of_final="final, finale, définitif, définitive; approuvé, convenu, corrigé, corrigée, "
         "révisé, révisée, confirmé, confirmée",
         of_advice="proposé, proposée, proposition, suggéré, suggérée, recommandé, demandé",
@@ -301,7 +303,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "ID de miembro, ID del miembro, ID del proyecto de destino, ID del inquilino, "
             "proyecto de destino, proyecto destino, miembro, proyecto, inquilino",
             "status": "decisión, veredicto, nuevo estado, estado deseado, estado objetivo, "
-            "aceptar o rechazar, decisión final, su decisión, nuestra decisión; acción",
+            "aceptar o rechazar, decisión final, su decisión, nuestra decisión, aprobación; acción",
             "vault_id": "ID de bóveda, ID de la bóveda, identificador de la bóveda, "
             "ID del almacén, bóveda de copias de seguridad, bóveda de respaldo, bóveda",
             "whole_image": "imagen completa, imagen de servidor completo, servidor completo",
@@ -334,7 +336,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "no definitiva",
         of_off="anulado, anulada, anulados, anuladas, cancelado, cancelada, cancelados, "
         "canceladas, retirado, retirada, retirados, retiradas, revocado, revocada, eliminado, "
-        "eliminada, borrado, borrada, veto, inválido, bloqueado, bloqueada, suspendido, en espera, "
+        "eliminada, borrado, borrada, veto, inválido, bloqueado, bloqueada, excluido, "
+        "suspendido, en espera, "
         "no usar, no enviar",
         of_final="final, definitivo, definitiva; acordado, corregido, corregida, revisado, "
         "revisada, confirmado, confirmada, aprobado, aprobada",
@@ -387,8 +390,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_names="名称, 名稱",
         of_earlier="旧, 舊, 失效, 过期, 已替代, 去年",
         of_void="示例, 例, 草稿, 未定稿",
-        of_off="作废, 作廢, 已取消, 撤回, 已撤回, 撤销, 已删除, 否决, 无效, 暂停, 搁置, 勿用, "
-        "勿发, 不要发送, 请勿发送",
+        of_off="作废, 作廢, 已取消, 撤回, 已撤回, 撤销, 已删除, 否决, 无效, 排除, 暂停, 搁置, "
+        "勿用, 勿发, 不要发送, 请勿发送",
         of_final="最终, 最終; 修订, 更正",
         of_advice="建议, 提议, 建議",
         of_form="必填, 选填, 请, 或, 位, 十六进制, 填写, 选择",

@@ -380,7 +380,10 @@ def test_the_clearly_newer_column_decides(tmp_path: Path, header: str, words: st
         ("Decision;Approved", "accepted;no"),
         ("Decision;Cancelled?", "accepted;yes"), ("Decision;Veto", "share;x"),
         ("Entscheidung;Genehmigt", "angenommen;nein"), ("Décision;Annulé", "accepté;oui"),
-        ("Decision;Deleted", "accepted;TRUE"), ("Decision;Reject", "accepted;x"),
+        ("Decision;Deleted", "accepted;TRUE"),
+        ("Decision;Not approved", "accepted;yes"), ("Decision;Cancelled on", "accepted;2026-01-02"),
+        ("Decision;Approval", "accepted;no"), ("Decision;Skip", "accepted;x"),
+        ("Decision;Reject", "accepted;x"),
     ],
 )  # fmt: skip
 def test_a_column_that_says_no_beside_acceptance(tmp_path: Path, header: str, words: str) -> None:
@@ -389,6 +392,9 @@ def test_a_column_that_says_no_beside_acceptance(tmp_path: Path, header: str, wo
     findings = sharekit.check(sharekit.read_inventory(file))
     assert findings.rows["disposition"].tolist() == ["blocked"]
     assert "columns-disagree" in set(findings.frame["rule"])
+    named = {"status": header.partition(";")[0]}
+    findings = sharekit.check(sharekit.read_inventory(file, columns=named))
+    assert "columns-disagree" not in set(findings.frame["rule"])
 
 
 def test_several_columns_that_disagree_are_one_finding(tmp_path: Path) -> None:
