@@ -21,6 +21,7 @@ from sharekit.core.outcomes import OUTCOMES
 from sharekit.core.rules import markdown
 from sharekit.interfaces.cli.main import COMMANDS, cli, load_command
 from sharekit.ledger.events import EVENTS
+from sharekit.reports.run_document import COLUMNS
 from sharekit.runs.outcomes import verdict
 from sharekit.runs.requests.log import FINAL_STATES, TRANSITIONS
 from sharekit.simulator import seed as seeds
@@ -119,6 +120,7 @@ def _commands() -> str:
         title = f"## {name}\n\n" if name else ""
         parts.append(f"{title}```text\n{text}\n```\n")
     parts += [_EXITS, _variables(), _COMPLETION]
+    parts.append(_report_columns())
     parts.append(_audit_json())
     parts.append(_seed())
     parts.append(f"## Faults for `--faults`\n\n```text\n{_faults()}\n```\n")
@@ -186,6 +188,14 @@ def _roff(text: str) -> str:
     escaped = text.replace("\\", r"\e").replace("-", r"\-")
     plain = re.sub(r"(?m)^(?=[.'])", r"\\&", escaped)  # no line of the text is a command
     return f".nf\n{plain}\n.fi"
+
+
+def _report_columns() -> str:
+    columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
+    return (
+        "## Columns of a run's csv, json and sheet Rows\n\n"
+        f"| column | what it holds |\n|---|---|\n{columns}\n"
+    )
 
 
 def _audit_json() -> str:

@@ -162,17 +162,26 @@ def hands_out_copies(*names: str) -> Callable[[_Class], _Class]:
     return decorate
 
 
-def needs_reason(decision: pd.Series, asked: pd.Series) -> pd.Series:
+def needs_reason(
+    decision: pd.Series, asked: pd.Series, others: pd.Series | None = None
+) -> pd.Series:
     """Return True for each decision that must not be taken without a reason of its own.
 
-    Those are every rejection, every row that is skipped, and what the inventory does not ask for.
+    Those are every rejection, every row that is skipped, what the inventory does not ask for, and
+    what turns back the decision of another person that stands (``others``, ``""`` for none).
 
     >>> said = pd.Series(["accept", "accept", "reject", "skip", ""])
     >>> needs_reason(said, pd.Series(["accepted", "rejected"] * 2 + ["rejected"])).tolist()
     [False, True, True, True, False]
+    >>> others = pd.Series(["reject", "accept", "", "", "accept"])
+    >>> needs_reason(said, pd.Series(["accepted"] * 4 + ["rejected"]), others).tolist()
+    [True, False, True, True, True]
     """
-    otherwise = asked.map(DECISION_OF_ACTION) != decision
-    return (decision != "") & (otherwise | decision.isin(["reject", SKIP]))
+    asks = asked.map(DECISION_OF_ACTION).fillna("")
+    needed = (decision != "") & ((asks != decision) | decision.isin(["reject", SKIP]))
+    if others is None:
+        return needed
+    return needed | ((others != "") & (others != decision.where(decision != "", asks)))
 
 
 def has_text(values: pd.Series) -> pd.Series:

@@ -221,7 +221,8 @@ AUDIT_ROWS: Final = FrameSchema(
 # -- reports ---------------------------------------------------------------------------------------
 RECORD_ROWS: Final = FrameSchema(
     _columns("file sheet row image_id project_id status vault_id outcome code reason before "
-             "claimed observed chunk job_id request_id carried_by " + " ".join(NAMES),
+             "claimed observed chunk job_id request_id carried_by decided_by decision_reason "
+             + " ".join(NAMES),
              row="label"),
     indexed=True, extra_prefix=INPUT_PREFIX,
 )  # fmt: skip

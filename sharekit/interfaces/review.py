@@ -9,7 +9,7 @@ that it has not shown is neither overwritten nor undone. This module knows no wi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from sharekit.spreadsheets.writing.review_sheet import write_review
 
 from .changed_inputs import IN_PYTHON, changed_inputs
 from .review_filters import Positions
-from .review_frame import read_frame
+from .review_frame import as_frame, read_frame
 from .review_rows import as_decision
 from .review_run import ReviewRun
 from .review_state import Gate, ReviewState, read_gate, read_state
@@ -130,7 +130,8 @@ class Review:
         says), or any other word of an inventory for it. A vault goes to those of the rows that are
         full-ECS images.
 
-        Or ``rows`` is a frame of decisions, each row by itself: of ``decision``, ``reason`` and
+        Or ``rows`` is a frame of decisions, each row by itself, a list of records or a table that
+        pyarrow can read: of ``decision``, ``reason`` and
         ``vault_id``, by the index of the DataFrame that was read, by ``row_key``, or by
         ``image_id`` and ``project_id``; or :attr:`rows` with other values in ``decision``,
         ``reason`` and ``vault``. A missing value leaves a part as it stands. The plan is made again
@@ -154,10 +155,11 @@ class Review:
         ... # doctest: +SKIP
         <12 rows: decided by frame>
         """
-        if isinstance(rows, pd.DataFrame):
+        rows = list(rows) if isinstance(rows, Iterator) else rows
+        if (frame := as_frame(rows)) is not None:
             if not all(value is None for value in (decision, reason, vault_id)):
                 raise UsageError("A frame holds the decisions itself: leave the others out.")
-            return self._decide_frame(rows)
+            return self._decide_frame(frame)
         labels = own_labels(self.plan.findings.inventory)
         keys = select_keys(keys_of_labels(rows, labels), len(self.plan.rows))
         step = decisions.make_step(keys, decision=decision, reason=reason, vault_id=vault_id)
@@ -174,8 +176,9 @@ class Review:
     def take(self, *sheets: str | PathLike[str]) -> RowCount:
         """Import the decisions of review sheets; return the number of rows that they decide.
 
-        The plan is made again, under a new fingerprint. Sheets of several people are merged by
-        row; nothing is taken of rows that two of them decide differently.
+        Its ``notes`` say what in the sheets was not read: columns of a person's own, comments,
+        rows that were deleted. The plan is made again, under a new fingerprint. Sheets of several
+        people are merged by row; nothing is taken of rows that two of them decide differently.
 
         Raises
         ------
@@ -185,12 +188,12 @@ class Review:
         PlanError
             Requests were sent already.
         """
-        number = decisions.import_sheets(
+        count = decisions.import_sheets(
             self.path, [Path(sheet) for sheet in sheets], self.reviewer,
             require_reasons=self._require_reasons,
         )  # fmt: skip
         self.refresh()
-        return RowCount(number, "decided by sheet")
+        return count
 
     def write_sheets(self, folder: str | PathLike[str], split_by: str) -> dict[str, Path]:
         """Write a review sheet for each value of a column, so that several people can decide.
@@ -308,7 +311,8 @@ class Review:
         Raises
         ------
         UsageError
-            Somebody else took a step since this review showed the decisions; now it shows them.
+            Somebody else took the latest step, or took one since this review showed the decisions;
+            now it shows them.
         PlanError
             The plan is approved, or requests were sent already.
         """
@@ -429,10 +433,10 @@ class Review:
             )
 
     def _record(self, step: pd.DataFrame, what: str) -> RowCount:
-        if self._require_reasons:
-            rows = self.rows.take(step.index.to_numpy())
-            decisions.check_reasons(step, rows["asked"], rows["decision"])
-        decisions.record_step(self.path, step, reviewer=self.reviewer, require_reasons=False)
+        rows, name = self.rows.take(step.index.to_numpy()), decisions.person(self.reviewer)
+        standing = rows.assign(vault_id=rows["vault"])
+        decisions.check_reasons(step, rows["asked"], standing, name, required=self._require_reasons)
+        decisions.record_step(self.path, step, reviewer=name)
         self.refresh()
         return RowCount(len(step), what)
 
@@ -511,7 +515,8 @@ def review(
     if isinstance(take, pd.DataFrame):
         shown.decide(take)
     elif take is not None:
-        shown.take(*([take] if isinstance(take, str | PathLike) else take))
+        for note in shown.take(*([take] if isinstance(take, str | PathLike) else take)).notes:
+            warnings.warn(note, stacklevel=3)
     if out is not None:
         write_review(shown.rows, out, fingerprint=shown.plan.fingerprint)
     return shown

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import pandas as pd
+import pyarrow as pa
 
 from sharekit.core.columns import NAMED, STR, is_owner_action, list_some
 from sharekit.core.errors import UsageError
@@ -12,10 +14,44 @@ from sharekit.core.fields import SHARE_KEY
 from sharekit.plans.decisions import check_vaults
 from sharekit.plans.selection import INPUT_KEY, names_rows, select_keys
 from sharekit.plans.steps import FIELDS
+from sharekit.spreadsheets.formats.dataframe import ArrowStream
 from sharekit.spreadsheets.vocabulary import NO_DECISION, read_decision
 
 #: Columns of a review's rows that a reviewer fills -> the part of a decision that they are.
 _FILLED: Final = {"decision": "decision", "reason": "reason", "vault": "vault_id"}
+
+
+def as_frame(given: Any) -> pd.DataFrame | None:
+    """Return decisions that are given as records or as another library's table, as a frame.
+
+    None if they are none, but name rows.
+
+    Raises
+    ------
+    UsageError
+        Among records is something else, or they make no table.
+
+    >>> as_frame([{"row_key": 3, "decision": "skip"}]).shape
+    (1, 2)
+    >>> as_frame([3]) is None
+    True
+    """
+    if isinstance(given, pd.DataFrame):
+        return given
+    records = isinstance(given, Mapping) or (
+        isinstance(given, list | tuple) and any(isinstance(row, Mapping) for row in given)
+    )
+    table = hasattr(given, "columns") and isinstance(given, ArrowStream)
+    if not (records or table):
+        return None
+    if table:
+        given = pa.table(given).to_pylist()
+    if not all(isinstance(row, Mapping) for row in given):
+        raise UsageError(
+            "These are no records: give a list of dicts, each with row_key, decision and reason; "
+            "or a DataFrame."
+        )
+    return pd.DataFrame([dict(row) for row in given])
 
 
 def read_frame(
@@ -175,10 +211,10 @@ def _meaning(part: str, word: str) -> str:
 
 def _wrong_facts(frame: pd.DataFrame, now: pd.DataFrame) -> list[str]:
     """Name what would be ignored: unknown columns, and facts that differ from the review's."""
-    unknown = [str(name) for name in frame.columns if name not in now.columns]
+    unknown = [name for name in frame.columns if name not in now.columns]
     problems = [
-        f"The columns {', '.join(unknown)} decide nothing: a frame of decisions has decision, "
-        "reason and vault_id, or the columns of review.rows. Leave them out."
+        f"The columns {', '.join(map(str, unknown))} decide nothing: a frame of decisions has "
+        "decision, reason and vault_id, or the columns of review.rows. Leave them out."
     ] * bool(unknown)
     for name in frame.columns.difference([*_FILLED, *unknown], sort=False):
         differs = (frame[name].astype(STR) != now[name].astype(STR)).to_numpy()

@@ -20,10 +20,10 @@ from sharekit.core.columns import STR, describe_amount, hands_out_copies
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.provenance import utc_now
 from sharekit.core.rules import LEFT_OUT
-from sharekit.ledger.ledger import Event, Ledger
+from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval
 from sharekit.plans.plan import Plan, read_plan
-from sharekit.plans.steps import FIELDS, decision_of, list_steps, undoable
+from sharekit.plans.steps import FIELDS, combine, in_force, lines_of, list_steps, undoable
 from sharekit.spreadsheets.vocabulary import read_decision
 
 from .review_filters import Page, Positions, RowFilter, paginate, select
@@ -52,6 +52,7 @@ class ReviewState:
     changes: pd.DataFrame
     planned_at: int
     steps: tuple[int, ...]
+    _lines: pd.DataFrame = field(repr=False)
     _make_rows: Callable[[], pd.DataFrame] = field(repr=False)
 
     @cached_property
@@ -270,16 +271,27 @@ def read_state(
                 return known, ledger.head
             plan = known.plan
             if steps[: len(known.steps)] == known.steps:
-                new = [_changes(ledger, event) for event in events[len(known.steps) :]]
-                changes = _combine([known.changes, *new])
+                new = [lines_of(ledger, event) for event in events[len(known.steps) :]]
+                lines = combine([known._lines, *new])
                 keys = np.unique(np.concatenate([step.index for step in new]))
-                rows = partial(with_changes, known.rows, changes, keys)
-                return ReviewState(plan, changes, planned_at, steps, rows), ledger.head
+                rows = partial(with_changes, known.rows, _changes(lines), keys)
+                return _state(plan, lines, planned_at, steps, rows), ledger.head
         if plan is None or not _is_recorded(ledger, plan, replanned=known is not None):
             plan = read_plan(ledger)
-        changes = _combine([_changes(ledger, event) for event in events])
-        rows = partial(review_frame, plan, changes)
-        return ReviewState(plan, changes, planned_at, steps, rows), ledger.head
+        lines = combine([lines_of(ledger, event) for event in events])
+        rows = partial(review_frame, plan, _changes(lines))
+        return _state(plan, lines, planned_at, steps, rows), ledger.head
+
+
+def _changes(lines: pd.DataFrame) -> pd.DataFrame:
+    return in_force(lines)[[*FIELDS, "by"]]
+
+
+def _state(
+    plan: Plan, lines: pd.DataFrame, planned_at: int, steps: tuple[int, ...],
+    rows: Callable[[], pd.DataFrame],
+) -> ReviewState:  # fmt: skip
+    return ReviewState(plan, _changes(lines), planned_at, steps, lines, rows)
 
 
 def _is_recorded(ledger: Ledger, plan: Plan, *, replanned: bool) -> bool:
@@ -290,18 +302,3 @@ def _is_recorded(ledger: Ledger, plan: Plan, *, replanned: bool) -> bool:
     """
     same = plan.fingerprint == approval.plan_event(ledger)["fingerprint"]
     return same and (replanned or len(ledger.list_events("planned")) == 1)
-
-
-def _changes(ledger: Ledger, event: Event) -> pd.DataFrame:
-    return decision_of(ledger, event)[list(FIELDS)].assign(by=str(event.body["reviewer"]))
-
-
-def _combine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return what holds after several steps; what a step leaves missing stays as it was."""
-    columns = [*FIELDS, "by"]
-    none = pd.DataFrame({name: pd.Series(dtype=STR) for name in columns})
-    changes = pd.concat([none.rename_axis("row_key"), *parts]).astype(STR)
-    if not changes.index.is_unique:
-        changes = changes.groupby(level=0).last().astype(STR)
-    changes = changes.fillna("").sort_index().rename_axis("row_key")
-    return changes[(changes[list(FIELDS)] != "").any(axis="columns")]

@@ -21,18 +21,18 @@ from sharekit.checks.findings import left_out_rows
 from sharekit.checks.hits import fullmatch
 from sharekit.checks.names import row_names
 from sharekit.core.actions import Decision
-from sharekit.core.columns import NAMED, STR, has_text, list_some, needs_reason
+from sharekit.core.columns import NAMED, STR, list_some, needs_reason, with_unit
 from sharekit.core.errors import InputError, PlanError, UsageError
 from sharekit.core.fields import NAMES, VAULT_SHAPE
 from sharekit.core.provenance import name_error, user
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.spreadsheets.vocabulary import read_decision
-from sharekit.spreadsheets.writing.review_sheet import find_plan, read_review
+from sharekit.spreadsheets.vocabulary import NO_USE, read_decision, says_why
+from sharekit.spreadsheets.writing.review_sheet import FilledSheet, find_plan, read_review
 
 from .approval import latest_approval, pending_decisions, plan_event
 from .plan import HasLedger, Plan, ledger_path, read_plan, replan_with
-from .selection import RowKeys, Rows, select_keys
-from .steps import FIELDS, decision_of, decisions, list_steps, undoable
+from .selection import RowCount, RowKeys, Rows, select_keys
+from .steps import FIELDS, decision_of, decisions, list_steps, said, standing, undoable
 from .storage import LOG, read_stored_inventory, row_count
 
 #: The columns of :func:`review_rows`.
@@ -116,19 +116,21 @@ def decide(
     with open_for_decisions(ledger_path(plan)) as ledger:
         keys = select_keys(rows, row_count(ledger))
         step = make_step(keys, decision=decision, reason=reason, vault_id=vault_id)
-        return _record(ledger, step, reviewer, require_reasons=require_reasons)
+        asked = statuses(read_stored_inventory(ledger).rows["status"].loc[step.index])
+        held, name = standing(ledger), person(reviewer)
+        check_reasons(step, asked, held, name, required=require_reasons)
+        return _record(ledger, step, name)
 
 
 def record_step(
-    plan: HasLedger | str | PathLike[str], step: pd.DataFrame, *, reviewer: str = "",
-    require_reasons: bool = True,
-) -> Event:  # fmt: skip
-    """Write a step that decides on each row by itself; as :func:`decide`.
+    plan: HasLedger | str | PathLike[str], step: pd.DataFrame, *, reviewer: str = ""
+) -> Event:
+    """Write a step that decides on each row by itself, and that :func:`check_reasons` lets pass.
 
     ``step`` has :data:`FIELDS` by ``row_key``, in our words; what is missing stays as it was.
     """
     with open_for_decisions(ledger_path(plan)) as ledger:
-        return _record(ledger, step, reviewer, require_reasons=require_reasons)
+        return _record(ledger, step, reviewer)
 
 
 def make_step(
@@ -150,40 +152,64 @@ def make_step(
     return pd.DataFrame(decided, index=pd.Index(keys, name="row_key"), columns=FIELDS, dtype=STR)
 
 
-def check_reasons(step: pd.DataFrame, asked: pd.Series, standing: pd.Series) -> None:
-    """Refuse a step with a decision that has no reason of its own, and needs one.
+def check_reasons(
+    step: pd.DataFrame, asked: pd.Series, standing: pd.DataFrame, reviewer: str, *,
+    required: bool = True,
+) -> None:  # fmt: skip
+    """Refuse a step with a decision that lacks a reason of its own, or a reason of no decision.
 
     Parameters
     ----------
     step : DataFrame
         As :func:`make_step` returns it.
-    asked, standing : Series
-        By row key: the action that the inventory asks for, and the decision that stands.
+    asked : Series
+        By row key, the action that the inventory asks for.
+    standing : DataFrame
+        By row key, ``decision``, ``vault_id`` and ``by``: what stands, and who decided so.
+    reviewer : str
+        Who decides now.
+    required : bool
+        Whether a reason is required at all.
 
     Raises
     ------
     UsageError
-        Rejecting, skipping, or deciding against the inventory without a reason.
+        Rejecting, skipping, deciding against the inventory or turning back what another person
+        decided, without a reason; or a reason where nothing is decided.
     """
-    lacking = _lacking_reason(step)
-    decision = step["decision"].where(step["decision"].notna(), standing).fillna("")
-    count = int((lacking & needs_reason(decision, asked)).sum())
-    if count:
+    held = standing.reindex(step.index).fillna("")
+    decision = step["decision"].where(step["decision"].notna(), held["decision"])
+    given = says_why(step["reason"])
+    nothing = step[["decision", "vault_id"]].isna().all(axis="columns")
+    nothing &= (held[["decision", "vault_id"]] == "").all(axis="columns")
+    if count := int((given & nothing).sum()):
+        raise UsageError(f"{with_unit(count, 'row')}: this {NO_USE}.")
+    others = others_decisions(held, reviewer)
+    lacking = _lacking_reason(step) & needs_reason(decision, asked, others)
+    if required and (count := int(lacking.sum())):
+        turned = sorted(set(held["by"][lacking & (others != "") & (others != decision)]))
         raise UsageError(
-            f"{count:,} of these rows would be rejected, skipped or decided against the inventory "
-            "without a reason of their own: write a reason first."
+            f"{count:,} of these rows would be rejected, skipped or decided against "
+            f"{' or '.join(['the inventory', *turned[:NAMED]])} without a reason of their own: "
+            "write a reason first."
         )
 
 
+def others_decisions(standing: pd.DataFrame, reviewer: str) -> pd.Series:
+    """Return the decision on each row that another person than the reviewer made, ``""`` if none.
+
+    >>> held = pd.DataFrame({"decision": ["skip", "skip", ""], "by": ["Ada", "Bob", "Bob"]})
+    >>> others_decisions(held, "Ada").tolist()
+    ['', 'skip', '']
+    """
+    return standing["decision"].where(standing["by"] != reviewer, "")
+
+
 def _lacking_reason(step: pd.DataFrame) -> pd.Series:
-    return step["reason"].notna() & ~has_text(step["reason"])
+    return step["reason"].notna() & ~says_why(step["reason"])
 
 
-def _record(ledger: Ledger, step: pd.DataFrame, reviewer: str, *, require_reasons: bool) -> Event:
-    if require_reasons and _lacking_reason(step).any():
-        raw = read_stored_inventory(ledger).rows["status"].loc[step.index]
-        standing = decisions(ledger)["decision"].reindex(step.index)
-        check_reasons(step, statuses(raw), standing)
+def _record(ledger: Ledger, step: pd.DataFrame, reviewer: str) -> Event:
     with ledger.transaction():
         body = {
             "reviewer": person(reviewer),
@@ -219,6 +245,8 @@ def undo(plan: HasLedger | str | PathLike[str], *, reviewer: str = "") -> int:
 
     Raises
     ------
+    UsageError
+        Another person took it: that is turned back by a decision with a reason.
     PlanError
         The plan is approved, or requests were sent already.
 
@@ -230,8 +258,13 @@ def undo(plan: HasLedger | str | PathLike[str], *, reviewer: str = "") -> int:
     with open_for_decisions(ledger_path(plan)) as ledger:
         if not undoable(ledger):
             return 0
-        last = list_steps(ledger)[-1]
-        ledger.append("decision_undone", {"seq": last.seq, "reviewer": person(reviewer)})
+        last, name = list_steps(ledger)[-1], person(reviewer)
+        if last.body["reviewer"] != name:
+            raise UsageError(
+                f"{last.body['reviewer']} took the last step, so {name} cannot undo it: decide on "
+                "its rows anew, with a reason."
+            )
+        ledger.append("decision_undone", {"seq": last.seq, "reviewer": name})
         return int(last.body["rows"])
 
 
@@ -258,11 +291,11 @@ def replan(plan: HasLedger | str | PathLike[str]) -> Plan:
 
 def import_sheets(
     path: Path, sheets: Sequence[Path], reviewer: str = "", *, require_reasons: bool = True
-) -> int:
+) -> RowCount:
     """Import the decisions of review workbooks, and plan again; return the number of rows.
 
     Workbooks of an earlier plan of the same ledger are taken, too, so that several people can hand
-    theirs in one after the other.
+    theirs in one after the other. The answer's ``notes`` say what in them was not read.
 
     Raises
     ------
@@ -275,30 +308,47 @@ def import_sheets(
         name = person(reviewer)
         current = read_plan(ledger)
         asked = statuses(current.findings.inventory.rows["status"]) if require_reasons else None
-        taken = {sheet: _read_sheet(ledger, sheet, current, asked, name) for sheet in sheets}
+        filled = {sheet: FilledSheet.read(sheet) for sheet in sheets}
+        taken = {
+            sheet: _read_decisions(ledger, one, current, asked, name)
+            for sheet, one in filled.items()
+        }
         _check_agreement(taken, current)
-        if not any(len(decided) for decided in taken.values()):
-            return 0
-        with ledger.transaction():
-            for sheet, decided in taken.items():
-                if decided.empty:
-                    continue
-                body = {
-                    "reviewer": name,
-                    "file": sheet.name,
-                    "sha256": hashlib.sha256(sheet.read_bytes()).hexdigest(),
-                    "decisions": len(decided),
-                    "of": current.fingerprint,
-                    "blob": ledger.put_frame(decided),
-                }
-                ledger.append("review_imported", body)
-                LOG.info("imported %d decisions from %s", len(decided), sheet)
-            replan_with(ledger, decisions(ledger))
-        return len(pd.concat(taken.values()).index.unique())
+        notes = [note for one in filled.values() for note in one.notes]
+        there = pd.concat([one.row_numbers for one in filled.values()]).nunique()
+        if there < len(current.rows):
+            notes.append(
+                "Rows of the plan that are in none of these sheets: "
+                f"{len(current.rows) - there:,}; what stands on them stays."
+            )
+        if any(len(decided) for decided in taken.values()):
+            _write_imports(ledger, taken, name, current)
+        rows = len(pd.concat(taken.values()).index.unique())
+        return RowCount(rows, "decided by sheet", notes)
 
 
-def _read_sheet(
-    ledger: Ledger, sheet: Path, current: Plan, asked: pd.Series | None, reviewer: str
+def _write_imports(
+    ledger: Ledger, taken: Mapping[Path, pd.DataFrame], reviewer: str, plan: Plan
+) -> None:
+    with ledger.transaction():
+        for sheet, decided in taken.items():
+            if decided.empty:
+                continue
+            body = {
+                "reviewer": reviewer,
+                "file": sheet.name,
+                "sha256": hashlib.sha256(sheet.read_bytes()).hexdigest(),
+                "decisions": len(decided),
+                "of": plan.fingerprint,
+                "blob": ledger.put_frame(decided),
+            }
+            ledger.append("review_imported", body)
+            LOG.info("imported %d decisions from %s", len(decided), sheet)
+        replan_with(ledger, decisions(ledger))
+
+
+def _read_decisions(
+    ledger: Ledger, sheet: FilledSheet, current: Plan, asked: pd.Series | None, reviewer: str
 ) -> pd.DataFrame:
     """Read a sheet as one of the plan that it was written for."""
     plans = {event.body["fingerprint"]: event for event in ledger.list_events("planned")}
@@ -310,15 +360,23 @@ def _read_sheet(
         with Ledger.open(ledger.path, verify_chain=False, until=event.hash) as past:
             then = read_plan(past)
         rows = review_rows(then)
-    decided = read_review(sheet, rows, fingerprint=then.fingerprint, asked=asked)
+    rows = rows.join(standing(ledger)[["decision", "reason", "by"]])
+    stood = standing(ledger, until=event.seq)["decision"]
+    rows["stood"] = rows.index.isin(stood.index[stood != ""])
+    decided = read_review(
+        sheet, rows, fingerprint=then.fingerprint, asked=asked, reviewer=reviewer,
+        said=lambda keys: said(ledger, keys),
+    )  # fmt: skip
     decided.index.name = "row_key"
     later = [step for step in list_steps(ledger) if step.seq > event.seq]
+    unseen = decided.loc[~decided.pop("seen"), "decision"]
     for step in later:
         if step.body["reviewer"] == reviewer or "policies" in step.body:
             continue
-        other = decision_of(ledger, step)["decision"].dropna().reindex(decided.index)
-        differing = decided.index[other.notna() & (other != decided["decision"])]
-        _refuse_rows(current, differing, f"{sheet}: {step.body['reviewer']} decided otherwise on")
+        other = decision_of(ledger, step)["decision"].dropna().reindex(unseen.index)
+        differing = unseen.index[other.notna() & (other != unseen)]
+        what = f"{sheet.file}: {step.body['reviewer']} decided otherwise on"
+        _refuse_rows(current, differing, what)
     return decided
 
 

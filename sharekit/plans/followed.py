@@ -20,7 +20,7 @@ from sharekit.core.fields import ACTION_KEY
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
 
-from .steps import FIELDS, decided_by, decisions
+from .steps import FIELDS, standing
 from .storage import read_earlier, read_stored_plan
 
 #: What a plan is to the run whose decisions it takes over.
@@ -60,12 +60,11 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
     """
     stored = read_stored_plan(ledger)
     rows, inventory = stored.rows, stored.findings.inventory.rows
-    decided = decisions(ledger).reindex(rows.index).fillna("")
+    decided = standing(ledger).reindex(rows.index).fillna("")
     submitted = ledger.last_event("submit_started")
     lines = action_keys(rows).assign(
         asked=statuses(inventory["status"]),
-        **{name: decided[name] for name in FIELDS},
-        by=decided_by(ledger).reindex(rows.index).fillna(""),
+        **{name: decided[name] for name in (*FIELDS, "by")},
         run=ledger.path.name,
         action=decided["decision"].map(dict(DECISIONS) | {SKIP: SKIP}).fillna(""),
     )
@@ -84,6 +83,7 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
     rank = (~acted).astype("int64") * 2 + (lines["action"] == "")
     lines = lines.loc[rank.sort_values(kind="stable").index]
     if before is not None:
+        lines = _with_origin(lines, before)
         acted_on = lines.drop_duplicates(ACTION_KEY)
         acted_on = acted_on.loc[acted_on["action"] != "", ACTION_KEY].assign(known=True)
         old = join_lines(before, acted_on, ACTION_KEY, {})["known"].isna()
@@ -91,6 +91,21 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
     names = list(frame_schemas.EARLIER.names)
     lines = lines[names].astype(STR).reset_index(drop=True)
     return EarlierRun(followed, stored.fingerprint, lines)
+
+
+def _with_origin(lines: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Name the run, person and reason that first decided what a run kept as it was."""
+    first = before[before["action"] != ""].drop_duplicates(ACTION_KEY)
+    facts = ["action", "by", "reason", "run"]
+    was = join_lines(lines, first[[*ACTION_KEY, *facts]], ACTION_KEY, dict.fromkeys(facts, ""))
+    anew = (lines["decision"] != "") & (lines[["by", "reason"]] != was[["by", "reason"]]).any(
+        axis=1
+    )
+    kept = (lines["action"] != "") & (lines["action"] == was["action"]) & ~anew
+    # A share is one run's, with all its lines.
+    shares = kept.groupby([lines[name] for name in ACTION_KEY]).transform("any")
+    masks = {"by": kept, "reason": kept, "run": shares}
+    return lines.assign(**{n: lines[n].mask(mask, was[n]) for n, mask in masks.items()})
 
 
 def _note(ledger: Ledger) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sharekit.core.columns import NAMED, list_some
+from sharekit.core.columns import NAMED, list_some, with_unit
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import INPUT_PREFIX
 
@@ -39,20 +39,24 @@ INPUT_KEY: Final = f"{INPUT_PREFIX}row_key"
 class RowCount(int):
     """The number of rows that a step is about, which shows itself with what became of them.
 
+    ``notes`` are sentences on what a person wrote and that was not read.
+
     >>> RowCount(3, "reject"), RowCount(3, "reject") == 3
     (<3 rows: reject>, True)
     """
 
     what: str
+    notes: tuple[str, ...]
 
-    def __new__(cls, number: int, what: str) -> RowCount:
+    def __new__(cls, number: int, what: str, notes: Iterable[str] = ()) -> RowCount:
         """Count rows, and say in a word or two what became of them."""
         made = super().__new__(cls, number)
-        made.what = what
+        made.what, made.notes = what, tuple(notes)
         return made
 
     def __repr__(self) -> str:
-        return f"<{int(self):,} {'row' if self == 1 else 'rows'}: {self.what}>"
+        counted = f"{with_unit(self, 'row')}: {self.what}"
+        return f"<{' '.join([counted, *self.notes])}>"
 
     __str__ = int.__repr__
 
@@ -138,6 +142,8 @@ def keys_of_labels(rows: object, labels: pd.Index | None) -> object:
     if keyed or isinstance(rows, str | bytes | Mapping | pd.DataFrame | pd.MultiIndex):
         return rows
     values = rows if isinstance(rows, pd.Series) else pd.Series(_as_array(rows), dtype="object")
+    if values.dtype == object and not values.map(pd.api.types.is_hashable).all():
+        return rows  # no label, and refused as a key
     if pd.api.types.infer_dtype(values, skipna=True) == "boolean":
         if not isinstance(rows, pd.Series) or not names_rows(rows.index, labels):
             return rows

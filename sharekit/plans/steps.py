@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
@@ -12,52 +14,61 @@ from sharekit.ledger.ledger import Event, Ledger
 
 #: The parts of a decision; a step leaves those that it does not name as they were.
 FIELDS: Final = frame_schemas.DECISIONS.names
+#: Who decided, the policy that did (``""`` for a person), and when.
+FACTS: Final = ("by", "policy", "decided_at")
+
+
+def standing(ledger: Ledger, until: float = math.inf) -> pd.DataFrame:
+    """Return what holds on each decided row: :data:`FIELDS` and :data:`FACTS` by ``row_key``.
+
+    The latest step on each row and field counts, except for steps that were taken back; ``""`` is
+    nothing. ``until`` is the number of an event that steps must come before.
+    """
+    steps = [step for step in list_steps(ledger) if step.seq < until]
+    return in_force(combine([lines_of(ledger, step) for step in steps]))
 
 
 def decisions(ledger: Ledger) -> pd.DataFrame:
-    """Return every decision that holds, :data:`FIELDS` by ``row_key``, ``""`` for none.
+    """Return every decision that holds, :data:`FIELDS` by ``row_key``, ``""`` for none."""
+    return standing(ledger)[list(FIELDS)]
 
-    The latest step on each row and field counts, except for steps that were taken back.
+
+def said(ledger: Ledger, keys: pd.Index) -> pd.DataFrame:
+    """Return all that was ever said of some rows, taken back or not: a line for each step."""
+    events = ledger.list_events("review_imported", "decided")
+    lines = [lines_of(ledger, event) for event in events]
+    return pd.concat([combine([]), *(part[part.index.isin(keys)] for part in lines)])
+
+
+def lines_of(ledger: Ledger, step: Event) -> pd.DataFrame:
+    """Return what one step decided, as :func:`decision_of`, with :data:`FACTS` and ``named``.
+
+    ``named`` is False where it chose a vault alone: that is no word on the decision.
     """
-    parts = [decision_of(ledger, event)[list(FIELDS)] for event in list_steps(ledger)]
-    none = pd.DataFrame({name: pd.Series(dtype=STR) for name in FIELDS}).rename_axis("row_key")
-    frame = pd.concat([none.astype(STR), *parts])
-    if len(parts) > 1:
-        frame = frame.groupby(level=0).last()
-    frame = frame.astype(STR).fillna("").rename_axis("row_key")
-    return frame[(frame != "").any(axis="columns")].sort_index()
+    lines = decision_of(ledger, step)
+    facts = {"by": step.body["reviewer"], "policy": lines.get("policy", ""), "decided_at": step.at}
+    texts = lines.assign(**facts)[[*FIELDS, *FACTS]].astype(STR)
+    return texts.assign(named=lines[["decision", "reason"]].notna().any(axis="columns"))
 
 
-def decided_by(ledger: Ledger) -> pd.Series:
-    """Return who decided last on each row, by ``row_key``; ``""`` if no name was given."""
-    names = [
-        pd.Series(str(event.body["reviewer"]), index=decision_of(ledger, event).index, dtype=STR)
-        for event in list_steps(ledger)
-    ]
-    together = pd.concat([pd.Series(dtype=STR), *names])
-    last: pd.Series = together[~together.index.duplicated(keep="last")]
-    return last.rename_axis("row_key")
+def combine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return lines of several steps in order as one line a row; what is missing stays as it was.
 
-
-def decided_rows(ledger: Ledger) -> pd.DataFrame:
-    """Return what holds on each decided row, and who decided it last, by ``row_key``.
-
-    Columns (str): :data:`FIELDS`, ``decided_by``, ``policy`` and ``decided_at``.
+    The facts of a row are those of the step that decided last, not of one that chose a vault.
     """
-    parts = []
-    for event in list_steps(ledger):
-        step = decision_of(ledger, event)
-        policy = step.get("policy", "")
-        facts = {"decided_by": event.body["reviewer"], "policy": policy, "decided_at": event.at}
-        parts.append(step.assign(**facts)[[*FIELDS, *facts]])
-    if not parts:
-        return pd.DataFrame(columns=[*FIELDS, "decided_by", "policy", "decided_at"], dtype=STR)
-    together = pd.concat(parts)
-    last = together[~together.index.duplicated(keep="last")].sort_index().astype(STR)
-    # A step leaves what it does not name as it was: that is of an earlier step.
-    held = decisions(ledger).reindex(last.index).fillna("")
-    decided = (held != "").any(axis="columns")
-    return last.assign(**{name: held[name] for name in FIELDS}).fillna("")[decided]
+    none = pd.DataFrame({name: pd.Series(dtype=STR) for name in (*FIELDS, *FACTS)})
+    lines = pd.concat([none.assign(named=pd.Series(dtype=bool)), *parts]).rename_axis("row_key")
+    if lines.index.is_unique:
+        return lines.sort_index()
+    facts = pd.concat([lines[~lines["named"]], lines[lines["named"]]])[[*FACTS, "named"]]
+    facts = facts[~facts.index.duplicated(keep="last")]
+    return lines[list(FIELDS)].groupby(level=0).last().astype(STR).join(facts)
+
+
+def in_force(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return combined lines without those that decide nothing any more, ``""`` for nothing."""
+    held = lines[[*FIELDS, *FACTS]].fillna("")
+    return held[(held[list(FIELDS)] != "").any(axis="columns")]
 
 
 def undoable(ledger: Ledger) -> int:

@@ -30,7 +30,7 @@ _UNTOUCHED: Final = ("blocked", "skipped", "duplicate", "pending")
 #: those of the first run.
 _SETTLED: Final = (
     "status", "vault_id", "outcome", "code", "reason", "before", "claimed", "observed", "chunk",
-    "job_id", "request_id",
+    "job_id", "request_id", "decided_by", "decision_reason",
 )  # fmt: skip
 _ADDRESS: Final = ["file", "sheet", "row"]
 _SHARE: Final = ["image_id", "project_id"]

@@ -70,6 +70,8 @@ COLUMNS: Final = {
     "job_id": "the ID of the cloud's job for that request",
     "request_id": "the cloud's ID of that request, which the provider's support asks for",
     "carried_by": "for a duplicate: the row that was sent instead, with the same image and project",
+    "decided_by": "who decided on the row in a review; nothing where the inventory alone did",
+    "decision_reason": "the reason of that decision, or the policy that made it",
     "name": "the name of the image",
     "name_source": "what told that name: cloud, or else inventory (the input)",
     "owner": "the ID of the project that owns the image",

@@ -18,7 +18,7 @@ from sharekit.core.rules import RULES
 from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.approval import valid_approvals
-from sharekit.plans.steps import decision_of, list_steps
+from sharekit.plans.steps import decision_of, list_steps, standing
 from sharekit.plans.storage import read_names_snapshot
 from sharekit.runs.requests.log import Request
 from sharekit.runs.status import Run, load_run
@@ -113,7 +113,7 @@ def read_record(ledger: Ledger) -> Record:
     timeline = _timeline(ledger.iter_events())
     first, last = ledger.last_event("created"), ledger.last_event()
     return Record(
-        rows=_rows(run, read_names_snapshot(ledger)),
+        rows=_rows(run, read_names_snapshot(ledger), standing(ledger)),
         findings=_findings(run),
         chunks=frame_schemas.REQUESTS.make_frame(
             _chunk(request) for request in run.request_log.requests.values()
@@ -137,7 +137,7 @@ def read_record(ledger: Ledger) -> Record:
     )
 
 
-def _rows(run: Run, snapshot: Snapshot | None) -> pd.DataFrame:
+def _rows(run: Run, snapshot: Snapshot | None, decided: pd.DataFrame) -> pd.DataFrame:
     inventory, planned, outcomes = run.plan.findings.inventory.rows, run.plan.rows, run.rows
     rows = planned[["row", *SHARE_KEY, "status", "vault_id"]].join(
         outcomes.drop(columns="last_chunk")
@@ -149,6 +149,8 @@ def _rows(run: Run, snapshot: Snapshot | None) -> pd.DataFrame:
     rows["chunk"] = chunk.mask(outcomes["outcome"].isin(["blocked", "already"]), "")
     rows["carried_by"] = carrier_addresses(rows, planned["carried_by"])
     rows = rows.assign(**row_names(run.plan.findings.inventory, planned, snapshot))
+    decided = decided.reindex(rows.index).fillna("")
+    rows["decided_by"], rows["decision_reason"] = decided["by"], decided["reason"]
     originals = inventory[[c for c in inventory.columns if c.startswith(INPUT_PREFIX)]]
     return pd.concat([rows[list(ROW_COLUMNS)], originals], axis="columns")
 

@@ -35,7 +35,7 @@ from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.followed import RETRY, UNDO, EarlierRun, read_followed
 from sharekit.plans.plan import Plan, plan
-from sharekit.plans.steps import decided_by, decisions
+from sharekit.plans.steps import standing
 from sharekit.spreadsheets.cell_issues import CellIssues, concat
 from sharekit.spreadsheets.inventory import Inventory
 
@@ -228,8 +228,7 @@ def _current_state(rows: pd.DataFrame, present: Snapshot) -> pd.Series:
 def _read(run: str | PathLike[str], kind: str) -> tuple[Run, EarlierRun, pd.DataFrame]:
     """Read a run, what a run that follows carries over, and what reviewers decided row by row."""
     with Ledger.open(run) as ledger:
-        decided = decisions(ledger).assign(by=decided_by(ledger))
-        return load_run(ledger), read_followed(ledger, kind), decided
+        return load_run(ledger), read_followed(ledger, kind), standing(ledger)
 
 
 def _rows(first: Run, chosen: pd.Index) -> pd.DataFrame:

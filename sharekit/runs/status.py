@@ -23,7 +23,7 @@ from sharekit.core.outcomes import FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.plan import Plan, ledger_path, read_plan
-from sharekit.plans.steps import decided_by, decided_rows, decisions
+from sharekit.plans.steps import standing
 from sharekit.plans.storage import read_names_snapshot
 from sharekit.spreadsheets.row_frames import typed_rows
 
@@ -135,11 +135,12 @@ class Run:
         >>> shares.join(results[["outcome", "observed"]])  # doctest: +SKIP
         """
         with Ledger.open(self.path) as ledger:
-            decided, read_back = decided_rows(ledger), _read_back_times(ledger)
+            decided, read_back = standing(ledger), _read_back_times(ledger)
             snapshot = read_names_snapshot(ledger)
         rows, own = self.plan.rows, self.rows
         decided = decided.reindex(rows.index).fillna("").astype(STR)
-        decided = decided.rename(columns={"reason": "decision_reason"}).drop(columns="vault_id")
+        names = {"reason": "decision_reason", "by": "decided_by"}
+        decided = decided.rename(columns=names).drop(columns="vault_id")
         sent = {name: request.first_sent for name, request in self.request_log.requests.items()}
         key = action_keys(rows)
         columns = {
@@ -243,7 +244,7 @@ def _reasons(ledger: Ledger, plan: Plan) -> pd.DataFrame:
     by_rule = row_reasons(plan.findings)
     if not (plan.rows["disposition"] == "skipped").any():
         return by_rule
-    decided = decisions(ledger).assign(by=decided_by(ledger))
+    decided = standing(ledger)
     skipped = decided[decided["decision"] == SKIP]
     reason = (": " + skipped["reason"]).where(skipped["reason"] != "", "")
     message = "left out in the review by " + skipped["by"] + reason

@@ -229,7 +229,7 @@ def _column_notes(sheet: SheetRows) -> Iterator[tuple[str, str, str]]:
             yield "formula-ambiguous", field, empty
         if field in _STRIKE_FIELDS and _is_struck(raw, header_row - 1, position):
             yield "crossed-out", field, sheet.names[column]
-    if ranges := _may_be_struck(sheet):
+    if ranges := may_be_struck(sheet, _STRIKE_FIELDS):
         yield "crossed-out-by-condition", "", ranges
     for header in sheet.state_columns:
         yield "column-holds-image-state", "status", header
@@ -486,11 +486,11 @@ def _is_struck(raw: RawSheet, row: int, position: int) -> bool:
     return any(t <= row <= b and left <= position <= r for t, left, b, r in areas)
 
 
-def _may_be_struck(sheet: SheetRows) -> str:
-    """Return the ranges that a condition may cross out, where values stand that are sent."""
+def may_be_struck(sheet: SheetRows, fields: Collection[str]) -> str:
+    """Return the ranges that a condition may cross out, where values of some fields stand."""
     if not sheet.rows.size:
         return ""
-    own = [sheet.fields[f] + sheet.raw.first_column for f in _STRIKE_FIELDS if f in sheet.fields]
+    own = [sheet.fields[f] + sheet.raw.first_column for f in fields if f in sheet.fields]
     first, last = int(sheet.rows[0]), int(sheet.rows[-1])
     ranges = [
         f"{column_letter(left)}{top + 1}"

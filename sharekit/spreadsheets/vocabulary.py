@@ -20,6 +20,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import pandas as pd
+
 from sharekit.core.actions import DECISION_OF_ACTION, REJECTED, SKIP
 from sharekit.core.errors import UsageError
 
@@ -70,6 +73,8 @@ class Language:
         Headers of the time of a change and of who made it, as logs have them.
     of_denial : str
         Words that turn a decision around.
+    of_nothing : str
+        Words that people write where a reason has to stand, and that give none.
     """
 
     headers: Mapping[str, str]
@@ -95,6 +100,7 @@ class Language:
     of_dates: str
     of_persons: str
     of_denial: str
+    of_nothing: str
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
@@ -163,6 +169,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_dates="date, time, timestamp, when, changed on, changed at",
         of_persons="who, user, author, editor, changed by, edited by, modified by, updated by",
         of_denial="not, never, don t, dont",
+        of_nothing="none, n/a, na, nil, null, nan, nothing, no reason, no comment, tbd, todo, "
+        "ditto, same, same as above, see above, as above",
     ),
     "German": Language(
         headers={
@@ -232,6 +240,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_dates="Datum, Zeit, Zeitpunkt, Zeitstempel, wann, geändert am",
         of_persons="wer, Benutzer, Bearbeiter, geändert von, Autor",
         of_denial="nicht, nie",
+        of_nothing="keine, keiner, kein, kein Grund, nichts, entfällt, k.A., o.A., dito, "
+        "siehe oben, wie oben",
     ),
     "French": Language(
         headers={
@@ -293,6 +303,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_dates="date, heure, horodatage, quand, modifié le",
         of_persons="qui, utilisateur, auteur, modifié par",
         of_denial="pas, jamais",
+        of_nothing="aucun, aucune, aucune raison, néant, rien, sans objet, idem, voir ci-dessus",
     ),
     "Spanish": Language(
         headers={
@@ -356,6 +367,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_dates="fecha, hora, cuándo, modificado el",
         of_persons="quién, usuario, autor, modificado por",
         of_denial="no, nunca",
+        of_nothing="ninguno, ninguna, nada, sin motivo, no aplica, ídem, véase arriba",
     ),
     "Chinese": Language(
         headers={
@@ -403,6 +415,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_dates="日期, 时间, 時間",
         of_persons="谁, 用户, 操作人, 修改人",
         of_denial="不, 未",
+        of_nothing="无, 没有, 不适用, 同上",
     ),
 }
 
@@ -472,6 +485,8 @@ NO_DECISION: Final = (
     "is no decision: write accept or reject, share or unshare where the owner acts, skip, or "
     "nothing for what the inventory says"
 )
+#: Why a reason that stands alone is refused.
+NO_USE: Final = "is a reason without a decision; choose a decision beside it, or clear the reason"
 #: What the checks of an inventory take away as well: what nobody sees, and quotes around a word.
 _INVISIBLE: Final = re.compile("[\xad\u200b-\u200e\u2060\ufeff]")
 _QUOTES: Final = "{}()[]<>\"'`\u201c\u201d\u2018\u2019 "
@@ -515,6 +530,9 @@ BODY_REMARKS: Final = frozenset(_known(*(language.of_bodies for language in _ALL
 DATE_HEADERS: Final = frozenset(_known(*(language.of_dates for language in _ALL)))
 PERSON_HEADERS: Final = frozenset(_known(*(language.of_persons for language in _ALL)))
 DENIALS: Final = frozenset(_known(*(language.of_denial for language in _ALL)))
+_NO_REASONS: Final = frozenset(
+    re.sub(r"[\W_]", "", word) for lang in _ALL for word in ("", *_known(lang.of_nothing))
+)
 #: Headers of the present state of a share.
 STATE_HEADERS: Final = tuple(word for lang in _ALL for word in split_words(lang.states))
 
@@ -580,7 +598,22 @@ def read_decision(word: object) -> str:
     """
     if isinstance(word, str):
         visible = _INVISIBLE.sub("", unicodedata.normalize("NFC", word))
-        decision = DECISION_WORDS.get(" ".join(visible.split()).strip(_QUOTES).lower())
-        if decision is not None:
-            return decision
+        written = " ".join(visible.split())
+        bare = written.strip(_QUOTES)
+        # Quotes around nothing are ditto marks, which mean the cell above.
+        if (bare or not written) and bare.lower() in DECISION_WORDS:
+            return DECISION_WORDS[bare.lower()]
     raise UsageError(f"{word!r:.80} {NO_DECISION}.")
+
+
+def says_why(reasons: pd.Series) -> pd.Series:
+    """Return True for each text that is a reason: not blank, a dash, or a word for nothing.
+
+    >>> says_why(pd.Series(["owner left", " \u200b", "-", "n/a", "Keine.", None])).tolist()
+    [True, False, False, False, False, False]
+    """
+    codes, texts = pd.factorize(reasons)
+    bare = [re.sub(r"[\W_]", "", unicodedata.normalize("NFC", str(t))).lower() for t in texts]
+    # The last one is for missing texts, whose code is -1.
+    said = np.array([*(text not in _NO_REASONS for text in bare), False])
+    return pd.Series(said[codes], reasons.index)

@@ -217,7 +217,9 @@ GIVEN = (call, lower_call, take_frame, take_sheet)
 
 
 @pytest.mark.parametrize("give", GIVEN)
-@pytest.mark.parametrize("word", ["maybe", "acept", "accept reject", "?", "1", "pending"])
+@pytest.mark.parametrize(
+    "word", ["maybe", "acept", "accept reject", "?", "1", "pending", '"', "″", "〃", "dito", "''"]
+)
 def test_another_word_is_one_error_and_nothing_is_written(
     give: Callable[..., None], word: str, review: Review, tmp_path: Path
 ) -> None:
@@ -240,7 +242,8 @@ def test_what_is_no_text_is_no_decision(word: Any, review: Review) -> None:
 
 def test_all_words_of_an_inventory_are_words_of_a_review() -> None:
     """One vocabulary, in any case and with blanks and quotes around it."""
-    assert {read_decision(f" “{word.upper()}”\u200b ") for word in DECISION_WORDS} == {
+    words = [word for word in DECISION_WORDS if word]
+    assert {read_decision(f" “{word.upper()}”\u200b ") for word in words} == {
         "", "accept", "reject", "share", "unshare", "skip",
     }  # fmt: skip
 
@@ -248,7 +251,7 @@ def test_all_words_of_an_inventory_are_words_of_a_review() -> None:
 # -- reasons ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("give", GIVEN)
 @pytest.mark.parametrize("word", ["reject", "skip"])
-@pytest.mark.parametrize("reason", ["", "  ", "\u200b"])
+@pytest.mark.parametrize("reason", ["", "  ", "\u200b", "-", ".", "?", "n/a", "None", "k. A."])
 def test_rejecting_and_skipping_need_a_reason(
     give: Callable[..., None], word: str, reason: str, review: Review, tmp_path: Path
 ) -> None:
@@ -378,6 +381,7 @@ def test_a_mask_decides_on_its_rows_and_the_answer_counts_them(review: Review) -
     assert repr(answer) == f"<{mask.sum()} rows: reject>"
     assert answer == mask.sum()
     assert repr(review.undo()) == f"<{mask.sum()} rows: taken back>"
+    review.decide([3], "skip", reason="later")
     assert repr(review.decide([3], reason="look again")) == "<1 row: reason>"
     with pytest.raises(UsageError, match="at least one row"):
         review.decide(rows["project_id"] == "nobody", "reject", reason=REASON)

@@ -293,8 +293,9 @@ def test_nobody_overwrites_a_decision_unseen(review: Review) -> None:
     assert review.decide([key], "reject", reason="ours") == 1
     with pytest.raises(UsageError, match="nothing is undone"):
         eve.undo()
-    assert eve.undo() == 1
-    assert review.refresh()
+    with pytest.raises(UsageError, match="Bob took the last step, so Eve cannot undo it"):
+        eve.undo()
+    assert review.undo() == 1
     assert review.rows.at[key, "reason"] == "hers"
 
 

@@ -75,6 +75,8 @@ def rows(count: int, seed: int = 1, **columns: Any) -> pd.DataFrame:
             "carried_by": np.where(outcome == "duplicate", "shares.xlsx, Shares, row 5", ""),
             "name": "golden", "name_source": "cloud", "owner": PROJECTS[1], "owner_source": "cloud",
             "project_name": "", "project_name_source": "",
+            "decided_by": np.where(draw.random(count) < 0.05, "Ada", ""),
+            "decision_reason": "",
             "input.Image UUID": [text.upper() for text in ids(np.arange(count))],
             "input.Comment": draw.choice(["", "golden image", "für Köln"], count),
         }

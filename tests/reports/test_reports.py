@@ -565,7 +565,7 @@ CHANGES = {
     "not part of the report": lambda book: book.create_sheet("More"),
     "is hidden": lambda book: setattr(book["Findings"], "sheet_state", "hidden"),
     "“#N/A”": lambda book: book["Rows"].__setitem__("G3", "#N/A"),
-    "should say nothing": lambda book: book["Rows"].__setitem__("Z1", 0),
+    "should say nothing": lambda book: book["Rows"].__setitem__("AB1", 0),
     "says nothing": lambda book: book["Rows"].delete_rows(31),
 }
 

@@ -13,7 +13,12 @@ from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sharekit.core.errors import InputError
-from sharekit.spreadsheets.writing.review_sheet import FACTS, read_review, write_review
+from sharekit.spreadsheets.writing.review_sheet import (
+    FACTS,
+    STANDING,
+    read_review,
+    write_review,
+)
 from tests.spreadsheets.workbooks import convert
 
 PLAN = "0f" * 32
@@ -128,7 +133,7 @@ def test_an_untouched_review_decides_nothing(rows: pd.DataFrame, tmp_path: Path)
     path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
     taken = read_review(path, rows, fingerprint=PLAN)
     assert taken.empty
-    assert list(taken.columns) == ["decision", "reason"]
+    assert list(taken.columns) == ["decision", "reason", "seen"]
     assert taken.index.name == "row_key"
     assert str(taken.index.dtype) == "int64"
 
@@ -182,7 +187,7 @@ def test_the_sheet_is_made_for_sorting_and_filtering(rows: pd.DataFrame, tmp_pat
     (rule,) = sheet.data_validations.dataValidation
     assert rule.formula1 == '"as planned,accept,reject,share,unshare,skip"'
     assert str(rule.sqref) == f"B2:B{COUNT + 1}"
-    assert sheet.auto_filter.ref == f"A1:P{COUNT + 1}"
+    assert sheet.auto_filter.ref == f"A1:S{COUNT + 1}"
     assert sheet.freeze_panes == "D2"
     assert not sheet.protection.sheet
 
@@ -195,18 +200,18 @@ def test_the_sheet_is_made_for_sorting_and_filtering(rows: pd.DataFrame, tmp_pat
         (decide(5, "maybe"), "B5 is no decision"),
         (
             lambda s: setattr(place(s, 4, "image_id"), "value", "0" * 36),
-            r"F4 differs from the plan's image_id",
+            r"I4 differs from the plan's image_id",
         ),
         (
             lambda s: setattr(place(s, 4, "project_id"), "value", None),
-            r"G4 differs from the plan's project_id",
+            r"J4 differs from the plan's project_id",
         ),
         (lambda s: setattr(s["C5"], "value", "not ours"), "C5 is a reason without a decision"),
         (decide(5, "", "not ours"), "C5 is a reason without a decision"),
         (lambda s: setattr(s["C9"], "value", "not ours"), "C9 has a reason but no key"),
-        (lambda s: own(s, "Decision Ann", "reject"), "Q4 reads as another decision"),
-        (lambda s: own(s, "Remark", "nicht annehmen, later", "No"), "Q5 reads as another decision"),
-        (lambda s: own(s, None, "skip"), "Q4 reads as another decision"),
+        (lambda s: own(s, "Decision Ann", "reject"), "T4 reads as another decision"),
+        (lambda s: own(s, "Remark", "nicht annehmen, later", "No"), "T5 reads as another decision"),
+        (lambda s: own(s, None, "skip"), "T4 reads as another decision"),
         (
             lambda s: again(s, "skip"),
             rf"Review!B2, Review!B{COUNT + 2} decides differently",
@@ -304,14 +309,15 @@ def test_a_changed_fact_is_refused(column: str, rows: pd.DataFrame, tmp_path: Pa
         cells.append(cell.coordinate)
 
     edited(path, work)
-    with pytest.raises(InputError, match=f"Review!{cells[0]} differs from the plan's {column}"):
+    said = "is not what was decided" if column in STANDING else f"differs from the plan's {column}"
+    with pytest.raises(InputError, match=f"Review!{cells[0]} {said}"):
         read_review(path, rows, fingerprint=PLAN)
 
 
 def test_two_columns_of_decisions_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
     """Which of them counts is not guessed."""
     path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
-    edit = edited(path, lambda sheet: setattr(sheet["Q1"], "value", "Decision"))
+    edit = edited(path, lambda sheet: setattr(sheet["T1"], "value", "Decision"))
     with pytest.raises(InputError, match="more than one column decision"):
         read_review(edit, rows, fingerprint=PLAN)
 
@@ -326,4 +332,6 @@ def test_a_review_saved_by_libreoffice_comes_back(
     path = write_review(rows, tmp_path / "r.xlsx", fingerprint=PLAN)
     again = convert(edited(path, decide(3, "reject", "no")), tmp_path / f"s.{suffix}")
     taken = read_review(again, rows, fingerprint=PLAN)
-    assert taken.to_dict("index") == {3: {"decision": "reject", "reason": "no"}}
+    assert taken[["decision", "reason"]].to_dict("index") == {
+        3: {"decision": "reject", "reason": "no"}
+    }

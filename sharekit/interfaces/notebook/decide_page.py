@@ -94,19 +94,16 @@ class DecidePage:
         self._offer_vaults()
 
     # -- deciding ----------------------------------------------------------------------------------
-    def _reason_for(self, decision: str) -> str:
-        return self.reason.value.strip() if decision else ""
-
     def _decide_row(self, key: int, decision: Decision) -> None:
         try:
-            self.review.decide(_named([key]), decision, reason=self._reason_for(decision))
+            self.review.decide(_named([key]), decision, reason=self.reason.value.strip())
             self.reason.value = ""
         finally:
             self.table.region.redraw()
 
     def _decide(self, decision: Decision) -> None:
         self.question.hide()
-        reason, state = self._reason_for(decision), self.review.state
+        reason, state = self.reason.value.strip(), self.review.state
         if self.scope.value == _SELECTED:
             self._ask_about_hidden(lambda keys: self._apply(keys, decision, reason))
             return

@@ -122,6 +122,8 @@ class SheetMetadata:
         Hyperlinks of cells whose target holds an ID.
     empty_formulas : tuple of (row, column)
         Formulas that show nothing or were never calculated, where the format does not tell which.
+    comments : tuple of str
+        Addresses of the cells that have a comment.
     unread : str
         What of a sheet's appearance is not read in this format, in words; ``""`` if all is.
     """
@@ -136,6 +138,7 @@ class SheetMetadata:
     may_be_struck: tuple[Area, ...] = ()
     links: tuple[tuple[Area, str], ...] = ()
     empty_formulas: tuple[tuple[int, int], ...] = ()
+    comments: tuple[str, ...] = ()
     unread: str = ""
 
 

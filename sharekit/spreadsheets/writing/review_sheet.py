@@ -8,7 +8,7 @@ other column are rejected, because they would be silently ignored.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -26,10 +26,18 @@ from xlsxwriter.worksheet import Worksheet
 from sharekit.core.actions import DECISION_OF_ACTION, DECISIONS, SKIP
 from sharekit.core.columns import STR, has_text, list_some, needs_reason
 from sharekit.core.errors import InputError, UsageError
+from sharekit.core.html import escape_invisible, shorten
 from sharekit.core.rules import RULES
-from sharekit.spreadsheets.vocabulary import NO_DECISION, read_decision
+from sharekit.spreadsheets.vocabulary import (
+    FALSE_WORDS,
+    NO_DECISION,
+    NO_USE,
+    TRUE_WORDS,
+    read_decision,
+    says_why,
+)
 
-from ..cell_issues import unsafe_cells
+from ..cell_issues import may_be_struck, unsafe_cells
 from ..formats.raw_sheet import TEXT, Blob, RawSheet, column_letter
 from ..headers import SEARCHED_ROWS, normalize
 from ..input import load
@@ -55,8 +63,13 @@ from .safe_cells import (
 
 AS_PLANNED: Final = "as planned"
 CHOICES: Final = (AS_PLANNED, *DECISIONS, SKIP)
+#: Columns that show the decision that stands on a row -> the same in a review's rows.
+STANDING: Final = {"decided": "decision", "decided_by": "by", "decision_reason": "reason"}
 #: Column -> width. The facts follow the three columns that a reviewer works with.
 FACTS: Final = {
+    "decided": 12,
+    "decided_by": 16,
+    "decision_reason": 24,
     "disposition": 12,
     "findings": 36,
     "image_id": 37,
@@ -89,13 +102,17 @@ _FORMATS: Final[dict[str, dict[str, object]]] = {
 }
 _NOTES: Final = (
     "Choose a decision in the column decision; 'as planned' leaves the row as it is.",
-    "Write a reason beside each row that is rejected, skipped, or decided against the inventory.",
+    "The columns decided, decided_by and decision_reason show what a person has decided before.",
+    "Write a reason beside each row that is rejected, skipped, or decided against the inventory or "
+    "another person.",
     "accept and reject change the decision; skip leaves the share as it is in the cloud.",
     "share and unshare are for rows in which the owner of an image shares it.",
     "You can sort, filter and delete rows: each decision belongs to its key.",
     "A deleted row stays as planned; a row that is crossed out is refused.",
+    "Comments, and columns of your own, are not read as decisions.",
     "Do not change keys, IDs or other facts: such a sheet is rejected.",
 )
+_READ_ME: Final = "Read me"
 #: Number of lines a row's height is limited to.
 _MAX_LINES: Final = 8
 #: Cells named one by one in a note, and in an error.
@@ -105,7 +122,9 @@ _MAX_NAMED: Final = 5
 _INPUT: Final = {"decision": ("", *CHOICES), "reason": ("",)}
 _READ: Final = ("key", *_INPUT, *FACTS)
 #: Columns in which crossing out a cell means the row, or what is decided on it.
-_STRUCK: Final = ("key", *_INPUT, "image_id", "project_id", "name", "status", "vault_id")
+_STRUCK: Final = (
+    "key", *_INPUT, *STANDING, "image_id", "project_id", "name", "status", "vault_id",
+)  # fmt: skip
 _CROSSED_OUT: Final = (
     "Remove the strikethrough; if the row is not to be sent, decide skip and write a reason "
     "(a deleted row stays as planned)"
@@ -129,7 +148,8 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     ----------
     rows : DataFrame
         Indexed by ``row_key``; columns ``file, sheet, row, image_id, project_id, project_name,
-        status, vault_id, name, owner, before, disposition, findings``, written as text.
+        status, vault_id, name, owner, before, disposition, findings``, written as
+        text; and those of a review's decisions, ``decision, by, reason``, if there are any.
     path : path
         The file to write; it must not exist yet.
     fingerprint : str
@@ -145,7 +165,8 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
     InputError
         The path is taken or cannot be written to.
     """
-    facts = rows[list(FACTS)].astype(STR).fillna("")
+    facts = pd.DataFrame({name: _fact(rows, name) for name in FACTS}, rows.index)
+    facts = facts.astype(STR).fillna("")
     fixed = {"key": review_keys(rows, fingerprint), "decision": AS_PLANNED, "reason": ""}
     frame = pd.DataFrame(fixed, index=rows.index).join(facts)
     frame, truncated = truncate_frame(frame.astype(STR))
@@ -164,10 +185,15 @@ def write_review(rows: pd.DataFrame, path: str | os.PathLike[str], *, fingerprin
                 _lay_out(sheet, formats, max(len(part), 1))
                 counts = _line_counts(part)
                 long += add_rows(sheet, number, part, columns, line_counts=counts, later=later)
-            _write_notes(workbook.add_worksheet("Read me"), formats, fingerprint, truncated)
+            _write_notes(workbook.add_worksheet(_READ_ME), formats, fingerprint, truncated)
         return long
 
     return save_new(lambda temporary: write_workbook(temporary, lay_out), path)
+
+
+def _fact(rows: pd.DataFrame, name: str) -> pd.Series:
+    nothing = pd.Series("", rows.index, dtype=STR)
+    return rows.get(STANDING[name], nothing) if name in STANDING else rows[name]
 
 
 def _line_counts(rows: pd.DataFrame) -> pd.Series[int]:
@@ -249,29 +275,36 @@ def review_keys(rows: pd.DataFrame, fingerprint: str) -> pd.Series[str]:
 
 
 def read_review(
-    path: str | os.PathLike[str], rows: pd.DataFrame, *, fingerprint: str,
-    asked: pd.Series | None = None,
+    sheet: FilledSheet | str | os.PathLike[str], rows: pd.DataFrame, *, fingerprint: str,
+    asked: pd.Series | None = None, reviewer: str = "",
+    said: Callable[[pd.Index], pd.DataFrame] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Read the decisions in a review sheet that :func:`write_review` wrote for the same plan.
 
     Parameters
     ----------
-    path : path
+    sheet : FilledSheet or path
         The workbook, or the same table in any other format that can be read.
     rows : DataFrame
-        The plan's rows, as they were given to :func:`write_review`.
+        The plan's rows, as they were given to :func:`write_review`, with the decisions that stand
+        now; in ``stood``, whether one stood already when the plan was made.
     fingerprint : str
         The plan's fingerprint.
     asked : Series, optional
         The action that the inventory asks for, by ``row_key``; with it, a decision that needs a
         reason has to have one.
+    reviewer : str
+        Who decides in the sheet.
+    said : callable, optional
+        Returns all that was ever decided on some rows, ``decision, by, reason`` by ``row_key``, a
+        line for each time: a sheet may be older than a decision.
 
     Returns
     -------
     DataFrame
         Indexed by ``row_key`` in ascending order: ``decision`` (``accept``, ``reject``, ``share``,
-        ``unshare`` or ``skip``) and ``reason``, both str. Rows left as planned, and rows deleted,
-        are not in it.
+        ``unshare`` or ``skip``) and ``reason``, both str; ``seen``, whether the sheet shows the
+        decision that stands. Rows left as planned, and rows deleted, are not in it.
 
     Raises
     ------
@@ -281,41 +314,48 @@ def read_review(
         cell displays; a reason is missing, or stands without a decision; another column holds
         another decision; something is crossed out; the sheet has no keys.
     """
-    sheet = _read_sheet(os.fspath(path))
+    if not isinstance(sheet, FilledSheet):
+        sheet = FilledSheet.read(sheet)
     row_keys = _row_keys(sheet, rows, fingerprint)
     decisions = _decisions(sheet, row_keys)
-    sheet.reject(
-        (decisions == "") & has_text(sheet.rows["reason"]), "reason",
-        "is a reason without a decision; choose a decision beside it, or clear the reason",
-    )  # fmt: skip
+    sheet.reject((decisions == "") & has_text(sheet.rows["reason"]), "reason", NO_USE)
     _check_facts(sheet, row_keys, rows)
-    _check_own_columns(sheet, decisions)
+    facts = {name: _fact(rows, name).fillna("") for name in STANDING}
+    facts["stood"] = rows.get("stood", pd.Series(data=False, index=rows.index))
+    held = pd.DataFrame(facts).loc[row_keys.to_numpy()].set_axis(decisions.index)
+    stale = _check_standing(sheet, row_keys, held, said)
+    _check_own_columns(sheet, decisions, held["decided"])
     if asked is not None:
-        needed = needs_reason(decisions, asked.take(row_keys.to_numpy()).set_axis(decisions.index))
+        others = held["decided"].where(held["decided_by"] != reviewer, "")
+        asks = asked.take(row_keys.to_numpy()).set_axis(decisions.index)
+        needed = (decisions != "") & needs_reason(decisions, asks, others)
         problem = (
-            "needs a reason, because the row is rejected, skipped or decided against the "
-            "inventory; write it beside the decision"
+            "needs a reason that says why, because the row is rejected, skipped or decided against "
+            "the inventory or another person; write it beside the decision"
         )
-        sheet.reject(needed & ~has_text(sheet.rows["reason"]), "decision", problem)
+        sheet.reject(needed & ~says_why(sheet.rows["reason"]), "decision", problem)
     taken = pd.DataFrame(
-        {"row_key": row_keys, "decision": decisions, "reason": sheet.rows["reason"]}
-    )
+        {
+            "row_key": row_keys, "decision": decisions, "reason": sheet.rows["reason"],
+            "seen": ~stale,
+        }
+    )  # fmt: skip
     chosen = taken[taken["decision"] != ""].drop_duplicates("row_key")
     return chosen.set_index("row_key").sort_index()
 
 
-def find_plan(path: str | os.PathLike[str], rows: pd.DataFrame, fingerprints: Sequence[str]) -> str:
+def find_plan(sheet: FilledSheet, rows: pd.DataFrame, fingerprints: Sequence[str]) -> str:
     """Return the one of several plans of the same rows that a review sheet was written for.
 
     If it was written for none of them, return the first; reading it says what is wrong.
     """
-    keys = set(_read_sheet(os.fspath(path)).rows["key"].head(1))
+    keys = set(sheet.rows["key"].head(1))
     known = (name for name in fingerprints if keys & set(review_keys(rows, name)))
     return next(known, fingerprints[0])
 
 
 @dataclass(frozen=True)
-class _FilledSheet:
+class FilledSheet:
     """A review sheet that was filled in.
 
     Attributes
@@ -329,12 +369,35 @@ class _FilledSheet:
         addresses begin with (a long review has several sheets).
     own : Mapping of str to str
         Column of ``rows`` -> letter, for the columns that a person has added.
+    headers : Mapping of str to str
+        Column of ``rows`` -> header of the same columns.
+    notes : tuple of str
+        Sentences on what the sheet holds and is not read.
     """
 
     file: str
     letters: Mapping[str, str]
     rows: pd.DataFrame
     own: Mapping[str, str]
+    headers: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> FilledSheet:
+        """Read every review sheet of a workbook as one.
+
+        Raises
+        ------
+        InputError
+            There is none; its sheets differ in their columns; or what a person filled in is no
+            text, is not what the cell displays, is crossed out or has no key.
+        """
+        return _read_sheet(os.fspath(path))
+
+    @property
+    def row_numbers(self) -> pd.Series[str]:
+        """The number of each row of the plan that is in the sheet, whatever the plan was."""
+        return self.rows["key"].str.split("-").str[0]
 
     def reject(self, mask: _Mask, column: str, problem: str) -> None:
         """Raise InputError with the addresses of a column's cells in some rows, if any."""
@@ -350,27 +413,28 @@ class _FilledSheet:
         raise InputError(f"{self.file}: {named_cells} {problem}.")
 
 
-def _read_sheet(file: str) -> _FilledSheet:
+def _read_sheet(file: str) -> FilledSheet:
     blob = load(file)
-    sheets = [
-        _filled_sheet(blob, raw, number, names)
-        for raw in read_sheets(blob)
-        for number, names in [_find_header(raw)]
-        if names
-    ]
+    found = [(raw, *_find_header(raw)) for raw in read_sheets(blob)]
+    sheets = [_filled_sheet(blob, raw, number, names) for raw, number, names in found if names]
+    others = [raw.sheet for raw, _, names in found if not names and raw.height]
     if not sheets:
         raise InputError(
             f"{file} has no header with key and decision, so it is no review sheet; "
             "write a new one and copy the decisions into it."
         )
+    notes = [note for sheet in sheets for note in sheet.notes]
+    if others := [name for name in others if name != _READ_ME]:
+        notes.append(f"{file}: other sheets are not read ({_listed(others)}).")
     if len(sheets) == 1:
-        return sheets[0]
+        return replace(sheets[0], notes=tuple(notes))
     letters, own = sheets[0].letters, {n: c for sheet in sheets for n, c in sheet.own.items()}
+    headers = {n: header for sheet in sheets for n, header in sheet.headers.items()}
     if any(sheet.letters != letters for sheet in sheets):
         raise InputError(f"{file}: its sheets differ in their columns; arrange them alike.")
     rows = pd.concat([sheet.rows for sheet in sheets], ignore_index=True)
     rows[list(own)] = rows[list(own)].fillna("")
-    return _FilledSheet(file, letters, rows, own)
+    return FilledSheet(file, letters, rows, own, headers, tuple(notes))
 
 
 def _find_header(raw: RawSheet) -> tuple[int, list[str]]:
@@ -381,7 +445,7 @@ def _find_header(raw: RawSheet) -> tuple[int, list[str]]:
     return 0, []
 
 
-def _filled_sheet(blob: Blob, raw: RawSheet, header: int, names: Sequence[str]) -> _FilledSheet:
+def _filled_sheet(blob: Blob, raw: RawSheet, header: int, names: Sequence[str]) -> FilledSheet:
     columns = {name: names.index(normalize(name)) for name in _READ if normalize(name) in names}
     repeated = [name for name in columns if names.count(normalize(name)) > 1]
     if repeated:
@@ -397,7 +461,9 @@ def _filled_sheet(blob: Blob, raw: RawSheet, header: int, names: Sequence[str]) 
     rows["_sheet"] = f"{raw.sheet}!" if raw.sheet else ""
     rows["_row"] = below.rows + 1
     letters = {name: column_letter(c + raw.first_column) for name, c in own.items()}
-    sheet = _FilledSheet(blob.file, below.source.letters, rows, letters)
+    headers = {name: raw.cells[c][header].as_py().strip() for name, c in own.items()}
+    sheet = FilledSheet(blob.file, below.source.letters, rows, letters, headers)
+    sheet = replace(sheet, notes=tuple(_notes(sheet, below)))
     _check_input_cells(sheet, below)
     for name in _INPUT:
         without_key = (rows["key"] == "") & has_text(rows[name])
@@ -406,24 +472,68 @@ def _filled_sheet(blob: Blob, raw: RawSheet, header: int, names: Sequence[str]) 
     return sheet if keyed.all() else replace(sheet, rows=rows[keyed])
 
 
-def _check_own_columns(sheet: _FilledSheet, decisions: pd.Series[str]) -> None:
+def _notes(sheet: FilledSheet, below: SheetRows) -> Iterator[str]:
+    """Yield what a person may have meant as a decision, and that is not read as one."""
+    where = sheet.file + (f", {_listed([below.raw.sheet])}" if below.raw.sheet else "")
+    filled = [name for name in sheet.own if has_text(sheet.rows[name]).any()]
+    if filled:
+        columns = [f"{sheet.headers[name]} ({sheet.own[name]})".strip() for name in filled]
+        yield (
+            f"{where}: only decision and reason are read, and not the columns {_listed(columns)}."
+        )
+    texts = sheet.rows[sheet.rows["key"] == ""].drop(columns=["_sheet", "_row"])
+    if (texts != "").any(axis=None):
+        rows = sheet.rows.loc[texts.index[(texts != "").any(axis="columns")], "_row"]
+        yield f"{where}: rows without a key are not read ({_listed(rows)})."
+    if comments := below.raw.metadata.comments:
+        yield f"{where}: comments are not read as decisions ({_listed(comments)})."
+    if ranges := may_be_struck(below, _STRUCK):
+        yield (
+            f"{where}: a conditional format may cross out {ranges}, and such rows are taken as any "
+            "others; decide skip where a row is not to be sent."
+        )
+    if below.raw.metadata.unread:
+        rule = RULES["appearance-unread"]
+        yield f"{where}: {rule.message} ({below.raw.metadata.unread})."
+
+
+def _listed(names: Iterable[object]) -> str:
+    """Return names that a person has written, for a message."""
+    return list_some([shorten(escape_invisible(name)) for name in names], limit=_MAX_NAMED)
+
+
+def _check_own_columns(sheet: FilledSheet, decisions: pd.Series[str], held: pd.Series[str]) -> None:
     """Reject a decision in a column of a person's own, where the row is decided otherwise."""
     if not sheet.own:
         return
     asked = sheet.rows["status"] if "status" in sheet.rows else pd.Series("", decisions.index)
-    taken = decisions.where(decisions != "", asked.map(DECISION_OF_ACTION).fillna("").astype(STR))
+    planned = held.where(held != "", asked.map(DECISION_OF_ACTION).fillna("").astype(STR))
+    taken = decisions.where(decisions != "", planned)
     for name in sheet.own:
+        ticked = _of_header(sheet.headers[name])
         codes, words = pd.factorize(sheet.rows[name])
-        said = pd.Series([_read(word) or "" for word in words], dtype=object).take(codes)
-        said = said.set_axis(decisions.index)
+        said = [_read(word) or "" if not ticked else _ticked(word, ticked) for word in words]
+        column = pd.Series(said, dtype=object).take(codes).set_axis(decisions.index)
         problem = (
             "reads as another decision than the row has, and only the column decision is read; "
             "decide there, or delete this column"
         )
-        sheet.reject((said != "") & (said != taken), name, problem)
+        sheet.reject((column != "") & (column != taken), name, problem)
 
 
-def _check_input_cells(sheet: _FilledSheet, below: SheetRows) -> None:
+def _of_header(header: str) -> str:
+    """Return the decision that each mark below a header stands for, as below ``Skip?``."""
+    word = header.strip(" ?!.:*").casefold()
+    if word in TRUE_WORDS | FALSE_WORDS:
+        return ""
+    return "reject" if word == "veto" else _read(word) or ""
+
+
+def _ticked(word: str, decision: str) -> str:
+    return "" if word.strip().casefold() in FALSE_WORDS else decision
+
+
+def _check_input_cells(sheet: FilledSheet, below: SheetRows) -> None:
     """Reject decisions and reasons that a person sees otherwise, as in an inventory."""
     issues = unsafe_cells(below, _INPUT, _STRUCK)
     for (name, field), cells in issues.groupby(["rule", "field"], sort=False):
@@ -434,7 +544,7 @@ def _check_input_cells(sheet: _FilledSheet, below: SheetRows) -> None:
         sheet.reject(mask, str(field), problem)
 
 
-def _row_keys(sheet: _FilledSheet, rows: pd.DataFrame, fingerprint: str) -> pd.Series[int]:
+def _row_keys(sheet: FilledSheet, rows: pd.DataFrame, fingerprint: str) -> pd.Series[int]:
     known = review_keys(rows, fingerprint)
     keys = sheet.rows["key"]
     # Most sheets come back in the order in which they were written; only others are looked up.
@@ -451,7 +561,7 @@ def _row_keys(sheet: _FilledSheet, rows: pd.DataFrame, fingerprint: str) -> pd.S
     return row_keys.astype(np.int64)
 
 
-def _decisions(sheet: _FilledSheet, row_keys: pd.Series[int]) -> pd.Series[str]:
+def _decisions(sheet: FilledSheet, row_keys: pd.Series[int]) -> pd.Series[str]:
     codes, words = pd.factorize(sheet.rows["decision"])
     decisions = pd.Series([_read(word) for word in words], dtype=object).take(codes)
     decisions = decisions.set_axis(sheet.rows.index)
@@ -469,13 +579,13 @@ def _read(word: str) -> str | None:
         return None
 
 
-def _check_facts(sheet: _FilledSheet, row_keys: pd.Series[int], rows: pd.DataFrame) -> None:
+def _check_facts(sheet: FilledSheet, row_keys: pd.Series[int], rows: pd.DataFrame) -> None:
     """Reject a sheet in which a fact differs from the plan's."""
     keys = row_keys.to_numpy()
     in_order = np.array_equal(keys, rows.index)
     positions = None if in_order else pa.array(rows.index.get_indexer(pd.Index(keys)))
     for field in FACTS:
-        if field not in sheet.letters:
+        if field not in sheet.letters or field in STANDING:
             continue
         written = pc.fill_null(pa.array(rows[field]).cast(TEXT), "")
         written = written if positions is None else written.take(positions)
@@ -486,6 +596,34 @@ def _check_facts(sheet: _FilledSheet, row_keys: pd.Series[int], rows: pd.DataFra
         changed[differ] = [_is_changed(*pair) for pair in pairs]
         problem = f"differs from the plan's {field}; {_REMEDIES.get(field, _RESTORE)}"
         sheet.reject(changed, field, problem)
+
+
+def _check_standing(
+    sheet: FilledSheet, row_keys: pd.Series[int], held: pd.DataFrame,
+    said: Callable[[pd.Index], pd.DataFrame] | None,
+) -> pd.Series[bool]:  # fmt: skip
+    """Return True where a sheet does not show the decision that stands; reject what never stood."""
+    stale = pd.Series("decided" not in sheet.letters, held.index)
+    for name, part in STANDING.items():
+        if name not in sheet.letters:
+            continue
+        shown = sheet.rows[name]
+        other = np.flatnonzero((shown != held[name]).to_numpy(bool))
+        pairs = zip(shown.take(other), held[name].take(other), strict=True)
+        other = other[[_is_changed(*pair) for pair in pairs]] if len(other) else other
+        stale.iloc[other] = True
+        texts = shown.take(other)
+        cleared = held["stood"].take(other) & (name == "decided")
+        texts = texts[(texts != "") | cleared]
+        if said is not None and len(texts):
+            keys = row_keys[texts.index]
+            ever = said(pd.Index(keys))[part].dropna()
+            known = {(key, plain_text(truncate(text))) for key, text in ever.items()}
+            there = zip(keys, texts.map(plain_text), strict=True)
+            texts = texts[[pair not in known for pair in there]]
+        problem = f"is not what was decided on the row; {_RESTORE}"
+        sheet.reject(sheet.rows.index.isin(texts.index), name, problem)
+    return stale
 
 
 def _is_changed(read: str, written: str) -> bool:

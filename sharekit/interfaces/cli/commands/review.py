@@ -39,18 +39,20 @@ def review_command(
 
     With SHEET, the plan is written to that workbook. Fill in the decisions there, then import them
     with --take. With --split-by, as in `--split-by project DIR/`, each project, owner or value of
-    another column has a sheet of its own in that folder; `--take DIR/*.xlsx` merges them. With
-    --policy, conditions on columns decide; what a person decided stands.
+    another column has a sheet of its own in that folder; `--take DIR/*.xlsx` merges them. What
+    in a sheet is not read, such as comments and columns of your own, is said (`notes` with --json).
+    With --policy, conditions on columns decide; what a person decided stands.
     """
     from sharekit.core.columns import with_unit
-    from sharekit.interfaces.cli.output import show_findings, show_plan, show_policies
+    from sharekit.interfaces.cli.output import complain, show_findings, show_plan, show_policies
     from sharekit.interfaces.review import Review
 
     _check_together(sheets, take, split_by, policy)
     current = Review(run, reviewer=reviewer)
     warn_of_changes(run)
-    if take:
-        current.take(*take, *sheets)
+    taken = current.take(*take, *sheets) if take else None
+    for note in taken.notes if taken is not None else ():
+        complain(f"Warning: {note}")
     written = [] if take else _write(current, sheets, split_by)
     result = None if policy is None else current.apply(policy)
 
@@ -61,7 +63,7 @@ def review_command(
             show_policies(result)
         elif written:
             _show_written(run, sheets[0], written)
-        elif take:
+        elif taken is not None:
             click.echo(
                 f"{with_unit(len(current.changes), 'row')} decided otherwise; the plan has this "
                 "fingerprint."
@@ -72,6 +74,8 @@ def review_command(
                 click.echo(f"… --requests {len(current.plan.chunks)} shows all.")
 
     facts = current.plan.counts | {"decided": len(current.changes)}
+    if taken is not None:
+        facts |= {"notes": [*taken.notes]}
     if split_by is not None:
         facts |= {"sheets": [str(path) for path in written]}
     answer(facts if result is None else facts | result.summary, as_json, show)

@@ -245,6 +245,8 @@ class _OdsSheet:
             scan.bottom = max(scan.bottom, row + rows)
             scan.right = max(scan.right, column + length)
             self._add_links(rows, run)
+            if cell.find(f"{_OFFICE}annotation") is not None:
+                scan.comments.append(f"{column_letter(column)}{row + 1}")
             self.blanks += sum(_count(blank, f"{_TEXT}c") for blank in cell.iter(f"{_TEXT}s"))
         if typed and len(cell) and column == 0:
             scan.first = 0

@@ -324,7 +324,10 @@ class Workbook:
 
     def _relations(self, part: str) -> dict[str, tuple[str, str]]:
         folder, name = posixpath.split(part)
-        with self.part(posixpath.join(folder, "_rels", f"{name}.rels")) as stream:
+        relations = posixpath.join(folder, "_rels", f"{name}.rels")
+        if part and relations not in self.archive.namelist():
+            return {}
+        with self.part(relations) as stream:
             root = ElementTree.parse(stream).getroot()  # noqa: S314 - bounded by expat itself
         return {
             link.get("Id", ""): (
@@ -394,15 +397,24 @@ class Workbook:
         """Return a finder of struck cells for a sheet, with what its tables strike."""
         strikes = replace(self.styles[1], texts=self.texts.struck)
         finder = StrikeFinder(strikes)
-        folder, name = posixpath.split(part)
-        links = posixpath.join(folder, "_rels", f"{name}.rels")
-        if not strikes.conditions or links not in self.archive.namelist():
-            return finder
-        for kind, target in self._relations(part).values():
-            if kind == "table" and target in self.archive.namelist():
-                with self.part(target) as stream:
-                    finder.add_table(ElementTree.parse(stream).getroot())  # noqa: S314 - bounded by expat itself
+        for target in self._related(part, "table") if strikes.conditions else ():
+            with self.part(target) as stream:
+                finder.add_table(ElementTree.parse(stream).getroot())  # noqa: S314 - bounded by expat itself
         return finder
+
+    def find_comments(self, part: str) -> tuple[str, ...]:
+        """Return the addresses of a sheet's cells that have a comment, old or new ones."""
+        found: dict[str, None] = {}
+        for target in self._related(part, "comments", "threadedComment"):
+            with self.part(target) as stream:
+                comments = elements(stream, "comment", "threadedComment")
+                found |= dict.fromkeys(comment.get("ref", "") for comment in comments)
+        return tuple(ref for ref in found if re.fullmatch("[A-Z]{1,3}[0-9]{1,7}", ref))
+
+    def _related(self, part: str, *roles: str) -> list[str]:
+        """Return the parts that are there and that a part relates to in some roles."""
+        names = set(self.archive.namelist())
+        return [t for kind, t in self._relations(part).values() if kind in roles and t in names]
 
     def find_links(self, part: str) -> Iterator[Link]:
         """Yield the hyperlinks of a sheet whose target holds an ID; formulas are not looked at."""
@@ -553,7 +565,8 @@ def _read_sheet(workbook: Workbook, index: int) -> RawSheet:
     metadata = scan.metadata
     if part:
         links = *metadata.links, *workbook.find_links(part)
-        metadata = replace(metadata, links=links)
+        comments = workbook.find_comments(part)
+        metadata = replace(metadata, links=links, comments=comments)
     if workbook.format == "xlsb":
         metadata = replace(metadata, unread=_UNREAD)
     cells = tuple(text_column(column) for column in batch.columns)

@@ -154,6 +154,7 @@ class SheetScan:
     struck: list[tuple[Area, str]] = field(default_factory=list)
     may_be_struck: dict[Area, None] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
 
     @property
     def metadata(self) -> SheetMetadata:
@@ -168,6 +169,7 @@ class SheetScan:
             struck=tuple(self.struck),
             may_be_struck=tuple(self.may_be_struck),
             links=tuple(self.links),
+            comments=tuple(self.comments),
         )
 
     def add_value_columns(self, first: int, last: int) -> None:
