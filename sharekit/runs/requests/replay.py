@@ -38,7 +38,7 @@ from sharekit.plans.storage import read_snapshot_of
 
 from ..preflight import count_preflight, evaluate_preflight, waiting_rows
 from ..settings import settings_fault
-from ..status import CANARY, OPERATOR, followed_run, load_request_log
+from ..status import CANARY, CLOUD, OPERATOR, followed_run, load_request_log
 from .answers import AT_ONCE, JOB_LATE, answer_fault, may_follow, remedy_of
 from .log import REQUEST_EVENTS, Request, ShareBlock, find_requests, result_key
 from .recorded_outcomes import outcome_problems
@@ -392,7 +392,7 @@ class _Replay:
 
     def check_stop(self, event: Event) -> Iterator[str]:
         """Check that a call was stopped by somebody who can stop it."""
-        if event.body.get("by") not in (None, CANARY, OPERATOR):
+        if event.body.get("by") not in (None, CANARY, CLOUD, OPERATOR):
             yield "was stopped by nobody that there is"
 
     def check_skipped(self, request: Request, event: Event) -> Iterator[str]:
