@@ -511,15 +511,15 @@ def says_no(name: str) -> frozenset[str]:
 
     >>> says_no("Cancelled?") == TRUE_WORDS, "no" in says_no("Is approved"), says_no("Public")
     (True, True, frozenset())
-    >>> says_no("Not approved") == TRUE_WORDS
+    >>> says_no("Not approved") == says_no("Do not send") == TRUE_WORDS
     True
     """
-    plain = plain_text(without_remark(name))
-    text = pattern_of(DENIALS).sub(" ", plain)
+    text = plain_text(without_remark(name))
     for words, refuses in ((_REFUSALS, True), (_CONSENTS, False)):
         rest = pattern_of(words).sub(" ", text)
-        if rest != text and not pattern_of(TITLE_WORDS).sub(" ", rest).strip():
-            return TRUE_WORDS if refuses is (text == plain) else _SAID_NO
+        allowed = pattern_of(DENIALS).sub(" ", rest)
+        if rest != text and not pattern_of(TITLE_WORDS).sub(" ", allowed).strip():
+            return TRUE_WORDS if refuses is (allowed == rest) else _SAID_NO
     return frozenset()
 
 

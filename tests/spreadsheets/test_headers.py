@@ -382,7 +382,7 @@ def test_the_clearly_newer_column_decides(tmp_path: Path, header: str, words: st
         ("Entscheidung;Genehmigt", "angenommen;nein"), ("Décision;Annulé", "accepté;oui"),
         ("Decision;Deleted", "accepted;TRUE"),
         ("Decision;Not approved", "accepted;yes"), ("Decision;Cancelled on", "accepted;2026-01-02"),
-        ("Decision;Approval", "accepted;no"), ("Decision;Skip", "accepted;x"),
+        ("Decision;Approval", "accepted;no"), ("Decision;Do not send", "accepted;x"),
         ("Decision;Reject", "accepted;x"),
     ],
 )  # fmt: skip
