@@ -11,6 +11,7 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.state.survey import Survey
 from sharekit.core import frame_schemas
 from sharekit.core.errors import LedgerError
+from sharekit.core.files import shown_name
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.integrity import CREATED_FIELDS, created_body
 from sharekit.ledger.ledger import Ledger
@@ -101,9 +102,9 @@ def load_baseline(path: str | PathLike[str]) -> Baseline:
         audited, last = ledger.last_event("audit_recorded"), ledger.last_event()
         if audited is None:
             at = last.at if last else ""
-            return from_run(ledger_path.name, ledger.head, at, load_run(ledger))
+            return from_run(shown_name(ledger_path.name), ledger.head, at, load_run(ledger))
         rows = ledger.get_frame(audited.body["rows_blob"], frame_schemas.AUDIT_ROWS)
-        return from_audit(ledger_path.name, ledger.head, rows, read_survey(ledger))
+        return from_audit(shown_name(ledger_path.name), ledger.head, rows, read_survey(ledger))
 
 
 def save(audit: Audit, path: str | PathLike[str]) -> Path:

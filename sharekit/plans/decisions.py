@@ -24,6 +24,7 @@ from sharekit.core.actions import Decision
 from sharekit.core.columns import NAMED, STR, list_some, needs_reason, with_unit
 from sharekit.core.errors import InputError, PlanError, UsageError
 from sharekit.core.fields import NAMES, VAULT_SHAPE
+from sharekit.core.files import shown_name
 from sharekit.core.provenance import name_error, user
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.vocabulary import NO_USE, read_decision, says_why
@@ -336,7 +337,7 @@ def _write_imports(
                 continue
             body = {
                 "reviewer": reviewer,
-                "file": sheet.name,
+                "file": shown_name(sheet.name),
                 "sha256": hashlib.sha256(sheet.read_bytes()).hexdigest(),
                 "decisions": len(decided),
                 "of": plan.fingerprint,

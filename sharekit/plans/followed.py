@@ -17,6 +17,7 @@ from sharekit.core import frame_schemas
 from sharekit.core.actions import DECISIONS, SKIP
 from sharekit.core.columns import STR, action_keys, join_lines
 from sharekit.core.fields import ACTION_KEY
+from sharekit.core.files import shown_name
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Ledger
 
@@ -65,7 +66,7 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
     lines = action_keys(rows).assign(
         asked=statuses(inventory["status"]),
         **{name: decided[name] for name in (*FIELDS, "by")},
-        run=ledger.path.name,
+        run=shown_name(ledger.path.name),
         action=decided["decision"].map(dict(DECISIONS) | {SKIP: SKIP}).fillna(""),
     )
     if submitted is not None:
@@ -77,7 +78,7 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
         says = "so says row " + rows["row"].astype(STR) + " of " + inventory["file"].astype(STR)
         lines["reason"] = lines["reason"].mask(own, says + _note(ledger))
     before = read_earlier(ledger)
-    followed = FollowedRun(ledger.head, kind, ledger.path.name)
+    followed = FollowedRun(ledger.head, kind, shown_name(ledger.path.name))
     # Of several rows of a share, the one that acted says what became of it.
     acted = rows["disposition"].isin(_ACTED)
     rank = (~acted).astype("int64") * 2 + (lines["action"] == "")

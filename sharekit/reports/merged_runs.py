@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sharekit.core.columns import STR
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.files import shown_name
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.ledger.ledger import Ledger
 from sharekit.runs.outcomes import count_outcomes
@@ -54,7 +55,7 @@ class RunLink:
     @property
     def file_name(self) -> str:
         """The ledger's file name."""
-        return self.ledger.path.name
+        return shown_name(self.ledger.path.name)
 
 
 _Run = tuple[RunLink, Record]
@@ -117,7 +118,7 @@ def _parent(ledger: Ledger, ledgers: Sequence[Ledger]) -> int:
 
 
 def _names(ledgers: Sequence[Ledger]) -> str:
-    return ", ".join(ledger.path.name for ledger in ledgers)
+    return ", ".join(shown_name(ledger.path.name) for ledger in ledgers)
 
 
 def _identity(ledger: Ledger) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
 
 from sharekit.core.errors import InputError, SpreadsheetError
+from sharekit.core.files import shown_name
 
 from .formats.raw_sheet import Blob, column_letter
 
@@ -185,7 +186,7 @@ def load(file: str | os.PathLike[str], limits: Limits | None = None) -> Blob:
         return Blob(STANDARD_INPUT, _read_piped(sys.stdin.buffer, STANDARD_INPUT, limits))
     try:
         with _open(name) as stream:
-            return Blob(name, _read_unchanged(stream, name, limits))
+            return Blob(shown_name(name), _read_unchanged(stream, name, limits))
     except FileNotFoundError as error:
         raise InputError(f"{name} does not exist; check the path.") from error
     except IsADirectoryError as error:
@@ -239,7 +240,7 @@ def load_content(
     SpreadsheetError
         It is longer than the limits allow.
     """
-    limits = limits or Limits()
+    name, limits = shown_name(name), limits or Limits()
     if isinstance(content, bytes | bytearray | memoryview):
         limits.check_size(name, len(content))
         return Blob(name, bytes(content))

@@ -53,7 +53,8 @@ def shell(*arguments: object, cwd: Path | None = None, stdin: bytes = b"") -> Do
             main([str(argument) for argument in arguments])
     assert isinstance(leave.value.code, int)
     assert leave.value.code != 70, err.getvalue()
-    return Done(leave.value.code, out.getvalue().encode(), err.getvalue().encode())
+    streams = (stream.getvalue().encode("utf-8", "replace") for stream in (out, err))
+    return Done(leave.value.code, *streams)
 
 
 def said(done: Done) -> dict[str, object]:

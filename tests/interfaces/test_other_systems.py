@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import zoneinfo
 from pathlib import Path, PureWindowsPath
 
+import pandas as pd
 import pytest
 
 import sharekit
@@ -17,8 +19,9 @@ from sharekit.interfaces.cli.main import main
 from sharekit.ledger import lock
 from sharekit.ledger.file import database_uri
 from sharekit.ledger.ledger import Ledger
-from tests.interfaces.test_cli import shell
+from tests.interfaces.test_cli import said, shell
 
+IMAGE = "9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10"
 #: Runs first in a child process: names that Windows lacks are gone, and what this process has
 #: open can neither be removed nor replaced, nor be opened through a link.
 _LIKE_WINDOWS = """
@@ -92,6 +95,7 @@ os.replace = os.rename = guarded(os.replace, both=1)
 
 _ROAD = """
 import pathlib, sharekit
+from sharekit.interfaces.cli.signals import install_signal_handlers
 from sharekit.ledger.lock import LockHolder, is_busy
 from sharekit.simulator.process import start
 from sharekit.simulator.sample import build_sample, write_workbook
@@ -111,6 +115,7 @@ sharekit.report(run, *reports)  # onto files that are there
 sharekit.template("empty.xlsx")
 assert sharekit.verify("run.ledger", *reports).intact
 assert run.finished and not is_busy("run.ledger") and LockHolder.read("run.ledger") is None
+install_signal_handlers()
 print(sorted(path.name for path in pathlib.Path().iterdir()))
 """
 
@@ -221,3 +226,33 @@ def test_json_is_ascii(tmp_path: Path) -> None:
     done = shell("template", tmp_path / "Bücher \udce4→.xlsx", "--json")
     assert done.returncode == 0
     assert done.stdout.isascii()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """An inventory, a ledger and reports whose names are no UTF-8 go the whole way."""
+    shares, run, audit = (tmp_path / f"\udcff.{suffix}" for suffix in ("csv", "ledger", "html"))
+    shares.write_text(f"image_id,project_id,status\n{IMAGE},{'0' * 32},accepted\n")
+    assert said(shell("check", shares, "--json"))["rows"] == 1
+    assert shell("plan", shares, run).returncode == 0
+    assert shell("report", run, audit).returncode == 0
+    assert "\\xff.csv" in audit.read_text(encoding="utf-8")
+    assert shell("verify", run, audit).returncode == 0
+    assert shell("retry", run, tmp_path / "b.ledger").returncode == 2
+
+
+def test_times_without_the_systems_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times in a zone are read where the system has no database of time zones, as Windows."""
+    zoneinfo.reset_tzpath(to=[])
+    zoneinfo.ZoneInfo.clear_cache()
+    monkeypatch.setattr(zoneinfo, "TZPATH", ())
+    try:
+        times = pd.Series(pd.to_datetime(["2026-07-01T10:00Z"])).dt.tz_convert("Europe/Berlin")
+        frame = pd.DataFrame({"image_id": [IMAGE], "status": ["accepted"], "when": times})
+        data = io.BytesIO()
+        frame.to_parquet(data)
+        for given in (frame, data.getvalue()):
+            rows = sharekit.read_inventory(given, defaults={"project_id": "0" * 32}).rows
+            assert "2026-07-01 12:00:00+02:00" in rows.iloc[0].astype(str).tolist()
+    finally:
+        zoneinfo.reset_tzpath()

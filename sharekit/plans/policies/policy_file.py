@@ -12,6 +12,7 @@ import yaml
 
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
+from sharekit.core.files import shown_name
 
 from .policy import LEAVE, Policies, Policy, policy, read_then
 
@@ -82,7 +83,9 @@ def read_policies(path: str | PathLike[str]) -> Policies:
     names = [one.name for one in policies]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{path}: two policies have the name {twice[0]!r}; give each its own.")
-    return Policies(policies, read_then(content["otherwise"], f"{path}, otherwise"), path.name)
+    return Policies(
+        policies, read_then(content["otherwise"], f"{path}, otherwise"), shown_name(path.name)
+    )
 
 
 def as_policies(
