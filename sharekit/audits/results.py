@@ -105,7 +105,7 @@ class Audit:
         The ledger holds what told the names, so that these columns follow from it.
         """
         rows, ids = self.rows, self.rows["project_id"]
-        names = names_of(ids, project_names(rows, ids, self.survey.projects))
+        names = names_of(ids, project_names(rows, ids, self.survey))
         own = [name for name in rows.columns if name not in COLUMNS]
         return rows.assign(**names)[[*COLUMNS, *PROJECT_NAMES, *own]]
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from sharekit.clouds.registry import CLOUDS_YAML, ENTRY, SIGN_IN
 from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.clouds.state.survey import Survey
 from sharekit.core.columns import STR, look_up
 from sharekit.core.fields import INPUT_PREFIX, PROJECT_ID
 from sharekit.core.html import escape_invisible, shorten
@@ -52,8 +53,7 @@ def row_names(
         source = own.mask(own != "", INVENTORY)
         columns[fact] = shown.where(shown != "", own)
         columns[f"{fact}_source"] = source.mask(shown != "", CLOUD)
-    projects = None if snapshot is None else snapshot.projects
-    names = project_names(inventory.rows, rows["project_id"], projects)
+    names = project_names(inventory.rows, rows["project_id"], snapshot)
     return columns | names_of(rows["project_id"], names)
 
 
@@ -71,7 +71,9 @@ def _images(snapshot: Snapshot | None, fact: str) -> pd.Series:
     return images.set_index("image_id")[fact]
 
 
-def project_names(own: pd.DataFrame, ids: pd.Series, projects: pd.DataFrame | None) -> pd.DataFrame:
+def project_names(
+    own: pd.DataFrame, ids: pd.Series, shown: Snapshot | Survey | None
+) -> pd.DataFrame:
     """Return the projects whose name is known, by ``project_id``: ``name, name_source``.
 
     Parameters
@@ -81,8 +83,8 @@ def project_names(own: pd.DataFrame, ids: pd.Series, projects: pd.DataFrame | No
         name only.
     ids : Series
         The project of each of these rows.
-    projects : DataFrame or None
-        The projects of a snapshot or a survey.
+    shown : Snapshot, Survey or None
+        What the clouds showed.
     """
     parts = [
         pd.DataFrame({"project_id": ids, "name": own[header].astype(STR).fillna("").str.strip()})
@@ -94,7 +96,8 @@ def project_names(own: pd.DataFrame, ids: pd.Series, projects: pd.DataFrame | No
     told = told[(told["name"] != "") & fullmatch(told["project_id"], PROJECT_ID)]
     told = told.drop_duplicates().drop_duplicates("project_id", keep=False)
     names = told.assign(name_source=INVENTORY).astype(STR)  # pandas 2 warns where it is empty
-    if projects is not None:
+    if shown is not None:
+        projects = shown.projects
         names = pd.concat([names, projects.loc[projects["name"] != "", list(names)]])
     rank = names["name_source"].map({name: rank for rank, name in enumerate(_SOURCES)})
     names = names.take(rank.to_numpy().argsort(kind="stable"))

@@ -228,7 +228,7 @@ RECORD_ROWS: Final = FrameSchema(
 )  # fmt: skip
 REQUESTS: Final = FrameSchema(
     _columns("chunk region project_id status vault_id whole_image images api attempts state http "
-             "code reason job_id request_id first_sent ended",
+             "code reason job_id request_id first_sent ended project_name project_name_source",
              whole_image="bool", images="int", attempts="int", http="int", first_sent="time",
              ended="time")
 )  # fmt: skip

@@ -126,8 +126,7 @@ class Plan:
     def preview(self, limit: int | None = None) -> str:
         """Return method, URL and body of each request as text; of at most ``limit`` requests."""
         requests = [
-            f"# chunk {request['chunk']}\n{request['method']} {request['url']}"
-            + _indented(request["body"])
+            f"# chunk {request['chunk']}\n{request_text(request)}"
             for request in islice(self.requests(), limit)
         ]
         return "\n\n".join(requests) or "Nothing would be sent."
@@ -167,9 +166,8 @@ class Plan:
         number = projects["nunique"].astype(STR) + " projects"
         shared_with = projects["first"].where(projects["nunique"] == 1, number).rename_axis(keys)
         by = by.assign(shared_with=shared_with).fillna({"shared_with": ""}).reset_index()
-        snapshot, inventory = self.findings.snapshot, self.findings.inventory.rows
-        told = None if snapshot is None else snapshot.projects
-        names = project_names(inventory, self.rows["project_id"], told)
+        own = self.findings.inventory.rows
+        names = project_names(own, self.rows["project_id"], self.findings.snapshot)
         return by.assign(**names_of(by["project_id"], names))
 
 
@@ -392,8 +390,10 @@ def build_plan(path: Path, findings: Findings, chunk_size: int, max_images: int 
     return Plan(path, rows, frame, chunks.fingerprint(), findings, chunks)
 
 
-def _indented(body: Mapping[str, Any] | None) -> str:
-    return "" if body is None else f"\n{json.dumps(body, indent=2)}"
+def request_text(request: Mapping[str, Any]) -> str:
+    """Return method, URL and body of one of :meth:`Plan.requests` as text."""
+    body = "" if request["body"] is None else f"\n{json.dumps(request['body'], indent=2)}"
+    return f"{request['method']} {request['url']}{body}"
 
 
 def _chunk_frame(chunks: Chunks, snapshot: Snapshot | None) -> pd.DataFrame:

@@ -92,6 +92,7 @@ CHUNK_COLUMNS: Final = {
     "job_id, request_id": "the cloud's IDs of the job and of the request, for the provider's "
     "support",
     "first_sent, ended": "the times (UTC) of the first attempt and of the last response",
+    "project_name, project_name_source": "the name of that project, and what told it; see Rows",
 }
 #: Word -> what it stands for.
 TERMS: Final = {
@@ -513,6 +514,7 @@ def _findings(record: Record) -> Table:
 def _chunks(record: Record) -> Table:
     # An empty cell where no HTTP status came.
     frame = record.chunks.assign(http=record.chunks["http"].astype(STR).replace("0", ""))
+    labels = project_labels(frame)
     first = first_lines(record.rows, "chunk")
     names = enumerate(frame["chunk"].head(_LINKS))
     targets = {n: Target("Rows", first[name]) for n, name in names if name in first}
@@ -522,6 +524,7 @@ def _chunks(record: Record) -> Table:
         whole = lines["whole_image"].map({"yes": ", full-ECS", "": ""}).astype(STR)
         http = (" · HTTP " + lines["http"]).where(lines["http"] != "", "")
         return lines.assign(
+            project=lines["project_id"].map(labels).astype(STR).fillna(""),
             decision=lines["status"] + whole,
             call=lines["api"] + " " + lines["region"],
             answer=(lines["state"] + http + " " + lines["code"]).str.strip(),
@@ -535,6 +538,7 @@ def _chunks(record: Record) -> Table:
         columns=(
             Column("Chunk", "chunk"),
             Column("Decision", "decision", "call"),
+            *([Column("Project", "project", "project_name_source")] if labels else []),
             Column("Project and vault", "project_id", "vault_id", style="id"),
             Column("Images", "images", link=True), Column("Tries", "attempts"),
             Column("State and answer", "answer", "reason"),

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from sharekit.checks.findings import COLUMNS, carrier_addresses
-from sharekit.checks.names import row_names
+from sharekit.checks.names import names_of, project_names, row_names
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
 from sharekit.core.columns import STR
@@ -108,16 +108,14 @@ def read_record(ledger: Ledger) -> Record:
     LedgerError
         If the ledger is damaged.
     """
-    run = load_run(ledger)
+    run, shown = load_run(ledger), read_names_snapshot(ledger)
     # The whole ledger is read and checked before its ends are looked at.
     timeline = _timeline(ledger.iter_events())
     first, last = ledger.last_event("created"), ledger.last_event()
     return Record(
-        rows=_rows(run, read_names_snapshot(ledger), standing(ledger)),
+        rows=_rows(run, shown, standing(ledger)),
         findings=_findings(run),
-        chunks=frame_schemas.REQUESTS.make_frame(
-            _chunk(request) for request in run.request_log.requests.values()
-        ),
+        chunks=_chunks(run, shown),
         sources=frame_schemas.SOURCES.make_frame(
             _source(source) for source in run.plan.findings.inventory.sources
         ),
@@ -168,6 +166,13 @@ def _findings(run: Run) -> pd.DataFrame:
         message=rule.message, suggestion=rule.suggestion,
     ).astype({"file": STR, "sheet": STR})  # fmt: skip
     return pd.concat([findings, further[list(COLUMNS)]], ignore_index=True)
+
+
+def _chunks(run: Run, snapshot: Snapshot | None) -> pd.DataFrame:
+    requests = run.request_log.requests.values()
+    chunks = frame_schemas.REQUESTS.make_frame(_chunk(request) for request in requests)
+    own, ids = run.plan.findings.inventory.rows, run.plan.rows["project_id"]
+    return chunks.assign(**names_of(chunks["project_id"], project_names(own, ids, snapshot)))
 
 
 def _chunk(request: Request) -> dict[str, Any]:

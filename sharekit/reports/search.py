@@ -91,15 +91,13 @@ def _project_names(ledger: Ledger) -> pd.Series:
     audited, planned = ledger.last_event("audit_recorded"), ledger.last_event("planned")
     if planned is not None:
         rows = ledger.get_frame(planned.body["rows_blob"], frame_schemas.PLAN)
-        snapshot = read_names_snapshot(ledger)
-        projects = None if snapshot is None else snapshot.projects
-        own = read_stored_inventory(ledger).rows
+        own, shown = read_stored_inventory(ledger).rows, read_names_snapshot(ledger)
     elif audited is not None:
-        own = rows = ledger.get_frame(audited.body["rows_blob"], frame_schemas.AUDIT_ROWS)
-        projects = read_survey(ledger).projects
+        rows = ledger.get_frame(audited.body["rows_blob"], frame_schemas.AUDIT_ROWS)
+        return project_names(rows, rows["project_id"], read_survey(ledger))["name"]
     else:
         return pd.Series([], pd.Index([], dtype=STR), dtype=STR)
-    return project_names(own, rows["project_id"], projects)["name"]
+    return project_names(own, rows["project_id"], shown)["name"]
 
 
 @dataclass(frozen=True)

@@ -70,10 +70,10 @@ def test_the_most_reliable_source_names_a_project() -> None:
                     (SHOP, "c", "entry in clouds.yaml"))  # fmt: skip
     ids = pd.Series([WEB, DATA, SHOP])
     own = pd.DataFrame({"input.Project name": ["x", "y", "z"]})
-    told = project_names(own, ids, seen.projects)
+    told = project_names(own, ids, seen)
     assert told.loc[ids, "name"].tolist() == ["a", "b", "z"]
     assert told.loc[ids, "name_source"].tolist() == ["sign-in", "clouds.yaml", "inventory"]
-    assert project_names(own[[]], ids, seen.projects).loc[SHOP, "name"] == "c"
+    assert project_names(own[[]], ids, seen).loc[SHOP, "name"] == "c"
 
 
 def test_a_name_is_cut_made_visible_and_told_from_its_double() -> None:

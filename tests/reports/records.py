@@ -116,6 +116,8 @@ def chunks(table: pd.DataFrame) -> pd.DataFrame:
             "request_id": sent.groupby("chunk", sort=False)["request_id"].first().to_numpy(),
             "first_sent": START + steps,
             "ended": START + steps + pd.Timedelta(seconds=4),
+            "project_name": "Team Web",
+            "project_name_source": "sign-in",
         }
     )
     return frame.astype({"first_sent": "datetime64[us, UTC]", "ended": "datetime64[us, UTC]"})

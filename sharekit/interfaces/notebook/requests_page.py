@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any, Final
 
 from sharekit.core.columns import with_unit
 from sharekit.interfaces.review_state import ReviewState
+from sharekit.plans.plan import request_text
 
 from .controls import show_errors
 from .html_region import HtmlRegion
@@ -57,7 +56,7 @@ class RequestsPage:
 def _chunk(state: ReviewState, number: int) -> dict[str, Any]:
     """Return what the page shows of a chunk."""
     chunks, requests = state.plan.chunks, list(state.plan.requests(number))
-    text = "\n\n".join(f"{r['method']} {r['url']}{_body(r)}" for r in requests[:_SHOWN_CALLS])
+    text = "\n\n".join(map(request_text, requests[:_SHOWN_CALLS]))
     if len(requests) > _SHOWN_CALLS:
         text += f"\n\n… and {len(requests) - _SHOWN_CALLS:,} more calls"
     unit, becomes = _BECOMES[str(chunks.loc[number, "status"])]
@@ -70,7 +69,3 @@ def _chunk(state: ReviewState, number: int) -> dict[str, Any]:
         "text": text,
         "curl": state.curl(number),
     }
-
-
-def _body(request: Mapping[str, Any]) -> str:
-    return f"\n{json.dumps(request['body'], indent=2)}" if request["body"] else ""

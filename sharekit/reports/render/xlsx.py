@@ -54,13 +54,7 @@ _STYLES: Final[dict[str, dict[str, Any]]] = {
     "link": {"font_color": _LINK},
     "number link": _NUMBER | {"font_color": _LINK},
 }
-_OPTIONS: Final = {
-    "constant_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_numbers": False,
-    "strings_to_urls": False,
-    "default_format_properties": _FONT,
-}
+_OPTIONS: Final = {**fast_xlsx.OPTIONS, "default_format_properties": _FONT}
 #: A fixed date for a report that has none: the oldest a zip file can hold.
 EPOCH: Final = datetime(1980, 1, 1, tzinfo=UTC)
 #: Rows whose texts decide how wide a column is, and the narrowest and widest it can become, in a
