@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.columns import STR
+from sharekit.core.html import table
 
 #: Positions in the whole table, in the order in which they are shown.
 Positions = NDArray[np.int64]
@@ -66,7 +67,7 @@ class RowFilter:
     descending: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Page:
     """One page of a table: ``rows``, its ``number`` from 0, of ``pages``; ``found`` rows in all."""
 
@@ -74,6 +75,14 @@ class Page:
     number: int
     pages: int
     found: int
+
+    def __repr__(self) -> str:
+        return (
+            f"<Page {self.number + 1} of {self.pages}: {len(self.rows):,} of {self.found:,} rows>"
+        )
+
+    def _repr_html_(self) -> str:
+        return table(self.rows, title=repr(self)[1:-1])
 
 
 def paginate(positions: Positions, number: int, size: int) -> tuple[int, int, Positions]:

@@ -16,6 +16,7 @@ from sharekit.checks.names import project_labels
 from sharekit.core.actions import PENDING, STATUSES
 from sharekit.core.columns import STR, look_up, with_unit
 from sharekit.core.fields import SHARE_KEY, STATE_COLUMN
+from sharekit.core.frame_schemas import POLICY_CHECK
 from sharekit.plans.policies.policy import Policies, Policy
 
 from .document import LINES, ROWS, Column, Line, Notes, ReportDocument, Section, Table, Target
@@ -55,6 +56,14 @@ GLOSSARY: Final = {
     "Changes since an earlier look": CHANGES,
     "States of a share": STATES,
     "Columns of Rows": COLUMNS,
+}
+#: Column of the list of policies -> what it holds, where it is no column of the rows.
+_POLICY_COLUMNS: Final = {
+    "verdict": "violation: the share is not as the policy says; not-judged: what the policy asks "
+    "is not known of it",
+    "policy": "the first policy whose conditions the share meets, or that could not be judged",
+    "should": "the state that the policy says: accepted, rejected or absent",
+    "missing": "for not-judged: the column that is not known",
 }
 #: Upper bounds of the ages of shares, in days, and their names.
 _AGES: Final = {
@@ -251,14 +260,23 @@ def _sheets(audit: Audit) -> list[Table | Notes]:
         *([Table("Findings", audit.findings.frame[list(FINDING_COLUMNS)])]
           if audit.findings is not None else []),
         Notes("Environment", environment, cuts=True),
-        Notes("Glossary", glossary(GLOSSARY)),
+        Notes("Glossary", glossary(GLOSSARY | _policy_words(audit))),
     ]  # fmt: skip
+
+
+def _policy_words(audit: Audit) -> dict[str, dict[str, str]]:
+    """Return what the columns of the list of policies hold, if there is one."""
+    words = COLUMNS | _POLICY_COLUMNS
+    if audit.policies is None:
+        return {}
+    return {"Columns of Policies": {name: words[name] for name in POLICY_CHECK.names}}
 
 
 def _inventory_sheets(audit: Audit) -> list[Table | Notes]:
     about = {
         "About this list": pairs(_about(audit), "what", "it says"),
         "What each project shows": projects(audit),
+        **glossary(_policy_words(audit)),
     }
     return [
         Table("Shares", inventory(audit), choices={"status": STATUSES}),

@@ -154,7 +154,10 @@ def test_the_shell_exits_1_and_reports_list_violations(scene: Scene) -> None:
     assert {line["policy"] for line in lines} == {"untrusted owners", "names"}
     read = json.loads((scene.folder / "a.json").read_text())
     assert [line["image_id"] for line in read["policy_lines"]] == [image(3), image(4)]
-    sheet = openpyxl.load_workbook(scene.folder / "a.xlsx")["Policies"]
+    book = openpyxl.load_workbook(scene.folder / "a.xlsx")
+    sheet = book["Policies"]
+    words = {row[0].value for row in book["About"].iter_rows()}
+    assert {cell.value for cell in next(sheet.iter_rows())} <= words
     assert {row[1].value for row in sheet.iter_rows()} >= {"untrusted owners", "names"}
     assert "untrusted owners" in (scene.folder / "a.html").read_text()
     printed = shell("audit", "b.json", "--cloud=project-0", "--clouds-yaml", scene.config,

@@ -29,6 +29,12 @@ def test_each_step_shows_itself_small_and_inert(world: Callable[..., World]) -> 
     run = sharekit.submit(plan, clouds, settings=FAST)
     reports = sharekit.report(run, scene.folder / "audit.html")
     shown = {type(v).__name__: v._repr_html_() for v in (inventory, findings, plan, run, reports)}
+    review = sharekit.review(plan.path)
+    inside = (clouds, plan.findings.snapshot, sharekit.audit(None, clouds).survey, review,
+              review.state.page(), sharekit.verify(plan.path))  # fmt: skip
+    for value in (inventory, findings, plan, run, *inside):
+        assert "\n" not in repr(value)
+        assert len(repr(value)) < 400
     for name, text in shown.items():
         assert "<img" not in text, name
         assert "color" not in text, name

@@ -13,7 +13,7 @@ from sharekit.clouds.cloud import Cloud, ImageShare, Vault
 from sharekit.clouds.registry import Clouds
 from sharekit.core import frame_schemas
 from sharekit.core.brakes import Pool
-from sharekit.core.columns import hands_out_copies, is_owner_action
+from sharekit.core.columns import hands_out_copies, is_owner_action, with_unit
 from sharekit.core.errors import CloudError, IncompleteListError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.provenance import utc_now
@@ -32,7 +32,7 @@ from .reader import (
 
 
 @hands_out_copies("members", "vaults", "projects", "owned")
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
     """The state of the shares that were asked about.
 
@@ -64,6 +64,11 @@ class Snapshot:
     vaults: pd.DataFrame
     projects: pd.DataFrame
     owned: pd.DataFrame = field(default_factory=frame_schemas.OWNER_SHARES.make_frame)
+
+    def __repr__(self) -> str:
+        shares = with_unit(len(self.members) + len(self.owned), "share")
+        projects = with_unit(len(self.projects), "project")
+        return f"<Snapshot of {self.taken_at[:19]}Z: {shares}, {projects}>"
 
 
 def take_snapshot(

@@ -16,7 +16,7 @@ from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, PENDING, REJECTED
 from sharekit.core.brakes import Pool
 from sharekit.core.cloud_api import DATE_LOOKUPS
-from sharekit.core.columns import hands_out_copies
+from sharekit.core.columns import hands_out_copies, with_unit
 from sharekit.core.errors import CloudError, CloudRefusedError, IncompleteListError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import SURVEY
@@ -37,7 +37,7 @@ from .reader import (
 
 
 @hands_out_copies("shares", "owned", "outgoing", "projects")
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Survey:
     """Everything that the projects showed; all columns are ``str``, times in the cloud's format.
 
@@ -70,6 +70,10 @@ class Survey:
     owned: pd.DataFrame
     outgoing: pd.DataFrame
     projects: pd.DataFrame
+
+    def __repr__(self) -> str:
+        numbers = with_unit(len(self.shares), "share"), with_unit(len(self.projects), "project")
+        return f"<Survey of {self.taken_at[:19]}Z: {', '.join(numbers)}>"
 
     @property
     def shown(self) -> pd.DataFrame:
