@@ -296,7 +296,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "sealed": EventKind(
         _body(events=Count, head=Hash, signature=NotRequired[str]),
         "the head of the finished run was signed",
-        lambda b: f"head {b['head'][:12]} of {with_unit(b['events'], 'event')}, signed",
+        lambda b: f"head {b['head'][:12]} of {with_unit(b['events'], 'event')}, signed", once=True,
     ),
     "cloud_listed": EventKind(
         _body(what=str, taken_at=Time, blob=BlobHash, lines=NotRequired[Count]),

@@ -21,6 +21,8 @@ from .ledger import Event, Ledger
 
 #: Where something is wrong, and what.
 Problem = tuple[str, str]
+#: Characters of a time to the microsecond.
+_DATED: Final = len("2026-01-01T00:00:00.000000Z")
 #: What the first event of a ledger holds besides who made it.
 CREATED_FIELDS: Final = ("schema", "report_format")
 
@@ -92,7 +94,9 @@ def _file_errors(ledger: Ledger) -> Iterator[str]:
 
 def _check_json(ledger: Ledger) -> Iterator[Problem]:
     """Yield bodies that are not in the one spelling of JSON: others can hold a name twice."""
-    for seq, _, kind, body, *_ in ledger.raw_events():
+    for seq, at, kind, body, *_ in ledger.raw_events():
+        if len(at) != _DATED:
+            yield f"event {seq} ({kind})", "is not dated to the microsecond, as sharekit does"
         if canonical_json(json.loads(body)) != body:
             yield f"event {seq} ({kind})", "is not in canonical JSON, so sharekit did not write it"
 
@@ -172,8 +176,8 @@ def _check_end(events: list[Event]) -> Iterator[Problem]:
     for event in events:
         where = f"event {event.seq} ({event.kind})"
         sealed = {"head": event.prev, "events": event.seq - 1}
-        if event.kind == "sealed" and not sealed.items() <= event.body.items():
-            yield where, "is the seal of another head"
+        if event.kind == "sealed" and not (end and sealed.items() <= event.body.items()):
+            yield where, "is the seal of another head, or of no end"
         if event.kind == "outcomes_recorded":
             settled = event
         elif event.kind == "finished" and not _is_complete(settled, event):

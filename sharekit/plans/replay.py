@@ -115,7 +115,7 @@ class _Steps:
     def check_decision(self, event: Event) -> Iterator[str]:
         """Check that somebody could decide, and decided on the plan of that time."""
         carried = "carried_from" in event.body
-        if name_error(event.body["reviewer"]):
+        if _is_nobody(event.body["reviewer"]):
             yield "names nobody who decided"
         if carried == bool(self.plan):
             yield "decides on a plan that is not there" if not carried else "carries over too late"
@@ -132,6 +132,8 @@ class _Steps:
         fixed = last is None or last.kind == "review_imported" or "carried_from" in last.body
         if fixed or last is None or last.seq != event.body["seq"] or self.sent or self.approvals:
             yield "takes back what cannot be taken back there"
+        if _is_nobody(event.body["reviewer"]):
+            yield "names nobody who took it back"
 
     def check_approval(self, event: Event) -> Iterator[str]:
         """Check that an approval names the plan of its time, and comes from somebody else."""
@@ -141,7 +143,7 @@ class _Steps:
             yield "approves another plan than the latest one"
         elif self.fingerprint == EMPTY_FINGERPRINT or body["images"] != plan["planned"]:
             yield "approves another number of images than the plan has"
-        if name_error(body["reviewer"]):
+        if _is_nobody(body["reviewer"]):
             yield "names nobody who approved"
         elif looks(body["reviewer"]) & planner:
             yield "is the planner's own"
@@ -157,7 +159,7 @@ class _Steps:
         """Check that there was an approval to be withdrawn."""
         if not self.approvals or self.sent or event.body.get("fingerprint") != self.fingerprint:
             yield "withdraws an approval that could not be withdrawn there"
-        if name_error(event.body["reviewer"]):
+        if _is_nobody(event.body["reviewer"]):
             yield "names nobody who withdrew it"
 
     def check_submit(self, event: Event) -> Iterator[str]:
@@ -177,6 +179,11 @@ class _Steps:
             rest = rest.replace(name, "")
         if rest.strip(", "):
             yield "names a reviewer who had not approved the plan"
+
+
+def _is_nobody(name: str) -> bool:
+    """Return True if a name is not as sharekit writes that of a person."""
+    return name != name.strip() or name_error(name) != ""
 
 
 def _standing(approved: Event) -> dict[str, Any]:

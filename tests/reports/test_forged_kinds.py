@@ -364,6 +364,22 @@ def test_an_undo_is_called_nothing_else(tmp_path: Path, name: str, kind: str) ->
     assert sharekit.verify(forger.write()).label == "TAMPERED"
 
 
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda f: f.new("sealed", dict(f.last("sealed").body), after=f.last("sealed")),
+        lambda f: f.last("sealed").body.update(events=3),
+        lambda f: f.drop(f.last("finished")),
+    ],
+    ids=["twice", "of fewer events", "of no end"],
+)
+def test_a_seal_that_nobody_can_have_set(tmp_path: Path, forge: Forgery) -> None:
+    """A run is sealed once, at its end, with the number of its events."""
+    forger = forger_of(SAMPLES / "sealed.ledger", tmp_path)
+    forge(forger)
+    assert sharekit.verify(forger.write()).label == "TAMPERED"
+
+
 CASES = [(kind, name) for kind in KINDS for name in FORGERIES[kind]]
 
 

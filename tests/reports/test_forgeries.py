@@ -411,6 +411,20 @@ FORGERIES |= {
         [line.body.update(rule_set=99) for line in f.all("planned")],
         in_frame("planned", "before", "accepted", "rows_blob", row=1)(f),
     ),
+    "requests that were never counted": lambda f: f.drop(*f.all("requests_counted")),
+    "nothing read back": lambda f: f.drop(*f.all("read_back")),
+    "a second last look": lambda f: (
+        f.new("preflight_checked", f.first("preflight_checked").body, after=f.last("job_done")),
+        f.new("preflight_snapshot", f.first("preflight_snapshot").body, after=f.last("job_done")),
+    ),
+    "no settings": set_body("submit_started", settings={}),
+    "a setting that there is not": lambda f: (
+        f.first("submit_started").body["settings"].update(force=1)
+    ),
+    "a name with a blank": set_body("approved", reviewer="Ada "),
+    "a time without its fractions": lambda f: setattr(
+        f.first("approved"), "at", f.first("approved").at[:19] + "Z"
+    ),
     # JSON
     "a name twice": edited("approved", '{"', '{"reviewer":"Eve","'),
     "blanks": edited("approved", ":", ": "),

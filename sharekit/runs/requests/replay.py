@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from math import inf
 from typing import Any, Final
@@ -37,7 +37,7 @@ from sharekit.plans.replay import snapshot_contradictions
 from sharekit.plans.storage import read_snapshot_of
 
 from ..preflight import count_preflight, evaluate_preflight, waiting_rows
-from ..settings import settings_fault
+from ..settings import Settings, settings_fault
 from ..status import CANARY, CLOUD, OPERATOR, followed_run, load_request_log
 from .answers import AT_ONCE, JOB_LATE, answer_fault, may_follow, remedy_of
 from .log import REQUEST_EVENTS, Request, ShareBlock, find_requests, result_key
@@ -186,6 +186,7 @@ class _Replay:
             self.asked[chunk] = max(event.at, self.call.at)
         elif kind in ("refused", "job_failed", "job_done"):
             self.refused.add((request.project_id, str(body.get("code", ""))))
+        self.call.has_done |= kind in ("job_done", "response_lost", "job_timed_out")
 
     def _count(self, request: Request | None, event: Event) -> None:
         """Take into account what a call says it has asked, and what it must have asked."""
@@ -204,13 +205,20 @@ class _Replay:
         names += event.body.get("refused", {})
         if len(set(names)) < len(names) or not set(self.plan.chunks["project_id"]) <= set(names):
             yield "lacks the sign-in of a project that the plan acts for, or has one twice"
-        if fault := settings_fault(event.body["settings"]):
+        settings = event.body["settings"]
+        if fault := settings_fault(settings):
             yield f"has a setting that no call accepts: {fault}"
+        numbers = all(type(value) in (int, float) for value in settings.values())
+        known = {one.name for one in fields(Settings)}
+        if self.same_version and not (numbers and settings.keys() == known):
+            yield "has other settings than a call of this version"
         if not event.body.get("environment"):
             yield "does not say where it was made"
 
     def check_preflight_snapshot(self, event: Event) -> Iterator[str]:
         """Check that a snapshot and the sign-ins of its call say the same of each project."""
+        if not self.call.unseen:
+            yield "is a second last look in one call, or one that nothing waited for"
         yield from snapshot_contradictions(self._snapshot(event), event.body)
         for project in self._snapshot(event).projects.to_dict("records"):
             account = self.call.clouds.get(name := str(project["project_id"]))
@@ -390,6 +398,13 @@ class _Replay:
             if waited.total_seconds() < _WAITED * self.call.settings.get("job_timeout", 0):
                 yield f"gives a job up after {waited}, long before its timeout"
 
+    def check_end(self, _: Event) -> Iterator[str]:
+        """Check that a call that was not stopped has read back what it sent, and counted it."""
+        if self.call.needed - self.call.counted:
+            yield "follows on fewer requests than ended jobs and readings took"
+        if self.call.has_done and not self.call.has_read and not self.call.stopped:
+            yield "follows on requests that nobody read back"
+
     def check_stop(self, event: Event) -> Iterator[str]:
         """Check that a call was stopped by somebody who can stop it."""
         if event.body.get("by") not in (None, CANARY, CLOUD, OPERATOR):
@@ -447,7 +462,8 @@ class _Call:
     found the ``apis`` of the others; ``without_batch`` are those that answered to have no batches.
     ``unanswered`` are the requests of an earlier call that are still open, ``denied`` the projects
     that refused to be read; once it has ``stopped``, only the outcomes can follow. ``roots`` are
-    the chunks that it has sent of, before it ``has_read`` what became of them. ``counted`` are the
+    the chunks that it has sent of, before it ``has_read`` what became of
+    those that it ``has_done``. ``counted`` are the
     requests that it says it has made, ``needed`` those without which its jobs cannot have ended,
     nor shares been read. With a clock that was ``set_back``, no time between its events is known.
     """
@@ -457,6 +473,7 @@ class _Call:
     open: bool = False
     stopped: bool = False
     set_back: bool = False
+    has_done: bool = False
     has_read: bool = False
     clouds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -479,6 +496,7 @@ _CHECKS: Final = {
     "read_back_denied": _Replay.check_denied,
     "requests_counted": _Replay.check_calls,
     "stopped": _Replay.check_stop,
+    "outcomes_recorded": _Replay.check_end,
 }
 _REQUEST_CHECKS: Final = {
     "intent": _Replay.check_intent,
