@@ -27,34 +27,31 @@ _DATED: Final = len("2026-01-01T00:00:00.000000Z")
 CREATED_FIELDS: Final = ("schema", "report_format")
 
 
-def problems(ledger: Ledger) -> Iterator[Problem]:
-    """Yield everything that shows, from the ledger alone, that it was changed.
+def examine(ledger: Ledger) -> tuple[list[Problem], list[Problem]]:
+    """Return what shows, from the ledger alone, that it was changed; and what was added to it.
+
+    What was added are events, fields of bodies and columns of frames that this version does not
+    write. They are proof of a change, unless a later version made the ledger.
 
     Raises
     ------
     LedgerError
         If the database cannot be read at all.
     """
-    for error in _file_errors(ledger):
-        yield "file", f"the database reports an error: {error}"
-    errors = list(chain_errors(ledger.raw_events()))
-    yield from errors
-    if errors:
-        return  # events that were changed are no measure for the rest
+    errors = [("file", f"the database reports an error: {error}") for error in _file_errors(ledger)]
+    if chain := list(chain_errors(ledger.raw_events())):
+        return errors + chain, []  # events that were changed are no measure for the rest
     events = ledger.list_events()
-    yield from _check_json(ledger)
-    yield from _check_beginning(ledger, events)
-    yield from _check_blobs(ledger, events)
-    yield from _check_approvals(events)
-    yield from _check_end(events)
+    errors += _check_json(ledger)
+    errors += _check_beginning(ledger, events)
+    errors += _check_blobs(ledger, events)
+    errors += _check_approvals(events)
+    errors += _check_end(events)
+    return errors, [] if errors else list(_additions(ledger, events))
 
 
-def additions(ledger: Ledger) -> Iterator[Problem]:
-    """Yield events, fields of bodies and columns of frames that this version does not write.
-
-    They are proof of a change, unless a later version made the ledger, which may add any of them.
-    """
-    for event in ledger.iter_events():
+def _additions(ledger: Ledger, events: list[Event]) -> Iterator[Problem]:
+    for event in events:
         where = f"event {event.seq} ({event.kind})"
         if event.kind not in EVENTS:
             yield where, "is of a kind that sharekit does not write"
@@ -64,10 +61,8 @@ def additions(ledger: Ledger) -> Iterator[Problem]:
         for field in sorted(BLOB_FIELDS & event.body.keys()):
             schema = frame_schema(event.kind, field, event.body)
             if name := parquet.unknown_column(ledger.get_blob(event.body[field]), schema):
-                yield (
-                    f"{where}, {field}",
-                    f"has a column that sharekit does not write: {name!r:.80}",
-                )
+                what = f"has a column that sharekit does not write: {name!r:.80}"
+                yield f"{where}, {field}", what
 
 
 def last_event(events: list[Event], kind: str) -> Event | None:

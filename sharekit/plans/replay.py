@@ -7,6 +7,7 @@ may differ between versions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any, Final
 
 import pandas as pd
@@ -43,7 +44,9 @@ _SETTINGS: Final = ("chunk_size", "max_images", "strict", "planner", "confirmed"
 def step_problems(ledger: Ledger) -> Iterator[Problem]:
     """Yield each step before sending that no person can have taken at its place."""
     steps = _Steps()
-    for event in ledger.iter_events():
+    sent = next((seq for seq, *_ in ledger.raw_events("intent")), inf)
+    for event in ledger.iter_events("inventory_read", *_CHECKS):
+        steps.sent = event.seq > sent
         check = _CHECKS.get(event.kind)
         for what in () if check is None else check(steps, event):
             yield f"event {event.seq} ({event.kind})", what
@@ -91,7 +94,6 @@ class _Steps:
             self.approvals.append(event)
         self.inventory |= kind == "inventory_read"
         self.snapshot |= kind == "snapshot_taken"
-        self.sent |= kind == "intent"
 
     def check_snapshot(self, _: Event) -> Iterator[str]:
         """Check that the one snapshot of the plan comes before it."""

@@ -283,10 +283,10 @@ def _check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Itera
 
 
 def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[_Graded]:
-    broken = list(integrity.problems(ledger))
+    broken, added = integrity.examine(ledger)
     yield from ((_CHANGED, problem) for problem in broken)
     if not broken:
-        yield from _other_version(ledger)
+        yield from _other_version(ledger, added)
         yield from _times(ledger)
         yield from ((_CHANGED, problem) for problem in _replayed(ledger))
     yield from _other_rules(ledger)
@@ -297,7 +297,7 @@ def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[
         yield from ((_NOTE, problem) for problem in _other_sign_ins(ledger))
 
 
-def _other_version(ledger: Ledger) -> Iterator[_Graded]:
+def _other_version(ledger: Ledger, added: list[Problem]) -> Iterator[_Graded]:
     """Yield what this version does not write; a later one may, so that it then proves nothing."""
     created = ledger.last_event("created")
     made_by = str(created.body.get("sharekit", "")) if created else ""
@@ -311,7 +311,7 @@ def _other_version(ledger: Ledger) -> Iterator[_Graded]:
         yield _NOTE if grade == _CHANGED else grade, ("event 1 (created)", what)
     elif created and created.body.get("report_format") != REPORT_FORMAT:
         yield _CHANGED, ("event 1 (created)", "names another format of reports than its version")
-    yield from ((grade, problem) for problem in integrity.additions(ledger))
+    yield from ((grade, problem) for problem in added)
 
 
 def _other_rules(ledger: Ledger) -> Iterator[_Graded]:

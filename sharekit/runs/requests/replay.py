@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cache, partial
 from math import inf
 from typing import Any, Final
 
@@ -77,7 +78,8 @@ class _Replay:
 
     def __init__(self, ledger: Ledger, plan: Plan) -> None:
         self.ledger, self.plan = ledger, plan
-        self.log = load_request_log(ledger, plan, events=())
+        self.read_preflight = cache(partial(ledger.get_frame, schema=PREFLIGHT))
+        self.log = load_request_log(ledger, plan, self.read_preflight, events=())
         #: The event of the plan that :attr:`plan` is, and the latest one.
         self.taken = self.planned = ledger.last_event("planned")
         created = ledger.last_event("created")
@@ -121,7 +123,8 @@ class _Replay:
             return
         with Ledger.open(self.ledger.path, verify_chain=False, until=self.planned.hash) as past:
             self.plan = read_plan(past)
-        self.log, self.taken = load_request_log(self.ledger, self.plan, events=()), self.planned
+        self.log = load_request_log(self.ledger, self.plan, self.read_preflight, events=())
+        self.taken = self.planned
 
     @property
     def ended_at_once(self) -> str:
@@ -158,7 +161,7 @@ class _Replay:
             self.call.unread = set(projects.loc[projects["unread"] != "", "project_id"])
             self.call.apis = dict(zip(projects["project_id"], projects["api"], strict=True))
         elif kind == "preflight_checked":
-            self.call.unseen = False
+            self.call.unseen, self.latest = False, None  # a million shares take room
         elif kind == "response_lost":
             self.call.unanswered.discard(str(body["chunk"]))
         elif kind == "stopped":
@@ -233,7 +236,7 @@ class _Replay:
         if before is None or before.kind != "preflight_snapshot":
             yield "follows on no snapshot of the clouds"
             return
-        recorded = self.ledger.get_frame(event.body["blob"], PREFLIGHT)
+        recorded = self.read_preflight(event.body["blob"])
         counts = count_preflight(recorded)
         if counts != event.body["counts"]:
             yield "its counts are not those of its shares"
