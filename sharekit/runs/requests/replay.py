@@ -107,8 +107,6 @@ class _Replay:
             yield "belongs to no call of submit"
         if kind in _OF_CALLS and self.call.stopped and kind != "outcomes_recorded":
             yield "comes after its call had stopped"
-        if kind == "finished" and self.call.stopped:
-            yield "ends a run whose call had stopped before"
         if self.ended_at_once not in ("", kind == "job_done" and body["chunk"]):
             yield "should be the end of the request that was answered without a job"
         if check := _CHECKS.get(kind):
@@ -408,6 +406,13 @@ class _Replay:
         if self.call.has_done and not self.call.has_read and not self.call.stopped:
             yield "follows on requests that nobody read back"
 
+    def check_finished(self, event: Event) -> Iterator[str]:
+        """Check that a run ends with a call that was not stopped, and with its outcomes."""
+        if self.call.stopped:
+            yield "ends a run whose call had stopped before"
+        if self.previous and event.body.get("counts") != self.previous.body.get("counts"):
+            yield "counts other outcomes than were recorded"
+
     def check_stop(self, event: Event) -> Iterator[str]:
         """Check that a call was stopped by somebody who can stop it."""
         if event.body.get("by") not in (None, CANARY, CLOUD, OPERATOR):
@@ -500,6 +505,7 @@ _CHECKS: Final = {
     "requests_counted": _Replay.check_calls,
     "stopped": _Replay.check_stop,
     "outcomes_recorded": _Replay.check_end,
+    "finished": _Replay.check_finished,
 }
 _REQUEST_CHECKS: Final = {
     "intent": _Replay.check_intent,
