@@ -173,6 +173,10 @@ def _survey_problems(audit: Audit) -> Iterator[str]:
     for name, owner in (("shares", "project_id"), ("owned", "owner"), ("outgoing", "owner")):
         if not getattr(survey, name)[owner].isin(survey.projects["project_id"]).all():
             yield f"the {name} are also of a project that was not read"
+    for prefix in ("", "owner_"):
+        read = survey.projects[f"{prefix}code"] == ""
+        if (survey.projects.loc[read, f"{prefix}reason"] != "").any():
+            yield "says why a project could not be read that was read"
     for shares in (survey.shares, survey.outgoing):
         if ((shares["state"] == "") == (shares["unread"] == "")).any():
             yield "shows neither a state nor why it could not be read, or both"

@@ -213,8 +213,9 @@ def snapshot_contradictions(snapshot: Snapshot, body: Mapping[str, Any]) -> Iter
     for shares in (snapshot.members, snapshot.owned):
         if ((shares["state"] != "") & (shares["unread"] != "")).any():
             yield "shows a state, and says why it could not be read"
-    if not snapshot.members["project_id"].isin(snapshot.projects["project_id"]).all():
-        yield "shows shares of a project that nobody signed in to"
+    for name in ("members", "vaults"):
+        if not getattr(snapshot, name)["project_id"].isin(snapshot.projects["project_id"]).all():
+            yield f"shows {name} of a project that nobody signed in to"
     named = snapshot.projects[["name", "name_source"]] != ""
     if (named["name"] & ~named["name_source"]).any():
         yield "names a project, and does not say what told the name"

@@ -16,12 +16,13 @@ import sharekit
 from sharekit.audits import storage
 from sharekit.core.errors import CloudError, PlanError
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.approval import ApprovalRequirement
+from sharekit.plans.approval import ApprovalRequirement, revoke
 from sharekit.plans.decisions import decide, replan, undo
 from sharekit.reports.report import write
 from sharekit.reports.run_record import read_record
 from sharekit.reports.verification.earlier_states import earlier_states
 from sharekit.runs import follow_up
+from sharekit.runs.submit import RunDriver
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator
 from sharekit.simulator.sample import build_sample, write_workbook
@@ -163,3 +164,19 @@ def test_a_csv_of_any_moment_is_told_by_the_ledger(world: Callable[..., World]) 
             assert texts[event.hash] in [texts.get(state) for state in states]
             assert len(states) < len(events) / 3
     assert len(set(texts.values())) > 10
+
+
+def test_a_plan_that_is_replaced_before_anything_was_sent(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that looked at the clouds and sent nothing is one of the plan of its time."""
+    w, stop = world(rows=8), threading.Event()
+    plan, clouds = w.approved(chunk_size=4), w.connect()
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDriver, "_send_canary", lambda _: stop.set())
+        sharekit.submit(plan, clouds, settings=FAST, stop=stop)
+    revoke(plan, reviewer="Ada")
+    plan = decide_on(plan, ["skip", "skip"])
+    assert sharekit.verify(plan.path).problems == ()
+    send(plan, clouds, 1, cut=False)
+    assert sharekit.verify(plan.path).problems == ()
