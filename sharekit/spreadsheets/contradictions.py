@@ -68,10 +68,11 @@ _DENIED: Final = re.compile(
 #: Parts of a title that speak for themselves: what is in brackets, and behind a dash.
 _PARTS: Final = re.compile(r"\s[-\u2013\u2014]\s|[()\[\]{}\uff08\uff09\u3010\u3011]")
 _VERSION: Final = re.compile(r"(?i)(?<![a-z])(?:v|ver|version|rev)[\s._-]*([0-9]{1,3})(?![0-9])")
-_COUNT: Final = re.compile(r"\W*[0-9]{1,6}\W*")
 #: Words of a title; with words that nobody here knows it is shorter.
 _TITLE_WORDS: Final = 12
 _LOOSE_WORDS: Final = 6
+#: Cells of a line above a table, such as "Draft" and a date.
+_LINE_CELLS: Final = 2
 #: Rows without an ID that are looked at one by one.
 _MAX_TITLES: Final = 20_000
 _DIGITS: Final = 32
@@ -175,22 +176,24 @@ def disagreeing_titles(sheet: SheetRows) -> RowHits:
 def _heading(sheet: SheetRows) -> tuple[str, frozenset[str]]:
     """Return the nearest line above the header, or the sheet's name, that speaks against actions.
 
-    Above a table an approval is the document's, and a number beside a word counts rows.
+    Above a table an approval is the document's, a number beside a word counts rows, lines of
+    three cells are other tables, and words for both decisions say what may be written.
     """
+    found: list[tuple[str, frozenset[str]]] = []
     lines = [*enumerate(sheet.raw.head(sheet.source.header_row - 1))]
     for row, texts in reversed(lines):
         filled = [(i, text) for i, text in enumerate(texts) if text.strip()]
-        grouped = len(filled) > 2 or (len(filled) > 1 and filled[0][0] > 0)
-        if grouped or any(_COUNT.fullmatch(text) for _, text in filled):
-            continue
-        for column, text in filled:
+        if len(filled) > _LINE_CELLS and row < lines[-1][0]:
+            break
+        for column, text in filled[:1] if len(filled) <= _LINE_CELLS else ():
             against = forbidden(text)
-            if (
-                against
-                and not (REJECTED in against and says(text, FINAL_WORDS))
-                and not (_counts(text))
-            ):
-                return _reads(sheet, row, column, text), against
+            of_all = len(against) == len(ACTIONS) and not column
+            approval = REJECTED in against and says(text, FINAL_WORDS)
+            if against and (of_all or not (approval or _counts(text) or len(filled) > 1)):
+                found.append((_reads(sheet, row, column, text), against))
+    said = {against for _, against in found if len(against) < len(ACTIONS)}
+    if found and len(said) < 2:
+        return found[0]
     name, stem = sheet.source.sheet, Path(sheet.source.file).stem
     against = forbidden(name or stem, loose=True)
     if set_aside_word(name or stem):

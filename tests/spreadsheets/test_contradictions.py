@@ -105,7 +105,7 @@ def test_a_title_between_the_rows_speaks_for_those_below(
     )
     found = planned(path)
     assert (found[0], found[-1]) == ("accepted", "blocked")
-    above = write(tmp_path / "b.csv", title, *path.read_text("utf-8").splitlines()[:2])
+    above = write(tmp_path / "b.csv", title, "", *path.read_text("utf-8").splitlines()[:2])
     assert planned(above) == ["blocked"]
 
 
@@ -132,8 +132,13 @@ def test_other_titles_say_nothing(tmp_path: Path, title: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "title", ["Rejected: 3", "Approved", "Stand: 27.11.2026", "Reject what you do not know"]
-)
+    "title",
+    [
+        "Rejected: 3", "Approved", "Stand: 27.11.2026", "Reject what you do not know",
+        "accepted\nrejected", "accepted;to be taken\nrejected;not to be taken",
+        "Change history\nVersion;Date;Author\n1.0;2026-01-02;Bob\n",
+    ],
+)  # fmt: skip
 def test_counts_and_instructions_above_a_list_say_nothing(tmp_path: Path, title: str) -> None:
     """Above a table a number counts rows, and an approval is the document's."""
     rows = [f"{IMAGE};{PROJECT};accepted", f"{OTHER};{PROJECT};rejected"]
