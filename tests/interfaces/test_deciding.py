@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 import sharekit
+from sharekit.core.actions import DECISIONS
 from sharekit.core.errors import SharekitError, UsageError
 from sharekit.interfaces.notebook.model import DECIDE
 from sharekit.interfaces.notebook.panel import Panel
@@ -92,6 +94,11 @@ def fill_sheet(review: Review, said: dict[int, str], folder: Path) -> Path:
     """Fill in a review sheet."""
     path = folder / "review.xlsx"
     sharekit.review(review.path, out=path)
+    return fill_in(path, said)
+
+
+def fill_in(path: Path, said: dict[int, str]) -> Path:
+    """Fill in those rows of a review sheet that are in it."""
     book = openpyxl.load_workbook(path)
     sheet = book["Review"]
     names = [cell.value for cell in sheet[1]]
@@ -143,23 +150,68 @@ def by_all_shown(review: Review, said: dict[int, str], folder: Path) -> None:
         page.decisions[read_decision(word)].click()
 
 
+def by_records(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Give records, each naming its share."""
+    rows = review.rows
+    review.decide([
+        {"image_id": rows.at[key, "image_id"], "project_id": rows.at[key, "project_id"],
+         "decision": word, "reason": REASON}
+        for key, word in said.items()
+    ])  # fmt: skip
+
+
+def by_policy(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Apply a policy for each word."""
+    policies = [
+        sharekit.policy(word, then=word, reason=REASON, rows=[key])  # type: ignore[arg-type]
+        for key, word in said.items()
+    ]
+    review.apply(policies)
+
+
+def by_split_sheets(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Have the sheets of several people taken in, after one of them is filled in."""
+    sheets = review.write_sheets(folder / "split", "asked")
+    for path in sheets.values():
+        fill_in(path, said)
+    review.take(*sheets.values())
+
+
+def by_follow(review: Review, said: dict[int, str], folder: Path) -> Path:
+    """Plan anew what follows a run in which it was decided."""
+    by_call(review, said, folder)
+    inventory = review.plan.findings.inventory
+    found = sharekit.check(inventory, review._connect())
+    return sharekit.plan(found, folder / "second.ledger", follows=review.path).path
+
+
 WAYS = (
     by_call, by_lower_call, by_mask, by_frame, by_edited_rows, by_sheet, by_shell, by_list,
-    by_selection, by_all_shown,
+    by_selection, by_all_shown, by_records, by_policy, by_split_sheets, by_follow,
 )  # fmt: skip
+
+
+def assert_shown_is_sent(shown: Review) -> None:
+    """Compare every row that a person sees with the requests of the plan."""
+    texts = [json.dumps(request) for request in shown.plan.requests()]
+    for _, row in shown.rows.iterrows():
+        sent = [text for text in texts if row["image_id"] in text and row["project_id"] in text]
+        assert bool(sent) == (row["state"] in ("planned", "duplicate"))
+        if row["state"] == "planned":
+            assert DECISIONS.get(row["wanted"], row["wanted"]) in sent[0]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_what_is_shown_is_planned_recorded_and_sent(
-    way: Callable[[Review, dict[int, str], Path], None], review: Review, world: Make,
+    way: Callable[[Review, dict[int, str], Path], Path | None], review: Review, world: Make,
     tmp_path: Path,
 ) -> None:  # fmt: skip
     """Every way leads to the same rows, plan, events with person and reason, and requests."""
     keys = accepted(review, len(SAID))
     asked = dict(zip(keys, SAID.values(), strict=True))
-    way(review, {key: word for key, (word, _) in asked.items()}, tmp_path)
+    path = way(review, {key: word for key, (word, _) in asked.items()}, tmp_path) or review.path
     meant = {key: decision for key, (_, decision) in asked.items()}
-    shown = Review(review.path, reviewer="Ada")
+    shown = Review(path, reviewer="Ada")
     assert shown.changes["decision"].to_dict() == meant
     assert set(shown.changes["reason"]) == {REASON}
     assert set(shown.changes["by"]) == {"Bob"}
@@ -167,23 +219,44 @@ def test_what_is_shown_is_planned_recorded_and_sent(
     plan = shown.replan()
     pd.testing.assert_series_equal(shown.rows["wanted"], before["wanted"])
     pd.testing.assert_series_equal(shown.rows["state"], before["state"])
-    assert decisions.replan(review.path).fingerprint == plan.fingerprint
+    assert decisions.replan(path).fingerprint == plan.fingerprint
+    assert_shown_is_sent(shown)
     for key, decision in meant.items():
         image = plan.rows.at[key, "image_id"]
         sent = [r["body"]["status"] for r in plan.requests() if image in r["body"]["images"]]
         expected = {"reject": ["rejected"], "accept": ["accepted"], "skip": []}[decision]
         assert sent == expected
-    sharekit.approve(review.path, reviewer="Ada", fingerprint=plan.fingerprint)
-    run = sharekit.submit(review.path, review._connect(), settings=FAST)
-    with Ledger.open(review.path) as ledger:
+    sharekit.approve(path, reviewer="Ada", fingerprint=plan.fingerprint)
+    run = sharekit.submit(path, review._connect(), settings=FAST)
+    with Ledger.open(path) as ledger:
         intents = [event.body for event in ledger.list_events("intent")]
     for key, decision in meant.items():
         image = plan.rows.at[key, "image_id"]
         assert any(image in body["images"] for body in intents) == (decision != "skip")
         states = {"reject": "rejected", "accept": "accepted", "skip": ""}
         assert run.rows.at[key, "observed"] == states[decision]
-    assert sharekit.verify(review.path).intact
-    assert read_plan(review.path).fingerprint == plan.fingerprint
+    assert sharekit.verify(path).intact
+    assert read_plan(path).fingerprint == plan.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("follow", "how"),
+    [(sharekit.undo, {"native_only": True}), (sharekit.retry, {"faults": "job_fail=0.5,seed=2"})],
+)
+def test_what_undo_and_retry_show_is_what_they_send(
+    follow: Callable[..., sharekit.Plan], how: dict[str, Any], world: Make, tmp_path: Path
+) -> None:
+    """A plan made from a run, and a decision on it, is sent as a person sees it."""
+    scene = world(rows=8, **how)
+    plan = scene.approved(chunk_size=2)
+    sharekit.submit(plan, scene.connect(), settings=FAST)
+    review = Review(follow(plan.path, tmp_path / "later.ledger", scene.connect()), reviewer="Ada")
+    assert_shown_is_sent(review)
+    key = int(review.rows.index[review.rows["state"] == "planned"][0])
+    review.decide([key], "skip", reason=REASON)
+    review.replan()
+    assert review.rows.at[key, "state"] == "skipped"
+    assert_shown_is_sent(review)
 
 
 # -- words -----------------------------------------------------------------------------------------

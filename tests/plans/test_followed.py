@@ -191,6 +191,27 @@ def test_a_run_that_was_sent_counts_with_its_workbook(world: Callable[..., World
         sharekit.check(inventory, scene.connect()), scene.folder / "third.ledger", follows=first
     )
     assert "reverses-earlier" not in set(same.findings.frame["rule"])
+    sharekit.submit(same, scene.connect(), settings=FAST)
+    last = sharekit.plan(found, scene.folder / "fourth.ledger", follows=same)
+    turned = last.findings.frame[last.findings.frame["rule"] == "reverses-earlier"]
+    assert turned["message"].iloc[0].endswith(f"({first.path.name}: accepted, {told}")
+
+
+def test_the_run_that_decided_first_is_named(friday: Review, tmp_path: Path) -> None:
+    """What Monday only kept was Friday's decision; what Tuesday decided anew is Tuesday's."""
+    rows: Rows = [(0, 0, "accepted"), (1, 0, "accepted")]
+    path = friday.path
+    for day in ("monday", "tuesday", "wednesday"):
+        plan = sharekit.plan(findings(tmp_path, rows), tmp_path / f"{day}.ledger", follows=path)
+        review, path = Review(plan, reviewer="Ada"), plan.path
+        if day == "tuesday":
+            review.decide([1], "skip", reason="still no answer")
+            review.replan()
+    review.decide([0, 1], "accept", reason="they are known by now")
+    review.replan()
+    messages = review.plan.findings.frame.set_index("row_key")["message"]
+    assert messages[0].endswith("(friday.ledger: rejected, by Bob: the owner is not known)")
+    assert messages[1].endswith("(tuesday.ledger: left as it is, by Ada: still no answer)")
 
 
 def test_strict_blocks_what_turns_back(friday: Review, tmp_path: Path) -> None:
