@@ -227,7 +227,8 @@ def test_filters_sort_and_pages() -> None:
         {
             "image_id": ["i1", "i2", "i3"], "name": ["b", "A", "c$^"],
             "project_id": ["p", "q", "p"],
-            "owner": "", "vault_id": "", "reason": ["", "", "Köln"], "before": "pending",
+            "project_name": "", "owner": "", "vault_id": "", "before": "pending",
+            "reason": ["", "", "Köln"],
             "wanted": ["accept", "reject", "accept"], "state": ["planned", "planned", "blocked"],
             "decision": ["", "reject", ""], "vault": ["", "", "v"],
             "findings": ["", "x: y", "not-shared: z; x: y"],
