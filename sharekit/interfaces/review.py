@@ -21,6 +21,7 @@ from sharekit.core.columns import STR, with_unit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
 from sharekit.core.monitoring.logs import clean_frames
+from sharekit.core.monitoring.progress import shows_progress
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
 from sharekit.plans.plan import Plan, ledger_path
@@ -118,9 +119,10 @@ class Review:
         return self._head != head
 
     # -- deciding ----------------------------------------------------------------------------------
+    @shows_progress("deciding")
     def decide(
         self, rows: Rows, decision: Decision | None = None, *,
-        reason: str | None = None, vault_id: str | None = None,
+        reason: str | None = None, vault_id: str | None = None, progress: bool = True,
     ) -> RowCount:  # fmt: skip
         """Decide on rows; return their number once the decision is on disk.
 
@@ -173,7 +175,8 @@ class Review:
             "vault" if vault_id else "reason")  # fmt: skip
         return self._record(step, what)
 
-    def take(self, *sheets: str | PathLike[str]) -> RowCount:
+    @shows_progress("taking sheets")
+    def take(self, *sheets: str | PathLike[str], progress: bool = True) -> RowCount:
         """Import the decisions of review sheets; return the number of rows that they decide.
 
         Its ``notes`` say what in the sheets was not read: columns of a person's own, comments,
@@ -260,9 +263,10 @@ class Review:
         # Decisions are written into it, and a category takes no new word.
         return frame.astype({"decision": STR})
 
+    @shows_progress("applying policies")
     def apply(
         self, policies: Policies | Policy | Sequence[Policy] | str | PathLike[str], *,
-        otherwise: str = LEAVE, record: bool = True,
+        otherwise: str = LEAVE, record: bool = True, progress: bool = True,
     ) -> PolicyResult:  # fmt: skip
         """Decide by policies, as one step; the plan is made again with it.
 
@@ -274,6 +278,8 @@ class Review:
             What is decided on rows that no policy matches. A file says it itself.
         record : bool
             Whether the decisions are taken; without it, they are only shown.
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Returns
         -------
@@ -454,7 +460,8 @@ class Review:
 
 
 @clean_frames
-def review(
+@shows_progress("opening the review")
+def review(  # noqa: PLR0913 - all but the first are named, and few are given
     plan: Plan | str | PathLike[str],
     clouds: Clouds | None = None,
     *,
@@ -464,6 +471,7 @@ def review(
     require_reasons: bool = True,
     settings: Settings | None = None,
     demand: approval.ApprovalRequirement | None = None,
+    progress: bool = True,
 ) -> Review:
     """Show a plan for review: a panel in a notebook, an Excel sheet, or a frame.
 
@@ -487,6 +495,8 @@ def review(
         Settings of a run that is started from here.
     demand : ApprovalRequirement, optional
         More than one reviewer, or signed approvals.
+    progress : bool
+        False shows no progress; otherwise it is shown where the call takes over two seconds.
 
     Raises
     ------
@@ -511,7 +521,7 @@ def review(
         demand=demand,
     )  # fmt: skip
     for change in shown.changed_inputs:
-        warnings.warn(f"{change} {IN_PYTHON.format(run=str(shown.path))}", stacklevel=3)
+        warnings.warn(f"{change} {IN_PYTHON.format(run=str(shown.path))}", stacklevel=4)
     if isinstance(take, pd.DataFrame):
         shown.decide(take)
     elif take is not None:

@@ -17,9 +17,11 @@ import sharekit
 from sharekit.core.monitoring import progress
 from sharekit.core.monitoring.progress import report, shows_progress
 from sharekit.interfaces import display
+from sharekit.interfaces.notebook.controls import show_errors
+from sharekit.interfaces.review import Review
 
-SLOW = ("audit", "check", "connect", "find", "plan", "read_inventory", "report", "retry", "submit",
-        "undo", "verify")  # fmt: skip
+SLOW = ("audit", "check", "connect", "find", "plan", "read_inventory", "report", "retry", "review",
+        "submit", "undo", "verify")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +56,10 @@ class Terminal(io.StringIO):
 
 def test_every_long_call_can_be_silent() -> None:
     """Each public call that can take over two seconds has progress=, True unless it is said."""
-    for name in SLOW:
-        given = inspect.signature(getattr(sharekit, name)).parameters["progress"]
-        assert (given.default, given.kind) == (True, inspect.Parameter.KEYWORD_ONLY), name
+    calls = [getattr(sharekit, name) for name in SLOW]
+    for call in (*calls, Review.decide, Review.take, Review.apply):
+        given = inspect.signature(call).parameters["progress"]
+        assert (given.default, given.kind) == (True, inspect.Parameter.KEYWORD_ONLY), call
 
 
 def test_a_log_has_a_line_for_each_step(capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,6 +120,14 @@ def test_a_notebook_has_one_output(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any("<b>" in data["text/html"] for data in shown)
     assert shown[-1]["text/plain"] == "counting: 2 s"
     assert "<progress" not in shown[-1]["text/html"]
+
+
+def test_a_click_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a panel's button does has no cell of its own, so its calls show nothing."""
+    said: list[str] = []
+    show_errors(lambda text, _: said.append(text))(count)()
+    assert said == [""]
+    assert capsys.readouterr().err == ""
 
 
 def test_a_callable_is_told_instead() -> None:

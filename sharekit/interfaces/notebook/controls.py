@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import ipywidgets as ui
 
 from sharekit.core.errors import SharekitError
+from sharekit.core.monitoring.progress import following
 
 _LOG = logging.getLogger("sharekit.interfaces")
 _SHARED: list[Any] = []
@@ -38,7 +39,8 @@ def show_errors(
             say("", "good")
             for call in (partial(step, *args, **named), then):
                 try:
-                    call()
+                    with following("click", progress=False):  # it has no cell to show it in
+                        call()
                 except Exception as error:  # noqa: BLE001 - in a callback nobody would see it
                     say(error_text(error), "bad")
 

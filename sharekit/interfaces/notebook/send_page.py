@@ -12,7 +12,6 @@ import ipywidgets as ui
 from markupsafe import Markup
 
 from sharekit.core.columns import with_unit
-from sharekit.core.monitoring.progress import following
 from sharekit.core.outcomes import FAILURES, OUTCOMES, RETRYABLE
 from sharekit.ledger.lock import is_busy
 from sharekit.runs.background import BackgroundRun
@@ -126,8 +125,7 @@ class SendPage:
         folder = self.review.path.parent
         with suppress(ValueError):  # on another drive of Windows there is none
             folder = Path(os.path.relpath(folder))
-        with following("report", progress=False):  # a click has no cell to show it in
-            reports = self.review.run.report(*(folder / name for name in _REPORTS))
+        reports = self.review.run.report(*(folder / name for name in _REPORTS))
         data = {"text/html": reports._repr_html_(), "text/plain": "\n".join(map(str, reports))}
         # An output, not a region of ours: only there does Jupyter make links to files work.
         self.files.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
@@ -169,8 +167,7 @@ class Outcomes:
         return render("outcome", outcome=self._outcome, page=page, lines=lines, labels=labels)
 
     def _retry(self) -> None:
-        with following("retry", progress=False):  # a click has no cell to show it in
-            again: ReviewModel = self._review.retry()
+        again: ReviewModel = self._review.retry()
         self._host.open(again)
 
 

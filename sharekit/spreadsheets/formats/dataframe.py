@@ -44,6 +44,7 @@ _INSTEAD: Final = {
     "DataFrameGroupBy": "a DataFrame in groups; give the whole one: read_inventory(grouped.obj)",
     "SeriesGroupBy": "a column in groups; give the whole DataFrame: read_inventory(df)",
     "LazyFrame": "not read yet; give read_inventory(lazy.collect())",
+    "recarray": "an array; give read_inventory(pandas.DataFrame(array))",
     "ndarray": "an array without headers; give read_inventory(pandas.DataFrame(array, columns="
     '["image_id", "project_id", "status"]))',
     "ExcelFile": "an open workbook; give its path: read_inventory(path)",
