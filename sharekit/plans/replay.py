@@ -366,8 +366,8 @@ def _foreign_differences(ledger: Ledger, recorded: Plan) -> Iterator[str]:
     )  # fmt: skip
     # Rules decide which rows are sent; what a row asks for, and what the cloud showed, they do not.
     sent = recorded.rows["disposition"] == "planned"
-    names = [*MANDATORY_FIELDS, "vault_id", "before"]
-    if difference := first_difference(recorded.rows[sent], made.rows[sent], names):
+    asked = first_difference(recorded.rows[sent], made.rows[sent], [*MANDATORY_FIELDS, "vault_id"])
+    if difference := asked or first_difference(recorded.rows, made.rows, ["before"]):
         yield f"its rows are not those of inventory, snapshot and decisions: {difference}"
 
 
