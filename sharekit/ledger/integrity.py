@@ -65,11 +65,6 @@ def _additions(ledger: Ledger, events: list[Event]) -> Iterator[Problem]:
                 yield f"{where}, {field}", what
 
 
-def last_event(events: list[Event], kind: str) -> Event | None:
-    """Return the latest event of a kind."""
-    return next((event for event in reversed(events) if event.kind == kind), None)
-
-
 def schema_digest(ledger: Ledger) -> str:
     """Return the SHA-256 of all tables, indexes and triggers: what the database forbids."""
     query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
