@@ -95,7 +95,7 @@ BEHAVIOURS: Final = {
 }  # fmt: skip
 #: ME and OWNER are signed in to; STRANGER owns images that are shared with ME.
 ME, OWNER, STRANGER, B, C = (invented_id("project", n) for n in range(5))
-_USER = User("u", "ada", "right")
+_USER = User("u", "ada", "s3same-47")
 #: Rules that leave open what the cloud did not show.
 _OPEN: Final = ("not-looked-up", "owner-unknown", "vault-unread")
 

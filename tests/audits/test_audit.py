@@ -31,7 +31,7 @@ from tests.interfaces import test_cli
 Make = Callable[..., World]
 #: ``ME`` and ``OWNER`` are signed in to; ``BAD`` too, but at a wrong address; the others are not.
 ME, OWNER, BAD, FAR, LOST = (c * 32 for c in "0bdfc")
-USER = User("u", "ada", "right")
+USER = User("u", "ada", "s3same-47")
 HEADER = ("image_id", "project_id", "status", "owner", "remark")
 
 
@@ -224,7 +224,7 @@ def test_an_audit_only_reads(place: Place) -> None:
 def test_a_reader_is_enough_and_an_agreeing_inventory_is_good(place: Place) -> None:
     """Somebody who may only look can audit; where all agrees, the audit is good."""
     look = seed()
-    reader = User("u", "ada", "right", role="reader")
+    reader = User("u", "ada", "s3same-47", role="reader")
     place.cloud.reset(
         Seed(look.projects, (reader,), (), look.images, look.shares[:2], ()),
         native_only=place.clouds("project-0")[ME].resolve_api() == "native",

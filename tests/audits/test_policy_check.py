@@ -73,7 +73,7 @@ def scene(world: Make) -> Scene:
     images = [Image(image(n), o, name=names.get(n, f"golden-{n}")) for n, o in owners.items()]
     shares = [Share(image(n), ME, state) for n, state in states.items()]
     projects = tuple(Project(p, f"project-{p[0]}") for p in (ME, GOOD, BAD))
-    seed = Seed(projects, (User("u", "ada", "right"),), (), tuple(images), tuple(shares), ())
+    seed = Seed(projects, (User("u", "ada", "s3same-47"),), (), tuple(images), tuple(shares), ())
     made.cloud.reset(seed)
     config = made.cloud.write_clouds_yaml(made.folder / "clouds.yaml")
     here = Scene(made.folder, config, made.folder / "policy.yaml")

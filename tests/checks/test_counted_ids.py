@@ -164,7 +164,7 @@ def test_what_a_cloud_shows_is_no_finding(tmp_path: Path) -> None:
     images = [f"{stem}{n}" for n in (41, 42, 43)]
     seed = Seed(
         projects=(*(Project(p, p) for p in (me, OWNER, f"{mine}10", f"{mine}12")),),
-        users=(User("u1", "ada", "right", projects=(me, OWNER, f"{mine}10")),),
+        users=(User("u1", "ada", "s3same-47", projects=(me, OWNER, f"{mine}10")),),
         images=tuple(Image(i, OWNER) for i in images[1:]),
         shares=(*(Share(i, me) for i in images[1:]), Share(images[1], f"{mine}12")),
     )

@@ -39,7 +39,7 @@ WRONG = {
 }
 SEED = Seed(
     projects=(Project(P, "Team A"), Project(OWNER, "Golden")),
-    users=(User("u1", "ada", "right"),),
+    users=(User("u1", "ada", "s3same-47"),),
     keys=(Key("AKADA", "s" * 32, "u1"),),
     images=tuple(Image(i, OWNER, whole_image=True, min_disk=40) for i in IMAGES),
     shares=tuple(Share(i, P) for i in IMAGES),

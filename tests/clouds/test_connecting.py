@@ -98,12 +98,12 @@ def test_entries_that_hold_no_settings(tmp_path: Path, text: str, says: str) -> 
 )
 def test_a_profile_that_is_not_there(tmp_path: Path, profile: str, says: str) -> None:
     """A profile that nobody knows, or that cannot be fetched, is one sentence, and no silence."""
-    auth = {"auth_url": "http://127.0.0.1:9/v3", "username": "ada", "password": "right"}
+    auth = {"auth_url": "http://127.0.0.1:9/v3", "username": "ada", "password": "s3same-47"}
     path = written(tmp_path, odd={"profile": profile, "auth": auth})
     with pytest.raises(SignInError, match=re.escape(f"{profile!r} cannot be used ({says})")) as no:
         sharekit.connect("odd", config_file=path)
     assert no.value.exit_code == 4
-    assert "right" not in str(no.value)
+    assert "s3same-47" not in str(no.value)
 
 
 def test_where_no_clouds_yaml_is() -> None:

@@ -35,7 +35,7 @@ Make = Callable[..., World]
 ME, A, B, OTHER = (c * 32 for c in "0abf")
 MINE = [f"{n:08x}-0000-4000-8000-000000000001" for n in range(7)]
 HIDDEN, PRIVATE, FOREIGN = (f"{n:08x}-0000-4000-8000-000000000002" for n in range(3))
-USER = User("u", "ada", "right")
+USER = User("u", "ada", "s3same-47")
 
 
 def cloud_of(simulator: Simulator, folder: Path, **settings: object) -> Cloud:

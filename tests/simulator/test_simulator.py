@@ -55,9 +55,9 @@ VAULTS = {
 SEED = Seed(
     projects=(Project(A, "Team A"), Project(B, "Team B"), Project(OWNER, "Golden")),
     users=(
-        User("u1", "ada", "right"),
-        User("u2", "rob", "right", role="reader"),
-        User("u3", "bea", "right", projects=(B,)),
+        User("u1", "ada", "s3same-47"),
+        User("u2", "rob", "s3same-47", role="reader"),
+        User("u3", "bea", "s3same-47", projects=(B,)),
     ),
     keys=(Key("AKADA", "s" * 32, "u1"),),
     images=(
@@ -103,7 +103,7 @@ class Client:
             page = self("GET", page["next"]).json()
 
 
-def body_of(password: str = "right", user: str = "ada", project: str = A) -> dict[str, Any]:
+def body_of(password: str = "s3same-47", user: str = "ada", project: str = A) -> dict[str, Any]:
     """Return the body of a sign-in."""
     who = {"name": user, "domain": {"name": "Default"}, "password": password}
     identity = {"methods": ["password"], "password": {"user": who}}
@@ -197,7 +197,7 @@ def test_sign_in_is_refused_alike_for_every_reason(quiet: Client, body: dict[str
 
 def test_sign_in_accepts_ids_names_and_tokens(quiet: Client) -> None:
     """A user may be named by id, a project by name and domain, and a token can be rescoped."""
-    by_id = {"id": "u1", "password": "right"}
+    by_id = {"id": "u1", "password": "s3same-47"}
     scope = {"project": {"name": "Team B", "domain": {"id": "default"}}}
     first = {"identity": {"methods": ["password"], "password": {"user": by_id}}, "scope": scope}
     answer = quiet("POST", "/v3/auth/tokens", {"auth": first})

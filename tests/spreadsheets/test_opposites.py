@@ -89,7 +89,7 @@ def test_remarks_that_change_nothing(tmp_path: Path, header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "header", "right"),
+    ("groups", "header", "s3same-47"),
     [
         (";;Last year;This year", "Decision;Status", "rejected"),
         (";;Board;Team", "Decision;Status", "blocked"),
