@@ -24,8 +24,8 @@ IMAGES = [f"{n:08x}-0000-4000-8000-00000000000e" for n in range(6)]
 
 
 def vault(number: int, **facts: Any) -> Vault:
-    """A vault of the project with room for 100 GB, or as said."""
-    return Vault(f"{number}0000000-0000-4000-8000-00000000000a", P, **({"size": 100} | facts))
+    """A vault of the project with room for 100 GB, or as said; IDs that nobody counted up."""
+    return Vault(f"{number**2:02}a40000-0000-4000-8000-00000000000a", P, **({"size": 100} | facts))
 
 
 GOOD = vault(1)
