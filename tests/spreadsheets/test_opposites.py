@@ -89,7 +89,7 @@ def test_remarks_that_change_nothing(tmp_path: Path, header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "header", "s3same-47"),
+    ("groups", "header", "right"),
     [
         (";;Last year;This year", "Decision;Status", "rejected"),
         (";;Board;Team", "Decision;Status", "blocked"),
