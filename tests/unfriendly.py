@@ -364,8 +364,8 @@ class Trial:
         clouds, before = self._connect(), Truth.now(self.cloud)
         begin()
         settings = replace(
-            FAST, attempts=3, outage_timeout=2.0, job_timeout=2.0, read_back_delay=0.05,
-            min_poll_interval=0.03, max_poll_interval=0.05,
+            FAST, attempts=3, busy_timeout=2.0, outage_timeout=2.0, job_timeout=2.0,
+            read_back_delay=0.05, min_poll_interval=0.03, max_poll_interval=0.05,
         )  # fmt: skip
         try:
             sharekit.submit(ledger, clouds, settings=settings, progress=on_progress)
