@@ -57,9 +57,9 @@ def _panel(work: Path, home: Path, plan: sharekit.Plan) -> None:
         browsing.open_notebook(page, url, "review.ipynb")
         panel = page.locator(".sharekit-panel")
         panel.locator("tr[data-row]").first.wait_for()
-        panel.get_by_label("Reason").fill("owner unclear")
-        page.keyboard.press("Tab")
         for key, choice in zip(free[[0, 3, 4]], ("skip", "reject", "skip"), strict=True):
+            panel.get_by_label("Reason").fill("owner unclear")  # it is cleared after each use
+            page.keyboard.press("Tab")
             row = panel.locator(f'tr[data-row="{key}"]')
             row.locator("select").select_option(choice)
             row.get_by_text("decided").wait_for()
