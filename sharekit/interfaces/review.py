@@ -9,7 +9,7 @@ that it has not shown is neither overwritten nor undone. This module knows no wi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -265,7 +265,7 @@ class Review:
 
     @shows_progress("applying policies")
     def apply(
-        self, policies: Policies | Policy | Sequence[Policy] | str | PathLike[str], *,
+        self, policies: Policies | Policy | Iterable[Policy] | str | PathLike[str], *,
         otherwise: str = LEAVE, record: bool = True, progress: bool = True,
     ) -> PolicyResult:  # fmt: skip
         """Decide by policies, as one step; the plan is made again with it.

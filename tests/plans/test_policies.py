@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ ROWS = pd.DataFrame(
         "name": ["golden-1", "golden", "other", "golden-2"],
         "Days": ["3", "30", "many", "-1"],
         "Asked on": ["2026-10-01", "2026-11-26T12:00:00Z", "", "01.02.2026"],
+        "Old": ["True", "FALSE", "true", ""],
     },
     dtype=STR,
 ).rename_axis("row_key")
@@ -54,6 +57,17 @@ def decided(*policies: object, otherwise: str = "leave") -> dict[int, str]:
         ({"Asked on": {"older than": "30 days"}}, [0]),
         ({"Asked on": {"not": {"older than": "30 days"}}}, [1]),
         ({}, [0, 1, 2, 3]),
+        ({"Old": True}, [0, 2]),
+        ({"Old": {"not": np.False_}}, [0, 2]),
+        ({"Old": ["false"]}, [1]),
+        ({"Days": 3.0}, [0]),
+        ({"Days": np.array([3, 30])}, [0, 1]),
+        ({"Days": pa.array([3, None])}, [0]),
+        ({"Days": {"at least": np.int64(30)}}, [1]),
+        ({"Asked on": {"older than": timedelta(days=30)}}, [0]),
+        ({"Asked on": {"older than": np.timedelta64(30, "D")}}, [0]),
+        ({"name": re.compile("GOLDEN.*", re.IGNORECASE)}, [0, 1, 3]),
+        ({"name": {"not": re.compile("GOLDEN.*", re.IGNORECASE)}}, [2]),
     ],
 )
 def test_a_condition_decides_what_it_says(when: dict[str, object], expected: list[int]) -> None:
@@ -100,6 +114,15 @@ def test_a_function_or_a_mask_can_choose_the_rows() -> None:
         decided(policy("m", then="skip", rows="owner == '0a'"))
 
 
+def test_rows_may_be_named_by_their_labels() -> None:
+    """A mask, keys or a function may name rows by the index of the DataFrame that was read."""
+    labels = pd.Index(["d", "c", "b", "a"], name="ticket")
+    mask = pd.Series([True, False, False, False], index=labels[::-1])
+    for rows in (mask, ["a"], labels[3:], lambda _: mask):
+        made = Policies((policy("m", then="skip", rows=rows),))
+        assert evaluate(made, ROWS, AT, labels).decisions.index.tolist() == [3]
+
+
 def test_the_fingerprint_covers_every_bound_value() -> None:
     """Another value, order, decision or rest gives another fingerprint; the same text the same."""
     one, two = policy("a", then="accept", owner=["0a"]), policy("b", then="reject", owner="0b")
@@ -133,6 +156,18 @@ def test_the_fingerprint_covers_every_bound_value() -> None:
         ({"name": {"matches": "a)|(b"}}, "does not fit"),
         ({"name": {"empty": "maybe"}}, "does not fit"),
         ({"name": {"not": {"like": "a", "equals": "b"}}}, "takes one condition"),
+        ({"owner": float("nan")}, "does not fit"),
+        ({"owner": [["0a"]]}, "does not fit"),
+        ({"owner": pd.DataFrame({"owner": ["0a"]})}, "does not fit"),
+        ({"owner": [str(number) for number in range(10_001)]}, "1 to 10,000 texts"),
+        ({"Asked on": date(2026, 10, 1)}, "the text in the column"),
+        ({"Days": {"older than": "3m"}}, "such as 30 days"),
+        ({"Days": {"older than": "2 months"}}, "such as 30 days"),
+        ({"name": re.compile("a b", re.VERBOSE)}, "does not fit"),
+        ({"name": re.compile(b"golden")}, "does not fit"),
+        ({"when": {"owner": "0a"}, "owner": "0b"}, "write one"),
+        ({"when": [("owner", "0a")]}, "mapping of columns"),
+        ({"reason": 5}, "no reason"),
         ({"owners": "0a"}, "did you mean owner"),
         ({"rows": [1], "owner": "0a"}, "give one of them"),
     ],
@@ -204,6 +239,9 @@ def test_a_file_holds_what_python_would(tmp_path: Path) -> None:
         ("policies: !!python/object/apply:os.system [ls]", "no YAML"),
         ("policies: [\n{name: a", "line 2"),
         ("policies: [{name: a, then: yes, when: {c: {one of: {file: x}}}}]\notherwise: no", "x"),
+        ("policies: [{name: a, then: yes, when: {c: null}}]\notherwise: no", "line 1: null is no"),
+        ("policies: [{name: a, then: yes, when: {c: ~}}]\notherwise: no", "empty cells"),
+        ("policies: [{name: otherwise, then: yes}]\notherwise: no", "all other rows"),
     ],
 )  # fmt: skip
 def test_what_is_no_file_of_policies_is_one_sentence(
@@ -211,5 +249,32 @@ def test_what_is_no_file_of_policies_is_one_sentence(
 ) -> None:
     """A file with anything that is no policy is refused with its name and what is wrong."""
     with pytest.raises((InputError, UsageError), match=message) as caught:
+        read_policies(write(tmp_path, text))
+    assert "policy.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "message"),
+    [
+        ("owner,note\n0a,x\n", "", "name one of them"),
+        ("0a\n0b\n", "", "the first line names them"),
+        ("owner;note\n0a;x\n", "column: owner", "a comma separates"),
+        ("owner,owner\n0a,x\n", "column: owner", "name one of them"),
+        ("owner,note\n0a,1,2,3\n0b,2\n", "column: owner", "line 2 has 4 values for 2"),
+        ("owner,note\n0a,x\n0b\n", "column: owner", "line 3 has 1 values for 2"),
+        ("", "column: owner", "has the columns"),
+        ('owner\n"0a\n', "column: owner", "cannot be read"),
+        ("owner\n\n", "column: owner", "does not fit"),
+        ("owner\n0a\n", "column: [owner]", "are texts"),
+    ],
+)
+def test_a_list_that_may_mean_other_values_is_refused(
+    tmp_path: Path, content: str, column: str, message: str
+) -> None:
+    """A csv gives the values of one named column, and none that stand elsewhere or are cut off."""
+    (tmp_path / "list.csv").write_text(content, encoding="utf-8")
+    rule = f"{{owner: {{one of: {{file: list.csv, {column}}}}}}}"
+    text = f"policies: [{{name: a, then: skip, when: {rule}}}]\notherwise: leave"
+    with pytest.raises(InputError, match=message) as caught:
         read_policies(write(tmp_path, text))
     assert "policy.yaml" in str(caught.value)

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import numbers
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -31,26 +33,34 @@ from sharekit.core.columns import NAMED, STR
 from sharekit.core.errors import UsageError
 from sharekit.core.html import table
 from sharekit.ledger.hashing import canonical_json
+from sharekit.spreadsheets.formats.columns import value_text
 from sharekit.spreadsheets.vocabulary import read_decision
 
-from ..selection import select_keys
+from ..selection import keys_of_labels, select_keys
 
 #: What leaves a row as the inventory, or a person, has decided it.
 LEAVE: Final = "leave"
+#: What reports call the rows that no policy matches.
+REST: Final = "otherwise"
 #: What a condition says of a row: a third value says that it cannot be judged.
 NO, YES, UNKNOWN = 0, 1, 2
 _Truth = NDArray[np.int8]
 #: Most values of a list: the ledger holds them in the event of the step that they decided.
 MAX_VALUES: Final = 10_000
+#: How frames, workbooks and YAML write the same truth value -> one of them.
+_TRUTHS: Final = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
+#: What stands for itself as a text. Times do not: their text depends on the whole column.
+_PLAIN: Final = (str, bool, np.bool_, numbers.Real, UUID)
 
 
 # -- operators -------------------------------------------------------------------------------------
-def _equals(texts: pd.Series, value: str, _: datetime) -> _Truth:
-    return np.asarray(texts == value, dtype=np.int8)
+def _equals(texts: pd.Series, value: str, at: datetime) -> _Truth:
+    return _one_of(texts, (value,), at)
 
 
 def _one_of(texts: pd.Series, values: tuple[str, ...], _: datetime) -> _Truth:
-    return np.asarray(texts.isin(values), dtype=np.int8)
+    wanted = [_TRUTHS.get(value, value) for value in values]
+    return np.asarray(texts.replace(_TRUTHS).isin(wanted), dtype=np.int8)
 
 
 def _matches(texts: pd.Series, pattern: str, _: datetime) -> _Truth:
@@ -86,23 +96,28 @@ def _is_empty(texts: pd.Series, expected: str, _: datetime) -> _Truth:
 
 @dataclass(frozen=True)
 class _Operator:
-    """How a condition compares, and how it reads the value that it compares with."""
+    """How a condition compares, how it reads the value that it compares with, and what fits."""
 
     compare: Callable[[pd.Series, Any, datetime], _Truth]
     read: Callable[[Any], Any]
+    takes: str
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str | int | float) and str(value).strip():
-        return str(value).strip()
-    raise ValueError(value)
+    """Return the text that a cell with this value has."""
+    text = value_text(value).strip() if isinstance(value, _PLAIN) else ""
+    if not text:
+        raise ValueError(value)
+    return text if isinstance(value, str) else _TRUTHS.get(text, text)
 
 
 def _list(value: Any) -> tuple[str, ...]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise TypeError(value)
+    if hasattr(value, "columns"):  # a table would give the names of its columns
+        raise TypeError(value)
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        value = value.to_pylist()
     values = [None if pd.api.types.is_scalar(v) and pd.isna(v) else v for v in value]
     texts = tuple(dict.fromkeys(_text(v) for v in values if v is not None))
     if not texts or len(texts) > MAX_VALUES:
@@ -117,16 +132,29 @@ def _number(value: Any) -> str:
 
 
 def _pattern(value: Any) -> str:
-    text = str(value.pattern) if isinstance(value, re.Pattern) else _text(value)
+    text = _inline_flags(value) if isinstance(value, re.Pattern) else _text(value)
     # By itself as well: brackets that end too early would leave the whole match.
     for expression in (text, rf"\A(?:{text})\z"):
         pc.match_substring_regex(pa.array([""]), expression)
     return text
 
 
+def _inline_flags(compiled: re.Pattern[Any]) -> str:
+    """Return a compiled pattern with its flags in its text, as they are compared and recorded."""
+    letters = {re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s"}
+    others = compiled.flags & ~(re.UNICODE | re.ASCII | sum(letters))
+    if others or not isinstance(compiled.pattern, str):
+        raise ValueError(compiled)
+    flags = "".join(letter for flag, letter in letters.items() if compiled.flags & flag)
+    return f"(?{flags}){compiled.pattern}" if flags else compiled.pattern
+
+
 def _age(value: Any) -> str:
-    text = str(value) if isinstance(value, pd.Timedelta) else _text(value)
-    if not re.search("[a-zA-Z]", text) or not pd.Timedelta(text) > pd.Timedelta(0):
+    given = isinstance(value, timedelta | np.timedelta64)
+    text = str(pd.Timedelta(value)) if given else _text(value)
+    # One letter m is a month to people, and a minute to pandas.
+    unclear = re.search(r"(?i)\d\s*m\b", text) or not re.search("[a-zA-Z]", text)
+    if unclear or not pd.Timedelta(text) > pd.Timedelta(0):
         raise ValueError(value)
     return text
 
@@ -137,17 +165,23 @@ def _truth(value: Any) -> str:
     return _text(value).lower()
 
 
+_A_TEXT: Final = (
+    "a text, a number or a truth value (of a time, the text in the column; of nothing, `empty`)"
+)
+_A_NUMBER: Final = "a number"
 OPERATORS: Final[Mapping[str, _Operator]] = {
-    "equals": _Operator(_equals, _text),
-    "one of": _Operator(_one_of, _list),
-    "like": _Operator(_like, _text),
-    "matches": _Operator(_matches, _pattern),
-    "older than": _Operator(_older_than, _age),
-    "less than": _Operator(_compare(np.less), _number),
-    "at most": _Operator(_compare(np.less_equal), _number),
-    "more than": _Operator(_compare(np.greater), _number),
-    "at least": _Operator(_compare(np.greater_equal), _number),
-    "empty": _Operator(_is_empty, _truth),
+    "equals": _Operator(_equals, _text, _A_TEXT),
+    "one of": _Operator(_one_of, _list, f"a list of 1 to {MAX_VALUES:,} texts or numbers"),
+    "like": _Operator(_like, _text, "a text with * and ?"),
+    "matches": _Operator(
+        _matches, _pattern, "a regular expression without look-around, references and re.VERBOSE"
+    ),
+    "older than": _Operator(_older_than, _age, "a time such as 30 days or 12 hours"),
+    "less than": _Operator(_compare(np.less), _number, _A_NUMBER),
+    "at most": _Operator(_compare(np.less_equal), _number, _A_NUMBER),
+    "more than": _Operator(_compare(np.greater), _number, _A_NUMBER),
+    "at least": _Operator(_compare(np.greater_equal), _number, _A_NUMBER),
+    "empty": _Operator(_is_empty, _truth, "true or false"),
 }
 
 
@@ -306,14 +340,16 @@ def policy(
     reason : str
         The reason that is recorded with each decision; without it, the policy's name.
     rows : callable, mask or keys, optional
-        Instead of conditions: a function that takes the rows of a review and returns a mask or
-        keys, or these themselves. Only what it matched is recorded, not how.
+        Instead of conditions: a function that takes the rows of a review, all of them texts, and
+        returns a mask, keys, or labels of the DataFrame that was read; or these themselves. Only
+        what it matched is recorded, not how.
     when : mapping, optional
         Conditions on columns whose names are no Python names, as ``conditions``.
     **conditions
         Column -> a value it must equal, a list of values, a compiled pattern, or a mapping of
         operators (``equals``, ``one of``, ``like`` with ``*`` and ``?``, ``matches`` a regular
-        expression as a whole, ``older than``, ``less than``, ``at most``, ``more than``,
+        expression of RE2 as a whole, where word characters and digits are ASCII, ``older than``,
+        ``less than``, ``at most``, ``more than``,
         ``at least``, ``empty``) to values; ``{"not": …}`` is the opposite.
 
     Raises
@@ -329,14 +365,25 @@ Condition(column='before', operator='equals', value='pending', negated=False))
     """
     if not isinstance(name, str) or not name.strip():
         raise UsageError("A policy needs a name, under which the report shows it.")
+    if name.strip().casefold() == REST:
+        raise UsageError(f"No policy is called {REST!r}: so the report calls all other rows.")
     place = f"Policy {name.strip()!r}"
     if rows is not None and (when or conditions):
         raise UsageError(f"{place} has both rows and conditions: give one of them.")
+    if not isinstance(reason, str):
+        raise UsageError(f"{place}: {reason!r:.80} is no text, so it is no reason.")
+    if not isinstance(when, Mapping | None):
+        raise UsageError(
+            f"{place}: when is a mapping of columns to conditions; for a column of "
+            "this name write when={'when': …}."
+        )
+    if twice := sorted(conditions.keys() & (when or {}).keys()):
+        raise UsageError(f"{place}: the column {twice[0]} stands in when and beside it; write one.")
     wanted = read_then(then, place)
     parts = [
         condition
         for column, rule in {**(when or {}), **conditions}.items()
-        for condition in read_conditions(column, rule, place)
+        for condition in read_conditions(str(column), rule, place)
     ]
     return Policy(
         name.strip(), wanted, reason.strip() or f"policy {name.strip()}", tuple(parts), rows
@@ -370,7 +417,7 @@ def read_conditions(
     if not isinstance(rule, Mapping):
         if isinstance(rule, re.Pattern):
             rule = {"matches": rule}
-        elif isinstance(rule, str) or pd.api.types.is_scalar(rule):
+        elif isinstance(rule, str | bytes) or not isinstance(rule, Iterable):
             rule = {"equals": rule}
         else:
             rule = {"one of": rule}
@@ -391,7 +438,9 @@ def read_conditions(
         try:
             bound = OPERATORS[operator].read(value)
         except (ValueError, TypeError, OverflowError, pa.ArrowException):
-            wrong = f"{value!r:.80} does not fit the operator {operator!r}"
+            shown = " ".join(repr(value).split())
+            takes = OPERATORS[operator].takes
+            wrong = f"{shown:.80} does not fit the operator {operator!r}, which takes {takes}"
             raise UsageError(f"{place}, column {column}: {wrong}.") from None
         conditions.append(Condition(column, operator, bound, negated))
     return conditions
@@ -421,7 +470,10 @@ def from_description(described: Mapping[str, Any]) -> Policies:
 
 
 # -- applying --------------------------------------------------------------------------------------
-def evaluate(policies: Policies, rows: pd.DataFrame, at: datetime | None = None) -> PolicyResult:
+def evaluate(
+    policies: Policies, rows: pd.DataFrame, at: datetime | None = None,
+    labels: pd.Index | None = None,
+) -> PolicyResult:  # fmt: skip
     """Return what policies decide on rows; nothing is written.
 
     Parameters
@@ -433,6 +485,8 @@ def evaluate(policies: Policies, rows: pd.DataFrame, at: datetime | None = None)
         ``""`` where there is nothing.
     at : datetime, optional
         The time that ages are counted to; now, unless the decisions are derived once more.
+    labels : Index, optional
+        The label that each row had in a DataFrame, by which masks and functions may name it.
 
     Raises
     ------
@@ -445,12 +499,12 @@ def evaluate(policies: Policies, rows: pd.DataFrame, at: datetime | None = None)
     open_rows, lacking = np.ones(count, dtype=bool), np.full(count, "", dtype=object)
     blocked_by = np.full(count, -1, dtype=np.int64)
     for number, asked in enumerate(policies.policies):
-        truth, columns = _judge(asked, rows, at)
+        truth, columns = _judge(asked, rows, at, labels)
         hit, unknown = open_rows & (truth == YES), open_rows & (truth == UNKNOWN)
         winner[hit], blocked_by[unknown], lacking[unknown] = number, number, columns[unknown]
         open_rows &= ~(hit | unknown)
     names = [policy.name for policy in policies.policies]
-    rest = Policy("otherwise", policies.otherwise, "no policy matched")
+    rest = Policy(REST, policies.otherwise, "no policy matched")
     every = [*policies.policies, rest]
     winner[open_rows] = len(names)
     left = winner < 0
@@ -479,12 +533,14 @@ def evaluate(policies: Policies, rows: pd.DataFrame, at: datetime | None = None)
     return PolicyResult(decisions, matched, undecided)
 
 
-def _judge(asked: Policy, rows: pd.DataFrame, at: datetime) -> tuple[_Truth, NDArray[np.object_]]:
+def _judge(
+    asked: Policy, rows: pd.DataFrame, at: datetime, labels: pd.Index | None
+) -> tuple[_Truth, NDArray[np.object_]]:
     """Return NO, YES or UNKNOWN for each row, and the column that could not be judged."""
     columns = np.full(len(rows), "", dtype=object)
     if asked.rows is not None:
         truth = np.full(len(rows), NO, dtype=np.int8)
-        truth[_selected(asked, rows)] = YES
+        truth[_selected(asked, rows, labels)] = YES
         return truth, columns
     truth = np.full(len(rows), YES, dtype=np.int8)
     for condition in asked.conditions:
@@ -496,11 +552,11 @@ def _judge(asked: Policy, rows: pd.DataFrame, at: datetime) -> tuple[_Truth, NDA
     return truth, columns
 
 
-def _selected(asked: Policy, rows: pd.DataFrame) -> NDArray[np.int64]:
+def _selected(asked: Policy, rows: pd.DataFrame, labels: pd.Index | None) -> NDArray[np.int64]:
     given = asked.rows(rows.copy()) if callable(asked.rows) else asked.rows
     if isinstance(given, pd.Series | np.ndarray | list) and len(given) == 0:
         return np.empty(0, dtype=np.int64)
-    return select_keys(given, len(rows))
+    return select_keys(keys_of_labels(given, labels), len(rows))
 
 
 def find_column(name: str, rows: pd.DataFrame, place: str) -> str:

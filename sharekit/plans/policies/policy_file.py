@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-import pandas as pd
 import yaml
 
-from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.files import shown_name
 
@@ -19,6 +18,8 @@ from .policy import LEAVE, Policies, Policy, policy, read_then
 #: No list of policies that a person can oversee is larger.
 _MAX_BYTES: Final = 1 << 20
 _MAX_LIST_BYTES: Final = 64 << 20
+#: What means nothing in YAML, unless it stands in quotation marks.
+_NULLS: Final = ("~", "null", "Null", "NULL")
 _KEYS: Final = ("policies", "otherwise")
 _POLICY_KEYS: Final = ("name", "when", "then", "reason")
 
@@ -36,6 +37,14 @@ class _Loader(yaml.SafeLoader):
                     f"line {node.start_mark.line + 1} and on: {key!r:.80} stands twice"
                 )
         return super().construct_mapping(node, deep=deep)
+
+    def construct_scalar(self, node: Any) -> Any:
+        if isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS:
+            raise InputError(
+                f"line {node.start_mark.line + 1}: {node.value} is no value; ask for empty cells "
+                f"by {{empty: true}}, or put the word in quotation marks"
+            )
+        return super().construct_scalar(node)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Take `<<` as any other key, since merged keys would hide what decides."""
@@ -89,7 +98,7 @@ def read_policies(path: str | PathLike[str]) -> Policies:
 
 
 def as_policies(
-    given: Policies | Policy | Sequence[Policy] | str | PathLike[str], otherwise: str = LEAVE
+    given: Policies | Policy | Iterable[Policy] | str | PathLike[str], otherwise: str = LEAVE
 ) -> Policies:
     """Return policies, however they are given: as themselves, in a list, or as a file.
 
@@ -104,7 +113,8 @@ def as_policies(
         return given
     if isinstance(given, str | PathLike):
         return read_policies(given)
-    several = (given,) if isinstance(given, Policy) else tuple(given)
+    many = given if isinstance(given, Iterable) else ()
+    several = (given,) if isinstance(given, Policy) else tuple(many)
     if not several or not all(isinstance(one, Policy) for one in several):
         raise UsageError("Policies are made by sharekit.policy(NAME, then=DECISION, …).")
     if len({one.name for one in several}) < len(several):
@@ -156,6 +166,8 @@ def _policy(item: Any, number: int, path: Path) -> Policy:
         return policy(item["name"], then=item["then"], reason=item.get("reason", ""), when=bound)
     except RecursionError:
         raise InputError(f"{place}: a condition contains itself.") from None
+    except UsageError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _with_lists(rule: Any, place: str, path: Path, depth: int = 0) -> Any:
@@ -168,18 +180,32 @@ def _with_lists(rule: Any, place: str, path: Path, depth: int = 0) -> Any:
 
 
 def _values(rule: Mapping[str, Any], place: str, path: Path) -> list[str]:
-    source = path.parent / str(rule["file"])
+    """Return the values of a column of a csv, every line of which must be as wide as its header."""
+    name = rule.get("column", "")
+    if not isinstance(rule["file"], str) or not isinstance(name, str):
+        raise InputError(f"{place}: file and column are texts.")
+    source = path.parent / rule["file"]
     try:
         if source.stat().st_size > _MAX_LIST_BYTES:
             raise InputError(f"{place}: {source} is larger than {_MAX_LIST_BYTES >> 20} MiB.")
-        frame = pd.read_csv(source, dtype=STR, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = [text.strip() for text in next(reader, [])]
+            lines = [(reader.line_num, line) for line in reader if line]
+    except (OSError, ValueError, csv.Error) as error:
+        wrong = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise InputError(f"{place}: {source} cannot be read: {wrong}.") from None
+    if header.count(name) != 1:
+        # Without a header, the first value would be lost as its name.
         raise InputError(
-            f"{place}: {source} cannot be read: {str(error).splitlines()[0]}."
-        ) from None
-    name = rule.get("column", frame.columns[0] if len(frame.columns) == 1 else None)
-    if name not in frame.columns:
-        columns = ", ".join(map(str, frame.columns))
-        raise InputError(f"{place}: {source} has the columns {columns}: name one as `column`.")
-    values = frame[name].str.strip()
-    return list(values[values != ""])
+            f"{place}: {source} has the columns {', '.join(header)} (a comma separates them, and "
+            "the first line names them): name one of them as `column`."
+        )
+    for number, line in lines:
+        if len(line) != len(header):
+            raise InputError(
+                f"{place}: {source}, line {number} has {len(line)} values for {len(header)} "
+                "columns; put values with commas in quotation marks."
+            )
+    values = [line[header.index(name)].strip() for _, line in lines]
+    return [value for value in values if value]

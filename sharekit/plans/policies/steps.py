@@ -16,6 +16,7 @@ from sharekit.core.actions import DECISION_OF_ACTION
 from sharekit.core.columns import STR, first_difference, is_owner_action, join_lines
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.ledger.ledger import Event, Ledger
+from sharekit.spreadsheets.row_frames import own_labels
 
 from ..decisions import open_for_decisions, person
 from ..plan import HasLedger, Plan, ledger_path, read_plan
@@ -135,7 +136,7 @@ def _body(policies: Policies, result: PolicyResult, at: datetime) -> dict[str, A
 def _result(ledger: Ledger, policies: Policies, at: datetime) -> tuple[PolicyResult, pd.DataFrame]:
     """Return what policies decide, and the step that they make of it."""
     plan = read_plan(ledger)
-    result = evaluate(policies, policy_rows(plan), at)
+    result = evaluate(policies, policy_rows(plan), at, own_labels(plan.findings.inventory))
     by_person, by_policy = standing(ledger)
     kept = result.decisions[~result.decisions.index.isin(by_person)]
     result = replace(result, decisions=kept)
