@@ -79,7 +79,7 @@ _TABLE = (
     ("column-holds-image-state", "info", "cell", "the column holds the image's state, not a decision", "Add a column with the decision (accepted, rejected, share, unshare), or give defaults={\"status\": \"accepted\"} for all rows."),
     ("default-used", "info", "cell", "the sheet has no column for {field}, so the given default is used", ""),
     ("default-contradicted", "warning", "cell", "a title or a name speaks against the given decision", "Make sure which of the two is meant, and change the other one."),
-    ("title-disagrees", "error", "cell", "a title, or the sheet's name, says otherwise than the row's decision", "Make sure which of the two holds; then correct the decision or the title, or move the row below the right one."),
+    ("title-disagrees", "error", "cell", "a title, a header, a legend or the sheet's name says otherwise than the row's decision", "Make sure which of the two holds; then correct the decision (accepted or rejected, not yes or no) or the title, or move the row below the right one."),
     ("sheet-disagrees", "error", "cell", "another sheet of the workbook, from which nothing is sent, says otherwise about the same share", "Make sure which of the two holds, and correct the other one; or name the sheets to read (sheet=\"NAME\")."),
     ("default-unused", "warning", "cell", "the sheet has a column for {field}, so the given default is not used", "Leave out the default, or set the column aside with columns={\"{field}\": \"\"}."),
     ("sheet-without-header", "info", "cell", "the sheet has no header or no values of a list of shares, so it was left out", "If it holds shares, name the sheets to read (sheet=\"NAME\"), or the header of the image IDs: columns={\"image_id\": \"its header\"}."),

@@ -21,7 +21,7 @@ from sharekit.core.fields import ID_FIELDS, PROJECT_ID, UUID, UUID_LENGTH
 from sharekit.core.html import shorten
 
 from .formats.raw_sheet import TEXT, take
-from .headers import shows_state, state_columns, wrapped
+from .headers import SEARCHED_ROWS, says_no, shows_state, state_columns, wrapped
 from .inventory import SheetRows
 from .repeated_headers import ANY_ID
 from .row_issues import CLOSING, RowHits, rows_without_share
@@ -32,10 +32,12 @@ from .vocabulary import (
     EARLIER_WORDS,
     FINAL_WORDS,
     OFF_WORDS,
+    QUOTES,
     RECORD_WORDS,
     STATE_WORDS,
     STATUS_WORDS,
     TITLE_WORDS,
+    TRUE_WORDS,
     VOID_WORDS,
     pattern_of,
     plain_text,
@@ -68,6 +70,16 @@ _DENIED: Final = re.compile(
 #: Parts of a title that speak for themselves: what is in brackets, and behind a dash.
 _PARTS: Final = re.compile(r"\s[-\u2013\u2014]\s|[()\[\]{}\uff08\uff09\u3010\u3011]")
 _VERSION: Final = re.compile(r"(?i)(?<![a-z])(?:v|ver|version|rev)[\s._-]*([0-9]{1,3})(?![0-9])")
+#: Words such as yes and no, which decide only by what they answer, and all others.
+_ANSWERS: Final = frozenset(STATUS_WORDS.keys() - CLEAR_DECISIONS.keys())
+_ANY_ANSWER: Final = "|".join(map(re.escape, sorted(_ANSWERS, key=len, reverse=True)))
+_ANY_CLEAR: Final = "|".join(map(re.escape, sorted(CLEAR_DECISIONS, key=len, reverse=True)))
+#: What a legend says of a word: "yes = reject", "No: the image is accepted".
+_MEANS: Final = re.compile(
+    rf"(?<!\w)({_ANY_ANSWER}|{_ANY_CLEAR})[\s\"']*"
+    r"(?P<sign>=+>?|:|-+>|[\u2192\u21d2\uff1a]|means|heißt|bedeutet|signifie|significa)[\s\"']*"
+    rf"(?P<before>(?:\w+\s+){{0,3}}?)(?:(?P<clear>{_ANY_CLEAR})(?!\w)|(?P<answer>{_ANY_ANSWER})(?!\s*\w))"
+)
 #: Words of a title; with words that nobody here knows it is shorter.
 _TITLE_WORDS: Final = 12
 _LOOSE_WORDS: Final = 6
@@ -75,6 +87,7 @@ _LOOSE_WORDS: Final = 6
 _LINE_CELLS: Final = 2
 #: Rows without an ID that are looked at one by one.
 _MAX_TITLES: Final = 20_000
+_MAX_LEGENDS: Final = 200
 _DIGITS: Final = 32
 _ID_LENGTHS: Final = (UUID_LENGTH, _DIGITS)
 Positions = NDArray[np.int64]
@@ -153,6 +166,58 @@ def forbidden(title: str, *, loose: bool = False) -> frozenset[str]:
     return against if loose and ACCEPTED in against and not unclear else _NOTHING
 
 
+@functools.lru_cache(1 << 12)
+def turned_words(text: str) -> frozenset[str]:
+    """Return the words of decisions to which a text gives another meaning than they have here.
+
+    If "yes" means something else, so does every other answer.
+
+    >>> "no" in turned_words("yes = reject"), sorted(turned_words("accepted = rejected"))
+    (True, ['accepted', 'rejected'])
+    >>> turned_words("Yes = accept, no = not accepted") or turned_words("accepted = no objection")
+    frozenset()
+    """
+    turned: set[str] = set()
+    for said in _MEANS.finditer(text.lower()):
+        word, meaning = said[1], said["clear"] or said["answer"]
+        opposite = STATUS_WORDS[word] in _CONFLICTS[STATUS_WORDS[meaning]]
+        if opposite != says(said["before"], DENIALS):
+            answers = not _ANSWERS.isdisjoint((word, meaning))
+            turned |= _ANSWERS if answers else {word, meaning} if "=" in said["sign"] else set()
+    return frozenset(turned)
+
+
+def _turned_by_header(name: str) -> frozenset[str]:
+    """Return the words that mean something else below a header, such as yes below "Reject?".
+
+    >>> "yes" in _turned_by_header("Decision (reject yes/no)"), _turned_by_header("Accept/reject")
+    (True, frozenset())
+    """
+    if _MEANS.search(name.lower()):
+        return turned_words(name)
+    text = plain_text(name)
+    said = {CLEAR_DECISIONS[word] for word in _DECIDES.findall(text)}
+    refuses = len(said) == 1 and (said != {ACCEPTED} or says(text, DENIALS))
+    return _ANSWERS if refuses or says_no(name) == TRUE_WORDS else _NOTHING
+
+
+def _legends(sheet: SheetRows) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield what gives words another meaning: the header, cells of the first rows, notes."""
+    name = sheet.names[sheet.fields["status"]]
+    yield f'the header reads "{shorten(name, 40)}"', _turned_by_header(name)
+    notes = sheet.rows[rows_without_share(sheet)[:_MAX_LEGENDS]].tolist()
+    columns = [take(column, notes).to_pylist() for column in sheet.raw.cells] if notes else []
+    below = zip(notes, zip(*columns, strict=True), strict=True)
+    for row, texts in [*enumerate(sheet.raw.head(SEARCHED_ROWS)), *below]:
+        filled = [(column, text.strip()) for column, text in enumerate(texts) if text.strip()]
+        if len(filled) == _LINE_CELLS:
+            filled.append((filled[0][0], ": ".join(text for _, text in filled)))
+        for column, text in filled:
+            remark = sheet.source.header_row <= row and row not in notes
+            if words := turned_words(text.replace(":", ";") if remark else text):
+                yield _reads(sheet, row, column, text), words
+
+
 # -- titles over rows ----------------------------------------------------------------------------
 def disagreeing_titles(sheet: SheetRows) -> RowHits:
     """Find rows whose decision is another than a title over them names, up to the next title."""
@@ -162,14 +227,18 @@ def disagreeing_titles(sheet: SheetRows) -> RowHits:
         between = ((row, *(own if own[1] else heading)) for row, *own in _titles_between(sheet))
         titles = [(-1, *heading), *between]
         ends = [row for row, _, _ in titles[1:]] + [len(sheet.rows)]
+        spans = [
+            (row, end, label, {word for word, a in STATUS_WORDS.items() if a in against})
+            for (row, label, against), end in zip(titles, ends, strict=True)
+        ]
+        spans += [(-1, len(sheet.rows), label, {*words}) for label, words in _legends(sheet)]
         column = sheet.cells[sheet.fields["status"]]
-        for (row, label, against), end in zip(titles, ends, strict=True):
-            words = pa.array([word for word, a in STATUS_WORDS.items() if a in against], TEXT)
-            if against:
-                below = column.slice(row + 1, end - row - 1)
-                said = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(below)), words)
-                found = np.flatnonzero(np.asarray(said, dtype=bool)) + row + 1
-                hits |= dict.fromkeys(found.tolist(), label)
+        for row, end, label, words in spans:
+            if words:
+                below = pc.utf8_trim(column.slice(row + 1, end - row - 1), QUOTES)
+                below = pc.utf8_lower(pc.utf8_trim_whitespace(below))
+                said = np.asarray(pc.is_in(below, pa.array(sorted(words), TEXT)), dtype=bool)
+                hits |= dict.fromkeys((np.flatnonzero(said) + row + 1).tolist(), label)
     return replace(RowHits.of("title-disagrees", hits), field="status")
 
 

@@ -489,7 +489,7 @@ NO_DECISION: Final = (
 NO_USE: Final = "is a reason without a decision; choose a decision beside it, or clear the reason"
 #: What the checks of an inventory take away as well: what nobody sees, and quotes around a word.
 _INVISIBLE: Final = re.compile("[\xad\u200b-\u200e\u2060\ufeff]")
-_QUOTES: Final = "{}()[]<>\"'`\u201c\u201d\u2018\u2019 "
+QUOTES: Final = "{}()[]<>\"'`\u201c\u201d\u2018\u2019 "
 #: Words for an action that may as well describe the state that a share is in.
 PARTICIPLES: Final = frozenset(
     word for lang in _ALL for words in lang.decisions.values() for word in _known(_parts(words)[0])
@@ -599,7 +599,7 @@ def read_decision(word: object) -> str:
     if isinstance(word, str):
         visible = _INVISIBLE.sub("", unicodedata.normalize("NFC", word))
         written = " ".join(visible.split())
-        bare = written.strip(_QUOTES)
+        bare = written.strip(QUOTES)
         # Quotes around nothing are ditto marks, which mean the cell above.
         if (bare or not written) and bare.lower() in DECISION_WORDS:
             return DECISION_WORDS[bare.lower()]

@@ -169,3 +169,52 @@ def test_a_sheet_named_for_a_decision(tmp_path: Path, name: str) -> None:
     dispositions, rules = book(tmp_path / "a.xlsx", {name: [HEADER, SHARE]})
     assert dispositions == ["blocked"]
     assert "title-disagrees" in rules
+
+
+#: One row that says yes and one that says no.
+ANSWERS: list[list[object]] = [[IMAGE, PROJECT, "yes"], [OTHER, PROJECT, "“No”"]]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Decision (reject: yes/no)", "Decision (reject yes or no)", "Decision (not accepted)",
+        "Accept or reject (yes = reject)", "Entscheidung (ja = ablehnen)", "Reject?",
+        "Décision (oui = refuser)", "Final decision (no → accepted)", "Do not accept", "Cancelled",
+    ],
+)  # fmt: skip
+def test_yes_below_a_header_that_asks_for_the_opposite(tmp_path: Path, header: str) -> None:
+    """Whether the header was found or named, an answer to another question is no decision."""
+    path = workbook(tmp_path / "a.xlsx", S=[["Image ID", "Project ID", header], *ANSWERS])
+    findings = sharekit.check(sharekit.read_inventory(path, columns={"status": header}))
+    assert findings.rows["disposition"].tolist() == ["blocked", "blocked"]
+    assert "title-disagrees" in findings.frame["rule"].tolist()
+
+
+@pytest.mark.parametrize(
+    "legend",
+    [["yes = reject, no = accept"], ["yes", "reject"], ["Yes: the image is rejected"],
+     ["ja → ablehnen"], ["yes means not accepted"], ["Legend", "n = accepted"]],
+)  # fmt: skip
+def test_a_legend_that_turns_yes_around(tmp_path: Path, legend: list[object]) -> None:
+    """Above, beside and below the table a legend counts, and words that it leaves alone pass."""
+    beside = [[*HEADER, "Key", "Text"], [*ANSWERS[0], "", legend[-1]], ANSWERS[1]]
+    above: list[list[object]] = [legend, [], HEADER, *ANSWERS]
+    below: list[list[object]] = [HEADER, *ANSWERS, [], legend]
+    for rows in (above, below, *([] if ":" in str(legend) or len(legend) > 1 else [beside])):
+        dispositions, rules = book(tmp_path / "a.xlsx", {"S": rows})
+        assert dispositions[:2] == ["blocked", "blocked"]
+        assert "title-disagrees" in rules
+    assert book(tmp_path / "b.xlsx", {"S": [legend, HEADER, SHARE, MORE]})[0] == ["planned"] * 2
+
+
+@pytest.mark.parametrize(
+    "legend",
+    [["Decision (yes = accept, no = reject)"], ["yes", "accept"], ["Approved:", "no"],
+     ["Legend: yes: we accept it; no: we reject it"], ["'no' = not accepted"],
+     ["Rejected", "Accepted"], ["accepted = no objection"], ["Rejected: 1, accepted: 1"]],
+)  # fmt: skip
+def test_honest_legends(tmp_path: Path, legend: list[object]) -> None:
+    """A legend that says what the words mean anyway stands in nobody's way."""
+    for rows in ([legend, [], HEADER, *ANSWERS], [HEADER, *ANSWERS, [], legend]):
+        assert book(tmp_path / "a.xlsx", {"S": rows})[0][:2] == ["planned", "planned"]
