@@ -109,15 +109,20 @@ class ReadBack:
                 offered.setdefault(request.project_id, {})[project, image] = request
             if not by_owner or (project in self.clouds and (project, MEMBER) not in self.denied):
                 decided.setdefault(project, {})[project, image] = request
-        # A pool for each project: all of them in one could wait for each other.
+        sides = [
+            (MEMBER, self._as_member, project, of_project)
+            for project, of_project in decided.items()
+        ] + [
+            (OWNER, self._as_owner, project, of_project) for project, of_project in offered.items()
+        ]
+        # A pool for each project, because all of them in one could wait for each other; together
+        # they have as many requests under way as the cloud has shown that it bears.
+        each = max(1, concurrency // max(1, len(sides)))
         with Pool(concurrency) as pool:
             readings = [
-                _Reading(project, role, shares, pool.submit(read, project, shares, concurrency))
-                for role, read, by_project in (
-                    (MEMBER, self._as_member, decided), (OWNER, self._as_owner, offered)
-                )
-                for project, shares in by_project.items()
-            ]  # fmt: skip
+                _Reading(project, role, of_project, pool.submit(read, project, of_project, each))
+                for role, read, project, of_project in sides
+            ]
             while wait([reading.job for reading in readings], _TICK).not_done:
                 tick()
         self._record([line for reading in readings for line in reading.lines()])

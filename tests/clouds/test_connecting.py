@@ -688,7 +688,7 @@ def test_refused_token_ends_the_loop(tmp_path: Path, capsys: pytest.CaptureFixtu
     with serving(answers) as server:
         seen.append(server)
         exit_4(tmp_path, capsys, written(tmp_path, here=entry(server.url)), "right after signing")
-        assert len([1 for _, path, _ in server.requests if "images" in path]) <= 3 * 5
+        assert len([1 for _, path, _ in server.requests if "images" in path]) <= 5 * 5
 
 
 @pytest.mark.parametrize(
@@ -833,7 +833,7 @@ def exit_4(
         main(["check", str(shares), f"--cloud={name}", f"--clouds-yaml={config}"])
     told = " ".join(capsys.readouterr().err.split())
     assert end.value.code == 4, told
-    assert told.startswith("Error: ")
+    assert re.match(r"(signing in: \d of \d )?Error: ", told)  # a slow machine shows progress first
     assert re.search(says, told), told
     assert PASSWORD not in told
     assert "the-secret-token" not in told

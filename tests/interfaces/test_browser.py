@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
@@ -43,12 +44,15 @@ def chromium() -> Iterator[Browser]:
 def prepared(world: Make, rows: int, faults: str = "") -> World:
     """A plan of one image for each request, with hostile names, beside a notebook to review it."""
     scene = world(rows=rows)
-    book = openpyxl.load_workbook(scene.shares)
-    sheet = book["Shares"]
-    head = next(c for row in sheet.iter_rows(max_row=12) for c in row if c.value == "Image name")
-    for offset, name in enumerate(HOSTILE, 1):
-        sheet.cell(head.row + offset, head.column, name)
-    book.save(scene.shares)
+    sheet = openpyxl.load_workbook(scene.shares)["Shares"]
+    head = next(c for row in sheet.iter_rows(max_row=12) for c in row if c.value == "Image ID")
+    names = {
+        sheet.cell(head.row + offset, head.column).value: name
+        for offset, name in enumerate(HOSTILE, 1)
+    }  # the panel shows the names that the cloud shows
+    seed = scene.sample.seed
+    images = tuple(replace(image, name=names.get(image.id, image.name)) for image in seed.images)
+    scene.cloud.reset(replace(seed, images=images), job_seconds=0.02)
     scene.plan(chunk_size=1)
     scene.cloud.set_faults(sharekit_faults(faults))
     browsing.write_notebook(

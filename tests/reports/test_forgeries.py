@@ -639,7 +639,7 @@ OF_OUTCOMES = (
     "another reading",
     "exchanged outcomes", "a failure becomes a success", "an outcome in other words",
     "other counts at the end", "another job", "a row without an outcome", "a row with two outcomes",
-    "no outcomes",
+    "no outcomes", "rows below zero",
 )  # fmt: skip
 
 

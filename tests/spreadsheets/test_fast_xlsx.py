@@ -99,9 +99,9 @@ def test_the_sheet_says_how_large_it_is(tmp_path: Path) -> None:
     """The dimension, the filter and the print title cover the rows that were put in."""
     xlsx.write(run_document(record(45)), tmp_path / "audit.xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "audit.xlsx", read_only=True)["Rows"]
-    assert sheet.calculate_dimension() == "A1:S46"
+    assert sheet.calculate_dimension() == "A1:AA46"
     sheet = openpyxl.load_workbook(tmp_path / "audit.xlsx")["Rows"]
-    assert sheet.auto_filter.ref == "A1:S46"
+    assert sheet.auto_filter.ref == "A1:AA46"
     assert sheet.print_title_rows == "$1:$1"
 
 
@@ -115,7 +115,7 @@ def test_a_long_review_has_several_sheets(tmp_path: Path, monkeypatch: pytest.Mo
     """Decisions come back from every sheet, and a bad one is named with its sheet."""
     monkeypatch.setattr(review_sheet, "MAX_ROWS", 4)
     plan = rows(10)[["file", "sheet", "row", "image_id", "project_id", "status", "vault_id"]]
-    extra = ("name", "owner", "before", "disposition", "findings")
+    extra = ("project_name", "name", "owner", "before", "disposition", "findings")
     plan = plan.assign(**dict.fromkeys(extra, "=1"))
     path = write_review(plan, tmp_path / "r.xlsx", fingerprint="0f" * 32)
     book = openpyxl.load_workbook(path)
@@ -135,7 +135,7 @@ def test_a_review_is_printed_so_that_it_can_be_read(
 ) -> None:
     """Long findings make rows higher, by either way of writing; the key is not on paper."""
     plan = rows(3)[["file", "sheet", "row", "image_id", "project_id", "status", "vault_id"]]
-    extra = dict.fromkeys(("name", "owner", "before", "disposition"), "")
+    extra = dict.fromkeys(("project_name", "name", "owner", "before", "disposition"), "")
     plan = plan.assign(**extra, findings=["", "short", "far too long for a line " * 4])
     write_review(plan, tmp_path / "fast.xlsx", fingerprint="0f" * 32)
     request.getfixturevalue("unknown")
@@ -143,8 +143,8 @@ def test_a_review_is_printed_so_that_it_can_be_read(
     for name in ("fast.xlsx", "slow.xlsx"):
         sheet = openpyxl.load_workbook(tmp_path / name)["Review"]
         assert [sheet.row_dimensions[row].height for row in (2, 3, 4)] == [None, None, 45]
-        assert sheet["E4"].alignment.wrap_text
-        assert sheet.print_area == "'Review'!$B$1:$I$4"
+        assert sheet["H4"].alignment.wrap_text
+        assert sheet.print_area == "'Review'!$B$1:$M$4"
     assert cells(tmp_path / "fast.xlsx", "sheet1") == cells(tmp_path / "slow.xlsx", "sheet1")
 
 

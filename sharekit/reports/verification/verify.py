@@ -48,7 +48,7 @@ _log = logging.getLogger("sharekit.reports")
 
 #: Events that are listed one by one; more are counted.
 _LISTED: Final = 20
-#: How far a clock may be set back, or be fast, as a note.
+#: How far a clock may be fast.
 _CLOCK_STEP: Final = timedelta(days=1)
 #: Rows, and states of a ledger, that a report which names no state is compared with at most.
 _SEARCHED_ROWS, _SEARCHED_STATES = 10_000_000, 200
@@ -355,7 +355,8 @@ def _signatures(ledger: Ledger, required: ApprovalRequirement) -> Iterator[_Grad
 def _times(ledger: Ledger) -> Iterator[_Graded]:
     """Yield events dated before their predecessor, or in the future: clocks are set, too.
 
-    A clock that was set back by a day at most is a note. With any other, times prove nothing.
+    A clock that was set back is a note: an honest one may have been fast by any time. What is dated
+    in the future of whoever verifies proves nothing.
     """
     tomorrow = datetime.now(UTC) + _CLOCK_STEP
     odd: list[_Graded] = []
@@ -365,7 +366,7 @@ def _times(ledger: Ledger) -> Iterator[_Graded]:
         back = before - now if before is not None else timedelta()
         if back > timedelta():
             what = f"is dated {at}, {back} before the one before it: a clock was set back"
-            odd.append((_NOTE if back <= _CLOCK_STEP else _UNPROVEN, (f"event {seq}", what)))
+            odd.append((_NOTE, (f"event {seq}", what)))
         if now > tomorrow:
             odd.append((_UNPROVEN, (f"event {seq}", f"is dated {at}, which is in the future")))
         before = now
