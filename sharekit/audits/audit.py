@@ -11,7 +11,7 @@ import pandas as pd
 
 from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
-from sharekit.clouds.registry import Clouds
+from sharekit.clouds.registry import Clouds, require_clouds
 from sharekit.clouds.state.survey import take_survey
 from sharekit.core.actions import MEMBER_STATES
 from sharekit.core.cloud_api import DATE_LOOKUPS
@@ -102,6 +102,7 @@ def audit(
     >>> foreign = sharekit.policy("foreign owner", owner={"not": trusted}, then="reject")
     >>> sharekit.audit(None, clouds, policies=foreign).violations   # doctest: +SKIP
     """
+    require_clouds(clouds)
     if not clouds:
         raise UsageError(
             "There is no cloud to read.",

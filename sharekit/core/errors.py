@@ -70,6 +70,15 @@ class UsageError(SharekitError):
     """A combination of arguments makes no sense."""
 
 
+def not_made_by(given: object, what: str, how: str) -> UsageError:
+    """Return the error for a step that is given something else than what the step before made.
+
+    >>> print(not_made_by("shares.csv", "inventory", "sharekit.read_inventory(…) makes one"))
+    A value of the type str is no inventory; sharekit.read_inventory(…) makes one.
+    """
+    return UsageError(f"A value of the type {type(given).__name__} is no {what}; {how}.")
+
+
 class LedgerError(SharekitError):
     """A ledger is missing, is another kind of file, is locked by a process, or is damaged."""
 

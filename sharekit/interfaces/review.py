@@ -191,6 +191,8 @@ class Review:
         PlanError
             Requests were sent already.
         """
+        if not sheets or not all(isinstance(sheet, str | PathLike) for sheet in sheets):
+            raise UsageError("Name the review sheets by their paths: review.take(*paths).")
         count = decisions.import_sheets(
             self.path, [Path(sheet) for sheet in sheets], self.reviewer,
             require_reasons=self._require_reasons,
@@ -522,10 +524,11 @@ def review(  # noqa: PLR0913 - all but the first are named, and few are given
     )  # fmt: skip
     for change in shown.changed_inputs:
         warnings.warn(f"{change} {IN_PYTHON.format(run=str(shown.path))}", stacklevel=4)
-    if isinstance(take, pd.DataFrame):
-        shown.decide(take)
-    elif take is not None:
-        for note in shown.take(*([take] if isinstance(take, str | PathLike) else take)).notes:
+    paths = [take] if isinstance(take, str | PathLike) else take
+    if paths is not None and (frame := as_frame(paths)) is not None:
+        shown.decide(frame)
+    elif paths is not None:
+        for note in shown.take(*paths).notes:
             warnings.warn(note, stacklevel=3)
     if out is not None:
         write_review(shown.rows, out, fingerprint=shown.plan.fingerprint)

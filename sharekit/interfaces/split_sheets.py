@@ -30,6 +30,8 @@ def write_sheets(
     rows: pd.DataFrame, plan: Plan, folder: str | PathLike[str], split_by: str
 ) -> dict[str, Path]:
     """Write a review sheet for each value of a column; see :meth:`.Review.write_sheets`."""
+    if not isinstance(split_by, str):
+        raise UsageError(f"{split_by!r:.80} names no column: split by one, such as 'owner'.")
     values = _column(rows, plan, split_by).str.strip()
     codes, distinct = pd.factorize(values, sort=True)
     if len(distinct) > MAX_SHEETS:

@@ -103,7 +103,7 @@ def approve(
     >>> approve("run.ledger", reviewer="Ada", fingerprint="f3b0c442")  # doctest: +SKIP
     """
     path = ledger_path(plan)
-    given, name = fingerprint.strip().lower(), approver(reviewer)
+    given, name = str(fingerprint).strip().lower(), approver(reviewer)
     if len(given) < MIN_FINGERPRINT_DIGITS:
         raise ApprovalError(
             f"Nothing is approved: name at least {MIN_FINGERPRINT_DIGITS} digits of the plan's "

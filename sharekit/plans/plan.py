@@ -23,7 +23,7 @@ from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.columns import STR, first_difference, hands_out_copies, is_owner_action
-from sharekit.core.errors import LedgerError, PlanError, UsageError
+from sharekit.core.errors import LedgerError, PlanError, UsageError, not_made_by
 from sharekit.core.html import table
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import shows_progress
@@ -62,7 +62,12 @@ def ledger_path(source: HasLedger | str | PathLike[str]) -> Path:
     >>> ledger_path("run.ledger")
     PosixPath('run.ledger')
     """
-    return Path(source if isinstance(source, str | PathLike) else source.path)
+    path = source if isinstance(source, str | PathLike) else getattr(source, "path", None)
+    if not isinstance(path, str | PathLike):
+        raise not_made_by(
+            source, "plan", "sharekit.plan(findings, PATH) makes one, and a path names one"
+        )
+    return Path(path)
 
 
 @hands_out_copies("rows", "chunks")
@@ -359,6 +364,10 @@ def _write(
 
 def _check_origin(findings: Findings) -> None:
     """Refuse findings that hold more than an inventory and the cloud say: nobody decided that."""
+    if not isinstance(findings, Findings):
+        raise not_made_by(
+            findings, "value of findings", "sharekit.check(inventory, clouds) makes it"
+        )
     how = "decide in the ledger: sharekit.review(plan, take=frame, reviewer=NAME)"
     if findings.origin == PREVIEW:
         raise UsageError(f"Plan the findings without decisions, then {how}.")

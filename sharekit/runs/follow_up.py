@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from sharekit.checks.check import check
-from sharekit.clouds.registry import Clouds
+from sharekit.clouds.registry import Clouds, require_clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER, OWNER, PENDING, SHARE, STATUSES, UNSHARE
 from sharekit.core.cloud_api import CHUNK_SIZE
@@ -34,7 +34,7 @@ from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.followed import RETRY, UNDO, EarlierRun, read_followed
-from sharekit.plans.plan import Plan, plan
+from sharekit.plans.plan import HasLedger, Plan, ledger_path, plan
 from sharekit.plans.steps import standing
 from sharekit.spreadsheets.cell_issues import CellIssues, concat
 from sharekit.spreadsheets.inventory import Inventory
@@ -49,7 +49,7 @@ _RESULT = {SHARE: PENDING, UNSHARE: ABSENT}
 @clean_frames
 @shows_progress("planning how to undo")
 def undo(
-    run: str | PathLike[str],
+    run: HasLedger | str | PathLike[str],
     ledger: str | PathLike[str],
     clouds: Clouds,
     *,
@@ -69,8 +69,8 @@ def undo(
 
     Parameters
     ----------
-    run : path
-        The ledger of the run to undo.
+    run : Run or path
+        The run to undo, or its ledger.
     ledger : path
         The new run's file, which must not exist yet.
     clouds : Clouds
@@ -90,6 +90,8 @@ def undo(
     >>> undo("run.ledger", "back.ledger", connect("otc")).counts["planned"]  # doctest: +SKIP
     412
     """
+    run = ledger_path(run)
+    require_clouds(clouds)
     first, earlier, decided = _read(run, UNDO)
     chosen = first.rows.index[_changed(first)]
     if chosen.empty:
@@ -113,7 +115,7 @@ def undo(
 @clean_frames
 @shows_progress("planning a retry")
 def retry(
-    run: str | PathLike[str],
+    run: HasLedger | str | PathLike[str],
     ledger: str | PathLike[str],
     clouds: Clouds | None = None,
     *,
@@ -138,6 +140,7 @@ def retry(
     >>> retry("run.ledger", "again.ledger").counts["planned"]  # doctest: +SKIP
     7
     """
+    run = ledger_path(run)
     first, earlier, decided = _read(run, RETRY)
     chosen = first.rows.index[first.rows["outcome"].isin(RETRYABLE)]
     if chosen.empty:

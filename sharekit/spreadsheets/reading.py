@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,7 @@ from sharekit.core.monitoring.progress import shows_progress
 
 from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
 from .contradictions import disagreeing_sheets, earlier_version, set_aside_word
+from .formats.columns import value_text
 from .formats.dataframe import Frame, label_texts, not_readable, read_frame
 from .formats.delimited import check_encoding, read_delimited
 from .formats.further import find_reader, read_further
@@ -130,7 +133,7 @@ def read_inventory(
     >>> inventory.cell_addresses(inventory.rows, "image_id").tolist()
     ["loc['ticket 7', 'Image ID']"]
     """
-    mapping, defaults = dict(columns or {}), dict(defaults or {})
+    mapping, defaults = _texts(columns, "columns"), _texts(defaults, "defaults")
     _check_arguments(files, mapping, defaults)
     check_encoding(encoding)
     called = _names(files, name)
@@ -260,6 +263,19 @@ def _choose(file: str, wanted: Sequence[str], names: Sequence[str]) -> list[int]
             f"{file} has no sheet named {_join(wanted)}; its sheets are {_join(names)}."
         )
     return chosen
+
+
+def _texts(given: Mapping[str, str] | None, what: str) -> dict[str, str]:
+    """Return a text for each field; columns of DataFrames may be called by numbers."""
+    if not isinstance(given, Mapping | None):
+        raise UsageError(f'{what} gives a text for each field: {what}={{"project_id": "…"}}.')
+    for field, value in (given or {}).items():
+        if not isinstance(value, str | numbers.Number | UUID | None):
+            raise UsageError(
+                f"{what} gives one text for {field}, and this is a {type(value).__name__}; values "
+                "for each row are a column of the DataFrame."
+            )
+    return {field: value_text(value) for field, value in (given or {}).items()}
 
 
 def _check_arguments(

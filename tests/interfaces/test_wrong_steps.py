@@ -1,0 +1,68 @@
+"""What a step says that is given something else than what the step before made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import sharekit
+from sharekit.core.errors import UsageError
+
+SHARES = pd.DataFrame({"image_id": ["9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10"], "status": ["yes"]})
+INVENTORY = sharekit.read_inventory(SHARES)
+CALLS: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
+    (sharekit.check, (SHARES,), "read_inventory"),
+    (sharekit.check, ("shares.csv",), "read_inventory"),
+    (sharekit.check, (INVENTORY, "otc"), "connect"),
+    (sharekit.audit, (INVENTORY, ["otc"]), "connect"),
+    (sharekit.audit, (SHARES, sharekit.Clouds({})), "connect"),
+    (sharekit.plan, (SHARES, "x.ledger"), "sharekit.check"),
+    (sharekit.plan, (INVENTORY, "x.ledger"), "sharekit.check"),
+    (sharekit.review, (SHARES,), "sharekit.plan"),
+    (sharekit.review, (sharekit.check(INVENTORY),), "sharekit.plan"),
+    (sharekit.submit, (INVENTORY, None), "sharekit.plan"),
+    (sharekit.submit, ("x.ledger", "otc"), "connect"),
+    (sharekit.report, (SHARES, "x.csv"), "sharekit.plan"),
+    (sharekit.status, (None,), "sharekit.plan"),
+    (sharekit.retry, (SHARES, "x.ledger"), "sharekit.plan"),
+    (sharekit.undo, ("x.ledger", "y.ledger", "otc"), "connect"),
+]
+
+
+@pytest.mark.parametrize(("call", "given", "names"), CALLS)
+def test_a_step_names_the_call_that_makes_what_it_needs(
+    call: Callable[..., Any], given: tuple[Any, ...], names: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A value that another step has to make first is one sentence with that step's name."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=names):
+        call(*given)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": ["image_id"]}, "a text for each field"),
+        ({"defaults": {"status": pd.Series(["yes"])}}, "one text for status"),
+        ({"defaults": {"project_id": 5}}, "'5', is not a project ID"),
+        ({"columns": {"image_id": 7}}, "7"),
+    ],
+)
+def test_columns_and_defaults_are_texts(options: dict[str, Any], message: str) -> None:
+    """A field's column or default that is no text is one sentence."""
+    with pytest.raises(UsageError, match=message):
+        sharekit.read_inventory(SHARES, **options)
+
+
+def test_columns_may_be_called_by_numbers() -> None:
+    """A DataFrame without headers is read by the numbers of its columns."""
+    numbered = SHARES.set_axis([0, 1], axis="columns")
+    columns: dict[str, Any] = {"image_id": 0, "status": 1}
+    rows = sharekit.read_inventory(numbered, columns=columns).rows
+    assert rows[["image_id", "status"]].to_numpy().tolist() == SHARES.to_numpy().tolist()
