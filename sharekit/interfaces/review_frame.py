@@ -112,7 +112,7 @@ def _keyed(
         return _by_key(frame, rows), False
     if set(SHARE_KEY) <= {*frame.columns, *frame.index.names}:
         return _by_share(frame, rows), True
-    if labels is not None and labels.name in frame.columns.difference(FIELDS):
+    if labels is not None and labels.name in {*frame.columns} - {*FIELDS}:
         frame = frame.set_index(labels.name)  # as other libraries' tables, which have no index
     if labels is not None and names_rows(frame.index, labels):
         return _by_label(frame, labels), False

@@ -11,6 +11,7 @@ import pytest
 
 import sharekit
 from sharekit.core.errors import UsageError
+from sharekit.interfaces.review_frame import read_frame
 
 SHARES = pd.DataFrame({"image_id": ["9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10"], "status": ["yes"]})
 INVENTORY = sharekit.read_inventory(SHARES)
@@ -66,3 +67,17 @@ def test_columns_may_be_called_by_numbers() -> None:
     columns: dict[str, Any] = {"image_id": 0, "status": 1}
     rows = sharekit.read_inventory(numbered, columns=columns).rows
     assert rows[["image_id", "status"]].to_numpy().tolist() == SHARES.to_numpy().tolist()
+
+
+def test_labels_may_stand_in_a_column() -> None:
+    """A table without an index names rows by a column that is called as the labels are."""
+    rows = pd.DataFrame(
+        {"asked": "accepted", "decision": "", "reason": "", "vault": ""},
+        index=range(2),
+        dtype="str",
+    ).rename_axis("row_key")
+    table = pd.DataFrame({"ticket": ["b"], "decision": ["skip"], "reason": ["old"]})
+    step = read_frame(table, rows, pd.Index(["a", "b"], name="ticket"))
+    assert step["decision"].to_dict() == {1: "skip"}
+    with pytest.raises(UsageError, match="only count its own lines"):
+        read_frame(table.drop(columns="ticket"), rows, pd.Index(["a", "b"], name="ticket"))
