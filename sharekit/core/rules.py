@@ -102,7 +102,7 @@ _TABLE = (
     ("duplicate", "warning", "rows", "another row has the same share and decision, and is sent for both", "Delete one of the rows."),
     ("same-file-twice", "warning", "rows", "the same file was read twice, and its row is sent once", "Name the file once; the file itself needs no change."),
     ("conflict", "error", "rows", "another row decides differently on the same share", "Keep the row that is right."),
-    ("counted-up", "error", "rows", "this ID and another one differ by one in their last digits, as if a spreadsheet had counted up an ID that was dragged down", "Copy the ID again from the cloud. An ID that one of the named clouds shows (connect(\"NAME\")) is accepted; if you know that others exist, confirm them: confirm=[\"counted-up\"]."),
+    ("counted-up", "error", "rows", "this ID and others differ by one or by equal steps, as if a spreadsheet had counted up an ID that was dragged down", "Copy the ID again from the cloud. An ID that one of the named clouds shows (connect(\"NAME\")) is accepted; if you know that others exist, confirm them: confirm=[\"counted-up\"]."),
     ("vault-missing", "error", "rows", "accepting a full-ECS image needs a vault", "Fill in the ID of a server backup vault of the project."),
     ("vault-for-rejection", "warning", "rows", "only an acceptance takes a vault, so this vault is not sent", "Empty the cell."),
     ("wrong-role", "error", "rows", "the reviewer's decision is for the other side of the share", "Decide share or unshare on rows of the owner, accept or reject on rows of the project."),

@@ -74,6 +74,8 @@ _VERSION: Final = re.compile(r"(?i)(?<![a-z])(?:v|ver|version|rev)[\s._-]*([0-9]
 _ANSWERS: Final = frozenset(STATUS_WORDS.keys() - CLEAR_DECISIONS.keys())
 _ANY_ANSWER: Final = "|".join(map(re.escape, sorted(_ANSWERS, key=len, reverse=True)))
 _ANY_CLEAR: Final = "|".join(map(re.escape, sorted(CLEAR_DECISIONS, key=len, reverse=True)))
+#: "Yes or no", in which "no" denies nothing.
+_EITHER: Final = re.compile(rf"(?<!\w)(?:{_ANY_ANSWER})\s+(?:\w+\s+)?(?:{_ANY_ANSWER})(?!\w)")
 #: What a legend says of a word: "yes = reject", "No: the image is accepted".
 _MEANS: Final = re.compile(
     rf"(?<!\w)({_ANY_ANSWER}|{_ANY_CLEAR})[\s\"']*"
@@ -190,14 +192,15 @@ def turned_words(text: str) -> frozenset[str]:
 def _turned_by_header(name: str) -> frozenset[str]:
     """Return the words that mean something else below a header, such as yes below "Reject?".
 
-    >>> "yes" in _turned_by_header("Decision (reject yes/no)"), _turned_by_header("Accept/reject")
+    >>> "yes" in _turned_by_header("Reject (yes/no)"), _turned_by_header("Accept (yes/no)")
     (True, frozenset())
     """
     if _MEANS.search(name.lower()):
         return turned_words(name)
-    text = plain_text(name)
+    text = _EITHER.sub(" ", plain_text(name))
     said = {CLEAR_DECISIONS[word] for word in _DECIDES.findall(text)}
-    refuses = len(said) == 1 and (said != {ACCEPTED} or says(text, DENIALS))
+    denied = _DENIED.search(_DECIDES.sub("\0", text))
+    refuses = len(said) == 1 and (said != {ACCEPTED} or denied is not None)
     return _ANSWERS if refuses or says_no(name) == TRUE_WORDS else _NOTHING
 
 

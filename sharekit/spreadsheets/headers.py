@@ -28,6 +28,7 @@ from .vocabulary import (
     ADVICE_WORDS,
     BODY_REMARKS,
     CLEAR_DECISIONS,
+    CONSENTS,
     DATE_HEADERS,
     DENIALS,
     EARLIER_WORDS,
@@ -36,6 +37,7 @@ from .vocabulary import (
     FORM_WORDS,
     LATEST_WORDS,
     NAME_REMARKS,
+    OBJECTIONS,
     OFF_WORDS,
     OWNER_REMARKS,
     PAST_REMARKS,
@@ -150,8 +152,10 @@ _BASES: Final = _STATE_KEYS | {
     for spelling in spellings(header)
 }
 #: Headers of yes and no: what speaks against a share by yes, and what does so by no.
-_REFUSALS: Final = OFF_WORDS | {w for w, a in CLEAR_DECISIONS.items() if a in (REJECTED, UNSHARE)}
-_CONSENTS: Final = frozenset(w for w, a in CLEAR_DECISIONS.items() if a == ACCEPTED)
+_REFUSALS: Final = frozenset().union(
+    OFF_WORDS, OBJECTIONS, (w for w, a in CLEAR_DECISIONS.items() if a in (REJECTED, UNSHARE))
+)
+_CONSENTS: Final = CONSENTS | {w for w, a in CLEAR_DECISIONS.items() if a == ACCEPTED}
 _SAID_NO: Final = FALSE_WORDS - {"", "-"}
 #: What a header of decisions has in it, whatever else it says.
 _DECISION_KEYS: Final = tuple(

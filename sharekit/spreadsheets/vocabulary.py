@@ -54,6 +54,9 @@ class Language:
         Words for what does not count: drafts and examples.
     of_off : str
         Words for what was called off. A column of yes and no under such a header says no by yes.
+    of_answers : str
+        Headers of yes and no under which no calls a share off; after a semicolon those under which
+        yes does.
     of_final : str
         Words that make a decision the last one; those after a semicolon may be of another one.
     of_advice : str
@@ -90,6 +93,7 @@ class Language:
     of_earlier: str
     of_void: str
     of_off: str
+    of_answers: str
     of_final: str
     of_advice: str
     of_form: str
@@ -146,6 +150,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "voided, invalid, discarded, blocked, excluded, exclude, skip, ignore, ignored, "
         "on hold, do not use, do not send, "
         "not to be sent, not to be used",
+        of_answers="valid, agreed, send, to be sent, ok to send, include, in scope; "
+        "objection, objections, stop, postponed, superseded",
         of_final="final, definitive, binding; approved, agreed, corrected, correction, revised, "
         "amended, confirmed",
         of_advice="proposed, proposal, suggested, recommended, requested",
@@ -218,6 +224,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "verworfene, gesperrt, ausgeschlossen, überspringen, zurückgestellt, abgesagt, "
         "nicht verwenden, nicht senden, "
         "nicht versenden, nicht zu senden",
+        of_answers="gültig, vereinbart, senden, versenden, zu senden, einbeziehen; "
+        "Einwand, Einwände, Einspruch, verschoben, überholt",
         of_final="endgültig, endgültige, endgültiger, endgültiges, final, finale, finaler, "
         "verbindlich; bestätigt, bestätigte, bestätigter, vereinbart, vereinbarter, korrigiert, "
         "korrigierte, korrigierter, berichtigt, geändert, geänderter, genehmigt, freigegeben",
@@ -286,6 +294,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_off="annulé, annulée, annulés, annulées, retiré, retirée, retirés, retirées, révoqué, "
         "révoquée, supprimé, supprimée, supprimés, supprimées, veto, véto, invalide, bloqué, "
         "bloquée, exclu, exclue, suspendu, en suspens, ne pas utiliser, ne pas envoyer",
+        of_answers="valide, valable, envoyer, à envoyer, inclure; "
+        "objection, objections, opposition, reporté",
         of_final="final, finale, définitif, définitive; approuvé, convenu, corrigé, corrigée, "
         "révisé, révisée, confirmé, confirmée",
         of_advice="proposé, proposée, proposition, suggéré, suggérée, recommandé, demandé",
@@ -350,6 +360,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "eliminada, borrado, borrada, veto, inválido, bloqueado, bloqueada, excluido, "
         "suspendido, en espera, "
         "no usar, no enviar",
+        of_answers="válido, válida, vigente, enviar, incluir; "
+        "objeción, objeciones, aplazado, pospuesto",
         of_final="final, definitivo, definitiva; acordado, corregido, corregida, revisado, "
         "revisada, confirmado, confirmada, aprobado, aprobada",
         of_advice="propuesto, propuesta, sugerido, sugerida, recomendado, solicitado",
@@ -404,6 +416,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_void="示例, 例, 草稿, 未定稿",
         of_off="作废, 作廢, 已取消, 撤回, 已撤回, 撤销, 已删除, 否决, 无效, 排除, 暂停, 搁置, "
         "勿用, 勿发, 不要发送, 请勿发送",
+        of_answers="有效, 发送; 异议, 推迟",
         of_final="最终, 最終; 修订, 更正",
         of_advice="建议, 提议, 建議",
         of_form="必填, 选填, 请, 或, 位, 十六进制, 填写, 选择",
@@ -517,6 +530,9 @@ TARGET_REMARKS: Final = _WANTED | frozenset(
     _known(*(split_words(language.headers["status"])[0] for language in _ALL))
 )
 NAME_REMARKS: Final = frozenset(_known(*(language.of_names for language in _ALL)))
+CONSENTS, OBJECTIONS = (
+    frozenset(_known(*(_parts(lang.of_answers)[i] for lang in _ALL))) for i in (0, 1)
+)
 FINAL_WORDS: Final = frozenset(_known(*(language.of_final for language in _ALL)))
 #: Words that make a decision the one that counts, where the same header stands without them.
 LATEST_WORDS: Final = _WANTED | frozenset(_known(*(_parts(lang.of_final)[0] for lang in _ALL)))

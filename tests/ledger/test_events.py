@@ -24,7 +24,7 @@ from sharekit.ledger.events import (
 from sharekit.ledger.hashing import canonical_json
 
 #: RULE_SET -> the SHA-256 of the catalogue of rules. Until the first release the number stays 1.
-RULE_SETS = {1: "459c826f80ed53073e0c1225c4d1497a0b4afe74a00db476e26c0b0572a2c26d"}
+RULE_SETS = {1: "b75dea2ae9aed66a3fb0947bba17108efd9e922de6bcf848faf08a8372859e98"}
 PROGRAM = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "check_ledger.py"))
 
 

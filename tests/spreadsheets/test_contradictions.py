@@ -218,3 +218,13 @@ def test_honest_legends(tmp_path: Path, legend: list[object]) -> None:
     """A legend that says what the words mean anyway stands in nobody's way."""
     for rows in ([legend, [], HEADER, *ANSWERS], [HEADER, *ANSWERS, [], legend]):
         assert book(tmp_path / "a.xlsx", {"S": rows})[0][:2] == ["planned", "planned"]
+
+
+@pytest.mark.parametrize(
+    "header", ["Decision (accept yes/no)", "Approved (yes or no)", "Decision (yes/no to accept)"]
+)
+def test_yes_below_a_header_that_asks_for_it(tmp_path: Path, header: str) -> None:
+    """A header with 'yes or no' in it denies nothing."""
+    path = workbook(tmp_path / "a.xlsx", S=[["Image ID", "Project ID", header], *ANSWERS])
+    findings = sharekit.check(sharekit.read_inventory(path, columns={"status": header}))
+    assert findings.rows["disposition"].tolist() == ["planned", "planned"]

@@ -383,7 +383,8 @@ def test_the_clearly_newer_column_decides(tmp_path: Path, header: str, words: st
         ("Decision;Deleted", "accepted;TRUE"),
         ("Decision;Not approved", "accepted;yes"), ("Decision;Cancelled on", "accepted;2026-01-02"),
         ("Decision;Approval", "accepted;no"), ("Decision;Do not send", "accepted;x"),
-        ("Decision;Reject", "accepted;x"),
+        ("Decision;Reject", "accepted;x"), ("Decision;Valid", "accepted;no"),
+        ("Entscheidung;Senden?", "angenommen;nein"), ("Décision;Objections", "accepté;oui"),
     ],
 )  # fmt: skip
 def test_a_column_that_says_no_beside_acceptance(tmp_path: Path, header: str, words: str) -> None:
