@@ -36,7 +36,7 @@ from typing import Any, Self
 
 import pandas as pd
 
-from sharekit.core.errors import LedgerError, LedgerUnreadableError
+from sharekit.core.errors import LedgerError, LedgerUnreadableError, UsageError
 from sharekit.core.frame_schemas import FrameSchema
 from sharekit.core.provenance import utc_now
 
@@ -222,9 +222,20 @@ class Ledger:
         return bool(self.fetch("SELECT 1 FROM events WHERE hash = ?", (head,)))
 
     def append(self, kind: str, body: dict[str, Any]) -> Event:
-        """Write one event and return it once it is on disk."""
+        """Write one event and return it once it is on disk.
+
+        Raises
+        ------
+        UsageError
+            If its body could not be read again; nothing is written then.
+        """
         with self.transaction():
-            seq, at, text = self._seq + 1, utc_now(), canonical_json(body)
+            seq, at = self._seq + 1, utc_now()
+            try:
+                text = canonical_json(body)
+                decode_body(kind, at, text.encode().decode())
+            except (TypeError, ValueError) as error:
+                raise UsageError(f"The ledger cannot record this as {kind!r}: {error}.") from None
             event = Event(
                 seq, at, kind, body, self._head, event_hash(seq, at, kind, text, self._head)
             )

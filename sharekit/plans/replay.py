@@ -302,13 +302,7 @@ def inventory_differences(inventory: Inventory, *, as_read: bool = True) -> Iter
             continue
         if len(rows) != source.rows:
             yield f"says that {source.file}, {source.sheet} has {source.rows:,} rows"
-        places = rows["row"]
-        if not source.names_rows and not (
-            pd.api.types.is_integer_dtype(places)
-            and places.is_monotonic_increasing
-            and places.is_unique
-            and (places > source.header_row).all()
-        ):
+        if not source.names_rows and not _go_down(rows["row"], source.header_row):
             yield f"has rows at impossible places of {source.file}, {source.sheet}"
         for name in SHARE_FIELDS:
             cells = rows.get(INPUT_PREFIX + source.columns.get(name, ""))
@@ -316,6 +310,15 @@ def inventory_differences(inventory: Inventory, *, as_read: bool = True) -> Iter
                 yield f"reads {name} otherwise than {source.file}, {source.sheet} has it"
             if name not in source.columns and rows[name].nunique() > 1:
                 yield f"reads {name}, which {source.file}, {source.sheet} does not have"
+
+
+def _go_down(places: pd.Series, header_row: int) -> bool:
+    """Return True if these are numbers of rows, each below the one before and the header."""
+    if not pd.api.types.is_integer_dtype(places):  # the rows of another input have names
+        if not places.str.fullmatch(r"0|[1-9][0-9]{0,17}").all():
+            return False
+        places = places.astype("int64")
+    return bool(places.is_monotonic_increasing and places.is_unique and (places > header_row).all())
 
 
 def _standing_differences(ledger: Ledger, event: Event) -> Iterator[str]:

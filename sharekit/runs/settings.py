@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final
 
 from sharekit.core.brakes import BUSY_SECONDS, OUTAGE_SECONDS
@@ -72,9 +73,11 @@ _AT_LEAST_ONE: Final = ("concurrency", "attempts")
 
 
 def settings_fault(values: Mapping[str, Any]) -> str:
-    """Return which setting is out of its range, ``""`` if none is."""
+    """Return which setting is no number or out of its range, ``""`` if none is."""
     for name, value in values.items():
         least = 1 if name in _AT_LEAST_ONE else 0
-        if isinstance(value, int | float) and not value >= least:
+        if type(value) not in (int, float) or not isfinite(value):
+            return f"{name} is {value!r:.80}, and must be a finite int or float"
+        if value < least:
             return f"{name} is {value}, and must be at least {least}"
     return ""

@@ -8,11 +8,12 @@ import threading
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharekit.core.errors import LedgerError
+from sharekit.core.errors import LedgerError, UsageError
 from sharekit.ledger.hashing import GENESIS, canonical_json, event_hash
 from sharekit.ledger.ledger import Ledger
 
@@ -30,6 +31,21 @@ def test_events_are_chained(tmp_path: Path) -> None:
             assert link == event_hash(seq, at, kind, body, prev)
             before = link
         assert (book.head, book.event_count) == (head, 5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"why": 1}, {"why": None}, {"why": "\ud800"}, {"why": "x", "by": np.int64(1)}, {}],
+)
+def test_what_could_not_be_read_again_is_not_written(
+    tmp_path: Path, body: dict[str, object]
+) -> None:
+    """A body of another type than its kind has is refused, and the ledger stays as it was."""
+    with Ledger.create(tmp_path / "run.ledger") as ledger:
+        head = ledger.head
+        with pytest.raises(UsageError, match="cannot record this as 'stopped'"):
+            ledger.append("stopped", body)
+        assert ledger.head == head
 
 
 def test_threads_share_one_chain(tmp_path: Path) -> None:
@@ -56,7 +72,7 @@ def test_together_or_not_at_all(tmp_path: Path) -> None:
         def fail() -> None:
             with book.transaction():
                 book.put_blob(b"bytes", "text/plain")
-                book.append("response_lost", {})
+                book.append("lost", {})
                 raise RuntimeError
 
         with pytest.raises(RuntimeError):

@@ -595,6 +595,14 @@ def a_part_without_a_number(f: Forger) -> None:
 
 
 @forgery
+def a_part_without_images(f: Forger) -> None:
+    """A request is split into a part more, which carries nothing."""
+    body = f.first("split").body
+    name = f"{body['chunk']}.{len(body['into']) + 1}"
+    body["into"].append({"chunk": name, "images": [], "projects": []})
+
+
+@forgery
 def a_split_that_loses_an_image(f: Forger) -> None:
     """A part of a split request lacks an image."""
     part = next(p for s in f.all("split") for p in s.body["into"] if len(p["images"]) > 1)

@@ -247,6 +247,23 @@ def test_dates_that_cannot_be(
     assert verdict.label == label
 
 
+@pytest.mark.parametrize(
+    ("kind", "taken_at"),
+    [
+        ("snapshot_taken", "2099-01-01T00:00:00.000000Z"),
+        ("preflight_snapshot", "2099-01-01T00:00:00.000000Z"),
+        ("preflight_snapshot", "2001-01-01T00:00:00.000000Z"),
+    ],
+)
+def test_a_look_at_another_time(done: tuple[Path, list[Path]], kind: str, taken_at: str) -> None:
+    """Clouds are read before it is recorded, and for a call of submit while it runs."""
+    forger = Forger.read(done[0])
+    forger.first(kind).body["taken_at"] = taken_at
+    verdict = sharekit.verify(forger.write())
+    assert verdict.label == "UNPROVEN"
+    assert taken_at in verdict.problems[0][1]
+
+
 def test_a_report_made_by_another_version_is_a_note(done: tuple[Path, list[Path]]) -> None:
     """Other blanks, escapes, quotes and versions are a note; other values are TAMPERED still."""
     import csv

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sharekit.clouds.api_calls import Call
@@ -17,7 +19,7 @@ from sharekit.core.errors import CloudError, CloudRefusedError, NoResponseError
 from sharekit.ledger.ledger import Event
 from sharekit.runs.dispatch import Dispatcher, _results
 from sharekit.runs.requests.log import FINAL_STATES, Recorder, RequestLog
-from sharekit.runs.settings import Settings
+from sharekit.runs.settings import Settings, settings_fault
 
 COMMON = {"region": "", "vault_id": "", "whole_image": ""}
 CHUNKS: list[dict[str, Any]] = [
@@ -32,6 +34,13 @@ SETTINGS = Settings(
     concurrency=3, attempts=3, min_poll_interval=0.001, max_poll_interval=0.001,
     initial_backoff=0.001, max_backoff=0.001, max_failure_rate=1.0, min_failures=10_000,
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [True, math.inf, math.nan, -1, "3", None, np.int64(3)])
+def test_a_setting_is_a_number_that_a_ledger_can_hold(value: Any) -> None:
+    """What is no finite number of its range is named before anything is written or sent."""
+    assert settings_fault({"outage_timeout": 1.5, "canary": value}).startswith("canary is ")
+    assert settings_fault({"outage_timeout": 1.5, "canary": 0}) == ""
 
 
 class MemoryStore:

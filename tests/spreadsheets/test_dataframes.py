@@ -263,8 +263,10 @@ def test_several_inputs_of_any_kind(tmp_path: Path) -> None:
         *("2", "3", "4", "0", "1", "2", "a", "b", "c", "0", "1", "2"), *("2", "3", "4") * 2
     ]  # fmt: skip
     assert read.rows["image_id"].tolist() == IMAGES * 6
-    rules = sharekit.check(read).frame["rule"]
-    assert (rules == "same-file-twice").sum() > 0
+    findings = sharekit.check(read)
+    assert (findings.frame["rule"] == "same-file-twice").sum() > 0
+    plan = sharekit.plan(findings, tmp_path / "run.ledger")
+    assert sharekit.verify(plan.path).problems == ()
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,7 @@ def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[
     if not broken:
         yield from _other_version(ledger, added)
         yield from _times(ledger)
+        yield from _times_of_looks(ledger)
         yield from ((_CHANGED, problem) for problem in _replayed(ledger))
     yield from _other_rules(ledger)
     if required is not None:
@@ -374,6 +375,23 @@ def _times(ledger: Ledger) -> Iterator[_Graded]:
     for grade in sorted({grade for grade, _ in odd[_LISTED:]}):
         count = sum(one == grade for one, _ in odd[_LISTED:])
         yield grade, ("events", f"{count:,} more have such dates")
+
+
+def _times_of_looks(ledger: Ledger) -> Iterator[_Graded]:
+    """Yield where clouds were read in the future, or before the call of submit that read them."""
+    tomorrow, began = datetime.now(UTC) + _CLOCK_STEP, datetime.max.replace(tzinfo=UTC)
+    looks = ("snapshot_taken", "preflight_snapshot", "cloud_listed")
+    for event in ledger.list_events("submit_started", *looks):
+        at = datetime.fromisoformat(event.at)
+        if event.kind == "submit_started":
+            began = at
+            continue
+        taken = datetime.fromisoformat(event.body["taken_at"])
+        # If it was recorded before the call began, a clock was set back in between.
+        early = event.kind == "preflight_snapshot" and taken + _CLOCK_STEP < began <= at
+        if early or taken > tomorrow:
+            what = f"is dated {event.at}, and read the clouds at {event.body['taken_at']}"
+            yield _UNPROVEN, (f"event {event.seq} ({event.kind})", what)
 
 
 def _notes(ledger: Ledger, *, checked: bool) -> Iterator[Problem]:

@@ -209,9 +209,8 @@ class _Replay:
         settings = event.body["settings"]
         if fault := settings_fault(settings):
             yield f"has a setting that no call accepts: {fault}"
-        numbers = all(type(value) in (int, float) for value in settings.values())
         known = {one.name for one in fields(Settings)}
-        if self.same_version and not (numbers and settings.keys() == known):
+        if self.same_version and settings.keys() != known:
             yield "has other settings than a call of this version"
         if not event.body.get("environment"):
             yield "does not say where it was made"
@@ -428,6 +427,8 @@ class _Replay:
         names = [part["chunk"] for part in event.body["into"]]
         if names != [f"{request.chunk}.{number}" for number in range(1, len(names) + 1)]:
             yield "names its parts otherwise than they are numbered"
+        if not all(part["images"] and part["projects"] for part in event.body["into"]):
+            yield "has a part that carries nothing"
         kept = [share for block in event.body["kept"] for share in ShareBlock.read(block).shares]
         if request.state == "refused" and any(request.results.values()):
             if any(request.reported(share) != "success" for share in kept):
