@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
-from sharekit.core.columns import NAMED, STR, is_owner_action, list_some
+from sharekit.core.columns import NAMED, STR, is_owner_action, list_some, with_unit
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.plans.decisions import check_vaults
@@ -142,6 +142,10 @@ def _by_share(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     levels = [name for name in SHARE_KEY if name not in frame.columns]
     frame = frame.reset_index(level=levels) if levels else frame
     shares = frame[SHARE_KEY].astype(STR).apply(lambda ids: ids.str.strip().str.lower())
+    if missing := int(shares.isna().any(axis="columns").sum()):
+        raise UsageError(
+            f"{with_unit(missing, 'line')} of the frame without an ID: name every share."
+        )
     _refuse_twice(pd.MultiIndex.from_frame(shares))
     lines = shares.assign(line=range(len(frame)))
     keyed = rows[SHARE_KEY].assign(key=rows.index)

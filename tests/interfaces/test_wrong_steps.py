@@ -81,3 +81,11 @@ def test_labels_may_stand_in_a_column() -> None:
     assert step["decision"].to_dict() == {1: "skip"}
     with pytest.raises(UsageError, match="only count its own lines"):
         read_frame(table.drop(columns="ticket"), rows, pd.Index(["a", "b"], name="ticket"))
+
+
+def test_a_share_without_an_id_is_no_row() -> None:
+    """A frame that names shares and lacks an ID is refused, and no ID is called nan."""
+    rows = pd.DataFrame({"image_id": ["a"], "project_id": ["b"]}).rename_axis("row_key")
+    frame = pd.DataFrame({"image_id": ["a"], "project_id": [None], "decision": ["skip"]})
+    with pytest.raises(UsageError, match="name every share"):
+        read_frame(frame, rows)
