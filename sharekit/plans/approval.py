@@ -218,7 +218,7 @@ def revoke(plan: HasLedger | str | PathLike[str], *, reviewer: str, note: str = 
 
 def approver(reviewer: str) -> str:
     """Return the name of a person who approves; raise ApprovalError if it is nobody's."""
-    name = reviewer.strip()
+    name = reviewer.strip() if isinstance(reviewer, str) else ""
     if not name:
         raise ApprovalError("An approval needs the reviewer's name.")
     if error := name_error(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pandas as pd
 import pytest
 
 import sharekit
-from sharekit.core.errors import UsageError
+from sharekit.core.errors import SharekitError, UsageError
 from sharekit.interfaces.review_frame import read_frame
+from sharekit.plans.policies.standing import approve_policies, read_standing
 
 SHARES = pd.DataFrame({"image_id": ["9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10"], "status": ["yes"]})
 INVENTORY = sharekit.read_inventory(SHARES)
@@ -29,6 +31,7 @@ CALLS: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
     (sharekit.submit, ("x.ledger", "otc"), "connect"),
     (sharekit.report, (SHARES, "x.csv"), "sharekit.plan"),
     (sharekit.status, (None,), "sharekit.plan"),
+    (sharekit.verify, (None,), "sharekit.plan"),
     (sharekit.retry, (SHARES, "x.ledger"), "sharekit.plan"),
     (sharekit.undo, ("x.ledger", "y.ledger", "otc"), "connect"),
 ]
@@ -89,3 +92,28 @@ def test_a_share_without_an_id_is_no_row() -> None:
     frame = pd.DataFrame({"image_id": ["a"], "project_id": [None], "decision": ["skip"]})
     with pytest.raises(UsageError, match="name every share"):
         read_frame(frame, rows)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"until": 20990101}, "no day"),
+        ({"until": None}, "no day"),
+        ({"max_images": 5.5}, "whole number"),
+        ({"max_images": "5"}, "whole number"),
+        ({"reviewer": None}, "reviewer's name"),
+        ({"policies": 5}, "sharekit.policy"),
+    ],
+)
+def test_no_approval_ahead_of_other_types(
+    changed: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    """An approval that could not be read again is refused, and no file is left of it."""
+    policies = sharekit.policy("pending", before="pending", then="accept")
+    options: dict[str, Any] = {"until": datetime(2099, 1, 1), "max_images": 5, "reviewer": "Ada"}
+    given = approve_policies(policies, tmp_path / "ahead.json", **options)
+    assert (given.until, read_standing(tmp_path / "ahead.json")) == ("2099-01-01", given)
+    options |= {"policies": policies, "path": tmp_path / "other.json"} | changed
+    with pytest.raises(SharekitError, match=message):
+        approve_policies(**options)
+    assert not (tmp_path / "other.json").exists()

@@ -28,7 +28,8 @@ from sharekit.ledger.ledger import Ledger
 from ..approval import approver, has_ended
 from ..plan import Plan
 from ..steps import decision_of, list_steps
-from .policy import Policies
+from .policy import Policies, Policy
+from .policy_file import as_policies
 
 #: No such file is larger.
 _MAX_BYTES: Final = 1 << 16
@@ -71,15 +72,16 @@ class StandingApproval:
 
 
 def approve_policies(
-    policies: Policies, path: str | PathLike[str], *, until: str | date, max_images: int,
-    reviewer: str, note: str = "", sign: str | PathLike[str] | None = None,
+    policies: Policies | Policy | str | PathLike[str], path: str | PathLike[str], *,
+    until: str | date, max_images: int, reviewer: str, note: str = "",
+    sign: str | PathLike[str] | None = None,
 ) -> StandingApproval:  # fmt: skip
     """Approve ahead what policies decide, in a new file.
 
     Parameters
     ----------
-    policies : Policies
-        The policies, from :func:`.read_policies`.
+    policies : Policies, Policy or path
+        The policies, or their YAML file.
     path : path
         The file to write; it must not exist yet.
     until : str or date
@@ -105,10 +107,11 @@ def approve_policies(
     >>> approve_policies(read_policies("policy.yaml"), "ahead.json", until="2027-03-01",
     ...                  max_images=200, reviewer="Ada")  # doctest: +SKIP
     """
-    name = approver(reviewer)
-    day = _day(until)
+    policies, name, day = as_policies(policies), approver(reviewer), _day(until)
     if day < datetime.now(UTC).date():
         raise ApprovalError(f"{day} is over, so nothing could be sent by this approval.")
+    if not isinstance(max_images, int):
+        raise UsageError(f"{max_images!r:.40} is no number of images: write a whole number.")
     if max_images < 1:
         raise ApprovalError(f"At most {max_images} images: nothing could be sent by this approval.")
     if any(policy.rows is not None for policy in policies.policies):
@@ -198,7 +201,9 @@ def rows_of_others(ledger: Ledger, plan: Plan, policies_sha256: str) -> pd.Index
 
 
 def _day(until: str | date) -> date:
+    if isinstance(until, datetime):
+        return until.date()
     try:
-        return date.fromisoformat(until) if isinstance(until, str) else until
-    except ValueError:
+        return until if isinstance(until, date) else date.fromisoformat(until)
+    except (TypeError, ValueError):
         raise UsageError(f"{until!r:.40} is no day: write it as 2027-03-01.") from None

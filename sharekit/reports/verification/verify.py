@@ -33,7 +33,7 @@ from sharekit.plans.approval import (
     invalid_signatures,
     valid_approvals,
 )
-from sharekit.plans.plan import read_plan
+from sharekit.plans.plan import HasLedger, ledger_path, read_plan
 from sharekit.plans.replay import plan_problems, step_problems
 from sharekit.runs.requests.replay import SIGN_IN, run_problems
 
@@ -116,7 +116,7 @@ class Verdict:
 
 @shows_progress("verifying")
 def verify(
-    ledger: str | PathLike[str],
+    ledger: HasLedger | str | PathLike[str],
     *reports: str | PathLike[str],
     signers: str | PathLike[str] | None = None,
     reviewers: int = 1,
@@ -159,6 +159,7 @@ def verify(
     >>> verify("run.ledger", "audit.xlsx").intact  # doctest: +SKIP
     True
     """
+    ledger = ledger_path(ledger)
     for report in reports:
         if not Path(report).is_file():
             raise UsageError(f"{report}: there is no such file.")
