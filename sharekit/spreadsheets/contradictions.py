@@ -74,6 +74,8 @@ _VERSION: Final = re.compile(r"(?i)(?<![a-z])(?:v|ver|version|rev)[\s._-]*([0-9]
 _ANSWERS: Final = frozenset(STATUS_WORDS.keys() - CLEAR_DECISIONS.keys())
 _ANY_ANSWER: Final = "|".join(map(re.escape, sorted(_ANSWERS, key=len, reverse=True)))
 _ANY_CLEAR: Final = "|".join(map(re.escape, sorted(CLEAR_DECISIONS, key=len, reverse=True)))
+#: Signs that tell of a change, or of an answer, where they stand in a remark: "no -> accepted".
+_CHANGES: Final = re.compile(r"[:\uff1a\u2192\u21d2]|[-=]+>")
 #: "Yes or no", in which "no" denies nothing.
 _EITHER: Final = re.compile(rf"(?<!\w)(?:{_ANY_ANSWER})\s+(?:\w+\s+)?(?:{_ANY_ANSWER})(?!\w)")
 #: What a legend says of a word: "yes = reject", "No: the image is accepted".
@@ -178,13 +180,15 @@ def turned_words(text: str) -> frozenset[str]:
     (True, ['accepted', 'rejected'])
     >>> turned_words("Yes = accept, no = not accepted") or turned_words("accepted = no objection")
     frozenset()
+    >>> turned_words("changed: no -> yes")
+    frozenset()
     """
     turned: set[str] = set()
     for said in _MEANS.finditer(text.lower()):
         word, meaning = said[1], said["clear"] or said["answer"]
         opposite = STATUS_WORDS[word] in _CONFLICTS[STATUS_WORDS[meaning]]
-        if opposite != says(said["before"], DENIALS):
-            answers = not _ANSWERS.isdisjoint((word, meaning))
+        answers = len(_ANSWERS & {word, meaning})
+        if answers < 2 and opposite != says(said["before"], DENIALS):
             turned |= _ANSWERS if answers else {word, meaning} if "=" in said["sign"] else set()
     return frozenset(turned)
 
@@ -217,7 +221,7 @@ def _legends(sheet: SheetRows) -> Iterator[tuple[str, frozenset[str]]]:
             filled.append((filled[0][0], ": ".join(text for _, text in filled)))
         for column, text in filled:
             remark = sheet.source.header_row <= row and row not in notes
-            if words := turned_words(text.replace(":", ";") if remark else text):
+            if words := turned_words(_CHANGES.sub(";", text) if remark else text):
                 yield _reads(sheet, row, column, text), words
 
 

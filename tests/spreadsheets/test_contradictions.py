@@ -201,7 +201,7 @@ def test_a_legend_that_turns_yes_around(tmp_path: Path, legend: list[object]) ->
     beside = [[*HEADER, "Key", "Text"], [*ANSWERS[0], "", legend[-1]], ANSWERS[1]]
     above: list[list[object]] = [legend, [], HEADER, *ANSWERS]
     below: list[list[object]] = [HEADER, *ANSWERS, [], legend]
-    for rows in (above, below, *([] if ":" in str(legend) or len(legend) > 1 else [beside])):
+    for rows in (above, below, *([beside] if "=" in str(legend) and len(legend) == 1 else [])):
         dispositions, rules = book(tmp_path / "a.xlsx", {"S": rows})
         assert dispositions[:2] == ["blocked", "blocked"]
         assert "title-disagrees" in rules
@@ -218,6 +218,15 @@ def test_honest_legends(tmp_path: Path, legend: list[object]) -> None:
     """A legend that says what the words mean anyway stands in nobody's way."""
     for rows in ([legend, [], HEADER, *ANSWERS], [HEADER, *ANSWERS, [], legend]):
         assert book(tmp_path / "a.xlsx", {"S": rows})[0][:2] == ["planned", "planned"]
+
+
+@pytest.mark.parametrize(
+    "remark", ["changed: no -> accepted", "yes => rejected => yes", "No: rejected in May", "x → no"]
+)
+def test_remarks_that_tell_of_a_change(tmp_path: Path, remark: str) -> None:
+    """What a remark tells of one row gives no word of the table another meaning."""
+    rows = [[*HEADER, "Remark"], [*ANSWERS[0], remark], ANSWERS[1]]
+    assert book(tmp_path / "a.xlsx", {"S": rows})[0] == ["planned", "planned"]
 
 
 @pytest.mark.parametrize(
