@@ -56,6 +56,12 @@ def _home_of_its_own(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
 
 
+@pytest.fixture(autouse=True)
+def _a_cloud_next_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads are repeated after a pause that suits a cloud on the same machine."""
+    monkeypatch.setattr("sharekit.clouds.http._FIRST_PAUSE", 0.02)
+
+
 @dataclass
 class World:
     """A sample workbook, the simulated cloud it belongs to, and how to sign in."""

@@ -106,7 +106,7 @@ def audit_all(
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     rows=st.integers(0, 14), faulty=st.sampled_from([0.0, 0.3]), owners=st.booleans(),
     native=st.booleans(), faults=st.sampled_from(FAULTS), size=st.integers(1, 6),
