@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -610,6 +611,7 @@ def test_a_cloud_that_fails_at_submit(
     monkeypatch.setattr(socket, "getaddrinfo", cloud.resolve)
     monkeypatch.setattr("sharekit.clouds.http.SIGN_IN_WAITS", (0.0, 0.05))
     quick = replace(FAST, outage_timeout=0, concurrency=1)
+    import_module("sharekit.runs.requests.replay")  # what takes the class itself has it by now
     monkeypatch.setattr("sharekit.runs.settings.Settings", lambda **_: quick)
     sheet = tmp_path / "shares.csv"
     rows = (f"{image},{PROJECT},accepted\n" for image in cloud.images)
