@@ -6,6 +6,7 @@ texts that people read are shortened and stripped of control characters.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
@@ -178,14 +179,21 @@ def validated(body: Mapping[str, Any], kind: Any, url: str) -> Mapping[str, Any]
     return body
 
 
+def _check_names(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name twice in one object")
+
+
 def parse_json(content: bytes) -> Mapping[str, Any] | None:
-    """Return a JSON object; None for anything else.
+    """Return a JSON object; None for anything else, and for one that says two things by one name.
 
     >>> parse_json(b'{"a": 1}'), parse_json(b"[1]"), parse_json(b"<html>")
     ({'a': 1}, None, None)
+    >>> parse_json(b'{"status": "accepted", "status": "pending"}')
     """
     try:
         body = msgspec.json.decode(content)
+        json.loads(content, object_pairs_hook=_check_names)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
