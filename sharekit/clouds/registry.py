@@ -114,8 +114,9 @@ class Clouds(Mapping[str, Cloud]):
         wanted = list(dict.fromkeys(projects))
         known = [project for project in wanted if project in self]
         with Pool(_SIGN_INS) as pool:
-            errors = dict(zip(known, pool.map(self._try_to_sign_in, known), strict=True))
-        refused = {project: error for project, error in errors.items() if error is not None}
+            jobs = {pool.submit(self._try_to_sign_in, project): project for project in known}
+            found = {jobs[job]: job.result() for job in pool.finished(jobs)}
+        refused = {project: error for project in known if (error := found[project]) is not None}
         unnamed = [why for name, why in self.refused.items() if not fullmatch(PROJECT_ID, name)]
         if unnamed:
             refused |= {project: unnamed[0] for project in wanted if project not in self}

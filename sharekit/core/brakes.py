@@ -8,14 +8,16 @@ cause: ``busy_timeout`` for flow control, ``outage_timeout`` for everything else
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from time import monotonic, sleep, time
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
@@ -176,6 +178,19 @@ def waiting_by(waits: Waits) -> Iterator[None]:
         WAITS.reset(token)
 
 
+def wait_for(event: threading.Event, seconds: float | None = None) -> bool:
+    """Return True as soon as an event is set, or False after so many seconds; Ctrl-C ends it.
+
+    A wait for a lock that has no end is not ended by Ctrl-C on Windows, and elsewhere it misses one
+    that comes in the moment before it begins; so this looks up often.
+    """
+    until = math.inf if seconds is None else monotonic() + seconds
+    while (left := until - monotonic()) > 0:
+        if event.wait(min(_LOOK, left)):
+            return True
+    return event.is_set()
+
+
 class Pool(ThreadPoolExecutor):
     """Threads that wait as their caller does; its errors, Ctrl-C too, end their waits."""
 
@@ -189,6 +204,19 @@ class Pool(ThreadPoolExecutor):
         context = copy_context()
         context.run(WAITS.set, self._waits)
         return super().submit(lambda: context.run(call, *args, **kwargs))
+
+    def finished(self, calls: Collection[Future[T]]) -> Iterator[Future[T]]:
+        """Yield calls as they finish; Ctrl-C ends this everywhere (see :func:`wait_for`)."""
+        done: SimpleQueue[Future[T]] = SimpleQueue()
+        for call in calls:
+            call.add_done_callback(done.put)
+        left = len(calls)
+        while left:
+            try:
+                yield done.get(timeout=_LOOK)
+            except Empty:
+                continue
+            left -= 1
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> Any:
         """Wait for the threads; they have little left to do after an error."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sharekit.clouds.registry import Clouds
+from sharekit.core.brakes import wait_for
 from sharekit.core.errors import SharekitError, UsageError
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.plans.approval import ApprovalRequirement
@@ -111,7 +112,7 @@ class BackgroundRun:
         SharekitError
             If the run failed, or has not ended after ``seconds``.
         """
-        if not self._ended.wait(seconds):
+        if not wait_for(self._ended, seconds):
             raise UsageError(f"{self.path.name}: the run has not ended yet.")
         if self.run is None:
             raise SharekitError(self.error)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -22,7 +21,7 @@ from sharekit.clouds.cloud import Cloud, ImageShare
 from sharekit.clouds.http import Reply
 from sharekit.clouds.state.reader import Reader, collect, members_of, read_member_shares
 from sharekit.core.actions import ABSENT, MEMBER_STATES
-from sharekit.core.brakes import Waits, waiting_by
+from sharekit.core.brakes import Pool, Waits, waiting_by
 from sharekit.core.errors import (
     CloudError,
     CloudRefusedError,
@@ -135,7 +134,7 @@ def servers(draw: st.DrawFn) -> Server:
 def test_what_is_said_of_a_share_is_true(server: Server, api: str) -> None:
     """Each image has its true state, or none with a reason; one shown in several states is asked
     for alone."""  # noqa: D205, D209
-    with mock.patch("sharekit.clouds.cloud.PAGE_SIZE", 10), ThreadPoolExecutor(1) as pool:
+    with mock.patch("sharekit.clouds.cloud.PAGE_SIZE", 10), Pool(1) as pool:
         found = read_member_shares(Reader(pool), {ME: cloud_of(server, api)}, {ME: IDS})[ME]
     assert set(found.images) == set(IDS)
     for image, share in found.images.items():
@@ -153,14 +152,14 @@ def test_an_honest_server_leaves_nothing_open(server: Server) -> None:
     server.alone, server.ignores_state, server.twice = "honest", False, False
     server.paging = "next" if server.paging == "next" else "marker"
     server.cap += server.cap == 1 and server.paging == "marker"
-    with mock.patch("sharekit.clouds.cloud.PAGE_SIZE", 10), ThreadPoolExecutor(1) as pool:
+    with mock.patch("sharekit.clouds.cloud.PAGE_SIZE", 10), Pool(1) as pool:
         found = read_member_shares(Reader(pool), {ME: cloud_of(server)}, {ME: IDS})[ME]
     assert {i: s.state for i, s in found.images.items()} == server.states
     assert found.incomplete == ""
 
 
 def _ask(*call: Any) -> Any:
-    with ThreadPoolExecutor(1) as pool:
+    with Pool(1) as pool:
         return Reader(pool).ask(OWNER, *call)
 
 
@@ -304,7 +303,7 @@ def raises(error: CloudError) -> Callable[[], str]:
                                    UnfitResponseError("another image")], ids=str)  # fmt: skip
 def test_an_image_that_is_not_shown_has_its_reason(error: CloudError) -> None:
     """However many images a cloud does not show, each has its reason, and others are read."""
-    with ThreadPoolExecutor(1) as pool:
+    with Pool(1) as pool:
         reader = Reader(pool)
         assert {reader.ask(ME, raises(error)) for _ in range(9)} == {str(error)}
         assert reader.ask(ME, str.lower, "OK") == "ok"
@@ -318,7 +317,7 @@ def test_where_nothing_more_is_shown_nothing_more_is_asked_for() -> None:
         asked.append(image)
         raise NotShownError("HTTP500")
 
-    with waiting_by(Waits(outage_timeout=0.0)), ThreadPoolExecutor(1) as pool:
+    with waiting_by(Waits(outage_timeout=0.0)), Pool(1) as pool:
         reader = Reader(pool)
         reasons = [reader.ask(ME, ask_one, image) for image in IDS]
         assert reader.ask(OWNER, str.lower, "OK") == "ok"
@@ -329,7 +328,7 @@ def test_where_nothing_more_is_shown_nothing_more_is_asked_for() -> None:
 @pytest.mark.parametrize("error", _OF_ALL, ids=str)
 def test_what_is_said_of_the_caller_is_about_no_image(error: CloudError) -> None:
     """A refused sign-in, a service that cannot be reached and a stop are raised."""
-    with ThreadPoolExecutor(1) as pool, pytest.raises(CloudError):
+    with Pool(1) as pool, pytest.raises(CloudError):
         Reader(pool).ask(ME, raises(error))
 
 

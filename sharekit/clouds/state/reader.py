@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -20,7 +19,7 @@ import pandas as pd
 
 from sharekit.clouds.cloud import NO_MEMBERS, UNANSWERED, Cloud, ImageShare, Member
 from sharekit.core.actions import ABSENT, MEMBER_STATES
-from sharekit.core.brakes import WAITS, CircuitBreaker
+from sharekit.core.brakes import WAITS, CircuitBreaker, Pool
 from sharekit.core.cloud_api import remedy
 from sharekit.core.errors import (
     CloudError,
@@ -57,7 +56,7 @@ class Reader:
     image is no such error, but the reason why that image is unread.
     """
 
-    pool: Executor
+    pool: Pool
     failures: dict[str, CloudError] | None = None
     _breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
     _given_up: dict[str, str] = field(default_factory=dict)
@@ -70,7 +69,7 @@ class Reader:
             self.pool.submit(self._call, project, item, call): (project, item)
             for project, item, call in calls
         }
-        for done, job in enumerate(as_completed(jobs), 1):
+        for done, job in enumerate(self.pool.finished(jobs), 1):
             for result in job.result():
                 yield (*jobs[job], result)
             report(label, done, len(jobs))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import Executor
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 
@@ -119,7 +118,8 @@ def take_snapshot(
             for _, share in sorted(shown.images.items())
             if project not in failures
         ]
-        vaults_of = {project: job.result() for project, job in jobs.items()}
+        of = {job: project for project, job in jobs.items()}
+        vaults_of = {of[job]: job.result() for job in pool.finished(of)}
         owned = list(read_owner_shares(clouds, shares[by_owner], reader))
     if failures and failures.keys() >= wanted.keys() | {o for o in owners if o in clouds}:
         raise next(iter(failures.values()))
@@ -150,7 +150,7 @@ def _owners(clouds: Clouds, shares: pd.DataFrame) -> Iterable[str]:
 
 # -- reading back ----------------------------------------------------------------------------------
 def read_back(
-    clouds: Clouds, project: str, images: Iterable[str], pool: Executor, in_doubt: InDoubt
+    clouds: Clouds, project: str, images: Iterable[str], pool: Pool, in_doubt: InDoubt
 ) -> list[ImageShare]:
     """Return images as one project sees them: each has a state, or says why not (``unread``)."""
     wanted = {project: {*images}}
@@ -159,7 +159,7 @@ def read_back(
 
 
 def read_back_members(
-    clouds: Clouds, owner: str, asked: Mapping[str, Collection[str]], pool: Executor
+    clouds: Clouds, owner: str, asked: Mapping[str, Collection[str]], pool: Pool
 ) -> Iterator[tuple[str, ImageShare]]:
     """Yield each project that an image is asked about with, and the share as its owner sees it."""
     images = {owner: {image: ImageShare(image, "") for image in asked}}
