@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import threading
 from concurrent.futures import Future
@@ -22,6 +23,7 @@ from sharekit.core.brakes import (
     Waits,
     backoff,
     excess,
+    wait_for,
     waiting_by,
 )
 from sharekit.core.cloud_api import Remedy
@@ -201,3 +203,24 @@ def test_slowing_down_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "sharekit.waits"):
         AdaptiveConcurrency(8).on_error(BUSY, 1e12)
     assert caplog.messages == ["at most 4 requests at once now: the cloud is busy (HTTP429)"]
+
+
+def test_an_interrupt_that_wakes_nobody_ends_a_wait() -> None:
+    """Ctrl-C ends a wait for an event and for threads also if the lock itself does not see it."""
+    ended = threading.Event()
+
+    def wait_for_threads() -> None:
+        with Pool(1) as pool:
+            list(
+                pool.finished(
+                    [pool.submit(lambda: WAITS.get().rest(60, "an hour")), Future[None]()]
+                )
+            )
+
+    for wait in (lambda: wait_for(ended), wait_for_threads):
+        began = monotonic()
+        # This notes an interrupt as a signal does, and leaves a lock that is waited for alone.
+        threading.Timer(0.2, _thread.interrupt_main).start()
+        with pytest.raises(KeyboardInterrupt):
+            wait()
+        assert monotonic() - began < 20
