@@ -29,7 +29,6 @@ from sharekit.core.errors import (
     NoResponseError,
     NotShownError,
     RedirectedError,
-    StoppedError,
     TokenRefusedError,
     UnfitResponseError,
 )
@@ -314,8 +313,6 @@ class Cloud:
         listing = ims if url.startswith(ims) else f"{self.image}/v2/images"
         try:
             validated(self.transport.read(listing, limit=1).body, responses.Page, listing)
-        except StoppedError:
-            raise
         except CloudError as error:
             return not _may_concern_one(error) and isinstance(error, CloudRefusedError)
         return True

@@ -224,8 +224,6 @@ class Transport:
         while True:
             try:
                 return self.get(url, **params)
-            except StoppedError:
-                raise
             except (CloudRefusedError, NoResponseError) as error:
                 failure, since = error, min(since, monotonic())
             action = _remedy(failure)
@@ -318,6 +316,8 @@ class Transport:
                 token = self.session.get_token()
                 _adapt_token_margin(self.session.auth)
             failure = None
+        except StoppedError:
+            raise
         except Exception as error:  # noqa: BLE001 - keystoneauth's own are of no common class
             failure = _sign_in_failure(error, self.session.auth, self.name)
         if failure is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from sharekit.core.brakes import Pool
 from sharekit.core.columns import with_unit
-from sharekit.core.errors import CloudError, StoppedError, not_made_by
+from sharekit.core.errors import CloudError, not_made_by
 from sharekit.core.fields import PROJECT_ID
 from sharekit.core.html import escape_html, without_mathjax
 from sharekit.core.monitoring.logs import clean_frames
@@ -126,8 +126,6 @@ class Clouds(Mapping[str, Cloud]):
         """Return why a project cannot be signed in to; None if it can."""
         try:
             self[project]
-        except StoppedError:
-            raise
         except CloudError as error:
             return error
         return None

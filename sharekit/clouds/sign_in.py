@@ -26,7 +26,6 @@ from sharekit.core.errors import (
     NoResponseError,
     SharekitError,
     SignInError,
-    StoppedError,
     UsageError,
 )
 from sharekit.core.monitoring.logs import Secrets, clean_frames, redact
@@ -130,8 +129,6 @@ def connect(
         else:
             try:
                 cloud = _sign_in(entry, limiters)
-            except StoppedError:
-                raise
             except CloudError as error:
                 project = str(entry.auth.get("project_id") or name)
                 refused[project], told[project] = error, entry.project_name

@@ -9,6 +9,7 @@
     ├── LedgerError                     2   a ledger is missing, foreign, locked or damaged
     ├── ApprovalError                   2   the plan has no valid approval; nothing is sent
     ├── PlanError                       2   the plan may not be made or changed
+    ├── StoppedError                    4   the caller stopped while a cloud was waited for
     └── CloudError                      4   the cloud cannot be found, reached or understood
         ├── SignInError                 4   credentials are missing, wrong or without access
         │   └── TokenRefusedError       4   signing in works, and the token is refused all the same
@@ -17,8 +18,7 @@
         ├── IncompleteListError         4   a list ended without showing that it is whole
         ├── RedirectedError             4   the cloud redirects, which is never followed
         └── NoResponseError             4   a request was made and no usable response came
-            ├── UnfitResponseError      4   the response is of another type, or about something else
-            └── StoppedError            4   the caller stopped while a cloud was waited for
+            └── UnfitResponseError      4   the response is of another type, or about something else
 
 Bad *data* never raises: it becomes a finding that names its cell.
 """
@@ -164,8 +164,13 @@ class UnfitResponseError(NoResponseError):
     """A response is of another type than asked for, or about something else: it says nothing."""
 
 
-class StoppedError(NoResponseError):
-    """The caller was asked to stop while a cloud was waited for; the request did not leave."""
+class StoppedError(SharekitError):
+    """The caller was asked to stop while a cloud was waited for; the request did not leave.
+
+    It says nothing of the cloud, so it is none of a cloud's errors.
+    """
+
+    exit_code = 4
 
     def __init__(self) -> None:
-        super().__init__("stopped while waiting for the cloud", sent=False)
+        super().__init__("stopped while waiting for the cloud")

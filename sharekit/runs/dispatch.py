@@ -269,8 +269,6 @@ class Dispatcher:
             return
         try:
             self._send_somehow(request, attempt)
-        except StoppedError:
-            raise
         except CloudError as error:  # its API or its token, or a response that nobody expects
             self.leave_project(request.project_id, error)
 
@@ -291,6 +289,9 @@ class Dispatcher:
         )  # fmt: skip
         try:
             answer = self._call(request, call, token)
+        except StoppedError as error:
+            self.recorder.record("retry_scheduled", request, code=NOT_SENT, reason=str(error))
+            raise
         except NoResponseError as error:
             self._on_no_response(request, error, attempt)
         except CloudRefusedError as refusal:

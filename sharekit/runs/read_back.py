@@ -23,7 +23,7 @@ from sharekit.core.actions import (
 )
 from sharekit.core.brakes import Pool
 from sharekit.core.columns import STR
-from sharekit.core.errors import CloudError, CloudRefusedError, SignInError, StoppedError
+from sharekit.core.errors import CloudError, CloudRefusedError, SignInError
 from sharekit.core.frame_schemas import READ_BACK
 from sharekit.ledger.ledger import Ledger
 
@@ -115,12 +115,13 @@ class ReadBack:
         ] + [
             (OWNER, self._as_owner, project, of_project) for project, of_project in offered.items()
         ]
-        # A pool for each project, because all of them in one could wait for each other; together
-        # they have as many requests under way as the cloud has shown that it bears.
-        each = max(1, concurrency // max(1, len(sides)))
-        with Pool(concurrency) as pool:
+        # All projects share the requests that the cloud has shown it bears. Their readings wait for
+        # these in threads of their own, so that none takes the place of what it waits for.
+        with Pool(concurrency) as threads, Pool(concurrency) as requests:
             readings = [
-                _Reading(project, role, of_project, pool.submit(read, project, of_project, each))
+                _Reading(
+                    project, role, of_project, threads.submit(read, project, of_project, requests)
+                )
                 for role, read, project, of_project in sides
             ]
             while wait([reading.job for reading in readings], _TICK).not_done:
@@ -141,9 +142,7 @@ class ReadBack:
              for project, image, role, state, _ in lines if state}
         )  # fmt: skip
 
-    def _as_member(
-        self, project: str, shares: Mapping[Share, Request], concurrency: int
-    ) -> list[_Line]:
+    def _as_member(self, project: str, shares: Mapping[Share, Request], pool: Pool) -> list[_Line]:
         def in_doubt(project: str, shown: ImageShare) -> bool:
             """Return True unless the listing and the response agree."""
             request = shares.get(share := (project, shown.image_id))
@@ -153,25 +152,21 @@ class ReadBack:
 
         self.calls["read"] += 1
         images = {image for _, image in shares}
-        with Pool(concurrency) as pool:
-            found = read_back(self.clouds, project, images, pool, in_doubt)
+        found = read_back(self.clouds, project, images, pool, in_doubt)
         return [(project, share.image_id, MEMBER, share.state, share.unread) for share in found]
 
-    def _as_owner(
-        self, owner: str, shares: Mapping[Share, Request], concurrency: int
-    ) -> list[_Line]:
+    def _as_owner(self, owner: str, shares: Mapping[Share, Request], pool: Pool) -> list[_Line]:
         projects: dict[str, list[str]] = {}
         for project, image in sorted(shares):
             projects.setdefault(image, []).append(project)
         self.calls["read"] += len(projects)
-        with Pool(concurrency) as pool:
-            found = list(read_back_members(self.clouds, owner, projects, pool))
+        found = read_back_members(self.clouds, owner, projects, pool)
         return [(p, share.image_id, OWNER, share.state, share.unread) for p, share in found]
 
     def _trouble(self, reading: _Reading) -> BaseException | None:
         """Return the error of a reading; that of one project's cloud is noted instead."""
         error = reading.job.exception()
-        if not isinstance(error, CloudError) or isinstance(error, StoppedError):
+        if not isinstance(error, CloudError):
             return error
         self.denied.add((reading.project, reading.role))
         refused = isinstance(error, CloudRefusedError) and error.http in (401, 403, 404)

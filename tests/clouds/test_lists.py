@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from sharekit.clouds.cloud import Cloud, ImageShare
 from sharekit.clouds.http import Reply
 from sharekit.clouds.state.reader import Reader, collect, members_of, read_member_shares
+from sharekit.clouds.state.snapshot import _read_vaults
 from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.brakes import Pool, Waits, waiting_by
 from sharekit.core.errors import (
@@ -29,6 +30,7 @@ from sharekit.core.errors import (
     NoResponseError,
     NotShownError,
     RedirectedError,
+    SharekitError,
     SignInError,
     StoppedError,
     TokenRefusedError,
@@ -227,14 +229,14 @@ _OF_ALL = [SignInError("no role"), NoResponseError("unreachable", sent=False), S
 class Failing:
     """A server of one image and a list of three pages, which fails at some addresses for good."""
 
-    def __init__(self, fault: CloudError | str, fails: Callable[[str], bool]) -> None:
+    def __init__(self, fault: SharekitError | str, fails: Callable[[str], bool]) -> None:
         self.fault, self.fails, self.reads = fault, fails, 0
 
     def read(self, url: str, **_: Any) -> Reply:
         """Answer a GET."""
         self.reads += 1
         if self.fails(url):
-            if isinstance(self.fault, CloudError):
+            if isinstance(self.fault, SharekitError):
                 raise self.fault
             return Reply(200, {"images": "none", "id": 7, "members": {}, "status": 0}, "")
         if "/v2/images/" in url:
@@ -282,7 +284,7 @@ def test_a_broken_page_makes_a_list_incomplete(fault: CloudError | str, page: in
 
 
 @pytest.mark.parametrize("fault", [*_ANSWERS, *_OF_ALL], ids=str)
-def test_what_is_an_answer_or_about_everything_asks_for_nothing_else(fault: CloudError) -> None:
+def test_what_is_an_answer_or_about_everything_asks_for_nothing_else(fault: SharekitError) -> None:
     """A refusal says what it says; a sign-in, an address and a stop concern all images."""
     server = Failing(fault, _at_image)
     with pytest.raises(type(fault)) as raised:
@@ -290,7 +292,7 @@ def test_what_is_an_answer_or_about_everything_asks_for_nothing_else(fault: Clou
     assert (raised.value, server.reads) == (fault, 1)
 
 
-def raises(error: CloudError) -> Callable[[], str]:
+def raises(error: SharekitError) -> Callable[[], str]:
     """Return a call that raises an error."""
 
     def call() -> str:
@@ -326,10 +328,16 @@ def test_where_nothing_more_is_shown_nothing_more_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("error", _OF_ALL, ids=str)
-def test_what_is_said_of_the_caller_is_about_no_image(error: CloudError) -> None:
+def test_what_is_said_of_the_caller_is_about_no_image(error: SharekitError) -> None:
     """A refused sign-in, a service that cannot be reached and a stop are raised."""
-    with Pool(1) as pool, pytest.raises(CloudError):
+    with Pool(1) as pool, pytest.raises(type(error)):
         Reader(pool).ask(ME, raises(error))
+
+
+def test_a_stop_is_no_answer_about_vaults() -> None:
+    """Whoever stops while vaults are read ends the reading: none is called unread for it."""
+    with pytest.raises(StoppedError):
+        _read_vaults(cloud_of(Failing(StoppedError(), lambda _: True)), ())
 
 
 class Says:

@@ -26,7 +26,6 @@ from sharekit.core.errors import (
     CloudRefusedError,
     IncompleteListError,
     NotShownError,
-    StoppedError,
     UnfitResponseError,
 )
 from sharekit.core.monitoring.progress import report
@@ -118,8 +117,6 @@ class Reader:
             return []
         try:
             return [call(item)]
-        except StoppedError:
-            raise
         except CloudError as error:
             self.failures.setdefault(project, error)
             return []
