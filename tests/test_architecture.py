@@ -31,7 +31,6 @@ RESERVED = {
     "openstack": {"clouds"},
     "click": {"interfaces"},
     "huaweicloudsdkcore": {"clouds"},
-    "rich": {"interfaces"},
     "sqlite3": {"ledger"},
     "jinja2": {"interfaces", "reports"},
     "xlsxwriter": {"reports", "spreadsheets"},

@@ -10,7 +10,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from sharekit.core.actions import ABSENT, MEMBER_STATES
@@ -36,8 +36,10 @@ from sharekit.core.monitoring.logs import redact
 
 from . import responses
 from .api_calls import Call, batch_call, is_noop, native_calls
-from .http import Reply, Transport
 from .responses import sanitize, sanitize_name, validated
+
+if TYPE_CHECKING:  # what reads a ledger needs no HTTP
+    from .http import Reply, Transport
 
 #: Images of one listing. No project is shared so many: a longer listing would never end.
 _MAX_LISTED: Final = 5_000_000

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from shutil import get_terminal_size
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from sharekit.core.html import escape_html, escape_invisible
 from sharekit.core.monitoring.progress import DELAY, Display, Step
 
 #: Seconds between two lines of a command whose stderr is no terminal.
 SHELL_LINES: Final = 5.0
+#: Characters of a terminal's bar.
+_BAR: Final = 20
 
 
 def make_display(every: float | None = None) -> Display | None:
@@ -77,28 +79,25 @@ class NotebookDisplay:
 
 
 class TerminalDisplay:
-    """A bar on stderr that goes when the call ends."""
+    """A line on stderr with a bar, which goes when the call ends."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - where nothing takes long, not loaded
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-        system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(20), TimeElapsedColumn(),
-            console=Console(stderr=True, color_system=system), transient=True,
-        )  # fmt: skip
-        self._task = self._bar.add_task("", total=None)
-        self._bar.start()
+        self._began = monotonic() - DELAY
 
     def show(self, step: Step) -> None:
         """Move the bar."""
-        total = step.total or None
-        self._bar.update(self._task, description=describe(step), total=total, completed=step.done)
+        bar = f" [{'#' * (_BAR * step.done // step.total):.<{_BAR}}]" if step.total else ""
+        self._write(f"{describe(step)}{bar} {monotonic() - self._began:.0f} s")
 
     def close(self, what: str) -> None:
         """Remove the bar."""
-        self._bar.stop()
+        self._write("", end="\r")
+
+    def _write(self, text: str, end: str = "") -> None:
+        """Write over the line; only its first part, because a longer one would not go again."""
+        room = get_terminal_size().columns - 1
+        with suppress(OSError, ValueError):  # its reader is gone
+            print(f"\r{text[:room]:{room}}", end=end, file=sys.stderr, flush=True)  # noqa: T201
 
 
 class LineDisplay:

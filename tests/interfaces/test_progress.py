@@ -90,13 +90,16 @@ def test_a_command_repeats_what_it_waits_for(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_terminal_has_a_bar_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a terminal the steps are a bar, which is removed in the end."""
+    """In a terminal the steps are a bar, which is removed in the end and never breaks a line."""
     terminal = Terminal()
-    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setattr(sys, "stderr", terminal)
     count(parts=20)
     assert "of 20, <b>2 failed" in terminal.getvalue()
-    assert terminal.getvalue().endswith("\x1b[2K")
+    shown = terminal.getvalue().split("\r")
+    assert any(line.startswith("looking: ") and " [###" in line for line in shown)
+    assert {len(line) for line in shown[1:-1]} == {59}
+    assert [line.strip() for line in shown[-2:]] == ["", ""]
 
 
 def test_a_notebook_has_one_output(monkeypatch: pytest.MonkeyPatch) -> None:

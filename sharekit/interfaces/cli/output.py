@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING
+from unicodedata import combining, east_asian_width
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+import click
 
 from sharekit.audits import meanings
 from sharekit.core.columns import STR, describe_amount, is_owner_action, with_unit
@@ -25,22 +28,12 @@ if TYPE_CHECKING:
     from sharekit.plans.policies.policy import PolicyResult
     from sharekit.runs.status import Run
 
-_STYLE = {"error": "red", "warning": "yellow", "repair": "cyan", "info": "dim"}
+_COLORS = {"error": "red", "warning": "yellow", "repair": "cyan", "info": ""}
 #: Findings about whole sheets that are printed for each rule.
 _SHEET_NOTES = 3
 _GOOD, _BAD, _OPEN = "green", "red", "yellow"
-
-
-def stdout_console() -> Console:
-    """Return the console on stdout, wide enough that no ID is cut when it is not a terminal."""
-    console = _console()
-    return console if console.is_terminal else _console(width=160)
-
-
-def _console(**options: Any) -> Console:
-    """Return a console; with NO_COLOR nothing on it is bold or dim either."""
-    system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
-    return Console(highlight=False, color_system=system, **options)
+#: Characters that the last column of a table has at least, however narrow the terminal is.
+_LAST_COLUMN = 20
 
 
 class _Output:
@@ -62,57 +55,93 @@ def info(text: str) -> None:
 
 def complain(text: str) -> None:
     """Print an error or a warning on stderr."""
-    _console(stderr=True, soft_wrap=True).print(escape(text))
+    _print(text, err=True)
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    """Print a line; with NO_COLOR nothing in it is coloured or bold."""
+    click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def _inert(text: object, color: str = "", *, bold: bool = False) -> str:
+    """Return a text in which nothing is invisible or directs the terminal, but for its colour."""
+    return click.style(escape_invisible(text), fg=color or None, bold=bold or None)
+
+
+def print_table(
+    heads: Sequence[str], rows: Sequence[Sequence[object]], colors: Sequence[str] = ()
+) -> None:
+    """Print a table without lines: numbers to the right, and nothing is cut off.
+
+    ``colors`` are those of the rows' first cells. In a terminal the last column is broken at words.
+    """
+    right = {at for at, one in enumerate(rows[0]) if isinstance(one, int)} if rows else set()
+    texts = [list(heads)]
+    texts += [[f"{one:,}" if isinstance(one, int) else escape_invisible(one) for one in row]
+              for row in rows]  # fmt: skip
+    sizes = [max(map(_width, column)) for column in zip(*texts, strict=True)]
+    indent = sum(sizes[:-1]) + 2 * len(sizes[:-1])
+    room = max(_LAST_COLUMN, get_terminal_size().columns - indent)
+    for row, color in zip_longest(texts, ["", *colors], fillvalue=""):
+        blanks = [" " * (size - _width(text)) for text, size in zip(row, sizes, strict=True)]
+        cells = [blank + text if at in right else text + blank
+                 for at, (text, blank) in enumerate(zip(row, blanks, strict=True))]  # fmt: skip
+        if sys.stdout.isatty() and len(cells[-1]) > room:
+            cells[-1] = f"\n{' ' * indent}".join(wrap(cells[-1], room))
+        line = "  ".join(cells).rstrip()
+        _print(click.style(line[: sizes[0]], fg=color) + line[sizes[0] :] if color else line)
+
+
+def _width(text: str) -> int:
+    """Return how many places of a terminal a text takes: East Asian characters take two."""
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
 def show_audit(result: Audit, files: Sequence[Path]) -> None:
     """Print an audit's results, the changes since the earlier one, and the files written."""
-    console = stdout_console()
-    table = _table("result", "rows", "meaning", right=("rows",))
-    for name, number in result.counts.items():
-        if number:
-            style = _GOOD if name in meanings.GOOD else _OPEN if name == "unread" else _BAD
-            table.add_row(_styled(name, style), f"{number:,}", meanings.RESULTS[name].meaning)
-    if table.row_count:
-        console.print(table)
-    _show_unread(console, result)
+    counts = {name: number for name, number in result.counts.items() if number}
+    if counts:
+        print_table(
+            ("result", "rows", "meaning"),
+            [(name, number, meanings.RESULTS[name].meaning) for name, number in counts.items()],
+            [_GOOD if name in meanings.GOOD else _OPEN if name == "unread" else _BAD
+             for name in counts],
+        )  # fmt: skip
+    _show_unread(result)
     if result.baseline is not None:
-        console.print(f"Since {escape(result.baseline.name)} of {escape(result.baseline.at)}:")
+        _print(_inert(f"Since {result.baseline.name} of {result.baseline.at}:"))
         changed = result.changes["change"].value_counts()
         for change, number in changed.items():
-            console.print(f"  {number:,} × {change}: {meanings.CHANGES[str(change)]}")
+            _print(f"  {number:,} × {change}: {meanings.CHANGES[str(change)]}")
         if not len(changed):
-            console.print("  nothing has changed")
-    _show_violations(console, result)
+            _print("  nothing has changed")
+    _show_violations(result)
     for path in files:
-        console.print(escape(str(path)))
+        _print(str(path))
 
 
-def _show_violations(console: Console, result: Audit) -> None:
+def _show_violations(result: Audit) -> None:
     """Print each policy with the shares that violate it, and how many could not be judged."""
     for policy, lines in result.violations.groupby("policy", sort=False):
-        name = _inert(policy)
-        console.print(f"[red]Violated: {name}: {with_unit(len(lines), 'share')}[/red]")
+        _print(_inert(f"Violated: {policy}: {with_unit(len(lines), 'share')}", _BAD))
         for line in lines.head(_SHEET_NOTES).to_dict("records"):
-            share = _inert(f"{line['image_id']} in {line['project_id']}")
-            console.print(f"  {share}: {line['observed']}, should be {line['should']}")
+            share = f"{line['image_id']} in {line['project_id']}"
+            _print(_inert(f"  {share}: {line['observed']}, should be {line['should']}"))
     for column, lines in result.not_judged.groupby("missing"):
-        console.print(
-            f"[yellow]Not judged: {with_unit(len(lines), 'share')}, because "
-            f"{_inert(column)} is not known[/yellow]"
-        )
+        shares = with_unit(len(lines), "share")
+        _print(_inert(f"Not judged: {shares}, because {column} is not known", _OPEN))
 
 
-def _show_unread(console: Console, result: Audit) -> None:
+def _show_unread(result: Audit) -> None:
     for line in result.read_errors.head(20).to_dict("records"):
-        where = _inert(f"{line['cloud']} ({line['what']})")
-        why = _inert(f"{line['code']}: {line['reason']}")
-        console.print(f"[yellow]Could not be read: {where}: {why}[/yellow]")
+        where = f"{line['cloud']} ({line['what']})"
+        _print(_inert(f"Could not be read: {where}: {line['code']}: {line['reason']}", _OPEN))
     for project in result.projects_without_credentials[:20]:
-        console.print(
-            f"[yellow]Not read: project {_inert(project)}: none of the named "
-            "clouds gives access to it; name its entry with --cloud NAME too.[/yellow]"
+        text = (
+            f"Not read: project {project}: none of the named clouds gives access to it; name its "
+            "entry with --cloud NAME too."
         )
+        _print(_inert(text, _OPEN))
 
 
 def show_findings(
@@ -123,92 +152,77 @@ def show_findings(
     ``limit`` is the number of errors printed; ``written`` is the file that holds all findings, if
     there is one, and ``ledger`` the run that they belong to.
     """
-    console, frame = stdout_console(), findings.in_shell().frame
+    frame = findings.in_shell().frame
     counts = {name: with_unit(n, name.removesuffix("s")) for name, n in findings.counts.items()}
-    console.print(
-        f"[b]{counts['rows']}[/b]: [red]{counts['errors']}[/red], "
-        f"[yellow]{counts['warnings']}[/yellow], {counts['repairs']}"
-    )
+    errors, warnings = _inert(counts["errors"], _BAD), _inert(counts["warnings"], _OPEN)
+    _print(f"{_inert(counts['rows'], bold=True)}: {errors}, {warnings}, {counts['repairs']}")
     if frame.empty:
         return
-    _show_rules(console, findings.by_rule)
-    errors = frame["severity"] == "error"
+    _show_rules(findings.by_rule)
+    wrong = frame["severity"] == "error"
     # What concerns a whole sheet is one line among thousands; it must not go unseen.
-    for rule, notes in frame[(frame["row_key"] < 0) & ~errors].groupby("rule", sort=False):
-        _show_lines(console, notes.head(_SHEET_NOTES))
+    for rule, notes in frame[(frame["row_key"] < 0) & ~wrong].groupby("rule", sort=False):
+        _show_lines(notes.head(_SHEET_NOTES))
         if len(notes) > _SHEET_NOTES:
-            console.print(f"… and {len(notes) - _SHEET_NOTES:,} more of {rule}.")
-    _show_lines(console, frame[errors].head(limit))
-    if (left_out := int(errors.sum()) - limit) > 0:
+            _print(f"… and {len(notes) - _SHEET_NOTES:,} more of {rule}.")
+    _show_lines(frame[wrong].head(limit))
+    if (left_out := int(wrong.sum()) - limit) > 0:
         more = f"… and {with_unit(left_out, 'more error')}"
         where = "`sharekit check … -o FILE` writes all of them"
         if written is not None:
-            where = f"all of them are in {_inert(written)}"
+            where = f"all of them are in {written}"
         elif ledger is not None:
-            name = _inert(ledger)
-            where = f"`sharekit report {name} outcomes.csv` lists each row with its own"
-        console.print(f"{more}; {where}.")
+            where = f"`sharekit report {ledger} outcomes.csv` lists each row with its own"
+        _print(_inert(f"{more}; {where}."))
 
 
-def _show_rules(console: Console, by_rule: pd.DataFrame) -> None:
+def _show_rules(by_rule: pd.DataFrame) -> None:
     """Print one line for each rule with findings, and their number."""
-    rules = _table("severity", "rule", "count", "what is wrong", right=("count",))
-    for column in rules.columns[:-1]:
-        column.no_wrap = True
-    for line in by_rule.to_dict("records"):
-        severity = _styled(line["severity"], _STYLE[line["severity"]])
-        rules.add_row(severity, line["rule"], f"{line['cells']:,}", escape(line["message"]))
-    console.print(rules)
+    lines = by_rule[["severity", "rule", "cells", "message"]].to_numpy().tolist()
+    heads = ("severity", "rule", "count", "what is wrong")
+    print_table(heads, lines, [_COLORS[line[0]] for line in lines])
 
 
-def _show_lines(console: Console, lines: pd.DataFrame) -> None:
+def _show_lines(lines: pd.DataFrame) -> None:
     """Print findings one by one: the sheet or cell, its value, what is wrong, and what to do."""
     for line in lines.astype(STR).to_dict("records"):
         cell = line["cell"] or ("row " + line["row"] if line["row"] != "0" else "")
         where = " ".join(filter(None, (line["file"], line["sheet"], cell)))
         shown = line["value"] not in ("", line["sheet"])
         value = f" {shorten(escape_invisible(line['value']))!r}" if shown else ""
-        where = _styled(escape_invisible(where), _STYLE[line["severity"]])
         text = f"{line['message']}. {line['suggestion']}".rstrip()
-        console.print(f"{where}{escape(value)}: {escape(text)}")
+        _print(f"{_inert(where, _COLORS[line['severity']])}{value}: {text}")
 
 
 def show_plan(plan: Plan) -> None:
     """Print a plan's counts, its decisions by project, and its fingerprint."""
-    console, counts = stdout_console(), plan.counts
-    console.print(
-        f"[b]{with_unit(counts['rows'], 'row')}[/b]: [b]{counts['planned']:,} planned[/b] in "
+    counts = plan.counts
+    rows, planned = with_unit(counts["rows"], "row"), f"{counts['planned']:,} planned"
+    _print(
+        f"{_inert(rows, bold=True)}: {_inert(planned, bold=True)} in "
         f"{with_unit(counts['chunks'], 'request')}, {counts['already']:,} already so, "
         f"{with_unit(counts['duplicates'], 'duplicate')}, {counts['skipped']:,} skipped, "
-        f"[red]{counts['blocked']:,} blocked[/red]"
+        + _inert(f"{counts['blocked']:,} blocked", _BAD)
     )
     if not plan.chunks.empty:
-        console.print(_by_project(plan))
+        _show_projects(plan)
     if plan.findings.snapshot is None:
-        console.print(
-            "[yellow]No cloud was named, so nobody has checked that the images exist.[/yellow]"
-        )
-    console.print(f"fingerprint [b]{plan.fingerprint}[/b]")
+        _print(_inert("No cloud was named, so nobody has checked that the images exist.", _OPEN))
+    _print(f"fingerprint {_inert(plan.fingerprint, bold=True)}")
 
 
 def show_policies(result: PolicyResult) -> None:
     """Print how many rows each policy decided, and how many are left to a person."""
-    table = _table("policy", "decision", "rows", right=("rows",))
-    for name, then, rows in result.matched.itertuples(index=False, name=None):
-        table.add_row(_inert(name), then, f"{rows:,}")
-    console = stdout_console()
-    console.print(table)
+    print_table(("policy", "decision", "rows"), result.matched.to_numpy().tolist())
     if lacking := len(result.undecided):
         names = ", ".join(sorted(result.undecided["column"].unique()))
-        columns = _inert(names)
-        console.print(
-            f"[yellow]{with_unit(lacking, 'row')} cannot be judged, because of {columns}: decide "
-            "on them yourself.[/yellow]"
-        )
+        rows = with_unit(lacking, "row")
+        text = f"{rows} cannot be judged, because of {names}: decide on them yourself."
+        _print(_inert(text, _OPEN))
 
 
-def _by_project(plan: Plan) -> Table:
-    """Return a table of each project's decisions; for an owner, with the projects shared with."""
+def _show_projects(plan: Plan) -> None:
+    """Print a table of each project's decisions; for an owner, with the projects shared with."""
     # Loaded here: commands that print no plan need no pandas.
     from sharekit.checks.names import project_labels
 
@@ -220,40 +234,35 @@ def _by_project(plan: Plan) -> Table:
     if labels := project_labels(by):
         heads["project_name"] = "called"
         by["project_name"] = by["project_id"].map(labels).astype(STR).fillna("")
-    table = _table(*heads.values(), right=(what, "requests"))
-    for line in by[list(heads)].to_numpy().tolist():
-        table.add_row(*(f"{one:,}" if isinstance(one, int) else escape(str(one)) for one in line))
-    return table
+    print_table(list(heads.values()), by[list(heads)].to_numpy().tolist())
 
 
-def show_run(
-    run: Run, *, busy: bool = False, approved: Sequence[str] = (), needs_fix: bool = False
-) -> None:
+def show_run(run: Run, *, busy: bool = False, needs_fix: bool = False) -> None:
     """Print a run's outcomes, and the reasons of failed rows.
 
     ``busy`` is True if another process is submitting the run, ``needs_fix`` if a person must
     correct something before it can continue.
     """
-    console = stdout_console()
-    table = _table("outcome", "rows", "meaning", right=("rows",))
-    for name, number in run.counts.items():
-        if number:
-            style = _GOOD if name in FINAL_OK else _OPEN if name in UNSETTLED else _BAD
-            table.add_row(_styled(name, style), f"{number:,}", OUTCOMES[name].meaning)
-    console.print(table)
+    counts = {name: number for name, number in run.counts.items() if number}
+    print_table(
+        ("outcome", "rows", "meaning"),
+        [(name, number, OUTCOMES[name].meaning) for name, number in counts.items()],
+        [_GOOD if name in FINAL_OK else _OPEN if name in UNSETTLED else _BAD for name in counts],
+    )
     bad = run.rows[run.rows["outcome"].isin(FAILURES)]
     reasons = bad["reason"].value_counts().head(5)
     for reason, number in zip(reasons.index, reasons.tolist(), strict=True):
-        console.print(f"  {number:,} × {_inert(reason) or 'no reason given'}")
-    _show_moved(console, run.changed_since_plan)
+        _print(_inert(f"  {number:,} × {reason or 'no reason given'}"))
+    _show_moved(run.changed_since_plan)
     if run.stopped:
-        console.print(f"[yellow]Stopped: {_inert(run.stopped)}[/yellow]")
+        _print(_inert(f"Stopped: {run.stopped}", _OPEN))
     if not run.finished:
         first = "Correct what the error names, then: " if needs_fix else ""
-        console.print(f"[yellow]{first}{_what_next(run, busy, approved)}[/yellow]")
+        _print(_inert(first + _what_next(run, busy), _OPEN))
 
 
-def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
+def _what_next(run: Run, busy: bool) -> str:
+    from sharekit.plans.approval import reviewers_of
     from sharekit.runs.status import CANARY
 
     if busy:
@@ -261,8 +270,7 @@ def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
             "Another process is submitting the run now; rows in flight are unknown until it ends."
         )
     if not run.requests["submit"]:
-        if approved:
-            names = _inert(", ".join(approved))
+        if names := ", ".join(reviewers_of(run.path)):
             return f"Nothing was sent yet. Approved by {names}; next: `sharekit submit`."
         return "Nothing was sent yet: `sharekit approve`, then `sharekit submit`."
     if run.stopped_by == CANARY:
@@ -275,26 +283,9 @@ def _what_next(run: Run, busy: bool, approved: Sequence[str]) -> str:
     return "Unfinished: run the same `sharekit submit` again."
 
 
-def _show_moved(console: Console, moved: pd.DataFrame) -> None:
+def _show_moved(moved: pd.DataFrame) -> None:
     if moved.empty:
         return
     ways = (moved["moved"] + " → " + moved["before"]).value_counts()
     for way, number in ways.items():
-        console.print(f"  {number:,} × changed in the cloud since the plan was made: {way}")
-
-
-def _table(*heads: str, right: Sequence[str]) -> Table:
-    """Return an empty table; the columns named in ``right`` hold numbers."""
-    table = Table(box=None, pad_edge=False)
-    for head in heads:
-        table.add_column(head, justify="right" if head in right else "left")
-    return table
-
-
-def _styled(text: str, style: str) -> str:
-    return f"[{style}]{escape(text)}[/{style}]"
-
-
-def _inert(text: object) -> str:
-    """Return a text from data, in which nothing is markup and nothing cannot be seen."""
-    return escape(escape_invisible(text))
+        _print(f"  {number:,} × changed in the cloud since the plan was made: {way}")

@@ -25,7 +25,6 @@ def status_command(run: Path, as_json: bool) -> None:
     """
     from sharekit.interfaces.cli.output import show_run
     from sharekit.ledger import lock
-    from sharekit.plans import approval
     from sharekit.runs.status import status
 
     now = status(run)
@@ -33,12 +32,7 @@ def status_command(run: Path, as_json: bool) -> None:
     answer(
         now.summary,
         as_json,
-        lambda: show_run(
-            now,
-            busy=lock.is_busy(run),
-            approved=approval.reviewers_of(run),
-            needs_fix=now.was_refused,
-        ),
+        lambda: show_run(now, busy=lock.is_busy(run), needs_fix=now.was_refused),
     )
     sys.exit(exit_code(now))
 

@@ -90,8 +90,5 @@ def _ended(done: Run, seal: Path | None, *, as_json: bool, code: int | None = No
 
     if seal is not None and done.finished:
         approval.seal(done.path, seal)
-    approved = approval.reviewers_of(done.path)
-    answer(
-        done.summary, as_json, lambda: show_run(done, approved=approved, needs_fix=code is not None)
-    )
+    answer(done.summary, as_json, lambda: show_run(done, needs_fix=code is not None))
     sys.exit(exit_code(done) if code is None else code)
