@@ -96,7 +96,7 @@ class Audit:
         columns["row"] = number.astype(STR if number.dtype == STR else "Int64").mask(
             rows["file"] == ""
         )
-        return typed_frame(rows, columns)
+        return typed_frame(rows, columns, self.inventory)
 
     @cached_property
     def named_rows(self) -> pd.DataFrame:

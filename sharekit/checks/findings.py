@@ -105,7 +105,9 @@ class Findings:
         """Return the same with suggestions as the shell and files word them."""
         frame = self.frame
         words = {text: in_shell(text) for text in frame["suggestion"].unique()}
-        return replace(self, frame=frame.assign(suggestion=frame["suggestion"].map(words)))
+        return replace(
+            self, frame=frame.assign(suggestion=frame["suggestion"].map(words).astype(STR))
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """Return every row as one typed frame, for joins, groups and plots.

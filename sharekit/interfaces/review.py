@@ -38,7 +38,7 @@ from sharekit.spreadsheets.writing.review_sheet import write_review
 
 from .changed_inputs import IN_PYTHON, changed_inputs
 from .review_filters import Positions
-from .review_frame import as_frame, read_frame
+from .review_frame import as_frame, read_frame, vault_shown
 from .review_rows import as_decision
 from .review_run import ReviewRun
 from .review_state import Gate, ReviewState, read_gate, read_state
@@ -135,9 +135,10 @@ class Review:
         Or ``rows`` is a frame of decisions, each row by itself, a list of records or a table that
         pyarrow can read: of ``decision``, ``reason`` and
         ``vault_id``, by the index of the DataFrame that was read, by ``row_key``, or by
-        ``image_id`` and ``project_id``; or :attr:`rows` with other values in ``decision``,
-        ``reason`` and ``vault``. A missing value leaves a part as it stands. The plan is made again
-        with a frame, under a new fingerprint. Nothing is taken if anything in it is wrong.
+        ``image_id`` and ``project_id``; or :meth:`to_frame` with other values in these three, or
+        :attr:`rows` with other values in ``decision``, ``reason`` and ``vault``. A missing value
+        leaves a part as it stands, and what is as it was shown is no decision. The plan is made
+        again with a frame, under a new fingerprint. Nothing is taken if anything in it is wrong.
 
         Raises
         ------
@@ -254,12 +255,16 @@ class Review:
         -------
         DataFrame
             :meth:`.Plan.to_frame`, with ``asked, decision, reason, by, wanted, state`` of
-            :attr:`rows`. Decisions can be written into it, for :meth:`decide`; the index always
-            has a name.
+            :attr:`rows`, and the vault that holds as ``vault_id``. Decisions can be written into
+            its ``decision``, ``reason`` and ``vault_id``, and :meth:`decide` takes it back as a
+            whole; the index always has a name.
         """
         names = ("asked", "decision", "reason", "by", "wanted", "state")
-        columns = self.plan.findings.row_columns(self.plan.rows) | {
-            name: self.rows[name] for name in names
+        rows = self.rows
+        columns = {
+            **self.plan.findings.row_columns(self.plan.rows),
+            "vault_id": vault_shown(rows),
+            **{name: rows[name] for name in names},
         }
         frame = typed_rows(self.plan.findings.inventory, columns)
         # Decisions are written into it, and a category takes no new word.
@@ -419,7 +424,8 @@ class Review:
         return connect(*clouds_of(self.path))
 
     def _decide_frame(self, frame: pd.DataFrame) -> RowCount:
-        step = read_frame(frame, self.rows, own_labels(self.plan.findings.inventory))
+        labels = own_labels(self.plan.findings.inventory)
+        step = read_frame(frame, self.rows, labels, self.to_frame)
         if step.empty:
             return RowCount(0, "decided by frame")
         self._check_unseen(step.index.to_numpy())

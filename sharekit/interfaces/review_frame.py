@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from sharekit.core.columns import NAMED, STR, is_owner_action, list_some, with_unit
 from sharekit.core.errors import UsageError
@@ -14,10 +17,12 @@ from sharekit.core.fields import SHARE_KEY
 from sharekit.plans.decisions import check_vaults
 from sharekit.plans.selection import INPUT_KEY, names_rows, select_keys
 from sharekit.plans.steps import FIELDS
-from sharekit.spreadsheets.formats.dataframe import ArrowStream
+from sharekit.spreadsheets.formats.dataframe import ArrowStream, texts_of
+from sharekit.spreadsheets.formats.dtypes import dtype_name, restore
 from sharekit.spreadsheets.vocabulary import NO_DECISION, read_decision
 
-#: Columns of a review's rows that a reviewer fills -> the part of a decision that they are.
+#: Columns of decisions, and of a review's rows, -> the part of a decision that they are.
+_PLAIN: Final = {name: name for name in FIELDS}
 _FILLED: Final = {"decision": "decision", "reason": "reason", "vault": "vault_id"}
 
 
@@ -55,23 +60,26 @@ def as_frame(given: Any) -> pd.DataFrame | None:
 
 
 def read_frame(
-    frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index | None = None
-) -> pd.DataFrame:
+    frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index | None,
+    shown: Callable[[], pd.DataFrame],
+) -> pd.DataFrame:  # fmt: skip
     """Return what a frame decides otherwise than it stands, as a step by row key.
 
     Parameters
     ----------
     frame : DataFrame
-        Its rows are named by ``row_key``, as index or column; else by ``image_id`` and
-        ``project_id``, as columns or levels of the index; else by the index of the DataFrame that
-        the inventory was read from, under its name. An index of numbers without a name may only
-        count lines, and is refused. The frame has the columns of a review's rows, all or some,
-        with other values in ``decision``, ``reason`` and ``vault``; or ``decision``, ``reason`` and
-        ``vault_id`` alone. A missing value leaves a part as it stands.
+        Its rows are named by ``row_key``, as index or column; else by the index of the DataFrame
+        that the inventory was read from, under its name; else by ``image_id`` and ``project_id``,
+        as columns or levels of the index. An index of numbers without a name may only count lines,
+        and is refused. The frame has ``decision``, ``reason`` and ``vault_id`` (or ``vault``, as a
+        review's rows), and perhaps columns of ``rows`` or ``shown`` with their values. A missing
+        value leaves a part as it stands, and so does the value that is shown.
     rows : DataFrame
         The review's rows.
-    labels : Index, optional
+    labels : Index or None
         The label that each row had in a DataFrame; see :func:`.own_labels`.
+    shown : callable
+        Returns :meth:`.Review.to_frame`, which is only made for a frame with such columns.
 
     Raises
     ------
@@ -80,12 +88,13 @@ def read_frame(
         there twice, columns that are not known or hold another fact than the review's.
     """
     frame, keyed_by_share = _keyed(frame, rows, labels)
-    alone = set(frame.columns) <= set(FIELDS)
-    parts = {name: name for name in FIELDS} if alone else _FILLED
+    parts = _FILLED if "vault" in frame else _PLAIN
     if not set(parts) & set(frame.columns):
         raise UsageError("The frame decides nothing: it needs a column decision, with reason.")
-    now = rows.take(frame.index.to_numpy())
-    problems = [] if alone else _wrong_facts(frame, now)
+    keys = frame.index.to_numpy()
+    now = rows.take(keys)
+    facts = frame.drop(columns=[*parts], errors="ignore")
+    problems = _wrong_facts(facts, now, shown().take(keys)) if len(facts.columns) else []
     columns = {part: frame.get(name) for name, part in parts.items()}
     texts = {part: _texts(part, values, frame.index) for part, values in columns.items()}
     problems += [problem for _, wrong in texts.values() for problem in wrong]
@@ -93,8 +102,14 @@ def read_frame(
         problems += _mixed_roles(now)
     if problems:
         raise UsageError(" ".join(problems))
-    before = {part: now[name] for name, part in _FILLED.items()}
+    vault = now["vault"] if "vault" in frame else vault_shown(now)
+    before = {"decision": now["decision"], "reason": now["reason"], "vault_id": vault}
     return _difference({part: values for part, (values, _) in texts.items()}, before)
+
+
+def vault_shown(rows: pd.DataFrame) -> pd.Series:
+    """Return the vault of each row of a review: the decided one, or else the plan's."""
+    return rows["vault"].where(rows["vault"] != "", rows["vault_id"])
 
 
 # -- which rows ------------------------------------------------------------------------------------
@@ -110,11 +125,14 @@ def _keyed(
         frame = frame.set_index("row_key")
     if frame.index.name == "row_key" and name != INPUT_KEY:
         return _by_key(frame, rows), False
-    if set(SHARE_KEY) <= {*frame.columns, *frame.index.names}:
-        return _by_share(frame, rows), True
-    if labels is not None and labels.name in {*frame.columns} - {*FIELDS}:
+    if labels is not None and labels.name in {*frame.columns} - {*FIELDS, *SHARE_KEY}:
         frame = frame.set_index(labels.name)  # as other libraries' tables, which have no index
-    if labels is not None and names_rows(frame.index, labels):
+    by_label = labels is not None and names_rows(frame.index, labels)
+    if set(SHARE_KEY) <= {*frame.columns, *frame.index.names}:
+        if labels is None or not by_label or not _names_shares_of(frame, rows, labels):
+            return _by_share(frame, rows), True
+        frame = frame.drop(columns=SHARE_KEY)
+    if labels is not None and by_label:
         return _by_label(frame, labels), False
     raise UsageError(
         "The frame's index may only count its own lines, so it does not say which rows are meant: "
@@ -138,10 +156,23 @@ def _by_label(frame: pd.DataFrame, labels: pd.Index) -> pd.DataFrame:
     return frame.set_axis(pd.Index(keys, name="row_key"), axis="index")
 
 
+def _names_shares_of(frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index) -> bool:
+    """Return True if labels and IDs of a frame name the same rows; a share may have several."""
+    keys = labels.get_indexer(frame.index) if labels.is_unique else np.array([-1])
+    if (keys < 0).any():
+        return False
+    return bool((_shares(frame).to_numpy() == rows[SHARE_KEY].take(keys).to_numpy()).all())
+
+
+def _shares(frame: pd.DataFrame) -> pd.DataFrame:
+    ids = frame[SHARE_KEY].astype(STR)
+    return ids.assign(**{name: ids[name].str.strip().str.lower() for name in SHARE_KEY})
+
+
 def _by_share(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     levels = [name for name in SHARE_KEY if name not in frame.columns]
     frame = frame.reset_index(level=levels) if levels else frame
-    shares = frame[SHARE_KEY].astype(STR).apply(lambda ids: ids.str.strip().str.lower())
+    shares = _shares(frame)
     if missing := int(shares.isna().any(axis="columns").sum()):
         raise UsageError(
             f"{with_unit(missing, 'line')} of the frame without an ID: name every share."
@@ -215,20 +246,32 @@ def _meaning(part: str, word: str) -> str:
     return word.strip()
 
 
-def _wrong_facts(frame: pd.DataFrame, now: pd.DataFrame) -> list[str]:
-    """Name what would be ignored: unknown columns, and facts that differ from the review's."""
-    unknown = [name for name in frame.columns if name not in now.columns]
+def _wrong_facts(facts: pd.DataFrame, *shown: pd.DataFrame) -> list[str]:
+    """Name what would be ignored: unknown columns, and facts that differ from those shown."""
+    known = {name for frame in shown for name in frame.columns}
+    unknown = [name for name in facts.columns if name not in known]
     problems = [
         f"The columns {', '.join(map(str, unknown))} decide nothing: a frame of decisions has "
-        "decision, reason and vault_id, or the columns of review.rows. Leave them out."
+        "decision, reason and vault_id, or the columns of review.to_frame(). Leave them out."
     ] * bool(unknown)
-    for name in frame.columns.difference([*_FILLED, *unknown], sort=False):
-        differs = (frame[name].astype(STR) != now[name].astype(STR)).to_numpy()
+    for name in facts.columns.difference(unknown, sort=False):
+        differs = np.logical_and.reduce(
+            [_differ(facts[name], frame[name]) for frame in shown if name in frame]
+        )
         if differs.any():
-            keys = ", ".join(str(key) for key in frame.index[differs][:NAMED])
+            keys = ", ".join(str(key) for key in facts.index[differs][:NAMED])
             problems.append(
                 f"The column {name} differs from the review's (row_key {keys}), and is not read: "
-                "decide in the columns decision, reason and vault, and leave the others as they "
+                "decide in the columns decision, reason and vault_id, and leave the others as they "
                 "are."
             )
     return problems
+
+
+def _differ(given: pd.Series, fact: pd.Series) -> NDArray[np.bool_]:
+    """Return True for each value that is another, whatever a file made of its dtype or case."""
+    texts, known = texts_of(given), pc.utf8_lower(texts_of(fact))
+    values = restore(pd.Series(pd.array(texts, dtype=STR)), dtype_name(fact))
+    both = [pc.not_equal(pc.utf8_lower(one), known) for one in (texts, texts_of(values))]
+    differs: NDArray[np.bool_] = np.asarray(pc.and_(*both), dtype=bool)
+    return differs

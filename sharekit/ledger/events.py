@@ -53,6 +53,7 @@ _SHEET: Final = _body(
     file=Name, sheet=str, sha256=str, size=Count, format=str, header_row=Count, rows=Count,
     blank_rows=Count, hidden=bool, columns=dict[str, str], letters=dict[str, str], encoding=str,
     index_name=NotRequired[str], index_dtype=NotRequired[str],
+    dtypes=NotRequired[dict[str, str]], categories=NotRequired[dict[str, list[str]]],
 )  # fmt: skip
 #: An approval given ahead, as `StandingApproval` is written.
 STANDING: Final = _body(

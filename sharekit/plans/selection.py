@@ -167,7 +167,8 @@ def _names(rows: object) -> list[object]:
 def _refuse_ambiguous(rows: object, labels: pd.Index) -> None:
     """Refuse numbers of which one is the label of a row and the key of another row."""
     no_rows = isinstance(rows, str | bytes | Mapping | pd.DataFrame)
-    if no_rows or not pd.api.types.is_numeric_dtype(labels.dtype):
+    counts = pd.api.types.is_numeric_dtype(labels.dtype) or labels.inferred_type == "decimal"
+    if no_rows or not counts:
         return
     values = pd.Series(_as_array(rows), dtype="object")
     if not pd.api.types.is_list_like(values) or pd.api.types.infer_dtype(values) not in (

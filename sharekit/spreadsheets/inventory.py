@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -18,6 +17,7 @@ from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_uni
 from sharekit.core.fields import FIELDS, INPUT_PREFIX, STATE_COLUMN
 from sharekit.core.html import table
 
+from .formats.dtypes import dtype_name, restore
 from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, column_letter, place
 from .headers import (
     Header,
@@ -50,8 +50,6 @@ _MOST_SET_ASIDE: Final = 20
 #: Words for the state that a share is in; some are words for a decision as well.
 _MEMBER_STATES: Final = PARTICIPLES | PENDING_WORDS | set(MEMBER_STATES)
 _CLEAR_DECISIONS: Final = pa.array(sorted(CLEAR_DECISIONS), TEXT)
-#: Labels that come back with their dtype.
-_TYPED_LABELS: Final = re.compile(r"u?int\d+|float\d+|datetime64\[.+\]")
 #: Rows of a column from which its kind is told.
 _SAMPLE: Final = 1000
 
@@ -84,6 +82,9 @@ class Source:
         Encoding of the text (csv and tsv only).
     index_name, index_dtype : str
         Name and dtype of a DataFrame's index; empty for files.
+    dtypes, categories : Mapping of str
+        Header -> what the column was, and the texts of its categories, for
+        :func:`sharekit.spreadsheets.formats.dtypes.restore`; empty where a file has text only.
     """
 
     file: str
@@ -100,6 +101,8 @@ class Source:
     encoding: str = ""
     index_name: str = ""
     index_dtype: str = ""
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def names_rows(self) -> bool:
@@ -157,8 +160,8 @@ class Inventory:
     def labels(self) -> pd.Index:
         """The index that the rows had in a DataFrame, for joins; of files the rows' numbers.
 
-        Numbers, texts and times have the index's own dtype; other labels are texts, and so are all
-        labels of several inputs that are not alike.
+        They have the index's own dtype, if :func:`.dtypes.restore` knows it; other labels are
+        texts, and so are all labels of several inputs that are not alike.
 
         >>> from sharekit.spreadsheets.reading import read_inventory
         >>> shares = pd.DataFrame({"image_id": ["9afb…"]}, index=pd.Index([7], name="ticket"))
@@ -167,15 +170,11 @@ class Inventory:
         """
         kinds = {(s.index_dtype, s.index_name) for s in self.sources if s.rows}
         dtype, name = kinds.pop() if len(kinds) == 1 else ("", "")
-        index: pd.Index = pd.Index(self.rows["row"]).rename(name or None)
-        if not _TYPED_LABELS.fullmatch(dtype):
-            return index
-        try:
-            if dtype.startswith("datetime64"):
-                index = pd.to_datetime(index, format="ISO8601", utc="," in dtype)
-            return index.astype(dtype)
-        except (TypeError, ValueError):  # a ledger that was changed by hand
-            return index
+        labels: pd.Series = self.rows["row"]
+        if dtype != str(labels.dtype):
+            labels = restore(labels.astype(STR), dtype)
+        index: pd.Index = pd.Index(labels, dtype=labels.dtype).rename(name or None)
+        return index
 
     def cell_addresses(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
         """Return the address of a field's cell in each row's sheet, such as ``B17``.
@@ -535,6 +534,7 @@ def _source(
     fields: Mapping[str, int] | None = None,
 ) -> Source:
     columns = fields or {}
+    dtypes = dict(zip(names, raw.dtypes, strict=False))
     return Source(
         file=blob.file,
         sheet=raw.sheet,
@@ -550,6 +550,8 @@ def _source(
         if raw.labels is not None
         else {name: column_letter(raw.first_column + column) for name, column in columns.items()},
         encoding=raw.encoding,
+        dtypes={name: dtype for name, (dtype, _) in dtypes.items()},
+        categories={name: list(few) for name, (_, few) in dtypes.items() if few},
         **_index_facts(raw),
     )
 
@@ -559,4 +561,7 @@ def _index_facts(raw: RawSheet) -> dict[str, str]:
     if raw.labels is None or raw.format in ("json", "jsonl"):
         return {}
     name = "" if raw.labels.name is None else str(raw.labels.name)
-    return {"index_name": name, "index_dtype": str(raw.labels.dtype)}
+    labels = pd.Series(raw.labels)
+    if pd.api.types.infer_dtype(labels) in ("integer", "floating", "boolean"):
+        labels = labels.infer_objects()  # so that numbers are told from keys of rows
+    return {"index_name": name, "index_dtype": dtype_name(labels)}

@@ -26,7 +26,7 @@ from sharekit.core.monitoring.progress import shows_progress
 from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
 from .contradictions import disagreeing_sheets, earlier_version, set_aside_word
 from .formats.columns import value_text
-from .formats.dataframe import Frame, label_texts, not_readable, read_frame
+from .formats.dataframe import Frame, not_readable, read_frame, texts_of
 from .formats.delimited import check_encoding, read_delimited
 from .formats.further import find_reader, read_further
 from .formats.json import BEGINNING, read_json
@@ -477,7 +477,7 @@ def _row_labels(sheets: Sequence[SheetRows]) -> object:
     ]
     if all(own.dtype.kind == "i" for own in labels):
         return np.concatenate([own.to_numpy(np.int64) for own in labels])
-    texts = [label_texts(own) for own in labels]
+    texts = [texts_of(own) for own in labels]
     return pd.array(pa.chunked_array([c for own in texts for c in own.chunks], TEXT), dtype=STR)
 
 

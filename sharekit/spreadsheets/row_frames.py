@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from sharekit.core.columns import STR
 from sharekit.core.fields import INPUT_PREFIX
 
+from .formats.dtypes import restore
 from .inventory import Inventory
 
 #: Columns with few different values.
@@ -46,25 +47,44 @@ def typed_rows(inventory: Inventory, columns: Mapping[str, pd.Series]) -> pd.Dat
     """
     rows = inventory.rows
     places = {name: rows[name] for name in ("file", "sheet", "row")}
-    frame = typed_frame(rows, {**places, **columns})
+    frame = typed_frame(rows, {**places, **columns}, inventory)
     labels = own_labels(inventory)
     return frame if labels is None else frame.set_axis(labels, axis="index")
 
 
-def typed_frame(rows: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+def typed_frame(
+    rows: pd.DataFrame, columns: Mapping[str, pd.Series], inventory: Inventory | None
+) -> pd.DataFrame:
     """Return the input's own columns of some rows, and further columns, typed, in a new frame.
 
-    The input's own columns come first, under their headers; a header that is one of ``columns``
+    The input's own columns come first, under their headers and in the dtypes that they had, if it
+    had any; a header that is one of ``columns``
     is under ``input.`` and itself, since that column holds what the checks made of it. Where there
     is nothing, a value is missing. Few different values are categories, times are UTC.
     """
     made: dict[str, pd.Series] = {}
+    dtypes = {} if inventory is None else _own_dtypes(inventory)
     for name in map(str, rows.columns):
         header = name.removeprefix(INPUT_PREFIX)
         if name.startswith(INPUT_PREFIX):
-            made[name if not header or header in columns else header] = _present(name, rows[name])
+            values = restore(_present(name, rows[name]), *dtypes.get(header, ("",)))
+            made[name if not header or header in columns else header] = values
     made |= {name: _present(name, values) for name, values in columns.items()}
     return pd.DataFrame(made, index=rows.index)
+
+
+def _own_dtypes(inventory: Inventory) -> dict[str, tuple[str, Sequence[str]]]:
+    """Return for each header what its column was, if it was the same in each input that has it."""
+    sources = [source for source in inventory.sources if source.rows]
+    if not all(source.dtypes for source in sources):  # texts of a file are no other values
+        return {}
+    found: dict[str, list[tuple[str, Sequence[str]]]] = {}
+    for source in sources:
+        for header, dtype in source.dtypes.items():
+            found.setdefault(header, []).append((dtype, source.categories.get(header, ())))
+    return {
+        header: kinds[0] for header, kinds in found.items() if all(k == kinds[0] for k in kinds)
+    }
 
 
 def _present(name: str, values: pd.Series) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +138,35 @@ def test_decisions_are_written_into_the_frame_of_a_review(review: Review) -> Non
     review.decide(frame[["decision", "reason"]])
     decided = review.to_frame()
     assert ((decided["wanted"] == "skip") == (decided["team"] == "Data")).all()
+
+
+def test_a_whole_frame_decides_what_was_written_into_it(review: Review) -> None:
+    """A review's frame handed back as a whole decides the edited rows, and nothing else."""
+    assert review.decide(review.to_frame()) == 0
+    frame = review.to_frame()
+    frame.loc[frame["team"] == "Data", ["decision", "reason"]] = "skip", "later"
+    data = int((frame["team"] == "Data").sum())
+    assert review.decide(frame.sort_values("image_id")) == data
+    assert review.decide(review.to_frame()) == 0
+    assert review.decide(review.to_frame()[["decision", "reason", "vault_id"]]) == 0
+    saved = pd.read_csv(io.StringIO(review.to_frame().to_csv()))
+    saved.loc[saved["team"] == "Web", ["decision", "reason"]] = "reject", REASON
+    assert review.decide(saved) == len(frame) - data
+    with pytest.raises(UsageError, match="The column team differs"):
+        review.decide(frame.assign(team="Ops"))
+
+
+def test_two_rows_of_one_share_are_told_apart_by_label(scene: World, tmp_path: Path) -> None:
+    """In a whole frame, each row of a share that comes twice keeps its own decision."""
+    rows = scene.plan().rows
+    one = rows.loc[rows["disposition"] == "planned", ["image_id", "project_id"]].head(1)
+    shares = pd.concat([one, one]).assign(status="accept").set_axis(["a", "b"], axis="index")
+    findings = sharekit.check(sharekit.read_inventory(shares))
+    review = Review(sharekit.plan(findings, tmp_path / "twice.ledger"), reviewer="Ada")
+    frame = review.to_frame()
+    frame.loc["b", ["decision", "reason"]] = "skip", "later"
+    assert review.decide(frame) == 1
+    assert review.changes.index.tolist() == [1]
 
 
 @pytest.mark.parametrize("make", [list, set, tuple, np.array, lambda rows: range(1, 2)])

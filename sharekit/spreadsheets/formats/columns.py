@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from .dtypes import arrow_dtype_name
 from .raw_sheet import TEXT, RawSheet, text_column
 
 #: Values that hold others. A cell holds one value, so none of them can be an ID or a decision.
@@ -41,12 +42,17 @@ class Number(str):
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column: its name, its values, and the text of each; ``nested`` if any holds several."""
+    """A column: its name, its values, and the text of each; ``nested`` if any holds several.
+
+    ``dtype`` and ``categories`` say what it was, for :func:`.dtypes.restore`; ``""`` is not known.
+    """
 
     name: str
     values: pa.ChunkedArray | Sequence[object]
     texts: pa.ChunkedArray
     nested: bool = False
+    dtype: str = ""
+    categories: Sequence[str] = ()
 
     def take(self, positions: NDArray[np.int64]) -> list[object]:
         """Return some of the values as Python's own."""
@@ -66,8 +72,9 @@ def arrow_column(name: str, values: pa.Array | pa.ChunkedArray) -> Column:
     ['True', '']
     """
     chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    nested = pa.types.is_nested(chunked.type) and chunked.null_count < len(chunked)
-    return Column(name, chunked, text_column(_as_text(chunked)), nested)
+    kind = chunked.type
+    nested = pa.types.is_nested(kind) and chunked.null_count < len(chunked)
+    return Column(name, chunked, text_column(_as_text(chunked)), nested, arrow_dtype_name(kind))
 
 
 def object_column(name: str, values: Sequence[object]) -> Column:
@@ -102,6 +109,7 @@ def sheet_of(
         typed=typed,
         labels=labels,
         nested=frozenset(i for i, column in enumerate(columns) if column.nested),
+        dtypes=tuple((column.dtype, column.categories) for column in columns if column.dtype),
     )
 
 

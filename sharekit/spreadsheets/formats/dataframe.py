@@ -11,6 +11,7 @@ import hashlib
 import io
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -32,6 +33,7 @@ from .columns import (
     sheet_of,
     value_text,
 )
+from .dtypes import MAX_CATEGORIES, dtype_name
 from .raw_sheet import TEXT, Content, RawSheet
 
 #: What users call a value of such a type, and what to give instead.
@@ -86,7 +88,11 @@ def read_frame(data: object, name: str, limits: Limits | None = None) -> tuple[C
             name, "", len(records) + 1, len(set(itertools.chain.from_iterable(records))),
             sum(map(len, records)),
         )  # fmt: skip
-        form, columns, labels = "records", record_columns(records), pd.RangeIndex(len(records))
+        columns = [
+            replace(column, dtype=dtype_name(pd.Series(column.values)))
+            for column in record_columns(records)
+        ]
+        form, labels = "records", pd.RangeIndex(len(records))
     _check_names([column.name for column in columns], name)
     return _content(name, columns), sheet_of(form, columns, labels)
 
@@ -138,7 +144,12 @@ def _pandas_column(name: str, values: pd.Series) -> Column:
         codes = pa.array(values.cat.codes, mask=np.asarray(values.cat.codes == -1))
         indices = codes.cast(pa.int32())
         texts = arrow_column(name, pa.DictionaryArray.from_arrays(indices, categories)).texts
-        return Column(name, values.array, texts)
+        few = categories.to_pylist() if len(categories) <= MAX_CATEGORIES else ()
+        return Column(name, values.array, texts, dtype=dtype_name(values), categories=few)
+    return replace(_plain_column(name, values), dtype=dtype_name(values))
+
+
+def _plain_column(name: str, values: pd.Series) -> Column:
     if values.dtype != object:
         try:
             held = pa.array(values, from_pandas=True)
@@ -166,9 +177,9 @@ def _labels(frame: pd.DataFrame, name: str) -> pd.Index:
         )
     if isinstance(index, pd.CategoricalIndex):
         index = index.astype(index.categories.dtype)
-    if index.inferred_type == "string":
-        index = index.astype(STR)
-    texts = index if index.dtype != object else pd.Index([value_text(label) for label in index])
+    texts = index.astype(STR) if index.inferred_type == "string" else index
+    if texts.dtype == object:
+        texts = pd.Index([value_text(label) for label in index])
     anew = "give the rows new ones: read_inventory(df.reset_index(drop=True))"
     if index.hasnans:
         raise UsageError(f"The index of {name} has missing labels; {anew}.")
@@ -185,9 +196,9 @@ def _shown(label: object) -> str:
     return repr(label) if isinstance(label, str) else value_text(label)
 
 
-def label_texts(labels: pd.Index) -> pa.ChunkedArray:
-    """Return the labels of rows as texts."""
-    return _pandas_column("", pd.Series(labels)).texts
+def texts_of(values: pd.Series | pd.Index) -> pa.ChunkedArray:
+    """Return any column, or the labels of rows, as texts; ``""`` where there is nothing."""
+    return _pandas_column("", pd.Series(values)).texts
 
 
 def _names_a_field(label: str, headers: Sequence[str]) -> bool:

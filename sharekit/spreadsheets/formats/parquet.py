@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -10,6 +12,7 @@ from sharekit.core.errors import SpreadsheetError
 from sharekit.spreadsheets.input import Limits
 
 from .columns import arrow_column, sheet_of
+from .dtypes import arrow_dtype_name
 from .raw_sheet import Blob, RawSheet
 
 
@@ -27,6 +30,7 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
         limits.check_dimensions(
             blob.file, "", file.metadata.num_rows + 1, file.metadata.num_columns
         )
+        types = file.schema_arrow.types
         # A repeated text is stored once, and stays so until the length of all texts is checked.
         texts = [file.schema.column(i) for i in range(file.metadata.num_columns)]
         names = [column.path for column in texts if column.physical_type == "BYTE_ARRAY"]
@@ -45,7 +49,12 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
         raise limits.refusal("inflated_bytes", blob.file, held, "split it")
 
     pairs = zip(table.column_names, table.columns, strict=True)
-    return [sheet_of("parquet", [arrow_column(*pair) for pair in pairs])]
+    return [
+        sheet_of("parquet", [
+            replace(arrow_column(*pair), dtype=arrow_dtype_name(kind))
+            for pair, kind in zip(pairs, types, strict=True)
+        ])
+    ]  # fmt: skip
 
 
 def _length(column: pa.ChunkedArray) -> int:

@@ -192,6 +192,8 @@ class RawSheet:
         What the rows below the first are called, where they have names instead of numbers.
     nested : frozenset of int
         Columns in which any cell holds several values.
+    dtypes : tuple of (str, sequence of str)
+        Of each column what it was, and its categories; none where the format has text only.
     """
 
     sheet: str
@@ -207,6 +209,7 @@ class RawSheet:
     records: Records | None = None
     labels: pd.Index | None = None
     nested: frozenset[int] = frozenset()
+    dtypes: tuple[tuple[str, Sequence[str]], ...] = ()
 
     @property
     def may_be_shifted(self) -> bool:
