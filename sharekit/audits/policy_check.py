@@ -24,7 +24,7 @@ from sharekit.core.columns import STR, are_satisfied, join_lines
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.frame_schemas import AUDIT_ROWS, POLICY_CHECK
-from sharekit.plans.policies.policy import Policies, evaluate
+from sharekit.plans.policies.policy import Policies, PolicyResult, evaluate
 
 #: Columns that hold times, or are counted from one: each costs a call for each share.
 _TIMES: Final = frozenset({"shared_at", "decided_at", "age_days"})
@@ -57,8 +57,7 @@ def check_policies(rows: pd.DataFrame, survey: Survey, policies: Policies) -> pd
     UsageError
         A condition names a column that there is not, or a policy is a function.
     """
-    shares = _present(rows)
-    result = evaluate(policies, facts(shares, survey), datetime.fromisoformat(survey.taken_at))
+    shares, result = judge_shares(rows, survey, policies)
     should = result.decisions["decision"].map(DECISIONS).dropna().astype(STR)
     state = shares["observed"].loc[should.index]
     wrong = should[~are_satisfied(should, state).to_numpy(dtype=bool)]
@@ -74,6 +73,15 @@ def check_policies(rows: pd.DataFrame, survey: Survey, policies: Policies) -> pd
     lines = rows.loc[keys].reset_index(drop=True)
     lines = lines.assign(**{name: pd.Series(values, dtype=STR) for name, values in texts.items()})
     return lines[[*POLICY_CHECK.names]]
+
+
+def judge_shares(
+    rows: pd.DataFrame, survey: Survey, policies: Policies
+) -> tuple[pd.DataFrame, PolicyResult]:
+    """Return the shares that a cloud shows, each once, and what policies say of them."""
+    shares = _present(rows)
+    at = datetime.fromisoformat(survey.taken_at)
+    return shares, evaluate(policies, facts(shares, survey), at)
 
 
 def check_columns(policies: Policies, own: list[str]) -> None:

@@ -15,6 +15,7 @@ from sharekit.core.columns import STR, hands_out_copies
 from sharekit.core.fields import PROJECT_NAMES, SHARE_KEY
 from sharekit.core.frame_schemas import POLICY_CHECK
 from sharekit.core.html import table
+from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import environment
 from sharekit.ledger import parquet
 from sharekit.ledger.hashing import digest
@@ -25,7 +26,7 @@ from sharekit.spreadsheets.row_frames import typed_frame
 from . import meanings
 from .baseline import Baseline, diff
 from .compare import COLUMNS, compare
-from .policy_check import check_policies
+from .policy_check import check_policies, judge_shares
 
 #: The columns of the rows that the fingerprint of an audit covers.
 FINGERPRINT_COLUMNS: Final = (*SHARE_KEY, "status", "result", "code", "observed")
@@ -73,11 +74,17 @@ class Audit:
         """The inventory that was audited, if there was one."""
         return None if self.findings is None else self.findings.inventory
 
-    def to_frame(self) -> pd.DataFrame:
+    @shows_progress("making the frame")
+    def to_frame(self, *, progress: bool = True) -> pd.DataFrame:
         """Return :attr:`rows` as one typed frame, with the input's own columns.
 
         Times are UTC, columns of few different values are categories, and where there is nothing a
         value is missing, as ``row`` is where no row of the inventory names the share.
+
+        Parameters
+        ----------
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Returns
         -------
@@ -225,9 +232,17 @@ class Audit:
             ("Projects that could not be read", self.read_errors),
             ("What changed", self.changes),
             ("Violations of policies", self.violations),
+            ("Notes on policies", pd.DataFrame({"note": policy_notes(self)})),
         ):
             page += table(frame, title=title, limit=10) if len(frame) else ""
         return page
+
+
+def policy_notes(audit: Audit) -> tuple[str, ...]:
+    """Return what is odd about the conditions of an audit's policies, in words."""
+    if audit.policies is None:
+        return ()
+    return judge_shares(audit.rows, audit.survey, audit.policies)[1].notes
 
 
 def build_audit(

@@ -14,6 +14,7 @@ from sharekit.core import frame_schemas
 from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
 from sharekit.core.fields import FIELDS
 from sharekit.core.html import table
+from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES, in_shell
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.row_frames import typed_rows
@@ -109,8 +110,14 @@ class Findings:
             self, frame=frame.assign(suggestion=frame["suggestion"].map(words).astype(STR))
         )
 
-    def to_frame(self) -> pd.DataFrame:
+    @shows_progress("making the frame")
+    def to_frame(self, *, progress: bool = True) -> pd.DataFrame:
         """Return every row as one typed frame, for joins, groups and plots.
+
+        Parameters
+        ----------
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Returns
         -------

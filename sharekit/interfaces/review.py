@@ -201,7 +201,10 @@ class Review:
         self.refresh()
         return count
 
-    def write_sheets(self, folder: str | PathLike[str], split_by: str) -> dict[str, Path]:
+    @shows_progress("writing sheets")
+    def write_sheets(
+        self, folder: str | PathLike[str], split_by: str, *, progress: bool = True
+    ) -> dict[str, Path]:
         """Write a review sheet for each value of a column, so that several people can decide.
 
         :meth:`take` takes them all, at once or one after the other.
@@ -212,6 +215,8 @@ class Review:
             Where the sheets are written, as ``review-VALUE.xlsx``; it is made if it is not there.
         split_by : str
             A column of :attr:`rows`, such as ``owner`` or ``project``, or of the input.
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Returns
         -------
@@ -233,8 +238,14 @@ class Review:
         """
         return write_sheets(self.rows, self.plan, folder, split_by)
 
-    def diff(self) -> pd.DataFrame:
+    @shows_progress("comparing")
+    def diff(self, *, progress: bool = True) -> pd.DataFrame:
         """Return what is decided otherwise than the inventory says, to look at before approval.
+
+        Parameters
+        ----------
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Returns
         -------
@@ -248,8 +259,14 @@ class Review:
         sizes = changed.groupby(names, as_index=False).size().rename(columns={"size": "rows"})
         return sizes.sort_values("rows", ascending=False, kind="stable", ignore_index=True)
 
-    def to_frame(self) -> pd.DataFrame:
+    @shows_progress("making the frame")
+    def to_frame(self, *, progress: bool = True) -> pd.DataFrame:
         """Return every row with the decisions on it as one typed frame.
+
+        Parameters
+        ----------
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Returns
         -------
@@ -318,8 +335,14 @@ class Review:
             self.replan()
         return result
 
-    def undo(self) -> RowCount:
+    @shows_progress("taking a step back")
+    def undo(self, *, progress: bool = True) -> RowCount:
         """Take the latest step back; return the number of rows that it was about.
+
+        Parameters
+        ----------
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Raises
         ------
@@ -338,16 +361,37 @@ class Review:
         return RowCount(count, "taken back")
 
     @clean_frames
-    def replan(self) -> Plan:
-        """Make the plan again if there are decisions that it does not hold, and return it."""
+    @shows_progress("making the plan again")
+    def replan(self, *, progress: bool = True) -> Plan:
+        """Make the plan again if there are decisions that it does not hold, and return it.
+
+        Parameters
+        ----------
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
+        """
         if self.gate.pending_steps:
             made = decisions.replan(self.path)
             self._state, self._head = read_state(self.path, self._state, made)
         return self.plan
 
     # -- approving and sending ---------------------------------------------------------------------
-    def approve(self, reviewer: str, phrase: str, *, note: str = "") -> approval.Approval:
+    @shows_progress("approving")
+    def approve(
+        self, reviewer: str, phrase: str, *, note: str = "", progress: bool = True
+    ) -> approval.Approval:
         """Approve the plan as it is shown, by writing :attr:`ReviewState.phrase`.
+
+        Parameters
+        ----------
+        reviewer : str
+            The name of the person who approves.
+        phrase : str
+            The phrase.
+        note : str
+            A note for the report.
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sharekit.checks.names import project_labels
+from sharekit.checks.names import project_labels, project_names
 from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import DECISIONS
 from sharekit.core.columns import STR, describe_amount, hands_out_copies
@@ -70,8 +70,13 @@ class ReviewState:
 
     @cached_property
     def project_labels(self) -> dict[str, str]:
-        """What projects are called where there is little room, by ID; those whose name is known."""
-        return project_labels(self.rows)
+        """What projects are called where there is little room, by ID; those whose name is known.
+
+        Also those that no row is shared with, because they own its image.
+        """
+        inventory, snapshot = self.plan.findings.inventory, self.plan.findings.snapshot
+        names = project_names(inventory.rows, self.plan.rows["project_id"], snapshot)
+        return project_labels(names.rename(columns={"name": "project_name"}).reset_index())
 
     @cached_property
     def by_project(self) -> pd.Series:

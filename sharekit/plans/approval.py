@@ -20,6 +20,7 @@ from typing import Any
 
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError
+from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import distinct_people, looks, name_error, user, utc_now
 from sharekit.ledger import signatures
 from sharekit.ledger.events import VOIDING_EVENTS
@@ -64,6 +65,7 @@ class ApprovalRequirement:
     signers: str | PathLike[str] | None = None
 
 
+@shows_progress("approving")
 def approve(
     plan: HasLedger | str | PathLike[str],
     *,
@@ -71,6 +73,7 @@ def approve(
     fingerprint: str,
     note: str = "",
     sign: str | PathLike[str] | None = None,
+    progress: bool = True,
 ) -> Approval:
     """Approve the plan of a ledger by naming (the beginning of) its fingerprint.
 
@@ -86,6 +89,8 @@ def approve(
         A note for the report.
     sign : path, optional
         An OpenSSH key to sign with (a public one if an ssh-agent holds the private half).
+    progress : bool
+        False shows no progress; otherwise it is shown where the call takes over two seconds.
 
     Raises
     ------

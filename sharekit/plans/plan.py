@@ -136,8 +136,14 @@ class Plan:
         ]
         return "\n\n".join(requests) or "Nothing would be sent."
 
-    def to_frame(self) -> pd.DataFrame:
+    @shows_progress("making the frame")
+    def to_frame(self, *, progress: bool = True) -> pd.DataFrame:
         """Return every row as one typed frame: :meth:`.Findings.to_frame` with ``chunk``.
+
+        Parameters
+        ----------
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Examples
         --------

@@ -19,6 +19,7 @@ from sharekit.core.columns import STR, action_keys, hands_out_copies, join_lines
 from sharekit.core.fields import ACTION_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
+from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
@@ -113,8 +114,14 @@ class Run:
         rows = self.rows[self.plan.rows["disposition"] == "planned"]
         return len(rows) > 0 and bool(rows["code"].isin(FORBIDDEN_CODES).all())
 
-    def to_frame(self) -> pd.DataFrame:
+    @shows_progress("making the frame")
+    def to_frame(self, *, progress: bool = True) -> pd.DataFrame:
         """Return every row as one typed frame, to be joined back to where the rows came from.
+
+        Parameters
+        ----------
+        progress : bool
+            False shows no progress; otherwise it is shown where the call takes over two seconds.
 
         Returns
         -------
@@ -174,8 +181,16 @@ class Run:
         )
 
 
-def status(ledger: Plan | str | PathLike[str]) -> Run:
+@shows_progress("reading the run")
+def status(ledger: Plan | str | PathLike[str], *, progress: bool = True) -> Run:
     """Return the status of a run, also while another process is submitting it.
+
+    Parameters
+    ----------
+    ledger : Plan or path
+        The plan, or the ledger of the run.
+    progress : bool
+        False shows no progress; otherwise it is shown where the call takes over two seconds.
 
     Raises
     ------

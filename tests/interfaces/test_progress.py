@@ -20,8 +20,8 @@ from sharekit.interfaces import display
 from sharekit.interfaces.notebook.controls import show_errors
 from sharekit.interfaces.review import Review
 
-SLOW = ("audit", "check", "connect", "find", "plan", "read_inventory", "report", "retry", "review",
-        "submit", "undo", "verify")  # fmt: skip
+SLOW = ("approve", "audit", "check", "connect", "find", "plan", "read_inventory", "report", "retry",
+        "review", "status", "submit", "undo", "verify")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,10 @@ class Terminal(io.StringIO):
 def test_every_long_call_can_be_silent() -> None:
     """Each public call that can take over two seconds has progress=, True unless it is said."""
     calls = [getattr(sharekit, name) for name in SLOW]
-    for call in (*calls, Review.decide, Review.take, Review.apply):
+    kinds = (sharekit.Findings, sharekit.Plan, sharekit.Run, sharekit.Audit, Review)
+    calls += [kind.to_frame for kind in kinds]
+    calls += [Review.decide, Review.take, Review.apply, Review.diff, Review.undo, Review.replan]
+    for call in (*calls, Review.write_sheets, Review.approve):
         given = inspect.signature(call).parameters["progress"]
         assert (given.default, given.kind) == (True, inspect.Parameter.KEYWORD_ONLY), call
 
@@ -117,9 +120,15 @@ def test_a_notebook_has_one_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(display, "in_notebook", lambda: True)
     monkeypatch.setattr(IPython.display, "display", show)
-    count()
+    made = display.make_display()
+    assert made is not None
+    for step in (progress.Step("counting"), progress.Step("looking", 1, 3, "<b>2 failed")):
+        made.show(step)
+        made.show(step)
+    made.close("counting")
+    assert len(shown) == 3
     assert "<div><progress></progress> counting</div>" in shown[0]["text/html"]
-    assert any('max="3" value="1"></progress> looking' in data["text/html"] for data in shown)
+    assert 'max="3" value="1"></progress> looking' in shown[1]["text/html"]
     assert not any("<b>" in data["text/html"] for data in shown)
     assert shown[-1]["text/plain"] == "counting: 2 s"
     assert "<progress" not in shown[-1]["text/html"]

@@ -51,6 +51,21 @@ def test_a_decision_is_on_disk_at_once_and_found_again(review: Review) -> None:
     assert set(again.rows.loc[keys, "reason"]) == {"owner left"}
 
 
+def test_a_project_that_only_owns_images_has_its_name(review: Review) -> None:
+    """An owner that no row is shared with is called what its sign-in told, as any project is."""
+    plan, owner = review.plan, "ad" * 16
+    snapshot = plan.findings.snapshot
+    assert snapshot is not None
+    signed_in = snapshot.projects.head(1).assign(
+        project_id=owner, name="publishers", name_source="sign-in"
+    )
+    projects = pd.concat([snapshot.projects, signed_in], ignore_index=True)
+    findings = replace(plan.findings, snapshot=replace(snapshot, projects=projects))
+    state = replace(review.state, plan=replace(plan, findings=findings))
+    assert owner not in set(plan.rows["project_id"])
+    assert state.project_labels == review.state.project_labels | {owner: "publishers"}
+
+
 def test_what_is_shown_is_what_the_ledger_says(review: Review) -> None:
     """After any step the session's frame equals one that is read from the ledger."""
     first, second = planned(review, 2)

@@ -56,6 +56,14 @@ def decided(*policies: object, otherwise: str = "leave") -> dict[int, str]:
         ({"Days": {"at least": 0, "less than": 30}}, [0]),
         ({"Asked on": {"older than": "30 days"}}, [0]),
         ({"Asked on": {"not": {"older than": "30 days"}}}, [1]),
+        ({"Asked on": {"before": "2026-11-26"}}, [0]),
+        ({"Asked on": {"before": "2026-11-26 13:30+01:00"}}, [0, 1]),
+        ({"Asked on": {"before": datetime(2026, 11, 26, 12)}}, [0]),
+        ({"Asked on": {"after": date(2026, 10, 1)}}, [1]),
+        ({"Asked on": {"after": "2026-09-30", "before": np.datetime64("2026-10-02")}}, [0]),
+        ({"Asked on": {"after": pd.Timestamp("2026-11-26 11:59", tz="UTC")}}, [1]),
+        ({"Asked on": {"not": {"after": "2026-11-25"}}}, [0]),
+        ({"Days": {"after": "0001-01-01"}}, []),
         ({}, [0, 1, 2, 3]),
         ({"Old": True}, [0, 2]),
         ({"Old": {"not": np.False_}}, [0, 2]),
@@ -160,7 +168,12 @@ def test_the_fingerprint_covers_every_bound_value() -> None:
         ({"owner": [["0a"]]}, "does not fit"),
         ({"owner": pd.DataFrame({"owner": ["0a"]})}, "does not fit"),
         ({"owner": [str(number) for number in range(10_001)]}, "1 to 10,000 texts"),
-        ({"Asked on": date(2026, 10, 1)}, "the text in the column"),
+        ({"Asked on": date(2026, 10, 1)}, "`before` and `after`"),
+        ({"Asked on": {"more than": date(2026, 10, 1)}}, "`before` and `after`"),
+        ({"Asked on": {"before": "01.10.2026"}}, "a day such as 2026-07-01"),
+        ({"Asked on": {"before": "2026-02-30"}}, "a day such as 2026-07-01"),
+        ({"Asked on": {"after": 2026}}, "a day such as 2026-07-01"),
+        ({"Asked on": {"after": pd.NaT}}, "a day such as 2026-07-01"),
         ({"Days": {"older than": "3m"}}, "such as 30 days"),
         ({"Days": {"older than": "2 months"}}, "such as 30 days"),
         ({"name": re.compile("a b", re.VERBOSE)}, "does not fit"),
@@ -178,11 +191,44 @@ def test_what_is_no_policy_is_one_sentence(arguments: dict[str, object], message
         decided(policy("p", **{"then": "accept", **arguments}))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ({"name": "goldn"}, "no row meets name equals goldn; did you mean 'golden' or "),
+        ({"name": {"not": ["golden", "OTHER"]}}, "no row has 'OTHER'; did you mean 'other'?"),
+        ({"name": ["golden", "othr"]}, "no row has 'othr'; did you mean 'other'?"),
+        ({"Days": "3.0"}, "did you mean '3'?"),
+        ({"name": {"like": "gld*"}}, "no row meets name like gld*; the column has 'golden-1', "),
+        ({"Days": {"more than": 99}}, "no row meets Days more than 99"),
+        ({"Asked on": {"before": "2020-01-01"}}, "the column has '2026-10-01', "),
+        ({"owner": ["0a", "far away"]}, ""), ({"Old": True}, ""), ({"owner": {"empty": True}}, ""),
+        ({"name": {"not": {"like": "web*"}}}, ""), ({}, ""),
+    ],
+)  # fmt: skip
+def test_a_condition_that_no_row_meets_is_said(when: dict[str, object], said: str) -> None:
+    """A value that no row has is named, with the ones that it may be meant for; others are not."""
+    result = evaluate(Policies((policy("p", then="skip", when=when),)), ROWS, AT)
+    assert len(result.notes) == bool(said)
+    assert all(note.startswith("Policy 'p': ") and said in note for note in result.notes)
+    assert ("no row" in repr(result)) == bool(said)
+
+
+def test_policies_show_what_they_say() -> None:
+    """A policy is one short line with its conditions, however long its list, and a table."""
+    owners = [f"{number:032x}" for number in range(9_000)]
+    made = policy("<b>", then="reject", owner={"not": owners}, size={"more than": 7})
+    assert (
+        repr(made) == "<Policy '<b>': owner not one of 9,000 values and size more than 7 → reject>"
+    )
+    assert "&lt;b&gt;" in made._repr_html_()
+    assert len(repr(Policies((made,) * 9))) < 120
+
+
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=30), st.text(min_size=1, max_size=4))
 def test_a_condition_and_its_opposite_never_both_hold(texts: list[str], value: str) -> None:
     """No text meets a comparison and its negation, and an empty one meets neither."""
     rows = pd.DataFrame({"c": pd.Series(texts, dtype=STR)}).rename_axis("row_key")
-    for operator in ("equals", "like", "more than", "older than"):
+    for operator in ("equals", "like", "more than", "older than", "before", "after"):
         try:
             yes = policy("p", then="skip", when={"c": {operator: value}})
         except UsageError:
@@ -248,7 +294,7 @@ def test_what_is_no_file_of_policies_is_one_sentence(
     tmp_path: Path, text: str, message: str
 ) -> None:
     """A file with anything that is no policy is refused with its name and what is wrong."""
-    with pytest.raises((InputError, UsageError), match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         read_policies(write(tmp_path, text))
     assert "policy.yaml" in str(caught.value)
 

@@ -14,175 +14,32 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import numbers
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
-from uuid import UUID
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import Decision
-from sharekit.core.columns import NAMED, STR
+from sharekit.core.columns import NAMED, STR, list_some
 from sharekit.core.errors import UsageError
-from sharekit.core.html import table
+from sharekit.core.html import shorten, table
 from sharekit.ledger.hashing import canonical_json
-from sharekit.spreadsheets.formats.columns import value_text
 from sharekit.spreadsheets.vocabulary import read_decision
 
 from ..selection import keys_of_labels, select_keys
+from .operators import NO, OPERATORS, TRUTHS, UNKNOWN, YES, Truth
+from .unmet import unmet_note
 
 #: What leaves a row as the inventory, or a person, has decided it.
 LEAVE: Final = "leave"
 #: What reports call the rows that no policy matches.
 REST: Final = "otherwise"
-#: What a condition says of a row: a third value says that it cannot be judged.
-NO, YES, UNKNOWN = 0, 1, 2
-_Truth = NDArray[np.int8]
-#: Most values of a list: the ledger holds them in the event of the step that they decided.
-MAX_VALUES: Final = 10_000
-#: How frames, workbooks and YAML write the same truth value -> one of them.
-_TRUTHS: Final = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
-#: What stands for itself as a text. Times do not: their text depends on the whole column.
-_PLAIN: Final = (str, bool, np.bool_, numbers.Real, UUID)
-
-
-# -- operators -------------------------------------------------------------------------------------
-def _equals(texts: pd.Series, value: str, at: datetime) -> _Truth:
-    return _one_of(texts, (value,), at)
-
-
-def _one_of(texts: pd.Series, values: tuple[str, ...], _: datetime) -> _Truth:
-    wanted = [_TRUTHS.get(value, value) for value in values]
-    return np.asarray(texts.replace(_TRUTHS).isin(wanted), dtype=np.int8)
-
-
-def _matches(texts: pd.Series, pattern: str, _: datetime) -> _Truth:
-    hits = pc.match_substring_regex(pa.array(texts), rf"\A(?:{pattern})\z")
-    truth: _Truth = np.asarray(hits).astype(np.int8)
-    return truth
-
-
-def _like(texts: pd.Series, pattern: str, at: datetime) -> _Truth:
-    words = {"*": ".*", "?": "."}
-    return _matches(texts, "(?s)" + "".join(words.get(c, re.escape(c)) for c in pattern), at)
-
-
-def _compare(symbol: Callable[[Any, Any], Any]) -> Callable[[pd.Series, str, datetime], _Truth]:
-    def compare(texts: pd.Series, value: str, _: datetime) -> _Truth:
-        numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype="float64")
-        truth = np.where(symbol(numbers, float(value)), YES, NO)
-        return np.where(np.isfinite(numbers), truth, UNKNOWN).astype(np.int8)
-
-    return compare
-
-
-def _older_than(texts: pd.Series, age: str, at: datetime) -> _Truth:
-    # Only dates that every reader reads alike: with the year first.
-    times = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
-    truth = np.where((at - times > pd.Timedelta(age)).to_numpy(), YES, NO)
-    return np.where(times.isna().to_numpy(), UNKNOWN, truth).astype(np.int8)
-
-
-def _is_empty(texts: pd.Series, expected: str, _: datetime) -> _Truth:
-    return np.asarray((texts == "") == (expected == "true"), dtype=np.int8)
-
-
-@dataclass(frozen=True)
-class _Operator:
-    """How a condition compares, how it reads the value that it compares with, and what fits."""
-
-    compare: Callable[[pd.Series, Any, datetime], _Truth]
-    read: Callable[[Any], Any]
-    takes: str
-
-
-def _text(value: Any) -> str:
-    """Return the text that a cell with this value has."""
-    text = value_text(value).strip() if isinstance(value, _PLAIN) else ""
-    if not text:
-        raise ValueError(value)
-    return text if isinstance(value, str) else _TRUTHS.get(text, text)
-
-
-def _list(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise TypeError(value)
-    if hasattr(value, "columns"):  # a table would give the names of its columns
-        raise TypeError(value)
-    if isinstance(value, pa.Array | pa.ChunkedArray):
-        value = value.to_pylist()
-    values = [None if pd.api.types.is_scalar(v) and pd.isna(v) else v for v in value]
-    texts = tuple(dict.fromkeys(_text(v) for v in values if v is not None))
-    if not texts or len(texts) > MAX_VALUES:
-        raise ValueError(len(texts))
-    return texts
-
-
-def _number(value: Any) -> str:
-    if not np.isfinite(float(_text(value))):
-        raise ValueError(value)
-    return _text(value)
-
-
-def _pattern(value: Any) -> str:
-    text = _inline_flags(value) if isinstance(value, re.Pattern) else _text(value)
-    # By itself as well: brackets that end too early would leave the whole match.
-    for expression in (text, rf"\A(?:{text})\z"):
-        pc.match_substring_regex(pa.array([""]), expression)
-    return text
-
-
-def _inline_flags(compiled: re.Pattern[Any]) -> str:
-    """Return a compiled pattern with its flags in its text, as they are compared and recorded."""
-    letters = {re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s"}
-    others = compiled.flags & ~(re.UNICODE | re.ASCII | sum(letters))
-    if others or not isinstance(compiled.pattern, str):
-        raise ValueError(compiled)
-    flags = "".join(letter for flag, letter in letters.items() if compiled.flags & flag)
-    return f"(?{flags}){compiled.pattern}" if flags else compiled.pattern
-
-
-def _age(value: Any) -> str:
-    given = isinstance(value, timedelta | np.timedelta64)
-    text = str(pd.Timedelta(value)) if given else _text(value)
-    # One letter m is a month to people, and a minute to pandas.
-    unclear = re.search(r"(?i)\d\s*m\b", text) or not re.search("[a-zA-Z]", text)
-    if unclear or not pd.Timedelta(text) > pd.Timedelta(0):
-        raise ValueError(value)
-    return text
-
-
-def _truth(value: Any) -> str:
-    if _text(value).lower() not in ("true", "false"):
-        raise ValueError(value)
-    return _text(value).lower()
-
-
-_A_TEXT: Final = (
-    "a text, a number or a truth value (of a time, the text in the column; of nothing, `empty`)"
-)
-_A_NUMBER: Final = "a number"
-OPERATORS: Final[Mapping[str, _Operator]] = {
-    "equals": _Operator(_equals, _text, _A_TEXT),
-    "one of": _Operator(_one_of, _list, f"a list of 1 to {MAX_VALUES:,} texts or numbers"),
-    "like": _Operator(_like, _text, "a text with * and ?"),
-    "matches": _Operator(
-        _matches, _pattern, "a regular expression without look-around, references and re.VERBOSE"
-    ),
-    "older than": _Operator(_older_than, _age, "a time such as 30 days or 12 hours"),
-    "less than": _Operator(_compare(np.less), _number, _A_NUMBER),
-    "at most": _Operator(_compare(np.less_equal), _number, _A_NUMBER),
-    "more than": _Operator(_compare(np.greater), _number, _A_NUMBER),
-    "at least": _Operator(_compare(np.greater_equal), _number, _A_NUMBER),
-    "empty": _Operator(_is_empty, _truth, "true or false"),
-}
 
 
 @dataclass(frozen=True)
@@ -206,7 +63,7 @@ class Condition:
     value: str | tuple[str, ...]
     negated: bool = False
 
-    def judge(self, texts: pd.Series, at: datetime) -> _Truth:
+    def judge(self, texts: pd.Series, at: datetime) -> Truth:
         """Return NO, YES or UNKNOWN for each text; each distinct one is compared once."""
         codes, distinct = pd.factorize(texts)
         values = pd.Series(distinct, dtype=STR)
@@ -217,6 +74,17 @@ class Condition:
             truth = np.array([YES, NO, UNKNOWN])[truth]
         return np.asarray(truth, dtype=np.int8)[codes]
 
+    def __str__(self) -> str:
+        values = self.value if isinstance(self.value, tuple) else (self.value,)
+        value = ", ".join(values) if len(values) <= NAMED else f"{len(values):,} values"
+        return shorten(f"{self.column} {'not ' * self.negated}{self.operator} {value}", 100)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The texts of which a cell must be one; none of a condition that compares otherwise."""
+        value = self.value if isinstance(self.value, tuple) else (self.value,)
+        return value if self.operator in ("equals", "one of") else ()
+
     def describe(self) -> dict[str, Any]:
         """Return it as a file of policies would hold it."""
         value = list(self.value) if isinstance(self.value, tuple) else self.value
@@ -224,7 +92,7 @@ class Condition:
         return {self.column: {"not": rule} if self.negated else rule}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Policy:
     """What is decided on each row that meets all conditions.
 
@@ -256,8 +124,21 @@ class Policy:
             return body | {"by": "python"}
         return body | {"when": [condition.describe() for condition in self.conditions]}
 
+    def __repr__(self) -> str:
+        return f"<Policy {self.name!r}: {self.condition} → {self.decision}>"
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        return Policies((self,))._repr_html_()
+
+    @property
+    def condition(self) -> str:
+        """All conditions in words."""
+        if self.rows is not None:
+            return "rows chosen in Python"
+        return " and ".join(map(str, self.conditions)) or "every row"
+
+
+@dataclass(frozen=True, repr=False)
 class Policies:
     """Policies in the order in which they are asked, and what becomes of all other rows.
 
@@ -280,6 +161,15 @@ class Policies:
         policies = [policy.describe() for policy in self.policies]
         return {"policies": policies, "otherwise": self.otherwise}
 
+    def __repr__(self) -> str:
+        names = list_some([policy.name for policy in self.policies])
+        return f"<Policies: {names}; otherwise {self.otherwise}>"
+
+    def _repr_html_(self) -> str:
+        lines = [(p.name, p.condition, p.decision, p.reason) for p in self.policies]
+        columns = ["policy", "condition", "decision", "reason"]
+        return table(pd.DataFrame(lines, columns=columns), title=repr(self)[1:-1])
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 over all policies with their bound values; a changed list changes it."""
@@ -300,26 +190,33 @@ class PolicyResult:
     undecided : DataFrame
         ``policy, column`` (str) by ``row_key``: rows on which a policy could not be judged, so that
         a person has to decide.
+    notes : tuple of str
+        Conditions that no row meets, and values that no row has but a similar one, in words.
     """
 
     decisions: pd.DataFrame
     matched: pd.DataFrame
     undecided: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
     @property
     def summary(self) -> dict[str, Any]:
-        """``policies`` (``policy, then, rows`` of each) and ``undecided``, for scripts."""
-        return {"policies": self.matched.to_dict("records"), "undecided": len(self.undecided)}
+        """``policies`` (``policy, then, rows`` of each), ``undecided`` and ``notes``."""
+        policies = self.matched.to_dict("records")
+        return {"policies": policies, "undecided": len(self.undecided), "notes": [*self.notes]}
 
     def __repr__(self) -> str:
         sizes = self.matched.set_index("policy")["rows"].to_dict()
         numbers = [f"{size:,} {name}" for name, size in sizes.items() if size]
         if count := len(self.undecided):
             numbers.append(f"{count:,} left to a person")
-        return f"<PolicyResult: {', '.join(numbers) or 'no rows'}>"
+        noted = f"; {shorten(list_some(self.notes, limit=1), 120)}" if self.notes else ""
+        return f"<PolicyResult: {', '.join(numbers) or 'no rows'}{noted}>"
 
     def _repr_html_(self) -> str:
-        page = table(self.matched, title=repr(self)[1:-1])
+        page = table(self.matched, title=repr(replace(self, notes=()))[1:-1])
+        if self.notes:
+            page += table(pd.DataFrame({"note": self.notes}), title="Notes", limit=10)
         if self.undecided.empty:
             return page
         return page + table(self.undecided.reset_index(), title="Left to a person", limit=10)
@@ -349,7 +246,7 @@ def policy(
         Column -> a value it must equal, a list of values, a compiled pattern, or a mapping of
         operators (``equals``, ``one of``, ``like`` with ``*`` and ``?``, ``matches`` a regular
         expression of RE2 as a whole, where word characters and digits are ASCII, ``older than``,
-        ``less than``, ``at most``, ``more than``,
+        ``before`` and ``after`` a day or a time, ``less than``, ``at most``, ``more than``,
         ``at least``, ``empty``) to values; ``{"not": …}`` is the opposite.
 
     Raises
@@ -498,8 +395,9 @@ def evaluate(
     winner = np.full(count, -1, dtype=np.int64)
     open_rows, lacking = np.ones(count, dtype=bool), np.full(count, "", dtype=object)
     blocked_by = np.full(count, -1, dtype=np.int64)
+    notes: list[str] = []
     for number, asked in enumerate(policies.policies):
-        truth, columns = _judge(asked, rows, at, labels)
+        truth, columns = _judge(asked, rows, at, labels, notes)
         hit, unknown = open_rows & (truth == YES), open_rows & (truth == UNKNOWN)
         winner[hit], blocked_by[unknown], lacking[unknown] = number, number, columns[unknown]
         open_rows &= ~(hit | unknown)
@@ -530,13 +428,16 @@ def evaluate(
         },
         index=rows.index[left],
     )
-    return PolicyResult(decisions, matched, undecided)
+    return PolicyResult(decisions, matched, undecided, tuple(dict.fromkeys(notes)))
 
 
 def _judge(
-    asked: Policy, rows: pd.DataFrame, at: datetime, labels: pd.Index | None
-) -> tuple[_Truth, NDArray[np.object_]]:
-    """Return NO, YES or UNKNOWN for each row, and the column that could not be judged."""
+    asked: Policy, rows: pd.DataFrame, at: datetime, labels: pd.Index | None, notes: list[str]
+) -> tuple[Truth, NDArray[np.object_]]:
+    """Return NO, YES or UNKNOWN for each row, and the column that could not be judged.
+
+    What is odd about a condition is added to the notes.
+    """
     columns = np.full(len(rows), "", dtype=object)
     if asked.rows is not None:
         truth = np.full(len(rows), NO, dtype=np.int8)
@@ -549,6 +450,15 @@ def _judge(
         columns[(one == UNKNOWN) & (truth != NO)] = column
         # A condition that does not hold settles it, whatever the others are.
         truth = np.where((truth == NO) | (one == NO), NO, np.maximum(truth, one)).astype(np.int8)
+        is_met = condition.negated or not len(rows) or bool((one == YES).any())
+        if is_met and not condition.values:
+            continue
+        wanted, known = (
+            [TRUTHS.get(text, text) for text in texts if text]
+            for texts in (condition.values, rows[column].unique())
+        )
+        if note := unmet_note(str(condition), wanted, known, is_met=is_met):
+            notes.append(f"Policy {asked.name!r}: {note}")
     return truth, columns
 
 

@@ -92,9 +92,11 @@ def read_policies(path: str | PathLike[str]) -> Policies:
     names = [one.name for one in policies]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{path}: two policies have the name {twice[0]!r}; give each its own.")
-    return Policies(
-        policies, read_then(content["otherwise"], f"{path}, otherwise"), shown_name(path.name)
-    )
+    try:
+        otherwise = read_then(content["otherwise"], f"{path}, otherwise")
+    except UsageError as error:
+        raise InputError(str(error)) from None
+    return Policies(policies, otherwise, shown_name(path.name))
 
 
 def as_policies(

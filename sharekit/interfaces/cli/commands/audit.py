@@ -71,9 +71,10 @@ def audit_command(
     """
     from sharekit.audits import storage
     from sharekit.audits.audit import audit
+    from sharekit.audits.results import policy_notes
     from sharekit.core.columns import STR
     from sharekit.core.monitoring.progress import following
-    from sharekit.interfaces.cli.output import info, show_audit
+    from sharekit.interfaces.cli.output import complain, info, show_audit
     from sharekit.plans.policies.policy_file import read_policies
     from sharekit.reports.report import report
 
@@ -102,6 +103,9 @@ def audit_command(
     if policies is not None:
         lines = result.policy_lines.astype(STR).fillna("")
         summary["policy_lines"] = lines.to_dict("records")
+        summary["notes"] = [*policy_notes(result)]
+    for note in summary.get("notes", ()):
+        complain(f"Warning: {note}")
     answer(summary, as_json, lambda: show_audit(result, files))
     sys.exit(_verdict(result))
 

@@ -55,6 +55,8 @@ def review_command(
         complain(f"Warning: {note}")
     written = [] if take else _write(current, sheets, split_by)
     result = None if policy is None else current.apply(policy)
+    for note in result.notes if result is not None else ():
+        complain(f"Warning: {note}")
 
     def show() -> None:
         show_findings(current.plan.findings, limit=5, ledger=run)
