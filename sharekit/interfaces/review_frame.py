@@ -117,9 +117,9 @@ def _keyed(
     frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index | None
 ) -> tuple[pd.DataFrame, bool]:
     """Return the frame by row key, and True if its rows were named by their shares."""
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise UsageError(f"The frame has the column {twice!r} twice: leave one of them out.")
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise UsageError(f"The frame has the column {twice[0]!r} twice: leave one of them out.")
     name = "row_key" if labels is None else labels.name
     if "row_key" in frame.columns:
         frame = frame.set_index("row_key")
@@ -195,9 +195,9 @@ def _refuse_unknown(names: list[object], what: str) -> None:
 
 
 def _refuse_twice(names: pd.Index) -> None:
-    if not names.is_unique:
-        twice = names[names.duplicated()][0]
-        raise UsageError(f"The frame decides on {twice} twice: keep one line for each.")
+    twice = names[names.duplicated()]
+    if len(twice):
+        raise UsageError(f"The frame decides on {twice[0]} twice: keep one line for each.")
 
 
 def _mixed_roles(now: pd.DataFrame) -> list[str]:

@@ -248,7 +248,7 @@ def _keys_of_series(rows: pd.Series, count: int) -> object:
             )
         if rows.isna().any():
             raise UsageError("A mask needs True or False for each row, and this one has gaps.")
-        if not index.is_unique:
+        if index.duplicated().any():
             raise UsageError("A mask names some row twice: make it from the plan's rows.")
         keys = index[rows.to_numpy(dtype=bool)]
         select_keys(index, count)  # a mask of other keys is of another table

@@ -17,6 +17,7 @@ from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 
 import sharekit
+from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, SharekitError, UsageError
 from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
@@ -178,7 +179,7 @@ def test_a_reason_of_nothing_is_refused_in_calls_frames_and_sheets(
 def test_who_decided_and_why_stays_with_the_decision(bob: Review, tmp_path: Path) -> None:
     """A sheet, a frame and the report name Bob and his reason, also after Ada chose a vault."""
     vault = pd.DataFrame({"decision": None, "reason": None, "vault_id": IMAGES[5]}, index=[0])
-    decisions.record_step(bob.path, vault.rename_axis("row_key").astype("str"), reviewer="Ada")
+    decisions.record_step(bob.path, vault.rename_axis("row_key").astype(STR), reviewer="Ada")
     ada = Review(bob.path, reviewer="Ada")
     assert ada.to_frame()["by"].dropna().tolist() == ["Bob"] * 3
     shown = openpyxl.load_workbook(write(ada, tmp_path))["Review"]

@@ -132,6 +132,18 @@ def test_files_and_other_tables_have_the_types_that_they_say(tmp_path: Path) -> 
     assert mixed["count"].tolist() == ["7", "8", "7", "8"]
 
 
+def test_what_pandas_has_no_dtype_for_comes_back_in_the_nearest() -> None:
+    """Views of texts, as polars hands them out, are texts; lists are what their text says."""
+    views = pa.array(["a", "b"], pa.string_view())
+    table = pa.table(SHARES).append_column("view", views)
+    table = table.append_column("coded", pa.DictionaryArray.from_arrays([0, 1], views))
+    table = table.append_column("lists", pa.array([[1], None]))
+    frame = _frame(sharekit.read_inventory(table))
+    assert [str(frame[name].dtype) for name in ("view", "coded")] == [str(STR), "category"]
+    assert frame["coded"].tolist() == frame["view"].tolist() == ["a", "b"]
+    assert frame["lists"].tolist()[:1] == ["[1]"]
+
+
 def test_columns_that_one_of_two_frames_has_are_missing_in_the_other() -> None:
     """Whole numbers beside rows without any are nullable; other types beside each other texts."""
     first = SHARES.head(1).assign(count=7, kind=1)

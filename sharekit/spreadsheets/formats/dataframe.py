@@ -183,8 +183,8 @@ def _labels(frame: pd.DataFrame, name: str) -> pd.Index:
     anew = "give the rows new ones: read_inventory(df.reset_index(drop=True))"
     if index.hasnans:
         raise UsageError(f"The index of {name} has missing labels; {anew}.")
-    if not texts.is_unique:
-        twice = texts[texts.duplicated()]
+    twice = texts[texts.duplicated()]  # is_unique of pandas 2 is that of what this is a slice of
+    if len(twice):
         raise UsageError(
             f"The index of {name} has the label {_shown(twice[0])} more than once, so it does not "
             f"tell its rows apart; {anew}."

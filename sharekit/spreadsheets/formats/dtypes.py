@@ -35,6 +35,9 @@ _TIMES: Final = re.compile(
 )
 _DECIMALS: Final = re.compile(r"decimal128\((\d+), (-?\d+)\)")
 _ARROW: Final = "[pyarrow]"
+_TEXTS: Final = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null,
+)  # fmt: skip
 
 
 def dtype_name(values: pd.Series) -> str:
@@ -68,7 +71,7 @@ def arrow_dtype_name(kind: pa.DataType) -> str:
     if pa.types.is_dictionary(kind):
         order = "ordered " if kind.ordered else ""
         return f"{order}category of {arrow_dtype_name(kind.value_type)}"
-    if any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)):
+    if any(test(kind) for test in _TEXTS):
         return "str"
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         name = str(kind).replace("timestamp", "datetime64").replace("duration", "timedelta64")
