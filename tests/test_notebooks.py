@@ -144,7 +144,8 @@ def test_on_a_cloud_of_ones_own(world: Callable[..., World], work: Path) -> None
         mark = load_plan(work / "bulk.ledger").fingerprint[:12]
         given = nbformat.v4.new_code_cell(f"fingerprint = {mark!r}")
         scene.cloud.set_faults(Faults.parse("job_partial=0.3"))
-        for at, cell in enumerate([given, *cells[gate:]]):
+        cells.insert(gate, given)
+        for at, cell in list(enumerate(cells))[gate:]:
             client.execute_cell(cell, at)
     assert scene.changed_shares()
     audits = {"shares": str(scene.shares), "config_file": "mine.yaml"}

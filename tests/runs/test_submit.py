@@ -102,7 +102,7 @@ def test_sent_as_previewed(world: Make) -> None:
     "faults",
     ["p503=0.3", "p500=0.3", "p429=0.3,retry_after=0", "flow_control=0.4",
      pytest.param("cut_before=0.3", marks=pytest.mark.slow),
-     "cut_after=0.4", "garbage=0.3", "no_results=1", "token_lifetime=0.2"],
+     "cut_after=0.4", "garbage=0.3", "no_results=1", "token_lifetime=0.6"],
 )  # fmt: skip
 def test_passing_faults_cost_nothing(world: Make, faults: str) -> None:
     """A passing fault of any kind, however frequent, leaves every row confirmed."""
