@@ -324,7 +324,7 @@ class Trial:
         for moment in (self.plan, self.submit, self.read_back, self.audit):
             _reset(self.cloud, native=self.native)
             try:
-                with waiting_by(Waits(busy_timeout=1.0, outage_timeout=1.0)):
+                with waiting_by(Waits(busy_timeout=1.0, outage_timeout=0.3)):
                     moment()
             except CloudError as error:
                 self.tally.leave(f"{moment.__name__}: {type(error).__name__}")
@@ -364,7 +364,7 @@ class Trial:
         clouds, before = self._connect(), Truth.now(self.cloud)
         begin()
         settings = replace(
-            FAST, attempts=3, busy_timeout=2.0, outage_timeout=2.0, job_timeout=2.0,
+            FAST, attempts=3, busy_timeout=2.0, outage_timeout=0.3, job_timeout=2.0,
             read_back_delay=0.05, min_poll_interval=0.03, max_poll_interval=0.05,
         )  # fmt: skip
         try:

@@ -176,6 +176,9 @@ class Cloud:
     warnings: tuple[str, ...] = ()
     _api_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def __post_init__(self) -> None:
+        self.transport.beside = self._listing
+
     @property
     def service(self) -> str:
         """The host of its image service, which the projects of a region have in common."""
@@ -311,13 +314,17 @@ class Cloud:
 
     def _is_up(self, url: str) -> bool:
         """Return True if the service at a URL has a useful response to the smallest listing."""
-        ims = f"{self.ims}/v2/cloudimages"
-        listing = ims if url.startswith(ims) else f"{self.image}/v2/images"
+        listing = self._listing(url)
         try:
             validated(self.transport.read(listing, limit=1).body, responses.Page, listing)
         except CloudError as error:
             return not _may_concern_one(error) and isinstance(error, CloudRefusedError)
         return True
+
+    def _listing(self, url: str) -> str:
+        """Return the address of the listing that tells if the service at a URL is up."""
+        ims = f"{self.ims}/v2/cloudimages"
+        return ims if url.startswith(ims) else f"{self.image}/v2/images"
 
     def _list(
         self, url: str, params: Mapping[str, object], form: _List

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from html import unescape
@@ -66,6 +67,8 @@ _SIGN_INS: Final = 10
 #: Seconds of the first and the longest pause between two attempts to read.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _REQUEST_IDS: Final = ("X-Request-Id", "X-Openstack-Request-Id")
+#: What a cache on the way has from the past, or from another project, is no answer.
+_HEADERS: Final = {"Accept": "application/json", "Cache-Control": "no-cache"}
 _CHECK: Final = "Check the network and the endpoint in clouds.yaml, then run this again."
 
 #: Settings by which an entry asks for a scope.
@@ -167,7 +170,11 @@ class Reply:
 
 @dataclass
 class Transport:
-    """Requests for one project over one signed-in session; safe to use from several threads."""
+    """Requests for one project over one signed-in session; safe to use from several threads.
+
+    ``beside`` returns the address of the smallest listing of the service at an address, ``""`` for
+    none: what that shows tells if only one request is refused.
+    """
 
     session: Session
     name: str
@@ -176,6 +183,7 @@ class Transport:
     limiter_of: Callable[[str], RateLimiter] = field(default=lambda _: _UNLIMITED, repr=False)
     signer: AuthBase | None = field(default=None, repr=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
+    beside: Callable[[str], str] = field(default=lambda _: "", repr=False)
     _token_lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _skew: str = field(default="", repr=False)
     _last_success: float = field(default=-inf, repr=False)
@@ -202,7 +210,7 @@ class Transport:
                 method,
                 json=body,
                 params={k: v for k, v in params.items() if v is not None} or None,
-                headers={"Accept": "application/json"} | ({"X-Auth-Token": token} if token else {}),
+                headers=_HEADERS | ({"X-Auth-Token": token} if token else {}),
                 requests_auth=self.signer,
                 authenticated=False,
                 raise_exc=False,
@@ -233,7 +241,7 @@ class Transport:
             asked = getattr(failure, "retry_after", None)
             wait = backoff(_FIRST_PAUSE, _LONGEST_PAUSE, attempt, asked)
             # Flow control that holds one request alone, while others pass, is that one's own fault.
-            alone = attempt >= self.read_attempts and self._last_success > since
+            alone = attempt >= self.read_attempts and self._passes_others(url, params, since)
             cause = Remedy.RETRY if alone else action
             if why := excess(cause, monotonic() - since, wait, waits):
                 raise self._unread(url, failure, f"Run this again later: {why}.") from None
@@ -241,6 +249,14 @@ class Transport:
                 wait, f"{self.name}: attempt {attempt} to read {_shown(url)}: {_said(failure)}"
             )
             attempt += 1
+
+    def _passes_others(self, url: str, params: Mapping[str, Any], since: float) -> bool:
+        """Return True if another request has succeeded since then; where none has, try one."""
+        listing, smallest = self.beside(url), {"limit": 1}
+        if self._last_success <= since and listing and (listing, smallest) != (url, dict(params)):
+            with suppress(CloudError):
+                self.get(listing, **smallest)
+        return self._last_success > since
 
     def _unread(
         self, url: str, failure: CloudRefusedError | NoResponseError, advice: str
@@ -329,6 +345,11 @@ class Transport:
 
     def _parse(self, response: requests.Response) -> Reply:
         status = response.status_code
+        if age := _age(response):
+            raise NoResponseError(
+                f"{self.name}: {_shown(response.url)} responded through a cache, with what the "
+                f"service said {age:,.0f} s ago. Let that cache pass these requests."
+            )
         body = parse_json(response.content) if response.content else {}
         body = self.secrets.masked(body)
         request_id = self.secrets.mask(_request_id(response))
@@ -489,6 +510,13 @@ def _timestamp(date: str | None) -> float | None:
         return parsedate_to_datetime(date).timestamp() if date else None
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def _age(response: requests.Response) -> float:
+    """Return the seconds since a service said what a cache responds with; 0 without a cache."""
+    age = response.headers.get("Age") or ""
+    is_read = response.request is None or response.request.method == "GET"
+    return float(age) if is_read and fullmatch(r"\d{1,12}", age) else 0.0
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from sharekit.clouds.cloud import ImageShare
 from sharekit.clouds.registry import Clouds
+from sharekit.clouds.state.reader import InDoubt
 from sharekit.clouds.state.snapshot import read_back, read_back_members
 from sharekit.core.actions import (
     MEMBER,
@@ -143,16 +144,9 @@ class ReadBack:
         )  # fmt: skip
 
     def _as_member(self, project: str, shares: Mapping[Share, Request], pool: Pool) -> list[_Line]:
-        def in_doubt(project: str, shown: ImageShare) -> bool:
-            """Return True unless the listing and the response agree."""
-            request = shares.get(share := (project, shown.image_id))
-            return request is not None and not (
-                request.reported(share) == "success" and is_satisfied(request.action, shown.state)
-            )
-
         self.calls["read"] += 1
         images = {image for _, image in shares}
-        found = read_back(self.clouds, project, images, pool, in_doubt)
+        found = read_back(self.clouds, project, images, pool, _in_doubt(shares))
         return [(project, share.image_id, MEMBER, share.state, share.unread) for share in found]
 
     def _as_owner(self, owner: str, shares: Mapping[Share, Request], pool: Pool) -> list[_Line]:
@@ -160,7 +154,7 @@ class ReadBack:
         for project, image in sorted(shares):
             projects.setdefault(image, []).append(project)
         self.calls["read"] += len(projects)
-        found = read_back_members(self.clouds, owner, projects, pool)
+        found = read_back_members(self.clouds, owner, projects, pool, _in_doubt(shares))
         return [(p, share.image_id, OWNER, share.state, share.unread) for p, share in found]
 
     def _trouble(self, reading: _Reading) -> BaseException | None:
@@ -195,6 +189,18 @@ class _Reading:
             return self.job.result()
         return [(*share, self.role, "", str(error) or type(error).__name__)
                 for share in sorted(self.shares)]  # fmt: skip
+
+
+def _in_doubt(shares: Mapping[Share, Request]) -> InDoubt:
+    """Return what tells if a listing and the response to a request do not agree."""
+
+    def in_doubt(project: str, shown: ImageShare) -> bool:
+        request = shares.get(share := (project, shown.image_id))
+        return request is not None and not (
+            request.reported(share) == "success" and is_satisfied(request.action, shown.state)
+        )
+
+    return in_doubt
 
 
 def _raise_first(errors: list[BaseException]) -> None:

@@ -3,7 +3,8 @@
 A share is ``absent`` only if it is in none of its project's whole listings and a look at it alone
 finds none either, or if it is not among the members that the image's owner is shown. Whatever else
 hides it – a refusal, a list that may lack items, a response about something else – leaves it
-unread: its state is ``""``, with the reason in ``unread``.
+unread: its state is ``""``, with the reason in ``unread``. So does a list that shows it otherwise
+than a look at it alone, since either may be from the past or be meant for somebody else.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ _NOT_SHOWN: Final = "its visibility is {}, and the cloud shows no members of suc
 Wanted = Mapping[str, Collection[str]]
 #: Called with a project and a share that is listed for it.
 InDoubt = Callable[[str, ImageShare], bool]
+
+
+def nothing_in_doubt(_project: str, _share: ImageShare) -> bool:
+    """Say that no share is in doubt."""
+    return False
 
 
 @dataclass
@@ -135,14 +141,15 @@ class ProjectShares:
     """The shares of a project; ``single`` are the images that were looked up one by one.
 
     ``incomplete`` says why a listing may lack some, or may be wrong, ``""`` if none may.
-    ``hiding`` says why nothing is absent because a look at it alone finds nothing.
+    ``unclear`` are the images that are listed in several states. ``paged`` is False if a listing
+    showed by itself that it is not whole.
     """
 
     images: dict[str, ImageShare] = field(default_factory=dict)
     single: set[str] = field(default_factory=set)
     incomplete: str = ""
-    hiding: str = ""
     unclear: set[str] = field(default_factory=set)
+    paged: bool = True
 
     def add(self, listed: Mapping[str, ImageShare], incomplete: str) -> None:
         """Take in a listing; an image that another one shows in another state has none."""
@@ -151,6 +158,7 @@ class ProjectShares:
                 self.unclear.add(image)
         self.images.update(listed)
         self.incomplete = self.incomplete or incomplete
+        self.paged = self.paged and not incomplete
 
     def unclear_to(self, project: str) -> set[str]:
         """Return the listed images whose state is unclear: all, if a listing is not whole.
@@ -169,26 +177,29 @@ class ProjectShares:
         return {*firsts.values(), *some, *islice(doubted, LOOK_UPS)}
 
     def compare(self, image: str, alone: str) -> None:
-        """Take in a sample: a listing that a look at one image contradicts is not to be trusted.
+        """Take in a sample: a listing that a look at one image contradicts is not to be trusted."""
+        self.incomplete = self.incomplete or self.contradiction(image, alone)
 
-        A cloud that finds nothing where it lists something may do so anywhere.
+    def contradiction(self, image: str, alone: str) -> str:
+        """Return how the listings show an image otherwise than a look at it alone; "" if not.
+
+        What is listed in several states, or in none by a listing that is not whole, is not.
         """
-        listed = self.images[image].state
-        if alone in MEMBER_STATES and alone != listed:
-            why = f"the listing shows {image} as {listed}, and a look at it alone as {alone}"
-            self.incomplete = self.incomplete or why
-        elif alone == ABSENT:
-            self.hiding = f"a look at {image} alone finds nothing either, and a listing shows it"
+        absent = ImageShare(image, ABSENT if self.paged else "")
+        listed = self.images.get(image, absent).state
+        return "" if image in self.unclear else _contradiction(image, listed, alone)
 
-    def settle(self, project: str, image: str, found: ImageShare | str) -> None:
+    def settle(self, project: str, image: str, found: ImageShare | str, contradiction: str) -> None:
         """Take in a look at one image, or the reason why there is none."""
         if isinstance(found, str):
             found = ImageShare(image, "", unread=found)
         elif found.visibility in NO_MEMBERS and found.owner != project:
             found = replace(found, state="", unread=_NOT_SHOWN.format(found.visibility))
+        elif contradiction:
+            found = replace(found, state="", unread=contradiction)
         elif found.state == ABSENT and found.owner != project:
             hidden = "listed in several states, and in none alone" if image in self.unclear else ""
-            if unread := hidden or self.incomplete or self.hiding:
+            if unread := hidden or self.incomplete:
                 found = replace(found, state="", unread=unread)
         self.images[image] = found
         self.single.add(image)
@@ -196,7 +207,7 @@ class ProjectShares:
 
 def read_member_shares(
     reader: Reader, clouds: Mapping[str, Cloud], wanted: Wanted, *, everything: bool = False,
-    in_doubt: InDoubt = lambda _project, _share: False,
+    in_doubt: InDoubt = nothing_in_doubt,
 ) -> dict[str, ProjectShares]:  # fmt: skip
     """Return the wanted images as each project sees them, or everything that it sees as well.
 
@@ -246,17 +257,35 @@ def look_up_unclear(
 ) -> None:  # fmt: skip
     """Look up images of some projects: those that no listing has, and all that are unclear.
 
-    A listing that lacks one that is shared may lack others.
+    A listing that one of them contradicts may be wrong about others.
     """
     unseen = {p: {*ids} | shares[p].unclear_to(p) - shares[p].single for p, ids in missing.items()}
     label = "looking up single images"
-    looks = [*reader.look_up(label, unseen, lambda p, i: clouds[p].share(i))]
-    for project, image, found in looks:
-        of = shares[project]
-        if image not in of.images and getattr(found, "state", "") in MEMBER_STATES:
-            of.incomplete = of.incomplete or f"the listing lacks {image}, which a look at it shows"
-    for project, image, found in looks:
-        shares[project].settle(project, image, found)
+    looks = [
+        (project, image, found, shares[project].contradiction(image, _state_of(project, found)))
+        for project, image, found in reader.look_up(label, unseen, lambda p, i: clouds[p].share(i))
+    ]
+    for project, _, _, why in looks:
+        shares[project].incomplete = shares[project].incomplete or why
+    for project, image, found, why in looks:
+        shares[project].settle(project, image, found, why)
+
+
+def _state_of(project: str, found: ImageShare | str) -> str:
+    """Return the state that a look at one image shows; "" for none, as of own and public ones."""
+    if isinstance(found, str) or found.owner == project or found.visibility in NO_MEMBERS:
+        return ""
+    return found.state
+
+
+def _contradiction(name: str, listed: str, alone: str) -> str:
+    """Return how a look at one share contradicts a list; "" if one of them says nothing."""
+    if alone not in (*MEMBER_STATES, ABSENT) or listed in ("", alone):
+        return ""
+    return (
+        f"the list says {listed} of {name}, and a look at it alone {alone}: one of them is wrong, "
+        "or from the past"
+    )
 
 
 def _list(
@@ -324,25 +353,29 @@ class ImageMembers:
 def read_members(
     reader: Reader, label: str, clouds: Mapping[str, Cloud],
     images: Mapping[str, Mapping[str, ImageShare]], asked: Mapping[str, Collection[str]],
+    in_doubt: InDoubt = nothing_in_doubt,
 ) -> Iterator[tuple[str, str, ImageMembers]]:  # fmt: skip
     """Yield owner, image and members of the images of each owner.
 
     ``asked`` maps images to the projects whose shares are asked about: these are looked up one by
     one if a list of members lacks them, because Glance's list of members has no pages, so a list
-    that a cloud has cut off looks like a whole one.
+    that a cloud has cut off looks like a whole one. ``in_doubt`` tells on which listed shares a
+    list alone would decide: they are looked up, too.
     """
 
     def read(owner: str, image: str) -> ImageMembers:
         cloud, shared_with = clouds[owner], asked.get(image, ())
-        return members_of(cloud, images[owner][image], shared_with, partial(reader.ask, owner))
+        ask = partial(reader.ask, owner)
+        return members_of(cloud, images[owner][image], shared_with, ask, in_doubt)
 
     calls = ((owner, image, partial(read, owner)) for owner, ids in images.items() for image in ids)
     return reader.run(label, calls)
 
 
 def members_of(
-    cloud: Cloud, image: ImageShare, asked: Collection[str], ask: Callable[..., Any]
-) -> ImageMembers:
+    cloud: Cloud, image: ImageShare, asked: Collection[str], ask: Callable[..., Any],
+    in_doubt: InDoubt = nothing_in_doubt,
+) -> ImageMembers:  # fmt: skip
     """Return the members of an own image, by :meth:`Reader.ask`; see :func:`read_members`."""
     closed = NO_MEMBERS if cloud.resolve_api() == "batch" else NO_MEMBERS | {"private"}
     if image.visibility in closed:  # nobody is asked for what cannot be
@@ -354,13 +387,13 @@ def members_of(
     unread = incomplete or (_UNKNOWN_STATE if "" in states.values() else "")
     reasons = {}
     for project in asked:
-        if states.get(project):
+        shown = states.get(project, "" if incomplete else ABSENT)
+        if shown in MEMBER_STATES and not in_doubt(project, replace(image, state=shown)):
             continue
         found = ask(cloud.member_state, image.image_id, project)
-        if found == ABSENT and (incomplete or project in states):
+        if found == ABSENT and not shown:
             found = unread
-        if found in MEMBER_STATES:
-            unread = unread or f"the list lacks {project}, which a look at it alone shows"
+        found = _contradiction(project, shown, found) or found
         known = found in (*MEMBER_STATES, ABSENT)
         states[project] = found if known else ""
         if not known:

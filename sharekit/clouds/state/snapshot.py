@@ -11,6 +11,7 @@ import pandas as pd
 from sharekit.clouds.cloud import Cloud, ImageShare, Vault
 from sharekit.clouds.registry import Clouds
 from sharekit.core import frame_schemas
+from sharekit.core.actions import SHARE
 from sharekit.core.brakes import Pool
 from sharekit.core.columns import hands_out_copies, is_owner_action, with_unit
 from sharekit.core.errors import CloudError, IncompleteListError
@@ -159,11 +160,11 @@ def read_back(
 
 
 def read_back_members(
-    clouds: Clouds, owner: str, asked: Mapping[str, Collection[str]], pool: Pool
+    clouds: Clouds, owner: str, asked: Mapping[str, Collection[str]], pool: Pool, in_doubt: InDoubt
 ) -> Iterator[tuple[str, ImageShare]]:
     """Yield each project that an image is asked about with, and the share as its owner sees it."""
     images = {owner: {image: ImageShare(image, "") for image in asked}}
-    reading = read_members(Reader(pool), "reading back", clouds, images, asked)
+    reading = read_members(Reader(pool), "reading back", clouds, images, asked, in_doubt)
     for _, image, found in reading:
         for project in asked[image]:
             why = found.why_unread(project)
@@ -208,7 +209,12 @@ def read_owner_shares(
         if share.owner in clouds:
             owned.setdefault(share.owner, {})[image] = share
     asked = projects_by_image(pairs)
-    listed_members = read_members(reader, "reading members", clouds, owned, asked)
+    # What is shared already would not be sent.
+    offers = {*shares.loc[shares["status"] == SHARE, SHARE_KEY].itertuples(index=False, name=None)}
+    listed_members = read_members(
+        reader, "reading members", clouds, owned, asked,
+        lambda project, share: (project, share.image_id) in offers,
+    )  # fmt: skip
     members = {image: found for _, image, found in listed_members}
     for project, image in pairs.itertuples(index=False):
         share = images.get(image) or ImageShare(image, "", unread=unread.get(image, ""))
