@@ -84,6 +84,8 @@ BEHAVIOURS: Final = {
     "jobs lie": "false_success=1",
     "jobs name no images": "no_results=1,job_partial=0.3,seed=8",
     "changes are seen 0.3 s late": "lag=0.3",
+    "single answers from the past": "cached_looks=1",
+    "listings from the past, or of another project": "cached_lists=1",
     "200 without a job": "no_job_id=1",
     "an image has at most 2 projects": "member_quota=2",
     "one project is shut out": "revoke_after=12",
@@ -438,11 +440,13 @@ most 10 images here, so that a listing has several.
 No client can see more than a cloud shows. Beyond these checks an outcome rests on the cloud's own
 listing: of each project's listed images, every reading looks up 20 at random, one of each state,
 and up to 200 whose listed state would decide alone (a row that would not be sent, a share that the
-listing shows otherwise than the response). If one differs from its listing, all are looked up. By
+listing shows otherwise than the response). If one differs from its listing, all are looked up, and
+what still differs is left open, since either may be from the past or be meant for somebody else. By
 20 at random, a listing in which 14 % of the states are wrong is found out in 95 of 100 readings
 (calculated: 0.86^20 = 0.049); one that is wrong for a few images, and right for those that were
-looked up, is not. A list of members that a cloud cuts off without a word is found out only by a
-member that a row or another project's listing names.
+looked up, is not. Nor is a cache whose listings and looks are alike from the past, unless it says
+so (`Age`). A list of members that a cloud cuts off without a word is found out only by a member
+that a row or another project's listing names.
 
 `python -m tests.unfriendly` tries all of them and writes this page; `make test` tries them as well,
 and fails if one statement is false.

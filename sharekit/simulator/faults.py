@@ -97,6 +97,9 @@ class Faults:
         The batch call does its work and responds 200 without a ``job_id``.
     empty_reason
         Jobs fail without a code, for the reason `` ()``.
+    cached_looks, cached_lists
+        Looks at single images and members, or listings of images, stay as they were at first,
+        whoever asks: a cache on the way knows no token.
     lag
         Seconds from a change until the cloud shows it.
     member_quota
@@ -163,6 +166,8 @@ class Faults:
     foreign_results: Rate = 0.0
     no_job_id: Rate = 0.0
     empty_reason: Rate = 0.0
+    cached_looks: Rate = 0.0
+    cached_lists: Rate = 0.0
     lag: float = 0.0
     member_quota: float = 0.0
     affect_sign_in: Rate = 0.0

@@ -28,6 +28,7 @@ from sharekit.core.cloud_api import (
     VAULT_STATUS,
 )
 
+from .responses import Response
 from .seed import Image, Key, Project, Seed, User, Vault
 
 _BACKUP = (VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE)
@@ -311,6 +312,8 @@ class CloudState:
         self.vaults = VaultStore(seed.vaults)
         self.jobs = JobQueue()
         self.lag = 0.0
+        #: What a cache on the way holds, by the address that was asked for.
+        self.cache: dict[tuple[str, bytes], Response] = {}
         self._late: list[tuple[float, Callable[[], object]]] = []
         self.requests: Counter[str] = Counter()
         self.log: list[LogEntry] = []

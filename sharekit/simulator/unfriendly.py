@@ -40,6 +40,7 @@ def handle(context: RequestContext, label: str, work: Callable[[], Response]) ->
     strikes = context.injector.should_fail
     context.state.lag = context.injector.faults.lag
     _refuse(context, label)
+    address = context.path, context.query_string
     if label in _LISTS:
         query = _query(context)
         goes_on = "marker" in query or query.get("offset", "0") != "0"
@@ -59,7 +60,11 @@ def handle(context: RequestContext, label: str, work: Callable[[], Response]) ->
     if context.method != "GET" or response.content_type != "application/json":
         return response
     body = _distorted(context, label, json.loads(response.body))
-    return replace(response, body=json.dumps(body).encode())
+    response = replace(response, body=json.dumps(body).encode())
+    looks = label in (_IMAGE, _MEMBERS, _MEMBER) and strikes("cached_looks")
+    if looks or (label in _IMAGES and strikes("cached_lists")):
+        return context.state.cache.setdefault(address, response)
+    return response
 
 
 def _distorted(context: RequestContext, label: str, body: dict[str, Any]) -> dict[str, Any]:
