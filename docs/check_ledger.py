@@ -79,7 +79,7 @@ def check_end(events):
             left = [counts.get(name, 0) for name in ("pending", "unknown", "contradicted")]
         whole = last == "outcomes_recorded" and sum(counts.values()) == body.get("rows")
         check(kind != "finished" or (whole and not any(left[:2])), f"event {seq} is too early")
-        ended, last = ended or kind in ("finished", "audit_recorded"), kind
+        ended, last = ended or kind in ("finished", "audit_recorded", "fleet_finished"), kind
     check(ended or any(left) or stopped, "the end was cut off")
 
 

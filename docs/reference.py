@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -95,6 +95,25 @@ Register-ArgumentCompleter -Native -CommandName sharekit -ScriptBlock {
 """
 
 
+_FLEET_JSON = """## What the commands of a fleet print with `--json`
+
+| command | keys |
+|---|---|
+| `fleet plan`, `fleet retry` | `by`, the keys of `plan` over all parts (`fingerprint` is the \
+fleet's), and `parts`: for each part `part` and the keys of `plan` |
+| `fleet approve` | `reviewer`, `fingerprint`, `parts`, `images`, and `approved`, the number of \
+ledgers that the approval was written into |
+| `fleet status` | the keys of `status` over all parts, and `parts`: for each `part`, `ledger`, \
+`rows`, `open` (rows that are not settled), `what` (their outcomes), `approved_by`, `finished` |
+| `fleet report` | `files` |
+| `fleet verify` | the keys of `verify`; `head` is that of the fleet's ledger, `events` are those \
+of all |
+
+Their exit codes are those of the same command for a run; `fleet status` has the highest of its
+parts. A report of a fleet has one more column, `part`, and calls chunk 7 of a part `PART:7`.
+"""
+
+
 def pages() -> dict[str, str]:
     """Name and text of each generated page."""
     return {
@@ -122,6 +141,7 @@ def _commands() -> str:
     parts += [_EXITS, _variables(), _COMPLETION]
     parts.append(_report_columns())
     parts.append(_audit_json())
+    parts.append(_FLEET_JSON)
     parts.append(_seed())
     parts.append(f"## Faults for `--faults`\n\n```text\n{_faults()}\n```\n")
     return "\n".join(parts)
@@ -132,18 +152,26 @@ def _helps(width: int) -> dict[str, str]:
     options = {"terminal_width": width, **cli.context_settings}
     top = click.Context(cli, info_name="sharekit", **options)
     helps = {"": cli.get_help(top)}
-    for name in COMMANDS:
-        command = load_command(name)
+    for name, command in _all_commands():
         context = click.Context(command, info_name=name, parent=top, **options)
         helps[name] = command.get_help(context)
     return helps
 
 
+def _all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield every command by its name, those of a group after it."""
+    for name in COMMANDS:
+        command = load_command(name)
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", one) for inner, one in command.commands.items())
+
+
 def _saved_options() -> dict[str, list[str]]:
     """Return each variable that stands for an option, with the commands that have the option."""
     found: dict[str, list[str]] = {}
-    for name in COMMANDS:
-        for option in load_command(name).params:
+    for name, command in _all_commands():
+        for option in command.params:
             if isinstance(option.envvar, str):
                 found.setdefault(option.envvar, []).append(name)
     return dict(sorted(found.items()))

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "sharekit"
 #: Top-level packages from the ground up, as the import contract of pyproject.toml orders them.
 ORDER = (
     "core", "spreadsheets", "clouds", "ledger", "checks", "plans", "runs", "audits", "reports",
-    "interfaces", "simulator",
+    "fleets", "interfaces", "simulator",
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .clouds.registry import Clouds
     from .clouds.sign_in import connect
     from .core.errors import SharekitError
+    from .fleets.fleet import Fleet as Fleet
     from .interfaces.review import review
     from .plans.approval import Approval as Approval
     from .plans.approval import approve
@@ -94,6 +95,7 @@ _HOMES = {
     "Audit": "audits.results",
     "Clouds": "clouds.registry",
     "Findings": "checks.findings",
+    "Fleet": "fleets.fleet",
     "Inventory": "spreadsheets.inventory",
     "Limits": "spreadsheets.input",
     "Plan": "plans.plan",

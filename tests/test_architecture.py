@@ -159,6 +159,8 @@ def test_commands_of_the_docs_exist() -> None:
                 words = line.split("#")[0].split()
                 assert words[0] in COMMANDS, f"{page.name}: {line}"
                 command = load_command(words[0])
+                if isinstance(command, click.Group):
+                    command = command.commands[words[1]]
                 options = {o for p in command.params if isinstance(p, click.Option) for o in p.opts}
                 for word in words[1:]:
                     if word.startswith("-") and word != "-":
@@ -209,7 +211,7 @@ def test_no_marks_of_a_merge_are_left() -> None:
 
 
 def test_a_folder_is_seen_at_a_glance() -> None:
-    """No folder of the package holds more than 12 modules, and its top at most 11 packages."""
+    """No folder of the package holds more than 12 modules, and its top at most 12 packages."""
     modules = Counter(p.parent for p in PACKAGE.rglob("*.py") if p.name != "__init__.py")
     assert {folder: n for folder, n in modules.items() if n > 12} == {}
-    assert sum(1 for p in PACKAGE.iterdir() if (p / "__init__.py").exists()) <= 11
+    assert sum(1 for p in PACKAGE.iterdir() if (p / "__init__.py").exists()) <= 12

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+#: Characters of a value in a file name, whose limit is 255 bytes in most file systems.
+_NAME_LENGTH: Final = 50
 
 
 def private_opener(path: str, flags: int) -> int:
@@ -24,3 +31,23 @@ def shown_name(name: str) -> str:
     except UnicodeEncodeError:  # a name of Windows, which may be no text either
         data = name.encode("utf-8", "surrogatepass")
     return data.decode("utf-8", "backslashreplace")
+
+
+def file_names(values: Iterable[str], pattern: str) -> list[str]:
+    """Return a file name for each value that every file system takes, each another one.
+
+    >>> file_names(["Team A/B", "team a:b", "", "../x"], "review-{}.xlsx")
+    ['review-Team A_B.xlsx', 'review-team a_b-2.xlsx', 'review-(empty).xlsx', 'review-x.xlsx']
+    """
+    names: list[str] = []
+    used: set[str] = set()
+    for value in values:
+        text = re.sub(r"[^\w .()-]+", "_", unicodedata.normalize("NFC", value))
+        text = text[:_NAME_LENGTH].strip(" ._") or ("(value)" if value else "(empty)")
+        name, number = text, 2
+        # File systems that do not tell upper case from lower case would overwrite the first.
+        while unicodedata.normalize("NFKC", name).casefold() in used:
+            name, number = f"{text}-{number}", number + 1
+        used.add(unicodedata.normalize("NFKC", name).casefold())
+        names.append(pattern.format(name))
+    return names

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Final
@@ -13,6 +10,7 @@ import pandas as pd
 
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
+from sharekit.core.files import file_names
 from sharekit.plans.plan import Plan
 from sharekit.plans.policies.policy import find_column
 from sharekit.plans.policies.steps import policy_rows
@@ -22,8 +20,6 @@ from sharekit.spreadsheets.writing.review_sheet import write_review
 MAX_SHEETS: Final = 500
 #: What a column may be called for short.
 _SHORT: Final = {"project": "project_id", "image": "image_id", "vault": "vault_id"}
-#: Characters of a value in a file name, whose limit is 255 bytes in most file systems.
-_NAME_LENGTH: Final = 50
 
 
 def write_sheets(
@@ -40,10 +36,8 @@ def write_sheets(
             "are written: split by a column with fewer."
         )
     target = Path(folder)
-    paths = {
-        value: target / name
-        for value, name in zip(map(str, distinct), file_names(map(str, distinct)), strict=True)
-    }
+    names = file_names(map(str, distinct), "review-{}.xlsx")
+    paths = {value: target / name for value, name in zip(map(str, distinct), names, strict=True)}
     if taken := [path for path in paths.values() if path.exists()]:
         raise InputError(
             f"{taken[0]} exists already, so no sheet is written: choose another folder."
@@ -65,23 +59,3 @@ def _column(rows: pd.DataFrame, plan: Plan, name: str) -> pd.Series:
     wanted = name if name in together.columns else _SHORT.get(name.strip().lower(), name)
     column = find_column(wanted, together, "The sheets")
     return together[column].astype(STR).fillna("")
-
-
-def file_names(values: Iterable[str]) -> list[str]:
-    """Return a file name for each value that every file system takes, each another one.
-
-    >>> file_names(["Team A/B", "team a:b", "", "../x"])
-    ['review-Team A_B.xlsx', 'review-team a_b-2.xlsx', 'review-(empty).xlsx', 'review-x.xlsx']
-    """
-    names: list[str] = []
-    used: set[str] = set()
-    for value in values:
-        text = re.sub(r"[^\w .()-]+", "_", unicodedata.normalize("NFC", value))
-        text = text[:_NAME_LENGTH].strip(" ._") or ("(value)" if value else "(empty)")
-        name, number = f"review-{text}", 2
-        # File systems that do not tell upper case from lower case would overwrite the first.
-        while unicodedata.normalize("NFKC", name).casefold() in used:
-            name, number = f"review-{text}-{number}", number + 1
-        used.add(unicodedata.normalize("NFKC", name).casefold())
-        names.append(f"{name}.xlsx")
-    return names

@@ -24,6 +24,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 #: The SHA-256 under which bytes are stored in the ledger.
 BlobHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", title="blob")]
+#: A step of a path in a tree of hashes, as :func:`sharekit.ledger.hashing.tree_paths` writes it.
+Step = Annotated[str, msgspec.Meta(pattern="^[<>][0-9a-f]{64}$")]
 #: ISO 8601, UTC, to the microsecond.
 Time = Annotated[
     str, msgspec.Meta(pattern=r"^(?:19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$")
@@ -60,6 +62,14 @@ STANDING: Final = _body(
     policies_sha256=Hash, until=Annotated[str, msgspec.Meta(pattern=r"^2\d\d\d-\d\d-\d\d$")],
     max_images=Count, reviewer=Name, at=Time, note=str, signature=NotRequired[str],
 )  # fmt: skip
+#: A reviewer's approval of the plans of a fleet: of all that the tree with this root covers.
+_FLEET_APPROVAL: Final = {
+    "reviewer": Name, "fingerprint": Hash, "parts": Count, "images": Count, "note": str,
+    "after": Hash, "signature": NotRequired[str],
+}  # fmt: skip
+#: A part of a fleet: the hashes of its ledger's first event and of its plan, and that plan.
+_PART: Final = _body(name=Name, created=Hash, planned=Hash, fingerprint=Hash, rows=Count,
+                     images=Count)  # fmt: skip
 #: A sign-in to one project.
 _ACCOUNT: Final = _body(
     cloud=str, project_id=str, region=str, ims=str, image=str, account=str,
@@ -93,6 +103,12 @@ _BLOCK: Final = {"images": Texts, "projects": Texts}
 
 # -- texts of the timeline -------------------------------------------------------------------------
 Body = Mapping[str, Any]
+
+
+def signed_part(approved: Body) -> Body:
+    """Return what an approval's signature covers: what was given ahead, for a fleet, or itself."""
+    part: Body = approved.get("standing") or approved.get("fleet") or approved
+    return part
 
 
 def _reason(body: Body) -> str:
@@ -199,11 +215,14 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "approved": EventKind(
         _body(reviewer=Name, fingerprint=Hash, images=Count, note=str, after=Hash,
-              signature=NotRequired[str], standing=NotRequired[STANDING]),
-        "a reviewer approved the plan of this fingerprint, or ahead what certain policies decide",
+              signature=NotRequired[str], standing=NotRequired[STANDING],
+              fleet=NotRequired[_body(**_FLEET_APPROVAL, path=list[Step])]),
+        "a reviewer approved the plan of this fingerprint, the fleet that it is part of, or ahead "
+        "what certain policies decide",
         lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}"
         + (f", ahead until {b['standing']['until']}" if "standing" in b else "")
-        + (", signed" if (b.get("standing") or b).get("signature") else ""),
+        + (f", in the fleet {b['fleet']['fingerprint'][:12]}" if "fleet" in b else "")
+        + (", signed" if signed_part(b).get("signature") else ""),
     ),
     "submit_started": EventKind(
         _body(
@@ -316,6 +335,24 @@ EVENTS: Final[Mapping[str, EventKind]] = {
               policies=NotRequired[_POLICIES], policies_sha256=NotRequired[Hash],
               violations=NotRequired[Count], not_judged=NotRequired[Count]),
         "an audit's rows, counts and fingerprint, and the policies it tested", ends=True,
+    ),
+    "fleet_planned": EventKind(
+        _body(by=str, rows=Count, images=Count, fingerprint=Hash,
+              parts=list[_PART],  # type: ignore[valid-type]  # made by a function
+              sources=list[tuple[Name, str]], follows=NotRequired[Hash],
+              replaces=NotRequired[str]),
+        "the plans of a fleet's parts, and the root of the tree of their hashes",
+        lambda b: f"{with_unit(b['images'], 'share')} in {with_unit(len(b['parts']), 'part')}",
+    ),
+    "fleet_approved": EventKind(
+        _body(**_FLEET_APPROVAL), "a reviewer approved the plans of all parts of a fleet",
+        lambda b: f"by {b['reviewer']}, fingerprint {b['fingerprint'][:12]}"
+        + (", signed" if b.get("signature") else ""),
+    ),
+    "fleet_finished": EventKind(
+        _body(parts=list[_body(name=Name, head=Hash, events=Count, sealed=bool)]),  # type: ignore[misc]
+        "every part of a fleet is finished, with these heads",
+        lambda b: with_unit(len(b["parts"]), "part"), ends=True,
     ),
 }  # fmt: skip
 #: The fields of bodies that name a blob.

@@ -1,4 +1,4 @@
-"""Canonical JSON, the hash that chains one event to the next, and digests of rows."""
+"""Canonical JSON, the hash that chains events, digests of rows, and trees of hashes."""
 
 from __future__ import annotations
 
@@ -78,3 +78,41 @@ def digest(
             on_batch(batch)
     sha.update(b"]")
     return sha.hexdigest()
+
+
+# -- trees of hashes -----------------------------------------------------------------------------
+def tree_paths(leaves: Sequence[str]) -> tuple[str, list[list[str]]]:
+    """Return the root of a tree over SHA-256 hashes, and for each of them its path to the root.
+
+    A path names the other half at each step, with its side: ``<`` is left, ``>`` is right. So a
+    path of a few hashes proves that the root covers a leaf (:func:`tree_root`).
+
+    >>> root, paths = tree_paths(["0a" * 32, "0b" * 32, "0c" * 32])
+    >>> [len(path) for path in paths], tree_root("0c" * 32, paths[2]) == root
+    ([2, 2, 1], True)
+    """
+    paths: list[list[str]] = [[] for _ in leaves]
+    level = [(tree_root(leaf, []), [n]) for n, leaf in enumerate(leaves)]
+    while len(level) > 1:
+        above = []
+        for (left, in_left), (right, in_right) in zip(level[::2], level[1::2], strict=False):
+            for n in in_left:
+                paths[n].append(f">{right}")
+            for n in in_right:
+                paths[n].append(f"<{left}")
+            above.append((_join(left, right), in_left + in_right))
+        level = above + level[len(level) // 2 * 2 :]
+    return (level[0][0] if level else GENESIS), paths
+
+
+def tree_root(leaf: str, path: Iterable[str]) -> str:
+    """Return the root that a path leads to from a leaf; its steps are those of `tree_paths`."""
+    root = hashlib.sha256(b"\0" + bytes.fromhex(leaf)).hexdigest()
+    for step in path:
+        root = _join(step[1:], root) if step[0] == "<" else _join(root, step[1:])
+    return root
+
+
+def _join(left: str, right: str) -> str:
+    # Another first byte than a leaf has: nothing between the leaves can pass for one of them.
+    return hashlib.sha256(b"\1" + bytes.fromhex(left + right)).hexdigest()

@@ -23,6 +23,11 @@ from .ledger import Event, Ledger
 Problem = tuple[str, str]
 #: Characters of a time to the microsecond.
 _DATED: Final = len("2026-01-01T00:00:00.000000Z")
+#: Kind of an event that ends a ledger -> what had happened by then.
+_ENDS: Final = {
+    "finished": "run was finished", "audit_recorded": "audit was recorded",
+    "fleet_finished": "fleet was finished",
+}  # fmt: skip
 #: What the first event of a ledger holds besides who made it.
 CREATED_FIELDS: Final = ("schema", "report_format")
 
@@ -96,6 +101,9 @@ def _check_beginning(ledger: Ledger, events: list[Event]) -> Iterator[Problem]:
         yield "event 1", "does not say which version created the ledger"
     elif events[0].body.get("schema") != schema_digest(ledger):
         yield "schema", "its tables, indexes or triggers are not those it was created with"
+    kinds = {event.kind for event in events} - {"created", "sealed"}
+    if len({kind.startswith("fleet_") for kind in kinds}) > 1:
+        yield "events", "are those of a fleet and of a run, which no ledger has together"
     begun: set[str] = set()
     for event in events:
         if event.kind in begun and EVENTS[event.kind].once:
@@ -173,7 +181,7 @@ def _check_end(events: list[Event]) -> Iterator[Problem]:
         elif event.kind == "finished" and not _is_complete(settled, event):
             yield where, "comes before every row has its outcome"
         if end is not None and event.kind != "sealed":
-            noun = "run was finished" if end.kind == "finished" else "audit was recorded"
+            noun = _ENDS[end.kind]
             yield where, f"comes after the {noun}"
         end = event if event.kind in EVENTS and EVENTS[event.kind].ends else end
     if settled is not None and end is None and _must_be_finished(events, settled):

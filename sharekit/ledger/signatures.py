@@ -21,6 +21,7 @@ from .hashing import canonical_json
 #: Purposes of signatures, as OpenSSH's namespaces; one for another purpose is not accepted.
 APPROVAL: Final = "approval@sharekit"
 STANDING: Final = "standing-approval@sharekit"
+FLEET: Final = "fleet-approval@sharekit"
 SEAL: Final = "seal@sharekit"
 FIELD: Final = "signature"
 

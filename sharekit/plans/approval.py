@@ -23,7 +23,8 @@ from sharekit.core.errors import ApprovalError
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import distinct_people, looks, name_error, user, utc_now
 from sharekit.ledger import signatures
-from sharekit.ledger.events import VOIDING_EVENTS
+from sharekit.ledger.events import VOIDING_EVENTS, signed_part
+from sharekit.ledger.hashing import tree_root
 from sharekit.ledger.ledger import Event, Ledger
 
 from .chunks import EMPTY_FINGERPRINT
@@ -164,14 +165,34 @@ def _valid_events(
     ledger: Ledger, fingerprint: str, before: int | None = None, now: str = ""
 ) -> list[Event]:
     valid: list[Event] = []
+    planned = ""
     for event in ledger.list_events("approved", *VOIDING_EVENTS):
         if before is not None and event.seq >= before:
             break
         if event.kind != "approved":
             valid = []
-        elif event.body["fingerprint"] == fingerprint and not has_ended(event.body, now):
+            planned = event.hash if event.kind == "planned" else planned
+        elif (
+            event.body["fingerprint"] == fingerprint
+            and not has_ended(event.body, now)
+            and not fleet_error(event.body, planned)
+        ):
             valid.append(event)
     return valid
+
+
+def fleet_error(approved: Mapping[str, Any], planned: str) -> str:
+    """Return why an approval of a fleet is none of this plan (its event's hash), ``""`` if it is.
+
+    An approval that was given for this plan alone has no such error.
+    """
+    fleet = approved.get("fleet")
+    if fleet is None:
+        return ""
+    if fleet["reviewer"] != approved["reviewer"]:
+        return "was given for the fleet by somebody else"
+    covers = bool(planned) and tree_root(planned, fleet["path"]) == fleet["fingerprint"]
+    return "" if covers else "was given for a fleet that this plan is no part of"
 
 
 def has_ended(approved: Mapping[str, Any], now: str) -> bool:
@@ -354,13 +375,14 @@ def invalid_signatures(
 ) -> Iterator[tuple[str, str]]:
     """Yield the time of each approval without a valid signature, and what is wrong with it."""
     for event in _valid_events(ledger, fingerprint, before):
-        reviewer, standing = event.body["reviewer"], event.body.get("standing")
-        # An approval given ahead was signed for policies, and for every run that they decide.
-        body, purpose = (
-            (standing, signatures.STANDING) if standing else (event.body, signatures.APPROVAL)
-        )
-        error = signatures.signature_error(body, signers, purpose, reviewer)
-        if not error and not standing and event.body["after"] != event.prev:
+        reviewer, body = event.body["reviewer"], signed_part(event.body)
+        # An approval given ahead was signed for policies, and for every run that they decide; that
+        # of a fleet for the root of a tree, to which the path leads that is no part of it.
+        kinds = {"standing": signatures.STANDING, "fleet": signatures.FLEET}
+        purpose = next((kinds[k] for k in kinds if event.body.get(k)), signatures.APPROVAL)
+        signed = {name: value for name, value in body.items() if name != "path"}
+        error = signatures.signature_error(signed, signers, purpose, reviewer)
+        if not error and body is event.body and body["after"] != event.prev:
             error = "was signed for another run"
         if error:
             yield event.at, f"by {reviewer} {error}"
@@ -398,6 +420,6 @@ def _approval(event: Event) -> Approval:
     body = event.body
     return Approval(
         body["reviewer"], body["fingerprint"], body["images"], event.at, body["note"],
-        ledger_head=body["after"], signature=(body.get("standing") or body).get("signature", ""),
+        ledger_head=body["after"], signature=signed_part(body).get("signature", ""),
         standing=body.get("standing", {}),
     )  # fmt: skip

@@ -235,7 +235,7 @@ def plan(
     >>> plan(findings, "run.ledger", max_images=500).fingerprint[:12]  # doctest: +SKIP
     'f3b0c44298fc'
     """
-    _check_origin(findings)
+    check_origin(findings)
     path, planner = Path(ledger), planner.strip()
     if planner and (error := name_error(planner)):
         raise UsageError(error)
@@ -368,7 +368,7 @@ def _write(
     LOG.info("planned %s: %r", ledger.path, made)
 
 
-def _check_origin(findings: Findings) -> None:
+def check_origin(findings: Findings) -> None:
     """Refuse findings that hold more than an inventory and the cloud say: nobody decided that."""
     if not isinstance(findings, Findings):
         raise not_made_by(

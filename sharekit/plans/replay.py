@@ -27,6 +27,7 @@ from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.inventory import Inventory
 
+from .approval import fleet_error
 from .chunks import EMPTY_FINGERPRINT
 from .followed import FOLLOWING, NEW_PLAN, RETRY, EarlierRun, carry_over
 from .plan import Plan, build_plan, read_plan
@@ -57,7 +58,7 @@ class _Steps:
     """How far a plan is: its latest event, the steps since, and the approvals that hold."""
 
     def __init__(self) -> None:
-        self.inventory, self.previous = False, ""
+        self.inventory, self.previous, self.planned = False, "", ""
         self.plan: dict[str, Any] = {}
         self.snapshot = self.sent = False
         self.pending = 0
@@ -83,7 +84,7 @@ class _Steps:
         if kind in VOIDING_EVENTS:
             self.approvals = []
         if kind == "planned":
-            self.plan, self.pending = body, 0
+            self.plan, self.planned, self.pending = body, event.hash, 0
         elif kind in ("decided", "review_imported"):
             self.pending += 1
             self.steps.append(event)
@@ -149,6 +150,8 @@ class _Steps:
             yield "names nobody who approved"
         elif looks(body["reviewer"]) & planner:
             yield "is the planner's own"
+        if error := fleet_error(body, self.planned):
+            yield error
         if standing := _standing(event):
             if standing["reviewer"] != body["reviewer"]:
                 yield "was given ahead by somebody else"

@@ -14,7 +14,7 @@ from sharekit.checks.hits import fullmatch
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
 from sharekit.core.columns import is_owner_action
-from sharekit.core.errors import LedgerError
+from sharekit.core.errors import LedgerError, UsageError
 from sharekit.core.fields import PROJECT_ID, UUID, VAULT_SHAPE
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.ledger import Event, Ledger
@@ -51,8 +51,20 @@ def last_event_body(ledger: Ledger, kind: str) -> dict[str, Any]:
             in_shell="`sharekit report` writes a report of it.",
         )
     if event is None:
+        refuse_fleet(ledger)
+    if event is None:
         raise LedgerError(f"{ledger.path} is incomplete: it has no {kind!r} event.")
     return event.body
+
+
+def refuse_fleet(ledger: Ledger) -> None:
+    """Raise UsageError if a ledger is that of a fleet, which names the ledgers of its parts."""
+    if ledger.last_event("fleet_planned") is not None:
+        raise UsageError(
+            f"{ledger.path} holds a fleet, not a run.",
+            in_python="sharekit.Fleet(FOLDER) reads it.",
+            in_shell=f"`sharekit fleet status {ledger.path.parent}` reads it.",
+        )
 
 
 def row_count(ledger: Ledger) -> int:

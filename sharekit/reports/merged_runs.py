@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -159,18 +159,18 @@ def merge_records(runs: Sequence[_Run]) -> Record:
     counts = count_outcomes(rows["outcome"])
     records = [record for _, record in runs]
     first, last = records[0], records[-1]
-    chunks = {link.number: _prefix_chunks(record.chunks, link) for link, record in runs}
-    timelines = {link.number: _prefix_chunks(record.timeline, link) for link, record in runs}
+    chunks = {link.number: prefix_chunks(record.chunks, link.number) for link, record in runs}
+    timelines = {link.number: prefix_chunks(record.timeline, link.number) for link, record in runs}
     return Record(
         rows=rows,
-        findings=_concat({link.number: record.findings for link, record in runs}),
-        chunks=_concat(chunks).drop(columns="run"),
+        findings=concat_frames({link.number: record.findings for link, record in runs}),
+        chunks=concat_frames(chunks).drop(columns="run"),
         sources=first.sources,
-        approvals=_concat({link.number: record.approvals for link, record in runs}),
-        policies=_concat({link.number: record.policies for link, record in runs}),
-        reviews=_concat(_reviews(runs)),
-        timeline=_concat(timelines),
-        environment=_environment(runs),
+        approvals=concat_frames({link.number: record.approvals for link, record in runs}),
+        policies=concat_frames({link.number: record.policies for link, record in runs}),
+        reviews=concat_frames(_reviews(runs)),
+        timeline=concat_frames(timelines),
+        environment=merge_environments({link.number: record for link, record in runs}),
         counts=counts,
         requests={n: sum(record.requests[n] for record in records) for n in last.requests},
         fingerprint=last.fingerprint,
@@ -186,11 +186,11 @@ def merge_records(runs: Sequence[_Run]) -> Record:
 
 def _rows(runs: Sequence[_Run]) -> pd.DataFrame:
     first, record = runs[0]
-    rows = _prefix_chunks(record.rows, first)
+    rows = prefix_chunks(record.rows, first.number)
     run = np.full(len(rows), str(first.number), dtype=object)
     history = f"{first.number} " + _outcomes(rows)
     for link, record in runs[1:]:
-        later = _prefix_chunks(record.rows, link)
+        later = prefix_chunks(record.rows, link.number)
         positions = _positions(link.file_name, rows, later)
         text = history.to_numpy(dtype=object, copy=True)
         text[positions] += (f"; {link.number} " + _outcomes(later)).to_numpy(dtype=object)
@@ -240,26 +240,27 @@ def _reviews(runs: Sequence[_Run]) -> dict[int, pd.DataFrame]:
     return reviews
 
 
-def _prefix_chunks(frame: pd.DataFrame, link: RunLink) -> pd.DataFrame:
+def prefix_chunks(frame: pd.DataFrame, name: object) -> pd.DataFrame:
+    """Call chunk 7 of a run ``NAME:7``."""
     chunk = frame["chunk"]
-    return frame.assign(chunk=(f"{link.number}:" + chunk).where(chunk != "", "").astype(STR))
+    return frame.assign(chunk=(f"{name}:" + chunk).where(chunk != "", "").astype(STR))
 
 
-def _concat(frames: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
-    """Return the lines of all runs, with the number of their run in front."""
-    lines = pd.concat(frames, names=["run"]).reset_index("run").reset_index(drop=True)
-    return lines.astype({"run": STR, **frames[1].dtypes.to_dict()})
+def concat_frames(frames: Mapping[Any, pd.DataFrame], by: str = "run") -> pd.DataFrame:
+    """Return the lines of all runs, with the name of their run in front."""
+    lines: pd.DataFrame = pd.concat(frames, names=[by]).reset_index(by).reset_index(drop=True)
+    return lines.astype({by: STR, **next(iter(frames.values())).dtypes.to_dict()})
 
 
-def _environment(runs: Sequence[_Run]) -> dict[str, str]:
+def merge_environments(records: Mapping[Any, Record], by: str = "run") -> dict[str, str]:
     """Return every fact once where the runs agree, else for each run that has it."""
     facts: dict[str, str] = {}
-    for name in dict.fromkeys(name for _, record in runs for name in record.environment):
-        by_run = {link.number: record.environment.get(name) for link, record in runs}
+    for name in dict.fromkeys(name for record in records.values() for name in record.environment):
+        by_run = {run: record.environment.get(name) for run, record in records.items()}
         if len(set(by_run.values())) == 1:
-            facts[name] = str(by_run[1])
+            facts[name] = str(next(iter(by_run.values())))
         else:
-            facts |= {f"{name} (run {run})": v for run, v in by_run.items() if v is not None}
+            facts |= {f"{name} ({by} {run})": v for run, v in by_run.items() if v is not None}
     return facts
 
 

@@ -42,6 +42,7 @@ FORMATS: Final[dict[str, Callable[[ReportDocument, Path], None]]] = {
     ".html": page.write,
     ".csv": lambda document, path: text.csv_table(document.rows, path),
     ".json": text.write_json,
+    ".parquet": text.write_parquet,
 }
 #: The same for findings.
 _FINDINGS: Final[dict[str, Callable[[Findings, Path], None]]] = {
@@ -83,7 +84,8 @@ def report(run: RunOrPath | Audit, *paths: RunOrPath, progress: bool = True) -> 
     run : Run, Plan, Audit or path
         The run or its ledger, or an audit or its ledger.
     *paths : path
-        The files to write, by suffix: ``.xlsx``, ``.html``, ``.csv``, ``.json``. Further runs
+        The files to write, by suffix: ``.xlsx``, ``.html``, ``.csv``, ``.json``,
+        ``.parquet``. Further runs
         (`retry`, `undo`) or their ledgers may be among them: then the reports cover all of these
         runs, with one final outcome for each row of the first input.
     progress : bool
@@ -96,7 +98,7 @@ def report(run: RunOrPath | Audit, *paths: RunOrPath, progress: bool = True) -> 
     Raises
     ------
     UsageError
-        A suffix that is none of the four, or nothing to write.
+        A suffix that is none of these, or nothing to write.
     LedgerError
         If there is no such ledger, it is damaged, or one does not follow on another.
 

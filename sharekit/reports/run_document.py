@@ -117,6 +117,11 @@ RUN_COLUMNS: Final = {
     "history": "the outcome of the row in each run, in order",
     "chunk": "the numbers of the run and the chunk: 2:7 is chunk 7 of run 2",
 }
+#: Column of a report of a fleet -> what it holds.
+PART_COLUMNS: Final = {
+    "part": "the part of the fleet that the row is in",
+    "chunk": "the name of the part and the number of the chunk: NAME:7 is chunk 7 of that part",
+}
 #: Sheet of ``audit.xlsx`` after the summary -> what it is for, in their order.
 SHEETS: Final = {
     "Who and where": "who approved what and when, and decided otherwise than the input says; "
@@ -161,6 +166,8 @@ def run_document(record: Record) -> ReportDocument:
     }
     if len(record.runs):
         values["runs"] = record.runs.to_dict("records")
+    if len(record.parts):
+        values["parts"] = record.parts.to_dict("records")
     return ReportDocument(
         title=TITLE,
         headline=headline(record),
@@ -173,7 +180,15 @@ def run_document(record: Record) -> ReportDocument:
         arrays={"rows": record.rows},
         sections=lambda: _sections(record, groups()),
         sheets=lambda: _sheets(record, groups),
-        page_order=("Who and where", "Decisions", "Chunks", "Findings", "Rows", "Glossary"),
+        page_order=(
+            "Parts",
+            "Who and where",
+            "Decisions",
+            "Chunks",
+            "Findings",
+            "Rows",
+            "Glossary",
+        ),
     )
 
 
@@ -238,6 +253,12 @@ def facts(record: Record) -> dict[str, str]:
     }
     if len(record.runs):  # the other facts are those of each run
         return times | {"Runs": ", ".join(record.runs["ledger"])} | known
+    if len(record.parts):
+        return times | known | {
+            "Parts": f"{len(record.parts):,}",
+            "Fingerprint of the fleet": record.fingerprint,
+            "Head of the fleet's ledger": f"{record.head} ({with_unit(record.events, 'event')})",
+        }  # fmt: skip
     return times | {
         "Approved by": _approval(record.approvals),
         **known,
@@ -265,6 +286,7 @@ def _sections(record: Record, groups: OutcomeGroups) -> list[Section]:
     return [
         Section("The run", [Line(name, value) for name, value in facts(record).items()]),
         *_run_sections(record),
+        *_part_sections(record),
         Section(
             "Outcomes", [*outcomes, Line("all rows", len(record.rows), "", _row(0))],
             "Every row of the input has exactly one outcome. A number leads to its rows.",
@@ -314,6 +336,22 @@ def _run_sections(record: Record) -> list[Section]:
         )
         for run in records(record.runs)
     ]
+
+
+def _part_sections(record: Record) -> list[Section]:
+    """Return what is open in which part of a fleet, the most first."""
+    if record.parts.empty:
+        return []
+    open_ = record.parts[record.parts["open"] > 0].sort_values("open", ascending=False)
+    lines = [
+        Line(part["part"], part["open"], part["what"], Target("Parts", n))
+        for n, part in zip(open_.head(LINES).index, records(open_.head(LINES)), strict=True)
+    ]
+    note = (
+        f"{with_unit(len(open_), 'part')} of {len(record.parts):,} have rows that are not settled."
+    )
+    done = [Line("nothing", 0, "every part is settled")]
+    return [Section("What is open, by part", lines or done, note if lines else "")]
 
 
 def _why(line: Mapping[str, str]) -> str:
@@ -387,10 +425,13 @@ def _sent_in_whole(chunks: pd.DataFrame) -> pd.Series:
 # -- tables ------------------------------------------------------------------------------------
 def _sheets(record: Record, groups: Callable[[], OutcomeGroups]) -> list[Table | Notes]:
     several = {"Columns of a report of several runs": RUN_COLUMNS} if len(record.runs) else {}
+    if len(record.parts):
+        several = {"Columns of a report of a fleet": PART_COLUMNS}
     decisions = [_decisions(record)] if len(record.reviews) else []
     return [
         Notes("Who and where", _who_and_where(record), SHEETS["Who and where"], cuts=True),
         Notes("Glossary", glossary(GLOSSARY | several), SHEETS["Glossary"]),
+        *_parts(record),
         _rows(record, groups),
         *decisions,
         _findings(record),
@@ -459,7 +500,7 @@ def _rows(record: Record, groups: Callable[[], OutcomeGroups]) -> Table:
             *([Column("Their names", "name", "project")] if named else []),
             Column("Outcome", "outcome", "code", style="word"),
             Column("Decision", "status", "states", style="short"),
-            Column("Why", "why", "history" if len(record.runs) else ""),
+            Column("Why", "why", "history" if len(record.runs) else _by_run(record)),
             Column("Chunk, request", "chunk", "request_id", style="id", link=True),
         ),
     )  # fmt: skip
@@ -483,9 +524,27 @@ def _decisions(record: Record) -> Table:
     )  # fmt: skip
 
 
+def _parts(record: Record) -> list[Table]:
+    frame = record.parts
+    if frame.empty:
+        return []
+    return [
+        Table(
+            "Parts", frame, "every part of the fleet, and how many of its rows are open",
+            shown=lambda: as_text(frame.sort_values("open", ascending=False).head(LINES)),
+            columns=(
+                Column("Part", "part", "ledger"), Column("Rows", "rows"),
+                Column("Open", "open", "what"), Column("Approved by", "approved_by"),
+                Column("Finished", "finished"), Column("Fingerprint", "fingerprint", style="id"),
+                Column("Head", "head", style="id"),
+            ),
+        )
+    ]  # fmt: skip
+
+
 def _by_run(record: Record) -> str:
-    """Return the column that says which run a line belongs to, where there are several."""
-    return "run" if len(record.runs) else ""
+    """Return the column that says which run or part a line belongs to, where there are several."""
+    return "run" if len(record.runs) else "part" if len(record.parts) else ""
 
 
 def _findings(record: Record) -> Table:
@@ -582,7 +641,7 @@ def _named(values: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _approval_values(approval: Mapping[str, Any]) -> dict[str, str]:
-    order = ("run", "at", "reviewer", "valid", "signed", "images", "fingerprint", "note")
+    order = ("run", "part", "at", "reviewer", "valid", "signed", "images", "fingerprint", "note")
     values = {**approval, "images": f"{approval['images']:,}"}
     values |= {name: approval[name] or "no" for name in ("valid", "signed")}
     return {name: str(values.get(name, "")) for name in order}

@@ -15,7 +15,7 @@ from sharekit.core import frame_schemas
 from sharekit.core.columns import STR
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.rules import RULES
-from sharekit.ledger.events import describe
+from sharekit.ledger.events import describe, signed_part
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.approval import valid_approvals
 from sharekit.plans.steps import decision_of, list_steps, standing
@@ -78,6 +78,11 @@ class Record:
         ("first run", "retry of run 1"), ``rows`` and ``settled`` (number of rows in its inventory,
         and of those whose final outcome it gave), ``finished, created, ended, fingerprint, head,
         events``. Then ``rows`` has :data:`RUN_COLUMNS` too.
+    parts
+        Empty unless it is the record of a fleet. Else one line for each part: ``part, ledger, rows,
+        open`` (number of rows that are not settled), ``what`` (their outcomes), ``approved_by``,
+        ``finished, fingerprint, head, events``. Then ``rows`` and all other frames have a column
+        ``part``.
     """
 
     rows: pd.DataFrame
@@ -98,6 +103,7 @@ class Record:
     ended: str
     runs: pd.DataFrame = field(default_factory=pd.DataFrame)
     policies: pd.DataFrame = field(default_factory=frame_schemas.POLICIES.make_frame)
+    parts: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def read_record(ledger: Ledger) -> Record:
@@ -205,7 +211,7 @@ def _approvals(ledger: Ledger, fingerprint: str) -> pd.DataFrame:
             **event.body,
             "at": event.at,
             "valid": event.at in valid,
-            "signed": bool(event.body.get("signature")),
+            "signed": bool(signed_part(event.body).get("signature")),
         }
         for event in ledger.list_events("approved")
     )

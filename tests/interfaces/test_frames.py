@@ -16,8 +16,8 @@ from openpyxl import load_workbook
 
 import sharekit
 from sharekit.core.errors import InputError, UsageError
+from sharekit.core.files import file_names
 from sharekit.interfaces.review import Review
-from sharekit.interfaces.split_sheets import file_names
 from sharekit.simulator.faults import Faults
 from sharekit.spreadsheets.writing.review_sheet import write_review
 from tests.conftest import FAST, World
@@ -341,7 +341,7 @@ def test_sheets_are_split_by_any_column_and_taken_together(
 @given(values=st.lists(st.text(max_size=300), unique=True, max_size=12))
 def test_names_of_sheets_are_safe_and_their_own(values: list[str]) -> None:
     """Whatever a value is, its file is beside the others, has a name of its own, and no path."""
-    names = file_names(values)
+    names = file_names(values, "review-{}.xlsx")
     assert len({name.casefold() for name in names}) == len(values)
     for name in names:
         assert Path(name).name == name

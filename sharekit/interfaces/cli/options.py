@@ -112,17 +112,22 @@ def cloud_options(command: Command) -> Command:
     )  # fmt: skip
 
 
-def plan_options(command: Command) -> Command:
-    """Options of every command that makes a plan."""
+def size_options(command: Command) -> Command:
+    """Options for how much a plan may hold."""
     return _add(
         command,
         saved_option("--chunk-size", default=CHUNK_SIZE, show_default=True,
                      help="Maximum number of images in a request."),
         saved_option("--max-images", type=int,
                      help="Refuse a plan that changes more images than this."),
-        click.option("--preview", is_flag=True,
-                     help="Print every request: method, URL and body."),
     )  # fmt: skip
+
+
+def plan_options(command: Command) -> Command:
+    """Options of every command that makes the plan of a run."""
+    preview = click.option("--preview", is_flag=True,
+                           help="Print every request: method, URL and body.")  # fmt: skip
+    return size_options(preview(command))
 
 
 def sending_options(command: Command) -> Command:
@@ -239,17 +244,25 @@ def sign_in(names: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | 
 
 
 def sign_in_for(
-    run: Path, names: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | None
-) -> Clouds:
-    """Sign in to the clouds named, else to those RUN was planned with, else to the default."""
+    run: Path | Sequence[Path], names: Sequence[str], clouds_yaml: Path | None,
+    secure_yaml: Path | None,
+) -> Clouds:  # fmt: skip
+    """Sign in to the clouds named, else to those RUN was planned with, else to the default.
+
+    RUN may be several ledgers.
+    """
     from sharekit.runs.status import clouds_of
 
+    runs = [run] if isinstance(run, Path) else run
+    of_runs = tuple(dict.fromkeys(name for one in runs for name in clouds_of(one)))
     named = click.get_current_context().get_parameter_source("clouds")
     if named == click.core.ParameterSource.ENVIRONMENT:
-        names = clouds_of(run) or names
-    names = names or clouds_of(run) or (default_clouds() if clouds_yaml is None else ())
+        names = of_runs or names
+    names = names or of_runs or (default_clouds() if clouds_yaml is None else ())
     if not names and clouds_yaml is None:
-        raise UsageError(f"{run} was planned without a cloud: name the cloud with --cloud NAME.")
+        raise UsageError(
+            f"{runs[0]} was planned without a cloud: name the cloud with --cloud NAME."
+        )
     return sign_in(names, clouds_yaml, secure_yaml)
 
 

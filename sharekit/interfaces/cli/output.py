@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from shutil import get_terminal_size
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from sharekit.audits.results import Audit
     from sharekit.checks.findings import Findings
+    from sharekit.fleets.planning import PlannedFleet
+    from sharekit.fleets.records import FleetStatus
     from sharekit.plans.plan import Plan
     from sharekit.plans.policies.policy import PolicyResult
     from sharekit.runs.status import Run
@@ -211,6 +213,35 @@ def show_plan(plan: Plan) -> None:
     _print(f"fingerprint {_inert(plan.fingerprint, bold=True)}")
 
 
+def show_fleet_plan(made: PlannedFleet) -> None:
+    """Print what each part of a new fleet sends, and the fingerprint of all."""
+    names = ("planned", "chunks", "already", "blocked")
+    lines = {**made.parts, f"{len(made.parts):,} in all": made.counts}
+    print_table(
+        ("part", "planned", "requests", "already so", "blocked"),
+        [(name, *(counts[one] for one in names)) for name, counts in lines.items()],
+    )
+    _print(f"fingerprint of the fleet {_inert(made.fingerprint, bold=True)}")
+    _print(
+        f"Next: sharekit fleet approve {_inert(made.folder)} --reviewer NAME "
+        f"--fingerprint {made.fingerprint[:12]}"
+    )
+
+
+def show_fleet(now: FleetStatus) -> None:
+    """Print the outcomes of all parts, and the parts with open rows."""
+    _show_outcomes(now.counts)
+    parts = now.parts
+    open_ = parts.loc[parts["open"] > 0, ["part", "open", "what", "approved_by"]]
+    if len(open_):
+        print_table(("part", "open", "what", "approved by"), open_.to_numpy().tolist())
+    done = int(parts["finished"].sum())
+    _print(
+        f"{done:,} of {with_unit(len(parts), 'part')} finished; fingerprint of the fleet "
+        f"{_inert(now.fingerprint, bold=True)}"
+    )
+
+
 def show_policies(result: PolicyResult) -> None:
     """Print how many rows each policy decided, and how many are left to a person."""
     print_table(("policy", "decision", "rows"), result.matched.to_numpy().tolist())
@@ -243,12 +274,7 @@ def show_run(run: Run, *, busy: bool = False, needs_fix: bool = False) -> None:
     ``busy`` is True if another process is submitting the run, ``needs_fix`` if a person must
     correct something before it can continue.
     """
-    counts = {name: number for name, number in run.counts.items() if number}
-    print_table(
-        ("outcome", "rows", "meaning"),
-        [(name, number, OUTCOMES[name].meaning) for name, number in counts.items()],
-        [_GOOD if name in FINAL_OK else _OPEN if name in UNSETTLED else _BAD for name in counts],
-    )
+    _show_outcomes(run.counts)
     bad = run.rows[run.rows["outcome"].isin(FAILURES)]
     reasons = bad["reason"].value_counts().head(5)
     for reason, number in zip(reasons.index, reasons.tolist(), strict=True):
@@ -259,6 +285,16 @@ def show_run(run: Run, *, busy: bool = False, needs_fix: bool = False) -> None:
     if not run.finished:
         first = "Correct what the error names, then: " if needs_fix else ""
         _print(_inert(first + _what_next(run, busy), _OPEN))
+
+
+def _show_outcomes(counts: Mapping[str, int]) -> None:
+    """Print how many rows have which outcome."""
+    counts = {name: number for name, number in counts.items() if number}
+    print_table(
+        ("outcome", "rows", "meaning"),
+        [(name, number, OUTCOMES[name].meaning) for name, number in counts.items()],
+        [_GOOD if name in FINAL_OK else _OPEN if name in UNSETTLED else _BAD for name in counts],
+    )
 
 
 def _what_next(run: Run, busy: bool) -> str:

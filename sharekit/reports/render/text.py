@@ -1,4 +1,4 @@
-"""csv and json: every row with what became of it, for programs.
+"""csv, json and parquet: every row with what became of it, for programs.
 
 JSON holds raw values; CSV is read by spreadsheets, so cells that a spreadsheet would calculate are
 made harmless.
@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.parquet as pq
 
 from sharekit.reports.document import ReportDocument
 
@@ -36,6 +37,16 @@ def write_json(document: ReportDocument, path: Path) -> None:
             file.write(f',\n"{name}": ')
             json_array(frame, file)
         file.write("\n}\n")
+
+
+def write_parquet(document: ReportDocument, path: Path) -> None:
+    """Write the rows of a csv as they are, for programs; the metadata hold the document's values.
+
+    The same rows have the same bytes, with one version of pyarrow.
+    """
+    table = pa.Table.from_pandas(document.rows, preserve_index=False)
+    values = {"sharekit": json.dumps(document.values)}
+    pq.write_table(table.replace_schema_metadata(values), path, compression="zstd")
 
 
 def escape(column: pa.ChunkedArray) -> pa.ChunkedArray:

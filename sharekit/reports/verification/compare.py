@@ -42,6 +42,10 @@ _HEAD: Final = re.compile(
 )
 #: Bytes read at a time, and bytes of one block that are searched again with the next.
 _BLOCK, _OVERLAP = 1 << 20, 128
+_OTHER_BYTES: Final = (
+    "has not the bytes that this version writes, and parquet is compared by nothing else: make the "
+    "report again from the ledger, and compare the two"
+)
 #: Where a report differs, and how.
 Difference = tuple[str, str]
 
@@ -50,16 +54,18 @@ def differences(source: Record | Audit, path: str | PathLike[str]) -> list[Diffe
     """Return where and how a report differs from what the run or audit says.
 
     A ``.csv``, ``.json`` or ``.html`` is compared byte for byte, and the first line that differs is
-    named. An ``.xlsx`` is equal if all its parts are. Otherwise, since Excel rewrites a file that
-    is merely saved, the values of all cells are compared as programs show them, and what hides or
-    replaces values: hidden sheets, rows and columns, merged cells, number formats, conditional
-    formats. Formulas, sheets added or removed, other names, shapes and links out of the workbook
-    are always differences. So is an unreadable file.
+    named; a ``.parquet`` is equal, or proves nothing. An ``.xlsx`` is equal if all its parts are.
+    Otherwise, since Excel rewrites a file that is merely saved, the values of all cells are
+    compared as programs show them, and what hides or replaces values: hidden sheets, rows and
+    columns, merged cells, number formats, conditional formats. Formulas, sheets added or removed,
+    other names, shapes and links out of the workbook are always differences. So is an unreadable
+    file.
 
     Raises
     ------
     NotComparableError
-        If a workbook is of parts or markup that no known spreadsheet program writes.
+        If a workbook is of parts or markup that no known spreadsheet program writes, or a
+        ``.parquet`` has other bytes.
     UsageError
         If no report has this suffix.
     InputError
@@ -79,6 +85,8 @@ def compare_files(report: Path, fresh: Path) -> list[Difference]:
     """Return where a report differs from one that was made just now; see :func:`differences`."""
     if _same_bytes(report, fresh):
         return []
+    if fresh.suffix == ".parquet":
+        raise NotComparableError(_OTHER_BYTES)
     if fresh.suffix != ".xlsx":
         return _limited(report.name, _in_lines(report, fresh))
     return [] if _same_parts(report, fresh) else _limited(report.name, _in_workbook(report, fresh))
@@ -146,7 +154,7 @@ def have_same_values(source: Record | Audit, path: str | PathLike[str]) -> bool:
     Scripts and styles must be the same, byte for byte.
     """
     report = Path(path)
-    if report_format(report) == ".xlsx":
+    if report_format(report) not in _VALUES:
         return False
     with TemporaryDirectory(prefix="sharekit-") as scratch:
         fresh = Path(scratch) / f"fresh{report_format(report)}"

@@ -24,6 +24,7 @@ from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import REPORT_FORMAT, __version__, distinct_people, is_older
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger import integrity, signatures
+from sharekit.ledger.events import signed_part
 from sharekit.ledger.file import is_ledger, trailing_bytes
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Ledger
@@ -35,6 +36,7 @@ from sharekit.plans.approval import (
 )
 from sharekit.plans.plan import HasLedger, ledger_path, read_plan
 from sharekit.plans.replay import plan_problems, step_problems
+from sharekit.plans.storage import refuse_fleet
 from sharekit.runs.requests.replay import SIGN_IN, run_problems
 
 from ..merged_runs import order_runs
@@ -61,8 +63,8 @@ _TOO_MANY: Final = (
     "that it may have been made from. Verify the xlsx, html or json that was made with it"
 )
 #: What a problem means for the verdict.
-_CHANGED, _UNPROVEN, _NOTE = "changed", "unproven", "note"
-_Graded = tuple[str, Problem]
+CHANGED, UNPROVEN, NOTE = "changed", "unproven", "note"
+Graded = tuple[str, Problem]
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,11 +131,11 @@ def verify(
     ledger : path
         The run's file.
     *reports : path
-        Report files (xlsx, html, csv, json). Each is compared with a fresh one; a report that names
-        the head of an earlier state of the one ledger is compared with one made from that state.
-        The ledgers of runs that follow on this one (`retry`, `undo`) may be among them: then each
-        is checked, and that it holds the hash of the one it follows; the reports are those over all
-        of them.
+        Report files (xlsx, html, csv, json, parquet). Each is compared with a fresh one; a report
+        that names the head of an earlier state of the one ledger is compared with one made from
+        that state. The ledgers of runs that follow on this one (`retry`, `undo`) may be among them:
+        then each is checked, and that it holds the hash of the one it follows; the reports are
+        those over all of them.
     signers : path, optional
         OpenSSH's allowed-signers file. With it, each submission must have as many approvals, signed
         by their reviewers, as it demanded, and somebody in that file must have sealed the run.
@@ -167,6 +169,9 @@ def verify(
     try:
         with ExitStack() as stack:
             ledgers = [stack.enter_context(Ledger.open(path, verify_chain=False)) for path in paths]
+            for one in ledgers:
+                if one.last_event("planned") is None:
+                    refuse_fleet(one)
             required = None if signers is None else ApprovalRequirement(reviewers, signers)
             verdict = _verdict(ledgers, list(_check_all(ledgers, files, required)))
     except LedgerUnreadableError:
@@ -179,25 +184,30 @@ def verify(
     return verdict
 
 
-def _verdict(ledgers: Sequence[Ledger], graded: Sequence[_Graded]) -> Verdict:
-    problems, unproven, notes = (
-        tuple(problem for grade, problem in graded if grade in grades)
-        for grades in ((_CHANGED, _UNPROVEN), (_UNPROVEN,), (_NOTE,))
-    )
+def _verdict(ledgers: Sequence[Ledger], graded: Sequence[Graded]) -> Verdict:
     try:
         head = order_runs(ledgers)[-1].ledger.head
     except SharekitError:
         head = ""
-    return Verdict(sum(ledger.event_count for ledger in ledgers), head, problems, unproven, notes)
+    return grade_verdict(sum(ledger.event_count for ledger in ledgers), head, graded)
+
+
+def grade_verdict(events: int, head: str, graded: Sequence[Graded]) -> Verdict:
+    """Return the verdict on what was found, each with its grade."""
+    problems, unproven, notes = (
+        tuple(problem for grade, problem in graded if grade in grades)
+        for grades in ((CHANGED, UNPROVEN), (UNPROVEN,), (NOTE,))
+    )
+    return Verdict(events, head, problems, unproven, notes)
 
 
 def _check_all(
     ledgers: Sequence[Ledger], reports: Sequence[Path], required: ApprovalRequirement | None
-) -> Iterator[_Graded]:
+) -> Iterator[Graded]:
     faulty = False
     for ledger in ledgers:
-        for grade, (where, what) in _check_ledger(ledger, required):
-            faulty |= grade != _NOTE
+        for grade, (where, what) in check_ledger(ledger, required):
+            faulty |= grade != NOTE
             yield grade, (f"{ledger.path.name}, {where}" if len(ledgers) > 1 else where, what)
     if not reports and len(ledgers) == 1:
         return
@@ -205,28 +215,28 @@ def _check_all(
         source = report_source(*ledgers)
     except SharekitError as error:
         if not faulty:
-            yield _CHANGED, ("ledger", str(error))
+            yield CHANGED, ("ledger", str(error))
         return
     for report in reports:
         earlier = ledgers[0] if len(ledgers) == 1 and not faulty else None
-        yield from _check_report(source, report, earlier)
+        yield from check_report(source, report, earlier)
     if reports:
-        yield from ((_NOTE, note) for ledger in ledgers for note in _unsigned(ledger))
+        yield from ((NOTE, note) for ledger in ledgers for note in _unsigned(ledger))
 
 
-def _check_report(source: Record | Audit, report: Path, ledger: Ledger | None) -> Iterator[_Graded]:
+def check_report(source: Record | Audit, report: Path, ledger: Ledger | None) -> Iterator[Graded]:
     """Check a report; with the sound ``ledger`` of it, against its earlier states as well."""
     grade, differing = _compare(source, report)
-    if differing and grade == _CHANGED and ledger is not None:
+    if differing and grade == CHANGED and ledger is not None:
         states = earlier_states(ledger, report)
         affordable = _SEARCHED_ROWS // max(1, len(source.rows))
         searched = states[: max(1, min(_SEARCHED_STATES, affordable))]
         notes = (_agreement(ledger, report, state) for state in searched)
         if note := next(filter(None, notes), ""):
-            yield _NOTE, (report.name, note)
+            yield NOTE, (report.name, note)
             return
         if len(searched) < len(states):
-            yield _UNPROVEN, (report.name, _TOO_MANY.format(len(searched), len(states)))
+            yield UNPROVEN, (report.name, _TOO_MANY.format(len(searched), len(states)))
             return
     yield from ((grade, difference) for difference in differing)
 
@@ -248,10 +258,10 @@ def _compare(source: Record | Audit, report: Path) -> tuple[str, list[Problem]]:
     try:
         differing = differences(source, report)
         if differing and have_same_values(source, report):
-            return _NOTE, [(report.name, _OTHER_VERSION)]
+            return NOTE, [(report.name, _OTHER_VERSION)]
     except NotComparableError as error:
-        return _UNPROVEN, [(report.name, str(error))]
-    return _CHANGED, differing
+        return UNPROVEN, [(report.name, str(error))]
+    return CHANGED, differing
 
 
 def _agreement(ledger: Ledger, report: Path, head: str) -> str:
@@ -262,66 +272,66 @@ def _agreement(ledger: Ledger, report: Path, head: str) -> str:
         except SharekitError:  # no plan yet
             return ""
         grade, differing = _compare(source, report)
-        if differing and grade != _NOTE:
+        if differing and grade != NOTE:
             return ""
         events = f"event {past.event_count} of {ledger.event_count}"
         return f"made from an earlier state ({events}), and as then"
 
 
 # -- one ledger --------------------------------------------------------------------------------
-def _check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[_Graded]:
+def check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[Graded]:
     """Check one ledger; whatever a tampered one contains is a problem, not an exception."""
     faulty = False
     try:
         for grade, problem in _problems(ledger, required):
-            faulty |= grade != _NOTE
+            faulty |= grade != NOTE
             yield grade, problem
     except (UsageError, LedgerUnreadableError):
         raise
     except SharekitError as error:
         if not faulty:
-            yield _CHANGED, ("ledger", str(error))
+            yield CHANGED, ("ledger", str(error))
 
 
-def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[_Graded]:
+def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[Graded]:
     broken, added = integrity.examine(ledger)
-    yield from ((_CHANGED, problem) for problem in broken)
+    yield from ((CHANGED, problem) for problem in broken)
     if not broken:
         yield from _other_version(ledger, added)
         yield from _times(ledger)
         yield from _times_of_looks(ledger)
-        yield from ((_CHANGED, problem) for problem in _replayed(ledger))
+        yield from ((CHANGED, problem) for problem in _replayed(ledger))
     yield from _other_rules(ledger)
     if required is not None:
         yield from _signatures(ledger, required)
-    yield from ((_NOTE, problem) for problem in _notes(ledger, checked=required is not None))
+    yield from ((NOTE, problem) for problem in _notes(ledger, checked=required is not None))
     if not broken:
-        yield from ((_NOTE, problem) for problem in _other_sign_ins(ledger))
+        yield from ((NOTE, problem) for problem in _other_sign_ins(ledger))
 
 
-def _other_version(ledger: Ledger, added: list[Problem]) -> Iterator[_Graded]:
+def _other_version(ledger: Ledger, added: list[Problem]) -> Iterator[Graded]:
     """Yield what this version does not write; a later one may, so that it then proves nothing."""
     created = ledger.last_event("created")
     made_by = str(created.body.get("sharekit", "")) if created else ""
-    grade = _CHANGED if is_older(made_by) else _UNPROVEN
+    grade = CHANGED if is_older(made_by) else UNPROVEN
     if made_by != __version__:
         what = f"says that sharekit {made_by!r:.40} made it, and this is {__version__}: " + (
             "the wording of messages was not compared"
-            if grade == _CHANGED
+            if grade == CHANGED
             else "verify it with that version"
         )
-        yield _NOTE if grade == _CHANGED else grade, ("event 1 (created)", what)
+        yield NOTE if grade == CHANGED else grade, ("event 1 (created)", what)
     elif created and created.body.get("report_format") != REPORT_FORMAT:
-        yield _CHANGED, ("event 1 (created)", "names another format of reports than its version")
+        yield CHANGED, ("event 1 (created)", "names another format of reports than its version")
     yield from ((grade, problem) for problem in added)
 
 
-def _other_rules(ledger: Ledger) -> Iterator[_Graded]:
+def _other_rules(ledger: Ledger) -> Iterator[Graded]:
     """Yield where findings were not made again; a number that is not known here proves nothing."""
     for event in ledger.list_events("planned", "audit_recorded"):
         number = event.body["rule_set"]
         if number != RULE_SET:
-            grade = _NOTE if 0 < number < RULE_SET else _UNPROVEN
+            grade = NOTE if 0 < number < RULE_SET else UNPROVEN
             what = f"was made with rule set {number}, not {RULE_SET}: its findings were not checked"
             yield grade, (f"event {event.seq} ({event.kind})", what)
 
@@ -331,46 +341,48 @@ def _replayed(ledger: Ledger) -> Iterator[Problem]:
     if holds_audit(ledger):
         yield from verify_audit(ledger)
         return
+    if ledger.last_event("fleet_planned") is not None:
+        return  # its parts have the plans, and no ledger has events of a fleet and of a run
     plan = read_plan(ledger)
     yield from step_problems(ledger)
     yield from plan_problems(ledger, plan)
     yield from run_problems(ledger, plan)
 
 
-def _signatures(ledger: Ledger, required: ApprovalRequirement) -> Iterator[_Graded]:
+def _signatures(ledger: Ledger, required: ApprovalRequirement) -> Iterator[Graded]:
     planned, sealed = ledger.last_event("planned"), ledger.last_event("sealed")
     signers, lacks = required.signers, list(insufficient_approvals(ledger, required))
     assert signers is not None  # noqa: S101 - for mypy: without them nobody asks
     for event, lack in lacks:
         where = "approvals" if event is None else f"event {event.seq} ({event.kind})"
-        yield _UNPROVEN, (where, lack)
+        yield UNPROVEN, (where, lack)
     if planned is not None and not lacks:
         for at, what in invalid_signatures(ledger, planned.body["fingerprint"], signers):
-            yield _NOTE, (f"approval of {at}", f"{what}; it was not needed")
+            yield NOTE, (f"approval of {at}", f"{what}; it was not needed")
     if sealed is None:
-        yield _UNPROVEN, ("seal", "there is none, so the end may have been cut off")
+        yield UNPROVEN, ("seal", "there is none, so the end may have been cut off")
     elif fault := signatures.signature_error(sealed.body, signers, signatures.SEAL):
         changed = signatures.signs_other_content(sealed.body, signatures.SEAL)
-        yield _CHANGED if changed else _UNPROVEN, (f"event {sealed.seq} (sealed)", fault)
+        yield CHANGED if changed else UNPROVEN, (f"event {sealed.seq} (sealed)", fault)
 
 
-def _times(ledger: Ledger) -> Iterator[_Graded]:
+def _times(ledger: Ledger) -> Iterator[Graded]:
     """Yield events dated before their predecessor, or in the future: clocks are set, too.
 
     A clock that was set back is a note: an honest one may have been fast by any time. What is dated
     in the future of whoever verifies proves nothing.
     """
     tomorrow = datetime.now(UTC) + _CLOCK_STEP
-    odd: list[_Graded] = []
+    odd: list[Graded] = []
     before: datetime | None = None
     for seq, at, *_ in ledger.raw_events():
         now = datetime.fromisoformat(at)
         back = before - now if before is not None else timedelta()
         if back > timedelta():
             what = f"is dated {at}, {back} before the one before it: a clock was set back"
-            odd.append((_NOTE, (f"event {seq}", what)))
+            odd.append((NOTE, (f"event {seq}", what)))
         if now > tomorrow:
-            odd.append((_UNPROVEN, (f"event {seq}", f"is dated {at}, which is in the future")))
+            odd.append((UNPROVEN, (f"event {seq}", f"is dated {at}, which is in the future")))
         before = now
     yield from odd[:_LISTED]
     for grade in sorted({grade for grade, _ in odd[_LISTED:]}):
@@ -378,7 +390,7 @@ def _times(ledger: Ledger) -> Iterator[_Graded]:
         yield grade, ("events", f"{count:,} more have such dates")
 
 
-def _times_of_looks(ledger: Ledger) -> Iterator[_Graded]:
+def _times_of_looks(ledger: Ledger) -> Iterator[Graded]:
     """Yield where clouds were read in the future, or before the call of submit that read them."""
     tomorrow, began = datetime.now(UTC) + _CLOCK_STEP, datetime.max.replace(tzinfo=UTC)
     looks = ("snapshot_taken", "preflight_snapshot", "cloud_listed")
@@ -392,7 +404,7 @@ def _times_of_looks(ledger: Ledger) -> Iterator[_Graded]:
         early = event.kind == "preflight_snapshot" and taken + _CLOCK_STEP < began <= at
         if early or taken > tomorrow:
             what = f"is dated {event.at}, and read the clouds at {event.body['taken_at']}"
-            yield _UNPROVEN, (f"event {event.seq} ({event.kind})", what)
+            yield UNPROVEN, (f"event {event.seq} ({event.kind})", what)
 
 
 def _notes(ledger: Ledger, *, checked: bool) -> Iterator[Problem]:
@@ -400,7 +412,7 @@ def _notes(ledger: Ledger, *, checked: bool) -> Iterator[Problem]:
     if trailing := trailing_bytes(ledger.path):
         yield "file", f"{trailing:,} bytes stand after the end of the database; unread"
     for event in ledger.list_events("approved", "sealed") if not checked else ():
-        if (event.body.get("standing") or event.body).get("signature"):
+        if signed_part(event.body).get("signature"):
             what = "its signature was not checked: name the allowed signers"
             yield f"event {event.seq} ({event.kind})", what
 

@@ -38,7 +38,8 @@ _LEDGER = ".ledger"
 )  # fmt: skip
 @click.option(
     "-o", "--also", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-    help="Write this file too (repeatable): .xlsx, .html, .csv, .json; .ledger is the evidence.",
+    help="Write this file too (repeatable): .xlsx, .html, .csv, .json, .parquet; .ledger is the "
+    "evidence.",
 )  # fmt: skip
 @click.option(
     "--received-only", is_flag=True,
@@ -61,13 +62,13 @@ def audit_command(
 ) -> None:  # fmt: skip
     """Compare SHARES with what the cloud shows, and write OUT.
 
-    OUT is an xlsx, html, csv or json file. The audit changes nothing in the cloud. Without SHARES,
-    OUT.xlsx is a full listing, which can serve as the first inventory. Without --cloud, the cloud
-    is the one that OS_CLOUD names. With --policy, the decision of a policy says what each share has
-    to be that meets its conditions (accept: accepted, reject: rejected); a share that is otherwise
-    violates it. Exits 0 if inventory and cloud agree, 1 on drift or a violation, and 4 if a project
-    could not be read, none of the named clouds gives access to it, or a share could not be judged,
-    but the rest agrees.
+    OUT is an xlsx, html, csv, json or parquet file. The audit changes nothing in the cloud. Without
+    SHARES, OUT.xlsx is a full listing, which can serve as the first inventory. Without --cloud, the
+    cloud is the one that OS_CLOUD names. With --policy, the decision of a policy says what each
+    share has to be that meets its conditions (accept: accepted, reject: rejected); a share that is
+    otherwise violates it. Exits 0 if inventory and cloud agree, 1 on drift or a violation, and 4 if
+    a project could not be read, none of the named clouds gives access to it, or a share could not
+    be judged, but the rest agrees.
     """
     from sharekit.audits import storage
     from sharekit.audits.audit import audit

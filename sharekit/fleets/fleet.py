@@ -1,0 +1,172 @@
+"""A fleet as one value: planned, approved, looked at, reported and verified as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from sharekit.checks.findings import Findings
+from sharekit.clouds.registry import Clouds, require_clouds
+from sharekit.core.cloud_api import CHUNK_SIZE
+from sharekit.core.errors import UsageError, not_made_by
+from sharekit.core.monitoring.logs import clean_frames
+from sharekit.core.monitoring.progress import shows_progress
+from sharekit.core.provenance import name_error
+from sharekit.plans.approval import ApprovalRequirement
+from sharekit.reports.report import FORMATS, Reports, write
+from sharekit.reports.verification.verify import Verdict
+
+from .approving import approve_fleet
+from .planning import plan_fleet, retry_fleet
+from .records import FleetStatus, read_fleet_record, read_status
+from .storage import read_fleet
+from .verifying import verify_fleet
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Many runs under one approval and one report.
+
+    A fleet is a folder: ``fleet.ledger`` names its parts, and each ``part-NAME.ledger`` is an
+    ordinary run, with which everything works that works on a run.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+
+    Examples
+    --------
+    >>> fleet = Fleet.plan(findings, "june", by="account")     # doctest: +SKIP
+    >>> fleet.approve(reviewer="Ada", fingerprint="1f3c5a7b")  # doctest: +SKIP
+    >>> fleet.report("audit.xlsx")                             # doctest: +SKIP
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
+    @classmethod
+    @clean_frames
+    @shows_progress("planning the fleet")
+    def plan(
+        cls, findings: Findings, folder: str | PathLike[str], *, by: str | int,
+        chunk_size: int = CHUNK_SIZE, max_images: int | None = None, planner: str = "",
+        progress: bool = True,
+    ) -> Fleet:  # fmt: skip
+        """Split checked rows into parts, and plan each into a ledger of its own.
+
+        Parameters
+        ----------
+        findings : Findings
+            From :func:`sharekit.check`, of the whole inventory: what rows of several parts say
+            about one share, or ask of one vault, is found before the split.
+        folder : path
+            The new fleet's folder, which must not exist yet, or be empty.
+        by : str or int
+            ``project``, ``account`` or ``region`` of the project that acts, or a number of parts.
+        chunk_size, planner, progress
+            As for :func:`sharekit.plan`.
+        max_images : int, optional
+            Maximum number of images that all parts together may change.
+
+        Raises
+        ------
+        UsageError
+            Nothing can be split by that, or the findings are not those of :func:`sharekit.check`.
+        PlanError
+            The plans are larger than ``max_images``, or ``chunk_size`` is less than 1.
+        LedgerError
+            The folder holds something already.
+        """
+        if not isinstance(findings, Findings):
+            raise not_made_by(
+                findings, "value of findings", "sharekit.check(inventory, clouds) makes it"
+            )
+        if planner.strip() and (error := name_error(planner.strip())):
+            raise UsageError(error)
+        plan_fleet(
+            findings, Path(folder), by=str(by), chunk_size=chunk_size, max_images=max_images,
+            planner=planner.strip(),
+        )  # fmt: skip
+        return cls(Path(folder))
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of all parts' plans as they are now."""
+        return read_fleet(self.path).fingerprint
+
+    @shows_progress("approving the fleet")
+    def approve(
+        self, *, reviewer: str, fingerprint: str, note: str = "",
+        sign: str | PathLike[str] | None = None, progress: bool = True,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Approve all parts by (the beginning of) the fleet's fingerprint.
+
+        Each part then holds an approval that is complete without the fleet. A later change of one
+        part voids the approval of that part alone. The same call completes one that was
+        interrupted. Parameters are those of :func:`sharekit.approve`.
+
+        Returns
+        -------
+        dict
+            ``reviewer, fingerprint, parts, images, note``, and ``approved``, the number of parts
+            that the approval was written into.
+
+        Raises
+        ------
+        ApprovalError
+            As for :func:`sharekit.approve`, of any part; then nothing was approved.
+        LedgerError
+            A part is missing, is another ledger, is damaged or in use.
+        """
+        return approve_fleet(
+            self.path, reviewer=reviewer, fingerprint=fingerprint, note=note, sign=sign
+        )
+
+    @shows_progress("reading the fleet")
+    def status(self, *, progress: bool = True) -> FleetStatus:
+        """Return the status of all parts, also while they are being sent."""
+        return read_status(read_fleet(self.path))
+
+    @shows_progress("writing reports")
+    def report(self, *paths: str | PathLike[str], progress: bool = True) -> list[Path]:
+        """Write reports over all parts; the suffix of each path names its format.
+
+        A table lists the parts, and what is open in which.
+        """
+        if not paths:
+            raise UsageError(f"Name the files to write, by suffix: {', '.join(FORMATS)}.")
+        return Reports(write(read_fleet_record(read_fleet(self.path)), *paths))
+
+    @clean_frames
+    @shows_progress("planning a retry")
+    def retry(
+        self, folder: str | PathLike[str], clouds: Clouds | None = None, *,
+        chunk_size: int = CHUNK_SIZE, max_images: int | None = None, progress: bool = True,
+    ) -> Fleet:  # fmt: skip
+        """Plan a new fleet of what failed, was contradicted, or stayed unknown.
+
+        Its parts are those with such rows; each follows on the part of the same name, as
+        :func:`sharekit.retry` makes it.
+        """
+        require_clouds(clouds)
+        fleet = read_fleet(self.path)
+        retry_fleet(fleet, Path(folder), clouds, chunk_size=chunk_size, max_images=max_images)
+        return Fleet(Path(folder))
+
+    @shows_progress("verifying")
+    def verify(
+        self, *reports: str | PathLike[str], signers: str | PathLike[str] | None = None,
+        reviewers: int = 1, progress: bool = True,
+    ) -> Verdict:  # fmt: skip
+        """Check the fleet's ledger, every part, that they belong together, and reports of them.
+
+        Parameters are those of :func:`sharekit.verify`; every part must be approved and sealed as
+        ``signers`` demands.
+        """
+        required = None if signers is None else ApprovalRequirement(reviewers, signers)
+        return verify_fleet(self.path, [Path(path) for path in reports], required)
