@@ -1,4 +1,4 @@
-# make install | demo | app | openstack | test | check | bench | torture | screenshots | lock | audit-dependencies | clean
+# make install | demo | app | openstack | test | check | matrix | bench | torture | screenshots | lock | audit-dependencies | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ STAMP := $(VENV)/.install-stamp
 LOCK := .ci/requirements.txt
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: install demo app openstack test check bench torture docs screenshots tools lock audit-dependencies clean
+.PHONY: install demo app openstack test check matrix bench torture docs screenshots tools lock audit-dependencies clean
 
 install: $(STAMP)
 
@@ -55,6 +55,11 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
+# The fast tests with the oldest dependencies, and with the newest on each Python that is here.
+matrix: install
+	$(PIP) --group audit
+	.ci/matrix
+
 bench: install
 	$(BIN)/python -m benchmarks
 
@@ -79,4 +84,4 @@ docs: install
 	$(BIN)/python -m docs.reference
 
 clean:
-	rm -rf $(VENV) demo-run app-run openstack-run .openstack dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .matrix demo-run app-run openstack-run .openstack dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -140,5 +140,6 @@ def test_the_workflows_name_the_systems() -> None:
     assert matrix["os"] == ["ubuntu-latest", "windows-latest", "macos-latest"]
     assert matrix["python"] == ["3.11", "3.14"]
     assert jobs["newest"]["newest"]["strategy"]["matrix"]["os"] == matrix["os"]
+    assert jobs["tests"]["lowest"]["steps"][-1]["run"] == ".ci/matrix lowest"
     for file in files:
         assert not re.search(r"pypi|https?://", file.read_text(encoding="utf-8"))
