@@ -145,7 +145,10 @@ def _write_result(ledger: Ledger, audit: Audit) -> None:
         "rows_blob": ledger.put_frame(audit.rows),
     }
     if audit.findings is not None:
-        frames = {"findings_blob": audit.findings.frame, "blob": audit.findings.rows}
+        frames = {
+            "findings_blob": audit.findings.frame[[*frame_schemas.FINDINGS.names]],
+            "blob": audit.findings.rows,
+        }
         for name, frame in frames.items():
             body[name] = ledger.put_frame(frame)
     if audit.policies is not None:

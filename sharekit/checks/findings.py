@@ -12,7 +12,7 @@ import pandas as pd
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
 from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
-from sharekit.core.fields import FIELDS
+from sharekit.core.fields import FIELDS, SHARE_KEY
 from sharekit.core.html import table
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.rules import LEFT_OUT, RULES, SEVERITIES, in_shell
@@ -48,8 +48,8 @@ class Findings:
         (``planned``, ``already``, ``blocked``, ``duplicate`` or ``skipped``) and ``carried_by``
         (Int64: the row that carries a duplicate).
     frame : DataFrame
-        One line for each finding: :data:`COLUMNS`, with ``row_key`` (-1: a whole sheet) and
-        ``field``.
+        One line for each finding: :data:`COLUMNS`, with ``row_key`` (-1: a whole sheet),
+        ``field``, and the row's ``image_id`` and ``project_id`` with repairs done.
     snapshot : Snapshot or None
         What the clouds showed, if there were any to ask.
     strict : bool
@@ -71,6 +71,12 @@ class Findings:
     encoded: Mapping[str, EncodedColumn] = field(default_factory=dict)
     confirmed: tuple[str, ...] = ()
     origin: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        frame = self.frame
+        if not set(SHARE_KEY) <= {*frame.columns}:
+            ids = self.rows[SHARE_KEY].reindex(pd.Index(frame["row_key"])).fillna("").astype(STR)
+            object.__setattr__(self, "frame", frame.join(ids.set_axis(frame.index)))
 
     def count(self, *severities: str) -> int:
         """Return the number of findings of some severities."""

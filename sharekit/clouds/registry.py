@@ -8,7 +8,7 @@ from re import fullmatch
 from typing import Final
 
 from sharekit.core.brakes import Pool
-from sharekit.core.columns import with_unit
+from sharekit.core.columns import list_some, with_unit
 from sharekit.core.errors import CloudError, not_made_by
 from sharekit.core.fields import PROJECT_ID
 from sharekit.core.html import escape_html, without_mathjax
@@ -47,7 +47,7 @@ class Clouds(Mapping[str, Cloud]):
     --------
     >>> clouds = Clouds({}, {"p": lambda: connect("otc")["p"]})
     >>> "p" in clouds, len(clouds), clouds
-    (True, 1, Clouds(1 project not signed in to yet))
+    (True, 1, <Clouds: 1 project not signed in to yet>)
     """
 
     def __init__(
@@ -131,10 +131,10 @@ class Clouds(Mapping[str, Cloud]):
         return None
 
     def __repr__(self) -> str:
-        names = [f"{cloud.name} ({cloud.project_id})" for cloud in self._clouds.values()]
-        if waiting := len(self) - len(self._clouds):
-            names.append(f"{waiting} project{'s'[: waiting > 1]} not signed in to yet")
-        return f"Clouds({', '.join(names)})"
+        names = list_some([f"{one.name} ({one.project_id})" for one in self._clouds.values()])
+        waiting = len(self) - len(self._clouds)
+        rest = f"{with_unit(waiting, 'project')} not signed in to yet" if waiting else ""
+        return f"<Clouds: {', '.join(filter(None, (names, rest))) or 'none'}>"
 
     def _repr_html_(self) -> str:
         entries = {project: cloud.name for project, cloud in self._clouds.items()}

@@ -16,7 +16,7 @@ import pandas as pd
 from sharekit.checks.names import project_labels, project_names
 from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import DECISIONS
-from sharekit.core.columns import STR, describe_amount, hands_out_copies
+from sharekit.core.columns import STR, describe_amount, hands_out_copies, with_unit
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.provenance import utc_now
 from sharekit.core.rules import LEFT_OUT
@@ -31,7 +31,7 @@ from .review_rows import STATES, is_wrong_role, review_frame, with_changes
 
 
 @hands_out_copies("changes", "rows", "by_project")
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReviewState:
     """A plan with the decisions on it, as they were when the ledger was last read.
 
@@ -67,6 +67,9 @@ class ReviewState:
         decisions, as far as they alone determine it).
         """
         return self._make_rows()
+
+    def __repr__(self) -> str:
+        return f"<ReviewState of {self.plan!r}: {with_unit(len(self.changes), 'row')} decided>"
 
     @cached_property
     def project_labels(self) -> dict[str, str]:

@@ -18,8 +18,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError
+from sharekit.core.html import table
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import distinct_people, looks, name_error, user, utc_now
 from sharekit.ledger import signatures
@@ -35,7 +38,7 @@ from .storage import LOG, last_event_body
 MIN_FINGERPRINT_DIGITS = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Approval:
     """A reviewer's approval of one fingerprint, at a time (UTC), with its number of images.
 
@@ -52,6 +55,15 @@ class Approval:
     ledger_head: str = ""
     signature: str = ""
     standing: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        what = f"{with_unit(self.images, 'share')}, fingerprint {self.fingerprint[:12]}"
+        signed = ", signed" if self.signature else ""
+        return f"<Approval: {self.reviewer}, {what}, {self.at[:16]}{signed}>"
+
+    def _repr_html_(self) -> str:
+        facts = [(n, getattr(self, n)) for n in ("reviewer", "images", "fingerprint", "at", "note")]
+        return table(pd.DataFrame(facts, columns=["", "value"]), title=repr(self)[1:-1])
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,7 @@ def write_plan(
                 **counts,
                 "rule_set": RULE_SET,
                 "rows_blob": rows_blob,
-                "findings_blob": ledger.put_frame(findings.frame),
+                "findings_blob": ledger.put_frame(findings.frame[[*frame_schemas.FINDINGS.names]]),
                 "findings": findings.counts,
                 "settings": dict(settings),
                 **compared,

@@ -272,6 +272,10 @@ def test_findings_and_plan_have_the_frame_too(review: Review, shares: pd.DataFra
     for frame in (plan.to_frame(), plan.findings.to_frame()):
         assert frame.index.equals(shares.index)
         assert frame["image_id"].tolist() == shares["image_id"].tolist()
+    found = plan.findings.frame
+    ids = plan.findings.rows[["image_id", "project_id"]].reindex(found["row_key"]).fillna("")
+    assert len(found)
+    assert found[[*ids]].to_numpy().tolist() == ids.to_numpy().tolist()
     planned = plan.to_frame()
     assert (planned["chunk"].notna() == (planned["disposition"] == "planned")).all()
 
