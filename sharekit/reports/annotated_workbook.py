@@ -24,6 +24,7 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook.workbook import Workbook
 from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -33,8 +34,7 @@ from sharekit.core.errors import InputError
 from sharekit.core.html import escape_invisible
 from sharekit.spreadsheets.formats.raw_sheet import column_letter
 from sharekit.spreadsheets.input import STANDARD_INPUT, load
-from sharekit.spreadsheets.writing.safe_cells import escape_cell, save_workbook
-from sharekit.spreadsheets.writing.template import print_wide
+from sharekit.spreadsheets.writing.safe_cells import escape_cell
 
 from .document import Notes, Table
 from .render import xlsx
@@ -109,7 +109,7 @@ def write(findings: Findings, path: Path) -> None:
         workbook = _open_copy(findings)
         _annotate(workbook, findings)
         with _library_errors():
-            save_workbook(workbook, path)
+            _save(workbook, path)
     except _NotCopiedError as reason:
         _log.info("%s: the sheets are not copied: %s", path, reason)
         about = _about(findings, f"The sheets themselves are not in this workbook: {reason}.")
@@ -320,7 +320,7 @@ def _write_table(sheet: Worksheet, frame: pd.DataFrame, widths: Mapping[str, int
         if line[0] in fills:
             sheet.cell(number, 1).fill = PatternFill("solid", fgColor=fills[line[0]])
     sheet.sheet_view.showGridLines = False
-    print_wide(sheet)
+    _print_wide(sheet)
 
 
 def _write_text(cell: Cell | MergedCell, value: object) -> None:
@@ -331,3 +331,26 @@ def _write_text(cell: Cell | MergedCell, value: object) -> None:
         return
     cell.value = escape_cell(str(value))
     cell.data_type, cell.number_format = "s", "@"
+
+
+def _save(workbook: Workbook, path: Path) -> None:
+    """Write a workbook in one piece.
+
+    By itself openpyxl leaves an archive open on a full disk, which fails once more, and loudly,
+    when Python forgets it.
+    """
+    content = io.BytesIO()
+    workbook.save(content)
+    path.write_bytes(content.getbuffer())
+
+
+def _print_wide(sheet: Worksheet) -> None:
+    """Print a sheet fitted to the width of a page, with the header on each page."""
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
+    sheet.page_setup.fitToHeight = 0
+    sheet.page_margins = PageMargins(left=0.3, right=0.3, top=0.4, bottom=0.6)
+    if (footer := sheet.oddFooter) is not None:
+        footer.left.text, footer.right.text = "&A", "Page &P of &N"
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.print_title_rows = "1:1"

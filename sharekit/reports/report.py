@@ -26,7 +26,6 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import Plan, ledger_path
 from sharekit.runs.status import Run
 
-from . import annotated_workbook
 from .audit_document import audit_document
 from .document import ReportDocument
 from .merged_runs import read_records
@@ -44,9 +43,17 @@ FORMATS: Final[dict[str, Callable[[ReportDocument, Path], None]]] = {
     ".json": text.write_json,
     ".parquet": text.write_parquet,
 }
+
+
+def _annotate(findings: Findings, path: Path) -> None:
+    from . import annotated_workbook  # noqa: PLC0415 - what changes a workbook is needed here alone
+
+    annotated_workbook.write(findings, path)
+
+
 #: The same for findings.
 _FINDINGS: Final[dict[str, Callable[[Findings, Path], None]]] = {
-    ".xlsx": annotated_workbook.write,
+    ".xlsx": _annotate,
     ".csv": lambda findings, path: text.csv_table(findings.frame[list(COLUMNS)], path),
     ".json": lambda findings, path: text.json_table(findings.frame[list(COLUMNS)], path),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import secrets
@@ -15,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from openpyxl import Workbook
 
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError
@@ -29,17 +27,6 @@ HEADER_COLOR: Final = "1F4E79"
 _ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
 #: Characters that XML cannot hold.
 _IMPOSSIBLE: Final = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
-
-
-def save_workbook(workbook: Workbook, path: Path) -> None:
-    """Write a workbook of openpyxl in one piece.
-
-    By itself openpyxl leaves an archive open on a full disk, which fails once more, and loudly,
-    when Python forgets it.
-    """
-    content = io.BytesIO()
-    workbook.save(content)
-    path.write_bytes(content.getbuffer())
 
 
 def save_new(save: Callable[[Path], object], path: str | os.PathLike[str]) -> Path:

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from openpyxl import Workbook
-from openpyxl.comments import Comment
-from openpyxl.styles import Alignment, Font, PatternFill
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.datavalidation import DataValidation
-from openpyxl.worksheet.page import PageMargins
-from openpyxl.worksheet.properties import PageSetupProperties
-from openpyxl.worksheet.worksheet import Worksheet
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.utility import xl_col_to_name
+from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.actions import ACTIONS
 from sharekit.core.rules import RULES, in_shell
 
-from .safe_cells import HEADER_COLOR, save_new, save_workbook
+from .safe_cells import HEADER_COLOR, save_new
 
-_HEADER_FONT: Final = Font(name="Calibri", size=11, bold=True, color="FFFFFF")
-_HEADER_FILL: Final = PatternFill("solid", fgColor=HEADER_COLOR)
 #: Tints that color-blind people can tell apart; the cell or the one beside it has the word.
-_TINTS: Final = {"planned": "D6E8F7", "repair": "D9EEFA", "warning": "FFF3C4", "error": "F9D2B8"}
-_FILLS: Final = {name: PatternFill("solid", fgColor=tint) for name, tint in _TINTS.items()}
-_LAST_ROW: Final = 1_048_576
+_TINTS: Final = {
+    "planned": "#D6E8F7",
+    "repair": "#D9EEFA",
+    "warning": "#FFF3C4",
+    "error": "#F9D2B8",
+}
+_LAST_ROW: Final = 1_048_575
 
 
 class _Column(NamedTuple):
@@ -93,91 +92,111 @@ def write_template(path: str | os.PathLike[str]) -> Path:
     ...     sharekit.template(pathlib.Path(folder, "shares.xlsx")).name
     'shares.xlsx'
     """
-    workbook = Workbook()
-    _fill_shares(workbook.worksheets[0])
-    _fill_notes(workbook.create_sheet("Read me"))
-    _fill_example(workbook.create_sheet("Example"))
-    _fill_rules(workbook.create_sheet("Rules"))
-    return save_new(partial(save_workbook, workbook), path)
+    return save_new(_save, path)
 
 
-def style_header(sheet: Worksheet, row: int = 1) -> None:
-    """Format a row as a header."""
-    for cell in sheet[row]:
-        cell.font, cell.fill = _HEADER_FONT, _HEADER_FILL
-        cell.alignment = Alignment(vertical="top")
+class _Book:
+    """The workbook, with its formats, each of them made once."""
+
+    def __init__(self) -> None:
+        self.content = BytesIO()  # written in one piece: a full disk is an error of the system
+        self.workbook = xlsxwriter.Workbook(self.content, {"in_memory": True})
+        header = {"bold": True, "font_color": "white", "bg_color": f"#{HEADER_COLOR}"}
+        self.header = self.workbook.add_format({**header, "valign": "top"})
+        self.text = self.format()
+        self.wrapped = self.format(text_wrap=True, valign="top")
+
+    def format(self, **options: object) -> Format:
+        """Return a format of text."""
+        return self.workbook.add_format({"num_format": "@", **options})
+
+    def add_sheet(self, name: str, heads: list[str], widths: Sequence[int]) -> Worksheet:
+        """Return a new sheet with its header, that prints on the width of a page."""
+        sheet = self.workbook.add_worksheet(name)
+        sheet.write_row(0, 0, heads, self.header)
+        for index, width in enumerate(widths):
+            sheet.set_column(index, index, width)
+        sheet.freeze_panes(1, 0)
+        sheet.set_landscape()
+        sheet.set_paper(9)  # A4
+        sheet.fit_to_pages(1, 0)
+        sheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.6)
+        sheet.set_footer("&L&A&RPage &P of &N")
+        sheet.repeat_rows(0)
+        return sheet
 
 
-def print_wide(sheet: Worksheet) -> None:
-    """Print a sheet fitted to the width of a page, with the header on each page."""
-    sheet.page_setup.orientation = "landscape"
-    sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
-    sheet.page_setup.fitToHeight = 0
-    sheet.page_margins = PageMargins(left=0.3, right=0.3, top=0.4, bottom=0.6)
-    if (footer := sheet.oddFooter) is not None:
-        footer.left.text, footer.right.text = "&A", "Page &P of &N"
-    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-    sheet.print_title_rows = "1:1"
+def _save(path: Path) -> None:
+    book = _Book()
+    _fill_shares(book)
+    _fill_notes(book)
+    _fill_example(book)
+    _fill_rules(book)
+    book.workbook.close()
+    path.write_bytes(book.content.getbuffer())
 
 
-def _add_choices(sheet: Worksheet, column: str, choices: tuple[str, ...], last_row: int) -> None:
+def _add_choices(sheet: Worksheet, column: int, choices: tuple[str, ...]) -> None:
     """Restrict the cells of a column below the header to the choices of a drop-down list."""
-    rule = DataValidation(
-        type="list",
-        formula1=f'"{",".join(choices)}"',
-        allow_blank=True,
-        showErrorMessage=True,
-        errorTitle="Please choose",
-        error=f"Choose one of: {', '.join(choices)}.",
-    )
-    rule.add(f"{column}2:{column}{last_row}")
-    sheet.add_data_validation(rule)
+    sheet.data_validation(
+        1, column, _LAST_ROW, column,
+        {
+            "validate": "list",
+            "source": list(choices),
+            "error_title": "Please choose",
+            "error_message": f"Choose one of: {', '.join(choices)}.",
+        },
+    )  # fmt: skip
 
 
-def _fill_shares(sheet: Worksheet) -> None:
-    sheet.title = "Shares"
-    sheet.append([column.field for column in _COLUMNS])
-    style_header(sheet)
-    sheet.freeze_panes = "A2"
-    print_wide(sheet)
-    for index, column in enumerate(_COLUMNS, start=1):
-        letter = get_column_letter(index)
+def _fill_shares(book: _Book) -> None:
+    heads = [column.field for column in _COLUMNS]
+    sheet = book.add_sheet("Shares", heads, ())
+    for index, column in enumerate(_COLUMNS):
         note = f"{column.meaning}\n{column.how}\nNeeded: {column.needed}."
-        sheet[f"{letter}1"].comment = Comment(note, "sharekit", height=110, width=300)
+        sheet.write_comment(0, index, note, {"author": "sharekit", "height": 110, "width": 300})
         # The format of the column applies to every cell that is filled in later.
-        sheet.column_dimensions[letter].number_format = "@"
-        sheet.column_dimensions[letter].width = column.width
+        sheet.set_column(index, index, column.width, book.text)
         if column.choices:
-            _add_choices(sheet, letter, column.choices, _LAST_ROW)
+            _add_choices(sheet, index, column.choices)
 
 
-def _fill_notes(sheet: Worksheet) -> None:
+def _fill_notes(book: _Book) -> None:
     # No row here may look like a header, or the example would be read as a share.
-    sheet.append(["Column", "What it is", "How it is written", "Needed", "Example"])
-    for index, column in enumerate(_COLUMNS, start=1):
-        name = f"{get_column_letter(index)} ({column.field})"
-        sheet.append([name, column.meaning, column.how, column.needed, column.example])
-    sheet.append([])
-    for line in (
-        "One row is one share: one image for one project. Blank rows are skipped.",
-        "The columns are formatted as text, because IDs of digits would lose digits as numbers.",
-        "Paste values only (Ctrl+Shift+V) to keep the text format.",
-        "Rejected images leave the image list; servers can still be created from them.",
-        "share and unshare are for an image's owner; the project is the one it is shared with.",
-        "You can add columns of your own; every report keeps them.",
+    widths = (22, 48, 36, 16, 38)
+    heads = ["Column", "What it is", "How it is written", "Needed", "Example"]
+    sheet = book.add_sheet("Read me", heads, widths)
+    sheet.hide_gridlines(2)
+    for index, column in enumerate(_COLUMNS):
+        name = f"{xl_col_to_name(index)} ({column.field})"
+        _write_wrapped(
+            book, sheet, index + 1, widths,
+            (name, column.meaning, column.how, column.needed, column.example),
+        )  # fmt: skip
+    for number, line in enumerate(
+        (
+            "One row is one share: one image for one project. Blank rows are skipped.",
+            "The columns are formatted as text: as numbers, IDs of digits would lose digits.",
+            "Paste values only (Ctrl+Shift+V) to keep the text format.",
+            "Rejected images leave the image list; servers can still be created from them.",
+            "share and unshare are for an image's owner; the project is the one it is shared with.",
+            "You can add columns of your own; every report keeps them.",
+        ),
+        start=len(_COLUMNS) + 2,
     ):
-        sheet.append([line])
-    _lay_out(sheet, (22, 48, 36, 16, 38), len(_COLUMNS) + 1)
-    _wrap(sheet, len(_COLUMNS) + 1)
+        sheet.write_string(number, 0, line)
 
 
-def _fill_example(sheet: Worksheet) -> None:
+def _fill_example(book: _Book) -> None:
     # With these headers the sheet is not read as a list of shares: examples must never be sent.
-    sheet.append([f"{column.field} (example)" for column in _COLUMNS[:5]] + ["what happens to it"])
+    heads = [f"{column.field} (example)" for column in _COLUMNS[:5]]
+    sheet = book.add_sheet("Example", [*heads, "what happens to it"], (38, 34, 17, 38, 23, 46))
+    sheet.hide_gridlines(2)
     valid = [column.example for column in _COLUMNS[:5]]
     image, project = valid[:2]
     other, third, fourth = (image[:-2] + end for end in ("22", "a3", "f4"))
-    for cells, kind in (
+    fills = {name: book.format(bg_color=tint) for name, tint in _TINTS.items()}
+    examples = (
         ([other, project, "accepted", "", "", "planned: sent after approval"], "planned"),
         ([*valid, "planned: a full-ECS image goes into a backup vault"], "planned"),
         ([third.upper(), project, "Reject", "", "", "repaired and planned"], "repair"),
@@ -186,44 +205,37 @@ def _fill_example(sheet: Worksheet) -> None:
         ([image, "", "accepted", "", "", "blocked: no project"], "error"),
         ([image, project, "maybe", "", "", "blocked: no decision"], "error"),
         ([fourth, project, "accepted", "", "true", "blocked: a full-ECS image, no vault"], "error"),
-    ):
-        sheet.append(cells)
-        sheet.cell(sheet.max_row, len(cells)).fill = _FILLS[kind]
-    _lay_out(sheet, (38, 34, 17, 38, 23, 46), sheet.max_row)
+    )
+    for row, (cells, kind) in enumerate(examples, start=1):
+        for index, text in enumerate(cells[:-1]):
+            sheet.write_string(row, index, text, book.text)
+        sheet.write_string(row, len(cells) - 1, cells[-1], fills[kind])
 
 
-def _fill_rules(sheet: Worksheet) -> None:
-    sheet.append(["rule", "severity", "what is wrong", "what to do"])
-    for rule in RULES.values():
+def _fill_rules(book: _Book) -> None:
+    widths = (22, 10, 56, 64)
+    heads = ["rule", "severity", "what is wrong", "what to do"]
+    sheet = book.add_sheet("Rules", heads, widths)
+    sheet.hide_gridlines(2)
+    fills = {
+        name: book.format(bg_color=tint, text_wrap=True, valign="top")
+        for name, tint in _TINTS.items()
+    }
+    for row, rule in enumerate(RULES.values(), start=1):
         message = rule.message.replace("{field}", "the field")
         suggestion = in_shell(rule.suggestion.replace("{field}", "FIELD"))
-        sheet.append([rule.name, rule.severity, message, suggestion])
-        sheet.cell(sheet.max_row, 2).fill = _FILLS.get(rule.severity, PatternFill())
-    _lay_out(sheet, (22, 10, 56, 64), sheet.max_row)
-    _wrap(sheet, sheet.max_row)
-    sheet.auto_filter.ref = sheet.dimensions
+        cells = (rule.name, rule.severity, message, suggestion)
+        _write_wrapped(book, sheet, row, widths, cells)
+        sheet.write_string(row, 1, rule.severity, fills.get(rule.severity, book.wrapped))
+    sheet.autofilter(0, 0, len(RULES), len(widths) - 1)
 
 
-def _wrap(sheet: Worksheet, last_row: int) -> None:
-    """Set the height of rows to their texts, which some programs do not do on opening."""
-    sizes = [
-        sheet.column_dimensions[get_column_letter(n + 1)].width for n in range(sheet.max_column)
-    ]
-    for number, row in enumerate(sheet.iter_rows(min_row=2, max_row=last_row), start=2):
-        lines = (len(str(cell.value or "")) / size for cell, size in zip(row, sizes, strict=True))
-        # Words break before a line's end: a line holds about 95 % of a column's width.
-        sheet.row_dimensions[number].height = 15 * (int(max(lines) / 0.95) + 1)
-        for cell in row:
-            cell.alignment = Alignment(vertical="top", wrap_text=True)
-
-
-def _lay_out(sheet: Worksheet, widths: tuple[int, ...], last_row: int) -> None:
-    style_header(sheet)
-    print_wide(sheet)
-    sheet.freeze_panes = "A2"
-    sheet.sheet_view.showGridLines = False
-    for index, width in enumerate(widths, start=1):
-        sheet.column_dimensions[get_column_letter(index)].width = width
-    for row in sheet.iter_rows(min_row=2, max_row=last_row):
-        for cell in row:
-            cell.number_format = "@"
+def _write_wrapped(
+    book: _Book, sheet: Worksheet, row: int, widths: Sequence[int], cells: Sequence[str]
+) -> None:
+    """Write texts with the height they need, which some programs do not find out on opening."""
+    lines = (len(text) / width for text, width in zip(cells, widths, strict=True))
+    # Words break before a line's end: a line holds about 95 % of a column's width.
+    sheet.set_row(row, 15 * (int(max(lines) / 0.95) + 1))
+    for index, text in enumerate(cells):
+        sheet.write_string(row, index, text, book.wrapped)
