@@ -449,7 +449,8 @@ class Review:
         return f"<Review of {self.plan!r}: {changed} decided otherwise>"
 
     def _repr_html_(self) -> str:
-        return table(self.rows, title=repr(self)[1:-1])
+        names = "image_id name project_name owner before asked decision reason by state findings"
+        return table(self.rows[names.split()], title=repr(self)[1:-1])
 
     def _ipython_display_(self) -> None:
         # Loaded only when it is shown: the shell and scripts need no widgets.

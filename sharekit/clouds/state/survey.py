@@ -16,7 +16,7 @@ from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, PENDING, REJECTED
 from sharekit.core.brakes import Pool
 from sharekit.core.cloud_api import DATE_LOOKUPS
-from sharekit.core.columns import hands_out_copies, with_unit
+from sharekit.core.columns import STR, hands_out_copies, with_unit
 from sharekit.core.errors import CloudError, CloudRefusedError, IncompleteListError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import SURVEY
@@ -148,7 +148,9 @@ def take_survey(
             images, gaps = _read_own_images(owner_reader, known, pairs, shares)
             shown = [(p, i) for p, of in shares.items() for i, share in of.images.items()
                      if share.state in MEMBER_STATES]  # fmt: skip
-            asked_of = pd.concat([pairs[SHARE_KEY], pd.DataFrame(shown, columns=SHARE_KEY)])
+            asked_of = pd.concat(
+                [pairs[SHARE_KEY], pd.DataFrame(shown, columns=SHARE_KEY, dtype=STR)]
+            )
             asked_of = asked_of.drop_duplicates(ignore_index=True)
             members = _read_members(owner_reader, known, asked_of, images, gaps)
     incomplete = {
