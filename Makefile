@@ -1,4 +1,4 @@
-# make install | demo | app | openstack | test | check | matrix | bench | torture | screenshots | lock | audit-dependencies | clean
+# make install | demo | app | openstack | test | check | docs | matrix | bench | torture | screenshots | lock | audit-dependencies | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,7 +63,7 @@ matrix: install
 bench: install
 	$(BIN)/python -m benchmarks
 
-# Kills, cuts off and starves submissions, and counts what is lost (docs/torture.md); then fuzzes.
+# Kills, cuts off and starves submissions, and counts what is lost (docs/explanation/torture.md); then fuzzes.
 torture: install
 	$(BIN)/python -m tests.runs.torture_run --runs 1000 --table torture-table.md
 	$(PIP) --group fuzz
@@ -80,8 +80,10 @@ audit-dependencies: install
 	$(PIP) --group audit
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r $(LOCK)
 
+# Writes the pages that are made from the code, and the site: build/site/index.html.
 docs: install
 	$(BIN)/python -m docs.reference
+	$(BIN)/python -m sphinx -q -W --keep-going -j auto docs build/site
 
 clean:
 	rm -rf $(VENV) .matrix demo-run app-run openstack-run .openstack dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

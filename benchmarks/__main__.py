@@ -21,7 +21,7 @@ BENCHMARKS: dict[str, Callable[[], Table]] = {
     "panel": panel.run,
 }
 RESULTS = Path(__file__).with_name("results.md")
-PICTURE = RESULTS.parents[1] / "docs" / "scaling.svg"
+PICTURE = RESULTS.parents[1] / "docs" / "pictures" / "scaling.svg"
 
 
 @click.command()

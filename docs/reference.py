@@ -117,17 +117,18 @@ parts. A report of a fleet has one more column, `part`, and calls chunk 7 of a p
 def pages() -> dict[str, str]:
     """Name and text of each generated page."""
     return {
-        "architecture.md": _architecture(),
-        "cli.md": _commands(),
-        "sharekit.1": _manual(),
-        "rules.md": _rules(),
-        "states.md": _states(),
+        "explanation/architecture.md": _architecture(),
+        "reference/cli.md": _commands(),
+        "reference/sharekit.1": _manual(),
+        "reference/events.md": _events(),
+        "reference/rules.md": _rules(),
+        "reference/states.md": _states(),
     }
 
 
 def _architecture() -> str:
     """Return the page with the tree as it is now; the rest is written by hand."""
-    page = (HERE / "architecture.md").read_text(encoding="utf-8")
+    page = (HERE / "explanation" / "architecture.md").read_text(encoding="utf-8")
     head, start, rest = page.partition("<!-- tree: written by `make docs` -->\n")
     _, end, tail = rest.partition("<!-- end of tree -->\n")
     return f"{head}{start}```text\nsharekit/\n{tree()}\n```\n{end}{tail}"
@@ -389,6 +390,30 @@ def _states() -> str:
         "with its cause and its end, and ends when the run is stopped.\n\n"
         "| brake | what it does | settings |\n|---|---|---|\n"
         + "".join(f"| {b.name} | {b.effect} | {', '.join(b.settings)} |\n" for b in BRAKES)
+    )
+
+
+def _events() -> str:
+    lines = []
+    for name, kind in EVENTS.items():
+        effect = ", ".join(
+            word
+            for word, holds in (
+                ("voids approvals", kind.voids), ("ends the run", kind.ends), ("once", kind.once),
+            )
+            if holds
+        )  # fmt: skip
+        fields = _names(kind.body.__annotations__)
+        lines.append(f"| `{name}` | {kind.meaning} | {fields} | {effect or '–'} |")
+    return (
+        "# Events\n\n`make docs` generates this page from the code.\n\n"
+        "A ledger is a list of events, each with a number, a time (UTC), a kind and a body\n"
+        "(JSON). A field that ends in `blob` holds the SHA-256 of a table stored beside them.\n"
+        "[Evidence](../explanation/evidence.md) says how they are chained. An event that a later\n"
+        "version of sharekit adds is read by its number and time alone.\n\n"
+        "| kind | what it records | fields of its body | effect |\n|---|---|---|---|\n"
+        + "\n".join(lines)
+        + "\n"
     )
 
 

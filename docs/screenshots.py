@@ -13,7 +13,7 @@ from sharekit.simulator.faults import Faults
 from sharekit.simulator.sample import build_sample, write_workbook
 from tests.interfaces import browsing
 
-DOCS = Path(__file__).parent
+PICTURES = Path(__file__).parent / "pictures"
 _CELL = """import sharekit
 clouds = sharekit.connect(config_file="clouds.yaml")
 sharekit.review("run.ledger", clouds, reviewer="Bob")"""
@@ -69,7 +69,7 @@ def _panel(work: Path, home: Path, plan: sharekit.Plan) -> None:
         box = panel.bounding_box()
         if box is None:
             raise RuntimeError("the panel is not there")
-        page.screenshot(path=DOCS / "panel.png", clip=dict(box) | {"height": 1060})  # type: ignore[arg-type]
+        page.screenshot(path=PICTURES / "panel.png", clip=dict(box) | {"height": 1060})  # type: ignore[arg-type]
 
 
 def _compliance(work: Path, cloud: Simulator, first: Audit) -> None:
@@ -90,7 +90,7 @@ def _report(report: Path, name: str) -> None:
     with browsing.browser() as chromium:
         page = chromium.new_page(viewport={"width": 1180, "height": 1120})
         page.goto(report.as_uri())
-        page.screenshot(path=DOCS / name)
+        page.screenshot(path=PICTURES / name)
 
 
 if __name__ == "__main__":

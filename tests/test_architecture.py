@@ -142,7 +142,7 @@ def test_rules_are_whole() -> None:
 
 
 def test_reference_is_the_codes_own() -> None:
-    """docs/cli.md, rules.md and states.md are what the code says; `make docs` writes them anew."""
+    """The pages that are made from the code are what the code says; `make docs` makes them anew."""
     for name, text in reference.pages().items():
         assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, (
             f"run `make docs`: {name}"
@@ -151,11 +151,11 @@ def test_reference_is_the_codes_own() -> None:
 
 def test_commands_of_the_docs_exist() -> None:
     """Every `sharekit …` line in README and docs names a command and options that exist."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
     checked = 0
     for page in pages:
         for block in re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(), re.DOTALL):
-            for line in re.findall(r"^(?:\$ )?sharekit (.*)$", block, re.MULTILINE):
+            for line in re.findall(r"^(?:\$ )?sharekit (\w.*)$", block, re.MULTILINE):
                 words = line.split("#")[0].split()
                 assert words[0] in COMMANDS, f"{page.name}: {line}"
                 command = load_command(words[0])

@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md, installed as packages of others."""
+"""The examples of docs/how-to/extending.md, installed as packages of others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import sharekit
 from sharekit.core.errors import SignInError, SpreadsheetError
 from tests.conftest import FAST, World
 
-PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "extending.md").read_text(encoding="utf-8")
 IMAGE, PROJECT = "9afbc1d2-7e07-4a3d-9c1b-2f0a6f3f5a10", "0123456789abcdef0123456789abcdef"
 
 

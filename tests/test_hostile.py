@@ -1,4 +1,4 @@
-"""Ledgers, clouds and neighbours that mean harm; docs/threats.md names each of these tests."""
+"""Ledgers, clouds and neighbours that mean harm; the threat model names each of these tests."""
 
 from __future__ import annotations
 

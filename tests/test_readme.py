@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,7 +13,6 @@ import yaml
 from hatch_build import make_absolute
 from sharekit.core.provenance import __version__
 from sharekit.interfaces.cli.seed import seed_from_workbook
-from sharekit.plans.policies.policy_file import read_policies
 from sharekit.simulator.process import start
 from sharekit.simulator.sample import build_sample, write_workbook
 from tests.conftest import World
@@ -73,27 +71,6 @@ def test_shell_road(world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
     }  # fmt: skip
 
 
-def test_pandas_page(world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every Python line of the page on pandas runs, and its YAML is a file of policies."""
-    page = (Path(__file__).parents[1] / "docs" / "pandas.md").read_text(encoding="utf-8")
-    scene = world(rows=20)
-    rows = scene.plan().rows
-    (scene.folder / "run.ledger").unlink()
-    shares = rows.loc[rows["disposition"] == "planned", ["image_id", "project_id", "vault_id"]]
-    shares = shares.assign(team=[["Data", "Web", "Ops"][n % 3] for n in range(len(shares))])
-    monkeypatch.chdir(scene.folder)
-    names: dict[str, Any] = {"shares": shares, "clouds": scene.connect()}
-    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-        exec(block, names)
-    assert names["run"].finished
-    wanted = {"Data": "accepted", "Web": "rejected", "Ops": "rejected"}
-    assert (names["joined"]["observed"].astype(str) == shares["team"].map(wanted)).all()
-    (scene.folder / "owners.csv").write_text("owner\n0a\n")
-    (yaml_block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    (scene.folder / "policy.yaml").write_text(yaml_block)
-    assert len(read_policies("policy.yaml").policies) == 2
-
-
 def test_the_readme_is_short_and_begins_without_make() -> None:
     """At most 150 lines; the first block installs by one line, and has a result by the third."""
     assert len(README.splitlines()) <= 150
@@ -105,10 +82,14 @@ def test_the_readme_is_short_and_begins_without_make() -> None:
         assert way in README
 
 
-@pytest.mark.parametrize("page", ["README.md", "SECURITY.md", "docs/guide.md", "docs/extending.md"])
+PAGES = ["README.md", "SECURITY.md", "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("page", [str(ROOT.joinpath(page).relative_to(ROOT)) for page in PAGES])
 def test_links_lead_somewhere(page: str) -> None:
     """Every link to a file of the repository names one, and its heading if it names a heading."""
     text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\((?!\w+:)([^)]+)\)", text):
         name, _, heading = target.partition("#")
         file = (ROOT / page).parent / name if name else ROOT / page

@@ -70,10 +70,10 @@ def examples() -> dict[str, str]:
     The program that checks a ledger without sharekit is no example of it.
     """
     found = {}
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         blocks = re.findall(r"```py(?:thon)?\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
         own = "\n".join(block for block in blocks if "import sqlite3" not in block)
-        found[f"page_{page.stem}"] = OF_PAGES + own
+        found[f"page_{page.parent.name}_{page.stem}".replace("-", "_")] = OF_PAGES + own
     for name in sharekit.__all__:
         for test in doctest.DocTestFinder().find(getattr(sharekit, name), name):
             code = "".join(example.source for example in test.examples)

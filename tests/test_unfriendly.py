@@ -1,4 +1,4 @@
-"""Nothing false is said of a cloud that is unfriendly; ``docs/unfriendly.md`` is this, measured."""
+"""Nothing false is said of a cloud that is unfriendly; the page on them is this, measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from sharekit.simulator import Simulator, start
 from tests.unfriendly import BEHAVIOURS, scene, try_out
 
-PAGE = Path(__file__).parents[1] / "docs" / "unfriendly.md"
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "unfriendly.md"
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ planning; the preflight of a submission; from its first request on, so that jobs
 meet it; and an audit. Every statement about the cloud is then compared with the simulator's state.
 What is open (``claimed``, ``unknown``, ``unread``, ``not-looked-up`` …) is no statement.
 
-``python -m tests.unfriendly`` writes ``docs/unfriendly.md``.
+``python -m tests.unfriendly`` writes ``docs/explanation/unfriendly.md``.
 """
 
 from __future__ import annotations
@@ -430,12 +430,12 @@ def try_out(cloud: Simulator, name: str, *, native: bool) -> Tally:
 _HEAD = """# Unfriendly clouds: what is said of them
 
 A cloud may respond in well-formed sentences that are not to be relied on. The simulator knows such
-behaviours as [faults](cli.md). Each is tried on a run with both sides (a project that decides, an
-owner that shares), with the batch call and with the native one, at four moments: planning, the
-preflight of `submit`, from its first request to the end of reading back, and `audit`. Every finding
-about the cloud, every outcome, every result and every state is compared with the simulator's own
-state. What sharekit leaves open is no statement: the column "left open" counts it. Pages have at
-most 10 images here, so that a listing has several.
+behaviours as [faults](../reference/cli.md). Each is tried on a run with both sides (a project that
+decides, an owner that shares), with the batch call and with the native one, at four moments:
+planning, the preflight of `submit`, from its first request to the end of reading back, and
+`audit`. Every finding about the cloud, every outcome, every result and every state is compared with
+the simulator's own state. What sharekit leaves open is no statement: the column "left open" counts
+it. Pages have at most 10 images here, so that a listing has several.
 
 No client can see more than a cloud shows. Beyond these checks an outcome rests on the cloud's own
 listing: of each project's listed images, every reading looks up 20 at random, one of each state,
@@ -486,7 +486,7 @@ def main(names: list[str]) -> int:
     wrong = sum(len(tally.false) for tally in tallies.values())
     if not names:
         page = _HEAD + "".join(lines(tallies)) + f"| **all** | | | **{total:,}** | **{wrong}** |\n"
-        target = Path(__file__).parents[1] / "docs" / "unfriendly.md"
+        target = Path(__file__).parents[1] / "docs" / "explanation" / "unfriendly.md"
         target.write_text(page, encoding="utf-8")
     return 1 if wrong else 0
 

@@ -1,7 +1,7 @@
 """A ledger by itself: its file, its chain, its blobs, and what must follow on what.
 
 Everything here needs only SHA-256 and JSON, so that a stranger can do the same without sharekit:
-docs/check_ledger.py does, and must come to the same verdict.
+docs/explanation/check_ledger.py does, and must come to the same verdict.
 """
 
 from __future__ import annotations

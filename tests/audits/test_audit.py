@@ -273,7 +273,7 @@ def test_the_command(place: Place) -> None:
     assert told["files"] == [first, *more]
     assert told["drift"] == sum(told["results"][name] for name in meanings.DRIFT) > 0
     assert told["results"].keys() == meanings.RESULTS.keys()
-    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     assert all(f"| `{key}` |" in page for key in told)
     written = json.loads(Path(more[2]).read_text(encoding="utf-8"))
     assert {k: written[k] for k in told if k != "files"} == {
@@ -328,11 +328,13 @@ def test_what_the_command_refuses(place: Place) -> None:
 
 def test_a_changed_ledger_of_an_audit_shows(place: Place) -> None:
     """Rows that do not follow from what was seen are found, though every hash is right; and the
-    script of docs/evidence.md comes to the same verdict on the intact one."""  # noqa: D205, D209
+    script of docs/explanation/evidence.md comes to the same verdict on the intact one."""  # noqa: D205, D209
     found = sharekit.audit(place.inventory(), place.clouds())
     good = storage.save(found, place.folder / "good.ledger")
     assert sharekit.verify(good).intact
-    page = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "evidence.md").read_text(
+        encoding="utf-8"
+    )
     script = page.split("```python\n")[1].split("```")[0]
     ran = subprocess.run(
         [sys.executable, "-c", script, str(good)], capture_output=True, text=True, check=False

@@ -115,7 +115,7 @@ def test_what_is_found_is_what_the_cloud_would_say(place: Place) -> None:
 
 def test_the_documented_rehearsal(place: Place) -> None:
     """The seed and the shares in the documentation give the findings that it promises."""
-    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     chapter = page.partition("## A seed for the simulated cloud")[2]
     seed, _, rest = chapter.partition("```json\n")[2].partition("\n```")
     place.cloud.reset(Seed.from_json(seed.encode()))

@@ -25,7 +25,9 @@ from sharekit.ledger.hashing import canonical_json
 
 #: RULE_SET -> the SHA-256 of the catalogue of rules. Until the first release the number stays 1.
 RULE_SETS = {1: "b75dea2ae9aed66a3fb0947bba17108efd9e922de6bcf848faf08a8372859e98"}
-PROGRAM = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "check_ledger.py"))
+PROGRAM = runpy.run_path(
+    str(Path(__file__).parents[2] / "docs" / "explanation" / "check_ledger.py")
+)
 
 
 def test_the_program_of_the_docs_knows_the_same_events() -> None:

@@ -21,7 +21,9 @@ from tests.conftest import FAST, World
 from tests.interfaces.test_cli import shell
 
 pytestmark = pytest.mark.needs("ssh-keygen")
-PAGE = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "evidence.md").read_text(
+    encoding="utf-8"
+)
 ADA, BOB = "ada@example.com", "bob@example.com"
 
 

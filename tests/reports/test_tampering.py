@@ -28,7 +28,7 @@ from tests.conftest import FAST, REPORTS, World
 from tests.fuzzing import TRIGGERS
 
 TIMES = 200
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "explanation"
 SCRIPT = runpy.run_path(str(DOCS / "check_ledger.py"))["main"]
 COLUMNS = ("at", "kind", "body", "prev", "hash")
 Change = Callable[[sqlite3.Connection, random.Random], str]

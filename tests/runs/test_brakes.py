@@ -192,7 +192,9 @@ def test_reading_after_a_stop_keeps_its_pace() -> None:
 def test_there_are_five_brakes_and_the_docs_name_each() -> None:
     """The table of the docs has one line for each brake, and there are five at the most."""
     assert len(BRAKES) <= 5
-    page = (Path(brakes.__file__).parents[2] / "docs" / "states.md").read_text(encoding="utf-8")
+    page = (Path(brakes.__file__).parents[2] / "docs" / "reference" / "states.md").read_text(
+        encoding="utf-8"
+    )
     _, _, section = page.partition("## What slows a run down or stops it")
     lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
     assert lines == [f"| {b.name} | {b.effect} | {', '.join(b.settings)} |" for b in BRAKES]

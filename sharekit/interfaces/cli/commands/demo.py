@@ -104,7 +104,7 @@ def _run_steps(shares: Path, ledger: Path, config: Path, cloud: Simulator) -> Ru
 @click.option("--shares", type=click.Path(path_type=Path), metavar="FILE",
               help="Seed of the cloud (json), or a workbook whose shares it gets.")  # fmt: skip
 @click.option("--faults", default="", metavar="NAME=VALUE,…",
-              help="Faults to inject, e.g. p503=0.1; docs/cli.md lists all names.")  # fmt: skip
+              help="Faults to inject, e.g. p503=0.1; the docs list all names.")  # fmt: skip
 @click.option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
               help="Also write the clouds.yaml to this file.")  # fmt: skip
 @output_options
