@@ -9,6 +9,7 @@ for anything; any other block whose first line names a file in a comment is that
 from __future__ import annotations
 
 import doctest
+import inspect
 import io
 import json
 import re
@@ -22,6 +23,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -30,6 +32,7 @@ from sharekit.core.errors import CloudError
 from sharekit.fleets.fleet import Fleet
 from sharekit.interfaces.cli.main import COMMANDS
 from sharekit.plans.policies.policy_file import read_policies
+from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator
 from sharekit.simulator.sample import build_sample, write_workbook
 from tests.clouds.servers import serving
@@ -78,9 +81,12 @@ def scene(
         shares = shares.assign(team=[["Data", "Web", "Ops"][n % 3] for n in range(len(shares))])
         if "planned" in stage or "finished" in stage:
             plan = sharekit.plan(sharekit.check(inventory, clouds), "run.ledger")
-        if "finished" in stage:
+        if "approved" in stage or "finished" in stage:
             sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+        if "finished" in stage:
+            _simulator.set_faults(Faults(job_fail=float("failing" in stage)))
             sharekit.report(sharekit.submit(plan, clouds), *REPORTS)
+            _simulator.set_faults(Faults())
         return {"clouds": clouds, "shares": shares, "sharekit": sharekit}
 
     return make
@@ -147,6 +153,36 @@ def test_a_page_runs(
             assert as_said(block, printed), printed
             printed = None
     assert bool(sent) == ("smtplib" in text)
+
+
+#: What a function's example begins with, if it is not a list alone.
+STAGES = {
+    **dict.fromkeys(("approve", "review", "submit"), "planned, approved"),
+    **dict.fromkeys(("status", "report", "verify", "find", "undo"), "finished"),
+    "retry": "finished, failing",
+}
+FUNCTIONS = [name for name in sharekit.__all__ if inspect.isfunction(getattr(sharekit, name))]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_example_of_a_function_runs(
+    name: str, scene: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The example in the docstring of each public function runs where there is a cloud."""
+    names = scene(STAGES.get(name, ""))
+    clouds, public = names["clouds"], {n: getattr(sharekit, n) for n in sharekit.__all__}
+    monkeypatch.setattr(sharekit, "connect", lambda *_, **__: clouds)
+    inventory = sharekit.read_inventory("shares.xlsx")
+    if name in ("find", "report"):
+        sharekit.undo("run.ledger", "again.ledger", clouds)
+    names |= public | {
+        "connect": sharekit.connect, "pd": pd, "inventory": inventory,
+        "findings": sharekit.check(inventory, clouds),
+    }  # fmt: skip
+    examples = doctest.DocTestParser().get_examples(inspect.getdoc(public[name]) or "")
+    assert examples
+    for example in examples:
+        exec(compile(example.source, name, "exec"), names)
 
 
 class Post:

@@ -551,6 +551,11 @@ def review(  # noqa: PLR0913 - all but the first are named, and few are given
     progress : bool
         False shows no progress; otherwise it is shown where the call takes over two seconds.
 
+    Returns
+    -------
+    Review
+        The plan with its decisions; a notebook shows it as a panel.
+
     Raises
     ------
     InputError

@@ -105,6 +105,11 @@ def approve(
     progress : bool
         False shows no progress; otherwise it is shown where the call takes over two seconds.
 
+    Returns
+    -------
+    Approval
+        Who approved which fingerprint; the ledger holds it from now on.
+
     Raises
     ------
     ApprovalError
@@ -118,7 +123,8 @@ def approve(
 
     Examples
     --------
-    >>> approve("run.ledger", reviewer="Ada", fingerprint="f3b0c442")  # doctest: +SKIP
+    >>> shown = review("run.ledger").plan  # doctest: +SKIP
+    >>> approve(shown, reviewer="Ada", fingerprint=shown.fingerprint[:12])  # doctest: +SKIP
     """
     path = ledger_path(plan)
     given, name = str(fingerprint).strip().lower(), approver(reviewer)

@@ -219,6 +219,11 @@ def plan(
     progress : bool
         False shows no progress; otherwise it is shown where the call takes over two seconds.
 
+    Returns
+    -------
+    Plan
+        Exactly the requests that would be sent; the ledger holds it.
+
     Raises
     ------
     PlanError

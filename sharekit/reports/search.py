@@ -68,7 +68,7 @@ def find(
 
     Examples
     --------
-    >>> find("Ada", "run.ledger", "undo.ledger")[["at", "what"]]  # doctest: +SKIP
+    >>> find("Ada", "run.ledger", "again.ledger")[["at", "what"]]  # doctest: +SKIP
     """
     if not ledgers:
         raise UsageError("Name the ledgers to search, such as *.ledger.")

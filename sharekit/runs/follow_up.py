@@ -78,6 +78,11 @@ def undo(
     chunk_size, max_images, progress
         As for :func:`sharekit.plan`.
 
+    Returns
+    -------
+    Plan
+        A run of its own, to be approved and submitted.
+
     Raises
     ------
     PlanError
@@ -127,6 +132,11 @@ def retry(
 
     What a reviewer decided otherwise than the inventory is carried over, with person and reason.
     Parameters are those of :func:`undo`; without ``clouds``, only ``submit`` reads the states.
+
+    Returns
+    -------
+    Plan
+        A run of its own, to be approved and submitted.
 
     Raises
     ------

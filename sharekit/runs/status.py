@@ -192,6 +192,11 @@ def status(ledger: Plan | str | PathLike[str], *, progress: bool = True) -> Run:
     progress : bool
         False shows no progress; otherwise it is shown where the call takes over two seconds.
 
+    Returns
+    -------
+    Run
+        Its rows, counts and outcomes so far.
+
     Raises
     ------
     LedgerError

@@ -249,6 +249,11 @@ def policy(
         ``before`` and ``after`` a day or a time, ``less than``, ``at most``, ``more than``,
         ``at least``, ``empty``) to values; ``{"not": …}`` is the opposite.
 
+    Returns
+    -------
+    Policy
+        To be given to ``review.apply`` or :func:`sharekit.audit`.
+
     Raises
     ------
     UsageError
