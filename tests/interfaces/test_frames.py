@@ -169,6 +169,21 @@ def test_two_rows_of_one_share_are_told_apart_by_label(scene: World, tmp_path: P
     assert review.changes.index.tolist() == [1]
 
 
+def test_a_column_row_key_of_ones_own_names_no_rows(tmp_path: Path) -> None:
+    """An own column `row_key` comes back as `input.row_key`, since it is no key of a plan's row."""
+    shares = pd.DataFrame({
+        "image_id": [f"{n:08x}-0000-0000-0000-000000000000" for n in (1, 2)],
+        "project_id": "0a" * 16, "status": "accept", "row_key": [1, 0],
+    })  # fmt: skip
+    findings = sharekit.check(sharekit.read_inventory(shares))
+    review = Review(sharekit.plan(findings, tmp_path / "keys.ledger"), reviewer="Ada")
+    frame = review.to_frame()
+    assert frame["input.row_key"].tolist() == [1, 0]
+    frame.loc[frame["input.row_key"] == 1, ["decision", "reason"]] = "skip", REASON
+    assert review.decide(frame) == 1
+    assert review.changes.index.tolist() == [0]
+
+
 @pytest.mark.parametrize("make", [list, set, tuple, np.array, lambda rows: range(1, 2)])
 def test_numbers_that_are_labels_and_keys_are_refused(
     scene: World, shares: pd.DataFrame, tmp_path: Path, make: Callable[[list[int]], object]
