@@ -51,25 +51,25 @@ def _panel(work: Path, home: Path, plan: sharekit.Plan) -> None:
     with (
         browsing.browser() as chromium,
         browsing.lab(work, home) as url,
-        browsing.window(chromium, width=1600, height=1500) as window,
+        browsing.window(chromium, width=1600, height=1000) as window,
     ):
         page = window.page
         browsing.open_notebook(page, url, "review.ipynb")
         panel = page.locator(".sharekit-panel")
-        panel.locator("tr[data-row]").first.wait_for()
-        for key, choice in zip(free[[0, 3, 4]], ("skip", "reject", "skip"), strict=True):
-            panel.get_by_label("Reason").fill("owner unclear")  # it is cleared after each use
-            page.keyboard.press("Tab")
-            row = panel.locator(f'tr[data-row="{key}"]')
-            row.locator("select").select_option(choice)
-            row.get_by_text("decided").wait_for()
-        panel.locator("tr[data-row] input").nth(1).check()
+        panel.locator("[data-row]").first.wait_for()
+        for key, word in zip(free[[0, 3, 4]], ("Skip", "Reject", "Skip"), strict=True):
+            panel.locator(f'[data-row="{key}"]').click()
+            panel.get_by_role("button", name=f"{word} 1 row").click()
+            panel.get_by_label("Reason", exact=True).fill("owner unclear")
+            page.keyboard.press("Enter")
+            panel.locator(f'[data-row="{key}"] .sk-decided').wait_for()
+        panel.locator("[data-row]").nth(1).click()
         panel.get_by_text("1 selected").wait_for()
         page.mouse.move(0, 0)
         box = panel.bounding_box()
         if box is None:
             raise RuntimeError("the panel is not there")
-        page.screenshot(path=PICTURES / "panel.png", clip=dict(box) | {"height": 1060})  # type: ignore[arg-type]
+        page.screenshot(path=PICTURES / "panel.png", clip=dict(box))  # type: ignore[arg-type]
 
 
 def _compliance(work: Path, cloud: Simulator, first: Audit) -> None:

@@ -176,6 +176,20 @@ class Review:
             "vault" if vault_id else "reason")  # fmt: skip
         return self._record(step, what)
 
+    def needs_reason(self, rows: Rows, decision: Decision) -> bool:
+        """Return True if :meth:`decide` would take this decision on these rows only with a reason.
+
+        >>> review("run.ledger").needs_reason([3], "reject")  # doctest: +SKIP
+        True
+        """
+        labels = own_labels(self.plan.findings.inventory)
+        keys = select_keys(keys_of_labels(rows, labels), len(self.plan.rows))
+        try:
+            self._check_reasons(decisions.make_step(keys, decision=decision))
+        except UsageError:
+            return True
+        return False
+
     @shows_progress("taking sheets")
     def take(self, *sheets: str | PathLike[str], progress: bool = True) -> RowCount:
         """Import the decisions of review sheets; return the number of rows that they decide.
@@ -458,6 +472,12 @@ class Review:
 
         show(self)
 
+    def _display_(self) -> object:
+        # What marimo asks for: it shows the widget itself.
+        from .notebook.panel import Panel  # noqa: PLC0415
+
+        return Panel(self)
+
     # -- inside ------------------------------------------------------------------------------------
     def _connect(self) -> Clouds:
         if self._clouds is not None:
@@ -492,12 +512,16 @@ class Review:
             )
 
     def _record(self, step: pd.DataFrame, what: str) -> RowCount:
+        decisions.record_step(self.path, step, reviewer=self._check_reasons(step))
+        self.refresh()
+        return RowCount(len(step), what)
+
+    def _check_reasons(self, step: pd.DataFrame) -> str:
+        """Refuse a step that lacks a reason; return who takes it."""
         rows, name = self.rows.take(step.index.to_numpy()), decisions.person(self.reviewer)
         standing = rows.assign(vault_id=rows["vault"])
         decisions.check_reasons(step, rows["asked"], standing, name, required=self._require_reasons)
-        decisions.record_step(self.path, step, reviewer=name)
-        self.refresh()
-        return RowCount(len(step), what)
+        return name
 
     def _check_vault(self, keys: Positions, vault_id: str) -> Positions:
         rows = self.plan.rows.take(self.state.full_ecs_rows(keys))

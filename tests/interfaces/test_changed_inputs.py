@@ -12,7 +12,7 @@ import pytest
 import sharekit
 from sharekit.interfaces.changed_inputs import changed_inputs
 from sharekit.interfaces.cli.main import main
-from sharekit.interfaces.notebook.markup import head
+from sharekit.interfaces.notebook.pages import head
 from sharekit.interfaces.review import Review
 
 CELLS = "image_id,project_id,status\n{},edc89b490d3d4392898e19b2deb34797,accepted\n"
@@ -52,7 +52,7 @@ def test_a_change_is_said_everywhere(
     with pytest.warns(UserWarning, match=f"^{said}.*follows='run.ledger'") as told:
         review = sharekit.review("run.ledger")
     assert [Path(one.filename).name for one in told] == [Path(__file__).name]
-    assert said in head(review, full=False)
+    assert said in str(head(review, [], opened=False))
     mark = review.plan.fingerprint[:12]
     approve = ["approve", "run.ledger", "--reviewer", "Ada", "--fingerprint", mark]
     for command in (["review", "run.ledger"], ["status", "run.ledger"], approve,

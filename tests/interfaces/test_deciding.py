@@ -17,7 +17,6 @@ import pytest
 import sharekit
 from sharekit.core.actions import DECISIONS
 from sharekit.core.errors import SharekitError, UsageError
-from sharekit.interfaces.notebook.model import DECIDE
 from sharekit.interfaces.notebook.panel import Panel
 from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
@@ -123,31 +122,28 @@ def by_shell(review: Review, said: dict[int, str], folder: Path) -> None:
     subprocess.run([*command, "--take", str(sheet)], check=True, capture_output=True)
 
 
-def by_list(review: Review, said: dict[int, str], folder: Path) -> None:
-    """Choose in the list of each row."""
-    page = Panel(review).page(DECIDE)
+def by_letter(review: Review, said: dict[int, str], folder: Path) -> None:
+    """Press the key of the decision on each row."""
+    panel = Panel(review)
     for key, word in said.items():
-        page.reason.value = REASON
-        page.table.region.send_event("decide", str(key), word)
+        letter = {"accept": "a", "reject": "r", "skip": "s"}[read_decision(word)]
+        panel.act("letter", letter, {"key": key, "group": -1}, reason=REASON)
 
 
 def by_selection(review: Review, said: dict[int, str], folder: Path) -> None:
     """Select each row, and click."""
-    page = Panel(review).page(DECIDE)
+    panel = Panel(review)
     for key, word in said.items():
-        page.table.region.send_event("select", str(key), True)
-        page.reason.value = REASON
-        page.decisions[read_decision(word)].click()
-        page.table.region.send_event("select", str(key), False)
+        panel.act("select", key)
+        panel.act("decide", read_decision(word), reason=REASON)
 
 
 def by_all_shown(review: Review, said: dict[int, str], folder: Path) -> None:
-    """Filter for each row, choose all shown, and click."""
-    page = Panel(review).page(DECIDE)
+    """Search for each row, and click on the buttons for all shown."""
+    panel = Panel(review)
     for key, word in said.items():
-        page.filters.fields["text"].value = str(review.rows.at[key, "image_id"])
-        page.scope.value, page.reason.value = "shown", REASON
-        page.decisions[read_decision(word)].click()
+        panel.act("search", search=str(review.rows.at[key, "image_id"]))
+        panel.act("decide", read_decision(word), reason=REASON)
 
 
 def by_records(review: Review, said: dict[int, str], folder: Path) -> None:
@@ -186,7 +182,7 @@ def by_follow(review: Review, said: dict[int, str], folder: Path) -> Path:
 
 
 WAYS = (
-    by_call, by_lower_call, by_mask, by_frame, by_edited_rows, by_sheet, by_shell, by_list,
+    by_call, by_lower_call, by_mask, by_frame, by_edited_rows, by_sheet, by_shell, by_letter,
     by_selection, by_all_shown, by_records, by_policy, by_split_sheets, by_follow,
 )  # fmt: skip
 
@@ -372,21 +368,20 @@ def test_a_new_decision_does_not_keep_an_older_reason(review: Review) -> None:
 
 
 def test_a_reason_leaves_the_field_with_its_decision(review: Review) -> None:
-    """After each decision, by list, selection or all shown, the field is empty."""
-    first, second, third = accepted(review, 3)
-    page = Panel(review).page(DECIDE)
-    page.reason.value = "one"
-    page.table.region.send_event("decide", str(first), "skip")
-    assert page.reason.value == ""
-    page.table.region.send_event("decide", str(second), "skip")
-    assert second not in review.changes.index
-    page.reason.value = "two"
-    page.table.region.send_event("select", str(second), True)
-    page.decisions["reject"].click()
-    assert page.reason.value == ""
-    page.decisions["skip"].click()
-    page.table.region.send_event("decide", str(third), "accept")
-    assert review.changes["reason"].to_dict() == {first: "one", second: "two", third: ""}
+    """After each decision the field is another one, and empty."""
+    first, second = accepted(review, 2)
+    panel = Panel(review)
+
+    def reasons() -> list[str]:
+        return [part for part in str(panel.view["above"]).split("'") if part.startswith("reason-")]
+
+    before = reasons()
+    for key, reason in ((first, "one"), (second, "two")):
+        panel.act("select", key)
+        panel.act("decide", "skip", reason=reason)
+        assert reasons() != before
+        before = reasons()
+    assert review.changes["reason"].to_dict() == {first: "one", second: "two"}
 
 
 def test_every_decision_has_a_person(review: Review) -> None:
@@ -523,60 +518,29 @@ def test_a_reviews_frames_are_copies(review: Review) -> None:
 
 
 # -- what is shown and what is selected ------------------------------------------------------------
-def test_all_shown_goes_back_to_the_selection(review: Review) -> None:
-    """A selection, another filter or a decision ends "all shown"; it never hits other rows."""
-    page = Panel(review).page(DECIDE)
-    keys = accepted(review, 2)
-    image = str(review.rows.at[keys[0], "image_id"])
-    page.filters.fields["text"].value = image
-    page.scope.value = "shown"
-    page.filters.clear()
-    assert page.scope.value == "selected"
-    page.reason.value = "x"
-    page.decisions["reject"].click()
-    assert review.changes.empty
-    page.scope.value = "shown"
-    page.table.region.send_event("select", str(keys[1]), True)
-    assert page.scope.value == "selected"
-    page.decisions["reject"].click()
-    assert review.changes.index.tolist() == [keys[1]]
-    page.filters.fields["text"].value = image
-    page.scope.value, page.reason.value = "shown", "y"
-    page.decisions["skip"].click()
-    assert page.scope.value == "selected"
-    assert review.changes["decision"].to_dict() == {keys[0]: "skip", keys[1]: "reject"}
-
-
-def test_a_selection_does_not_act_unseen(review: Review) -> None:
-    """Rows that are selected and filtered away are counted, and asked about before they are hit."""
-    page = Panel(review).page(DECIDE)
+def test_a_click_means_the_rows_that_its_button_named(review: Review) -> None:
+    """A click that was under way while other rows came to be shown or selected decides nothing."""
+    panel = Panel(review)
     first, second = accepted(review, 2)
-    for key in (first, second):
-        page.table.region.send_event("select", str(key), True)
-    page.filters.fields["text"].value = str(review.rows.at[first, "image_id"])
-    assert "2 selected (1 of them not shown by these filters)" in page.table.region.html
-    page.reason.value = "x"
-    page.decisions["reject"].click()
+    panel.act("search", search=str(review.rows.at[first, "image_id"]))
+    seen = panel.desk.grid.version
+    panel.act("clear")
+    panel.act("decide", "skip", seen, reason="x")
     assert review.changes.empty
-    assert "1 of the 2 selected rows are not shown" in page.question.text.html
-    page.question.spare.click()
-    assert review.changes.index.tolist() == [first]
-    page.reason.value = "y"
-    page.decisions["skip"].click()
-    page.question.overwrite.click()
-    assert review.changes["decision"].to_dict() == {first: "skip", second: "skip"}
+    panel.act("select", second)
+    panel.act("decide", "skip", panel.desk.grid.version, reason="x")
+    assert review.changes.index.tolist() == [second]
 
 
 def test_a_question_is_about_the_rows_it_was_asked_about(review: Review) -> None:
-    """Another filter before the answer takes the question away, and a late answer hits the same."""
-    page = Panel(review).page(DECIDE)
+    """Another filter before the answer takes the question away, and a late answer hits nothing."""
+    panel = Panel(review)
     first, second = accepted(review, 2)
     review.decide([first], "skip", reason="mine")
-    page.filters.fields["text"].value = str(review.rows.at[first, "image_id"])
-    page.scope.value, page.reason.value = "shown", "x"
-    page.decisions["reject"].click()
-    assert page.question.box.layout.display == ""
-    page.filters.fields["text"].value = str(review.rows.at[second, "image_id"])
-    assert page.question.box.layout.display == "none"
-    page.question.overwrite.click()
-    assert review.changes["decision"].to_dict() == {first: "reject"}
+    panel.act("search", search=str(review.rows.at[first, "image_id"]))
+    panel.act("decide", "reject", reason="x")
+    assert "were decided explicitly" in str(panel.view)
+    panel.act("search", search=str(review.rows.at[second, "image_id"]))
+    assert "were decided explicitly" not in str(panel.view)
+    panel.act("answer", 0)
+    assert review.changes["decision"].to_dict() == {first: "skip"}

@@ -15,7 +15,7 @@ import sharekit
 from sharekit.core.errors import ApprovalError, InputError, UsageError
 from sharekit.core.frame_schemas import POLICY_DECISIONS
 from sharekit.interfaces import review_state
-from sharekit.interfaces.notebook import approve_page
+from sharekit.interfaces.notebook import pages
 from sharekit.interfaces.notebook.model import APPROVE
 from sharekit.interfaces.notebook.panel import Panel
 from sharekit.interfaces.review import Review
@@ -124,13 +124,13 @@ def test_it_ends_also_for_a_run_that_has_it(scene: World, monkeypatch: pytest.Mo
     approve_ahead(review.path, file)
     later = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert (review.stage, reviewers_of(review.path)) == ("approved", ["Ada"])
-    for module in (ahead, approval_module, review_state, approve_page):
+    for module in (ahead, approval_module, review_state, pages):
         monkeypatch.setattr(module, "utc_now", lambda: later)
     assert (review.stage, reviewers_of(review.path)) == ("approving", [])
-    page = Panel(review).page(APPROVE)
-    page.update()
-    assert f"ahead: through {TODAY} (UTC), at most 50 images; that is over" in page.facts.html
-    assert "so nothing is sent yet" in page.facts.html
+    panel = Panel(review)
+    panel.act("page", APPROVE)
+    assert f"ahead: through {TODAY} (UTC), at most 50 images; that is over" in str(panel.view)
+    assert "so nothing is sent yet" in str(panel.view)
     with pytest.raises(ApprovalError, match=f"it ended on {TODAY}"):
         sharekit.submit(review.path, scene.connect(), settings=FAST)
     assert not scene.changed_shares()

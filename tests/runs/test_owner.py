@@ -486,15 +486,12 @@ def test_an_owner_sees_shares(road: Callable[..., Road]) -> None:
         project in str(review.state.row(key)["request"]) for key, project in enumerate([A, B])
     )
     panel = Panel(review)
-    page = panel.page(0)
-    assert list(page.decisions) == ["share", "unshare", "skip", ""]
-    page.table.region.send_event("select", "3", True)
-    page.reason.value = "not theirs"
-    page.decisions["unshare"].click()
+    assert panel.desk.deciding.words == ["share", "unshare", "skip", ""]
+    panel.act("select", "3")
+    panel.act("decide", "unshare", reason="not theirs")
     assert review.rows["state"].tolist() == ["planned"] * 3 + ["already"]
-    page.replan.click()
-    panel.go(2)
-    assert "<p>3 shares in 3 calls: 3 to share.</p>" in panel.page(2).facts.html
+    panel.act("page", 2)
+    assert "['3 shares in 3 calls: ', '3 to share']" in str(panel.view)
 
 
 def test_all_shown_leaves_the_other_side_alone(road: Callable[..., Road]) -> None:
@@ -508,7 +505,5 @@ def test_all_shown_leaves_the_other_side_alone(road: Callable[..., Road]) -> Non
     shown = review.state.find(RowFilter())
     assert review.state.wrong_role_rows(shown, "Accepted").tolist() == [0, 2]
     assert review.state.wrong_role_rows(shown, "skip").tolist() == []
-    page = Panel(review).page(0)
-    page.scope.value, page.reason.value = "shown", "because"
-    page.decisions["accept"].click()
+    Panel(review).act("decide", "accept", reason="because")
     assert review.rows["decision"].tolist() == ["", "accept", ""]

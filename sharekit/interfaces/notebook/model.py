@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import ipywidgets as ui
+import pandas as pd
 
 from sharekit.core.actions import Decision
 from sharekit.interfaces.review_run import ReviewRun
@@ -45,6 +45,12 @@ class ReviewModel(Protocol):
     ) -> RowCount:  # fmt: skip
         """Decide on rows by their keys."""
 
+    def needs_reason(self, rows: Rows, decision: Decision) -> bool:
+        """Return True if this decision on rows needs a reason of its own."""
+
+    def diff(self) -> pd.DataFrame:
+        """Return what is decided otherwise than the inventory says, kind by kind."""
+
     def undo(self) -> RowCount:
         """Take the latest step back."""
 
@@ -64,28 +70,19 @@ class ReviewModel(Protocol):
         """Plan the retryable rows again, in a ledger of their own."""
 
 
-class Page(Protocol):
-    """One page of the panel."""
-
-    box: ui.Widget
-
-    def update(self) -> None:
-        """Draw the present state of the review."""
-
-
 class PageHost(Protocol):
-    """The panel, as its pages know it."""
+    """The panel, as its parts know it."""
 
     review: ReviewModel
 
     def say(self, text: str, tone: str = "good") -> None:
         """Show one sentence."""
 
-    def go(self, number: int) -> None:
-        """Turn to a page."""
-
     def update(self) -> None:
         """Draw the present state of the review."""
 
     def open(self, review: ReviewModel) -> None:
         """Show another review in place of this one."""
+
+    def hand_over(self, name: str, content: bytes) -> None:
+        """Let the page save a file."""

@@ -1,0 +1,113 @@
+"""The columns that the panel's grid can show: facts, decisions, outcomes, the input's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import pandas as pd
+
+from sharekit.core.columns import STR, join_lines
+from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
+from sharekit.core.html import escape_invisible, shorten
+from sharekit.interfaces.review_state import ReviewState
+
+from .row_order import Column
+
+#: Column -> its title and width. Those of the input stand behind them.
+_TITLES: Final = {
+    "wanted": ("Decision", 90), "name": ("Image", 210), "before": ("In the cloud", 100),
+    "state": ("Row", 90), "outcome": ("Outcome", 100), "finding": ("Finding", 150),
+    "reason": ("Reason", 170), "project": ("Project", 170), "owner": ("Owner", 170),
+    "by": ("Decided by", 100), "findings": ("All findings", 320), "image_id": ("Image ID", 280),
+    "project_id": ("Project ID", 260), "owner_id": ("Owner ID", 260), "vault": ("Vault", 280),
+    "size": ("Size in GB", 90), "why": ("Why (run)", 260), "row": ("Line", 70),
+    "file": ("File", 140), "sheet": ("Sheet", 110),
+}  # fmt: skip
+#: Width of a column of the input.
+_OWN_WIDTH: Final = 130
+#: Columns that a decision changes, and columns that only a run has.
+_DECIDED: Final = frozenset(("wanted", "state", "reason", "by", "vault"))
+_OF_RUN: Final = ("outcome", "why")
+
+
+class Columns:
+    """Every row's texts by column; a column is made at its first use, and kept while it holds."""
+
+    def __init__(self, state: ReviewState) -> None:
+        self.state, self.outcomes = state, dict[str, pd.Series]()
+        self.own = [str(name) for name in state.plan.findings.inventory.rows.columns
+                    if str(name).startswith(INPUT_PREFIX)]  # fmt: skip
+        sources = state.plan.findings.inventory.sources
+        known = {f"{INPUT_PREFIX}{head}" for one in sources for head in one.columns.values()}
+        #: Those of the input that no other column shows.
+        self.further = [name for name in self.own if name not in known]
+        self._made: dict[str, Column] = {}
+
+    def set_state(self, state: ReviewState, outcomes: Mapping[str, pd.Series]) -> bool:
+        """Take over rows as they are decided now, and their outcomes; True if any has changed."""
+        gone: set[str] = set()
+        if state is not self.state:
+            gone |= set(self._made) if state.plan is not self.state.plan else set(_DECIDED)
+        if any(values is not self.outcomes.get(name) for name, values in outcomes.items()):
+            gone |= set(_OF_RUN)
+        self._made = {name: column for name, column in self._made.items() if name not in gone}
+        self.state, self.outcomes = state, dict(outcomes)
+        return bool(gone)
+
+    def names(self) -> list[str]:
+        """Return the names of all columns."""
+        return [name for name in _TITLES if name not in _OF_RUN or name in self.outcomes] + self.own
+
+    def title(self, name: str) -> str:
+        """Return what a column is called."""
+        own = shorten(escape_invisible(name.removeprefix(INPUT_PREFIX)), 40)
+        return _TITLES[name][0] if name in _TITLES else own or "(no header)"
+
+    def width(self, name: str) -> int:
+        """Return how wide a column is before anybody changes it."""
+        return _TITLES.get(name, ("", _OWN_WIDTH))[1]
+
+    def __getitem__(self, name: str) -> Column:
+        """Return a column."""
+        if name not in self._made:
+            self._made[name] = Column(self._values(name))
+        return self._made[name]
+
+    def _values(self, name: str) -> pd.Series:
+        rows, state = self.state.rows, self.state
+
+        def label(project: str) -> str:
+            return state.project_labels.get(project, project)
+
+        made: dict[str, Callable[[], pd.Series]] = {
+            "project": lambda: _each(rows["project_id"], label),
+            "owner": lambda: _each(rows["owner"], label),
+            "owner_id": lambda: rows["owner"],
+            "finding": lambda: _each(rows["findings"], lambda text: text.split(":")[0]),
+            "size": lambda: _each(image_sizes(state), lambda size: f"{size:.0f}" if size else ""),
+            "wanted": lambda: rows["wanted"].where(rows["wanted"] != "", rows["asked"]),
+            "vault": lambda: rows["vault"].where(rows["vault"] != "", rows["vault_id"]),
+            **{name: partial(self.outcomes.__getitem__, name) for name in self.outcomes},
+        }
+        if name in made:
+            return made[name]()
+        source = state.plan.findings.inventory.rows if name in self.own else rows
+        return source[name].astype(STR).fillna("")
+
+
+def image_sizes(state: ReviewState) -> pd.Series:
+    """Return the least room that each row's image needs, in GB; 0 where it is not known."""
+    snapshot = state.plan.findings.snapshot
+    if snapshot is None:
+        return pd.Series(0, index=state.plan.rows.index)
+    sizes = snapshot.members[[*SHARE_KEY, "size"]].drop_duplicates(SHARE_KEY)
+    return join_lines(state.plan.rows, sizes, SHARE_KEY, {"size": 0})["size"].fillna(0)
+
+
+def _each(values: pd.Series, name: Callable[[Any], str]) -> pd.Series:
+    """Replace values by what they are called; few different ones are looked up once each."""
+    codes, words = pd.factorize(values)
+    called = pd.Series([name(word) for word in words], dtype=STR)
+    return pd.Series(called.array.take(codes), index=values.index)
