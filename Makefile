@@ -73,7 +73,7 @@ torture: install
 lock: install
 	$(PIP) --group audit
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate --upgrade --group dev --extra aksk pyproject.toml -o $(LOCK)
+	  --no-header --no-annotate --upgrade --group dev --extra aksk --extra fleet pyproject.toml -o $(LOCK)
 
 # Asks a public service for known faults of what CI installs, so it needs the network.
 audit-dependencies: install

@@ -30,6 +30,7 @@ RESERVED = {
     "keystoneauth1": {"clouds"},
     "openstack": {"clouds"},
     "click": {"interfaces"},
+    "distributed": {"fleets"},
     "huaweicloudsdkcore": {"clouds"},
     "sqlite3": {"ledger"},
     "jinja2": {"interfaces", "reports"},

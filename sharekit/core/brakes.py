@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep, time
-from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, ParamSpec, TypeVar
 
 from .cloud_api import FLOW_CONTROL, FORBIDDEN_CODES, Remedy
 from .errors import CloudError, CloudRefusedError, NoResponseError, SignInError, StoppedError
@@ -239,8 +239,12 @@ def clock_time(seconds: float) -> str:
 class RateLimiter:
     """Lets calls through one after another, at most ``rate`` a second (0: no limit).
 
+    ``share`` is the part of every rate that this process has, where several share one account.
+
     >>> RateLimiter(1000).wait()
     """
+
+    share: ClassVar[float] = 1.0
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -253,7 +257,7 @@ class RateLimiter:
             return
         with self._lock:
             turn = max(self._next, now := monotonic())
-            self._next = turn + 1 / self.rate
+            self._next = turn + 1 / (self.rate * self.share)
         if turn > now:
             WAITS.get().pace(turn - now)
 

@@ -429,9 +429,14 @@ def seal(run: str | PathLike[str], key: str | PathLike[str]) -> str:
             raise ApprovalError(f"{run}: only a finished run is sealed; submit it to its end.")
         if ledger.last_event("sealed") is not None:
             raise ApprovalError(f"{run}: the run is sealed already.")
-        body = {"events": ledger.event_count, "head": ledger.head}
-        ledger.append("sealed", signatures.sign(body, key, signatures.SEAL))
+        seal_ledger(ledger, key)
         return ledger.head
+
+
+def seal_ledger(ledger: Ledger, key: str | PathLike[str]) -> None:
+    """Sign the head of a ledger that has come to its end."""
+    body = {"events": ledger.event_count, "head": ledger.head}
+    ledger.append("sealed", signatures.sign(body, key, signatures.SEAL))
 
 
 def _approval(event: Event) -> Approval:

@@ -13,11 +13,13 @@ from sharekit.core.errors import UsageError
 from sharekit.interfaces.cli.options import (
     CONFIRM,
     answer,
+    approval_options,
     check_shares,
     cloud_options,
     default_clouds,
     output_options,
     reading_options,
+    sending_options,
     sign_in,
     sign_in_for,
     size_options,
@@ -174,9 +176,71 @@ def approve_fleet_command(
             f"{given['reviewer']} approves {with_unit(given['images'], 'share')} in "
             f"{with_unit(given['parts'], 'part')}, fingerprint {given['fingerprint'][:12]}. "
             f"Written into {with_unit(given['approved'], 'ledger')}. "
-            f"next: sharekit submit {fleet}/part-NAME.ledger for each part"
+            f"next: sharekit fleet submit {fleet}"
         ),
     )
+
+
+@fleet_command.command("submit")
+@FLEET
+@click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS",
+    help="Send on the workers of this scheduler of dask.distributed, such as "
+    "tcp://host:8786. They need the same folder FLEET and the same clouds.",
+)
+@click.option(
+    "--workers",
+    default=4,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(1),
+    help="Without a scheduler, send by so many processes of this machine.",
+)
+@cloud_options
+@sending_options
+@approval_options
+@output_options
+def submit_fleet_command(
+    fleet: Path, scheduler: str, workers: int, clouds: Sequence[str], clouds_yaml: Path | None,
+    secure_yaml: Path | None, reviewers: int, signers: Path | None, seal: Path | None,
+    break_lock: bool, as_json: bool, **settings: Any,
+) -> None:  # fmt: skip
+    """Send the approved parts of FLEET side by side; the same command resumes them.
+
+    Each part is sent by one worker, and by another if that one dies. A limit of requests a second
+    is shared by all. Once every part is finished, the fleet's ledger records how each has ended.
+    """
+    from sharekit.core.monitoring.progress import following
+    from sharekit.fleets.records import read_status
+    from sharekit.fleets.sending import Engine, Job, finish_fleet, send_fleet
+    from sharekit.fleets.storage import read_fleet
+    from sharekit.interfaces.cli.output import complain, info, show_fleet
+    from sharekit.ledger import lock
+    from sharekit.plans.approval import ApprovalRequirement
+    from sharekit.runs.settings import Settings
+
+    now = read_fleet(fleet.resolve())
+    for part in now.parts if break_lock else ():
+        lock.break_lock(part.path)
+    config, secure, allowed = (
+        None if file is None else file.resolve() for file in (clouds_yaml, secure_yaml, signers)
+    )
+    demand = ApprovalRequirement(reviewers, allowed)
+    job = Job(now.folder, tuple(clouds), config, secure, Settings(**settings), demand)
+    try:
+        with following("sending the fleet"):
+            errors = send_fleet(now, job, Engine(scheduler, workers))
+    except KeyboardInterrupt:
+        info(f"Interrupted. Nothing is lost: sharekit fleet submit {fleet} continues the fleet.")
+        sys.exit(3)
+    for name, error in errors.items():
+        complain(f"Error: {name}: {error}")
+    finish_fleet(now.folder, seal)
+    state = read_status(read_fleet(fleet))
+    answer(state.summary, as_json, lambda: show_fleet(state))
+    sys.exit(fleet_exit_code(state))
 
 
 @fleet_command.command("status")

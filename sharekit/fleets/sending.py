@@ -1,0 +1,285 @@
+"""Sends the parts of a fleet side by side, on the engine of ``dask.distributed``.
+
+The engine hands each part to one worker, and to another if that one dies; the part's ledger knows
+how far it is, and its lock lets one process write. A semaphore of the engine bounds how many parts
+of one cloud account are sent at a time, and each of them takes its share of the account's rate.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+from uuid import uuid4
+
+from sharekit.clouds.registry import Clouds
+from sharekit.clouds.sign_in import connect
+from sharekit.core.brakes import RateLimiter
+from sharekit.core.columns import with_unit
+from sharekit.core.errors import SharekitError, UsageError
+from sharekit.core.monitoring.progress import report
+from sharekit.plans import approval
+from sharekit.plans.approval import ApprovalRequirement, require_approval_of
+from sharekit.runs.settings import Settings
+from sharekit.runs.status import clouds_of
+from sharekit.runs.submit import Progress, submit
+
+from .storage import Part, StoredFleet, open_fleet, open_part, read_fleet
+
+#: Seconds between two words of a worker on how far its part is, and two looks at the workers.
+_PAUSE: Final = 0.5
+#: How often a part is handed out again after its worker died.
+_LIVES: Final = 10
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where parts are sent: a scheduler's address, or so many processes of this machine."""
+
+    scheduler: str = ""
+    workers: int = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a worker sends a part: ``clouds`` are entries of its ``clouds.yaml``."""
+
+    folder: Path
+    clouds: tuple[str, ...]
+    config_file: str | PathLike[str] | None
+    secure_file: str | PathLike[str] | None
+    settings: Settings = field(default_factory=Settings)
+    demand: ApprovalRequirement = field(default_factory=ApprovalRequirement)
+
+
+def send_fleet(fleet: StoredFleet, job: Job, engine: Engine) -> dict[str, SharekitError | str]:
+    """Send every part that is not finished; return why parts could not be, by their names.
+
+    Raises
+    ------
+    ApprovalError
+        A part is not approved; nothing was sent.
+    UsageError
+        The engine is not installed, the scheduler is not there or of another version, or a worker
+        sees another fleet or lacks a cloud's entry; nothing was sent.
+    KeyboardInterrupt
+        All parts were ended cleanly.
+    """
+    todo = [part for part in fleet.parts if not part.finished]
+    for part in todo:
+        require_approval_of(part.path, job.demand)
+    if not todo:
+        return {}
+    with _connected(engine, len(todo)) as client:
+        slots = _check_workers(client, fleet, job, todo)
+        return _Sending(client, job, slots).run(todo)
+
+
+# -- the engine ------------------------------------------------------------------------------------
+def _distributed() -> Any:
+    try:
+        import distributed  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise UsageError(
+            "Sending a fleet needs dask.distributed: install 'sharekit-ims[fleet]'.",
+            in_shell="Or send each part by itself: sharekit submit FLEET/part-NAME.ledger.",
+        ) from None
+    return distributed
+
+
+@contextmanager
+def _connected(engine: Engine, parts: int) -> Iterator[Any]:
+    """Yield a client of the engine."""
+    distributed = _distributed()
+    with ExitStack() as stack:
+        address: Any = engine.scheduler
+        if not address:
+            address = stack.enter_context(distributed.LocalCluster(
+                n_workers=max(1, min(engine.workers, parts)), threads_per_worker=1,
+                dashboard_address=None, silence_logs=logging.CRITICAL,
+            ))  # fmt: skip
+        try:
+            client = stack.enter_context(
+                distributed.Client(address, timeout=10, set_as_default=False)
+            )
+            client.get_versions(check=True)
+        except (OSError, ValueError) as error:
+            why = str(error).strip().splitlines()[0] if str(error).strip() else "no response"
+            raise UsageError(
+                f"The scheduler {engine.scheduler} cannot be used ({why}). Nothing was sent."
+            ) from None
+        with client.as_current():
+            yield client
+
+
+def _check_workers(client: Any, fleet: StoredFleet, job: Job, parts: Sequence[Part]) -> int:
+    """Return how many parts the workers can send at a time; refuse workers that cannot."""
+    clouds = job.clouds or tuple({name for part in parts for name in clouds_of(part.path)})
+    facts = (str(fleet.folder), fleet.plan.hash, clouds, job.config_file, job.secure_file)
+    answers = client.run(_examine_worker, *facts, on_error="return")
+    threads = client.nthreads()
+    for address, answer in answers.items():
+        why = str(answer) if isinstance(answer, BaseException) else answer
+        if why:
+            raise UsageError(f"The worker {address} cannot send: {why} Nothing was sent.")
+    if not threads:
+        raise UsageError("The scheduler has no workers, so nothing was sent: start some.")
+    return sum(threads.values())
+
+
+def _examine_worker(folder: str, plan: str, clouds: Sequence[str], config: Any, secure: Any) -> str:
+    """Return in a sentence why this worker cannot send the parts of a fleet, ``""`` if it can."""
+    from sharekit.clouds.clouds_yaml import read_clouds_yaml  # noqa: PLC0415 - on the worker alone
+
+    with suppress(ValueError):  # of another thread than the main one
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes
+    try:
+        with open_fleet(Path(folder)) as ledger:
+            if not ledger.has_event(plan):
+                return f"it sees another fleet in {folder}."
+        known = read_clouds_yaml(config, secure).names()
+    except (SharekitError, OSError) as error:
+        return str(error)
+    missing = [name for name in clouds if name not in known]
+    return f"its clouds.yaml has no entry {missing[0]!r}." if missing else ""
+
+
+class _Sending:
+    """Parts that are handed out, and what is known of each."""
+
+    def __init__(self, client: Any, job: Job, slots: int) -> None:
+        self.client, self.job, self.slots = client, job, slots
+        self.topic = f"sharekit-{uuid4().hex}"
+        self.done: dict[str, tuple[int, int]] = {}
+        self.errors: dict[str, SharekitError | str] = {}
+        self.lives: dict[str, int] = {}
+        self.futures: dict[Any, Part] = {}
+
+    def run(self, parts: Sequence[Part]) -> dict[str, SharekitError | str]:
+        """Send parts until all have ended; Ctrl-C ends each cleanly."""
+        stop = _distributed().Event(self.topic, client=self.client)
+        self.client.subscribe_topic(self.topic, self._follow)
+        try:
+            for part in parts:
+                self._hand_out(part)
+            self._wait(len(parts))
+        except KeyboardInterrupt:
+            stop.set()  # what is not begun yet returns at once
+            with suppress(KeyboardInterrupt):
+                self._wait(len(parts))
+            raise
+        finally:
+            self.client.unsubscribe_topic(self.topic)
+        return self.errors
+
+    def _hand_out(self, part: Part) -> None:
+        self.lives[part.name] = self.lives.get(part.name, 0) + 1
+        key = f"{self.topic}-{part.name}-{self.lives[part.name]}"
+        future = self.client.submit(
+            send_part, part.to_body(), self.job, self.topic, self.slots, key=key, pure=False
+        )
+        self.futures[future] = part
+
+    def _follow(self, event: tuple[float, dict[str, Any]]) -> None:
+        _, said = event
+        self.done[said["part"]] = said["done"], said["total"]
+
+    def _wait(self, count: int) -> None:
+        distributed = _distributed()
+        while self.futures:
+            with suppress(TimeoutError, distributed.client.FuturesCancelledError):
+                distributed.wait([*self.futures], timeout=_PAUSE, return_when="FIRST_COMPLETED")
+            for future in [one for one in self.futures if one.status != "pending"]:
+                self._take(future, self.futures.pop(future))
+            done, total = (sum(one[at] for one in self.done.values()) for at in (0, 1))
+            left = with_unit(len(self.futures), "part")
+            report(f"sending {with_unit(count, 'part')}", done, total, f"{left} left")
+
+    def _take(self, future: Any, part: Part) -> None:
+        """Note how a part has ended; one whose worker died is handed out again."""
+        if future.status == "finished":
+            if why := future.result():
+                self.errors[part.name] = why
+        elif future.status in ("cancelled", "lost"):
+            self.errors[part.name] = "the scheduler no longer knows of it"
+        elif (
+            isinstance(future.exception(), _distributed().KilledWorker)
+            and self.lives[part.name] < _LIVES
+        ):
+            self._hand_out(part)
+        else:
+            self.errors[part.name] = str(future.exception())
+
+
+# -- on a worker -----------------------------------------------------------------------------------
+def send_part(part: dict[str, Any], job: Job, topic: str, slots: int) -> str:
+    """Send a part on this worker; return in a sentence why it could not be, else ``""``."""
+    distributed = _distributed()
+    worker, ended = distributed.get_worker(), distributed.Event(topic)
+    stop, spoke = threading.Event(), [0.0]
+
+    def follow(now: Progress) -> None:
+        if monotonic() - spoke[0] >= _PAUSE:
+            spoke[0] = monotonic()
+            worker.log_event(topic, {"part": part["name"], "done": now.done, "total": now.total})
+            if ended.is_set():
+                stop.set()
+
+    try:
+        with open_part(job.folder, part) as ledger:
+            path = ledger.path
+        if ended.is_set():
+            return "was not begun"
+        clouds = Clouds({})
+        if require_approval_of(path, job.demand):  # what sends nothing needs neither
+            names = job.clouds or clouds_of(path)
+            clouds = connect(
+                *names, config_file=job.config_file, secure_file=job.secure_file, progress=False
+            )
+        RateLimiter.share = 1 / slots
+        with ExitStack() as stack:
+            for account in sorted({cloud.account or cloud.name for cloud in clouds.signed_in}):
+                name = f"sharekit account {account}"
+                stack.enter_context(distributed.Semaphore(max_leases=slots, name=name))
+            submit(
+                path, clouds, settings=job.settings, demand=job.demand, progress=follow, stop=stop
+            )
+    except SharekitError as error:
+        return error.in_shell
+    return ""
+
+
+# -- the end ---------------------------------------------------------------------------------------
+def finish_fleet(folder: Path, key: str | PathLike[str] | None) -> bool:
+    """Record the heads of all parts once every one is finished, and seal all with a key.
+
+    Return True if the fleet is finished.
+    """
+    fleet = read_fleet(folder)
+    if not all(part.finished for part in fleet.parts):
+        return False
+    with open_fleet(folder, write=True) as ledger:
+        if ledger.last_event("fleet_finished") is None:
+            ends = [_end_of(folder, part, key) for part in fleet.parts]
+            ledger.append("fleet_finished", {"parts": ends})
+        if key is not None and ledger.last_event("sealed") is None:
+            approval.seal_ledger(ledger, key)
+    return True
+
+
+def _end_of(folder: Path, part: Part, key: str | PathLike[str] | None) -> dict[str, Any]:
+    with open_part(folder, part.to_body(), write=key is not None) as ledger:
+        sealed = ledger.last_event("sealed") is not None
+        if key is not None and not sealed:
+            approval.seal_ledger(ledger, key)
+        return {
+            "name": part.name, "head": ledger.head, "events": ledger.event_count,
+            "sealed": sealed or key is not None,
+        }  # fmt: skip

@@ -1,0 +1,155 @@
+"""The parts of a fleet are sent on an existing engine, or under any other, and lose nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import sharekit
+from sharekit.core.brakes import RateLimiter
+from sharekit.core.errors import ApprovalError, UsageError
+from sharekit.fleets import sending
+from sharekit.fleets.fleet import Fleet
+from sharekit.fleets.sending import Engine, Job, _examine_worker, finish_fleet, send_fleet
+from sharekit.fleets.storage import FLEET_LEDGER, read_fleet
+from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.lock import LockHolder
+from sharekit.plans.approval import revoke
+from tests.conftest import FAST, World
+from tests.fleets.test_fleets import approve, ledgers
+from tests.reports.forger import Forger
+
+Make = Callable[..., World]
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "fleet.md").read_text(encoding="utf-8")
+
+
+def fleet_of(w: World, name: str = "june", by: str = "4") -> Fleet:
+    """A fleet of all shares of a world, approved."""
+    findings = sharekit.check(sharekit.read_inventory(w.shares), w.connect())
+    fleet = Fleet.plan(findings, w.folder / name, by=by)
+    approve(fleet)
+    return fleet
+
+
+def begin(w: World, fleet: Fleet) -> subprocess.Popen[bytes]:
+    """Send a fleet in a process of its own, in a group as a terminal makes it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sharekit", "fleet", "submit", fleet.path, "--workers", "2",
+         f"--clouds-yaml={w.config}", "-q"],
+        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def sending_now(process: subprocess.Popen[bytes], fleet: Fleet) -> int:
+    """Wait until a worker has sent something of a part, and return its process ID."""
+    while process.poll() is None:
+        for path in ledgers(fleet):
+            holder = LockHolder.read(path)
+            with Ledger.open(path) as ledger:
+                if holder is not None and ledger.last_event("intent") is not None:
+                    return holder.pid
+        time.sleep(0.05)
+    raise AssertionError(process.communicate()[1].decode())
+
+
+@pytest.mark.slow
+def test_ctrl_c_and_a_killed_worker_lose_nothing(world: Make) -> None:
+    """Ctrl-C ends all parts cleanly; a killed worker's part is taken up; no share changes twice."""
+    pytest.importorskip("distributed")
+    w = world(rows=32, job_seconds=0.5)
+    fleet = fleet_of(w)
+    first = begin(w, fleet)
+    sending_now(first, fleet)
+    os.killpg(first.pid, signal.SIGINT)
+    _, told = first.communicate(timeout=120)
+    assert first.returncode == 3, told.decode()
+    assert b"Traceback" not in told
+    assert not [*fleet.path.glob("*.owner")]
+    second = begin(w, fleet)
+    os.kill(sending_now(second, fleet), signal.SIGKILL)
+    _, told = second.communicate(timeout=200)
+    assert second.returncode == 0, told.decode()
+    assert set(fleet.status().counts.items()) >= {("pending", 0), ("unknown", 0)}
+    assert max(w.changed().values()) == 1
+    verdict = fleet.verify()
+    assert verdict.intact, verdict.problems
+    with Ledger.open(fleet.path / FLEET_LEDGER) as ledger:
+        assert ledger.list_events()[-1].kind == "fleet_finished"
+    # What a part lost of its end shows, although the part alone knows nothing of it.
+    part = Forger.read(ledgers(fleet)[0])
+    part.drop(*part.lines[-2:])
+    part.write()
+    assert any("cut off" in what for _, what in fleet.verify().problems)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="xargs is no program of Windows")
+def test_the_line_of_the_docs_sends_every_part(world: Make) -> None:
+    """The documented line with `xargs -P` sends all parts; repeated, it sends nothing more."""
+    w = world(rows=12)
+    fleet = fleet_of(w, by="2")
+    (line,) = re.findall(r"^ls june/.*\| xargs -P .*$", PAGE, re.MULTILINE)
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for _ in range(2):
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=w.folder, env={**os.environ, "PATH": scripts},
+            capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+        assert max(w.changed().values()) == 1
+    assert fleet.status().finished
+    assert finish_fleet(fleet.path, None)
+    assert fleet.verify().intact
+
+
+def test_nothing_is_sent_without_every_approval(world: Make) -> None:
+    """A part whose approval is void keeps all parts from being sent, before an engine is begun."""
+    w = world(rows=6)
+    fleet = fleet_of(w, by="2")
+    revoke(ledgers(fleet)[1], reviewer="Ada")
+    with pytest.raises(ApprovalError, match=r"not approved|has changed"):
+        send_fleet(read_fleet(fleet.path), Job(fleet.path, (), w.config, None), Engine())
+    assert not finish_fleet(fleet.path, None)
+    assert w.changed_shares() == set()
+
+
+def test_a_worker_that_cannot_send_says_why(world: Make, tmp_path: Path) -> None:
+    """A worker without the fleet, with another one, or without a cloud's entry is one sentence."""
+    w = world(rows=6)
+    fleet, other = fleet_of(w, by="2"), fleet_of(w, "other", by="2")
+    plan = read_fleet(fleet.path).plan.hash
+    folder, names = str(fleet.path), tuple(w.names)
+    assert _examine_worker(folder, plan, names, w.config, None) == ""
+    assert "no fleet" in _examine_worker(str(tmp_path), plan, names, w.config, None)
+    assert "another fleet" in _examine_worker(str(other.path), plan, names, w.config, None)
+    assert "no entry 'b'" in _examine_worker(folder, plan, ("b",), w.config, None)
+    assert "cannot be read" in _examine_worker(folder, plan, names, tmp_path / "no.yaml", None)
+
+
+def test_an_engine_that_is_not_installed(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra one sentence names it, and nothing is sent."""
+    w = world(rows=6)
+    fleet = fleet_of(w, by="1")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"sharekit-ims\[fleet\]"):
+        send_fleet(read_fleet(fleet.path), Job(fleet.path, (), w.config, None), Engine())
+    sharekit.submit(ledgers(fleet)[0], w.connect(), settings=FAST)
+    assert send_fleet(read_fleet(fleet.path), Job(fleet.path, (), w.config, None), Engine()) == {}
+    assert sending.finish_fleet(fleet.path, None)
+
+
+def test_a_process_takes_its_share_of_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a quarter of a rate of 200 requests a second, three of them take 40 ms."""
+    monkeypatch.setattr(RateLimiter, "share", 0.25)
+    limiter, began = RateLimiter(200), time.monotonic()
+    for _ in range(3):
+        limiter.wait()
+    assert time.monotonic() - began >= 0.04
