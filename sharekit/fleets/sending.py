@@ -25,6 +25,7 @@ from sharekit.core.brakes import RateLimiter
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import SharekitError, UsageError
 from sharekit.core.monitoring.progress import report
+from sharekit.core.provenance import __version__
 from sharekit.plans import approval
 from sharekit.plans.approval import ApprovalRequirement, require_approval_of
 from sharekit.runs.settings import Settings
@@ -122,7 +123,14 @@ def _connected(engine: Engine, parts: int) -> Iterator[Any]:
 def _check_workers(client: Any, fleet: StoredFleet, job: Job, parts: Sequence[Part]) -> int:
     """Return how many parts the workers can send at a time; refuse workers that cannot."""
     clouds = job.clouds or tuple({name for part in parts for name in clouds_of(part.path)})
-    facts = (str(fleet.folder), fleet.plan.hash, clouds, job.config_file, job.secure_file)
+    facts = (
+        __version__,
+        str(fleet.folder),
+        fleet.plan.hash,
+        clouds,
+        job.config_file,
+        job.secure_file,
+    )
     answers = client.run(_examine_worker, *facts, on_error="return")
     threads = client.nthreads()
     for address, answer in answers.items():
@@ -134,12 +142,16 @@ def _check_workers(client: Any, fleet: StoredFleet, job: Job, parts: Sequence[Pa
     return sum(threads.values())
 
 
-def _examine_worker(folder: str, plan: str, clouds: Sequence[str], config: Any, secure: Any) -> str:
+def _examine_worker(
+    version: str, folder: str, plan: str, clouds: Sequence[str], config: Any, secure: Any
+) -> str:
     """Return in a sentence why this worker cannot send the parts of a fleet, ``""`` if it can."""
     from sharekit.clouds.clouds_yaml import read_clouds_yaml  # noqa: PLC0415 - on the worker alone
 
     with suppress(ValueError):  # of another thread than the main one
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes
+    if version != __version__:
+        return f"it has sharekit {__version__}, and not {version}."
     try:
         with open_fleet(Path(folder)) as ledger:
             if not ledger.has_event(plan):

@@ -125,13 +125,14 @@ def test_a_worker_that_cannot_send_says_why(world: Make, tmp_path: Path) -> None
     """A worker without the fleet, with another one, or without a cloud's entry is one sentence."""
     w = world(rows=6)
     fleet, other = fleet_of(w, by="2"), fleet_of(w, "other", by="2")
-    plan = read_fleet(fleet.path).plan.hash
+    plan, now = read_fleet(fleet.path).plan.hash, sharekit.__version__
     folder, names = str(fleet.path), tuple(w.names)
-    assert _examine_worker(folder, plan, names, w.config, None) == ""
-    assert "no fleet" in _examine_worker(str(tmp_path), plan, names, w.config, None)
-    assert "another fleet" in _examine_worker(str(other.path), plan, names, w.config, None)
-    assert "no entry 'b'" in _examine_worker(folder, plan, ("b",), w.config, None)
-    assert "cannot be read" in _examine_worker(folder, plan, names, tmp_path / "no.yaml", None)
+    assert _examine_worker(now, folder, plan, names, w.config, None) == ""
+    assert "sharekit" in _examine_worker("0.0.1", folder, plan, names, w.config, None)
+    assert "no fleet" in _examine_worker(now, str(tmp_path), plan, names, w.config, None)
+    assert "another fleet" in _examine_worker(now, str(other.path), plan, names, w.config, None)
+    assert "no entry 'b'" in _examine_worker(now, folder, plan, ("b",), w.config, None)
+    assert "cannot be read" in _examine_worker(now, folder, plan, names, tmp_path / "no.yaml", None)
 
 
 def test_an_engine_that_is_not_installed(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
