@@ -35,8 +35,8 @@ def environment() -> dict[str, str]:
         "sharekit": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "host": platform.node(),
-        "user": user(),
+        "host": platform.node() or "unknown",
+        "user": user() or "unknown",
         **{name: version(name) for name in LIBRARIES},
     }
 

@@ -20,6 +20,14 @@ from sharekit.core.provenance import ENVIRONMENT
 
 #: Counts and sizes: what fits in a column of whole numbers, and in a float.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+#: A text that says something.
+Said = Annotated[str, msgspec.Meta(min_length=1)]
+#: The status of a response; 0 where there was none.
+Http = Annotated[int, msgspec.Meta(ge=0, le=999)]
+#: The address of a service; "" where there is none.
+Address = Annotated[str, msgspec.Meta(pattern=r"(?i)^(?:https?://\S+)?$")]
+#: A signature as OpenSSH writes it.
+Signature = Annotated[str, msgspec.Meta(pattern=r"^-----BEGIN SSH SIGNATURE-----\s")]
 #: SHA-256, in hex.
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 #: The SHA-256 under which bytes are stored in the ledger.
@@ -32,6 +40,8 @@ Time = Annotated[
 ]
 #: The fields of bodies, and of an approval given ahead in one, that hold a time.
 _TIMES: Final = frozenset({"at", "taken_at", "judged_at"})
+#: The name of a format; a package beside sharekit may read others than its own.
+Form = Annotated[str, msgspec.Meta(pattern=r"^[^\s\x00]+$", max_length=100)]
 #: A name of a file or a person. No program accepts one that holds a NUL.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=10_000)]
 Texts = list[str]
@@ -49,10 +59,10 @@ _LINE: Final = tuple[str, Time, str]
 #: What a body of any kind may be asked for, also of one that is not known here.
 _ANY: Final = _body(chunk=NotRequired[str | int], images=NotRequired[Count | Texts])
 #: The program and the machine that write an event.
-_ENVIRONMENT: Final = dict.fromkeys(ENVIRONMENT, NotRequired[str])
+_ENVIRONMENT: Final = dict.fromkeys(ENVIRONMENT, NotRequired[Said])
 #: A sheet that was read: the fields of :class:`sharekit.spreadsheets.inventory.Source`.
 _SHEET: Final = _body(
-    file=Name, sheet=str, sha256=str, size=Count, format=str, header_row=Count, rows=Count,
+    file=Name, sheet=str, sha256=Hash, size=Count, format=Form, header_row=Count, rows=Count,
     blank_rows=Count, hidden=bool, columns=dict[str, str], letters=dict[str, str], encoding=str,
     index_name=NotRequired[str], index_dtype=NotRequired[str],
     dtypes=NotRequired[dict[str, str]], categories=NotRequired[dict[str, list[str]]],
@@ -60,19 +70,19 @@ _SHEET: Final = _body(
 #: An approval given ahead, as `StandingApproval` is written.
 STANDING: Final = _body(
     policies_sha256=Hash, until=Annotated[str, msgspec.Meta(pattern=r"^2\d\d\d-\d\d-\d\d$")],
-    max_images=Count, reviewer=Name, at=Time, note=str, signature=NotRequired[str],
+    max_images=Count, reviewer=Name, at=Time, note=str, signature=NotRequired[Signature],
 )  # fmt: skip
 #: A reviewer's approval of the plans of a fleet: of all that the tree with this root covers.
 _FLEET_APPROVAL: Final = {
     "reviewer": Name, "fingerprint": Hash, "parts": Count, "images": Count, "note": str,
-    "after": Hash, "signature": NotRequired[str],
+    "after": Hash, "signature": NotRequired[Signature],
 }  # fmt: skip
 #: A part of a fleet: the hashes of its ledger's first event and of its plan, and that plan.
 _PART: Final = _body(name=Name, created=Hash, planned=Hash, fingerprint=Hash, rows=Count,
                      images=Count)  # fmt: skip
 #: A sign-in to one project.
 _ACCOUNT: Final = _body(
-    cloud=str, project_id=str, region=str, ims=str, image=str, account=str,
+    cloud=Said, project_id=Said, region=str, ims=Address, image=Address, account=str,
     warnings=NotRequired[Texts],
 )  # fmt: skip
 #: Policies with their bound values, as `Policies` describes them.
@@ -91,12 +101,12 @@ _SNAPSHOT: Final = _body(
 )  # fmt: skip
 #: Fields that every event about a request may hold.
 _RESPONSE: Final = {
-    "chunk": str, "api": NotRequired[str], "http": NotRequired[Count], "code": NotRequired[str],
+    "chunk": Said, "api": NotRequired[Said], "http": NotRequired[Http], "code": NotRequired[str],
     "reason": NotRequired[str], "job_id": NotRequired[str], "request_id": NotRequired[str],
     "results": NotRequired[dict[str, bool]],
 }  # fmt: skip
 _REQUEST: Final = _body(**_RESPONSE)
-_JOB_ENDED: Final = _body(**_RESPONSE, status=str)
+_JOB_ENDED: Final = _body(**_RESPONSE, status=Said)
 #: Shares: each of the images with each of the projects.
 _BLOCK: Final = {"images": Texts, "projects": Texts}
 
@@ -150,9 +160,9 @@ class EventKind:
 EVENTS: Final[Mapping[str, EventKind]] = {
     "created": EventKind(
         _body(
-            **_ENVIRONMENT, schema=NotRequired[str], report_format=NotRequired[Count],
-            follows=NotRequired[str], follows_kind=NotRequired[str],
-            follows_ledger=NotRequired[str],
+            **_ENVIRONMENT, schema=NotRequired[Hash], report_format=NotRequired[Count],
+            follows=NotRequired[Hash], follows_kind=NotRequired[Said],
+            follows_ledger=NotRequired[Name],
         ),
         "the ledger was created, by this version of sharekit on this machine",
         lambda b: f"sharekit {b.get('sharekit', '')}", once=True,
@@ -215,7 +225,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "approved": EventKind(
         _body(reviewer=Name, fingerprint=Hash, images=Count, note=str, after=Hash,
-              signature=NotRequired[str], standing=NotRequired[STANDING],
+              signature=NotRequired[Signature], standing=NotRequired[STANDING],
               fleet=NotRequired[_body(**_FLEET_APPROVAL, path=list[Step])]),
         "a reviewer approved the plan of this fingerprint, the fleet that it is part of, or ahead "
         "what certain policies decide",
@@ -242,7 +252,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"last look before sending: {_counts(b['counts']) or 'nothing changed'}",
     ),
     "intent": EventKind(
-        _body(chunk=str, api=NotRequired[str], **_BLOCK, attempt=Count, method=str, url=str,
+        _body(chunk=Said, api=NotRequired[Said], **_BLOCK, attempt=Count, method=Said, url=Said,
               body=NotRequired[dict[str, Any] | None]),
         "a request is about to be sent; all that it will carry is written here first: method, URL, "
         "images, projects, and the rest of its body",
@@ -257,7 +267,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             **_RESPONSE,
             into=list[_body(chunk=str, **_BLOCK)],  # type: ignore[misc]  # made by a function
             kept=list[_body(**_BLOCK)],  # type: ignore[misc]
-            why=str,
+            why=Said,
         ),
         "the images of the request were moved to smaller or new requests",
         lambda b: f"into {len(b['into'])}: {b['why']}",
@@ -298,12 +308,12 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"{with_unit(b['images'], 'image')} looked at",
     ),
     "read_back_denied": EventKind(
-        _body(project_id=str, reason=str, code=NotRequired[str]),
+        _body(project_id=Said, reason=Said, code=NotRequired[str]),
         "a project could not be read back",
         lambda b: f"project {b['project_id']} cannot be read back: {b['reason']}",
     ),
     "stopped": EventKind(
-        _body(why=str, by=NotRequired[str]), "the call of `submit` ended early",
+        _body(why=Said, by=NotRequired[Said]), "the call of `submit` ended early",
         lambda b: str(b["why"]),
     ),
     "outcomes_recorded": EventKind(
@@ -316,7 +326,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"{with_unit(b['rows'], 'row')} with a final outcome", ends=True,
     ),
     "sealed": EventKind(
-        _body(events=Count, head=Hash, signature=NotRequired[str]),
+        _body(events=Count, head=Hash, signature=NotRequired[Signature]),
         "the head of the finished run was signed",
         lambda b: f"head {b['head'][:12]} of {with_unit(b['events'], 'event')}, signed", once=True,
     ),

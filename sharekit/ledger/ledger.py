@@ -30,6 +30,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -58,6 +59,8 @@ from .tables import DEFINED, create_tables, format_error, schema_difference
 _LOG = logging.getLogger("sharekit.ledger")
 #: Events in memory at one time, where all of them are read.
 _PAGE = 1_000
+#: The longest step of a clock by which two events would have one time (Windows: 15.6 ms).
+_STEP = timedelta(milliseconds=20)
 _EVENT = "seq, at, kind, body, prev, hash"
 
 
@@ -230,7 +233,7 @@ class Ledger:
             If its body could not be read again; nothing is written then.
         """
         with self.transaction():
-            seq, at = self._seq + 1, utc_now()
+            seq, at = self._seq + 1, self._now()
             try:
                 text = canonical_json(body)
                 decode_body(kind, at, text.encode().decode())
@@ -246,6 +249,15 @@ class Ledger:
             self._seq, self._head = seq, event.hash
         _LOG.debug("event %d: %s", seq, kind)
         return event
+
+    def _now(self) -> str:
+        """Return the time, and never that of the last event: some clocks go in long steps."""
+        at, last = utc_now(), self.fetch("SELECT at FROM events WHERE seq = ?", (self._seq,))
+        ahead = datetime.fromisoformat(last[0][0] if last else at) - datetime.fromisoformat(at)
+        if not last or not timedelta() <= ahead < _STEP:
+            return at
+        later = datetime.fromisoformat(last[0][0]) + timedelta(microseconds=1)
+        return f"{later.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
     def list_events(self, *kinds: str) -> list[Event]:
         """Return every event in order, or those of some kinds."""

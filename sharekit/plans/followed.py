@@ -90,8 +90,17 @@ def read_followed(ledger: Ledger, kind: str = NEW_PLAN) -> EarlierRun:
         old = join_lines(before, acted_on, ACTION_KEY, {})["known"].isna()
         lines = pd.concat([lines, before[old]])
     names = list(frame_schemas.EARLIER.names)
-    lines = lines[names].astype(STR).reset_index(drop=True)
+    lines = lines.reindex(columns=names, fill_value="").astype(STR).reset_index(drop=True)
     return EarlierRun(followed, stored.fingerprint, lines)
+
+
+def without_undone(lines: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines of an earlier run, but for the shares that rows are to undo.
+
+    What is undone is not what the run decided; its other decisions hold for plans that follow.
+    """
+    undone = action_keys(rows).assign(undone=True).drop_duplicates(ACTION_KEY)
+    return lines[join_lines(lines, undone, ACTION_KEY, {})["undone"].isna()]
 
 
 def _with_origin(lines: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:

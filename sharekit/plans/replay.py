@@ -20,16 +20,27 @@ from sharekit.core.columns import action_keys, first_difference
 from sharekit.core.errors import SharekitError
 from sharekit.core.fields import ACTION_KEY, INPUT_PREFIX, MANDATORY_FIELDS
 from sharekit.core.fields import FIELDS as SHARE_FIELDS
+from sharekit.core.files import shown_name
 from sharekit.core.provenance import __version__, distinct_people, looks, name_error
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.events import VOIDING_EVENTS, FollowedRun
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Event, Ledger
+from sharekit.spreadsheets.input import FORMATS
 from sharekit.spreadsheets.inventory import Inventory
 
 from .approval import fleet_error
 from .chunks import EMPTY_FINGERPRINT
-from .followed import FOLLOWING, NEW_PLAN, RETRY, EarlierRun, carry_over
+from .followed import (
+    FOLLOWING,
+    NEW_PLAN,
+    RETRY,
+    UNDO,
+    EarlierRun,
+    carry_over,
+    read_followed,
+    without_undone,
+)
 from .plan import Plan, build_plan, read_plan
 from .policies.standing import standing_errors
 from .policies.steps import step_errors
@@ -38,6 +49,8 @@ from .storage import read_earlier
 
 #: Kind of a step -> the field that says on how many rows it decided.
 _STEPS: Final = {"decided": "rows", "review_imported": "decisions"}
+#: The formats that are read without another package, which reads files of one suffix.
+_FORMS: Final = ("dataframe", "table", "records", *(form.name for form in FORMATS))
 #: Numbers of a plan that do not come from its rows.
 _SETTINGS: Final = ("chunk_size", "max_images", "strict", "planner", "confirmed")
 
@@ -305,6 +318,8 @@ def inventory_differences(inventory: Inventory, *, as_read: bool = True) -> Iter
             continue
         if len(rows) != source.rows:
             yield f"says that {source.file}, {source.sheet} has {source.rows:,} rows"
+        if source.format not in _FORMS and not source.file.lower().endswith(f".{source.format}"):
+            yield f"reads {source.file} in a format that there is not: {source.format!r:.40}"
         if not source.names_rows and not _go_down(rows["row"], source.header_row):
             yield f"has rows at impossible places of {source.file}, {source.sheet}"
         for name in SHARE_FIELDS:
@@ -322,6 +337,28 @@ def _go_down(places: pd.Series, header_row: int) -> bool:
             return False
         places = places.astype("int64")
     return bool(places.is_monotonic_increasing and places.is_unique and (places > header_row).all())
+
+
+def followed_differences(ledger: Ledger, first: Ledger) -> Iterator[Problem]:
+    """Yield where a run holds other earlier decisions than the run that it follows."""
+    created = ledger.list_events("created")[0]
+    followed = FollowedRun.from_body(created.body)
+    if followed is None:
+        return
+    with Ledger.open(first.path, verify_chain=False, until=followed.head) as past:
+        earlier = read_followed(past, followed.kind)
+    # The first run's file may have another name by now, and another version has other words.
+    lines = earlier.lines.replace({"run": {earlier.followed.ledger: followed.ledger}})
+    if followed.kind == UNDO:
+        lines = without_undone(lines, read_plan(ledger).rows).reset_index(drop=True)
+    made_by = {one.list_events("created")[0].body.get("sharekit") for one in (ledger, first)}
+    others = () if made_by == {__version__} else ("by", "reason")
+    names = [name for name in frame_schemas.EARLIER.names if name not in others]
+    for event in ledger.list_events("planned"):
+        recorded = ledger.get_frame(event.body["earlier_blob"], frame_schemas.EARLIER)
+        if difference := first_difference(recorded, lines, names):
+            what = f"its earlier decisions are not those of {shown_name(first.path.name)}"
+            yield f"event {event.seq} ({event.kind})", f"{what}: {difference}"
 
 
 def _standing_differences(ledger: Ledger, event: Event) -> Iterator[str]:

@@ -15,9 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 from sharekit.checks.check import check
-from sharekit.clouds.registry import Clouds, require_clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER, OWNER, PENDING, SHARE, STATUSES, UNSHARE
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.columns import (
     STR,
@@ -33,7 +34,7 @@ from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.outcomes import RETRYABLE
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.followed import RETRY, UNDO, EarlierRun, read_followed
+from sharekit.plans.followed import RETRY, UNDO, EarlierRun, read_followed, without_undone
 from sharekit.plans.plan import HasLedger, Plan, ledger_path, plan
 from sharekit.plans.steps import standing
 from sharekit.spreadsheets.cell_issues import CellIssues, concat
@@ -47,6 +48,7 @@ _RESULT = {SHARE: PENDING, UNSHARE: ABSENT}
 
 
 @clean_frames
+@checks_arguments
 @shows_progress("planning how to undo")
 def undo(
     run: HasLedger | str | PathLike[str],
@@ -96,7 +98,6 @@ def undo(
     412
     """
     run = ledger_path(run)
-    require_clouds(clouds)
     first, earlier, decided = _read(run, UNDO)
     chosen = first.rows.index[_changed(first)]
     if chosen.empty:
@@ -110,14 +111,12 @@ def undo(
         _inventory(first, rows, issues), snapshot=present,
         strict=planned.strict, confirm=planned.confirmed,
     )  # fmt: skip
-    # What is undone is not what the run decided; its other decisions hold for plans that follow.
-    undone = action_keys(rows).assign(undone=True).drop_duplicates(ACTION_KEY)
-    others = join_lines(earlier.lines, undone, ACTION_KEY, {})["undone"].isna()
-    follows = replace(earlier, lines=earlier.lines[others])
+    follows = replace(earlier, lines=without_undone(earlier.lines, rows))
     return plan(findings, ledger, chunk_size=chunk_size, max_images=max_images, follows=follows)
 
 
 @clean_frames
+@checks_arguments
 @shows_progress("planning a retry")
 def retry(
     run: HasLedger | str | PathLike[str],

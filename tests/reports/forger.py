@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.plans.chunks import chunks_of
 from sharekit.runs.outcomes import count_outcomes
 from sharekit.runs.status import load_run
+
+
+def later(at: str, microseconds: int = 1) -> str:
+    """Return the time so many microseconds after one."""
+    moment = datetime.fromisoformat(at) + timedelta(microseconds=microseconds)
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 @dataclass
@@ -72,9 +79,10 @@ class Forger:
         """Put an event in, or move it."""
         self.drop(line)
         place = before or after
+        assert place is not None
         at = next(n for n, other in enumerate(self.lines) if other is place)
         self.lines.insert(at + (after is not None), line)
-        line.at = self.lines[at].at
+        line.at = later(place.at, 1 if after is not None else -1)
         return line
 
     def new(self, kind: str, body: dict[str, Any], **place: Line) -> Line:

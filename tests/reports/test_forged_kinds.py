@@ -13,6 +13,7 @@ import pytest
 
 import sharekit
 from sharekit.audits import storage
+from sharekit.core import frame_schemas
 from sharekit.interfaces.review import Review
 from sharekit.plans.decisions import decide, replan
 from sharekit.plans.policies.policy import policy
@@ -362,6 +363,21 @@ def test_an_undo_is_called_nothing_else(tmp_path: Path, name: str, kind: str) ->
     forger = forger_of(SAMPLES / f"{name}.ledger", tmp_path)
     forger.first("created").body["follows_kind"] = kind
     assert sharekit.verify(forger.write()).label == "TAMPERED"
+
+
+def test_a_run_that_follows_decides_nothing_for_the_first(tmp_path: Path) -> None:
+    """Beside the run that it follows, a ledger holds the decisions of that one and no others."""
+    first = shutil.copy(SAMPLES / "sealed.ledger", tmp_path)
+    forger = forger_of(SAMPLES / "undo.ledger", tmp_path)
+    line = dict.fromkeys(frame_schemas.EARLIER.names, "") | {
+        "project_id": STRANGER, "image_id": IMAGE, "side": "member", "asked": "accepted",
+        "decision": "skip", "by": "Zoe", "run": "sealed.ledger", "action": "skip",
+    }  # fmt: skip
+    for planned in forger.all("planned"):
+        forger.store(planned, pd.DataFrame([line], dtype="str"), "earlier_blob")
+    verdict = sharekit.verify(first, forger.write())
+    assert verdict.label == "TAMPERED"
+    assert any("earlier decisions are not those of sealed.ledger" in p for _, p in verdict.problems)
 
 
 @pytest.mark.parametrize(

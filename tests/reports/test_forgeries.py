@@ -20,7 +20,7 @@ from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator
 from sharekit.simulator.sample import build_sample, write_workbook
 from tests.conftest import FAST
-from tests.reports.forger import Forger, Line
+from tests.reports.forger import Forger, Line, later
 
 pytestmark = pytest.mark.usefixtures("checked_once")
 STRANGER = "0123456789abcdef0123456789abcdef"
@@ -156,6 +156,30 @@ FORGERIES |= {
     "http 500 for a yes": set_body("answer", http=500),
     "http 404 for a yes": set_body("answer", http=404),
     "http 0 for a yes": set_body("answer", http=0),
+    "a job in an answer without a body": set_body("answer", http=204),
+    "a status that there is not": set_body("answer", http=1_000),
+    "a job that took no time": lambda f: setattr(
+        f.first("job_done"), "at", later(f.first("answer").at)
+    ),
+    "two events at one time": lambda f: setattr(f.lines[1], "at", f.lines[0].at),
+    "every event at one time": lambda f: [setattr(one, "at", f.lines[0].at) for one in f.lines],
+    "every event a microsecond after the other": lambda f: [
+        setattr(one, "at", later(f.lines[0].at, n)) for n, one in enumerate(f.lines)
+    ],
+    # what was read, and who read it
+    "a hash that is none": lambda f: (
+        f.first("inventory_read").body["sources"][0].update(sha256="zz")
+    ),
+    "a format that there is not": lambda f: (
+        f.first("inventory_read").body["sources"][0].update(format="exe")
+    ),
+    "a user of no name": set_body("created", user=""),
+    "no user": lambda f: f.first("created").body.pop("user"),
+    "a library of no version": set_body("created", pandas=""),
+    "an address that is none": lambda f: (
+        f.first("submit_started").body["clouds"][0].update(ims="here")
+    ),
+    "a signature that is none": set_body("approved", signature="zz"),
     "a yes with an error code": set_body("answer", code="IMG.0144"),
     "a job that was never begun": set_body("answer", job_id=""),
     "a done job that says failed": set_body("job_done", status="FAIL"),

@@ -16,12 +16,19 @@ import pandas as pd
 from sharekit.audits.audit import verify_audit
 from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import LedgerError, LedgerUnreadableError, SharekitError, UsageError
 from sharekit.core.frame_schemas import PROJECTS
 from sharekit.core.html import table
 from sharekit.core.monitoring.progress import shows_progress
-from sharekit.core.provenance import REPORT_FORMAT, __version__, distinct_people, is_older
+from sharekit.core.provenance import (
+    ENVIRONMENT,
+    REPORT_FORMAT,
+    __version__,
+    distinct_people,
+    is_older,
+)
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger import integrity, signatures
 from sharekit.ledger.events import signed_part
@@ -35,7 +42,7 @@ from sharekit.plans.approval import (
     valid_approvals,
 )
 from sharekit.plans.plan import HasLedger, ledger_path, read_plan
-from sharekit.plans.replay import plan_problems, step_problems
+from sharekit.plans.replay import followed_differences, plan_problems, step_problems
 from sharekit.plans.storage import refuse_fleet
 from sharekit.runs.requests.replay import SIGN_IN, run_problems
 
@@ -116,6 +123,7 @@ class Verdict:
         return table(pd.DataFrame(lines, columns=["is", "where", "what"]), title=repr(self)[1:-1])
 
 
+@checks_arguments
 @shows_progress("verifying")
 def verify(
     ledger: HasLedger | str | PathLike[str],
@@ -212,6 +220,8 @@ def _check_all(
     if not reports and len(ledgers) == 1:
         return
     try:
+        if not faulty:
+            yield from ((CHANGED, problem) for problem in _followed(ledgers))
         source = report_source(*ledgers)
     except SharekitError as error:
         if not faulty:
@@ -222,6 +232,14 @@ def _check_all(
         yield from check_report(source, report, earlier)
     if reports:
         yield from ((NOTE, note) for ledger in ledgers for note in _unsigned(ledger))
+
+
+def _followed(ledgers: Sequence[Ledger]) -> Iterator[Problem]:
+    """Yield where a run says otherwise than the run that it follows what had been decided."""
+    links = order_runs(ledgers) if len(ledgers) > 1 else []
+    for link in links[1:]:
+        for where, what in followed_differences(link.ledger, links[link.follows - 1].ledger):
+            yield f"{link.file_name}, {where}", what
 
 
 def check_report(source: Record | Audit, report: Path, ledger: Ledger | None) -> Iterator[Graded]:
@@ -323,6 +341,8 @@ def _other_version(ledger: Ledger, added: list[Problem]) -> Iterator[Graded]:
         yield NOTE if grade == CHANGED else grade, ("event 1 (created)", what)
     elif created and created.body.get("report_format") != REPORT_FORMAT:
         yield CHANGED, ("event 1 (created)", "names another format of reports than its version")
+    elif created and not created.body.keys() >= {*ENVIRONMENT}:
+        yield CHANGED, ("event 1 (created)", "does not say by whom and with what it was made")
     yield from ((grade, problem) for problem in added)
 
 
@@ -378,6 +398,8 @@ def _times(ledger: Ledger) -> Iterator[Graded]:
     for seq, at, *_ in ledger.raw_events():
         now = datetime.fromisoformat(at)
         back = before - now if before is not None else timedelta()
+        if now == before:  # a ledger dates no two events alike
+            odd.append((CHANGED, (f"event {seq}", f"is dated {at}, as the one before it is")))
         if back > timedelta():
             what = f"is dated {at}, {back} before the one before it: a clock was set back"
             odd.append((NOTE, (f"event {seq}", what)))

@@ -12,6 +12,8 @@ from .log import Request
 
 #: How a request ended that was answered without a job, and without a state of its share.
 AT_ONCE: Final = "answered at once"
+#: The status of a response that has no body.
+_EMPTY: Final = 204
 _AGAIN, _REFUSED = frozenset({"retry_scheduled"}), frozenset({"refused"})
 #: Remedy -> events that may follow on a refusal which calls for it.
 _FOLLOWING: Final[Mapping[Remedy, frozenset[str]]] = {
@@ -34,6 +36,8 @@ JOB_DENIED: Final = "job-denied"
 
 def answer_fault(request: Request, http: int, job_id: str, state: str) -> str:
     """Return why a success says nothing of what was asked, ``""`` if it does."""
+    if http == _EMPTY and (job_id or state):
+        return f"the cloud answered HTTP {http}, which has no body, with a job or a state"
     if request.response.api == "batch":
         return "" if job_id else f"the cloud answered HTTP {http} without the ID of a job"
     if job_id or http >= 400:  # 409 and 404: maybe done before, which reading back tells

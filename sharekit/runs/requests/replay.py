@@ -351,7 +351,9 @@ class _Replay:
             yield "says yes, and has the code or reason of an error"
         if not matches(JobId, job := event.body.get("job_id", "")):
             yield "names a job by what is no ID of one"
-        if request.response.api == "batch" and (fault := answer_fault(request, http, job, "")):
+        if (request.response.api == "batch" or job) and (
+            fault := answer_fault(request, http, job, "")
+        ):
             yield f"takes for a yes that {fault}"
 
     def check_refusal(self, request: Request, event: Event) -> Iterator[str]:
@@ -387,16 +389,30 @@ class _Replay:
             yield "has the code of a failure, and names no image that failed"
         if (not done or results) and not event.body.get("code"):
             yield "says that images failed, and with which code it does not"
+        yield from self._check_poll(request, event)
+
+    def _check_poll(self, request: Request, event: Event) -> Iterator[str]:
+        """Check that a job ends after it was polled; that of an earlier call is so at once."""
+        here = self.asked.get(request.chunk, "") > self.call.at and not request.timeouts
+        least = _WAITED * self.call.settings.get("min_poll_interval", 0)
+        if request.response.job_id and here and self._waited(request, event) < least:
+            yield "ends a job before anybody can have asked for it"
+
+    def _waited(self, request: Request, event: Event) -> float:
+        """Return for how many seconds a job was asked for until an event; inf if nobody knows."""
+        asked = self.asked.get(request.chunk)
+        if asked is None or self.call.set_back:
+            return inf
+        return (datetime.fromisoformat(event.at) - datetime.fromisoformat(asked)).total_seconds()
 
     def check_timeout(self, request: Request, event: Event) -> Iterator[str]:
         """Check that there was a job that can have timed out, or be asked again."""
         if not request.response.job_id:
             yield "is about a job that there was not"
-        asked, late = self.asked.get(request.chunk), event.body.get("code") == JOB_LATE
-        if asked and late and not request.timeouts and not self.call.set_back:
-            waited = datetime.fromisoformat(event.at) - datetime.fromisoformat(asked)
-            if waited.total_seconds() < _WAITED * self.call.settings.get("job_timeout", 0):
-                yield f"gives a job up after {waited}, long before its timeout"
+        late = event.body.get("code") == JOB_LATE and not request.timeouts
+        waited, least = self._waited(request, event), self.call.settings.get("job_timeout", 0)
+        if late and waited < _WAITED * least:
+            yield f"gives a job up after {waited:g} s, long before its timeout"
 
     def check_end(self, _: Event) -> Iterator[str]:
         """Check that a call that was not stopped has read back what it sent, and counted it."""
