@@ -11,9 +11,10 @@ import pandas as pd
 
 from sharekit.checks.check import check
 from sharekit.checks.findings import Findings
-from sharekit.clouds.registry import Clouds, require_clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.survey import take_survey
 from sharekit.core.actions import MEMBER_STATES
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.cloud_api import DATE_LOOKUPS
 from sharekit.core.columns import STR, first_difference
 from sharekit.core.errors import UsageError
@@ -40,6 +41,7 @@ _log = logging.getLogger("sharekit.audits")
 
 
 @clean_frames
+@checks_arguments
 @shows_progress("auditing")
 def audit(
     inventory: Inventory | None,
@@ -102,7 +104,6 @@ def audit(
     >>> foreign = sharekit.policy("foreign owner", owner={"not": trusted}, then="reject")
     >>> sharekit.audit(None, clouds, policies=foreign).violations   # doctest: +SKIP
     """
-    require_clouds(clouds)
     if not clouds:
         raise UsageError(
             "There is no cloud to read.",

@@ -12,11 +12,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from sharekit.clouds.registry import Clouds, require_clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import STR, EncodedColumn, first_case, is_owner_action
-from sharekit.core.errors import UsageError, not_made_by
+from sharekit.core.errors import UsageError
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import Callback, shows_progress
 from sharekit.core.rules import CONFIRMABLE, LEFT_OUT, RULES, severity
@@ -37,6 +38,7 @@ _log = logging.getLogger("sharekit.checks")
 
 
 @clean_frames
+@checks_arguments
 @shows_progress("checking every row")
 def check(
     inventory: Inventory,
@@ -88,9 +90,6 @@ def check(
     >>> import sharekit
     >>> findings = sharekit.check(sharekit.read_inventory("shares.xlsx"))  # doctest: +SKIP
     """
-    if not isinstance(inventory, Inventory):
-        raise not_made_by(inventory, "inventory", "sharekit.read_inventory(…) makes one")
-    require_clouds(clouds)
     if decisions is not None:
         decisions = _read_decisions(decisions, len(inventory))
     return _check(

@@ -9,7 +9,7 @@ from typing import Final
 
 from sharekit.core.brakes import Pool
 from sharekit.core.columns import list_some, with_unit
-from sharekit.core.errors import CloudError, not_made_by
+from sharekit.core.errors import CloudError
 from sharekit.core.fields import PROJECT_ID
 from sharekit.core.html import escape_html, without_mathjax
 from sharekit.core.monitoring.logs import clean_frames
@@ -147,9 +147,3 @@ class Clouds(Mapping[str, Cloud]):
         items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
         title = with_unit(len(self), "project")
         return without_mathjax(f"<p><b>{title}</b></p><ul>{items}</ul>")
-
-
-def require_clouds(clouds: object) -> None:
-    """Raise UsageError for what is neither None nor signed in to, such as a cloud's name."""
-    if not isinstance(clouds, Clouds | None):
-        raise not_made_by(clouds, "cloud signed in to", "sharekit.connect(NAME) signs in")

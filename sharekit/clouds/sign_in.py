@@ -21,6 +21,7 @@ from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import OpenStackConfig
 from openstack.warnings import ConfigurationWarning
 
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.errors import (
     CloudError,
     NoResponseError,
@@ -61,6 +62,7 @@ logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
 
 
 @clean_frames
+@checks_arguments
 @shows_progress("signing in")
 def connect(
     *names: str,

@@ -17,6 +17,7 @@ import pandas as pd
 
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import Decision
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
@@ -119,6 +120,7 @@ class Review:
         return self._head != head
 
     # -- deciding ----------------------------------------------------------------------------------
+    @checks_arguments
     @shows_progress("deciding")
     def decide(
         self, rows: Rows, decision: Decision | None = None, *,
@@ -390,6 +392,7 @@ class Review:
         return self.plan
 
     # -- approving and sending ---------------------------------------------------------------------
+    @checks_arguments
     @shows_progress("approving")
     def approve(
         self, reviewer: str, phrase: str, *, note: str = "", progress: bool = True
@@ -421,6 +424,7 @@ class Review:
         self.refresh()
         return given
 
+    @checks_arguments
     def revoke(self, note: str = "") -> None:
         """Take the approval back, so that rows can be decided again."""
         approval.revoke(self.path, reviewer=self.reviewer, note=note)
@@ -537,6 +541,7 @@ class Review:
 
 
 @clean_frames
+@checks_arguments
 @shows_progress("opening the review")
 def review(  # noqa: PLR0913 - all but the first are named, and few are given
     plan: Plan | str | PathLike[str],

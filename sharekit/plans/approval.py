@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError
 from sharekit.core.html import table
@@ -78,6 +79,7 @@ class ApprovalRequirement:
     signers: str | PathLike[str] | None = None
 
 
+@checks_arguments
 @shows_progress("approving")
 def approve(
     plan: HasLedger | str | PathLike[str],

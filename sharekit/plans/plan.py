@@ -21,6 +21,7 @@ from sharekit.checks.findings import CHECKED, PREVIEW, Findings
 from sharekit.checks.names import names_of, project_names
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.columns import STR, first_difference, hands_out_copies, is_owner_action
 from sharekit.core.errors import LedgerError, PlanError, UsageError, not_made_by
@@ -128,6 +129,7 @@ class Plan:
             for method, url, body in calls:
                 yield {"chunk": one["chunk"], "method": method, "url": url, "body": body}
 
+    @checks_arguments
     def preview(self, limit: int | None = None) -> str:
         """Return method, URL and body of each request as text; of at most ``limit`` requests."""
         requests = [
@@ -183,6 +185,7 @@ class Plan:
 
 
 @clean_frames
+@checks_arguments
 @shows_progress("making the plan")
 def plan(
     findings: Findings,
@@ -375,10 +378,6 @@ def _write(
 
 def check_origin(findings: Findings) -> None:
     """Refuse findings that hold more than an inventory and the cloud say: nobody decided that."""
-    if not isinstance(findings, Findings):
-        raise not_made_by(
-            findings, "value of findings", "sharekit.check(inventory, clouds) makes it"
-        )
     how = "decide in the ledger: sharekit.review(plan, take=frame, reviewer=NAME)"
     if findings.origin == PREVIEW:
         raise UsageError(f"Plan the findings without decisions, then {how}.")

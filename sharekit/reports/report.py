@@ -18,6 +18,7 @@ from urllib.parse import quote
 from sharekit.audits import storage
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS, Findings
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.html import escape_html, without_mathjax
 from sharekit.core.monitoring.progress import shows_progress
@@ -80,6 +81,7 @@ def _link(path: Path) -> str:
 RunOrPath = Run | Plan | str | PathLike[str]
 
 
+@checks_arguments
 @shows_progress("writing reports")
 def report(run: RunOrPath | Audit, *paths: RunOrPath, progress: bool = True) -> list[Path]:
     """Write reports of a run from its ledger alone: the same ledger gives the same reports.

@@ -13,6 +13,7 @@ import pandas as pd
 from sharekit.audits.storage import read_survey
 from sharekit.checks.names import project_names
 from sharekit.core import frame_schemas
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import STR, look_up
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY, UUID
@@ -34,6 +35,7 @@ _COLUMNS: Final = {"image": ("image_id",), "project": ("project_id", "owner")}
 _PLANNED: Final = [*SHARE_KEY, "owner", "status", "disposition", "chunk"]
 
 
+@checks_arguments
 @shows_progress("searching")
 def find(
     thing: str, *ledgers: HasLedger | str | PathLike[str], progress: bool = True

@@ -14,6 +14,7 @@ import pandas as pd
 
 from sharekit.checks.findings import row_reasons
 from sharekit.core.actions import SKIP
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.cloud_api import FORBIDDEN_CODES
 from sharekit.core.columns import STR, action_keys, hands_out_copies, join_lines
 from sharekit.core.fields import ACTION_KEY
@@ -181,6 +182,7 @@ class Run:
         )
 
 
+@checks_arguments
 @shows_progress("reading the run")
 def status(ledger: Plan | str | PathLike[str], *, progress: bool = True) -> Run:
     """Return the status of a run, also while another process is submitting it.

@@ -9,9 +9,10 @@ from itertools import count
 from os import PathLike
 from time import monotonic
 
-from sharekit.clouds.registry import Clouds, require_clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import take_snapshot
 from sharekit.core.actions import ROLES
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.brakes import Waits, check_canary, waiting_by
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import CloudError, SharekitError, StoppedError, UsageError
@@ -84,6 +85,7 @@ class Progress:
 
 
 @clean_frames
+@checks_arguments
 def submit(
     plan: Plan | str | PathLike[str],
     clouds: Clouds,
@@ -149,7 +151,6 @@ def submit(
     if fault := settings_fault(asdict(settings)):
         raise UsageError(f"A setting is out of its range: {fault}.")
     path = ledger_path(plan)
-    require_clouds(clouds)
     with following("sending", progress=progress is True), Ledger.open(path, write=True) as ledger:
         current = read_plan(ledger)
         approvals = approval.require_approval(ledger, current.fingerprint, demand)

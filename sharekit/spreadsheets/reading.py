@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.errors import InputError, SharekitError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS, GRAMMARS
@@ -64,6 +65,7 @@ _EXPECTED: Final = {
 _WORDS: Final = {"status": frozenset(STATUS_WORDS), "whole_image": TRUE_WORDS | FALSE_WORDS}
 
 
+@checks_arguments
 @shows_progress("reading the inventory")
 def read_inventory(
     *files: Readable,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -22,7 +24,8 @@ CALLS: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
     (sharekit.check, ("shares.csv",), "read_inventory"),
     (sharekit.check, (INVENTORY, "otc"), "connect"),
     (sharekit.audit, (INVENTORY, ["otc"]), "connect"),
-    (sharekit.audit, (SHARES, sharekit.Clouds({})), "connect"),
+    (sharekit.audit, (SHARES, sharekit.Clouds({})), "read_inventory"),
+    (sharekit.audit, (None, None), "connect"),
     (sharekit.plan, (SHARES, "x.ledger"), "sharekit.check"),
     (sharekit.plan, (INVENTORY, "x.ledger"), "sharekit.check"),
     (sharekit.review, (SHARES,), "sharekit.plan"),
@@ -47,6 +50,65 @@ def test_a_step_names_the_call_that_makes_what_it_needs(
     with pytest.raises(UsageError, match=names):
         call(*given)
     assert not list(tmp_path.iterdir())
+
+
+FINDINGS = sharekit.check(INVENTORY)
+ARGUMENTS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: sharekit.plan(FINDINGS, "x", planner=3), "a text for planner, and not 3"),
+    (lambda: sharekit.plan(FINDINGS, "x", chunk_size=5.0), "a whole number for chunk_size, and"),
+    (lambda: sharekit.plan(FINDINGS, "x", chunk_size=True), "for chunk_size, and not True"),
+    (lambda: sharekit.plan(FINDINGS, "x", max_images="5"), "number or None for max_images, and"),
+    (lambda: sharekit.plan(FINDINGS, None), "a text or a path for ledger, and not None"),
+    (lambda: sharekit.plan(FINDINGS, "x\0"), "for ledger, and not"),
+    (lambda: sharekit.plan("x", FINDINGS), "the Findings that sharekit.check"),
+    (lambda: sharekit.approve("x", reviewer="A", fingerprint=None), "for fingerprint, and not"),
+    (lambda: sharekit.approve("x", reviewer="A", fingerprint="0", note="\ud800"), "for note, and"),
+    (lambda: sharekit.find(None), "find.. takes a text for thing, and not None"),
+    (lambda: sharekit.find(INVENTORY, "x"), "for thing, and not a value of the type Inventory"),
+    (lambda: sharekit.connect(["a"]), "a text for names, and not a value of the type list"),
+    (lambda: sharekit.review("x", reviewer=5), "a text for reviewer, and not 5"),
+    (lambda: sharekit.check(INVENTORY, progress="no"), "or a function for progress, and not 'no'"),
+    (lambda: sharekit.check(INVENTORY, confirm=["a", 5]), "several texts for confirm, and not"),
+    (lambda: sharekit.template(None), "template.. takes a text or a path for path, and not None"),
+    (lambda: sharekit.verify("x", signers=5), "for signers, and not 5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "message"), ARGUMENTS)
+def test_an_argument_of_another_type_is_one_sentence(
+    call: Callable[[], Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the call, the argument, what is wanted and what was given; no file is made."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        call()
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    """A whole number or a truth value of numpy is taken as Python's."""
+    findings = sharekit.check(INVENTORY, strict=np.False_)  # type: ignore[arg-type]
+    plan = sharekit.plan(findings, tmp_path / "x.ledger", chunk_size=np.int64(5))
+    assert sharekit.verify(plan).intact
+
+
+@pytest.mark.parametrize("name", sharekit.__all__)
+def test_every_public_call_looks_at_its_arguments(name: str) -> None:
+    """Each public function refuses an argument of a type of which nothing can be made."""
+    call = getattr(sharekit, name)
+    if isinstance(call, type):
+        return
+    parameters = inspect.signature(call).parameters.values()
+    named = [one for one in parameters if one.kind is one.KEYWORD_ONLY and one.annotation != "Any"]
+    needed = [None for one in parameters if one.default is one.empty and one not in named
+              and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]  # fmt: skip
+    needed_names = {one.name: "x" for one in named if one.default is one.empty}
+    for one in named:
+        with pytest.raises(SharekitError):
+            call(*needed, **needed_names | {one.name: object()})
+    if not named:
+        with pytest.raises(SharekitError):
+            call(*(object() for _ in needed))
 
 
 @pytest.mark.parametrize(

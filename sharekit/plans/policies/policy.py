@@ -26,6 +26,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sharekit.core.actions import Decision
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import NAMED, STR, list_some
 from sharekit.core.errors import UsageError
 from sharekit.core.html import shorten, table
@@ -222,6 +223,7 @@ class PolicyResult:
         return page + table(self.undecided.reset_index(), title="Left to a person", limit=10)
 
 
+@checks_arguments
 def policy(
     name: str, /, *, then: Decision | Literal["leave"], reason: str = "", rows: Any = None,
     when: Mapping[str, Any] | None = None, **conditions: Any,

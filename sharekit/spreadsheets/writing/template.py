@@ -14,6 +14,7 @@ from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.actions import ACTIONS
+from sharekit.core.arguments import checks_arguments
 from sharekit.core.rules import RULES, in_shell
 
 from .safe_cells import HEADER_COLOR, save_new
@@ -66,6 +67,7 @@ _COLUMNS: Final = (
 # fmt: on
 
 
+@checks_arguments
 def write_template(path: str | os.PathLike[str]) -> Path:
     """Write an empty workbook for shares: columns, notes, drop-downs, examples, all rules.
 
