@@ -14,12 +14,12 @@ from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.survey import take_survey
 from sharekit.core.actions import MEMBER_STATES
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.cloud_api import DATE_LOOKUPS
 from sharekit.core.columns import STR, first_difference
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import GRAMMARS, SHARE_KEY
 from sharekit.core.frame_schemas import CHECKED_ROWS, FINDINGS, SURVEY, WORDING
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import Callback, shows_progress
 from sharekit.core.provenance import __version__

@@ -15,9 +15,9 @@ import pandas as pd
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import STR, EncodedColumn, first_case, is_owner_action
 from sharekit.core.errors import UsageError
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import Callback, shows_progress
 from sharekit.core.rules import CONFIRMABLE, LEFT_OUT, RULES, severity

@@ -21,7 +21,6 @@ from openstack.config.cloud_region import CloudRegion
 from openstack.config.loader import OpenStackConfig
 from openstack.warnings import ConfigurationWarning
 
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.errors import (
     CloudError,
     NoResponseError,
@@ -29,6 +28,7 @@ from sharekit.core.errors import (
     SignInError,
     UsageError,
 )
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import Secrets, clean_frames, redact
 from sharekit.core.monitoring.progress import report, shows_progress
 from sharekit.core.provenance import __version__

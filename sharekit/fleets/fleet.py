@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sharekit.checks.findings import Findings
-from sharekit.clouds.registry import Clouds, require_clouds
+from sharekit.clouds.registry import Clouds
 from sharekit.core.cloud_api import CHUNK_SIZE
-from sharekit.core.errors import UsageError, not_made_by
+from sharekit.core.errors import UsageError
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import name_error
@@ -51,6 +52,7 @@ class Fleet:
 
     @classmethod
     @clean_frames
+    @checks_arguments
     @shows_progress("planning the fleet")
     def plan(
         cls, findings: Findings, folder: str | PathLike[str], *, by: str | int,
@@ -82,10 +84,6 @@ class Fleet:
         LedgerError
             The folder holds something already.
         """
-        if not isinstance(findings, Findings):
-            raise not_made_by(
-                findings, "value of findings", "sharekit.check(inventory, clouds) makes it"
-            )
         if planner.strip() and (error := name_error(planner.strip())):
             raise UsageError(error)
         plan_fleet(
@@ -99,6 +97,7 @@ class Fleet:
         """The fingerprint of all parts' plans as they are now."""
         return read_fleet(self.path).fingerprint
 
+    @checks_arguments
     @shows_progress("approving the fleet")
     def approve(
         self, *, reviewer: str, fingerprint: str, note: str = "",
@@ -127,11 +126,13 @@ class Fleet:
             self.path, reviewer=reviewer, fingerprint=fingerprint, note=note, sign=sign
         )
 
+    @checks_arguments
     @shows_progress("reading the fleet")
     def status(self, *, progress: bool = True) -> FleetStatus:
         """Return the status of all parts, also while they are being sent."""
         return read_status(read_fleet(self.path))
 
+    @checks_arguments
     @shows_progress("writing reports")
     def report(self, *paths: str | PathLike[str], progress: bool = True) -> list[Path]:
         """Write reports over all parts; the suffix of each path names its format.
@@ -143,6 +144,7 @@ class Fleet:
         return Reports(write(read_fleet_record(read_fleet(self.path)), *paths))
 
     @clean_frames
+    @checks_arguments
     @shows_progress("planning a retry")
     def retry(
         self, folder: str | PathLike[str], clouds: Clouds | None = None, *,
@@ -153,11 +155,11 @@ class Fleet:
         Its parts are those with such rows; each follows on the part of the same name, as
         :func:`sharekit.retry` makes it.
         """
-        require_clouds(clouds)
         fleet = read_fleet(self.path)
         retry_fleet(fleet, Path(folder), clouds, chunk_size=chunk_size, max_images=max_images)
         return Fleet(Path(folder))
 
+    @checks_arguments
     @shows_progress("verifying")
     def verify(
         self, *reports: str | PathLike[str], signers: str | PathLike[str] | None = None,

@@ -17,10 +17,10 @@ import pandas as pd
 
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import Decision
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.errors import ApprovalError, UsageError
 from sharekit.core.html import table
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.ledger.ledger import Ledger

@@ -20,10 +20,10 @@ from typing import Any
 
 import pandas as pd
 
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import ApprovalError
 from sharekit.core.html import table
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import distinct_people, looks, name_error, user, utc_now
 from sharekit.ledger import signatures

@@ -21,11 +21,11 @@ from sharekit.checks.findings import CHECKED, PREVIEW, Findings
 from sharekit.checks.names import names_of, project_names
 from sharekit.clouds.api_calls import batch_call, native_calls
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.columns import STR, first_difference, hands_out_copies, is_owner_action
 from sharekit.core.errors import LedgerError, PlanError, UsageError, not_made_by
 from sharekit.core.html import table
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import environment, name_error

@@ -18,9 +18,9 @@ from urllib.parse import quote
 from sharekit.audits import storage
 from sharekit.audits.results import Audit
 from sharekit.checks.findings import COLUMNS, Findings
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.html import escape_html, without_mathjax
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.ledger.file import is_ledger
 from sharekit.ledger.ledger import Ledger

@@ -13,11 +13,11 @@ import pandas as pd
 from sharekit.audits.storage import read_survey
 from sharekit.checks.names import project_names
 from sharekit.core import frame_schemas
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import STR, look_up
 from sharekit.core.errors import UsageError
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY, UUID
 from sharekit.core.frame_schemas import FOUND
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.progress import report, shows_progress
 from sharekit.core.provenance import looks
 from sharekit.ledger.events import describe

@@ -18,7 +18,6 @@ from sharekit.checks.check import check
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER, OWNER, PENDING, SHARE, STATUSES, UNSHARE
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.cloud_api import CHUNK_SIZE
 from sharekit.core.columns import (
     STR,
@@ -30,6 +29,7 @@ from sharekit.core.columns import (
 )
 from sharekit.core.errors import LedgerError, PlanError
 from sharekit.core.fields import ACTION_KEY, FIELDS
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.outcomes import RETRYABLE

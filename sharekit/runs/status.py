@@ -14,12 +14,12 @@ import pandas as pd
 
 from sharekit.checks.findings import row_reasons
 from sharekit.core.actions import SKIP
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.cloud_api import FORBIDDEN_CODES
 from sharekit.core.columns import STR, action_keys, hands_out_copies, join_lines
 from sharekit.core.fields import ACTION_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.ledger.events import FollowedRun

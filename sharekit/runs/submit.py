@@ -12,10 +12,10 @@ from time import monotonic
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import take_snapshot
 from sharekit.core.actions import ROLES
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.brakes import Waits, check_canary, waiting_by
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import CloudError, SharekitError, StoppedError, UsageError
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import following, report
 from sharekit.core.outcomes import UNSETTLED

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.errors import InputError, SharekitError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS, GRAMMARS
 from sharekit.core.html import shorten
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.progress import shows_progress
 
 from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues

@@ -137,15 +137,16 @@ def test_columns_may_be_called_by_numbers() -> None:
 def test_labels_may_stand_in_a_column() -> None:
     """A table without an index names rows by a column that is called as the labels are."""
     rows = pd.DataFrame(
-        {"asked": "accepted", "decision": "", "reason": "", "vault": ""},
+        {"asked": "accepted", "decision": "", "reason": "", "vault": "", "vault_id": ""},
         index=range(2),
         dtype="str",
     ).rename_axis("row_key")
     table = pd.DataFrame({"ticket": ["b"], "decision": ["skip"], "reason": ["old"]})
-    step = read_frame(table, rows, pd.Index(["a", "b"], name="ticket"))
+    labels = pd.Index(["a", "b"], name="ticket")
+    step = read_frame(table, rows, labels, lambda: rows)
     assert step["decision"].to_dict() == {1: "skip"}
     with pytest.raises(UsageError, match="only count its own lines"):
-        read_frame(table.drop(columns="ticket"), rows, pd.Index(["a", "b"], name="ticket"))
+        read_frame(table.drop(columns="ticket"), rows, labels, lambda: rows)
 
 
 def test_a_share_without_an_id_is_no_row() -> None:
@@ -153,7 +154,7 @@ def test_a_share_without_an_id_is_no_row() -> None:
     rows = pd.DataFrame({"image_id": ["a"], "project_id": ["b"]}).rename_axis("row_key")
     frame = pd.DataFrame({"image_id": ["a"], "project_id": [None], "decision": ["skip"]})
     with pytest.raises(UsageError, match="name every share"):
-        read_frame(frame, rows)
+        read_frame(frame, rows, None, lambda: rows)
 
 
 @pytest.mark.parametrize(

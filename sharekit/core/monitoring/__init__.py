@@ -1,1 +1,1 @@
-"""How a call goes, for whoever waits for it: log records without secrets, and progress."""
+"""How a call goes: its arguments, log records without secrets, and progress for whoever waits."""

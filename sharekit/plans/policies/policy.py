@@ -26,10 +26,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sharekit.core.actions import Decision
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import NAMED, STR, list_some
 from sharekit.core.errors import UsageError
 from sharekit.core.html import shorten, table
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.ledger.hashing import canonical_json
 from sharekit.spreadsheets.vocabulary import read_decision
 

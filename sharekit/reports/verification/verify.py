@@ -16,11 +16,11 @@ import pandas as pd
 from sharekit.audits.audit import verify_audit
 from sharekit.audits.results import Audit
 from sharekit.audits.storage import holds_audit
-from sharekit.core.arguments import checks_arguments
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import LedgerError, LedgerUnreadableError, SharekitError, UsageError
 from sharekit.core.frame_schemas import PROJECTS
 from sharekit.core.html import table
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.provenance import (
     ENVIRONMENT,

@@ -14,7 +14,7 @@ from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from sharekit.core.actions import ACTIONS
-from sharekit.core.arguments import checks_arguments
+from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.rules import RULES, in_shell
 
 from .safe_cells import HEADER_COLOR, save_new

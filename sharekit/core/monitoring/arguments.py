@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import Any, Final, ParamSpec, TypeVar, Union, get_args, get_origin
 
-from .errors import UsageError
+from ..errors import UsageError
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
