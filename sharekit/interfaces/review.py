@@ -25,7 +25,7 @@ from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import approval, decisions
-from sharekit.plans.plan import Plan, ledger_path
+from sharekit.plans.plan import HasLedger, Plan, ledger_path
 from sharekit.plans.policies import steps as policy_steps
 from sharekit.plans.policies.policy import LEAVE, Policies, Policy, PolicyResult
 from sharekit.plans.policies.policy_file import as_policies
@@ -66,7 +66,7 @@ class Review:
     """
 
     def __init__(
-        self, plan: Plan | str | PathLike[str], clouds: Clouds | None = None, *,
+        self, plan: HasLedger | str | PathLike[str], clouds: Clouds | None = None, *,
         reviewer: str = "", require_reasons: bool = True, settings: Settings | None = None,
         demand: approval.ApprovalRequirement | None = None,
     ) -> None:  # fmt: skip
@@ -544,7 +544,7 @@ class Review:
 @checks_arguments
 @shows_progress("opening the review")
 def review(  # noqa: PLR0913 - all but the first are named, and few are given
-    plan: Plan | str | PathLike[str],
+    plan: HasLedger | str | PathLike[str],
     clouds: Clouds | None = None,
     *,
     out: str | PathLike[str] | None = None,

@@ -24,8 +24,7 @@ from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.ledger.file import is_ledger
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.plan import Plan, ledger_path
-from sharekit.runs.status import Run
+from sharekit.plans.plan import HasLedger, ledger_path
 
 from .audit_document import audit_document
 from .document import ReportDocument
@@ -78,7 +77,7 @@ def _link(path: Path) -> str:
 
 
 #: What a report can be made of: a run, its plan, or the path of its ledger.
-RunOrPath = Run | Plan | str | PathLike[str]
+RunOrPath = HasLedger | str | PathLike[str]
 
 
 @checks_arguments

@@ -24,7 +24,7 @@ from sharekit.core.monitoring.progress import shows_progress
 from sharekit.core.outcomes import FINAL_OK, OUTCOMES, UNSETTLED
 from sharekit.ledger.events import FollowedRun
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.plans.plan import Plan, ledger_path, read_plan
+from sharekit.plans.plan import HasLedger, Plan, ledger_path, read_plan
 from sharekit.plans.steps import standing
 from sharekit.plans.storage import read_names_snapshot
 from sharekit.spreadsheets.row_frames import typed_rows
@@ -184,7 +184,7 @@ class Run:
 
 @checks_arguments
 @shows_progress("reading the run")
-def status(ledger: Plan | str | PathLike[str], *, progress: bool = True) -> Run:
+def status(ledger: HasLedger | str | PathLike[str], *, progress: bool = True) -> Run:
     """Return the status of a run, also while another process is submitting it.
 
     Parameters

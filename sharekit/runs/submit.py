@@ -24,7 +24,7 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import stop_requested
 from sharekit.plans import approval
 from sharekit.plans.followed import UNDO
-from sharekit.plans.plan import Plan, ledger_path, read_plan
+from sharekit.plans.plan import HasLedger, Plan, ledger_path, read_plan
 from sharekit.plans.policies.approve_ahead import require_ahead
 from sharekit.plans.storage import write_snapshot
 
@@ -87,7 +87,7 @@ class Progress:
 @clean_frames
 @checks_arguments
 def submit(
-    plan: Plan | str | PathLike[str],
+    plan: HasLedger | str | PathLike[str],
     clouds: Clouds,
     *,
     settings: Settings | None = None,

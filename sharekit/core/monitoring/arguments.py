@@ -26,6 +26,7 @@ _MAKERS: Final = {
     "Clouds": "sharekit.connect(NAME) makes by signing in",
     "Findings": "sharekit.check(inventory, clouds) makes",
     "Plan": "sharekit.plan(findings, PATH) makes",
+    "HasLedger": "sharekit.plan(findings, PATH) makes",
     "Audit": "sharekit.audit(inventory, clouds) makes",
     "Policy": "sharekit.policy(NAME, …, then=DECISION) makes",
 }
@@ -111,17 +112,16 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _is_one(value: Any, kind: Any) -> bool:
-    origin = get_origin(kind) or kind
+    origin: Any = get_origin(kind) or kind
     if simple := _SIMPLE.get(origin):
         return simple(value)
-    unknown = not isinstance(origin, type) or getattr(origin, "_is_protocol", False)
-    if unknown or origin in (Any, Mapping, dict):
+    if not isinstance(origin, type) or origin in (Any, Mapping, dict):
         return True
+    if getattr(origin, "_is_protocol", False):
+        return all(hasattr(value, name) for name in vars(origin) if not name.startswith("_"))
     held = [one for one in get_args(kind) if one is not Ellipsis]
-    looked_into = len(held) == 1 and isinstance(value, list | tuple | set | frozenset)
-    return isinstance(value, origin) and not (
-        looked_into and not all(_fits(one, held[0]) for one in value)
-    )
+    inner = value if isinstance(value, list | tuple | set | frozenset) and len(held) == 1 else ()
+    return isinstance(value, origin) and all(_fits(one, held[0]) for one in inner)
 
 
 def _is_text(value: object) -> bool:
@@ -152,7 +152,7 @@ def _words(kind: Any) -> Iterator[str]:
         elif origin is Callable:
             yield "a function"
         elif name in _MAKERS:
-            yield f"the {name} that {_MAKERS[name]}"
+            yield f"the {name.replace('HasLedger', 'Plan')} that {_MAKERS[name]}"
         elif held := [one for one in get_args(arm) if one is not Ellipsis]:
             yield "several texts" if held == [str] else f"several ({', '.join(_words(held[0]))})"
         else:
