@@ -134,14 +134,14 @@ class Waits:
         if self.stopping():
             raise StoppedError
         self.begin(seconds, cause)
-        try:
-            self._sleep(seconds)
+        try:  # it is shown already, so also a stop of this very moment comes during the wait
+            self._sleep(seconds, lambda: self.stopping() or self.aborting())
         finally:
             self.under_way.pop(cause, None)
 
     def pace(self, seconds: float) -> None:
         """Wait for a turn, without a word; what is read after a stop keeps its pace, too."""
-        self._sleep(seconds)
+        self._sleep(seconds, self.ending())
 
     def ending(self) -> Callable[[], bool]:
         """Return what ends a wait that begins now: a stop, unless it came before."""
@@ -156,8 +156,8 @@ class Waits:
         end, cause = max(ends)
         return f"waiting until {clock_time(end - now)}: {cause}"
 
-    def _sleep(self, seconds: float) -> None:
-        until, ended = monotonic() + seconds, self.ending()
+    def _sleep(self, seconds: float, ended: Callable[[], bool]) -> None:
+        until = monotonic() + seconds
         while (left := until - monotonic()) > 0:
             if ended():
                 raise StoppedError

@@ -143,15 +143,15 @@ def test_waits_end_with_the_caller_and_are_shown() -> None:
     """A wait shows its cause and its end, and ends at once when the caller stops."""
     stop = threading.Event()
     waits, began = Waits(stopping=stop.is_set), monotonic()
-    threading.Timer(0.2, stop.set).start()
     waits.begin(0.01, "short")
     with waiting_by(waits), Pool(1) as pool:
         job = pool.submit(lambda: WAITS.get().rest(3_600, "the cloud asks for it"))
         while not waits.describe().endswith("UTC: the cloud asks for it"):
-            assert monotonic() - began < 5
+            assert monotonic() - began < 60
+        stop.set()
         with pytest.raises(StoppedError):
             job.result()
-    assert monotonic() - began < 5
+    assert monotonic() - began < 60
     assert waits.describe() == ""
     with pytest.raises(StoppedError):
         waits.rest(0.0, "another")
@@ -175,7 +175,7 @@ def test_an_error_of_the_caller_ends_the_waits_of_its_threads() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         read()
-    assert monotonic() - began < 5
+    assert monotonic() - began < 60
     assert all(job.cancelled() or isinstance(job.exception(), StoppedError) for job in jobs)
 
 
@@ -215,7 +215,7 @@ def test_an_interrupt_that_wakes_nobody_ends_a_wait() -> None:
         with Pool(1) as pool:
             list(
                 pool.finished(
-                    [pool.submit(lambda: WAITS.get().rest(60, "an hour")), Future[None]()]
+                    [pool.submit(lambda: WAITS.get().rest(3_600, "an hour")), Future[None]()]
                 )
             )
 
@@ -225,4 +225,4 @@ def test_an_interrupt_that_wakes_nobody_ends_a_wait() -> None:
         threading.Timer(0.2, _thread.interrupt_main).start()
         with pytest.raises(KeyboardInterrupt):
             wait()
-        assert monotonic() - began < 20
+        assert monotonic() - began < 60

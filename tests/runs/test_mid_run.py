@@ -251,7 +251,7 @@ def test_an_hour_on_a_read_is_not_begun(world: Make) -> None:
     began = monotonic()
     with pytest.raises(CloudError, match="beyond the limit of 60 s for an outage"):
         sharekit.submit(plan, w.connect(), settings=FAST)
-    assert monotonic() - began < 20
+    assert monotonic() - began < 45
 
 
 def test_a_stop_ends_a_wait_while_reading_back(world: Make) -> None:
@@ -270,7 +270,7 @@ def test_a_stop_ends_a_wait_while_reading_back(world: Make) -> None:
             stop.set()
 
     run = sharekit.submit(plan, w.connect(), settings=FAST, progress=watch, stop=stop)
-    assert monotonic() - began < 20
+    assert monotonic() - began < 45
     assert shown
     assert all("HTTP503" in text for text in shown)
     assert (run.stopped_by, run.counts["claimed"]) == ("operator", 8)
@@ -305,8 +305,8 @@ def test_ctrl_c_ends_a_wait(world: Make, command: str) -> None:
         said += line
     began = monotonic()
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=20)
-    assert monotonic() - began < 10
+    _, rest = process.communicate(timeout=40)
+    assert monotonic() - began < 40
     assert "HTTP503" in said
     assert "Traceback" not in said + rest
     w.cloud.set_faults(Faults())
