@@ -17,6 +17,8 @@ import yaml
 
 import sharekit
 from sharekit.plans import replay
+from sharekit.plans.plan import read_plan
+from sharekit.runs.requests import replay as run_replay
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
 from sharekit.simulator.sample import Sample, build_sample, write_workbook
@@ -30,6 +32,8 @@ FAST = sharekit.Settings(
     min_poll_interval=0.05, max_poll_interval=0.2, initial_backoff=0.02, max_backoff=0.2,
     read_back_delay=0.1, read_back_timeout=1.0, job_timeout=30,
 )  # fmt: skip
+#: A kind of world -> the ledger of its plan.
+_PLANNED: dict[str, bytes] = {}
 REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 
 
@@ -71,6 +75,7 @@ class World:
     shares: Path
     config: Path
     folder: Path
+    kind: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -85,6 +90,15 @@ class World:
         """Load, check with the cloud, and plan into a ledger of its own."""
         findings = sharekit.check(sharekit.read_inventory(self.shares), self.connect())
         return sharekit.plan(findings, self.folder / "run.ledger", **options)
+
+    def planned(self) -> sharekit.Plan:
+        """As :meth:`plan`, for a world as it began: each sample is planned once and copied."""
+        path = self.folder / "run.ledger"
+        if self.kind not in _PLANNED:
+            self.plan()
+            _PLANNED[self.kind] = path.read_bytes()
+        path.write_bytes(_PLANNED[self.kind])
+        return read_plan(path)
 
     def approved(self, **options: int) -> sharekit.Plan:
         """A plan that is approved."""
@@ -126,26 +140,34 @@ def world(tmp_path: Path, _simulator: Simulator) -> Callable[..., World]:
         _simulator.reset(sample.seed, **({"job_seconds": 0.02} | settings))
         _simulator.set_faults(Faults.parse(faults))
         config = _simulator.write_clouds_yaml(tmp_path / "clouds.yaml")
-        return World(sample, _simulator, shares, config, tmp_path)
+        kind = repr((rows, faulty, faults, sorted(settings.items())))
+        return World(sample, _simulator, shares, config, tmp_path, kind)
 
     return make
 
 
 @pytest.fixture(scope="module")
 def checked_once() -> Iterator[None]:
-    """What is checked twice is checked once: most forgeries leave the plan as it was."""
+    """What is checked twice is checked once: most forgeries leave plan and preflight as they were.
+
+    Both functions give the same for the same input; what a forger changes in it is another input.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((replay, "check_again"), (run_replay, "evaluate_preflight")):
+            patch.setattr(module, name, _remembering(getattr(module, name)))
+        yield
+
+
+def _remembering(function: Callable[..., Any]) -> Callable[..., Any]:
     known: dict[bytes, object] = {}
-    check_again = replay.check_again
 
     def remember(*inputs: Any, **options: Any) -> Any:
         key = hashlib.sha256(pickle.dumps([inputs, options])).digest()
         if key not in known:
-            known[key] = check_again(*inputs, **options)
+            known[key] = function(*inputs, **options)
         return known[key]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replay, "check_again", remember)
-        yield
+    return remember
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,13 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 from unittest import mock
 
 import pandas as pd
@@ -215,7 +215,7 @@ class Truth:
         """Return an image."""
         return next((one for one in scene().seed.images if one.id == image), None)
 
-    def holds(self, code: str, row: pd.Series) -> bool | None:
+    def holds(self, code: str, row: Mapping[Any, Any]) -> bool | None:
         """Return whether what a rule or an absence says of a row is true; None: it says nothing."""
         image, state = self.image(row["image_id"]), self.state(row["image_id"], row["project_id"])
         owner = image.owner if image else ""
@@ -238,11 +238,11 @@ class Truth:
 def judge_findings(tally: Tally, findings: sharekit.Findings, truth: Truth) -> None:
     """Compare the findings about the cloud, and the states before, with the truth."""
     rows = findings.rows
-    for key, rule, message in findings.frame[["row_key", "rule", "message"]].itertuples(
-        index=False
-    ):
-        if (holds := truth.holds(rule, rows.loc[key])) is not None:
-            tally.say(holds, f"finding {rule} on {_row(rows.loc[key])}: {message}")
+    by_key = dict(zip(rows.index, rows.to_dict("records"), strict=True))
+    told = findings.frame[["row_key", "rule", "message"]]
+    for key, rule, message in told.itertuples(index=False):
+        if (holds := truth.holds(rule, by_key[key])) is not None:
+            tally.say(holds, f"finding {rule} on {_row(by_key[key])}: {message}")
         elif rule in _OPEN:
             tally.leave(rule)
     _judge_states(tally, rows.assign(state=rows["before"]), truth, "before")
@@ -252,7 +252,7 @@ def judge_run(tally: Tally, run: sharekit.Run, before: Truth, after: Truth) -> N
     """Compare outcomes, and the states before and after, with the truth."""
     rows = run.plan.rows[["image_id", "project_id", "status", "owner", "vault_id"]]
     rows = rows.join(run.rows)
-    for _, row in rows.iterrows():
+    for row in rows.to_dict("records"):
         state = after.state(row["image_id"], row["project_id"])
         reached, what = is_satisfied(row["status"], state), f"{row['outcome']} {_row(row)}"
         if row["outcome"] in ("confirmed", "already"):
@@ -275,7 +275,7 @@ def judge_run(tally: Tally, run: sharekit.Run, before: Truth, after: Truth) -> N
 def judge_audit(tally: Tally, audit: sharekit.Audit, truth: Truth) -> None:
     """Compare the results of an audit with the truth, and its word that all is well."""
     rows = audit.rows.assign(state=audit.rows["observed"])
-    for _, row in rows.iterrows():
+    for row in rows.to_dict("records"):
         state, what = truth.state(row["image_id"], row["project_id"]), f"audit {row['result']}"
         text = f"{what} {row['code']} on {_row(row)}"
         if row["result"] == "agrees":
@@ -301,12 +301,12 @@ def judge_audit(tally: Tally, audit: sharekit.Audit, truth: Truth) -> None:
 
 
 def _judge_states(tally: Tally, rows: pd.DataFrame, truth: Truth, what: str) -> None:
-    for _, row in rows[rows["state"] != ""].iterrows():
+    for row in rows[rows["state"] != ""].to_dict("records"):
         true = truth.state(row["image_id"], row["project_id"])
         tally.say(row["state"] == true, f"{what} {row['state']} of {_row(row)}: it is {true}")
 
 
-def _row(row: pd.Series) -> str:
+def _row(row: Mapping[Any, Any]) -> str:
     return f"{row['status']} {row['image_id'][:8]} {row['project_id'][:4]}"
 
 
@@ -370,10 +370,12 @@ class Trial:
             read_back_delay=0.05, min_poll_interval=0.03, max_poll_interval=0.05,
         )  # fmt: skip
         try:
-            sharekit.submit(ledger, clouds, settings=settings, progress=on_progress)
+            run = sharekit.submit(ledger, clouds, settings=settings, progress=on_progress)
+        except CloudError:
+            run = sharekit.status(ledger)
+            raise
         finally:
             threading.Event().wait(self.faults.lag)
-            run = sharekit.status(ledger)
             judge_run(self.tally, run, before, Truth.now(self.cloud))
 
     def _connect(self) -> sharekit.Clouds:

@@ -41,7 +41,7 @@ REASON = "the owner left"
 def review(world: Make) -> Review:
     """A review of thirty good rows."""
     scene = world(rows=30)
-    return Review(scene.plan(), scene.connect(), reviewer="Bob", settings=FAST)
+    return Review(scene.planned(), scene.connect(), reviewer="Bob", settings=FAST)
 
 
 def named(*keys: object) -> pd.Index:

@@ -298,7 +298,7 @@ def test_findings_and_plan_have_the_frame_too(review: Review, shares: pd.DataFra
 def test_sheets_of_several_people_are_merged(world: Make, tmp_path: Path) -> None:
     """Sheets of several people count row by row, also one of an earlier plan."""
     scene = world(rows=12)
-    review = Review(scene.plan(), scene.connect(), reviewer="Ada", settings=FAST)
+    review = Review(scene.planned(), scene.connect(), reviewer="Ada", settings=FAST)
     paths = [fill(review, [number], "reject", tmp_path / f"{number}.xlsx") for number in range(3)]
     assert review.take(*paths[:2]) == 2
     assert review.take(paths[2]) == 1
@@ -308,7 +308,7 @@ def test_sheets_of_several_people_are_merged(world: Make, tmp_path: Path) -> Non
 def test_sheets_that_disagree_are_named(world: Make, tmp_path: Path) -> None:
     """A row that two people decide differently is named, and nothing of their sheets is taken."""
     scene = world(rows=12)
-    review = Review(scene.plan(), scene.connect(), reviewer="Ada", settings=FAST)
+    review = Review(scene.planned(), scene.connect(), reviewer="Ada", settings=FAST)
     one = fill(review, [0, 1], "reject", tmp_path / "one.xlsx")
     two = fill(review, [1, 2], "skip", tmp_path / "two.xlsx")
     with pytest.raises(InputError, match="decide differently on"):

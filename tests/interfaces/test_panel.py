@@ -30,7 +30,7 @@ HOSTILE = '<img src=x onerror="alert(1)">$x$\u202eexe\x07' + "y" * 10_000
 def panel(world: Make) -> Panel:
     """A panel over sixty rows, some of them with something wrong."""
     scene = world(rows=60, faulty=0.2)
-    return Panel(Review(scene.plan(), scene.connect(), reviewer="Bob", settings=FAST))
+    return Panel(Review(scene.planned(), scene.connect(), reviewer="Bob", settings=FAST))
 
 
 def planned(panel: Panel, number: int = 1) -> list[int]:
@@ -275,7 +275,7 @@ def test_two_reviewers_are_asked_for_and_shown(world: Make) -> None:
     """Where two have to approve, the first one's yes is shown, the form stays, and nothing goes."""
     scene = world(rows=10)
     demand = sharekit.plans.approval.ApprovalRequirement(reviewers=2)
-    panel = Panel(Review(scene.plan(), scene.connect(), settings=FAST, demand=demand))
+    panel = Panel(Review(scene.planned(), scene.connect(), settings=FAST, demand=demand))
     panel.act("page", APPROVE)
     assert "2 reviewers have to approve" in seen(panel)
     for name, stage in (("Ada", "approving"), ("ada ", "approving"), ("Eve <b>", "approved")):

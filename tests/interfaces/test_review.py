@@ -31,7 +31,7 @@ Make = Callable[..., World]
 def review(world: Make) -> Review:
     """A review of sixty rows, a tenth of them with something wrong."""
     scene = world(rows=60, faulty=0.2)
-    return Review(scene.plan(), scene.connect(), reviewer="Bob", settings=FAST)
+    return Review(scene.planned(), scene.connect(), reviewer="Bob", settings=FAST)
 
 
 def planned(review: Review, number: int = 1) -> list[int]:

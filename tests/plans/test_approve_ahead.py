@@ -48,7 +48,7 @@ def scene(world: Make) -> World:
 
 def planned(scene: World, *, decided: bool = True) -> Review:
     """The review of a plan, decided by the policies."""
-    review = Review(scene.plan(), scene.connect(), reviewer="robot", settings=FAST)
+    review = Review(scene.planned(), scene.connect(), reviewer="robot", settings=FAST)
     if decided:
         review.apply(scene.folder / "policy.yaml")
     return review

@@ -24,7 +24,7 @@ Make = Callable[..., World]
 def review(world: Make) -> Review:
     """A review of forty rows."""
     scene = world(rows=40)
-    return Review(scene.plan(), scene.connect(), reviewer="Ada", settings=FAST)
+    return Review(scene.planned(), scene.connect(), reviewer="Ada", settings=FAST)
 
 
 def owner_of_most(review: Review) -> str:
