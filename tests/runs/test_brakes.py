@@ -148,13 +148,20 @@ def test_waits_end_with_the_caller_and_are_shown() -> None:
         job = pool.submit(lambda: WAITS.get().rest(3_600, "the cloud asks for it"))
         while not waits.describe().endswith("UTC: the cloud asks for it"):
             assert monotonic() - began < 60
-        stop.set()
+        threading.Timer(0.05, stop.set).start()  # after the end of the short one
         with pytest.raises(StoppedError):
             job.result()
     assert monotonic() - began < 60
     assert waits.describe() == ""
     with pytest.raises(StoppedError):
         waits.rest(0.0, "another")
+
+
+def test_a_stop_in_the_moment_a_wait_begins_ends_it() -> None:
+    """A stop that comes after a wait is decided on, and before its first look, is not missed."""
+    asked = iter([False])
+    with pytest.raises(StoppedError):
+        Waits(stopping=lambda: next(asked, True)).rest(3.0, "an outage")
 
 
 def test_an_error_of_the_caller_ends_the_waits_of_its_threads() -> None:
