@@ -115,7 +115,7 @@ def _answer(book: Any, plan: Any) -> None:
             book.append("job_done", name | {"status": "SUCCESS", "results": {}})
     seen = plan.rows.loc[plan.rows["disposition"] == "planned"]
     seen = seen.assign(side=roles(seen["status"])).rename(columns={"status": "state"})
-    seen = seen.assign(unread="")[list(READ_BACK.names)].reset_index(drop=True)
+    seen = seen.assign(unread="").reset_index()[list(READ_BACK.names)]
     blob = book.put_frame(seen)
     book.append("read_back", {"blob": blob, "images": len(seen)})
     run = load_run(book, plan)

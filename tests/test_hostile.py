@@ -28,7 +28,7 @@ import sharekit
 from sharekit.clouds import http_limits
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import CloudError, LedgerError, NoResponseError, SharekitError
-from sharekit.core.frame_schemas import READ_BACK
+from sharekit.core.frame_schemas import FrameSchema
 from sharekit.interfaces.review import Review
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
@@ -115,10 +115,11 @@ def test_texts_stored_once_are_measured_before_they_unpack(
 ) -> None:
     """A text stored once for 100,000 rows is refused by the size it would unpack to."""
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), ["x" * size])
-    frame = bomb(pa.table(dict.fromkeys(READ_BACK.names, texts)), **options)
+    schema = FrameSchema(dict.fromkeys("abcde", "str"))
+    frame = bomb(pa.table(dict.fromkeys(schema.names, texts)), **options)
     assert len(frame) < 1_000_000
     with pytest.raises(parquet.FrameError, match=message):
-        parquet.from_bytes(frame, READ_BACK)
+        parquet.from_bytes(frame, schema)
 
 
 @pytest.mark.parametrize("how", FORGERIES)

@@ -25,6 +25,8 @@ FIELDS: Final = (
 SHARE_KEY: Final = ["project_id", "image_id"]
 #: The fields that identify an action on a share, or a view of it; ``side`` is whose it is.
 ACTION_KEY: Final = [*SHARE_KEY, "side"]
+#: The same within a run, where the row tells the share.
+ROW_ACTION: Final = ["row_key", "side"]
 #: Fields whose cells must be text: a number there means that Excel has changed an ID.
 ID_FIELDS: Final = ("image_id", "project_id", "vault_id")
 #: Fields a row cannot do without (IMS-members: ``images``, ``project_id``, ``status``).

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .actions import ABSENT, DECIDABLE, MEMBER_STATES, ROLES
 from .columns import STR
-from .fields import ACTION_KEY, FIELDS, INPUT_PREFIX, NAMES, SHARE_KEY
+from .fields import ACTION_KEY, FIELDS, INPUT_PREFIX, NAMES, ROW_ACTION, SHARE_KEY
 from .outcomes import OUTCOMES as OUTCOME_NAMES
 from .rules import RULES, SEVERITIES
 
@@ -118,6 +118,16 @@ CHECKED_ROWS: Final = FrameSchema(
     indexed=True, rows="every", values={"before": _STATES, "disposition": DISPOSITIONS},
 )  # fmt: skip
 PLAN: Final = replace(CHECKED_ROWS, columns={**CHECKED_ROWS.columns, "chunk": "Int"})
+#: A plan as a ledger holds it: a field is missing where it is as in the inventory, whose other
+#: columns are not stored again.
+STORED_PLAN: Final = replace(
+    PLAN,
+    columns={
+        name: "str?" if name in FIELDS else kind
+        for name, kind in PLAN.columns.items()
+        if name not in INVENTORY_ROWS.columns or name in FIELDS
+    },
+)
 #: What a decision consists of; None leaves a part as it was.
 DECISIONS: Final = FrameSchema(
     dict.fromkeys(("decision", "reason", "vault_id"), "str?"), indexed=True,
@@ -188,14 +198,15 @@ PREFLIGHT: Final = FrameSchema(
             "moved": _STATES},
     unique=ACTION_KEY,
 )  # fmt: skip
-#: ``unread`` says why a share has no ``state``, which then was not observed.
-READ_BACK: Final = _texts(
-    "project_id image_id side state unread", values={"side": ROLES, "state": _STATES},
-    unique=ACTION_KEY,
+#: The share of a row as one side shows it; ``unread`` says why there is no ``state``, which then
+#: was not observed.
+READ_BACK: Final = FrameSchema(
+    _columns("row_key side state unread", row_key="key"),
+    values={"side": ROLES, "state": _STATES}, unique=ROW_ACTION,
 )  # fmt: skip
 #: One line per input row, indexed by ``row_key``.
 OUTCOMES: Final = FrameSchema(
-    _columns("outcome code reason before claimed observed last_chunk job_id request_id"),
+    _columns("outcome code reason before claimed observed"),
     indexed=True,
     values={"outcome": OUTCOME_NAMES, "before": _STATES, "observed": _STATES,
             "claimed": ("", "success", "failed")},

@@ -436,7 +436,7 @@ def frame_schema(kind: str, name: str, body: Body) -> FrameSchema:
 _FRAMES: Final = {
     ("inventory_read", "rows_blob"): frame_schemas.INVENTORY_ROWS,
     ("inventory_read", "cell_issues_blob"): frame_schemas.CELL_ISSUES,
-    ("planned", "rows_blob"): frame_schemas.PLAN,
+    ("planned", "rows_blob"): frame_schemas.STORED_PLAN,
     ("planned", "findings_blob"): frame_schemas.FINDINGS,
     ("planned", "earlier_blob"): frame_schemas.EARLIER,
     ("review_imported", "blob"): frame_schemas.REVIEWED,

@@ -233,11 +233,16 @@ def _check_lines(table: pa.Table, schema: FrameSchema, rows: int | None) -> None
             raise FrameError("its rows are not those of the inventory")
         if not pd.Index(keys).is_unique or (keys < 0).any():
             raise FrameError("its column 'row_key' names a row twice, or none")
-    # Most images come once, so that the other columns are seldom looked at.
-    for name in [name for name in schema.unique if name == "image_id"]:
+    if "row_key" in schema.unique and (table.column("row_key").to_numpy() < 0).any():
+        raise FrameError("its column 'row_key' names no row")
+    # Most images and rows come once, so that the other columns are seldom looked at.
+    for name in [name for name in schema.unique if name in ("image_id", "row_key")]:
         if pc.count_distinct(table.column(name)).as_py() == len(table):
             return
-    numbers = [pd.factorize(table.column(name).to_numpy())[0] for name in schema.unique]
+    numbers = [
+        np.asarray(table.column(name).combine_chunks().dictionary_encode().indices)
+        for name in schema.unique
+    ]
     if numbers and pd.DataFrame(dict(enumerate(numbers))).duplicated().any():
         raise FrameError(f"it has two lines with the same {', '.join(schema.unique)}")
 

@@ -17,8 +17,8 @@ APPLICATION_ID: Final = 0x53484B54  # "SHKT"
 #: The format of new ledgers; it stands in the file's header as ``user_version``.
 FORMAT: Final = 2
 #: Bytes of a page of a new ledger's file. Events of some thousand bytes leave a fifth of the usual
-#: 4 KB pages empty; committing them costs the same.
-_PAGE_SIZE: Final = 1 << 14
+#: 4 KB pages empty; committing them costs about the same.
+_PAGE_SIZE: Final = 1 << 15
 _EVENTS: Final = """\
 CREATE TABLE events (
     seq INTEGER NOT NULL,

@@ -15,7 +15,7 @@ from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
 from sharekit.core.columns import is_owner_action
 from sharekit.core.errors import LedgerError, UsageError
-from sharekit.core.fields import PROJECT_ID, UUID, VAULT_SHAPE
+from sharekit.core.fields import FIELDS, PROJECT_ID, UUID, VAULT_SHAPE
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.inventory import Inventory, Source
@@ -159,7 +159,7 @@ def write_plan(
     """
     with ledger.transaction():
         compared = {} if earlier is None else {"earlier_blob": ledger.put_frame(earlier)}
-        rows_blob = ledger.put_frame(rows)  # the largest frame first, while little is in memory
+        rows_blob = ledger.put_frame(stored_rows(rows, findings.inventory))
         ledger.append(
             "planned",
             {
@@ -174,6 +174,20 @@ def write_plan(
         )
 
 
+def stored_rows(rows: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
+    """Return of a plan's rows what the inventory does not say."""
+    fields = {name: rows[name].where(rows[name] != inventory.rows[name]) for name in FIELDS}
+    return rows.assign(**fields)[list(frame_schemas.STORED_PLAN.names)]
+
+
+def planned_rows(stored: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
+    """Return a plan's rows from what :func:`stored_rows` returned of them."""
+    rows = inventory.rows[["source", "row", *FIELDS]]
+    changed = [name for name in FIELDS if stored[name].notna().any()]
+    fields = {name: stored[name].fillna(rows[name]) for name in changed}
+    return rows.assign(**fields, **stored.drop(columns=list(FIELDS)))
+
+
 def read_stored_plan(ledger: Ledger) -> StoredPlan:
     """Read the latest plan of a ledger.
 
@@ -183,9 +197,10 @@ def read_stored_plan(ledger: Ledger) -> StoredPlan:
         If there is none, or it is not the one that was recorded.
     """
     body = last_event_body(ledger, "planned")
-    rows = ledger.get_frame(body["rows_blob"], frame_schemas.PLAN)
+    inventory = read_stored_inventory(ledger)
+    rows = planned_rows(ledger.get_frame(body["rows_blob"], frame_schemas.STORED_PLAN), inventory)
     found = ledger.get_frame(body["findings_blob"], frame_schemas.FINDINGS)
-    snapshot, inventory = read_snapshot(ledger), read_stored_inventory(ledger)
+    snapshot = read_snapshot(ledger)
     if problem := _inconsistency(inventory, rows):
         raise LedgerError(f"{ledger.path} is damaged: {problem}.")
     chunks = chunks_of(rows)

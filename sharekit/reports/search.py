@@ -24,7 +24,7 @@ from sharekit.ledger.events import describe
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.plan import HasLedger, ledger_path
 from sharekit.plans.steps import decision_of
-from sharekit.plans.storage import read_names_snapshot, read_stored_inventory
+from sharekit.plans.storage import planned_rows, read_names_snapshot, read_stored_inventory
 from sharekit.runs.requests.log import REQUEST_EVENTS
 
 #: What the lines are about, and the lines.
@@ -92,8 +92,9 @@ def _project_names(ledger: Ledger) -> pd.Series:
     """Return what a ledger knows of its projects' names, by ID."""
     audited, planned = ledger.last_event("audit_recorded"), ledger.last_event("planned")
     if planned is not None:
-        rows = ledger.get_frame(planned.body["rows_blob"], frame_schemas.PLAN)
-        own, shown = read_stored_inventory(ledger).rows, read_names_snapshot(ledger)
+        inventory, shown = read_stored_inventory(ledger), read_names_snapshot(ledger)
+        stored = ledger.get_frame(planned.body["rows_blob"], frame_schemas.STORED_PLAN)
+        own, rows = inventory.rows, planned_rows(stored, inventory)
     elif audited is not None:
         rows = ledger.get_frame(audited.body["rows_blob"], frame_schemas.AUDIT_ROWS)
         return project_names(rows, rows["project_id"], read_survey(ledger))["name"]
@@ -170,8 +171,8 @@ class _Search:
 
     def planned(self, event: Event) -> _Lines:
         """Read the plan; its rows are what later events speak of."""
-        frame = self.ledger.get_frame(event.body["rows_blob"], frame_schemas.PLAN)
-        self.rows = frame[_PLANNED]
+        stored = self.ledger.get_frame(event.body["rows_blob"], frame_schemas.STORED_PLAN)
+        self.rows = planned_rows(stored, read_stored_inventory(self.ledger))[_PLANNED]
         planner = str(event.body["settings"].get("planner", ""))
         mine = self.thing.select(self.rows)
         self.shares = set(zip(mine["image_id"], mine["project_id"], strict=True))
@@ -259,7 +260,8 @@ class _Search:
 
     def read_back(self, event: Event) -> _Lines:
         """Read what the clouds showed after sending."""
-        mine = self.thing.select(self.ledger.get_frame(event.body["blob"], frame_schemas.READ_BACK))
+        frame = self.ledger.get_frame(event.body["blob"], frame_schemas.READ_BACK)
+        mine = self.thing.select(frame.join(self.rows[SHARE_KEY], on="row_key"))
         shown = mine["state"].where(mine["unread"] == "", "could not be read, " + mine["unread"])
         what = "read back by the " + mine["side"] + ": " + shown
         yield "observation", mine.assign(what=what)

@@ -2,7 +2,7 @@
 
 The ledger keeps them as one frame: none is written, or taken for good, that breaks the rule.
 
-Joined by share (project and image), never by order. The rule, per planned row:
+Joined by request and by ``row_key``, never by order. The rule, per planned row:
 
 ============  =================  ==================================================
 claimed       observed           outcome
@@ -45,6 +45,8 @@ Positions = NDArray[np.int64]
 _TEXTS = [
     "wanted", "state", "claimed", "code", "reason", "last_chunk", "job_id", "request_id",
 ]  # fmt: skip
+#: What the ledger does not store with the outcomes, because its events say it of each request.
+_OF_REQUEST = ("last_chunk", "job_id", "request_id")
 _CONTRADICTED = " reported success, but the cloud shows a different state"
 _OPEN_JOB = "the cloud accepted the request as a job, and did not tell how the job ended"
 _UNREAD = "it could not be read back: "
@@ -71,11 +73,11 @@ def assign_outcomes(
     log : RequestLog
         What was sent and answered.
     preflight : DataFrame
-        The last line of the preflights on each action: ``project_id, image_id, side, before,
-        outcome, code, reason``.
+        The last line of the preflights on each row's action: ``row_key, side, before, outcome,
+        code, reason``.
     observed : DataFrame
         The last state that was read back, and the number of the event that recorded it:
-        ``project_id, image_id, side, state, seq``. What an owner did may be read on both sides, and
+        ``row_key, side, state, seq``. What an owner did may be read on both sides, and
         then both must show it.
     unread : DataFrame
         Why an action could not be read back, the last time: the columns of ``observed``, and
@@ -98,7 +100,6 @@ def assign_outcomes(
     since = _numbers(facts["since"], 0)[request]
     read_at = _contradicting(rows, wanted, observed, _later(observed, read_at, since), since)
     states, seqs = observed["state"], _numbers(observed["seq"], -1)
-    del observed  # its IDs are a fourth of the memory at a million rows
     planned = rows["disposition"] == "planned"
     preflighted = taken(preflight["outcome"], preflight_at)
     excluded = planned & preflighted.isin(EXCLUDED) & state.isin(["", "excluded"])
@@ -122,14 +123,14 @@ def assign_outcomes(
         result[name] = result[name].where(~unsent, reasons[source].reindex(rows.index).fillna(""))
     result["observed"] = taken(states, read_at)
     result["claimed"] = claimed.where(sent_rows, "")
-    for name in ("last_chunk", "job_id", "request_id"):
+    for name in _OF_REQUEST:
         result[name] = taken(facts[name], request)
     result["reason"] = _with_answer(result)
     why = taken(unread["unread"], _later(unread, unread_at, since))
     result["reason"] = _with_unread(result, why)
     before = taken(preflight["before"], preflight_at)
     result["before"] = before.where(before != "", rows["before"])
-    return pd.DataFrame(result, index=rows.index)[list(SCHEMA.columns)]
+    return pd.DataFrame(result, index=rows.index)[[*SCHEMA.columns, *_OF_REQUEST]]
 
 
 def _with_answer(result: Mapping[str, pd.Series]) -> pd.Series:
@@ -206,15 +207,8 @@ def _find_positions(
 
     ``as_member`` looks for what the member's side says of it, whoever acts.
     """
-    key = [pd.concat([frame[name] for frame in (rows, *others)]) for name in SHARE_KEY]
-    projects, images = (pd.factorize(column)[0].astype(np.int64) for column in key)
-    numbers = images * (projects.max(initial=0) + 1) + projects
-    own = is_owner_action(rows["status"]).to_numpy(dtype=bool) & (not as_member)
-    owner = np.concatenate([own, *((f["side"] == OWNER).to_numpy(dtype=bool) for f in others)])
-    numbers = numbers * len(ROLES) + owner
-    ends = np.cumsum([len(frame) for frame in (rows, *others)])
-    wanted, *candidates = np.split(numbers, ends[:-1])
-    return [_last_positions(wanted, numbers) for numbers in candidates]
+    by_owner = is_owner_action(rows["status"]).to_numpy(dtype=bool) & (not as_member)
+    return [_last_positions(by_owner, frame) for frame in others]
 
 
 def _later(observed: pd.DataFrame, read_at: Positions, since: Positions) -> Positions:
@@ -242,10 +236,12 @@ def _contradicting(
     return np.where(by_owner & satisfied & (member_at >= 0), member_at, read_at)
 
 
-def _last_positions(wanted: Positions, candidates: Positions) -> Positions:
-    kept = np.flatnonzero(~pd.Series(candidates).duplicated(keep="last").to_numpy())
-    at = pd.Index(candidates[kept]).get_indexer(pd.Index(wanted))
-    return np.append(kept, -1)[at]
+def _last_positions(by_owner: NDArray[np.bool_], lines: pd.DataFrame) -> Positions:
+    found: Positions = np.full((len(ROLES), len(by_owner)), -1)
+    of_owner = (lines["side"] == OWNER).to_numpy(dtype=np.int64)
+    np.maximum.at(found, (of_owner, lines["row_key"].to_numpy()), np.arange(len(lines)))
+    at: Positions = np.where(by_owner, found[1], found[0])
+    return at
 
 
 def count_outcomes(outcome: pd.Series) -> dict[str, int]:
@@ -263,7 +259,7 @@ def write_outcomes(ledger: Ledger, outcomes: pd.DataFrame, dispositions: pd.Seri
     ledger : Ledger
         The ledger of the run, open to be written.
     outcomes : DataFrame
-        As :func:`assign_outcomes` returns it.
+        As :func:`assign_outcomes` returns it; what it says of requests is in the events.
     dispositions : Series
         What the plan makes of each row, indexed by ``row_key``.
 

@@ -23,8 +23,9 @@ from sharekit.core.actions import (
     is_satisfied,
 )
 from sharekit.core.brakes import Pool
-from sharekit.core.columns import STR
+from sharekit.core.columns import STR, action_keys, is_among
 from sharekit.core.errors import CloudError, CloudRefusedError, SignInError
+from sharekit.core.fields import ACTION_KEY, ROW_ACTION, SHARE_KEY
 from sharekit.core.frame_schemas import READ_BACK
 from sharekit.ledger.ledger import Ledger
 
@@ -40,13 +41,15 @@ _TICK = 0.1
 class ReadBack:
     """The latest state of each share of a run; every reading is an event of its ledger.
 
-    A state counts only if it was read after the latest request for its share. ``calls`` counts the
+    A state counts only if it was read after the latest request for its share. The plan's ``rows``
+    name the shares in the ledger. ``calls`` counts the
     calls of the cloud, ``denied`` are the projects and roles that may not read what they did, or
     cannot in this call. A project whose cloud is in trouble is left to another call by ``leave``.
     """
 
     ledger: Ledger
     log: RequestLog
+    rows: pd.DataFrame
     clouds: Clouds
     calls: Counter[str]
     states: dict[Action, Observation]
@@ -127,14 +130,15 @@ class ReadBack:
             ]
             while wait([reading.job for reading in readings], _TICK).not_done:
                 tick()
-        self._record([line for reading in readings for line in reading.lines()])
+        self._record(shares, [line for reading in readings for line in reading.lines()])
         _raise_first([error for reading in readings if (error := self._trouble(reading))])
 
-    def _record(self, lines: list[_Line]) -> None:
+    def _record(self, shares: list[tuple[Request, Share]], lines: list[_Line]) -> None:
         """Write down what was read and what was not, since one project's trouble is its own."""
-        observed = pd.DataFrame(lines, columns=list(READ_BACK.columns), dtype=STR)
+        asked = [(*share, request.role) for request, share in shares]
+        observed = _by_row(self.rows, asked, lines)
         unread = int((observed["unread"] != "").sum())
-        LOG.info("read back %d shares; %d could not be read", len(lines) - unread, unread)
+        LOG.info("read back %d shares; %d could not be read", len(observed) - unread, unread)
         with self.ledger.transaction():
             blob = self.ledger.put_frame(observed)
             seq = self.ledger.append("read_back", {"blob": blob, "images": len(observed)}).seq
@@ -201,6 +205,17 @@ def _in_doubt(shares: Mapping[Share, Request]) -> InDoubt:
         )
 
     return in_doubt
+
+
+def _by_row(rows: pd.DataFrame, asked: list[Action], lines: list[_Line]) -> pd.DataFrame:
+    """Return lines with the rows whose actions were asked about; both sides show an owner's."""
+    actions = pd.DataFrame(asked, columns=ACTION_KEY, dtype=STR)
+    planned = (rows["disposition"] == "planned") & is_among(rows["image_id"], actions["image_id"])
+    of_rows = action_keys(rows[planned]).reset_index().merge(actions, on=ACTION_KEY)
+    read = pd.DataFrame(lines, columns=[*ACTION_KEY, "state", "unread"], dtype=STR)
+    found = read.merge(of_rows.rename(columns={"side": "role"}), on=SHARE_KEY)
+    shown = found[(found["side"] == MEMBER) | (found["role"] == OWNER)]
+    return shown.sort_values(ROW_ACTION, ignore_index=True)[list(READ_BACK.names)]
 
 
 def _raise_first(errors: list[BaseException]) -> None:

@@ -15,8 +15,8 @@ import pandas as pd
 from sharekit.checks.findings import row_reasons
 from sharekit.core.actions import SKIP
 from sharekit.core.cloud_api import FORBIDDEN_CODES
-from sharekit.core.columns import STR, action_keys, hands_out_copies, join_lines
-from sharekit.core.fields import ACTION_KEY
+from sharekit.core.columns import STR, hands_out_copies, join_lines, roles
+from sharekit.core.fields import ACTION_KEY, ROW_ACTION, SHARE_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK, FrameSchema
 from sharekit.core.html import table
 from sharekit.core.monitoring.arguments import checks_arguments
@@ -150,7 +150,7 @@ class Run:
         names = {"reason": "decision_reason", "by": "decided_by"}
         decided = decided.rename(columns=names).drop(columns="vault_id")
         sent = {name: request.first_sent for name, request in self.request_log.requests.items()}
-        key = action_keys(rows)
+        key = pd.DataFrame({"row_key": rows.index, "side": roles(rows["status"])}, rows.index)
         columns = {
             **self.plan.findings.row_columns(rows, snapshot),
             **{str(name): values for name, values in decided.items()},
@@ -159,7 +159,7 @@ class Run:
             "sent_at": own["last_chunk"].map(sent).astype(STR).fillna(""),
             "claimed": own["claimed"],
             "observed": own["observed"],
-            "observed_at": join_lines(key, read_back, ACTION_KEY, {"at": ""})["at"].astype(STR),
+            "observed_at": join_lines(key, read_back, ROW_ACTION, {"at": ""})["at"].astype(STR),
             **{n: own[n] for n in ("outcome", "code", "reason", "job_id", "request_id")},
         }
         return typed_rows(self.plan.findings.inventory, columns)
@@ -304,10 +304,11 @@ def finished(ledger: Ledger) -> bool:
     return ledger.last_event("finished") is not None
 
 
-def observed_states(ledger: Ledger) -> dict[Action, Observation]:
-    """Return what reading back showed last, by project, image and role."""
+def observed_states(ledger: Ledger, rows: pd.DataFrame) -> dict[Action, Observation]:
+    """Return what reading back showed last, by project, image and role; ``rows`` are the plan's."""
     frame, _ = _read_back(ledger)
-    keys = zip(*(frame[name] for name in ACTION_KEY), strict=True)
+    shares = rows[SHARE_KEY].take(frame["row_key"].to_numpy())
+    keys = zip(*(shares[name] for name in SHARE_KEY), frame["side"], strict=True)
     seen = map(Observation._make, zip(frame["state"], frame["seq"].tolist(), strict=True))
     return dict(zip(keys, seen, strict=True))
 
@@ -325,31 +326,26 @@ def _lines(
 ) -> pd.DataFrame:
     """Return the frames of one kind of event; ``seq`` is the number of the event."""
     frames = [
-        read(event.body["blob"])[list(schema.names)].assign(seq=event.seq)
-        for event in ledger.list_events(kind)
-    ]
-    return pd.concat(frames or [schema.make_frame().assign(seq=0)], ignore_index=True)
+        read(event.body["blob"]).assign(seq=event.seq) for event in ledger.list_events(kind)
+    ] or [schema.make_frame().rename_axis("row_key").assign(seq=0)]
+    if schema.indexed:
+        frames = [frame.reset_index() for frame in frames]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _last(lines: pd.DataFrame) -> pd.DataFrame:
     """Return the last line on each action."""
-    return lines.drop_duplicates(ACTION_KEY, keep="last", ignore_index=True)
+    return lines.drop_duplicates(ROW_ACTION, keep="last", ignore_index=True)
 
 
 def _read_back_times(ledger: Ledger) -> pd.DataFrame:
-    """Return when the state of each action was read back last: its key, and ``at``."""
+    """Return when the state of each row's action was read back last: its key, and ``at``."""
     times = {event.seq: event.at for event in ledger.list_events("read_back")}
     observed, _ = _read_back(ledger)
-    return observed[ACTION_KEY].assign(at=observed["seq"].map(times).astype(STR))
+    return observed[ROW_ACTION].assign(at=observed["seq"].map(times).astype(STR))
 
 
 def _changed_since_plan(rows: pd.DataFrame, preflight: pd.DataFrame) -> pd.DataFrame:
-    changed = preflight[preflight["moved"] != ""]
-    # Few have changed: only rows of their images are looked at further.
-    candidates = (rows["disposition"] == "planned") & rows["image_id"].isin(changed["image_id"])
-    return (
-        action_keys(rows[candidates])
-        .reset_index()
-        .merge(changed, on=ACTION_KEY)
-        .set_index("row_key")[["before", "moved"]]
-    )
+    changed = preflight[preflight["moved"] != ""].set_index("row_key").sort_index()
+    planned = rows.index[rows["disposition"] == "planned"]
+    return changed.loc[changed.index.isin(planned), ["before", "moved"]]

@@ -218,7 +218,8 @@ class RunDriver:
         self.waits = Waits(settings.busy_timeout, settings.outage_timeout, self._stop_asked)
         self.dispatcher = Dispatcher(self.recorder, clouds, settings, self.waits, clouds.refused)
         self.read_back = ReadBack(
-            ledger, self.log, clouds, self.dispatcher.calls, observed_states(ledger),
+            ledger, self.log, plan.rows, clouds, self.dispatcher.calls,
+            observed_states(ledger, plan.rows),
             self.dispatcher.leave_project, {(p, role) for p in clouds.refused for role in ROLES},
         )  # fmt: skip
         self.reporter = ProgressReporter(progress, self.log, self.dispatcher)

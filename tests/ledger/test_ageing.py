@@ -26,8 +26,8 @@ from tests.reports.test_tampering import by_script
 FOLDER = Path(__file__).parent / "samples"
 STORED = [
     *(getattr(frame_schemas, name) for name in (
-        "INVENTORY_ROWS", "CELL_ISSUES", "FINDINGS", "CHECKED_ROWS", "PLAN", "DECISIONS", "EARLIER",
-        "REVIEWED", "PREFLIGHT", "READ_BACK", "OUTCOMES", "BASELINE", "AUDIT_ROWS")),
+        "INVENTORY_ROWS", "CELL_ISSUES", "FINDINGS", "CHECKED_ROWS", "STORED_PLAN", "DECISIONS",
+        "EARLIER", "REVIEWED", "PREFLIGHT", "READ_BACK", "OUTCOMES", "BASELINE", "AUDIT_ROWS")),
     *frame_schemas.SNAPSHOT.values(), *frame_schemas.SURVEY.values(),
 ]  # fmt: skip
 

@@ -82,7 +82,7 @@ def test_a_full_disk_is_called_full(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ledger.append("thing", {})
         ledger._connection.execute("PRAGMA max_page_count = 8")
         with pytest.raises(LedgerError, match="refused a change: the disk is full; make room"):
-            ledger.put_blob(bytes(100_000), "text/plain")
+            ledger.put_blob(bytes(400_000), "text/plain")
         ledger._connection.execute("PRAGMA max_page_count = 1000")
         assert ledger.append("thing", {}).seq == 2
     assert not isinstance(database_error(path, sqlite3.DatabaseError("malformed")), OSError)

@@ -14,13 +14,16 @@ from typing import Any
 import pandas as pd
 
 from sharekit.core import frame_schemas
+from sharekit.core.frame_schemas import STORED_PLAN
 from sharekit.ledger import parquet
 from sharekit.ledger.events import BLOB_FIELDS, frame_schema
 from sharekit.ledger.hashing import GENESIS, canonical_json, event_hash
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.chunks import chunks_of
+from sharekit.plans.storage import planned_rows, stored_rows
 from sharekit.runs.outcomes import count_outcomes
 from sharekit.runs.status import load_run
+from sharekit.spreadsheets.inventory import Inventory
 
 
 def later(at: str, microseconds: int = 1) -> str:
@@ -92,13 +95,22 @@ class Forger:
     def frame(self, line: Line, name: str = "blob") -> pd.DataFrame:
         """The frame that an event names."""
         schema = frame_schema(line.kind, name, line.body)
-        return parquet.from_bytes(self.blobs[line.body[name]], schema)
+        frame = parquet.from_bytes(self.blobs[line.body[name]], schema)
+        return planned_rows(frame, self.inventory) if schema is STORED_PLAN else frame
 
     def store(self, line: Line, frame: pd.DataFrame, name: str = "blob") -> None:
         """Store another frame under a hash that fits."""
+        if frame_schema(line.kind, name, line.body) is STORED_PLAN:
+            further = [column for column in frame if column not in frame_schemas.PLAN.names]
+            frame = stored_rows(frame, self.inventory).join(frame[further])
         content = parquet.to_bytes(frame)
         line.body[name] = hashlib.sha256(content).hexdigest()
         self.blobs[line.body[name]] = content
+
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory, without which a plan cannot be read."""
+        return Inventory(self.frame(self.last("inventory_read"), "rows_blob"), (), pd.DataFrame())
 
     def change(
         self, line: Line, change: Callable[[pd.DataFrame], pd.DataFrame | None], name: str = "blob"

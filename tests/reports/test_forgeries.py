@@ -329,7 +329,8 @@ FORGERIES |= {
     "other numbers in the preflight": set_body("preflight_checked", counts={"moved": 9}),
     "another state in the preflight": in_frame("preflight_checked", "before", "accepted"),
     # readings and outcomes
-    "a reading of a share never sent": in_frame("read_back", "image_id", IMAGE),
+    "a reading of a share never sent": lambda f: in_frame("read_back", "row_key", unsent(f))(f),
+    "a reading of no row": in_frame("read_back", "row_key", -1),
     "a reading of no state, for no reason": in_frame("read_back", "state", ""),
     "a state, and why it was not read": in_frame("read_back", "unread", "HTTP403"),
     "a reading of a state that there is not": in_frame("read_back", "state", "fine"),
@@ -343,7 +344,7 @@ FORGERIES |= {
         lambda frame: frame.assign(state=frame["state"].replace({"accepted": "pending"})),
     ),
     "an outcome in other words": in_frame("outcomes_recorded", "reason", "fine"),
-    "another job": in_frame("outcomes_recorded", "job_id", "x"),
+    "another claim": in_frame("outcomes_recorded", "claimed", "failed"),
     "a row without an outcome": lambda f: f.change(
         f.last("outcomes_recorded"), lambda frame: frame.iloc[:-1]
     ),
@@ -486,9 +487,16 @@ def refused(f: Forger, http: int, code: str) -> None:
 
 def denied(f: Forger) -> Line:
     """A project refuses to be read, right after the last reading."""
-    project = str(f.frame(f.last("read_back"))["project_id"].iloc[0])
+    row = f.frame(f.last("read_back"))["row_key"].iloc[0]
+    project = str(f.inventory.rows.at[row, "project_id"])
     body = {"project_id": project, "code": "HTTP403", "reason": "x"}
     return f.new("read_back_denied", body, after=f.last("read_back"))
+
+
+def unsent(f: Forger) -> int:
+    """A row that was never sent."""
+    rows = f.frame(f.last("planned"), "rows_blob")
+    return int(rows.index[rows["disposition"] == "blocked"][0])
 
 
 @forgery

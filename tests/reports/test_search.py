@@ -109,6 +109,7 @@ def test_in_the_shell(tmp_path: Path) -> None:
         "about",
         "image_id",
         "project_id",
+        "project_name",
         "person",
         "what",
     ]

@@ -22,6 +22,8 @@ _STATES = st.sampled_from(["pending", "accepted", "rejected", "absent", ""])
 _DISPOSITION = st.sampled_from(["planned", "already", "blocked", "duplicate", "skipped"])
 #: Nothing that could not be read back.
 ALL_READ = READ_BACK.make_frame().assign(seq=0)
+#: No preflight.
+NO_PREFLIGHT = PREFLIGHT.make_frame().assign(row_key=ALL_READ["row_key"])
 #: The number of an event after all others.
 _LATE = 10_000
 #: Ways through the state machine of a chunk: what happened, in order.
@@ -87,7 +89,7 @@ def test_exactly_one_outcome(data: st.DataObject) -> None:
     roads = draw(st.sampled_from(list(_ROADS)))
     bad = set(data.draw(st.lists(st.sampled_from(rows["image_id"].tolist()))))
     seen = draw(_STATES)
-    known = pd.DataFrame({"project_id": P, "image_id": rows["image_id"], "side": "member"})
+    known = pd.DataFrame({"row_key": rows.index, "side": "member"})
     looked = pd.Series(draw(st.sampled_from(["", "already", "blocked"])), rows.index)
     log = log_of(rows, roads, bad, set(rows.loc[looked != "", "image_id"]))
     observed = known.assign(state=seen, seq=_LATE)
@@ -139,13 +141,8 @@ _ONE = [
 def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
     """What was claimed and what was observed give the outcome that the table says."""
     rows = plan_rows(["planned"], ["accepted"])
-    seen = pd.DataFrame(
-        {"project_id": [P], "image_id": ["i0"], "side": "member", "state": [observed], "seq": _LATE}
-    )
-    none = pd.DataFrame(
-        {c: pd.Series(dtype=STR)
-         for c in ("project_id", "image_id", "side", "before", "outcome", "code", "reason")}
-    )  # fmt: skip
+    seen = pd.DataFrame({"row_key": [0], "side": "member", "state": [observed], "seq": _LATE})
+    none = NO_PREFLIGHT
     blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
     result = assign_outcomes(
         rows, blockers, log_of(rows, [road], set(), set()), none, seen, ALL_READ
@@ -158,10 +155,10 @@ def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
 def test_what_could_not_be_read_says_why(road: str, observed: str) -> None:
     """A refused look changes no outcome; what it leaves open has its reason, if it came in time."""
     rows = plan_rows(["planned"], ["accepted"])
-    none = PREFLIGHT.make_frame()
+    none = NO_PREFLIGHT
     blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
     log = log_of(rows, [road], set(), set())
-    line = pd.DataFrame({"project_id": [P], "image_id": ["i0"], "side": "member"})
+    line = pd.DataFrame({"row_key": [0], "side": "member"})
     seen = line.assign(state=observed, seq=_LATE)[[observed != ""]]
     (before,) = assign_outcomes(rows, blockers, log, none, seen, ALL_READ).itertuples()
     for seq in (0, _LATE + 1):
@@ -187,14 +184,12 @@ def test_impossible_order_is_damage() -> None:
 def test_what_was_read_before_the_request_is_no_observation(road: str) -> None:
     """A state that was read before the latest request, or before its job ended, says nothing."""
     rows = plan_rows(["planned"], ["accepted"])
-    none = pd.DataFrame({"project_id": [], "image_id": [], "side": [], "before": [],
-                         "outcome": [], "code": [], "reason": []}, dtype=STR)  # fmt: skip
+    none = NO_PREFLIGHT
     blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
     log = log_of(rows, [road], set(), set())
     (request,) = log.current()
     for seen, counts in ((request.since - 1, False), (request.since + 1, True)):
-        frame = pd.DataFrame({"project_id": [P], "image_id": ["i0"], "side": "member",
-                              "state": ["pending"], "seq": seen})  # fmt: skip
+        frame = pd.DataFrame({"row_key": [0], "side": "member", "state": ["pending"], "seq": seen})
         result = assign_outcomes(rows, blockers, log, none, frame, ALL_READ)
         assert (result["observed"].tolist() == ["pending"]) == counts
         assert (result["outcome"].tolist() == ["contradicted"]) == (counts and road == "done")
@@ -203,12 +198,10 @@ def test_what_was_read_before_the_request_is_no_observation(road: str) -> None:
 def test_a_cloud_may_lag_until_its_call_has_ended() -> None:
     """What contradicts a job is `claimed` while the call of submit may read it again."""
     rows = plan_rows(["planned"], ["accepted"])
-    none = pd.DataFrame({"project_id": [], "image_id": [], "side": [], "before": [],
-                         "outcome": [], "code": [], "reason": []}, dtype=STR)  # fmt: skip
+    none = NO_PREFLIGHT
     blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
     log = log_of(rows, ["done"], set(), set())
-    frame = pd.DataFrame({"project_id": [P], "image_id": ["i0"], "side": "member",
-                          "state": ["pending"], "seq": 50})  # fmt: skip
+    frame = pd.DataFrame({"row_key": [0], "side": "member", "state": ["pending"], "seq": 50})
     for ended, outcome in ((49, "claimed"), (51, "contradicted")):
         result = assign_outcomes(rows, blockers, log, none, frame, ALL_READ, ended=ended)
         assert result["outcome"].tolist() == [outcome]

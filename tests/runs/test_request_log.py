@@ -202,8 +202,9 @@ class Walk(RuleBasedStateMachine):
 
     def known(self, values: dict[str, str], name: str) -> pd.DataFrame:
         """A frame of what is known of images."""
-        columns = {"project_id": PROJECT, "image_id": list(values), "side": "member"}
-        return pd.DataFrame({**columns, name: list(values.values())}, dtype=STR)
+        texts = pd.DataFrame({"side": "member", name: list(values.values())}, dtype=STR)
+        keys = [self.images.index(image) for image in values]
+        return texts.assign(row_key=pd.Series(keys, dtype="int64"))
 
 
 def test_walk() -> None:

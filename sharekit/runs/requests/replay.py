@@ -25,7 +25,7 @@ from sharekit.core.actions import MEMBER, OWNER
 from sharekit.core.cloud_api import JOB_DONE, JOB_FAILED, Remedy
 from sharekit.core.columns import first_difference, is_owner_action
 from sharekit.core.errors import LedgerError
-from sharekit.core.fields import ACTION_KEY
+from sharekit.core.fields import ACTION_KEY, SHARE_KEY
 from sharekit.core.frame_schemas import PREFLIGHT, READ_BACK
 from sharekit.core.provenance import __version__
 from sharekit.core.rules import RULE_SET
@@ -252,6 +252,7 @@ class _Replay:
     def check_reading(self, event: Event) -> Iterator[str]:
         """Check that a reading holds states that shares can have."""
         frame = self.ledger.get_frame(event.body["blob"], READ_BACK)
+        frame = frame.join(self.plan.rows[SHARE_KEY], on="row_key")
         if len(frame) != event.body["images"]:
             yield f"says that it has {event.body['images']} images, and has {len(frame)}"
         if ((frame["state"] == "") == (frame["unread"] == "")).any():
@@ -464,17 +465,13 @@ class _Replay:
         """Yield each reading of a share that had not been sent until then."""
         rows, sent = self.plan.rows, self.sent[::-1]  # of several intents the first counts
         at = find_requests(rows, [(request, (block,)) for _, request, block in sent])
-        rows = rows[at >= 0]
-        seq = np.array([seq for seq, *_ in sent], np.int64)[at[at >= 0]]
-        keys = rows["project_id"] + " " + rows["image_id"] + " "
-        first = pd.Series(seq, index=keys + MEMBER)  # of what an owner did, both sides can look
-        by_owner = is_owner_action(rows["status"]).to_numpy()
-        first = pd.concat([first, pd.Series(seq[by_owner], index=keys[by_owner] + OWNER)])
-        first = first.sort_values()[lambda sent: ~sent.index.duplicated()]
+        first = np.array([*(seq for seq, *_ in sent), inf])[at]
+        by_member = ~is_owner_action(rows["status"]).to_numpy(dtype=bool)
         for event in self.ledger.list_events("read_back"):
             frame = self.ledger.get_frame(event.body["blob"], READ_BACK)
-            keys = frame["project_id"] + " " + frame["image_id"] + " " + frame["side"]
-            if (first.reindex(keys.to_numpy()).fillna(np.inf) > event.seq).any():
+            keys = frame["row_key"].to_numpy()
+            foreign = by_member[keys] & (frame["side"] == OWNER).to_numpy(dtype=bool)
+            if (foreign | (first[keys] > event.seq)).any():
                 yield f"event {event.seq} ({event.kind})", "reads a share that had not been sent"
 
 
