@@ -249,7 +249,9 @@ class Dispatcher:
         self, request: Request, blocks: Sequence[ShareBlock], why: str, kept: Sequence[Share] = ()
     ) -> list[Request]:
         """Record that a request is split, but for shares that stay; return the new requests."""
-        self.recorder.record("split", request, **split_event(request, blocks, kept), why=why)
+        first = self.recorder.log.next_part(request)
+        body = split_event(request, blocks, kept, first)
+        self.recorder.record("split", request, **body, why=why)
         return self.recorder.log.children(request, len(blocks))
 
     def fail_unsent(self, request: Request, code: str, reason: str) -> None:

@@ -101,7 +101,8 @@ class Walk(RuleBasedStateMachine):
         rest = tuple(image for image in images if image not in kept)
         blocks = ShareBlock(rest, (PROJECT,)).chunked(data.draw(st.integers(1, 3))) if rest else []
         shares = [(PROJECT, image) for image in kept]
-        return {**split_event(request, blocks, shares), "why": "x"}
+        first = self.log.next_part(request)
+        return {**split_event(request, blocks, shares, first), "why": "x"}
 
     @precondition(lambda self: any((r.state, k) in TRANSITIONS for r in self.log.current()
                                    for k in KINDS))  # fmt: skip

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -289,8 +289,13 @@ class RequestLog:
         return state
 
     def children(self, request: Request, number: int) -> list[Request]:
-        """Return the requests that one was split into: of ``7`` they are ``7.1``, ``7.2``."""
-        return [self.requests[f"{request.chunk}.{n + 1}"] for n in range(number)]
+        """Return the last parts of a request that was split: of ``7`` they are ``7.1``, ``7.2``."""
+        end = self.next_part(request)
+        return [self.requests[f"{request.chunk}.{n}"] for n in range(end - number, end)]
+
+    def next_part(self, request: Request) -> int:
+        """Return the number of a request's next part: what is lost may be split again."""
+        return next(n for n in count(1) if f"{request.chunk}.{n}" not in self.requests)
 
     def in_state(self, *states: str) -> list[Request]:
         """Return every request in one of some states."""
@@ -412,7 +417,7 @@ _LOGGED = ("attempt", "api", "http", "job_id", "request_id", "status", "code", "
 
 
 def split_event(
-    request: Request, blocks: Iterable[ShareBlock], kept: Sequence[Share] = ()
+    request: Request, blocks: Iterable[ShareBlock], kept: Sequence[Share] = (), first: int = 1
 ) -> dict[str, Any]:
     """Return the body of a split: the new requests, and the shares that stay with the old one.
 
@@ -420,7 +425,8 @@ def split_event(
     >>> split_event(request, request.planned.halves())["into"][1]
     {'chunk': '7.2', 'images': ['b'], 'projects': ['p']}
     """
-    into = [{"chunk": f"{request.chunk}.{n}", **one.body} for n, one in enumerate(blocks, 1)]
+    numbered = enumerate(blocks, first)
+    into = [{"chunk": f"{request.chunk}.{n}", **one.body} for n, one in numbered]
     return {"into": into, "kept": [block.body for block in group_by_projects(kept)]}
 
 

@@ -442,7 +442,8 @@ class _Replay:
     def check_split(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a request is split in parts that are numbered, and for a cause."""
         names = [part["chunk"] for part in event.body["into"]]
-        if names != [f"{request.chunk}.{number}" for number in range(1, len(names) + 1)]:
+        first = self.log.next_part(request)
+        if names != [f"{request.chunk}.{n}" for n in range(first, first + len(names))]:
             yield "names its parts otherwise than they are numbered"
         if not all(part["images"] and part["projects"] for part in event.body["into"]):
             yield "has a part that carries nothing"
