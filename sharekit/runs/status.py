@@ -150,7 +150,7 @@ class Run:
         names = {"reason": "decision_reason", "by": "decided_by"}
         decided = decided.rename(columns=names).drop(columns="vault_id")
         sent = {name: request.first_sent for name, request in self.request_log.requests.items()}
-        key = pd.DataFrame({"row_key": rows.index, "side": roles(rows["status"])}, rows.index)
+        key = pd.DataFrame({"row_key": rows.index, "side": roles(rows["status"])}).rename_axis(None)
         columns = {
             **self.plan.findings.row_columns(rows, snapshot),
             **{str(name): values for name, values in decided.items()},
