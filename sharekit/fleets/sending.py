@@ -131,6 +131,7 @@ def _check_workers(client: Any, fleet: StoredFleet, job: Job, parts: Sequence[Pa
         job.config_file,
         job.secure_file,
     )
+    client.run(_leave_ctrl_c, on_error="ignore")
     answers = client.run(_examine_worker, *facts, on_error="return")
     threads = client.nthreads()
     for address, answer in answers.items():
@@ -142,14 +143,18 @@ def _check_workers(client: Any, fleet: StoredFleet, job: Job, parts: Sequence[Pa
     return sum(threads.values())
 
 
+def _leave_ctrl_c() -> None:
+    """Let a worker go on after Ctrl-C, which reaches all processes of a terminal."""
+    with suppress(ValueError):  # of another thread than the main one
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _examine_worker(
     version: str, folder: str, plan: str, clouds: Sequence[str], config: Any, secure: Any
 ) -> str:
     """Return in a sentence why this worker cannot send the parts of a fleet, ``""`` if it can."""
     from sharekit.clouds.clouds_yaml import read_clouds_yaml  # noqa: PLC0415 - on the worker alone
 
-    with suppress(ValueError):  # of another thread than the main one
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes
     if version != __version__:
         return f"it has sharekit {__version__}, and not {version}."
     try:

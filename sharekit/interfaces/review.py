@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -44,6 +45,9 @@ from .review_rows import as_decision
 from .review_run import ReviewRun
 from .review_state import Gate, ReviewState, read_gate, read_state
 from .split_sheets import write_sheets
+
+#: From a warning of :func:`review` to its caller: its three decorators stand in between.
+_CALLER: Final = 5
 
 
 class Review:
@@ -608,13 +612,13 @@ def review(  # noqa: PLR0913 - all but the first are named, and few are given
         demand=demand,
     )  # fmt: skip
     for change in shown.changed_inputs:
-        warnings.warn(f"{change} {IN_PYTHON.format(run=str(shown.path))}", stacklevel=4)
+        warnings.warn(f"{change} {IN_PYTHON.format(run=str(shown.path))}", stacklevel=_CALLER)
     paths = [take] if isinstance(take, str | PathLike) else take
     if paths is not None and (frame := as_frame(paths)) is not None:
         shown.decide(frame)
     elif paths is not None:
         for note in shown.take(*paths).notes:
-            warnings.warn(note, stacklevel=3)
+            warnings.warn(note, stacklevel=_CALLER)
     if out is not None:
         write_review(shown.rows, out, fingerprint=shown.plan.fingerprint)
     return shown

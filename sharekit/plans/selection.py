@@ -18,7 +18,9 @@ from sharekit.core.errors import UsageError
 from sharekit.core.fields import INPUT_PREFIX
 
 #: Which rows a call means: their keys or labels, True or False for each row, or a frame of them.
-Rows = Iterable[int] | list[str] | pd.Series | pd.Index | pd.DataFrame
+Rows = (
+    Iterable[int] | list[str] | Iterable[Mapping[str, object]] | pd.Series | pd.Index | pd.DataFrame
+)
 #: Keys of rows, ascending, each once.
 RowKeys = NDArray[np.int64]
 

@@ -177,7 +177,9 @@ def write_plan(
 def stored_rows(rows: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
     """Return of a plan's rows what the inventory does not say."""
     fields = {name: rows[name].where(rows[name] != inventory.rows[name]) for name in FIELDS}
-    return rows.assign(**fields)[list(frame_schemas.STORED_PLAN.names)]
+    return rows.assign(**fields)[
+        [name for name in rows if name in frame_schemas.STORED_PLAN.columns]
+    ]
 
 
 def planned_rows(stored: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:

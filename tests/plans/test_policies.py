@@ -180,7 +180,7 @@ def test_the_fingerprint_covers_every_bound_value() -> None:
         ({"name": re.compile(b"golden")}, "does not fit"),
         ({"when": {"owner": "0a"}, "owner": "0b"}, "write one"),
         ({"when": [("owner", "0a")]}, "mapping of columns"),
-        ({"reason": 5}, "no reason"),
+        ({"reason": 5}, "takes a text for reason"),
         ({"owners": "0a"}, "did you mean owner"),
         ({"rows": [1], "owner": "0a"}, "give one of them"),
     ],

@@ -678,8 +678,8 @@ def test_what_no_run_could_have_made_is_found(forger: Forger, name: str) -> None
 OF_OUTCOMES = (
     "another reading",
     "exchanged outcomes", "a failure becomes a success", "an outcome in other words",
-    "other counts at the end", "another job", "a row without an outcome", "a row with two outcomes",
-    "no outcomes", "rows below zero",
+    "other counts at the end", "another claim", "a row without an outcome",
+    "a row with two outcomes", "no outcomes", "rows below zero",
 )  # fmt: skip
 
 

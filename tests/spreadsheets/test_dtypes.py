@@ -91,9 +91,11 @@ def _as_texts(values: pd.Series) -> pd.Series:
     ["int64", "uint8", "float64", "float32", "bool", "datetime64[ns]", "timedelta64[ns]"],
 )
 def test_any_value_comes_back_from_its_text(dtype: str, data: st.DataObject) -> None:
-    """Every value that a column of numpy's can hold is made of its text again."""
+    """Every value of numpy's that pandas can read is made of its text again."""
     kind: Any = np.dtype(dtype)
     values = data.draw(frames.series(dtype=kind))
+    if kind.kind == "m":  # pandas writes spans of the first half day, and does not read them
+        values = values[~(values < pd.Timedelta(days=-106_751))]
     again = restore(_as_texts(values), dtype_name(values))
     if kind.kind == "f":  # a zero has no sign as a text
         values = values + 0

@@ -20,6 +20,12 @@ _WORDS: Final[dict[Any, str]] = {
     str: "a text", int: "a whole number", float: "a number", bool: "True or False",
     type(None): "None", PathLike: "a path",
 }  # fmt: skip
+#: What several values of a type are called.
+_SEVERAL: Final[dict[Any, str]] = {
+    str: "several texts",
+    int: "several whole numbers",
+    Mapping[str, object]: "several records",
+}
 #: Types that a step before makes -> that step.
 _MAKERS: Final = {
     "Inventory": "sharekit.read_inventory(FILE) makes",
@@ -154,7 +160,8 @@ def _words(kind: Any) -> Iterator[str]:
         elif name in _MAKERS:
             yield f"the {name.replace('HasLedger', 'Plan')} that {_MAKERS[name]}"
         elif held := [one for one in get_args(arm) if one is not Ellipsis]:
-            yield "several texts" if held == [str] else f"several ({', '.join(_words(held[0]))})"
+            one = " or ".join(_words(held[0]))
+            yield _SEVERAL.get(held[0], f"several times {one}")
         else:
             yield f"a value of the type {name}"
 
