@@ -1,9 +1,10 @@
 """The ledgers of a fleet: that of the fleet, which names those of its parts, and the parts'.
 
 A part is an ordinary run. The fleet's ledger knows it by the hash of its first event, and the plan
-that was approved by the hash of the event ``planned``, which covers everything before it. The root
-of a tree over the latter is the fleet's fingerprint: an approval of it, with a part's path to that
-root, is an approval of the part's plan that needs nothing else.
+that was approved by the hash of the event ``planned``, which covers everything before it, or of a
+later one that took an approval back. The root of a tree over the latter is the fleet's fingerprint:
+an approval of it, with a part's path to that root, is an approval of the part's plan that needs
+nothing else, and that nobody can write again once it was taken back.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sharekit.core.errors import LedgerError
+from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.hashing import tree_paths
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.approval import Approval, valid_approvals
@@ -35,7 +37,8 @@ class Part:
     name, path : str and Path
         What it is called, and its ledger.
     created, planned : str
-        Hashes of its ledger's first event, and of the event that holds its plan.
+        Hashes of its ledger's first event, and of the latest one after which no earlier approval
+        holds: the one with its plan, or one that took an approval of it back.
     fingerprint : str
         That of its plan.
     rows, images : int
@@ -75,7 +78,7 @@ def read_part(name: str, ledger: Ledger) -> Part:
     assert planned is not None  # noqa: S101 - for mypy: the line above has refused that
     fingerprint = planned.body["fingerprint"]
     return Part(
-        name, ledger.path, created.hash, planned.hash, fingerprint,
+        name, ledger.path, created.hash, ledger.list_events(*VOIDING_EVENTS)[-1].hash, fingerprint,
         int(planned.body.get("rows", 0)), int(planned.body["planned"]),
         tuple(valid_approvals(ledger, fingerprint)), ledger.last_event("finished") is not None,
     )  # fmt: skip

@@ -101,12 +101,16 @@ def _identities(plan: Body) -> list[tuple[str, str]]:
 
 def _check_part(ledger: Ledger, part: Mapping[str, Any], fleet: Ledger) -> Iterator[Graded]:
     """Check that a sound part is as the fleet's ledger says, and has its approvals."""
-    plans = {event.hash: event.body["fingerprint"] for event in ledger.list_events("planned")}
+    events = ledger.list_events("planned", "approval_revoked")
+    plans = {event.hash: event.body.get("fingerprint") for event in events}
     if plans.get(part["planned"]) != part["fingerprint"]:
         yield CHANGED, ("planned", "it has not the plan that the fleet's ledger names")
     now = read_part(part["name"], ledger)
     if now.planned != part["planned"]:
-        yield NOTE, ("planned", "its plan has changed since the fleet was approved")
+        yield (
+            NOTE,
+            ("planned", "its plan, or its approval, has changed since the fleet was approved"),
+        )
     given = [event.body for event in fleet.list_events("fleet_approved")]
     for event in ledger.list_events("approved"):
         approved = dict(event.body.get("fleet", {}))

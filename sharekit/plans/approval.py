@@ -185,34 +185,39 @@ def _valid_events(
     ledger: Ledger, fingerprint: str, before: int | None = None, now: str = ""
 ) -> list[Event]:
     valid: list[Event] = []
-    planned = ""
+    voided = ""
     for event in ledger.list_events("approved", *VOIDING_EVENTS):
         if before is not None and event.seq >= before:
             break
         if event.kind != "approved":
-            valid = []
-            planned = event.hash if event.kind == "planned" else planned
+            valid, voided = [], event.hash
         elif (
             event.body["fingerprint"] == fingerprint
             and not has_ended(event.body, now)
-            and not fleet_error(event.body, planned)
+            and not fleet_error(event.body, voided)
         ):
             valid.append(event)
     return valid
 
 
-def fleet_error(approved: Mapping[str, Any], planned: str) -> str:
-    """Return why an approval of a fleet is none of this plan (its event's hash), ``""`` if it is.
+def fleet_error(approved: Mapping[str, Any], voided: str) -> str:
+    """Return why an approval of a fleet is none of this plan, ``""`` if it is.
 
-    An approval that was given for this plan alone has no such error.
+    ``voided`` is the hash of the latest event after which no earlier approval holds: the plan's, or
+    one that took its approval back, so that nobody writes the old approval again. An approval that
+    was given for this plan alone has no such error.
     """
     fleet = approved.get("fleet")
     if fleet is None:
         return ""
     if fleet["reviewer"] != approved["reviewer"]:
         return "was given for the fleet by somebody else"
-    covers = bool(planned) and tree_root(planned, fleet["path"]) == fleet["fingerprint"]
-    return "" if covers else "was given for a fleet that this plan is no part of"
+    covers = bool(voided) and tree_root(voided, fleet["path"]) == fleet["fingerprint"]
+    return (
+        ""
+        if covers
+        else "was given for a fleet that has not this plan, or before its approval was revoked"
+    )
 
 
 def has_ended(approved: Mapping[str, Any], now: str) -> bool:

@@ -71,7 +71,7 @@ class _Steps:
     """How far a plan is: its latest event, the steps since, and the approvals that hold."""
 
     def __init__(self) -> None:
-        self.inventory, self.previous, self.planned = False, "", ""
+        self.inventory, self.previous, self.voided = False, "", ""
         self.plan: dict[str, Any] = {}
         self.snapshot = self.sent = False
         self.pending = 0
@@ -95,9 +95,9 @@ class _Steps:
         kind, body = event.kind, event.body
         self.previous = kind
         if kind in VOIDING_EVENTS:
-            self.approvals = []
+            self.approvals, self.voided = [], event.hash
         if kind == "planned":
-            self.plan, self.planned, self.pending = body, event.hash, 0
+            self.plan, self.pending = body, 0
         elif kind in ("decided", "review_imported"):
             self.pending += 1
             self.steps.append(event)
@@ -163,7 +163,7 @@ class _Steps:
             yield "names nobody who approved"
         elif looks(body["reviewer"]) & planner:
             yield "is the planner's own"
-        if error := fleet_error(body, self.planned):
+        if error := fleet_error(body, self.voided):
             yield error
         if standing := _standing(event):
             if standing["reviewer"] != body["reviewer"]:

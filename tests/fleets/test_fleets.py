@@ -232,6 +232,34 @@ def test_a_spoiled_fleet_is_one_sentence(
     assert [path.read_bytes() for path in ledgers(fleet)[-2:]] == before
 
 
+def test_an_approval_that_was_taken_back_is_not_written_again(fleet: Fleet) -> None:
+    """After a revocation the fleet has another fingerprint, and the old approval is none."""
+    old = approve(fleet)
+    first, *rest = ledgers(fleet)
+    revoke(first, reviewer="Bob")
+    with pytest.raises(ApprovalError, match="fleet's fingerprint is"):
+        fleet.approve(reviewer="Ada", fingerprint=old["fingerprint"])
+    assert fleet.fingerprint != old["fingerprint"]
+    with Ledger.open(first, write=True) as ledger:  # as whoever has the file could do
+        again = {**ledger.list_events("approved")[-1].body, "after": ledger.head}
+        ledger.append("approved", again)
+    with pytest.raises(ApprovalError):
+        require_approval_of(first)
+    assert sharekit.verify(first).label == "TAMPERED"
+    assert all(require_approval_of(path) for path in rest)
+
+
+def test_a_new_approval_is_written_where_one_was_taken_back(fleet: Fleet) -> None:
+    """The same reviewer approves anew, with another note, and only that part has it."""
+    approve(fleet, note="first")
+    first, *_ = ledgers(fleet)
+    revoke(first, reviewer="Ada")
+    assert approve(fleet, note="looked again")["approved"] == 1
+    assert [one.note for one in require_approval_of(first)] == ["looked again"]
+    verdict = fleet.verify()
+    assert (verdict.problems, verdict.notes) == ((), ())
+
+
 def test_a_planner_approves_no_fleet(tmp_path: Path) -> None:
     """Whoever planned the fleet cannot approve it, and nothing is written."""
     fleet = Fleet.plan(check(shares(A, B)), tmp_path / "fleet", by="2", planner="Ada")

@@ -184,13 +184,16 @@ def test_the_planner_does_not_approve_ahead(scene: World) -> None:
 
 
 def test_it_can_be_withdrawn(scene: World) -> None:
-    """An approval given ahead is taken back as any other, and can be copied in again."""
+    """An approval given ahead is taken back as any other; after that a person has to approve."""
     review, file = planned(scene), approval(scene)
     approve_ahead(review.path, file)
     revoke(review.path, reviewer="Bob")
     with pytest.raises(ApprovalError):
         sharekit.submit(review.path, scene.connect(), settings=FAST)
-    assert approve_ahead(review.path, file) == approve_ahead(review.path, file)
+    with pytest.raises(ApprovalError, match="Bob took the approval of this plan back"):
+        approve_ahead(review.path, file)
+    given = sharekit.approve(review.path, reviewer="Ada", fingerprint=review.plan.fingerprint)
+    assert approval_module.require_approval_of(review.path) == [given]
 
 
 @pytest.mark.needs("ssh-keygen")

@@ -8,6 +8,7 @@ from typing import Any
 
 from sharekit.core.errors import ApprovalError
 from sharekit.core.provenance import distinct_people, looks, utc_now
+from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.ledger import Ledger
 
 from .. import approval
@@ -36,8 +37,8 @@ def approve_ahead(
     Raises
     ------
     ApprovalError
-        It does not hold for this plan: it ended, is for fewer images, or some row was decided by
-        anybody else than its policies.
+        It does not hold for this plan: it ended, is for fewer images, somebody took an approval of
+        this plan back, or some row was decided by anybody else than its policies.
     InputError
         The file holds no such approval.
 
@@ -55,6 +56,12 @@ def approve_ahead(
                 return known  # a run that goes on
         approval.check_approvable(ledger, current, given.reviewer)
         _refuse(ledger, current, given.to_body(), str(file))
+        if (last := ledger.list_events(*VOIDING_EVENTS)[-1]).kind == "approval_revoked":
+            raise ApprovalError(
+                f"{path}: {last.body['reviewer']} took the approval of this plan back, so none is "
+                "copied in again that was given ahead. A person has to approve the plan by its "
+                f"fingerprint {current.fingerprint[:12]}."
+            )
         body: dict[str, Any] = {
             "reviewer": given.reviewer, "fingerprint": current.fingerprint, "note": given.note,
             "images": int(current.chunks["images"].sum()), "after": ledger.head,
