@@ -47,14 +47,15 @@ def with_changes(rows: pd.DataFrame, changes: pd.DataFrame, keys: Positions) -> 
 
 
 def _decide(rows: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
-    decided = changes.reindex(rows.index).fillna("").astype(STR)
+    decided = changes.reindex(rows.index, fill_value="").astype(STR)
     rows = rows.assign(**{name: decided[source] for name, source in _DECIDED.items()})
     # A few combinations fill all rows, so the state of each is derived once.
     code = np.zeros(len(rows), dtype="int64")
     for name in _STATE_INPUTS:
         codes, values = pd.factorize(rows[name])
         code = code * len(values) + codes
-    _, first, which = np.unique(code, return_index=True, return_inverse=True)
+    which, _ = pd.factorize(code)
+    first = np.flatnonzero(~pd.Series(code).duplicated())
     derived = derive_state(rows[_STATE_INPUTS].take(first))
     columns = {name: pd.Series(v.array.take(which), rows.index) for name, v in derived.items()}
     return rows.assign(**columns)

@@ -21,7 +21,7 @@ from sharekit.checks.findings import left_out_rows
 from sharekit.checks.hits import fullmatch
 from sharekit.checks.names import row_names
 from sharekit.core.actions import Decision
-from sharekit.core.columns import NAMED, STR, list_some, needs_reason, with_unit
+from sharekit.core.columns import NAMED, STR, as_arrow, list_some, needs_reason, with_unit
 from sharekit.core.errors import InputError, PlanError, UsageError
 from sharekit.core.fields import NAMES, VAULT_SHAPE
 from sharekit.core.files import shown_name
@@ -58,7 +58,7 @@ def review_rows(plan: Plan) -> pd.DataFrame:
     inventory = plan.findings.inventory
     rows = plan.rows.assign(**row_names(inventory, plan.rows, plan.findings.snapshot))
     for name in ("file", "sheet"):
-        rows[name] = inventory.rows[name].astype(STR)
+        rows[name] = pd.array(as_arrow(inventory.rows[name]), dtype=STR)
     rows["findings"] = texts.reindex(rows.index).fillna("").astype(STR)
     return rows[_REVIEW_COLUMNS]
 
