@@ -14,11 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from openpyxl import Workbook
-from openpyxl.cell import Cell, WriteOnlyCell
-from openpyxl.styles import Alignment, Font, PatternFill
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+from xlsxwriter import Workbook
 
 from sharekit.core.actions import ACCEPTED, PENDING
 from sharekit.core.columns import STR
@@ -80,6 +76,7 @@ _HOSTILE = (
 )
 _FULL_ECS_EVERY = 10
 _REJECT_EVERY = 5
+_OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
 
 
 @dataclass(frozen=True)
@@ -315,7 +312,7 @@ def write_workbook(sample: Sample, path: str | Path) -> Path:
     """Write the sheet as a workbook (xlsx) that a person would like to open; returns its path.
 
     Titles above the header, frozen panes, widths, an autofilter. Text stays text: what looks like a
-    formula is none; ``#N/A`` is an error cell, and a float a number cell.
+    formula is none; ``#N/A`` is what a formula gives, and a float is a number cell.
 
     Raises
     ------
@@ -325,10 +322,11 @@ def write_workbook(sample: Sample, path: str | Path) -> Path:
     target = Path(path)
     if target.exists():
         raise InputError(f"{target} exists already; name another file or remove it.")
-    content = BytesIO()  # in one piece: openpyxl leaves an archive open on a full disk
+    content = BytesIO()
     part = target.with_name(f".{target.name}.part")
+    with Workbook(content, _OPTIONS) as workbook:
+        _lay_out(workbook, sample)
     try:
-        _lay_out(sample).save(content)
         part.write_bytes(content.getbuffer())
         return part.replace(target)
     except OSError as error:
@@ -337,43 +335,20 @@ def write_workbook(sample: Sample, path: str | Path) -> Path:
         part.unlink(missing_ok=True)
 
 
-def _lay_out(sample: Sample) -> Workbook:
-    workbook = Workbook(write_only=True)
-    page = workbook.create_sheet("Shares")
-    page.freeze_panes = f"B{TITLE_LINES + 2}"
-    last = f"{get_column_letter(len(HEADERS))}{TITLE_LINES + 1 + len(sample.sheet)}"
-    page.auto_filter.ref = f"A{TITLE_LINES + 1}:{last}"
-    for column, width in enumerate((39, 24, 36, 12, 39, 10, 36, 12, 40), start=1):
-        page.column_dimensions[get_column_letter(column)].width = width
-    _titles(page, sample)
-    columns = [sample.sheet[header].tolist() for header in HEADERS]
-    for row in zip(*columns, strict=True):
-        page.append([_cell(page, value) for value in row])
-    return workbook
-
-
-def _titles(page: WriteOnlyWorksheet, sample: Sample) -> None:
-    title = WriteOnlyCell(page, "Shared images: decisions of the teams")
-    title.font = Font(bold=True, size=14)
-    page.append([title])
-    page.append([f"{len(sample.sheet)} rows. A sample: projects, images and people are invented."])
-    page.append([])
-    page.append([_header(page, text) for text in HEADERS])
-
-
-def _header(page: WriteOnlyWorksheet, text: str) -> Cell:
-    cell = WriteOnlyCell(page, text)
-    cell.font = Font(bold=True, color="FFFFFF")
-    cell.fill = PatternFill("solid", fgColor="1F4E78")
-    cell.alignment = Alignment(vertical="center")
-    return cell
-
-
-def _cell(page: WriteOnlyWorksheet, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if not value.startswith("="):
-        return value or None
-    cell = WriteOnlyCell(page, value)
-    cell.data_type = "s"
-    return cell
+def _lay_out(workbook: Any, sample: Sample) -> None:
+    page = workbook.add_worksheet("Shares")
+    page.freeze_panes(TITLE_LINES + 1, 1)
+    page.autofilter(TITLE_LINES, 0, TITLE_LINES + len(sample.sheet), len(HEADERS) - 1)
+    for column, width in enumerate((39, 24, 36, 12, 39, 10, 36, 12, 40)):
+        page.set_column(column, column, width)
+    title = "Shared images: decisions of the teams"
+    page.write(0, 0, title, workbook.add_format({"bold": True, "font_size": 14}))
+    note = f"{len(sample.sheet)} rows. A sample: projects, images and people are invented."
+    page.write(1, 0, note)
+    header = workbook.add_format({"bold": True, "font_color": "white", "bg_color": "#1F4E78"})
+    page.write_row(TITLE_LINES, 0, HEADERS, header)
+    for number, name in enumerate(HEADERS):
+        page.write_column(TITLE_LINES + 1, number, sample.sheet[name])
+    # An error cell is the result of a formula, as a failed look-up leaves it.
+    for row, column in np.argwhere(sample.sheet.to_numpy() == "#N/A").tolist():
+        page.write_formula(TITLE_LINES + 1 + row, column, "=NA()", None, "#N/A")
