@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 import sharekit
+from sharekit.interfaces.review import Review
+from sharekit.runs.background import BackgroundRun
 
 ROOT = Path(__file__).parents[1]
 #: What a browser loads by itself: not what a reader clicks on.
@@ -45,3 +51,25 @@ def test_a_public_function_says_what_it_returns_and_raises(name: str) -> None:
     for section in ("Returns", "Raises", "Examples"):
         assert f"\n{section}\n{'-' * len(section)}\n" in told, section
     assert ">>> " in told
+
+
+def methods() -> Iterator[Any]:
+    """Every public method of the values that people hold, each with its class's name."""
+    values = [getattr(sharekit, name) for name in sorted({*sharekit.__all__, *sharekit._HOMES})]
+    for value in [*filter(inspect.isclass, values), Review, BackgroundRun]:
+        for name, found in inspect.getmembers(value, inspect.isroutine):
+            method = inspect.unwrap(getattr(found, "__func__", found))
+            if name[0] != "_" and getattr(method, "__module__", "").startswith("sharekit."):
+                yield pytest.param(method, id=f"{value.__name__}.{name}")
+
+
+@pytest.mark.parametrize("method", [*methods()])
+def test_a_public_method_says_what_it_returns_and_raises(method: Callable[..., Any]) -> None:
+    """A method that returns something has Returns or Yields; one that raises by itself, Raises."""
+    told = inspect.getdoc(method) or ""
+    sections = set(re.findall(r"^(\w+)\n-+$", told, re.M))
+    body = list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(method)))))
+    if inspect.signature(method).return_annotation != "None":
+        assert ("Yields" if inspect.isgeneratorfunction(method) else "Returns") in sections
+    if any(isinstance(one, ast.Raise) for one in body):
+        assert "Raises" in sections

@@ -79,7 +79,13 @@ class Findings:
             object.__setattr__(self, "frame", frame.join(ids.set_axis(frame.index)))
 
     def count(self, *severities: str) -> int:
-        """Return the number of findings of some severities."""
+        """Return the number of findings of some severities.
+
+        Returns
+        -------
+        int
+            Their number; 0 without a severity.
+        """
         return int(self.frame["severity"].isin(severities).sum())
 
     @property
@@ -109,7 +115,13 @@ class Findings:
         return lines.drop(columns="rank").reset_index(drop=True)
 
     def in_shell(self) -> Findings:
-        """Return the same with suggestions as the shell and files word them."""
+        """Return the same with suggestions as the shell and files word them.
+
+        Returns
+        -------
+        Findings
+            Equal to these but for ``suggestion``.
+        """
         frame = self.frame
         words = {text: in_shell(text) for text in frame["suggestion"].unique()}
         return replace(
@@ -146,6 +158,11 @@ class Findings:
         """Return the columns of :meth:`to_frame` that checks make, of these rows of a plan.
 
         ``snapshot`` tells the names where the plan was made without a cloud.
+
+        Returns
+        -------
+        dict
+            Name -> column, with the index of ``rows``.
         """
         named = self.frame.loc[self.frame["row_key"] >= 0, ["row_key", "rule"]].drop_duplicates()
         several = named["row_key"].duplicated(keep=False)

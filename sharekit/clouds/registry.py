@@ -98,7 +98,13 @@ class Clouds(Mapping[str, Cloud]):
         return list(self._clouds.values())
 
     def project_name(self, project_id: str) -> tuple[str, str]:
-        """Return a project's name, and what told it (:data:`NAMED_BY`); ``""`` if nothing has."""
+        """Return a project's name, and what told it.
+
+        Returns
+        -------
+        tuple of str
+            The name, and one of :data:`NAMED_BY`; both ``""`` if nothing tells it.
+        """
         cloud = self._clouds.get(project_id)
         if cloud is not None and cloud.project_name:
             return cloud.project_name, cloud.named_by
@@ -106,10 +112,15 @@ class Clouds(Mapping[str, Cloud]):
 
     @clean_frames
     def restricted_to(self, projects: Iterable[str]) -> Clouds:
-        """Return the clouds that are signed in to; sign in to ``projects``, offer no others.
+        """Sign in to ``projects``, and offer no others.
 
         A project that cannot be signed in to is among the ``refused`` of the result, and so is one
         that may be that of a refused entry which names no project.
+
+        Returns
+        -------
+        Clouds
+            Those that are signed in to, and nothing else.
         """
         wanted = list(dict.fromkeys(projects))
         known = [project for project in wanted if project in self]

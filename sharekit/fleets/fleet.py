@@ -75,6 +75,11 @@ class Fleet:
         max_images : int, optional
             Maximum number of images that all parts together may change.
 
+        Returns
+        -------
+        Fleet
+            The fleet in that folder.
+
         Raises
         ------
         UsageError
@@ -129,7 +134,18 @@ class Fleet:
     @checks_arguments
     @shows_progress("reading the fleet")
     def status(self, *, progress: bool = True) -> FleetStatus:
-        """Return the status of all parts, also while they are being sent."""
+        """Read how all parts stand, also while they are being sent.
+
+        Returns
+        -------
+        FleetStatus
+            The outcomes and what is open, in all and for each part.
+
+        Raises
+        ------
+        LedgerError
+            A part is missing, is another ledger, or is damaged.
+        """
         return read_status(read_fleet(self.path))
 
     @checks_arguments
@@ -138,6 +154,20 @@ class Fleet:
         """Write reports over all parts; the suffix of each path names its format.
 
         A table lists the parts, and what is open in which.
+
+        Returns
+        -------
+        list of Path
+            The files written, in the order of ``paths``.
+
+        Raises
+        ------
+        UsageError
+            No file is named, or a suffix is no format.
+        LedgerError
+            A part is missing, is another ledger, or is damaged.
+        InputError
+            A file cannot be written.
         """
         if not paths:
             raise UsageError(f"Name the files to write, by suffix: {', '.join(FORMATS)}.")
@@ -154,6 +184,18 @@ class Fleet:
 
         Its parts are those with such rows; each follows on the part of the same name, as
         :func:`sharekit.retry` makes it.
+
+        Returns
+        -------
+        Fleet
+            The new fleet; it has to be approved by itself.
+
+        Raises
+        ------
+        PlanError
+            A part is not finished, nothing is left to retry, or more than ``max_images``.
+        LedgerError
+            The folder holds something already.
         """
         fleet = read_fleet(self.path)
         retry_fleet(fleet, Path(folder), clouds, chunk_size=chunk_size, max_images=max_images)
@@ -169,6 +211,16 @@ class Fleet:
 
         Parameters are those of :func:`sharekit.verify`; every part must be approved and sealed as
         ``signers`` demands.
+
+        Returns
+        -------
+        Verdict
+            One verdict over all: what was changed, and what nobody can prove.
+
+        Raises
+        ------
+        LedgerError
+            There is no fleet in the folder.
         """
         required = None if signers is None else ApprovalRequirement(reviewers, signers)
         return verify_fleet(self.path, [Path(path) for path in reports], required)

@@ -118,7 +118,18 @@ class Review:
         return self.gate.stage
 
     def refresh(self) -> bool:
-        """Read what others wrote into the ledger; return True if there was anything new."""
+        """Read what others wrote into the ledger since.
+
+        Returns
+        -------
+        bool
+            True if there was anything new.
+
+        Raises
+        ------
+        LedgerError
+            The ledger is no longer where it was, or is damaged.
+        """
         head = self._head
         self._state, self._head = read_state(self.path, self._state)
         return self._head != head
@@ -130,7 +141,7 @@ class Review:
         self, rows: Rows, decision: Decision | None = None, *,
         reason: str | None = None, vault_id: str | None = None, progress: bool = True,
     ) -> RowCount:  # fmt: skip
-        """Decide on rows; return their number once the decision is on disk.
+        """Decide on rows.
 
         ``rows`` are keys, the index of :attr:`rows`; labels of the DataFrame that was read, if
         there was one with an index of its own; or a True or False for each row. ``decision``
@@ -145,6 +156,11 @@ class Review:
         :attr:`rows` with other values in ``decision``, ``reason`` and ``vault``. A missing value
         leaves a part as it stands, and what is as it was shown is no decision. The plan is made
         again with a frame, under a new fingerprint. Nothing is taken if anything in it is wrong.
+
+        Returns
+        -------
+        RowCount
+            The number of rows decided on, once the decisions are on disk.
 
         Raises
         ------
@@ -187,6 +203,16 @@ class Review:
 
         >>> review("run.ledger").needs_reason([3], "reject")  # doctest: +SKIP
         True
+
+        Returns
+        -------
+        bool
+            False also where no decision needs one.
+
+        Raises
+        ------
+        UsageError
+            There is no such row.
         """
         labels = own_labels(self.plan.findings.inventory)
         keys = select_keys(keys_of_labels(rows, labels), len(self.plan.rows))
@@ -198,11 +224,16 @@ class Review:
 
     @shows_progress("taking sheets")
     def take(self, *sheets: str | PathLike[str], progress: bool = True) -> RowCount:
-        """Import the decisions of review sheets; return the number of rows that they decide.
+        """Import the decisions of review sheets, and make the plan again under a new fingerprint.
 
-        Its ``notes`` say what in the sheets was not read: columns of a person's own, comments,
-        rows that were deleted. The plan is made again, under a new fingerprint. Sheets of several
-        people are merged by row; nothing is taken of rows that two of them decide differently.
+        Sheets of several people are merged by row; nothing is taken of rows that two of them decide
+        differently.
+
+        Returns
+        -------
+        RowCount
+            The number of rows that they decide. Its ``notes`` say what in the sheets was not read:
+            columns of a person's own, comments, rows that were deleted.
 
         Raises
         ------
@@ -357,12 +388,17 @@ class Review:
 
     @shows_progress("taking a step back")
     def undo(self, *, progress: bool = True) -> RowCount:
-        """Take the latest step back; return the number of rows that it was about.
+        """Take the latest step back.
 
         Parameters
         ----------
         progress : bool
             False shows no progress; otherwise it is shown where the call takes over two seconds.
+
+        Returns
+        -------
+        RowCount
+            The number of rows that the step was about.
 
         Raises
         ------
@@ -383,12 +419,22 @@ class Review:
     @clean_frames
     @shows_progress("making the plan again")
     def replan(self, *, progress: bool = True) -> Plan:
-        """Make the plan again if there are decisions that it does not hold, and return it.
+        """Make the plan again if there are decisions that it does not hold.
 
         Parameters
         ----------
         progress : bool
             False shows no progress; otherwise it is shown where the call takes over two seconds.
+
+        Returns
+        -------
+        Plan
+            The plan with every decision; the same as before if it holds them all.
+
+        Raises
+        ------
+        PlanError
+            The plan is approved, would be larger than it may be, or requests were sent already.
         """
         if self.gate.pending_steps:
             made = decisions.replan(self.path)
@@ -414,6 +460,11 @@ class Review:
         progress : bool
             False shows no progress; otherwise it is shown where the call takes over two seconds.
 
+        Returns
+        -------
+        Approval
+            Who approved which fingerprint, and when.
+
         Raises
         ------
         ApprovalError
@@ -430,7 +481,13 @@ class Review:
 
     @checks_arguments
     def revoke(self, note: str = "") -> None:
-        """Take the approval back, so that rows can be decided again."""
+        """Take the approval back, so that rows can be decided again.
+
+        Raises
+        ------
+        ApprovalError
+            There is no valid approval, or requests were sent already.
+        """
         approval.revoke(self.path, reviewer=self.reviewer, note=note)
         self.refresh()
 
@@ -439,15 +496,33 @@ class Review:
         self, clouds: Clouds | None = None,
         listener: Callable[[BackgroundRun], None] | None = None,
     ) -> BackgroundRun:  # fmt: skip
-        """Send what is approved, in the background; see :meth:`ReviewRun.submit`."""
+        """Send what is approved, in the background; the same call resumes an interrupted run.
+
+        Returns
+        -------
+        BackgroundRun
+            The run, which another thread sends; it can be paused, cancelled and waited for.
+
+        Raises
+        ------
+        ApprovalError
+            This very plan is not approved by all who have to; nothing was sent.
+        UsageError
+            The run is being submitted already, or was planned without a cloud and none is named.
+        """
         return self.run.submit(clouds, listener)
 
     @clean_frames
     def retry(self, ledger: str | PathLike[str] | None = None) -> Review:
-        """Plan once more what failed, was contradicted or stayed unknown, and return its review.
+        """Plan once more what failed, was contradicted or stayed unknown.
 
         The new run has a ledger of its own, ``NAME-retry.ledger`` beside this one unless it is
         named. Called again, the same run gives the same ledger, as long as nothing was added to it.
+
+        Returns
+        -------
+        Review
+            The review of the new run.
 
         Raises
         ------

@@ -117,9 +117,14 @@ class Plan:
         }
 
     def requests(self, chunk: int | None = None) -> Iterator[dict[str, Any]]:
-        """Yield every request in order, or those of one chunk: ``chunk, method, url, body``.
+        """Go through every request in order, or through those of one chunk.
 
         Without a cloud, the URL begins with ``{ims}`` in place of the endpoint.
+
+        Yields
+        ------
+        dict
+            ``chunk, method, url, body``.
         """
         endpoints = _endpoints(self.findings.snapshot)
         blocks = self.blocks if chunk is None else chunks_of(self.rows[self.rows["chunk"] == chunk])
@@ -131,7 +136,13 @@ class Plan:
 
     @checks_arguments
     def preview(self, limit: int | None = None) -> str:
-        """Return method, URL and body of each request as text; of at most ``limit`` requests."""
+        """Show the requests as text, at most ``limit`` of them.
+
+        Returns
+        -------
+        str
+            Method, URL and body of each request; what it is not, where nothing would be sent.
+        """
         requests = [
             f"# chunk {request['chunk']}\n{request_text(request)}"
             for request in islice(self.requests(), limit)
@@ -146,6 +157,11 @@ class Plan:
         ----------
         progress : bool
             False shows no progress; otherwise it is shown where the call takes over two seconds.
+
+        Returns
+        -------
+        DataFrame
+            As :meth:`.Findings.to_frame`, with ``chunk`` (Int64), the number of the row's request.
 
         Examples
         --------

@@ -105,7 +105,12 @@ class BackgroundRun:
 
     @clean_frames
     def wait(self, seconds: float | None = None) -> Run:
-        """Wait for the end, and return the status of the run.
+        """Wait for the end.
+
+        Returns
+        -------
+        Run
+            The status of the run at its end.
 
         Raises
         ------

@@ -127,14 +127,26 @@ class Limits:
     cells: int = 64 * _MIB
 
     def check_size(self, file: str, size: int) -> None:
-        """Raise SpreadsheetError for a file that is too long."""
+        """Refuse a file that is too long.
+
+        Raises
+        ------
+        SpreadsheetError
+            It has more than ``file_bytes``.
+        """
         if size > self.file_bytes:
             raise self.refusal("file_bytes", file, f"has {size:,} bytes", "split it into several")
 
     def check_dimensions(
         self, file: str, sheet: str, height: int, width: int, filled: int | None = None
     ) -> None:
-        """Raise SpreadsheetError for a sheet whose rows and columns would fill the memory."""
+        """Refuse a sheet whose rows and columns would fill the memory.
+
+        Raises
+        ------
+        SpreadsheetError
+            The limit that it is beyond, and what to do.
+        """
         location = f"{file} (sheet {sheet})" if sheet else file
         cells = height * width
         if width > self.columns:
@@ -149,7 +161,13 @@ class Limits:
             raise self.refusal("cells", location, f"reaches to cell {corner}{count}", remedy)
 
     def check_repetition(self, file: str, sheet: str, written: int, filled: int) -> None:
-        """Raise SpreadsheetError for a sheet that mostly repeats a few cells."""
+        """Refuse a sheet that mostly repeats a few cells.
+
+        Raises
+        ------
+        SpreadsheetError
+            It would be a bomb: many cells from little that is written.
+        """
         if filled > self.cells // 16 and written * 20 < filled:
             raise self.refusal(
                 "cells",
@@ -159,7 +177,13 @@ class Limits:
             )
 
     def refusal(self, name: str, location: str, excess: str, remedy: str) -> SpreadsheetError:
-        """Return the error for what is beyond a limit, with the limit and what to do."""
+        """Word the error for what is beyond a limit.
+
+        Returns
+        -------
+        SpreadsheetError
+            It names the limit and says what to do; nothing is raised.
+        """
         limit: int = getattr(self, name)
         return SpreadsheetError(
             f"{location} {excess}, which is beyond the limit ({name}={limit}); {remedy}, or raise "

@@ -207,7 +207,13 @@ class Inventory:
         return addresses
 
     def column_headers(self, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
-        """Return the header over a field in each row's sheet; ``""`` where there is none."""
+        """Return the header over a field in each row's sheet.
+
+        Returns
+        -------
+        Series of str
+            With the index of ``rows``; ``""`` where there is none.
+        """
         return self._per_source("columns", rows, field)
 
     def _per_source(self, attribute: str, rows: pd.DataFrame, field: Field) -> pd.Series[str]:
