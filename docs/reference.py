@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sharekit.core import cloud_api
 from sharekit.core.brakes import BRAKES
 from sharekit.core.cloud_api import ADVICE, REMEDIES, VAULT_RESOURCES
 from sharekit.core.columns import STR
+from sharekit.core.frame_schemas import OUR_COLUMNS
 from sharekit.core.outcomes import OUTCOMES
 from sharekit.core.rules import markdown
 from sharekit.interfaces.cli.main import COMMANDS, cli, load_command
@@ -223,7 +225,12 @@ def _report_columns() -> str:
     columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
     return (
         "## Columns of a run's csv, json and sheet Rows\n\n"
-        f"| column | what it holds |\n|---|---|\n{columns}\n"
+        f"| column | what it holds |\n|---|---|\n{columns}\n\n"
+        "## Names of columns that are ours\n\n"
+        "[In frames, policies and splits](../how-to/columns.md#what-your-own-columns-are-called) a "
+        "column of the input\nwith one of these names is `input.` and the name:\n\n"
+        + "\n".join(textwrap.wrap(", ".join(f"`{name}`" for name in sorted(OUR_COLUMNS)), 120))
+        + "\n"
     )
 
 

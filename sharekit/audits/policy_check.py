@@ -22,8 +22,8 @@ from sharekit.clouds.state.survey import Survey
 from sharekit.core.actions import DECISION_OF_ACTION, DECISIONS, MEMBER_STATES
 from sharekit.core.columns import STR, are_satisfied, join_lines
 from sharekit.core.errors import UsageError
-from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
-from sharekit.core.frame_schemas import AUDIT_ROWS, POLICY_CHECK
+from sharekit.core.fields import SHARE_KEY
+from sharekit.core.frame_schemas import AUDIT_ROWS, POLICY_CHECK, public_names
 from sharekit.plans.policies.policy import Policies, PolicyResult, evaluate
 
 #: Columns that hold times, or are counted from one: each costs a call for each share.
@@ -115,8 +115,8 @@ def facts(shares: pd.DataFrame, survey: Survey) -> pd.DataFrame:
 
     Beside the columns of an audit's rows they are ``before`` (as ``observed``, the state) and
     ``asked`` (the inventory's decision), as in a review; ``visibility, whole_image, cloud,
-    region``; and the columns of the input, under their headers and under ``input.`` and these. A
-    share that no row of the inventory names has none of the latter.
+    region``; and the columns of the input as in a review. A share that no row of the inventory
+    names has none of the latter.
     """
     texts = {str(name): shares[name].astype(STR).fillna("") for name in shares.columns}
     texts["row"] = texts["row"].mask(texts["file"] == "", "")
@@ -133,9 +133,7 @@ def facts(shares: pd.DataFrame, survey: Survey) -> pd.DataFrame:
     shared = texts["observed"].isin(MEMBER_STATES)
     texts["visibility"] = texts["visibility"].mask(shared, "shared")
     texts |= {name: pd.Series("", index=shares.index, dtype=STR) for name in _UNKNOWN}
-    own = [name for name in texts if name.startswith(INPUT_PREFIX)]
-    for name in own:
-        texts.setdefault(name.removeprefix(INPUT_PREFIX), texts[name])
+    texts |= {shown: texts[name] for name, shown in public_names(shares.columns).items()}
     return pd.DataFrame(texts, index=shares.index)
 
 

@@ -263,3 +263,27 @@ FOUND: Final = FrameSchema(
     _columns("ledger seq at about event image_id project_id project_name person what", seq="int")
 )
 TIMELINE: Final = FrameSchema(_columns("at event chunk images what", at="time", images="int"))
+
+#: Every name of a column of ours beside which the input's own columns stand, or may be named: in
+#: frames of all rows, reports, policies and splits, whose ``project``, ``image`` and ``vault`` are
+#: short for IDs.
+OUR_COLUMNS: Final = frozenset((
+    "row_key", *RECORD_ROWS.names, *AUDIT_ROWS.names, *FIELDS, *NAMES,
+    *"disposition rules findings asked decision by wanted state policy sent_at observed_at".split(),
+    *"visibility size cloud project image vault".split(),
+))  # fmt: skip
+
+
+def public_names(columns: Iterable[object]) -> dict[str, str]:
+    """Return what the input's own columns are called beside ours, by their names in an inventory.
+
+    Everywhere the same: a column has its header, and ``input.`` before it if the header alone would
+    mean a column of ours, or such a name.
+
+    >>> public_names(["row", "input.team", "input.asked", "input.input.asked"])
+    {'input.team': 'team', 'input.asked': 'input.asked', 'input.input.asked': 'input.input.asked'}
+    """
+    own = [name for name in map(str, columns) if name.startswith(INPUT_PREFIX)]
+    headers = [name.removeprefix(INPUT_PREFIX) for name in own]
+    plain = [h and h not in OUR_COLUMNS and not h.startswith(INPUT_PREFIX) for h in headers]
+    return {n: h if p else n for n, h, p in zip(own, headers, plain, strict=True)}

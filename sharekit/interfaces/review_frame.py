@@ -125,7 +125,8 @@ def _keyed(
         frame = frame.set_index("row_key")
     if frame.index.name == "row_key" and name != INPUT_KEY:
         return _by_key(frame, rows), False
-    if labels is not None and labels.name in {*frame.columns} - {*FIELDS, *SHARE_KEY}:
+    others = {*frame.columns} - {*FIELDS, *SHARE_KEY, frame.index.name}
+    if labels is not None and labels.name in others:
         frame = frame.set_index(labels.name)  # as other libraries' tables, which have no index
     by_label = labels is not None and names_rows(frame.index, labels)
     if set(SHARE_KEY) <= {*frame.columns, *frame.index.names}:

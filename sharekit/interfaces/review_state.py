@@ -17,7 +17,7 @@ from sharekit.checks.names import project_labels, project_names
 from sharekit.checks.vault_rules import suitable
 from sharekit.core.actions import DECISIONS
 from sharekit.core.columns import STR, describe_amount, hands_out_copies, with_unit
-from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.frame_schemas import public_names
 from sharekit.core.provenance import utc_now
 from sharekit.core.rules import LEFT_OUT
 from sharekit.ledger.ledger import Ledger
@@ -153,14 +153,11 @@ class ReviewState:
         share = (facts["image_id"], facts["project_id"])
         return {
             "facts": facts,
-            "input": {
-                name.removeprefix(INPUT_PREFIX): str(original[name])
-                for name in original.index
-                if name.startswith(INPUT_PREFIX)
-            },
+            "input": {own: str(original[name])
+                      for name, own in public_names(original.index).items()},
             "findings": findings[findings["row_key"] == key].to_dict("records"),
             "request": next((r for r in requests if all(i in json.dumps(r) for i in share)), None),
-        }
+        }  # fmt: skip
 
     def vaults(self, project_id: str) -> pd.DataFrame:
         """Return a project's vaults that can take a full-ECS image: ``vault_id, name, free``."""

@@ -9,6 +9,7 @@ import pandas as pd
 
 from sharekit.core.columns import STR
 from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.frame_schemas import public_names
 
 from .formats.dtypes import restore
 from .inventory import Inventory
@@ -58,18 +59,14 @@ def typed_frame(
     """Return the input's own columns of some rows, and further columns, typed, in a new frame.
 
     The input's own columns come first, under their headers and in the dtypes that they had, if it
-    had any; a header that is one of ``columns``, or ``row_key``,
-    is under ``input.`` and itself, since that column holds what the checks made of it. Where there
-    is nothing, a value is missing. Few different values are categories, times are UTC.
+    had any, or under ``input.`` and these: see :func:`.public_names`. Where there is nothing, a
+    value is missing. Few different values are categories, times are UTC.
     """
     made: dict[str, pd.Series] = {}
-    reserved = {"", "row_key", *columns}  # a column row_key names rows where a frame decides
     dtypes = {} if inventory is None else _own_dtypes(inventory)
-    for name in map(str, rows.columns):
-        header = name.removeprefix(INPUT_PREFIX)
-        if name.startswith(INPUT_PREFIX):
-            values = restore(_present(name, rows[name]), *dtypes.get(header, ("",)))
-            made[name if header in reserved else header] = values
+    for name, shown in public_names(rows.columns).items():
+        kind = dtypes.get(name.removeprefix(INPUT_PREFIX), ("",))
+        made[shown] = restore(_present(name, rows[name]), *kind)
     made |= {name: _present(name, values) for name, values in columns.items()}
     return pd.DataFrame(made, index=rows.index)
 

@@ -15,9 +15,14 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 import sharekit
+from sharekit.audits.policy_check import facts
 from sharekit.core.errors import InputError, UsageError
+from sharekit.core.fields import FIELDS
 from sharekit.core.files import file_names
+from sharekit.core.frame_schemas import OUR_COLUMNS, public_names
+from sharekit.interfaces.notebook.columns import Columns
 from sharekit.interfaces.review import Review
+from sharekit.plans.policies.steps import policy_rows
 from sharekit.simulator.faults import Faults
 from sharekit.spreadsheets.writing.review_sheet import write_review
 from tests.conftest import FAST, World
@@ -169,19 +174,76 @@ def test_two_rows_of_one_share_are_told_apart_by_label(scene: World, tmp_path: P
     assert review.changes.index.tolist() == [1]
 
 
-def test_a_column_row_key_of_ones_own_names_no_rows(tmp_path: Path) -> None:
-    """An own column `row_key` comes back as `input.row_key`, since it is no key of a plan's row."""
+@pytest.mark.parametrize("name", ["row_key", "ticket"])
+@pytest.mark.parametrize("labels", [None, [1, 0], ["a", "b"]])
+def test_an_own_column_called_as_the_index_names_no_rows(
+    tmp_path: Path, name: str, labels: list[object] | None
+) -> None:
+    """A column `row_key`, or one with the name that the index has, is never taken for labels."""
     shares = pd.DataFrame({
         "image_id": [f"{n:08x}-0000-0000-0000-000000000000" for n in (1, 2)],
-        "project_id": "0a" * 16, "status": "accept", "row_key": [1, 0],
-    })  # fmt: skip
+        "project_id": "0a" * 16, "status": "accept", name: [1, 0],
+    }, index=None if labels is None else pd.Index(labels, name=name))  # fmt: skip
     findings = sharekit.check(sharekit.read_inventory(shares))
     review = Review(sharekit.plan(findings, tmp_path / "keys.ledger"), reviewer="Ada")
     frame = review.to_frame()
-    assert frame["input.row_key"].tolist() == [1, 0]
-    frame.loc[frame["input.row_key"] == 1, ["decision", "reason"]] = "skip", REASON
-    assert review.decide(frame) == 1
+    own = "input.row_key" if name == "row_key" else name
+    assert frame[own].tolist() == [1, 0]
+    frame.loc[(frame[own] == 1).to_numpy(), ["decision", "reason"]] = "skip", REASON
+    assert review.decide(frame[["decision", "reason", own]]) == 1
     assert review.changes.index.tolist() == [0]
+    assert review.decide(review.to_frame()) == 0
+
+
+def test_own_columns_are_called_the_same_everywhere(scene: World, tmp_path: Path) -> None:
+    """In frames, policies, splits and the panel an own column has `input.` where ours has none."""
+    rows = scene.plan().rows
+    own = [*sorted(OUR_COLUMNS - {*FIELDS}), "input.asked", "Decision", "team"]
+    fields = {name: name for name in ("image_id", "project_id", "status")}
+    columns = dict.fromkeys(FIELDS, "") | fields
+    bare = rows.loc[rows["disposition"] == "planned", [*fields]].head(2)
+    shares = bare.assign(**{name: f"{name} of mine" for name in own})
+    clouds = scene.connect()
+    made, seen = {}, {}
+    for name, frame in (("bare", bare), ("own", shares)):
+        inventory = sharekit.read_inventory(frame.reset_index(drop=True), columns=columns)
+        plan = sharekit.plan(sharekit.check(inventory, clouds), tmp_path / f"{name}.ledger")
+        review, audit = Review(plan, reviewer="Ada"), sharekit.audit(inventory, clouds)
+        made[name] = [
+            policy_rows(plan), facts(audit.rows, audit.survey), audit.to_frame(),
+            plan.findings.to_frame(), plan.to_frame(), review.to_frame(),
+            sharekit.status(plan).to_frame(),
+        ]  # fmt: skip
+        seen[name] = {*review.rows.columns, *(c for one in made[name] for c in one.columns)}
+    assert {name for name in seen["bare"] if not name.startswith("input.")} <= OUR_COLUMNS
+    shown = public_names(plan.findings.inventory.rows.columns)
+    assert {f"input.{name}" for name in own} <= {*shown}
+    assert [shown["input.team"], shown["input.Decision"]] == ["team", "Decision"]
+    for frame in made["own"]:
+        lines = frame.iloc[: len(shares)]
+        for name in own:
+            assert set(lines[shown[f"input.{name}"]]) == {f"{name} of mine"}, name
+    for name in own:
+        policy = sharekit.policy("p", when={shown[f"input.{name}"]: f"{name} of mine"}, then="skip")
+        assert len(review.apply(policy, record=False).decisions) == len(shares), name
+    assert [*review.write_sheets(tmp_path / "sheets", "input.reason")] == ["reason of mine"]
+    grid = Columns(review.state)
+    titles = [grid.title(name) for name in grid.names()]
+    assert len(set(titles)) == len(titles)
+
+
+def test_what_is_ours_and_what_is_the_inputs_is_said(tmp_path: Path) -> None:
+    """Where a name means ours, or nothing here, the sentence names the input's column."""
+    shares = pd.DataFrame({
+        "image_id": ["00000001-0000-0000-0000-000000000000"], "project_id": "0a" * 16,
+        "status": "accept", "asked": "Bob", "outcome": "good",
+    })  # fmt: skip
+    findings = sharekit.check(sharekit.read_inventory(shares))
+    review = Review(sharekit.plan(findings, tmp_path / "said.ledger"), reviewer="Ada")
+    (note,) = review.apply(sharekit.policy("p", asked="Bob", then="skip"), record=False).notes
+    assert "own column asked is called input.asked" in note
+    with pytest.raises(UsageError, match=r"did you mean input\.outcome"):
+        review.apply(sharekit.policy("p", outcome="good", then="skip"), record=False)
 
 
 @pytest.mark.parametrize("make", [list, set, tuple, np.array, lambda rows: range(1, 2)])

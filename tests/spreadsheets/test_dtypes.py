@@ -125,7 +125,7 @@ def test_files_and_other_tables_have_the_types_that_they_say(tmp_path: Path) -> 
     shares = SHARES.assign(**own)
     shares.to_parquet(tmp_path / "s.parquet", index=False)
     shares.to_csv(tmp_path / "s.csv", index=False)
-    kinds = {"size": "float64", "count": "int64"}
+    kinds = {"input.size": "float64", "count": "int64"}
     for typed in (tmp_path / "s.parquet", pa.table(shares), shares.to_dict("records"), shares):
         frame = _frame(sharekit.read_inventory(typed))
         assert {name: str(frame[name].dtype) for name in kinds} == kinds

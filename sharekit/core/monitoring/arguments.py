@@ -67,7 +67,8 @@ def checks_arguments(call: Callable[_P, _R]) -> Callable[_P, _R]:
             bound.arguments[name] = value = _as_python(given)
             for one in _values(signature.parameters[name], value):
                 if not _fits(one, kinds[name]):
-                    wanted = " or ".join(dict.fromkeys(_words(kinds[name])))
+                    *others, last = dict.fromkeys(_words(kinds[name]))
+                    wanted = " or ".join([*filter(None, [", ".join(others)]), last])
                     what = f"takes {wanted} for {name}, and not {_shown(one)}"
                     raise UsageError(f"{_name(call)}() {what}.")
         return call(*bound.args, **bound.kwargs)
@@ -162,6 +163,8 @@ def _words(kind: Any) -> Iterator[str]:
         elif held := [one for one in get_args(arm) if one is not Ellipsis]:
             one = " or ".join(_words(held[0]))
             yield _SEVERAL.get(held[0], f"several times {one}")
+        elif origin.__module__.startswith("pandas"):
+            yield "an object of pandas"
         else:
             yield f"a value of the type {name}"
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sharekit.core.columns import STR, join_lines
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
+from sharekit.core.frame_schemas import public_names
 from sharekit.core.html import escape_invisible, shorten
 from sharekit.interfaces.review_state import ReviewState
 
@@ -62,8 +63,12 @@ class Columns:
 
     def title(self, name: str) -> str:
         """Return what a column is called."""
-        own = shorten(escape_invisible(name.removeprefix(INPUT_PREFIX)), 40)
-        return _TITLES[name][0] if name in _TITLES else own or "(no header)"
+        if name in _TITLES:
+            return _TITLES[name][0]
+        own = public_names([name])[name]
+        ours = any(own == title for title, _ in _TITLES.values())
+        shown = shorten(escape_invisible(name if ours else own), 40)
+        return "(no header)" if name == INPUT_PREFIX else shown
 
     def width(self, name: str) -> int:
         """Return how wide a column is before anybody changes it."""

@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 from sharekit.core.actions import Decision
 from sharekit.core.columns import NAMED, STR, list_some
 from sharekit.core.errors import UsageError
+from sharekit.core.fields import INPUT_PREFIX
+from sharekit.core.frame_schemas import OUR_COLUMNS
 from sharekit.core.html import shorten, table
 from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.ledger.hashing import canonical_json
@@ -465,7 +467,9 @@ def _judge(
             for texts in (condition.values, rows[column].unique())
         )
         if note := unmet_note(str(condition), wanted, known, is_met=is_met):
-            notes.append(f"Policy {asked.name!r}: {note}")
+            own = f"{INPUT_PREFIX}{column}"
+            named = f" The input's own column {column} is called {own}." if own in rows else ""
+            notes.append(f"Policy {asked.name!r}: {note}{named * (column in OUR_COLUMNS)}")
     return truth, columns
 
 
@@ -489,6 +493,8 @@ def find_column(name: str, rows: pd.DataFrame, place: str) -> str:
     alike = [str(c) for c in rows.columns if str(c).casefold() == name.strip().casefold()]
     if len(alike) == 1:
         return alike[0]
-    near = difflib.get_close_matches(name, list(map(str, rows.columns)), n=NAMED, cutoff=0.5)
+    near = [own] if (own := f"{INPUT_PREFIX}{name}") in rows else (
+        difflib.get_close_matches(name, [*map(str, rows.columns)], n=NAMED, cutoff=0.5)
+    )  # fmt: skip
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(rows.columns)}."
     raise UsageError(f"{place}: the rows have no column {name!r}; {hint}")

@@ -14,7 +14,8 @@ from sharekit.checks.cell_rules import statuses
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import DECISION_OF_ACTION
 from sharekit.core.columns import STR, first_difference, is_owner_action, join_lines
-from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
+from sharekit.core.fields import SHARE_KEY
+from sharekit.core.frame_schemas import public_names
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.row_frames import own_labels
 
@@ -34,9 +35,9 @@ def policy_rows(plan: Plan) -> pd.DataFrame:
 
     They are ``file, sheet, image_id, project_id, vault_id, region``; ``asked``, the inventory's own
     decision; what the cloud showed when the plan was made (``owner, name, visibility, whole_image,
-    size, before``); and the columns of the input, under their headers and, always, under
-    ``input.`` and their headers. An owner or a name that only the inventory claims is no fact of
-    the cloud: those are ``input.`` columns. Nothing here depends on decisions.
+    size, before``); and the columns of the input, under ``input.`` and their headers, and where
+    :func:`.public_names` says so under their headers. An owner or a name that only the inventory
+    claims is no fact of the cloud: those are ``input.`` columns. Nothing here depends on decisions.
     """
     inventory = plan.findings.inventory.rows
     facts = {name: inventory[name].astype(STR) for name in ("file", "sheet")}
@@ -44,13 +45,9 @@ def policy_rows(plan: Plan) -> pd.DataFrame:
     asked = statuses(inventory["status"])
     facts["asked"] = asked.map(DECISION_OF_ACTION).fillna(asked).astype(STR)
     facts |= _observed(plan, asked)
-    own = [str(name) for name in inventory.columns if str(name).startswith(INPUT_PREFIX)]
+    own = public_names(inventory.columns)
     facts |= {name: inventory[name].fillna("").astype(STR) for name in own}
-    facts |= {
-        short: facts[name]
-        for name in own
-        if (short := name.removeprefix(INPUT_PREFIX)) and short not in facts
-    }
+    facts |= {shown: facts[name] for name, shown in own.items()}
     return pd.DataFrame(facts, index=plan.rows.index)
 
 
