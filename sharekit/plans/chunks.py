@@ -12,6 +12,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,8 @@ _Key = tuple[Positions, int]
 #: What all shares of a chunk have in common; ``project_id`` is the project that acts (IMS-members:
 #: one of each per call).
 CHUNK_FIELDS: Final = ("region", "project_id", "status", "vault_id", "whole_image")
+#: So many requests are written out at a time.
+_REQUESTS: Final = 1000
 #: The fingerprint of a plan that sends nothing.
 EMPTY_FINGERPRINT: Final = hashlib.sha256().hexdigest()
 #: Bits of an int64 beside its sign, and the largest key that combining may make.
@@ -84,10 +87,13 @@ class Chunks:
         self, name: str, chosen: NDArray[np.bool_], counts: Positions
     ) -> Iterator[list[str]]:
         """Yield some values of a column for each request, so many of them."""
-        texts = self.rows[name].take(self.positions[chosen]).tolist()
-        ends = np.cumsum(counts)
-        for start, end in zip((ends - counts).tolist(), ends.tolist(), strict=True):
-            yield texts[start:end]
+        positions, ends = self.positions[chosen], np.append(0, np.cumsum(counts))
+        # All texts at once would take more memory than the rest of the plan.
+        for first in range(0, len(counts), _REQUESTS):
+            bounds = ends[first : first + _REQUESTS + 1]
+            texts = self.rows[name].take(positions[bounds[0] : bounds[-1]]).tolist()
+            for start, end in pairwise((bounds - bounds[0]).tolist()):
+                yield texts[start:end]
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of all requests, each as one line of canonical JSON."""

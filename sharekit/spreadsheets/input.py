@@ -241,7 +241,7 @@ def _read_unchanged(stream: BinaryIO, name: str, limits: Limits) -> bytes:
         if is_kind(before.st_mode):
             raise InputError(f"{name} {what}")
     limits.check_size(name, before.st_size)
-    data = _read_limited(stream, name, limits)
+    data = stream.read(before.st_size + 1)  # no room for more is asked for: it may not be there
     after = os.fstat(stream.fileno())
     same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
     if not same or len(data) != after.st_size:
@@ -280,10 +280,4 @@ def _read_piped(stream: HasRead, name: str, limits: Limits) -> bytes:
     if len(data) > limits.piped_bytes:
         excess = f"has more than {limits.piped_bytes:,} bytes"
         raise limits.refusal("piped_bytes", name, excess, "save it as a file and name that")
-    return data
-
-
-def _read_limited(stream: BinaryIO, name: str, limits: Limits) -> bytes:
-    data = stream.read(limits.file_bytes + 1)
-    limits.check_size(name, len(data))
     return data

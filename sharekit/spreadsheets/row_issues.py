@@ -390,9 +390,10 @@ def _opposite_remarks(sheet: SheetRows) -> RowHits:
     for column, name in enumerate(sheet.names):
         if column in taken or _is_about_decisions(name) or tells_of_past(name):
             continue
+        remarks = sheet.cells[column].combine_chunks().dictionary_encode()  # many are repeated
         for action, pattern in _REMARKS.items():
-            said = pc.match_substring_regex(sheet.cells[column], pattern)
-            rows = np.flatnonzero(np.asarray(said, dtype=bool))
+            said = np.asarray(pc.match_substring_regex(remarks.dictionary, pattern), dtype=bool)
+            rows = np.flatnonzero(said[np.asarray(remarks.indices)])
             if status is not None:
                 opposite = [w for w, a in STATUS_WORDS.items() if a == _OPPOSITE[action]]
                 own = pc.utf8_lower(pc.utf8_trim_whitespace(take(sheet.cells[status], rows)))

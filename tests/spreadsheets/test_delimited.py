@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sharekit.checks.check import check
 from sharekit.core.errors import SpreadsheetError, UsageError
 from sharekit.interfaces.cli.main import cli
+from sharekit.spreadsheets.formats import delimited
+from sharekit.spreadsheets.formats.raw_sheet import Blob
+from sharekit.spreadsheets.input import Limits
 from sharekit.spreadsheets.reading import read_inventory
 from tests.spreadsheets.workbooks import DIGITS, IMAGE, OTHER, PROJECT, by_csv
 
@@ -229,3 +234,32 @@ def test_one_file_twice_is_not_told_to_lose_rows(tmp_path: Path) -> None:
     path = by_csv(tmp_path / "b.csv", [HEADER, row, row])
     frame = check(read_inventory(path)).frame
     assert frame[["row_key", "rule"]].values.tolist() == [[1, "duplicate"]]
+
+
+@given(st.text(st.sampled_from('ab,"\n\r é\x1a'), max_size=40), st.sampled_from(["", "\ufeff"]))
+@example('a,b\n"1\r\n2",""""\n', "")
+@example('a,b\n"1,2\n', "")
+@example("a,b\n\n", "")
+@example('a,b\n1,2"3"\n', "")
+@example('"a"b,c\n', "")
+@example("a,b\r1,2", "")
+def test_the_fast_reader_reads_the_same_or_leaves_it(text: str, mark: str) -> None:
+    """Whatever a file holds, Arrow gives the records of the standard library, or is not asked."""
+    blob = Blob("a.csv", (mark + text).encode())
+    encoding = "utf-8-sig" if mark else "utf-8"
+    fast = delimited._even_sheet(blob, encoding, ",", Limits())
+    if fast is None:
+        return
+    slow = delimited._any_sheet(blob, encoding, ",", Limits())
+    assert [c.to_pylist() for c in fast.cells] == [c.to_pylist() for c in slow.cells]
+    assert fast.records is not None
+    assert slow.records is not None
+    assert fast.records.widths.tolist() == slow.records.widths.tolist()
+    assert fast.records.lines == slow.records.lines
+
+
+def test_even_records_take_the_fast_way() -> None:
+    """A plain table, and one with text in quotation marks, is read by Arrow."""
+    for text in ("a,b\n1,2\n", 'a,b\n"1,\n2","""3"""\n'):
+        blob = Blob("a.csv", text.encode())
+        assert delimited._even_sheet(blob, "utf-8", ",", Limits()) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -60,15 +61,15 @@ def test_a_file_that_changes_while_it_is_read(
 ) -> None:
     """Half of the old and half of the new is never taken for a list."""
     path = by_csv(tmp_path / "a.csv", ROWS)
-    read = input_._read_limited
 
-    def meanwhile(*arguments: object) -> bytes:
-        found = read(*arguments)  # type: ignore[arg-type]
-        with path.open("a") as other:
-            other.write("x")
-        return found
+    class Meanwhile(io.BufferedReader):
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(size)
+            with path.open("a") as other:
+                other.write("x")
+            return found
 
-    monkeypatch.setattr(input_, "_read_limited", meanwhile)
+    monkeypatch.setattr(input_, "_open", lambda name: Meanwhile(io.FileIO(name)))
     with pytest.raises(InputError, match="changed while it was read"):
         read_inventory(path)
 

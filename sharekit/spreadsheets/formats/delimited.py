@@ -1,5 +1,8 @@
 """csv and tsv: encoding and delimiter are detected, the standard library parses the records.
 
+A file whose records all have as many fields, and whose quotation marks stand where they belong,
+reads the same in Arrow, in a tenth of the time.
+
 Rows are numbered by record, as a spreadsheet program numbers them when it opens the file; a first
 line ``sep=;`` (Excel's own hint) is no row.
 """
@@ -13,11 +16,13 @@ import io
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final, TextIO
 
 import charset_normalizer
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from sharekit.core.errors import SpreadsheetError, UsageError
@@ -46,10 +51,15 @@ _END: Final = "\x1a"
 _DRAWN: Final = re.compile(r"\s*\+(?:[-=]{3,}\+)+\s*\n\s*\|")
 _BATCH: Final = 1 << 16
 _SAMPLE: Final = 1 << 16
+#: Arrow reads so many bytes at a time; a record must fit into them.
+_BLOCK: Final = 1 << 24
 #: A text with more zero bytes than one in this many is UTF-16 or UTF-32; with fewer, it is damaged.
 _ZEROS: Final = 20
 #: Number of characters beyond which a line is no line of a list.
 _LONGEST: Final = 1 << 22
+#: A line without a field is a record of none, but Arrow fills it up with empty ones.
+_BLANK_LINES: Final = (b"\n\n", b"\n\r\n")
+_EVEN_WIDTH: Final = 2
 
 
 def read_delimited(
@@ -73,22 +83,86 @@ def read_delimited(
                 raise _drawn_table_error(blob.file)
         with _open(blob, encoding) as text:
             delimiter = _hinted_delimiter(text) or _delimiter(text, columns, limits)
-        with _open(blob, encoding) as text:
-            hinted = bool(_hinted_delimiter(text))
-            reader = csv.reader(_lines(text, blob.file), delimiter=delimiter, strict=True)
-            widths: list[NDArray[np.int32]] = []
-            cells = _columns(reader, blob.file, limits, widths)
+        sheet = _even_sheet(blob, encoding, delimiter, limits)
+        sheet = sheet or _any_sheet(blob, encoding, delimiter, limits)
     except csv.Error as error:
         raise _open_quote_error(blob, encoding, delimiter, str(error)) from error
     except UnicodeError as error:
         raise (
             _wrong_encoding_error(blob.file, given) if given else _not_text_error(blob.file)
         ) from error
-    kind = "tsv" if delimiter == "\t" else "csv"
     guessed = not given and not encoding.startswith("utf")
+    return [replace(sheet, encoding=encoding, guessed=guessed)]
+
+
+def _any_sheet(blob: Blob, encoding: str, delimiter: str, limits: Limits) -> RawSheet:
+    """Read records of any length, as the standard library parses them."""
+    with _open(blob, encoding) as text:
+        hinted = bool(_hinted_delimiter(text))
+        reader = csv.reader(_lines(text, blob.file), delimiter=delimiter, strict=True)
+        widths: list[NDArray[np.int32]] = []
+        cells = _columns(reader, blob.file, limits, widths)
     fields = np.concatenate([np.empty(0, np.int32), *widths])
     records = Records(fields, delimiter, reader.line_num, int(hinted))
-    return [RawSheet("", kind, cells, encoding=encoding, guessed=guessed, records=records)]
+    return RawSheet("", _kind(delimiter), cells, records=records)
+
+
+def _even_sheet(blob: Blob, encoding: str, delimiter: str, limits: Limits) -> RawSheet | None:
+    """Read a table of several columns by Arrow; None where Arrow might read it otherwise."""
+    data = _without_end(blob.data, encoding).removeprefix(codecs.BOM_UTF8)
+    lines = data.count(b"\n")
+    with _open(blob, encoding) as text:
+        width = len(next(csv.reader(_lines(text, blob.file), delimiter=delimiter), ()))
+        text.seek(0)
+        hinted = _hinted_delimiter(text)
+    if (
+        not encoding.startswith("utf-8")
+        or not _EVEN_WIDTH <= width <= limits.columns
+        or hinted
+        or any(mark in data for mark in (b"\0", *_BLANK_LINES))
+        or data.count(b"\r") != data.count(b"\r\n")
+        or not _are_quotes_plain(np.frombuffer(data, np.uint8), ord(delimiter))
+    ):
+        return None
+    types = {str(i): TEXT for i in range(width)}
+    parse = pacsv.ParseOptions(
+        delimiter=delimiter, newlines_in_values=b'"' in data, ignore_empty_lines=False
+    )
+    batches, height = [], 0
+    try:
+        for batch in pacsv.open_csv(
+            pa.BufferReader(data),
+            pacsv.ReadOptions(column_names=list(types), block_size=_BLOCK, use_threads=False),
+            parse,
+            pacsv.ConvertOptions(column_types=types, strings_can_be_null=False),
+        ):
+            height += len(batch)
+            limits.check_dimensions(blob.file, "", height, width, height * width)
+            batches.append(batch)
+    except pa.ArrowInvalid:  # records of other lengths, a long line, or no UTF-8
+        return None
+    table = pa.Table.from_batches(batches)
+    records = Records(np.full(height, width, np.int32), delimiter, lines + (data[-1:] != b"\n"))
+    return RawSheet("", _kind(delimiter), tuple(table.columns), records=records)
+
+
+def _are_quotes_plain(letters: NDArray[np.uint8], delimiter: int) -> bool:
+    """Return True if each quotation mark opens a field, closes one, or is doubled within one.
+
+    Counted from the start every second mark closes. A doubled one closes and opens at once.
+    """
+    marks = np.flatnonzero(letters == ord('"'))
+    if len(marks) % 2:
+        return False
+    around = np.array([delimiter, *b'\r\n"'], np.uint8)
+    opening, closing = marks[::2], marks[1::2]
+    before = letters[opening[opening > 0] - 1]
+    after = letters[closing[closing < len(letters) - 1] + 1]
+    return bool(np.isin(before, around).all() and np.isin(after, around).all())
+
+
+def _kind(delimiter: str) -> str:
+    return "tsv" if delimiter == "\t" else "csv"
 
 
 def check_encoding(name: str) -> None:
