@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
-from . import openstack, overhead, panel, plot, reading, writing
-from .table import Table, header
+from . import commands, openstack, overhead, panel, plot, reading, writing
+from .table import Table, origin
 
 #: Name -> benchmark at the size that the aims are set for.
 BENCHMARKS: dict[str, Callable[[], Table]] = {
+    "plan": commands.run,
+    "start": commands.start,
     "overhead": overhead.run,
     "openstack": openstack.run,
     "reading": reading.run,
@@ -37,9 +40,22 @@ def main(names: tuple[str, ...], output: Path) -> None:
         if name == "million" and output == RESULTS:
             plot.draw(tables[-1], PICTURE)
     command = " ".join(["python -m benchmarks", *names])
-    text = "\n\n".join([header(command), *(table.markdown() for table in tables)])
-    output.write_text(f"{text}\n", encoding="utf-8")
+    output.write_text(_merged(output, command, tables), encoding="utf-8")
     sys.exit(not all(table.met for table in tables))
+
+
+def _merged(file: Path, command: str, tables: Sequence[Table]) -> str:
+    """Return the results with these tables in place of older ones; those not run stay as they are.
+
+    Each table says when and where it was measured.
+    """
+    old = file.read_text(encoding="utf-8") if file.exists() else "# Results\n"
+    head, *parts = re.split(r"(?m)^(?=## )", old)
+    kept = {part.partition("\n")[0]: part.rstrip() for part in parts}
+    for table in tables:
+        text = table.markdown()
+        kept[text.partition("\n")[0]] = f"{text}\n\n{origin(command)}"
+    return "\n\n".join([head.rstrip(), *kept.values()]) + "\n"
 
 
 if __name__ == "__main__":

@@ -152,7 +152,10 @@ def _usual(path: Path, _: Path) -> dict[str, Any]:
 
         schema = _schema()
     with clock() as read:
-        rows = pd.read_excel(path, engine="openpyxl", dtype=str, header=_HEADER_LINE)
+        if path.suffix == ".xlsx":
+            rows = pd.read_excel(path, engine="openpyxl", dtype=str, header=_HEADER_LINE)
+        else:
+            rows = pd.read_csv(path, dtype=str) if path.suffix == ".csv" else pd.read_parquet(path)
     with clock() as checked:
         try:
             schema.validate(rows, lazy=True)

@@ -47,12 +47,12 @@ class Table:
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
 
 
-def header(command: str) -> str:
-    """Say when, where and how a run was made."""
+def origin(command: str) -> str:
+    """Say when, where and how a table was measured."""
     at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     return (
-        f"# Results\n\n`{command}`, {at}, Python {platform.python_version()}, "
+        f"`{command}`, {at}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, load {load} at the end."
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xlsxwriter
 
 from sharekit.simulator.sample import TITLE_LINES, build_sample, write_workbook
@@ -25,7 +26,10 @@ def sample(path: Path, rows: int, *, shared: bool) -> Path:
 
 
 def decisions(path: Path, rows: int, *, images: int) -> Path:
-    """Write eight columns of shares of so many different images; every hundredth ID is damaged."""
+    """Write eight columns of shares of so many different images; every hundredth ID is damaged.
+
+    The suffix of the path names the format: xlsx, csv or parquet.
+    """
     draw, at = np.random.default_rng(5), np.arange(rows)
     pool, vaults = np.array(_uuids(images, 1), object), np.array(_uuids(_VAULTS, 2), object)
     projects = np.array([draw.bytes(16).hex() for _ in range(_PROJECTS)], object)
@@ -47,7 +51,14 @@ def decisions(path: Path, rows: int, *, images: int) -> Path:
         "Owner": projects[draw.integers(0, _PROJECTS, rows)],
         "Comment": comments[draw.integers(0, 4, rows)],
     }
-    return as_excel(path, {name: values.tolist() for name, values in columns.items()})
+    if path.suffix == ".xlsx":
+        return as_excel(path, {name: values.tolist() for name, values in columns.items()})
+    frame = pd.DataFrame(columns).replace("", None)
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    return path
 
 
 def as_excel(path: Path, columns: Mapping[Any, list[Any]]) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as command
-from benchmarks import overhead, panel, reading, writing
+from benchmarks import commands, overhead, panel, reading, writing
 from benchmarks.table import Table
 
 
@@ -44,6 +44,19 @@ def test_reading_compares_like_with_like(benchmark: str) -> None:
     assert all(line["work s"] < line["whole process s"] for line in lines)
 
 
+def test_a_command_is_measured_as_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its CPU, time and memory are its own; a table compares them for each kind of input."""
+    cost = commands._sharekit("--help")
+    assert 0 < cost.cpu < 60
+    assert 1 < cost.peak < 1000
+    with pytest.raises(RuntimeError, match="ended with 2"):
+        commands._sharekit("--no-such-option")
+    monkeypatch.setattr(commands, "_both", lambda *_: (cost, cost))
+    table = commands.run(rows=20)
+    assert {line[0] for line in table.rows} == {f"plan, {kind}" for kind in commands._FORMATS}
+    assert not table.met
+
+
 def test_reading_refuses_sides_that_disagree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,10 +73,11 @@ def test_reading_refuses_sides_that_disagree(
 def test_the_command_writes_what_it_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, met: bool
 ) -> None:
-    """The results file holds command, machine and tables; the exit code says if the aim is met."""
+    """Each table names command and machine, and others stay; the exit code says if aims are met."""
     table = Table("Speed", "fast", met, ("what", "s"), [("all", 1.25)])
     monkeypatch.setitem(command.BENCHMARKS, "reading", lambda: table)
     file = tmp_path / "results.md"
+    file.write_text("# Results\n\n## Speed\n\nold\n\n## Size\n\nkept\n", encoding="utf-8")
     result = CliRunner().invoke(command.main, ["reading", "--output", str(file)])
     text = file.read_text(encoding="utf-8")
     assert result.exit_code == (0 if met else 1)
@@ -71,6 +85,8 @@ def test_the_command_writes_what_it_prints(
     assert table.markdown() in text
     assert "`python -m benchmarks reading`" in text
     assert "cores" in text
+    assert "old" not in text
+    assert text.endswith("## Size\n\nkept\n")
 
 
 @pytest.mark.slow
