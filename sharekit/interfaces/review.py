@@ -573,7 +573,7 @@ class Review:
 
     def _decide_frame(self, frame: pd.DataFrame) -> RowCount:
         labels = own_labels(self.plan.findings.inventory)
-        step = read_frame(frame, self.rows, labels, self.to_frame)
+        step = read_frame(frame, self.rows, labels, self.to_frame, self._check_reasons)
         if step.empty:
             return RowCount(0, "decided by frame")
         self._check_unseen(step.index.to_numpy())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sharekit.core.columns import NAMED, STR, is_owner_action, list_some, with_unit
 from sharekit.core.errors import UsageError
-from sharekit.core.fields import SHARE_KEY
+from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.plans.decisions import check_vaults
 from sharekit.plans.selection import INPUT_KEY, names_rows, select_keys
 from sharekit.plans.steps import FIELDS
@@ -61,7 +61,7 @@ def as_frame(given: Any) -> pd.DataFrame | None:
 
 def read_frame(
     frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index | None,
-    shown: Callable[[], pd.DataFrame],
+    shown: Callable[[], pd.DataFrame], check: Callable[[pd.DataFrame], object] = len,
 ) -> pd.DataFrame:  # fmt: skip
     """Return what a frame decides otherwise than it stands, as a step by row key.
 
@@ -80,31 +80,46 @@ def read_frame(
         The label that each row had in a DataFrame; see :func:`.own_labels`.
     shown : callable
         Returns :meth:`.Review.to_frame`, which is only made for a frame with such columns.
+    check : callable
+        Raises UsageError if the step lacks a reason.
 
     Raises
     ------
     UsageError
         Everything that is wrong, at once: words that are no decision, rows that do not exist or are
-        there twice, columns that are not known or hold another fact than the review's.
+        there twice, columns that are not known or hold another fact than the review's, reasons.
     """
-    frame, keyed_by_share = _keyed(frame, rows, labels)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise UsageError(f"The frame has the column {twice[0]!r} twice: leave one of them out.")
     parts = _FILLED if "vault" in frame else _PLAIN
     if not set(parts) & set(frame.columns):
         raise UsageError("The frame decides nothing: it needs a column decision, with reason.")
+    problems: list[str] = []
+    read = {name: _texts(part, frame.get(name), frame.index, problems)
+            for name, part in parts.items()}  # fmt: skip
+    misread = np.logical_or.reduce([
+        (frame[name].notna() & texts.isna()).to_numpy() for name, texts in read.items()
+        if name in frame
+    ])  # fmt: skip
+    frame, keyed_by_share = _keyed(frame.assign(**read)[~misread], rows, labels, problems)
     keys = frame.index.to_numpy()
     now = rows.take(keys)
-    facts = frame.drop(columns=[*parts], errors="ignore")
-    problems = _wrong_facts(facts, now, shown().take(keys)) if len(facts.columns) else []
-    columns = {part: frame.get(name) for name, part in parts.items()}
-    texts = {part: _texts(part, values, frame.index) for part, values in columns.items()}
-    problems += [problem for _, wrong in texts.values() for problem in wrong]
+    facts = frame.drop(columns=[*parts])
+    if len(facts.columns):
+        problems += _wrong_facts(facts, now, shown().take(keys))
     if keyed_by_share:
         problems += _mixed_roles(now)
-    if problems:
-        raise UsageError(" ".join(problems))
-    vault = now["vault"] if "vault" in frame else vault_shown(now)
+    vault = now["vault"] if "vault" in parts else vault_shown(now)
     before = {"decision": now["decision"], "reason": now["reason"], "vault_id": vault}
-    return _difference({part: values for part, (values, _) in texts.items()}, before)
+    step = _difference({part: frame[name] for name, part in parts.items()}, before)
+    try:
+        check(step)
+    except UsageError as error:
+        problems.append(str(error))
+    if problems:
+        raise UsageError(" ".join(dict.fromkeys(problems)))
+    return step
 
 
 def vault_shown(rows: pd.DataFrame) -> pd.Series:
@@ -114,27 +129,27 @@ def vault_shown(rows: pd.DataFrame) -> pd.Series:
 
 # -- which rows ------------------------------------------------------------------------------------
 def _keyed(
-    frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index | None
+    frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index | None, problems: list[str]
 ) -> tuple[pd.DataFrame, bool]:
-    """Return the frame by row key, and True if its rows were named by their shares."""
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise UsageError(f"The frame has the column {twice[0]!r} twice: leave one of them out.")
+    """Return the frame by row key, and True if its rows were named by their shares.
+
+    Lines that name no row, or one again, are left out, and added to the problems.
+    """
     name = "row_key" if labels is None else labels.name
     if "row_key" in frame.columns:
         frame = frame.set_index("row_key")
     if frame.index.name == "row_key" and name != INPUT_KEY:
-        return _by_key(frame, rows), False
+        return _by_key(frame, rows, problems), False
     others = {*frame.columns} - {*FIELDS, *SHARE_KEY, frame.index.name}
     if labels is not None and labels.name in others:
         frame = frame.set_index(labels.name)  # as other libraries' tables, which have no index
     by_label = labels is not None and names_rows(frame.index, labels)
     if set(SHARE_KEY) <= {*frame.columns, *frame.index.names}:
         if labels is None or not by_label or not _names_shares_of(frame, rows, labels):
-            return _by_share(frame, rows), True
+            return _by_share(frame, rows, problems), True
         frame = frame.drop(columns=SHARE_KEY)
     if labels is not None and by_label:
-        return _by_label(frame, labels), False
+        return _by_label(frame, labels, problems), False
     raise UsageError(
         "The frame's index may only count its own lines, so it does not say which rows are meant: "
         f"keep the index {name} of review.to_frame(), or give the frame the columns image_id and "
@@ -142,19 +157,24 @@ def _keyed(
     )
 
 
-def _by_key(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    if len(select_keys(frame.index, len(rows))) != len(frame):
-        raise UsageError("The frame decides on some row twice: keep one line for each row_key.")
-    return frame.rename_axis("row_key")
+def _by_key(frame: pd.DataFrame, rows: pd.DataFrame, problems: list[str]) -> pd.DataFrame:
+    frame = _first_lines(frame, frame.index, problems)
+    try:
+        select_keys(frame.index, len(rows))
+    except UsageError as error:
+        problems.append(str(error))
+        frame = frame.iloc[:0].set_axis(rows.index[:0], axis="index")
+    return frame
 
 
-def _by_label(frame: pd.DataFrame, labels: pd.Index) -> pd.DataFrame:
+def _by_label(frame: pd.DataFrame, labels: pd.Index, problems: list[str]) -> pd.DataFrame:
     if not labels.is_unique:
         raise UsageError("Labels of the inventory's rows repeat: name rows by row_key instead.")
+    frame = _first_lines(frame, frame.index, problems)
     keys = labels.get_indexer(frame.index)
-    _refuse_unknown(frame.index[keys < 0].tolist(), "index label")
-    _refuse_twice(frame.index)
-    return frame.set_axis(pd.Index(keys, name="row_key"), axis="index")
+    _note_unknown(frame.index[keys < 0].tolist(), "index label", problems)
+    known = keys >= 0
+    return frame[known].set_axis(pd.Index(keys[known], name="row_key"), axis="index")
 
 
 def _names_shares_of(frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index) -> bool:
@@ -170,35 +190,40 @@ def _shares(frame: pd.DataFrame) -> pd.DataFrame:
     return ids.assign(**{name: ids[name].str.strip().str.lower() for name in SHARE_KEY})
 
 
-def _by_share(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def _by_share(frame: pd.DataFrame, rows: pd.DataFrame, problems: list[str]) -> pd.DataFrame:
     levels = [name for name in SHARE_KEY if name not in frame.columns]
     frame = frame.reset_index(level=levels) if levels else frame
     shares = _shares(frame)
-    if missing := int(shares.isna().any(axis="columns").sum()):
-        raise UsageError(
+    whole = shares.notna().all(axis="columns").to_numpy()
+    if missing := int((~whole).sum()):
+        problems.append(
             f"{with_unit(missing, 'line')} of the frame without an ID: name every share."
         )
-    _refuse_twice(pd.MultiIndex.from_frame(shares))
+    names = pd.MultiIndex.from_frame(shares[whole])
+    frame, shares = (_first_lines(one[whole], names, problems) for one in (frame, shares))
     lines = shares.assign(line=range(len(frame)))
     keyed = rows[SHARE_KEY].assign(key=rows.index)
     joined = lines.merge(keyed, on=SHARE_KEY, how="left")
     unknown = joined.loc[joined["key"].isna(), SHARE_KEY]
-    names = (unknown[SHARE_KEY[0]] + " and " + unknown[SHARE_KEY[1]]).tolist()
-    _refuse_unknown(names, "share of project and image")
+    words = (unknown[SHARE_KEY[0]] + " and " + unknown[SHARE_KEY[1]]).tolist()
+    _note_unknown(words, "share of project and image", problems)
+    joined = joined.dropna(subset="key")
     # Every row of a share is decided, so also the duplicates that another row carries.
     decided = frame.drop(columns=SHARE_KEY).take(joined["line"].to_numpy())
     return decided.set_axis(pd.Index(joined["key"].astype("int64"), name="row_key"), axis="index")
 
 
-def _refuse_unknown(names: list[object], what: str) -> None:
+def _note_unknown(names: list[object], what: str, problems: list[str]) -> None:
     if names:
-        raise UsageError(f"The plan has no row with the {what} {list_some(names)}.")
+        problems.append(f"The plan has no row with the {what} {list_some(names)}.")
 
 
-def _refuse_twice(names: pd.Index) -> None:
-    twice = names[names.duplicated()]
-    if len(twice):
-        raise UsageError(f"The frame decides on {twice[0]} twice: keep one line for each.")
+def _first_lines(frame: pd.DataFrame, names: pd.Index, problems: list[str]) -> pd.DataFrame:
+    """Return the first line of each name; that others have it as well is a problem."""
+    again = names.duplicated()
+    if again.any():
+        problems.append(f"The frame decides on {names[again][0]} twice: keep one line for each.")
+    return frame[~again] if again.any() else frame
 
 
 def _mixed_roles(now: pd.DataFrame) -> list[str]:
@@ -219,24 +244,25 @@ def _difference(texts: dict[str, pd.Series], before: dict[str, pd.Series]) -> pd
     return step[step.notna().any(axis="columns")].astype(STR).sort_index()
 
 
-def _texts(part: str, values: pd.Series | None, keys: pd.Index) -> tuple[pd.Series, list[str]]:
-    """Return a part of each decision, and what is wrong with it."""
+def _texts(part: str, values: pd.Series | None, lines: pd.Index, problems: list[str]) -> pd.Series:
+    """Return a part of each decision; what is wrong with it is missing, and a problem."""
     if values is None:
-        return pd.Series(None, index=keys, dtype=STR), []
-    given = values.dropna()
-    is_text = given.map(lambda value: isinstance(value, str)).astype(bool)
+        return pd.Series(None, index=lines, dtype=STR)
+    given = values.notna()
+    is_text = given if values.dtype == STR else (
+        values.astype("object").map(lambda value: isinstance(value, str)).astype(bool)
+    )  # fmt: skip
     problem = NO_DECISION if part == "decision" else f"is no text, so it is no {part}"
-    problems = [f"{value!r:.80} {problem}." for value in given[~is_text][:NAMED]]
+    wrong = [f"{value!r:.80} {problem}." for value in values[given & ~is_text][:NAMED]]
     meanings: dict[str, str | None] = {}
-    for word in given[is_text].unique():
+    for word in values[is_text].unique():
         try:
             meanings[word] = _meaning(part, word)
         except UsageError as error:
             meanings[word] = None
-            problems.append(str(error))
-    if problems:
-        return pd.Series(None, index=keys, dtype=STR), problems[:NAMED]
-    return values.map(meanings).astype(STR), []
+            wrong.append(str(error))
+    problems += wrong[:NAMED]
+    return values.where(is_text).map(meanings).astype(STR)
 
 
 def _meaning(part: str, word: str) -> str:
@@ -257,7 +283,12 @@ def _wrong_facts(facts: pd.DataFrame, *shown: pd.DataFrame) -> list[str]:
     ] * bool(unknown)
     for name in facts.columns.difference(unknown, sort=False):
         differs = np.logical_and.reduce(
-            [_differ(facts[name], frame[name]) for frame in shown if name in frame]
+            [
+                _differ(facts[name], frame[fact])
+                for frame in shown
+                for fact in (name, f"{INPUT_PREFIX}{name}")
+                if fact in frame
+            ]
         )
         if differs.any():
             keys = ", ".join(str(key) for key in facts.index[differs][:NAMED])

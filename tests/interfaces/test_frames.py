@@ -195,6 +195,38 @@ def test_an_own_column_called_as_the_index_names_no_rows(
     assert review.decide(review.to_frame()) == 0
 
 
+def test_everything_wrong_in_a_frame_is_named_at_once(review: Review, shares: pd.DataFrame) -> None:
+    """Unknown rows, rows twice, words and reasons that lack are one message; nothing is taken."""
+    wrong = pd.DataFrame({
+        "decision": ["rejectt", "skip", 7, "skip", "skip"],
+        "reason": [REASON, None, REASON, REASON, REASON],
+    }, index=pd.Index([100, 99, 98, 97, 1], name="ticket"))  # fmt: skip
+    wrong = pd.concat([wrong, wrong.iloc[[3]]])
+    said = ("'rejectt' is no decision", "^7 ", "label 1", "97 twice", "1 of these rows would be")
+    for frame in (wrong, wrong.join(shares[["image_id", "project_id"]]).reset_index(drop=True)):
+        with pytest.raises(UsageError) as error:
+            review.decide(frame)
+        text = str(error.value)
+        assert all(
+            re.search(one, text) for one in (said if frame is wrong else said[:2] + said[4:])
+        )
+    assert review.changes.empty
+
+
+def test_the_frame_that_was_read_is_taken_with_decisions_in_it(tmp_path: Path) -> None:
+    """An own column with the name of another fact of ours is the one that was read, or named."""
+    shares = pd.DataFrame({
+        "image_id": ["00000001-0000-0000-0000-000000000000"], "project_id": "0a" * 16,
+        "status": "accept", "asked": "Bob",
+    }, index=["vm-1"])  # fmt: skip
+    findings = sharekit.check(sharekit.read_inventory(shares))
+    review = Review(sharekit.plan(findings, tmp_path / "whole.ledger"), reviewer="Ada")
+    decided = shares.assign(decision="skip", reason="later")
+    with pytest.raises(UsageError, match="column asked differs"):
+        review.decide(decided.assign(asked="Eve"))
+    assert review.decide(decided) == 1
+
+
 def test_own_columns_are_called_the_same_everywhere(scene: World, tmp_path: Path) -> None:
     """In frames, policies, splits and the panel an own column has `input.` where ours has none."""
     rows = scene.plan().rows

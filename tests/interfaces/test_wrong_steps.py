@@ -151,7 +151,10 @@ def test_labels_may_stand_in_a_column() -> None:
 
 def test_a_share_without_an_id_is_no_row() -> None:
     """A frame that names shares and lacks an ID is refused, and no ID is called nan."""
-    rows = pd.DataFrame({"image_id": ["a"], "project_id": ["b"]}).rename_axis("row_key")
+    rows = pd.DataFrame(
+        {"image_id": "a", "project_id": "b", "asked": "accepted", "decision": "", "reason": "",
+         "vault": "", "vault_id": ""}, index=range(1),
+    ).rename_axis("row_key")  # fmt: skip
     frame = pd.DataFrame({"image_id": ["a"], "project_id": [None], "decision": ["skip"]})
     with pytest.raises(UsageError, match="name every share"):
         read_frame(frame, rows, None, lambda: rows)
