@@ -161,7 +161,8 @@ def _repeated(numbers: NDArray[np.uint64]) -> NDArray[np.bool_]:
     ordered = np.sort(numbers)
     several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     several = several[several != 0]
-    return np.isin(numbers, several) if several.size else np.zeros(len(numbers), dtype=bool)
+    # By sorting: the other way overflows on unsigned numbers in numpy 2.0.
+    return np.isin(numbers, several, kind="sort")
 
 
 def _shown(snapshot: Snapshot | None) -> set[str]:
