@@ -18,6 +18,9 @@ from urllib.parse import urlsplit
 import nbformat
 from playwright.sync_api import Browser, Page, Playwright, Route, sync_playwright
 
+import sharekit
+from sharekit.interfaces.notebook.panel import Panel
+
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync "
@@ -34,6 +37,7 @@ _NOTEBOOK = (
     "--JupyterNotebookApp.expose_app_in_browser=True"
 ).split()
 _SECONDS = 60.0
+_NOTEBOOK_CODE = Path(sharekit.__file__).parent / "interfaces" / "notebook"
 
 
 def chromium() -> str | None:
@@ -85,6 +89,44 @@ def window(
         yield shown
     finally:
         context.close()
+
+
+_BARE = """async ([source, state, number]) => {
+  const { default: panel } = await import(
+    URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  const heard = {};
+  const tell = (name, ...what) => (heard[name] ?? []).forEach((one) => one(...what));
+  panel.render({ el: document.getElementById(`at-${number}`), model: {
+    get: (name) => state[name], off() {},
+    on: (name, one) => { (heard[name] ??= []).push(one); },
+    send: async (event) => {
+      const [view, messages] = await window.tell(number, event);
+      state.view = view;
+      tell("change:view");
+      for (const one of messages) tell("msg:custom", one, []);
+    } } });
+}"""
+
+
+def show_bare(page: Page, *panels: Panel, style: str = "") -> None:
+    """Panels on a page of nothing else, without a notebook's server: this process answers them."""
+    said: list[object] = []
+    for panel in panels:
+        panel.send = lambda content, buffers=None: said.append(content)
+
+    def tell(number: int, event: dict[str, object]) -> list[object]:
+        said.clear()
+        panels[number]._receive(None, event, [])
+        return [panels[number].view, list(said)]
+
+    page.expose_function("tell", tell)
+    places = "".join(f'<main id="at-{number}"></main>' for number in range(len(panels)))
+    css = (_NOTEBOOK_CODE / "panel.css").read_text()
+    page.set_content(f'<html lang="en"><title>x</title><style>{css}</style>'
+                     f'<body style="{style}">{places}')  # fmt: skip
+    for number, panel in enumerate(panels):
+        source = (_NOTEBOOK_CODE / "panel.js").read_text()
+        page.evaluate(_BARE, [source, {"view": panel.view, "hides": ""}, number])
 
 
 def write_notebook(path: Path, *cells: str) -> Path:

@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import sharekit
+from sharekit.interfaces.notebook.panel import Panel
 from sharekit.interfaces.review import Review
 from tests.conftest import World
 from tests.interfaces import browsing
@@ -241,7 +242,7 @@ def test_by_keyboard(world: Make, chromium: Browser, tmp_path: Path) -> None:
         keys.press("Space")
         panel.get_by_text("1 selected").wait_for()
         keys.press("?")
-        panel.get_by_role("region", name="Keys", exact=True).first.wait_for()
+        panel.get_by_role("region", name="Keys", exact=True).wait_for()
         keys.press("s")
         expect(panel.get_by_label("Reason", exact=True)).to_be_focused()
         keys.type("owner unclear")
@@ -347,3 +348,45 @@ def test_voila(world: Make, chromium: Browser, tmp_path: Path) -> None:
     run = sharekit.status(path)
     assert run.finished
     assert run.counts["skipped"] == 1
+
+
+def test_two_panels_on_one_page(world: Make, chromium: Browser) -> None:
+    """No ID is there twice; letters decide inside the grid alone; ticks stay in sight beside
+    rows that are scrolled; a head is dragged wider; VS Code's colours are taken where told."""  # noqa: D205, D209
+    path = world(rows=12).planned().path
+    with browsing.window(chromium, width=800) as window:
+        page = window.page
+        style = "--vscode-editor-background: #010203; --vscode-editor-foreground: #fafafa"
+        browsing.show_bare(page, *(Panel(Review(path, reviewer="Bob")) for _ in range(2)),
+                           style=style)  # fmt: skip
+        panel = page.locator(".sharekit-panel").first
+        rows = rows_of(panel)
+        rows_of(page.locator(".sharekit-panel").last)
+        ids = page.eval_on_selector_all("[id]", "all => all.map(one => one.id)")
+        assert len(ids) == len(set(ids)) > 20
+        expect(panel).to_have_css("background-color", "rgb(1, 2, 3)")
+        panel.get_by_label("Search").focus()
+        page.keyboard.type("arsu")
+        panel.get_by_label("Search").fill("")
+        for label in ("1 Review", "Vaults", "Filter and arrange Image"):
+            panel.get_by_label(label).or_(button(panel, label)).first.focus()
+            page.keyboard.type("arsu")
+        expect(panel.locator(".sk-dialog")).to_have_count(0)
+        assert Review(path).changes.empty
+        grid = panel.get_by_role("grid")
+        grid.focus()
+        page.keyboard.press("s")
+        expect(panel.get_by_label("Reason", exact=True)).to_be_focused()
+        grid.evaluate("grid => { grid.scrollLeft = 400; }")
+        tick, edge = rows.first.locator(".sk-first").bounding_box(), grid.bounding_box()
+        assert tick
+        assert edge
+        assert tick["x"] - edge["x"] < 3
+        head = panel.locator(".sk-head .sk-cell").nth(5)
+        wide = head.bounding_box()
+        assert wide
+        page.mouse.move(wide["x"] + wide["width"] - 3, wide["y"] + 8)
+        page.mouse.down()
+        page.mouse.move(wide["x"] + wide["width"] + 37, wide["y"] + 8, steps=4)
+        page.mouse.up()
+        expect(head).to_have_css("width", f"{wide['width'] + 40:g}px")

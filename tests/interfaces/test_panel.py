@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import sharekit
@@ -161,6 +163,9 @@ def test_filters_are_chips_that_come_off(panel: Panel) -> None:
     assert len(panel.desk.grid.lines.rows) == shown
     panel.act("tile", "blocked")
     assert {panel.review.state.rows.at[one["key"], "state"] for one in lines(panel)} == {"blocked"}
+    panel.act("tile", "warnings")
+    told = next(name for name in buttons(panel, "tile") if name.endswith("with warnings"))
+    assert told == f"{panel.view['grid']['total']} with warnings"
     panel.act("clear")
     assert panel.view["grid"]["total"] == 60
 
@@ -178,6 +183,52 @@ def test_a_group_folds_and_is_decided_as_a_whole(panel: Panel) -> None:
     assert panel.review.state.changes.index.tolist() == sorted(rows.tolist())
     panel.act("fold", 1)
     assert panel.view["grid"]["total"] == len(panel.desk.grid.lines.groups) + len(rows)
+
+
+def test_rows_are_grouped_by_age(tmp_path: Path) -> None:
+    """A column of days is one of ages, too, the newest first; what is no day is unread."""
+    today = datetime.now(UTC).date()
+    days = [str(today - timedelta(days=n)) for n in (3, 40, 200, 800, -40)]
+    texts = [*days, f"{days[0]} 12:30:00", "", "2026-13-01", "soon"]
+    table = pd.DataFrame({
+        "image_id": [f"{n:08x}-1bc3-4c3f-893e-{n:012x}" for n in range(len(texts))],
+        "project_id": "0a" * 16, "status": "accepted", "shared on": texts,
+    })  # fmt: skip
+    plan = sharekit.plan(sharekit.check(sharekit.read_inventory(table)), tmp_path / "run.ledger")
+    panel = Panel(Review(plan))
+    panel.act("group", "age.input.shared on")
+    assert [line["label"].strip() for line in lines(panel)] == [
+        "0 to 30 days: 2 rows", "31 to 90 days: 1 row", "91 to 365 days: 1 row",
+        "in the future: 1 row", "more than a year: 1 row", "unread: 3 rows",
+    ]  # fmt: skip
+
+
+def test_the_chart_of_many_projects_has_a_bound(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The largest projects are drawn, and all of them where somebody asks for them."""
+    monkeypatch.setattr(pages, "BARS", 2)
+    projects = panel.review.state.counts["projects"]
+    panel.act("draw")
+    for ask, drawn in ((f"{projects} projects ▸", 2), (f"Show all {projects} projects", projects)):
+        panel.act("bars", buttons(panel, "bars")[ask]["key"])
+        assert len(buttons(panel, "project")) == drawn
+    panel.act("bars", buttons(panel, "bars")[f"{projects} projects ▾"]["key"])
+    assert not buttons(panel, "project")
+
+
+def test_what_was_changed_is_shown_by_owner_reason_and_person(panel: Panel) -> None:
+    """Before approval three tables stand side by side, and each counts all that was changed."""
+    first, second, third = planned(panel, 3)
+    panel.review.decide([first, second], "skip", reason="no owner")
+    panel.review.decide([third], "reject", reason="too old")
+    panel.act("page", APPROVE)
+    said = seen(panel)
+    assert "What was changed: 3 rows" in said
+    for head in ("Owner", "Reason", "Person"):
+        assert f"<th>{head}</th><th>Inventory says</th><th>Decided</th><th>Rows</th>" in said
+    assert "<td>no owner</td><td>accepted</td><td>skip</td><td>2</td>" in said
+    assert "<td>Bob</td><td>accepted</td><td>reject</td><td>1</td>" in said
 
 
 def test_a_letter_means_the_line_where_one_is(panel: Panel) -> None:

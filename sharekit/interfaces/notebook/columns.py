@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
-from sharekit.core.columns import STR, join_lines
+from sharekit.core.columns import STR, contains, join_lines
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.frame_schemas import public_names
 from sharekit.core.html import escape_invisible, shorten
+from sharekit.core.provenance import utc_now
 from sharekit.interfaces.review_state import ReviewState
 
 from .row_order import Column
@@ -20,14 +24,22 @@ from .row_order import Column
 _TITLES: Final = {
     "wanted": ("Decision", 90), "name": ("Image", 210), "before": ("In the cloud", 100),
     "state": ("Row", 90), "outcome": ("Outcome", 100), "finding": ("Finding", 150),
+    "severity": ("Severity", 110),
     "reason": ("Reason", 170), "project": ("Project", 170), "owner": ("Owner", 170),
     "by": ("Decided by", 100), "findings": ("All findings", 320), "image_id": ("Image ID", 280),
     "project_id": ("Project ID", 260), "owner_id": ("Owner ID", 260), "vault": ("Vault", 280),
     "size": ("Size in GB", 90), "why": ("Why (run)", 260), "row": ("Line", 70),
     "file": ("File", 140), "sheet": ("Sheet", 110),
 }  # fmt: skip
-#: Width of a column of the input.
-_OWN_WIDTH: Final = 130
+#: Width of a column of the input; of a letter of its heading, and of the buttons around it.
+_OWN_WIDTH, _LETTER, _AROUND = 130, 8, 50
+_SEVERITIES: Final = ("error", "warning", "repair")
+#: Begins the name of a column with ages; a day; rows of which the first are looked at for one.
+_AGE, _DAY, _PROBED = "age.", r"\A\d{4}-\d\d-\d\d", 200
+#: Most days -> the words for such an age.
+_AGES: Final = {
+    -1: "in the future", 30: "  0 to 30 days", 90: " 31 to 90 days", 365: " 91 to 365 days",
+}  # fmt: skip
 #: Columns that a decision changes, and columns that only a run has.
 _DECIDED: Final = frozenset(("wanted", "state", "reason", "by", "vault"))
 _OF_RUN: Final = ("outcome", "why")
@@ -44,6 +56,8 @@ class Columns:
         known = {f"{INPUT_PREFIX}{head}" for one in sources for head in one.columns.values()}
         #: Those of the input that no other column shows.
         self.further = [name for name in self.own if name not in known]
+        rows = state.plan.findings.inventory.rows
+        self._dated = [name for name in self.own if contains(rows[name].iloc[:_PROBED], _DAY).any()]
         self._made: dict[str, Column] = {}
 
     def set_state(self, state: ReviewState, outcomes: Mapping[str, pd.Series]) -> bool:
@@ -59,10 +73,13 @@ class Columns:
 
     def names(self) -> list[str]:
         """Return the names of all columns."""
-        return [name for name in _TITLES if name not in _OF_RUN or name in self.outcomes] + self.own
+        made = [name for name in _TITLES if name not in _OF_RUN or name in self.outcomes]
+        return [*made, *self.own, *(f"{_AGE}{name}" for name in self.own if name in self._dated)]
 
     def title(self, name: str) -> str:
         """Return what a column is called."""
+        if name.startswith(_AGE):
+            return f"Age by {self.title(name.removeprefix(_AGE))}"
         if name in _TITLES:
             return _TITLES[name][0]
         own = public_names([name])[name]
@@ -72,7 +89,8 @@ class Columns:
 
     def width(self, name: str) -> int:
         """Return how wide a column is before anybody changes it."""
-        return _TITLES.get(name, ("", _OWN_WIDTH))[1]
+        least = _AROUND + _LETTER * len(self.title(name))
+        return max(_TITLES.get(name, ("", _OWN_WIDTH))[1], least)
 
     def __getitem__(self, name: str) -> Column:
         """Return a column."""
@@ -91,6 +109,7 @@ class Columns:
             "owner": lambda: _each(rows["owner"], label),
             "owner_id": lambda: rows["owner"],
             "finding": lambda: _each(rows["findings"], lambda text: text.split(":")[0]),
+            "severity": lambda: _severities(state),
             "size": lambda: _each(image_sizes(state), lambda size: f"{size:.0f}" if size else ""),
             "wanted": lambda: rows["wanted"].where(rows["wanted"] != "", rows["asked"]),
             "vault": lambda: rows["vault"].where(rows["vault"] != "", rows["vault_id"]),
@@ -98,6 +117,10 @@ class Columns:
         }
         if name in made:
             return made[name]()
+        if name.startswith(_AGE):
+            days = state.plan.findings.inventory.rows[name.removeprefix(_AGE)].astype(STR)
+            today = date.fromisoformat(utc_now()[:10])
+            return _each(days.fillna("").str.slice(0, 10), partial(_age, today))
         source = state.plan.findings.inventory.rows if name in self.own else rows
         return source[name].astype(STR).fillna("")
 
@@ -109,6 +132,28 @@ def image_sizes(state: ReviewState) -> pd.Series:
         return pd.Series(0, index=state.plan.rows.index)
     sizes = snapshot.members[[*SHARE_KEY, "size"]].drop_duplicates(SHARE_KEY)
     return join_lines(state.plan.rows, sizes, SHARE_KEY, {"size": 0})["size"].fillna(0)
+
+
+def _severities(state: ReviewState) -> pd.Series:
+    """Return how severe the findings of each row are: all their words, the worst first."""
+    found, code = state.plan.findings.frame, np.zeros(len(state.plan.rows), dtype="int64")
+    found = found[found["row_key"] >= 0]
+    for place, word in enumerate(_SEVERITIES):
+        code[found.loc[found["severity"] == word, "row_key"].to_numpy()] |= 1 << place
+    names = [", ".join(word for place, word in enumerate(_SEVERITIES) if n >> place & 1)
+             for n in range(1 << len(_SEVERITIES))]  # fmt: skip
+    return pd.Series(pd.array(names, dtype=STR).take(code), index=state.plan.rows.index)
+
+
+def _age(today: date, day: str) -> str:
+    """Return how long ago a day is, in words that are in order as texts, too."""
+    if not re.fullmatch(_DAY, day):
+        return "unread"
+    try:
+        days = (today - date.fromisoformat(day)).days
+    except ValueError:
+        return "unread"
+    return next((words for most, words in _AGES.items() if days <= most), "more than a year")
 
 
 def _each(values: pd.Series, name: Callable[[Any], str]) -> pd.Series:

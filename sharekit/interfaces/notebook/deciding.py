@@ -60,7 +60,8 @@ class Deciding:
         self._question: tuple[str, dict[str, Callable[[], None]]] | None = None
         self._pending: tuple[str, Target] | None = None
         self._done, self._undone = list[Step](), list[Step]()
-        self._reasons, self._asked = list[str](), 0
+        given = host.review.state.changes["reason"].unique()
+        self._reasons, self._asked = [str(r) for r in given if r][-_REASONS:][::-1], 0
         self._vaults = False
 
     # -- events ------------------------------------------------------------------------------------
@@ -273,18 +274,17 @@ class Deciding:
             for word in self.words
         ]  # fmt: skip
         reason = field("Reason", "reason", id=f"reason-{self._asked}", enter="confirm",
-                       placeholder="to reject, skip, or change", list="sk-reasons",
+                       placeholder="to reject, skip, change", list="sk-reasons",
                        focus=f"reason {self._asked}" if self._pending else None)  # fmt: skip
         last = h("datalist", (h("option", value=one) for one in self._reasons), id="sk-reasons")
         return [
-            h("div.sk-row", buttons, reason, last),
-            h("div", self._asking()),
-            h("div.sk-row", self._back_and_forth(fixed=fixed, undoable=gate.undoable_steps),
-              button(f"Update the plan ({with_unit(gate.pending_steps, 'step')})"
-                     if gate.pending_steps else "Plan is up to date", "replan",
-                     disabled=fixed or not gate.pending_steps),
+            h("div.sk-row", buttons, reason, last,
+              self._back_and_forth(fixed=fixed, undoable=gate.undoable_steps),
+              button(f"Update the plan ({with_unit(gate.pending_steps, 'step')})", "replan")
+              if gate.pending_steps and not fixed else None,
               button("Vaults", "vaults", disabled=fixed, aria_expanded=str(self._vaults).lower()),
               button("Keys (?)", "help")),
+            h("div", self._asking()),
             h("div", self._vault_table() if self._vaults and not fixed else None),
         ]  # fmt: skip
 

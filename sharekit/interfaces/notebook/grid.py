@@ -281,7 +281,7 @@ class Grid:
         return {
             "version": self.version, "order": self._order, "total": total,
             "row": DENSITIES[self.look["density"]],
-            "fixed": fixed,
+            "fixed": fixed, "tick": self._tick(),
             "columns": [
                 {
                     "name": name, "title": self.columns.title(name), "filtered": name in filtered,
@@ -292,6 +292,10 @@ class Grid:
                 for name in self.shown()
             ],
         }  # fmt: skip
+
+    def _tick(self) -> str:
+        on = self.selected[self.lines.rows]
+        return "☐" if not on.any() else "☑" if on.all() else "◪"
 
     def cells(self, first: int, last: int) -> list[dict[str, Any]]:
         """Return some lines as the page shows them, each row with its key."""

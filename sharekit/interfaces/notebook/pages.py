@@ -28,7 +28,11 @@ _TILES: Final = {
     "already": ("already so", "calm"), "duplicate": ("duplicates", ""),
 }  # fmt: skip
 #: Calls of a chunk, reasons of failures, latest failures and kinds of changes that are shown.
-_CALLS, _REASONS, _LATEST, _CHANGES = 20, 8, 12, 200
+_CALLS, _REASONS, _LATEST, _CHANGES = 20, 8, 12, 100
+#: Warnings of whole sheets that are shown.
+_OF_SHEETS: Final = 3
+#: Projects whose bars are shown until somebody asks for all of them.
+BARS: Final = 100
 _BECOMES: Final = {
     "accepted": ("image", "accepted"), "rejected": ("image", "rejected"),
     "share": ("share", "offered by the owner"), "unshare": ("share", "taken back"),
@@ -60,27 +64,33 @@ _KEYS: Final = (
 )  # fmt: skip
 
 
-def head(review: ReviewModel, tabs: Sequence[Tree], *, opened: bool) -> list[Tree]:
-    """Return title, tiles and tabs in two lines, then what is wrong, and the bars if opened."""
+def head(review: ReviewModel, tabs: Sequence[Tree], shown: int) -> list[Tree]:
+    """Return title, tiles and tabs in two lines, then what is wrong, and so many projects' bars."""
     state, counts = review.state, review.state.counts
     tiles = [
         _tile(f"{counts[name]:,} {words}", "tile", name, tone)
         for name, (words, tone) in _TILES.items() if counts[name]
     ]  # fmt: skip
     sends = f"{state.send_summary} to send in {with_unit(counts['chunks'], 'chunk')}"
-    warnings = state.plan.findings.count("warning")
+    found = state.plan.findings.frame[["row_key", "severity", "message"]]
+    found = found[found["severity"] == "warning"]
+    of_sheets, warnings = (
+        found["row_key"] < 0,
+        found.loc[found["row_key"] >= 0, "row_key"].nunique(),
+    )
     return [
         h("div.sk-row", h("h2", f"Review of {review.path.name}"),
           _tile(with_unit(counts["rows"], "row"), "tile", "", ""), tiles,
-          _tile(with_unit(warnings, "warning"), "tile", "warnings", "warn") if warnings else None),
+          _tile(f"{warnings:,} with warnings", "tile", "warnings", "warn") if warnings else None),
         h("div.sk-row", tabs, h("span.sk-soft", sends),
-          button(f"{with_unit(counts['projects'], 'project')} {'▾' if opened else '▸'}", "bars",
-                 aria_expanded=str(opened).lower())),
+          button(f"{with_unit(counts['projects'], 'project')} {'▾' if shown else '▸'}", "bars",
+                 0 if shown else BARS, aria_expanded=str(bool(shown)).lower())),
         h("div", (note(f"{change} Plan anew into another ledger; follows= keeps what was decided.")
                   for change in review.changed_inputs)),
+        h("div", (note(short(text)) for text in found.loc[of_sheets, "message"].head(_OF_SHEETS))),
         h("div", note("No cloud was asked, so nobody knows whether these images are there.")
           if state.plan.findings.snapshot is None else None),
-        h("div", _project_bars(state) if opened else None),
+        h("div", _project_bars(state, shown) if shown else None),
     ]  # fmt: skip
 
 
@@ -89,22 +99,27 @@ def _tile(text: str, do: str, key: str, tone: str, *, pressed: bool = False) -> 
                   aria_pressed=str(pressed).lower())  # fmt: skip
 
 
-def _project_bars(state: ReviewState) -> Tree:
+def _project_bars(state: ReviewState, shown: int) -> list[Tree]:
     rows = state.by_project.reset_index(name="rows")
     kind = rows["wanted"].where(rows["state"] == "planned", rows["state"])
     sums = rows.assign(kind=kind.replace({"skipped": "skip", "": "blocked"})).pivot_table(
         index="project_id", columns="kind", values="rows", aggfunc="sum"
     )
     tones = {"accept": "good", "reject": "bad", "blocked": "warn", "already": "calm"}
-    return bars(sums.fillna(0).astype("int64"), state.project_labels, tones)
+    sums = sums.fillna(0).astype("int64")
+    rest = f"Show all {len(sums):,} projects" if len(sums) > shown else ""
+    return [bars(sums, state.project_labels, tones, shown),
+            h("div", button(rest, "bars", len(sums)) if rest else None)]  # fmt: skip
 
 
-def bars(sums: pd.DataFrame, labels: Mapping[str, str], tones: Mapping[str, str]) -> Tree:
-    """Return the rows of every project by kind, the largest first; a click shows its rows."""
+def bars(
+    sums: pd.DataFrame, labels: Mapping[str, str], tones: Mapping[str, str], shown: int
+) -> Tree:
+    """Return the rows of the largest projects by kind; a click on one shows its rows."""
     totals = sums.sum(axis="columns").sort_values(ascending=False, kind="stable")
     largest = max(int(totals.max()) if len(totals) else 0, 1)
     lines: list[Tree] = []
-    for project, sizes in sums.loc[totals.index].to_dict("index").items():
+    for project, sizes in sums.loc[totals.index[:shown]].to_dict("index").items():
         parts = {str(name): int(size) for name, size in sizes.items() if size}
         told = ", ".join(f"{size:,} {name}" for name, size in parts.items())
         lines += [
@@ -159,8 +174,7 @@ def _pre(text: str, label: str, **attributes: Any) -> Tree:
 def keys() -> Tree:
     """Return what the keys do."""
     return h("div.sk-dialog", h("h3", "Keys, while the grid has the focus"),
-             table(("Key", "What it does"), _KEYS, "Keys"),
-             role="region", aria_label="Keys")  # fmt: skip
+             table(("Key", "What it does"), _KEYS, "Keys"))  # fmt: skip
 
 
 def requests(state: ReviewState, number: int) -> list[Tree]:
@@ -201,17 +215,27 @@ def _chunk(state: ReviewState, number: int) -> list[Tree]:
 
 
 def changed(changes: pd.DataFrame, labels: Mapping[str, str]) -> Tree:
-    """Return what is decided otherwise than the inventory says, kind by kind."""
+    """Return what is decided otherwise than the inventory says, by owner, by reason, by person."""
     if changes.empty:
         return h("p", "Nothing is decided otherwise than the inventory says.")
+    named = changes.assign(
+        owner=changes["owner"].map(lambda owner: labels.get(owner, owner) or "not known")
+    )
+    parts = {"owner": "Owner", "reason": "Reason", "by": "Person"}
+    return h("div", h("h3", f"What was changed: {with_unit(int(changes['rows'].sum()), 'row')}"),
+             h("div.sk-two", (_changed_by(named, *part) for part in parts.items())))  # fmt: skip
+
+
+def _changed_by(changes: pd.DataFrame, name: str, title: str) -> Tree:
+    kinds = changes.groupby([name, "asked", "decision"], as_index=False).agg({"rows": "sum"})
+    kinds = kinds.sort_values("rows", ascending=False, kind="stable")
     lines = [
-        (line["rows"], short(labels.get(line["owner"], line["owner"]) or "not known"),
-         line["asked"] or "nothing", line["decision"], short(line["reason"]), short(line["by"]))
-        for line in changes.head(_CHANGES).to_dict("records")
-    ]  # fmt: skip
-    rest = f"… and {len(changes) - _CHANGES:,} more kinds." if len(changes) > _CHANGES else ""
-    heads = ("Rows", "Owner", "The inventory says", "Decided", "Reason", "By")
-    return h("div", h("h3", "What was changed"), table(heads, lines, "Changes"), h("p", rest))
+        (short(value) or "none", asked or "nothing", decision, rows)
+        for value, asked, decision, rows in kinds.head(_CHANGES).to_numpy().tolist()
+    ]
+    rest = f"… and {len(kinds) - _CHANGES:,} more kinds." if len(kinds) > _CHANGES else None
+    heads = (title, "Inventory says", "Decided", "Rows")
+    return h("div", table(heads, lines, f"Changes by {title.lower()}"), h("p", rest))
 
 
 def approve(state: ReviewState, gate: Gate, name: str, number: int) -> list[Tree]:

@@ -16,7 +16,8 @@ function make(tag, name, ...children) {
 }
 
 // Make what is inside an element what the trees say, and keep what is the same: focus and typing stay.
-function patch(parent, trees) {
+// IDs are the panel's own: another panel on the page has the same ones.
+function patch(parent, trees, own) {
   const old = [...parent.childNodes];
   trees.forEach((tree, place) => {
     let node = old[place];
@@ -42,12 +43,12 @@ function patch(parent, trees) {
       else if (name === "value" && value !== before.value && "value" in node) node.value = value ?? "";
       else if (ATTRIBUTE.test(name) && value !== before[name]) {
         if (value === undefined) node.removeAttribute(name);
-        else node.setAttribute(name, value === true ? "" : value);
+        else node.setAttribute(name, value === true ? "" : name === "id" || name === "list" ? `${own}-${value}` : value);
       }
     }
     if (tag === "input" && before.checked && !attributes.checked) node.checked = false;
     node.given = attributes;
-    patch(node, children);
+    patch(node, children, own);
     if (tag === "select" && attributes.value !== undefined) node.value = attributes.value;
   });
   for (const rest of old.slice(trees.length)) rest.remove();
@@ -80,7 +81,7 @@ class Grid {
 
   show(spec) {
     if (!spec.columns) return;
-    const fresh = JSON.stringify(spec.columns) !== JSON.stringify(this.spec.columns);
+    const fresh = JSON.stringify([spec.columns, spec.tick]) !== JSON.stringify([this.spec.columns, this.spec.tick]);
     if (spec.order !== this.spec.order) this.lines.clear();
     if (spec.version !== this.spec.version) this.fresh.clear();
     this.spec = spec;
@@ -101,7 +102,7 @@ class Grid {
     const row = make("div", "sk-line");
     row.setAttribute("role", "row");
     row.setAttribute("aria-rowindex", 1);
-    const all = make("button", "sk-tick", text("☑"));
+    const all = make("button", "sk-tick", text(this.spec.tick));
     all.setAttribute("aria-label", "Select all rows shown, or none");
     all.addEventListener("click", () => this.tell("select_all"));
     const corner = make("div", "sk-cell sk-first", all);
@@ -123,7 +124,10 @@ class Grid {
     cell.setAttribute("aria-sort", column.sort);
     cell.style.width = `${column.width}px`;
     cell.draggable = true;
-    cell.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", column.name));
+    cell.addEventListener("dragstart", (event) => {
+      if (edge.onpointermove) event.preventDefault(); // widening a column moves it nowhere
+      else event.dataTransfer.setData("text/plain", column.name);
+    });
     cell.addEventListener("dragover", (event) => event.preventDefault());
     cell.addEventListener("drop", (event) => {
       event.preventDefault();
@@ -311,7 +315,7 @@ function render({ model, el }) {
     const view = model.get("view");
     if (!view.above) return;
     const held = el.getRootNode().activeElement;
-    for (const [name, part] of Object.entries(parts)) patch(part, view[name]);
+    for (const [name, part] of Object.entries(parts)) patch(part, view[name], grid.id);
     grid.root.hidden = !view.grid;
     if (view.grid) grid.show(view.grid);
     const asks = [...panel.querySelectorAll("input, button")].find((one) => one.given?.focus);
@@ -329,7 +333,7 @@ function render({ model, el }) {
     const target = event.target.closest("button");
     if (target?.given?.copy) {
       try {
-        await navigator.clipboard.writeText(panel.querySelector(`#${CSS.escape(target.given.copy)}`).textContent);
+        await navigator.clipboard.writeText(panel.querySelector(`#${CSS.escape(`${grid.id}-${target.given.copy}`)}`).textContent);
         target.textContent = "Copied";
       } catch {
         target.textContent = "Select the text and copy it";

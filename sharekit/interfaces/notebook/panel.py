@@ -115,8 +115,7 @@ class _Desk:
         begun = review.run.submission is not None or review.gate.stage in ("sending", "finished")
         self.number, self._chunk, self._form = SEND if begun else DECIDE, 1, 0
         self._message = ("", "good")
-        self._open = {"bars": False, "help": False}
-        self._row = -1
+        self._open, self._row = {"bars": 0, "help": 0}, -1
 
     # -- what the parts ask for --------------------------------------------------------------------
     def say(self, text: str, tone: str = "good") -> None:
@@ -141,7 +140,8 @@ class _Desk:
         steps: dict[str, Callable[[], None]] = {
             "draw": self._note_changes, "page": lambda: self.go(int(key)),
             "back": self._panel.come_back,
-            "bars": lambda: self._toggle("bars"), "help": lambda: self._toggle("help"),
+            "bars": lambda: self._open.update(bars=int(key)),
+            "help": lambda: self._open.update(help=1 - self._open["help"]),
             "open": lambda: self._open_row(int(key)), "chunk": lambda: self._turn(int(key)),
             "tile": lambda: self._filter_by_tile(key),
             "project": lambda: self.grid.only(ColumnFilter("project_id", "values", (key,))),
@@ -156,9 +156,6 @@ class _Desk:
                 self.deciding.leave()  # other rows are selected or shown now
         elif not (self.deciding.on_event(do, key, event) or self.sending.on_event(do, key, event)):
             raise KeyError(do)
-
-    def _toggle(self, name: str) -> None:
-        self._open[name] = not self._open[name]
 
     def _open_row(self, key: int) -> None:
         self._row = key if key != self._row and 0 <= key < len(self.grid.selected) else -1
@@ -180,7 +177,7 @@ class _Desk:
 
     def _filter_by_tile(self, key: str) -> None:
         if key == "warnings":
-            self.grid.only(ColumnFilter("finding", "filled"))
+            self.grid.only(ColumnFilter("severity", "text", ("warning",)))
         elif key in ("accept", "reject", "share", "unshare"):
             self.grid.only(ColumnFilter("wanted", "values", (key,)),
                            ColumnFilter("state", "values", ("planned",)))  # fmt: skip
@@ -225,12 +222,13 @@ class _Desk:
             APPROVE: self._approval, SEND: self.sending.page,
         }[self.number]()  # fmt: skip
         return {
-            "head": [*pages.head(self.review, self._tabs(), opened=self._open["bars"]),
+            "head": [*pages.head(self.review, self._tabs(), self._open["bars"]),
                      h("div", note(text, tone) if text else None, role="status")],
             "above": [h("div", above), h("div", [self.grid.bar(), h("div", menu(self.grid))]
                                          if with_rows else None)],
             "below": [h("div", self._details()), h("div", pages.keys() if self._open["help"]
-                                                   else None)] if with_rows else [],
+                                                   else None)]
+            if with_rows else [],
             "grid": self.grid.spec(fixed=fixed) if with_rows else None,
         }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The templates of pages and of the panel; nothing from data becomes markup."""
+"""The templates of pages; nothing from data becomes markup."""
 
 from __future__ import annotations
 
