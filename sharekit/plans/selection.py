@@ -83,7 +83,9 @@ def select_keys(rows: object, count: int) -> RowKeys:
     given = _keys_of_series(rows, count) if isinstance(rows, pd.Series) else rows
     if isinstance(rows, pd.Index) and len(rows) and rows.name != "row_key":
         raise UsageError(f"This Index {_COUNTS}.")
-    if isinstance(given, (str, bytes, Mapping, pd.DataFrame, pd.MultiIndex)):
+    if isinstance(given, str):
+        raise UsageError(f"A text names no rows: name labels in a list, such as [{given!r:.60}].")
+    if isinstance(given, (bytes, Mapping, pd.DataFrame, pd.MultiIndex)):
         raise UsageError(f"A {type(given).__name__} names no rows: {_HOW}.")
     values = _as_array(given)
     kind = pd.api.types.infer_dtype(values, skipna=False) if len(values) else "integer"

@@ -322,6 +322,16 @@ def header_keys(names: Sequence[str]) -> list[tuple[str, ...]]:
     return known
 
 
+def fields_called(name: str) -> list[str]:
+    """Return the fields whose column may have this header.
+
+    >>> fields_called("decision")
+    ['status']
+    """
+    keys = header_keys([name])[0]
+    return [field for field in FIELDS if any(key in _RANKS[field] for key in keys)]
+
+
 def _known_headers(names: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
     """Return the columns whose header is one of any field, each with its keys."""
     keys = header_keys(names)

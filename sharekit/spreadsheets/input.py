@@ -208,6 +208,10 @@ def load(file: str | os.PathLike[str], limits: Limits | None = None) -> Blob:
         if sys.stdin is None:
             raise InputError("Standard input is closed; name a file, or send one to it.")
         return Blob(STANDARD_INPUT, _read_piped(sys.stdin.buffer, STANDARD_INPUT, limits))
+    text = name.strip()
+    is_data = "\n" in text or text[:1] + text[-1:] in ("[]", "{}")
+    if is_data and not os.access(name, os.F_OK):
+        raise InputError("This text is data and no path: give it as io.StringIO(text).")
     try:
         with _open(name) as stream:
             return Blob(shown_name(name), _read_unchanged(stream, name, limits))

@@ -37,6 +37,7 @@ from .formats.workbooks.workbook import Choice, read_workbook
 from .formats.workbooks.xls import read_xls
 from .headers import (
     SEARCHED_ROWS,
+    fields_called,
     header_too_deep,
     match,
     nearest_header,
@@ -216,7 +217,8 @@ def _check_values(sheets: Sequence[SheetRows]) -> None:
             continue
         column, file = sheet.fields[fields[0]], sheet.source.file
         if sheet.source.index_dtype:
-            call = f'df[{sheet.names[column]!r}].str["id"], or pandas.json_normalize(records)'
+            taken = f"df[{sheet.names[column]!r}].str"
+            call = f'{taken}["id"] of dicts, {taken}[0] of lists, or pandas.json_normalize(records)'
             raise UsageError(
                 f"The column {sheet.names[column]!r} of {file} holds lists or dicts where "
                 f"{fields[0]} is expected; take the values out of them first: {call}."
@@ -287,7 +289,10 @@ def _check_arguments(
         raise UsageError("No spreadsheet is given; name at least one file.")
     unknown = [field for field in (*mapping, *defaults) if field not in FIELDS]
     if unknown:
-        raise UsageError(f"There is no field {unknown[0]!r}; the fields are {_join(FIELDS)}.")
+        name, meant = unknown[0], fields_called(unknown[0])
+        hint = f"did you mean {meant[0]}?" if meant else f"the fields are {_join(FIELDS)}."
+        turned = " The field stands before the header." * (mapping.get(name) in FIELDS)
+        raise UsageError(f"There is no field {name!r}; {hint}{turned}")
     if defaults.get("image_id"):
         raise UsageError("An image ID cannot have a default; every row names its own image.")
     for field, value in defaults.items():
