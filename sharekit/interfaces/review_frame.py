@@ -182,7 +182,8 @@ def _names_shares_of(frame: pd.DataFrame, rows: pd.DataFrame, labels: pd.Index) 
     keys = labels.get_indexer(frame.index) if labels.is_unique else np.array([-1])
     if (keys < 0).any():
         return False
-    return bool((_shares(frame).to_numpy() == rows[SHARE_KEY].take(keys).to_numpy()).all())
+    named, known = (_shares(one).fillna("").to_numpy() for one in (frame, rows.take(keys)))
+    return bool((named == known).all())
 
 
 def _shares(frame: pd.DataFrame) -> pd.DataFrame:
@@ -202,7 +203,7 @@ def _by_share(frame: pd.DataFrame, rows: pd.DataFrame, problems: list[str]) -> p
     names = pd.MultiIndex.from_frame(shares[whole])
     frame, shares = (_first_lines(one[whole], names, problems) for one in (frame, shares))
     lines = shares.assign(line=range(len(frame)))
-    keyed = rows[SHARE_KEY].assign(key=rows.index)
+    keyed = _shares(rows).assign(key=rows.index)
     joined = lines.merge(keyed, on=SHARE_KEY, how="left")
     unknown = joined.loc[joined["key"].isna(), SHARE_KEY]
     words = (unknown[SHARE_KEY[0]] + " and " + unknown[SHARE_KEY[1]]).tolist()

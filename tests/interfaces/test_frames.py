@@ -227,6 +227,21 @@ def test_the_frame_that_was_read_is_taken_with_decisions_in_it(tmp_path: Path) -
     assert review.decide(decided) == 1
 
 
+def test_a_whole_frame_with_faulty_ids_is_taken_back(tmp_path: Path) -> None:
+    """Rows that lack an ID, or have what is none, are handed back with all others."""
+    shares = pd.DataFrame({
+        "image_id": ["00000001-0000-0000-0000-000000000000", None, "NO ID", "No Id"],
+        "project_id": ["0a" * 16, "0a" * 16, None, " X"], "status": "accept",
+    }, index=[*"abcd"])  # fmt: skip
+    findings = sharekit.check(sharekit.read_inventory(shares))
+    review = Review(sharekit.plan(findings, tmp_path / "faulty.ledger"), reviewer="Ada")
+    frame = review.to_frame()
+    frame.loc[["a", "c"], ["decision", "reason"]] = "skip", "later"
+    assert review.decide(frame) == 2
+    assert review.changes.index.tolist() == [0, 2]
+    assert review.decide(review.to_frame()) == 0
+
+
 def test_own_columns_are_called_the_same_everywhere(scene: World, tmp_path: Path) -> None:
     """In frames, policies, splits and the panel an own column has `input.` where ours has none."""
     rows = scene.plan().rows
