@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from requests.auth import AuthBase
 
-from sharekit.core.errors import SignInError, UsageError
+from sharekit.core.errors import SignInError, missing_extra
 
 #: Part of an access key -> environment variables that may hold it, the first one first.
 VARIABLES: Final = {
@@ -78,9 +78,7 @@ class HmacAuth(AuthBase):
             from huaweicloudsdkcore.sdk_request import SdkRequest  # noqa: PLC0415 - optional
             from huaweicloudsdkcore.signer.signer import Signer  # noqa: PLC0415 - optional
         except ImportError:
-            raise UsageError(
-                "Access keys need the provider's signer: pip install 'sharekit-ims[aksk]'."
-            ) from None
+            raise missing_extra("Access keys need the provider's signer", "aksk") from None
         self._signer, self._request, self._key = Signer(key), SdkRequest, key
         self._project_id = project_id
 

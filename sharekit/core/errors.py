@@ -25,6 +25,9 @@ Bad *data* never raises: it becomes a finding that names its cell.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 
 class SharekitError(Exception):
     """Base of all exceptions.
@@ -68,6 +71,17 @@ class SpreadsheetError(InputError):
 
 class UsageError(SharekitError):
     """A combination of arguments makes no sense."""
+
+
+def missing_extra(what: str, extra: str) -> UsageError:
+    """Return the error for what only an extra installs, with the command that installs it.
+
+    >>> str(missing_extra("Access keys need the provider's signer", "aksk")).split(": ")[0]
+    "Access keys need the provider's signer"
+    """
+    tools = {"uv-receipt.toml": "uv tool install", "pipx_metadata.json": "pipx install --force"}
+    way = (way for name, way in tools.items() if Path(sys.prefix, name).exists())
+    return UsageError(f"{what}: {next(way, 'pip install')} 'sharekit-ims[{extra}]'.")
 
 
 def not_made_by(given: object, what: str, how: str) -> UsageError:

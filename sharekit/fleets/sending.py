@@ -23,7 +23,7 @@ from sharekit.clouds.registry import Clouds
 from sharekit.clouds.sign_in import connect
 from sharekit.core.brakes import RateLimiter
 from sharekit.core.columns import with_unit
-from sharekit.core.errors import SharekitError, UsageError
+from sharekit.core.errors import SharekitError, UsageError, missing_extra
 from sharekit.core.monitoring.progress import report
 from sharekit.core.provenance import __version__
 from sharekit.plans import approval
@@ -88,10 +88,7 @@ def _distributed() -> Any:
     try:
         import distributed  # noqa: PLC0415 - an extra
     except ImportError:
-        raise UsageError(
-            "Sending a fleet needs dask.distributed: install 'sharekit-ims[fleet]'.",
-            in_shell="Or send each part by itself: sharekit submit FLEET/part-NAME.ledger.",
-        ) from None
+        raise missing_extra("Sending a fleet needs dask.distributed", "fleet") from None
     return distributed
 
 

@@ -15,6 +15,9 @@ import pandas as pd
 import pytest
 
 import sharekit
+from sharekit.clouds.access_key import AccessKey, HmacAuth
+from sharekit.core.errors import UsageError
+from sharekit.fleets.sending import _distributed
 from sharekit.interfaces.cli.main import main
 from sharekit.ledger import lock
 from sharekit.ledger.file import database_uri
@@ -256,3 +259,26 @@ def test_times_without_the_systems_time_zones(monkeypatch: pytest.MonkeyPatch) -
             assert "2026-07-01 12:00:00+02:00" in rows.iloc[0].astype(str).tolist()
     finally:
         zoneinfo.reset_tzpath()
+
+
+@pytest.mark.parametrize(
+    ("receipt", "command"),
+    [("uv-receipt.toml", "uv tool install"), ("pipx_metadata.json", "pipx install --force"),
+     ("", "pip install")],
+)  # fmt: skip
+def test_a_missing_extra_is_one_sentence_with_its_command(
+    receipt: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its packages each extra says, in one line, what installs it where sharekit is."""
+    for module in ("huaweicloudsdkcore", "distributed"):
+        monkeypatch.setitem(sys.modules, module, None)
+        monkeypatch.delitem(sys.modules, f"{module}.sdk_request", raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    if receipt:
+        (tmp_path / receipt).touch()
+    calls = {"aksk": lambda: HmacAuth(AccessKey("a", "s", ""), "p"), "fleet": _distributed}
+    for extra, call in calls.items():
+        with pytest.raises(UsageError) as told:
+            call()
+        assert str(told.value).endswith(f": {command} 'sharekit-ims[{extra}]'.")
+        assert told.value.in_shell == str(told.value)
