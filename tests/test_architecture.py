@@ -34,7 +34,7 @@ RESERVED = {
     "huaweicloudsdkcore": {"clouds"},
     "sqlite3": {"ledger"},
     "jinja2": {"interfaces", "reports"},
-    "xlsxwriter": {"reports", "spreadsheets"},
+    "xlsxwriter": {"reports", "spreadsheets", "simulator"},
     "ipywidgets": {"interfaces"},
     "anywidget": {"interfaces"},
     "IPython": {"interfaces"},
