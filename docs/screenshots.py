@@ -59,7 +59,8 @@ def _panel(work: Path, home: Path, plan: sharekit.Plan) -> None:
         panel.locator("[data-row]").first.wait_for()
         for key, word in zip(free[[0, 3, 4]], ("Skip", "Reject", "Skip"), strict=True):
             panel.locator(f'[data-row="{key}"]').click()
-            panel.get_by_role("button", name=f"{word} 1 row").click()
+            panel.get_by_role("button", name=f"{word} 1 row", exact=True).click()
+            panel.locator(".sk-dialog").wait_for()  # it asks for the reason in another field
             panel.get_by_label("Reason", exact=True).fill("owner unclear")
             page.keyboard.press("Enter")
             panel.locator(f'[data-row="{key}"] .sk-decided').wait_for()
