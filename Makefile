@@ -56,9 +56,9 @@ lint: install
 servers: install tools
 	-@$(BIN)/python -c 'from tests.realcloud.install import install; install()'
 
-# More than a quarter of the tests' time is waiting, so three share two cores. Neighbouring tests have
+# More than a quarter of the tests' time is waiting, so four share two cores. Neighbouring tests have
 # fixtures in common, so each process begins with a stretch of its own.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
 
 test: install
 	@$(MAKE) --no-print-directory --jobs=2 lint servers
