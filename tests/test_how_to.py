@@ -66,6 +66,9 @@ def scene(
         _simulator.reset(sample.seed, job_seconds=0.02, native_only="native" in stage)
         entries = yaml.safe_load(_simulator.clouds_yaml())["clouds"]
         named = {CLOUDS[name]: entry for name, entry in entries.items()}
+        if "administrator" in stage:
+            entries = yaml.safe_load(_simulator.clouds_yaml(user="administrator"))["clouds"]
+            named["otc-admin"] = {**entries["golden-images"], "sharekit": {"acts_for": "all"}}
         (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": named}))
         write_workbook(sample, tmp_path / "shares.xlsx")
         (tmp_path / "demo-run").mkdir()

@@ -25,7 +25,7 @@ from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.vocabulary import read_decision
 
 from .cell_rules import normalize_rows
-from .cloud_rules import check_members
+from .cloud_rules import check_members, check_operators
 from .counted_ids import check_counted_up
 from .earlier_rules import check_earlier
 from .findings import CHECKED, PREVIEW, Findings, Rating, mark_origin, render
@@ -157,6 +157,8 @@ def _check(
     if snapshot is not None:
         hits += check_members(rows, pairs, snapshot)
     hits += check_owners(rows, pairs, snapshot, skipped)
+    if snapshot is not None:
+        hits.append(check_operators(rows, pairs, snapshot))
     hits += check_counted_up(rows, encoded, snapshot, partial(_addresses, inventory))
     if earlier is not None:
         unsent = [skipped, *(h.keys for h in hits if h.rule == "already")]

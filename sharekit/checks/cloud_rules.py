@@ -6,7 +6,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES
-from sharekit.core.columns import STR, join_lines
+from sharekit.core.columns import STR, acting_project, are_satisfied, join_lines
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY
 
 from .hits import RuleHits, fullmatch
@@ -54,6 +54,15 @@ def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> 
         _vault_missing(known, state),
         *check_vaults(known, snapshot),
     ]
+
+
+def check_operators(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> RuleHits:
+    """Find what an administrator would do for a project; what is so already needs nobody."""
+    known = rows[pairs.legal]
+    operators = snapshot.projects.loc[snapshot.projects["acts_as"] != "", "project_id"]
+    acts_for = acting_project(known).isin(operators)
+    acts_for &= ~are_satisfied(known["status"], known["before"])
+    return RuleHits.where(acts_for, "acts-for", "project_id")
 
 
 def check_region(rows: pd.DataFrame, projects: pd.Series, snapshot: Snapshot) -> RuleHits:

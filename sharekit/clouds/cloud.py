@@ -158,7 +158,8 @@ class Cloud:
     """The client of one project; safe to use from several threads.
 
     ``project_name`` is what ``named_by`` calls the project (:data:`~.registry.NAMED_BY`), and
-    ``warnings`` name what is less safe than it should be, by the user's own settings.
+    ``warnings`` name what is less safe than it should be, by the user's own settings. If an
+    administrator acts for the project, ``acts_as`` is the project that it has signed in to.
     """
 
     name: str
@@ -174,6 +175,7 @@ class Cloud:
     project_name: str = ""
     named_by: str = ""
     warnings: tuple[str, ...] = ()
+    acts_as: str = ""
     _api_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -183,6 +185,16 @@ class Cloud:
     def service(self) -> str:
         """The host of its image service, which the projects of a region have in common."""
         return urlsplit(self.ims or self.image).netloc
+
+    def acting_for(self, project_id: str) -> Cloud:
+        """Return the client by which this sign-in, an administrator's, acts for a project.
+
+        Only Glance is known to allow that, so it uses the native call, and no backup service.
+        """
+        return replace(
+            self, project_id=project_id, acts_as=self.project_id, api="native", cbr="",
+            project_name="", named_by="",
+        )  # fmt: skip
 
     # -- reading -------------------------------------------------------------------------------
     def shares(self, state: str, *, hidden: bool = False) -> Iterator[ImageShare]:

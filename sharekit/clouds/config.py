@@ -44,6 +44,9 @@ class CloudConfig:
     projects : tuple of str
         Projects that the account gives access to: ``all`` in which it has a role, or those with
         these IDs. Without it, an entry is for one project.
+    acts_for : tuple of str
+        Projects that have no sign-in, and that this account, an administrator's, acts for: ``all``,
+        or those with these IDs. Each row of theirs has to be confirmed (the rule ``acts-for``).
 
     Examples
     --------
@@ -61,6 +64,7 @@ class CloudConfig:
     insecure_http: bool = False
     client: str = ""
     projects: tuple[str, ...] = ()
+    acts_for: tuple[str, ...] = ()
 
     @classmethod
     def from_config(cls, settings: object, name: str, api_timeout: object = None) -> CloudConfig:
@@ -86,6 +90,12 @@ class CloudConfig:
         if api_timeout is not None:
             timeout = _value("api_timeout", api_timeout, cls.read_timeout, name)
             values = {"read_timeout": timeout, **values}
+        if values.get("acts_for") and (values.get("projects") or values.get("api") == "batch"):
+            raise SignInError(
+                f"Cloud {name}: acts_for goes with neither `projects` nor `api: batch`: one "
+                "sign-in acts for others, and only the native call is known to allow that. Make "
+                "two entries of it in clouds.yaml."
+            )
         return cls(**values)
 
     def rate_for(self, *, loopback: bool) -> float:
@@ -105,8 +115,8 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
         return value
     if key == "client" and isinstance(value, str):
         return value
-    if key == "projects":
-        return _projects(value, name)
+    if key in ("projects", "acts_for"):
+        return _projects(key, value, name)
     # openstacksdk turns every value of the file into text.
     text = str(value).lower()
     if isinstance(default, bool):
@@ -120,13 +130,13 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
     raise SignInError(f"Cloud {name}: {key} cannot be {_shown(value)}; correct it in clouds.yaml.")
 
 
-def _projects(value: Any, name: str) -> tuple[str, ...]:
+def _projects(key: str, value: Any, name: str) -> tuple[str, ...]:
     words = [str(v) for v in value] if isinstance(value, list | tuple) else str(value).split(",")
     projects = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
     if projects == ("all",) or (projects and all(fullmatch(PROJECT_ID, p) for p in projects)):
         return projects
     raise SignInError(
-        f"Cloud {name}: projects cannot be {_shown(value)}; write `all`, or project IDs, into "
+        f"Cloud {name}: {key} cannot be {_shown(value)}; write `all`, or project IDs, into "
         "clouds.yaml."
     )
 

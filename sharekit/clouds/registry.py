@@ -42,6 +42,8 @@ class Clouds(Mapping[str, Cloud]):
         that names no project stands there by its own name.
     names : mapping, optional
         Projects that need not be signed in to, each with its name and what told it.
+    operator : Cloud, optional
+        The client of an administrator, which acts for every project that is not among the others.
 
     Examples
     --------
@@ -57,12 +59,13 @@ class Clouds(Mapping[str, Cloud]):
         warnings: Mapping[str, tuple[str, ...]] | None = None,
         refused: Mapping[str, CloudError] | None = None,
         names: Mapping[str, tuple[str, str]] | None = None,
+        operator: Cloud | None = None,
     ) -> None:
         self._clouds = dict(clouds)
         self._offers = {p: sign_in for p, sign_in in (offers or {}).items() if p not in clouds}
         self._locks = {project: threading.Lock() for project in self._offers}
         self.warnings = dict(warnings or {})
-        self._names = dict(names or {})
+        self._names, self._operator = dict(names or {}), operator
         self.refused = {
             p: error
             for p, error in (refused or {}).items()
@@ -76,6 +79,10 @@ class Clouds(Mapping[str, Cloud]):
             return cloud
         if project_id in self.refused:
             raise self.refused[project_id]
+        if self._operator is not None and project_id not in self._offers:
+            if not fullmatch(PROJECT_ID, project_id):
+                raise KeyError(project_id)
+            return self._clouds.setdefault(project_id, self._operator.acting_for(project_id))
         sign_in = self._offers[project_id]
         with self._locks[project_id]:
             if project_id not in self._clouds:
@@ -84,7 +91,9 @@ class Clouds(Mapping[str, Cloud]):
 
     def __contains__(self, project_id: object) -> bool:
         known = (self._clouds, self._offers, self.refused)
-        return any(project_id in projects for projects in known)
+        if any(project_id in projects for projects in known):
+            return True
+        return self._operator is not None and bool(fullmatch(PROJECT_ID, str(project_id)))
 
     def __iter__(self) -> Iterator[str]:
         yield from dict.fromkeys([*self._clouds, *self._offers, *self.refused])

@@ -73,7 +73,9 @@ def connect(
     """Sign in to one or more clouds, each giving access to one project, or offering several.
 
     An entry with ``sharekit: {projects: all}`` offers every project in which its account has a
-    role, and ``projects: [ID, …]`` those; each is signed in to when it is needed.
+    role, and ``projects: [ID, …]`` those; each is signed in to when it is needed. One with
+    ``acts_for: all``, or ``acts_for: [ID, …]``, is an administrator's, and acts for the projects
+    that no other entry gives access to.
 
     Parameters
     ----------
@@ -118,6 +120,7 @@ def connect(
     warned: dict[str, tuple[str, ...]] = {}
     refused: dict[str, CloudError] = {}
     told: dict[str, tuple[str, str]] = {}
+    operators: dict[str, Cloud] = {}
     limiters = RateLimiters()
     for name in names or files.names():
         report(f"signing in to {name}")
@@ -134,12 +137,23 @@ def connect(
             except CloudError as error:
                 project = str(entry.auth.get("project_id") or name)
                 refused[project], told[project] = error, entry.project_name
+                others = entry.settings.acts_for
+                refused |= dict.fromkeys((name,) if others == ("all",) else others, error)
                 continue
             _check_distinct(clouds, [cloud.project_id], name, names)
             clouds[cloud.project_id], warned[name] = cloud, cloud.warnings
+            if repeated := sorted(operators.keys() & {*entry.settings.acts_for}):
+                raise UsageError(
+                    f"{operators[repeated[0]].name} and {name} both act for {repeated[0]}: name "
+                    "only one of them, or the projects of each."
+                )
+            operators |= dict.fromkeys(entry.settings.acts_for, cloud)
+    operator = operators.pop("all", None)
+    for project, cloud in operators.items():
+        offers.setdefault(project, partial(cloud.acting_for, project))
     if refused and not clouds and not offers:
         raise next(iter(refused.values()))
-    return Clouds(clouds, offers, warned, refused, told)
+    return Clouds(clouds, offers, warned, refused, told, operator)
 
 
 def _check_distinct(
@@ -349,6 +363,8 @@ def _sign_in(entry: _Entry, limiters: RateLimiters) -> Cloud:
                 f"{name}: with an access key, clouds.yaml must name the project: add project_id."
             )
         transport.signer = HmacAuth(entry.key, project)
+    if settings.acts_for:
+        _check_administrator(session, entry)
     places = find_endpoints(None if entry.key else session, region, name, project)
     image, ims, cbr = (check_address(url, entry.secrets, name) for url in places)
     for url in filter(None, (image, ims, cbr)):
@@ -372,6 +388,21 @@ def _sign_in(entry: _Entry, limiters: RateLimiters) -> Cloud:
         named_by=told[1],
         warnings=(*warned, *by),
     )
+
+
+def _check_administrator(session: Session, entry: _Entry) -> None:
+    """Raise SignInError unless a token is an administrator's.
+
+    To anybody else Glance says that other projects' shares do not exist.
+    """
+    roles = getattr(getattr(session.auth, "auth_ref", None), "role_names", None) or []
+    if "admin" not in roles:
+        shown = entry.shown_name(", ".join(map(str, roles))) or "unknown"
+        raise SignInError(
+            f"{entry.name}: this account is no administrator (its roles: {shown}), so it cannot "
+            "act for other projects. Sign in as one, or take acts_for out of its entry in "
+            "clouds.yaml."
+        )
 
 
 def _find_client(wanted: str, name: str) -> tuple[type[Cloud], tuple[str, ...]]:

@@ -169,7 +169,7 @@ VAULTS: Final = FrameSchema(
 _NAMED: Final = _columns("name name_source")
 PROJECTS: Final = FrameSchema(
     _columns("project_id cloud region api ims image account vaults"),
-    later=_columns("unread") | _NAMED,
+    later=_columns("unread") | _NAMED | _columns("acts_as"),
     values={"api": ("", "auto", "batch", "native")}, unique=("project_id",),
 )  # fmt: skip
 OWNER_SHARES: Final = FrameSchema(
@@ -196,7 +196,7 @@ SURVEY: Final[Mapping[str, FrameSchema]] = {
     ),
     "projects": _texts(
         "project_id cloud region api account code reason owner_code owner_reason",
-        later=_NAMED, unique=("project_id",),
+        later=_NAMED | _columns("acts_as"), unique=("project_id",),
     ),
 }  # fmt: skip
 

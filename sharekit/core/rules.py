@@ -115,7 +115,8 @@ _TABLE = (
     ("undo-to-pending", "info", "rows", "the share was pending before the run, and becomes pending again", ""),
     # with a cloud
     ("undo-state-changed", "error", "cloud", "the share has changed since the run, so it is not undone", "Find out who changed it, then plan the state that it should have."),
-    ("no-credentials", "error", "cloud", "none of the named clouds gives access to this project", "Name the project's entry in clouds.yaml too, or an account for all of them (projects: all)."),
+    ("no-credentials", "error", "cloud", "none of the named clouds gives access to this project", "Name the project's entry in clouds.yaml too, an account for all of them (projects: all), or an administrator's (acts_for: all)."),
+    ("acts-for", "error", "cloud", "the project has no sign-in of its own, and an administrator would act for it", "Make sure that the administrator may decide for this project; then confirm it: confirm=[\"acts-for\"]."),
     ("not-looked-up", "error", "cloud", "the cloud does not show the state of this share, so nothing is known about it", "Repeat this; if it stays, ask the cloud's administrator for the right to read images and their members."),
     ("not-owned", "error", "cloud", "the project named as the owner does not own the image", "Correct the owner or the image ID."),
     ("not-shareable", "error", "cloud", "an image of this visibility cannot be shared", "Set the visibility of the image to shared first."),
@@ -150,7 +151,7 @@ FORMAT_RULE = {
 
 
 #: Errors that a person who knows better may confirm by name; then they are warnings.
-CONFIRMABLE: tuple[str, ...] = ("counted-up",)
+CONFIRMABLE: tuple[str, ...] = ("counted-up", "acts-for")
 
 
 def severity(name: str, *, strict: bool = False, confirmed: Collection[str] = ()) -> str:

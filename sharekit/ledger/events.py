@@ -80,10 +80,10 @@ _FLEET_APPROVAL: Final = {
 #: A part of a fleet: the hashes of its ledger's first event and of its plan, and that plan.
 _PART: Final = _body(name=Name, created=Hash, planned=Hash, fingerprint=Hash, rows=Count,
                      images=Count)  # fmt: skip
-#: A sign-in to one project.
+#: A sign-in to one project; an administrator's that acts for it is one to the project ``acts_as``.
 _ACCOUNT: Final = _body(
     cloud=Said, project_id=Said, region=str, ims=Address, image=Address, account=str,
-    warnings=NotRequired[Texts],
+    warnings=NotRequired[Texts], acts_as=NotRequired[str],
 )  # fmt: skip
 #: Policies with their bound values, as `Policies` describes them.
 _POLICIES: Final = _body(

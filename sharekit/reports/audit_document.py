@@ -399,7 +399,7 @@ def projects(audit: Audit) -> pd.DataFrame:
     """Return a line for each project: results, shares and what could not be read.
 
     Columns: ``cloud, project_id, region, api, shares, agree, look_at`` (int64)``, could_not_read,
-    name, name_source``.
+    name, name_source``, and ``acts_as`` if an administrator acts for any of them.
     """
     known = audit.survey.projects
     # What a project shares out is its own matter.
@@ -412,6 +412,7 @@ def projects(audit: Audit) -> pd.DataFrame:
     unread = audit.read_errors
     reasons = unread["what"] + ": " + unread["code"] + ", " + unread["reason"]
     by_project = dict(zip(unread["project_id"], reasons, strict=True))
+    acts_as = {"acts_as": known["acts_as"]} if (known["acts_as"] != "").any() else {}
     return known[["cloud", "project_id", "region", "api"]].assign(
         shares=shares.to_numpy("int64"),
         agree=agreeing[True].to_numpy("int64"),
@@ -419,6 +420,7 @@ def projects(audit: Audit) -> pd.DataFrame:
         could_not_read=[by_project.get(project, "") for project in known["project_id"]],
         name=known["name"],
         name_source=known["name_source"],
+        **acts_as,
     )
 
 
@@ -433,6 +435,7 @@ def _projects(audit: Audit) -> Table:
             Column("To look at", "look_at"), Column("Agree", "agree"),
             Column("Of all", bars=(("look_at", "differs"), ("agree", "agrees"))),
             Column("Could not be read", "could_not_read"),
+            *([Column("Read as administrator of", "acts_as")] if "acts_as" in frame else ()),
         ),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from sharekit.checks.findings import COLUMNS, carrier_addresses
 from sharekit.checks.names import names_of, project_names, row_names
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
-from sharekit.core.columns import STR
+from sharekit.core.columns import STR, list_some, with_unit
 from sharekit.core.fields import INPUT_PREFIX, SHARE_KEY
 from sharekit.core.rules import RULES
 from sharekit.ledger.events import describe, signed_part
@@ -273,6 +273,7 @@ def _images(event: Event) -> int:
 
 def _environment(events: Iterable[Event]) -> dict[str, str]:
     facts: dict[str, str] = {}
+    acted: dict[tuple[str, str], set[str]] = {}
     for event in events:
         if event.kind == "created":
             facts |= {str(k): str(v) for k, v in event.body.items()}
@@ -285,7 +286,16 @@ def _environment(events: Iterable[Event]) -> dict[str, str]:
                     f"project {cloud['project_id']}, region {cloud['region'] or 'not named'}, "
                     f"{cloud['ims']}, account {cloud['account'] or 'not named'}"
                 )
+                if cloud.get("acts_as"):
+                    acted.setdefault((cloud["cloud"], cloud["acts_as"]), set()).add(
+                        cloud["project_id"]
+                    )
                 if cloud.get("warnings"):
                     facts[f"warning {cloud['cloud']}"] = "; ".join(cloud["warnings"])
             facts |= {f"setting {k}": str(v) for k, v in event.body["settings"].items()}
+    for (name, own), projects in acted.items():
+        facts[f"operator {name}"] = (
+            f"signed in to project {own}, acted for {with_unit(len(projects), 'project')}: "
+            f"{list_some(sorted(projects))}"
+        )
     return facts

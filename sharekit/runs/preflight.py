@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
-from sharekit.checks.cloud_rules import check_members
+from sharekit.checks.cloud_rules import check_members, check_operators
+from sharekit.checks.findings import Findings
 from sharekit.checks.hits import RuleHits
 from sharekit.checks.owner_rules import check_owners
 from sharekit.checks.row_rules import pair_rows
@@ -27,7 +30,7 @@ def waiting_rows(plan: Plan, log: RequestLog) -> pd.DataFrame:
 
 
 def evaluate_preflight(
-    planned: pd.DataFrame, snapshot: Snapshot, *, strict: bool, is_undo: bool
+    planned: pd.DataFrame, snapshot: Snapshot, findings: Findings, *, is_undo: bool
 ) -> pd.DataFrame:
     """Return what a fresh snapshot says of planned rows: their state, and if they are excluded.
 
@@ -40,8 +43,8 @@ def evaluate_preflight(
         From :func:`waiting_rows`.
     snapshot : Snapshot
         What the clouds show now.
-    strict : bool
-        Whether warnings count as errors.
+    findings : Findings
+        Those of the plan: whether warnings count as errors, and which rules were confirmed.
     is_undo : bool
         Whether the run undoes another one: what somebody has decided since is not undone.
     """
@@ -52,11 +55,12 @@ def evaluate_preflight(
     encoded = {name: EncodedColumn.encode(fresh[name]) for name in (*SHARE_KEY, "status")}
     pairs = pair_rows(encoded)
     hits = check_members(fresh, pairs, snapshot) + check_owners(fresh, pairs, snapshot)
-    errors = _errors(hits, strict=strict)
+    hits.append(check_operators(fresh, pairs, snapshot))
+    errors = _errors(hits, findings)
     already = are_satisfied(planned["status"], fresh["before"])
     blocked = np.concatenate([np.empty(0, np.int64), *(hit.keys for hit in errors)])
     to_send = ~fresh.index.isin(blocked) & ~already
-    errors += _errors(check_capacity(fresh[to_send], snapshot), strict=strict)
+    errors += _errors(check_capacity(fresh[to_send], snapshot), findings)
     preflight = planned[ACTION_KEY].assign(
         before=fresh["before"], outcome="", code="", reason="", moved=""
     )
@@ -86,5 +90,6 @@ def count_preflight(preflight: pd.DataFrame) -> dict[str, int]:
     return counts | {"moved": int((preflight["moved"] != "").sum())}
 
 
-def _errors(hits: list[RuleHits], *, strict: bool) -> list[RuleHits]:
-    return [hit for hit in hits if severity(hit.rule, strict=strict) == "error"]
+def _errors(hits: list[RuleHits], findings: Findings) -> list[RuleHits]:
+    rate = partial(severity, strict=findings.strict, confirmed=findings.confirmed)
+    return [hit for hit in hits if rate(hit.rule) == "error"]

@@ -112,7 +112,9 @@ class ReadBack:
             if by_owner:
                 offered.setdefault(request.project_id, {})[project, image] = request
             if not by_owner or (project in self.clouds and (project, MEMBER) not in self.denied):
-                decided.setdefault(project, {})[project, image] = request
+                # What an administrator acts for is read image by image, all projects together.
+                reader = self.clouds[project].acts_as or project
+                decided.setdefault(reader, {})[project, image] = request
         sides = [
             (MEMBER, self._as_member, project, of_project)
             for project, of_project in decided.items()
@@ -147,11 +149,13 @@ class ReadBack:
              for project, image, role, state, _ in lines if state}
         )  # fmt: skip
 
-    def _as_member(self, project: str, shares: Mapping[Share, Request], pool: Pool) -> list[_Line]:
+    def _as_member(self, _: str, shares: Mapping[Share, Request], pool: Pool) -> list[_Line]:
         self.calls["read"] += 1
-        images = {image for _, image in shares}
-        found = read_back(self.clouds, project, images, pool, _in_doubt(shares))
-        return [(project, share.image_id, MEMBER, share.state, share.unread) for share in found]
+        wanted: dict[str, set[str]] = {}
+        for project, image in shares:
+            wanted.setdefault(project, set()).add(image)
+        found = read_back(self.clouds, wanted, pool, _in_doubt(shares))
+        return [(p, share.image_id, MEMBER, share.state, share.unread) for p, share in found]
 
     def _as_owner(self, owner: str, shares: Mapping[Share, Request], pool: Pool) -> list[_Line]:
         projects: dict[str, list[str]] = {}
@@ -166,14 +170,19 @@ class ReadBack:
         error = reading.job.exception()
         if not isinstance(error, CloudError):
             return error
-        self.denied.add((reading.project, reading.role))
+        projects = {project for project, _ in reading.shares}
+        if reading.role == OWNER:
+            projects = {reading.project}
+        self.denied |= {(project, reading.role) for project in projects}
         refused = isinstance(error, CloudRefusedError) and error.http in (401, 403, 404)
         if refused or isinstance(error, SignInError):
             code = error.code if isinstance(error, CloudRefusedError) else "HTTP401"
-            body = {"project_id": reading.project, "code": code, "reason": str(error)}
-            self.ledger.append("read_back_denied", body)
+            for project in sorted(projects):
+                body = {"project_id": project, "code": code, "reason": str(error)}
+                self.ledger.append("read_back_denied", body)
         else:
-            self.leave(reading.project, error)
+            for project in sorted(projects):
+                self.leave(project, error)
         return None
 
 

@@ -13,7 +13,7 @@ from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import take_snapshot
 from sharekit.core.actions import ROLES
 from sharekit.core.brakes import Waits, check_canary, waiting_by
-from sharekit.core.columns import with_unit
+from sharekit.core.columns import list_some, with_unit
 from sharekit.core.errors import CloudError, SharekitError, StoppedError, UsageError
 from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
@@ -277,7 +277,8 @@ class RunDriver:
     def _begin(self, reviewers: str, required: int) -> None:
         clouds = [
             {"cloud": c.name, "project_id": c.project_id, "region": c.region, "ims": c.ims,
-             "image": c.image, "account": c.account, "warnings": list(c.warnings)}
+             "image": c.image, "account": c.account, "warnings": list(c.warnings),
+             **({"acts_as": c.acts_as} if c.acts_as else {})}
             for c in self.clouds.signed_in
         ]  # fmt: skip
         body = {
@@ -311,9 +312,7 @@ class RunDriver:
             self.dispatcher.leave_project(project, error)
         followed = followed_run(self.ledger)
         is_undo = followed is not None and followed.kind == UNDO
-        preflight = evaluate_preflight(
-            planned, snapshot, strict=self.plan.findings.strict, is_undo=is_undo
-        )
+        preflight = evaluate_preflight(planned, snapshot, self.plan.findings, is_undo=is_undo)
         counts = count_preflight(preflight)
         LOG.info("preflight of %d shares: %s", len(preflight), counts)
         with self.ledger.transaction():
@@ -441,9 +440,9 @@ def _halves(shares: list[Share]) -> list[ShareBlock]:
 
 
 def _check_access(plan: Plan, clouds: Clouds) -> None:
-    missing = sorted(set(plan.chunks["project_id"]) - set(clouds))
+    missing = sorted(p for p in set(plan.chunks["project_id"]) if p not in clouds)
     if missing and not clouds.restricted_to(missing).refused:
         raise UsageError(
-            f"No cloud gives access to project {', '.join(missing)}: name the entry for it in "
+            f"No cloud gives access to project {list_some(missing)}: name the entry for it in "
             "clouds.yaml too. Nothing was sent."
         )

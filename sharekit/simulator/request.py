@@ -32,6 +32,11 @@ class Caller:
         """True if the user may change shares."""
         return self.user.role != "reader"
 
+    @property
+    def is_admin(self) -> bool:
+        """True if Glance lets the user act for any project."""
+        return self.user.role == "admin"
+
 
 class RequestContext(Request):
     """A request with everything a handler needs."""

@@ -15,7 +15,7 @@ from sharekit.core.cloud_api import VAULT_OBJECT_TYPE, VAULT_PROTECT_TYPE, VAULT
 from sharekit.core.errors import InputError
 
 VISIBILITIES = ("shared", "private", "public")
-ROLES = ("member", "reader")
+ROLES = ("member", "reader", "admin")
 #: The key that every account has; what it encrypts cannot be shared.
 DEFAULT_KEY = "default"
 
@@ -33,7 +33,8 @@ class Project:
 class User:
     """Somebody who signs in by password; ``projects`` empty means every project of the seed.
 
-    ``role`` is ``member`` (may change shares) or ``reader`` (may only look).
+    ``role`` is ``member`` (may change shares), ``reader`` (may only look) or ``admin`` (Glance also
+    lets it decide for other projects, and shows it the members of every image).
     """
 
     id: str
@@ -255,10 +256,11 @@ def invented_id(*parts: object) -> str:
 
 
 def operators() -> tuple[tuple[User, ...], tuple[Key, ...]]:
-    """Return the users every invented cloud has, ``operator`` and ``reader``, and their keys."""
+    """Return the users every invented cloud has, one of each role, and their keys."""
     users = (
         User(invented_id("user", "operator"), "operator", "rehearsal"),
         User(invented_id("user", "reader"), "reader", "rehearsal", role="reader"),
+        User(invented_id("user", "administrator"), "administrator", "rehearsal", role="admin"),
     )
     keys = tuple(Key(f"SIM{u.name.upper()}", invented_id("secret", u.name), u.id) for u in users)
     return users, keys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -22,6 +23,8 @@ from sharekit.core.errors import SignInError, UsageError
 from sharekit.runs import submit as execution
 from tests.conftest import FAST
 from tests.realcloud import Account, RealCloud, UnavailableError, start
+from tests.realcloud.cloud import REGION
+from tests.realcloud.install import PASSWORD
 
 Shares = list[tuple[str, str, str]]
 pytestmark = pytest.mark.slow
@@ -224,6 +227,40 @@ def test_one_account_with_several_projects(road: Road) -> None:
     rows = road.submit(road.approved([*shares, (images[0], owner.project_id, "accepted")]))
     assert rows["outcome"].tolist() == ["confirmed"] * 6 + ["blocked"]
     assert rows["code"].iloc[-1] == "no-credentials"
+
+
+def test_an_administrator_acts_for_fifty_projects(road: Road) -> None:
+    """It accepts for 50 projects once that is confirmed; a plain user is refused in a sentence."""
+    cloud, (plain,) = road.cloud, road.accounts
+    projects = [Account("", "", uuid.uuid4().hex) for _ in range(50)]
+    images = cloud.share_many(cloud.account(), 2, *projects)
+    own = {"region_name": REGION, "sharekit": {"acts_for": "all"}}
+    admin = Account("admin", PASSWORD, str(cloud.admin.current_project_id))
+    road.entries = {"operator": {"auth": admin.auth(cloud.auth_url), **own}}
+    stranger = (images[0], uuid.uuid4().hex, "accepted")
+    shares = [(image, one.project_id, "accepted") for image in images for one in projects]
+    sheet = pd.DataFrame([*shares, stranger], columns=["image_id", "project_id", "status"])
+    inventory = sharekit.read_inventory(sheet)
+    findings = sharekit.check(inventory, road.connect())
+    assert findings.frame["rule"].value_counts().to_dict() == {"acts-for": 101, "not-shared": 1}
+    assert set(findings.rows["disposition"]) == {"blocked"}
+    findings = sharekit.check(inventory, road.connect(), confirm=["acts-for"])
+    plan = sharekit.plan(findings, road.folder / "run.ledger")
+    sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+    run = sharekit.submit(plan, road.connect(), settings=FAST)
+    assert {name: n for name, n in run.counts.items() if n} == {"confirmed": 100, "blocked": 1}
+    with cloud.connection(admin) as hers:
+        shown = [one.status for image in images for one in hers.image.members(image)]
+    assert shown == ["accepted"] * 100
+    report = road.folder / "audit.html"
+    sharekit.report(run, report)
+    assert sharekit.verify(run.path, report).intact
+    assert "acted for 50 projects" in report.read_text("utf-8")
+    result = sharekit.audit(inventory, road.connect())
+    assert result.counts["agrees"] == 100
+    road.entries = {"operator": {"auth": plain.auth(cloud.auth_url), **own}}
+    with pytest.raises(SignInError, match=r"no administrator \(its roles: .*\), so it cannot act"):
+        road.connect()
 
 
 def test_variables(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:

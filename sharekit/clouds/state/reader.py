@@ -40,6 +40,8 @@ LOOK_UPS: Final = 200
 
 T = TypeVar("T")
 _UNKNOWN_STATE: Final = "the cloud names a state that the API does not know"
+_ASKED_ONLY: Final = "an administrator is shown only the shares that somebody asked about"
+_SHOWS_OWN: Final = "the cloud shows this account no shares of others, so it may hide this one"
 _NOT_SHOWN: Final = "its visibility is {}, and the cloud shows no members of such images"
 #: Project -> the images that are asked about.
 Wanted = Mapping[str, Collection[str]]
@@ -216,8 +218,12 @@ def read_member_shares(
     ``in_doubt`` tells on which listed shares a listing alone would decide.
     """
     resolved = reader.run("signing in", ((p, p, lambda p: clouds[p].resolve_api()) for p in wanted))
-    apis = {project: api for project, _, api in resolved}
+    signed_in = [project for project, _, _ in resolved]
     shares = {project: ProjectShares() for project in wanted}
+    by_image = {p: wanted[p] for p in signed_in if clouds[p].acts_as}
+    if by_image:
+        shares |= _read_as_administrator(reader, clouds, by_image, in_doubt, everything=everything)
+    apis = [project for project in signed_in if project not in by_image]
 
     def list_all(projects: Iterable[str], *, hidden: bool) -> None:
         listings = (
@@ -247,8 +253,80 @@ def read_member_shares(
         for project, of in shares.items():
             for image in of.images.keys() - {*wanted[project]}:
                 del of.images[image]
-    look_up_unclear(reader, clouds, shares, missing())
+    look_up_unclear(reader, clouds, {p: shares[p] for p in apis}, missing())
     return shares
+
+
+def _read_as_administrator(
+    reader: Reader, clouds: Mapping[str, Cloud], wanted: Wanted, in_doubt: InDoubt, *,
+    everything: bool,
+) -> dict[str, ProjectShares]:  # fmt: skip
+    """Return the wanted images of projects that an administrator acts for, read image by image.
+
+    Its listings are not those of the projects, but the members of an image are the same for all. It
+    is believed that there is no share only if the cloud has shown it what an administrator alone is
+    shown. Shares that nobody asked about are not read, so with ``everything`` no list is whole.
+    """
+    asked = _by_administrator(clouds, wanted)
+
+    def look(first: str, image: str) -> tuple[ImageShare, ImageMembers] | None:
+        cloud, ask = clouds[first], partial(reader.ask, first)
+        found = cloud.find_image(image)
+        if found is None:
+            return None
+        return found, members_of(cloud, found, asked[first][image], ask, in_doubt)
+
+    looks = [*reader.look_up("reading members", asked, look)]
+    shown = [
+        (clouds[first].acts_as, *found) for first, _, found in looks if isinstance(found, tuple)
+    ]
+    trusted = {own for own, image, members in shown if _shows_others(own, image, members)}
+    shares = {p: ProjectShares(incomplete=_ASKED_ONLY if everything else "") for p in wanted}
+    for first, image, found in looks:
+        own = clouds[first].acts_as
+        for project in asked[first][image]:
+            share = _share_of(project, image, found)
+            if share.state == ABSENT and own not in {*trusted, share.owner}:
+                share = replace(share, state="", unread=_SHOWS_OWN)
+            shares[project].images[image] = share
+            shares[project].single.add(image)
+    failures = {} if reader.failures is None else reader.failures
+    for first in asked.keys() & failures.keys():  # it was asked for all of them
+        failures |= {p: failures[first] for projects in asked[first].values() for p in projects}
+    return shares
+
+
+def _by_administrator(
+    clouds: Mapping[str, Cloud], wanted: Wanted
+) -> dict[str, dict[str, list[str]]]:
+    """Return for the first project of each administrator: each image, and who is asked about it."""
+    asked: dict[str, dict[str, list[str]]] = {}
+    first_of: dict[tuple[str, str], str] = {}
+    for project, images in wanted.items():
+        first = first_of.setdefault((clouds[project].name, clouds[project].acts_as), project)
+        for image in images:
+            asked.setdefault(first, {}).setdefault(image, []).append(project)
+    return asked
+
+
+def _share_of(
+    project: str, image: str, found: tuple[ImageShare, ImageMembers] | str | None
+) -> ImageShare:
+    """Return the share of a project in what an image and its members were shown to be."""
+    if found is None:
+        return ImageShare(image, ABSENT)
+    if isinstance(found, str):
+        return ImageShare(image, "", unread=found)
+    shown, members = found
+    return replace(shown, state=members.state(project), unread=members.why_unread(project))
+
+
+def _shows_others(own: str, image: ImageShare, members: ImageMembers) -> bool:
+    """Return True if a project is shown another one as a member of an image that neither owns.
+
+    A member is shown itself alone, and so is whoever is no administrator.
+    """
+    return image.owner != own and any(one.project_id != own for one in members.members)
 
 
 def look_up_unclear(

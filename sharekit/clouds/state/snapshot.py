@@ -51,7 +51,8 @@ class Snapshot:
         One line per project that was signed in to, or was to be: ``project_id, cloud, region, api,
         ims, image, account, vaults ("read", "" if not asked, else why not all of them could be
         read), unread (why nothing is known of its shares, "" if they could be read), name,
-        name_source (what told its name, "" where nothing has)``.
+        name_source (what told its name, "" where nothing has), acts_as (the project that the
+        administrator has signed in to who acts for it, "" if it has signed in itself)``.
     owned : DataFrame
         One line per share that an owner is to offer or withdraw, as its owner sees it:
         ``project_id, image_id, state ("" if no owner could be asked), owner, name, whole_image,
@@ -128,9 +129,9 @@ def take_snapshot(
     projects = [
         (c.project_id, c.name, c.region, c.api, c.ims, c.image, c.account,
          vaults_of.get(c.project_id, ((), ""))[1], unread.get(c.project_id, ""),
-         *clouds.project_name(c.project_id))
+         *clouds.project_name(c.project_id), c.acts_as)
         for c in clouds.signed_in
-    ] + [(project, *[""] * 7, unread[project], *clouds.project_name(project))
+    ] + [(project, *[""] * 7, unread[project], *clouds.project_name(project), "")
          for project in clouds.refused]  # fmt: skip
     return Snapshot(
         taken_at,
@@ -151,12 +152,11 @@ def _owners(clouds: Clouds, shares: pd.DataFrame) -> Iterable[str]:
 
 # -- reading back ----------------------------------------------------------------------------------
 def read_back(
-    clouds: Clouds, project: str, images: Iterable[str], pool: Pool, in_doubt: InDoubt
-) -> list[ImageShare]:
-    """Return images as one project sees them: each has a state, or says why not (``unread``)."""
-    wanted = {project: {*images}}
-    shown = read_member_shares(Reader(pool), clouds, wanted, in_doubt=in_doubt)[project]
-    return list(shown.images.values())
+    clouds: Clouds, wanted: Mapping[str, Collection[str]], pool: Pool, in_doubt: InDoubt
+) -> list[tuple[str, ImageShare]]:
+    """Return the wanted images as each project sees them: a state, or why not (``unread``)."""
+    shown = read_member_shares(Reader(pool), clouds, wanted, in_doubt=in_doubt)
+    return [(project, share) for project, of in shown.items() for share in of.images.values()]
 
 
 def read_back_members(

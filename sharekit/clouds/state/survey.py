@@ -62,7 +62,8 @@ class Survey:
         ``project_id, cloud, region, api, account``; ``code`` and ``reason`` say why the project's
         shares could not be read (``""``: they were), ``owner_code`` and ``owner_reason`` why its
         own images could not (``"not asked"`` where they were not to be read); ``name`` and
-        ``name_source`` are the project's name and what told it.
+        ``name_source`` are the project's name and what told it; ``acts_as`` is the project of the
+        administrator who acts for it.
     """
 
     taken_at: str
@@ -130,7 +131,9 @@ def take_survey(
     gaps: dict[str, CloudError] = {}
     with Pool(READERS) as pool:
         reader = Reader(pool, {})
-        known = _sign_in(reader, clouds)
+        projects = [*clouds]  # and those that are known only by their shares
+        projects += sorted({p for p in pairs["project_id"] if p in clouds} - {*projects})
+        known = _sign_in(reader, clouds, projects)
         wanted: dict[str, dict[str, str]] = {project: {} for project in known}
         for project, group in pairs[pairs["project_id"].isin(list(known))].groupby("project_id"):
             wanted[str(project)] = dict(zip(group["image_id"], group["status"], strict=True))
@@ -167,15 +170,15 @@ def take_survey(
             "projects",
             ((*_identity(p, known.get(p)), *_failure((incomplete | failures).get(p)),
               *(_failure((gaps | owner_failures).get(p)) if owned else ("not asked", "")),
-              *clouds.project_name(p))
-             for p in clouds),
+              *clouds.project_name(p), known[p].acts_as if p in known else "")
+             for p in projects),
         ),
     )  # fmt: skip
 
 
-def _sign_in(reader: Reader, clouds: Clouds) -> dict[str, Cloud]:
+def _sign_in(reader: Reader, clouds: Clouds, projects: Iterable[str]) -> dict[str, Cloud]:
     """Return the projects that can be signed in to; an account may offer some that cannot."""
-    calls = ((project, project, clouds.__getitem__) for project in clouds)
+    calls = ((project, project, clouds.__getitem__) for project in projects)
     return {project: cloud for project, _, cloud in reader.run("signing in", calls)}
 
 

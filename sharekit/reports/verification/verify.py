@@ -449,6 +449,7 @@ def _other_sign_ins(ledger: Ledger) -> Iterator[Problem]:
     for event in ledger.list_events("submit_started"):
         for account in event.body["clouds"]:
             then = planned.get(account["project_id"], {})
+            account = {"acts_as": "", **account}  # noqa: PLW2901
             other = [name for name in SIGN_IN if then.get(name, account[name]) != account[name]]
             if other and not then["unread"]:
                 was, now = then[other[0]], account[other[0]]

@@ -52,7 +52,7 @@ _OF_CALLS: Final = frozenset(
 #: The least part of its timeout that a job must have had: clocks of machines run unevenly.
 _WAITED: Final = 0.1
 #: What two snapshots, or a snapshot and a sign-in, say of a project.
-SIGN_IN: Final = ("cloud", "region", "ims", "image", "account")
+SIGN_IN: Final = ("cloud", "region", "ims", "image", "account", "acts_as")
 
 
 def run_problems(ledger: Ledger, plan: Plan) -> Iterator[Problem]:
@@ -224,7 +224,7 @@ class _Replay:
             account = self.call.clouds.get(name := str(project["project_id"]))
             if name in self.call.refused and project["unread"]:
                 account = dict.fromkeys(SIGN_IN, "")
-            if account is None or any(project[name] != account[name] for name in SIGN_IN):
+            if account is None or any(project[name] != account.get(name, "") for name in SIGN_IN):
                 yield f"shows project {project['project_id']} otherwise than the call signed in"
 
     def check_preflight(self, event: Event) -> Iterator[str]:
@@ -239,8 +239,7 @@ class _Replay:
             yield "its counts are not those of its shares"
         followed = followed_run(self.ledger)
         derived = evaluate_preflight(
-            waiting_rows(self.plan, self.log), self._snapshot(before),
-            strict=self.plan.findings.strict,
+            waiting_rows(self.plan, self.log), self._snapshot(before), self.plan.findings,
             is_undo=followed is not None and followed.kind == UNDO,
         )  # fmt: skip
         names = [name for name in PREFLIGHT.names if name != "reason" or self.same_version]

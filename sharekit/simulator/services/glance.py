@@ -120,13 +120,13 @@ def show(context: RequestContext, image_id: str) -> Response:
 
 
 def members(context: RequestContext, image_id: str) -> Response:
-    """``GET /v2/images/{image_id}/members``: all for the owner, itself for a member."""
+    """``GET /v2/images/{image_id}/members``: all for owner and administrator, else the caller."""
     image = _visible(context, image_id)
     if image.visibility == "public":
         raise context.glance(403, "Public images do not have members.")
-    me = context.caller.project_id
+    me, everybody = context.caller.project_id, context.caller.is_admin
     shares = context.images.shares(image_id).items()
-    shown = [_member(image_id, p, s) for p, s in shares if me in (image.owner, p)]
+    shown = [_member(image_id, p, s) for p, s in shares if everybody or me in (image.owner, p)]
     return json_response({"members": shown, "schema": "/v2/schemas/members"})
 
 
@@ -138,11 +138,13 @@ def member(context: RequestContext, image_id: str, project_id: str) -> Response:
 def decide(context: RequestContext, image_id: str, project_id: str) -> Response:
     """``PUT /v2/images/{image_id}/members/{project_id}``: accept or reject, at once.
 
-    The member itself 200; the owner 403, for itself 404; anyone else 404; a reader 403.
+    The member itself and an administrator 200; the owner 403, for itself 404; anyone else 404; a
+    reader 403.
     """
     image = _visible(context, image_id)
     share = _share(context, image_id, project_id)
-    if context.caller.project_id == image.owner or not context.caller.may_write:
+    is_owner = context.caller.project_id == image.owner and not context.caller.is_admin
+    if is_owner or not context.caller.may_write:
         raise context.glance(403, "You are not authorized to complete modify_member action.")
     status = context.json.get("status") if isinstance(context.json, dict) else None
     if status not in MEMBER_STATES:
@@ -201,7 +203,8 @@ def withdraw(context: RequestContext, image_id: str, project_id: str) -> Respons
 
 def _visible(context: RequestContext, image_id: str) -> Image:
     image = context.images.by_id.get(image_id)
-    if image is None or not context.images.can_see(image, context.caller.project_id):
+    caller = context.caller
+    if image is None or not (caller.is_admin or context.images.can_see(image, caller.project_id)):
         raise context.glance(404, f"No image found with ID {image_id}")
     return image
 
@@ -216,7 +219,8 @@ def _owned(context: RequestContext, image_id: str) -> Image:
 def _share(context: RequestContext, image_id: str, project_id: str) -> Membership:
     image = _visible(context, image_id)
     share = context.images.share(image_id, project_id)
-    if share is None or context.caller.project_id not in (image.owner, project_id):
+    mine = context.caller.is_admin or context.caller.project_id in (image.owner, project_id)
+    if share is None or not mine:
         raise context.glance(
             404, f"{project_id} not found in the member list of the image {image_id}."
         )
