@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from . import commands, openstack, overhead, panel, plot, reading, writing
+from . import commands, fleet, openstack, overhead, panel, plot, reading, writing
 from .table import Table, origin
 
 #: Name -> benchmark at the size that the aims are set for.
@@ -22,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[], Table]] = {
     "million": reading.million,
     "writing": writing.run,
     "panel": panel.run,
+    "fleet": fleet.run,
+    "kills": fleet.kills,
 }
 RESULTS = Path(__file__).with_name("results.md")
 PICTURE = RESULTS.parents[1] / "docs" / "pictures" / "scaling.svg"

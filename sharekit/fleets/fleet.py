@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from sharekit.core.provenance import name_error
 from sharekit.plans.approval import ApprovalRequirement
 from sharekit.reports.report import FORMATS, Reports, write
 from sharekit.reports.verification.verify import Verdict
+from sharekit.runs.settings import Settings
 
 from .approving import approve_fleet
-from .planning import plan_fleet, retry_fleet
+from .planning import parts_to_retry, plan_fleet, retry_fleet
 from .records import FleetStatus, read_fleet_record, read_status
 from .storage import read_fleet
 from .verifying import verify_fleet
@@ -131,6 +132,63 @@ class Fleet:
             self.path, reviewer=reviewer, fingerprint=fingerprint, note=note, sign=sign
         )
 
+    @clean_frames
+    @checks_arguments
+    @shows_progress("sending the fleet")
+    def submit(
+        self, *clouds: str, scheduler: str = "", workers: int = 4,
+        config_file: str | PathLike[str] | None = None,
+        secure_file: str | PathLike[str] | None = None, settings: Settings | None = None,
+        demand: ApprovalRequirement | None = None, seal: str | PathLike[str] | None = None,
+        progress: bool = True,
+    ) -> FleetStatus:  # fmt: skip
+        """Send the approved parts side by side; the same call resumes them.
+
+        Parameters
+        ----------
+        *clouds
+            Entries of ``clouds.yaml`` that each worker signs in to; without any, those that the
+            parts were planned with.
+        scheduler : str
+            Address of a scheduler of ``dask.distributed``, on whose workers the parts are sent.
+        workers : int
+            Without a scheduler: number of processes of this machine.
+        config_file, secure_file
+            As for :func:`sharekit.connect`, on every worker.
+        settings, demand
+            As for :func:`sharekit.submit`.
+        seal : path, optional
+            OpenSSH key that signs all parts, and the fleet, once every part is finished.
+
+        Returns
+        -------
+        FleetStatus
+            Its ``errors`` say why parts could not be sent.
+
+        Raises
+        ------
+        ApprovalError
+            A part is not approved; nothing was sent.
+        UsageError
+            The engine or a worker cannot be used; nothing was sent.
+        """
+        from .sending import (  # noqa: PLC0415 - what reads a fleet needs no HTTP
+            Engine,
+            Job,
+            finish_fleet,
+            send_fleet,
+        )
+
+        now = read_fleet(self.path.resolve())
+        config, secure = (
+            None if one is None else Path(one).resolve() for one in (config_file, secure_file)
+        )
+        job = Job(now.folder, clouds, config, secure, settings or Settings(),
+                  demand or ApprovalRequirement())  # fmt: skip
+        errors = send_fleet(now, job, Engine(scheduler, workers))
+        finish_fleet(now.folder, seal)
+        return replace(read_status(read_fleet(self.path)), errors=errors)
+
     @checks_arguments
     @shows_progress("reading the fleet")
     def status(self, *, progress: bool = True) -> FleetStatus:
@@ -198,7 +256,10 @@ class Fleet:
             The folder holds something already.
         """
         fleet = read_fleet(self.path)
-        retry_fleet(fleet, Path(folder), clouds, chunk_size=chunk_size, max_images=max_images)
+        retry_fleet(
+            fleet, parts_to_retry(fleet), Path(folder), clouds, chunk_size=chunk_size,
+            max_images=max_images,
+        )  # fmt: skip
         return Fleet(Path(folder))
 
     @checks_arguments

@@ -70,18 +70,35 @@ def plan_fleet(
     return _make_fleet(folder, plans, {"by": by, "sources": sources, **more}, max_images)
 
 
+def parts_to_retry(fleet: StoredFleet) -> list[Part]:
+    """Return the parts with rows that failed or stayed unknown; nobody needs to sign in for that.
+
+    Raises
+    ------
+    PlanError
+        There is none.
+    """
+    found = []
+    for number, part in enumerate(fleet.parts, 1):
+        report("reading the parts", number, len(fleet.parts))
+        if status(part.path).rows["outcome"].isin(RETRYABLE).any():
+            found.append(part)
+    if not found:
+        raise PlanError("No row failed or stayed unknown, so there is nothing to retry.")
+    return found
+
+
 def retry_fleet(
-    fleet: StoredFleet, folder: Path, clouds: Clouds | None, *, chunk_size: int,
-    max_images: int | None,
+    fleet: StoredFleet, parts: Sequence[Part], folder: Path, clouds: Clouds | None, *,
+    chunk_size: int, max_images: int | None,
 ) -> PlannedFleet:  # fmt: skip
-    """Plan a fleet of the rows that failed or stayed unknown in the parts of another."""
+    """Plan a fleet of the rows that failed or stayed unknown in some parts of another."""
 
     def plans(made: Path) -> Iterator[tuple[str, Plan]]:
-        for number, part in enumerate(fleet.parts, 1):
-            report("planning the parts", number, len(fleet.parts))
-            if status(part.path).rows["outcome"].isin(RETRYABLE).any():
-                target = made / part.path.name
-                yield part.name, retry(part.path, target, clouds, chunk_size=chunk_size)
+        for number, part in enumerate(parts, 1):
+            report("planning the parts", number, len(parts))
+            target = made / part.path.name
+            yield part.name, retry(part.path, target, clouds, chunk_size=chunk_size)
 
     more = {"by": fleet.plan.body["by"], "sources": fleet.plan.body["sources"]}
     return _make_fleet(folder, plans, {**more, "follows": fleet.head}, max_images)
@@ -99,8 +116,6 @@ def _make_fleet(
             counts[name] = planned.counts
             with Ledger.open(planned.path) as part:
                 parts.append(read_part(name, part))
-        if not parts:
-            raise PlanError("No row failed or stayed unknown, so there is nothing to retry.")
         changed = sum(part.images for part in parts)
         if max_images is not None and changed > max_images:
             raise PlanError(

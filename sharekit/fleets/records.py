@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sharekit.core.columns import STR
+from sharekit.core.errors import SharekitError
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.frame_schemas import APPROVALS
 from sharekit.core.html import table
@@ -39,11 +40,14 @@ class FleetStatus:
         The status of each part by its name.
     approved : dict
         Part -> names of those whose approval holds for its plan.
+    errors : dict
+        Part -> why :meth:`.Fleet.submit` could not send it.
     """
 
     fingerprint: str
     runs: dict[str, Run]
     approved: dict[str, list[str]]
+    errors: dict[str, SharekitError | str] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:

@@ -129,12 +129,12 @@ def retry_fleet_command(
     secure_yaml: Path | None, chunk_size: int, max_images: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Plan in the new folder NEW the rows that failed or stayed unknown in FLEET."""
-    from sharekit.fleets.planning import retry_fleet
+    from sharekit.fleets.planning import parts_to_retry, retry_fleet
     from sharekit.fleets.storage import read_fleet
 
-    now = read_fleet(fleet)
-    signed_in = sign_in_for([part.path for part in now.parts], clouds, clouds_yaml, secure_yaml)
-    made = retry_fleet(now, new, signed_in, chunk_size=chunk_size, max_images=max_images)
+    parts = parts_to_retry(now := read_fleet(fleet))
+    signed_in = sign_in_for([part.path for part in parts], clouds, clouds_yaml, secure_yaml)
+    made = retry_fleet(now, parts, new, signed_in, chunk_size=chunk_size, max_images=max_images)
     _end_planning(made, as_json=as_json)
 
 
@@ -212,33 +212,26 @@ def submit_fleet_command(
     Each part is sent by one worker, and by another if that one dies. A limit of requests a second
     is shared by all. Once every part is finished, the fleet's ledger records how each has ended.
     """
-    from sharekit.core.monitoring.progress import following
-    from sharekit.fleets.records import read_status
-    from sharekit.fleets.sending import Engine, Job, finish_fleet, send_fleet
+    from sharekit.fleets.fleet import Fleet
     from sharekit.fleets.storage import read_fleet
     from sharekit.interfaces.cli.output import complain, info, show_fleet
     from sharekit.ledger import lock
     from sharekit.plans.approval import ApprovalRequirement
     from sharekit.runs.settings import Settings
 
-    now = read_fleet(fleet.resolve())
-    for part in now.parts if break_lock else ():
+    for part in read_fleet(fleet).parts if break_lock else ():
         lock.break_lock(part.path)
-    config, secure, allowed = (
-        None if file is None else file.resolve() for file in (clouds_yaml, secure_yaml, signers)
-    )
-    demand = ApprovalRequirement(reviewers, allowed)
-    job = Job(now.folder, tuple(clouds), config, secure, Settings(**settings), demand)
+    demand = ApprovalRequirement(reviewers, None if signers is None else signers.resolve())
     try:
-        with following("sending the fleet"):
-            errors = send_fleet(now, job, Engine(scheduler, workers))
+        state = Fleet(fleet).submit(
+            *clouds, scheduler=scheduler, workers=workers, config_file=clouds_yaml,
+            secure_file=secure_yaml, settings=Settings(**settings), demand=demand, seal=seal,
+        )  # fmt: skip
     except KeyboardInterrupt:
         info(f"Interrupted. Nothing is lost: sharekit fleet submit {fleet} continues the fleet.")
         sys.exit(3)
-    for name, error in errors.items():
+    for name, error in state.errors.items():
         complain(f"Error: {name}: {error}")
-    finish_fleet(now.folder, seal)
-    state = read_status(read_fleet(fleet))
     answer(state.summary, as_json, lambda: show_fleet(state))
     sys.exit(fleet_exit_code(state))
 
