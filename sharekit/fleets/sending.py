@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -104,10 +105,11 @@ def _connected(engine: Engine, parts: int) -> Iterator[Any]:
                 dashboard_address=None, silence_logs=logging.CRITICAL,
             ))  # fmt: skip
         try:
+            stack.enter_context(warnings.catch_warnings(action="ignore"))  # of other versions
             client = stack.enter_context(
                 distributed.Client(address, timeout=10, set_as_default=False)
             )
-            client.get_versions(check=True)
+            _check_versions(client.get_versions())
         except (OSError, ValueError) as error:
             why = str(error).strip().splitlines()[0] if str(error).strip() else "no response"
             raise UsageError(
@@ -115,6 +117,24 @@ def _connected(engine: Engine, parts: int) -> Iterator[Any]:
             ) from None
         with client.as_current():
             yield client
+
+
+def _check_versions(found: dict[str, Any]) -> None:
+    """Refuse a scheduler or worker of another version: what they send each other need not fit."""
+    named = {"The scheduler": found["scheduler"]}
+    named |= {f"The worker {address}": one for address, one in found["workers"].items()}
+    ours = _versions(found["client"])
+    for who, one in named.items():
+        if one is not None and (theirs := _versions(one)) != ours:
+            raise UsageError(
+                f"{who} has {theirs}, and this machine {ours}: install the same versions. Nothing "
+                "was sent."
+            )
+
+
+def _versions(one: dict[str, Any]) -> str:
+    python = ".".join(one["packages"]["python"].split(".")[:2])
+    return f"Python {python} and distributed {one['packages']['distributed']}"
 
 
 def _check_workers(client: Any, fleet: StoredFleet, job: Job, parts: Sequence[Part]) -> int:
@@ -132,7 +152,9 @@ def _check_workers(client: Any, fleet: StoredFleet, job: Job, parts: Sequence[Pa
     answers = client.run(_examine_worker, *facts, on_error="return")
     threads = client.nthreads()
     for address, answer in answers.items():
-        why = str(answer) if isinstance(answer, BaseException) else answer
+        why = answer
+        if isinstance(answer, BaseException):
+            why = f"it has not the same sharekit as this machine, or none ({answer!s:.200})."
         if why:
             raise UsageError(f"The worker {address} cannot send: {why} Nothing was sent.")
     if not threads:

@@ -34,6 +34,7 @@ from sharekit.ledger.hashing import tree_paths, tree_root
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans.approval import ApprovalRequirement, require_approval_of, revoke
 from tests.conftest import FAST, World
+from tests.interfaces.test_cli import shell
 from tests.ledger.test_signatures import ADA, BOB, Keys, keys  # noqa: F401 - a fixture
 from tests.reports.forger import Forger
 from tests.reports.test_tampering import by_script
@@ -377,6 +378,13 @@ def test_what_failed_is_planned_again_part_by_part(world: Make) -> None:
     for path in ledgers(again):
         assert sharekit.verify(fleet.path / path.name, path).intact
     assert again.verify().intact
+
+
+def test_nobody_signs_in_when_there_is_nothing_to_retry(fleet: Fleet, tmp_path: Path) -> None:
+    """The command says so before it reads any clouds.yaml, and makes no folder."""
+    said = shell("fleet", "retry", str(fleet.path), str(tmp_path / "new"), "--clouds-yaml", "none")
+    assert b"nothing to retry" in said.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_image_replaces_another(world: Make, tmp_path: Path) -> None:

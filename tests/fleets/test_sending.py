@@ -135,6 +135,19 @@ def test_a_worker_that_cannot_send_says_why(world: Make, tmp_path: Path) -> None
     assert "cannot be read" in _examine_worker(now, folder, plan, names, tmp_path / "no.yaml", None)
 
 
+@pytest.mark.parametrize("who", ["scheduler", "workers"])
+def test_another_version_of_the_engine_is_refused(who: str) -> None:
+    """A scheduler or a worker with another distributed, or Python, is named in one sentence."""
+    ours = {"packages": {"python": "3.14.1.final.0", "distributed": "2026.8.0"}}
+    found = {"client": ours, "scheduler": ours, "workers": {"tcp://host:1": ours}}
+    sending._check_versions(found)
+    for name, other in (("distributed", "2020.1.0"), ("python", "3.11.1.final.0")):
+        theirs = {"packages": ours["packages"] | {name: other}}
+        found[who] = theirs if who == "scheduler" else {"tcp://host:1": theirs}
+        with pytest.raises(UsageError, match=r"has Python 3.* Nothing was sent"):
+            sending._check_versions(found)
+
+
 def test_an_engine_that_is_not_installed(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra one sentence names it, and nothing is sent."""
     w = world(rows=6)
