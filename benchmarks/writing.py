@@ -120,8 +120,8 @@ def _answer(book: Any, plan: Any) -> None:
     book.append("read_back", {"blob": blob, "images": len(seen)})
     run = load_run(book, plan)
     with book.transaction():
-        write_outcomes(book, run.rows, plan.rows["disposition"])
-        book.append("finished", {"rows": len(run.rows)})
+        write_outcomes(book, run.outcomes, plan.rows["disposition"])
+        book.append("finished", {"rows": len(plan.rows)})
 
 
 def _report(ledger: Path, path: Path) -> dict[str, Any]:

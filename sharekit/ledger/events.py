@@ -6,6 +6,7 @@ here first, so that nothing further on meets a missing key, a wrong type or an e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,10 +35,9 @@ Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 BlobHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", title="blob")]
 #: A step of a path in a tree of hashes, as :func:`sharekit.ledger.hashing.tree_paths` writes it.
 Step = Annotated[str, msgspec.Meta(pattern="^[<>][0-9a-f]{64}$")]
+_TIME: Final = re.compile(r"^(?:19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$")
 #: ISO 8601, UTC, to the microsecond.
-Time = Annotated[
-    str, msgspec.Meta(pattern=r"^(?:19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$")
-]
+Time = Annotated[str, msgspec.Meta(pattern=_TIME.pattern)]
 #: The fields of bodies, and of an approval given ahead in one, that hold a time.
 _TIMES: Final = frozenset({"at", "taken_at", "judged_at"})
 #: The name of a format; a package beside sharekit may read others than its own.
@@ -54,8 +54,6 @@ def _body(**fields: Any) -> Any:
 
 
 # -- bodies ----------------------------------------------------------------------------------------
-#: Kind, time and body of an event, as the ledger holds them.
-_LINE: Final = tuple[str, Time, str]
 #: What a body of any kind may be asked for, also of one that is not known here.
 _ANY: Final = _body(chunk=NotRequired[str | int], images=NotRequired[Count | Texts])
 #: The program and the machine that write an event.
@@ -398,13 +396,17 @@ def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
     ...
     ValueError: Expected `str`, got `int` - at `$.why`
     """
+    if not (isinstance(kind, str) and isinstance(text, str)):
+        raise ValueError("its kind or its body is no text")  # noqa: TRY004 - the ledger is damaged
+    if not (isinstance(at, str) and _TIME.fullmatch(at)):
+        raise ValueError(f"{at!r:.80} is no time in UTC, as ISO 8601 writes it")
+    shape = EVENTS[kind].body if kind in EVENTS else _ANY
     try:
-        msgspec.convert([kind, at, text], _LINE)
-        datetime.fromisoformat(str(at))
-        body: dict[str, Any] = msgspec.json.decode(str(text))
-        msgspec.convert(body, _ANY)
-        if kind in EVENTS:
-            msgspec.convert(body, EVENTS[str(kind)].body)
+        datetime.fromisoformat(at)
+        body: dict[str, Any] = msgspec.json.decode(text)
+        msgspec.convert(body, shape)
+        if _ANY.__annotations__.keys() & body.keys() - shape.__annotations__.keys():
+            msgspec.convert(body, _ANY)
         inner = body.get("standing")
         for fields in (body, inner if isinstance(inner, dict) else {}):
             for name in _TIMES & fields.keys():

@@ -29,11 +29,10 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import pandas as pd
 
@@ -64,8 +63,7 @@ _STEP = timedelta(milliseconds=20)
 _EVENT = "seq, at, kind, body, prev, hash"
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One line of the ledger: ``seq`` from 1, ``at`` in UTC (ISO 8601), ``body`` as a dict."""
 
     seq: int
@@ -90,7 +88,7 @@ class Ledger:
         self._mutex = threading.RLock()
         self._writing = False
         self._until = sys.maxsize
-        self._seq, self._head = 0, GENESIS
+        self._seq, self._head, self._at = 0, GENESIS, ""
 
     # -- opening and closing -----------------------------------------------------------------------
     @classmethod
@@ -188,9 +186,9 @@ class Ledger:
             if not events or events[0][0] > self._until:
                 raise LedgerError(f"{self.path} has no event with the hash {until:.12}….")
             self._until = events[0][0]
-        query = "SELECT seq, hash FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+        query = "SELECT seq, hash, at FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
         for last in self.fetch(query, (self._until,)):
-            self._seq, self._head = last
+            self._seq, self._head, self._at = last
         _LOG.debug("opened %s: %d events, head %.12s", self.path, self._seq, self._head)
 
     def close(self) -> None:
@@ -239,24 +237,24 @@ class Ledger:
                 decode_body(kind, at, text.encode().decode())
             except (TypeError, ValueError) as error:
                 raise UsageError(f"The ledger cannot record this as {kind!r}: {error}.") from None
-            event = Event(
-                seq, at, kind, body, self._head, event_hash(seq, at, kind, text, self._head)
-            )
+            prev, link = self._head, event_hash(seq, at, kind, text, self._head)
             self._connection.execute(
-                "INSERT INTO events (seq, at, kind, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?)",
-                (seq, at, kind, text, event.prev, event.hash),
+                f"INSERT INTO events ({_EVENT}) VALUES (?, ?, ?, ?, ?, ?)",
+                (seq, at, kind, text, prev, link),
             )
-            self._seq, self._head = seq, event.hash
+            self._seq, self._head, self._at = seq, link, at
         _LOG.debug("event %d: %s", seq, kind)
-        return event
+        return Event(seq, at, kind, body, prev, link)
 
     def _now(self) -> str:
         """Return the time, and never that of the last event: some clocks go in long steps."""
-        at, last = utc_now(), self.fetch("SELECT at FROM events WHERE seq = ?", (self._seq,))
-        ahead = datetime.fromisoformat(last[0][0] if last else at) - datetime.fromisoformat(at)
-        if not last or not timedelta() <= ahead < _STEP:
+        at = utc_now()
+        if at > self._at:
             return at
-        later = datetime.fromisoformat(last[0][0]) + timedelta(microseconds=1)
+        last = datetime.fromisoformat(self._at)
+        if not timedelta() <= last - datetime.fromisoformat(at) < _STEP:
+            return at
+        later = last + timedelta(microseconds=1)
         return f"{later.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
     def list_events(self, *kinds: str) -> list[Event]:
@@ -372,13 +370,13 @@ class Ledger:
                 yield
                 return
             self._writing = True
-            before = self._seq, self._head
+            before = self._seq, self._head, self._at
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._commit()
             except BaseException as error:
-                self._seq, self._head = before
+                self._seq, self._head, self._at = before
                 self._roll_back()
                 if isinstance(error, sqlite3.Error):
                     message = f"{self.path} refused a change: {sqlite_message(error, self.path)}."

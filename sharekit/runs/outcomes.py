@@ -23,15 +23,17 @@ A row that a preflight excluded is what the preflight says: ``already`` or ``blo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from sharekit.core.actions import OWNER, ROLES
-from sharekit.core.columns import STR, are_satisfied, is_owner_action
+from sharekit.core.columns import STR, are_satisfied, as_arrow, is_owner_action
 from sharekit.core.errors import LedgerError
 from sharekit.core.fields import SHARE_KEY
 from sharekit.core.frame_schemas import OUTCOMES as SCHEMA
@@ -60,8 +62,8 @@ def assign_outcomes(
     rows: pd.DataFrame, reasons: pd.DataFrame, log: RequestLog, preflight: pd.DataFrame,
     observed: pd.DataFrame, unread: pd.DataFrame, *, ended: float = inf,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return one line per row: ``outcome, code, reason, before, claimed, observed, last_chunk,
-    job_id, request_id`` (str), indexed by ``row_key``.
+    """Return one line per row, indexed by ``row_key``: ``outcome, code, reason, before, claimed,
+    observed`` (str), and ``request``, the position in the log of the row's request (-1: none).
 
     Parameters
     ----------
@@ -87,55 +89,80 @@ def assign_outcomes(
         what was read after it does not contradict a job yet.
     """  # noqa: D205
 
-    def taken(values: pd.Series, positions: Positions) -> pd.Series:
-        array = values.array.take(positions, allow_fill=True, fill_value="")
-        return pd.Series(array, index=rows.index, dtype=STR)
+    def taken(*choices: tuple[pd.Series, Positions]) -> pd.Series:
+        return _texts_at(rows.index, choices)
 
     requests = log.current()
     facts = _facts(requests)
     request = find_requests(rows, ((one, one.blocks) for one in requests))
-    wanted, state = taken(facts["wanted"], request), taken(facts["state"], request)
-    claimed = _claimed_of_shares(taken(facts["claimed"], request), rows, requests, request)
+    wanted, state = taken((facts["wanted"], request)), taken((facts["state"], request))
+    claimed = _claimed_of_shares(taken((facts["claimed"], request)), rows, requests, request)
     read_at, preflight_at, unread_at = _find_positions(rows, observed, preflight, unread)
-    since = _numbers(facts["since"], 0)[request]
+    since = _values(facts["since"], 0)[request]
     read_at = _contradicting(rows, wanted, observed, _later(observed, read_at, since), since)
-    states, seqs = observed["state"], _numbers(observed["seq"], -1)
-    planned = rows["disposition"] == "planned"
-    preflighted = taken(preflight["outcome"], preflight_at)
-    excluded = planned & preflighted.isin(EXCLUDED) & state.isin(["", "excluded"])
-    sent = pd.Series(since > 0, rows.index)
-    outcome = verdict(sent, wanted, state, claimed, taken(states, read_at))
+    states, seqs = observed["state"], _values(observed["seq"], -1)
+    planned = (rows["disposition"] == "planned").to_numpy(dtype=bool)
+    unsent = rows["disposition"].isin(["blocked", "skipped"]).to_numpy(dtype=bool)
+    excluded = planned & _values(preflight["outcome"].isin(EXCLUDED), missing=False)[preflight_at]
+    excluded &= _values(facts["state"] == "excluded", missing=True)[request]
+    outcome = verdict(
+        pd.Series(since > 0, rows.index), wanted, state, claimed, taken((states, read_at))
+    )
     lagging = (outcome == "contradicted") & (claimed == "success") & (seqs[read_at] > ended)
-    outcome = outcome.where(~lagging, "claimed")
-    outcome = outcome.where(~excluded, preflighted).where(planned, rows["disposition"])
-    del wanted, state, preflighted
+    outcome = outcome.where(~lagging, "claimed").where(planned, rows["disposition"])
+    outcome = outcome.where(~excluded, taken((preflight["outcome"], preflight_at)))
     # What is known of a share says nothing of rows that were not sent.
-    sent_rows = (planned & ~excluded).to_numpy(dtype=bool)
+    sent_rows = planned & ~excluded
     read_at, request = (np.where(sent_rows, at, -1) for at in (read_at, request))
     # A job may fail for some images only; what it says of those is not this one's reason.
     silent = outcome.isin(["confirmed", "claimed", "already"]) | (claimed == "success")
+    told_at = np.where(silent, -1, request)
+    reason_at = np.where(unsent, reasons.index.get_indexer(rows.index), -1)
+    pending = (outcome == "pending").to_numpy(dtype=bool)
     result = {"outcome": outcome}
-    unsent = rows["disposition"].isin(["blocked", "skipped"])
     for name, source in (("code", "rule"), ("reason", "message")):
-        result[name] = taken(facts[name], np.where(silent, -1, request))
-        sent_or_told = ~excluded & ((outcome != "pending") | (result[name] != ""))
-        result[name] = result[name].where(sent_or_told, taken(preflight[name], preflight_at))
-        result[name] = result[name].where(~unsent, reasons[source].reindex(rows.index).fillna(""))
-    result["observed"] = taken(states, read_at)
+        told = _values(facts[name] != "", missing=False)[told_at]
+        preflighted = ~unsent & (excluded | (pending & ~told))
+        result[name] = taken(
+            (reasons[source], reason_at),
+            (preflight[name], np.where(preflighted, preflight_at, -1)),
+            (facts[name], told_at),
+        )
+    result["observed"] = taken((states, read_at))
     result["claimed"] = claimed.where(sent_rows, "")
-    for name in _OF_REQUEST:
-        result[name] = taken(facts[name], request)
-    result["reason"] = _with_answer(result)
-    why = taken(unread["unread"], _later(unread, unread_at, since))
+    has_job = pd.Series(_values(facts["job_id"] != "", missing=False)[request], rows.index)
+    result["reason"] = _with_answer(result, has_job)
+    why = taken((unread["unread"], _later(unread, unread_at, since)))
     result["reason"] = _with_unread(result, why)
-    before = taken(preflight["before"], preflight_at)
-    result["before"] = before.where(before != "", rows["before"])
-    return pd.DataFrame(result, index=rows.index)[[*SCHEMA.columns, *_OF_REQUEST]]
+    seen = _values(preflight["before"] != "", missing=False)[preflight_at]
+    result["before"] = taken(
+        (preflight["before"], np.where(seen, preflight_at, -1)),
+        (rows["before"], np.arange(len(rows))),
+    )
+    return pd.DataFrame(result, index=rows.index)[list(SCHEMA.columns)].assign(request=request)
 
 
-def _with_answer(result: Mapping[str, pd.Series]) -> pd.Series:
+def with_requests(outcomes: pd.DataFrame, log: RequestLog) -> pd.DataFrame:
+    """Return outcomes with what the events say of each row's request, in place of its position."""
+    facts, at = _facts(log.current()), outcomes["request"].to_numpy()
+    said = {name: _texts_at(outcomes.index, [(facts[name], at)]) for name in _OF_REQUEST}
+    return outcomes.drop(columns="request").assign(**said)
+
+
+def _texts_at(index: pd.Index, choices: Sequence[tuple[pd.Series, Positions]]) -> pd.Series:
+    """Return for each row the text of its first choice whose position is not -1, else ``""``."""
+    chunks, at = [pa.chunked_array([[""]], pa.large_string())], np.zeros(len(index), dtype=np.int64)
+    for values, positions in reversed(choices):
+        at = np.where(positions < 0, at, positions + sum(map(len, chunks)))
+        chunks.append(as_arrow(values))
+    texts = pa.chunked_array([chunk for column in chunks for chunk in column.chunks])
+    found = texts.combine_chunks().take(pa.array(at))
+    return pd.Series(pd.array(found, dtype=STR), index)
+
+
+def _with_answer(result: Mapping[str, pd.Series], has_job: pd.Series) -> pd.Series:
     """Return the reasons; what is contradicted or open says how the cloud had answered."""
-    outcome, reason, has_job = result["outcome"], result["reason"], result["job_id"] != ""
+    outcome, reason = result["outcome"], result["reason"]
     contradicted = (outcome == "contradicted") & (result["claimed"] == "success")
     reason = reason.where(~(contradicted & has_job), "the job" + _CONTRADICTED)
     reason = reason.where(~(contradicted & ~has_job), "the cloud" + _CONTRADICTED)
@@ -144,9 +171,11 @@ def _with_answer(result: Mapping[str, pd.Series]) -> pd.Series:
 
 def _with_unread(result: Mapping[str, pd.Series], why: pd.Series) -> pd.Series:
     """Return the reasons; what is open because it could not be read back says so."""
-    reason = result["reason"].copy()
     is_open = result["outcome"].isin(["claimed", "unknown"]) & (result["observed"] == "")
     is_open &= why != ""
+    if not is_open.any():
+        return result["reason"]
+    reason = result["reason"].copy()
     earlier = reason[is_open]
     reason[is_open] = (earlier + "; ").where(earlier != "", "") + _UNREAD + why[is_open]
     return reason
@@ -213,12 +242,12 @@ def _find_positions(
 
 def _later(observed: pd.DataFrame, read_at: Positions, since: Positions) -> Positions:
     """Keep the positions of what was read after the latest request."""
-    return np.where(_numbers(observed["seq"], -1)[read_at] > since, read_at, -1)
+    return np.where(_values(observed["seq"], -1)[read_at] > since, read_at, -1)
 
 
-def _numbers(column: pd.Series, missing: int) -> Positions:
-    """Return whole numbers, and at position -1 what stands for none."""
-    return np.append(column.to_numpy(dtype=np.int64), missing)
+def _values(column: pd.Series, missing: int) -> NDArray[Any]:
+    """Return the values of a column, and at position -1 what stands for none."""
+    return np.append(column.to_numpy(), missing)
 
 
 def _contradicting(

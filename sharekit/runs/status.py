@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from math import inf
 from os import PathLike
 from pathlib import Path
@@ -29,14 +29,14 @@ from sharekit.plans.steps import standing
 from sharekit.plans.storage import read_names_snapshot
 from sharekit.spreadsheets.row_frames import typed_rows
 
-from .outcomes import EXCLUDED, assign_outcomes, count_outcomes
+from .outcomes import EXCLUDED, assign_outcomes, count_outcomes, with_requests
 from .requests.log import Action, Observation, RequestLog
 
 #: Who stopped a call of ``submit``: ``cloud`` if it refused the caller, or never was of use.
 CANARY, OPERATOR, CLOUD = "canary", "operator", "cloud"
 
 
-@hands_out_copies("rows", "changed_since_plan")
+@hands_out_copies("outcomes", "rows", "changed_since_plan")
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """The status of a run, as its ledger tells it.
@@ -47,9 +47,8 @@ class Run:
         The ledger.
     plan : Plan
         The plan that was approved.
-    rows : DataFrame
-        Indexed by ``row_key``: ``outcome, code, reason, before, claimed, observed, last_chunk,
-        job_id, request_id`` (str), one line per input row.
+    outcomes : DataFrame
+        The outcome of each row, as :func:`.outcomes.assign_outcomes` returns it.
     counts : dict
         Outcome to number of rows; every name of :data:`sharekit.core.outcomes.OUTCOMES`.
     requests : dict
@@ -70,7 +69,7 @@ class Run:
 
     path: Path
     plan: Plan
-    rows: pd.DataFrame
+    outcomes: pd.DataFrame
     counts: dict[str, int]
     requests: dict[str, int]
     finished: bool
@@ -79,11 +78,20 @@ class Run:
     changed_since_plan: pd.DataFrame
     request_log: RequestLog
 
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """One line per input row, indexed by ``row_key``.
+
+        Columns: ``outcome, code, reason, before, claimed, observed, last_chunk, job_id,
+        request_id`` (str).
+        """
+        return with_requests(self.outcomes, self.request_log)
+
     @property
     def summary(self) -> dict[str, Any]:
         """``rows, outcomes, chunks, requests, fingerprint, finished``, for scripts."""
         return {
-            "rows": len(self.rows),
+            "rows": len(self.plan.rows),
             "outcomes": self.counts,
             "chunks": len(self.plan.chunks),
             "requests": self.requests,
@@ -95,7 +103,7 @@ class Run:
     def succeeded(self) -> bool:
         """True if every planned row ended ``confirmed`` or ``already``."""
         planned = self.plan.rows["disposition"] == "planned"
-        return bool(self.rows.loc[planned, "outcome"].isin(["confirmed", "already"]).all())
+        return bool(self.outcomes.loc[planned, "outcome"].isin(["confirmed", "already"]).all())
 
     @property
     def looks_once_more(self) -> bool:
@@ -112,7 +120,7 @@ class Run:
     @property
     def not_authorized(self) -> bool:
         """True if every planned row failed because the caller has no right to decide it."""
-        rows = self.rows[self.plan.rows["disposition"] == "planned"]
+        rows = self.outcomes[self.plan.rows["disposition"] == "planned"]
         return len(rows) > 0 and bool(rows["code"].isin(FORBIDDEN_CODES).all())
 
     @shows_progress("making the frame")
@@ -241,7 +249,7 @@ def load_run(
     reasons = _reasons(ledger, plan)
     recorded = ledger.last_event("outcomes_recorded")
     observed, unread = _read_back(ledger)
-    rows = assign_outcomes(
+    outcomes = assign_outcomes(
         plan.rows, reasons, request_log, preflight, observed, unread,
         ended=inf if ending else recorded.seq if recorded else 0,
     )  # fmt: skip
@@ -250,8 +258,8 @@ def load_run(
     return Run(
         path=ledger.path,
         plan=plan,
-        rows=rows,
-        counts=count_outcomes(rows["outcome"]),
+        outcomes=outcomes,
+        counts=count_outcomes(outcomes["outcome"]),
         requests=request_log.calls,
         finished=finished(ledger),
         stopped=str(stopped.get("why", "")),

@@ -416,9 +416,9 @@ class RunDriver:
             self.ledger.append("stopped", {"why": reason} | ({"by": by} if by else {}))
         run = load_run(self.ledger, self.plan, self.log, ending=True)
         with self.ledger.transaction():
-            write_outcomes(self.ledger, run.rows, self.plan.rows["disposition"])
+            write_outcomes(self.ledger, run.outcomes, self.plan.rows["disposition"])
             if not reason and self._nothing_left(run):
-                self.ledger.append("finished", {"rows": len(run.rows), "counts": run.counts})
+                self.ledger.append("finished", {"rows": len(self.plan.rows), "counts": run.counts})
         return replace(run, finished=finished(self.ledger))
 
     def _nothing_left(self, run: Run) -> bool:
@@ -428,9 +428,10 @@ class RunDriver:
         """
         if any(run.counts[name] for name in UNSETTLED):
             return False
-        contradicted = run.rows["outcome"] == "contradicted"
-        chunks = set(run.rows.loc[contradicted, "last_chunk"])
-        return all(self.log.requests[chunk].since < self.began for chunk in chunks)
+        contradicted = run.outcomes["outcome"] == "contradicted"
+        requests = self.log.current()
+        positions = run.outcomes.loc[contradicted, "request"].unique()
+        return all(requests[at].since < self.began for at in positions)
 
 
 def _halves(shares: list[Share]) -> list[ShareBlock]:

@@ -210,6 +210,7 @@ def test_a_cloud_may_lag_until_its_call_has_ended() -> None:
 @pytest.mark.parametrize(("job", "who"), [("", "the cloud"), ("j1", "the job")])
 def test_what_is_contradicted_names_who_reported_it(job: str, who: str) -> None:
     """The native call has no job, so the reason speaks of none."""
-    line = {"outcome": "contradicted", "claimed": "success", "reason": "", "job_id": job}
-    said = _with_answer({name: pd.Series([text], dtype=STR) for name, text in line.items()})
+    line = {"outcome": "contradicted", "claimed": "success", "reason": ""}
+    result = {name: pd.Series([text], dtype=STR) for name, text in line.items()}
+    said = _with_answer(result, pd.Series([job != ""]))
     assert said.tolist() == [f"{who} reported success, but the cloud shows a different state"]

@@ -44,17 +44,18 @@ def _row_differences(
     run: Run, stored: pd.DataFrame, where: str, *, wording: bool
 ) -> Iterator[Problem]:
     names = [name for name in OUTCOMES.names if wording or name not in OUTCOMES.later]
-    differs = pd.DataFrame({name: run.rows[name] != stored[name] for name in names})
+    rows = run.outcomes
+    differs = pd.DataFrame({name: rows[name] != stored[name] for name in names})
     if not wording:  # another version may word otherwise what is not the cloud's reason
         differs["reason"] &= ~stored["outcome"].isin(_OUR_REASONS)
-    rows = differs.index[differs.any(axis="columns")]
-    for key in rows[:_LISTED]:
+    keys = differs.index[differs.any(axis="columns")]
+    for key in keys[:_LISTED]:
         for name in differs.columns[differs.loc[key]]:
-            says, should = stored.at[key, name], run.rows.at[key, name]
+            says, should = stored.at[key, name], rows.at[key, name]
             text = f"says {says!r}, should say {should!r}"
             yield f"{where}, {_address(run, key)}, {name}", text
-    if len(rows) > _LISTED:
-        yield where, f"{len(rows) - _LISTED:,} more rows differ"
+    if len(keys) > _LISTED:
+        yield where, f"{len(keys) - _LISTED:,} more rows differ"
 
 
 def _address(run: Run, row_key: Any) -> str:
