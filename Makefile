@@ -30,11 +30,9 @@ demo: install
 # A real Keystone and Glance on loopback, until Ctrl-C; installed once into .openstack.
 openstack: install
 	@$(BIN)/python -m tests.realcloud openstack-run
-# The second notebook as an application without code, on a cloud to play with.
+# The review in the browser, on a cloud to play with; the same as `sharekit app DIR` on your own.
 app: install
-	@mkdir -p app-run && cp notebooks/02-bulk-accept-from-excel.ipynb app-run/
-	JUPYTER_PATH=$(CURDIR)/notebooks/app $(BIN)/voila --template=sharekit \
-	  --VoilaConfiguration.file_allowlist="['.*\.(xlsx|html|csv|json)']" app-run/02-bulk-accept-from-excel.ipynb
+	@$(BIN)/sharekit app app-run --rehearse
 
 screenshots: install tools
 	$(BIN)/python -m docs.screenshots
@@ -81,7 +79,7 @@ torture: install
 lock: install
 	$(PIP) --group audit
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate --upgrade --group dev --extra aksk --extra fleet pyproject.toml -o $(LOCK)
+	  --no-header --no-annotate --upgrade --group dev --extra app --extra aksk --extra fleet pyproject.toml -o $(LOCK)
 
 # Asks a public service for known faults of what CI installs, so it needs the network.
 audit-dependencies: install

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .clouds.sign_in import connect
     from .core.errors import SharekitError
     from .fleets.fleet import Fleet as Fleet
+    from .interfaces.app import app as app
     from .interfaces.review import review
     from .plans.approval import Approval as Approval
     from .plans.approval import approve
@@ -103,6 +104,7 @@ _HOMES = {
     "Settings": "runs.settings",
     "SharekitError": "core.errors",
     "Verdict": "reports.verification.verify",
+    "app": "interfaces.app",
     "approve": "plans.approval",
     "audit": "audits.audit",
     "check": "checks.check",

@@ -38,6 +38,8 @@ RESERVED = {
     "ipywidgets": {"interfaces"},
     "anywidget": {"interfaces"},
     "IPython": {"interfaces"},
+    "voila": {"interfaces"},
+    "tornado": {"interfaces"},
     "werkzeug": {"simulator"},
 }
 

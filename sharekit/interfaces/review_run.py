@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from sharekit.reports.report import Reports
 
 _OF_PLAN: Final = ["row", "image_id", "project_id", "name", "status", "vault_id"]
+#: What the reports of a ledger end with, beside it and under its name.
+REPORTS: Final = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 _OF_RUN: Final = ["code", "reason", "before", "claimed", "observed", "last_chunk", "job_id"]
+
+
+def report_paths(ledger: Path) -> list[Path]:
+    """Return where the reports of a ledger go, so that two runs in a folder do not share them.
+
+    >>> [path.name for path in report_paths(Path("may.ledger"))][:2]
+    ['may-audit.xlsx', 'may-audit.html']
+    """
+    return [ledger.with_name(f"{ledger.stem}-{end}") for end in REPORTS]
 
 
 class ReviewRun:

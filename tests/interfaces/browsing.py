@@ -168,6 +168,32 @@ def voila(notebook: Path, home: Path, *options: str) -> Iterator[str]:
         yield url
 
 
+@contextmanager
+def app(folder: Path, home: Path, config: Path) -> Iterator[str]:
+    """The application `sharekit app`; gives the address that it prints, with its token."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home.mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable, "-P", "-m", "sharekit", "app", str(folder), "--no-browser", "--json",
+        f"--port={port}", f"--clouds-yaml={config}",
+    ]  # fmt: skip
+    with (home / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            command, cwd=home, env=os.environ | {"HOME": str(home)}, stdout=subprocess.PIPE,
+            stderr=log, text=True,
+        )  # fmt: skip
+        assert server.stdout is not None
+        try:
+            line = server.stdout.readline()
+            assert line, (home / "server.log").read_text()[-3000:]
+            yield json.loads(line)["url"]
+        finally:
+            server.terminate()
+            server.communicate(timeout=30)
+
+
 def open_notebook(
     page: Page, url: str, name: str, run: str = "notebook:run-all-cells", *, seven: bool = False
 ) -> None:
@@ -193,7 +219,7 @@ def _serving(command: list[str], folder: Path, home: Path) -> Iterator[str]:
         "JUPYTERLAB_SETTINGS_DIR": "lab/user-settings",
         "JUPYTERLAB_WORKSPACES_DIR": "lab/workspaces", "IPYTHONDIR": "ipython",
     }  # fmt: skip
-    templates = Path(__file__).parents[2] / "notebooks" / "app"
+    templates = _NOTEBOOK_CODE
     environment = os.environ | {name: str(home / part) for name, part in own.items()}
     environment |= {"JUPYTER_PATH": str(templates), "HOME": str(home)}
     program = Path(sys.executable).with_name(command[0])

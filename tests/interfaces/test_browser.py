@@ -116,9 +116,9 @@ def write_reports(page: Page, panel: Locator) -> None:
     assert saved.value.path().read_bytes().startswith(b"<!doctype html>")
 
 
-def serious(page: Page) -> list[str]:
-    """What axe finds in the panel that is serious or worse."""
-    found = Axe().run(page, context=".sharekit-panel").response["violations"]
+def serious(page: Page, within: str | None = ".sharekit-panel") -> list[str]:
+    """What axe finds in the panel, or on the whole page, that is serious or worse."""
+    found = Axe().run(page, context=within).response["violations"]
     return [
         f"{v['id']}: {v['nodes'][0]['html'][:200]}"
         for v in found
@@ -390,3 +390,54 @@ def test_two_panels_on_one_page(world: Make, chromium: Browser) -> None:
         page.mouse.move(wide["x"] + wide["width"] + 37, wide["y"] + 8, steps=4)
         page.mouse.up()
         expect(head).to_have_css("width", f"{wide['width'] + 40:g}px")
+
+
+def test_app(world: Make, chromium: Browser, tmp_path: Path) -> None:
+    """From the token to a workbook that is dropped, the sign-in, the plan, the panel, approval,
+    sending and the report, and back to the start; no page has a serious violation."""  # noqa: D205, D209
+    scene = world(rows=12)
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    with (
+        browsing.app(runs, tmp_path / "home", scene.config) as url,
+        browsing.window(chromium, dark=True) as window,
+    ):
+        page = window.page
+        address, _, token = url.partition("?token=")
+        page.goto(address)
+        found = serious(page, None)
+        page.get_by_label("Token").fill(token)
+        page.get_by_label("Token").press("Enter")
+        panel = panel_of(page)
+        assert token not in page.url
+        drop(page, panel, scene.shares)
+        panel.get_by_text("shares.xlsx is in the folder, and chosen").wait_for()
+        button(panel, "All").press("Enter")
+        button(panel, "Test the sign-in").press("Enter")
+        panel.get_by_text("sign-ins worked").wait_for()
+        found += serious(page, None)
+        button(panel, "New run").click()
+        rows_of(panel)
+        approve(panel, runs / "shares.ledger")
+        button(panel, "Send").click()
+        panel.get_by_text("The run is finished").wait_for()
+        write_reports(page, panel)
+        button(panel, "Back to the start").click()
+        panel.get_by_text("finished:").wait_for()
+        found += serious(page, None)
+        assert found == []
+        assert window.strayed == []
+    assert sharekit.verify(runs / "shares.ledger", runs / "shares-audit.html").intact
+
+
+def drop(page: Page, panel: Locator, path: Path) -> None:
+    """Drop a file on the field for it, as from a desktop."""
+    carried = page.evaluate_handle(
+        """([name, bytes]) => {
+          const carried = new DataTransfer();
+          carried.items.add(new File([new Uint8Array(bytes)], name));
+          return carried;
+        }""",
+        [path.name, list(path.read_bytes())],
+    )
+    panel.locator(".sk-drop").dispatch_event("drop", {"dataTransfer": carried})

@@ -319,7 +319,7 @@ def test_the_whole_way_by_its_controls(panel: Panel) -> None:
     assert "The run is finished" in seen(panel)
     panel.act("report")
     assert "audit.html" in seen(panel)
-    assert sharekit.verify(panel.review.path, panel.review.path.parent / "audit.html").intact
+    assert sharekit.verify(panel.review.path, panel.review.path.parent / "run-audit.html").intact
 
 
 def test_two_reviewers_are_asked_for_and_shown(world: Make) -> None:

@@ -24,6 +24,10 @@ from .heap import keep_freed_memory
 #: Command -> the module it is in, and its line in the help. A module is loaded when its command is
 #: called, so that the help does not wait for pandas. A test holds the lines to the docstrings.
 COMMANDS: Final = {
+    "app": (
+        "app",
+        "Plan, review, send and audit in the browser, on the runs in DIRECTORY, until Ctrl-C.",
+    ),
     "approve": ("review", "Approve the plan in RUN; any later change voids the approval."),
     "audit": ("audit", "Compare SHARES with what the cloud shows, and write OUT."),
     "check": ("check", "Check every row of SHARES; send nothing."),

@@ -95,20 +95,27 @@ CONFIRM = click.option(
 )  # fmt: skip
 
 
-def cloud_options(command: Command) -> Command:
-    """Options of every command that talks to clouds."""
+def cloud_files(command: Command) -> Command:
+    """Options for where the entries of clouds are."""
     return _add(
         command,
-        saved_option("--cloud", "clouds", multiple=True, metavar="NAME",
-                     help="Entry in clouds.yaml to sign in with (repeatable); envvars stands for "
-                     "the OS_* variables. Without it, check and plan read no cloud; other commands "
-                     "use those of the plan, or the one that OS_CLOUD names."),
         saved_option("--clouds-yaml", type=click.Path(path_type=Path), metavar="FILE",
                      help="Use this clouds.yaml; without --cloud, use all of its entries."),
         saved_option("--secure-yaml", type=click.Path(path_type=Path), metavar="FILE",
                      help="Complete the entries from this file, of whatever folder, instead of the "
                      "secure.yaml beside the clouds.yaml. Nothing else joins the passwords of "
                      "one folder and the addresses of another."),
+    )  # fmt: skip
+
+
+def cloud_options(command: Command) -> Command:
+    """Options of every command that talks to clouds."""
+    return _add(
+        cloud_files(command),
+        saved_option("--cloud", "clouds", multiple=True, metavar="NAME",
+                     help="Entry in clouds.yaml to sign in with (repeatable); envvars stands for "
+                     "the OS_* variables. Without it, check and plan read no cloud; other commands "
+                     "use those of the plan, or the one that OS_CLOUD names."),
     )  # fmt: skip
 
 

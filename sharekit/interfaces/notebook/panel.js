@@ -3,9 +3,10 @@
 const TAGS = new Set(
   "b button code datalist div h2 h3 i input label li option p pre select span table tbody td th thead tr ul".split(" "),
 );
-const ATTRIBUTE = /^(class|colspan|disabled|id|list|name|placeholder|role|scope|selected|tabindex|title|type|aria-[a-z]+)$/;
+const ATTRIBUTE = /^(accept|class|colspan|disabled|id|list|name|placeholder|role|scope|selected|tabindex|title|type|aria-[a-z]+)$/;
 const FARTHEST = 15e6; // pixels: browsers draw nothing beyond, so longer grids scroll to scale
 const AHEAD = 30; // lines that are fetched before they come into sight
+const PIECE = 1 << 20; // bytes of a file in one message
 
 const text = (words) => document.createTextNode(words);
 function make(tag, name, ...children) {
@@ -327,6 +328,7 @@ function render({ model, el }) {
   const receive = (message, buffers) => {
     if (message.done) grid.waiting = false;
     else if (message.lines) grid.take(message);
+    else if (message.next !== undefined) sendPiece(message.next);
     else if (message.file) save(message.file, buffers[0]);
   };
   const click = async (event) => {
@@ -340,8 +342,29 @@ function render({ model, el }) {
       }
     } else if (target?.given?.do) tell(target.given.do, target.given.key, target.given.value);
   };
+  // A file goes to Python in pieces, each when Python asks for it.
+  let file;
+  const upload = (files) => {
+    if (!files.length) return;
+    file = files[0];
+    tell("upload", file.name, [file.size, files.length]);
+  };
+  const sendPiece = async (from) => {
+    try {
+      const piece = await file.slice(from, from + PIECE).arrayBuffer();
+      model.send({ do: "piece", key: String(from), value: "", form: form() }, undefined, [piece]);
+    } catch { // it was changed or taken away meanwhile
+      model.send({ do: "piece", key: String(from), value: "", form: form() }, undefined, []);
+    }
+  };
+  const drop = (event) => {
+    if (!event.target.closest?.(".sk-drop")) return;
+    event.preventDefault();
+    if (event.type === "drop") upload(event.dataTransfer.files);
+  };
   const change = ({ target }) => {
-    if (target.given?.do) tell(target.given.do, target.given.key, target.type === "checkbox" ? target.checked : target.value);
+    if (target.type === "file") upload(target.files), (target.value = "");
+    else if (target.given?.do) tell(target.given.do, target.given.key, target.type === "checkbox" ? target.checked : target.value);
   };
   // The notebook's own shortcuts (a, b, d d, r …) must not fire while somebody works in here.
   // Notebook 7 listens on the document before any element hears: only the window comes earlier.
@@ -355,6 +378,7 @@ function render({ model, el }) {
   };
   panel.addEventListener("click", click);
   panel.addEventListener("change", change);
+  for (const kind of ["dragover", "drop"]) panel.addEventListener(kind, drop);
   for (const kind of ["keydown", "keypress"]) addEventListener(kind, guard, true);
   model.on("change:view", show);
   model.on("msg:custom", receive);

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import anywidget
 import traitlets
 from IPython.display import display
 
-from sharekit.core.errors import SharekitError
+from sharekit.core.errors import SharekitError, UsageError
 from sharekit.core.monitoring.progress import following
 from sharekit.runs.background import BackgroundRun
 
@@ -44,21 +44,27 @@ class Panel(anywidget.AnyWidget):
     view = traitlets.Dict().tag(sync=True)
     hides = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, review: ReviewModel, *, hides: str = "") -> None:
+    def __init__(self, review: ReviewModel | None = None, *, hides: str = "") -> None:
         super().__init__(hides=hides)
-        self._lock, self._before = threading.RLock(), list[_Desk]()
-        self._desk = _Desk(self, review)
+        self._lock, self._before = threading.RLock(), list[Desk]()
+        self._desk: Desk = self._start() if review is None else ReviewDesk(self, review)
         self.on_msg(self._receive)
         self.act("draw")
+
+    def _start(self) -> Desk:
+        """Return what is shown without a review."""
+        raise TypeError("A panel needs a review.")
 
     @property
     def review(self) -> ReviewModel:
         """The review that is shown; all that is decided, approved and sent goes through it."""
-        return self._desk.review
+        return self.desk.review
 
     @property
-    def desk(self) -> _Desk:
+    def desk(self) -> ReviewDesk:
         """The parts that show the review."""
+        if not isinstance(self._desk, ReviewDesk):
+            raise UsageError("No review is open: go on with a run first.")
         return self._desk
 
     def act(self, do: str, key: object = "", value: object = "", **form: object) -> None:
@@ -68,7 +74,7 @@ class Panel(anywidget.AnyWidget):
     def turn_to(self, review: ReviewModel) -> None:
         """Show another review in place of this one; a button leads back."""
         self._before.append(self._desk)
-        self._desk = _Desk(self, review, back=self._before[-1].review.path.name)
+        self._desk = ReviewDesk(self, review, back=self._before[-1].title)
 
     def come_back(self) -> None:
         """Show the review again that was shown before."""
@@ -82,12 +88,13 @@ class Panel(anywidget.AnyWidget):
             except Exception as error:  # noqa: BLE001 - nobody would see it
                 self._desk.say(_error_text(error), "bad")
 
-    def _receive(self, _: object, event: Mapping[str, Any], __: object) -> None:
+    def _receive(self, _: object, event: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         do = str(event.get("do", ""))
         with self._lock:
             if do == "lines":
                 first, last = (int(place) for place in event["value"])
-                grid = self._desk.grid
+                if (grid := self._desk.grid) is None:  # the page with the rows was left meanwhile
+                    return
                 lines = grid.cells(first, last)
                 self.send({"lines": lines, "first": first, "version": grid.version})
                 return
@@ -95,8 +102,9 @@ class Panel(anywidget.AnyWidget):
             try:
                 with following("click", progress=False):  # it has no cell to show it in
                     self._desk.on_event(
-                        do, str(event.get("key", "")), {"form": {}, "value": "", **event}
-                    )
+                        do, str(event.get("key", "")),
+                        {"form": {}, "value": "", **event, "buffers": buffers},
+                    )  # fmt: skip
             except Exception as error:  # noqa: BLE001 - in a callback nobody would see it
                 self._desk.say(_error_text(error), "bad")
             self.redraw()
@@ -104,7 +112,28 @@ class Panel(anywidget.AnyWidget):
                 self.send({"done": True})
 
 
-class _Desk:
+class Desk(Protocol):
+    """What the panel shows, and what takes the clicks on it."""
+
+    @property
+    def grid(self) -> Grid | None:
+        """The rows, where there are any."""
+
+    @property
+    def title(self) -> str:
+        """What a button calls it that leads back to it."""
+
+    def say(self, text: str, tone: str = "good") -> None:
+        """Show one sentence above the page, or none."""
+
+    def on_event(self, do: str, key: str, event: Mapping[str, Any]) -> None:
+        """Take one step of the page."""
+
+    def draw(self, submission: BackgroundRun | None = None) -> dict[str, Any]:
+        """Return what the page shows; ``submission`` is the run that goes on, if it asks for it."""
+
+
+class ReviewDesk:
     """One review in the panel: which page is open, and the parts that show it."""
 
     def __init__(self, panel: Panel, review: ReviewModel, back: str = "") -> None:
@@ -116,6 +145,11 @@ class _Desk:
         self.number, self._chunk, self._form = SEND if begun else DECIDE, 1, 0
         self._message = ("", "good")
         self._open, self._row = {"bars": 0, "help": 0}, -1
+
+    @property
+    def title(self) -> str:
+        """The name of the ledger."""
+        return self.review.path.name
 
     # -- what the parts ask for --------------------------------------------------------------------
     def say(self, text: str, tone: str = "good") -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from sharekit.core.columns import STR, with_unit
 from sharekit.core.outcomes import RETRYABLE
+from sharekit.interfaces.review_run import report_paths
 from sharekit.ledger.lock import is_busy
 from sharekit.runs.background import BackgroundRun
 from sharekit.runs.status import Run
@@ -17,7 +19,6 @@ from . import pages
 from .model import PageHost
 from .tree import Tree, button, h, note
 
-_REPORTS: Final = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 _BEFORE: Final = {
     "deciding": ("The plan is not approved, so nothing is sent.", "warn"),
     "approving": ("Not all who have to have approved it, so nothing is sent.", "warn"),
@@ -32,7 +33,7 @@ class Sending:
     def __init__(self, host: PageHost, listener: Callable[[BackgroundRun], None]) -> None:
         self.host, self._listener = host, listener
         self.opened = ""
-        self._reports: list[str] = []
+        self._reports: list[Path] = []
         if (submission := host.review.run.submission) is not None:
             submission.on_progress(listener)
 
@@ -74,13 +75,11 @@ class Sending:
             self.host.say("The program that sends it was asked to stop.")
 
     def _report(self) -> None:
-        folder = self.host.review.path.parent
-        made = self.host.review.run.report(*(folder / name for name in _REPORTS))
-        self._reports = [str(path) for path in made]
-        self.host.say(f"{with_unit(len(made), 'report')} written beside the ledger.")
+        self._reports = self.host.review.run.report(*report_paths(self.host.review.path))
+        self.host.say(f"{with_unit(len(self._reports), 'report')} written beside the ledger.")
 
     def _save(self, key: str) -> None:
-        path = self.host.review.path.parent / _REPORTS[int(key)]
+        path = self._reports[int(key)]
         self.host.hand_over(path.name, path.read_bytes())
 
     def _retry(self) -> None:
@@ -131,7 +130,7 @@ class Sending:
             return []
         again = sum(run.counts[name] for name in RETRYABLE) if run.finished else 0
         files = [
-            h("li", path, " ", button("Save a copy", "save", number))
+            h("li", str(path), " ", button("Save a copy", "save", number))
             for number, path in enumerate(self._reports)
         ]
         return [
