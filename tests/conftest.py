@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import pickle
@@ -35,6 +36,12 @@ FAST = sharekit.Settings(
 #: A kind of world -> the ledger of its plan.
 _PLANNED: dict[str, bytes] = {}
 REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays: the garbage collector need not look through it for each test."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,11 +7,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 import sharekit
 from sharekit.audits import storage
@@ -20,6 +18,9 @@ from sharekit.plans.plan import read_plan as load_plan
 from sharekit.simulator.faults import Faults
 from tests.conftest import World
 
+if TYPE_CHECKING:  # importing it takes a second, which other tests need not wait for
+    from nbclient import NotebookClient
+
 ROOT = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(ROOT.glob("*.ipynb"))
 
@@ -27,13 +28,13 @@ NOTEBOOKS = sorted(ROOT.glob("*.ipynb"))
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
 def test_clean(path: Path) -> None:
     """In git a notebook has no outputs, no functions, short cells, and one cell of parameters."""
-    book = nbformat.read(path, as_version=4)
-    cells = [cell for cell in book.cells if cell.cell_type == "code"]
-    assert all(not cell.outputs and cell.execution_count is None for cell in cells)
-    assert all("def " not in cell.source for cell in cells)
-    assert all(len(cell.source.splitlines()) <= 8 for cell in cells)
-    assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells) == 1
-    assert "widgets" not in book.metadata
+    book = json.loads(path.read_text(encoding="utf-8"))
+    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in cells)
+    assert all("def " not in "".join(cell["source"]) for cell in cells)
+    assert all(len("".join(cell["source"]).splitlines()) <= 8 for cell in cells)
+    assert sum("parameters" in cell["metadata"].get("tags", []) for cell in cells) == 1
+    assert "widgets" not in book["metadata"]
 
 
 @pytest.fixture
@@ -53,6 +54,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(name: str, work: Path, **parameters: str) -> NotebookClient:
     """A notebook, with parameters where papermill puts them: in a cell after the one tagged so."""
+    import nbformat
+    from nbclient import NotebookClient
+
     book = nbformat.read(ROOT / name, as_version=4)
     if parameters:
         tags = [cell.metadata.get("tags", []) for cell in book.cells]
@@ -94,6 +98,8 @@ def test_without_a_person_the_bulk_notebook_sends_nothing(work: Path) -> None:
     with Ledger.open(work / "bulk.ledger") as book:
         assert book.last_event("intent") is None
         first = book.head
+    from nbclient.exceptions import CellExecutionError
+
     with pytest.raises(CellExecutionError, match="the plan is not approved, so nothing is sent"):
         run("04-after-the-run.ipynb", work)
     assert run("02-bulk-accept-from-excel.ipynb", work)
@@ -128,6 +134,9 @@ def test_compliance_audit(work: Path) -> None:
 def test_on_a_cloud_of_ones_own(world: Callable[..., World], work: Path) -> None:
     """With only the parameters changed every notebook works on a cloud that it did not start: the
     first stops at the gate until a fingerprint is named, then sends; the last offers the retry."""  # noqa: D205, D209
+    from nbclient.exceptions import CellExecutionError
+    from nbformat.v4 import new_code_cell
+
     scene = world(rows=40)
     (scene.folder / "clouds.yaml").rename(work / "mine.yaml")
     (work / "clouds.yaml").write_text("clouds: {another: {}}")
@@ -142,7 +151,7 @@ def test_on_a_cloud_of_ones_own(world: Callable[..., World], work: Path) -> None
             client.execute_cell(cells[gate], gate)
         assert not scene.changed_shares()
         mark = load_plan(work / "bulk.ledger").fingerprint[:12]
-        given = nbformat.v4.new_code_cell(f"fingerprint = {mark!r}")
+        given = new_code_cell(f"fingerprint = {mark!r}")
         scene.cloud.set_faults(Faults.parse("job_partial=0.3"))
         cells.insert(gate, given)
         for at, cell in list(enumerate(cells))[gate:]:

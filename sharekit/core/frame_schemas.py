@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import pandas as pd
@@ -72,7 +73,15 @@ class FrameSchema:
         >>> VAULTS.make_frame().dtypes["free"]
         dtype('float64')
         """
-        return pd.DataFrame(list(records), columns=list(self.names)).astype(self.dtypes)
+        lines = list(records)
+        return self._frame(lines) if lines else self._empty.copy()
+
+    @cached_property
+    def _empty(self) -> pd.DataFrame:
+        return self._frame([])
+
+    def _frame(self, lines: list[Any]) -> pd.DataFrame:
+        return pd.DataFrame(lines, columns=list(self.names)).astype(self.dtypes)
 
 
 def _columns(names: str, **kinds: str) -> dict[str, str]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import nbformat
 from playwright.sync_api import Browser, Page, Playwright, Route, sync_playwright
 
 import sharekit
@@ -131,6 +130,8 @@ def show_bare(page: Page, *panels: Panel, style: str = "") -> None:
 
 def write_notebook(path: Path, *cells: str) -> Path:
     """A notebook of code cells."""
+    import nbformat  # takes a second, which other tests need not wait for
+
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(book, path)

@@ -97,11 +97,15 @@ def install() -> Path:
 def _make(folder: Path) -> None:
     python = folder / "venv/bin/python"
     _run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
-    # Most of what comes along is never imported, so compiling all of it would be a waste.
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
     # Of one package there is no wheel; it is pure Python.
     wheels = ("--only-binary=:all:", "--no-binary=simplegeneric")
-    _run(*pip, "install", "-q", "--no-compile", *wheels, "-c", CONSTRAINTS, *PACKAGES)
+    wanted = ("install", "-q", *wheels, "-c", CONSTRAINTS, *PACKAGES)
+    try:
+        _run(Path(sys.executable).with_name("uv"), "pip", *wanted, "--python", python)
+    except (FileNotFoundError, UnavailableError):  # it does not read pip's settings
+        # Most of what comes along is never imported, so compiling all of it would be a waste.
+        pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check")
+        _run(*pip, *wanted, "--no-compile")
     template = folder / "template"
     configure(template, folder / "venv", NOWHERE, NOWHERE)
     for name in ("keys/tokens", "keys/credentials", "images", "staging", "tasks"):

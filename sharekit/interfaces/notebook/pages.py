@@ -79,7 +79,7 @@ def head(review: ReviewModel, tabs: Sequence[Tree], shown: int) -> list[Tree]:
         found.loc[found["row_key"] >= 0, "row_key"].nunique(),
     )
     return [
-        h("div.sk-row", h("h2", f"Review of {review.path.name}"),
+        h("div.sk-row", h("h2", review.path.name),
           _tile(with_unit(counts["rows"], "row"), "tile", "", ""), tiles,
           _tile(f"{warnings:,} with warnings", "tile", "warnings", "warn") if warnings else None),
         h("div.sk-row", tabs, h("span.sk-soft", sends),
