@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,15 @@ from sharekit.core import frame_schemas
 from sharekit.core.actions import ABSENT, MEMBER_STATES, PENDING
 from sharekit.core.columns import STR, first_case
 from sharekit.core.fields import SHARE_KEY
+from sharekit.core.provenance import shifted
 from sharekit.runs.status import Run
 
 from . import meanings
 
+#: How far the clock of a cloud may be slow; a share that it dates before the baseline is not new.
+_CLOCKS_DIFFER: Final = timedelta(days=1)
+#: The form of a time in a response.
+TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 #: What an audit can be compared with.
 AUDIT, RUN = BASELINES = ("audit", "run")
 
@@ -86,15 +93,16 @@ def distinct_shares(rows: pd.DataFrame) -> pd.DataFrame:
 def diff(baseline: Baseline | None, rows: pd.DataFrame, survey: Survey) -> pd.DataFrame:
     """Return what changed between a baseline and an audit's rows (:data:`~.frame_schemas.CHANGES`).
 
-    A share counts as new only if the baseline would have shown it, and as gone only if the survey
-    would.
+    A share counts as new only if the baseline would have shown it and the cloud does not date it
+    before, and as gone only if the survey would show it.
     """
     if baseline is None:
         return frame_schemas.CHANGES.make_frame()
     joined = baseline.shares.merge(
         distinct_shares(rows), on=SHARE_KEY, how="outer", suffixes=("_was", "_now")
     )
-    joined = joined.astype(STR).fillna("")
+    shared = rows[[*SHARE_KEY, "shared_at"]].drop_duplicates(SHARE_KEY)
+    joined = joined.merge(shared, on=SHARE_KEY, how="left").astype(STR).fillna("")
     joined["change"] = _changes(joined, baseline, survey)
     joined = joined[joined["change"] != ""]
     for name in ("name", "owner"):
@@ -121,11 +129,13 @@ def _changes(
     unread = pd.concat([frame.loc[frame["state"] == "", SHARE_KEY]
                         for frame in (survey.shares, survey.outgoing)])  # fmt: skip
     surveyed &= ~pd.MultiIndex.from_frame(joined[SHARE_KEY]).isin(pd.MultiIndex.from_frame(unread))
+    since = joined["shared_at"]
+    old = since.str.fullmatch(TIME) & (since < shifted(baseline.at, -_CLOCKS_DIFFER))
     moved = was & now & (joined["state_was"] != joined["state_now"])
     same = was & now & ~moved
     agreed, agrees = (joined[f"result_{end}"].isin(meanings.GOOD) for end in ("was", "now"))
     cases = {
-        "newly-shared": ~was & now & known,
+        "newly-shared": ~was & now & known & ~old,
         "gone": was & ~now & surveyed,
         "not-told": was & ~now,
         "decided": moved & (joined["state_was"] == PENDING),

@@ -17,14 +17,12 @@ from sharekit.core.fields import GRAMMARS, INPUT_PREFIX, SHARE_KEY
 from sharekit.core.rules import LEFT_OUT, RULES
 
 from . import meanings
-from .baseline import Baseline
+from .baseline import TIME, Baseline
 
 #: The columns of ``Audit.rows`` that every audit has, in order. Scripts depend on them.
 COLUMNS: Final = frame_schemas.AUDIT_ROWS.names
 _SEEN: Final = ("seen_by", "name", "owner", "image_created_at", "shared_at", "decided_at")
 _OBSERVED: Final = ("state", *_SEEN, "visibility", "unread")
-#: The form of a time in a response.
-_TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
 def compare(
@@ -177,6 +175,6 @@ def _unmanaged(shares: pd.DataFrame) -> pd.DataFrame:
 
 def _age(shared_at: pd.Series, now: str) -> pd.Series:
     """Return the whole days since a time; missing where there is none."""
-    known = shared_at.where(shared_at.str.fullmatch(_TIME), None)
+    known = shared_at.where(shared_at.str.fullmatch(TIME), None)
     since = pd.to_datetime(known, utc=True, format="%Y-%m-%dT%H:%M:%SZ", errors="coerce")
     return (pd.Timestamp(now) - since).dt.days.astype("Int64")

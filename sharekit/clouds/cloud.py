@@ -157,7 +157,7 @@ class JobState:
 class Cloud:
     """The client of one project; safe to use from several threads.
 
-    ``project_name`` is what ``named_by`` calls the project (:data:`~.registry.NAMED_BY`), and
+    ``project_name`` is what ``named_by`` calls the project (:data:`~.frame_schemas.NAMED_BY`), and
     ``warnings`` name what is less safe than it should be, by the user's own settings. If an
     administrator acts for the project, ``acts_as`` is the project that it has signed in to.
     """
@@ -219,7 +219,8 @@ class Cloud:
         """List every image of this project's own that is shared or could be, page by page.
 
         IMS lists all private images, Glance those with ``visibility=shared``, hidden ones last.
-        Their ``state`` is ``""``: a project is no member of its own images.
+        Their ``state`` is ``""``: a project is no member of its own images. A cloud may list those
+        of other owners as well.
         """
         if self.resolve_api() == "batch":
             listings = [(f"{self.ims}/v2/cloudimages", {"__imagetype": "private"})]
@@ -228,8 +229,7 @@ class Cloud:
             listings = [(url, shared), (url, {**shared, "os_hidden": "true"})]
         for url, extra in listings:
             params = {"owner": self.project_id, "limit": PAGE_SIZE, **extra}
-            images = (_share(image, "") for image in self._list(url, params, _IMAGES))
-            yield from (image for image in images if image.owner == self.project_id)
+            yield from (_share(image, "") for image in self._list(url, params, _IMAGES))
 
     def members(self, image_id: str) -> list[Member]:
         """List the projects that an image is shared with; all of them only for its owner.
@@ -277,13 +277,21 @@ class Cloud:
     def share(self, image_id: str) -> ImageShare:
         """Look one image up with its state: ``absent`` if the cloud responds 404 to the project.
 
-        Only beside whole listings does a 404 tell that there is no share. An own image and a
-        public one have no state to ask for: they are ``absent``.
+        Only beside whole listings does a 404 tell that there is no share. A public image has no
+        state to ask for: it is ``absent``.
+
+        Raises
+        ------
+        UnfitResponseError
+            If it is called the project's own, and shared with the project as well.
         """
         image = self.find_image(image_id) or ImageShare(image_id, "")
-        if image.owner == self.project_id or image.visibility in NO_MEMBERS:
+        if image.visibility in NO_MEMBERS:
             return replace(image, state=ABSENT)
-        return replace(image, state=self.member_state(image_id, self.project_id))
+        state = self.member_state(image_id, self.project_id)
+        if image.owner == self.project_id and state != ABSENT:
+            raise UnfitResponseError(f"{image_id} is called the project's own, and {state} by it.")
+        return replace(image, state=state)
 
     def vaults(self) -> Iterator[Vault]:
         """List the project's backup vaults (CBR-vaults), page by page."""

@@ -513,10 +513,15 @@ def _timestamp(date: str | None) -> float | None:
 
 
 def _age(response: requests.Response) -> float:
-    """Return the seconds since a service said what a cache responds with; 0 without a cache."""
+    """Return the seconds since a service said what a cache responds with; 0 without a cache.
+
+    A cache that warns and does not say since when has a second.
+    """
     age = response.headers.get("Age") or ""
-    is_read = response.request is None or response.request.method == "GET"
-    return float(age) if is_read and fullmatch(r"\d{1,12}", age) else 0.0
+    if response.request is not None and response.request.method != "GET":
+        return 0.0
+    warns = (response.headers.get("Warning") or "").startswith(("110", "111", "113"))
+    return float(age) if fullmatch(r"\d{1,12}", age) and int(age) else float(warns)
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -9,16 +9,16 @@ from typing import Final
 
 from sharekit.core.brakes import Pool
 from sharekit.core.columns import list_some, with_unit
-from sharekit.core.errors import CloudError
+from sharekit.core.errors import CloudError, not_made_by
 from sharekit.core.fields import PROJECT_ID
+from sharekit.core.frame_schemas import NAMED_BY
 from sharekit.core.html import escape_html, without_mathjax
 from sharekit.core.monitoring.logs import clean_frames
 
 from .cloud import Cloud
 
-#: What tells a project's name: Keystone, ``project_name`` in ``clouds.yaml``, or, where both are
-#: silent, the name that the user gave to the entry.
-SIGN_IN, CLOUDS_YAML, ENTRY = NAMED_BY = ("sign-in", "clouds.yaml", "entry in clouds.yaml")
+#: What tells a project's name.
+SIGN_IN, CLOUDS_YAML, ENTRY = NAMED_BY
 #: Projects that are signed in to at the same time.
 _SIGN_INS: Final = 8
 
@@ -61,6 +61,8 @@ class Clouds(Mapping[str, Cloud]):
         names: Mapping[str, tuple[str, str]] | None = None,
         operator: Cloud | None = None,
     ) -> None:
+        if not isinstance(clouds, Mapping):
+            raise not_made_by(clouds, "Clouds", "sharekit.connect(NAME) makes them")
         self._clouds = dict(clouds)
         self._offers = {p: sign_in for p, sign_in in (offers or {}).items() if p not in clouds}
         self._locks = {project: threading.Lock() for project in self._offers}

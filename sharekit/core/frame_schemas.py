@@ -165,12 +165,16 @@ VAULTS: Final = FrameSchema(
              free="float", resources="int"),
     unique=("project_id", "vault_id"),
 )  # fmt: skip
+#: What tells a project's name: Keystone, ``project_name`` in ``clouds.yaml``, or, where both are
+#: silent, the name that the user gave to the entry.
+NAMED_BY: Final = ("sign-in", "clouds.yaml", "entry in clouds.yaml")
 #: ``name_source`` says what told a project's ``name``.
 _NAMED: Final = _columns("name name_source")
 PROJECTS: Final = FrameSchema(
     _columns("project_id cloud region api ims image account vaults"),
     later=_columns("unread") | _NAMED | _columns("acts_as"),
-    values={"api": ("", "auto", "batch", "native")}, unique=("project_id",),
+    values={"api": ("", "auto", "batch", "native"), "name_source": ("", *NAMED_BY)},
+    unique=("project_id",),
 )  # fmt: skip
 OWNER_SHARES: Final = FrameSchema(
     _columns("project_id image_id state owner name whole_image size visibility key members "

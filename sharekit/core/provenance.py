@@ -11,7 +11,7 @@ import platform
 import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from itertools import chain
 from typing import Final, Literal
@@ -63,7 +63,20 @@ def user() -> str:
 
 def utc_now() -> str:
     """Return the time in UTC, to the microsecond, in a form that sorts."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return _written(datetime.now(UTC))
+
+
+def shifted(at: str, by: timedelta) -> str:
+    """Return the time that is so much after another one, in the form of :func:`utc_now`.
+
+    >>> shifted("2026-12-31T23:59:59Z", timedelta(seconds=1))
+    '2027-01-01T00:00:00.000000Z'
+    """
+    return _written(datetime.fromisoformat(at) + by)
+
+
+def _written(time: datetime) -> str:
+    return time.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 # -- names of people -------------------------------------------------------------------------------

@@ -21,14 +21,20 @@ from sharekit.core.provenance import ENVIRONMENT
 
 #: Counts and sizes: what fits in a column of whole numbers, and in a float.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
 #: A text that says something.
 Said = Annotated[str, msgspec.Meta(min_length=1)]
+#: A code of the cloud's, or of ours; in a line.
+Code = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=250)]
+#: The name of an encoding.
+Encoding = Annotated[str, msgspec.Meta(pattern=r"^[\w .:-]*$", max_length=100)]
 #: The status of a response; 0 where there was none.
 Http = Annotated[int, msgspec.Meta(ge=0, le=999)]
 #: The address of a service; "" where there is none.
 Address = Annotated[str, msgspec.Meta(pattern=r"(?i)^(?:https?://\S+)?$")]
+_ARMOUR: Final = r"^-----BEGIN {0}-----\s+U1NIU0lH[\w+/=\s]+-----END {0}-----\s*$"
 #: A signature as OpenSSH writes it.
-Signature = Annotated[str, msgspec.Meta(pattern=r"^-----BEGIN SSH SIGNATURE-----\s")]
+Signature = Annotated[str, msgspec.Meta(pattern=_ARMOUR.format("SSH SIGNATURE"))]
 #: SHA-256, in hex.
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 #: The SHA-256 under which bytes are stored in the ledger.
@@ -61,8 +67,8 @@ _ENVIRONMENT: Final = dict.fromkeys(ENVIRONMENT, NotRequired[Said])
 #: A sheet that was read: the fields of :class:`sharekit.spreadsheets.inventory.Source`.
 _SHEET: Final = _body(
     file=Name, sheet=str, sha256=Hash, size=Count, format=Form, header_row=Count, rows=Count,
-    blank_rows=Count, hidden=bool, columns=dict[str, str], letters=dict[str, str], encoding=str,
-    index_name=NotRequired[str], index_dtype=NotRequired[str],
+    blank_rows=Count, hidden=bool, columns=dict[str, str], letters=dict[str, str],
+    encoding=Encoding, index_name=NotRequired[str], index_dtype=NotRequired[str],
     dtypes=NotRequired[dict[str, str]], categories=NotRequired[dict[str, list[str]]],
 )  # fmt: skip
 #: An approval given ahead, as `StandingApproval` is written.
@@ -90,21 +96,19 @@ _POLICIES: Final = _body(
     otherwise=str,
 )  # fmt: skip
 _PLAN_SETTINGS: Final = _body(
-    chunk_size=Annotated[int, msgspec.Meta(ge=1, le=1 << 53)], max_images=Count | None,
+    chunk_size=Number, max_images=Count | None,
     strict=bool, planner=NotRequired[Name], confirmed=NotRequired[Texts],
 )  # fmt: skip
 _SNAPSHOT: Final = _body(
     taken_at=Time, states=Counts, members_blob=BlobHash, vaults_blob=BlobHash,
     projects_blob=BlobHash, owned_blob=NotRequired[BlobHash],
 )  # fmt: skip
-#: Fields that every event about a request may hold.
-_RESPONSE: Final = {
-    "chunk": Said, "api": NotRequired[Said], "http": NotRequired[Http], "code": NotRequired[str],
-    "reason": NotRequired[str], "job_id": NotRequired[str], "request_id": NotRequired[str],
-    "results": NotRequired[dict[str, bool]],
-}  # fmt: skip
-_REQUEST: Final = _body(**_RESPONSE)
-_JOB_ENDED: Final = _body(**_RESPONSE, status=Said)
+#: Fields of events about a request: how it ended, and how it was answered.
+_ENDED: Final = {"chunk": Said, "code": NotRequired[Code], "reason": NotRequired[str]}
+_ANSWERED: Final = {**_ENDED, "http": NotRequired[Http], "request_id": NotRequired[Code]}
+_REQUEST: Final = _body(**_ENDED)
+_RESPONSE: Final = _body(**_ANSWERED)
+_JOB_ENDED: Final = _body(**_ENDED, status=Said, results=NotRequired[dict[str, bool]])
 #: Shares: each of the images with each of the projects.
 _BLOCK: Final = {"images": Texts, "projects": Texts}
 
@@ -236,7 +240,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         _body(
             clouds=list[_ACCOUNT],  # type: ignore[valid-type]  # made by a function
             settings=dict[str, float],
-            reviewers=NotRequired[Count], reviewer=NotRequired[str],
+            reviewers=NotRequired[Number], reviewer=NotRequired[str],
             refused=NotRequired[dict[str, str]],
             environment=NotRequired[_body(**_ENVIRONMENT)],
         ),
@@ -262,7 +266,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "split": EventKind(
         _body(
-            **_RESPONSE,
+            chunk=Said,
             into=list[_body(chunk=str, **_BLOCK)],  # type: ignore[misc]  # made by a function
             kept=list[_body(**_BLOCK)],  # type: ignore[misc]
             why=Said,
@@ -271,15 +275,15 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"into {len(b['into'])}: {b['why']}",
     ),
     "answer": EventKind(
-        _REQUEST,
+        _body(**_ANSWERED, job_id=NotRequired[str]),
         "the cloud accepted the request; the job's ID is written here before the job is polled",
         lambda b: f"HTTP {b.get('http', 0)}"
         + (f", job {b['job_id']}" if b.get("job_id") else ""),
     ),
     "retry_scheduled": EventKind(
-        _REQUEST, "the request was not sent, or met a temporary fault; it will be sent again"
+        _RESPONSE, "the request was not sent, or met a temporary fault; it will be sent again"
     ),
-    "refused": EventKind(_REQUEST, "the cloud refused the request permanently"),
+    "refused": EventKind(_RESPONSE, "the cloud refused the request permanently"),
     "response_lost": EventKind(
         _REQUEST, "the request was sent and no response came; reading back decides its outcome"
     ),
@@ -306,7 +310,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"{with_unit(b['images'], 'image')} looked at",
     ),
     "read_back_denied": EventKind(
-        _body(project_id=Said, reason=Said, code=NotRequired[str]),
+        _body(project_id=Said, reason=Said, code=NotRequired[Code]),
         "a project could not be read back",
         lambda b: f"project {b['project_id']} cannot be read back: {b['reason']}",
     ),

@@ -29,16 +29,17 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from os import PathLike
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple, Self
 
 import pandas as pd
 
 from sharekit.core.errors import LedgerError, LedgerUnreadableError, UsageError
 from sharekit.core.frame_schemas import FrameSchema
-from sharekit.core.provenance import utc_now
+from sharekit.core.provenance import shifted, utc_now
 
 from . import parquet
 from .events import decode_body
@@ -58,8 +59,10 @@ from .tables import DEFINED, create_tables, format_error, schema_difference
 _LOG = logging.getLogger("sharekit.ledger")
 #: Events in memory at one time, where all of them are read.
 _PAGE = 1_000
-#: The longest step of a clock by which two events would have one time (Windows: 15.6 ms).
+#: A clock that was set back by more shows in the times of events.
 _STEP = timedelta(milliseconds=20)
+#: No two events have one time.
+_LEAST = timedelta(microseconds=1)
 _EVENT = "seq, at, kind, body, prev, hash"
 
 
@@ -89,6 +92,7 @@ class Ledger:
         self._writing = False
         self._until = sys.maxsize
         self._seq, self._head, self._at = 0, GENESIS, ""
+        self._appended = 0.0
 
     # -- opening and closing -----------------------------------------------------------------------
     @classmethod
@@ -247,15 +251,16 @@ class Ledger:
         return Event(seq, at, kind, body, prev, link)
 
     def _now(self) -> str:
-        """Return the time, and never that of the last event: some clocks go in long steps."""
-        at = utc_now()
-        if at > self._at:
+        """Return the time: later than the last event's by what has passed in this process since.
+
+        Clocks go in long steps, and are set while a run goes on. One that was set back to before
+        the last event shows.
+        """
+        at, passed = utc_now(), monotonic() - (self._appended or monotonic())
+        self._appended = monotonic()
+        if not self._at or at < shifted(self._at, -_STEP):
             return at
-        last = datetime.fromisoformat(self._at)
-        if not timedelta() <= last - datetime.fromisoformat(at) < _STEP:
-            return at
-        later = last + timedelta(microseconds=1)
-        return f"{later.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+        return max(at, shifted(self._at, max(timedelta(seconds=passed), _LEAST)))
 
     def list_events(self, *kinds: str) -> list[Event]:
         """Return every event in order, or those of some kinds."""

@@ -7,6 +7,7 @@ may differ between versions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from math import inf
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from sharekit.core.errors import SharekitError
 from sharekit.core.fields import ACTION_KEY, INPUT_PREFIX, MANDATORY_FIELDS
 from sharekit.core.fields import FIELDS as SHARE_FIELDS
 from sharekit.core.files import shown_name
-from sharekit.core.provenance import __version__, distinct_people, looks, name_error
+from sharekit.core.provenance import __version__, distinct_people, looks, name_error, shifted
 from sharekit.core.rules import RULE_SET
 from sharekit.ledger.events import VOIDING_EVENTS, FollowedRun
 from sharekit.ledger.integrity import Problem
@@ -51,6 +52,8 @@ from .storage import read_earlier
 _STEPS: Final = {"decided": "rows", "review_imported": "decisions"}
 #: The formats that are read without another package, which reads files of one suffix.
 _FORMS: Final = ("dataframe", "table", "records", *(form.name for form in FORMATS))
+#: How long before its event a step may have looked at the clock: a day may end in between.
+_STEP_TAKES: Final = timedelta(hours=1)
 #: Numbers of a plan that do not come from its rows.
 _SETTINGS: Final = ("chunk_size", "max_images", "strict", "planner", "confirmed")
 
@@ -84,7 +87,8 @@ class _Steps:
         return str(self.plan.get("fingerprint", ""))
 
     def approved_at(self, at: str) -> list[str]:
-        """Return the people whose approval of the plan holds at a time, without its planner."""
+        """Return the people whose approval of the plan held shortly before, without its planner."""
+        at = shifted(at, -_STEP_TAKES)
         planner = looks(str(self.plan.get("settings", {}).get("planner", "")))
         holding = [e for e in self.approvals if at[:10] <= _standing(e).get("until", "9999")]
         names = [event.body["reviewer"] for event in holding]
@@ -127,6 +131,8 @@ class _Steps:
             yield "replaces a plan that was approved"
         if self.sent:
             yield "plans again after requests were sent"
+        if (planner := new.get("planner", "")) and _is_nobody(planner):
+            yield "names a planner whom nobody can see"
 
     def check_decision(self, event: Event) -> Iterator[str]:
         """Check that somebody could decide, and decided on the plan of that time."""
@@ -165,11 +171,8 @@ class _Steps:
             yield "is the planner's own"
         if error := fleet_error(body, self.voided):
             yield error
-        if standing := _standing(event):
-            if standing["reviewer"] != body["reviewer"]:
-                yield "was given ahead by somebody else"
-            if standing["at"] > event.at:
-                yield "is older than the approval given ahead that it names"
+        if _standing(event).get("reviewer", body["reviewer"]) != body["reviewer"]:
+            yield "was given ahead by somebody else"
         if body["after"] != event.prev:
             yield "was given for another ledger, or at another place in it"
 
@@ -191,11 +194,11 @@ class _Steps:
         elif len(approved) < demanded:
             yield f"demanded {demanded} reviewers, and {len(approved)} had approved the plan"
         rest = str(event.body.get("reviewer", ""))
-        if not rest.strip(", "):
+        if not rest:
             yield "does not say who had approved the plan"
-        for name in sorted(approved, key=len, reverse=True):
-            rest = rest.replace(name, "")
-        if rest.strip(", "):
+        for name in approved:
+            rest = rest[len(name) + 2 :] if f"{rest}, ".startswith(f"{name}, ") else rest
+        if rest:
             yield "names a reviewer who had not approved the plan"
 
 
@@ -366,7 +369,7 @@ def _standing_differences(ledger: Ledger, event: Event) -> Iterator[str]:
         plan = read_plan(ledger)
         yield from (
             f"copies an approval given ahead that does not hold: {error}"
-            for error in standing_errors(ledger, plan, standing, event.at)
+            for error in standing_errors(ledger, plan, standing, shifted(event.at, -_STEP_TAKES))
         )
 
 

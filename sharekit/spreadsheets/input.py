@@ -6,10 +6,11 @@ import os
 import stat
 import sys
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
 
-from sharekit.core.errors import InputError, SpreadsheetError
+from sharekit.core.errors import InputError, SpreadsheetError, UsageError
 from sharekit.core.files import shown_name
 
 from .formats.raw_sheet import Blob, column_letter
@@ -125,6 +126,11 @@ class Limits:
     columns: int = 16_384
     merges: int = 100_000
     cells: int = 64 * _MIB
+
+    def __post_init__(self) -> None:
+        for name, limit in vars(self).items():
+            if not isinstance(limit, Integral) or limit < 0:
+                raise UsageError(f"Limits({name}={limit!r:.40}): a limit is a whole number.")
 
     def check_size(self, file: str, size: int) -> None:
         """Refuse a file that is too long.

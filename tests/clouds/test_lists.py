@@ -19,7 +19,14 @@ from hypothesis import strategies as st
 
 from sharekit.clouds.cloud import Cloud, ImageShare
 from sharekit.clouds.http import Reply
-from sharekit.clouds.state.reader import Reader, collect, members_of, read_member_shares
+from sharekit.clouds.state.reader import (
+    Reader,
+    collect,
+    facts_differ,
+    members_of,
+    read_member_shares,
+    read_members,
+)
 from sharekit.clouds.state.snapshot import _read_vaults
 from sharekit.core.actions import ABSENT, MEMBER_STATES
 from sharekit.core.brakes import Pool, Waits, waiting_by
@@ -248,6 +255,73 @@ def test_a_list_of_members_and_a_look_that_differ_leave_a_share_open(
     for project in PROJECTS:
         shown = {states.get(project, ABSENT) for states in (listed, alone)}
         assert found.state(project) == (shown.pop() if len(shown) == 1 else "")
+
+
+@pytest.mark.parametrize(
+    ("listed", "alone"),
+    [
+        ({PROJECTS[0]: "pending"}, {PROJECTS[0]: "accepted"}),
+        ({PROJECTS[0]: "pending"}, {}),
+        ({}, {PROJECTS[1]: "accepted"}),
+    ],
+)
+def test_lists_of_members_that_nobody_asked_about_are_compared_with_looks(
+    listed: dict[str, str], alone: dict[str, str]
+) -> None:
+    """A list from the past, or one that was cut off, makes no image of its owner a whole one."""
+
+    class Cached(Owner):
+        def read(self, url: str, **params: Any) -> Reply:
+            """Answer a GET."""
+            self.states = listed if url.endswith("/members") else alone
+            return super().read(url, **params)
+
+    cloud = cloud_of(Cached({}, 99, lambda _: "honest"))
+    clouds = {OWNER: cloud, PROJECTS[1]: cloud}
+    images = {OWNER: {IDS[0]: ImageShare(IDS[0], "", OWNER)}}
+    with Pool(2) as pool:
+        reader = Reader(pool)
+        found = read_members(reader, "", clouds, images, {}, everything=True)[OWNER][IDS[0]]
+    assert "one of them is wrong" in found.unread
+    assert set(found.states.values()) <= {""}
+
+
+@pytest.mark.parametrize(
+    ("listed", "alone", "differ"),
+    [
+        (("", ""), (OWNER, "public"), False),
+        ((OWNER, "shared"), (OWNER, "private"), False),
+        ((OWNER, "shared"), ("", ""), False),
+        ((ME, ""), (OWNER, ""), True),
+        ((OWNER, "community"), (OWNER, "shared"), True),
+        ((OWNER, "shared"), (OWNER, "public"), True),
+    ],
+)
+def test_an_owner_or_a_visibility_that_is_shown_twice_is_to_be_the_same(
+    listed: tuple[str, str], alone: tuple[str, str], *, differ: bool
+) -> None:
+    """A list and a look at one image alone differ if both name an owner, or one calls it public."""
+    shares = [ImageShare(IDS[0], "", owner, visibility=kind) for owner, kind in (listed, alone)]
+    assert bool(facts_differ(*shares)) == differ
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_an_image_listed_as_ones_own_is_looked_up(*, everything: bool) -> None:
+    """A list that calls another owner's image the project's own is not believed."""
+
+    class Liar(Server):
+        def reply(self, body: dict[str, Any]) -> Reply:
+            """Answer a listing with the caller as owner."""
+            own = [image | {"owner": ME} for image in body.get("images", ())]
+            return Reply(200, body | ({"images": own} if own else {}), "")
+
+    states = dict.fromkeys(IDS[:3], "pending")
+    with Pool(2) as pool:
+        clouds = {ME: cloud_of(Liar(states))}
+        wanted = {ME: () if everything else IDS[:3]}
+        shown = read_member_shares(Reader(pool), clouds, wanted, everything=everything)[ME]
+    assert "owner" in shown.incomplete
+    assert {image.state for image in shown.images.values()} == {""}
 
 
 def test_public_images_are_not_asked_for_members() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,6 +19,8 @@ from hypothesis import strategies as st
 from sharekit.core.errors import LedgerError, UsageError
 from sharekit.ledger.hashing import GENESIS, canonical_json, event_hash
 from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.lock import WriteLock
+from sharekit.ledger.tables import create_tables
 
 
 def test_events_are_chained(tmp_path: Path) -> None:
@@ -46,6 +51,34 @@ def test_what_could_not_be_read_again_is_not_written(
         with pytest.raises(UsageError, match="cannot record this as 'stopped'"):
             ledger.append("stopped", body)
         assert ledger.head == head
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(-200, 200)), min_size=1, max_size=12))
+def test_no_clock_makes_the_steps_of_a_call_seem_shorter(steps: list[tuple[float, float]]) -> None:
+    """Events of one process are dated no sooner than time passed, or a clock set back shows."""
+    passed, wall = 1000.0, datetime(2026, 1, 1, tzinfo=UTC)
+    book = Ledger(Path("memory"), sqlite3.connect(":memory:"), cast("WriteLock", object()))
+    create_tables(book._connection)
+
+    def now() -> str:
+        return wall.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+    book_module = "sharekit.ledger.ledger"
+    with (
+        mock.patch(f"{book_module}.monotonic", side_effect=lambda: passed),
+        mock.patch(f"{book_module}.utc_now", side_effect=now),
+    ):
+        ticks, times = [passed], [book.append("thing", {}).at]
+        for elapsed, step in steps:
+            passed += elapsed
+            wall += timedelta(seconds=elapsed + step)
+            ticks.append(passed)
+            times.append(book.append("thing", {}).at)
+    for (tick, at), (later_tick, later) in pairwise(zip(ticks, times, strict=True)):
+        between = datetime.fromisoformat(later) - datetime.fromisoformat(at)
+        waited = timedelta(seconds=later_tick - tick - 1e-5)
+        assert between < timedelta() or (between >= waited and between)
+    book._connection.close()
 
 
 def test_threads_share_one_chain(tmp_path: Path) -> None:

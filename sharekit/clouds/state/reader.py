@@ -39,6 +39,7 @@ SAMPLES: Final = 20
 LOOK_UPS: Final = 200
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 _UNKNOWN_STATE: Final = "the cloud names a state that the API does not know"
 _ASKED_ONLY: Final = "an administrator is shown only the shares that somebody asked about"
 _SHOWS_OWN: Final = "the cloud shows this account no shares of others, so it may hide this one"
@@ -69,8 +70,8 @@ class Reader:
     _given_up: dict[str, str] = field(default_factory=dict)
 
     def run(
-        self, label: str, calls: Iterable[tuple[str, str, Callable[[str], T]]]
-    ) -> Iterator[tuple[str, str, T]]:
+        self, label: str, calls: Iterable[tuple[str, Item, Callable[[Item], T]]]
+    ) -> Iterator[tuple[str, Item, T]]:
         """Yield project, item and result of each ``(project, item, call)``, in any order."""
         jobs = {
             self.pool.submit(self._call, project, item, call): (project, item)
@@ -94,7 +95,7 @@ class Reader:
              for p, ids in wanted.items() for i in sorted({*ids})),
         )  # fmt: skip
 
-    def ask(self, project: str, call: Callable[..., T], *items: str) -> T | str:
+    def ask(self, project: str, call: Callable[..., T], *items: object) -> T | str:
         """Return a call's result, or the reason why a cloud that is not down does not show it.
 
         Where nothing else has come for the time of an outage, nothing more is asked for.
@@ -118,7 +119,7 @@ class Reader:
         breaker.record_success()
         return result
 
-    def _call(self, project: str, item: str, call: Callable[[str], T]) -> list[T]:
+    def _call(self, project: str, item: Item, call: Callable[[Item], T]) -> list[T]:
         if self.failures is None:
             return [call(item)]
         if project in self.failures:
@@ -165,10 +166,16 @@ class ProjectShares:
     def unclear_to(self, project: str) -> set[str]:
         """Return the listed images whose state is unclear: all, if a listing is not whole.
 
-        Who ignores a state and leaves out images would show some in wrong states alone.
+        Who ignores a state and leaves out images would show some in wrong states alone. Both APIs
+        list own images as if they were pending.
         """
-        shown = self.images.keys() & (self.images.keys() if self.incomplete else self.unclear)
-        return {image for image in shown if self.images[image].owner != project}
+        if self.incomplete:
+            return {*self.images}
+        return self.images.keys() & self.unclear - self.own(project)
+
+    def own(self, project: str) -> set[str]:
+        """Return the images that are listed as the project's own."""
+        return {image for image, share in self.images.items() if share.owner == project}
 
     def samples(self, project: str, in_doubt: InDoubt) -> set[str]:
         """Return listed images to compare: one of each state, some at random, those in doubt."""
@@ -182,14 +189,15 @@ class ProjectShares:
         """Take in a sample: a listing that a look at one image contradicts is not to be trusted."""
         self.incomplete = self.incomplete or self.contradiction(image, alone)
 
-    def contradiction(self, image: str, alone: str) -> str:
+    def contradiction(self, image: str, state: str, alone: ImageShare | None = None) -> str:
         """Return how the listings show an image otherwise than a look at it alone; "" if not.
 
         What is listed in several states, or in none by a listing that is not whole, is not.
         """
-        absent = ImageShare(image, ABSENT if self.paged else "")
-        listed = self.images.get(image, absent).state
-        return "" if image in self.unclear else _contradiction(image, listed, alone)
+        listed = self.images.get(image) or ImageShare(image, ABSENT if self.paged else "")
+        if alone is not None and (why := facts_differ(listed, alone)):
+            return why
+        return "" if image in self.unclear else _contradiction(image, listed.state, state)
 
     def settle(self, project: str, image: str, found: ImageShare | str, contradiction: str) -> None:
         """Take in a look at one image, or the reason why there is none."""
@@ -239,7 +247,9 @@ def read_member_shares(
             shares[project].add(listed, incomplete)
 
     def missing() -> dict[str, set[str]]:
-        return {p: {*wanted[p]} - shares[p].images.keys() for p in apis}
+        """Return the wanted images that no listing shows as somebody else's."""
+        return {p: {*wanted[p]} - shares[p].images.keys() | shares[p].own(p) & {*wanted[p]}
+                for p in apis}  # fmt: skip
 
     list_all(apis, hidden=False)
     absent = missing()
@@ -253,7 +263,10 @@ def read_member_shares(
         for project, of in shares.items():
             for image in of.images.keys() - {*wanted[project]}:
                 del of.images[image]
-    look_up_unclear(reader, clouds, {p: shares[p] for p in apis}, missing())
+    unseen = missing()
+    for project, own in ((p, [*shares[p].own(p)]) for p in apis):
+        unseen[project] |= {*random.sample(own, min(SAMPLES, len(own)))}
+    look_up_unclear(reader, clouds, {p: shares[p] for p in apis}, unseen)
     return shares
 
 
@@ -340,7 +353,7 @@ def look_up_unclear(
     unseen = {p: {*ids} | shares[p].unclear_to(p) - shares[p].single for p, ids in missing.items()}
     label = "looking up single images"
     looks = [
-        (project, image, found, shares[project].contradiction(image, _state_of(project, found)))
+        (project, image, found, shares[project].contradiction(image, *_facts(project, found)))
         for project, image, found in reader.look_up(label, unseen, lambda p, i: clouds[p].share(i))
     ]
     for project, _, _, why in looks:
@@ -349,11 +362,22 @@ def look_up_unclear(
         shares[project].settle(project, image, found, why)
 
 
-def _state_of(project: str, found: ImageShare | str) -> str:
-    """Return the state that a look at one image shows; "" for none, as of own and public ones."""
-    if isinstance(found, str) or found.owner == project or found.visibility in NO_MEMBERS:
-        return ""
-    return found.state
+def _facts(project: str, found: ImageShare | str) -> tuple[str, ImageShare | None]:
+    """Return what a look at one image shows, with its state: none of own and public ones."""
+    if isinstance(found, str):
+        return "", None
+    stateless = found.owner == project or found.visibility in NO_MEMBERS
+    return "" if stateless else found.state, found
+
+
+def facts_differ(listed: ImageShare, alone: ImageShare) -> str:
+    """Return how a list shows an image as that of another owner, or as public; "" if not so."""
+    owners = {listed.owner, alone.owner} - {""}
+    kinds = {one.visibility in NO_MEMBERS for one in (listed, alone) if one.visibility}
+    if len(owners) > 1 or len(kinds) > 1:
+        said, shown = (f"owner {one.owner}, {one.visibility}" for one in (listed, alone))
+        return f"the list says of {listed.image_id}: {said}; a look at it alone: {shown}"
+    return ""
 
 
 def _contradiction(name: str, listed: str, alone: str) -> str:
@@ -418,6 +442,7 @@ class ImageMembers:
     reasons: Mapping[str, str] = field(default_factory=dict)
     unread: str = ""
     whole: bool = True
+    listed: Mapping[str, str] = field(default_factory=dict)
 
     def state(self, project: str) -> str:
         """Return the state of the share with a project."""
@@ -431,43 +456,92 @@ class ImageMembers:
 def read_members(
     reader: Reader, label: str, clouds: Mapping[str, Cloud],
     images: Mapping[str, Mapping[str, ImageShare]], asked: Mapping[str, Collection[str]],
-    in_doubt: InDoubt = nothing_in_doubt,
-) -> Iterator[tuple[str, str, ImageMembers]]:  # fmt: skip
-    """Yield owner, image and members of the images of each owner.
+    in_doubt: InDoubt = nothing_in_doubt, *, everything: bool = False,
+) -> dict[str, dict[str, ImageMembers]]:  # fmt: skip
+    """Return the members of the images of each owner.
 
     ``asked`` maps images to the projects whose shares are asked about: these are looked up one by
     one if a list of members lacks them, because Glance's list of members has no pages, so a list
     that a cloud has cut off looks like a whole one. ``in_doubt`` tells on which listed shares a
-    list alone would decide: they are looked up, too.
+    list alone would decide: they are looked up, too. Of those that nobody looks at alone, samples
+    are; if one contradicts its list, every share of this owner is.
     """
 
-    def read(owner: str, image: str) -> ImageMembers:
-        cloud, shared_with = clouds[owner], asked.get(image, ())
-        ask = partial(reader.ask, owner)
-        return members_of(cloud, images[owner][image], shared_with, ask, in_doubt)
+    def read(owners: Mapping[str, str]) -> Iterator[tuple[str, str, ImageMembers]]:
+        def one(owner: str, image: str) -> ImageMembers:
+            ask, share = partial(reader.ask, owner), images[owner][image]
+            about = asked.get(image, ())
+            return members_of(clouds[owner], share, about, ask, in_doubt, owners[owner])
 
-    calls = ((owner, image, partial(read, owner)) for owner, ids in images.items() for image in ids)
-    return reader.run(label, calls)
+        calls = ((owner, i, partial(one, owner)) for owner in owners for i in images[owner])
+        return reader.run(label, calls)
+
+    def look(owner: str, pair: tuple[str, str]) -> str:
+        return clouds[owner].member_state(*pair)
+
+    members: dict[str, dict[str, ImageMembers]] = {owner: {} for owner in images}
+    for owner, image, found in read(dict.fromkeys(images, "")):
+        members[owner][image] = found
+    samples = {}
+    for owner, lists in members.items():
+        listed = {(i, p): state for i, found in lists.items() for p, state in found.listed.items()}
+        missing = _some_missing(lists, {*clouds} - {owner}) if everything else {}
+        samples[owner] = _some(listed) | missing
+    looks = (
+        (owner, pair, partial(reader.ask, owner, partial(look, owner)))
+        for owner, pairs in samples.items() for pair in pairs
+    )  # fmt: skip
+    contradicted = {}
+    for owner, (image, project), alone in reader.run("comparing with single members", looks):
+        if why := _contradiction(project, samples[owner][image, project], alone):
+            contradicted[owner] = f"{image}: {why}"
+    for owner, image, found in read(contradicted):
+        members[owner][image] = found
+    return members
+
+
+def _some(listed: Mapping[T, str]) -> dict[T, str]:
+    """Return samples of what lists show: one of each state, and some at random."""
+    firsts = {state: one for one, state in listed.items()}.values()
+    some = random.sample([*listed], min(SAMPLES, len(listed)))
+    return {one: listed[one] for one in (*firsts, *some)}
+
+
+def _some_missing(
+    lists: Mapping[str, ImageMembers], projects: set[str]
+) -> dict[tuple[str, str], str]:
+    """Return shares that whole lists lack, with projects that their owner may share with."""
+    projects = projects.union(*(found.listed for found in lists.values()))
+    lacking = {i: projects - found.states.keys() for i, found in lists.items() if found.whole}
+    some = random.sample(images := [i for i in lacking if lacking[i]], min(SAMPLES, len(images)))
+    return {(image, random.choice([*lacking[image]])): ABSENT for image in some}  # noqa: S311 - no secret
 
 
 def members_of(
     cloud: Cloud, image: ImageShare, asked: Collection[str], ask: Callable[..., Any],
-    in_doubt: InDoubt = nothing_in_doubt,
+    in_doubt: InDoubt = nothing_in_doubt, contradicted: str = "",
 ) -> ImageMembers:  # fmt: skip
-    """Return the members of an own image, by :meth:`Reader.ask`; see :func:`read_members`."""
+    """Return the members of an own image, by :meth:`Reader.ask`; see :func:`read_members`.
+
+    With ``contradicted``, why a list of this owner is not to be trusted, all listed are looked up.
+    """
     closed = NO_MEMBERS if cloud.resolve_api() == "batch" else NO_MEMBERS | {"private"}
     if image.visibility in closed:  # nobody is asked for what cannot be
         why = _NOT_SHOWN.format(image.visibility)
-        return ImageMembers(states=dict.fromkeys(asked, ""), reasons=dict.fromkeys(asked, why))
+        open_states, reasons = dict.fromkeys(asked, ""), dict.fromkeys(asked, why)
+        return ImageMembers(states=open_states, reasons=reasons, whole=False)
     listed = ask(cloud.members, image.image_id)
-    members, incomplete = ([], listed) if isinstance(listed, str) else (listed, "")
+    members, incomplete = ([], listed) if isinstance(listed, str) else (listed, contradicted)
     states = {member.project_id: member.state for member in members}
+    listed_states = {project: state for project, state in states.items() if state}
     unread = incomplete or (_UNKNOWN_STATE if "" in states.values() else "")
     reasons = {}
-    for project in asked:
+    for project in {*asked, *(states if contradicted else ())}:
         shown = states.get(project, "" if incomplete else ABSENT)
-        if shown in MEMBER_STATES and not in_doubt(project, replace(image, state=shown)):
+        doubted = contradicted or in_doubt(project, replace(image, state=shown))
+        if shown in MEMBER_STATES and not doubted:
             continue
+        listed_states.pop(project, "")
         found = ask(cloud.member_state, image.image_id, project)
         if found == ABSENT and not shown:
             found = unread
@@ -477,7 +551,7 @@ def members_of(
         if not known:
             reasons[project] = found
     unread = unread or next(iter(reasons.values()), "")
-    return ImageMembers(tuple(members), states, reasons, unread, whole=not unread)
+    return ImageMembers(tuple(members), states, reasons, unread, not unread, listed_states)
 
 
 def projects_by_image(pairs: pd.DataFrame) -> dict[str, list[str]]:

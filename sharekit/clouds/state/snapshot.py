@@ -8,7 +8,7 @@ from functools import partial
 
 import pandas as pd
 
-from sharekit.clouds.cloud import Cloud, ImageShare, Vault
+from sharekit.clouds.cloud import NO_MEMBERS, Cloud, ImageShare, Vault
 from sharekit.clouds.registry import Clouds
 from sharekit.core import frame_schemas
 from sharekit.core.actions import SHARE
@@ -24,6 +24,7 @@ from .reader import (
     InDoubt,
     Reader,
     collect,
+    facts_differ,
     projects_by_image,
     read_member_shares,
     read_members,
@@ -164,8 +165,8 @@ def read_back_members(
 ) -> Iterator[tuple[str, ImageShare]]:
     """Yield each project that an image is asked about with, and the share as its owner sees it."""
     images = {owner: {image: ImageShare(image, "") for image in asked}}
-    reading = read_members(Reader(pool), "reading back", clouds, images, asked, in_doubt)
-    for _, image, found in reading:
+    members = read_members(Reader(pool), "reading back", clouds, images, asked, in_doubt)
+    for image, found in members[owner].items():
         for project in asked[image]:
             why = found.why_unread(project)
             yield project, ImageShare(image, found.state(project), unread=why)
@@ -188,18 +189,22 @@ def read_owner_shares(
     unread: dict[str, str] = {}
     incomplete: dict[str, str] = {}
     listings = ((p, p, partial(_list_owned, clouds, images_at)) for p in images_at)
-    for project, _, (listed, why) in reader.run("reading own images", listings):
-        images |= listed
+    for project, _, (own, why) in reader.run("reading own images", listings):
+        images |= own
         incomplete[project] = why
     failures = reader.failures or {}
-    # Private images are in no listing, nor are images of somebody else.
-    unlisted = {project: ids - images.keys() for project, ids in images_at.items()}
+    # Private images are in no listing, nor are images of somebody else. A listed visibility that
+    # would decide is looked up as well.
+    plain = {image for image, share in images.items() if share.visibility not in NO_MEMBERS}
+    unlisted = {project: ids - plain for project, ids in images_at.items()}
     label = "looking up own images"
     for project, image, found in reader.look_up(
         label, unlisted, lambda project, image: clouds[project].find_image(image)
     ):
         if isinstance(found, ImageShare) and found.owner:
-            images[image] = found
+            listed = images.get(image, found)
+            why = facts_differ(listed, found)
+            images[image] = replace(listed, owner="", visibility="", unread=why) if why else listed
         elif why := found if isinstance(found, str) else incomplete[project]:
             unread[image] = why
     unread |= {i: str(error) for p, error in failures.items() for i in images_at.get(p, ())}
@@ -211,11 +216,11 @@ def read_owner_shares(
     asked = projects_by_image(pairs)
     # What is shared already would not be sent.
     offers = {*shares.loc[shares["status"] == SHARE, SHARE_KEY].itertuples(index=False, name=None)}
-    listed_members = read_members(
+    found_members = read_members(
         reader, "reading members", clouds, owned, asked,
         lambda project, share: (project, share.image_id) in offers,
     )  # fmt: skip
-    members = {image: found for _, image, found in listed_members}
+    members = {image: found for lists in found_members.values() for image, found in lists.items()}
     for project, image in pairs.itertuples(index=False):
         share = images.get(image) or ImageShare(image, "", unread=unread.get(image, ""))
         shown = members.get(image)
@@ -240,7 +245,8 @@ def _list_owned(
     clouds: Clouds, images: Mapping[str, set[str]], project: str
 ) -> tuple[dict[str, ImageShare], str]:
     owned, wanted = clouds[project].owned(), images[project]
-    return collect(image for image in owned if image.image_id in wanted)
+    listed = (image for image in owned if image.owner == project)
+    return collect(image for image in listed if image.image_id in wanted)
 
 
 def _read_vaults(cloud: Cloud, named: Iterable[str]) -> tuple[list[Vault], str]:

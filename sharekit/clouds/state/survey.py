@@ -6,12 +6,13 @@ are left out.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from sharekit.clouds.cloud import Cloud, ImageShare, Member
+from sharekit.clouds.cloud import NO_MEMBERS, Cloud, ImageShare, Member
 from sharekit.clouds.registry import Clouds
 from sharekit.core.actions import ABSENT, ACCEPTED, MEMBER_STATES, PENDING, REJECTED
 from sharekit.core.brakes import Pool
@@ -24,10 +25,12 @@ from sharekit.core.provenance import utc_now
 
 from .reader import (
     READERS,
+    SAMPLES,
     ImageMembers,
     ProjectShares,
     Reader,
     collect,
+    facts_differ,
     look_up_unclear,
     projects_by_image,
     read_member_shares,
@@ -102,8 +105,8 @@ _Shares = dict[str, ProjectShares]
 _Asked = Mapping[str, Mapping[str, str]]
 _Known = Mapping[str, Cloud]
 _Images = dict[str, dict[str, ImageShare]]
-#: Owner and image -> its members.
-_Members = dict[tuple[str, str], ImageMembers]
+#: Owner -> image -> its members.
+_Members = dict[str, dict[str, ImageMembers]]
 
 
 def take_survey(
@@ -156,6 +159,12 @@ def take_survey(
             )
             asked_of = asked_of.drop_duplicates(ignore_index=True)
             members = _read_members(owner_reader, known, asked_of, images, gaps)
+            # What an owner shows is to be in the listings of the project that it names.
+            missing = {p: [i for lists in members.values() for i, found in lists.items()
+                           if i not in of.images and found.state(p) in MEMBER_STATES]
+                       for p, of in shares.items() if p not in failures and not known[p].acts_as}  # fmt: skip
+            look_up_unclear(reader, known, shares, missing)
+            failures = dict(reader.failures or {})
     incomplete = {
         p: IncompleteListError(of.incomplete) for p, of in shares.items() if of.incomplete
     }
@@ -218,18 +227,25 @@ def _read_own_images(
     calls = ((p, p, lambda p: collect(clouds[p].owned())) for p in clouds)
     images: _Images = {}
     gaps: dict[str, CloudError] = {}
-    for project, _, (owned, incomplete) in reader.run("reading own images", calls):
-        images[project] = owned
+    doubted: _Images = {}
+    for project, _, (listed, incomplete) in reader.run("reading own images", calls):
+        images[project] = {i: image for i, image in listed.items() if image.owner == project}
+        doubted[project] = {i: image for i, image in listed.items()
+            if image.owner != project or image.visibility in NO_MEMBERS}  # fmt: skip
         if incomplete:
             gaps[project] = IncompleteListError(incomplete)
     # An image that its named owner does not list may be private, or hidden: it is looked up.
     shown = [(project, image) for project, of in shares.items()
              for image, share in of.images.items() if share.state in MEMBER_STATES]  # fmt: skip
-    listed = [(owner, image) for owner, of in images.items() for image in of]
+    own = [(owner, image) for owner, of in images.items() for image in of]
     named = pairs[pairs["owner"].isin(list(images))]
-    for columns, known in ((SHARE_KEY, shown), (["owner", "image_id"], listed)):
+    for columns, known in ((SHARE_KEY, shown), (["owner", "image_id"], own)):
         named = named[~pd.MultiIndex.from_frame(named[columns]).isin(known)]
     missing = {str(owner): ids.tolist() for owner, ids in named.groupby("owner")["image_id"]}
+    # Samples of those whose members are not read for what is listed; all of which nothing is said.
+    for owner, of in doubted.items():
+        some = random.sample([*of], min(SAMPLES, len(of)))
+        missing.setdefault(owner, []).extend({*some, *(i for i in of if not of[i].owner)})
     for owner, image, found in reader.look_up(
         "looking up own images", missing, lambda owner, image: clouds[owner].find_image(image)
     ):
@@ -237,6 +253,10 @@ def _read_own_images(
             gaps.setdefault(owner, IncompleteListError(found))
         elif found and found.owner == owner:
             images[owner][image] = found
+        if isinstance(found, ImageShare) and (shown_as := doubted[owner].get(image)):
+            unsaid = "" if found.owner else f"{image} is listed, and nobody says whose it is"
+            if why := unsaid or facts_differ(shown_as, found):
+                gaps.setdefault(owner, IncompleteListError(why))
     return images, gaps
 
 
@@ -245,11 +265,11 @@ def _read_members(
     gaps: dict[str, CloudError],
 ) -> _Members:  # fmt: skip
     """Return the members of own images; adds to ``gaps`` the owners that are not shown all."""
-    members = {}
-    for owner, image, found in read_members(
-        reader, "reading members of own images", clouds, images, projects_by_image(pairs)
-    ):
-        members[owner, image] = found
+    members = read_members(
+        reader, "reading members of own images", clouds, images, projects_by_image(pairs),
+        everything=True,
+    )  # fmt: skip
+    for owner, image, found in ((o, i, f) for o, of in members.items() for i, f in of.items()):
         if found.unread:
             why = IncompleteListError(f"The members of {image} are not shown: {found.unread}")
             gaps.setdefault(owner, why)
@@ -279,7 +299,7 @@ def _outgoing_records(
     own: Iterable[tuple[str, ImageShare]], members: _Members
 ) -> Iterator[tuple[str, ...]]:
     for owner, image in own:
-        found = members.get((owner, image.image_id), ImageMembers())
+        found = members.get(owner, {}).get(image.image_id, ImageMembers())
         times = {member.project_id: _times(member) for member in found.members}
         for project, state in found.states.items():
             record = (*_image_record(owner, image), project, state)

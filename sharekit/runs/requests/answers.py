@@ -66,6 +66,8 @@ def may_follow(request: Request, kind: str, code: str, http: int) -> bool:
         return not http
     if http < 400 or not code or http == GATEWAY_TIMEOUT:
         return False
+    if code.startswith("HTTP") and code != f"HTTP{http}":
+        return False
     action = remedy_of(request, code, http)
     if action is Remedy.NATIVE and request.response.api == "batch":
         return kind in _AGAIN

@@ -87,9 +87,8 @@ class _Replay:
         self.call = _Call()
         #: Request -> the call that it made last.
         self.calls: dict[str, Call] = {}
-        #: Requests without an answer yet, and since when each job is asked for.
+        #: Requests without an answer yet.
         self.open: set[str] = set()
-        self.asked: dict[str, str] = {}
         #: Projects, and codes with which requests of theirs were refused.
         self.refused: set[tuple[str, str]] = set()
         #: Each intent's number, its request and what that carried.
@@ -183,8 +182,8 @@ class _Replay:
             self.call.roots.add(chunk.partition(".")[0])
             return
         self.open.discard(chunk)
-        if kind in ("answer", "resumed"):
-            self.asked[chunk] = max(event.at, self.call.at)
+        if kind == "answer":
+            self.call.answered[chunk] = event.at
         elif kind in ("refused", "job_failed", "job_done"):
             self.refused.add((request.project_id, str(body.get("code", ""))))
         self.call.has_done |= kind in ("job_done", "response_lost", "job_timed_out")
@@ -206,6 +205,8 @@ class _Replay:
         names += event.body.get("refused", {})
         if len(set(names)) < len(names) or not set(self.plan.chunks["project_id"]) <= set(names):
             yield "lacks the sign-in of a project that the plan acts for, or has one twice"
+        if not event.body.get("refused", {}).keys() <= set(self.plan.chunks["project_id"]):
+            yield "was refused a sign-in that the plan does not need"
         settings = event.body["settings"]
         if fault := settings_fault(settings):
             yield f"has a setting that no call accepts: {fault}"
@@ -254,7 +255,7 @@ class _Replay:
         frame = frame.join(self.plan.rows[SHARE_KEY], on="row_key")
         if len(frame) != event.body["images"]:
             yield f"says that it has {event.body['images']} images, and has {len(frame)}"
-        if ((frame["state"] == "") == (frame["unread"] == "")).any():
+        if frame.empty or ((frame["state"] == "") == (frame["unread"] == "")).any():
             yield "shows neither a state nor why it could not be read, or both"
         projects = set(frame.loc[frame["side"] == MEMBER, "project_id"])
         if projects - self.call.clouds.keys():
@@ -393,16 +394,20 @@ class _Replay:
 
     def _check_poll(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a job ends after it was polled; that of an earlier call is so at once."""
-        here = self.asked.get(request.chunk, "") > self.call.at and not request.timeouts
         least = _WAITED * self.call.settings.get("min_poll_interval", 0)
-        if request.response.job_id and here and self._waited(request, event) < least:
+        here = request.response.job_id and request.chunk in self.call.answered
+        if here and self._waited(request, event) < least:
             yield "ends a job before anybody can have asked for it"
 
     def _waited(self, request: Request, event: Event) -> float:
-        """Return for how many seconds a job was asked for until an event; inf if nobody knows."""
-        asked = self.asked.get(request.chunk)
-        if asked is None or self.call.set_back:
+        """Return for how many seconds a call asked for a job until an event; inf if unknown.
+
+        A ledger dates no event of a call sooner than the call's own clock does, or shows that the
+        machine's was set back.
+        """
+        if self.call.set_back:
             return inf
+        asked = self.call.answered.get(request.chunk, self.call.at)
         return (datetime.fromisoformat(event.at) - datetime.fromisoformat(asked)).total_seconds()
 
     def check_timeout(self, request: Request, event: Event) -> Iterator[str]:
@@ -487,7 +492,8 @@ class _Call:
     the chunks that it has sent of, before it ``has_read`` what became of
     those that it ``has_done``. ``counted`` are the
     requests that it says it has made, ``needed`` those without which its jobs cannot have ended,
-    nor shares been read. With a clock that was ``set_back``, no time between its events is known.
+    nor shares been read. ``answered`` says when its requests were answered; with a clock that was
+    ``set_back``, no time between its events is known.
     """
 
     at: str = ""
@@ -506,6 +512,7 @@ class _Call:
     unanswered: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
     roots: set[str] = field(default_factory=set)
+    answered: dict[str, str] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
     needed: Counter[str] = field(default_factory=Counter)
 
