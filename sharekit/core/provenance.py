@@ -92,8 +92,8 @@ _BLANK: Final = frozenset(
 _INVISIBLE: Final = frozenset(["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"])
 #: The list of confusables holds letters with and without accents, and letters like `ϲ` as well.
 _FORMS: Final[tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...]] = ("NFC", "NFD", "NFKC", "NFKD")
-#: Combining classes from this one on are those of accents; vowel signs have lower ones.
-_ACCENTS: Final = 200
+#: Combining classes of accents and of strokes through a letter; vowel signs have others.
+_ACCENTS: Final = frozenset({1, *range(200, 256)})
 
 
 def name_error(name: str) -> str:
@@ -154,7 +154,7 @@ def _is_invisible(character: str) -> bool:
 
 def _counts(character: str) -> bool:
     kind = unicodedata.category(character)[0]
-    return kind in "LMNS" and unicodedata.combining(character) < _ACCENTS
+    return kind in "LMNS" and unicodedata.combining(character) not in _ACCENTS
 
 
 @functools.cache
