@@ -159,11 +159,7 @@ def take_survey(
             )
             asked_of = asked_of.drop_duplicates(ignore_index=True)
             members = _read_members(owner_reader, known, asked_of, images, gaps)
-            # What an owner shows is to be in the listings of the project that it names.
-            missing = {p: [i for lists in members.values() for i, found in lists.items()
-                           if i not in of.images and found.state(p) in MEMBER_STATES]
-                       for p, of in shares.items() if p not in failures and not known[p].acts_as}  # fmt: skip
-            look_up_unclear(reader, known, shares, missing)
+            _compare_sides(reader, known, shares, members)
             failures = dict(reader.failures or {})
     incomplete = {
         p: IncompleteListError(of.incomplete) for p, of in shares.items() if of.incomplete
@@ -274,6 +270,15 @@ def _read_members(
             why = IncompleteListError(f"The members of {image} are not shown: {found.unread}")
             gaps.setdefault(owner, why)
     return members
+
+
+def _compare_sides(reader: Reader, clouds: _Known, shares: _Shares, members: _Members) -> None:
+    """Look up what an owner shows and the listings of the project that it names do not."""
+    listed = [p for p in shares if p not in (reader.failures or {}) and not clouds[p].acts_as]
+    missing = {p: [i for lists in members.values() for i, found in lists.items()
+                   if i not in shares[p].images and found.state(p) in MEMBER_STATES]
+               for p in listed}  # fmt: skip
+    look_up_unclear(reader, clouds, shares, missing)
 
 
 # -- records of the frames -------------------------------------------------------------------------
