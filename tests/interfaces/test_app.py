@@ -130,6 +130,7 @@ def test_a_run_begins_goes_on_and_is_reported(scene: World) -> None:
     assert "approved, not sent yet" in seen(app)
     app.act("open", "shares.ledger")
     app.review.submit().wait(60)
+    shown = app.view["grid"]["version"]
     app.act("back")
     counts = sharekit.status(scene.folder / "shares.ledger").counts
     assert f"finished: {counts['confirmed']:,} confirmed" in seen(app)
@@ -139,6 +140,7 @@ def test_a_run_begins_goes_on_and_is_reported(scene: World) -> None:
     ).intact
     app.act("new")
     assert app.review.path.name == "shares-2.ledger"
+    assert app.view["grid"]["version"] // (1 << 24) != shown // (1 << 24)
     assert "shares-audit.xlsx" not in RunFolder(scene.folder).inputs()
 
 

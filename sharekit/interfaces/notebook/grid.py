@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,8 @@ DENSITIES: Final = {"dense": 22, "normal": 28, "roomy": 40}
 _CELL, _VALUES = 160, 200
 _NARROWEST, _WIDEST = 40, 900
 _KINDS: Final = {"empty": "is empty", "filled": "is not empty"}
+#: First versions of grids: a page never takes the lines of one for those of another.
+_VERSIONS: Final = count(0, 1 << 24)
 
 
 class Grid:
@@ -40,11 +42,11 @@ class Grid:
 
     def __init__(self, state: ReviewState, remembered: Path) -> None:
         self.columns = Columns(state)
-        self.version, self.search, self.menu, self.picked = 0, "", "", ""
+        self.version, self.search, self.menu, self.picked = next(_VERSIONS), "", "", ""
         self.filters: tuple[ColumnFilter, ...] = ()
         self.selected: Mask = np.zeros(len(state.plan.rows), dtype=bool)
         self.opened, self._anchor = set[str](), -1
-        self._order = 0
+        self._order = self.version
         self._lines: Lines | None = None
         self._remembered = remembered
         self.look: dict[str, Any] = {

@@ -84,7 +84,7 @@ class Grid {
     if (!spec.columns) return;
     const fresh = JSON.stringify([spec.columns, spec.tick]) !== JSON.stringify([this.spec.columns, this.spec.tick]);
     if (spec.order !== this.spec.order) this.lines.clear();
-    if (spec.version !== this.spec.version) this.fresh.clear();
+    if (spec.version !== this.spec.version) this.fresh.clear(), this.asked = 0; // no answer comes from what was left
     this.spec = spec;
     this.at = Math.max(0, Math.min(this.at, spec.total - 1));
     this.height = Math.min(spec.total * spec.row, FARTHEST);
@@ -171,6 +171,7 @@ class Grid {
   }
 
   fetch(begin, end) {
+    if (!(begin < end)) return;
     let missing = begin;
     while (missing < end && this.fresh.has(missing)) missing++;
     if (missing === end || (this.asked && Date.now() - this.asked < 5000)) return;
