@@ -139,7 +139,7 @@ class Road:
 def road(openstack: RealCloud, tmp_path: Path) -> Iterator[Road]:
     """A road for one project; afterwards the server's settings are as they were."""
     yield Road(openstack, tmp_path, [openstack.account()])
-    openstack.tune(token_seconds=2600, page=1000, begin="IMMEDIATE")
+    openstack.tune(token_seconds=3600, page=1000, begin="IMMEDIATE")
 
 
 # -- signing in ----------------------------------------------------------------------------------
