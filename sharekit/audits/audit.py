@@ -197,8 +197,9 @@ def _baseline_problems(baseline: Baseline | None) -> Iterator[str]:
     if baseline.kind not in BASELINES or (baseline.kind == RUN and any(complete)):
         yield "is neither an audit nor a run"
     there = shares["state"].isin(MEMBER_STATES)
+    unread = (shares["state"] == "") != (shares["result"] == "unread")
     absent = shares["result"].isin(["differs", "undecided", "unlisted", "shared-out"]) & ~there
-    if not shares["result"].isin(list(RESULTS)).all() or (shares["state"] == "").any():
+    if not shares["result"].isin(list(RESULTS)).all() or unread.any():
         yield "has a share of no state or result"
     if (absent & (baseline.kind == AUDIT)).any():
         yield "has a result that contradicts the state of its share"

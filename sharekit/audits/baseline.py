@@ -42,7 +42,8 @@ class Baseline:
     head : str
         The head of its ledger.
     shares : DataFrame
-        The shares it showed (:data:`~.frame_schemas.BASELINE`).
+        The shares it showed (:data:`~.frame_schemas.BASELINE`); those that an audit could not read
+        have no state and the result ``unread``.
     complete_projects : tuple of str
         The projects of which it shows every share; a run has none.
     complete_owners : tuple of str
@@ -59,9 +60,14 @@ class Baseline:
 
 
 def from_audit(name: str, head: str, rows: pd.DataFrame, survey: Survey) -> Baseline:
-    """Return the baseline that an audit's rows give."""
+    """Return the baseline that an audit's rows give; it also knows what could not be read."""
+    sides = (("project", survey.shares), ("owner", survey.outgoing))
+    unread = pd.concat([frame[frame["state"] == ""].assign(seen_by=side) for side, frame in sides])
+    names = list(frame_schemas.BASELINE.names)
+    shares = pd.concat([distinct_shares(rows), unread.assign(result="unread")[names]])
+    shares = shares.drop_duplicates(SHARE_KEY, ignore_index=True).astype(STR)
     projects, owners = tuple(survey.complete_projects), tuple(survey.complete_owners)
-    return Baseline(name, AUDIT, survey.taken_at, head, distinct_shares(rows), projects, owners)
+    return Baseline(name, AUDIT, survey.taken_at, head, shares, projects, owners)
 
 
 def from_run(name: str, head: str, at: str, run: Run) -> Baseline:
@@ -123,6 +129,7 @@ def _changes(
     known = joined["state_was"] != ""
     known |= joined["project_id"].isin(baseline.complete_projects)
     known |= joined["owner_now"].isin(baseline.complete_owners)
+    known &= joined["result_was"] != "unread"
     surveyed = joined["project_id"].isin(survey.complete_projects)
     by_owner = joined["seen_by_was"] == "owner"
     surveyed |= by_owner & joined["owner_was"].isin(survey.complete_owners)
