@@ -54,8 +54,6 @@ class EncodedColumn:
     >>> column = EncodedColumn.encode(names)
     >>> column.codes.tolist(), column.categories.tolist()
     ([0, 1, 0], ['b', 'a'])
-    >>> EncodedColumn.encode(names, column) is column
-    True
     >>> EncodedColumn.encode(names.str.upper(), column) is column
     False
     """

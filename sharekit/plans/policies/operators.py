@@ -61,7 +61,8 @@ def _compare(symbol: Callable[[Any, Any], Any]) -> Callable[[pd.Series, str, dat
 
 def _times(texts: pd.Series) -> pd.Series:
     # Only dates that every reader reads alike: with the year first.
-    return pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
+    times = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
+    return times.dt.as_unit("us")  # pandas 2 has nanoseconds, which compare with no year but ours
 
 
 def _where_known(times: pd.Series, holds: pd.Series) -> Truth:
@@ -76,13 +77,18 @@ def _older_than(texts: pd.Series, age: str, at: datetime) -> Truth:
 
 def _before(texts: pd.Series, moment: str, _: datetime) -> Truth:
     times = _times(_dates(texts))
-    return _where_known(times, times < pd.to_datetime(moment, utc=True))
+    return _where_known(times, times < _timestamp(moment))
 
 
 def _after(texts: pd.Series, moment: str, _: datetime) -> Truth:
-    times, start = _times(_dates(texts)), pd.to_datetime(moment, utc=True)
-    day_over = times >= start + pd.Timedelta(days=1)
+    times, start = _times(_dates(texts)), _timestamp(moment)
+    day_over = times >= start + timedelta(days=1)
     return _where_known(times, day_over if _DAY.fullmatch(moment) else times > start)
+
+
+def _timestamp(text: str) -> pd.Timestamp:
+    moment = pd.Timestamp(text)
+    return moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
 
 
 def _dates(texts: pd.Series) -> pd.Series:

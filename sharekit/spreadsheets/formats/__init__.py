@@ -1,1 +1,1 @@
-"""Readers of single file formats: bytes to :class:`~.raw_sheet.RawSheet`."""
+"""Readers of single file formats: bytes to ``RawSheet``."""
