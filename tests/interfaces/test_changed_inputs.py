@@ -52,7 +52,7 @@ def test_a_change_is_said_everywhere(
     with pytest.warns(UserWarning, match=f"^{said}.*follows='run.ledger'") as told:
         review = sharekit.review("run.ledger")
     assert [Path(one.filename).name for one in told] == [Path(__file__).name]
-    assert said in str(head(review, [], opened=False))
+    assert said in str(head(review, [], shown=0))
     mark = review.plan.fingerprint[:12]
     approve = ["approve", "run.ledger", "--reviewer", "Ada", "--fingerprint", mark]
     for command in (["review", "run.ledger"], ["status", "run.ledger"], approve,
