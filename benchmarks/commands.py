@@ -24,6 +24,8 @@ from .table import Table
 _ROOT = Path(__file__).resolve().parents[1]
 #: Files that commands read, and how often each side is measured.
 _FORMATS = ("xlsx", "csv", "parquet", "DataFrame")
+#: Seconds between looks at a process's memory.
+_LOOK = 0.01
 _COLUMNS = ("", "rows", "CPU s", "wall s", "peak MB", "usual CPU s", "usual wall s",
             "usual peak MB", "CPU ÷ sharekit's", "wall ÷ sharekit's")  # fmt: skip
 _NOTE = (
@@ -129,12 +131,19 @@ def _python(module: str, *arguments: object) -> Cost:
     process = subprocess.Popen(
         command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    peak = 0
+    while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        # Not ru_maxrss: a child inherits its parent's.
+        status_text = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        found = status_text.partition("VmHWM:")[2].split()
+        peak = int(found[0]) if found else peak
+        time.sleep(_LOOK)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 1, 3):
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}.")
     wall = time.perf_counter() - began
-    return Cost(used.ru_utime + used.ru_stime, wall, used.ru_maxrss * 1024 / MB)
+    return Cost(used.ru_utime + used.ru_stime, wall, peak * 1024 / MB)
 
 
 def _frame(shares: Path, ledger: Path) -> None:
