@@ -233,6 +233,18 @@ def test_what_is_said_of_a_member_is_true(states: dict[str, str], shown: int, mo
     assert bool(found.unread) == (lacked or "" in found.states.values())
 
 
+def cached(listed: dict[str, str], alone: dict[str, str]) -> Cloud:
+    """Return a cloud whose list of an image's members is of another time than its looks."""
+
+    class Cached(Owner):
+        def read(self, url: str, **params: Any) -> Reply:
+            """Answer a GET."""
+            self.states = listed if url.endswith("/members") else alone
+            return super().read(url, **params)
+
+    return cloud_of(Cached({}, 99, lambda _: "honest"))
+
+
 _MEMBERS = st.dictionaries(st.sampled_from(PROJECTS), st.sampled_from(MEMBER_STATES))
 
 
@@ -242,14 +254,7 @@ def test_a_list_of_members_and_a_look_that_differ_leave_a_share_open(
     listed: dict[str, str], alone: dict[str, str]
 ) -> None:
     """A share in doubt has a state only if the list and the look at it alone show the same."""
-
-    class Cached(Owner):
-        def read(self, url: str, **params: Any) -> Reply:
-            """Answer a GET."""
-            self.states = listed if url.endswith("/members") else alone
-            return super().read(url, **params)
-
-    cloud = cloud_of(Cached({}, 99, lambda _: "honest"))
+    cloud = cached(listed, alone)
     image = ImageShare(IDS[0], "", OWNER)
     found = members_of(cloud, image, PROJECTS, _ask, lambda _project, _share: True)
     for project in PROJECTS:
@@ -269,14 +274,7 @@ def test_lists_of_members_that_nobody_asked_about_are_compared_with_looks(
     listed: dict[str, str], alone: dict[str, str]
 ) -> None:
     """A list from the past, or one that was cut off, makes no image of its owner a whole one."""
-
-    class Cached(Owner):
-        def read(self, url: str, **params: Any) -> Reply:
-            """Answer a GET."""
-            self.states = listed if url.endswith("/members") else alone
-            return super().read(url, **params)
-
-    cloud = cloud_of(Cached({}, 99, lambda _: "honest"))
+    cloud = cached(listed, alone)
     clouds = {OWNER: cloud, PROJECTS[1]: cloud}
     images = {OWNER: {IDS[0]: ImageShare(IDS[0], "", OWNER)}}
     with Pool(2) as pool:
