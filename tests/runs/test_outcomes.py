@@ -150,6 +150,25 @@ def test_table_of_outcomes(road: str, observed: str, outcome: str) -> None:
     assert result["outcome"].tolist() == [outcome]
 
 
+@pytest.mark.parametrize(
+    ("observed", "outcome"), [("", "unknown"), ("accepted", "confirmed"), ("pending", "failed")]
+)
+def test_a_part_that_was_dropped_may_have_been_done(observed: str, outcome: str) -> None:
+    """What was sent within a larger request, and then not again, is unknown until it is read."""
+    rows = plan_rows(["planned"] * 2, ["accepted"] * 2)
+    log = log_of(rows.assign(chunk=1), ["job-refused"], set(), set())
+    images, where = rows["image_id"], {"projects": [P]}
+    parts = [{"chunk": f"1.{n}", "images": [i], **where} for n, i in enumerate(images, start=1)]
+    log.apply(Event(7, "", "split", {"chunk": "1", "into": parts, "kept": []}, "", ""))
+    for number in (1, 2):
+        body = {"chunk": f"1.{number}", "code": "C", "reason": "R"}
+        log.apply(Event(7 + number, "", "skipped_after_refusal", body, "", ""))
+    seen = pd.DataFrame({"row_key": [0], "side": "member", "state": [observed], "seq": _LATE})
+    blockers = pd.DataFrame({"rule": [], "message": []}, dtype=STR)
+    result = assign_outcomes(rows, blockers, log, NO_PREFLIGHT, seen, ALL_READ)
+    assert result["outcome"].tolist() == [outcome, "unknown"]
+
+
 @pytest.mark.parametrize("road", [road for road, *_ in _ONE])
 @pytest.mark.parametrize("observed", ["", "accepted", "pending"])
 def test_what_could_not_be_read_says_why(road: str, observed: str) -> None:
