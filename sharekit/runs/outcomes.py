@@ -193,8 +193,8 @@ def verdict(
     cases = {
         "confirmed": sent & satisfied & ~failed,
         "contradicted": sent & ((satisfied & failed) | (read & ~satisfied & success)),
-        # A call that was answered with an error, and whose share is not as wanted, did nothing. What
-        # was refused as a part of something that was sent is not known before it is read.
+        # A call that was answered with an error, and whose share is not as wanted, did nothing.
+        # What was refused as a part of something that was sent is not known before it is read.
         "failed": failed
         | ((state == "refused") & ~success & (read | ~sent))
         | ((state == "done") & ~success & read & ~satisfied),
