@@ -23,13 +23,13 @@ from .row_order import Column
 #: Column -> its title and width. Those of the input stand behind them.
 _TITLES: Final = {
     "wanted": ("Decision", 90), "name": ("Image", 210), "before": ("In the cloud", 100),
-    "state": ("Row", 90), "outcome": ("Outcome", 100), "finding": ("Finding", 150),
+    "state": ("Plan", 90), "outcome": ("Outcome", 100), "finding": ("Finding", 150),
     "severity": ("Severity", 110),
     "reason": ("Reason", 170), "project": ("Project", 170), "owner": ("Owner", 170),
     "by": ("Decided by", 100), "findings": ("All findings", 320), "image_id": ("Image ID", 280),
-    "project_id": ("Project ID", 260), "owner_id": ("Owner ID", 260), "vault": ("Vault", 280),
-    "size": ("Size in GB", 90), "why": ("Why (run)", 260), "row": ("Line", 70),
-    "file": ("File", 140), "sheet": ("Sheet", 110),
+    "project_id": ("Project ID", 260), "owner_id": ("Owner ID", 260), "vault": ("Vault", 170),
+    "vault_id": ("Vault ID", 280), "size": ("Size in GB", 90), "why": ("Why (run)", 260),
+    "row": ("Line", 70), "file": ("File", 140), "sheet": ("Sheet", 110),
 }  # fmt: skip
 #: Width of a column of the input; of a letter of its heading, and of the buttons around it.
 _OWN_WIDTH, _LETTER, _AROUND = 130, 8, 50
@@ -41,7 +41,7 @@ _AGES: Final = {
     -1: "in the future", 30: "  0 to 30 days", 90: " 31 to 90 days", 365: " 91 to 365 days",
 }  # fmt: skip
 #: Columns that a decision changes, and columns that only a run has.
-_DECIDED: Final = frozenset(("wanted", "state", "reason", "by", "vault"))
+_DECIDED: Final = frozenset(("wanted", "state", "reason", "by", "vault", "vault_id"))
 _OF_RUN: Final = ("outcome", "why")
 
 
@@ -112,7 +112,8 @@ class Columns:
             "severity": lambda: _severities(state),
             "size": lambda: _each(image_sizes(state), lambda size: f"{size:.0f}" if size else ""),
             "wanted": lambda: rows["wanted"].where(rows["wanted"] != "", rows["asked"]),
-            "vault": lambda: rows["vault"].where(rows["vault"] != "", rows["vault_id"]),
+            "vault": lambda: _each(self._values("vault_id"), partial(_vault_name, state)),
+            "vault_id": lambda: rows["vault"].where(rows["vault"] != "", rows["vault_id"]),
             **{name: partial(self.outcomes.__getitem__, name) for name in self.outcomes},
         }
         if name in made:
@@ -132,6 +133,16 @@ def image_sizes(state: ReviewState) -> pd.Series:
         return pd.Series(0, index=state.plan.rows.index)
     sizes = snapshot.members[[*SHARE_KEY, "size"]].drop_duplicates(SHARE_KEY)
     return join_lines(state.plan.rows, sizes, SHARE_KEY, {"size": 0})["size"].fillna(0)
+
+
+def _vault_name(state: ReviewState, vault: str) -> str:
+    """Return what a vault is called in the cloud, or its ID if another one is called so, too."""
+    if state.plan.findings.snapshot is None:
+        return vault
+    vaults = state.plan.findings.snapshot.vaults
+    named = vaults.loc[vaults["vault_id"] == vault, "name"]
+    alone = len(named) == 1 and (vaults["name"] == named.iloc[0]).sum() == 1
+    return str(named.iloc[0]) or vault if alone else vault
 
 
 def _severities(state: ReviewState) -> pd.Series:
