@@ -101,7 +101,16 @@ def statuses(raw: pd.Series) -> pd.Series:
     >>> statuses(pd.Series(["Yes", "rejected", "?"], dtype="str")).tolist()
     ['accepted', 'rejected', '?']
     """
-    return _apply_per_distinct_value(raw, EncodedColumn.encode(raw), "status")[0]
+    return repaired(raw, "status")
+
+
+def repaired(raw: pd.Series, field: str) -> pd.Series:
+    """Return the values of a field's cells as the API takes them; what is wrong stays as it is.
+
+    >>> repaired(pd.Series([" {0123456789ABCDEF0123456789ABCDEF}"], dtype="str"), "project_id")[0]
+    '0123456789abcdef0123456789abcdef'
+    """
+    return _apply_per_distinct_value(raw, EncodedColumn.encode(raw), field)[0]
 
 
 def _hits_from_cell_issues(inventory: Inventory) -> list[RuleHits]:

@@ -33,14 +33,16 @@ def shown_name(name: str) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def file_names(values: Iterable[str], pattern: str) -> list[str]:
+def file_names(values: Iterable[str], pattern: str, used: set[str] | None = None) -> list[str]:
     """Return a file name for each value that every file system takes, each another one.
+
+    ``used`` is what earlier calls have made, which is neither made again.
 
     >>> file_names(["Team A/B", "team a:b", "", "../x"], "review-{}.xlsx")
     ['review-Team A_B.xlsx', 'review-team a_b-2.xlsx', 'review-(empty).xlsx', 'review-x.xlsx']
     """
     names: list[str] = []
-    used: set[str] = set()
+    used = set() if used is None else used
     for value in values:
         text = re.sub(r"[^\w .()-]+", "_", unicodedata.normalize("NFC", value))
         text = text[:_NAME_LENGTH].strip(" ._") or ("(value)" if value else "(empty)")

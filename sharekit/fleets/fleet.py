@@ -21,6 +21,7 @@ from sharekit.reports.verification.verify import Verdict
 from sharekit.runs.settings import Settings
 
 from .approving import approve_fleet
+from .partitioned import Partitioned
 from .planning import parts_to_retry, plan_fleet, retry_fleet
 from .records import FleetStatus, read_fleet_record, read_status
 from .storage import read_fleet
@@ -56,7 +57,7 @@ class Fleet:
     @checks_arguments
     @shows_progress("planning the fleet")
     def plan(
-        cls, findings: Findings, folder: str | PathLike[str], *, by: str | int,
+        cls, findings: Findings | Partitioned, folder: str | PathLike[str], *, by: str | int,
         chunk_size: int = CHUNK_SIZE, max_images: int | None = None, planner: str = "",
         progress: bool = True,
     ) -> Fleet:  # fmt: skip
@@ -66,7 +67,8 @@ class Fleet:
         ----------
         findings : Findings
             From :func:`sharekit.check`, of the whole inventory: what rows of several parts say
-            about one share, or ask of one vault, is found before the split.
+            about one share, or ask of one vault, is found before the split. Files of parquet with
+            more rows than fit into memory are :meth:`.Partitioned.open`.
         folder : path
             The new fleet's folder, which must not exist yet, or be empty.
         by : str or int

@@ -22,7 +22,8 @@ from sharekit.plans.plan import Plan, check_origin, plan
 from sharekit.runs.follow_up import retry
 from sharekit.runs.status import status
 
-from .split import split
+from .partitioned import Partitioned
+from .split import check_split, split
 from .storage import FLEET_LEDGER, PART_LEDGER, Part, StoredFleet, read_part, root_of
 
 
@@ -47,26 +48,38 @@ Plans = Callable[[Path], Iterator[tuple[str, Plan]]]
 
 
 def plan_fleet(
-    findings: Findings, folder: Path, *, by: str, chunk_size: int, max_images: int | None,
-    planner: str, replaces: str = "",
+    findings: Findings | Partitioned, folder: Path, *, by: str, chunk_size: int,
+    max_images: int | None, planner: str, replaces: str = "",
 ) -> PlannedFleet:  # fmt: skip
     """Split checked rows, and plan each part into a ledger of its own.
 
     The folder appears when all of it is there. A call that was killed leaves a hidden folder
     beside it, which the same call replaces.
     """
-    check_origin(findings)
+    check_split(by)
+    if isinstance(findings, Findings):
+        check_origin(findings)
 
     def plans(made: Path) -> Iterator[tuple[str, Plan]]:
-        labels, parts = split(findings, by)
-        names = file_names((label or "rest" for label in labels), "{}")
-        for number, (name, part) in enumerate(zip(names, parts, strict=True), 1):
-            report("planning the parts", number, len(names))
-            path = made / PART_LEDGER.format(name)
-            yield name, plan(part, path, chunk_size=chunk_size, planner=planner)
+        used: set[str] = set()
+        buckets = [(findings, by)] if isinstance(findings, Findings) else findings.buckets(made, by)
+        for bucket, number in buckets:
+            labels, parts = split(bucket, number)
+            if by.isdecimal():
+                first = len(used) + 1
+                labels = [str(first + n).zfill(len(by)) for n in range(len(labels))]
+            names = file_names((label or "rest" for label in labels), "{}", used)
+            for done, (name, part) in enumerate(zip(names, parts, strict=True), 1):
+                report("planning the parts", done, len(names))
+                path = made / PART_LEDGER.format(name)
+                yield name, plan(part, path, chunk_size=chunk_size, planner=planner)
 
     more = {"replaces": replaces} if replaces else {}
-    sources = [[source.file, source.sheet] for source in findings.inventory.sources]
+    sources = (
+        [[source.file, source.sheet] for source in findings.inventory.sources]
+        if isinstance(findings, Findings)
+        else [[file.name, ""] for file in findings.files]
+    )
     return _make_fleet(folder, plans, {"by": by, "sources": sources, **more}, max_images)
 
 

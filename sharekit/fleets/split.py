@@ -67,14 +67,21 @@ def _parts(findings: Findings, codes: NDArray[np.int64], count: int) -> Iterator
         sheets = sheets[:0]
 
 
+def check_split(by: str) -> None:
+    """Raise UsageError unless there can be parts of that."""
+    if by not in SPLITS and not (by.isdecimal() and int(by) > 0):
+        raise UsageError(f"--by {by}: split by {', '.join(SPLITS)} or a number of parts.")
+    if by.isdecimal() and int(by) > MAX_PARTS:
+        raise UsageError(f"--by {by} makes {int(by):,} parts; at most {MAX_PARTS:,} are made.")
+
+
 # -- which row goes where --------------------------------------------------------------------------
 def _labels(findings: Findings, by: str) -> pd.Series:
     """Return the name of each row's part; ``""`` where nobody knows which it belongs to."""
     rows = findings.rows
-    if by.isdecimal() and int(by) > 0:
+    check_split(by)
+    if by.isdecimal():
         return _equal_parts(rows, int(by))
-    if by not in SPLITS:
-        raise UsageError(f"--by {by}: split by {', '.join(SPLITS)} or a number of parts.")
     project = acting_project(rows)
     project = project.where(fullmatch(project, PROJECT_ID), "")
     label = project if by == "project" else _of_cloud(findings, project, by)

@@ -136,8 +136,7 @@ def read_inventory(
     >>> inventory.cell_addresses(inventory.rows, "image_id").tolist()
     ["loc['ticket 7', 'Image ID']"]
     """
-    mapping, defaults = _texts(columns, "columns"), _texts(defaults, "defaults")
-    _check_arguments(files, mapping, defaults)
+    mapping, defaults = read_options(files, columns, defaults)
     check_encoding(encoding)
     called = _names(files, name)
     paths, locks = without_lock_files([file for file in files if isinstance(file, _PATHS)])
@@ -149,6 +148,20 @@ def read_inventory(
         for content, raws in [_read(file, own, names, mapping, limits, encoding)]
         for raw in raws
     ]
+    return join_sheets(sheets, mapping, names, locks)
+
+
+def join_sheets(
+    sheets: list[SheetRows], mapping: Mapping[str, str], names: Sequence[str] = (),
+    locks: Sequence[str] = (),
+) -> Inventory:  # fmt: skip
+    """Return the rows of sheets that were read as one inventory; see :func:`read_inventory`.
+
+    Raises
+    ------
+    SpreadsheetError, InputError, UsageError
+        None has a header row or any rows, or one of ``names`` or of the headers does not exist.
+    """
     _check_values(sheets)
     if not names:
         sheets = _leave_out_others(sheets)
@@ -282,9 +295,17 @@ def _texts(given: Mapping[str, str] | None, what: str) -> dict[str, str]:
     return {field: value_text(value) for field, value in (given or {}).items()}
 
 
-def _check_arguments(
-    files: Sequence[object], mapping: Mapping[str, str], defaults: Mapping[str, str]
-) -> None:
+def read_options(
+    files: Sequence[object], columns: Mapping[str, str] | None, given: Mapping[str, str] | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the headers and the defaults of fields as texts, once they are known to be usable.
+
+    Raises
+    ------
+    UsageError
+        No file is given, a field does not exist, or a default is no value of its field.
+    """
+    mapping, defaults = _texts(columns, "columns"), _texts(given, "defaults")
     if not files:
         raise UsageError("No spreadsheet is given; name at least one file.")
     unknown = [field for field in (*mapping, *defaults) if field not in FIELDS]
@@ -300,6 +321,7 @@ def _check_arguments(
             raise UsageError(
                 f"The default for {field}, {value!r}, is not {_EXPECTED[field]}; correct it."
             )
+    return mapping, defaults
 
 
 def _is_valid(field: str, value: str) -> bool:
@@ -478,14 +500,17 @@ def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str] = ()) -> Invent
 
 def _row_labels(sheets: Sequence[SheetRows]) -> object:
     """Return the rows' numbers, or their labels in DataFrames: whole numbers, or else texts."""
-    labels = [
-        pd.Index(sheet.rows + 1) if sheet.raw.labels is None else sheet.raw.labels[sheet.rows - 1]
-        for sheet in sheets
-    ]
+    labels = [_own_labels(sheet.raw, sheet.rows) for sheet in sheets]
     if all(own.dtype.kind == "i" for own in labels):
         return np.concatenate([own.to_numpy(np.int64) for own in labels])
     texts = [texts_of(own) for own in labels]
     return pd.array(pa.chunked_array([c for own in texts for c in own.chunks], TEXT), dtype=STR)
+
+
+def _own_labels(raw: RawSheet, rows: NDArray[np.int64]) -> pd.Index:
+    if raw.labels is not None:
+        return raw.labels[rows - 1]
+    return pd.Index(rows + 1 if raw.numbers is None else raw.numbers[rows])
 
 
 def _lock_notes(sheets: Sequence[SheetRows], locks: Sequence[str]) -> Iterator[pd.DataFrame]:

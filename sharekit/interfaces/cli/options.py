@@ -190,6 +190,16 @@ def read_shares(shares: Sequence[str], reading: dict[str, Any]) -> Inventory:
     """Read spreadsheets with the options of :func:`reading_options`."""
     from sharekit.spreadsheets.reading import read_inventory
 
+    return read_inventory(
+        *shares,
+        sheet=reading["sheet"] or None,
+        encoding=reading["encoding"],
+        **fields_of(reading),
+    )
+
+
+def fields_of(reading: dict[str, Any]) -> dict[str, Any]:
+    """Return ``columns``, ``defaults`` and ``limits`` as the options say."""
     columns = {
         field.strip().lower().replace(" ", "_").replace("-", "_"): header
         for field, _, header in (entry.partition("=") for entry in reading["maps"])
@@ -201,14 +211,8 @@ def read_shares(shares: Sequence[str], reading: dict[str, Any]) -> Inventory:
         "status": reading["status"],
         "vault_id": reading["vault"],
     }
-    return read_inventory(
-        *shares,
-        sheet=reading["sheet"] or None,
-        columns=columns,
-        defaults={name: value for name, value in defaults.items() if value is not None},
-        limits=_limits(reading["limits"]),
-        encoding=reading["encoding"],
-    )
+    given = {name: value for name, value in defaults.items() if value is not None}
+    return {"columns": columns, "defaults": given, "limits": _limits(reading["limits"])}
 
 
 def check_shares(
@@ -221,13 +225,22 @@ def check_shares(
     """Read spreadsheets and check them, also against the clouds if any are named."""
     from sharekit.checks.check import check
 
+    inventory = read_shares(shares, reading)
+    signed_in = sign_in_if_named(clouds, clouds_yaml, secure_yaml)
+    return check(inventory, signed_in, strict=reading["strict"], confirm=reading["confirm"])
+
+
+def sign_in_if_named(
+    clouds: Sequence[str], clouds_yaml: Path | None, secure_yaml: Path | None
+) -> Clouds | None:
+    """Sign in to the clouds named; without any, say how to compare with one."""
     from .output import info
 
-    inventory = read_shares(shares, reading)
-    signed_in = sign_in(clouds, clouds_yaml, secure_yaml) if clouds or clouds_yaml else None
-    if signed_in is None and (named := default_clouds()):
+    if clouds or clouds_yaml:
+        return sign_in(clouds, clouds_yaml, secure_yaml)
+    if named := default_clouds():
         info(f"No cloud is read: add --cloud {named[0]} to compare the rows with it.")
-    return check(inventory, signed_in, strict=reading["strict"], confirm=reading["confirm"])
+    return None
 
 
 def default_clouds() -> tuple[str, ...]:

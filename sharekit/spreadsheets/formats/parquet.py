@@ -37,12 +37,7 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
         file = pq.ParquetFile(pa.BufferReader(blob.data), read_dictionary=names)
         table = file.read()
     except (pa.ArrowException, OSError) as error:
-        locked = "encrypt" in str(error).lower()
-        reason = "it is encrypted" if locked else "it is damaged or cut off"
-        raise SpreadsheetError(
-            f"{blob.file} cannot be read as parquet ({reason}); write it again and use the new "
-            "file."
-        ) from error
+        raise parquet_error(blob.file, error) from error
     length = sum(map(_length, table.columns))
     if length > limits.inflated_bytes:
         held = f"holds {length:,} bytes of text"
@@ -55,6 +50,15 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
             for pair, kind in zip(pairs, types, strict=True)
         ])
     ]  # fmt: skip
+
+
+def parquet_error(file: str, error: Exception) -> SpreadsheetError:
+    """Say in one sentence why a file cannot be read as parquet."""
+    locked = "encrypt" in str(error).lower()
+    reason = "it is encrypted" if locked else "it is damaged or cut off"
+    return SpreadsheetError(
+        f"{file} cannot be read as parquet ({reason}); write it again and use the new file."
+    )
 
 
 def _length(column: pa.ChunkedArray) -> int:

@@ -190,6 +190,8 @@ class RawSheet:
         The records of a csv or tsv file.
     labels : Index or None
         What the rows below the first are called, where they have names instead of numbers.
+    numbers : ndarray of int64 or None
+        The 1-based number of each row, where they are not 1, 2, 3 …: of some rows of a larger file.
     nested : frozenset of int
         Columns in which any cell holds several values.
     dtypes : tuple of (str, sequence of str)
@@ -208,6 +210,7 @@ class RawSheet:
     guessed: bool = False
     records: Records | None = None
     labels: pd.Index | None = None
+    numbers: NDArray[np.int64] | None = None
     nested: frozenset[int] = frozenset()
     dtypes: tuple[tuple[str, Sequence[str]], ...] = ()
 
@@ -231,14 +234,15 @@ class RawSheet:
     def address(self, row: int, column: int) -> str:
         """Name a cell by its 0-based row and column among ``cells``."""
         if self.labels is None:
-            return f"{column_letter(self.first_column + column)}{row + 1}"
+            number = row + 1 if self.numbers is None else self.numbers[row]
+            return f"{column_letter(self.first_column + column)}{number}"
         header = self.cells[column][0].as_py()
         return place(self.format, self.labels[row - 1], header) if row else f"column {header!r}"
 
     def row_names(self, numbers: Iterable[int]) -> list[object]:
         """Return what rows are called, by their 1-based numbers."""
         if self.labels is None:
-            return list(numbers)
+            return [n if self.numbers is None else int(self.numbers[n - 1]) for n in numbers]
         return ["of headers" if number == 1 else self.labels[number - 2] for number in numbers]
 
 

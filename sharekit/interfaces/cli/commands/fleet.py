@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from sharekit.core.errors import UsageError
+from sharekit.core.monitoring.progress import following
 from sharekit.interfaces.cli.options import (
     CONFIRM,
     answer,
@@ -17,11 +18,13 @@ from sharekit.interfaces.cli.options import (
     check_shares,
     cloud_options,
     default_clouds,
+    fields_of,
     output_options,
     reading_options,
     sending_options,
     sign_in,
     sign_in_for,
+    sign_in_if_named,
     size_options,
 )
 
@@ -75,23 +78,35 @@ def plan_fleet_command(
 ) -> None:  # fmt: skip
     """Check SHARES as a whole, split them, and plan each part into the new folder FLEET.
 
+    Folders and patterns of parquet files may hold more rows than fit into memory: they are sorted
+    by project, and checked and planned bucket by bucket.
+
     Exits 1 if rows are blocked; the plans are written all the same.
     """
     from sharekit.checks.check import check
+    from sharekit.checks.findings import Findings
+    from sharekit.fleets.partitioned import Partitioned, is_partitioned
     from sharekit.fleets.planning import plan_fleet
     from sharekit.interfaces.cli.output import show_findings
 
-    if replaces is None:
+    findings: Findings | Partitioned
+    if replaces is None and is_partitioned(shares):
+        signed_in = sign_in_if_named(clouds, clouds_yaml, secure_yaml)
+        findings = Partitioned.open(*shares, **fields_of(reading)).check(
+            signed_in, strict=reading["strict"], confirm=reading["confirm"]
+        )
+    elif replaces is None:
         findings = check_shares(shares, clouds, clouds_yaml, secure_yaml, reading)
     else:
         signed_in = sign_in(clouds or default_clouds(), clouds_yaml, secure_yaml)
         inventory = _replacement(shares, replaces, signed_in)
         findings = check(inventory, signed_in, strict=reading["strict"], confirm=reading["confirm"])
-    made = plan_fleet(
-        findings, fleet, by=by, chunk_size=chunk_size, max_images=max_images, planner=planner,
-        replaces=(replaces or "").lower(),
-    )  # fmt: skip
-    if not as_json:
+    with following("planning the fleet"):
+        made = plan_fleet(
+            findings, fleet, by=by, chunk_size=chunk_size, max_images=max_images, planner=planner,
+            replaces=(replaces or "").lower(),
+        )  # fmt: skip
+    if not as_json and isinstance(findings, Findings):
         show_findings(findings)
     _end_planning(made, as_json=as_json)
 
