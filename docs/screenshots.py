@@ -1,16 +1,27 @@
-"""``python -m docs.screenshots``: pictures of the panel and of a report, for the README."""
+"""``python -m docs.screenshots``: pictures of sheets, the panel, the app and reports, for the docs.
+
+The sheets are shown by LibreOffice on a screen that is none, and need ``xvfb``, ``xdotool`` and
+``imagemagick``, which ``apt-get`` installs.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import tempfile
+import time
 from pathlib import Path
+
+import openpyxl
 
 import sharekit
 from sharekit.audits.results import Audit
+from sharekit.reports.report import write_findings
 from sharekit.simulator import Simulator, start
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.sample import build_sample, write_workbook
+from sharekit.spreadsheets.writing.review_sheet import write_review
 from tests.interfaces import browsing
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -30,6 +41,12 @@ def main() -> None:
             shares = write_workbook(sample, work / "shares.xlsx")
             findings = sharekit.check(sharekit.read_inventory(shares), clouds)
             plan = sharekit.plan(findings, work / "run.ledger")
+            offline = sharekit.check(findings.inventory)
+            _sheet(write_findings(offline, work / "findings.xlsx"), "Shares", 88, (800, 314))
+            rows = sharekit.review(plan.path).rows
+            sheet = write_review(rows, work / "review.xlsx", fingerprint=plan.fingerprint)
+            _sheet(sheet, "Review", 2, (900, 600))
+            _app(work, home, config)
             _panel(work, home, plan)
             cloud.set_faults(Faults.parse("flow_control=0.1,p503=0.1,job_partial=0.02"))
             sharekit.approve(plan.path, reviewer="Ada", fingerprint=_last(plan.path))
@@ -43,6 +60,62 @@ def main() -> None:
 
 def _last(ledger: Path) -> str:
     return sharekit.review(ledger).replan().fingerprint
+
+
+def _sheet(file: Path, name: str, first: int, hovered: tuple[int, int]) -> None:
+    """Show a sheet from a row on in LibreOffice, with the mouse over a cell."""
+    book = openpyxl.load_workbook(file)
+    book.active = book.sheetnames.index(name)
+    for sheet in book.worksheets:
+        sheet.sheet_view.tabSelected = sheet.title == name
+    pane = book[name].sheet_view.pane
+    book[name].sheet_view.topLeftCell = "A1"
+    pane.topLeftCell = f"{pane.topLeftCell.rstrip('0123456789')}{first}"
+    book.save(file)
+    home = file.with_suffix("")
+    screen = subprocess.Popen(["Xvfb", ":77", "-screen", "0", "1500x760x24"])
+    there = os.environ | {"DISPLAY": ":77", "SAL_USE_VCLPLUGIN": "gen", "HOME": str(file.parent)}
+    time.sleep(1)
+    office = subprocess.Popen(
+        ["soffice", "--norestore", "--nologo", f"-env:UserInstallation={home.as_uri()}", file],
+        env=there,
+    )
+    found = "search --sync --onlyvisible --name Calc windowmove 0 0 windowsize --sync 1500 760"
+    subprocess.run(["xdotool", *found.split()], env=there, check=True)
+    for step in (20, 10, 0):  # a comment is shown to a mouse that moves
+        time.sleep(5)
+        subprocess.run(
+            ["xdotool", "mousemove", *(str(at + step) for at in hovered)], env=there, check=True
+        )
+    time.sleep(3)
+    picture = str(PICTURES / f"{home.name}.png")
+    subprocess.run(
+        ["import", "-window", "root", "-crop", "1438x597+0+106", "+repage", picture],
+        env=there,
+        check=True,
+    )
+    for program in (office, screen):
+        program.terminate()
+        program.wait()
+
+
+def _app(work: Path, home: Path, config: Path) -> None:
+    folder = work / "runs"
+    folder.mkdir()
+    for name in ("shares.xlsx", "run.ledger"):
+        shutil.copy(work / name, folder)
+    with (
+        browsing.browser() as chromium,
+        browsing.app(folder, home / "app", config) as url,
+        browsing.window(chromium, width=1180, height=900) as window,
+    ):
+        window.page.goto(url)
+        start = window.page.locator(".sharekit-panel")
+        start.get_by_label("In the folder").select_option("shares.xlsx")
+        start.get_by_role("button", name="All").click()
+        start.get_by_label("Your name").fill("Ada")
+        window.page.mouse.move(0, 0)
+        start.screenshot(path=PICTURES / "app.png")
 
 
 def _panel(work: Path, home: Path, plan: sharekit.Plan) -> None:

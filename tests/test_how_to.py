@@ -31,6 +31,7 @@ import sharekit
 from sharekit.core.errors import CloudError
 from sharekit.fleets.fleet import Fleet
 from sharekit.interfaces.cli.main import COMMANDS
+from sharekit.interfaces.cli.seed import seed_from_workbook
 from sharekit.plans.policies.policy_file import read_policies
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator
@@ -61,16 +62,17 @@ def scene(
     """A folder with shares.xlsx, the clouds that it speaks of, and a run as far as asked for."""
 
     def make(stage: str) -> dict[str, Any]:
-        faulty = "faulty" in stage
-        sample = build_sample(60 if faulty else 15, faulty=0.5 if faulty else 0, projects=2)
-        _simulator.reset(sample.seed, job_seconds=0.02, native_only="native" in stage)
+        demo = "demo" in stage
+        sample = build_sample(500) if demo else build_sample(15, faulty=0, projects=2)
+        shares = write_workbook(sample, tmp_path / "shares.xlsx")
+        seed = seed_from_workbook(shares) if demo else sample.seed
+        _simulator.reset(seed, job_seconds=0.02, native_only="native" in stage)
         entries = yaml.safe_load(_simulator.clouds_yaml())["clouds"]
-        named = {CLOUDS[name]: entry for name, entry in entries.items()}
+        named = {CLOUDS.get(name, name): entry for name, entry in entries.items()}
         if "administrator" in stage:
             entries = yaml.safe_load(_simulator.clouds_yaml(user="administrator"))["clouds"]
             named["otc-admin"] = {**entries["golden-images"], "sharekit": {"acts_for": "all"}}
         (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": named}))
-        write_workbook(sample, tmp_path / "shares.xlsx")
         (tmp_path / "demo-run").mkdir()
         shutil.copy(tmp_path / "shares.xlsx", tmp_path / "demo-run")
         shutil.copy(DOCS / "explanation" / "check_ledger.py", tmp_path)
@@ -78,10 +80,13 @@ def scene(
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
         # Pauses that suit a cloud next door.
         monkeypatch.setattr(sharekit.Settings.__init__, "__defaults__", astuple(FAST))
+        if demo:
+            monkeypatch.setenv("SHAREKIT_CLOUDS_YAML", "clouds.yaml")
+            return {}
         clouds = sharekit.connect("otc-payments", "otc-web")
         inventory = sharekit.read_inventory("shares.xlsx")
-        shares = inventory.rows[["image_id", "project_id", "vault_id"]]
-        shares = shares.assign(team=[["Data", "Web", "Ops"][n % 3] for n in range(len(shares))])
+        frame = inventory.rows[["image_id", "project_id", "vault_id"]]
+        frame = frame.assign(team=[["Data", "Web", "Ops"][n % 3] for n in range(len(frame))])
         if "planned" in stage or "finished" in stage:
             plan = sharekit.plan(sharekit.check(inventory, clouds), "run.ledger")
         if "approved" in stage or "finished" in stage:
@@ -90,7 +95,7 @@ def scene(
             _simulator.set_faults(Faults(job_fail=float("failing" in stage)))
             sharekit.report(sharekit.submit(plan, clouds), *REPORTS)
             _simulator.set_faults(Faults())
-        return {"clouds": clouds, "shares": shares, "sharekit": sharekit}
+        return {"clouds": clouds, "shares": frame, "sharekit": sharekit}
 
     return make
 
