@@ -15,6 +15,8 @@ from .entry_checks import shown_key
 
 _CHOICES: Final = {"api": ("auto", "batch", "native"), "job_api": ("auto", "results", "progress")}
 _INTEGERS: Final = ("read_attempts", "connections")
+#: No number is larger: a session makes room for every connection, and a socket's time has an end.
+_MOST: Final = 1e6
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _value(key: str, value: Any, default: object, name: str) -> Any:
     else:
         number = _number(text)
         least = 1.0 if key in _INTEGERS else 0.0
-        if math.isfinite(number) and number >= least and (number > 0 or key == "rate"):
+        if least <= number <= _MOST and (number > 0 or key == "rate"):
             return int(number) if key in _INTEGERS else number
     raise SignInError(f"Cloud {name}: {key} cannot be {_shown(value)}; correct it in clouds.yaml.")
 

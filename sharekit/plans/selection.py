@@ -146,9 +146,12 @@ def keys_of_labels(rows: object, labels: pd.Index | None) -> object:
     if keyed or isinstance(rows, str | bytes | Mapping | pd.DataFrame | pd.MultiIndex):
         return rows
     values = rows if isinstance(rows, pd.Series) else pd.Series(_as_array(rows), dtype="object")
-    if values.dtype == object and not values.map(pd.api.types.is_hashable).all():
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    # 1.0 and True equal the label 1, but nobody means it by them.
+    odd = kind.startswith(("mixed", "floating")) and kind != labels.inferred_type
+    if odd or (values.dtype == object and not values.map(pd.api.types.is_hashable).all()):
         return rows  # no label, and refused as a key
-    if pd.api.types.infer_dtype(values, skipna=True) == "boolean":
+    if kind == "boolean":
         if not isinstance(rows, pd.Series) or not names_rows(rows.index, labels):
             return rows
         return rows.set_axis(pd.Index(_positions(rows.index, labels), name="row_key"))

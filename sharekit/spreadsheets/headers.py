@@ -156,6 +156,8 @@ _REFUSALS: Final = frozenset().union(
     OFF_WORDS, OBJECTIONS, (w for w, a in CLEAR_DECISIONS.items() if a in (REJECTED, UNSHARE))
 )
 _CONSENTS: Final = CONSENTS | {w for w, a in CLEAR_DECISIONS.items() if a == ACCEPTED}
+#: Who said yes or no.
+_OF_WHOM: Final = re.compile(r"(?<=\w) (?:by|von|durch|par|por) .*")
 _SAID_NO: Final = FALSE_WORDS - {"", "-"}
 #: What a header of decisions has in it, whatever else it says.
 _DECISION_KEYS: Final = tuple(
@@ -527,8 +529,10 @@ def says_no(name: str) -> frozenset[str]:
     (True, True, frozenset())
     >>> says_no("Not approved") == says_no("Do not send") == TRUE_WORDS
     True
+    >>> "no" in says_no("Approved by CISO")
+    True
     """
-    text = plain_text(without_remark(name))
+    text = _OF_WHOM.sub("", plain_text(without_remark(name)))
     for words, refuses in ((_REFUSALS, True), (_CONSENTS, False)):
         rest = pattern_of(words).sub(" ", text)
         allowed = pattern_of(DENIALS).sub(" ", rest)

@@ -452,10 +452,13 @@ def _swallowing_rows(sheet: SheetRows) -> RowHits:
     if records is not None:
         hits |= _too_long(sheet, records, breaks) | _within_a_line(sheet, records)
     lines = _first_lines(sheet.raw) if hits and records is not None else None
-    return RowHits.of(
-        "stray-quotation-mark",
-        {row: _range(sheet, row, column, lines) for row, column in hits.items()},
-    )
+    told = {row: _range(sheet, row, column, lines) for row, column in hits.items()}
+    if records is not None and records.broken >= 0:
+        first = int(_first_lines(sheet.raw)[records.broken])
+        last = records.lines + records.lines_before
+        rest = f"lines {first} to {last} of the file, in the first of which one is not closed"
+        told |= dict.fromkeys(np.flatnonzero(sheet.rows >= records.broken).tolist(), rest)
+    return RowHits.of("stray-quotation-mark", told)
 
 
 def _with_breaks(column: pa.ChunkedArray) -> Positions:
@@ -471,8 +474,8 @@ def _holds_rows(
 ) -> NDArray[np.bool_]:
     """Return True for texts with an image ID, or as many separators as a row.
 
-    A separator before a blank is punctuation. In a workbook both are needed, and a cell of several
-    IDs is not a row.
+    A separator before a blank is punctuation, and an ID in the midst of a line without a separator
+    is named in a remark. In a workbook both are needed, and a cell of several IDs is not a row.
     """
     separators = _SEPARATORS if records is None else (records.delimiter,)
     counts = [
@@ -480,14 +483,22 @@ def _holds_rows(
         for mark in separators
     ]
     marks = np.max([np.asarray(count) for count in counts], axis=0)
-    dashed = np.asarray(pc.match_substring_regex(texts, _DASHED_ID), dtype=bool)
-    any_id = np.asarray(pc.match_substring_regex(texts, ANY_ID), dtype=bool)
     as_row = marks >= max(width - 1, 1)
     if records is None:
-        hits = (marks >= max(width - 1, 2)) & any_id
-    else:
-        hits = as_row | (any_id & (marks > 0)) | (dashed & (not of_ids))
+        any_id = np.asarray(pc.match_substring_regex(texts, ANY_ID), dtype=bool)
+        return np.asarray((marks >= max(width - 1, 2)) & any_id, dtype=bool)
+    mark = re.escape(records.delimiter)
+    patterns = (_on_a_line(ANY_ID, mark + r"\S"), rf"(?m)^\W*(?:{ANY_ID})",
+                rf"(?m)^\W*(?:{_DASHED_ID})|{_on_a_line(_DASHED_ID, mark)}")  # fmt: skip
+    beside, first, dashed = (
+        np.asarray(pc.match_substring_regex(texts, pattern), dtype=bool) for pattern in patterns
+    )
+    hits = as_row | beside | (first & (marks > 0)) | (dashed & (not of_ids))
     return np.asarray(hits, dtype=bool)
+
+
+def _on_a_line(found: str, mark: str) -> str:
+    return rf"(?:{found})[^\r\n]*{mark}|{mark}[^\r\n]*(?:{found})"
 
 
 def _too_long(sheet: SheetRows, records: Records, breaks: dict[int, Positions]) -> dict[int, int]:

@@ -115,7 +115,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "project uuid, tenant id, member, target project, project, tenant",
             "status": "decision, verdict, new status, target status, wanted status, "
             "desired status, accept or reject, accept/reject, final decision, your decision, "
-            "our decision, to be, approval; action",
+            "our decision, to be, approval; action, override",
             "vault_id": "vault id, cbr vault id, vault uuid, backup vault id, cbr vault, "
             "backup vault, vault",
             "whole_image": "whole image, full ecs image, full ecs, is whole image, "
@@ -148,7 +148,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_void="example, examples, sample, samples, draft, drafts, not used, not valid, not final",
         of_off="withdrawn, cancelled, canceled, revoked, deleted, removed, veto, vetoed, void, "
         "voided, invalid, discarded, blocked, excluded, exclude, skip, ignore, ignored, "
-        "on hold, do not use, do not send, "
+        "on hold, omit, omitted, suspended, do not use, do not send, do not process, "
         "not to be sent, not to be used",
         of_answers="valid, agreed, send, to be sent, ok to send, include, in scope; "
         "objection, objections, stop, postponed, superseded",
@@ -188,7 +188,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "Mandant",
             "status": "Entscheidung, Beschluss, neuer Status, Zielstatus, gewünschter Status, "
             "Sollstatus, annehmen oder ablehnen, akzeptieren oder ablehnen, Ihre Entscheidung, "
-            "unsere Entscheidung, endgültige Entscheidung, Soll, Freigabe, Genehmigung; Aktion",
+            "unsere Entscheidung, endgültige Entscheidung, Soll, Freigabe, Freigabe erteilt, "
+            "Genehmigung; Aktion",
             "vault_id": "Tresor-ID, Vault-Kennung, Sicherungstresor-ID, ID des Tresors, "
             "ID des Vaults, Backup-Tresor, Sicherungstresor, Tresor",
             "whole_image": "vollständiges Image, ganzes Image, gesamtes Image, "
@@ -222,6 +223,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_void="Beispiel, Beispiele, Muster, Entwurf, Entwürfe, nicht gültig, nicht endgültig",
         of_off="zurückgezogen, widerrufen, storniert, gelöscht, entfernt, Veto, ungültig, "
         "verworfene, gesperrt, ausgeschlossen, überspringen, zurückgestellt, abgesagt, "
+        "ignorieren, ignoriert, auslassen, ausgesetzt, nicht berücksichtigen, "
         "nicht verwenden, nicht senden, "
         "nicht versenden, nicht zu senden",
         of_answers="gültig, vereinbart, senden, versenden, zu senden, einbeziehen; "
@@ -256,9 +258,11 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "image_id": "ID de l'image, ID d'image, ID image, identifiant de l'image, "
             "identifiant image, UUID de l'image, UUID image; identifiant",
             "project_id": "ID du projet, ID de projet, ID projet, identifiant du projet, "
-            "UUID du projet, ID du membre, ID membre, ID du projet cible, ID du locataire, "
+            "identifiant projet, UUID du projet, ID du membre, ID membre, ID du projet cible, "
+            "ID du locataire, "
             "projet cible, projet destinataire, membre, projet, locataire",
             "status": "décision, verdict, nouveau statut, statut cible, statut souhaité, "
+            "statut demandé, "
             "accepter ou refuser, accepter ou rejeter, décision finale, votre décision, "
             "notre décision, approbation",
             "vault_id": "ID du coffre, ID coffre, identifiant du coffre, ID du coffre-fort, "
@@ -293,7 +297,8 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "non définitive",
         of_off="annulé, annulée, annulés, annulées, retiré, retirée, retirés, retirées, révoqué, "
         "révoquée, supprimé, supprimée, supprimés, supprimées, veto, véto, invalide, bloqué, "
-        "bloquée, exclu, exclue, suspendu, en suspens, ne pas utiliser, ne pas envoyer",
+        "bloquée, exclu, exclue, suspendu, en suspens, ignorer, à ignorer, omettre, "
+        "ne pas utiliser, ne pas envoyer",
         of_answers="valide, valable, envoyer, à envoyer, inclure; "
         "objection, objections, opposition, reporté",
         of_final="final, finale, définitif, définitive; approuvé, convenu, corrigé, corrigée, "
@@ -358,7 +363,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_off="anulado, anulada, anulados, anuladas, cancelado, cancelada, cancelados, "
         "canceladas, retirado, retirada, retirados, retiradas, revocado, revocada, eliminado, "
         "eliminada, borrado, borrada, veto, inválido, bloqueado, bloqueada, excluido, "
-        "suspendido, en espera, "
+        "suspendido, en espera, ignorar, omitir, "
         "no usar, no enviar",
         of_answers="válido, válida, vigente, enviar, incluir; "
         "objeción, objeciones, aplazado, pospuesto",
@@ -415,6 +420,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_earlier="旧, 舊, 失效, 过期, 已替代, 去年",
         of_void="示例, 例, 草稿, 未定稿",
         of_off="作废, 作廢, 已取消, 撤回, 已撤回, 撤销, 已删除, 否决, 无效, 排除, 暂停, 搁置, "
+        "忽略, 跳过, "
         "勿用, 勿发, 不要发送, 请勿发送",
         of_answers="有效, 发送; 异议, 推迟",
         of_final="最终, 最終; 修订, 更正",

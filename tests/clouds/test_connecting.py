@@ -304,7 +304,8 @@ def test_account_that_cannot_have_several(world: Make, changes: Any, says: str) 
     [({"aip": "batch"}, "aip under `sharekit:` in clouds.yaml is no setting"),
      ({"api": "soap"}, "api must be one of"),
      ({"read_timeout": 0}, "read_timeout cannot be '0'"), ({"rate": -1}, "rate"),
-     ({"connections": 0}, "connections"), ({"insecure_http": "yes"}, "insecure_http"),
+     ({"connections": 0}, "connections"), ({"connections": "1e99"}, "connections"),
+     ({"read_timeout": "1e99"}, "read_timeout"), ({"insecure_http": "yes"}, "insecure_http"),
      ({"rate": True}, "rate"), ("native", "must hold settings")],
 )  # fmt: skip
 def test_settings_that_make_no_sense(tmp_path: Path, settings: object, says: str) -> None:

@@ -22,7 +22,7 @@ from sharekit.interfaces.review import Review
 from sharekit.ledger.ledger import Ledger
 from sharekit.plans import decisions
 from sharekit.plans.plan import read_plan
-from sharekit.plans.selection import select_keys
+from sharekit.plans.selection import keys_of_labels, select_keys
 from sharekit.spreadsheets.vocabulary import DECISION_WORDS, read_decision
 from tests.conftest import FAST, World
 
@@ -437,6 +437,16 @@ def test_what_may_mean_other_rows_is_refused(rows: object) -> None:
     """Floats, texts, mixtures, missing values, other tables' masks and unknown keys select none."""
     with pytest.raises(UsageError):
         select_keys(rows, 6)
+
+
+@pytest.mark.parametrize(
+    "rows", [[1.0], [True, 0], pd.Series([1.0, 2.0]), np.array([0.0]), [2, "2"]]
+)
+def test_what_only_equals_a_label_is_none(rows: object) -> None:
+    """Floats and mixtures name no rows, whether the labels are numbers or there are none."""
+    with pytest.raises(UsageError):
+        select_keys(keys_of_labels(rows, pd.RangeIndex(6)), 6)
+    assert keys_of_labels([1], pd.RangeIndex(6)).tolist() == [1]
 
 
 def test_a_mask_decides_on_its_rows_and_the_answer_counts_them(review: Review) -> None:

@@ -141,10 +141,23 @@ def test_errors_exported_as_text_are_errors(tmp_path: Path) -> None:
 
 
 def test_an_open_quotation_mark_swallows_no_rows(tmp_path: Path) -> None:
-    """A quotation mark that is not closed is refused with its line, not read as one long cell."""
-    path = tmp_path / "a.csv"
-    path.write_text(f'ID,Name\n{IMAGE},"open\n{OTHER},b\n', encoding="utf-8")
-    with pytest.raises(SpreadsheetError, match=r"line 3.*quotation mark"):
+    """Rows above the one with a mark that is not closed, or not doubled, are read; all from it on
+    are an error with their lines. A mark that is not closed in the header is refused.
+    """  # noqa: D205
+    path, head = tmp_path / "a.csv", "Image ID,Project ID,Remark,Decision\n"
+    good = f"{IMAGE},{'a' * 32},x,accepted\n"
+    for line in (
+        f'{IMAGE},{"b" * 32},"open,accepted\n',
+        f'{IMAGE},{"b" * 32},"15" disk,accepted\n',
+    ):
+        path.write_text(head + good + line + good.replace("a" * 32, "c" * 32), encoding="utf-8")
+        findings = check(read_inventory(path))
+        assert findings.rows["disposition"][0] == "planned"
+        assert set(findings.rows["disposition"][1:]) == {"blocked"}
+        stray = findings.frame[findings.frame["rule"] == "stray-quotation-mark"]
+        assert stray["message"].str.contains("lines 3 to 4 of the file").all()
+    path.write_text(head.replace("Remark", '"Remark') + good, encoding="utf-8")
+    with pytest.raises(SpreadsheetError, match=r"line 2.*quotation mark"):
         read_inventory(path)
 
 
@@ -256,6 +269,7 @@ def test_the_fast_reader_reads_the_same_or_leaves_it(text: str, mark: str) -> No
     assert slow.records is not None
     assert fast.records.widths.tolist() == slow.records.widths.tolist()
     assert fast.records.lines == slow.records.lines
+    assert slow.records.broken < 0
 
 
 def test_even_records_take_the_fast_way() -> None:

@@ -383,6 +383,8 @@ def test_the_clearly_newer_column_decides(tmp_path: Path, header: str, words: st
         ("Decision;Deleted", "accepted;TRUE"),
         ("Decision;Not approved", "accepted;yes"), ("Decision;Cancelled on", "accepted;2026-01-02"),
         ("Decision;Approval", "accepted;no"), ("Decision;Do not send", "accepted;x"),
+        ("Decision;Override", "accepted;rejected"), ("Decision;Approved by CISO", "accepted;no"),
+        ("Entscheidung;Ignorieren", "angenommen;x"), ("Décision;À ignorer", "accepté;oui"),
         ("Decision;Reject", "accepted;x"), ("Decision;Valid", "accepted;no"),
         ("Entscheidung;Senden?", "angenommen;nein"), ("Décision;Objections", "accepté;oui"),
     ],

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from sharekit.checks.check import check
 from sharekit.checks.findings import Findings, left_out_rows
-from sharekit.core.errors import SpreadsheetError
 from sharekit.spreadsheets.formats.raw_sheet import Blob
 from sharekit.spreadsheets.inventory import find_rows
 from sharekit.spreadsheets.reading import _inventory, read_inventory, read_sheets
@@ -307,8 +306,8 @@ def test_a_stray_quotation_mark_is_an_error_that_names_its_lines(
 
 
 def test_honest_line_breaks_pass(tmp_path: Path) -> None:
-    """Remarks of several lines, with commas, and single quotes are read as they are."""
-    text = "Dear all,\nplease, as agreed, accept\r\nthanks, Ann"
+    """Remarks of several lines, with commas, an ID in their midst, and single quotes pass."""
+    text = f"Dear all,\nplease, as agreed, accept\r\nsee {OTHER} too\nthanks, Ann"
     lines = [TOP, f'{IMAGE},{PROJECT},"{text}",accepted',
              f"{OTHER},{PROJECT},'tis ok 15\" disk,rejected"]  # fmt: skip
     findings = _check_text(tmp_path / "a.csv", *lines)
@@ -356,7 +355,7 @@ _CELL = st.sampled_from(
 def test_no_written_row_is_lost_to_quotation_marks(
     rows: list[tuple[str, str, str]], order: list[int], delimiter: str
 ) -> None:
-    """Every line is read as it was written, or an error names it, or the file is refused."""
+    """Every line is read as it was written, or an error names it."""
     names = ["image_id", "project_id", "remark", "note", "status"]
     lines = [delimiter.join(names[i] for i in order)]
     for number, (remark, note, status) in enumerate(rows):
@@ -364,11 +363,7 @@ def test_no_written_row_is_lost_to_quotation_marks(
         lines.append(delimiter.join(cells[i] for i in order))
     text = "\n".join(lines) + "\n"
     blob = Blob("a.csv", text.encode())
-    try:
-        sheets = [find_rows(blob, raw, {}, {}) for raw in read_sheets(blob)]
-    except SpreadsheetError:
-        return
-    findings = check(_inventory(sheets))
+    findings = check(_inventory([find_rows(blob, raw, {}, {}) for raw in read_sheets(blob)]))
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     ends = [0, *(reader.line_num for _ in reader)]
     named: set[int] = set()

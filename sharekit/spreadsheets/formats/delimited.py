@@ -72,7 +72,8 @@ def read_delimited(
     Raises
     ------
     SpreadsheetError
-        It is no text, a quotation mark is not closed, or it is beyond the limits.
+        It is no text, a quotation mark above the first row or in the header is not closed, or it is
+        beyond the limits.
     """
     limits = limits or Limits()
     given = encoding
@@ -86,11 +87,15 @@ def read_delimited(
         sheet = _even_sheet(blob, encoding, delimiter, limits)
         sheet = sheet or _any_sheet(blob, encoding, delimiter, limits)
     except csv.Error as error:
-        raise _open_quote_error(blob, encoding, delimiter, str(error)) from error
+        raise _open_quote_error(blob, encoding, delimiter) from error
     except UnicodeError as error:
         raise (
             _wrong_encoding_error(blob.file, given) if given else _not_text_error(blob.file)
         ) from error
+    if sheet.records and sheet.records.broken >= 0:
+        header = find_header(sheet, columns)
+        if header is None or header.row >= sheet.records.broken:
+            raise _open_quote_error(blob, encoding, delimiter)
     guessed = not given and not encoding.startswith("utf")
     return [replace(sheet, encoding=encoding, guessed=guessed)]
 
@@ -99,12 +104,40 @@ def _any_sheet(blob: Blob, encoding: str, delimiter: str, limits: Limits) -> Raw
     """Read records of any length, as the standard library parses them."""
     with _open(blob, encoding) as text:
         hinted = bool(_hinted_delimiter(text))
-        reader = csv.reader(_lines(text, blob.file), delimiter=delimiter, strict=True)
+        number = itertools.count()
+        lines = (line for line, _ in zip(_lines(text, blob.file), number, strict=False))
+        broken: list[int] = []
         widths: list[NDArray[np.int32]] = []
-        cells = _columns(reader, blob.file, limits, widths)
+        cells = _columns(_records(lines, delimiter, broken), blob.file, limits, widths)
     fields = np.concatenate([np.empty(0, np.int32), *widths])
-    records = Records(fields, delimiter, reader.line_num, int(hinted))
+    records = Records(fields, delimiter, next(number), int(hinted), *broken)
     return RawSheet("", _kind(delimiter), cells, records=records)
+
+
+def _records(lines: Iterator[str], delimiter: str, broken: list[int]) -> Iterator[list[str]]:
+    """Yield records; from one with a wrong quotation mark on, as programs read them.
+
+    The mark is not closed, or not doubled. The number of that record is added to ``broken``.
+    """
+    held: list[str] = []
+
+    def keep() -> Iterator[str]:
+        for line in lines:
+            held.append(line)
+            yield line
+
+    reader = csv.reader(keep(), delimiter=delimiter, strict=True)
+    for number in itertools.count():
+        held.clear()
+        try:
+            record = next(reader, None)
+        except csv.Error:
+            broken.append(number)
+            break
+        if record is None:
+            return
+        yield record
+    yield from csv.reader(itertools.chain([*held], lines), delimiter=delimiter)
 
 
 def _even_sheet(blob: Blob, encoding: str, delimiter: str, limits: Limits) -> RawSheet | None:
@@ -233,7 +266,7 @@ def _lines(text: TextIO, file: str) -> Iterator[str]:
         yield line
 
 
-def _open_quote_error(blob: Blob, encoding: str, delimiter: str, why: str) -> SpreadsheetError:
+def _open_quote_error(blob: Blob, encoding: str, delimiter: str) -> SpreadsheetError:
     """Name the lines of the record that cannot be parsed; only then are they looked for."""
     with _open(blob, encoding) as text:
         before = int(bool(_hinted_delimiter(text)))
@@ -246,8 +279,8 @@ def _open_quote_error(blob: Blob, encoding: str, delimiter: str, why: str) -> Sp
         first, last = first + before + 1, reader.line_num + before
     where = f"lines {first} to {last}" if last > first else f"line {first}"
     return SpreadsheetError(
-        f"{blob.file} cannot be read beyond line {last} ({why}); in {where} a quotation mark is "
-        "not closed or not doubled, so correct or delete it."
+        f"{blob.file} cannot be read beyond line {last}; in {where} a quotation mark is not closed "
+        "or not doubled, so correct or delete it."
     )
 
 

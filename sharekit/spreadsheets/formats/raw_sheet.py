@@ -156,12 +156,15 @@ class Records:
         Number of lines that all records take; texts in quotation marks may have several.
     lines_before : int
         Number of lines before the first record: 1 for a hint such as ``sep=;``.
+    broken : int
+        The first record with a quotation mark that is not closed, or not doubled; -1 if none has.
     """
 
     widths: NDArray[np.int32]
     delimiter: str
     lines: int
     lines_before: int = 0
+    broken: int = -1
 
     @property
     def span_lines(self) -> bool:
