@@ -53,7 +53,7 @@ def test_each_state_in_mid_run_and_the_end(world: Make, faults: str) -> None:
         if after and after.kind == "split" and after.body["chunk"] == event.body.get("chunk"):
             continue
         with Ledger.open(plan.path, until=event.hash) as ledger:
-            now = load_run(ledger).rows["outcome"]
+            now = load_run(ledger, run.plan).rows["outcome"]
         for outcome, end in set(zip(now, run.rows["outcome"], strict=True)):
             seen.add(outcome)
             assert end in _MAY_BECOME.get(outcome, {end}), f"{outcome} became {end}: {event}"

@@ -71,6 +71,8 @@ PLACES: dict[str, tuple[Any, str, bool, str]] = {
     "reporting": (report_files, "check_writable", True, ""),
 }
 STEPS = tuple(PLACES)
+#: Steps at which both ways to a cloud do different things; the others are the ledger's and ours.
+OF_API = ("request on its way", "before answer", "after answer", "after job", "reading back")
 NETWORK = (
     "cut_before=0.3", "cut_after=0.3", "p503=0.3", "garbage=0.3", "token_lifetime=0.2",
     "flow_control=0.3", "no_results=1,cut_after=0.2", "job_partial=0.2,cut_after=0.2",
@@ -181,7 +183,8 @@ class Chamber:
             plan = sharekit.plan(findings, folder / f"{api}.ledger", chunk_size=CHUNK)
             sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
         self.context = mp.get_context("forkserver")
-        self.context.set_forkserver_preload(["tests.runs.torture"])
+        # What a client would load anew each time takes longer than its run.
+        self.context.set_forkserver_preload(["tests.runs.torture", "sharekit.clouds.sign_in"])
 
     def reset(self, api: str) -> None:
         """The cloud as it was; ``native``: one that knows no batches."""
