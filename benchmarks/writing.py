@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from . import workbooks
 from .process import MB, clock, measured, tell
 from .table import Table
 
@@ -38,6 +37,8 @@ _AIMS: Final = {
 
 def run(*, rows: int = 1_000_000) -> Table:
     """Measure the ledger, every report, and the review sheet out and in."""
+    from . import workbooks  # not by a side, whose memory is set up before pyarrow is loaded
+
     lines = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -80,6 +81,9 @@ def _row(
 # -- one side, in its own process ----------------------------------------------------------------
 def _make(shares: Path, path: Path) -> dict[str, Any]:
     """Write a plan and the outcomes of its run into a ledger."""
+    from sharekit.interfaces.cli.heap import keep_freed_memory
+
+    keep_freed_memory()  # as every command does, before pyarrow is loaded
     from sharekit import approve, check, plan, read_inventory
     from sharekit.core.cloud_api import CHUNK_SIZE
     from sharekit.ledger.ledger import Ledger
@@ -113,9 +117,9 @@ def _answer(book: Any, plan: Any) -> None:
             job = {"job_id": f"ff80808{int(name['chunk']):025x}", "request_id": f"req-{name}"}
             book.append("answer", name | job | {"http": 200, "code": "", "reason": ""})
             book.append("job_done", name | {"status": "SUCCESS", "results": {}})
-    seen = plan.rows.loc[plan.rows["disposition"] == "planned"]
-    seen = seen.assign(side=roles(seen["status"])).rename(columns={"status": "state"})
-    seen = seen.assign(unread="").reset_index()[list(READ_BACK.names)]
+    seen = plan.rows.loc[plan.rows["disposition"] == "planned", ["status"]]
+    seen = seen.assign(side=roles(seen["status"]), unread="").reset_index()
+    seen = seen.rename(columns={"status": "state"})[list(READ_BACK.names)]
     blob = book.put_frame(seen)
     book.append("read_back", {"blob": blob, "images": len(seen)})
     run = load_run(book, plan)

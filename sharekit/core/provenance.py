@@ -63,7 +63,7 @@ def user() -> str:
 
 def utc_now() -> str:
     """Return the time in UTC, to the microsecond, in a form that sorts."""
-    return _written(datetime.now(UTC))
+    return iso_utc(datetime.now(UTC))
 
 
 def shifted(at: str, by: timedelta) -> str:
@@ -72,10 +72,15 @@ def shifted(at: str, by: timedelta) -> str:
     >>> shifted("2026-12-31T23:59:59Z", timedelta(seconds=1))
     '2027-01-01T00:00:00.000000Z'
     """
-    return _written(datetime.fromisoformat(at) + by)
+    return iso_utc(datetime.fromisoformat(at) + by)
 
 
-def _written(time: datetime) -> str:
+def iso_utc(time: datetime) -> str:
+    """Return a time in UTC in the form of :func:`utc_now`.
+
+    >>> iso_utc(datetime(2026, 12, 31, tzinfo=UTC))
+    '2026-12-31T00:00:00.000000Z'
+    """
     return time.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 

@@ -372,6 +372,12 @@ BLOB_FIELDS: Final = frozenset(field for kind in EVENTS.values() for field in ki
 #: Kinds of events after which an earlier approval does not hold.
 VOIDING_EVENTS: Final = tuple(name for name, kind in EVENTS.items() if kind.voids)
 
+#: Kind of event -> the type of its body, and the fields of `_ANY` that the type does not have.
+_SHAPES: Final = {
+    name: (kind.body, frozenset(_ANY.__annotations__) - kind.body.__annotations__.keys())
+    for name, kind in EVENTS.items()
+}
+_decode: Final = msgspec.json.Decoder().decode
 # The validator lays out a type when it first meets it, and crashes if two threads do so at once;
 # so all are laid out here, while one thread imports this module.
 for _type in (_ANY, *(kind.body for kind in EVENTS.values())):
@@ -404,17 +410,17 @@ def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
         raise ValueError("its kind or its body is no text")  # noqa: TRY004 - the ledger is damaged
     if not (isinstance(at, str) and _TIME.fullmatch(at)):
         raise ValueError(f"{at!r:.80} is no time in UTC, as ISO 8601 writes it")
-    shape = EVENTS[kind].body if kind in EVENTS else _ANY
+    shape, further = _SHAPES.get(kind, (_ANY, frozenset()))
     try:
         datetime.fromisoformat(at)
-        body: dict[str, Any] = msgspec.json.decode(text)
+        body: dict[str, Any] = _decode(text)
         msgspec.convert(body, shape)
-        if _ANY.__annotations__.keys() & body.keys() - shape.__annotations__.keys():
+        if not further.isdisjoint(body):
             msgspec.convert(body, _ANY)
-        inner = body.get("standing")
-        for fields in (body, inner if isinstance(inner, dict) else {}):
-            for name in _TIMES & fields.keys():
-                datetime.fromisoformat(str(fields[name]))
+        for fields in (body, body.get("standing")):
+            if isinstance(fields, dict) and not _TIMES.isdisjoint(fields):
+                for name in _TIMES & fields.keys():
+                    datetime.fromisoformat(str(fields[name]))
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
     return body

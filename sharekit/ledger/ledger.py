@@ -29,7 +29,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from time import monotonic
@@ -39,7 +39,7 @@ import pandas as pd
 
 from sharekit.core.errors import LedgerError, LedgerUnreadableError, UsageError
 from sharekit.core.frame_schemas import FrameSchema
-from sharekit.core.provenance import shifted, utc_now
+from sharekit.core.provenance import iso_utc, utc_now
 
 from . import parquet
 from .events import decode_body
@@ -91,7 +91,8 @@ class Ledger:
         self._mutex = threading.RLock()
         self._writing = False
         self._until = sys.maxsize
-        self._seq, self._head, self._at = 0, GENESIS, ""
+        self._seq, self._head = 0, GENESIS
+        self._time: datetime | None = None
         self._appended = 0.0
 
     # -- opening and closing -----------------------------------------------------------------------
@@ -191,8 +192,10 @@ class Ledger:
                 raise LedgerError(f"{self.path} has no event with the hash {until:.12}….")
             self._until = events[0][0]
         query = "SELECT seq, hash, at FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
-        for last in self.fetch(query, (self._until,)):
-            self._seq, self._head, self._at = last
+        for seq, head, at in self.fetch(query, (self._until,)):
+            self._seq, self._head = seq, head
+            with suppress(TypeError, ValueError):  # that it is no time shows when it is read
+                self._time = datetime.fromisoformat(at).replace(tzinfo=UTC)
         _LOG.debug("opened %s: %d events, head %.12s", self.path, self._seq, self._head)
 
     def close(self) -> None:
@@ -235,7 +238,8 @@ class Ledger:
             If its body could not be read again; nothing is written then.
         """
         with self.transaction():
-            seq, at = self._seq + 1, self._now()
+            seq, time = self._seq + 1, self._now()
+            at = iso_utc(time)
             try:
                 text = canonical_json(body)
                 decode_body(kind, at, text.encode().decode())
@@ -246,21 +250,21 @@ class Ledger:
                 f"INSERT INTO events ({_EVENT}) VALUES (?, ?, ?, ?, ?, ?)",
                 (seq, at, kind, text, prev, link),
             )
-            self._seq, self._head, self._at = seq, link, at
+            self._seq, self._head, self._time = seq, link, time
         _LOG.debug("event %d: %s", seq, kind)
         return Event(seq, at, kind, body, prev, link)
 
-    def _now(self) -> str:
+    def _now(self) -> datetime:
         """Return the time: later than the last event's by what has passed in this process since.
 
         Clocks go in long steps, and are set while a run goes on. One that was set back to before
         the last event shows.
         """
-        at, passed = utc_now(), monotonic() - (self._appended or monotonic())
-        self._appended = monotonic()
-        if not self._at or at < shifted(self._at, -_STEP):
-            return at
-        return max(at, shifted(self._at, max(timedelta(seconds=passed), _LEAST)))
+        now, read_at = datetime.fromisoformat(utc_now()), monotonic()
+        passed, self._appended = read_at - (self._appended or read_at), read_at
+        if self._time is None or now < self._time - _STEP:
+            return now
+        return max(now, self._time + max(timedelta(seconds=passed), _LEAST))
 
     def list_events(self, *kinds: str) -> list[Event]:
         """Return every event in order, or those of some kinds."""
@@ -375,13 +379,13 @@ class Ledger:
                 yield
                 return
             self._writing = True
-            before = self._seq, self._head, self._at
+            before = self._seq, self._head, self._time
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._commit()
             except BaseException as error:
-                self._seq, self._head, self._at = before
+                self._seq, self._head, self._time = before
                 self._roll_back()
                 if isinstance(error, sqlite3.Error):
                     message = f"{self.path} refused a change: {sqlite_message(error, self.path)}."

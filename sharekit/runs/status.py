@@ -342,7 +342,9 @@ def _lines(
 
 
 def _last(lines: pd.DataFrame) -> pd.DataFrame:
-    """Return the last line on each action."""
+    """Return the last line on each action; no single frame holds two of one."""
+    if lines["seq"].nunique() <= 1:
+        return lines
     return lines.drop_duplicates(ROW_ACTION, keep="last", ignore_index=True)
 
 
