@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[], Table]] = {
     "panel": panel.run,
     "fleet": fleet.run,
     "kills": fleet.kills,
+    "partitioned": fleet.partitioned,
 }
 RESULTS = Path(__file__).with_name("results.md")
 PICTURE = RESULTS.parents[1] / "docs" / "pictures" / "scaling.svg"

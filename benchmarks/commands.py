@@ -74,14 +74,14 @@ def start(*, rows: int = 100, repetitions: int = 5) -> Table:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shares = workbooks.decisions(folder / "shares.xlsx", rows=rows, images=rows)
-        _sharekit("plan", shares, folder / "run.ledger")
+        measure_command("plan", shares, folder / "run.ledger")
         commands = {
             "--help": (("--help",), 0.25, 60.0),
             "status": (("status", folder / "run.ledger"), 60.0, 0.6),
             f"check, {rows} rows": (("check", shares), 60.0, 0.8),
         }
         costs = {
-            name: [_sharekit(*arguments) for _ in range(repetitions)]
+            name: [measure_command(*arguments) for _ in range(repetitions)]
             for name, (arguments, _, _) in commands.items()
         }
     lines, met = [], True
@@ -98,7 +98,7 @@ def _both(kind: str, size: int, folder: Path, repetitions: int) -> tuple[Cost, C
     suffix = "parquet" if kind == "DataFrame" else kind
     shares = workbooks.decisions(folder / f"shares.{suffix}", rows=size, images=max(1, size // 10))
     ledger = folder / "run.ledger"
-    ours = partial(_sharekit, "plan", shares, ledger, "--max-images", size)
+    ours = partial(measure_command, "plan", shares, ledger, "--max-images", size)
     if kind == "DataFrame":
         ours = partial(_python, "benchmarks.commands", shares, ledger)
     usual = partial(_python, "benchmarks.reading", "usual", shares, ledger)
@@ -117,7 +117,8 @@ def _numbers(cost: Cost) -> tuple[float, float, int]:
     return cost.cpu, cost.wall, round(cost.peak)
 
 
-def _sharekit(*arguments: object) -> Cost:
+def measure_command(*arguments: object) -> Cost:
+    """Run a command of sharekit to its end."""
     return _python("sharekit", *arguments)
 
 

@@ -19,18 +19,28 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 import sharekit
 from sharekit.fleets.fleet import Fleet
+from sharekit.fleets.storage import read_fleet
 from sharekit.ledger.lock import LockHolder
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
 from sharekit.simulator.sample import build_sample, write_workbook
 
+from .commands import measure_command
+from .process import MB
 from .table import Table
 
 _SPEED_UP = 0.7
+_MOST_MB = 4096
 
 
 @dataclass(frozen=True)
@@ -152,6 +162,63 @@ def kills(
             "confirmed, and the simulated cloud's own record has it changed once."
         ],
     )
+
+
+def partitioned(
+    *, rows: int = 50_000_000, files: int = 200, projects: int = 10_000, parts: int = 64
+) -> Table:
+    """Plan a fleet of files of parquet that hold more rows than fit into memory.
+
+    Parameters
+    ----------
+    rows, files, projects : int
+        How many rows there are, in how many files, each with rows of every project.
+    parts : int
+        How many parts are planned.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        shares, fleet = Path(name) / "shares", Path(name) / "fleet"
+        _write_parquet(shares, rows, files, projects)
+        load = os.getloadavg()[0]
+        cost = measure_command("fleet", "plan", shares, fleet, "--by", parts, "-q")
+        planned = read_fleet(fleet).plan.body
+        size = sum(path.stat().st_size for path in fleet.iterdir()) / MB
+    if (planned["rows"], planned["images"], len(planned["parts"])) != (rows, rows, parts):
+        raise RuntimeError(f"{planned['rows']:,} rows were planned, {planned['images']:,} shares")
+    return Table(
+        title="A fleet of more rows than fit into memory",
+        aim="50,000,000 rows of partitioned parquet planned in 4 GB",
+        met=cost.peak <= _MOST_MB,
+        columns=("rows", "files", "parts", "CPU s", "wall s", "peak MB", "ledgers MB",
+                 "load before"),
+        rows=[[rows, files, parts, cost.cpu, cost.wall, round(cost.peak), round(size), load]],
+        notes=[f"`sharekit fleet plan FOLDER FLEET --by {parts}` as a whole process. Five columns, "
+               f"{projects:,} projects, every file with rows of all of them; every row is another "
+               "share, and every one is planned."],
+    )  # fmt: skip
+
+
+def _write_parquet(folder: Path, rows: int, files: int, projects: int) -> None:
+    """Write shares of as many images as needed with each project."""
+    folder.mkdir()
+    draw, images = np.random.default_rng(3), -(-rows // projects)
+    ids = pa.array([str(UUID(bytes=draw.bytes(16))) for _ in range(images)])
+    names = pa.array([f"image-{n}" for n in range(images)])
+    tenants = pa.array([draw.bytes(16).hex() for _ in range(projects)])
+    edges = np.linspace(0, rows, files + 1).astype(int)
+    for n, (first, end) in enumerate(pairwise(edges)):
+        at = np.arange(first, end)
+        image = pa.array(at // projects)
+        pq.write_table(pa.table({
+            "Image ID": ids.take(image), "Image name": names.take(image),
+            "Project ID": tenants.take(pa.array(at % projects)),
+            "Decision": _words(draw, end - first, "accepted", "rejected"),
+            "Comment": _words(draw, end - first, "", "ok", "see ticket", "asked twice"),
+        }), folder / f"{n:04}.parquet", compression="zstd")  # fmt: skip
+
+
+def _words(draw: np.random.Generator, count: int, *words: str) -> pa.Array:
+    return pa.array(words).take(pa.array(draw.integers(0, len(words), count)))
 
 
 def _kill_while_sending(

@@ -46,11 +46,11 @@ def test_reading_compares_like_with_like(benchmark: str) -> None:
 
 def test_a_command_is_measured_as_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its CPU, time and memory are its own; a table compares them for each kind of input."""
-    cost = commands._sharekit("--help")
+    cost = commands.measure_command("--help")
     assert 0 < cost.cpu < 60
     assert 1 < cost.peak < 1000
     with pytest.raises(RuntimeError, match="ended with 2"):
-        commands._sharekit("--no-such-option")
+        commands.measure_command("--no-such-option")
     monkeypatch.setattr(commands, "_both", lambda *_: (cost, cost))
     table = commands.run(rows=20)
     assert {line[0] for line in table.rows} == {f"plan, {kind}" for kind in commands._FORMATS}

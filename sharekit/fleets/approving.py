@@ -47,7 +47,8 @@ def approve_fleet(
     parts = [part for part in fleet.parts if not (part.sends_nothing or part.finished)]
     if not parts:
         raise ApprovalError(f"{folder}: no part has anything left to send, so none is approved.")
-    for part in parts:
+    for number, part in enumerate(parts, 1):
+        report("checking the parts", number, len(parts))
         with open_part(folder, part.to_body()) as ledger:
             check_approvable(ledger, read_plan(ledger), name)
     body = _approve(fleet, name, note, sign)

@@ -23,7 +23,7 @@ from sharekit.runs.settings import Settings
 from .approving import approve_fleet
 from .partitioned import Partitioned
 from .planning import parts_to_retry, plan_fleet, retry_fleet
-from .records import FleetStatus, read_fleet_record, read_status
+from .records import FleetStatus, read_status, report_source
 from .storage import read_fleet
 from .verifying import verify_fleet
 
@@ -213,7 +213,8 @@ class Fleet:
     def report(self, *paths: str | PathLike[str], progress: bool = True) -> list[Path]:
         """Write reports over all parts; the suffix of each path names its format.
 
-        A table lists the parts, and what is open in which.
+        A table lists the parts, and what is open in which. Of a fleet with more rows than a
+        sheet of a workbook has, only csv and parquet are written, in the order of the parts.
 
         Returns
         -------
@@ -231,7 +232,7 @@ class Fleet:
         """
         if not paths:
             raise UsageError(f"Name the files to write, by suffix: {', '.join(FORMATS)}.")
-        return Reports(write(read_fleet_record(read_fleet(self.path)), *paths))
+        return Reports(write(report_source(read_fleet(self.path)), *paths))
 
     @clean_frames
     @checks_arguments

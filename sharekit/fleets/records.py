@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,13 +21,35 @@ from sharekit.core.monitoring.progress import report
 from sharekit.core.outcomes import FINAL_OK, UNSETTLED
 from sharekit.core.provenance import distinct_people
 from sharekit.ledger.ledger import Ledger
+from sharekit.reports.document import RowsInParts
 from sharekit.reports.merged_runs import concat_frames, merge_environments, prefix_chunks
 from sharekit.reports.run_record import Record, read_record
 from sharekit.runs.status import Run, load_run
 
 from .storage import Part, StoredFleet, open_fleet, open_part
 
+#: Rows of all parts that a report has in memory at once: as many as a sheet of a workbook.
+MOST_ROWS: Final = 1_048_575
 _SOURCE: Final = ["file", "sheet"]
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """How far a part is: what :class:`.Run` says of it, without its rows."""
+
+    path: Path
+    counts: dict[str, int]
+    summary: dict[str, Any]
+    finished: bool
+    was_refused: bool
+    looks_once_more: bool
+    succeeded: bool
+    not_authorized: bool
+
+    @classmethod
+    def of(cls, run: Run) -> PartStatus:
+        """Return the status of a part, so that its rows need not stay in memory."""
+        return cls(*(getattr(run, one.name) for one in fields(cls)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,7 +61,7 @@ class FleetStatus:
     fingerprint : str
         That of the fleet, as its parts' plans are now.
     runs : dict
-        The status of each part by its name.
+        The status of each part by its name, as a :class:`.PartStatus`.
     approved : dict
         Part -> names of those whose approval holds for its plan.
     errors : dict
@@ -45,7 +69,7 @@ class FleetStatus:
     """
 
     fingerprint: str
-    runs: dict[str, Run]
+    runs: dict[str, PartStatus]
     approved: dict[str, list[str]]
     errors: dict[str, SharekitError | str] = field(default_factory=dict)
 
@@ -58,7 +82,7 @@ class FleetStatus:
     def parts(self) -> pd.DataFrame:
         """One line for each part: ``part, ledger, rows, open, what, approved_by, finished``."""
         lines = [
-            (name, run.path.name, len(run.rows), *open_rows(run.counts),
+            (name, run.path.name, run.summary["rows"], *open_rows(run.counts),
              ", ".join(self.approved[name]), run.finished)
             for name, run in self.runs.items()
         ]  # fmt: skip
@@ -117,9 +141,36 @@ def read_status(fleet: StoredFleet) -> FleetStatus:
     for number, part in enumerate(fleet.parts, 1):
         report("reading the parts", number, len(fleet.parts))
         with open_part(fleet.folder, part.to_body()) as ledger:
-            runs[part.name] = load_run(ledger)
+            runs[part.name] = PartStatus.of(load_run(ledger))
     approved = {p.name: distinct_people(one.reviewer for one in p.approvals) for p in fleet.parts}
     return FleetStatus(fleet.fingerprint, runs, approved)
+
+
+# -- the rows, part after part ---------------------------------------------------------------------
+def report_source(fleet: StoredFleet) -> Record | RowsInParts:
+    """Return what reports of a fleet are made of: its record, or rows that do not fit into memory.
+
+    The latter are in the order of the parts, and of the input in each.
+    """
+    if sum(part.rows for part in fleet.parts) <= MOST_ROWS:
+        return read_fleet_record(fleet)
+    now = read_status(fleet)
+    with open_fleet(fleet.folder) as ledger:
+        created = ledger.last_event("created")
+    values = {
+        "sharekit": created.body["sharekit"] if created else "", "fingerprint": now.fingerprint,
+        "head": fleet.head, "finished": now.finished, "counts": now.counts,
+        "parts": now.parts.to_dict("records"),
+    }  # fmt: skip
+    return RowsInParts(partial(_frames, fleet), values)
+
+
+def _frames(fleet: StoredFleet) -> Iterator[pd.DataFrame]:
+    for number, part in enumerate(fleet.parts, 1):
+        report("writing the parts", number, len(fleet.parts))
+        with open_part(fleet.folder, part.to_body()) as ledger:
+            record = read_record(ledger)
+        yield _rows({part.name: record}, np.arange(len(record.rows)))
 
 
 # -- the record of all rows ------------------------------------------------------------------------

@@ -18,10 +18,11 @@ from sharekit.core.brakes import Pool
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, UsageError
 from sharekit.core.fields import UUID
+from sharekit.runs.status import status
 from sharekit.spreadsheets.inventory import Inventory
 from sharekit.spreadsheets.reading import read_inventory
 
-from .records import FleetStatus
+from .storage import StoredFleet
 
 #: Outcomes that prove that a project has the new image.
 _HAS_NEW = ("confirmed", "already")
@@ -59,7 +60,7 @@ def share_like(new: str, old: str, clouds: Clouds) -> Inventory:
     return _inventory(new, projects, SHARE, found.owner, old)
 
 
-def take_back(first: FleetStatus, old: str, owner: str = "") -> tuple[Inventory, int]:
+def take_back(first: StoredFleet, old: str) -> tuple[Inventory, int]:
     """Return an inventory that takes an image back from projects that have the new one.
 
     Returns
@@ -75,8 +76,9 @@ def take_back(first: FleetStatus, old: str, owner: str = "") -> tuple[Inventory,
         No project is known to have the new image.
     """
     done: list[str] = []
-    rows = 0
-    for run in first.runs.values():
+    rows, owner = 0, ""
+    for part in first.parts:
+        run = status(part.path)
         rows += len(run.rows)
         own = run.plan.rows[run.rows["outcome"].isin(_HAS_NEW)]
         done += own["project_id"].tolist()

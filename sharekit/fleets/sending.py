@@ -75,7 +75,8 @@ def send_fleet(fleet: StoredFleet, job: Job, engine: Engine) -> dict[str, Sharek
         All parts were ended cleanly.
     """
     todo = [part for part in fleet.parts if not part.finished]
-    for part in todo:
+    for number, part in enumerate(todo, 1):
+        report("checking the approvals", number, len(todo))
         require_approval_of(part.path, job.demand)
     if not todo:
         return {}

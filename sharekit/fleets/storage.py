@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sharekit.core.errors import LedgerError
+from sharekit.core.monitoring.progress import report
 from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.hashing import tree_paths
 from sharekit.ledger.ledger import Event, Ledger
@@ -144,7 +145,8 @@ def read_fleet(folder: Path) -> StoredFleet:
         plan = fleet_plan(ledger)
         head, count = ledger.head, ledger.event_count
     parts = []
-    for body in plan.body["parts"]:
+    for number, body in enumerate(plan.body["parts"], 1):
+        report("looking at the parts", number, len(plan.body["parts"]))
         with open_part(folder, body) as part:
             parts.append(read_part(body["name"], part))
     return StoredFleet(folder, plan, head, count, tuple(parts))

@@ -23,7 +23,7 @@ from sharekit.reports.verification.verify import (
     grade_verdict,
 )
 
-from .records import read_fleet_record
+from .records import report_source
 from .storage import PART_LEDGER, check_identity, fleet_plan, open_fleet, read_fleet, read_part
 
 
@@ -56,7 +56,7 @@ def verify_fleet(
                 found = [(CHANGED, ("ledger", str(error)))]
             graded += _named(path, found)
     if reports and not _faulty(graded):
-        source = read_fleet_record(read_fleet(folder))
+        source = report_source(read_fleet(folder))
         graded += [one for path in reports for one in check_report(source, path, None)]
     return grade_verdict(events, head, graded)
 

@@ -7,7 +7,7 @@ A page shows the sections, the notes, and the first lines of the tables that hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -151,6 +151,22 @@ class Notes:
 
 
 @dataclass(frozen=True, eq=False)
+class RowsInParts:
+    """A report of more rows than fit into memory: those of a csv or parquet file alone.
+
+    Attributes
+    ----------
+    frames : callable
+        Yields the rows, frame by frame; all frames have the same columns.
+    values : mapping
+        What a parquet file's metadata hold.
+    """
+
+    frames: Callable[[], Iterator[pd.DataFrame]]
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class ReportDocument:
     """Everything that a report says, whatever its format.
 
@@ -192,3 +208,7 @@ class ReportDocument:
     sheets: Callable[[], Sequence[Table | Notes]]
     page_order: Sequence[str]
     inventory: Callable[[], Sequence[Table | Notes]] | None = None
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """Yield the rows as one frame."""
+        yield self.rows

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from sharekit.audits import storage
@@ -27,7 +27,7 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.plans.plan import HasLedger, ledger_path
 
 from .audit_document import audit_document
-from .document import ReportDocument
+from .document import ReportDocument, RowsInParts
 from .merged_runs import read_records
 from .render import html as page
 from .render import text, xlsx
@@ -36,13 +36,18 @@ from .run_record import Record
 
 _Source = TypeVar("_Source")
 #: Suffix of a report -> what writes it.
-FORMATS: Final[dict[str, Callable[[ReportDocument, Path], None]]] = {
+FORMATS: Final[dict[str, Callable[[Any, Path], None]]] = {
     ".xlsx": xlsx.write,
     ".html": page.write,
-    ".csv": lambda document, path: text.csv_table(document.rows, path),
+    ".csv": lambda document, path: text.write_csv(document.frames(), path),
     ".json": text.write_json,
     ".parquet": text.write_parquet,
 }
+
+#: Those that hold rows and nothing else, so that not all of them need to be in memory.
+_ROWS_ALONE: Final = (".csv", ".parquet")
+#: What reports are made of.
+Source = Record | Audit | RowsInParts
 
 
 def _annotate(findings: Findings, path: Path) -> None:
@@ -162,12 +167,27 @@ def report_format(path: Path, formats: Iterable[str] = FORMATS) -> str:
     return suffix
 
 
-def make_document(source: Record | Audit) -> ReportDocument:
-    """Return what a report says of a run's record, or of an audit."""
+def make_document(source: Source, *paths: Path) -> ReportDocument | RowsInParts:
+    """Return what a report says of a run's record, or of an audit.
+
+    Raises
+    ------
+    UsageError
+        A path is to hold more than the rows, of which not all fit into memory.
+    """
+    if isinstance(source, RowsInParts):
+        for path in paths:
+            if report_format(path) not in _ROWS_ALONE:
+                formats = " or ".join(_ROWS_ALONE)
+                raise UsageError(
+                    f"{path}: the rows do not fit into one such file; write {formats}, or a report "
+                    "of each part."
+                )
+        return source
     return audit_document(source) if isinstance(source, Audit) else run_document(source)
 
 
-def write(source: Record | Audit, *paths: str | PathLike[str]) -> list[Path]:
+def write(source: Source, *paths: str | PathLike[str]) -> list[Path]:
     """Write one report of a run or an audit for each path; the suffix names its format.
 
     Nothing is written before every path is known to be usable. Each file is made beside its place
@@ -176,7 +196,7 @@ def write(source: Record | Audit, *paths: str | PathLike[str]) -> list[Path]:
     Raises
     ------
     UsageError
-        If a suffix is unknown.
+        If a suffix is unknown, or too small for rows that do not fit into memory.
     InputError
         If a directory does not exist, or a file cannot be written.
     """
@@ -184,7 +204,7 @@ def write(source: Record | Audit, *paths: str | PathLike[str]) -> list[Path]:
     for target in targets:
         report_format(target)
         check_writable(target)
-    document = make_document(source)
+    document = make_document(source, *targets)
     for target in targets:
         _replace(target, FORMATS[report_format(target)], document)
     return targets

@@ -25,7 +25,7 @@ from sharekit.core.errors import (
     UsageError,
 )
 from sharekit.core.fields import SHARE_KEY
-from sharekit.fleets import approving, planning
+from sharekit.fleets import approving, planning, records
 from sharekit.fleets.fleet import Fleet
 from sharekit.fleets.replacing import share_like, take_back
 from sharekit.fleets.split import split
@@ -380,6 +380,24 @@ def test_what_failed_is_planned_again_part_by_part(world: Make) -> None:
     assert again.verify().intact
 
 
+def test_more_rows_than_fit_into_memory_are_reported_part_after_part(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of rows are the same and verified; what cannot hold all rows is refused in a sentence."""
+    whole, files = tmp_path / "whole.csv", [tmp_path / "all.csv", tmp_path / "all.parquet"]
+    fleet.report(whole)
+    monkeypatch.setattr(records, "MOST_ROWS", 8)
+    fleet.report(*files)
+    # The parts come in the order of the input here, so the bytes are the same.
+    assert files[0].read_bytes() == whole.read_bytes()
+    assert len(pd.read_parquet(files[1])) == 9
+    assert fleet.verify(*files).intact
+    with pytest.raises(UsageError, match=r"all.xlsx: .*write \.csv or \.parquet"):
+        fleet.report(*files, tmp_path / "all.xlsx")
+    files[0].write_bytes(whole.read_bytes().replace(b"pending", b"blocked", 1))
+    assert fleet.verify(*files).label == "TAMPERED"
+
+
 def test_nobody_signs_in_when_there_is_nothing_to_retry(fleet: Fleet, tmp_path: Path) -> None:
     """The command says so before it reads any clouds.yaml, and makes no folder."""
     said = shell("fleet", "retry", str(fleet.path), str(tmp_path / "new"), "--clouds-yaml", "none")
@@ -395,10 +413,10 @@ def test_an_image_replaces_another(world: Make, tmp_path: Path) -> None:
     assert share_like(new, old, clouds).rows["project_id"].tolist() == [A, B]
     first = Fleet.plan(sharekit.check(share_like(new, old, clouds), clouds), tmp_path / "f", by="2")
     with pytest.raises(InputError, match="each keeps"):
-        take_back(first.status(), old)
+        take_back(read_fleet(first.path), old)
     approve(first)
     sharekit.submit(ledgers(first)[0], clouds, settings=FAST)
-    inventory, kept = take_back(first.status(), old)
+    inventory, kept = take_back(read_fleet(first.path), old)
     assert (inventory.rows["project_id"].tolist(), kept) == ([A], 1)
     second = Fleet.plan(sharekit.check(inventory, clouds), tmp_path / "g", by="project")
     approve(second)

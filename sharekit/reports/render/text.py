@@ -7,6 +7,8 @@ made harmless.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -16,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from sharekit.reports.document import ReportDocument
+from sharekit.reports.document import ReportDocument, RowsInParts
 
 #: What makes a spreadsheet calculate a cell, or run a program (DDE), after any quotes before it.
 _ACTIVE: Final = r"[=+\-@|\t\r\n＝＋－＠]"
@@ -39,14 +41,21 @@ def write_json(document: ReportDocument, path: Path) -> None:
         file.write("\n}\n")
 
 
-def write_parquet(document: ReportDocument, path: Path) -> None:
+def write_parquet(document: ReportDocument | RowsInParts, path: Path) -> None:
     """Write the rows of a csv as they are, for programs; the metadata hold the document's values.
 
     The same rows have the same bytes, with one version of pyarrow.
     """
-    table = pa.Table.from_pandas(document.rows, preserve_index=False)
     values = {"sharekit": json.dumps(document.values)}
-    pq.write_table(table.replace_schema_metadata(values), path, compression="zstd")
+    with ExitStack() as stack:
+        writer = None
+        for frame in document.frames():
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            table = table.replace_schema_metadata(values)
+            if writer is None:
+                writer = pq.ParquetWriter(path, table.schema, compression="zstd")
+                stack.enter_context(writer)
+            writer.write_table(table)
 
 
 def escape(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -71,19 +80,28 @@ def unescape(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def csv_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV: UTF-8, commas, text quoted, empty for none, lines ended by LF.
+    """Write a frame as :func:`write_csv` does."""
+    write_csv([frame], path)
 
-    The file begins with a byte order mark: without it Excel takes UTF-8 for the local code page
-    and shows ``Ã¤`` for ``ä``; pandas, R's readr and LibreOffice drop it (Python's own ``csv``
+
+def write_csv(frames: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write frames of the same columns as CSV, in UTF-8.
+
+    Commas separate the cells, texts are quoted, nothing is empty, and lines end with LF. The file
+    begins with a byte order mark: without it Excel takes UTF-8 for the local code page and shows
+    ``Ã¤`` for ``ä``; pandas, R's readr and LibreOffice drop it (Python's own ``csv``
     wants ``encoding="utf-8-sig"``). Text is escaped by :func:`escape`.
     """
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    columns = [
-        column if pa.types.is_integer(column.type) else _cells(column) for column in table.columns
-    ]
     with path.open("wb") as file:
         file.write(_BOM)
-        pyarrow.csv.write_csv(pa.table(columns, names=table.column_names), file)
+        for number, frame in enumerate(frames):
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            columns = [
+                column if pa.types.is_integer(column.type) else _cells(column)
+                for column in table.columns
+            ]
+            how = pyarrow.csv.WriteOptions(include_header=number == 0)
+            pyarrow.csv.write_csv(pa.table(columns, names=table.column_names), file, how)
 
 
 def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:

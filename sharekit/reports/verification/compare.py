@@ -17,13 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Final
 
-from sharekit.audits.results import Audit
 from sharekit.core.columns import with_unit
 from sharekit.core.errors import InputError
 from sharekit.core.html import escape_invisible
 
-from ..report import FORMATS, make_document, report_format
-from ..run_record import Record
+from ..report import FORMATS, Source, make_document, report_format
 from ..wording import QUOTED, first_difference, quoted, text_difference
 from .saved_workbook import (
     NotComparableError,
@@ -50,7 +48,7 @@ _OTHER_BYTES: Final = (
 Difference = tuple[str, str]
 
 
-def differences(source: Record | Audit, path: str | PathLike[str]) -> list[Difference]:
+def differences(source: Source, path: str | PathLike[str]) -> list[Difference]:
     """Return where and how a report differs from what the run or audit says.
 
     A ``.csv``, ``.json`` or ``.html`` is compared byte for byte, and the first line that differs is
@@ -77,7 +75,7 @@ def differences(source: Record | Audit, path: str | PathLike[str]) -> list[Diffe
         raise InputError(f"{report}: there is no such file; name a report that was made.")
     with TemporaryDirectory(prefix="sharekit-") as scratch:
         fresh = Path(scratch) / f"fresh{suffix}"
-        FORMATS[suffix](make_document(source), fresh)
+        FORMATS[suffix](make_document(source, fresh), fresh)
         return compare_files(report, fresh)
 
 
@@ -147,7 +145,7 @@ def _line_difference(says: bytes | None, should: bytes | None) -> str:
 
 
 # -- values of text ----------------------------------------------------------------------------
-def have_same_values(source: Record | Audit, path: str | PathLike[str]) -> bool:
+def have_same_values(source: Source, path: str | PathLike[str]) -> bool:
     """Return True if a text report says just what a fresh one does, in other bytes.
 
     Other versions of sharekit and of its libraries may write blanks, quotes and escapes otherwise.
@@ -158,7 +156,7 @@ def have_same_values(source: Record | Audit, path: str | PathLike[str]) -> bool:
         return False
     with TemporaryDirectory(prefix="sharekit-") as scratch:
         fresh = Path(scratch) / f"fresh{report_format(report)}"
-        FORMATS[fresh.suffix](make_document(source), fresh)
+        FORMATS[fresh.suffix](make_document(source, fresh), fresh)
         try:
             texts = [path.read_bytes().decode() for path in (report, fresh)]
             values = [_VALUES[fresh.suffix](text) for text in texts]

@@ -47,7 +47,7 @@ from sharekit.plans.storage import refuse_fleet
 from sharekit.runs.requests.replay import SIGN_IN, run_problems
 
 from ..merged_runs import order_runs
-from ..report import report_source, split_ledgers
+from ..report import Source, report_source, split_ledgers
 from ..run_record import Record
 from .compare import differences, have_same_values
 from .earlier_states import earlier_states
@@ -242,10 +242,10 @@ def _followed(ledgers: Sequence[Ledger]) -> Iterator[Problem]:
             yield f"{link.file_name}, {where}", what
 
 
-def check_report(source: Record | Audit, report: Path, ledger: Ledger | None) -> Iterator[Graded]:
+def check_report(source: Source, report: Path, ledger: Ledger | None) -> Iterator[Graded]:
     """Check a report; with the sound ``ledger`` of it, against its earlier states as well."""
     grade, differing = _compare(source, report)
-    if differing and grade == CHANGED and ledger is not None:
+    if differing and grade == CHANGED and ledger is not None and isinstance(source, Record | Audit):
         states = earlier_states(ledger, report)
         affordable = _SEARCHED_ROWS // max(1, len(source.rows))
         searched = states[: max(1, min(_SEARCHED_STATES, affordable))]
@@ -271,7 +271,7 @@ def _unsigned(ledger: Ledger) -> Iterator[Problem]:
         )
 
 
-def _compare(source: Record | Audit, report: Path) -> tuple[str, list[Problem]]:
+def _compare(source: Source, report: Path) -> tuple[str, list[Problem]]:
     """Return what a report says otherwise; one that nobody can compare proves nothing."""
     try:
         differing = differences(source, report)

@@ -114,7 +114,6 @@ def plan_fleet_command(
 def _replacement(shares: Sequence[str], old: str, clouds: Clouds) -> Inventory:
     """Return the inventory of a step of replacing an image: share the new one, or take back."""
     from sharekit.core.columns import with_unit
-    from sharekit.fleets.records import read_status
     from sharekit.fleets.replacing import share_like, take_back
     from sharekit.fleets.storage import FLEET_LEDGER, read_fleet
     from sharekit.interfaces.cli.output import info
@@ -127,7 +126,7 @@ def _replacement(shares: Sequence[str], old: str, clouds: Clouds) -> Inventory:
     fleet = read_fleet(first)
     if fleet.plan.body.get("replaces") != old.lower():
         raise UsageError(f"{first} was not planned with --replaces {old}.")
-    inventory, kept = take_back(read_status(fleet), old.lower())
+    inventory, kept = take_back(fleet, old.lower())
     if kept:
         info(f"{with_unit(kept, 'project')} keep {old}: the new image is not confirmed there.")
     return inventory

@@ -12,6 +12,7 @@ from sharekit.core.errors import CloudError
 from sharekit.interfaces.cli.options import RUN, answer, output_options, warn_of_changes
 
 if TYPE_CHECKING:
+    from sharekit.fleets.records import PartStatus
     from sharekit.runs.status import Run
 
 
@@ -37,7 +38,7 @@ def status_command(run: Path, as_json: bool) -> None:
     sys.exit(exit_code(now))
 
 
-def exit_code(run: Run) -> int:
+def exit_code(run: Run | PartStatus) -> int:
     """Return the exit code for the state of a run.
 
     A run that only waits for another look at what contradicts its jobs has its answer.
