@@ -270,6 +270,35 @@ def test_an_administrator_acts_for_fifty_projects(road: Road) -> None:
         road.connect()
 
 
+def test_an_administrator_shares_for_an_owner(road: Road) -> None:
+    """It shares and takes back images of a project that has no sign-in, once that is confirmed."""
+    cloud = road.cloud
+    owner, friend, other = cloud.account(), cloud.account(), cloud.account()
+    (fresh,), (shared,) = cloud.share_many(owner, 1), cloud.share_many(owner, 1, friend)
+    admin = Account("admin", PASSWORD, str(cloud.admin.current_project_id))
+    entry = {"region_name": REGION, "sharekit": {"acts_for": "all"}}
+    road.entries = {"operator": {"auth": admin.auth(cloud.auth_url), **entry}}
+    rows = [(fresh, friend.project_id, "share", owner.project_id),
+            (shared, friend.project_id, "unshare", owner.project_id),
+            (fresh, other.project_id, "share", "")]  # fmt: skip
+    sheet = pd.DataFrame(rows, columns=["image_id", "project_id", "status", "owner"])
+    inventory = sharekit.read_inventory(sheet)
+    findings = sharekit.check(inventory, road.connect())
+    assert set(findings.rows["disposition"]) == {"blocked"}
+    findings = sharekit.check(inventory, road.connect(), confirm=["acts-for"])
+    plan = sharekit.plan(findings, road.folder / "run.ledger")
+    sharekit.approve(plan, reviewer="Ada", fingerprint=plan.fingerprint)
+    run = sharekit.submit(plan, road.connect(), settings=FAST)
+    assert run.counts["confirmed"] == 3
+    assert cloud.members(friend, other).keys() == {
+        (fresh, friend.project_id), (fresh, other.project_id)
+    }  # fmt: skip
+    report = road.folder / "audit.html"
+    sharekit.report(run, report)
+    assert sharekit.verify(run.path, report).intact
+    assert "acted for" in report.read_text("utf-8")
+
+
 def test_variables(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a name, the OS_* variables of an openrc file are used."""
     (account,) = road.accounts

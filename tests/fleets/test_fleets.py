@@ -155,6 +155,10 @@ def test_a_fleet_is_planned_whole_or_not_at_all(
     assert not left.exists()
     with pytest.raises(LedgerError, match="holds something already"):
         Fleet.plan(findings, folder, by="project")
+    left = tmp_path / ".other.planning"
+    left.mkdir()
+    with Ledger.create(left / FLEET_LEDGER), pytest.raises(LedgerError, match="wait until it has"):
+        Fleet.plan(findings, tmp_path / "other", by="project")
 
 
 # -- the approval ----------------------------------------------------------------------------------
@@ -383,7 +387,7 @@ def test_what_failed_is_planned_again_part_by_part(world: Make) -> None:
 def test_more_rows_than_fit_into_memory_are_reported_part_after_part(
     fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files of rows are the same and verified; what cannot hold all rows is refused in a sentence."""
+    """Files of rows are the same, and verified; what cannot hold all rows is one sentence."""
     whole, files = tmp_path / "whole.csv", [tmp_path / "all.csv", tmp_path / "all.parquet"]
     fleet.report(whole)
     monkeypatch.setattr(records, "MOST_ROWS", 8)

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import sharekit
 from sharekit.core.brakes import RateLimiter
-from sharekit.core.errors import ApprovalError, UsageError
+from sharekit.core.errors import ApprovalError, LedgerError, UsageError
 from sharekit.fleets import sending
 from sharekit.fleets.fleet import Fleet
 from sharekit.fleets.sending import Engine, Job, _examine_worker, finish_fleet, send_fleet
@@ -24,8 +25,9 @@ from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import LockHolder
 from sharekit.plans.approval import revoke
 from tests.conftest import FAST, World
-from tests.fleets.test_fleets import approve, ledgers
+from tests.fleets.test_fleets import approve, check, ledgers, shares
 from tests.reports.forger import Forger
+from tests.runs.test_owner import A, B
 
 Make = Callable[..., World]
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "fleet.md").read_text(encoding="utf-8")
@@ -146,6 +148,42 @@ def test_another_version_of_the_engine_is_refused(who: str) -> None:
         found[who] = theirs if who == "scheduler" else {"tcp://host:1": theirs}
         with pytest.raises(UsageError, match=r"has Python 3.* Nothing was sent"):
             sending._check_versions(found)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "foo://host:1", "tcp://127.0.0.1:1"])
+def test_a_scheduler_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """No address, or one where nobody answers, is one sentence, and no part has begun."""
+    distributed = pytest.importorskip("distributed")
+    client = partial(distributed.Client, timeout=0.2)
+    monkeypatch.setattr(distributed, "Client", lambda at, **_: client(at, set_as_default=False))
+    fleet = Fleet.plan(check(shares(A)), tmp_path / "fleet", by="project")
+    approve(fleet)
+    before = ledgers(fleet)[0].read_bytes()
+    with pytest.raises(UsageError, match=rf"{address} cannot be used .* Nothing was sent") as error:
+        fleet.submit(scheduler=address)
+    assert "\n" not in str(error.value)
+    assert ledgers(fleet)[0].read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["is not the ledger", "damaged", "not a sharekit", "missing"])
+def test_what_is_not_of_the_fleet_is_never_sent(tmp_path: Path, kind: str) -> None:
+    """A part that is changed, missing or of another fleet is one sentence; no part is begun."""
+    fleet, other = (Fleet.plan(check(shares(A, B)), tmp_path / name, by="project") for name in "ab")
+    approve(fleet)
+    part, second = ledgers(fleet)
+    before, whole = second.read_bytes(), bytearray(part.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    foreign = ledgers(other)[0].read_bytes()
+    spoilt = {"damaged": bytes(whole), "is not the ledger": foreign}
+    part.write_bytes(spoilt.get(kind, b"a text"))
+    if kind == "missing":
+        part.unlink()
+    with pytest.raises(LedgerError, match=kind) as error:
+        fleet.submit(workers=1)
+    assert "\n" not in str(error.value)
+    assert second.read_bytes() == before
 
 
 def test_an_engine_that_is_not_installed(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,9 +146,9 @@ def take_snapshot(
 
 
 def _owners(clouds: Clouds, shares: pd.DataFrame) -> Iterable[str]:
-    """Return the projects that may own images: the named ones, else all that can be asked."""
+    """Return the projects that may own images: the named ones, and else all that can be asked."""
     named = shares["owner"].unique()
-    return named if all(owner in clouds for owner in named) else clouds
+    return named if all(owner in clouds for owner in named) else [*named, *clouds]
 
 
 # -- reading back ----------------------------------------------------------------------------------
