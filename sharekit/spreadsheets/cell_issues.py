@@ -32,7 +32,7 @@ from .headers import address_of_id, empty_formulas, header_too_deep, rows_above_
 from .inventory import SheetRows
 from .repeated_headers import ANY_ID
 from .row_issues import find_row_issues, find_sheet_notes
-from .vocabulary import STATUS_WORDS, TRUE_WORDS
+from .vocabulary import STATUS_WORDS, STOPS, TRUE_WORDS, says
 
 #: Fields in which only text is safe: a number is a damaged ID, TRUE is no decision.
 TEXT_FIELDS: Final = (*ID_FIELDS, "status")
@@ -325,7 +325,11 @@ def _disagreeing_columns(sheet: SheetRows) -> Iterator[CellIssues]:
             used = pa.scalar(STATUS_WORDS.get(given, given), TEXT)
         values: dict[int, list[str]] = defaultdict(list)
         consents = pc.is_in(used, pa.array([ACCEPTED, SHARE], TEXT))
-        hits = {i: pc.and_(said, consents) for i, said in refusals.items()}
+        decided = pc.not_equal(used, "")
+        hits = {
+            i: pc.and_(said, decided if says(sheet.names[i], STOPS) else consents)
+            for i, said in refusals.items()
+        }
         for column in columns:
             other = _normalized(sheet.cells[column], field)
             hits[column] = pc.and_(pc.not_equal(other, ""), pc.not_equal(used, other))

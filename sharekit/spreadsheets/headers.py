@@ -46,6 +46,7 @@ from .vocabulary import (
     STATE_HEADERS,
     STATE_WORDS,
     STATUS_WORDS,
+    STOPS,
     TARGET_REMARKS,
     TITLE_WORDS,
     TRUE_WORDS,
@@ -153,7 +154,10 @@ _BASES: Final = _STATE_KEYS | {
 }
 #: Headers of yes and no: what speaks against a share by yes, and what does so by no.
 _REFUSALS: Final = frozenset().union(
-    OFF_WORDS, OBJECTIONS, (w for w, a in CLEAR_DECISIONS.items() if a in (REJECTED, UNSHARE))
+    OFF_WORDS,
+    OBJECTIONS,
+    STOPS - CONSENTS,
+    (w for w, a in CLEAR_DECISIONS.items() if a in (REJECTED, UNSHARE)),
 )
 _CONSENTS: Final = CONSENTS | {w for w, a in CLEAR_DECISIONS.items() if a == ACCEPTED}
 #: Who said yes or no.

@@ -53,10 +53,11 @@ class Language:
     of_void : str
         Words for what does not count: drafts and examples.
     of_off : str
-        Words for what was called off. A column of yes and no under such a header says no by yes.
+        Words for what was called off. A column of yes and no under such a header says no by yes;
+        under those after a semicolon also to a rejection, of which nothing is to be sent either.
     of_answers : str
         Headers of yes and no under which no calls a share off; after a semicolon those under which
-        yes does.
+        yes does, and after another one those under which it calls off a rejection, too.
     of_final : str
         Words that make a decision the last one; those after a semicolon may be of another one.
     of_advice : str
@@ -146,12 +147,14 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "deprecated, expired, archived, no longer valid, last year, last month, last time, "
         "last round",
         of_void="example, examples, sample, samples, draft, drafts, not used, not valid, not final",
-        of_off="withdrawn, cancelled, canceled, revoked, deleted, removed, veto, vetoed, void, "
-        "voided, invalid, discarded, blocked, excluded, exclude, skip, ignore, ignored, "
+        of_off="withdrawn, revoked, deleted, removed, veto, vetoed, blocked, excluded, exclude; "
+        "cancelled, canceled, void, voided, invalid, discarded, skip, ignore, ignored, "
         "on hold, omit, omitted, suspended, do not use, do not send, do not process, "
         "not to be sent, not to be used",
-        of_answers="valid, agreed, send, to be sent, ok to send, include, in scope; "
-        "objection, objections, stop, postponed, superseded",
+        of_answers="valid, agreed, send, to be sent, ok to send, include, in scope, confirmed, "
+        "final, binding, released, authorized, authorised, signed off; "
+        "objection, objections, stop; postponed, superseded, obsolete, outdated, deprecated, "
+        "expired, draft, example, wrong",
         of_final="final, definitive, binding; approved, agreed, corrected, correction, revised, "
         "amended, confirmed",
         of_advice="proposed, proposal, suggested, recommended, requested",
@@ -221,13 +224,15 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "vorheriger, früher, früherer, ehemals, überholt, ersetzt, nicht mehr gültig, "
         "letztes Jahr, Vorjahr",
         of_void="Beispiel, Beispiele, Muster, Entwurf, Entwürfe, nicht gültig, nicht endgültig",
-        of_off="zurückgezogen, widerrufen, storniert, gelöscht, entfernt, Veto, ungültig, "
-        "verworfene, gesperrt, ausgeschlossen, überspringen, zurückgestellt, abgesagt, "
+        of_off="zurückgezogen, widerrufen, gelöscht, entfernt, Veto, gesperrt, ausgeschlossen; "
+        "storniert, ungültig, verworfene, überspringen, zurückgestellt, abgesagt, "
         "ignorieren, ignoriert, auslassen, ausgesetzt, nicht berücksichtigen, "
         "nicht verwenden, nicht senden, "
         "nicht versenden, nicht zu senden",
-        of_answers="gültig, vereinbart, senden, versenden, zu senden, einbeziehen; "
-        "Einwand, Einwände, Einspruch, verschoben, überholt",
+        of_answers="gültig, vereinbart, senden, versenden, zu senden, einbeziehen, bestätigt, "
+        "endgültig, verbindlich; "
+        "Einwand, Einwände, Einspruch; verschoben, überholt, veraltet, abgelaufen, Entwurf, "
+        "Beispiel, falsch",
         of_final="endgültig, endgültige, endgültiger, endgültiges, final, finale, finaler, "
         "verbindlich; bestätigt, bestätigte, bestätigter, vereinbart, vereinbarter, korrigiert, "
         "korrigierte, korrigierter, berichtigt, geändert, geänderter, genehmigt, freigegeben",
@@ -295,12 +300,12 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "obsolètes, remplacé, périmé, année dernière",
         of_void="exemple, exemples, brouillon, brouillons, non valide, non définitif, "
         "non définitive",
-        of_off="annulé, annulée, annulés, annulées, retiré, retirée, retirés, retirées, révoqué, "
-        "révoquée, supprimé, supprimée, supprimés, supprimées, veto, véto, invalide, bloqué, "
-        "bloquée, exclu, exclue, suspendu, en suspens, ignorer, à ignorer, omettre, "
-        "ne pas utiliser, ne pas envoyer",
-        of_answers="valide, valable, envoyer, à envoyer, inclure; "
-        "objection, objections, opposition, reporté",
+        of_off="retiré, retirée, retirés, retirées, révoqué, révoquée, supprimé, supprimée, "
+        "supprimés, supprimées, veto, véto, bloqué, bloquée, exclu, exclue; "
+        "annulé, annulée, annulés, annulées, invalide, suspendu, en suspens, ignorer, "
+        "à ignorer, omettre, ne pas utiliser, ne pas envoyer",
+        of_answers="valide, valable, envoyer, à envoyer, inclure, confirmé, confirmée, définitif; "
+        "objection, objections, opposition; reporté, obsolète, périmé, brouillon, exemple",
         of_final="final, finale, définitif, définitive; approuvé, convenu, corrigé, corrigée, "
         "révisé, révisée, confirmé, confirmée",
         of_advice="proposé, proposée, proposition, suggéré, suggérée, recommandé, demandé",
@@ -360,13 +365,13 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         "sustituido, reemplazado, caducado, año pasado",
         of_void="ejemplo, ejemplos, borrador, borradores, no válido, no válida, no definitivo, "
         "no definitiva",
-        of_off="anulado, anulada, anulados, anuladas, cancelado, cancelada, cancelados, "
-        "canceladas, retirado, retirada, retirados, retiradas, revocado, revocada, eliminado, "
-        "eliminada, borrado, borrada, veto, inválido, bloqueado, bloqueada, excluido, "
-        "suspendido, en espera, ignorar, omitir, "
+        of_off="retirado, retirada, retirados, retiradas, revocado, revocada, eliminado, "
+        "eliminada, borrado, borrada, veto, bloqueado, bloqueada, excluido; "
+        "anulado, anulada, anulados, anuladas, cancelado, cancelada, cancelados, "
+        "canceladas, inválido, suspendido, en espera, ignorar, omitir, "
         "no usar, no enviar",
-        of_answers="válido, válida, vigente, enviar, incluir; "
-        "objeción, objeciones, aplazado, pospuesto",
+        of_answers="válido, válida, vigente, enviar, incluir, confirmado, confirmada, definitivo; "
+        "objeción, objeciones; aplazado, pospuesto, obsoleto, caducado, borrador, ejemplo",
         of_final="final, definitivo, definitiva; acordado, corregido, corregida, revisado, "
         "revisada, confirmado, confirmada, aprobado, aprobada",
         of_advice="propuesto, propuesta, sugerido, sugerida, recomendado, solicitado",
@@ -419,10 +424,9 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         of_names="名称, 名稱",
         of_earlier="旧, 舊, 失效, 过期, 已替代, 去年",
         of_void="示例, 例, 草稿, 未定稿",
-        of_off="作废, 作廢, 已取消, 撤回, 已撤回, 撤销, 已删除, 否决, 无效, 排除, 暂停, 搁置, "
-        "忽略, 跳过, "
-        "勿用, 勿发, 不要发送, 请勿发送",
-        of_answers="有效, 发送; 异议, 推迟",
+        of_off="撤回, 已撤回, 撤销, 已删除, 否决, 排除; 作废, 作廢, 已取消, 无效, 暂停, 搁置, "
+        "忽略, 跳过, 勿用, 勿发, 不要发送, 请勿发送",
+        of_answers="有效, 发送, 已确认; 异议; 推迟, 过期, 失效, 草稿, 示例",
         of_final="最终, 最終; 修订, 更正",
         of_advice="建议, 提议, 建議",
         of_form="必填, 选填, 请, 或, 位, 十六进制, 填写, 选择",
@@ -536,9 +540,11 @@ TARGET_REMARKS: Final = _WANTED | frozenset(
     _known(*(split_words(language.headers["status"])[0] for language in _ALL))
 )
 NAME_REMARKS: Final = frozenset(_known(*(language.of_names for language in _ALL)))
-CONSENTS, OBJECTIONS = (
-    frozenset(_known(*(_parts(lang.of_answers)[i] for lang in _ALL))) for i in (0, 1)
+CONSENTS, OBJECTIONS, _MOOT = (
+    frozenset(_known(*(lang.of_answers.split(";")[i] for lang in _ALL))) for i in range(3)
 )
+#: Words of headers of yes and no that speak against sending anything, a rejection included.
+STOPS: Final = CONSENTS | _MOOT | frozenset(_known(*(_parts(lang.of_off)[1] for lang in _ALL)))
 FINAL_WORDS: Final = frozenset(_known(*(language.of_final for language in _ALL)))
 #: Words that make a decision the one that counts, where the same header stands without them.
 LATEST_WORDS: Final = _WANTED | frozenset(_known(*(_parts(lang.of_final)[0] for lang in _ALL)))

@@ -384,13 +384,19 @@ def test_the_clearly_newer_column_decides(tmp_path: Path, header: str, words: st
         ("Decision;Not approved", "accepted;yes"), ("Decision;Cancelled on", "accepted;2026-01-02"),
         ("Decision;Approval", "accepted;no"), ("Decision;Do not send", "accepted;x"),
         ("Decision;Override", "accepted;rejected"), ("Decision;Approved by CISO", "accepted;no"),
-        ("Entscheidung;Ignorieren", "angenommen;x"), ("Décision;À ignorer", "accepté;oui"),
+        ("Entscheidung;Ignorieren", "angenommen;x"), ("Decision;Draft", "accepted;yes"),
+        ("Decision;Confirmed", "accepted;no"), ("Entscheidung;Veraltet", "angenommen;ja"),
+        ("Decision;Do not send", "rejected;x"), ("Decision;Cancelled", "rejected;yes"),
+        ("Entscheidung;Gültig", "abgelehnt;nein"), ("决定;忽略", "拒绝;是"),
+        ("Décision;À ignorer", "accepté;oui"),
         ("Decision;Reject", "accepted;x"), ("Decision;Valid", "accepted;no"),
         ("Entscheidung;Senden?", "angenommen;nein"), ("Décision;Objections", "accepté;oui"),
     ],
 )  # fmt: skip
 def test_a_column_that_says_no_beside_acceptance(tmp_path: Path, header: str, words: str) -> None:
-    """A draft beside what may be a state, and a yes or no that speaks against it, is an error."""
+    """A draft beside what may be a state, and a yes or no that speaks against it, is an error; so
+    is one that speaks against sending anything beside a rejection.
+    """  # noqa: D205
     file = write(tmp_path / "a.csv", f"Image ID;Project ID;{header}", f"{IMAGE};{PROJECT};{words}")
     findings = sharekit.check(sharekit.read_inventory(file))
     assert findings.rows["disposition"].tolist() == ["blocked"]
@@ -398,6 +404,18 @@ def test_a_column_that_says_no_beside_acceptance(tmp_path: Path, header: str, wo
     named = {"status": header.partition(";")[0]}
     findings = sharekit.check(sharekit.read_inventory(file, columns=named))
     assert "columns-disagree" not in set(findings.frame["rule"])
+
+
+@pytest.mark.parametrize("header", ["Objections", "Veto", "Deleted", "Reject", "Ausgeschlossen"])
+def test_what_goes_with_a_rejection_is_no_contradiction(tmp_path: Path, header: str) -> None:
+    """A yes to an objection, or to a deletion, stands beside a rejection without an error."""
+    file = write(
+        tmp_path / "a.csv",
+        f"Image ID;Project ID;Decision;{header}",
+        f"{IMAGE};{PROJECT};rejected;yes",
+    )
+    findings = sharekit.check(sharekit.read_inventory(file))
+    assert findings.rows["disposition"].tolist() == ["planned"]
 
 
 def test_several_columns_that_disagree_are_one_finding(tmp_path: Path) -> None:
