@@ -32,7 +32,7 @@ COLUMNS: Final = frame_schemas.REPORTED_FINDINGS.names
 CHECKED, PREVIEW = "checked", "preview"
 
 
-@hands_out_copies("rows", "frame")
+@hands_out_copies("rows", "frame", deep=True)
 @dataclass(frozen=True, eq=False, repr=False)
 class Findings:
     """What the checks found, and every row as it would be sent.

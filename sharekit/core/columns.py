@@ -108,13 +108,14 @@ def _buffer_identity(texts: pa.Array | pa.ChunkedArray) -> list[tuple[int, ...]]
 class _HandedOut:
     """A frame that a frozen value holds: whoever reads it gets a copy, so edits stay outside.
 
-    The copies are shallow, which costs microseconds for a million rows: pandas copies a column
-    when it is written to, pandas 2 where it is told to. What is encoded or hashed of a column stays
-    valid for its copies, which share its texts in any case.
+    Shallow copies cost microseconds for a million rows: pandas copies a column when it is written
+    to, pandas 2 where it is told to. Numbers that are written into a column's ``array`` go into all
+    shallow copies, into deep ones they do not, which cost milliseconds. What is encoded or hashed
+    of a column stays valid for its copies, which share its texts in any case.
     """
 
-    def __init__(self, name: str, made: cached_property[Any] | None) -> None:
-        self._name, self._made = name, made
+    def __init__(self, name: str, made: cached_property[Any] | None, *, deep: bool) -> None:
+        self._name, self._made, self._deep = name, made, deep
         self.__doc__ = getattr(made, "__doc__", None)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -125,21 +126,22 @@ class _HandedOut:
             values[self._name] = self._made.func(instance)
         if self._name not in values:
             raise AttributeError(self._name)
-        return own_copy(values[self._name])
+        return own_copy(values[self._name], deep=self._deep)
 
     def __set__(self, instance: Any, frame: Any) -> None:
-        vars(instance)[self._name] = own_copy(frame)
+        vars(instance)[self._name] = own_copy(frame, deep=self._deep)
 
 
-def own_copy(frame: pd.DataFrame) -> pd.DataFrame:
+def own_copy(frame: pd.DataFrame, *, deep: bool = False) -> pd.DataFrame:
     """Return a copy that can be written to without changing the frame, as cheaply as can be."""
-    return frame.copy(deep=not _COPIES_ON_WRITE and not pd.options.mode.copy_on_write)
+    return frame.copy(deep=deep or (not _COPIES_ON_WRITE and not pd.options.mode.copy_on_write))
 
 
-def hands_out_copies(*names: str) -> Callable[[_Class], _Class]:
+def hands_out_copies(*names: str, deep: bool = False) -> Callable[[_Class], _Class]:
     """Return a decorator of a frozen dataclass, some of whose fields are frames.
 
-    What a caller writes into a frame that was handed out changes the caller's copy alone.
+    What a caller writes into a frame that was handed out changes the caller's copy alone; with
+    ``deep`` also what is written into the arrays of its columns.
 
     >>> @hands_out_copies("rows")
     ... @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def hands_out_copies(*names: str) -> Callable[[_Class], _Class]:
 
     def decorate(made: _Class) -> _Class:
         for name in names:
-            setattr(made, name, _HandedOut(name, vars(made).get(name)))
+            setattr(made, name, _HandedOut(name, vars(made).get(name), deep=deep))
         return made
 
     return decorate

@@ -71,7 +71,7 @@ def ledger_path(source: HasLedger | str | PathLike[str]) -> Path:
     return Path(path)
 
 
-@hands_out_copies("rows", "chunks")
+@hands_out_copies("rows", "chunks", deep=True)
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """Exactly the requests that would be sent.

@@ -110,7 +110,7 @@ class Source:
         return bool(self.index_dtype) or self.format in ("json", "jsonl")
 
 
-@hands_out_copies("rows", "cell_issues")
+@hands_out_copies("rows", "cell_issues", deep=True)
 @dataclass(frozen=True, eq=False, repr=False)
 class Inventory:
     """Every row of the input, as it was read, with its address.

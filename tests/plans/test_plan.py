@@ -104,6 +104,7 @@ def scribble(frame: pd.DataFrame) -> None:
     frame.iloc[0, frame.columns.get_loc("image_id")] = "changed"
     frame.loc[1, "project_id"] = "f" * 32
     frame["region"].array[0] = "elsewhere"
+    frame["row"].array[0] = frame["source"].array[0] = 99
     del frame["owner"]
 
 
@@ -115,6 +116,7 @@ def test_frames_that_were_handed_out_change_no_plan(tmp_path: Path) -> None:
     rows = read.rows
     rows.loc[:, "status"] = "rejected"
     read.rows.loc[:, "status"] = "rejected"
+    read.rows["row"].array[0] = 99
     findings = sharekit.check(read)
     scribble(findings.rows)
     findings.rows.loc[:, "status"] = "rejected"
