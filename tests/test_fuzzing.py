@@ -87,7 +87,7 @@ def forged(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Targ
     return fuzzing.ledgers(finished_run / "run.ledger", tmp_path_factory.mktemp("forged"))
 
 
-@settings(SHORT, max_examples=60)
+@settings(SHORT, max_examples=40)
 @given(st.data())
 def test_ledgers(forged: Target, data: st.DataObject) -> None:
     """Whatever stands in a ledger whose hashes fit, each command answers or says one sentence."""

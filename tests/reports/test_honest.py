@@ -44,8 +44,9 @@ def cloud(_simulator: Simulator) -> Simulator:
 def watch(ledger: Path, over: threading.Event, made: list[Path], problems: list[object]) -> None:
     """Verify a ledger and make reports of it, again and again, until the run is over."""
     while not over.is_set():
-        path = ledger.with_name(f"{len(made)}-{REPORTS[len(made) % len(REPORTS)]}")
-        made += sharekit.report(ledger, path)
+        if len(made) < 2 * len(REPORTS):  # each is compared with every state of the run
+            path = ledger.with_name(f"{len(made)}-{REPORTS[len(made) % len(REPORTS)]}")
+            made += sharekit.report(ledger, path)
         problems += sharekit.verify(ledger).problems
         over.wait(0.2)
 
@@ -106,7 +107,7 @@ def audit_all(
 
 
 @pytest.mark.slow
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     rows=st.integers(0, 14), faulty=st.sampled_from([0.0, 0.3]), owners=st.booleans(),
     native=st.booleans(), faults=st.sampled_from(FAULTS), size=st.integers(1, 6),

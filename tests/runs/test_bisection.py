@@ -108,7 +108,7 @@ def test_one_in_a_thousand() -> None:
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
 def test_many_bad_images(share: float, chunk: int) -> None:
     """With up to 30 % bad images there is never more than one request for each image."""
-    for seed in range(30):
+    for seed in range(8):
         bad = random.Random(seed).sample(range(1000), int(1000 * share))
         desk = Desk.of_images([chunk] * (1000 // chunk), bad)
         requests = desk.work()

@@ -40,8 +40,8 @@ _MAY_BECOME = {
 )  # fmt: skip
 def test_each_state_in_mid_run_and_the_end(world: Make, faults: str) -> None:
     """After each event of a run, what is called confirmed, failed or contradicted ends so."""
-    w = world(rows=40)
-    plan = w.approved(chunk_size=7)
+    w = world(rows=24)
+    plan = w.approved(chunk_size=5)
     w.cloud.set_faults(Faults.parse(faults))
     run = sharekit.submit(plan, w.connect(), settings=replace(FAST, max_failure_rate=1.0))
     with Ledger.open(plan.path) as ledger:
@@ -164,7 +164,7 @@ _LATER = ("404", "503")
 @pytest.mark.parametrize("how", ["sign-in", "401", "403", *_LATER])
 def test_a_project_that_is_shut_out_from_the_start_is_alone(world: Make, how: str) -> None:
     """The rows of a project that nobody can read are blocked in a plan, and wait in a run."""
-    w = world(rows=60)
+    w = world(rows=24)
     plan = w.approved(chunk_size=3)
     hers = plan.chunks["project_id"].iloc[0]
     mine = plan.rows["project_id"] == hers
@@ -195,7 +195,7 @@ def test_a_project_that_is_shut_out_from_the_start_is_alone(world: Make, how: st
     assert not audit.in_sync
     assert "agrees" in set(audit.rows.loc[audit.rows["project_id"] != hers, "result"])
     again = sharekit.submit(plan, w.connect(), settings=FAST)
-    assert (again.counts["confirmed"], again.finished) == (60, True)
+    assert (again.counts["confirmed"], again.finished) == (24, True)
     assert sharekit.verify(plan.path).intact
 
 

@@ -96,7 +96,7 @@ def rows_of(sheet: pd.DataFrame, folder: Path) -> sharekit.Findings:
     return sharekit.check(sharekit.read_inventory(path))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sheets(), st.integers(1, 9), st.randoms())
 def test_requests_hold_the_plan(sheet: pd.DataFrame, size: int, random: Random) -> None:
     """Each planned act is in exactly one request, and no request holds one that is not planned."""

@@ -106,7 +106,7 @@ def same(one: sharekit.Inventory, other: sharekit.Inventory, *, planned: bool = 
     assert plans[0].fingerprint == plans[1].fingerprint
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(frame=texts(), data=st.data())
 def test_any_dtypes_are_read_as_the_csv(frame: pd.DataFrame, data: st.DataObject) -> None:
     """A frame of text in any dtypes has the rows, findings and plan of its csv and its parquet."""

@@ -344,7 +344,7 @@ _CELL = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(
     st.lists(
         st.tuples(_CELL, _CELL, st.sampled_from(["accepted", "rejected"])), min_size=2, max_size=7
