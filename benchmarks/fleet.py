@@ -24,6 +24,7 @@ from pathlib import Path
 from uuid import UUID
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -229,7 +230,9 @@ def _kill_while_sending(
     while process.poll() is None and killed < most:
         time.sleep(dice.uniform(0.1, pause))
         holders = [LockHolder.read(path) for path in folder.glob("part-*.ledger")]
-        pids = [one.pid for one in holders if one is not None and one.pid != process.pid]
+        # A killed worker leaves its number behind, which may be another process's by now.
+        own = {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
+        pids = [one.pid for one in holders if one is not None and one.pid in own]
         if pids and process.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(dice.choice(pids), signal.SIGKILL)

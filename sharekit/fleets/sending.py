@@ -39,6 +39,8 @@ from .storage import Part, StoredFleet, open_fleet, open_part, read_fleet
 _PAUSE: Final = 0.5
 #: How often a part is handed out again after its worker died.
 _LIVES: Final = 10
+#: Seconds to wait for another worker where none is left.
+_ALONE: Final = 300.0
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,14 @@ def _distributed() -> Any:
 def _connected(engine: Engine, parts: int) -> Iterator[Any]:
     """Yield a client of the engine."""
     distributed = _distributed()
+    import dask  # noqa: PLC0415 - it comes with the engine
+
     with ExitStack() as stack:
         address: Any = engine.scheduler
         if not address:
+            # By default a worker that takes 15 s to start again, as on a busy machine, is given up.
+            kept = {"distributed.deploy.lost-worker-timeout": "1 day"}
+            stack.enter_context(dask.config.set(kept))
             address = stack.enter_context(distributed.LocalCluster(
                 n_workers=max(1, min(engine.workers, parts)), threads_per_worker=1,
                 dashboard_address=None, silence_logs=logging.CRITICAL,
@@ -229,8 +236,14 @@ class _Sending:
         self.done[said["part"]] = said["done"], said["total"]
 
     def _wait(self, count: int) -> None:
-        distributed = _distributed()
+        distributed, seen = _distributed(), monotonic()
         while self.futures:
+            if self.client.scheduler_info(n_workers=1)["workers"]:
+                seen = monotonic()
+            elif monotonic() - seen > _ALONE:
+                why = "no worker is left to send it; the same command goes on"
+                self.errors |= {part.name: why for part in self.futures.values()}
+                return
             with suppress(TimeoutError, distributed.client.FuturesCancelledError):
                 distributed.wait([*self.futures], timeout=_PAUSE, return_when="FIRST_COMPLETED")
             for future in [one for one in self.futures if one.status != "pending"]:

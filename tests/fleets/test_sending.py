@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -184,6 +185,28 @@ def test_what_is_not_of_the_fleet_is_never_sent(tmp_path: Path, kind: str) -> No
         fleet.submit(workers=1)
     assert "\n" not in str(error.value)
     assert second.read_bytes() == before
+
+
+class _Future:
+    """What was handed out, and never ends."""
+
+    status = "pending"
+
+
+def test_no_worker_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all workers are gone and none comes, the command ends, and says that it goes on."""
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(distributed, "wait", lambda *_, **__: None)
+    monkeypatch.setattr(sending, "_ALONE", 0.0)
+    fleet = Fleet.plan(check(shares(A)), tmp_path / "fleet", by="project")
+    (part,) = read_fleet(fleet.path).parts
+    client = SimpleNamespace(
+        scheduler_info=lambda **_: {"workers": {}}, subscribe_topic=lambda *_: None,
+        unsubscribe_topic=lambda _: None, submit=lambda *_, **__: _Future(),
+    )  # fmt: skip
+    monkeypatch.setattr(distributed, "Event", lambda *_, **__: None)
+    (why,) = sending._Sending(client, Job(fleet.path, (), None, None), 1).run([part]).values()
+    assert "no worker is left" in str(why)
 
 
 def test_an_engine_that_is_not_installed(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
