@@ -149,7 +149,7 @@ def test_nothing_honest_is_tampered(
 def test_a_csv_of_any_moment_is_told_by_the_ledger(world: Callable[..., World]) -> None:
     """For the csv of each state of a run, few states are searched, and one of them gives it."""
     faults = "job_fail=0.3,job_partial=0.4,cut_after=0.2,seed=3"
-    w = world(rows=16, faulty=0.2, faults=faults)
+    w = world(rows=10, faulty=0.2, faults=faults)
     plan = decide_on(w.plan(chunk_size=4), ["skip", "replan", "skip", "skip"])
     send(plan, w.connect(), 1, cut=True)
     path = plan.path.with_name("outcomes.csv")
