@@ -93,7 +93,7 @@ _TABLE = (
     ("several-ids", "error", "cell", "the cell holds several IDs, but each row is one share", "Give each ID a row of its own, with the same values in the other cells (in Excel: Data, From Table, Split Column into rows)."),
     ("surplus-fields", "error", "cell", "the row has more cells than the header, so its values may be in the wrong columns", "Put the text that holds a separator into quotation marks, or delete the surplus cell; if the column is intended, give it a header."),
     ("decision-elsewhere", "error", "cell", "another column of the row holds a different decision, so its values may be in the wrong columns", "Put a text that holds a separator into quotation marks, and check that each value is under its header; if the other cell is a remark, use other words in it."),
-    ("remark-disagrees", "info", "cell", "a remark in the row reads like the opposite decision", "Read the remark, and make sure that the decision still holds."),
+    ("remark-disagrees", "warning", "cell", "a remark in the row speaks against its decision", "Read the remark, and make sure that the decision still holds."),
     ("fewer-fields", "info", "cell", "rows have fewer fields than the header; the missing fields at their end are read as empty", ""),
     ("header-repeated", "info", "cell", "the header is repeated between the rows; it is left out, and reading continues below it", ""),
     ("second-header", "error", "cell", "between the rows is a second header with other columns or in another order, so the first header does not describe the rows below it", "Give each table its own sheet or file, or give all tables the same columns. Until then no row of the sheet is sent."),

@@ -27,10 +27,12 @@ from .inventory import SheetRows, is_blank
 from .repeated_headers import ANY_ID, are_keys, is_header
 from .vocabulary import (
     CLEAR_DECISIONS,
+    CONSENTS,
     PAST_REMARKS,
     RECORD_WORDS,
     STATE_HEADERS,
     STATUS_WORDS,
+    STOPS,
     headers_of,
     says,
 )
@@ -60,12 +62,22 @@ _DECISION_KEYS: Final = frozenset(
     if len(key := normalize(word)) >= 5 or not key.isascii()
 )
 _OPPOSITE: Final = {ACCEPTED: REJECTED, REJECTED: ACCEPTED, SHARE: UNSHARE, UNSHARE: SHARE}
-#: A remark that begins like a decision: "REJECT!! see mail", "Please reject", "To be rejected".
+#: Remarks that begin like a decision ("REJECT!! see mail", "Please reject", "To be rejected"), or
+#: with a word such as "ignore" -> the words of decisions that they speak against.
 _REMARKS: Final = {
-    action: r"(?i)\A[^\pL\pN]*(?:(?:please|to|be|must|should|bitte)\s+){0,3}"
-    rf"(?:{words})(?:\PL|\z)"
-    for action in _OPPOSITE
-    for words in ["|".join(re.escape(w) for w, a in CLEAR_DECISIONS.items() if a == action)]
+    r"(?i)\A[^\pL\pN]*(?:(?:please|to|be|must|should|bitte)\s+){0,3}"
+    rf"(?:{'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})(?:\PL|\z)": against
+    for words, against in [
+        *(
+            (
+                [word for word, meant in CLEAR_DECISIONS.items() if meant == action],
+                [word for word, meant in STATUS_WORDS.items() if meant == opposite],
+            )
+            for action, opposite in _OPPOSITE.items()
+        ),
+        # Beside a rejection "outdated" is a reason for it.
+        (STOPS - CONSENTS, [w for w, meant in STATUS_WORDS.items() if meant in (ACCEPTED, SHARE)]),
+    ]
 }
 #: Shorter words (yes, ok, no, x) tick a row off as often as they decide on it.
 _MIN_DECISION: Final = 6
@@ -380,7 +392,7 @@ def _foreign_decisions(sheet: SheetRows, column: int, doubtful: Positions) -> di
 
 
 def _opposite_remarks(sheet: SheetRows) -> RowHits:
-    """Find rows beside whose decision a remark begins with the opposite one."""
+    """Find rows beside whose decision a remark begins with the opposite one, or speaks against it."""
     status = sheet.fields.get("status")
     if not sheet.rows.size or (status is None and "status" not in sheet.defaults):
         return RowHits.of("remark-disagrees", {})
@@ -391,14 +403,13 @@ def _opposite_remarks(sheet: SheetRows) -> RowHits:
         if column in taken or _is_about_decisions(name) or tells_of_past(name):
             continue
         remarks = sheet.cells[column].combine_chunks().dictionary_encode()  # many are repeated
-        for action, pattern in _REMARKS.items():
+        for pattern, against in _REMARKS.items():
             said = np.asarray(pc.match_substring_regex(remarks.dictionary, pattern), dtype=bool)
             rows = np.flatnonzero(said[np.asarray(remarks.indices)])
             if status is not None:
-                opposite = [w for w, a in STATUS_WORDS.items() if a == _OPPOSITE[action]]
                 own = pc.utf8_lower(pc.utf8_trim_whitespace(take(sheet.cells[status], rows)))
-                rows = rows[np.asarray(pc.is_in(own, pa.array(opposite, TEXT)), dtype=bool)]
-            elif _decision(sheet, 0) != _OPPOSITE[action]:
+                rows = rows[np.asarray(pc.is_in(own, pa.array(against, TEXT)), dtype=bool)]
+            elif _decision(sheet, 0) not in against:
                 continue
             texts = take(sheet.cells[column], rows).to_pylist()
             hits |= {

@@ -24,7 +24,7 @@ from sharekit.ledger.events import (
 from sharekit.ledger.hashing import canonical_json
 
 #: RULE_SET -> the SHA-256 of the catalogue of rules. Until the first release the number stays 1.
-RULE_SETS = {1: "5bf55d3a4d688c042cdfc5dc6349cbbc6a1494c48ac35310821bc794bc26e5b3"}
+RULE_SETS = {1: "b2e1159a47f576bb44a0ceaf610c64e86ecd997104c333221bb6a9febdaccbd2"}
 PROGRAM = runpy.run_path(
     str(Path(__file__).parents[2] / "docs" / "explanation" / "check_ledger.py")
 )

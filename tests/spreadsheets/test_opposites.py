@@ -215,7 +215,12 @@ def test_a_title_that_says_the_opposite(tmp_path: Path, title: str, place: str) 
         ("Rejected by Bob", True),
         ("Please reject", True),
         ("abgelehnt (Bob)", True),
+        ("DO NOT SEND", True),
+        ("Ignore: duplicate", True),
+        ("bitte ignorieren", True),
+        ("cancelled", True),
         ("accepted by Bob", False),
+        ("valid until May", False),
         ("no", False),
         ("Bob asked whether it was rejected", False),
     ],
@@ -224,7 +229,7 @@ def test_a_title_that_says_the_opposite(tmp_path: Path, title: str, place: str) 
 def test_a_remark_that_says_the_opposite_is_told(
     tmp_path: Path, remark: str, told: bool, given: bool
 ) -> None:
-    """A remark that begins with the opposite decision is an info; the decision stands."""
+    """A remark that begins with the opposite decision, or says to send none, is a warning."""
     first = "Image ID;Project ID" + ("" if given else ";Decision")
     row = f"{IMAGE};{PROJECT}" + ("" if given else ";accepted")
     path = write(tmp_path / "a.csv", f"{first};Comment", f"{row};{remark}")
