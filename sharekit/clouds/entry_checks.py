@@ -342,6 +342,11 @@ def check_credentials(
             "out of its entry."
         )
     key = "application_credential_secret"
+    if key in options and scopes:
+        raise SignInError(
+            f"{where}: application credentials belong to one project and cannot ask for it: take "
+            f"{' and '.join(scopes)} out of this entry in clouds.yaml."
+        )
     if key in options and not (auth.get(key) or config.get(key)):
         raise SignInError(f"{where}: {key} is missing under `auth`. Add it to its entry.")
     if "auth_url" in options:

@@ -392,7 +392,7 @@ def _foreign_decisions(sheet: SheetRows, column: int, doubtful: Positions) -> di
 
 
 def _opposite_remarks(sheet: SheetRows) -> RowHits:
-    """Find rows beside whose decision a remark begins with the opposite one, or speaks against it."""
+    """Find rows beside whose decision a remark begins like the opposite one, or like none."""
     status = sheet.fields.get("status")
     if not sheet.rows.size or (status is None and "status" not in sheet.defaults):
         return RowHits.of("remark-disagrees", {})

@@ -198,6 +198,9 @@ ODD = {
     "{auth_type: v3applicationcredential, auth: {"
     f"{ADDRESS}, application_credential_id: i, application_credential_secret: s, passcode: p}}}}":
         "takes no passcode",
+    "{auth_type: v3applicationcredential, auth: {"
+    f"{ADDRESS}, application_credential_id: i, application_credential_secret: s, "
+    "project_name: p}}": "take project_name out of this entry",
     "auth: {auth_url: '', username: ada, password: p}": "auth_url is missing or empty",
     "auth: {username: ada, password: p}": "auth_url is missing or empty",
     "auth: {auth_url: iam.example.com, username: ada, password: p}": "auth_url must be an address",
