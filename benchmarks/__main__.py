@@ -16,6 +16,7 @@ from .table import Table, origin
 BENCHMARKS: dict[str, Callable[[], Table]] = {
     "plan": commands.run,
     "start": commands.start,
+    "ledger": commands.ledger,
     "overhead": overhead.run,
     "openstack": openstack.run,
     "reading": reading.run,

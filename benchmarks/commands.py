@@ -24,6 +24,7 @@ from .table import Table
 _ROOT = Path(__file__).resolve().parents[1]
 #: Files that commands read, and how often each side is measured.
 _FORMATS = ("xlsx", "csv", "parquet", "DataFrame")
+_REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv")
 #: Seconds between looks at a process's memory.
 _LOOK = 0.01
 _COLUMNS = ("", "rows", "CPU s", "wall s", "peak MB", "usual CPU s", "usual wall s",
@@ -92,6 +93,34 @@ def start(*, rows: int = 100, repetitions: int = 5) -> Table:
     aim = "`--help` in 0.25 s of CPU, `status` in 0.6 s and `check` of 100 rows in 0.8 s of time"
     note = f"Whole processes, the least of {repetitions}, with files in the system's cache."
     return Table("Starting a command", aim, met, ("", "CPU s", "wall s", "peak MB"), lines, [note])
+
+
+def ledger(*, rows: int = 1_000_000) -> Table:
+    """Measure the commands that read the ledger of a whole run, and the plan they follow on."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = workbooks.decisions(folder / "shares.parquet", rows=rows, images=max(1, rows // 10))
+        run, reports = folder / "run.ledger", [folder / name for name in _REPORTS]
+        _python("benchmarks.memory_cloud", file, run)
+        costs = {
+            "plan": measure_command("plan", file, folder / "plan.ledger", "--max-images", rows),
+            "status": measure_command("status", run),
+            "report": measure_command("report", run, *reports),
+            "verify": measure_command("verify", run, reports[0]),
+        }
+    lines = [(name, rows, *_numbers(cost)) for name, cost in costs.items()]
+    ratio = costs["verify"].cpu / (costs["plan"].cpu + costs["status"].cpu)
+    met = costs["report"].peak <= 900 and costs["verify"].peak <= 700 and ratio <= 3
+    aim = (
+        "`verify` in 3 × the CPU of `plan` and `status`, which reads the ledger, and in 700 MB; "
+        "`report` in 900 MB"
+    )
+    notes = [
+        f"Whole processes, one run each; `verify` took {ratio:.1f} × the CPU of `plan` and "
+        "`status` together. The run was submitted to a cloud in memory, so that `verify` finds it "
+        f"intact. The reports are {', '.join(_REPORTS)}; `verify` compares the first of them."
+    ]
+    return Table("The commands that read a ledger", aim, met, _COLUMNS[:5], lines, notes)
 
 
 def _both(kind: str, size: int, folder: Path, repetitions: int) -> tuple[Cost, Cost]:

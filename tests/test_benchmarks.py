@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import sharekit
 from benchmarks import __main__ as command
-from benchmarks import commands, overhead, panel, reading, writing
+from benchmarks import commands, memory_cloud, overhead, panel, reading, workbooks, writing
 from benchmarks.table import Table
 
 
@@ -55,6 +56,25 @@ def test_a_command_is_measured_as_a_process(monkeypatch: pytest.MonkeyPatch) -> 
     table = commands.run(rows=20)
     assert {line[0] for line in table.rows} == {f"plan, {kind}" for kind in commands._FORMATS}
     assert not table.met
+
+
+def test_a_run_without_a_network_is_one_that_can_be(tmp_path: Path) -> None:
+    """What `verify` is measured with is intact, and each planned row is confirmed."""
+    shares = workbooks.decisions(tmp_path / "shares.parquet", rows=60, images=6)
+    run = memory_cloud.run(shares, tmp_path / "run.ledger")
+    assert run.finished
+    assert run.succeeded
+    assert run.counts["confirmed"] > 50
+    assert sharekit.verify(run.path).intact
+
+
+def test_commands_on_a_ledger_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table says of each command what it cost, and if `verify` costs more than it may."""
+    cost = commands.Cost(1.0, 2.0, 3.0)
+    monkeypatch.setattr(commands, "_python", lambda *_: cost)
+    table = commands.ledger(rows=20)
+    assert [line[0] for line in table.rows] == ["plan", "status", "report", "verify"]
+    assert table.met
 
 
 def test_reading_refuses_sides_that_disagree(
