@@ -327,8 +327,9 @@ class _Replay:
         settings = self.call.settings
         if len(self.open) >= settings.get("concurrency", inf):
             yield "was sent beside more requests than the call could have under way at once"
-        roots = self.call.roots | {request.chunk.partition(".")[0]}
-        if not self.call.has_read and len(roots) > (settings.get("canary", 0) or inf):
+        # A set with one more would be a copy of all requests for each of them.
+        roots = len(self.call.roots) + (request.chunk.partition(".")[0] not in self.call.roots)
+        if not self.call.has_read and roots > (settings.get("canary", 0) or inf):
             yield "was sent before the canary was read back"
 
     def _is_possible_api(self, request: Request, api: str) -> bool:
