@@ -24,6 +24,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
+html_domain_indices = False
 smartquotes = False  # an option is --map, and a value is in straight quotes
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
+
+
+def test_it_brings_few_packages_along() -> None:
+    """Without extras at most 64 packages are installed, of at most 400 MB without byte code."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed: set[tuple[str, str]] = set()
+    left = [(Requirement(one), "") for one in project["dependencies"]]
+    while left:
+        one, of = left.pop()
+        if one.marker is None or one.marker.evaluate({"extra": of}):
+            wanted = {(canonicalize_name(one.name), extra) for extra in ("", *one.extras)} - needed
+            needed |= wanted
+            inner = [Requirement(text) for text in distribution(one.name).requires or ()]
+            left += [(each, extra) for each in inner for _, extra in wanted]
+    names = {name for name, _ in needed}
+    files = [file for name in names for file in distribution(name).files or ()]
+    size = sum(file.size or 0 for file in files if file.suffix != ".pyc")
+    assert len(names) + 1 <= 64
+    assert 100e6 < size <= 400e6
 
 
 @pytest.mark.slow

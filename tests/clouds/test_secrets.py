@@ -108,6 +108,13 @@ def test_a_secret_in_any_other_spelling_takes_the_text_along(spell: Callable[[st
     assert secrets.mask(text) in ("***", "the image *** is not available")
     assert "***" in secrets.masked({"error": {"message": text}})["error"]["message"]
     assert secrets.mask("R&D's image \\ is not available") == "R&D's image \\ is not available"
+    several = secrets.mask(f"before\n{text}\nafter\n")
+    assert several in (
+        "***",
+        "before\n***\nafter\n",
+        "before\nthe image *** is not available\nafter\n",
+    )
+    assert secrets.mask(f"before\n{password[:9].upper()}\n{password[9:].upper()}\n") == "***"
 
 
 def test_the_words_of_the_api_are_no_secrets() -> None:

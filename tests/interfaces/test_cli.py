@@ -532,7 +532,8 @@ def test_a_fault_of_ours_is_reported_without_secrets(
 
     def fail(*_: object) -> None:
         hidden = "a local value"
-        raise RuntimeError(f"password=battery, correct+horse, {Path.home()}/x, {len(hidden)}")
+        said = f"password=battery, correct+horse, {Path.home()}/x, {len(hidden)}"
+        raise RuntimeError(f"{said}\nCorrect&#32;Horse\nthe last line")
 
     monkeypatch.setattr("sharekit.spreadsheets.writing.template.write_template", fail)
     err = io.StringIO()
@@ -543,10 +544,10 @@ def test_a_fault_of_ours_is_reported_without_secrets(
     assert str(report) in err.getvalue().replace("\n", "")
     text = report.read_text(encoding="utf-8")
     assert report.stat().st_mode & 0o777 == 0o600
-    for word in ("sharekit: ", "python: ", "pandas: ", "RuntimeError", "in fail"):
+    for word in ("sharekit: ", "python: ", "pandas: ", "RuntimeError", "in fail", "the last line"):
         assert word in text, word
     assert "command: sharekit template … --log-file=…" in text
-    for secret in ("battery", "horse", "private", str(Path.home()), "a local value\n"):
+    for secret in ("battery", "horse", "Horse", "private", str(Path.home()), "a local value\n"):
         assert secret not in text, secret
 
 

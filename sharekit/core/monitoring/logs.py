@@ -97,9 +97,9 @@ def redact(text: str) -> str:
 class Secrets:
     """The secrets of one sign-in, which are masked in everything that its cloud sends.
 
-    Each is found as it is, and as URLs, JSON, HTML, base64 and hexadecimal digits spell it. A text
+    Each is found as it is, and as URLs, JSON, HTML, base64 and hexadecimal digits spell it. A line
     that holds one in another way (character references, escapes, another case or encoding) is
-    replaced as a whole.
+    replaced as a whole, and so is the text if one goes over several lines.
 
     >>> secrets = Secrets(["correct horse"])
     >>> secrets.mask("no correct+horse, bm8gY29ycmVjdCBob3JzZQ==")
@@ -125,7 +125,12 @@ class Secrets:
         for start, pattern in self._forms:
             if start in text:
                 text = pattern.sub(_MASK, text)
-        return _MASK if self._is_spelled_otherwise(text) else text
+        if not self._is_spelled_otherwise(text):
+            return text
+        lines = text.splitlines(keepends=True)
+        lines = [f"{_MASK}\n" if self._is_spelled_otherwise(line) else line for line in lines]
+        left = "".join(lines) if len(lines) > 1 else _MASK
+        return _MASK if self._is_spelled_otherwise(left) else left
 
     def _is_spelled_otherwise(self, text: str) -> bool:
         spellings = [_letters(spelling) for spelling in _decoded(text)]
