@@ -24,7 +24,7 @@ from .approving import approve_fleet
 from .partitioned import Partitioned
 from .planning import parts_to_retry, plan_fleet, retry_fleet
 from .records import FleetStatus, read_status, report_source
-from .storage import read_fleet
+from .storage import read_fleet, recover
 from .verifying import verify_fleet
 
 
@@ -181,6 +181,7 @@ class Fleet:
             send_fleet,
         )
 
+        recover(self.path)
         now = read_fleet(self.path.resolve())
         config, secure = (
             None if one is None else Path(one).resolve() for one in (config_file, secure_file)

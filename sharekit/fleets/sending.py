@@ -33,7 +33,7 @@ from sharekit.runs.settings import Settings
 from sharekit.runs.status import clouds_of
 from sharekit.runs.submit import Progress, submit
 
-from .storage import Part, StoredFleet, open_fleet, open_part, read_fleet
+from .storage import Part, StoredFleet, open_fleet, open_part, read_fleet, recover
 
 #: Seconds between two words of a worker on how far its part is, and two looks at the workers.
 _PAUSE: Final = 0.5
@@ -103,6 +103,8 @@ def _connected(engine: Engine, parts: int) -> Iterator[Any]:
     import dask  # noqa: PLC0415 - it comes with the engine
 
     with ExitStack() as stack:
+        # Of other versions, and of ports that another fleet has.
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
         address: Any = engine.scheduler
         if not address:
             # By default a worker that takes 15 s to start again, as on a busy machine, is given up.
@@ -113,7 +115,6 @@ def _connected(engine: Engine, parts: int) -> Iterator[Any]:
                 dashboard_address=None, silence_logs=logging.CRITICAL,
             ))  # fmt: skip
         try:
-            stack.enter_context(warnings.catch_warnings(action="ignore"))  # of other versions
             client = stack.enter_context(
                 distributed.Client(address, timeout=10, set_as_default=False)
             )
@@ -283,7 +284,8 @@ def send_part(part: dict[str, Any], job: Job, topic: str, slots: int) -> str:
                 stop.set()
 
     try:
-        with open_part(job.folder, part) as ledger:
+        # To write, so that what a killed worker has left half done is taken back.
+        with open_part(job.folder, part, write=True) as ledger:
             path = ledger.path
         if ended.is_set():
             return "was not begun"
@@ -312,6 +314,7 @@ def finish_fleet(folder: Path, key: str | PathLike[str] | None) -> bool:
 
     Return True if the fleet is finished.
     """
+    recover(folder)
     fleet = read_fleet(folder)
     if not all(part.finished for part in fleet.parts):
         return False

@@ -20,6 +20,7 @@ from sharekit.core.monitoring.progress import report
 from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.hashing import tree_paths
 from sharekit.ledger.ledger import Event, Ledger
+from sharekit.ledger.lock import is_busy
 from sharekit.plans.approval import Approval, valid_approvals
 from sharekit.plans.chunks import EMPTY_FINGERPRINT
 from sharekit.plans.storage import last_event_body
@@ -100,6 +101,17 @@ def open_part(folder: Path, part: Mapping[str, Any], *, write: bool = False) -> 
     with Ledger.open(path, write=write) as ledger:
         check_identity(ledger, part)
         yield ledger
+
+
+def recover(folder: Path) -> None:
+    """Take back what processes that were killed have left half done, as whoever writes on does.
+
+    A ledger with such a change cannot be read before that.
+    """
+    for journal in folder.glob("*.ledger-journal"):
+        path = journal.with_name(journal.name.removesuffix("-journal"))
+        if not is_busy(path):
+            Ledger.open(path, write=True).close()
 
 
 def check_identity(ledger: Ledger, part: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from sharekit.ledger.lock import LockHolder
 from sharekit.plans.approval import revoke
 from tests.conftest import FAST, World
 from tests.fleets.test_fleets import approve, check, ledgers, shares
+from tests.ledger.test_beside import leave_half_done
 from tests.reports.forger import Forger
 from tests.runs.test_owner import A, B
 
@@ -185,6 +186,19 @@ def test_what_is_not_of_the_fleet_is_never_sent(tmp_path: Path, kind: str) -> No
         fleet.submit(workers=1)
     assert "\n" not in str(error.value)
     assert second.read_bytes() == before
+
+
+def test_what_a_killed_worker_left_half_done_is_taken_back(world: Make) -> None:
+    """A ledger with an unfinished change, which nobody can read, is sent all the same."""
+    w = world(rows=6)
+    fleet = fleet_of(w, by="1")
+    sharekit.submit(ledgers(fleet)[0], w.connect(), settings=FAST)
+    for path in (ledgers(fleet)[0], fleet.path / FLEET_LEDGER):
+        leave_half_done(path)
+        with pytest.raises(LedgerError, match="lies beside it"):
+            fleet.status()
+        assert fleet.submit(config_file=w.config).finished
+    assert fleet.verify().intact
 
 
 class _Future:

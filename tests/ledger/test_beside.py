@@ -43,14 +43,19 @@ def test_a_pipe_beside_a_ledger_is_not_waited_for(ledger: Path, suffix: str) -> 
             use(ledger)
 
 
-def test_an_unfinished_change_is_not_damage(ledger: Path) -> None:
-    """A journal of an unfinished change is named, and what to do; who writes takes it back."""
+def leave_half_done(ledger: Path) -> None:
+    """Leave a change beside a ledger that nobody has finished, as a process does that is killed."""
     page = ledger.read_bytes()[:4096]
-    journal = ledger.with_name("sealed.ledger-journal")
+    journal = ledger.with_name(f"{ledger.name}-journal")
     size = (ledger.stat().st_size // 4096).to_bytes(4, "big")
     header = JOURNAL[:16] + size + (512).to_bytes(4, "big") + (4096).to_bytes(4, "big")
     checksum = sum(page[at] for at in range(4096 - 200, 0, -200)).to_bytes(4, "big")
     journal.write_bytes(header.ljust(512, b"\0") + (1).to_bytes(4, "big") + page + checksum)
+
+
+def test_an_unfinished_change_is_not_damage(ledger: Path) -> None:
+    """A journal of an unfinished change is named, and what to do; who writes takes it back."""
+    leave_half_done(ledger)
     for use in (sharekit.verify, sharekit.status):
         with pytest.raises(LedgerUnreadableError, match=r"sealed\.ledger-journal lies beside it"):
             use(ledger)
