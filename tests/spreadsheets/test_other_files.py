@@ -61,6 +61,13 @@ def test_pages_saved_as_xls(tmp_path: Path, text: str, kind: str, encoding: str)
     assert "save it as .xlsx" in message
 
 
+def test_a_text_document_is_no_json(tmp_path: Path) -> None:
+    """RTF begins with a brace, as JSON does, and is named."""
+    path = tmp_path / "shares.csv"
+    path.write_text(r"{\rtf1\ansi Shares}", encoding="utf-8")
+    assert "text document (RTF)" in refusal(path)
+
+
 def test_a_csv_may_have_colons(tmp_path: Path) -> None:
     """A list that begins with lines such as headers of a mail is still a list."""
     path = tmp_path / "shares.csv"

@@ -26,8 +26,8 @@ from .columns import Column, Number, object_column, record_columns, sheet_of, va
 from .raw_sheet import Blob, RawSheet
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
-#: How a JSON text of objects begins; a single word or number is none.
-BEGINNING: Final = rb"\s*(?:\{|\[\s*(?:[{\[\"\]]|\Z))"
+#: How a JSON text of objects begins; a single word or number is none, nor is RTF ("{\rtf").
+BEGINNING: Final = rb"\s*(?:\{(?!\\)|\[\s*(?:[{\[\"\]]|\Z))"
 #: A key that is written without escapes.
 _PLAIN_KEY: Final = re.compile(r'[^"\\\x00-\x1f]*')
 _SPACES: Final = b" ", b"\t", b"\n", b"\r"
