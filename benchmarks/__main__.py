@@ -41,7 +41,7 @@ def main(names: tuple[str, ...], output: Path) -> None:
         click.echo(f"{name} …", err=True)
         tables.append(BENCHMARKS[name]())
         click.echo(f"{tables[-1].markdown()}\n")
-        if name == "million" and output == RESULTS:
+        if name == "plan" and output == RESULTS:
             plot.draw(tables[-1], PICTURE)
     command = " ".join(["python -m benchmarks", *names])
     output.write_text(_merged(output, command, tables), encoding="utf-8")

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import sharekit
 from benchmarks import __main__ as command
-from benchmarks import commands, memory_cloud, overhead, panel, reading, workbooks, writing
+from benchmarks import commands, memory_cloud, overhead, panel, plot, reading, workbooks, writing
 from benchmarks.table import Table
 
 
@@ -75,6 +75,16 @@ def test_commands_on_a_ledger_are_compared(monkeypatch: pytest.MonkeyPatch) -> N
     table = commands.ledger(rows=20)
     assert [line[0] for line in table.rows] == ["plan", "status", "report", "verify"]
     assert table.met
+
+
+def test_the_picture_shows_cpu_and_memory_of_both_sides(tmp_path: Path) -> None:
+    """A kind of input that was measured at several sizes has a line for each side in both parts."""
+    sizes = [("plan, xlsx", 10), ("plan, xlsx", 100), ("plan, csv", 100)]
+    rows = [(kind, size, *[float(size)] * 8) for kind, size in sizes]
+    plot.draw(Table("", "", True, commands._COLUMNS, rows), tmp_path / "picture.svg")
+    text = (tmp_path / "picture.svg").read_text(encoding="utf-8")
+    assert text.count("<polyline") == 4
+    assert text.count(">sharekit plan, xlsx<") == text.count(">pandas + pandera, xlsx<") == 2
 
 
 def test_reading_refuses_sides_that_disagree(
