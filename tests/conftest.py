@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import pandas as pd
 import pytest
 import yaml
 
 import sharekit
+from sharekit.ledger import parquet
 from sharekit.plans import replay
 from sharekit.plans.plan import read_plan
 from sharekit.runs.requests import replay as run_replay
@@ -162,7 +164,21 @@ def checked_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, name in ((replay, "check_again"), (run_replay, "evaluate_preflight")):
             patch.setattr(module, name, _remembering(getattr(module, name)))
+        patch.setattr(parquet, "from_bytes", _reading_once(parquet.from_bytes))
         yield
+
+
+def _reading_once(read: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+    """Unpack the same bytes once; everybody gets a frame of their own."""
+    known: dict[Any, pd.DataFrame] = {}
+
+    def read_once(content: bytes, schema: Any, rows: int | None = None) -> pd.DataFrame:
+        key = content, id(schema), rows
+        if key not in known:
+            known[key] = read(content, schema, rows)
+        return known[key].copy()
+
+    return read_once
 
 
 def _remembering(function: Callable[..., Any]) -> Callable[..., Any]:

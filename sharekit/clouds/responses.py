@@ -19,14 +19,14 @@ from sharekit.core.html import escape_invisible
 _REASON, _NAME = 1_000, 200
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=_NAME)]
 #: A job ID becomes a part of a URL.
-JobId = Annotated[str, msgspec.Meta(pattern=r"^[\w.:-]{0,128}$")]
+JobId = Annotated[str, msgspec.Meta(pattern=r"^[\w.:-]{0,128}\Z")]
 Number = (
     Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
-    | Annotated[str, msgspec.Meta(pattern=r"^\d{0,15}(\.\d{1,9})?$")]
+    | Annotated[str, msgspec.Meta(pattern=r"^\d{0,15}(\.\d{1,9})?\Z")]
 )
 Size = (
     Annotated[int, msgspec.Meta(ge=0, le=10**12)]
-    | Annotated[str, msgspec.Meta(pattern=r"^\d{0,12}$")]
+    | Annotated[str, msgspec.Meta(pattern=r"^\d{0,12}\Z")]
 )
 _IMAGE: Final = {
     "owner": NotRequired[str | None],

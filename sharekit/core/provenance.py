@@ -99,6 +99,12 @@ _INVISIBLE: Final = frozenset(["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"])
 _FORMS: Final[tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...]] = ("NFC", "NFD", "NFKC", "NFKD")
 #: Combining classes of accents and of strokes through a letter; vowel signs have others.
 _ACCENTS: Final = frozenset({1, *range(200, 256)})
+#: What fonts draw alike, and the list has otherwise: a Cyrillic l and k.
+_ALSO: Final = {
+    ord("\N{CYRILLIC SMALL LETTER PALOCHKA}"): "l", ord("\N{LATIN SMALL LETTER KRA}"): "k",
+}  # fmt: skip
+#: How Unicode names a form of a Latin letter, as LATIN LETTER SMALL CAPITAL A.
+_FORM_OF: Final = re.compile(r".*(?:LATIN|SYMBOL) .*LETTER (?:.* )?([A-Z]{1,2})(?: WITH .*)?")
 
 
 def name_error(name: str) -> str:
@@ -118,12 +124,15 @@ def name_error(name: str) -> str:
 def looks(name: str) -> frozenset[str]:
     r"""Return how a name can be read; two names look alike if they have one of these in common.
 
-    Characters that Unicode lists as confusable (UTS 39) read alike, capitals as small letters do.
-    Accents, spaces, punctuation and what cannot be seen do not count. A name of nothing else has
-    no looks: it is nobody's.
+    Characters that Unicode lists as confusable (UTS 39) read alike, capitals as small letters do,
+    and so do letters and digits that Unicode names as a form of another. Accents, spaces,
+    punctuation and what cannot be seen do not count. A name of nothing else has no looks: it is
+    nobody's.
 
-    >>> looks("Ada") & looks("\N{CYRILLIC CAPITAL LETTER A}D\N{CYRILLIC CAPITAL LETTER A}")
-    frozenset({'ada'})
+    >>> "ada" in looks("Ada") & looks("\N{CYRILLIC CAPITAL LETTER A}D\N{CYRILLIC CAPITAL LETTER A}")
+    True
+    >>> "ada" in looks("Ada") & looks("\N{LATIN LETTER SMALL CAPITAL A}da")
+    True
     >>> looks("Ada") & looks("Ida"), looks("\N{HANGUL FILLER}")
     (frozenset(), frozenset())
     """
@@ -131,6 +140,7 @@ def looks(name: str) -> frozenset[str]:
     for form in _FORMS:
         text = unicodedata.normalize(form, name)
         readings |= {_skeleton(text), _skeleton(text).casefold(), _skeleton(text.casefold())}
+        readings.add(_skeleton(text.upper()))  # many small letters look like capitals of others
     return frozenset(readings - {""})
 
 
@@ -148,9 +158,26 @@ def distinct_people(names: Iterable[str]) -> list[str]:
 
 
 def _skeleton(text: str) -> str:
-    visible = "".join(character for character in text if not _is_invisible(character))
-    letters = unicodedata.normalize("NFD", visible.translate(_prototypes()))
+    letters = unicodedata.normalize("NFD", "".join(map(_prototype, text)))
     return "".join(filter(_counts, letters))
+
+
+@functools.cache
+def _prototype(character: str) -> str:
+    """Return what stands for all that look like a character, ``""`` if nobody can see it."""
+    if _is_invisible(character):
+        return ""
+    alike = _confusables()
+    shown = map(_plain, alike.get(ord(character), character))
+    return "".join(shown).translate(alike)
+
+
+def _plain(character: str) -> str:
+    """Return the letter or digit that Unicode names a character as a form of, or that itself."""
+    if unicodedata.digit(character, None) is not None:
+        return str(unicodedata.digit(character))
+    form = None if character.isascii() else _FORM_OF.fullmatch(unicodedata.name(character, ""))
+    return form[1].lower() if form else character
 
 
 def _is_invisible(character: str) -> bool:
@@ -158,12 +185,14 @@ def _is_invisible(character: str) -> bool:
 
 
 def _counts(character: str) -> bool:
-    kind = unicodedata.category(character)[0]
-    return kind in "LMNS" and unicodedata.combining(character) not in _ACCENTS
+    """Return True for what makes a name another one: accents, rings around letters do not."""
+    kind = unicodedata.category(character)
+    is_accent = kind in ("Me", "Sk") or unicodedata.combining(character) in _ACCENTS
+    return kind[0] in "LMNS" and not is_accent and character != "\N{ARABIC TATWEEL}"
 
 
 @functools.cache
-def _prototypes() -> dict[int, str]:
+def _confusables() -> dict[int, str]:
     """Map each confusable character to what stands for all that look like it, as `m` to `rn`."""
     from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415 - 1 MB of JSON
 
@@ -178,4 +207,4 @@ def _prototypes() -> dict[int, str]:
         ord(one): other
         for one, other in single.items()
         if len(one) == 1 and (single.get(other) != one or len(other) > 1 or other < one)
-    }
+    } | _ALSO

@@ -17,39 +17,47 @@ import msgspec
 from sharekit.core import frame_schemas
 from sharekit.core.columns import with_unit
 from sharekit.core.frame_schemas import FrameSchema
+from sharekit.core.html import escape_invisible
 from sharekit.core.provenance import ENVIRONMENT
 
+#: Control characters that nobody types into a text: of them all, not tabs and line breaks.
+_CONTROLS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+CONTROL: Final = re.compile(f"[{_CONTROLS}]")
 #: Counts and sizes: what fits in a column of whole numbers, and in a float.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
-#: A text that says something.
-Said = Annotated[str, msgspec.Meta(min_length=1)]
+#: What people or clouds have said: of all control characters, tabs and line breaks alone.
+Text = Annotated[str, msgspec.Meta(pattern=rf"^[^{_CONTROLS}]*\Z")]
+#: One that says something.
+Said = Annotated[str, msgspec.Meta(pattern=rf"^[^{_CONTROLS}]+\Z")]
+#: What program or machine something is; in a line.
+Label = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z")]
 #: A code of the cloud's, or of ours; in a line.
-Code = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=250)]
+Code = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z", max_length=250)]
 #: The name of an encoding.
-Encoding = Annotated[str, msgspec.Meta(pattern=r"^[\w .:-]*$", max_length=100)]
+Encoding = Annotated[str, msgspec.Meta(pattern=r"^[\w .:-]*\Z", max_length=100)]
 #: The status of a response; 0 where there was none.
 Http = Annotated[int, msgspec.Meta(ge=0, le=999)]
 #: The address of a service; "" where there is none.
-Address = Annotated[str, msgspec.Meta(pattern=r"(?i)^(?:https?://\S+)?$")]
-_ARMOUR: Final = r"^-----BEGIN {0}-----\s+U1NIU0lH[\w+/=\s]+-----END {0}-----\s*$"
+Address = Annotated[str, msgspec.Meta(pattern=r"(?i)^(?:https?://\S+)?\Z")]
+_ARMOUR: Final = r"^-----BEGIN {0}-----\s+U1NIU0lH[\w+/=\s]+-----END {0}-----\s*\Z"
 #: A signature as OpenSSH writes it.
 Signature = Annotated[str, msgspec.Meta(pattern=_ARMOUR.format("SSH SIGNATURE"))]
 #: SHA-256, in hex.
-Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 #: The SHA-256 under which bytes are stored in the ledger.
-BlobHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", title="blob")]
+BlobHash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z", title="blob")]
 #: A step of a path in a tree of hashes, as :func:`sharekit.ledger.hashing.tree_paths` writes it.
-Step = Annotated[str, msgspec.Meta(pattern="^[<>][0-9a-f]{64}$")]
-_TIME: Final = re.compile(r"^(?:19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$")
+Step = Annotated[str, msgspec.Meta(pattern=r"^[<>][0-9a-f]{64}\Z")]
+_TIME: Final = re.compile(r"^(?:19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z\Z")
 #: ISO 8601, UTC, to the microsecond.
 Time = Annotated[str, msgspec.Meta(pattern=_TIME.pattern)]
 #: The fields of bodies, and of an approval given ahead in one, that hold a time.
 _TIMES: Final = frozenset({"at", "taken_at", "judged_at"})
 #: The name of a format; a package beside sharekit may read others than its own.
-Form = Annotated[str, msgspec.Meta(pattern=r"^[^\s\x00]+$", max_length=100)]
+Form = Annotated[str, msgspec.Meta(pattern=r"^[^\s\x00]+\Z", max_length=100)]
 #: A name of a file or a person. No program accepts one that holds a NUL.
-Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=10_000)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z", max_length=10_000)]
 Texts = list[str]
 Counts = dict[str, Count]
 
@@ -63,7 +71,7 @@ def _body(**fields: Any) -> Any:
 #: What a body of any kind may be asked for, also of one that is not known here.
 _ANY: Final = _body(chunk=NotRequired[str | int], images=NotRequired[Count | Texts])
 #: The program and the machine that write an event.
-_ENVIRONMENT: Final = dict.fromkeys(ENVIRONMENT, NotRequired[Said])
+_ENVIRONMENT: Final = dict.fromkeys(ENVIRONMENT, NotRequired[Label])
 #: A sheet that was read: the fields of :class:`sharekit.spreadsheets.inventory.Source`.
 _SHEET: Final = _body(
     file=Name, sheet=str, sha256=Hash, size=Count, format=Form, header_row=Count, rows=Count,
@@ -73,12 +81,12 @@ _SHEET: Final = _body(
 )  # fmt: skip
 #: An approval given ahead, as `StandingApproval` is written.
 STANDING: Final = _body(
-    policies_sha256=Hash, until=Annotated[str, msgspec.Meta(pattern=r"^2\d\d\d-\d\d-\d\d$")],
-    max_images=Count, reviewer=Name, at=Time, note=str, signature=NotRequired[Signature],
+    policies_sha256=Hash, until=Annotated[str, msgspec.Meta(pattern=r"^2\d\d\d-\d\d-\d\d\Z")],
+    max_images=Count, reviewer=Name, at=Time, note=Text, signature=NotRequired[Signature],
 )  # fmt: skip
 #: A reviewer's approval of the plans of a fleet: of all that the tree with this root covers.
 _FLEET_APPROVAL: Final = {
-    "reviewer": Name, "fingerprint": Hash, "parts": Count, "images": Count, "note": str,
+    "reviewer": Name, "fingerprint": Hash, "parts": Count, "images": Count, "note": Text,
     "after": Hash, "signature": NotRequired[Signature],
 }  # fmt: skip
 #: A part of a fleet: the hashes of its ledger's first event and of its plan, and that plan.
@@ -86,12 +94,12 @@ _PART: Final = _body(name=Name, created=Hash, planned=Hash, fingerprint=Hash, ro
                      images=Count)  # fmt: skip
 #: A sign-in to one project; an administrator's that acts for it is one to the project ``acts_as``.
 _ACCOUNT: Final = _body(
-    cloud=Said, project_id=Said, region=str, ims=Address, image=Address, account=str,
-    warnings=NotRequired[Texts], acts_as=NotRequired[str],
+    cloud=Said, project_id=Said, region=Code, ims=Address, image=Address, account=Text,
+    warnings=NotRequired[list[Text]], acts_as=NotRequired[str],
 )  # fmt: skip
 #: Policies with their bound values, as `Policies` describes them.
 _POLICIES: Final = _body(
-    policies=list[_body(name=Name, then=str, reason=str, by=NotRequired[str],  # type: ignore[misc]  # made by a function
+    policies=list[_body(name=Name, then=str, reason=Text, by=NotRequired[str],  # type: ignore[misc]  # made by a function
                         when=NotRequired[list[dict[str, Any]]])],
     otherwise=str,
 )  # fmt: skip
@@ -104,7 +112,7 @@ _SNAPSHOT: Final = _body(
     projects_blob=BlobHash, owned_blob=NotRequired[BlobHash],
 )  # fmt: skip
 #: Fields of events about a request: how it ended, and how it was answered.
-_ENDED: Final = {"chunk": Said, "code": NotRequired[Code], "reason": NotRequired[str]}
+_ENDED: Final = {"chunk": Said, "code": NotRequired[Code], "reason": NotRequired[Text]}
 _ANSWERED: Final = {**_ENDED, "http": NotRequired[Http], "request_id": NotRequired[Code]}
 _REQUEST: Final = _body(**_ENDED)
 _RESPONSE: Final = _body(**_ANSWERED)
@@ -221,12 +229,12 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: f"step {b['seq']} taken back by {b['reviewer'] or 'a reviewer'}", voids=True,
     ),
     "approval_revoked": EventKind(
-        _body(reviewer=Name, note=str, fingerprint=NotRequired[Hash]),
+        _body(reviewer=Name, note=Text, fingerprint=NotRequired[Hash]),
         "an approval was revoked",
         lambda b: f"{b['reviewer']} took the approval back {b['note']}".rstrip(), voids=True,
     ),
     "approved": EventKind(
-        _body(reviewer=Name, fingerprint=Hash, images=Count, note=str, after=Hash,
+        _body(reviewer=Name, fingerprint=Hash, images=Count, note=Text, after=Hash,
               signature=NotRequired[Signature], standing=NotRequired[STANDING],
               fleet=NotRequired[_body(**_FLEET_APPROVAL, path=list[Step])]),
         "a reviewer approved the plan of this fingerprint, the fleet that it is part of, or ahead "
@@ -241,7 +249,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             clouds=list[_ACCOUNT],  # type: ignore[valid-type]  # made by a function
             settings=dict[str, float],
             reviewers=NotRequired[Number], reviewer=NotRequired[str],
-            refused=NotRequired[dict[str, str]],
+            refused=NotRequired[dict[str, Text]],
             environment=NotRequired[_body(**_ENVIRONMENT)],
         ),
         "a call of `submit` began, with these sign-ins and settings",
@@ -367,6 +375,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         lambda b: with_unit(len(b["parts"]), "part"), ends=True,
     ),
 }  # fmt: skip
+#: Fields of sentences: errors, and what people have typed.
+_PROSE: Final = frozenset({"reason", "why", "note", "status", "refused", "warnings", "account"})
 #: The fields of bodies that name a blob.
 BLOB_FIELDS: Final = frozenset(field for kind in EVENTS.values() for field in kind.blobs)
 #: Kinds of events after which an earlier approval does not hold.
@@ -424,6 +434,25 @@ def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
     return body
+
+
+def spelled_out(body: Any, name: str = "") -> Any:
+    r"""Return a body in which sentences of people and clouds show control characters as pictures.
+
+    >>> spelled_out({"note": "a\x07\tb", "file": "\x07"})
+    {'note': 'a␇\tb', 'file': '\x07'}
+    """
+    if isinstance(body, Mapping):
+        inner = body.items()
+        return {key: spelled_out(value, name if name in _PROSE else key) for key, value in inner}
+    if isinstance(body, list):
+        return [spelled_out(value, name) for value in body]
+    return printable(body) if name in _PROSE and isinstance(body, str) else body
+
+
+def printable(text: str) -> str:
+    """Return a text in which control characters but tabs and line breaks are pictures of them."""
+    return CONTROL.sub(lambda found: escape_invisible(found[0]), text)
 
 
 def unknown_field(kind: str, body: Body) -> str:

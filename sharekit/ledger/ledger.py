@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import sqlite3
 import sys
 import threading
@@ -42,7 +43,7 @@ from sharekit.core.frame_schemas import FrameSchema
 from sharekit.core.provenance import iso_utc, utc_now
 
 from . import parquet
-from .events import decode_body
+from .events import CONTROL, decode_body, printable, spelled_out
 from .file import (
     check_is_ledger,
     connect,
@@ -63,6 +64,8 @@ _PAGE = 1_000
 _STEP = timedelta(milliseconds=20)
 #: No two events have one time.
 _LEAST = timedelta(microseconds=1)
+#: How JSON writes control characters but tabs and line breaks; a few other texts look so, too.
+_ESCAPED = re.compile(r"\\(?:u00|[bf])|[\x7f-\x9f]")
 _EVENT = "seq, at, kind, body, prev, hash"
 
 
@@ -242,6 +245,8 @@ class Ledger:
             at = iso_utc(time)
             try:
                 text = canonical_json(body)
+                if _ESCAPED.search(text):
+                    text = canonical_json(body := spelled_out(body))
                 decode_body(kind, at, text.encode().decode())
             except (TypeError, ValueError) as error:
                 raise UsageError(f"The ledger cannot record this as {kind!r}: {error}.") from None
@@ -331,6 +336,9 @@ class Ledger:
 
     def put_frame(self, frame: pd.DataFrame) -> str:
         """Store a frame, with its index if that has a name, and return the name of its blob."""
+        if {"decision", "reason"} <= {*frame}:  # what people have typed
+            odd = [text for text in frame["reason"].dropna().unique() if CONTROL.search(text)]
+            frame = frame.assign(reason=frame["reason"].replace({t: printable(t) for t in odd}))
         return self.put_blob(parquet.to_bytes(frame), parquet.MEDIA_TYPE)
 
     def get_frame(self, name: str, schema: FrameSchema) -> pd.DataFrame:

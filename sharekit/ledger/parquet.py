@@ -19,6 +19,8 @@ from sharekit.core.columns import STR
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.frame_schemas import FrameSchema
 
+from .events import CONTROL
+
 #: Rows that become Python objects at one time.
 _BATCH: Final = 50_000
 #: Key in the file's metadata: all columns in order, and the stored column that each duplicate has.
@@ -200,6 +202,8 @@ def _conform(table: pa.Table, schema: FrameSchema, rows: int | None) -> pd.DataF
             raise FrameError(f"its column {name!r} is not of the kind {kind}")
         if odd := _odd_value(column, kind, schema.values.get(name), rows):
             raise FrameError(f"its column {name!r} holds {odd}")
+        if name == "reason" and "decision" in kinds and _holds_control(column):
+            raise FrameError("its column 'reason' holds a control character")
     _check_lines(kept, schema, rows)
     frame = _to_pandas(kept, {n for n in kept.column_names if kinds[n] in ("Int", "Key")})
     for name, dtype in added.items():
@@ -225,12 +229,17 @@ def _odd_value(
     return f"{strange[0].as_py()!r:.80}" if len(strange) else ""
 
 
+def _holds_control(column: pa.ChunkedArray) -> bool:
+    texts = column.cast(pa.large_string())
+    return bool(pc.any(pc.match_substring_regex(texts, CONTROL.pattern)).as_py())
+
+
 def _check_lines(table: pa.Table, schema: FrameSchema, rows: int | None) -> None:
     """Refuse a line that comes twice, and rows that are not those of the inventory."""
     if schema.indexed:
         keys = table.column("row_key").to_numpy()
         every = len(keys) if rows is None else rows
-        if schema.rows == "every" and not np.array_equal(keys, np.arange(every)):
+        if schema.rows == "every" and (len(keys) != every or (keys != np.arange(every)).any()):
             raise FrameError("its rows are not those of the inventory")
         if not pd.Index(keys).is_unique or (keys < 0).any():
             raise FrameError("its column 'row_key' names a row twice, or none")

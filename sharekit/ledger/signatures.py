@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sharekit.core.errors import UsageError
 
+from .events import spelled_out
 from .hashing import canonical_json
 
 #: Purposes of signatures, as OpenSSH's namespaces; one for another purpose is not accepted.
@@ -43,7 +44,7 @@ def sign(body: Mapping[str, Any], key: str | PathLike[str], purpose: str) -> dic
     UsageError
         If there is no such key, it cannot sign, or ``ssh-keygen`` is missing.
     """
-    path = Path(key).expanduser()
+    path, body = Path(key).expanduser(), spelled_out(body)
     if not path.is_file():
         raise UsageError(f"{path}: there is no such key; name an OpenSSH key to sign with.")
     result = _keygen("sign", "-f", path, "-n", purpose, message=_line(body))

@@ -28,7 +28,7 @@ from sharekit.ledger.events import VOIDING_EVENTS, FollowedRun
 from sharekit.ledger.integrity import Problem
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.spreadsheets.input import FORMATS
-from sharekit.spreadsheets.inventory import Inventory
+from sharekit.spreadsheets.inventory import Inventory, Source
 
 from .approval import fleet_error
 from .chunks import EMPTY_FINGERPRINT
@@ -314,23 +314,28 @@ def inventory_differences(inventory: Inventory, *, as_read: bool = True) -> Iter
         Whether every field holds what its cell does, and the sheets have no other rows.
     """
     for number, source in enumerate(inventory.sources):
+        if source.fault:
+            yield f"says that {source.file}, {source.sheet} {source.fault}"
         rows = inventory.rows[inventory.rows["source"] == number]
         if not ((rows["file"] == source.file) & (rows["sheet"] == source.sheet)).all():
             yield f"has rows of {source.file}, {source.sheet} under another name"
-        if not as_read:
-            continue
-        if len(rows) != source.rows:
-            yield f"says that {source.file}, {source.sheet} has {source.rows:,} rows"
-        if source.format not in _FORMS and not source.file.lower().endswith(f".{source.format}"):
-            yield f"reads {source.file} in a format that there is not: {source.format!r:.40}"
-        if not source.names_rows and not _go_down(rows["row"], source.header_row):
-            yield f"has rows at impossible places of {source.file}, {source.sheet}"
-        for name in SHARE_FIELDS:
-            cells = rows.get(INPUT_PREFIX + source.columns.get(name, ""))
-            if name in source.columns and (cells is None or (cells != rows[name]).any()):
-                yield f"reads {name} otherwise than {source.file}, {source.sheet} has it"
-            if name not in source.columns and rows[name].nunique() > 1:
-                yield f"reads {name}, which {source.file}, {source.sheet} does not have"
+        if as_read:
+            yield from _cell_differences(source, rows)
+
+
+def _cell_differences(source: Source, rows: pd.DataFrame) -> Iterator[str]:
+    if len(rows) != source.rows:
+        yield f"says that {source.file}, {source.sheet} has {source.rows:,} rows"
+    if source.format not in _FORMS and not source.file.lower().endswith(f".{source.format}"):
+        yield f"reads {source.file} in a format that there is not: {source.format!r:.40}"
+    if not source.names_rows and not _go_down(rows["row"], source.header_row):
+        yield f"has rows at impossible places of {source.file}, {source.sheet}"
+    for name in SHARE_FIELDS:
+        cells = rows.get(INPUT_PREFIX + source.columns.get(name, ""))
+        if name in source.columns and (cells is None or (cells != rows[name]).any()):
+            yield f"reads {name} otherwise than {source.file}, {source.sheet} has it"
+        if name not in source.columns and rows[name].nunique() > 1:
+            yield f"reads {name}, which {source.file}, {source.sheet} does not have"
 
 
 def _go_down(places: pd.Series, header_row: int) -> bool:

@@ -494,10 +494,11 @@ class Dispatcher:
         failed = {result_key(share): False for share, good in results.items() if not good}
         reason = explain(job.code or "JOB_PARTIAL", job.reason)
         cause = {"code": job.code or "JOB_PARTIAL", "reason": reason} if failed else {}
-        self.recorder.record("job_done", request, status=job.status, results=failed, **cause)
-        self._count_failed(request, [share for share, good in results.items() if not good])
-        self._bisector.on_finished(request)
-        self._stop_if_too_many_failed()
+        with self.recorder.lock:  # nothing is sent between too many failures and the stop
+            self.recorder.record("job_done", request, status=job.status, results=failed, **cause)
+            self._count_failed(request, [share for share, good in results.items() if not good])
+            self._bisector.on_finished(request)
+            self._stop_if_too_many_failed()
 
     def _on_job_failed(self, request: Request, job: JobState) -> None:
         code = job.code or "JOB_FAILED"

@@ -29,7 +29,16 @@ from sharekit.core.fields import ACTION_KEY, ROW_ACTION, SHARE_KEY
 from sharekit.core.frame_schemas import READ_BACK
 from sharekit.ledger.ledger import Ledger
 
-from .requests.log import FINAL_STATES, LOG, Action, Observation, Request, RequestLog, Share
+from .requests.log import (
+    FINAL_STATES,
+    LOG,
+    Action,
+    Observation,
+    Request,
+    RequestLog,
+    Share,
+    latest_state,
+)
 
 #: Project, image, role, state, and why there is no state.
 _Line = tuple[str, str, str, str, str]
@@ -58,14 +67,7 @@ class ReadBack:
 
     def state(self, request: Request, share: Share) -> str | None:
         """Return the latest state of a share; of two sides the one that is not as wanted."""
-        own = self._seen(request, share, request.role)
-        if own is None or request.role == MEMBER or not is_satisfied(request.action, own):
-            return own
-        return self._seen(request, share, MEMBER) or own
-
-    def _seen(self, request: Request, share: Share, role: str) -> str | None:
-        seen = self.states.get((*share, role))
-        return seen.state if seen is not None and seen.seq > request.since else None
+        return latest_state(request, share, self.states)
 
     def is_confirmed(self, request: Request, share: Share) -> bool:
         """Return True if a share was read as wanted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any, Final
 
@@ -68,16 +68,22 @@ class Settings:
     canary: int = 0
 
 
-#: Numbers that must be larger than zero; no other setting may be negative.
+#: Settings that must be larger than zero; no other one may be negative.
 _AT_LEAST_ONE: Final = ("concurrency", "attempts")
+#: No pause, timeout or number is larger: 31 years in seconds.
+_MOST: Final = 1e9
+_WHOLE: Final = frozenset(one.name for one in fields(Settings) if one.type == "int")
 
 
 def settings_fault(values: Mapping[str, Any]) -> str:
     """Return which setting is no number or out of its range, ``""`` if none is."""
     for name, value in values.items():
         least = 1 if name in _AT_LEAST_ONE else 0
+        most = 1 if name == "max_failure_rate" else _MOST
         if type(value) not in (int, float) or not isfinite(value):
             return f"{name} is {value!r:.80}, and must be a finite int or float"
-        if value < least:
-            return f"{name} is {value}, and must be at least {least}"
+        if not least <= value <= most:
+            return f"{name} is {value}, and must be at least {least} and at most {most:,.0f}"
+        if name in _WHOLE and value != int(value):
+            return f"{name} is {value}, and must be a whole number"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -50,6 +51,15 @@ _MOST_SET_ASIDE: Final = 20
 #: Words for the state that a share is in; some are words for a decision as well.
 _MEMBER_STATES: Final = PARTICIPLES | PENDING_WORDS | set(MEMBER_STATES)
 _CLEAR_DECISIONS: Final = pa.array(sorted(CLEAR_DECISIONS), TEXT)
+#: Formats whose sheets end at a row that is known, and those of which each line takes a byte.
+_WORKBOOKS: Final = ("xlsx", "xlsm", "xlsb", "xls", "ods")
+_TEXTS: Final = ("csv", "tsv", "json", "jsonl")
+#: The last row of a sheet, and the most rows that any other input has.
+_LAST_ROW: Final = 1_048_576
+_MOST_ROWS: Final = 1 << 31
+#: The most bytes that a computer reads as a whole: a tebibyte.
+_MOST_BYTES: Final = 1 << 40
+_LETTERS: Final = re.compile("[A-Z]{1,3}")
 #: Rows of a column from which its kind is told.
 _SAMPLE: Final = 1000
 
@@ -108,6 +118,28 @@ class Source:
     def names_rows(self) -> bool:
         """Whether rows and cells have names of their own instead of addresses such as B17."""
         return bool(self.index_dtype) or self.format in ("json", "jsonl")
+
+    @property
+    def fault(self) -> str:
+        """Why nothing that is read can be so; ``""`` if it can."""
+        height = self.header_row + self.rows + self.blank_rows
+        most = _LAST_ROW if self.format in _WORKBOOKS else _MOST_ROWS
+        # Each line of a text ends with a byte at least, but for the last one.
+        most = min(most, self.size + 1) if self.format in _TEXTS else most
+        known = all(map(_LETTERS.fullmatch, self.letters.values()))
+        faults = {
+            "has rows or columns, and no header": bool(height or self.columns) > self.header_row,
+            "has no column of images": bool(height) and "image_id" not in self.columns,
+            "has rows, and not a byte": bool(height) and not self.size,
+            f"has {self.size:,} bytes": self.size > _MOST_BYTES,
+            "names its rows, which its format does not": self.format in (*_WORKBOOKS, *_TEXTS)
+            and bool(self.index_name or self.index_dtype),
+            f"has {height:,} rows, and can have {most:,} at the most": height > most,
+            "names columns by what are no letters of them": not known
+            or (bool(self.letters) and self.letters.keys() != self.columns.keys()),
+            "has an encoding, and is no text": bool(self.encoding) and self.format in _WORKBOOKS,
+        }
+        return next((what for what, is_so in faults.items() if is_so), "")
 
 
 @hands_out_copies("rows", "cell_issues", deep=True)

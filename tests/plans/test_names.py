@@ -25,6 +25,17 @@ ALIKE = [
     "Ada Lovelace\N{HANGUL FILLER}", "Ada\N{RIGHT-TO-LEFT OVERRIDE} Lovelace",
     "Ada Lovelace\N{TAG SPACE}",
     "\N{CHEROKEE LETTER GO}da Lovelace", "Ada Lovelace.", "Ada L0velace",
+    "Ad\N{LATIN LETTER SMALL CAPITAL A} Lovelace", "Ad\N{CIRCLED LATIN SMALL LETTER A} Lovelace",
+    "\N{LATIN LETTER SMALL CAPITAL A}\N{LATIN LETTER SMALL CAPITAL D}a Lovelace",
+    "\N{NEGATIVE SQUARED LATIN CAPITAL LETTER A}da Lovelace",
+    "Ad\N{MODIFIER LETTER SMALL A} Lovelace", "\N{REGIONAL INDICATOR SYMBOL LETTER A}da Lovelace",
+    "Ad\N{LATIN SUBSCRIPT SMALL LETTER A} Lovelace", "A\N{COMBINING ENCLOSING CIRCLE}da Lovelace",
+    "Ad\N{LATIN SMALL LETTER A WITH STROKE} Lovelace",
+    "Ada Lo\N{CYRILLIC SMALL LETTER IZHITSA}elace",
+    "A\N{LATIN SMALL LETTER D WITH HOOK}a Lovelace",
+    "Ada \N{CYRILLIC SMALL LETTER PALOCHKA}ovelace",
+    "Ada Love\N{DINGBAT NEGATIVE CIRCLED DIGIT ONE}ace", "Ada\N{ARABIC TATWEEL} Lovelace",
+    "Ada\N{ACUTE ACCENT} Lovelace",
 ]  # fmt: skip
 
 
@@ -33,6 +44,13 @@ def test_look_alike_names_are_one_person(name: str) -> None:
     """A name that looks like another's is the same person's; one that can be told apart is not."""
     assert distinct_people(["Ada Lovelace", name]) == ["Ada Lovelace"]
     assert distinct_people(["Ida Lovelace", "Ada Lovelace"]) == ["Ida Lovelace", "Ada Lovelace"]
+
+
+def test_names_of_others_stay_apart() -> None:
+    """Other names, in Latin or any other script, are other people's."""
+    people = "Ali All Mia Mla Strauß Straub Müller Mueller Þóra Pora Иван Петр".split()
+    people += "李 王 佐々木 佐木 あい いあ محمد أحمد".split()
+    assert distinct_people(people) == people
 
 
 def test_whatever_unicode_calls_confusable_looks_alike() -> None:

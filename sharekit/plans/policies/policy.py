@@ -32,6 +32,7 @@ from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.frame_schemas import OUR_COLUMNS
 from sharekit.core.html import shorten, table
 from sharekit.core.monitoring.arguments import checks_arguments
+from sharekit.ledger.events import printable
 from sharekit.ledger.hashing import canonical_json
 from sharekit.spreadsheets.vocabulary import read_decision
 
@@ -291,9 +292,9 @@ Condition(column='before', operator='equals', value='pending', negated=False))
         for column, rule in {**(when or {}), **conditions}.items()
         for condition in read_conditions(str(column), rule, place)
     ]
-    return Policy(
-        name.strip(), wanted, reason.strip() or f"policy {name.strip()}", tuple(parts), rows
-    )
+    name = printable(name.strip())
+    said = printable(reason.strip()) or f"policy {name}"
+    return Policy(name, wanted, said, tuple(parts), rows)
 
 
 def read_then(word: Any, place: str) -> str:

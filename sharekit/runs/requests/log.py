@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sharekit.core.actions import MEMBER, OWNER, OWNER_ACTIONS
+from sharekit.core.actions import MEMBER, OWNER, OWNER_ACTIONS, is_satisfied
 from sharekit.core.columns import action_keys
 from sharekit.core.errors import LedgerError
 from sharekit.ledger.ledger import Event
@@ -383,6 +383,21 @@ class EventStore(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]:
         """Write everything inside together or not at all."""
+
+
+def latest_state(
+    request: Request, share: Share, states: Mapping[Action, Observation]
+) -> str | None:
+    """Return the latest state read of a share since it was sent; of two sides the unwanted one."""
+
+    def seen(role: str) -> str | None:
+        one = states.get((*share, role))
+        return one.state if one is not None and one.seq > request.since else None
+
+    own = seen(request.role)
+    if own is None or request.role == MEMBER or not is_satisfied(request.action, own):
+        return own
+    return seen(MEMBER) or own
 
 
 class Recorder:

@@ -39,9 +39,18 @@ from sharekit.plans.storage import read_snapshot_of
 
 from ..preflight import count_preflight, evaluate_preflight, waiting_rows
 from ..settings import Settings, settings_fault
-from ..status import CANARY, CLOUD, OPERATOR, followed_run, load_request_log
+from ..status import CANARY, CLOUD, OPERATOR, followed_run, load_request_log, observed_states
 from .answers import AT_ONCE, JOB_LATE, answer_fault, may_follow, remedy_of
-from .log import REQUEST_EVENTS, Request, ShareBlock, find_requests, result_key
+from .limits import WAITED, CallLimits
+from .log import (
+    REQUEST_EVENTS,
+    Action,
+    Observation,
+    Request,
+    ShareBlock,
+    find_requests,
+    result_key,
+)
 from .recorded_outcomes import outcome_problems
 
 #: Events that only a call of ``submit`` writes.
@@ -49,8 +58,6 @@ _OF_CALLS: Final = frozenset(
     {*REQUEST_EVENTS, "preflight_snapshot", "requests_counted", "read_back", "read_back_denied",
      "stopped", "outcomes_recorded"}
 )  # fmt: skip
-#: The least part of its timeout that a job must have had: clocks of machines run unevenly.
-_WAITED: Final = 0.1
 #: What two snapshots, or a snapshot and a sign-in, say of a project.
 SIGN_IN: Final = ("cloud", "region", "ims", "image", "account", "acts_as")
 
@@ -85,6 +92,7 @@ class _Replay:
         created = ledger.last_event("created")
         self.same_version = created is not None and created.body.get("sharekit") == __version__
         self.call = _Call()
+        self.limits = CallLimits({}, self.log, self._states)
         #: Request -> the call that it made last.
         self.calls: dict[str, Call] = {}
         #: Requests without an answer yet.
@@ -110,6 +118,8 @@ class _Replay:
             yield "should be the end of the request that was answered without a job"
         if check := _CHECKS.get(kind):
             yield from check(self, event)
+        if body.get("code") and not body.get("reason"):
+            yield "has the code of an error, and no reason"
         request = self.log.requests.get(str(body.get("chunk")))
         if request is not None and (check_request := _REQUEST_CHECKS.get(kind)):
             yield from check_request(self, request, event)
@@ -150,6 +160,7 @@ class _Replay:
                 unseen=bool(self.log.in_state("planned", "excluded")),
                 unanswered={request.chunk for request in self.log.in_state("sent")},
             )
+            self.limits = CallLimits(body["settings"], self.log, self._states)
         elif kind not in _OF_CALLS or kind == "outcomes_recorded":
             self.call = _Call(stopped=self.call.stopped and kind == "outcomes_recorded")
             self.planned = event if kind == "planned" else self.planned
@@ -167,8 +178,10 @@ class _Replay:
             self.call.denied.add(body["project_id"])
         self._count(request, event)
         self.call.set_back |= self.previous is not None and event.at < self.previous.at
+        state = request.state if request is not None else ""
         self.log.apply(event)
         if request is not None:
+            self.limits.follow(request, event, state)
             self._follow_request(request, event)
         self.previous = event
 
@@ -179,7 +192,6 @@ class _Replay:
             self.calls[chunk] = (body["method"], body["url"], body.get("body"))
             self.sent.append((event.seq, request, request.block))
             self.open.add(chunk)
-            self.call.roots.add(chunk.partition(".")[0])
             return
         self.open.discard(chunk)
         if kind == "answer":
@@ -290,6 +302,9 @@ class _Replay:
             yield "counts requests that are events of their own"
         if self.call.needed - (self.call.counted + requests):
             yield "counts fewer requests than ended jobs and readings took"
+        yield from self.limits.check_counts(
+            self.call.counted + requests, self._between(self.call.at, event.at)
+        )
 
     # -- events of a request -------------------------------------------------------------------
     def check_intent(self, request: Request, event: Event) -> Iterator[str]:
@@ -307,7 +322,9 @@ class _Replay:
             return
         if body["attempt"] != request.attempts + 1:
             yield f"is called attempt {body['attempt']}, and is number {request.attempts + 1}"
-        yield from self._check_limits(request)
+        yield from self.limits.check_intent(
+            request, len(self.open), lambda since: self._between(since.at, event.at)
+        )
         native = body.get("api") == "native"
         if not self._is_possible_api(request, body.get("api", "")):
             yield "was sent by an API that it cannot have been sent by"
@@ -321,16 +338,6 @@ class _Replay:
         for name, planned in intent_fields(call).items():
             if body.get(name) != planned:
                 yield f"its {name} is not the one that follows from the plan"
-
-    def _check_limits(self, request: Request) -> Iterator[str]:
-        """Check that a call sent no more at once, or at first, than its settings allow."""
-        settings = self.call.settings
-        if len(self.open) >= settings.get("concurrency", inf):
-            yield "was sent beside more requests than the call could have under way at once"
-        # A set with one more would be a copy of all requests for each of them.
-        roots = len(self.call.roots) + (request.chunk.partition(".")[0] not in self.call.roots)
-        if not self.call.has_read and roots > (settings.get("canary", 0) or inf):
-            yield "was sent before the canary was read back"
 
     def _is_possible_api(self, request: Request, api: str) -> bool:
         """Return True if a request can be sent so.
@@ -361,6 +368,7 @@ class _Replay:
     def check_refusal(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a refusal is one after which a run does this."""
         body = event.body
+        yield from self.limits.check_refusal(request, event)
         if not may_follow(request, event.kind, body.get("code", ""), body.get("http", 0)):
             yield (
                 "does not follow on such an answer: "
@@ -395,7 +403,7 @@ class _Replay:
 
     def _check_poll(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a job ends after it was polled; that of an earlier call is so at once."""
-        least = _WAITED * self.call.settings.get("min_poll_interval", 0)
+        least = WAITED * self.call.settings.get("min_poll_interval", 0)
         here = request.response.job_id and request.chunk in self.call.answered
         if here and self._waited(request, event) < least:
             yield "ends a job before anybody can have asked for it"
@@ -406,10 +414,18 @@ class _Replay:
         A ledger dates no event of a call sooner than the call's own clock does, or shows that the
         machine's was set back.
         """
-        if self.call.set_back:
+        return self._between(self.call.answered.get(request.chunk, self.call.at), event.at)
+
+    def _between(self, start: str, end: str) -> float:
+        if self.call.set_back or not start:
             return inf
-        asked = self.call.answered.get(request.chunk, self.call.at)
-        return (datetime.fromisoformat(event.at) - datetime.fromisoformat(asked)).total_seconds()
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+    def _states(self) -> Mapping[Action, Observation]:
+        """Return what reading back has shown until now."""
+        until = self.previous.hash if self.previous else ""
+        with Ledger.open(self.ledger.path, verify_chain=False, until=until) as past:
+            return observed_states(past, self.plan.rows)
 
     def check_timeout(self, request: Request, event: Event) -> Iterator[str]:
         """Check that there was a job that can have timed out, or be asked again."""
@@ -417,7 +433,7 @@ class _Replay:
             yield "is about a job that there was not"
         late = event.body.get("code") == JOB_LATE and not request.timeouts
         waited, least = self._waited(request, event), self.call.settings.get("job_timeout", 0)
-        if late and waited < _WAITED * least:
+        if late and waited < WAITED * least:
             yield f"gives a job up after {waited:g} s, long before its timeout"
 
     def check_end(self, _: Event) -> Iterator[str]:
@@ -426,6 +442,7 @@ class _Replay:
             yield "follows on fewer requests than ended jobs and readings took"
         if self.call.has_done and not self.call.has_read and not self.call.stopped:
             yield "follows on requests that nobody read back"
+        yield from self.limits.check_end(stopped=self.call.stopped)
 
     def check_finished(self, event: Event) -> Iterator[str]:
         """Check that a run ends with a call that was not stopped, and with its outcomes."""
@@ -436,8 +453,11 @@ class _Replay:
 
     def check_stop(self, event: Event) -> Iterator[str]:
         """Check that a call was stopped by somebody who can stop it."""
-        if event.body.get("by") not in (None, CANARY, CLOUD, OPERATOR):
+        by = event.body.get("by")
+        if by not in (None, CANARY, CLOUD, OPERATOR):
             yield "was stopped by nobody that there is"
+        if by == CANARY and self.limits.canary_confirmed:
+            yield "was stopped by a canary that was confirmed, or that there was not"
 
     def check_skipped(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a project, or what a request was part of, was refused before."""
@@ -489,9 +509,8 @@ class _Call:
     requests wait for its preflight, which could not read the projects that are ``unread``, and
     found the ``apis`` of the others; ``without_batch`` are those that answered to have no batches.
     ``unanswered`` are the requests of an earlier call that are still open, ``denied`` the projects
-    that refused to be read; once it has ``stopped``, only the outcomes can follow. ``roots`` are
-    the chunks that it has sent of, before it ``has_read`` what became of
-    those that it ``has_done``. ``counted`` are the
+    that refused to be read; once it has ``stopped``, only the outcomes can follow. It ``has_read``
+    what became of those that it ``has_done``. ``counted`` are the
     requests that it says it has made, ``needed`` those without which its jobs cannot have ended,
     nor shares been read. ``answered`` says when its requests were answered; with a clock that was
     ``set_back``, no time between its events is known.
@@ -512,7 +531,6 @@ class _Call:
     without_batch: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
-    roots: set[str] = field(default_factory=set)
     answered: dict[str, str] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
     needed: Counter[str] = field(default_factory=Counter)
