@@ -29,6 +29,7 @@ from sharekit.clouds import http_limits
 from sharekit.clouds.registry import Clouds
 from sharekit.core.errors import CloudError, LedgerError, NoResponseError, SharekitError
 from sharekit.core.frame_schemas import FrameSchema
+from sharekit.interfaces.cli.main import main
 from sharekit.interfaces.review import Review
 from sharekit.ledger import parquet
 from sharekit.ledger.ledger import Ledger
@@ -531,3 +532,14 @@ def test_standard_input_that_is_closed(tmp_path: Path) -> None:
     assert done.stderr.split() == (
         "Error: Standard input is closed; name a file, or send one to it.".split()
     )
+
+
+def test_streams_that_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written to an output that the shell has closed (`>&-`) is lost, and ends nothing."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    with pytest.raises(SystemExit) as left:
+        main(["template", "--help"])
+    sys.stdout.close()
+    sys.stderr.close()
+    assert left.value.code == 0

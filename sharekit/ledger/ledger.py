@@ -119,6 +119,8 @@ class Ledger:
             make_durable(connection, path)
         except (sqlite3.Error, OSError) as error:
             _abandon(connection, lock)
+            if connection is not None:  # the file is ours, and holds nothing
+                path.unlink(missing_ok=True)
             raise LedgerError(f"{path} cannot be written: {sqlite_message(error, path)}.") from None
         _LOG.info("created %s", path)
         return cls(path, connection, lock)

@@ -465,6 +465,31 @@ FORGERIES |= {
     "a time without its fractions": lambda f: setattr(
         f.first("approved"), "at", f.first("approved").at[:19] + "Z"
     ),
+    # what no answer, approval or call has together
+    "a code of another status": lambda f: refused(f, 403, "HTTP404"),
+    "a code of a status, and no status": lambda f: refused(f, 0, "HTTP404"),
+    "a fault of the cloud's as a refusal": lambda f: refused(f, 403, "HTTP500"),
+    "a field of a job in an answer": set_body("answer", status="SUCCESS"),
+    "a field of an answer in a plan": set_body("planned", http=200),
+    "a field of an approval in a reading": set_body("read_back", reviewer="Ada"),
+    "no reviewer demanded": set_body("submit_started", reviewers=0),
+    "a refused project that nobody needs": set_body("submit_started", refused={STRANGER: "x"}),
+    "a signature of another program": set_body(
+        "approved", signature="-----BEGIN PGP SIGNATURE-----\nAA==\n-----END PGP SIGNATURE-----\n"
+    ),
+    "a signature of nothing": set_body(
+        "approved", signature="-----BEGIN SSH SIGNATURE-----\nAA==\n-----END SSH SIGNATURE-----\n"
+    ),
+    "small capitals approved": set_body(
+        "approved", reviewer="\N{LATIN LETTER SMALL CAPITAL B}o\N{LATIN LETTER SMALL CAPITAL B}"
+    ),
+    "small capitals of the planner approved": set_body(
+        "approved", reviewer="\N{LATIN LETTER SMALL CAPITAL E}ve"
+    ),
+    "a month that there is not": set_body("snapshot_taken", taken_at="2026-13-01T00:00:00.000000Z"),
+    "a day that there is not": lambda f: setattr(
+        f.first("approved"), "at", "2026-02-30T00:00:00.000000Z"
+    ),
     # settings, which what happened must obey
     "more failures than were allowed": settings(max_failure_rate=0, min_failures=0),
     "a call that went on after too many failures": lambda f: (
@@ -751,6 +776,29 @@ def test_rules_that_nobody_knows_prove_nothing(forger: Forger, number: int) -> N
     for line in forger.all("planned"):
         line.body["rule_set"] = number
     assert sharekit.verify(forger.write()).label == "UNPROVEN"
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken_at"),
+    [("snapshot_taken", "2999-01-01T00:00:00.000000Z"),
+     ("preflight_snapshot", "2999-01-01T00:00:00.000000Z"),
+     ("preflight_snapshot", "2001-01-01T00:00:00.000000Z")],
+)  # fmt: skip
+def test_a_look_at_another_time_proves_nothing(forger: Forger, kind: str, taken_at: str) -> None:
+    """Clouds that were read in the future, or long before the call that read them: not proven."""
+    forger.first(kind).body["taken_at"] = taken_at
+    verdict = sharekit.verify(forger.write())
+    assert verdict.label == "UNPROVEN"
+    assert taken_at in str(verdict.problems)
+
+
+def test_a_canary_that_failed_ends_its_call(tmp_path: Path) -> None:
+    """Where the first requests were not all confirmed, the call must have stopped after them."""
+    sample = Path(__file__).parents[1] / "ledger" / "samples" / "every-outcome.ledger"
+    forger = Forger.read(Path(shutil.copy(sample, tmp_path)))
+    forger.drop(forger.last("stopped"))
+    verdict = sharekit.verify(forger.write())
+    assert "should have stopped after its canary" in str(verdict.problems)
 
 
 def test_a_later_version_excuses_nothing(forger: Forger) -> None:

@@ -126,8 +126,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _make_streams_safe() -> None:
     """Let no character end a command: what a stream cannot hold becomes a question mark.
 
-    A file and a pipe get UTF-8, a terminal its own encoding; PYTHONIOENCODING overrules both.
+    A file and a pipe get UTF-8, a terminal its own encoding; PYTHONIOENCODING overrules both. What
+    is written to a stream that the shell has closed (`>&-`) is lost, as it asked for.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - to the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             own = stream.isatty() or "PYTHONIOENCODING" in os.environ
