@@ -485,6 +485,14 @@ unless a row or another project's listing names the member; a share that the clo
 a day before an earlier audit is not called newly shared. An owner or a visibility by which a row
 would be blocked is looked up alone as well; where no listing shows an image, that look is all.
 
+Two lies cannot be told from the truth by anybody who only asks this cloud, so that under them a
+statement may be false. First: an image that no listing of a signed-in project shows, whose single
+look names a wrong owner or visibility. Nothing else speaks of it; its row is blocked with that
+owner, and nothing is sent for it. Second: copies of a service of which each is from another moment,
+if the listing and the looks that confirm it happen to come from the same copy. Then `confirmed` and
+`contradicted`, and the results of an audit, are true of that copy alone. To exclude both, compare
+with a record that the cloud's operator keeps, or audit again at another time and compare the two.
+
 `python -m tests.unfriendly` tries all of them and writes this page; `make test` tries them as well
 (with the native call where it differs: while planning, and from the first request on), and fails if
 one statement is false.

@@ -63,16 +63,21 @@ class CallLimits:
         if rounds and rounds >= setting("resend_rounds", inf):
             yield "was lost and sent again more often than the call's settings allow"
         yield from self._check_try(request, waited)
-        if self._canary is None:
-            planned = self._log.in_state("planned")
-            first = planned[: int(setting("canary", 0))]
-            self._canary = [(one, share) for one in first for share in one.shares]
-            self._held = {one.chunk for one in planned[len(first) :]} if first else set()
+        self._choose_canary()
         names = accumulate(request.chunk.split("."), "{}.{}".format)
         if not self._held.isdisjoint(names):
             if not self.canary_confirmed:
                 yield "was sent before the canary was read back as wanted"
             self._held = set()
+
+    def _choose_canary(self) -> list[tuple[Request, Share]]:
+        """Return what goes first, as it was before anything was sent."""
+        if self._canary is None:
+            planned = self._log.in_state("planned")
+            first = planned[: int(self._settings.get("canary", 0))]
+            self._canary = [(one, share) for one in first for share in one.shares]
+            self._held = {one.chunk for one in planned[len(first) :]} if first else set()
+        return self._canary
 
     def _check_try(self, request: Request, waited: Callable[[Event], float]) -> Iterator[str]:
         number, event, remedy = self._tries.get(request.chunk, (0, None, None))
@@ -111,10 +116,11 @@ class CallLimits:
     @property
     def canary_confirmed(self) -> bool:
         """True if there is no canary, or all of it was read as wanted."""
-        states = self._states() if self._canary else {}
+        canary = self._choose_canary()
+        states = self._states() if canary else {}
         return all(
             is_satisfied(request.action, latest_state(request, share, states) or "")
-            for request, share in self._canary or ()
+            for request, share in canary
         )
 
     def follow(self, request: Request, event: Event, before: str) -> None:
