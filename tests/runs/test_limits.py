@@ -26,6 +26,11 @@ LOST: list[Step] = [
     ("intent", "1.1"),
 ]  # fmt: skip
 
+SINGLY: list[Step] = [
+    ("split", "1", {"into": [{"chunk": "1.1", "images": ["a"], "projects": ["p"]}], "kept": []}),
+    ("intent", "1.1"), ("intent", "2"),
+]  # fmt: skip
+
 
 def found(
     steps: Sequence[Step], waited: float = inf, states: Any = (), **settings: float
@@ -43,6 +48,8 @@ def found(
             said += limits.check_intent(request, 0, lambda _: waited)
         elif kind in ("refused", "retry_scheduled"):
             said += limits.check_refusal(request, event)
+        elif kind == "split":
+            limits.choose_canary()
         before = request.state
         log.apply(event)
         limits.follow(request, event, before)
@@ -76,6 +83,8 @@ def tried(times: int, end: Step | None = None) -> list[Step]:
         ([("intent", "1"), ("intent", "2")], {"canary": 2}, "should have stopped"),
         ([("intent", "1"), ("intent", "2")], {"canary": 1}, "before the canary was read back"),
         ([("intent", "1"), ("intent", "2")], {"canary": 1, "states": SEEN.items()}, ""),
+        (SINGLY, {"canary": 1, "states": SEEN.items()}, ""),
+        (SINGLY, {"canary": 1}, "before the canary was read back"),
         ([], {"canary": 1}, "should have stopped after its canary"),
         ([], {"canary": 0}, ""),
         (

@@ -63,15 +63,15 @@ class CallLimits:
         if rounds and rounds >= setting("resend_rounds", inf):
             yield "was lost and sent again more often than the call's settings allow"
         yield from self._check_try(request, waited)
-        self._choose_canary()
+        self.choose_canary()
         names = accumulate(request.chunk.split("."), "{}.{}".format)
         if not self._held.isdisjoint(names):
             if not self.canary_confirmed:
                 yield "was sent before the canary was read back as wanted"
             self._held = set()
 
-    def _choose_canary(self) -> list[tuple[Request, Share]]:
-        """Return what goes first, as it was before anything was sent."""
+    def choose_canary(self) -> list[tuple[Request, Share]]:
+        """Return what goes first: chosen after the preflight, before anything is sent or split."""
         if self._canary is None:
             planned = self._log.in_state("planned")
             first = planned[: int(self._settings.get("canary", 0))]
@@ -116,7 +116,7 @@ class CallLimits:
     @property
     def canary_confirmed(self) -> bool:
         """True if there is no canary, or all of it was read as wanted."""
-        canary = self._choose_canary()
+        canary = self.choose_canary()
         states = self._states() if canary else {}
         return all(
             is_satisfied(request.action, latest_state(request, share, states) or "")

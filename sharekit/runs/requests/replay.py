@@ -467,6 +467,8 @@ class _Replay:
     def check_split(self, request: Request, event: Event) -> Iterator[str]:
         """Check that a request is split in parts that are numbered, and for a cause."""
         names = [part["chunk"] for part in event.body["into"]]
+        if len(request.blocks) == 1:  # else a preflight has left some out of it
+            self.limits.choose_canary()
         first = self.log.next_part(request)
         if names != [f"{request.chunk}.{n}" for n in range(first, first + len(names))]:
             yield "names its parts otherwise than they are numbered"
