@@ -354,10 +354,10 @@ FORGERIES |= {
     "a share read twice": lambda f: f.change(
         f.first("read_back"), lambda frame: pd.concat([frame, frame.iloc[:1]], ignore_index=True)
     ),
-    "another reading": lambda f: f.change(
-        f.last("read_back"),
-        lambda frame: frame.assign(state=frame["state"].replace({"accepted": "pending"})),
-    ),
+    "another reading": lambda f: [
+        f.change(line, lambda d: d.assign(state=d["state"].replace({"accepted": "pending"})))
+        for line in f.all("read_back")
+    ],
     "an outcome in other words": in_frame("outcomes_recorded", "reason", "fine"),
     "another claim": in_frame("outcomes_recorded", "claimed", "failed"),
     "a row without an outcome": lambda f: f.change(
@@ -492,11 +492,6 @@ FORGERIES |= {
     ),
     # settings, which what happened must obey
     "more failures than were allowed": settings(max_failure_rate=0, min_failures=0),
-    "a call that went on after too many failures": lambda f: (
-        settings(max_failure_rate=0, min_failures=0)(f),
-        f.new("stopped", {"why": "x"}, after=f.last("requests_counted")),
-        f.drop(f.last("finished")),
-    ),
     "sent at once again": lambda f: (
         settings(initial_backoff=500, max_backoff=500)(f),
         again(f, http=503, code="HTTP503"),
