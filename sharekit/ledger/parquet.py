@@ -249,14 +249,13 @@ def _check_lines(table: pa.Table, schema: FrameSchema, rows: int | None) -> None
             raise FrameError("its column 'row_key' names no row")
         if (keys[1:] > keys[:-1]).all():
             return
+    numbers = []
     # Most images and rows come once, so that the other columns are seldom looked at.
-    for name in [name for name in schema.unique if name in ("image_id", "row_key")]:
-        if pc.count_distinct(table.column(name)).as_py() == len(table):
+    for name in sorted(schema.unique, key=lambda name: name not in ("image_id", "row_key")):
+        encoded = table.column(name).combine_chunks().dictionary_encode()
+        if len(encoded.dictionary) == len(table):
             return
-    numbers = [
-        np.asarray(table.column(name).combine_chunks().dictionary_encode().indices)
-        for name in schema.unique
-    ]
+        numbers.append(np.asarray(encoded.indices))
     if numbers and pd.DataFrame(dict(enumerate(numbers))).duplicated().any():
         raise FrameError(f"it has two lines with the same {', '.join(schema.unique)}")
 
