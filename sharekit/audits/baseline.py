@@ -62,10 +62,14 @@ class Baseline:
 def from_audit(name: str, head: str, rows: pd.DataFrame, survey: Survey) -> Baseline:
     """Return the baseline that an audit's rows give; it also knows what could not be read."""
     sides = (("project", survey.shares), ("owner", survey.outgoing))
-    unread = pd.concat([frame[frame["state"] == ""].assign(seen_by=side) for side, frame in sides])
     names = list(frame_schemas.BASELINE.names)
-    shares = pd.concat([distinct_shares(rows), unread.assign(result="unread")[names]])
-    shares = shares.drop_duplicates(SHARE_KEY, ignore_index=True).astype(STR)
+    unread = [
+        frame[frame["state"] == ""].assign(seen_by=side, result="unread").reindex(columns=names)
+        for side, frame in sides
+    ]
+    # Of one type before they are joined: pandas 2 warns where a column has no value in one of them.
+    shares = pd.concat([frame.astype(STR) for frame in (distinct_shares(rows), *unread)])
+    shares = shares.drop_duplicates(SHARE_KEY, ignore_index=True)
     projects, owners = tuple(survey.complete_projects), tuple(survey.complete_owners)
     return Baseline(name, AUDIT, survey.taken_at, head, shares, projects, owners)
 

@@ -221,7 +221,10 @@ def _note_unknown(names: list[object], what: str, problems: list[str]) -> None:
 
 def _first_lines(frame: pd.DataFrame, names: pd.Index, problems: list[str]) -> pd.DataFrame:
     """Return the first line of each name; that others have it as well is a problem."""
-    again = names.duplicated()
+    try:
+        again = names.duplicated()
+    except TypeError:  # lists and the like, which name no row; pandas 2 cannot compare them
+        return frame
     if again.any():
         problems.append(f"The frame decides on {names[again][0]} twice: keep one line for each.")
     return frame[~again] if again.any() else frame
