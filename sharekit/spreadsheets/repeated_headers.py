@@ -86,7 +86,7 @@ def _foreign_headers(
     They are headers in words that nobody here knows: what is below may mean something else.
     """
     columns = [header.fields[field] for field in MANDATORY_FIELDS if field in header.fields]
-    if len(columns) < len(MANDATORY_FIELDS) or not ids.any():
+    if "status" not in header.fields or not ids.any():
         return []
     first, last = np.flatnonzero(ids)[[0, -1]] + header.row + 1
     rows = rows[(rows > first) & (rows < last)]

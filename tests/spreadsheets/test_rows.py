@@ -385,6 +385,11 @@ def test_a_header_in_unknown_words_blocks_the_sheet(tmp_path: Path) -> None:
     findings = _check_text(tmp_path / "a.csv", *lines)
     assert _of_rule(findings, "second-header")["severity"].tolist() == ["error"]
     assert "planned" not in findings.rows["disposition"].tolist()
+    (tmp_path / "b.csv").write_text(
+        f"Image ID,Decision\n{IMAGE},accepted\nBild,Ist\n{OTHER},rejected\n"
+    )
+    given = read_inventory(tmp_path / "b.csv", defaults={"project_id": PROJECT})
+    assert "planned" not in check(given).rows["disposition"].tolist()
 
 
 @pytest.mark.parametrize("line", ["tbd,tbd,tbd,tbd", "see mail,Payments,x,accepted", "x,,,"])
