@@ -63,7 +63,12 @@ def user() -> str:
 
 def utc_now() -> str:
     """Return the time in UTC, to the microsecond, in a form that sorts."""
-    return iso_utc(datetime.now(UTC))
+    return iso_utc(utc_time())
+
+
+def utc_time() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)
 
 
 def shifted(at: str, by: timedelta) -> str:
@@ -76,12 +81,12 @@ def shifted(at: str, by: timedelta) -> str:
 
 
 def iso_utc(time: datetime) -> str:
-    """Return a time in UTC in the form of :func:`utc_now`.
+    """Return a time in UTC, of that time zone, in the form of :func:`utc_now`.
 
     >>> iso_utc(datetime(2026, 12, 31, tzinfo=UTC))
     '2026-12-31T00:00:00.000000Z'
     """
-    return time.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return time.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 # -- names of people -------------------------------------------------------------------------------

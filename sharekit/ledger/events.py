@@ -382,16 +382,18 @@ BLOB_FIELDS: Final = frozenset(field for kind in EVENTS.values() for field in ki
 #: Kinds of events after which an earlier approval does not hold.
 VOIDING_EVENTS: Final = tuple(name for name, kind in EVENTS.items() if kind.voids)
 
-#: Kind of event -> the type of its body, and the fields of `_ANY` that the type does not have.
+#: Kind of event -> the type of its body, what reads that from JSON, and the fields of `_ANY` that
+#: the type does not have. The validator lays out a type when it first meets it, and crashes if two
+#: threads do so at once; so all are laid out here, while one thread imports this module.
 _SHAPES: Final = {
-    name: (kind.body, frozenset(_ANY.__annotations__) - kind.body.__annotations__.keys())
+    name: (
+        kind.body, msgspec.json.Decoder(kind.body).decode,
+        frozenset(_ANY.__annotations__) - kind.body.__annotations__.keys(),
+    )
     for name, kind in EVENTS.items()
-}
+}  # fmt: skip
+_OTHER: Final = _ANY, msgspec.json.Decoder(_ANY).decode, frozenset[str]()
 _decode: Final = msgspec.json.Decoder().decode
-# The validator lays out a type when it first meets it, and crashes if two threads do so at once;
-# so all are laid out here, while one thread imports this module.
-for _type in (_ANY, *(kind.body for kind in EVENTS.values())):
-    msgspec.json.Decoder(_type)
 
 
 def matches(kind: Any, body: object) -> bool:
@@ -418,22 +420,41 @@ def decode_body(kind: object, at: object, text: object) -> dict[str, Any]:
     """
     if not (isinstance(kind, str) and isinstance(text, str)):
         raise ValueError("its kind or its body is no text")  # noqa: TRY004 - the ledger is damaged
-    if not (isinstance(at, str) and _TIME.fullmatch(at)):
-        raise ValueError(f"{at!r:.80} is no time in UTC, as ISO 8601 writes it")
-    shape, further = _SHAPES.get(kind, (_ANY, frozenset()))
     try:
-        datetime.fromisoformat(at)
         body: dict[str, Any] = _decode(text)
-        msgspec.convert(body, shape)
-        if not further.isdisjoint(body):
-            msgspec.convert(body, _ANY)
-        for fields in (body, body.get("standing")):
-            if isinstance(fields, dict) and not _TIMES.isdisjoint(fields):
-                for name in _TIMES & fields.keys():
-                    datetime.fromisoformat(str(fields[name]))
+        msgspec.convert(body, _SHAPES.get(kind, _OTHER)[0])
+        _check_rest(kind, at, body)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
     return body
+
+
+def check_event(kind: str, at: str, text: str, body: Body) -> None:
+    """Check that an event which is about to be written, of a body and its text, can be read again.
+
+    Raises
+    ------
+    ValueError
+        As :func:`decode_body`.
+    """
+    try:
+        _SHAPES.get(kind, _OTHER)[1](text.encode())
+        _check_rest(kind, at, body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _check_rest(kind: str, at: object, body: Body) -> None:
+    """Check the times, and what a kind does not name and all others have in common."""
+    if not (isinstance(at, str) and _TIME.fullmatch(at)):
+        raise ValueError(f"{at!r:.80} is no time in UTC, as ISO 8601 writes it")
+    datetime.fromisoformat(at)
+    if not _SHAPES.get(kind, _OTHER)[2].isdisjoint(body):
+        msgspec.convert(body, _ANY)
+    for fields in (body, body.get("standing")):
+        if isinstance(fields, dict) and not _TIMES.isdisjoint(fields):
+            for name in _TIMES & fields.keys():
+                datetime.fromisoformat(str(fields[name]))
 
 
 def spelled_out(body: Any, name: str = "") -> Any:

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import sqlite3
 import sys
 import threading
@@ -40,10 +39,10 @@ import pandas as pd
 
 from sharekit.core.errors import LedgerError, LedgerUnreadableError, UsageError
 from sharekit.core.frame_schemas import FrameSchema
-from sharekit.core.provenance import iso_utc, utc_now
+from sharekit.core.provenance import iso_utc, utc_time
 
 from . import parquet
-from .events import CONTROL, decode_body, printable, spelled_out
+from .events import CONTROL, check_event, decode_body, printable, spelled_out
 from .file import (
     check_is_ledger,
     connect,
@@ -64,8 +63,6 @@ _PAGE = 1_000
 _STEP = timedelta(milliseconds=20)
 #: No two events have one time.
 _LEAST = timedelta(microseconds=1)
-#: How JSON writes control characters but tabs and line breaks; a few other texts look so, too.
-_ESCAPED = re.compile(r"\\(?:u00|[bf])|[\x7f-\x9f]")
 _EVENT = "seq, at, kind, body, prev, hash"
 
 
@@ -247,9 +244,10 @@ class Ledger:
             at = iso_utc(time)
             try:
                 text = canonical_json(body)
-                if _ESCAPED.search(text):
+                # Nearly all events have neither control characters nor what may be one.
+                if not text.isascii() or "\\" in text or "\x7f" in text:
                     text = canonical_json(body := spelled_out(body))
-                decode_body(kind, at, text.encode().decode())
+                check_event(kind, at, text, body)
             except (TypeError, ValueError) as error:
                 raise UsageError(f"The ledger cannot record this as {kind!r}: {error}.") from None
             prev, link = self._head, event_hash(seq, at, kind, text, self._head)
@@ -267,7 +265,7 @@ class Ledger:
         Clocks go in long steps, and are set while a run goes on. One that was set back to before
         the last event shows.
         """
-        now, read_at = datetime.fromisoformat(utc_now()), monotonic()
+        now, read_at = utc_time(), monotonic()
         passed, self._appended = read_at - (self._appended or read_at), read_at
         if self._time is None or now < self._time - _STEP:
             return now

@@ -60,13 +60,10 @@ def test_no_clock_makes_the_steps_of_a_call_seem_shorter(steps: list[tuple[float
     book = Ledger(Path("memory"), sqlite3.connect(":memory:"), cast("WriteLock", object()))
     create_tables(book._connection)
 
-    def now() -> str:
-        return wall.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
     book_module = "sharekit.ledger.ledger"
     with (
         mock.patch(f"{book_module}.monotonic", side_effect=lambda: passed),
-        mock.patch(f"{book_module}.utc_now", side_effect=now),
+        mock.patch(f"{book_module}.utc_time", side_effect=lambda: wall),
     ):
         ticks, times = [passed], [book.append("thing", {}).at]
         for elapsed, step in steps:

@@ -128,8 +128,8 @@ def hurt(step: str = "", count: int = 1, clock: float = 0.0) -> None:
 
         setattr(owner, name, wounded)
     if clock:
-        true = ledger.utc_now
-        ledger.utc_now = lambda: "19" + true()[2:]
+        true = ledger.utc_time
+        ledger.utc_time = lambda: (now := true()).replace(year=now.year - 100)
 
 
 @dataclass
