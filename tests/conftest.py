@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 import sharekit
+from sharekit.core.monitoring import logs
 from sharekit.ledger import parquet
 from sharekit.plans import replay
 from sharekit.plans.plan import read_plan
@@ -73,6 +74,17 @@ def _home_of_its_own(
 def _a_cloud_next_door(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads are repeated after a pause that suits a cloud on the same machine."""
     monkeypatch.setattr("sharekit.clouds.http._FIRST_PAUSE", 0.02)
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_its_own() -> Iterator[None]:
+    """What a test signs in with is no secret in the next one, whenever memory is collected."""
+    with logs._LOCK:
+        before = set(logs._IN_USE)
+    yield
+    with logs._LOCK:
+        for secrets in set(logs._IN_USE) - before:
+            logs._IN_USE.discard(secrets)
 
 
 @dataclass

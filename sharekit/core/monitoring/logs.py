@@ -23,6 +23,7 @@ from contextlib import suppress
 from hashlib import sha256
 from io import FileIO, TextIOWrapper
 from pathlib import Path
+from threading import RLock
 from time import gmtime
 from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import quote, quote_plus
@@ -89,7 +90,9 @@ def redact(text: str) -> str:
     """
     text = _TOKENS.sub(lambda m: f"{m[1] or ''}{fingerprint(m[2] or m[4])}", text)
     text = _USERINFO.sub("://***@", _SECRETS.sub(r"\1***", text))
-    for secrets in tuple(_IN_USE):
+    with _LOCK:
+        in_use = tuple(_IN_USE)
+    for secrets in in_use:
         text = secrets.mask(text)
     return text
 
@@ -111,7 +114,8 @@ class Secrets:
         self._tokens: deque[str] = deque(maxlen=_TOKENS_KEPT)
         self._forms = _sorted(self._lasting)
         self._letters = _all_letters(self._lasting)
-        _IN_USE.add(self)
+        with _LOCK:
+            _IN_USE.add(self)
 
     def add(self, token: str) -> None:
         """Remember one more token; the oldest of many is forgotten."""
@@ -177,7 +181,9 @@ def _texts(body: Any) -> list[str]:
     return texts
 
 
+#: All that are alive. One thread may not add to them while another one goes through them.
 _IN_USE: Final[WeakSet[Secrets]] = WeakSet()
+_LOCK: Final = RLock()
 
 
 def _sorted(secrets: Iterable[str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
