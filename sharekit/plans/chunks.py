@@ -88,10 +88,13 @@ class Chunks:
     ) -> Iterator[list[str]]:
         """Yield some values of a column for each request, so many of them."""
         positions, ends = self.positions[chosen], np.append(0, np.cumsum(counts))
-        # All texts at once would take more memory than the rest of the plan.
+        # An image is shared with several projects: each ID becomes an object once, which halves the
+        # time. All rows' texts at once would take more memory than the rest of the plan.
+        column = EncodedColumn.encode(self.rows[name])
+        distinct = column.categories.to_numpy(object)
         for first in range(0, len(counts), _REQUESTS):
             bounds = ends[first : first + _REQUESTS + 1]
-            texts = self.rows[name].take(positions[bounds[0] : bounds[-1]]).tolist()
+            texts = distinct[column.codes[positions[bounds[0] : bounds[-1]]]].tolist()
             for start, end in pairwise((bounds - bounds[0]).tolist()):
                 yield texts[start:end]
 
