@@ -79,10 +79,10 @@ def head(review: ReviewModel, tabs: Sequence[Tree], shown: int) -> list[Tree]:
         found.loc[found["row_key"] >= 0, "row_key"].nunique(),
     )
     return [
-        h("div.sk-row", h("h2", review.path.name),
+        h("div.sk-row.sk-strip", h("h2", review.path.name),
           _tile(with_unit(counts["rows"], "row"), "tile", "", ""), tiles,
           _tile(f"{warnings:,} with warnings", "tile", "warnings", "warn") if warnings else None),
-        h("div.sk-row", tabs, h("span.sk-soft", sends),
+        h("div.sk-row.sk-strip", tabs, h("span.sk-soft", sends),
           button(f"{with_unit(counts['projects'], 'project')} {'▾' if shown else '▸'}", "bars",
                  0 if shown else BARS, aria_expanded=str(bool(shown)).lower())),
         h("div", (note(f"{change} Plan anew into another ledger; follows= keeps what was decided.")
