@@ -42,7 +42,7 @@ from sharekit.core.frame_schemas import FrameSchema
 from sharekit.core.provenance import iso_utc, utc_time
 
 from . import parquet
-from .events import CONTROL, check_event, decode_body, printable, spelled_out
+from .events import CONTROL, check_event, decode_body, encode_body, printable, spelled_out
 from .file import (
     check_is_ledger,
     connect,
@@ -52,7 +52,7 @@ from .file import (
     make_durable,
     sqlite_message,
 )
-from .hashing import GENESIS, canonical_json, chain_errors, event_hash
+from .hashing import GENESIS, chain_errors, event_hash
 from .lock import WriteLock
 from .tables import DEFINED, create_tables, format_error, schema_difference
 
@@ -64,6 +64,7 @@ _STEP = timedelta(milliseconds=20)
 #: No two events have one time.
 _LEAST = timedelta(microseconds=1)
 _EVENT = "seq, at, kind, body, prev, hash"
+_INSERT = f"INSERT INTO events ({_EVENT}) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Event(NamedTuple):
@@ -243,18 +244,15 @@ class Ledger:
             seq, time = self._seq + 1, self._now()
             at = iso_utc(time)
             try:
-                text = canonical_json(body)
+                text = encode_body(kind, body)
                 # Nearly all events have neither control characters nor what may be one.
                 if not text.isascii() or "\\" in text or "\x7f" in text:
-                    text = canonical_json(body := spelled_out(body))
+                    text = encode_body(kind, body := spelled_out(body))
                 check_event(kind, at, text, body)
             except (TypeError, ValueError) as error:
                 raise UsageError(f"The ledger cannot record this as {kind!r}: {error}.") from None
             prev, link = self._head, event_hash(seq, at, kind, text, self._head)
-            self._connection.execute(
-                f"INSERT INTO events ({_EVENT}) VALUES (?, ?, ?, ?, ?, ?)",
-                (seq, at, kind, text, prev, link),
-            )
+            self._connection.execute(_INSERT, (seq, at, kind, text, prev, link))
             self._seq, self._head, self._time = seq, link, time
         _LOG.debug("event %d: %s", seq, kind)
         return Event(seq, at, kind, body, prev, link)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.core.rules import RULE_SET, RULES
@@ -20,6 +22,7 @@ from sharekit.ledger.events import (
     FollowedRun,
     decode_body,
     describe,
+    encode_body,
 )
 from sharekit.ledger.hashing import canonical_json
 
@@ -74,3 +77,16 @@ def test_a_body_that_no_run_writes_is_no_body(kind: str, body: dict[str, Any]) -
     """A day that there is not, and a setting that is no number, are refused where they are read."""
     with pytest.raises(ValueError, match=r"day|float"):
         decode_body(kind, "2026-01-01T00:00:00.000000Z", json.dumps(body))
+
+
+_BODY = st.fixed_dictionaries(
+    {"chunk": st.text(), "status": st.text()},
+    optional={"results": st.dictionaries(st.text(), st.booleans()), "code": st.text(),
+              "reason": st.text(), "ratio": st.floats(allow_nan=False)},
+)  # fmt: skip
+
+
+@given(_BODY)
+def test_a_body_has_the_spelling_that_is_verified(body: dict[str, Any]) -> None:
+    """What is written of a body is its canonical JSON, however it was encoded."""
+    assert encode_body("job_done", body) == canonical_json(body)

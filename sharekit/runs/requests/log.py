@@ -274,7 +274,7 @@ class RequestLog:
         elif event.kind in REQUEST_EVENTS:
             self._change(event)
 
-    def next_state(self, kind: str, body: Mapping[str, Any], where: str = "") -> str:
+    def next_state(self, kind: str, body: Mapping[str, Any], seq: int = 0) -> str:
         """Return the state that an event which names a request leads to.
 
         Raises
@@ -285,6 +285,7 @@ class RequestLog:
         request = self.requests.get(str(body.get("chunk")))
         state = None if request is None else TRANSITIONS.get((request.state, kind))
         if request is None or state is None or not self._is_consistent(kind, request, body):
+            where = f" at event {seq}" if seq else ""
             raise LedgerError(f"The ledger is damaged{where}: {kind!r} cannot follow there.")
         return state
 
@@ -329,7 +330,7 @@ class RequestLog:
 
     def _change(self, event: Event) -> None:
         body = event.body
-        state = self.next_state(event.kind, body, f" at event {event.seq}")
+        state = self.next_state(event.kind, body, event.seq)
         request = self.requests[str(body["chunk"])]
         self._count(request, -1)
         previous, request.state = request.state, state
