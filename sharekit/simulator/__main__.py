@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import sys
 import threading
@@ -40,7 +41,9 @@ def main(port: str, faults: str) -> int:
 
 
 def _until_eof(server: BaseWSGIServer) -> None:
-    sys.stdin.buffer.read()
+    # Without the buffer of sys.stdin: Python aborts if a thread holds its lock when a signal ends it.
+    while os.read(sys.stdin.fileno(), 65_536):
+        pass
     server.shutdown()
 
 
