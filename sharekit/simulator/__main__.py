@@ -41,7 +41,7 @@ def main(port: str, faults: str) -> int:
 
 
 def _until_eof(server: BaseWSGIServer) -> None:
-    # Without the buffer of sys.stdin: Python aborts if a thread holds its lock when a signal ends it.
+    # Not by the buffer of sys.stdin: Python aborts where a thread holds its lock at the end.
     while os.read(sys.stdin.fileno(), 65_536):
         pass
     server.shutdown()
