@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from sharekit.core.brakes import RateLimiter, Waits
 from sharekit.core.errors import CloudError, SharekitError, SignInError, UsageError
 from sharekit.interfaces.cli.main import main
 from sharekit.ledger.ledger import Ledger
+from sharekit.runs.settings import Settings
 from sharekit.runs.status import clouds_of
 from sharekit.simulator.faults import Faults
 from sharekit.simulator.seed import Key
@@ -612,8 +612,7 @@ def test_a_cloud_that_fails_at_submit(
     monkeypatch.setattr(socket, "getaddrinfo", cloud.resolve)
     monkeypatch.setattr("sharekit.clouds.http.SIGN_IN_WAITS", (0.0, 0.05))
     quick = replace(FAST, outage_timeout=0, concurrency=1)
-    import_module("sharekit.runs.requests.replay")  # what takes the class itself has it by now
-    monkeypatch.setattr("sharekit.runs.settings.Settings", lambda **_: quick)
+    monkeypatch.setattr(Settings, "__init__", lambda self, **_: vars(self).update(vars(quick)))
     sheet = tmp_path / "shares.csv"
     rows = (f"{image},{PROJECT},accepted\n" for image in cloud.images)
     sheet.write_text("image_id,project_id,status\n" + "".join(rows))
