@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sharekit.core.brakes import BUSY_SECONDS, OUTAGE_SECONDS
 from sharekit.core.cloud_api import MAX_POLL_SECONDS, MIN_POLL_SECONDS
+from sharekit.core.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Settings:
     min_failures: int = 100
     outage_timeout: float = OUTAGE_SECONDS
     canary: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number or out of its range."""
+        if fault := settings_fault(vars(self)):
+            raise UsageError(f"A setting is out of its range: {fault}.")
 
 
 #: Settings that must be larger than zero; no other one may be negative.

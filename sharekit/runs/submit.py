@@ -33,7 +33,7 @@ from .outcomes import write_outcomes
 from .preflight import count_preflight, evaluate_preflight, waiting_rows
 from .read_back import ReadBack
 from .requests.log import LOG, Recorder, RequestLog, Share, ShareBlock, group_by_projects
-from .settings import Settings, settings_fault
+from .settings import Settings
 from .status import (
     CANARY,
     CLOUD,
@@ -148,8 +148,6 @@ def submit(
     settings = settings or Settings()
     if concurrency is not None:
         settings = replace(settings, concurrency=concurrency)
-    if fault := settings_fault(asdict(settings)):
-        raise UsageError(f"A setting is out of its range: {fault}.")
     path = ledger_path(plan)
     with following("sending", progress=progress is True), Ledger.open(path, write=True) as ledger:
         current = read_plan(ledger)

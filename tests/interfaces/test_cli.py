@@ -598,6 +598,24 @@ def test_variables_hold_what_people_repeat(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "says", "code"),
+    [("CANARY", "-1", b"canary is -1", 2), ("CONCURRENCY", "0", b"concurrency is 0", 2),
+     ("MAX_FAILED", "nan", b"max_failure_rate is nan", 2), ("OUTAGE", "soon", b"'--outage'", 2),
+     ("CLOUDS_YAML", "no.yaml", b"no.yaml cannot be read", 4),
+     ("SECURE_YAML", "no.yaml", b"no.yaml cannot be read", 4)],
+)  # fmt: skip
+def test_bad_variables_are_refused_of_a_finished_run(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: bytes,
+    code: int,
+) -> None:  # fmt: skip
+    """What submit refuses of a run that is to be sent, it refuses of a finished one, too."""
+    monkeypatch.setenv(f"SHAREKIT_{variable}", value)
+    done = shell("submit", "run.ledger", cwd=finished_run)
+    assert says in done.stderr
+    assert done.returncode == code
+
+
+@pytest.mark.parametrize(
     ("words", "answers"),
     [("sharekit su", {"submit"}), ("sharekit submit --canary 1 --conc", {"--concurrency"})],
 )
@@ -615,6 +633,18 @@ def test_completion(
         main([])
     assert leave.value.code == 0
     assert {line.partition(",")[2] for line in capsys.readouterr().out.splitlines()} == answers
+
+
+def test_fish_is_told_a_help_with_commas_whole(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The script for fish splits what it is told at the first comma alone: a help may hold more."""
+    monkeypatch.setenv("_SHAREKIT_COMPLETE", "fish_source")
+    with pytest.raises(SystemExit) as leave:
+        main([])
+    assert leave.value.code == 0
+    script = capfd.readouterr().out
+    assert script.count("string split") == script.count('string split --max 1 ","') == 1
 
 
 #: What none of the commands below needs.

@@ -231,6 +231,24 @@ def test_json_is_ascii(tmp_path: Path) -> None:
     assert done.stdout.isascii()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("approve", "run.ledger", "--fingerprint=12345678", "--reviewer"),
+     ("check", "shares.xlsx", "--sheet"), ("review", "run.ledger", "--reviewer"),
+     ("check", "shares.xlsx", "--map"), ("find", "run.ledger")],
+)  # fmt: skip
+def test_a_text_that_the_encoding_does_not_hold(
+    finished_run: Path, arguments: tuple[str, ...]
+) -> None:
+    """Letters that Python could not read, as in the locale C, are refused with what to do."""
+    *known, last = arguments
+    text = "Жук".encode().decode("ascii", "surrogateescape")
+    given = [*known, last, text] if last.startswith("--") else [*known, text, last]
+    done = shell(*given, cwd=finished_run)
+    assert done.returncode == 2
+    assert b"Set PYTHONUTF8=1, or a locale with UTF-8" in done.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_names_that_are_no_text(tmp_path: Path) -> None:
     """An inventory, a ledger and reports whose names are no UTF-8 go the whole way."""

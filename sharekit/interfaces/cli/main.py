@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from typing import Final, NoReturn
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, FishComplete, add_completion_class
 
 from sharekit.core.errors import SharekitError
 from sharekit.core.provenance import __version__
@@ -68,6 +68,13 @@ class LazyGroup(click.Group):
         names = [name for name in COMMANDS if name.startswith(incomplete)]
         commands = [CompletionItem(name, help=COMMANDS[name][1]) for name in names]
         return commands + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@add_completion_class
+class FishWithCommas(FishComplete):
+    """Completion in fish; a comma in a help or in a value ends neither, as in click's script."""
+
+    source_template = FishComplete.source_template.replace("string split", "string split --max 1")
 
 
 def load_command(name: str) -> click.Command:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial, wraps
@@ -49,6 +51,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
 
         from .output import be_quiet
 
+        _refuse_undecoded(click.get_current_context())
         configure_logging(-1 if quiet else verbose, log_file)
         be_quiet(quiet=quiet)
         before = supply(None if quiet else partial(make_display, SHELL_LINES))
@@ -67,6 +70,21 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
         saved_option("--log-file", type=click.Path(path_type=Path), metavar="FILE",
                      help="Append a log of every request to FILE; secrets are left out."),
     )  # fmt: skip
+
+
+def _refuse_undecoded(context: click.Context) -> None:
+    """Refuse a text that the shell's encoding does not hold; a file may have such a name."""
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        for text in value if isinstance(value, tuple) else (value,):
+            file = isinstance(parameter.type, click.Path)
+            if isinstance(text, str) and not file and re.search("[\ud800-\udfff]", text):
+                encoding = sys.getfilesystemencoding()
+                raise click.BadParameter(
+                    f"{text!a:.80} is no text in {encoding}, the encoding of this shell. Set "
+                    "PYTHONUTF8=1, or a locale with UTF-8 such as LC_ALL=C.UTF-8, and call again.",
+                    context, parameter,
+                )  # fmt: skip
 
 
 def reading_options(command: Command) -> Command:

@@ -28,7 +28,7 @@ _LEDGER = ".ledger"
 
 
 @click.command("audit")
-@click.argument("shares", nargs=-1)
+@click.argument("shares", nargs=-1, type=click.Path())
 @click.argument("out", type=click.Path(path_type=Path))
 @reading_options
 @cloud_options

@@ -37,7 +37,7 @@ def template_command(shares: Path, as_json: bool) -> None:
 
 
 @click.command("check")
-@click.argument("shares", nargs=-1, required=True)
+@click.argument("shares", nargs=-1, required=True, type=click.Path())
 @reading_options
 @CONFIRM
 @cloud_options

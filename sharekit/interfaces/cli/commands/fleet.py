@@ -51,7 +51,7 @@ def fleet_command() -> None:
 
 
 @fleet_command.command("plan")
-@click.argument("shares", nargs=-1, required=True)
+@click.argument("shares", nargs=-1, required=True, type=click.Path())
 @FLEET
 @click.option("--by", required=True, metavar="project|account|region|N",
               help="Split by the project that acts, by its account or region, or into N parts of "
@@ -233,13 +233,14 @@ def submit_fleet_command(
     from sharekit.plans.approval import ApprovalRequirement
     from sharekit.runs.settings import Settings
 
+    how = Settings(**settings)
+    demand = ApprovalRequirement(reviewers, None if signers is None else signers.resolve())
     for part in read_fleet(fleet).parts if break_lock else ():
         lock.break_lock(part.path)
-    demand = ApprovalRequirement(reviewers, None if signers is None else signers.resolve())
     try:
         state = Fleet(fleet).submit(
             *clouds, scheduler=scheduler, workers=workers, config_file=clouds_yaml,
-            secure_file=secure_yaml, settings=Settings(**settings), demand=demand, seal=seal,
+            secure_file=secure_yaml, settings=how, demand=demand, seal=seal,
         )  # fmt: skip
     except KeyboardInterrupt:
         info(f"Interrupted. Nothing is lost: sharekit fleet submit {fleet} continues the fleet.")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.argument("shares", nargs=-1, required=True)
+@click.argument("shares", nargs=-1, required=True, type=click.Path())
 @RUN
 @reading_options
 @CONFIRM

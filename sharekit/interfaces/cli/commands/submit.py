@@ -48,6 +48,7 @@ def submit_command(
     After sending, the cloud is read back. Exits 0 only if every planned row is confirmed or was in
     the wanted state already.
     """
+    from sharekit.clouds.clouds_yaml import read_clouds_yaml
     from sharekit.clouds.registry import Clouds
     from sharekit.interfaces.cli.output import complain, info
     from sharekit.interfaces.cli.signals import install_signal_handlers
@@ -58,13 +59,16 @@ def submit_command(
     from sharekit.runs.status import is_finished, status
     from sharekit.runs.submit import submit
 
+    how, demand = Settings(**settings), ApprovalRequirement(reviewers, signers)
     if break_lock:
         lock.break_lock(run)
     for file in ahead if not is_finished(run) else ():
         approve_ahead(run, file)
-    demand = ApprovalRequirement(reviewers, signers)
     given = require_approval_of(run, demand)
     if is_finished(run):
+        # Nobody needs an entry any more, but a file that is named must be there.
+        if clouds_yaml is not None or secure_yaml is not None:
+            read_clouds_yaml(clouds_yaml, secure_yaml)
         info(f"{run} is finished: nothing is left to send.")
         _ended(status(run), seal, as_json=as_json)
     warn_of_changes(run)
@@ -72,7 +76,7 @@ def submit_command(
     try:
         # A plan that sends nothing is approved by nobody, and ends without a cloud.
         signed_in = sign_in_for(run, clouds, clouds_yaml, secure_yaml) if given else Clouds({})
-        done = submit(run, signed_in, settings=Settings(**settings), demand=demand)
+        done = submit(run, signed_in, settings=how, demand=demand)
     except CloudError as error:
         complain(f"Error: {error.in_shell}")
         _ended(replace(status(run), stopped=""), None, as_json=as_json, code=error.exit_code)
