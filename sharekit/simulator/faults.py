@@ -39,6 +39,8 @@ class Faults:
         The work is done, and the response is a proxy's HTML page with status 200.
     token_lifetime
         Tokens expire this many seconds after issue although they declare a later end; 0: never.
+    token_uses
+        Tokens are refused after so many requests, however long they take; 0: never.
     job_fail
         The whole job fails and changes nothing.
     job_partial
@@ -130,6 +132,7 @@ class Faults:
     cut_after: Rate = 0.0
     garbage: Rate = 0.0
     token_lifetime: float = 0.0
+    token_uses: float = 0.0
     job_fail: Rate = 0.0
     job_partial: Rate = 0.0
     job_hang: Rate = 0.0

@@ -72,6 +72,8 @@ class RequestContext(Request):
         token = find_token(self, self.environ.get("HTTP_X_AUTH_TOKEN", ""))
         if token is None or token.project is None:
             raise self.unauthorised()
+        if (uses := self.injector.faults.token_uses) and next(token.uses) > uses:
+            raise self.unauthorised()
         return Caller(token.user, token.project.id)
 
     def unauthorised(self) -> ResponseError:

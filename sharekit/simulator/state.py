@@ -70,6 +70,7 @@ class Token:
     issued_at: datetime
     expires_at: datetime
     methods: tuple[str, ...]
+    uses: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
 @dataclass

@@ -229,7 +229,7 @@ def test_a_gateway_that_sends_secrets_back(
 ) -> None:
     """Neither ledger nor reports, logs or messages have a token, password or key in any form."""
     w, _, key = keys
-    w.cloud.set_faults(Faults.parse("token_lifetime=1"))  # tokens are renewed meanwhile
+    w.cloud.set_faults(Faults.parse("token_uses=6"))  # tokens are renewed meanwhile
     first = yaml.safe_load(w.config.read_text())["clouds"][w.names[0]]
     known = [key.access, key.secret, key.security_token]
     known = known if by == "access key" else [first["auth"]["password"]]

@@ -102,7 +102,7 @@ def test_sent_as_previewed(world: Make) -> None:
     "faults",
     ["p503=0.3", "p500=0.3", "p429=0.3,retry_after=0", "flow_control=0.4",
      pytest.param("cut_before=0.3", marks=pytest.mark.slow),
-     "cut_after=0.4", "garbage=0.3", "no_results=1", "token_lifetime=0.6"],
+     "cut_after=0.4", "garbage=0.3", "no_results=1", "token_uses=10"],
 )  # fmt: skip
 def test_passing_faults_cost_nothing(world: Make, faults: str) -> None:
     """A passing fault of any kind, however frequent, leaves every row confirmed."""
@@ -115,6 +115,7 @@ def test_passing_faults_cost_nothing(world: Make, faults: str) -> None:
     w.config.write_text(yaml.safe_dump(entries))
     w.cloud.set_faults(Faults.parse(faults))
     run = sharekit.submit(plan, w.connect(), settings=replace(FAST, attempts=40, resend_rounds=20))
+    assert (w.cloud.state()["unauthorised"] > 0) == faults.startswith("token")
     assert run.counts["confirmed"] == 60
     assert run.finished
     assert_true_to(w, run)

@@ -74,7 +74,7 @@ STEPS = tuple(PLACES)
 #: Steps at which both ways to a cloud do different things; the others are the ledger's and ours.
 OF_API = ("request on its way", "before answer", "after answer", "after job", "reading back")
 NETWORK = (
-    "cut_before=0.3", "cut_after=0.3", "p503=0.3", "garbage=0.3", "token_lifetime=0.2",
+    "cut_before=0.3", "cut_after=0.3", "p503=0.3", "garbage=0.3", "token_uses=5",
     "flow_control=0.3", "no_results=1,cut_after=0.2", "job_partial=0.2,cut_after=0.2",
 )  # fmt: skip
 KINDS = ("step", "instant", "network", "network and kill", "disk full", "fsync fails",

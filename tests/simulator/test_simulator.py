@@ -247,6 +247,12 @@ def test_a_killed_token_still_declares_a_far_end(cloud: Cloud) -> None:
     assert client("GET", "/v2/images").status_code == 200
 
 
+def test_a_token_is_used_up(cloud: Cloud) -> None:
+    """With token_uses a token serves so many requests, and then gets 401."""
+    client = cloud(Faults(token_uses=2))
+    assert [client("GET", "/v2/images").status_code for _ in range(4)] == [200, 200, 401, 401]
+
+
 # -- Glance --------------------------------------------------------------------------------------
 def member(image: str, project: str = A) -> str:
     """Return the path of one share."""
