@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -414,15 +415,24 @@ def test_there_and_back(road: Road) -> None:
 
 
 # -- bad days -------------------------------------------------------------------------------------
+@contextmanager
+def tokens_of(cloud: RealCloud, seconds: float) -> Iterator[None]:
+    """Tokens that are made in this block end after so many seconds."""
+    cloud.tune(token_seconds=seconds)
+    yield
+    cloud.tune(token_seconds=3600)
+
+
 def test_tokens_that_live_for_seconds(road: Road) -> None:
-    """Tokens that end every few seconds in mid-run cost sign-ins, and not one row."""
+    """Tokens that end every few seconds in mid-run cost a sign-in each, and not one row."""
     cloud, (account,) = road.cloud, road.accounts
     images = cloud.share_many(cloud.account(), 90, account)
     plan = road.approved([(image, account.project_id, "accepted") for image in images])
-    cloud.tune(token_seconds=2)
-    before = cloud.requests("identity")["sharekit POST 201"]
-    rows = road.submit(plan, concurrency=1)
-    assert 1 < cloud.requests("identity")["sharekit POST 201"] - before < 60
+    before, begun = cloud.requests("identity")["sharekit POST 201"], time.monotonic()
+    rows = road.submit(plan, tokens_of(cloud, 2), concurrency=1)
+    # A busy machine sends less before a token ends; none is renewed in its first second.
+    most = 2 + time.monotonic() - begun
+    assert 1 < cloud.requests("identity")["sharekit POST 201"] - before < most
     assert set(rows["outcome"]) == {"confirmed"}
 
 
@@ -449,15 +459,15 @@ def test_real_faults_under_concurrency(road: Road) -> None:
 
 
 def test_a_listing_of_sixteen_pages(road: Road) -> None:
-    """With pages of 10, every one of 160 shares is found before, and proved after."""
+    """With pages of 4, every one of 64 shares is found before, and proved after."""
     cloud, (account,) = road.cloud, road.accounts
     owner = cloud.account()
-    done = cloud.share_many(owner, 110, account, status="accepted")
-    new = cloud.share_many(owner, 50, account)
-    cloud.tune(page=10, forget=True)
+    done = cloud.share_many(owner, 44, account, status="accepted")
+    new = cloud.share_many(owner, 20, account)
+    cloud.tune(page=4, forget=True)
     shares = [(image, account.project_id, "accepted") for image in done + new]
     rows = road.submit(road.approved(shares))
-    assert rows["outcome"].tolist() == ["already"] * 110 + ["confirmed"] * 50
+    assert rows["outcome"].tolist() == ["already"] * 44 + ["confirmed"] * 20
     assert cloud.requests()["GET 200"] >= 2 * 16
 
 
@@ -465,11 +475,11 @@ def test_many_hidden_images(road: Road) -> None:
     """Hidden images are in no usual listing; several pages of them are found and accepted."""
     cloud, (account,) = road.cloud, road.accounts
     owner = cloud.account()
-    hidden = cloud.share_many(owner, 60, account, status="accepted", hidden=True)
-    hidden += cloud.share_many(owner, 15, account, hidden=True)
-    cloud.tune(page=10)
+    hidden = cloud.share_many(owner, 20, account, status="accepted", hidden=True)
+    hidden += cloud.share_many(owner, 8, account, hidden=True)
+    cloud.tune(page=4)
     rows = road.submit(road.approved([(i, account.project_id, "accepted") for i in hidden]))
-    assert rows["outcome"].tolist() == ["already"] * 60 + ["confirmed"] * 15
+    assert rows["outcome"].tolist() == ["already"] * 20 + ["confirmed"] * 8
 
 
 def test_benchmark_sides_end_alike(openstack: RealCloud, tmp_path: Path) -> None:
@@ -486,8 +496,8 @@ def test_what_a_project_owns(road: Road) -> None:
     """Own images come in pages, hidden ones too, and their members as the server knows them."""
     cloud, (owner,) = road.cloud, road.accounts
     one, two = cloud.account(), cloud.account()
-    cloud.tune(page=25)
-    plain = cloud.share_many(owner, 60, one, two, status="accepted")
+    cloud.tune(page=8)
+    plain = cloud.share_many(owner, 20, one, two, status="accepted")
     hidden = cloud.share_many(owner, 2, hidden=True)
     cloud.share_many(one, 3, owner, status="accepted")
     (mine,) = road.connect().values()
