@@ -361,12 +361,14 @@ def hide_in_xlsx(path: Path) -> Path:
             sheet = book.add_worksheet(name)
             for number, row in enumerate([HEADER, ROW, ROW, ROW]):
                 sheet.write_row(number, 0, row)
-        first, second, third = book.worksheets()
+        first, second, _ = book.worksheets()
         first.set_column("C:C", None, None, {"hidden": True})
         first.autofilter("A1:C4")
         first.set_row(2, None, None, {"hidden": True})
         second.hide()
-        third.very_hidden()
+    deep = openpyxl.load_workbook(path)  # old releases of xlsxwriter hide a sheet in one way alone
+    deep["Deep"].sheet_state = "veryHidden"
+    deep.save(path)
     return path
 
 
