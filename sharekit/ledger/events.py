@@ -528,6 +528,8 @@ def unknown_field(kind: str, body: Body) -> str:
     >>> unknown_field("stopped", {"why": "x", "who": "y"}), unknown_field("stopped", {"why": "x"})
     ('who', '')
     """
+    if body.keys() <= _PLAIN.get(kind, frozenset()):
+        return ""  # none of these fields has names of its own
     known = msgspec.json.decode(msgspec.json.encode(msgspec.convert(body, EVENTS[kind].body)))
     return next((name for name, value in body.items() if known.get(name, ...) != value), "")
 

@@ -20,7 +20,9 @@ from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.files import shown_name
 from sharekit.core.outcomes import UNSETTLED
 from sharekit.ledger.ledger import Ledger
+from sharekit.plans.plan import Plan
 from sharekit.runs.outcomes import count_outcomes
+from sharekit.runs.requests.log import RequestLog
 from sharekit.runs.status import followed_run
 
 from .run_record import RUN_COLUMNS, Record, read_record
@@ -61,8 +63,12 @@ class RunLink:
 _Run = tuple[RunLink, Record]
 
 
-def read_records(*ledgers: Ledger) -> Record:
+def read_records(
+    *ledgers: Ledger, followed: tuple[Plan | None, RequestLog | None] = (None, None)
+) -> Record:
     """Return the record of one run, or of several that follow on each other.
+
+    ``followed`` is what :func:`.read_record` may be given of a single run.
 
     Raises
     ------
@@ -70,7 +76,7 @@ def read_records(*ledgers: Ledger) -> Record:
         If a ledger is damaged, or one does not follow on another.
     """
     if len(ledgers) == 1:
-        return read_record(ledgers[0])
+        return read_record(ledgers[0], followed)
     return merge_records([(link, read_record(link.ledger)) for link in order_runs(ledgers)])
 
 

@@ -24,7 +24,8 @@ from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.progress import shows_progress
 from sharekit.ledger.file import is_ledger
 from sharekit.ledger.ledger import Ledger
-from sharekit.plans.plan import HasLedger, ledger_path
+from sharekit.plans.plan import HasLedger, Plan, ledger_path
+from sharekit.runs.requests.log import RequestLog
 
 from .audit_document import audit_document
 from .document import ReportDocument, RowsInParts
@@ -131,10 +132,15 @@ def report(run: RunOrPath | Audit, *paths: RunOrPath, progress: bool = True) -> 
     return Reports(write(source, *files))
 
 
-def report_source(*ledgers: Ledger) -> Record | Audit:
-    """Return the source of reports: an audit, or the record of one or several runs."""
+def report_source(
+    *ledgers: Ledger, followed: tuple[Plan | None, RequestLog | None] = (None, None)
+) -> Record | Audit:
+    """Return the source of reports: an audit, or the record of one or several runs.
+
+    ``followed`` is what :func:`.read_record` may be given of a single run.
+    """
     alone = len(ledgers) == 1 and storage.holds_audit(ledgers[0])
-    return storage.read_audit(ledgers[0]) if alone else read_records(*ledgers)
+    return storage.read_audit(ledgers[0]) if alone else read_records(*ledgers, followed=followed)
 
 
 def split_ledgers(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

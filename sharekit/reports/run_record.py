@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,9 +19,10 @@ from sharekit.core.rules import RULES
 from sharekit.ledger.events import describe, signed_part
 from sharekit.ledger.ledger import Event, Ledger
 from sharekit.plans.approval import valid_approvals
+from sharekit.plans.plan import Plan
 from sharekit.plans.steps import decision_of, list_steps, standing
 from sharekit.plans.storage import read_names_snapshot
-from sharekit.runs.requests.log import Request
+from sharekit.runs.requests.log import Request, RequestLog
 from sharekit.runs.status import Run, load_run
 from sharekit.spreadsheets.inventory import Source
 
@@ -106,17 +108,24 @@ class Record:
     parts: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def read_record(ledger: Ledger) -> Record:
+def read_record(
+    ledger: Ledger, followed: tuple[Plan | None, RequestLog | None] = (None, None)
+) -> Record:
     """Return the record of the run in an open ledger.
+
+    Its plan and its requests, followed through all events, may be given; else they are read.
 
     Raises
     ------
     LedgerError
         If the ledger is damaged.
     """
-    run, shown = load_run(ledger), read_names_snapshot(ledger)
+    lines: list[tuple[Any, ...]] = []
     # The whole ledger is read and checked before its ends are looked at.
-    timeline = _timeline(ledger.iter_events())
+    events = _noted(ledger.iter_events(), lines)
+    run = load_run(ledger, *followed, events=events)
+    deque(events, maxlen=0)  # where the requests were given
+    shown = read_names_snapshot(ledger)
     first, last = ledger.last_event("created"), ledger.last_event()
     return Record(
         rows=_rows(run, shown, standing(ledger)),
@@ -128,7 +137,7 @@ def read_record(ledger: Ledger) -> Record:
         approvals=_approvals(ledger, run.plan.fingerprint),
         reviews=_reviews(ledger, run),
         policies=_policies(ledger),
-        timeline=timeline,
+        timeline=frame_schemas.TIMELINE.make_frame(lines),
         environment=_environment(ledger.iter_events("created", "planned", "submit_started")),
         counts=run.counts,
         requests=run.requests,
@@ -251,17 +260,13 @@ def _policies(ledger: Ledger) -> pd.DataFrame:
     )
 
 
-def _timeline(events: Iterable[Event]) -> pd.DataFrame:
-    return frame_schemas.TIMELINE.make_frame(
-        (
-            pd.Timestamp(event.at),
-            event.kind,
-            str(event.body.get("chunk", "")),
-            _images(event),
-            describe(event.kind, event.body),
-        )
-        for event in events
-    )
+def _noted(events: Iterable[Event], lines: list[tuple[Any, ...]]) -> Iterator[Event]:
+    """Yield events, and put the line of each in a timeline into ``lines``."""
+    for event in events:
+        yield event
+        kind, body = event.kind, event.body
+        chunk, at = str(body.get("chunk", "")), pd.Timestamp(event.at)
+        lines.append((at, kind, chunk, _images(event), describe(kind, body)))
 
 
 def _images(event: Event) -> int:

@@ -236,16 +236,19 @@ def is_finished(path: str | PathLike[str]) -> bool:
 
 def load_run(
     ledger: Ledger, plan: Plan | None = None, request_log: RequestLog | None = None, *,
-    ending: bool = False,
+    events: Iterable[Event] | None = None, ending: bool = False,
 ) -> Run:  # fmt: skip
     """Return the status of a run; plan and request log are not read again if they are given.
 
-    ``ending`` is True for the call of ``submit`` that is about to record the outcomes.
+    The log is read from ``events``, which are all of the ledger's. ``ending`` is True for the call
+    of ``submit`` that is about to record the outcomes.
     """
     plan = plan or read_plan(ledger)
     read_preflight = cache(partial(ledger.get_frame, schema=PREFLIGHT))
-    request_log = request_log or load_request_log(ledger, plan, read_preflight)
+    request_log = request_log or load_request_log(ledger, plan, read_preflight, events)
     preflight = _last(_lines(ledger, "preflight_checked", PREFLIGHT, read_preflight))
+    preflight = preflight.drop(columns=SHARE_KEY)  # two IDs for each row, which take room
+    read_preflight.cache_clear()
     reasons = _reasons(ledger, plan)
     recorded = ledger.last_event("outcomes_recorded")
     observed, unread = _read_back(ledger)

@@ -275,7 +275,7 @@ def show_run(run: Run, *, busy: bool = False, needs_fix: bool = False) -> None:
     correct something before it can continue.
     """
     _show_outcomes(run.counts)
-    bad = run.rows[run.rows["outcome"].isin(FAILURES)]
+    bad = run.outcomes[run.outcomes["outcome"].isin(FAILURES)]
     reasons = bad["reason"].value_counts().head(5)
     for reason, number in zip(reasons.index, reasons.tolist(), strict=True):
         _print(_inert(f"  {number:,} × {reason or 'no reason given'}"))

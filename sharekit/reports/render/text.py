@@ -23,7 +23,7 @@ from sharekit.reports.document import ReportDocument, RowsInParts
 #: What makes a spreadsheet calculate a cell, or run a program (DDE), after any quotes before it.
 _ACTIVE: Final = r"[=+\-@|\t\r\n＝＋－＠]"
 _BOM: Final = "\ufeff".encode()
-#: Rows turned to JSON at once: bounds the memory, not the speed.
+#: Rows turned to JSON or CSV at once: bounds the memory, not the speed.
 _BATCH: Final = 50_000
 
 
@@ -94,14 +94,16 @@ def write_csv(frames: Iterable[pd.DataFrame], path: Path) -> None:
     """
     with path.open("wb") as file:
         file.write(_BOM)
-        for number, frame in enumerate(frames):
+        how = pyarrow.csv.WriteOptions()
+        for frame in frames:
             table = pa.Table.from_pandas(frame, preserve_index=False)
-            columns = [
-                column if pa.types.is_integer(column.type) else _cells(column)
-                for column in table.columns
-            ]
-            how = pyarrow.csv.WriteOptions(include_header=number == 0)
-            pyarrow.csv.write_csv(pa.table(columns, names=table.column_names), file, how)
+            for start in range(0, max(len(frame), 1), _BATCH):
+                columns = [
+                    column if pa.types.is_integer(column.type) else _cells(column)
+                    for column in table.slice(start, _BATCH).columns
+                ]
+                pyarrow.csv.write_csv(pa.table(columns, names=table.column_names), file, how)
+                how = pyarrow.csv.WriteOptions(include_header=False)
 
 
 def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:

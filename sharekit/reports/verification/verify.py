@@ -41,9 +41,10 @@ from sharekit.plans.approval import (
     invalid_signatures,
     valid_approvals,
 )
-from sharekit.plans.plan import HasLedger, ledger_path, read_plan
+from sharekit.plans.plan import HasLedger, Plan, ledger_path, read_plan
 from sharekit.plans.replay import followed_differences, plan_problems, step_problems
 from sharekit.plans.storage import refuse_fleet
+from sharekit.runs.requests.log import RequestLog
 from sharekit.runs.requests.replay import SIGN_IN, run_problems
 
 from ..merged_runs import order_runs
@@ -72,6 +73,8 @@ _TOO_MANY: Final = (
 #: What a problem means for the verdict.
 CHANGED, UNPROVEN, NOTE = "changed", "unproven", "note"
 Graded = tuple[str, Problem]
+#: A run's plan, and its requests, followed through all events; nothing where it was not read.
+_Followed = list[tuple[Plan, RequestLog]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -212,9 +215,10 @@ def grade_verdict(events: int, head: str, graded: Sequence[Graded]) -> Verdict:
 def _check_all(
     ledgers: Sequence[Ledger], reports: Sequence[Path], required: ApprovalRequirement | None
 ) -> Iterator[Graded]:
-    faulty = False
+    faulty, followed = False, _Followed()
     for ledger in ledgers:
-        for grade, (where, what) in check_ledger(ledger, required):
+        keeps = followed if reports and len(ledgers) == 1 else None
+        for grade, (where, what) in check_ledger(ledger, required, keeps):
             faulty |= grade != NOTE
             yield grade, (f"{ledger.path.name}, {where}" if len(ledgers) > 1 else where, what)
     if not reports and len(ledgers) == 1:
@@ -222,7 +226,7 @@ def _check_all(
     try:
         if not faulty:
             yield from ((CHANGED, problem) for problem in _followed(ledgers))
-        source = report_source(*ledgers)
+        source = report_source(*ledgers, followed=followed.pop() if followed else (None, None))
     except SharekitError as error:
         if not faulty:
             yield CHANGED, ("ledger", str(error))
@@ -297,11 +301,16 @@ def _agreement(ledger: Ledger, report: Path, head: str) -> str:
 
 
 # -- one ledger --------------------------------------------------------------------------------
-def check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[Graded]:
-    """Check one ledger; whatever a tampered one contains is a problem, not an exception."""
+def check_ledger(
+    ledger: Ledger, required: ApprovalRequirement | None, followed: _Followed | None = None
+) -> Iterator[Graded]:
+    """Check one ledger; whatever a tampered one contains is a problem, not an exception.
+
+    ``followed`` takes what :func:`.run_problems` has read of the run.
+    """
     faulty = False
     try:
-        for grade, problem in _problems(ledger, required):
+        for grade, problem in _problems(ledger, required, followed):
             faulty |= grade != NOTE
             yield grade, problem
     except (UsageError, LedgerUnreadableError):
@@ -311,14 +320,16 @@ def check_ledger(ledger: Ledger, required: ApprovalRequirement | None) -> Iterat
             yield CHANGED, ("ledger", str(error))
 
 
-def _problems(ledger: Ledger, required: ApprovalRequirement | None) -> Iterator[Graded]:
+def _problems(
+    ledger: Ledger, required: ApprovalRequirement | None, followed: _Followed | None
+) -> Iterator[Graded]:
     broken, added = integrity.examine(ledger)
     yield from ((CHANGED, problem) for problem in broken)
     if not broken:
         yield from _other_version(ledger, added)
         yield from _times(ledger)
         yield from _times_of_looks(ledger)
-        yield from ((CHANGED, problem) for problem in _replayed(ledger))
+        yield from ((CHANGED, problem) for problem in _replayed(ledger, followed))
     yield from _other_rules(ledger)
     if required is not None:
         yield from _signatures(ledger, required)
@@ -356,7 +367,7 @@ def _other_rules(ledger: Ledger) -> Iterator[Graded]:
             yield grade, (f"event {event.seq} ({event.kind})", what)
 
 
-def _replayed(ledger: Ledger) -> Iterator[Problem]:
+def _replayed(ledger: Ledger, followed: _Followed | None) -> Iterator[Problem]:
     """Yield where an audit, or the plan and the run, cannot be made again from the ledger."""
     if holds_audit(ledger):
         yield from verify_audit(ledger)
@@ -366,7 +377,7 @@ def _replayed(ledger: Ledger) -> Iterator[Problem]:
     plan = read_plan(ledger)
     yield from step_problems(ledger)
     yield from plan_problems(ledger, plan)
-    yield from run_problems(ledger, plan)
+    yield from run_problems(ledger, plan, followed)
 
 
 def _signatures(ledger: Ledger, required: ApprovalRequirement) -> Iterator[Graded]:

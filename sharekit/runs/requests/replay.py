@@ -47,6 +47,7 @@ from .log import (
     Action,
     Observation,
     Request,
+    RequestLog,
     ShareBlock,
     find_requests,
     result_key,
@@ -62,8 +63,14 @@ _OF_CALLS: Final = frozenset(
 SIGN_IN: Final = ("cloud", "region", "ims", "image", "account", "acts_as")
 
 
-def run_problems(ledger: Ledger, plan: Plan) -> Iterator[Problem]:
-    """Yield each event of a run that none can have at its place."""
+def run_problems(
+    ledger: Ledger, plan: Plan, followed: list[tuple[Plan, RequestLog]] | None = None
+) -> Iterator[Problem]:
+    """Yield each event of a run that none can have at its place.
+
+    The plan and its requests, followed through all events, are then put into ``followed``, so that
+    a report of the run need not read them again.
+    """
     replay = _Replay(ledger, plan)
     for event in ledger.iter_events():
         where = f"event {event.seq} ({event.kind})"
@@ -78,6 +85,8 @@ def run_problems(ledger: Ledger, plan: Plan) -> Iterator[Problem]:
             yield where, "cannot follow there"
             return
     yield from replay.reading_problems()
+    if followed is not None and replay.taken == replay.planned:
+        followed.append((replay.plan, replay.log))
 
 
 class _Replay:
@@ -183,6 +192,8 @@ class _Replay:
         if request is not None:
             self.limits.follow(request, event, state)
             self._follow_request(request, event)
+        if kind == "preflight_checked":
+            self.read_preflight.cache_clear()
         self.previous = event
 
     def _follow_request(self, request: Request, event: Event) -> None:
