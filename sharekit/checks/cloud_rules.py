@@ -6,7 +6,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import ABSENT, ACCEPTED, PENDING, SHARE, STATUSES
-from sharekit.core.columns import STR, acting_project, are_satisfied, join_lines
+from sharekit.core.columns import STR, acting_project, are_satisfied, choose, join_lines
 from sharekit.core.fields import PROJECT_ID, SHARE_KEY
 
 from .hits import RuleHits, fullmatch
@@ -19,12 +19,13 @@ _NOT_ASKED = {"state": "", "owner": "", "whole_image": "", "unread": "no cloud w
 
 def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> list[RuleHits]:
     """Compare decisions with the clouds; sets ``before``, and ``whole_image`` as the cloud says."""
-    known = rows[pairs.legal & ~pairs.by_owner]
+    known = choose(rows, pairs.legal & ~pairs.by_owner)
     projects = snapshot.projects.set_index("project_id")
     has_cloud = known["project_id"].isin(projects.index)
     hits = [RuleHits.where(~has_cloud, "no-credentials", "project_id")]
-    known = known[has_cloud]
-    state = join_lines(known, snapshot.members, SHARE_KEY, _NOT_ASKED)
+    known = choose(known, has_cloud)
+    members = snapshot.members[[*SHARE_KEY, *_NOT_ASKED]]
+    state = join_lines(known, members, SHARE_KEY, _NOT_ASKED)
     why = known["project_id"].map(projects["unread"]).astype(STR)
     state["unread"] = state["unread"].where(why == "", why)
     own = state["owner"] == known["project_id"]
@@ -47,7 +48,7 @@ def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> 
         RuleHits.where(owner_differs & ~own, "owner-differs", "owner"),
     ]
     shared = ~own & ~absent & ~unread
-    known, state = known[shared], state[shared]
+    known, state = choose(known, shared), choose(state, shared)
     return [
         *hits,
         check_full_ecs(rows, known, state),
@@ -58,7 +59,7 @@ def check_members(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> 
 
 def check_operators(rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot) -> RuleHits:
     """Find what an administrator would do for a project; what is so already needs nobody."""
-    known = rows[pairs.legal]
+    known = choose(rows, pairs.legal)
     operators = snapshot.projects.loc[snapshot.projects["acts_as"] != "", "project_id"]
     acts_for = acting_project(known).isin(operators)
     acts_for &= ~are_satisfied(known["status"], known["before"])

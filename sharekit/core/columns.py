@@ -137,6 +137,15 @@ def own_copy(frame: pd.DataFrame, *, deep: bool = False) -> pd.DataFrame:
     return frame.copy(deep=deep or (not _COPIES_ON_WRITE and not pd.options.mode.copy_on_write))
 
 
+def choose(frame: pd.DataFrame, mask: pd.Series | NDArray[np.bool_]) -> pd.DataFrame:
+    """Return the rows where a mask is True: their texts are copied only if it leaves some out.
+
+    >>> choose(pd.DataFrame({"a": [1, 2]}), np.array([False, True]))["a"].tolist()
+    [2]
+    """
+    return own_copy(frame) if np.asarray(mask, dtype=bool).all() else frame[mask]
+
+
 def hands_out_copies(*names: str, deep: bool = False) -> Callable[[_Class], _Class]:
     """Return a decorator of a frozen dataclass, some of whose fields are frames.
 

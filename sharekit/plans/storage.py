@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
@@ -121,9 +121,16 @@ def read_snapshot(ledger: Ledger) -> Snapshot | None:
 
 
 def read_names_snapshot(ledger: Ledger) -> Snapshot | None:
-    """Read the snapshot that tells names: the plan's, or else the one taken before sending."""
+    """Read the snapshot that tells names: the plan's, or else the one taken before sending.
+
+    Of shares that tell the same of an image it holds the first.
+    """
     event = ledger.last_event("snapshot_taken") or ledger.last_event("preflight_snapshot")
-    return None if event is None else read_snapshot_of(ledger, event)
+    if event is None:
+        return None
+    snapshot, facts = read_snapshot_of(ledger, event), ["image_id", "name", "owner"]
+    shares = {name: getattr(snapshot, name).drop_duplicates(facts) for name in ("members", "owned")}
+    return replace(snapshot, **shares)
 
 
 def read_snapshot_of(ledger: Ledger, event: Event) -> Snapshot:

@@ -162,7 +162,7 @@ def _rows(run: Run, snapshot: Snapshot | None, decided: pd.DataFrame) -> pd.Data
     rows["chunk"] = chunk.mask(outcomes["outcome"].isin(["blocked", "already"]), "")
     rows["carried_by"] = carrier_addresses(rows, planned["carried_by"])
     rows = rows.assign(**row_names(run.plan.findings.inventory, planned, snapshot))
-    decided = decided.reindex(rows.index).fillna("")
+    decided = decided[["by", "reason"]].reindex(rows.index).fillna("")
     rows["decided_by"], rows["decision_reason"] = decided["by"], decided["reason"]
     originals = inventory[[c for c in inventory.columns if c.startswith(INPUT_PREFIX)]]
     return pd.concat([rows[list(ROW_COLUMNS)], originals], axis="columns")

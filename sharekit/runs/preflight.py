@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,18 +15,22 @@ from sharekit.checks.owner_rules import check_owners
 from sharekit.checks.row_rules import pair_rows
 from sharekit.checks.vault_rules import check_capacity
 from sharekit.clouds.state.snapshot import Snapshot
-from sharekit.core.columns import STR, EncodedColumn, acting_project, are_satisfied, roles
-from sharekit.core.fields import ACTION_KEY, SHARE_KEY
+from sharekit.core.columns import STR, EncodedColumn, acting_project, are_satisfied, choose, roles
+from sharekit.core.fields import ACTION_KEY, MANDATORY_FIELDS, SHARE_KEY
 from sharekit.core.rules import RULES, severity
 from sharekit.plans.plan import Plan
 
 from .requests.log import RequestLog, find_requests
 
+#: What a last look at a planned row depends on.
+_LOOKED_AT: Final = [*MANDATORY_FIELDS, "vault_id", "whole_image", "region", "owner", "before"]
+
 
 def waiting_rows(plan: Plan, log: RequestLog) -> pd.DataFrame:
     """Return the planned rows whose shares were not sent yet, with the ``side`` that acts."""
     waiting = [(request, (request.planned,)) for request in log.in_state("planned", "excluded")]
-    rows = plan.rows[find_requests(plan.rows, waiting) >= 0]
+    rows = plan.rows
+    rows = choose(rows[_LOOKED_AT], find_requests(rows, waiting) >= 0)
     return rows.assign(side=roles(rows["status"]))
 
 
@@ -50,7 +55,7 @@ def evaluate_preflight(
     """
     unread = acting_project(planned).map(snapshot.projects.set_index("project_id")["unread"])
     shut_out = unread.fillna("").astype(STR) != ""
-    everything, planned = planned, planned[~shut_out]
+    everything, planned = planned, choose(planned, ~shut_out)
     fresh = planned.copy()
     encoded = {name: EncodedColumn.encode(fresh[name]) for name in (*SHARE_KEY, "status")}
     pairs = pair_rows(encoded)
@@ -60,7 +65,7 @@ def evaluate_preflight(
     already = are_satisfied(planned["status"], fresh["before"])
     blocked = np.concatenate([np.empty(0, np.int64), *(hit.keys for hit in errors)])
     to_send = ~fresh.index.isin(blocked) & ~already
-    errors += _errors(check_capacity(fresh[to_send], snapshot), findings)
+    errors += _errors(check_capacity(choose(fresh, to_send), snapshot), findings)
     preflight = planned[ACTION_KEY].assign(
         before=fresh["before"], outcome="", code="", reason="", moved=""
     )

@@ -178,7 +178,7 @@ class _Replay:
             self.call.unread = set(projects.loc[projects["unread"] != "", "project_id"])
             self.call.apis = dict(zip(projects["project_id"], projects["api"], strict=True))
         elif kind == "preflight_checked":
-            self.call.unseen, self.latest = False, None  # a million shares take room
+            self.call.unseen, self.latest = False, None
         elif kind == "response_lost":
             self.call.unanswered.discard(str(body["chunk"]))
         elif kind == "stopped":
@@ -257,15 +257,15 @@ class _Replay:
         if before is None or before.kind != "preflight_snapshot":
             yield "follows on no snapshot of the clouds"
             return
-        recorded = self.read_preflight(event.body["blob"])
-        counts = count_preflight(recorded)
-        if counts != event.body["counts"]:
-            yield "its counts are not those of its shares"
         followed = followed_run(self.ledger)
         derived = evaluate_preflight(
             waiting_rows(self.plan, self.log), self._snapshot(before), self.plan.findings,
             is_undo=followed is not None and followed.kind == UNDO,
         )  # fmt: skip
+        self.latest = None  # a million shares take room
+        recorded = self.read_preflight(event.body["blob"])
+        if count_preflight(recorded) != event.body["counts"]:
+            yield "its counts are not those of its shares"
         names = [name for name in PREFLIGHT.names if name != "reason" or self.same_version]
         if self.taken is None or self.taken.body.get("rule_set") != RULE_SET:
             names = [*ACTION_KEY, "before", "moved"]  # what was seen does not depend on rules
