@@ -37,7 +37,7 @@ from .run_record import Record
 
 _Source = TypeVar("_Source")
 #: Suffix of a report -> what writes it.
-FORMATS: Final[dict[str, Callable[[Any, Path], None]]] = {
+FORMATS: Final[dict[str, Callable[[Any, Path], object]]] = {
     ".xlsx": xlsx.write,
     ".html": page.write,
     ".csv": lambda document, path: text.write_csv(document.frames(), path),
@@ -245,7 +245,7 @@ def check_writable(target: Path) -> None:
         raise InputError(f"{target} is a directory; name a file in it.")
 
 
-def _replace(target: Path, writer: Callable[[_Source, Path], None], source: _Source) -> None:
+def _replace(target: Path, writer: Callable[[_Source, Path], object], source: _Source) -> None:
     try:
         # A directory that only its owner enters, as the file then is only theirs to read.
         with TemporaryDirectory(prefix=".sharekit-", dir=target.parent) as scratch:

@@ -9,6 +9,7 @@ so at its end, and is listed among the notes.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -103,18 +104,20 @@ class _Workbook:
         return f"'{name}'!{xl_col_to_name(column)}{row + (1 if target.line < 0 else 2)}"
 
 
-def write(document: ReportDocument, path: Path) -> None:
+def write(document: ReportDocument, path: Path, like: zipfile.ZipFile | None = None) -> bool:
     """Write the workbook; the same document gives the same cells, on every machine.
 
-    A table continues on ``<name> (2)`` … beyond Excel's 1,048,575 rows.
+    A table continues on ``<name> (2)`` … beyond Excel's 1,048,575 rows. With ``like``, a workbook,
+    nothing is written, and True returned if that has the very same parts.
     """
     try:
         created = datetime.fromisoformat(document.created).astimezone(UTC)
     except ValueError:
         created = EPOCH
     if document.inventory is not None:
-        write_sheets(document.inventory(), path, document.title, created, document.colors)
-        return
+        return write_sheets(
+            document.inventory(), path, document.title, created, document.colors, like=like
+        )
     sections, sheets = [*document.sections()], document.sheets()
     notes = [Line(sheet.name, "", sheet.note, Target(sheet.name)) for sheet in sheets if sheet.note]
     if notes:
@@ -123,7 +126,7 @@ def write(document: ReportDocument, path: Path) -> None:
     def summary(out: _Workbook) -> None:
         _summary(out, document.title, document.headline, sections)
 
-    write_sheets(sheets, path, document.title, created, document.colors, summary)
+    return write_sheets(sheets, path, document.title, created, document.colors, summary, like)
 
 
 def write_sheets(
@@ -133,8 +136,12 @@ def write_sheets(
     created: datetime = EPOCH,
     colors: Mapping[str, str] = MappingProxyType({}),
     summary: Callable[[_Workbook], None] = lambda _: None,
-) -> None:
-    """Write a workbook of tables and notes, after a summary if there is one."""
+    like: zipfile.ZipFile | None = None,
+) -> bool:
+    """Write a workbook of tables and notes, after a summary if there is one.
+
+    ``like`` is that of :func:`write`.
+    """
 
     def lay_out(path: Path, *, later: bool) -> list[LongSheet]:
         with xlsxwriter.Workbook(str(path), _OPTIONS) as workbook:
@@ -152,7 +159,7 @@ def write_sheets(
             _write_sheets(out, sheets)
         return out.long
 
-    fast_xlsx.write_workbook(path, lay_out)
+    return fast_xlsx.write_workbook(path, lay_out, like)
 
 
 def _write_sheets(out: _Workbook, sheets: Sequence[Table | Notes]) -> None:

@@ -21,6 +21,8 @@ from sharekit.core.columns import with_unit
 from sharekit.core.errors import InputError
 from sharekit.core.html import escape_invisible
 
+from ..document import ReportDocument
+from ..render import xlsx
 from ..report import FORMATS, Source, make_document, report_format
 from ..wording import QUOTED, first_difference, quoted, text_difference
 from .saved_workbook import (
@@ -75,8 +77,20 @@ def differences(source: Source, path: str | PathLike[str]) -> list[Difference]:
         raise InputError(f"{report}: there is no such file; name a report that was made.")
     with TemporaryDirectory(prefix="sharekit-") as scratch:
         fresh = Path(scratch) / f"fresh{suffix}"
-        FORMATS[suffix](make_document(source, fresh), fresh)
+        document = make_document(source, fresh)
+        if isinstance(document, ReportDocument) and _has_all_parts(report, document, fresh):
+            return []
+        FORMATS[suffix](document, fresh)
         return compare_files(report, fresh)
+
+
+def _has_all_parts(report: Path, document: ReportDocument, fresh: Path) -> bool:
+    """Return True if a workbook has the parts of one made anew, which is packed for nobody."""
+    if fresh.suffix != ".xlsx":
+        return False
+    with contextlib.suppress(UnreadableError), library_errors(), zipfile.ZipFile(report) as given:
+        return is_plain_archive(given) and xlsx.write(document, fresh, given)
+    return False
 
 
 def compare_files(report: Path, fresh: Path) -> list[Difference]:

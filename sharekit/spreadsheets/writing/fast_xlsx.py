@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -134,23 +134,29 @@ def fit_to_page(sheet: Worksheet) -> None:
     sheet.set_footer("&L&A&RPage &P of &N")
 
 
-def write_workbook(path: Path, lay_out: Layout) -> None:
+def write_workbook(path: Path, lay_out: Layout, like: zipfile.ZipFile | None = None) -> bool:
     """Write a workbook's layout, then insert the rows of its long sheets.
 
     If a version of xlsxwriter writes sheets in a way that is not known here, the workbook is
-    written again cell by cell: slower, with the same cells.
+    written again cell by cell: slower, with the same cells. With ``like``, a workbook, nothing is
+    written, and True returned if that has the very same parts.
     """
     bare = path.with_name(f"{path.name}.layout")
     bare.touch()  # where this fails, xlsxwriter would leave its temporary files behind
     try:
-        insert_rows(bare, path, lay_out(bare, later=True))
+        sheets = lay_out(bare, later=True)
+        if like is not None:
+            return _has_parts(like, bare, sheets)
+        insert_rows(bare, path, sheets)
     except UnknownLayoutError:
-        lay_out(path, later=False)
+        if like is None:
+            lay_out(path, later=False)
     except FileCreateError as error:
         cause = error.args[0] if error.args else None
         raise cause if isinstance(cause, OSError) else OSError(str(error)) from error
     finally:
         bare.unlink(missing_ok=True)
+    return False
 
 
 def add_rows(
@@ -244,10 +250,29 @@ def insert_rows(source: Path, target: Path, sheets: Sequence[LongSheet]) -> None
                 continue
             sheet = long[part.filename]
             with made.open(part.filename, "w", force_zip64=sheet.size > _LONG_PART) as stream:
-                _write(stream, given.read(part).decode(), sheet)
+                stream.writelines(_blocks(given.read(part).decode(), sheet))
 
 
-def _write(stream: IO[bytes], text: str, sheet: LongSheet) -> None:
+def _has_parts(like: zipfile.ZipFile, source: Path, sheets: Sequence[LongSheet]) -> bool:
+    """Return True if a workbook has the parts that :func:`insert_rows` would write."""
+    long = {sheet.part: sheet for sheet in sheets}
+    with zipfile.ZipFile(source) as wanted:
+        if like.namelist() != wanted.namelist():
+            return False
+        for name in wanted.namelist():
+            part = wanted.read(name)
+            blocks = _blocks(part.decode(), long[name]) if name in long else [part]
+            with like.open(name) as stream:
+                # Views are compared byte by byte, which takes long.
+                if any(stream.read(len(block)) != bytes(block) for block in blocks):
+                    return False
+                if stream.read(1):
+                    return False
+    return True
+
+
+def _blocks(text: str, sheet: LongSheet) -> Iterator[bytes | memoryview]:
+    """Yield a sheet's XML with its rows, one batch at a time."""
     layout = _LAYOUT.fullmatch(text)
     samples = _SAMPLE.findall(layout["samples"]) if layout else []
     if layout is None or len(samples) != sum(len(form.formats) for form in sheet.formats):
@@ -259,10 +284,9 @@ def _write(stream: IO[bytes], text: str, sheet: LongSheet) -> None:
         for number, form in enumerate(sheet.formats)
     ]
     before = f'{layout["head"]}<dimension ref="A1:{corner}"/>{layout["formats"]}{layout["top"]}'
-    stream.write(before.encode())
-    for batch in _rows(sheet, styles):
-        stream.write(batch)
-    stream.write(_with_links(layout["tail"], sheet).encode())
+    yield before.encode()
+    yield from _rows(sheet, styles)
+    yield _with_links(layout["tail"], sheet).encode()
 
 
 def _with_links(tail: str, sheet: LongSheet) -> str:
