@@ -27,6 +27,7 @@ from sharekit.simulator.faults import Faults
 from sharekit.simulator.process import Simulator, start
 from sharekit.simulator.sample import Sample, build_sample, write_workbook
 
+gc.disable()  # until everything is collected, which makes no garbage
 # How long an example may take depends on what else the machine does, and is no promise.
 hypothesis.settings.register_profile("sharekit", deadline=None)
 hypothesis.settings.load_profile("sharekit")
@@ -42,9 +43,11 @@ REPORTS = ("audit.xlsx", "audit.html", "outcomes.csv", "outcomes.json")
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays: the garbage collector need not look through it for each test."""
+    """What was collected stays, so cycles are looked for beside it alone, and seldom."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
