@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,11 +28,11 @@ from sharekit.spreadsheets.vocabulary import read_decision
 
 from .cell_rules import normalize_rows
 from .cloud_rules import check_members, check_operators
-from .counted_ids import check_counted_up
+from .counted_ids import CountedIds, check_counted_up, first_cells, shown_ids
 from .earlier_rules import check_earlier
 from .findings import CHECKED, PREVIEW, Findings, Rating, mark_origin, render
 from .hits import NO_KEYS, Keys, RuleHits
-from .owner_rules import check_owners
+from .owner_rules import check_limits, check_owners, count_offers
 from .row_rules import SharePairs, check_vault_need, find_duplicates, pair_rows
 from .vault_rules import check_capacity, extend_to_duplicates
 
@@ -128,18 +130,68 @@ def check_again(
     )
 
 
-def _check(
-    inventory: Inventory,
-    clouds: Clouds | None,
-    *,
-    strict: bool,
-    snapshot: Snapshot | None,
-    decisions: pd.DataFrame | None,
+# -- rows that are checked apart -------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class Beyond:
+    """What rows that are checked apart say together: IDs that were counted up, and offers.
+
+    ``offers`` is the number of projects that each image would be shared with, of those that rows
+    of several inventories ask for.
+    """
+
+    counted: CountedIds
+    offers: pd.Series
+
+
+class Told(NamedTuple):
+    """What an inventory tells those that are checked apart from it, and its snapshot.
+
+    ``cells`` is where it first has one of some IDs (:func:`.counted_ids.first_cells`), ``shown``
+    are those of them that its clouds show, ``offers`` counts the new projects of each image.
+    """
+
+    cells: pd.DataFrame
+    shown: set[str]
+    offers: pd.Series
+    snapshot: Snapshot | None
+
+
+def tell(inventory: Inventory, clouds: Clouds | None, texts: Collection[str]) -> Told:
+    """Look at rows without judging them; ``texts`` are IDs (digits alone) to look out for."""
+    looked = _look(inventory, clouds, None, None)
+    cells = first_cells(looked.encoded, partial(_addresses, inventory), texts)
+    shown = shown_ids(looked.snapshot) & {*texts}
+    return Told(cells, shown, count_offers(looked.new), looked.snapshot)
+
+
+def check_apart(
+    inventory: Inventory, snapshot: Snapshot | None, beyond: Beyond, *, strict: bool,
     confirm: Collection[str],
-    earlier: pd.DataFrame | None = None,
-) -> Findings:
-    confirmed = _confirmed(confirm)
-    rate = partial(severity, strict=strict, confirmed=confirmed)
+) -> Findings:  # fmt: skip
+    """As :func:`check`, of rows that others are checked apart from."""
+    return _check(
+        inventory, None, strict=strict, snapshot=snapshot, decisions=None, confirm=confirm,
+        beyond=beyond,
+    )  # fmt: skip
+
+
+# -- all rules -------------------------------------------------------------------------------------
+class _Looked(NamedTuple):
+    """Rows as the rules of single rows have left them; ``new`` as of :func:`check_owners`."""
+
+    rows: pd.DataFrame
+    hits: list[RuleHits]
+    encoded: dict[str, EncodedColumn]
+    pairs: SharePairs
+    skipped: Keys
+    new: pd.DataFrame
+    snapshot: Snapshot | None
+
+
+def _look(
+    inventory: Inventory, clouds: Clouds | None, snapshot: Snapshot | None,
+    decisions: pd.DataFrame | None,
+) -> _Looked:  # fmt: skip
     rows, hits, encoded = normalize_rows(inventory)
     skipped, wrong_roles = _apply_decisions(rows, decisions)
     if decisions is not None:
@@ -156,10 +208,32 @@ def _check(
         snapshot = take_snapshot(clouds, rows[pairs.legal])
     if snapshot is not None:
         hits += check_members(rows, pairs, snapshot)
-    hits += check_owners(rows, pairs, snapshot, skipped)
+    of_owners, new = check_owners(rows, pairs, snapshot, skipped)
+    return _Looked(rows, hits + of_owners, encoded, pairs, skipped, new, snapshot)
+
+
+def _check(
+    inventory: Inventory,
+    clouds: Clouds | None,
+    *,
+    strict: bool,
+    snapshot: Snapshot | None,
+    decisions: pd.DataFrame | None,
+    confirm: Collection[str],
+    earlier: pd.DataFrame | None = None,
+    beyond: Beyond | None = None,
+) -> Findings:
+    confirmed = _confirmed(confirm)
+    rate = partial(severity, strict=strict, confirmed=confirmed)
+    rows, hits, encoded, pairs, skipped, new, snapshot = _look(
+        inventory, clouds, snapshot, decisions
+    )
+    counted, offers = (None, None) if beyond is None else (beyond.counted, beyond.offers)
+    hits.append(check_limits(new, offers))
     if snapshot is not None:
         hits.append(check_operators(rows, pairs, snapshot))
-    hits += check_counted_up(rows, encoded, snapshot, partial(_addresses, inventory))
+    addresses = partial(_addresses, inventory)
+    hits += check_counted_up(rows, encoded, snapshot, addresses, counted)
     if earlier is not None:
         unsent = [skipped, *(h.keys for h in hits if h.rule == "already")]
         hits.append(check_earlier(rows, earlier, np.concatenate(unsent)))

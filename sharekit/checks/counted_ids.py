@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import MEMBER_STATES, UNSHARE
-from sharekit.core.columns import EncodedColumn
+from sharekit.core.columns import STR, EncodedColumn
 from sharekit.core.fields import GRAMMARS, ID_FIELDS, PROJECT_ID, UUID
 
 from .hits import RuleHits
@@ -44,51 +44,79 @@ _LAST_DIGITS: Final = re.compile("[0-9]+$")
 _FIRST_DIGITS: Final = (re.compile("([0-9]+)(.*[a-f])"), re.compile("([0-9]{1,8})(.*[a-f])"))
 
 
+class CountedIds(NamedTuple):
+    """IDs, digits alone, that were counted up.
+
+    ``origins`` names for each its neighbour in the series, ``cells`` where each comes first.
+    """
+
+    origins: Mapping[str, str]
+    cells: Mapping[str, str]
+
+
 def check_counted_up(
     rows: pd.DataFrame,
     encoded: Mapping[str, EncodedColumn],
     snapshot: Snapshot | None,
     addresses: Addresses,
+    counted: CountedIds | None = None,
 ) -> list[RuleHits]:
     """Find IDs that were counted up from another one, unless a cloud shows that they exist.
 
     The first ID of a series is taken for the one that was copied, if the rows are in its order.
-    A share that its owner sees can be taken back whatever its IDs are.
+    A share that its owner sees can be taken back whatever its IDs are. ``counted`` are the series
+    where rows that are checked apart belong to them, too.
     """
-    candidates = _candidates(encoded)
-    series = find_series({text for texts in candidates.values() for text in texts})
-    if not series:
+    if counted is None:
+        texts = {*itertools.chain.from_iterable(find_series(_alike(encoded)))}
+        counted = trace(first_cells(encoded, addresses, texts), shown_ids(snapshot))
+    if not counted.origins:
         return []
-    counted = set(itertools.chain.from_iterable(series))
-    found = pd.concat(
-        _occurrences(encoded[field], field, [c for text, c in texts.items() if text in counted])
-        for field, texts in candidates.items()
-    ).sort_values("row", kind="stable", ignore_index=True)  # stable: in the order of the fields
-    first = found.drop_duplicates("text").set_index("text")
-    order = dict(zip(first.index, range(len(first)), strict=True))
-    origins = _origins(series, order, _shown(snapshot))
-    found["origin"] = found["text"].map(origins)
-    found = found.dropna(subset="origin")
+    found = _occurrences(encoded, counted.origins)
     status, before = (
         rows[name].take(found["row"].to_numpy("int64")) for name in ("status", "before")
     )
     taken_back = (status == UNSHARE) & before.isin(MEMBER_STATES)
     found = found[~(taken_back.to_numpy(dtype=bool) & (found["field"] == "project_id"))]
     hits = []
-    for (field, of_field), group in found.groupby(
-        ["field", found["origin"].map(first["field"])], sort=False
-    ):
+    for field, group in found.groupby("field", sort=False):
         keys = group["row"].to_numpy("int64")
-        cells = addresses(first.loc[group["origin"], "row"].to_numpy("int64"), str(of_field))
-        detail = ("compare it with " + cells).set_axis(keys)
+        cells = group["text"].map(counted.origins).map(counted.cells).set_axis(keys)
+        detail = ("compare it with " + cells).astype(STR)
         hits.append(RuleHits("counted-up", keys, str(field), detail=detail))
     return hits
 
 
-def _candidates(encoded: Mapping[str, EncodedColumn]) -> dict[str, dict[str, int]]:
-    """Return for each field the IDs, digits alone, that share their first or last 16 with another.
+def trace(first: pd.DataFrame, shown: Collection[str]) -> CountedIds:
+    """Return which IDs were counted up.
 
-    Each ID has its code; those that are equal to one of another field are among them, too.
+    Parameters
+    ----------
+    first : DataFrame
+        Of :func:`first_cells`: ``text`` and ``cell`` of IDs, in the order in which they come.
+    shown : collection of str
+        The IDs, digits alone, of what a cloud shows.
+    """
+    order = dict(zip(first["text"], range(len(first)), strict=True))
+    origins = _origins(find_series(order), order, shown)
+    return CountedIds(origins, dict(zip(first["text"], first["cell"], strict=True)))
+
+
+def first_cells(
+    encoded: Mapping[str, EncodedColumn], addresses: Addresses, texts: Collection[str]
+) -> pd.DataFrame:
+    """Return where some IDs (digits alone) come first: ``text, row, field, cell``."""
+    first = _occurrences(encoded, texts).drop_duplicates("text").assign(cell="")
+    for field, group in first.groupby("field"):
+        cells = addresses(group["row"].to_numpy("int64"), str(field))
+        first.loc[group.index, "cell"] = cells.to_numpy(object)
+    return first
+
+
+def _alike(encoded: Mapping[str, EncodedColumn]) -> set[str]:
+    """Return the IDs, digits alone, that share their first or last 16 with another.
+
+    Those that are equal to one of another field are among them, too.
     """
     fields, codes, heads, tails = [], [], [], []
     for field, form in _FORMS.items():
@@ -100,23 +128,34 @@ def _candidates(encoded: Mapping[str, EncodedColumn]) -> dict[str, dict[str, int
             heads.append(head)
             tails.append(tail)
     if not fields:
-        return {}
+        return set()
     chosen = _repeated(np.concatenate(heads)) | _repeated(np.concatenate(tails))
     parts = np.split(chosen, np.cumsum([len(part) for part in codes])[:-1])
-    candidates = {}
-    for field, code, part in zip(fields, codes, parts, strict=True):
-        texts = encoded[field].categories.take(code[part]).str.replace("-", "", regex=False)
-        candidates[field] = dict(zip(texts, code[part].tolist(), strict=True))
-    return candidates
+    return {
+        text
+        for field, code, part in zip(fields, codes, parts, strict=True)
+        for text in _digits(encoded[field].categories.take(code[part]))
+    }
 
 
-def _occurrences(column: EncodedColumn, field: str, codes: list[int]) -> pd.DataFrame:
-    """Return where some of a column's distinct IDs stand: text (digits alone), row and field."""
-    wanted = np.zeros(len(column.categories), dtype=bool)
-    wanted[codes] = True
-    rows = np.flatnonzero(wanted[column.codes])
-    texts = column.categories.take(column.codes[rows]).str.replace("-", "", regex=False)
-    return pd.DataFrame({"text": texts.to_numpy(dtype=object), "row": rows, "field": field})
+def _occurrences(encoded: Mapping[str, EncodedColumn], texts: Collection[str]) -> pd.DataFrame:
+    """Return where some IDs (digits alone) stand, by row: ``text, row, field``."""
+    found = []
+    for field, form in _FORMS.items() if texts else ():
+        column = encoded[field]
+        digits = _digits(column.categories)
+        wanted = column.fullmatch(form) & digits.isin(texts).to_numpy(dtype=bool)
+        rows = np.flatnonzero(wanted[column.codes])
+        own = digits.take(column.codes[rows]).to_numpy(dtype=object)
+        found.append(pd.DataFrame({"text": own, "row": rows, "field": field}))
+    if not found:
+        return pd.DataFrame({"text": [], "row": [], "field": []})
+    # Stable: in the order of the fields.
+    return pd.concat(found).sort_values("row", kind="stable", ignore_index=True)
+
+
+def _digits(ids: pd.Series) -> pd.Series:
+    return ids.str.replace("-", "", regex=False)
 
 
 def _ends(
@@ -165,7 +204,7 @@ def _repeated(numbers: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return np.isin(numbers, several, kind="sort")
 
 
-def _shown(snapshot: Snapshot | None) -> set[str]:
+def shown_ids(snapshot: Snapshot | None) -> set[str]:
     """Return the IDs, digits alone, of everything that a cloud shows."""
     if snapshot is None:
         return set()
@@ -175,7 +214,7 @@ def _shown(snapshot: Snapshot | None) -> set[str]:
         members["image_id"], members["owner"], owned["image_id"], owned["owner"],
         snapshot.vaults["vault_id"], snapshot.projects["project_id"],
     ]  # fmt: skip
-    return set(pd.concat(columns).str.replace("-", "", regex=False)) - {""}
+    return set(_digits(pd.concat(columns))) - {""}
 
 
 def _origins(

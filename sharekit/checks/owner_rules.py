@@ -18,15 +18,23 @@ from .row_rules import SharePairs
 
 def check_owners(
     rows: pd.DataFrame, pairs: SharePairs, snapshot: Snapshot | None, skipped: Keys = NO_KEYS
-) -> list[RuleHits]:
+) -> tuple[list[RuleHits], pd.DataFrame]:
     """Check owners' actions; sets ``owner`` (who acts), ``before`` and ``whole_image``.
 
     The owner is the project that the cloud names, or without a cloud the row itself; it is never
     guessed. ``skipped`` rows do not count against any limit.
+
+    Returns
+    -------
+    hits : list of RuleHits
+        What is wrong with them.
+    new : DataFrame
+        The rows that would share an image with one more project, for :func:`check_limits`;
+        ``have`` is the number of projects that it is shared with.
     """
     known = rows[pairs.legal & pairs.by_owner]
     if known.empty:
-        return []
+        return [], known.assign(have=0)
     if snapshot is None:
         named = fullmatch(known["owner"], PROJECT_ID)
         facts = {"owner": known["owner"], "state": "", "members": 0}
@@ -48,7 +56,9 @@ def check_owners(
     counted = known[~itself & ~known.index.isin(skipped)]
     if snapshot is not None:  # each plain OpenStack has a quota of its own; its refusal tells
         counted = counted[~_is_native(counted, snapshot)]
-    return [*hits, _check_limits(counted, state.loc[counted.index])]
+    state = state.loc[counted.index]
+    offered = (counted["status"] == SHARE) & ~are_satisfied(counted["status"], state["state"])
+    return hits, counted.assign(have=state["members"].astype("int64"))[offered]
 
 
 def _join_owned(known: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
@@ -110,12 +120,20 @@ def _is_native(known: pd.DataFrame, snapshot: Snapshot) -> pd.Series:
     return known["owner"].map(apis) == "native"
 
 
-def _check_limits(known: pd.DataFrame, state: pd.DataFrame) -> RuleHits:
-    """Find images that would reach too many projects: those that have it, and those asked for."""
-    new = known[(known["status"] == SHARE) & ~are_satisfied(known["status"], state["state"])]
-    asked = new.drop_duplicates(SHARE_KEY).groupby("image_id").size()
-    more = new["image_id"].map(asked).fillna(0).astype("int64")
-    have = state.loc[new.index, "members"].astype("int64")
+def count_offers(new: pd.DataFrame) -> pd.Series:
+    """Return with how many projects each image would be shared."""
+    return new.drop_duplicates(SHARE_KEY).groupby("image_id").size()
+
+
+def check_limits(new: pd.DataFrame, everywhere: pd.Series | None = None) -> RuleHits:
+    """Find images that would reach too many projects: those that have it, and those asked for.
+
+    ``everywhere`` counts the latter where rows that are checked apart ask for more of them.
+    """
+    asked = count_offers(new)
+    if everywhere is not None:
+        asked = everywhere.reindex(asked.index).fillna(asked)
+    more, have = new["image_id"].map(asked).astype("int64"), new["have"]
     limit = pd.Series(MAX_PROJECTS, new.index)
     limit = limit.mask(new["whole_image"] == "true", MAX_PROJECTS_FULL_ECS)
     numbers = (column.astype(STR) for column in (have, more, limit))

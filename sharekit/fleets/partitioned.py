@@ -1,13 +1,14 @@
 """An inventory larger than memory: files of parquet, sorted by project into buckets that fit.
 
 Rows that decide on one share together, or fill one vault, name one project, so they come into one
-bucket, which is checked as a whole inventory is. Each row keeps the file and the number it came
-from.
+bucket, which is checked as a whole inventory is. What other rows have to say is gathered before
+(:mod:`.elsewhere`). Each row keeps the file and the number it came from.
 """
 
 from __future__ import annotations
 
 import hashlib
+import pickle
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from functools import cached_property
 from glob import has_magic
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import numpy as np
@@ -27,7 +28,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sharekit.checks.cell_rules import repaired
-from sharekit.checks.check import check
+from sharekit.checks.check import Beyond, check, check_apart, tell
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.core.columns import STR
@@ -40,7 +41,10 @@ from sharekit.spreadsheets.formats.raw_sheet import TEXT, Blob, Content
 from sharekit.spreadsheets.headers import find_header
 from sharekit.spreadsheets.input import PARQUET, Limits
 from sharekit.spreadsheets.inventory import Inventory, Source, find_rows
+from sharekit.spreadsheets.mistaken_ids import KnownIds
 from sharekit.spreadsheets.reading import join_sheets, read_options
+
+from .elsewhere import ID_COLUMNS, Elsewhere
 
 #: Rows of a bucket, which is in memory as a whole, and the most that one project may fill it with.
 BUCKET_ROWS: Final = 1_000_000
@@ -238,15 +242,23 @@ class Partitioned:
         return numbers
 
     @cached_property
-    def project(self) -> str:
-        """The column of project IDs; ``""`` if there is none."""
+    def fields(self) -> dict[str, str]:
+        """Fields with the names of their columns."""
         empty = [arrow_column(field.name, pa.array([], field.type)) for field in self.schema]
         header = find_header(sheet_of("parquet", empty), self.columns)
-        at = None if header is None else header.fields.get("project_id")
-        return "" if at is None else str(self.schema.names[at])
+        fields = {} if header is None else header.fields
+        return {name: str(self.schema.names[at]) for name, at in fields.items()}
 
-    def sort(self, folder: Path, parts: int) -> list[Path]:
-        """Write the rows into buckets, at most so many if it is not 0: each project's into one."""
+    @property
+    def project(self) -> str:
+        """The column of project IDs; ``""`` if there is none."""
+        return self.fields.get("project_id", "")
+
+    def sort(self, folder: Path, parts: int, elsewhere: Elsewhere) -> list[Path]:
+        """Write the rows into buckets, at most so many if it is not 0: each project's into one.
+
+        What their IDs say about rows of other buckets goes to ``elsewhere``.
+        """
         counts = self._count()
         total, largest = int(counts.sum()), int(counts.max())
         _check_size(largest, "The rows of one project are", "plan some of them apart")
@@ -267,6 +279,7 @@ class Partitioned:
                 for path in paths
             ]
             for table in self._rows(total):
+                self._add_ids(elsewhere, table)
                 bucket = bucket_of[self.bins(table)]
                 order = np.argsort(bucket, kind="stable")
                 edges = np.searchsorted(bucket[order], np.arange(len(paths) + 1))
@@ -275,16 +288,25 @@ class Partitioned:
                     writers[n].write_table(ordered.slice(edges[n], edges[n + 1] - edges[n]))
         return paths
 
+    def _add_ids(self, elsewhere: Elsewhere, table: pa.Table) -> None:
+        for field in ID_COLUMNS:
+            if name := self.fields.get(field):
+                elsewhere.add_ids(field, arrow_column(name, table[name]).texts)
+            elif given := self.defaults.get(field):
+                elsewhere.add_ids(field, pa.chunked_array([[given]], TEXT))
+
     def buckets(self, folder: Path, by: str) -> Iterator[tuple[Findings, str]]:
         """Yield the findings of each bucket, and what it is to be split by."""
         parts, read, header = int(by) if by.isdecimal() else 0, 0, dict[str, str]()
         with TemporaryDirectory(dir=folder, prefix=".rows-") as rows:
-            buckets = self.sort(Path(rows), parts)
+            elsewhere = Elsewhere(Path(rows))
+            buckets = self.sort(Path(rows), parts, elsewhere)
+            beyond = self._look_at(buckets, elsewhere) if len(buckets) > 1 else None
             counts = _share_out([_row_count(path) for path in buckets], parts)
             more = [n for n, file in enumerate(self.files) if not _row_count(file.path)]
             for number, (path, count) in enumerate(zip(buckets, counts, strict=True), 1):
                 report(f"reading bucket {number} of {len(buckets)}", number - 1, len(buckets))
-                inventory = self.read_bucket(path, more)
+                inventory = self.read_bucket(path, more, elsewhere.known)
                 if inventory is None:
                     continue
                 more, read, own = [], read + len(inventory), dict(inventory.sources[0].columns)
@@ -293,10 +315,27 @@ class Partitioned:
                         f"Some rows are read by the columns {header}, others by {own}: name the "
                         "columns with --map."
                     )
-                found = check(inventory, self.clouds, strict=self.strict, confirm=self.confirm)
+                options: Any = {"strict": self.strict, "confirm": self.confirm}
+                if beyond is None:
+                    found = check(inventory, self.clouds, **options)
+                else:
+                    snapshot = pickle.loads(_snapshot_of(path).read_bytes())  # noqa: S301 - ours
+                    found = check_apart(inventory, snapshot, beyond, **options)
                 yield found, str(count or by)
         if not read:
             raise InputError(f"{self.files[0].name}: there are no rows below the header.")
+
+    def _look_at(self, buckets: Sequence[Path], elsewhere: Elsewhere) -> Beyond:
+        """Let the rows of each bucket tell those of the others; the clouds are asked once."""
+        elsewhere.compare_ids()
+        for number, path in enumerate(buckets, 1):
+            report("comparing the buckets", number, len(buckets))
+            inventory = self.read_bucket(path, range(len(self.files)), elsewhere.known)
+            if inventory is not None:
+                told = tell(inventory, self.clouds, elsewhere.alike)
+                elsewhere.add_told(inventory, told)
+                _snapshot_of(path).write_bytes(pickle.dumps(told.snapshot))
+        return elsewhere.beyond()
 
     def _count(self) -> _Numbers:
         counts = np.zeros(_BINS, np.int64)
@@ -323,7 +362,7 @@ class Partitioned:
             if (now.st_size, now.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
                 raise InputError(f"{file.name} changed while it was read; plan the fleet again.")
 
-    def read_bucket(self, path: Path, more: Sequence[int]) -> Inventory | None:
+    def read_bucket(self, path: Path, more: Sequence[int], known: KnownIds) -> Inventory | None:
         """Return a bucket as an inventory of its rows' files and of ``more``; None if all blank."""
         name = self.files[0].name if len(self.files) == 1 else f"{self.files[0].name} …"
         (raw,) = read_parquet(Blob(name, path.read_bytes()), self.limits)
@@ -341,7 +380,7 @@ class Partitioned:
             )
         if sheet.source.header_row and not sheet.source.rows:
             return None
-        inventory = join_sheets([sheet], self.columns)
+        inventory = join_sheets([sheet], self.columns, beyond=known)
         of_rows = files[sheet.rows - 1]
         present = np.union1d(files, np.array(more, np.int64))
         read = np.bincount(np.searchsorted(present, files), minlength=len(present))
@@ -352,6 +391,10 @@ class Partitioned:
             for file, r, k in zip((self.files[n] for n in present), read, kept, strict=True)
         ]  # fmt: skip
         return _with_sources(inventory, sources, np.searchsorted(present, of_rows))
+
+
+def _snapshot_of(bucket: Path) -> Path:
+    return bucket.with_suffix(".snapshot")
 
 
 def _check_size(rows: int, what: str, remedy: str) -> None:

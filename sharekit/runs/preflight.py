@@ -11,7 +11,7 @@ import pandas as pd
 from sharekit.checks.cloud_rules import check_members, check_operators
 from sharekit.checks.findings import Findings
 from sharekit.checks.hits import RuleHits
-from sharekit.checks.owner_rules import check_owners
+from sharekit.checks.owner_rules import check_limits, check_owners
 from sharekit.checks.row_rules import pair_rows
 from sharekit.checks.vault_rules import check_capacity
 from sharekit.clouds.state.snapshot import Snapshot
@@ -59,8 +59,9 @@ def evaluate_preflight(
     fresh = planned.copy()
     encoded = {name: EncodedColumn.encode(fresh[name]) for name in (*SHARE_KEY, "status")}
     pairs = pair_rows(encoded)
-    hits = check_members(fresh, pairs, snapshot) + check_owners(fresh, pairs, snapshot)
-    hits.append(check_operators(fresh, pairs, snapshot))
+    hits = check_members(fresh, pairs, snapshot)
+    of_owners, new = check_owners(fresh, pairs, snapshot)
+    hits += [*of_owners, check_limits(new), check_operators(fresh, pairs, snapshot)]
     errors = _errors(hits, findings)
     already = are_satisfied(planned["status"], fresh["before"])
     blocked = np.concatenate([np.empty(0, np.int64), *(hit.keys for hit in errors)])

@@ -8,7 +8,7 @@ other's cell are left to the rule that reports them as swapped.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,9 +35,20 @@ _UNCLEAR: Final = (
 Positions = NDArray[np.int64]
 
 
+class KnownIds(NamedTuple):
+    """IDs, digits alone, that rows of another inventory name as an image's or a project's."""
+
+    images: Sequence[str] = ()
+    projects: Sequence[str] = ()
+
+
+NOTHING: Final = KnownIds()
+
+
 def find_mistaken_ids(
-    sheets: Sequence[SheetRows], encoded: Mapping[str, EncodedColumn], first_keys: Sequence[int]
-) -> Iterator[pd.DataFrame]:
+    sheets: Sequence[SheetRows], encoded: Mapping[str, EncodedColumn], first_keys: Sequence[int],
+    beyond: KnownIds = NOTHING,
+) -> Iterator[pd.DataFrame]:  # fmt: skip
     """Yield the issues of all sheets; an ID that one of them names as a project's is known to all.
 
     Parameters
@@ -48,6 +59,8 @@ def find_mistaken_ids(
         Fields of all of their rows.
     first_keys : sequence of int
         The ``row_key`` of each sheet's first row.
+    beyond : KnownIds
+        What is known from elsewhere.
     """
     # Honest IDs have another length, which is found out much faster than what the input knows.
     candidates = [
@@ -60,9 +73,11 @@ def find_mistaken_ids(
     ]
     if not any(len(cells) for of_sheet in candidates for cells in of_sheet.values()):
         return
-    images = _known(sheets, encoded, "image_id", UUID)
+    images = pa.concat_arrays([
+        pa.array(beyond.images, TEXT), _known(sheets, encoded, "image_id", UUID)
+    ])  # fmt: skip
     projects = pa.concat_arrays([
-        _known(sheets, encoded, "project_id", PROJECT_ID),
+        pa.array(beyond.projects, TEXT), _known(sheets, encoded, "project_id", PROJECT_ID),
         _known(sheets, encoded, "owner", PROJECT_ID),
     ])  # fmt: skip
     for source, (sheet, cells) in enumerate(zip(sheets, candidates, strict=True)):
@@ -116,7 +131,12 @@ def _known(
     else:
         columns = [s.cells[s.fields[field]] for s in sheets if field in s.fields]
         parts += [pc.unique(column) for column in columns]
-    words = pa.chunked_array(parts, TEXT).combine_chunks()
+    return known_digits(pa.chunked_array(parts, TEXT), grammar)
+
+
+def known_digits(words: pa.ChunkedArray, grammar: str) -> pa.Array:
+    """Return the digits of the texts that are legal IDs, bare or wrapped."""
+    words = words.combine_chunks()
     digits = _digits(words.filter(pc.match_substring_regex(words, wrapped(grammar))))
     # Without any letter it is a number that a spreadsheet has damaged, and no ID.
     return digits.filter(pc.match_substring_regex(digits, "[a-f]"))

@@ -46,7 +46,7 @@ from .headers import (
 )
 from .input import OLE, PARQUET, PLAIN_TEXT, ZIP, HasRead, Limits, list_formats, load, load_content
 from .inventory import Inventory, SheetRows, find_rows
-from .mistaken_ids import find_mistaken_ids
+from .mistaken_ids import NOTHING, KnownIds, find_mistaken_ids
 from .other_files import HEAD, check_is_table, head_of, locked_file, without_lock_files
 from .vocabulary import FALSE_WORDS, STATUS_WORDS, TRUE_WORDS
 
@@ -153,9 +153,11 @@ def read_inventory(
 
 def join_sheets(
     sheets: list[SheetRows], mapping: Mapping[str, str], names: Sequence[str] = (),
-    locks: Sequence[str] = (),
+    locks: Sequence[str] = (), beyond: KnownIds = NOTHING,
 ) -> Inventory:  # fmt: skip
     """Return the rows of sheets that were read as one inventory; see :func:`read_inventory`.
+
+    ``beyond`` are IDs that rows name which are read apart.
 
     Raises
     ------
@@ -168,7 +170,7 @@ def join_sheets(
     _check_sheets(sheets, names)
     _check_headers(sheets, names, mapping)
     _check_rows(sheets)
-    return _inventory([rows for rows in sheets if rows.raw.cells], locks)
+    return _inventory([rows for rows in sheets if rows.raw.cells], locks, beyond)
 
 
 def _names(files: Sequence[Readable], given: str | Sequence[str]) -> list[str]:
@@ -471,7 +473,7 @@ def _join(texts: Iterable[str]) -> str:
     return ", ".join(short[:_MAX_LISTED]) + (" …" if len(short) > _MAX_LISTED else "")
 
 
-def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str] = ()) -> Inventory:
+def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str], beyond: KnownIds) -> Inventory:
     lengths = np.array([sheet.source.rows for sheet in sheets])
     starts = np.concatenate([[0], np.cumsum(lengths)])
     index = np.repeat(np.arange(len(sheets), dtype=np.int32), lengths)
@@ -488,7 +490,7 @@ def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str] = ()) -> Invent
     encoded = {field: EncodedColumn.encode(rows[field]) for field in present}
     issues = [find_cell_issues(sheet, i, int(starts[i]), encoded) for i, sheet in enumerate(sheets)]
     issues += _lock_notes(sheets, locks)
-    issues += find_mistaken_ids(sheets, encoded, starts.tolist())
+    issues += find_mistaken_ids(sheets, encoded, starts.tolist(), beyond)
     issues += [
         CellIssues(hits.rule, hits.positions, "status", details=hits.details).to_frame(
             source, int(starts[source])

@@ -19,7 +19,7 @@ from sharekit.fleets.fleet import Fleet
 from sharekit.fleets.partitioned import Partitioned, is_partitioned
 from tests.fleets.test_fleets import shares
 from tests.interfaces.test_cli import shell
-from tests.runs.test_owner import MINE, OTHER, A, B, sheets
+from tests.runs.test_owner import ME, MINE, OTHER, A, B, sheets
 
 COLUMNS = ["file", "row", *SHARE_KEY, "status", "disposition"]
 
@@ -54,6 +54,62 @@ def test_buckets_decide_as_the_whole_inventory_does(sheet: pd.DataFrame, cut: in
         files = [path for path in sorted(folder.iterdir()) if len(pd.read_parquet(path))]
         whole = sharekit.check(sharekit.read_inventory(*files))
         buckets = [found for found, _ in Partitioned.open(str(folder)).buckets(Path(name), "9")]
+    together = pd.concat(map(rows_of, buckets)).sort_values(["file", "row"], ignore_index=True)
+    pd.testing.assert_frame_equal(together, rows_of(whole), check_names=False, check_dtype=False)
+
+
+#: IDs that were counted up, across rows, columns and files; of a project; written in other ways.
+SERIES = [f"{n:08x}-0000-4000-8000-0000000000{end}" for n in (1, 2) for end in ("98", "99", "a0")]
+PROJECTS = [A, B, OTHER, *(f"{'12ab' * 7}00{end}" for end in ("09", "10", "30", "3f"))]
+UP_FRONT = [f"{n}bcd{'5e' * 13}0f" for n in (17, 18, 21)]
+SPELT = [*SERIES, MINE[0], f" {SERIES[1].upper()} ", PROJECTS[1], SERIES[0].replace("-", ""), ""]
+NAMED = [*PROJECTS, *UP_FRONT, f"{{{PROJECTS[3].upper()}}}", SERIES[2], "12" * 16, "x"]
+
+
+@st.composite
+def related(draw: st.DrawFn) -> pd.DataFrame:
+    """Rows whose IDs say something about those of other projects."""
+    images, projects = st.sampled_from([*SPELT, *SERIES[:1] * 9]), st.sampled_from(NAMED)
+    status = st.sampled_from(["accepted", "share", "share", "unshare"])
+    owners = st.sampled_from(["", *[ME] * 6, *UP_FRONT, SERIES[3]])
+    row = st.tuples(images, projects, status, owners)
+    rows = draw(st.lists(row, min_size=9, max_size=16))
+    frame = pd.DataFrame(rows, columns=["image_id", "project_id", "status", "owner"])
+    return frame.rename(columns={"image_id": draw(st.sampled_from(["image_id", "ID"]))})
+
+
+def findings_of(*findings: sharekit.Findings) -> pd.DataFrame:
+    """Everything that was found of rows; of which file another row is, is not compared."""
+    found = []
+    for one in findings:
+        lines = one.frame[one.frame["row_key"] >= 0]
+        keys = lines["row_key"].to_numpy("int64")
+        rows = one.rows.assign(file=one.inventory.rows["file"].astype(str))[["file", "row"]]
+        said = lines[["rule", "field", "severity", "value", "message"]].astype(str)
+        said["message"] = said["message"].str.replace(r"[^\s(]+\.parquet ", "", regex=True)
+        found.append(rows.take(keys).reset_index(drop=True).join(said.reset_index(drop=True)))
+    together = pd.concat(found)
+    return together.sort_values([*together.columns], ignore_index=True)
+
+
+@settings(max_examples=8, deadline=None)
+@given(related(), st.integers(0, 16), st.sampled_from([(), ("counted-up",)]))
+def test_what_rows_of_other_buckets_say_is_found(
+    sheet: pd.DataFrame, cut: int, confirm: tuple[str, ...]
+) -> None:
+    """Counted IDs, IDs of another kind and offers to too many: as if all rows were in memory."""
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sharekit.checks.owner_rules.MAX_PROJECTS", 2)
+        patch.setattr(partitioned, "BUCKET_ROWS", 4)
+        folder = write(Path(name) / "shares", sheet[:cut], sheet[cut:])
+        files = [path for path in sorted(folder.iterdir()) if len(pd.read_parquet(path))]
+        try:
+            whole = sharekit.check(sharekit.read_inventory(*files), confirm=confirm)
+        except SharekitError:
+            return  # there is no header, or nothing but blank rows
+        shares = Partitioned.open(str(folder)).check(confirm=confirm)
+        buckets = [found for found, _ in shares.buckets(Path(name), "9")]
+    pd.testing.assert_frame_equal(findings_of(*buckets), findings_of(whole))
     together = pd.concat(map(rows_of, buckets)).sort_values(["file", "row"], ignore_index=True)
     pd.testing.assert_frame_equal(together, rows_of(whole), check_names=False, check_dtype=False)
 
