@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -12,8 +12,8 @@ import click
 from . import commands, fleet, openstack, overhead, panel, plot, reading, writing
 from .table import Table, origin
 
-#: Name -> benchmark at the size that the aims are set for.
-BENCHMARKS: dict[str, Callable[[], Table]] = {
+#: Name -> benchmark at the size that the aims are set for; some yield their table row by row.
+BENCHMARKS: dict[str, Callable[[], Table | Iterator[Table]]] = {
     "plan": commands.run,
     "start": commands.start,
     "ledger": commands.ledger,
@@ -36,29 +36,30 @@ PICTURE = RESULTS.parents[1] / "docs" / "pictures" / "scaling.svg"
 @click.option("--output", default=RESULTS, type=click.Path(path_type=Path), show_default=True)
 def main(names: tuple[str, ...], output: Path) -> None:
     """Run all benchmarks, or those named; the exit code is 1 if an aim is not met."""
-    tables = []
+    met = {}
     for name in names or BENCHMARKS:
         click.echo(f"{name} …", err=True)
-        tables.append(BENCHMARKS[name]())
-        click.echo(f"{tables[-1].markdown()}\n")
+        made = BENCHMARKS[name]()
+        for table in [made] if isinstance(made, Table) else made:
+            click.echo(f"{table.markdown()}\n")
+            # At once, so that a run that is stopped loses nothing.
+            output.write_text(_merged(output, f"python -m benchmarks {name}", table), "utf-8")
+            met[name] = table.met
         if name == "plan" and output == RESULTS:
-            plot.draw(tables[-1], PICTURE)
-    command = " ".join(["python -m benchmarks", *names])
-    output.write_text(_merged(output, command, tables), encoding="utf-8")
-    sys.exit(not all(table.met for table in tables))
+            plot.draw(table, PICTURE)
+    sys.exit(not all(met.values()))
 
 
-def _merged(file: Path, command: str, tables: Sequence[Table]) -> str:
-    """Return the results with these tables in place of older ones; those not run stay as they are.
+def _merged(file: Path, command: str, table: Table) -> str:
+    """Return the results with a table in place of an older one; the others stay as they are.
 
-    Each table says when and where it was measured.
+    The table says when and where it was measured.
     """
     old = file.read_text(encoding="utf-8") if file.exists() else "# Results\n"
     head, *parts = re.split(r"(?m)^(?=## )", old)
     kept = {part.partition("\n")[0]: part.rstrip() for part in parts}
-    for table in tables:
-        text = table.markdown()
-        kept[text.partition("\n")[0]] = f"{text}\n\n{origin(command)}"
+    text = table.markdown()
+    kept[text.partition("\n")[0]] = f"{text}\n\n{origin(command)}"
     return "\n\n".join([head.rstrip(), *kept.values()]) + "\n"
 
 

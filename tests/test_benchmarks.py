@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,21 @@ def test_the_command_writes_what_it_prints(
     assert "cores" in text
     assert "old" not in text
     assert text.endswith("## Size\n\nkept\n")
+
+
+def test_a_benchmark_that_is_stopped_has_written_what_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that grows is written after each row."""
+
+    def growing() -> Iterator[Table]:
+        yield Table("Speed", "fast", False, ("what", "s"), [("one", 1)])
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(command.BENCHMARKS, "reading", growing)
+    file = tmp_path / "results.md"
+    CliRunner().invoke(command.main, ["reading", "--output", str(file)])
+    assert "| one | 1 |" in file.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -144,6 +144,12 @@ class Clouds(Mapping[str, Cloud]):
             refused |= {project: unnamed[0] for project in wanted if project not in self}
         return Clouds(self._clouds, None, self.warnings, refused, self._names)
 
+    def anew(self) -> Clouds:
+        """Return the same clouds; what one of the two signs in to later, the other one does not."""
+        return Clouds(
+            self._clouds, self._offers, self.warnings, self.refused, self._names, self._operator
+        )
+
     def _try_to_sign_in(self, project: str) -> CloudError | None:
         """Return why a project cannot be signed in to; None if it can."""
         try:

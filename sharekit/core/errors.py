@@ -7,6 +7,9 @@
     │   └── SpreadsheetError            2   a spreadsheet cannot be read at all
     ├── UsageError                      2   arguments contradict each other or make no sense
     ├── LedgerError                     2   a ledger is missing, foreign, locked or damaged
+    │   ├── LedgerHeldError             2   another machine has not closed it
+    │   └── LedgerUnreadableError       2   it cannot be read here and now
+    │       └── UnfinishedChangeError   2   a program ended within a change of it
     ├── ApprovalError                   2   the plan has no valid approval; nothing is sent
     ├── PlanError                       2   the plan may not be made or changed
     ├── StoppedError                    4   the caller stopped while a cloud was waited for
@@ -41,6 +44,8 @@ class SharekitError(Exception):
         The exit code of the command line.
     in_shell : str
         The message as the command line prints it.
+    what : str
+        The message without the next step.
 
     Examples
     --------
@@ -54,7 +59,7 @@ class SharekitError(Exception):
 
     def __init__(self, message: str = "", *, in_python: str = "", in_shell: str = "") -> None:
         super().__init__(f"{message} {in_python}".strip())
-        self.in_shell = f"{message} {in_shell}".strip()
+        self.in_shell, self.what = f"{message} {in_shell}".strip(), message
 
     def _render_traceback_(self) -> list[str]:
         # IPython's hook: the message says everything a user needs, so no traceback is shown.
@@ -99,6 +104,14 @@ class LedgerError(SharekitError):
 
 class LedgerUnreadableError(LedgerError):
     """A ledger cannot be read here and now, which says nothing about what it holds."""
+
+
+class UnfinishedChangeError(LedgerUnreadableError):
+    """A program ended within a change of a ledger; what writes to it next takes that back."""
+
+
+class LedgerHeldError(LedgerError):
+    """A process on another machine has not closed a ledger."""
 
 
 class ApprovalError(SharekitError):

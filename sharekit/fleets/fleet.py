@@ -10,7 +10,7 @@ from typing import Any
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
 from sharekit.core.cloud_api import CHUNK_SIZE
-from sharekit.core.errors import UsageError
+from sharekit.core.errors import SharekitError, UsageError
 from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import shows_progress
@@ -23,7 +23,7 @@ from sharekit.runs.settings import Settings
 from .approving import approve_fleet
 from .partitioned import Partitioned
 from .planning import parts_to_retry, plan_fleet, retry_fleet
-from .records import FleetStatus, read_status, report_source
+from .records import FleetStatus, PartStatus, read_status, report_source
 from .storage import read_fleet, recover
 from .verifying import verify_fleet
 
@@ -188,9 +188,11 @@ class Fleet:
         )
         job = Job(now.folder, clouds, config, secure, settings or Settings(),
                   demand or ApprovalRequirement())  # fmt: skip
-        errors = send_fleet(now, job, Engine(scheduler, workers))
+        sent = send_fleet(now, job, Engine(scheduler, workers))
         finish_fleet(now.folder, seal)
-        return replace(read_status(read_fleet(self.path)), errors=errors)
+        known = {name: one for name, one in sent.items() if isinstance(one, PartStatus)}
+        errors = {name: one for name, one in sent.items() if isinstance(one, SharekitError)}
+        return replace(read_status(read_fleet(self.path), known), errors=errors)
 
     @checks_arguments
     @shows_progress("reading the fleet")

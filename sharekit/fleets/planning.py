@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
-from sharekit.core.errors import InputError, LedgerError, PlanError
+from sharekit.core.errors import InputError, LedgerError, PlanError, UsageError
 from sharekit.core.files import file_names
 from sharekit.core.monitoring.progress import report
 from sharekit.core.outcomes import RETRYABLE
@@ -23,7 +23,7 @@ from sharekit.runs.follow_up import retry
 from sharekit.runs.status import status
 
 from .partitioned import Partitioned
-from .split import check_split, split
+from .split import check_count, check_split, split
 from .storage import FLEET_LEDGER, PART_LEDGER, Part, StoredFleet, read_part, root_of
 
 
@@ -62,9 +62,12 @@ def plan_fleet(
 
     def plans(made: Path) -> Iterator[tuple[str, Plan]]:
         used: set[str] = set()
+        known = by not in ("account", "region")
         buckets = [(findings, by)] if isinstance(findings, Findings) else findings.buckets(made, by)
         for bucket, number in buckets:
             labels, parts = split(bucket, number)
+            check_count(by, len(used) + len(labels))
+            known |= any(labels)
             if by.isdecimal():
                 first = len(used) + 1
                 labels = [str(first + n).zfill(len(by)) for n in range(len(labels))]
@@ -73,6 +76,12 @@ def plan_fleet(
                 report("planning the parts", done, len(names))
                 path = made / PART_LEDGER.format(name)
                 yield name, plan(part, path, chunk_size=chunk_size, planner=planner)
+        if not known:
+            raise UsageError(
+                f"No row is known to belong to any {by}, so nothing can be split by it.",
+                in_python="Check the inventory with clouds: sharekit.check(inventory, clouds).",
+                in_shell="Name the clouds with --cloud.",
+            )
 
     more = {"replaces": replaces} if replaces else {}
     sources = (
@@ -163,7 +172,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(made)
         made.mkdir(mode=0o700)
     except OSError as error:
-        raise InputError(f"{made} cannot be made: {error.strerror}.") from error
+        raise InputError(f"{folder} cannot be made: {error.strerror}.") from error
     try:
         yield made
     except BaseException:

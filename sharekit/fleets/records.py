@@ -71,7 +71,7 @@ class FleetStatus:
     fingerprint: str
     runs: dict[str, PartStatus]
     approved: dict[str, list[str]]
-    errors: dict[str, SharekitError | str] = field(default_factory=dict)
+    errors: dict[str, SharekitError] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -135,13 +135,15 @@ def open_rows(counts: Mapping[str, int]) -> tuple[int, str]:
     return sum(left.values()), ", ".join(f"{n:,} {name}" for name, n in left.items())
 
 
-def read_status(fleet: StoredFleet) -> FleetStatus:
-    """Return the status of all parts, also while they are being sent."""
-    runs = {}
+def read_status(fleet: StoredFleet, known: Mapping[str, PartStatus] | None = None) -> FleetStatus:
+    """Return the status of all parts, also while they are being sent; some may be ``known``."""
+    runs = dict(known or {})
     for number, part in enumerate(fleet.parts, 1):
         report("reading the parts", number, len(fleet.parts))
-        with open_part(fleet.folder, part.to_body()) as ledger:
-            runs[part.name] = PartStatus.of(load_run(ledger))
+        if part.name not in runs:
+            with open_part(fleet.folder, part.to_body()) as ledger:
+                runs[part.name] = PartStatus.of(load_run(ledger))
+    runs = {part.name: runs[part.name] for part in fleet.parts}
     approved = {p.name: distinct_people(one.reviewer for one in p.approvals) for p in fleet.parts}
     return FleetStatus(fleet.fingerprint, runs, approved)
 

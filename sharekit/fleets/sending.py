@@ -24,21 +24,27 @@ from sharekit.clouds.registry import Clouds
 from sharekit.clouds.sign_in import connect
 from sharekit.core.brakes import RateLimiter
 from sharekit.core.columns import with_unit
-from sharekit.core.errors import SharekitError, UsageError, missing_extra
+from sharekit.core.errors import ApprovalError, SharekitError, UsageError, missing_extra
 from sharekit.core.monitoring.progress import report
 from sharekit.core.provenance import __version__
 from sharekit.plans import approval
-from sharekit.plans.approval import ApprovalRequirement, require_approval_of
+from sharekit.plans.approval import ApprovalRequirement, plan_event, require_approval
+from sharekit.plans.plan import read_plan
+from sharekit.plans.storage import read_snapshot
 from sharekit.runs.settings import Settings
-from sharekit.runs.status import clouds_of
+from sharekit.runs.status import cloud_names
 from sharekit.runs.submit import Progress, submit
 
-from .storage import Part, StoredFleet, open_fleet, open_part, read_fleet, recover
+from .records import PartStatus
+from .storage import Part, StoredFleet, of_fleet, open_fleet, open_part, read_fleet, recover
 
 #: Seconds between two words of a worker on how far its part is, and two looks at the workers.
 _PAUSE: Final = 0.5
 #: How often a part is handed out again after its worker died.
 _LIVES: Final = 10
+#: Sign-ins that a worker keeps for further parts: by its thread, the command, and the entries.
+_MOST_SIGNED_IN: Final = 8
+_SIGNED_IN: Final[dict[tuple[object, ...], Clouds]] = {}
 #: Seconds to wait for another worker where none is left.
 _ALONE: Final = 300.0
 
@@ -63,8 +69,12 @@ class Job:
     demand: ApprovalRequirement = field(default_factory=ApprovalRequirement)
 
 
-def send_fleet(fleet: StoredFleet, job: Job, engine: Engine) -> dict[str, SharekitError | str]:
-    """Send every part that is not finished; return why parts could not be, by their names.
+#: What came of a part on a worker.
+Sent = PartStatus | SharekitError
+
+
+def send_fleet(fleet: StoredFleet, job: Job, engine: Engine) -> dict[str, Sent]:
+    """Send every part that is not finished; return how each is by then, or why it was not sent.
 
     Raises
     ------
@@ -77,13 +87,25 @@ def send_fleet(fleet: StoredFleet, job: Job, engine: Engine) -> dict[str, Sharek
         All parts were ended cleanly.
     """
     todo = [part for part in fleet.parts if not part.finished]
+    clouds: dict[str, None] = {}
     for number, part in enumerate(todo, 1):
         report("checking the approvals", number, len(todo))
-        require_approval_of(part.path, job.demand)
+        try:
+            with open_part(fleet.folder, part.to_body()) as ledger:
+                plan = read_plan(ledger)  # one that was changed keeps all from being sent
+                require_approval(ledger, plan.fingerprint, job.demand)
+                clouds |= dict.fromkeys(cloud_names(plan.findings.snapshot))
+        except ApprovalError as error:
+            raise ApprovalError(
+                error.what,
+                in_python=f"Fleet.approve takes the fleet's fingerprint {fleet.fingerprint[:12]}.",
+                in_shell=f"Approve the fleet: sharekit fleet approve {fleet.folder} --reviewer "
+                f"NAME --fingerprint {fleet.fingerprint[:12]}",
+            ) from None
     if not todo:
         return {}
     with _connected(engine, len(todo)) as client:
-        slots = _check_workers(client, fleet, job, todo)
+        slots = _check_workers(client, fleet, job, job.clouds or tuple(clouds))
         return _Sending(client, job, slots).run(todo)
 
 
@@ -146,9 +168,8 @@ def _versions(one: dict[str, Any]) -> str:
     return f"Python {python} and distributed {one['packages']['distributed']}"
 
 
-def _check_workers(client: Any, fleet: StoredFleet, job: Job, parts: Sequence[Part]) -> int:
+def _check_workers(client: Any, fleet: StoredFleet, job: Job, clouds: Sequence[str]) -> int:
     """Return how many parts the workers can send at a time; refuse workers that cannot."""
-    clouds = job.clouds or tuple({name for part in parts for name in clouds_of(part.path)})
     facts = (
         __version__,
         str(fleet.folder),
@@ -203,11 +224,11 @@ class _Sending:
         self.client, self.job, self.slots = client, job, slots
         self.topic = f"sharekit-{uuid4().hex}"
         self.done: dict[str, tuple[int, int]] = {}
-        self.errors: dict[str, SharekitError | str] = {}
+        self.sent: dict[str, Sent] = {}
         self.lives: dict[str, int] = {}
         self.futures: dict[Any, Part] = {}
 
-    def run(self, parts: Sequence[Part]) -> dict[str, SharekitError | str]:
+    def run(self, parts: Sequence[Part]) -> dict[str, Sent]:
         """Send parts until all have ended; Ctrl-C ends each cleanly."""
         stop = _distributed().Event(self.topic, client=self.client)
         self.client.subscribe_topic(self.topic, self._follow)
@@ -222,7 +243,7 @@ class _Sending:
             raise
         finally:
             self.client.unsubscribe_topic(self.topic)
-        return self.errors
+        return self.sent
 
     def _hand_out(self, part: Part) -> None:
         self.lives[part.name] = self.lives.get(part.name, 0) + 1
@@ -242,8 +263,8 @@ class _Sending:
             if self.client.scheduler_info(n_workers=1)["workers"]:
                 seen = monotonic()
             elif monotonic() - seen > _ALONE:
-                why = "no worker is left to send it; the same command goes on"
-                self.errors |= {part.name: why for part in self.futures.values()}
+                why = SharekitError("no worker is left to send it; the same command goes on")
+                self.sent |= {part.name: why for part in self.futures.values()}
                 return
             with suppress(TimeoutError, distributed.client.FuturesCancelledError):
                 distributed.wait([*self.futures], timeout=_PAUSE, return_when="FIRST_COMPLETED")
@@ -256,22 +277,21 @@ class _Sending:
     def _take(self, future: Any, part: Part) -> None:
         """Note how a part has ended; one whose worker died is handed out again."""
         if future.status == "finished":
-            if why := future.result():
-                self.errors[part.name] = why
+            self.sent[part.name] = future.result()
         elif future.status in ("cancelled", "lost"):
-            self.errors[part.name] = "the scheduler no longer knows of it"
+            self.sent[part.name] = SharekitError("the scheduler no longer knows of it")
         elif (
             isinstance(future.exception(), _distributed().KilledWorker)
             and self.lives[part.name] < _LIVES
         ):
             self._hand_out(part)
         else:
-            self.errors[part.name] = str(future.exception())
+            self.sent[part.name] = SharekitError(str(future.exception()))
 
 
 # -- on a worker -----------------------------------------------------------------------------------
-def send_part(part: dict[str, Any], job: Job, topic: str, slots: int) -> str:
-    """Send a part on this worker; return in a sentence why it could not be, else ``""``."""
+def send_part(part: dict[str, Any], job: Job, topic: str, slots: int) -> Sent:
+    """Send a part on this worker; return how it is by then, or why it could not be sent."""
     distributed = _distributed()
     worker, ended = distributed.get_worker(), distributed.Event(topic)
     stop, spoke = threading.Event(), [0.0]
@@ -286,26 +306,40 @@ def send_part(part: dict[str, Any], job: Job, topic: str, slots: int) -> str:
     try:
         # To write, so that what a killed worker has left half done is taken back.
         with open_part(job.folder, part, write=True) as ledger:
-            path = ledger.path
+            path, planned = ledger.path, plan_event(ledger)["fingerprint"]
+            sends = require_approval(ledger, planned, job.demand)
+            names = job.clouds or tuple(cloud_names(read_snapshot(ledger)))
         if ended.is_set():
-            return "was not begun"
+            return SharekitError("was not begun")
         clouds = Clouds({})
-        if require_approval_of(path, job.demand):  # what sends nothing needs neither
-            names = job.clouds or clouds_of(path)
-            clouds = connect(
-                *names, config_file=job.config_file, secure_file=job.secure_file, progress=False
-            )
+        if sends:  # what sends nothing needs neither approval nor sign-in
+            clouds = _sign_in(topic, names, job.config_file, job.secure_file)
         RateLimiter.share = 1 / slots
-        with ExitStack() as stack:
+        with ExitStack() as stack, of_fleet(job.folder):
             for account in sorted({cloud.account or cloud.name for cloud in clouds.signed_in}):
                 name = f"sharekit account {account}"
                 stack.enter_context(distributed.Semaphore(max_leases=slots, name=name))
-            submit(
+            return PartStatus.of(submit(
                 path, clouds, settings=job.settings, demand=job.demand, progress=follow, stop=stop
-            )
+            ))  # fmt: skip
     except SharekitError as error:
-        return error.in_shell
-    return ""
+        # Of the base class, which a scheduler can hand on whatever its own takes.
+        failed = SharekitError(str(error))
+        failed.exit_code, failed.in_shell = error.exit_code, error.in_shell
+        return failed
+
+
+def _sign_in(topic: str, names: tuple[str, ...], config: Any, secure: Any) -> Clouds:
+    """Return clouds that were signed in to for another part, too, unless one refused that."""
+    key = threading.get_ident(), topic, names, config, secure
+    if key not in _SIGNED_IN:
+        clouds = connect(*names, config_file=config, secure_file=secure, progress=False)
+        if clouds.refused:
+            return clouds
+        while len(_SIGNED_IN) >= _MOST_SIGNED_IN:
+            _SIGNED_IN.pop(next(iter(_SIGNED_IN)))
+        _SIGNED_IN[key] = clouds
+    return _SIGNED_IN[key].anew()
 
 
 # -- the end ---------------------------------------------------------------------------------------

@@ -36,14 +36,9 @@ _Positions = NDArray[np.int64]
 def split(findings: Findings, by: str) -> tuple[list[str], Iterator[Findings]]:
     """Return the names of the parts of checked rows, and the findings of each, checked by itself.
 
-    Raises
-    ------
-    UsageError
-        Nothing can be split by that.
+    The name is ``""`` where nobody knows which part rows belong to.
     """
     codes, names = pd.factorize(_labels(findings, by), sort=True)
-    if len(names) > MAX_PARTS:
-        raise UsageError(f"--by {by} makes {len(names):,} parts; at most {MAX_PARTS:,} are made.")
     return [str(name) for name in names], _parts(findings, codes, len(names))
 
 
@@ -71,8 +66,13 @@ def check_split(by: str) -> None:
     """Raise UsageError unless there can be parts of that."""
     if by not in SPLITS and not (by.isdecimal() and int(by) > 0):
         raise UsageError(f"--by {by}: split by {', '.join(SPLITS)} or a number of parts.")
-    if by.isdecimal() and int(by) > MAX_PARTS:
-        raise UsageError(f"--by {by} makes {int(by):,} parts; at most {MAX_PARTS:,} are made.")
+    check_count(by, int(by) if by.isdecimal() else 1)
+
+
+def check_count(by: str, count: int) -> None:
+    """Raise UsageError if nobody can plan so many parts."""
+    if count > MAX_PARTS:
+        raise UsageError(f"--by {by} makes {count:,} parts; at most {MAX_PARTS:,} are made.")
 
 
 # -- which row goes where --------------------------------------------------------------------------
@@ -85,12 +85,6 @@ def _labels(findings: Findings, by: str) -> pd.Series:
     project = acting_project(rows)
     project = project.where(fullmatch(project, PROJECT_ID), "")
     label = project if by == "project" else _of_cloud(findings, project, by)
-    if by != "project" and not (label != "").any():
-        raise UsageError(
-            f"No row is known to belong to any {by}, so nothing can be split by it.",
-            in_python="Check the inventory with clouds: sharekit.check(inventory, clouds).",
-            in_shell="Name the clouds with --cloud.",
-        )
     # Actions of the owner and of the project on one share are compared with each other.
     share = rows.groupby(SHARE_KEY, sort=False).ngroup()
     first = label[label != ""].groupby(share).first()

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sharekit.core.errors import LedgerError
+from sharekit.core.errors import LedgerError, LedgerHeldError, UnfinishedChangeError
 from sharekit.core.monitoring.progress import report
 from sharekit.ledger.events import VOIDING_EVENTS
 from sharekit.ledger.hashing import tree_paths
 from sharekit.ledger.ledger import Event, Ledger
-from sharekit.ledger.lock import is_busy
+from sharekit.ledger.lock import break_lock, is_busy
 from sharekit.plans.approval import Approval, valid_approvals
 from sharekit.plans.chunks import EMPTY_FINGERPRINT
 from sharekit.plans.storage import last_event_body
@@ -87,7 +87,9 @@ def read_part(name: str, ledger: Ledger) -> Part:
 
 
 @contextmanager
-def open_part(folder: Path, part: Mapping[str, Any], *, write: bool = False) -> Iterator[Ledger]:
+def open_part(
+    folder: Path, part: Mapping[str, Any], *, write: bool = False, verify_chain: bool = True
+) -> Iterator[Ledger]:
     """Open the ledger of a part that the fleet's ledger names.
 
     Raises
@@ -98,30 +100,53 @@ def open_part(folder: Path, part: Mapping[str, Any], *, write: bool = False) -> 
     path = folder / PART_LEDGER.format(part["name"])
     if not path.exists():
         raise LedgerError(f"{path}, a part of the fleet, is missing: put it back.")
-    with Ledger.open(path, write=write) as ledger:
-        check_identity(ledger, part)
+    with _open(path, write=write, verify_chain=verify_chain) as ledger:
+        created = ledger.last_event("created")
+        if created is None or created.hash != part["created"]:
+            raise LedgerError(
+                f"{path} is not the ledger that the fleet was planned with, but another one: put "
+                "the part's own ledger back."
+            )
         yield ledger
 
 
-def recover(folder: Path) -> None:
+def recover(folder: Path, *, take_over: bool = False) -> None:
     """Take back what processes that were killed have left half done, as whoever writes on does.
 
-    A ledger with such a change cannot be read before that.
+    A ledger with such a change cannot be read before that. With ``take_over`` the names of
+    processes on other machines are removed first.
     """
+    for path in folder.glob("*.ledger") if take_over and (folder / FLEET_LEDGER).exists() else ():
+        with of_fleet(folder):
+            break_lock(path)
     for journal in folder.glob("*.ledger-journal"):
         path = journal.with_name(journal.name.removesuffix("-journal"))
         if not is_busy(path):
-            Ledger.open(path, write=True).close()
+            _open(path, write=True).close()
 
 
-def check_identity(ledger: Ledger, part: Mapping[str, Any]) -> None:
-    """Raise LedgerError unless a ledger is that of the part that the fleet was planned with."""
-    created = ledger.last_event("created")
-    if created is None or created.hash != part["created"]:
-        raise LedgerError(
-            f"{ledger.path} is not the ledger that the fleet was planned with, but another one: "
-            "put the part's own ledger back."
-        )
+def _open(path: Path, *, write: bool = False, verify_chain: bool = True) -> Ledger:
+    with of_fleet(path.parent):
+        return Ledger.open(path, write=write, verify_chain=verify_chain)
+
+
+@contextmanager
+def of_fleet(folder: Path) -> Iterator[None]:
+    """Name the fleet's own commands where an error of a ledger names those of a run."""
+    try:
+        yield
+    except UnfinishedChangeError as error:
+        raise UnfinishedChangeError(
+            error.what,
+            in_python="Fleet(FOLDER).submit() takes that change back.",
+            in_shell=f"`sharekit fleet submit {folder}` takes that change back.",
+        ) from None
+    except LedgerHeldError as error:
+        raise LedgerHeldError(
+            error.what,
+            in_python="sharekit.ledger.lock.break_lock(PATH).",
+            in_shell=f"sharekit fleet submit {folder} --take-over",
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -173,13 +198,15 @@ def open_fleet(folder: Path, *, write: bool = False, verify_chain: bool = True) 
         There is none, it is damaged, or another process is writing to it.
     """
     path = folder / FLEET_LEDGER
+    if folder.is_file():
+        raise LedgerError(f"{folder} is a file: name the folder of a fleet, with {FLEET_LEDGER}.")
     if not path.exists():
         raise LedgerError(
             f"{folder} holds no fleet: there is no {FLEET_LEDGER} in it.",
             in_python="sharekit.Fleet.plan(findings, FOLDER, by=…) makes one.",
             in_shell="`sharekit fleet plan SHARES FLEET` makes one.",
         )
-    return Ledger.open(path, write=write, verify_chain=verify_chain)
+    return _open(path, write=write, verify_chain=verify_chain)
 
 
 def fleet_plan(ledger: Ledger) -> Event:

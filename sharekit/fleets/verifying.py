@@ -24,7 +24,7 @@ from sharekit.reports.verification.verify import (
 )
 
 from .records import report_source
-from .storage import PART_LEDGER, check_identity, fleet_plan, open_fleet, read_fleet, read_part
+from .storage import PART_LEDGER, fleet_plan, open_fleet, open_part, read_fleet, read_part
 
 
 def verify_fleet(
@@ -45,15 +45,14 @@ def verify_fleet(
             report("verifying the parts", number, len(parts))
             path = folder / PART_LEDGER.format(part["name"])
             try:
-                with Ledger.open(path, verify_chain=False) as own:
+                with open_part(folder, part, verify_chain=False) as own:
                     events += own.event_count
-                    check_identity(own, part)
                     found = list(check_ledger(own, required))
                     found += [] if _faulty(found) else _check_part(own, part, ledger)
             except LedgerUnreadableError:
                 raise
             except LedgerError as error:
-                found = [(CHANGED, ("ledger", str(error)))]
+                found = [(CHANGED, ("ledger", error.what))]
             graded += _named(path, found)
     if reports and not _faulty(graded):
         source = report_source(read_fleet(folder))

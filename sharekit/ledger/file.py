@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Final
 from urllib.parse import quote
 
-from sharekit.core.errors import LedgerError, LedgerUnreadableError
+from sharekit.core.errors import LedgerError, LedgerUnreadableError, UnfinishedChangeError
 from sharekit.core.files import private_opener
 
 from .hashing import chain_errors
@@ -148,7 +148,7 @@ def database_error(path: Path, error: Exception) -> LedgerError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     journal = Path(f"{path}-journal")
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:
-        return LedgerUnreadableError(
+        return UnfinishedChangeError(
             f"{path} cannot be read while {journal.name} lies beside it. If it belongs to another "
             "file, move it away; otherwise a program ended within a change.",
             in_python="sharekit.submit(PATH, clouds) takes that change back.",

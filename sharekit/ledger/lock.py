@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 from filelock import FileLock, Timeout
 
-from sharekit.core.errors import LedgerError
+from sharekit.core.errors import LedgerError, LedgerHeldError
 from sharekit.core.provenance import user
 
 from .file import create_private_file
@@ -87,7 +87,7 @@ class WriteLock:
         # not reach other machines.
         if holder is not None and holder.host != platform.node():
             self._lock.release()
-            raise LedgerError(
+            raise LedgerHeldError(
                 f"{self.path} was not closed by {holder}. If that process is gone for sure, take "
                 "it over:",
                 in_python="sharekit.ledger.lock.break_lock(PATH).",

@@ -316,13 +316,15 @@ def require_approval(
         return approvals
     if not approvals and (earlier := ledger.last_event("approved")) is not None:
         raise ApprovalError(
-            f"{ledger.path}: the plan has changed since {earlier.body['reviewer']} approved it. "
-            f"It must be approved again: fingerprint {fingerprint[:12]}."
+            f"{ledger.path}: the plan has changed since {earlier.body['reviewer']} approved it.",
+            in_python=(step := f"It must be approved again: fingerprint {fingerprint[:12]}."),
+            in_shell=step,
         )
     if not approvals:
         raise ApprovalError(
-            f"{ledger.path}: the plan is not approved, so nothing is sent. Approve it by its "
-            f"fingerprint {fingerprint[:12]}."
+            f"{ledger.path}: the plan is not approved, so nothing is sent.",
+            in_python=(step := f"Approve it by its fingerprint {fingerprint[:12]}."),
+            in_shell=step,
         )
     if missing := missing_approvals(ledger, fingerprint, requirement):
         raise ApprovalError(f"{ledger.path}: {missing}")

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from sharekit.checks.findings import row_reasons
+from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.actions import SKIP
 from sharekit.core.cloud_api import FORBIDDEN_CODES
 from sharekit.core.columns import STR, hands_out_copies, join_lines, roles
@@ -223,7 +224,11 @@ def status(ledger: HasLedger | str | PathLike[str], *, progress: bool = True) ->
 
 def clouds_of(path: str | PathLike[str]) -> list[str]:
     """Return the names of the clouds that the plan was made with, as clouds.yaml has them."""
-    snapshot = read_plan(path).findings.snapshot
+    return cloud_names(read_plan(path).findings.snapshot)
+
+
+def cloud_names(snapshot: Snapshot | None) -> list[str]:
+    """Return the names of the clouds that a snapshot was taken of."""
     names = () if snapshot is None else snapshot.projects["cloud"].unique()
     return [str(name) for name in names if name]
 

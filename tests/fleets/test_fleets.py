@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -29,12 +30,14 @@ from sharekit.fleets import approving, planning, records
 from sharekit.fleets.fleet import Fleet
 from sharekit.fleets.replacing import share_like, take_back
 from sharekit.fleets.split import split
-from sharekit.fleets.storage import FLEET_LEDGER, read_fleet
+from sharekit.fleets.storage import FLEET_LEDGER, read_fleet, recover
 from sharekit.ledger.hashing import tree_paths, tree_root
 from sharekit.ledger.ledger import Ledger
+from sharekit.ledger.lock import LockHolder, sidecar
 from sharekit.plans.approval import ApprovalRequirement, require_approval_of, revoke
 from tests.conftest import FAST, World
 from tests.interfaces.test_cli import shell
+from tests.ledger.test_beside import leave_half_done
 from tests.ledger.test_signatures import ADA, BOB, Keys, keys  # noqa: F401 - a fixture
 from tests.reports.forger import Forger
 from tests.reports.test_tampering import by_script
@@ -134,6 +137,35 @@ def test_what_nothing_can_be_split_by(by: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         Fleet.plan(check(shares(A)), tmp_path / "fleet", by=by)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_what_holds_or_broke_a_ledger_names_the_command_of_the_fleet(fleet: Fleet) -> None:
+    """An unfinished change, and a lock of another machine, are for `fleet submit`, not `submit`."""
+    for path in (ledgers(fleet)[0], fleet.path / FLEET_LEDGER):
+        leave_half_done(path)
+        for call in (fleet.status, fleet.verify, lambda: fleet.report(fleet.path / "a.csv")):
+            with pytest.raises(LedgerError) as error:
+                call()
+            assert f"`sharekit fleet submit {fleet.path}` takes" in error.value.in_shell
+        holder = LockHolder("elsewhere", 7, "bob", "2026-01-01T00:00:00Z")
+        sidecar(path, "owner").write_bytes(msgspec.json.encode(holder))
+        with pytest.raises(LedgerError) as error:
+            recover(fleet.path)
+        assert error.value.in_shell.endswith(f"sharekit fleet submit {fleet.path} --take-over")
+        recover(fleet.path, take_over=True)
+        assert not fleet.status().finished
+    sidecar(stray := fleet.path.parent / "own.ledger", "owner").touch()
+    recover(stray.parent, take_over=True)
+    assert sidecar(stray, "owner").exists()
+
+
+def test_a_call_for_a_part_that_is_not_there_says_so(fleet: Fleet) -> None:
+    """`verify` names a missing part as one; a file is no folder of a fleet."""
+    ledgers(fleet)[0].unlink()
+    ((_, what),) = fleet.verify().problems
+    assert what.endswith("a part of the fleet, is missing: put it back.")
+    with pytest.raises(LedgerError, match="is a file: name the folder"):
+        Fleet(fleet.path / FLEET_LEDGER).status()
 
 
 def test_a_fleet_is_planned_whole_or_not_at_all(

@@ -92,7 +92,7 @@ def findings_of(*findings: sharekit.Findings) -> pd.DataFrame:
     return together.sort_values([*together.columns], ignore_index=True)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(related(), st.integers(0, 16), st.sampled_from([(), ("counted-up",)]))
 def test_what_rows_of_other_buckets_say_is_found(
     sheet: pd.DataFrame, cut: int, confirm: tuple[str, ...]
@@ -141,6 +141,18 @@ def test_parts_have_every_row_once(tmp_path: Path, by: str, names: object) -> No
     assert {path.suffix for path in made.path.iterdir()} == {".ledger"}
     made.report(tmp_path / "all.parquet")
     assert set(pd.read_parquet(tmp_path / "all.parquet")["input.region"]) == {"eu", "us"}
+
+
+def test_a_bucket_of_unknown_regions_is_a_part_of_its_own(tmp_path: Path) -> None:
+    """Rows without a region are the rest, also where they fill a bucket; no region is refused."""
+    known, unknown = shares(A, images=3).assign(region="eu"), shares(B, images=3).assign(region="")
+    folder = write(tmp_path / "shares", known, unknown)
+    made = Fleet.plan(Partitioned.open(str(folder)), tmp_path / "fleet", by="region")
+    assert {*made.status().parts["part"]} == {"eu", "rest"}
+    (folder / "0.parquet").unlink()
+    with pytest.raises(UsageError, match="belong to any region"):
+        Fleet.plan(Partitioned.open(str(folder)), tmp_path / "none", by="region")
+    assert not (tmp_path / "none").exists()
 
 
 def _cut_off(folder: Path) -> None:

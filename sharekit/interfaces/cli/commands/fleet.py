@@ -227,16 +227,15 @@ def submit_fleet_command(
     is shared by all. Once every part is finished, the fleet's ledger records how each has ended.
     """
     from sharekit.fleets.fleet import Fleet
-    from sharekit.fleets.storage import read_fleet
+    from sharekit.fleets.storage import recover
     from sharekit.interfaces.cli.output import complain, info, show_fleet
-    from sharekit.ledger import lock
     from sharekit.plans.approval import ApprovalRequirement
     from sharekit.runs.settings import Settings
 
     how = Settings(**settings)
     demand = ApprovalRequirement(reviewers, None if signers is None else signers.resolve())
-    for part in read_fleet(fleet).parts if break_lock else ():
-        lock.break_lock(part.path)
+    if break_lock:
+        recover(fleet, take_over=True)
     try:
         state = Fleet(fleet).submit(
             *clouds, scheduler=scheduler, workers=workers, config_file=clouds_yaml,
@@ -246,7 +245,7 @@ def submit_fleet_command(
         info(f"Interrupted. Nothing is lost: sharekit fleet submit {fleet} continues the fleet.")
         sys.exit(3)
     for name, error in state.errors.items():
-        complain(f"Error: {name}: {error}")
+        complain(f"Error: {name}: {error.in_shell}")
     answer(state.summary, as_json, lambda: show_fleet(state))
     sys.exit(fleet_exit_code(state))
 
@@ -269,7 +268,8 @@ def status_fleet_command(fleet: Path, as_json: bool) -> None:
 
 def fleet_exit_code(now: FleetStatus) -> int:
     """Return the exit code for the state of a fleet: the highest of its parts."""
-    return max(map(exit_code, now.runs.values()), default=0)
+    errors = {name: e for name, e in now.errors.items() if not now.runs[name].finished}
+    return max(*map(exit_code, now.runs.values()), *(e.exit_code for e in errors.values()), 0)
 
 
 @fleet_command.command("report")
