@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
@@ -206,6 +206,9 @@ FRAGMENTS = st.lists(
 
 @settings(max_examples=600, deadline=None)
 @given(FRAGMENTS)
+@example(['<row r="1">', "<is><t>x</t></is>", "</row>"])
+@example(['<row r="1">', "<is><t>x</t></is>", '<c r="A1">', "</c>", "</row>"])
+@example(['<row r="1">', "<v>1</v>", '<c r="A2"/>', "</row>"])
 def test_no_sheet_is_plain_that_the_parser_refuses(fragments: list[str]) -> None:
     """Whatever the scan takes for plain is well-formed and refused by nobody, or is no XML."""
     body = f"<sheetData>{''.join(fragments)}</sheetData>"

@@ -309,8 +309,10 @@ class _RowScanner:
     def _read_cells(self, tags: _Tags) -> bool:
         """Note where the cells of a block are; return False if they are not in plain order."""
         rows, row_words, masks = tags.rows()
-        if not rows.size or not tags.cells.size:
-            return self._is_next(rows) if rows.size else not tags.cells.size
+        if not tags.cells.size:
+            return not tags.holders and (not rows.size or self._is_next(rows))
+        if not rows.size:
+            return False
         starts = np.searchsorted(tags.cells, np.flatnonzero(tags.kinds == _ROW_TAG))
         if not self._is_next(rows) or starts[0]:
             return False
@@ -337,15 +339,14 @@ class _RowScanner:
         filled = _HOLDS[tags.kinds[held]]
         last = int(np.flatnonzero(filled)[-1]) if filled.any() else -1
         if last < 0:
-            return True
+            return not tags.holders
         scan.filled += int(np.count_nonzero(filled))
         scan.bottom = int(rows[last])
         scan.right = max(scan.right, int(columns[filled].max()) + 1)
         formula = tags.kinds[held] == _FORMULA_TAG
         held += formula
         value, inline = tags.kinds[held] == _VALUE_TAG, tags.kinds[held] == _INLINE_TAG
-        holders = tags.values.size + np.count_nonzero(tags.kinds == _INLINE_TAG)
-        if holders != np.count_nonzero(value) + np.count_nonzero(inline):
+        if tags.holders != np.count_nonzero(value) + np.count_nonzero(inline):
             return False
         value &= tags.have_text(held, b"<v>")
         certain = value
@@ -380,6 +381,8 @@ class _Tags:
         self.starts, self.kinds = np.append(starts, ends), np.append(kinds, _NO_TAG)
         self.cells = np.flatnonzero(self.kinds == _CELL_TAG)
         self.values = np.flatnonzero(self.kinds == _VALUE_TAG)
+        #: How many values there are, in a cell or outside of any.
+        self.holders = self.values.size + int(np.count_nonzero(self.kinds == _INLINE_TAG))
 
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint64]]:
         """Return the numbers of the rows, how they are spelled, and the bits that this takes.
