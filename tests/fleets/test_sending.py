@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,11 +18,12 @@ import pytest
 
 import sharekit
 from sharekit.core.brakes import RateLimiter
-from sharekit.core.errors import ApprovalError, LedgerError, UsageError
+from sharekit.core.errors import ApprovalError, LedgerError, SharekitError, UsageError
 from sharekit.fleets import sending
 from sharekit.fleets.fleet import Fleet
 from sharekit.fleets.sending import Engine, Job, _examine_worker, finish_fleet, send_fleet
 from sharekit.fleets.storage import FLEET_LEDGER, read_fleet
+from sharekit.interfaces.cli.commands.fleet import fleet_exit_code
 from sharekit.ledger.ledger import Ledger
 from sharekit.ledger.lock import LockHolder
 from sharekit.plans.approval import revoke
@@ -233,6 +235,17 @@ def test_an_engine_that_is_not_installed(world: Make, monkeypatch: pytest.Monkey
     sharekit.submit(ledgers(fleet)[0], w.connect(), settings=FAST)
     assert send_fleet(read_fleet(fleet.path), Job(fleet.path, (), w.config, None), Engine()) == {}
     assert sending.finish_fleet(fleet.path, None)
+
+
+def test_a_part_that_could_not_be_sent_counts_with_its_own_exit_code(tmp_path: Path) -> None:
+    """A refused sign-in is 4, as of one run, unless another process has finished the part."""
+    fleet = Fleet.plan(check(shares(A, B)), tmp_path / "fleet", by="project")
+    now, refused = fleet.status(), SharekitError("refused")
+    refused.exit_code = 4
+    told = replace(now, errors={A: refused})
+    assert (fleet_exit_code(now), fleet_exit_code(told)) == (3, 4)
+    done = {A: replace(now.runs[A], finished=True, succeeded=True)}
+    assert fleet_exit_code(replace(told, runs=done)) == 0
 
 
 def test_a_process_takes_its_share_of_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
