@@ -275,12 +275,13 @@ class _Replay:
     def check_reading(self, event: Event) -> Iterator[str]:
         """Check that a reading holds states that shares can have."""
         frame = self.ledger.get_frame(event.body["blob"], READ_BACK)
-        frame = frame.join(self.plan.rows[SHARE_KEY], on="row_key")
+        shares = self.plan.rows[SHARE_KEY].take(frame["row_key"].to_numpy())
+        frame = frame.assign(**{name: shares[name].array for name in SHARE_KEY})
         if len(frame) != event.body["images"]:
             yield f"says that it has {event.body['images']} images, and has {len(frame)}"
         if frame.empty or ((frame["state"] == "") == (frame["unread"] == "")).any():
             yield "shows neither a state nor why it could not be read, or both"
-        projects = set(frame.loc[frame["side"] == MEMBER, "project_id"])
+        projects = {*frame.loc[frame["side"] == MEMBER, "project_id"].unique()}
         if projects - self.call.clouds.keys():
             yield "shows shares of a project that the call had not signed in to"
         under_way = [
@@ -392,7 +393,7 @@ class _Replay:
         """Check that a job's end names its own images, with a status that says so."""
         done, status = event.kind == "job_done", str(event.body["status"]).lower()
         results, job = event.body.get("results", {}), request.response.job_id
-        if not results.keys() <= {result_key(share) for share in request.shares}:
+        if results and not results.keys() <= {result_key(share) for share in request.shares}:
             yield "names images that its request does not carry"
         if any(good == done for good in results.values()):
             yield "names images that ended as the whole job did"
