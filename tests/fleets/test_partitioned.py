@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -12,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sharekit
+from sharekit.clouds.state.snapshot import take_snapshot
 from sharekit.core.errors import InputError, SharekitError, UsageError
 from sharekit.core.fields import SHARE_KEY
-from sharekit.fleets import partitioned
+from sharekit.fleets import elsewhere, partitioned
 from sharekit.fleets.fleet import Fleet
 from sharekit.fleets.partitioned import Partitioned, is_partitioned
+from tests.conftest import World
 from tests.fleets.test_fleets import shares
 from tests.interfaces.test_cli import shell
 from tests.runs.test_owner import ME, MINE, OTHER, A, B, sheets
@@ -49,7 +52,8 @@ def rows_of(findings: sharekit.Findings) -> pd.DataFrame:
 @given(sheets(), st.integers(0, 60))
 def test_buckets_decide_as_the_whole_inventory_does(sheet: pd.DataFrame, cut: int) -> None:
     """Each row of each file is in one bucket, with its number, and becomes what it does at once."""
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partitioned, "BUCKET_ROWS", 12)
         folder = write(Path(name) / "shares", sheet[:cut], sheet[cut:])
         files = [path for path in sorted(folder.iterdir()) if len(pd.read_parquet(path))]
         whole = sharekit.check(sharekit.read_inventory(*files))
@@ -112,6 +116,37 @@ def test_what_rows_of_other_buckets_say_is_found(
     pd.testing.assert_frame_equal(findings_of(*buckets), findings_of(whole))
     together = pd.concat(map(rows_of, buckets)).sort_values(["file", "row"], ignore_index=True)
     pd.testing.assert_frame_equal(together, rows_of(whole), check_names=False, check_dtype=False)
+
+
+def test_the_clouds_are_asked_once_about_each_bucket(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a bucket is compared with is what the clouds showed when the buckets were compared."""
+    w = world(rows=12)
+    rows = sharekit.read_inventory(w.shares).rows[[*SHARE_KEY, "status", "vault_id"]]
+    folder = write(w.folder / "shares", rows)
+    clouds = w.connect()
+    whole = sharekit.check(sharekit.read_inventory(folder / "0.parquet"), clouds)
+    asked = Mock(side_effect=take_snapshot)
+    monkeypatch.setattr("sharekit.checks.check.take_snapshot", asked)
+    shares = Partitioned.open(str(folder)).check(clouds)
+    buckets = [found for found, _ in shares.buckets(w.folder, "9")]
+    assert len(buckets) > 1
+    pd.testing.assert_frame_equal(findings_of(*buckets), findings_of(whole))
+    assert {found.snapshot is None for found in buckets} == {False}
+    assert asked.call_count == len(buckets)
+
+
+def test_ids_that_a_program_has_numbered_do_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More IDs that are alike than fit into memory are one sentence, and no fleet is made."""
+    monkeypatch.setattr(elsewhere, "_MOST_ALIKE", 1)
+    one, two = shares(A, B, OTHER, images=3), shares(B, images=1).assign(image_id=SERIES[1])
+    folder = write(tmp_path / "shares", one, two, two.assign(image_id=SERIES[2]))
+    with pytest.raises(InputError, match="half of their digits in common"):
+        Fleet.plan(Partitioned.open(str(folder)), tmp_path / "fleet", by="project")
+    assert not (tmp_path / "fleet").exists()
 
 
 def test_a_share_that_two_files_decide_on_is_found(tmp_path: Path) -> None:
