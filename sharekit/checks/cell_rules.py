@@ -12,12 +12,10 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACTIONS, PENDING
-from sharekit.core.columns import STR, EncodedColumn, as_arrow, replace_all
+from sharekit.core.columns import STR, EncodedColumn, replace_all, replace_where
 from sharekit.core.fields import (
     FIELDS,
     GRAMMARS,
@@ -45,44 +43,33 @@ _LOST_ZEROS: Final = "0" * 15
 #: Digits of an ID without its dashes.
 _DIGITS: Final = 32
 _UNDASHED = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
-#: Up to one changed value in so many, replacing the changed ones takes half the time of taking all.
-_FEW: Final = 8
 
 Mask = NDArray[np.bool_]
 #: Distinct values of a field in; the values as the API takes them, and hits by position, out.
 CellRule = Callable[[pd.Series, str], tuple[pd.Series, list[RuleHits]]]
 
 
-def normalize_rows(
-    inventory: Inventory,
-) -> tuple[pd.DataFrame, list[RuleHits], dict[str, EncodedColumn]]:
-    """Return every row with its values as the API takes them, the hits, and encoded columns.
+def normalize_rows(inventory: Inventory) -> tuple[pd.DataFrame, list[RuleHits]]:
+    """Return every row with its values as the API takes them, and the hits.
 
     The frame has the inventory's index; its columns are ``source``, ``row`` and the fields of
-    :data:`sharekit.core.fields.FIELDS` (str). A value that is wrong stays as it is. The encoded
-    columns are those of all fields but ``name``.
+    :data:`sharekit.core.fields.FIELDS` (str). A value that is wrong stays as it is.
     """
     raw = inventory.rows
     rows = raw[["source", "row"]].copy()
-    encoded: dict[str, EncodedColumn] = {}
     hits = _hits_from_cell_issues(inventory)
     errors = [h for h in hits if RULES[h.rule].severity == "error"]
     for field in FIELDS:
         of_field = [h.keys for h in errors if h.field == field]
         invalid = np.unique(np.concatenate([NO_KEYS, *of_field]))
-        if field == "name":  # all different, and nobody compares them
-            rows[field], more = _strip(raw[field], field)
-        else:
-            known = EncodedColumn.encode(raw[field], inventory.encoded.get(field))
-            rows[field], more, encoded[field] = _apply_per_distinct_value(raw[field], known, field)
-            if invalid.size:
-                rows[field] = _restore_invalid(raw[field], rows[field], invalid)
-                encoded[field] = EncodedColumn.encode(rows[field], encoded[field])
+        rows[field], more = _apply_per_distinct_value(raw[field], field)
+        if invalid.size:
+            rows[field] = _restore_invalid(raw[field], rows[field], invalid)
         if field in MANDATORY_FIELDS:
-            more += _missing(inventory, encoded[field].isin([""]), field)
+            more += _missing(inventory, (rows[field] == "").to_numpy(dtype=bool), field)
         hits += [h.excluding(invalid) for h in more]
     hits = _allow_restored(rows["status"], hits)
-    return rows, _detect_swapped_ids([h for h in hits if not h.is_empty]), encoded
+    return rows, _detect_swapped_ids([h for h in hits if not h.is_empty])
 
 
 def _allow_restored(status: pd.Series, hits: list[RuleHits]) -> list[RuleHits]:
@@ -110,7 +97,7 @@ def repaired(raw: pd.Series, field: str) -> pd.Series:
     >>> repaired(pd.Series([" {0123456789ABCDEF0123456789ABCDEF}"], dtype="str"), "project_id")[0]
     '0123456789abcdef0123456789abcdef'
     """
-    return _apply_per_distinct_value(raw, EncodedColumn.encode(raw), field)[0]
+    return _apply_per_distinct_value(raw, field)[0]
 
 
 def _hits_from_cell_issues(inventory: Inventory) -> list[RuleHits]:
@@ -155,13 +142,12 @@ def _restore_invalid(raw: pd.Series, fixed: pd.Series, invalid: Keys) -> pd.Seri
         return fixed
     mask = np.zeros(len(raw), dtype=bool)
     mask[keys] = True
-    return _replace(fixed, mask, raw.take(keys))
+    return replace_where(fixed, mask, raw.take(keys))
 
 
-def _apply_per_distinct_value(
-    raw: pd.Series, encoded: EncodedColumn, field: str
-) -> tuple[pd.Series, list[RuleHits], EncodedColumn]:
+def _apply_per_distinct_value(raw: pd.Series, field: str) -> tuple[pd.Series, list[RuleHits]]:
     """Apply a field's rule to each distinct value once, and its result to all rows with it."""
+    encoded = EncodedColumn.encode(raw)
     fixed, of_values = _CELL_RULES.get(field, _strip)(encoded.categories, field)
     hits = []
     for h in of_values:
@@ -169,20 +155,8 @@ def _apply_per_distinct_value(
         hit[h.keys] = True
         hits.append(replace(h, keys=raw.index.to_numpy(dtype="int64")[hit[encoded.codes]]))
     if fixed.equals(encoded.categories):
-        return raw, hits, encoded
-    changed = (fixed != encoded.categories).to_numpy(dtype=bool)[encoded.codes]
-    if np.count_nonzero(changed) * _FEW > len(raw):
-        values = pd.Series(fixed.array.take(encoded.codes), index=raw.index)
-    else:
-        values = _replace(raw, changed, fixed.take(encoded.codes[changed]))
-    return values, hits, encoded.recode(fixed, values)
-
-
-def _replace(values: pd.Series, mask: Mask, replacements: pd.Series) -> pd.Series:
-    # By Arrow, which is much faster than pandas' setting of items.
-    new = as_arrow(replacements).combine_chunks()
-    made = pc.replace_with_mask(as_arrow(values), pa.array(mask), new)
-    return pd.Series(pd.array(made, dtype=STR), index=values.index)
+        return encoded.to_series(raw.index), hits
+    return encoded.recode(fixed).to_series(raw.index), hits
 
 
 def _missing(inventory: Inventory, empty: Mask, field: str) -> list[RuleHits]:
@@ -252,7 +226,7 @@ def _normalize_ids(raw: pd.Series, field: str) -> tuple[pd.Series, list[RuleHits
         RuleHits.where(shaped, "vault-id-not-hex", field),
     ]
     repaired = fixed.where(usable, values).where(~blank, "")
-    return _replace(raw, doubtful.to_numpy(dtype=bool), repaired), hits
+    return replace_where(raw, doubtful.to_numpy(dtype=bool), repaired), hits
 
 
 def _repair_steps(values: pd.Series, field: str) -> list[tuple[str, pd.Series]]:

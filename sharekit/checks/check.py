@@ -17,8 +17,16 @@ import pandas as pd
 from sharekit.clouds.registry import Clouds
 from sharekit.clouds.state.snapshot import Snapshot, take_snapshot
 from sharekit.core.actions import ACTIONS, DECISIONS
-from sharekit.core.columns import STR, EncodedColumn, first_case, is_owner_action
+from sharekit.core.columns import (
+    STR,
+    EncodedColumn,
+    NumberedTexts,
+    first_case,
+    is_owner_action,
+    numbered_constant,
+)
 from sharekit.core.errors import UsageError
+from sharekit.core.fields import FIELDS
 from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.logs import clean_frames
 from sharekit.core.monitoring.progress import Callback, shows_progress
@@ -192,17 +200,17 @@ def _look(
     inventory: Inventory, clouds: Clouds | None, snapshot: Snapshot | None,
     decisions: pd.DataFrame | None,
 ) -> _Looked:  # fmt: skip
-    rows, hits, encoded = normalize_rows(inventory)
+    rows, hits = normalize_rows(inventory)
     skipped, wrong_roles = _apply_decisions(rows, decisions)
     if decisions is not None:
         hits = [*(_drop_overridden(h, decisions) for h in hits), *wrong_roles]
     hits, left_out = _leave_out(hits)
     skipped = np.union1d(skipped, left_out)
-    encoded |= {
-        name: EncodedColumn.encode(rows[name], encoded[name]) for name in ("status", "vault_id")
-    }
+    encoded = {name: EncodedColumn.encode(rows[name]) for name in FIELDS}
+    for name, column in encoded.items():  # what was written into is numbered again
+        rows[name] = column.to_series(rows.index)
     hits += check_vault_need(rows, encoded)
-    rows["before"] = pd.Series("", rows.index, STR)
+    rows["before"] = NumberedTexts.of(numbered_constant("", len(rows)))
     pairs = pair_rows(encoded)
     if snapshot is None and clouds is not None:
         snapshot = take_snapshot(clouds, rows[pairs.legal])
@@ -243,7 +251,7 @@ def _check(
     blocked = np.flatnonzero(rows["disposition"] == "blocked")
     hits = [h.excluding(blocked) if h.rule == "already" else h for h in hits]
     frame = render(inventory, hits, rate)
-    findings = Findings(inventory, rows, frame, snapshot, strict, encoded, confirmed)
+    findings = Findings(inventory, rows, frame, snapshot, strict, confirmed)
     _log.info("checked: %s", findings)
     return mark_origin(findings, CHECKED if decisions is None else PREVIEW)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
-from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
+from sharekit.core.columns import STR, hands_out_copies, with_unit
 from sharekit.core.fields import FIELDS, SHARE_KEY
 from sharekit.core.html import table
 from sharekit.core.monitoring.progress import shows_progress
@@ -54,8 +54,6 @@ class Findings:
         What the clouds showed, if there were any to ask.
     strict : bool
         Whether warnings count as errors.
-    encoded : Mapping[str, EncodedColumn]
-        Fields as the checks have encoded them, so that the plan need not do it again.
     confirmed : tuple of str
         Rules that somebody confirmed by name, so that they block no row.
     origin : str
@@ -68,7 +66,6 @@ class Findings:
     frame: pd.DataFrame
     snapshot: Snapshot | None = None
     strict: bool = False
-    encoded: Mapping[str, EncodedColumn] = field(default_factory=dict)
     confirmed: tuple[str, ...] = ()
     origin: str = field(default="", init=False)
 

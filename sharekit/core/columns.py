@@ -29,6 +29,7 @@ from .fields import SHARE_KEY
 _Class = TypeVar("_Class", bound=type)
 #: The dtype of every column of text, in each version of pandas: what pandas 3 calls ``str``.
 STR: Final = pd.StringDtype("pyarrow", na_value=np.nan)
+_EQUALITY: Final = ("eq", "ne")
 #: Rows, labels or cells that a message names one by one.
 NAMED: Final = 3
 #: Whether a shallow copy is one of its own, whatever options say.
@@ -41,43 +42,45 @@ class EncodedColumn:
 
     Attributes
     ----------
-    codes : ndarray of unsigned integers, as narrow as possible
+    codes : ndarray of integers
         For each row the position of its value in ``categories``.
     categories : Series of str
         The distinct values.
-    source : pyarrow.Array or ChunkedArray
-        The column that was encoded.
 
     Examples
     --------
-    >>> names = pd.Series(["b", "a", "b"], dtype="str")
-    >>> column = EncodedColumn.encode(names)
+    >>> column = EncodedColumn.encode(pd.Series(["b", "a", "b"], dtype="str"))
     >>> column.codes.tolist(), column.categories.tolist()
     ([0, 1, 0], ['b', 'a'])
-    >>> EncodedColumn.encode(names.str.upper(), column) is column
-    False
+    >>> EncodedColumn.encode(column.to_series()).categories.tolist()
+    ['b', 'a']
     """
 
-    codes: NDArray[np.unsignedinteger]
+    codes: NDArray[np.integer]
     categories: pd.Series
-    source: pa.Array | pa.ChunkedArray = field(repr=False)
     _matches: dict[str, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
-    def encode(cls, values: pd.Series, known: EncodedColumn | None = None) -> EncodedColumn:
-        """Encode a column; return ``known`` if it already encodes the same buffer."""
-        source = pa.array(values)
-        if known is not None and _buffer_identity(known.source) == _buffer_identity(source):
-            return known
-        codes, categories = pd.factorize(values)
-        narrow = codes.astype(np.min_scalar_type(len(categories)))
-        narrow.setflags(write=False)  # whoever holds the column cannot change what is planned
-        return cls(narrow, pd.Series(categories, dtype=STR), source)
+    def encode(cls, values: pd.Series) -> EncodedColumn:
+        """Encode a column, which costs nothing where its texts are numbered already."""
+        known = values.array.column if isinstance(values.array, NumberedTexts) else None
+        return known or cls.of(numbered(pa.array(values)))
 
-    def recode(self, categories: pd.Series, values: pd.Series) -> EncodedColumn:
-        """Replace the distinct values, some of them by the same; ``values`` is the new column."""
+    @classmethod
+    def of(cls, values: pa.DictionaryArray) -> EncodedColumn:
+        """Return a column of :func:`numbered` texts."""
+        return cls(np.asarray(values.indices), pd.Series(pd.array(values.dictionary, dtype=STR)))
+
+    def recode(self, categories: pd.Series) -> EncodedColumn:
+        """Replace the distinct values, some of them by the same."""
         again = EncodedColumn.encode(categories)
-        return EncodedColumn(again.codes[self.codes], again.categories, pa.array(values))
+        return EncodedColumn(again.codes[self.codes], again.categories)
+
+    def to_series(self, index: pd.Index | None = None) -> pd.Series:
+        """Return the texts as a column of a frame, which stay numbered."""
+        texts = as_arrow(self.categories).combine_chunks()
+        held = pa.DictionaryArray.from_arrays(pa.array(self.codes, pa.int32()), texts)
+        return pd.Series(NumberedTexts.of(held), index, copy=False)
 
     def isin(self, texts: Collection[str]) -> NDArray[np.bool_]:
         """Return True for each row whose value is one of these.
@@ -96,13 +99,162 @@ class EncodedColumn:
         return self._matches[grammar]
 
 
-def _buffer_identity(texts: pa.Array | pa.ChunkedArray) -> list[tuple[int, ...]]:
-    """Return where texts are stored: Arrow never changes them there, so a change is elsewhere."""
-    chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
-    return [
-        (len(chunk), chunk.offset, *(b.address if b else 0 for b in chunk.buffers()))
-        for chunk in chunks
-    ]
+def numbered(texts: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    """Return each distinct text of a column once, and its number for each row; nulls are ``""``.
+
+    >>> numbered(pa.chunked_array([["b", "a"], ["b", None]])).indices.to_pylist()
+    [0, 1, 0, 2]
+    """
+    chunked = texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts])
+    if not pa.types.is_dictionary(chunked.type):
+        chunks = chunked.dictionary_encode().chunks  # of one dictionary
+    else:
+        chunks = [
+            pa.DictionaryArray.from_arrays(chunk.indices.cast(pa.int32()), chunk.dictionary)
+            for chunk in chunked.chunks
+        ]
+        if len(chunks) > 1:
+            chunks = pa.chunked_array(chunks).unify_dictionaries().chunks
+    empty = pa.array([], pa.large_string())
+    indices = pa.concat_arrays([chunk.indices for chunk in chunks] or [pa.array([], pa.int32())])
+    # What is not used is left out: nobody may take it for a text of the column.
+    distinct = chunks[0].dictionary.cast(pa.large_string()) if chunks else empty
+    encoded = distinct.dictionary_encode()
+    if len(encoded.dictionary) < len(distinct):
+        indices, distinct = encoded.indices.take(indices), encoded.dictionary
+    if indices.null_count:
+        distinct = pa.concat_arrays([distinct, pa.array([""], pa.large_string())])
+        blank = pc.index(distinct, "").as_py()
+        indices = indices.fill_null(pa.scalar(blank, pa.int32()))
+    used = np.zeros(len(distinct), bool)
+    used[np.asarray(indices)] = True
+    if not used.all():
+        numbers = (np.cumsum(used) - 1).astype(np.int32)
+        indices, distinct = pa.array(numbers[np.asarray(indices)]), distinct.filter(pa.array(used))
+    return pa.DictionaryArray.from_arrays(indices, distinct)
+
+
+def numbered_constant(text: str, rows: int) -> pa.DictionaryArray:
+    """Return the same text for each of so many rows, as :func:`numbered`.
+
+    >>> numbered_constant("a", 2).to_pylist()
+    ['a', 'a']
+    """
+    return pa.DictionaryArray.from_arrays(
+        np.zeros(rows, np.int32), pa.array([text][:rows], pa.large_string())
+    )
+
+
+class NumberedTexts(STR.construct_array_type()):  # type: ignore[misc]
+    """A column of text as pandas has it, which holds each distinct text once, and their numbers.
+
+    Nothing tells it from any other column of text. Where pandas does more with it than is defined
+    here, its texts are written out for that, and kept by nobody. What is written into it makes it
+    a column that holds each row's text, and so does a selection of fewer rows than distinct texts.
+    """
+
+    _held: pa.ChunkedArray
+    _cache: dict[str, Any]
+
+    @classmethod
+    def of(cls, values: pa.DictionaryArray) -> NumberedTexts:
+        """Return a column of :func:`numbered` texts."""
+        return cls._holding(pa.chunked_array([values]))
+
+    @classmethod
+    def _holding(cls, held: pa.ChunkedArray) -> NumberedTexts:
+        if pa.types.is_dictionary(held.type):
+            held = held if held.num_chunks == 1 else pa.chunked_array([held.combine_chunks()])
+            if len(held) < len(held.chunk(0).dictionary):
+                held = held.cast(pa.large_string())
+        made = cls.__new__(cls)
+        made._dtype, made._pa_array = STR, held
+        return made
+
+    @property
+    def column(self) -> EncodedColumn | None:
+        """The numbers and the distinct texts; None where each row's text is held."""
+        if "column" not in self._cache and pa.types.is_dictionary(self._held.type):
+            self._cache["column"] = EncodedColumn.of(self._held.chunk(0))
+        known: EncodedColumn | None = self._cache.get("column")
+        return known
+
+    @property
+    def numbered(self) -> pa.ChunkedArray | None:
+        """The same as Arrow holds it; None where each row's text is held."""
+        return self._held if pa.types.is_dictionary(self._held.type) else None
+
+    @property
+    def _pa_array(self) -> pa.ChunkedArray:
+        return self._held.cast(pa.large_string())
+
+    @_pa_array.setter
+    def _pa_array(self, values: pa.ChunkedArray) -> None:
+        self._held, self._cache = values, {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return pd.array, (self._pa_array, STR)
+
+    def __getitem__(self, item: Any) -> Any:
+        if isinstance(item, slice):
+            return self._holding(self._held[item])
+        item = pd.api.indexers.check_array_indexer(self, item)
+        if isinstance(item, np.ndarray):
+            return self.take(np.flatnonzero(item) if item.dtype == bool else item)
+        if pd.api.types.is_integer(item):
+            text = self._held[int(item)].as_py()
+            return self._dtype.na_value if text is None else text
+        return super().__getitem__(item)
+
+    def take(self, indices: Any, *args: Any, **options: Any) -> Any:
+        """Return the texts at some positions."""
+        positions = np.asarray(indices, np.int64)
+        if positions.min(initial=0) >= 0 and positions.max(initial=-1) < len(self):
+            return self._holding(self._held.take(pa.array(positions)))
+        return super().take(indices, *args, **options)
+
+    def copy(self) -> NumberedTexts:
+        """Return a column that is written to apart from this one."""
+        made = self._holding(self._held)
+        made._cache = self._cache
+        return made
+
+    def view(self, dtype: Any = None) -> Any:
+        """Return the same texts."""
+        return self.copy() if dtype is None else super().view(dtype)
+
+    def isna(self) -> NDArray[np.bool_]:
+        """Return where a text is missing: nowhere while they are numbered."""
+        return np.zeros(len(self), bool) if self.column else super().isna()
+
+    def isin(self, values: Any) -> NDArray[np.bool_]:
+        """Return which of the texts are among others."""
+        return self.column.isin(values) if self.column else super().isin(values)
+
+    def factorize(self, *args: Any, **options: Any) -> Any:
+        """Return numbers of the texts, in the order in which they come, and the texts."""
+        if self.column is None:
+            return super().factorize(*args, **options)
+        codes, used = pd.factorize(self.column.codes)
+        return codes, self.column.categories.array.take(used)
+
+    def to_numpy(self, dtype: Any = None, *args: Any, **options: Any) -> Any:
+        """Return the texts as objects of Python, one for each distinct text."""
+        if self.column is None or dtype not in (None, object):
+            return super().to_numpy(dtype, *args, **options)
+        return self.column.categories.to_numpy(object)[self.column.codes]
+
+    def _cmp_method(self, other: Any, op: Callable[[Any, Any], Any]) -> Any:
+        own, theirs = self.column, other.column if isinstance(other, NumberedTexts) else None
+        if own is None or not (isinstance(other, str) or (theirs and op.__name__ in _EQUALITY)):
+            return super()._cmp_method(other, op)
+        if theirs is None:
+            return np.asarray(op(own.categories.array, other), bool)[own.codes]
+        numbers = pc.index_in(as_arrow(own.categories), value_set=as_arrow(theirs.categories))
+        return op(np.asarray(numbers.fill_null(-1))[own.codes], theirs.codes)
 
 
 class _HandedOut:
@@ -233,6 +385,18 @@ def replace_all(values: pd.Series, pattern: str, text: str) -> pd.Series:
     return pd.Series(pd.array(replaced, dtype=STR), values.index)
 
 
+def replace_where(values: pd.Series, mask: NDArray[np.bool_], replacements: pd.Series) -> pd.Series:
+    """Return a column of text with others where a mask is True; pandas' setting is slower.
+
+    >>> names = pd.Series(["b", "a", "b"])
+    >>> replace_where(names, np.array([True, False, True]), pd.Series(["c", "d"])).tolist()
+    ['c', 'a', 'd']
+    """
+    new = as_arrow(replacements).combine_chunks()
+    made = pc.replace_with_mask(as_arrow(values), pa.array(mask), new)
+    return pd.Series(pd.array(made, dtype=STR), index=values.index)
+
+
 def is_owner_action(status: pd.Series) -> pd.Series:
     """Return True for each action that is the owner's.
 
@@ -315,10 +479,11 @@ def first_case(cases: Mapping[str, object], default: str = "") -> pd.api.extensi
     ['big', '-']
     """
     masks = [np.asarray(mask, dtype=bool) for mask in cases.values()]
-    codes = np.full(len(masks[0]), len(masks))
+    codes = np.full(len(masks[0]), len(masks), np.int32)
     for code, mask in reversed(list(enumerate(masks))):
         codes[mask] = code
-    return pd.array([*cases, default], dtype=STR).take(codes)
+    names = pa.array([*cases, default], pa.large_string())
+    return NumberedTexts.of(pa.DictionaryArray.from_arrays(codes, names))
 
 
 def is_among(texts: pd.Series, values: pd.Series) -> pd.Series:

@@ -23,7 +23,6 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -37,6 +36,7 @@ from sharekit.core.files import shown_name
 from sharekit.core.monitoring.progress import report
 from sharekit.spreadsheets.formats.columns import arrow_column, sheet_of
 from sharekit.spreadsheets.formats.parquet import parquet_error, read_parquet
+from sharekit.spreadsheets.formats.per_text import written_out
 from sharekit.spreadsheets.formats.raw_sheet import TEXT, Blob, Content
 from sharekit.spreadsheets.headers import find_header
 from sharekit.spreadsheets.input import PARQUET, Limits
@@ -367,7 +367,7 @@ class Partitioned:
         name = self.files[0].name if len(self.files) == 1 else f"{self.files[0].name} …"
         (raw,) = read_parquet(Blob(name, path.read_bytes()), self.limits)
         files, numbers = (
-            np.asarray(pc.cast(cells.slice(1), pa.int64())) for cells in raw.cells[-2:]
+            np.asarray(written_out(cells.slice(1)).cast(pa.int64())) for cells in raw.cells[-2:]
         )
         raw = replace(
             raw, cells=raw.cells[:-2], dtypes=raw.dtypes[:-2],
@@ -416,7 +416,6 @@ def _with_sources(inventory: Inventory, sources: Sequence[Source], number: _Numb
         inventory.rows.assign(file=files, source=number.astype("int32")),
         tuple(sources),
         pd.concat([own, *of_files], ignore_index=True),
-        inventory.encoded,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sharekit.core.columns import STR
+from sharekit.core.columns import STR, NumberedTexts
 from sharekit.core.fields import INPUT_PREFIX
 from sharekit.core.frame_schemas import FrameSchema
 
@@ -56,30 +57,51 @@ def to_bytes(frame: pd.DataFrame) -> bytes:
     >>> from_bytes(to_bytes(pd.DataFrame({"a": ["x", ""]})), schema)["a"].tolist()
     ['x', '']
     """
-    table = pa.Table.from_pandas(frame, preserve_index=frame.index.name is not None)
+    table, schema = _as_table(frame)
     duplicates = _duplicate_columns(table)
-    table = table.drop_columns(list(duplicates)).replace_schema_metadata(
-        {**table.schema.metadata, _COLUMNS: json.dumps([table.column_names, duplicates])}
+    names, kept = table.column_names, [n for n in table.column_names if n not in duplicates]
+    table = table.select(kept).replace_schema_metadata(
+        {**schema.metadata, _COLUMNS: json.dumps([names, duplicates])}
     )
-    numbers = [field.name for field in table.schema if _is_whole_number(field.type)]
+    stored = pa.schema([schema.field(name) for name in kept], table.schema.metadata)
+    numbers = [field.name for field in stored if _is_whole_number(field.type)]
     sink = io.BytesIO()
-    pq.write_table(
-        table, sink, compression="zstd", dictionary_pagesize_limit=_DICTIONARY,
+    with pq.ParquetWriter(
+        sink, table.schema, compression="zstd", dictionary_pagesize_limit=_DICTIONARY,
         write_statistics=False,  # frames are read whole, and to find extremes costs a fifth
-        use_dictionary=[name for name in table.column_names if _is_repeated(table.column(name))],
+        use_dictionary=[n for n in kept if _is_repeated(table.column(n), stored.field(n).type)],
         column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
-    )  # fmt: skip
+        store_schema=False,
+    ) as writer:  # fmt: skip
+        writer.write_table(table)
+        # Texts that are numbered are stored, and read again, as any others.
+        facts = stored.metadata | {b"ARROW:schema": b64encode(stored.serialize())}
+        writer.add_key_value_metadata(facts)
     return sink.getvalue()
 
 
-def _is_repeated(column: pa.ChunkedArray) -> bool:
+def _as_table(frame: pd.DataFrame) -> tuple[pa.Table, pa.Schema]:
+    """Return a frame whose numbered texts stay so, and its schema with texts in their place."""
+    blank = pd.Series(pd.array(pa.nulls(len(frame), pa.large_string()), dtype=STR), frame.index)
+    columns = {str(name): frame[name].array for name in frame}
+    texts = {n: a.numbered for n, a in columns.items() if isinstance(a, NumberedTexts)}
+    held = {name: values for name, values in texts.items() if values is not None}
+    plain = frame.assign(**dict.fromkeys(held, blank))
+    table = pa.Table.from_pandas(plain, preserve_index=frame.index.name is not None)
+    schema = table.schema
+    for name, values in held.items():
+        table = table.set_column(schema.get_field_index(name), name, values)
+    return table, schema
+
+
+def _is_repeated(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
     """Return True if texts occur several times; to number IDs that do not only costs time."""
-    if not _is_text(column.type) or column.null_count == len(column):
-        return bool(pa.types.is_dictionary(column.type))
+    if not _is_text(kind) or column.null_count == len(column):
+        return bool(pa.types.is_dictionary(kind))
     if len(column) > _SAMPLE:
         positions = np.random.default_rng(0).integers(0, len(column), _SAMPLE)
         column = column.take(pa.array(np.sort(positions)))
-    return bool(pc.count_distinct(column).as_py() < _REPEATED * len(column))
+    return len(column.unique()) < _REPEATED * len(column)
 
 
 def _duplicate_columns(table: pa.Table) -> dict[str, str]:

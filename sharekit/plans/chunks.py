@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -26,7 +26,7 @@ from sharekit.core.actions import OWNER_ACTIONS, ROLES
 from sharekit.core.columns import EncodedColumn, acting_project, as_arrow
 
 #: Positions of rows, or a number for each.
-Positions = NDArray[np.int64]
+Positions = NDArray[np.signedinteger]
 #: A number for each row, to sort by, and how many numbers there may be.
 _Key = tuple[Positions, int]
 #: What all shares of a chunk have in common; ``project_id`` is the project that acts (IMS-members:
@@ -114,13 +114,11 @@ class Chunks:
         return self.common.set_axis(pd.Index(self.numbers, name="chunk")).assign(images=self.sizes)
 
 
-def make_chunks(
-    rows: pd.DataFrame, size: int, encoded: Mapping[str, EncodedColumn] | None = None
-) -> tuple[pd.DataFrame, Chunks]:
+def make_chunks(rows: pd.DataFrame, size: int) -> tuple[pd.DataFrame, Chunks]:
     """Put the planned rows into requests of at most ``size`` shares.
 
     The requests do not depend on the order of the rows; those of projects that decide come before
-    those of owners. ``encoded`` are columns that are encoded already.
+    those of owners.
 
     Returns
     -------
@@ -129,8 +127,9 @@ def make_chunks(
     chunks : Chunks
         The requests.
     """
-    positions, kind, image, project = _sort_shares(rows, encoded or {})
+    positions, kind, image, project = _sort_shares(rows)
     block, count = _assign_blocks(kind, image, project, size)
+    del kind, project  # of millions of rows, whose memory others need
     order = _argsort((block, count))
     positions, block, image = _take(order, positions, block, image)
     begins = _begins(block)
@@ -147,7 +146,7 @@ def chunks_of(rows: pd.DataFrame) -> Chunks:
     request can hold a share that no row plans.
     """
     numbers = rows["chunk"].to_numpy("int64", na_value=0)
-    positions, kind, image, project = _sort_shares(rows, {}, numbers)
+    positions, kind, image, project = _sort_shares(rows, numbers)
     number = numbers[positions]
     begins = _begins(number, kind, image)
     group = _group_by_projects(project, np.flatnonzero(begins))[np.cumsum(begins) - 1]
@@ -169,13 +168,9 @@ def _chunks_at(
 def _assign_blocks(kind: Positions, image: Positions, project: Positions, size: int) -> _Key:
     """Number the request of each share, in the order of sending; shares come sorted."""
     begins = _begins(kind, image)
-    lines = np.flatnonzero(begins)  # each is an image with its projects
-    kinds, groups = kind[lines], _group_by_projects(project, lines)
-    order = _argsort(_key(kinds), _key(groups))
-    begins_group = _begins(kinds[order], groups[order])
-    group, line = np.empty((2, len(lines)), dtype=np.int64)
-    group[order], line[order] = np.cumsum(begins_group), _count_from(begins_group)
-    width = np.diff(lines, append=len(kind))
+    lines = np.flatnonzero(begins).astype(np.int32)  # each is an image with its projects
+    group, line = _number_lines(kind[lines], _group_by_projects(project, lines))
+    width = np.diff(lines, append=np.int32(len(kind)))
     across = -(-width // -(-width // size))  # projects per request, evenly
     down = np.maximum(1, size // across)  # images per request
     parts = [np.repeat(part, width) for part in (group, line // down, across)]
@@ -183,12 +178,21 @@ def _assign_blocks(kind: Positions, image: Positions, project: Positions, size: 
     return functools.reduce(_combine_keys, map(_key, parts))
 
 
+def _number_lines(kinds: Positions, groups: Positions) -> tuple[Positions, Positions]:
+    """Return the number of each line's kind and projects, and its own number among those lines."""
+    order = _argsort(_key(kinds), _key(groups))
+    begins = _begins(kinds[order], groups[order])
+    group, line = np.empty((2, len(order)), dtype=np.int32)
+    group[order], line[order] = np.cumsum(begins), _count_from(begins)
+    return group, line
+
+
 def _group_by_projects(project: Positions, starts: Positions) -> Positions:
     """Number the sets of projects: of each image that starts there, in order of appearance."""
-    offsets = np.append(starts, len(project)) * project.itemsize
+    offsets = np.append(starts, len(project)).astype(np.int64) * project.itemsize
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(project)]
     sets = pa.Array.from_buffers(pa.large_binary(), len(starts), buffers)
-    return np.asarray(sets.dictionary_encode().indices, dtype=np.int64)
+    return np.asarray(sets.dictionary_encode().indices)
 
 
 def _begins(*keys: Positions) -> NDArray[np.bool_]:
@@ -206,27 +210,31 @@ def _count_from(begins: NDArray[np.bool_]) -> Positions:
 
 
 # -- keys that sort --------------------------------------------------------------------------------
-def _sort_shares(
-    rows: pd.DataFrame, known: Mapping[str, EncodedColumn], first: Positions | None = None
-) -> tuple[Positions, ...]:
+def _sort_shares(rows: pd.DataFrame, first: Positions | None = None) -> tuple[Positions, ...]:
     """Sort planned rows by a number of theirs, then by the kind of request, image and project.
 
     Returns their positions, and the numbers of their kinds, images and projects. The kind is whose
     action it is, and :data:`CHUNK_FIELDS`.
     """
     positions = np.flatnonzero((rows["disposition"] == "planned").to_numpy(dtype=bool))
-    by_owner = EncodedColumn.encode(rows["status"], known.get("status")).isin(OWNER_ACTIONS)
-    keys: dict[str, _Key] = {"role": (by_owner[positions].astype(np.int64), len(ROLES))}
-    for name in ("region", "owner", "project_id", "status", "vault_id", "whole_image", "image_id"):
-        column = EncodedColumn.encode(rows[name], known.get(name))
-        keys[name] = _ranks(column.categories)[column.codes[positions]], len(column.categories)
-    image, project, role = keys.pop("image_id"), keys["project_id"], keys["role"][0]
-    for name, acts in (("owner", role), ("project_id", 1 - role)):
-        keys[name] = keys[name][0] * acts, keys[name][1]
-    kind = functools.reduce(_combine_keys, keys.values())
+    acts = EncodedColumn.encode(rows["status"]).isin(OWNER_ACTIONS)[positions]
+    image, project = (_ranked(rows[name], positions) for name in ("image_id", "project_id"))
+    kind: _Key = acts.astype(np.int64), len(ROLES)
+    for name in ("region", "owner", "project_id", "status", "vault_id", "whole_image"):
+        key, count = project if name == "project_id" else _ranked(rows[name], positions)
+        if name in ("owner", "project_id"):
+            key = key * (acts if name == "owner" else ~acts)
+        kind = _combine_keys(kind, (key, count))
     number = [] if first is None else [_key(first[positions])]
     order = _argsort(*number, kind, image, project)
     return _take(order, positions, kind[0], image[0], project[0])
+
+
+def _ranked(values: pd.Series, positions: Positions) -> _Key:
+    """Return the ranks of some texts of a column among all of them."""
+    column = EncodedColumn.encode(values)
+    ranks = _ranks(column.categories)
+    return ranks[column.codes[positions]], len(ranks)
 
 
 def _key(numbers: Positions) -> _Key:
@@ -236,10 +244,14 @@ def _key(numbers: Positions) -> _Key:
 def _combine_keys(first: _Key, second: _Key) -> _Key:
     """Combine two keys into one that sorts by the first, then by the second."""
     (key, count), (minor, minor_count) = first, second
+    if minor_count == 1:
+        return first
     if count * minor_count > _MAX_KEY:
         distinct, key = np.unique(key, return_inverse=True)
         count = len(distinct)
-    return key * minor_count + minor, count * minor_count
+    combined = np.multiply(key, minor_count, dtype=np.int64)
+    combined += minor
+    return combined, count * minor_count
 
 
 def _ranks(categories: pd.Series) -> Positions:
@@ -256,7 +268,7 @@ def _ranks(categories: pd.Series) -> Positions:
     begins = _begins(first[order])
     alike = np.flatnonzero(~(begins & np.append(begins[1:], True)))
     order[alike] = order[alike][pc.sort_indices(texts.take(pa.array(order[alike])))]
-    ranks = np.empty(len(order), dtype=np.int64)
+    ranks = np.empty(len(order), dtype=np.int32)  # a key for each row takes half the memory
     ranks[order] = np.arange(len(order))
     return ranks
 
@@ -267,7 +279,11 @@ def _argsort(*keys: _Key) -> Positions:
     bits = len(key).bit_length()
     if count.bit_length() + bits > _KEY_BITS:
         return np.argsort(key, kind="stable")
-    return np.sort(key << bits | np.arange(len(key))) & ((1 << bits) - 1)
+    numbered = np.left_shift(key, bits, dtype=np.int64)
+    numbered |= np.arange(len(key))
+    numbered.sort()
+    numbered &= (1 << bits) - 1
+    return numbered
 
 
 def _take(order: Positions, *arrays: Positions) -> tuple[Positions, ...]:

@@ -420,7 +420,7 @@ def build_plan(path: Path, findings: Findings, chunk_size: int, max_images: int 
             f"The plan would change {planned:,} images, more than the limit of "
             f"{max_images:,}. Check the inventory, or raise the limit."
         )
-    rows, chunks = make_chunks(findings.rows, chunk_size, findings.encoded)
+    rows, chunks = make_chunks(findings.rows, chunk_size)
     frame = _chunk_frame(chunks, findings.snapshot)
     return Plan(path, rows, frame, chunks.fingerprint(), findings, chunks)
 

@@ -8,12 +8,13 @@ from dataclasses import asdict, fields, replace
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 
 from sharekit.checks.findings import Findings
 from sharekit.checks.hits import fullmatch
 from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core import frame_schemas
-from sharekit.core.columns import is_owner_action
+from sharekit.core.columns import STR, is_owner_action, replace_where
 from sharekit.core.errors import LedgerError, UsageError
 from sharekit.core.fields import FIELDS, PROJECT_ID, UUID, VAULT_SHAPE
 from sharekit.core.rules import RULE_SET
@@ -183,7 +184,14 @@ def write_plan(
 
 def stored_rows(rows: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
     """Return of a plan's rows what the inventory does not say."""
-    fields = {name: rows[name].where(rows[name] != inventory.rows[name]) for name in FIELDS}
+    read, missing = inventory.rows, pa.nulls(len(rows), pa.large_string())
+    nothing = pd.Series(pd.array(missing, dtype=STR), rows.index)
+    fields = {}
+    for name in FIELDS:
+        changed = (rows[name] != read[name]).to_numpy(dtype=bool)
+        fields[name] = nothing
+        if changed.any():
+            fields[name] = replace_where(nothing, changed, rows[name][changed])
     return rows.assign(**fields)[
         [name for name in rows if name in frame_schemas.STORED_PLAN.columns]
     ]

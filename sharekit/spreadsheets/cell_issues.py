@@ -17,14 +17,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACCEPTED, ACTIONS, SHARE
-from sharekit.core.columns import STR, EncodedColumn
+from sharekit.core.columns import STR
 from sharekit.core.fields import FIELDS, GRAMMARS, ID_FIELDS
 
 from .contradictions import disagreeing_titles, title_against_default
+from .formats import per_text as pc
 from .formats.raw_sheet import TEXT, RawSheet, as_text, column_letter, take, type_rule
 from .formats.workbooks.links import ids_in
 from .formats.workbooks.number_formats import displayed_text
@@ -116,9 +116,7 @@ class CellIssues:
         )
 
 
-def find_cell_issues(
-    sheet: SheetRows, source: int, first_key: int, encoded: Mapping[str, EncodedColumn]
-) -> pd.DataFrame:
+def find_cell_issues(sheet: SheetRows, source: int, first_key: int) -> pd.DataFrame:
     """Return the issues of one sheet.
 
     Parameters
@@ -129,16 +127,13 @@ def find_cell_issues(
         Position of the sheet in :attr:`.Inventory.sources`.
     first_key : int
         The ``row_key`` of the sheet's first row.
-    encoded : Mapping of str to EncodedColumn
-        The :data:`TEXT_FIELDS` of all sheets that have them.
     """
-    rows = slice(first_key, first_key + sheet.source.rows)
     suspects: dict[str, _Suspects] = {}
     for field, column in sheet.fields.items():
         texts = sheet.cells[column]
-        if known := encoded.get(field):
-            safe = known.fullmatch(_SAFE[field])[known.codes[rows]]
-            suspects[field] = _Suspects.of(texts, ~safe)
+        if field in _SAFE:
+            safe = pc.match_substring_regex(texts, rf"\A(?:{_SAFE[field]})\z")
+            suspects[field] = _Suspects.of(texts, pc.invert(safe))
         else:
             suspects[field] = _Suspects.of(texts, pc.starts_with(texts, "#"))
     of_rows = _frames(_row_issues(sheet, suspects), source, first_key)

@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACCEPTED, ACTIONS, REJECTED, SHARE, UNSHARE
@@ -20,6 +19,7 @@ from sharekit.core.columns import STR
 from sharekit.core.fields import ID_FIELDS, PROJECT_ID, UUID, UUID_LENGTH
 from sharekit.core.html import shorten
 
+from .formats import per_text as pc
 from .formats.raw_sheet import TEXT, take
 from .headers import SEARCHED_ROWS, says_no, shows_state, state_columns, wrapped
 from .inventory import SheetRows

@@ -17,12 +17,12 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sharekit.core.actions import ACCEPTED, REJECTED, UNSHARE
 from sharekit.core.columns import list_some
 from sharekit.core.fields import FIELDS, GRAMMARS, UUID
 
+from .formats import per_text as pc
 from .formats.raw_sheet import TEXT, RawSheet, column_letter
 from .vocabulary import (
     ADVICE_WORDS,

@@ -10,16 +10,16 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import IMAGE_STATES, MEMBER_STATES
-from sharekit.core.columns import STR, EncodedColumn, hands_out_copies, with_unit
+from sharekit.core.columns import STR, hands_out_copies, numbered, with_unit
 from sharekit.core.fields import FIELDS, INPUT_PREFIX, STATE_COLUMN
 from sharekit.core.html import table
 
+from .formats import per_text as pc
 from .formats.dtypes import dtype_name, restore
-from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, column_letter, place
+from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, column_letter, place, take
 from .headers import (
     Header,
     ambiguous_columns,
@@ -162,14 +162,11 @@ class Inventory:
         :data:`sharekit.core.rules.RULES`), ``row_key`` (int64, -1 for a whole sheet), ``source``
         (int32), ``field`` (str, ``""`` for none), ``value`` (str, what to show as the cell's
         value) and ``detail`` (str, what to add to the rule's message).
-    encoded : Mapping of str to EncodedColumn
-        Dictionary-encoded fields; the checks use them instead of encoding the columns again.
     """
 
     rows: pd.DataFrame
     sources: tuple[Source, ...]
     cell_issues: pd.DataFrame
-    encoded: Mapping[str, EncodedColumn] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -364,6 +361,8 @@ def find_rows(
     keep[np.array([*repeated, *others], np.int64) - start] = False
     if not keep.all():
         cells = tuple(column.filter(pa.array(keep)) for column in cells)
+    if not keep.all() or any(len(column.chunk(0)) != start for column in raw.cells):
+        cells = tuple(pa.chunked_array([numbered(column)]) for column in cells)
     fields, states = _set_states_aside(cells, header, mapping)
     ambiguous = ambiguous_columns(header.meant, mapping, fields)
     beside = _states_beside(cells, header.meant, fields, ambiguous.get("status", ()))
@@ -420,8 +419,7 @@ def _filled(columns: tuple[pa.ChunkedArray, ...], image_id: int) -> NDArray[np.b
     # Other columns are read only in rows without an image ID, which are few in a list of shares.
     rest = np.flatnonzero(~filled)
     if rest.size:
-        positions = pa.array(rest)
-        blank = [is_blank(column.take(positions)) for column in columns]
+        blank = [is_blank(take(column, rest)) for column in columns]
         filled[rest] = ~np.logical_and.reduce(blank)
     return filled
 

@@ -7,20 +7,19 @@ other's cell are left to the rule that reports them as swapped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.columns import EncodedColumn
 from sharekit.core.fields import PROJECT_ID, UUID, UUID_LENGTH
 from sharekit.core.rules import FORMAT_RULE
 
 from .cell_issues import CellIssues
+from .formats import per_text as pc
 from .formats.raw_sheet import TEXT, take
 from .headers import wrapped
 from .inventory import SheetRows
@@ -46,17 +45,14 @@ NOTHING: Final = KnownIds()
 
 
 def find_mistaken_ids(
-    sheets: Sequence[SheetRows], encoded: Mapping[str, EncodedColumn], first_keys: Sequence[int],
-    beyond: KnownIds = NOTHING,
-) -> Iterator[pd.DataFrame]:  # fmt: skip
+    sheets: Sequence[SheetRows], first_keys: Sequence[int], beyond: KnownIds = NOTHING
+) -> Iterator[pd.DataFrame]:
     """Yield the issues of all sheets; an ID that one of them names as a project's is known to all.
 
     Parameters
     ----------
     sheets : sequence of SheetRows
         The sheets of the inventory.
-    encoded : Mapping of str to EncodedColumn
-        Fields of all of their rows.
     first_keys : sequence of int
         The ``row_key`` of each sheet's first row.
     beyond : KnownIds
@@ -74,11 +70,11 @@ def find_mistaken_ids(
     if not any(len(cells) for of_sheet in candidates for cells in of_sheet.values()):
         return
     images = pa.concat_arrays([
-        pa.array(beyond.images, TEXT), _known(sheets, encoded, "image_id", UUID)
+        pa.array(beyond.images, TEXT), _known(sheets, "image_id", UUID)
     ])  # fmt: skip
     projects = pa.concat_arrays([
-        pa.array(beyond.projects, TEXT), _known(sheets, encoded, "project_id", PROJECT_ID),
-        _known(sheets, encoded, "owner", PROJECT_ID),
+        pa.array(beyond.projects, TEXT), _known(sheets, "project_id", PROJECT_ID),
+        _known(sheets, "owner", PROJECT_ID),
     ])  # fmt: skip
     for source, (sheet, cells) in enumerate(zip(sheets, candidates, strict=True)):
         swapped = np.intersect1d(cells["image_id"], cells["project_id"])
@@ -121,16 +117,11 @@ def _digits(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.replace_substring_regex(pc.utf8_lower(texts), "[^0-9a-f]", "")
 
 
-def _known(
-    sheets: Sequence[SheetRows], encoded: Mapping[str, EncodedColumn], field: str, grammar: str
-) -> pa.Array:
+def _known(sheets: Sequence[SheetRows], field: str, grammar: str) -> pa.Array:
     """Return the digits of the legal IDs that all sheets hold or are given for a field."""
     parts = [pa.array([sheet.defaults.get(field, "") for sheet in sheets], TEXT)]
-    if field in encoded:
-        parts.append(pa.array(encoded[field].categories, TEXT))
-    else:
-        columns = [s.cells[s.fields[field]] for s in sheets if field in s.fields]
-        parts += [pc.unique(column) for column in columns]
+    columns = [sheet.cells[sheet.fields[field]] for sheet in sheets if field in sheet.fields]
+    parts += [pc.unique(column) for column in columns]
     return known_digits(pa.chunked_array(parts, TEXT), grammar)
 
 

@@ -14,25 +14,26 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sharekit.core.columns import STR, EncodedColumn
+from sharekit.core.columns import STR, NumberedTexts, numbered, numbered_constant
 from sharekit.core.errors import InputError, SharekitError, SpreadsheetError, UsageError
 from sharekit.core.fields import FIELDS, GRAMMARS
 from sharekit.core.html import shorten
 from sharekit.core.monitoring.arguments import checks_arguments
 from sharekit.core.monitoring.progress import shows_progress
 
-from .cell_issues import TEXT_FIELDS, CellIssues, concat, find_cell_issues
+from .cell_issues import CellIssues, concat, find_cell_issues
 from .contradictions import disagreeing_sheets, earlier_version, set_aside_word
+from .formats import per_text as pc
 from .formats.columns import value_text
 from .formats.dataframe import Frame, not_readable, read_frame, texts_of
 from .formats.delimited import check_encoding, read_delimited
 from .formats.further import find_reader, read_further
 from .formats.json import BEGINNING, read_json
 from .formats.parquet import read_parquet
-from .formats.raw_sheet import TEXT, Blob, Content, RawSheet, constant
+from .formats.per_text import is_numbered
+from .formats.raw_sheet import TEXT, Blob, Content, RawSheet
 from .formats.workbooks.workbook import Choice, read_workbook
 from .formats.workbooks.xls import read_xls
 from .headers import (
@@ -210,7 +211,7 @@ def _name_of(content: Readable) -> str:
 def _read(
     file: Readable, name: str, sheets: Sequence[str], mapping: Mapping[str, str],
     limits: Limits | None, encoding: str,
-) -> tuple[Blob | Content, list[RawSheet]]:  # fmt: skip
+) -> tuple[Content, list[RawSheet]]:  # fmt: skip
     """Read what is given: a path, the content of a file, or a frame."""
     if isinstance(file, _PATHS):
         blob = load(file, limits)
@@ -221,7 +222,15 @@ def _read(
     else:
         content, raw = read_frame(file, name, limits)
         return content, [raw]
-    return blob, read_sheets(blob, sheets, mapping, limits, encoding)
+    content = Content(blob.file, blob.sha256, blob.size)
+    return content, [_numbered(s) for s in read_sheets(blob, sheets, mapping, limits, encoding)]
+
+
+def _numbered(raw: RawSheet) -> RawSheet:
+    """Hold each distinct text of a column once."""
+    return replace(raw, cells=tuple(
+        cells if is_numbered(cells) else pa.chunked_array([numbered(cells)]) for cells in raw.cells
+    ))  # fmt: skip
 
 
 def _check_values(sheets: Sequence[SheetRows]) -> None:
@@ -486,18 +495,16 @@ def _inventory(sheets: Sequence[SheetRows], locks: Sequence[str], beyond: KnownI
     data |= {field: _joined(sheets, [_field(s, field) for s in sheets]) for field in FIELDS}
     data |= _originals(sheets)
     rows = pd.DataFrame(data, index=pd.RangeIndex(int(starts[-1]), name="row_key"), copy=False)
-    present = [field for field in TEXT_FIELDS if any(field in sheet.fields for sheet in sheets)]
-    encoded = {field: EncodedColumn.encode(rows[field]) for field in present}
-    issues = [find_cell_issues(sheet, i, int(starts[i]), encoded) for i, sheet in enumerate(sheets)]
+    issues = [find_cell_issues(sheet, i, int(starts[i])) for i, sheet in enumerate(sheets)]
     issues += _lock_notes(sheets, locks)
-    issues += find_mistaken_ids(sheets, encoded, starts.tolist(), beyond)
+    issues += find_mistaken_ids(sheets, starts.tolist(), beyond)
     issues += [
         CellIssues(hits.rule, hits.positions, "status", details=hits.details).to_frame(
             source, int(starts[source])
         )
         for source, hits in disagreeing_sheets(sheets)
     ]
-    return Inventory(rows, tuple(sheet.source for sheet in sheets), concat(issues), encoded)
+    return Inventory(rows, tuple(sheet.source for sheet in sheets), concat(issues))
 
 
 def _row_labels(sheets: Sequence[SheetRows]) -> object:
@@ -570,7 +577,7 @@ def _joined(sheets: Sequence[SheetRows], columns: Sequence[pa.ChunkedArray | str
     chunks: list[pa.Array] = []
     for sheet, column in zip(sheets, columns, strict=True):
         if isinstance(column, str):
-            chunks.append(constant(column, sheet.source.rows))
+            chunks.append(numbered_constant(column, sheet.source.rows))
         else:
             chunks += column.chunks
-    return pd.array(pa.chunked_array(chunks, TEXT), dtype=STR)
+    return NumberedTexts.of(chunks[0] if len(chunks) == 1 else numbered(pa.chunked_array(chunks)))

@@ -13,14 +13,15 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sharekit.core.actions import ACCEPTED, ACTIONS, REJECTED, SHARE, STATUSES, UNSHARE
-from sharekit.core.columns import list_some
+from sharekit.core.columns import list_some, numbered
 from sharekit.core.fields import ID_FIELDS
 from sharekit.core.html import shorten
 
+from .formats import per_text as pc
+from .formats.per_text import is_numbered
 from .formats.raw_sheet import TEXT, RawSheet, Records, column_letter, take
 from .headers import normalize, tells_of_past
 from .inventory import SheetRows, is_blank
@@ -402,7 +403,7 @@ def _opposite_remarks(sheet: SheetRows) -> RowHits:
     for column, name in enumerate(sheet.names):
         if column in taken or _is_about_decisions(name) or tells_of_past(name):
             continue
-        remarks = sheet.cells[column].combine_chunks().dictionary_encode()  # many are repeated
+        remarks = numbered(sheet.cells[column])  # many are repeated
         for pattern, against in _REMARKS.items():
             said = np.asarray(pc.match_substring_regex(remarks.dictionary, pattern), dtype=bool)
             rows = np.flatnonzero(said[np.asarray(remarks.indices)])
@@ -474,7 +475,8 @@ def _swallowing_rows(sheet: SheetRows) -> RowHits:
 
 def _with_breaks(column: pa.ChunkedArray) -> Positions:
     """Return the positions of texts with a line break; bytes are searched first, which is quick."""
-    buffers = [chunk.buffers()[2] for chunk in column.chunks]
+    texts = (chunk.dictionary if is_numbered(chunk) else chunk for chunk in column.chunks)
+    buffers = [chunk.buffers()[2] for chunk in texts]
     if not any(mark.search(buffer) for buffer in buffers if buffer for mark in _LINE_BREAKS):
         return np.empty(0, np.int64)
     return np.flatnonzero(np.asarray(pc.match_substring_regex(column, r"[\r\n]"), dtype=bool))

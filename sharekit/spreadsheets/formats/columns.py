@@ -23,8 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sharekit.core.columns import numbered
+
 from .dtypes import arrow_dtype_name
-from .raw_sheet import TEXT, RawSheet, text_column
+from .per_text import is_numbered
+from .raw_sheet import TEXT, RawSheet, take, text_column
 
 #: Values that hold others. A cell holds one value, so none of them can be an ID or a decision.
 NESTED: Final = (Mapping, list, tuple, set, frozenset, np.ndarray)
@@ -74,7 +77,10 @@ def arrow_column(name: str, values: pa.Array | pa.ChunkedArray) -> Column:
     chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
     kind = chunked.type
     nested = pa.types.is_nested(kind) and chunked.null_count < len(chunked)
-    return Column(name, chunked, text_column(_as_text(chunked)), nested, arrow_dtype_name(kind))
+    texts = _as_text(chunked)
+    texts = pa.chunked_array([numbered(texts)]) if is_numbered(texts) else text_column(texts)
+    plain = any(test(getattr(kind, "value_type", kind)) for test in _TEXTS)
+    return Column(name, texts if plain else chunked, texts, nested, arrow_dtype_name(kind))
 
 
 def object_column(name: str, values: Sequence[object]) -> Column:
@@ -95,22 +101,29 @@ def sheet_of(
     form: str, columns: Sequence[Column], labels: pd.Index | None = None
 ) -> RawSheet:  # fmt: skip
     """Return columns as a sheet; their names stand as if in row 1."""
+    cells = tuple(_below(column.name, column.texts) for column in columns)
+    others = [None if column.values is column.texts else column for column in columns]
 
     def typed(rows: NDArray[np.int64]) -> Iterator[tuple[object, ...]]:
-        return zip(*(column.take(rows - 1) for column in columns), strict=True)
+        return zip(*(
+            take(texts, rows).to_pylist() if column is None else column.take(rows - 1)
+            for column, texts in zip(others, cells, strict=True)
+        ), strict=True)  # fmt: skip
 
     return RawSheet(
         sheet="",
         format=form,
-        cells=tuple(
-            pa.chunked_array([pa.array([column.name], TEXT), *column.texts.chunks], TEXT)
-            for column in columns
-        ),
+        cells=cells,
         typed=typed,
         labels=labels,
         nested=frozenset(i for i, column in enumerate(columns) if column.nested),
         dtypes=tuple((column.dtype, column.categories) for column in columns if column.dtype),
     )
+
+
+def _below(name: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    below = texts.chunk(0) if is_numbered(texts) else numbered(texts)
+    return pa.chunked_array([pa.array([name], TEXT).dictionary_encode(), below])
 
 
 def record_columns(records: Sequence[Mapping[Any, object]]) -> list[Column]:
@@ -185,8 +198,12 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the texts of Arrow's values; nulls stay nulls."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        chunks = [_as_text(pa.chunked_array([c.dictionary])).take(c.indices) for c in column.chunks]
-        return pa.chunked_array([a for chunk in chunks for a in chunk.chunks], TEXT)
+        return pa.chunked_array([
+            pa.DictionaryArray.from_arrays(
+                chunk.indices, _as_text(pa.chunked_array([chunk.dictionary])).combine_chunks()
+            )
+            for chunk in column.chunks
+        ], pa.dictionary(kind.index_type, TEXT))  # fmt: skip
     if pa.types.is_boolean(kind):
         return pc.if_else(column, pa.scalar("True", TEXT), pa.scalar("False", TEXT))
     if pa.types.is_floating(kind):
@@ -198,10 +215,10 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(TEXT) if plain else pa.chunked_array([_texts_of(column.to_pylist())], TEXT)
 
 
+_TEXTS: Final = (pa.types.is_string, pa.types.is_large_string)
 #: Kinds of values whose texts Arrow writes as Python does.
 _WRITTEN_BY_ARROW: Final = (
-    pa.types.is_null, pa.types.is_integer, pa.types.is_string, pa.types.is_large_string,
-    pa.types.is_date32,
+    *_TEXTS, pa.types.is_null, pa.types.is_integer, pa.types.is_date32,
 )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from .columns import (
     value_text,
 )
 from .dtypes import MAX_CATEGORIES, dtype_name
+from .per_text import written_out
 from .raw_sheet import TEXT, Content, RawSheet
 
 #: What users call a value of such a type, and what to give instead.
@@ -198,7 +199,8 @@ def _shown(label: object) -> str:
 
 def texts_of(values: pd.Series | pd.Index) -> pa.ChunkedArray:
     """Return any column, or the labels of rows, as texts; ``""`` where there is nothing."""
-    return _pandas_column("", pd.Series(values)).texts
+    texts: pa.ChunkedArray = written_out(_pandas_column("", pd.Series(values)).texts)
+    return texts
 
 
 def _names_a_field(label: str, headers: Sequence[str]) -> bool:
@@ -268,6 +270,7 @@ def _content(name: str, columns: Sequence[Column]) -> Content:
     sink = _Hasher()
     if columns:
         schema = pa.schema([(column.name, TEXT) for column in columns])
-        table = pa.Table.from_arrays([column.texts for column in columns], schema=schema)
+        texts = [written_out(column.texts) for column in columns]
+        table = pa.Table.from_arrays(texts, schema=schema)
         csv.write_csv(table, sink, csv.WriteOptions(quoting_style="all_valid"))
     return Content(name, sink.sha.hexdigest(), sink.size)

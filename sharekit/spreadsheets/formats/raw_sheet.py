@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sharekit.core.errors import SpreadsheetError
+
+from .per_text import written_out
 
 _PART: Final = re.compile(r"for file '([\w/.\[\]-]+)'")
 TEXT: Final = pa.large_string()
@@ -285,8 +288,18 @@ def _without_nulls(values: pa.Array) -> pa.Array:
 
 
 def take(column: pa.ChunkedArray, positions: NDArray[np.int64]) -> pa.ChunkedArray:
-    """Return the texts at some positions; to take none costs nothing, unlike in Arrow."""
-    return column.take(pa.array(positions)) if len(positions) else column.slice(0, 0)
+    """Return the texts at some positions, in their order, written out.
+
+    Arrow would join all chunks to take from them.
+    """
+    ends = np.cumsum([len(chunk) for chunk in column.chunks], dtype=np.int64)
+    bounds = [0, *np.searchsorted(positions, ends).tolist()]
+    chosen = [
+        written_out(chunk.take(pa.array(positions[first:last] - end + len(chunk))))
+        for chunk, end, (first, last) in zip(column.chunks, ends, pairwise(bounds), strict=True)
+        if last > first
+    ]
+    return pa.chunked_array(chosen, TEXT)
 
 
 def constant(value: str, length: int) -> pa.Array:
