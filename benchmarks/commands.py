@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import workbooks
 from .process import MB
 from .table import Table
 
@@ -74,7 +73,7 @@ def start(*, rows: int = 100, repetitions: int = 5) -> Table:
     """Measure how long people wait for the commands that do little."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shares = workbooks.decisions(folder / "shares.xlsx", rows=rows, images=rows)
+        shares = _shares(folder / "shares.xlsx", rows=rows, images=rows)
         measure_command("plan", shares, folder / "run.ledger")
         commands = {
             "--help": (("--help",), 0.25, 60.0),
@@ -99,7 +98,7 @@ def ledger(*, rows: int = 1_000_000) -> Table:
     """Measure the commands that read the ledger of a whole run, and the plan they follow on."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        file = workbooks.decisions(folder / "shares.parquet", rows=rows, images=max(1, rows // 10))
+        file = _shares(folder / "shares.parquet", rows=rows, images=max(1, rows // 10))
         run, reports = folder / "run.ledger", [folder / name for name in _REPORTS]
         _python("benchmarks.memory_cloud", file, run)
         costs = {
@@ -125,7 +124,7 @@ def ledger(*, rows: int = 1_000_000) -> Table:
 
 def _both(kind: str, size: int, folder: Path, repetitions: int) -> tuple[Cost, Cost]:
     suffix = "parquet" if kind == "DataFrame" else kind
-    shares = workbooks.decisions(folder / f"shares.{suffix}", rows=size, images=max(1, size // 10))
+    shares = _shares(folder / f"shares.{suffix}", rows=size, images=max(1, size // 10))
     ledger = folder / "run.ledger"
     ours = partial(measure_command, "plan", shares, ledger, "--max-images", size)
     if kind == "DataFrame":
@@ -136,6 +135,12 @@ def _both(kind: str, size: int, folder: Path, repetitions: int) -> tuple[Cost, C
         ledger.unlink(missing_ok=True)
         costs.append((ours(), usual()))
     return _least(first for first, _ in costs), _least(second for _, second in costs)
+
+
+def _shares(path: Path, *, rows: int, images: int) -> Path:
+    from . import workbooks  # here, as a side that is measured writes no workbooks
+
+    return workbooks.decisions(path, rows=rows, images=images)
 
 
 def _least(costs: Iterable[Cost]) -> Cost:

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import workbooks
 from .process import MB, clock, measured, tell
 from .table import Table
 
@@ -47,6 +46,8 @@ class Case:
 
 def run(*, sizes: tuple[int, ...] = (10_000, 100_000), repetitions: int = 3) -> Table:
     """Measure both sides on the demo's sample, as openpyxl and as Excel write it."""
+    from . import workbooks  # here, as a side that is measured writes no workbooks
+
     cases = [
         Case(name, size, partial(workbooks.sample, rows=size, shared=shared), repetitions,
              8 if size == sizes[-1] else 0)
@@ -64,6 +65,8 @@ def million(
     *, sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000), repetitions: int = 3
 ) -> Table:
     """Measure both sides as workbooks grow as long as Excel allows."""
+    from . import workbooks
+
     cases = [
         Case(name, size, partial(workbooks.decisions, rows=size, images=max(1, size // share)),
              repetitions if size < sizes[-1] else min(repetitions, 2),
