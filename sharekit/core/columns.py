@@ -281,7 +281,7 @@ class _HandedOut:
         return own_copy(values[self._name], deep=self._deep)
 
     def __set__(self, instance: Any, frame: Any) -> None:
-        vars(instance)[self._name] = own_copy(frame, deep=self._deep)
+        vars(instance)[self._name] = own_copy(frame)
 
 
 def own_copy(frame: pd.DataFrame, *, deep: bool = False) -> pd.DataFrame:

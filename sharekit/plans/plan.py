@@ -104,9 +104,10 @@ class Plan:
     @property
     def counts(self) -> dict[str, Any]:
         """``rows, planned, blocked, already, duplicates, skipped, chunks, fingerprint``."""
-        by = self.rows["disposition"].value_counts()
+        dispositions = self.rows["disposition"]
+        by = dispositions.groupby(dispositions).size()
         return {
-            "rows": len(self.rows),
+            "rows": len(dispositions),
             "planned": int(by.get("planned", 0)),
             "blocked": int(by.get("blocked", 0)),
             "already": int(by.get("already", 0)),

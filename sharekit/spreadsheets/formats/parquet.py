@@ -43,11 +43,12 @@ def read_parquet(blob: Blob, limits: Limits | None = None) -> list[RawSheet]:
         held = f"holds {length:,} bytes of text"
         raise limits.refusal("inflated_bytes", blob.file, held, "split it")
 
-    pairs = zip(table.column_names, table.columns, strict=True)
+    named, columns = list(zip(table.column_names, types, strict=True)), table.columns
+    del table  # so that each column is freed once its texts are numbered
     return [
         sheet_of("parquet", [
-            replace(arrow_column(*pair), dtype=arrow_dtype_name(kind))
-            for pair, kind in zip(pairs, types, strict=True)
+            replace(arrow_column(name, columns.pop(0)), dtype=arrow_dtype_name(kind))
+            for name, kind in named
         ])
     ]  # fmt: skip
 
