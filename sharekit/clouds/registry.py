@@ -145,7 +145,13 @@ class Clouds(Mapping[str, Cloud]):
         return Clouds(self._clouds, None, self.warnings, refused, self._names)
 
     def anew(self) -> Clouds:
-        """Return the same clouds; what one of the two signs in to later, the other one does not."""
+        """Return the same clouds; what one of the two signs in to later, the other one does not.
+
+        Returns
+        -------
+        Clouds
+            With the sign-ins that there are now.
+        """
         return Clouds(
             self._clouds, self._offers, self.warnings, self.refused, self._names, self._operator
         )

@@ -8,7 +8,6 @@ bucket, which is checked as a whole inventory is. What other rows have to say is
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -30,10 +29,13 @@ from sharekit.checks.cell_rules import repaired
 from sharekit.checks.check import Beyond, check, check_apart, tell
 from sharekit.checks.findings import Findings
 from sharekit.clouds.registry import Clouds
+from sharekit.clouds.state.snapshot import Snapshot
 from sharekit.core.columns import STR
 from sharekit.core.errors import InputError, SpreadsheetError
 from sharekit.core.files import shown_name
 from sharekit.core.monitoring.progress import report
+from sharekit.ledger.ledger import Ledger
+from sharekit.plans.storage import read_snapshot, write_snapshot
 from sharekit.spreadsheets.formats.columns import arrow_column, sheet_of
 from sharekit.spreadsheets.formats.parquet import parquet_error, read_parquet
 from sharekit.spreadsheets.formats.per_text import written_out
@@ -319,8 +321,7 @@ class Partitioned:
                 if beyond is None:
                     found = check(inventory, self.clouds, **options)
                 else:
-                    snapshot = pickle.loads(_snapshot_of(path).read_bytes())  # noqa: S301 - ours
-                    found = check_apart(inventory, snapshot, beyond, **options)
+                    found = check_apart(inventory, _snapshot_beside(path), beyond, **options)
                 yield found, str(count or by)
         if not read:
             raise InputError(f"{self.files[0].name}: there are no rows below the header.")
@@ -334,7 +335,9 @@ class Partitioned:
             if inventory is not None:
                 told = tell(inventory, self.clouds, elsewhere.alike)
                 elsewhere.add_told(inventory, told)
-                _snapshot_of(path).write_bytes(pickle.dumps(told.snapshot))
+                if told.snapshot is not None:
+                    with Ledger.create(_beside(path)) as kept:
+                        write_snapshot(kept, told.snapshot)
         return elsewhere.beyond()
 
     def _count(self) -> _Numbers:
@@ -393,8 +396,15 @@ class Partitioned:
         return _with_sources(inventory, sources, np.searchsorted(present, of_rows))
 
 
-def _snapshot_of(bucket: Path) -> Path:
-    return bucket.with_suffix(".snapshot")
+def _beside(bucket: Path) -> Path:
+    return bucket.with_suffix(".ledger")
+
+
+def _snapshot_beside(bucket: Path) -> Snapshot | None:
+    if not _beside(bucket).exists():
+        return None
+    with Ledger.open(_beside(bucket)) as kept:
+        return read_snapshot(kept)
 
 
 def _check_size(rows: int, what: str, remedy: str) -> None:

@@ -18,6 +18,7 @@ from sharekit.checks.check import check
 from sharekit.checks.findings import Findings, left_out_rows
 from sharekit.spreadsheets.formats.raw_sheet import Blob
 from sharekit.spreadsheets.inventory import find_rows
+from sharekit.spreadsheets.mistaken_ids import NOTHING
 from sharekit.spreadsheets.reading import _inventory, read_inventory, read_sheets
 from tests.spreadsheets.workbooks import (
     IMAGE,
@@ -363,7 +364,8 @@ def test_no_written_row_is_lost_to_quotation_marks(
         lines.append(delimiter.join(cells[i] for i in order))
     text = "\n".join(lines) + "\n"
     blob = Blob("a.csv", text.encode())
-    findings = check(_inventory([find_rows(blob, raw, {}, {}) for raw in read_sheets(blob)]))
+    sheets = [find_rows(blob, raw, {}, {}) for raw in read_sheets(blob)]
+    findings = check(_inventory(sheets, (), NOTHING))
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     ends = [0, *(reader.line_num for _ in reader)]
     named: set[int] = set()
