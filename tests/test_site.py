@@ -57,7 +57,7 @@ def methods() -> Iterator[Any]:
     """Every public method of the values that people hold, each with its class's name."""
     values = [getattr(sharekit, name) for name in sorted({*sharekit.__all__, *sharekit._HOMES})]
     for value in [*filter(inspect.isclass, values), Review, BackgroundRun]:
-        for name, found in inspect.getmembers(value, inspect.isroutine):
+        for name, found in inspect.getmembers(value, callable):
             method = inspect.unwrap(getattr(found, "__func__", found))
             if name[0] != "_" and getattr(method, "__module__", "").startswith("sharekit."):
                 yield pytest.param(method, id=f"{value.__name__}.{name}")

@@ -7,11 +7,12 @@ import hashlib
 import json
 import sqlite3
 import sys
+from contextlib import closing
 
 VOIDING_EVENTS = {"planned", "decided", "decision_undone", "approval_revoked"}
 ANY_POLICY = {"policies_sha256": None, "until": "9999-12-31", "max_images": 1 << 53}
 PRAGMAS = {"integrity_check": "ok", "application_id": 0x53484B54, "user_version": 2}
-DEFINITIONS = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 
 
 def check(good, problem):
@@ -34,10 +35,9 @@ def read_events(ledger):
 
 def check_beginning(ledger, events):
     """The first event holds the SHA-256 of the definitions; nothing begins a second time."""
-    schema = ledger.execute(DEFINITIONS).fetchall()
-    text = json.dumps(schema, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(ledger.execute(SCHEMA).fetchall(), separators=(",", ":"), ensure_ascii=False)
     began = events and events[0][2] == "created" and events[0][3]["schema"]
-    check(began == hashlib.sha256(text).hexdigest(), "the beginning, the tables or triggers")
+    check(began == hashlib.sha256(text.encode()).hexdigest(), "the beginning, a table or trigger")
     once = [event[2] for event in events if event[2] in ("created", "inventory_read", "sealed")]
     check(len(set(once)) == len(once), "it begins, or is sealed, a second time")
 
@@ -85,14 +85,14 @@ def check_end(events):
 
 def main(path):
     """Check everything, and return the verdict."""
-    ledger = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    for pragma, value in PRAGMAS.items():
-        check(ledger.execute(f"PRAGMA {pragma}").fetchall() == [(value,)], f"the {pragma}")
-    events, head = read_events(ledger)
-    check_beginning(ledger, events)
-    check_blobs(ledger, events)
-    check_approvals(events)
-    check_end(events)
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
+        for pragma, value in PRAGMAS.items():
+            check(ledger.execute(f"PRAGMA {pragma}").fetchall() == [(value,)], f"the {pragma}")
+        events, head = read_events(ledger)
+        check_beginning(ledger, events)
+        check_blobs(ledger, events)
+        check_approvals(events)
+        check_end(events)
     return f"intact: {len(events)} events, head {head}"
 
 

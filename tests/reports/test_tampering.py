@@ -297,7 +297,7 @@ def test_script_of_the_docs(finished_run: Path, tmp_path: Path) -> None:
     assert len(lines) <= 100
     assert max(map(len, lines)) <= 100
     imports = re.findall(r"^ *(?:import|from) (\w+)", source, re.MULTILINE)
-    assert set(imports) <= {"hashlib", "json", "sqlite3", "sys"}
+    assert set(imports) <= {"contextlib", "hashlib", "json", "sqlite3", "sys"}
     command = [sys.executable, "-I", DOCS / "check_ledger.py"]
     good = subprocess.run(
         [*command, finished_run / "run.ledger"], capture_output=True, text=True, check=False
