@@ -71,13 +71,14 @@ class Scene:
 @contextmanager
 def _scene(parts: int, shares: int, latency: float) -> Iterator[Scene]:
     with tempfile.TemporaryDirectory() as name:
-        sample = build_sample(parts * shares, faulty=0.0)
+        # Each part is a project: parts by number would each read the listings of all projects.
+        sample = build_sample(parts * shares, faulty=0.0, projects=parts)
         with start(sample.seed) as simulator:
             folder = Path(name)
             config = simulator.write_clouds_yaml(folder / "clouds.yaml")
             clouds = sharekit.connect(config_file=config)
             inventory = sharekit.read_inventory(write_workbook(sample, folder / "shares.xlsx"))
-            fleet = Fleet.plan(sharekit.check(inventory, clouds), folder / "fleet", by=parts)
+            fleet = Fleet.plan(sharekit.check(inventory, clouds), folder / "fleet", by="project")
             fleet.approve(reviewer="Ada", fingerprint=fleet.fingerprint)
             yield Scene(simulator, config, fleet.path, latency)
 
@@ -91,7 +92,7 @@ def run(
     Parameters
     ----------
     parts, shares : int
-        How many parts the fleet has, and how many shares each.
+        How many parts (projects) the fleet has, and how many shares each on average.
     latency : float
         Seconds that the cloud takes for each answer.
     workers : tuple of int
@@ -125,7 +126,8 @@ def _of_workers(
         columns=("workers", "wall s", "ideal s", "wall ÷ ideal", "CPU s", "calls", "load before"),
         rows=list(rows),
         notes=[
-            f"{parts} parts of {shares} shares, {latency * 1000:g} ms latency; the whole command, "
+            f"{parts} parts, each a project with {shares} shares on average, "
+            f"{latency * 1000:g} ms latency; the whole command, "
             "with the start of its workers; CPU is that of all its processes. Ideal: the time of "
             "one worker divided by their number. Workers and the simulated cloud share the cores, "
             "so more workers than free cores gain only while they wait for the cloud. After each "
