@@ -52,10 +52,12 @@ def test_policies_decide_and_are_recorded(review: Review) -> None:
 
 def test_policies_are_only_shown_if_asked_so(review: Review) -> None:
     """Without record, nothing is written, and the result is the one that would be taken."""
-    head = Ledger.open(review.path).head
+    with Ledger.open(review.path) as ledger:
+        head = ledger.head
     asked = policy("all", then="skip")
     shown = review.apply(asked, record=False)
-    assert Ledger.open(review.path).head == head
+    with Ledger.open(review.path) as ledger:
+        assert ledger.head == head
     assert shown.decisions.equals(review.apply(asked).decisions)
 
 
